@@ -1,0 +1,1 @@
+//! The only rooms that know an API server, or a file that stands for one.

@@ -1,0 +1,57 @@
+//! `v1.Node`, trimmed to the fields that are read.
+
+use serde::Deserialize;
+
+use super::object::{ObjectMeta, Time};
+use super::pod::Condition;
+
+/// One node.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct Node {
+    #[prost(message, required, tag = "1")]
+    pub(crate) metadata: ObjectMeta,
+    #[prost(message, required, tag = "2")]
+    pub(crate) spec: NodeSpec,
+    #[prost(message, required, tag = "3")]
+    pub(crate) status: NodeStatus,
+}
+
+/// `v1.NodeSpec`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeSpec {
+    #[prost(bool, tag = "4")]
+    pub(crate) unschedulable: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub(crate) taints: Vec<Taint>,
+}
+
+/// `v1.Taint`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Taint {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) value: String,
+    #[prost(string, tag = "3")]
+    pub(crate) effect: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) time_added: Option<Time>,
+}
+
+/// `v1.NodeStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeStatus {
+    #[prost(message, repeated, tag = "4")]
+    pub(crate) conditions: Vec<Condition>,
+}
+
+impl Node {
+    /// The condition of that type, if the node has it.
+    pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+}

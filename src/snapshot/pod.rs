@@ -1,0 +1,215 @@
+//! `v1.Pod`, trimmed to the fields that are read. Pods come by the hundred thousand: a field that no
+//! rule reads is not declared, and both decoders skip it.
+
+use serde::Deserialize;
+
+use super::object::{ObjectMeta, Time};
+
+/// One pod.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct Pod {
+    #[prost(message, required, tag = "1")]
+    pub(crate) metadata: ObjectMeta,
+    #[prost(message, required, tag = "2")]
+    pub(crate) spec: PodSpec,
+    #[prost(message, required, tag = "3")]
+    pub(crate) status: PodStatus,
+}
+
+/// `v1.PodSpec`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodSpec {
+    #[prost(string, tag = "10")]
+    pub(crate) node_name: String,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) affinity: Option<Affinity>,
+    #[prost(message, repeated, tag = "20")]
+    pub(crate) init_containers: Vec<InitContainer>,
+}
+
+/// `v1.Container` in the role of an init container, trimmed: only what tells a sidecar apart.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct InitContainer {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, optional, tag = "24")]
+    pub(crate) restart_policy: Option<String>,
+}
+
+impl InitContainer {
+    /// An init container that restarts for ever runs beside the others: a sidecar.
+    pub(crate) fn is_sidecar(&self) -> bool {
+        self.restart_policy.as_deref() == Some("Always")
+    }
+}
+
+/// `v1.Affinity`, trimmed to the way by which the DaemonSet controller pins a pod to its node.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Affinity {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) node_affinity: Option<NodeAffinity>,
+}
+
+/// `v1.NodeAffinity`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeAffinity {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(crate) required: Option<NodeSelector>,
+}
+
+/// `v1.NodeSelector`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NodeSelector {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// `v1.NodeSelectorTerm`, trimmed to its fields.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NodeSelectorTerm {
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) match_fields: Vec<NodeSelectorRequirement>,
+}
+
+/// `v1.NodeSelectorRequirement`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeSelectorRequirement {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) operator: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) values: Vec<String>,
+}
+
+/// `v1.PodStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) phase: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) conditions: Vec<Condition>,
+    #[prost(string, tag = "3")]
+    pub(crate) message: String,
+    #[prost(string, tag = "4")]
+    pub(crate) reason: String,
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) container_statuses: Vec<ContainerStatus>,
+    #[prost(message, repeated, tag = "10")]
+    pub(crate) init_container_statuses: Vec<ContainerStatus>,
+}
+
+/// `v1.PodCondition` and `v1.NodeCondition` share these fields and their numbers.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Condition {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "type")]
+    pub(crate) type_: String,
+    #[prost(string, tag = "2")]
+    pub(crate) status: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) last_transition_time: Option<Time>,
+    #[prost(string, tag = "5")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "6")]
+    pub(crate) message: String,
+}
+
+impl Condition {
+    /// Whether the condition's status is `True`.
+    pub(crate) fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// `v1.ContainerStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) state: Option<ContainerState>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) last_state: Option<ContainerState>,
+    #[prost(bool, tag = "4")]
+    pub(crate) ready: bool,
+    #[prost(int32, tag = "5")]
+    pub(crate) restart_count: i32,
+    #[prost(bool, optional, tag = "9")]
+    pub(crate) started: Option<bool>,
+}
+
+/// `v1.ContainerState`: at most one of the three is there.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContainerState {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) waiting: Option<Waiting>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) running: Option<Running>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) terminated: Option<Terminated>,
+}
+
+/// `v1.ContainerStateWaiting`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct Waiting {
+    #[prost(string, tag = "1")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "2")]
+    pub(crate) message: String,
+}
+
+/// `v1.ContainerStateRunning`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Running {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) started_at: Option<Time>,
+}
+
+/// `v1.ContainerStateTerminated`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Terminated {
+    #[prost(int32, tag = "1")]
+    pub(crate) exit_code: i32,
+    #[prost(int32, tag = "2")]
+    pub(crate) signal: i32,
+    #[prost(string, tag = "3")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "4")]
+    pub(crate) message: String,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) finished_at: Option<Time>,
+}
+
+impl Pod {
+    /// The condition of that type, if the pod has it.
+    pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// Being deleted.
+    pub(crate) fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Ended for good: nothing of it runs any more.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
+    }
+}
