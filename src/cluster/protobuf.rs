@@ -1,0 +1,347 @@
+//! Lists in protobuf, item by item as the bytes come in.
+//!
+//! The bytes of an answer are `k8s\0` and one `runtime.Unknown` {typeMeta = 1, raw = 2, contentEncoding = 3,
+//! contentType = 4}, whose `raw` is the list {metadata = 1, items = 2}
+//! (`k8s.io/apimachinery/pkg/runtime/serializer/protobuf`). A list of 100,000 pods is most of a gigabyte; what is
+//! held of it here is one item, and that only where it straddles two frames.
+
+use std::marker::PhantomData;
+
+use prost::Message;
+
+/// The content type of the encoding.
+pub(super) const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
+const MAGIC: &[u8] = b"k8s\0";
+/// The longest message that protobuf allows; `raw` alone may be longer, for it is never held whole.
+const LONGEST: u64 = i32::MAX as u64;
+/// What is held whole besides the items is small: a longer one is a fraud.
+const LONGEST_HEAD: u64 = 1 << 20;
+
+/// Why the bytes are no list.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    /// They end too early: the same request may bring them whole.
+    #[error("the answer breaks off after {items} items")]
+    Truncated {
+        /// Items that came whole.
+        items: usize,
+    },
+    /// They are something else.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// `metav1.ListMeta`, trimmed.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ListMeta {
+    #[prost(string, tag = "2")]
+    pub(super) resource_version: String,
+    /// Empty on the last page.
+    #[prost(string, tag = "3")]
+    pub(super) continue_: String,
+}
+
+/// `runtime.TypeMeta`, trimmed.
+#[derive(Clone, PartialEq, prost::Message)]
+struct TypeMeta {
+    #[prost(string, tag = "2")]
+    kind: String,
+}
+
+/// `runtime.Unknown`, trimmed, for what is small enough to be held whole.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Unknown {
+    #[prost(bytes = "vec", tag = "2")]
+    raw: Vec<u8>,
+}
+
+/// A single object in the encoding; `None` if the bytes are something else.
+pub(super) fn single<T: Message + Default>(bytes: &[u8]) -> Option<T> {
+    let unknown = Unknown::decode(bytes.strip_prefix(MAGIC)?).ok()?;
+    T::decode(unknown.raw.as_slice()).ok()
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The magic; so many bytes of it have passed.
+    Magic(usize),
+    /// The key of a field.
+    Key,
+    /// A field's value that is a varint, to be skipped.
+    Number,
+    /// The length of a field's value.
+    Length(Part),
+    /// A field's value, with so many bytes still to come.
+    Value(Part, u64),
+}
+
+/// The fields that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Type,
+    List,
+    Encoding,
+    Meta,
+    Item,
+    Other,
+}
+
+/// Takes the bytes of one list in pieces of any size.
+pub(super) struct ListDecoder<T> {
+    kind: &'static str,
+    state: State,
+    /// Inside `raw`: how many of its bytes are still to come.
+    list_left: Option<u64>,
+    list_seen: bool,
+    /// The varint that is being read, and the place of its next bits.
+    varint: u64,
+    shift: u32,
+    /// The first bytes of a value whose rest is in a later piece.
+    held: Vec<u8>,
+    meta: ListMeta,
+    items: usize,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: Message + Default> ListDecoder<T> {
+    /// For a list of that kind (`PodList`).
+    pub(super) fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            state: State::Magic(0),
+            list_left: None,
+            list_seen: false,
+            varint: 0,
+            shift: 0,
+            held: Vec::new(),
+            meta: ListMeta::default(),
+            items: 0,
+            item: PhantomData,
+        }
+    }
+
+    /// Takes the next bytes and gives each item that they complete to `each`.
+    ///
+    /// # Errors
+    /// [`Broken::Malformed`]; the decoder is of no use after it.
+    pub(super) fn push(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
+        loop {
+            // A value of no bytes is complete before there are any.
+            let taken = match self.state {
+                State::Value(part, left) => self.value(part, left, bytes, each)?,
+                _ if bytes.is_empty() => return Ok(()),
+                State::Magic(passed) => self.magic(passed, bytes)?,
+                State::Key | State::Number | State::Length(_) => self.varint(bytes)?,
+            };
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if bytes.is_empty() && !matches!(self.state, State::Value(_, 0)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the list: what it says of itself.
+    ///
+    /// # Errors
+    /// [`Broken::Truncated`] if anything is missing.
+    pub(super) fn finish(self) -> Result<ListMeta, Broken> {
+        let between_fields = matches!(self.state, State::Key) && self.shift == 0;
+        if between_fields && self.list_left.is_none() && self.list_seen {
+            return Ok(self.meta);
+        }
+        Err(Broken::Truncated { items: self.items })
+    }
+
+    fn magic(&mut self, passed: usize, bytes: &[u8]) -> Result<usize, Broken> {
+        let wanted = &MAGIC[passed..];
+        let count = wanted.len().min(bytes.len());
+        if wanted[..count] != bytes[..count] {
+            return Err(malformed(
+                "it does not begin as protobuf of the Kubernetes API does",
+            ));
+        }
+        self.state = if count == wanted.len() {
+            State::Key
+        } else {
+            State::Magic(passed + count)
+        };
+        Ok(count)
+    }
+
+    /// Takes the bytes of a varint, as far as they are there; gives their number.
+    fn varint(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        for (index, byte) in bytes.iter().enumerate() {
+            self.spend(1)?;
+            let bits = u64::from(byte & 0x7f);
+            // The tenth byte has room for one bit.
+            if self.shift > 63 || (self.shift == 63 && bits > 1) {
+                return Err(malformed("a number has more than 64 bits"));
+            }
+            self.varint |= bits << self.shift;
+            self.shift += 7;
+            if byte & 0x80 == 0 {
+                let value = std::mem::take(&mut self.varint);
+                self.shift = 0;
+                self.number(value)?;
+                return Ok(index + 1);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    /// A varint is complete.
+    fn number(&mut self, value: u64) -> Result<(), Broken> {
+        match self.state {
+            State::Key => self.key(value)?,
+            State::Length(part) => self.length(part, value)?,
+            _ => self.state = State::Key,
+        }
+        self.leave_list();
+        Ok(())
+    }
+
+    fn key(&mut self, key: u64) -> Result<(), Broken> {
+        let field = key >> 3;
+        if field == 0 || key > u64::from(u32::MAX) {
+            return Err(malformed("a field has an impossible number"));
+        }
+        self.state = match (key & 7, self.list_left, field) {
+            (0, _, _) => State::Number,
+            (1, _, _) => self.skip(8)?,
+            (5, _, _) => self.skip(4)?,
+            (2, None, 1) => State::Length(Part::Type),
+            (2, None, 2) => State::Length(Part::List),
+            (2, None, 3) => State::Length(Part::Encoding),
+            (2, Some(_), 1) => State::Length(Part::Meta),
+            (2, Some(_), 2) => State::Length(Part::Item),
+            (2, _, _) => State::Length(Part::Other),
+            _ => return Err(malformed("a field has an impossible type")),
+        };
+        Ok(())
+    }
+
+    fn skip(&self, length: u64) -> Result<State, Broken> {
+        self.fits(length)?;
+        Ok(State::Value(Part::Other, length))
+    }
+
+    fn length(&mut self, part: Part, length: u64) -> Result<(), Broken> {
+        self.fits(length)?;
+        self.state = match part {
+            Part::List if self.list_seen => return Err(malformed("it holds two lists")),
+            Part::List => {
+                self.list_seen = true;
+                self.list_left = Some(length);
+                State::Key
+            }
+            Part::Encoding if length > 0 => {
+                return Err(malformed("it is packed in a way that was not asked for"));
+            }
+            Part::Type | Part::Meta if length > LONGEST_HEAD => {
+                return Err(malformed("its head is too long"));
+            }
+            _ if length > LONGEST => return Err(malformed("a field is longer than 2 GiB")),
+            _ => State::Value(part, length),
+        };
+        Ok(())
+    }
+
+    /// A value of that length must not reach beyond the list that it lies in.
+    fn fits(&self, length: u64) -> Result<(), Broken> {
+        match self.list_left {
+            Some(left) if length > left => {
+                Err(malformed("a field reaches beyond the end of the list"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts bytes of the list.
+    fn spend(&mut self, count: u64) -> Result<(), Broken> {
+        if let Some(left) = &mut self.list_left {
+            *left = left
+                .checked_sub(count)
+                .ok_or_else(|| malformed("a field reaches beyond the end of the list"))?;
+        }
+        Ok(())
+    }
+
+    /// Between two fields, with nothing left of the list: what follows belongs to the envelope.
+    fn leave_list(&mut self) {
+        if self.list_left == Some(0) && matches!(self.state, State::Key) {
+            self.list_left = None;
+        }
+    }
+
+    /// Takes the bytes of a value, as far as they are there; gives their number.
+    fn value(
+        &mut self,
+        part: Part,
+        left: u64,
+        bytes: &[u8],
+        each: &mut dyn FnMut(T),
+    ) -> Result<usize, Broken> {
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let (here, whole) = (&bytes[..count], count as u64 == left);
+        self.spend(count as u64)?;
+        if !whole {
+            // Grows with the bytes that came, never with the length that was claimed.
+            if part != Part::Other {
+                self.held.extend_from_slice(here);
+            }
+            self.state = State::Value(part, left - count as u64);
+            return Ok(count);
+        }
+        if self.held.is_empty() {
+            self.complete(part, here, each)?;
+        } else {
+            let mut held = std::mem::take(&mut self.held);
+            held.extend_from_slice(here);
+            self.complete(part, &held, each)?;
+            // Its room is good for the next one.
+            held.clear();
+            self.held = held;
+        }
+        self.state = State::Key;
+        self.leave_list();
+        Ok(count)
+    }
+
+    fn complete(
+        &mut self,
+        part: Part,
+        value: &[u8],
+        each: &mut dyn FnMut(T),
+    ) -> Result<(), Broken> {
+        let broken =
+            |what: String| move |error: prost::DecodeError| malformed(&format!("{what}: {error}"));
+        match part {
+            Part::Type => {
+                let TypeMeta { kind } =
+                    TypeMeta::decode(value).map_err(broken("its type".into()))?;
+                if kind != self.kind {
+                    return Err(malformed(&format!("it is a {kind:?}, not a {}", self.kind)));
+                }
+            }
+            // A second one would add to the first, as protobuf has it.
+            Part::Meta => self
+                .meta
+                .merge(value)
+                .map_err(broken("the list's metadata".into()))?,
+            Part::Item => {
+                each(T::decode(value).map_err(broken(format!("item {}", self.items + 1)))?);
+                self.items += 1;
+            }
+            Part::List | Part::Encoding | Part::Other => {}
+        }
+        Ok(())
+    }
+}
+
+fn malformed(message: &str) -> Broken {
+    Broken::Malformed(message.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

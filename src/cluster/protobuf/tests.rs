@@ -1,0 +1,206 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::cluster::fake::{field, pod, protobuf_answer, protobuf_list};
+use crate::snapshot::Pod;
+
+/// Pushes the pieces; the names that came out, and what the list says of itself.
+fn decode<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(Vec<String>, ListMeta), Broken> {
+    let mut names = Vec::new();
+    let mut decoder = ListDecoder::new("PodList");
+    for piece in pieces {
+        decoder.push(piece, &mut |pod: Pod| names.push(pod.metadata.name))?;
+    }
+    Ok((names, decoder.finish()?))
+}
+
+fn list(names: &[String]) -> Vec<u8> {
+    let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();
+    protobuf_list("PodList", &items, "42", "next")
+}
+
+/// The bytes, cut at those places.
+fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut places: Vec<usize> = places
+        .iter()
+        .map(|place| place.index(bytes.len() + 1))
+        .collect();
+    places.sort_unstable();
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for place in places {
+        pieces.push(&bytes[from..place]);
+        from = place;
+    }
+    pieces.push(&bytes[from..]);
+    pieces
+}
+
+proptest! {
+    #[test]
+    fn the_pieces_do_not_matter(names in vec("[a-z]{0,300}", 0..8), places in vec(any::<prop::sample::Index>(), 0..40)) {
+        let bytes = list(&names);
+        let (decoded, meta) = decode(cut(&bytes, &places)).unwrap();
+        prop_assert_eq!(decoded, names);
+        prop_assert_eq!(meta.resource_version, "42");
+        prop_assert_eq!(meta.continue_, "next");
+    }
+
+    #[test]
+    fn random_bytes_are_never_a_panic(bytes in vec(any::<u8>(), 0..400), magic in any::<bool>(), places in vec(any::<prop::sample::Index>(), 0..4)) {
+        let bytes = if magic { [MAGIC, &bytes].concat() } else { bytes };
+        let _ = decode(cut(&bytes, &places));
+    }
+
+    #[test]
+    fn a_list_with_random_damage_is_never_a_panic(names in vec("[a-z]{0,9}", 0..4), damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut bytes = list(&names);
+        for (place, byte) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        let _ = decode([bytes.as_slice()]);
+        let _ = decode(bytes.chunks(1));
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let names = ["a".to_owned(), String::new(), "c".repeat(200)];
+    let bytes = list(&names);
+    // After the list come contentEncoding and contentType, both empty: without them nothing is missing.
+    let complete = [bytes.len(), bytes.len() - 2, bytes.len() - 4];
+    for end in 0..=bytes.len() {
+        for pieces in [
+            vec![&bytes[..end]],
+            bytes[..end].chunks(1).collect(),
+            bytes[..end].chunks(7).collect(),
+        ] {
+            match decode(pieces) {
+                Ok((decoded, _)) => {
+                    assert!(complete.contains(&end), "{end} of {}", bytes.len());
+                    assert_eq!(decoded, names);
+                }
+                Err(Broken::Truncated { .. }) => {
+                    assert!(!complete.contains(&end), "{end} of {}", bytes.len())
+                }
+                Err(other) => panic!("{end}: {other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_byte_by_byte_hold_no_more_than_an_item() {
+    let names: Vec<String> = (0..50)
+        .map(|number| format!("{number}").repeat(100))
+        .collect();
+    let mut decoder = ListDecoder::new("PodList");
+    for byte in list(&names).chunks(1) {
+        decoder.push(byte, &mut |_: Pod| ()).unwrap();
+        assert!(
+            decoder.held.capacity() < 2048,
+            "{}",
+            decoder.held.capacity()
+        );
+    }
+}
+
+/// The envelope up to the list, whose length is claimed to be this.
+fn claimed(length: u64) -> Vec<u8> {
+    let mut bytes = b"k8s\0\x12".to_vec();
+    prost::encoding::encode_varint(length, &mut bytes);
+    bytes
+}
+
+fn malformed_by(bytes: &[u8], words: &str) {
+    for pieces in [vec![bytes], bytes.chunks(1).collect()] {
+        match decode(pieces) {
+            Err(Broken::Malformed(message)) => {
+                assert!(message.contains(words), "{message}, not {words}")
+            }
+            other => panic!("{other:?}, not {words}"),
+        }
+    }
+}
+
+#[test]
+fn hostile_lengths_are_errors() {
+    let item_of = |length: u64, in_list_of: u64| {
+        let mut bytes = claimed(in_list_of);
+        bytes.push(0x12);
+        prost::encoding::encode_varint(length, &mut bytes);
+        bytes
+    };
+    malformed_by(&item_of(1 << 31, u64::MAX), "2 GiB");
+    malformed_by(&item_of(11, 12), "beyond the end of the list");
+    malformed_by(&item_of(u64::MAX, 1 << 40), "beyond the end of the list");
+    // The length's own bytes are beyond the end, a number is, the rest of a number is.
+    malformed_by(
+        &[&claimed(1)[..], b"\x12\x01"].concat(),
+        "beyond the end of the list",
+    );
+    malformed_by(
+        &[&claimed(2)[..], b"\x18\xff\x01"].concat(),
+        "beyond the end of the list",
+    );
+    malformed_by(
+        &[&claimed(3)[..], b"\x15abcd"].concat(),
+        "beyond the end of the list",
+    );
+    malformed_by(&[&b"k8s\0"[..], &[0xff; 9], b"\x02"].concat(), "64 bits");
+    malformed_by(&[&b"k8s\0"[..], &[0xff; 11]].concat(), "64 bits");
+    malformed_by(b"k8s\0\x00", "impossible number");
+    malformed_by(b"k8s\0\x13", "impossible type");
+    malformed_by(
+        &[&b"k8s\0\x0a"[..], &[0xff, 0xff, 0xff, 0x7f]].concat(),
+        "head is too long",
+    );
+}
+
+#[test]
+fn a_length_that_is_only_claimed_takes_no_memory() {
+    let mut bytes = claimed(u64::MAX);
+    bytes.push(0x12);
+    prost::encoding::encode_varint(LONGEST, &mut bytes);
+    bytes.extend_from_slice(b"few");
+    let mut decoder = ListDecoder::new("PodList");
+    decoder.push(&bytes, &mut |_: Pod| ()).unwrap();
+    assert!(decoder.held.capacity() < 100);
+    assert_eq!(decoder.finish(), Err(Broken::Truncated { items: 0 }));
+}
+
+#[test]
+fn what_is_no_list_of_that_kind_is_an_error() {
+    malformed_by(b"<htm", "does not begin");
+    malformed_by(
+        &protobuf_list("NodeList", &[], "1", ""),
+        "it is a \"NodeList\", not a PodList",
+    );
+    malformed_by(
+        &protobuf_list("PodList", &[b"\xff\xff".to_vec()], "1", ""),
+        "item 1",
+    );
+    let mut twice = list(&[]);
+    twice.extend_from_slice(b"\x12\x00");
+    malformed_by(&twice, "two lists");
+    let mut packed = list(&[]);
+    field(&mut packed, 3, b"gzip");
+    malformed_by(&packed, "packed");
+}
+
+#[test]
+fn fields_that_are_not_declared_are_skipped() {
+    let mut raw = b"\x18\x96\x01\x21abcdefgh\x2dabcd".to_vec();
+    field(&mut raw, 9, b"skipped");
+    field(&mut raw, 2, &pod("a"));
+    field(&mut raw, 9, b"");
+    let (names, meta) = decode([protobuf_answer("PodList", &raw).as_slice()]).unwrap();
+    assert_eq!(names, ["a"]);
+    assert_eq!(meta, ListMeta::default());
+}
