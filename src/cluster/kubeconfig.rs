@@ -1,0 +1,391 @@
+//! From kubeconfig files and kubectl's flags to one cluster, one user and one namespace.
+//!
+//! kube 5.0.0 reads kubeconfigs too, but refuses a `KUBECONFIG` that names a missing file, takes an unknown user
+//! for an anonymous one and an empty entry for a value. The rules here are client-go's
+//! (`tools/clientcmd`: `loader.go`, `client_config.go`); kube only reads the single file.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, KubeconfigError};
+use serde_json::Value;
+
+use super::connect::AccessOptions;
+use super::proxy::ProxyVariables;
+use crate::error::Error;
+
+/// What the process's surroundings say about the cluster; a value, so that tests need not touch the process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment {
+    /// `KUBECONFIG`.
+    pub(super) kubeconfig: Option<OsString>,
+    /// The home folder, where `.kube/config` lies.
+    pub(super) home: Option<PathBuf>,
+    /// The proxy variables.
+    pub(super) proxy: ProxyVariables,
+    /// Inside a pod with a service account.
+    pub(super) in_cluster: bool,
+}
+
+impl Environment {
+    /// The surroundings of this process.
+    pub(super) fn read() -> Self {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self {
+            kubeconfig: env::var_os("KUBECONFIG"),
+            home: env::home_dir(),
+            proxy: ProxyVariables::read(),
+            // `inClusterClientConfig.Possible` of client-go.
+            in_cluster: set("KUBERNETES_SERVICE_HOST")
+                && set("KUBERNETES_SERVICE_PORT")
+                && Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token").is_file(),
+        }
+    }
+}
+
+/// What was chosen from the files and the flags. Every value that is there is not empty.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chosen {
+    /// The context's name; `None` where the flags alone name the server.
+    pub(super) context: Option<String>,
+    /// Where the server is and how it proves itself. `server` is set.
+    pub(super) cluster: Cluster,
+    /// The user entry's name.
+    pub(super) user_name: Option<String>,
+    /// How we prove ourselves.
+    pub(super) user: AuthInfo,
+    /// The namespace of the flags, of the context, or `default`.
+    pub(super) namespace: String,
+}
+
+/// Follows the files and the flags. `None`: nothing names a cluster.
+///
+/// # Errors
+/// A file that is there but broken, names that nothing bears, flags that do not go together.
+pub(super) fn choose(
+    options: &AccessOptions,
+    environment: &Environment,
+) -> Result<Option<Chosen>, Error> {
+    let files = load(options.kubeconfig.as_deref(), environment)?;
+    let context_name = given(&options.context).or_else(|| given(&files.current_context));
+    let context = match &context_name {
+        Some(name) => find_context(&files, name)?,
+        None => Context::default(),
+    };
+    let Some(mut cluster) = find_cluster(&files, options, &context)? else {
+        return nothing_chosen(&files);
+    };
+    override_cluster(&mut cluster, options);
+    let cluster_name = given(&options.cluster).or_else(|| given(&Some(context.cluster.clone())));
+    if given(&cluster.server).is_none() {
+        return Err(Error::Kubeconfig {
+            message: format!(
+                "cluster {:?} names no server",
+                cluster_name.unwrap_or_default()
+            ),
+            hint: "write its server: into the kubeconfig, or give --server".into(),
+        });
+    }
+    let (user_name, mut user) = find_user(&files, options, &context)?;
+    override_user(&mut user, options);
+    Ok(Some(Chosen {
+        context: context_name,
+        cluster,
+        user_name,
+        user,
+        namespace: given(&options.namespace)
+            .or_else(|| given(&context.namespace))
+            .unwrap_or_else(|| "default".into()),
+    }))
+}
+
+/// A value that is there and not empty: client-go's types know no difference between the two.
+pub(super) fn given(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !value.is_empty())
+}
+
+/// No context and no `--server`. With no entries at all that is the same as no kubeconfig.
+fn nothing_chosen(files: &Kubeconfig) -> Result<Option<Chosen>, Error> {
+    if files.contexts.is_empty() && files.clusters.is_empty() {
+        return Ok(None);
+    }
+    Err(Error::Kubeconfig {
+        message: "no current context is set".into(),
+        hint: format!(
+            "choose one: --context NAME, or kubectl config use-context NAME{}",
+            listed(&names(&files.contexts, |context| &context.name))
+        ),
+    })
+}
+
+/// The files that count, merged: the first to say something wins.
+fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig, Error> {
+    if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+        return read(path)?.ok_or_else(|| Error::Kubeconfig {
+            message: format!("{}: there is no such file", path.display()),
+            hint: "give --kubeconfig an existing file".into(),
+        });
+    }
+    let paths: Vec<PathBuf> = match environment
+        .kubeconfig
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
+        Some(list) => env::split_paths(list)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
+        None => environment
+            .home
+            .iter()
+            .map(|home| home.join(".kube").join("config"))
+            .collect(),
+    };
+    let mut merged = Kubeconfig::default();
+    for path in paths {
+        if let Some(next) = read(&path)? {
+            merged = merged.merge(next).map_err(|error| broken(&path, &error))?;
+        }
+    }
+    Ok(merged)
+}
+
+/// One file, its relative paths made absolute by kube; `None` if there is none.
+fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
+    match Kubeconfig::read_from(path) {
+        Ok(mut file) => {
+            empty_is_unset(&mut file, path.parent());
+            Ok(Some(file))
+        }
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(broken(path, &error)),
+    }
+}
+
+/// The error for a file that cannot be read or parsed. Only the first line of the parser's words: the rest shows
+/// the file's text, and that holds secrets.
+fn broken(path: &Path, error: &KubeconfigError) -> Error {
+    let words = match error {
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        KubeconfigError::Parse(error) => error.without_snippet().to_string(),
+        other => other.to_string(),
+    };
+    Error::Kubeconfig {
+        message: format!(
+            "{}: {}",
+            path.display(),
+            words.lines().next().unwrap_or_default()
+        ),
+        hint: "mend the file, or name another: --kubeconfig FILE".into(),
+    }
+}
+
+/// Makes `""` the same as a missing entry, as in client-go: tools write `certificate-authority-data: ""` and
+/// `current-context: ""`. kube has joined an empty path with the file's folder by now.
+fn empty_is_unset(file: &mut Kubeconfig, folder: Option<&Path>) {
+    let clear = |value: &mut Option<String>| *value = given(value);
+    let joined = folder.and_then(|folder| folder.join("").to_str().map(str::to_owned));
+    let clear_path = |value: &mut Option<String>| {
+        *value = given(value).filter(|path| Some(path) != joined.as_ref())
+    };
+    clear(&mut file.current_context);
+    for cluster in file
+        .clusters
+        .iter_mut()
+        .filter_map(|named| named.cluster.as_mut())
+    {
+        clear(&mut cluster.server);
+        clear_path(&mut cluster.certificate_authority);
+        clear(&mut cluster.certificate_authority_data);
+        clear(&mut cluster.proxy_url);
+        clear(&mut cluster.tls_server_name);
+    }
+    for user in file
+        .auth_infos
+        .iter_mut()
+        .filter_map(|named| named.auth_info.as_mut())
+    {
+        clear(&mut user.username);
+        clear_path(&mut user.token_file);
+        clear_path(&mut user.client_certificate);
+        clear(&mut user.client_certificate_data);
+        clear_path(&mut user.client_key);
+        clear(&mut user.impersonate);
+        clear(&mut user.impersonate_uid);
+        // The type that hides a secret cannot be looked into from here, but serde can.
+        let shown = serde_json::to_value(&*user).unwrap_or_default();
+        let clear_secret = |name: &str, unset: &mut dyn FnMut()| {
+            if shown.get(name).and_then(Value::as_str) == Some("") {
+                unset();
+            }
+        };
+        clear_secret("password", &mut || user.password = None);
+        clear_secret("token", &mut || user.token = None);
+        clear_secret("client-key-data", &mut || user.client_key_data = None);
+    }
+}
+
+fn find_context(files: &Kubeconfig, name: &str) -> Result<Context, Error> {
+    match files.contexts.iter().find(|context| context.name == name) {
+        Some(found) => Ok(found.context.clone().unwrap_or_default()),
+        None => Err(unknown(
+            "context",
+            name,
+            &names(&files.contexts, |context| &context.name),
+            "kubectl config get-contexts lists them",
+        )),
+    }
+}
+
+/// The cluster entry that counts; `None` if nothing names one. `--server` makes up for a missing entry that only
+/// the context names, never for one that `--cluster` names.
+fn find_cluster(
+    files: &Kubeconfig,
+    options: &AccessOptions,
+    context: &Context,
+) -> Result<Option<Cluster>, Error> {
+    let flag = given(&options.cluster);
+    let has_server = given(&options.server).is_some();
+    let Some(name) = flag
+        .clone()
+        .or_else(|| given(&Some(context.cluster.clone())))
+    else {
+        return Ok(has_server.then(Cluster::default));
+    };
+    match files.clusters.iter().find(|cluster| cluster.name == name) {
+        Some(found) => Ok(Some(found.cluster.clone().unwrap_or_default())),
+        None if flag.is_none() && has_server => Ok(Some(Cluster::default())),
+        None => Err(unknown(
+            "cluster",
+            &name,
+            &names(&files.clusters, |cluster| &cluster.name),
+            "kubectl config get-clusters lists them",
+        )),
+    }
+}
+
+/// The user entry that counts, with its name. kubectl asks for a name and a password where the context's user is
+/// missing; here that is an error, unless `--token` says who we are.
+fn find_user(
+    files: &Kubeconfig,
+    options: &AccessOptions,
+    context: &Context,
+) -> Result<(Option<String>, AuthInfo), Error> {
+    let flag = given(&options.user);
+    let Some(name) = flag.clone().or_else(|| given(&context.user)) else {
+        return Ok((None, AuthInfo::default()));
+    };
+    match files.auth_infos.iter().find(|user| user.name == name) {
+        Some(found) => Ok((Some(name), found.auth_info.clone().unwrap_or_default())),
+        None if flag.is_none() && given(&options.token).is_some() => {
+            Ok((None, AuthInfo::default()))
+        }
+        None => Err(unknown(
+            "user",
+            &name,
+            &names(&files.auth_infos, |user| &user.name),
+            "kubectl config get-users lists them",
+        )),
+    }
+}
+
+/// The flags over a cluster entry: `DirectClientConfig.getCluster` of client-go.
+fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
+    let server = given(&options.server);
+    let server_name = given(&options.tls_server_name);
+    if server.is_some() || server_name.is_some() {
+        // A name for the entry's server says nothing about another server.
+        cluster.tls_server_name = server_name;
+    }
+    if server.is_some() {
+        cluster.server = server;
+    }
+    if options.insecure_skip_tls_verify || options.certificate_authority.is_some() {
+        cluster.insecure_skip_tls_verify = Some(options.insecure_skip_tls_verify);
+        cluster.certificate_authority_data = None;
+        cluster.certificate_authority = options
+            .certificate_authority
+            .as_ref()
+            .map(|path| path.to_string_lossy().into_owned());
+    }
+}
+
+/// The flags over a user entry: the token stands in for every other way but the client certificate, which TLS
+/// sends beside it.
+pub(super) fn override_user(user: &mut AuthInfo, options: &AccessOptions) {
+    if let Some(token) = given(&options.token) {
+        *user = AuthInfo {
+            token: Some(token.into()),
+            token_file: None,
+            exec: None,
+            auth_provider: None,
+            username: None,
+            password: None,
+            ..user.clone()
+        };
+    }
+    if let Some(name) = given(&options.as_user) {
+        user.impersonate = Some(name);
+    }
+    if let Some(uid) = given(&options.as_uid) {
+        user.impersonate_uid = Some(uid);
+    }
+    if !options.as_group.is_empty() {
+        user.impersonate_groups = Some(options.as_group.clone());
+    }
+}
+
+fn names<T>(entries: &[T], name: fn(&T) -> &String) -> Vec<&str> {
+    entries.iter().map(|entry| name(entry).as_str()).collect()
+}
+
+/// `; there are: a, b`, or nothing.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = if names.len() > SHOWN { ", ..." } else { "" };
+    format!(
+        "; there are: {}{more}",
+        names[..names.len().min(SHOWN)].join(", ")
+    )
+}
+
+fn unknown(kind: &str, name: &str, names: &[&str], otherwise: &str) -> Error {
+    let nearest = names
+        .iter()
+        .map(|known| (distance(name, known), *known))
+        .min()
+        .filter(|(distance, _)| *distance <= name.chars().count().max(3) / 3 + 1);
+    let hint = match nearest {
+        Some((_, known)) => format!("did you mean {known:?}?"),
+        None => otherwise.to_owned(),
+    };
+    Error::Kubeconfig {
+        message: format!("{kind} {name:?} does not exist"),
+        hint: format!("{hint}{}", listed(names)),
+    }
+}
+
+/// How many characters must be written, struck or changed to make the one the other.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests;

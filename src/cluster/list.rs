@@ -1,0 +1,388 @@
+//! Whole lists. Pods and Nodes in protobuf, decoded as they stream in; everything else in JSON.
+//!
+//! A list is whole or an error: never a part of it as if it were all.
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http_body_util::BodyExt;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::api::{ListParams, Request};
+use kube::client::Body;
+use serde::de::DeserializeOwned;
+
+use super::connect::Access;
+use super::json;
+use super::protobuf::{self, Broken, ListDecoder, ListMeta};
+use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
+use crate::error::Error;
+use crate::snapshot::{Node, Pod};
+
+/// A whole list, as it was at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<T> {
+    /// What was kept of it, in the server's order.
+    pub(crate) items: Vec<T>,
+    /// The moment; a watch goes on from here.
+    pub(crate) resource_version: String,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// A namespaced kind in every namespace.
+    AllNamespaces,
+    /// A namespaced kind in this namespace.
+    Namespace(String),
+    /// A kind that has no namespaces.
+    Cluster,
+}
+
+/// A kind that comes by the hundred thousand: a trimmed type of our own, in both encodings.
+pub(crate) trait Bulk: prost::Message + Default + DeserializeOwned + 'static {
+    /// The kind of its list.
+    const LIST: &'static str;
+    /// Its name in a path.
+    const PLURAL: &'static str;
+}
+
+impl Bulk for Pod {
+    const LIST: &'static str = "PodList";
+    const PLURAL: &'static str = "pods";
+}
+
+impl Bulk for Node {
+    const LIST: &'static str = "NodeList";
+    const PLURAL: &'static str = "nodes";
+}
+
+/// A 410 on a continue token starts the list over this often.
+const RESTARTS: u32 = 2;
+
+/// What to ask for.
+pub(super) struct Query {
+    pub(super) subject: Subject,
+    pub(super) path: String,
+    pub(super) label_selector: Option<String>,
+    pub(super) field_selector: Option<String>,
+}
+
+impl Query {
+    pub(super) fn new(
+        verb: &'static str,
+        group_version: &str,
+        plural: &str,
+        scope: &Scope,
+    ) -> Self {
+        // The core group has no name, and lives in a place of its own.
+        let root = if group_version.contains('/') {
+            "apis"
+        } else {
+            "api"
+        };
+        let namespace = match scope {
+            Scope::Namespace(namespace) => Some(namespace.clone()),
+            Scope::AllNamespaces | Scope::Cluster => None,
+        };
+        let inside = namespace
+            .as_deref()
+            .map(|name| format!("namespaces/{}/", escaped(name)))
+            .unwrap_or_default();
+        Self {
+            subject: Subject {
+                verb,
+                resource: plural.to_owned(),
+                namespace,
+            },
+            path: format!("/{root}/{group_version}/{inside}{plural}"),
+            label_selector: None,
+            field_selector: None,
+        }
+    }
+
+    /// The request for the page that the token names. No limit: one page is fastest, and since 1.31 the server's
+    /// cache answers it as the newest state.
+    fn list(&self, token: &str) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
+        Request::new(&self.path).list(&ListParams {
+            label_selector: self.label_selector.clone(),
+            field_selector: self.field_selector.clone(),
+            continue_token: Some(token.to_owned()).filter(|token| !token.is_empty()),
+            ..ListParams::default()
+        })
+    }
+}
+
+/// A segment of a path that cannot leave its place.
+fn escaped(segment: &str) -> String {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
+    let dots_only = segment.bytes().all(|byte| byte == b'.');
+    let each = segment.bytes().map(|byte| match byte {
+        byte if plain(byte) && !dots_only => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    each.collect()
+}
+
+/// Takes the frames of one answer.
+trait Reader<T> {
+    fn push(&mut self, frame: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken>;
+    fn finish(self: Box<Self>, each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken>;
+}
+
+impl<T: prost::Message + Default> Reader<T> for ListDecoder<T> {
+    fn push(&mut self, frame: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
+        Self::push(self, frame, each)
+    }
+
+    fn finish(self: Box<Self>, _each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken> {
+        Self::finish(*self)
+    }
+}
+
+/// JSON has to be there whole.
+#[derive(Default)]
+struct Text(Vec<u8>);
+
+impl<T: DeserializeOwned> Reader<T> for Text {
+    fn push(&mut self, frame: &[u8], _each: &mut dyn FnMut(T)) -> Result<(), Broken> {
+        self.0.extend_from_slice(frame);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken> {
+        json::read(&self.0, each)
+    }
+}
+
+/// What an encoding is asked for with, and who reads an answer of that content type, if anyone.
+struct Encoding<T> {
+    accept: &'static str,
+    open: fn(&str) -> Option<Box<dyn Reader<T> + Send>>,
+}
+
+impl<T: Bulk> Encoding<T> {
+    /// Protobuf, or JSON where a server or a proxy knows nothing else.
+    const BULK: Self = Self {
+        accept: "application/vnd.kubernetes.protobuf, application/json",
+        open: |content_type| match content_type {
+            protobuf::CONTENT_TYPE => Some(Box::new(ListDecoder::new(T::LIST))),
+            other => (Encoding::JSON.open)(other),
+        },
+    };
+}
+
+impl<T: DeserializeOwned + 'static> Encoding<T> {
+    const JSON: Self = Self {
+        accept: "application/json",
+        open: |content_type| match content_type {
+            "application/json" => Some(Box::new(Text::default())),
+            _ => None,
+        },
+    };
+}
+
+impl Access {
+    /// Lists Pods or Nodes. `keep` sees each object as soon as it is decoded; what it gives back stays in memory,
+    /// nothing else does. Where a list is taken up again it sees objects a second time, and what it gave back
+    /// before is dropped: it should decide by the object alone.
+    ///
+    /// # Errors
+    /// The API server's refusals, a timeout, a connection or an answer that breaks off three times, an answer
+    /// that is no list.
+    pub(crate) async fn bulk<T: Bulk>(
+        &self,
+        scope: &Scope,
+        label_selector: Option<&str>,
+        mut keep: impl FnMut(T) -> Option<T>,
+    ) -> Result<Listed<T>, Error> {
+        let mut query = Query::new("list", "v1", T::PLURAL, scope);
+        query.label_selector = label_selector.map(str::to_owned);
+        self.gather(&query, &Encoding::BULK, &mut keep).await
+    }
+
+    /// Lists a kind of k8s-openapi, in JSON.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn list<K: k8s_openapi::Resource + DeserializeOwned + 'static>(
+        &self,
+        scope: &Scope,
+        label_selector: Option<&str>,
+        field_selector: Option<&str>,
+    ) -> Result<Listed<K>, Error> {
+        let mut query = Query::new("list", K::API_VERSION, K::URL_PATH_SEGMENT, scope);
+        query.label_selector = label_selector.map(str::to_owned);
+        query.field_selector = field_selector.map(str::to_owned);
+        self.gather(&query, &Encoding::JSON, &mut Some).await
+    }
+
+    /// One object by its name; `None` if there is none.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn get<K: k8s_openapi::Resource + DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        name: &str,
+    ) -> Result<Option<K>, Error> {
+        let query = Query::new("get", K::API_VERSION, K::URL_PATH_SEGMENT, scope);
+        let path = format!("{}/{}", query.path, escaped(name));
+        match self.object(&query.subject, &path).await {
+            Err(Error::Api { code: 404, .. }) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// The server's version.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn get_version(&self) -> Result<Info, Error> {
+        let subject = Subject {
+            verb: "get",
+            resource: "version".into(),
+            namespace: None,
+        };
+        self.object(&subject, "/version").await
+    }
+
+    async fn object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
+        let mut retries = Retries::new(self.backoff);
+        loop {
+            let request = http::Request::get(path)
+                .header(ACCEPT, "application/json")
+                .body(Vec::new());
+            let request = request.map_err(|error| self.unreachable(error.to_string()))?;
+            let outcome = self.in_time(async {
+                let mut text = Vec::new();
+                let answer = self.send(subject, request).await?;
+                self.frames(answer.into_body(), |frame| {
+                    text.extend_from_slice(frame);
+                    Ok(())
+                })
+                .await?;
+                serde_json::from_slice(&text)
+                    .map_err(|error| self.bad_answer(subject, error.to_string()))
+            });
+            match outcome.await {
+                Ok(object) => return Ok(object),
+                Err(failure) => retries.after(failure).await?,
+            }
+        }
+    }
+
+    /// All pages of a list. A page that fails is asked for again; what came of it before is dropped.
+    async fn gather<T>(
+        &self,
+        query: &Query,
+        encoding: &Encoding<T>,
+        keep: &mut dyn FnMut(T) -> Option<T>,
+    ) -> Result<Listed<T>, Error> {
+        let mut items = Vec::new();
+        let mut token = String::new();
+        let mut restarts = 0;
+        let mut retries = Retries::new(self.backoff);
+        loop {
+            let page_start = items.len();
+            match self
+                .page(query, &token, encoding, &mut |item| {
+                    items.extend(keep(item))
+                })
+                .await
+            {
+                Ok(meta) if meta.continue_.is_empty() => {
+                    return Ok(Listed {
+                        items,
+                        resource_version: meta.resource_version,
+                    });
+                }
+                // A server that does not move on would be asked for ever.
+                Ok(meta) if meta.continue_ == token => {
+                    let message = "each page continues with itself".to_owned();
+                    return Err(self.bad_answer(&query.subject, message).into_error());
+                }
+                Ok(meta) => {
+                    token = meta.continue_;
+                    retries = Retries::new(self.backoff);
+                }
+                // The moment that the pages show is forgotten: nothing of it fits with what comes now.
+                Err(Failure::Gone(_)) if !token.is_empty() && restarts < RESTARTS => {
+                    restarts += 1;
+                    items.clear();
+                    token.clear();
+                }
+                Err(failure) => {
+                    items.truncate(page_start);
+                    retries.after(failure).await?;
+                }
+            }
+        }
+    }
+
+    async fn page<T>(
+        &self,
+        query: &Query,
+        token: &str,
+        encoding: &Encoding<T>,
+        each: &mut dyn FnMut(T),
+    ) -> Result<ListMeta, Failure> {
+        let mut request = query
+            .list(token)
+            .map_err(|error| Failure::Final(self.unreachable(innermost(&error))))?;
+        request
+            .headers_mut()
+            .insert(ACCEPT, HeaderValue::from_static(encoding.accept));
+        self.in_time(async {
+            let answer = self.send(&query.subject, request).await?;
+            let content_type = content_type(&answer);
+            let Some(mut reader) = (encoding.open)(&content_type) else {
+                let line = first_line(&beginning(answer.into_body()).await).unwrap_or_default();
+                return Err(
+                    self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}"))
+                );
+            };
+            let undecoded = |broken: Broken| match broken {
+                Broken::Truncated { .. } => Failure::Broken(self.unreachable(broken.to_string())),
+                Broken::Malformed(message) => self.bad_answer(&query.subject, message),
+            };
+            self.frames(answer.into_body(), |frame| {
+                reader.push(frame, each).map_err(undecoded)
+            })
+            .await?;
+            reader.finish(each).map_err(undecoded)
+        })
+        .await
+    }
+
+    /// Hands the bytes of a body on as they come.
+    async fn frames(
+        &self,
+        mut body: Body,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.broke_off(&error))?;
+            if let Some(bytes) = frame.data_ref() {
+                take(bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The content type, without its parameters.
+fn content_type(answer: &http::Response<Body>) -> String {
+    let value = answer
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Namespace;
+
+use super::*;
+use crate::cluster::connect::AccessOptions;
+use crate::cluster::fake::{
+    Answer, Fake, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list,
+};
+
+fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
+    let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();
+    protobuf_list("PodList", &items, "42", continue_)
+}
+
+async fn names(access: &Access) -> Result<Vec<String>, Error> {
+    let listed = access
+        .bulk::<Pod>(&Scope::AllNamespaces, None, Some)
+        .await?;
+    assert_eq!(listed.resource_version, "42");
+    Ok(listed
+        .items
+        .into_iter()
+        .map(|pod| pod.metadata.name)
+        .collect())
+}
+
+/// The error of a list whose every request is answered so, with the number of requests that it took.
+async fn failure(
+    answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+) -> (Error, usize) {
+    let fake = Fake::start(answer).await;
+    let error = names(&fake.access().await).await.unwrap_err();
+    (error, fake.seen().len())
+}
+
+#[tokio::test]
+async fn one_request_without_limit_or_resource_version() {
+    let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b"], ""))).await;
+    let access = fake.access().await;
+    let scope = Scope::Namespace("kube-system".into());
+    access
+        .bulk::<Pod>(&scope, Some("app in (x, y)"), Some)
+        .await
+        .unwrap();
+    assert_eq!(names(&access).await.unwrap(), ["a", "b"]);
+    let [first, second] = fake.seen().try_into().unwrap();
+    assert_eq!(
+        first.target,
+        "/api/v1/namespaces/kube-system/pods?&labelSelector=app+in+%28x%2C+y%29"
+    );
+    assert_eq!(second.target, "/api/v1/pods?");
+    assert_eq!(
+        second.header("accept"),
+        Some("application/vnd.kubernetes.protobuf, application/json")
+    );
+    let agent = second.header("user-agent").unwrap();
+    assert!(
+        agent.starts_with(concat!("kubectl-ds/", env!("CARGO_PKG_VERSION"), " (")),
+        "{agent}"
+    );
+    assert_eq!(
+        second.header("accept-encoding"),
+        None,
+        "nothing is packed on loopback"
+    );
+}
+
+#[tokio::test]
+async fn what_keep_drops_is_not_in_the_list() {
+    let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b", "c"], ""))).await;
+    let keep = |pod: Pod| (pod.metadata.name != "b").then_some(pod);
+    let listed = fake
+        .access()
+        .await
+        .bulk(&Scope::AllNamespaces, None, keep)
+        .await
+        .unwrap();
+    assert_eq!(listed.items.len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_in_json_serves_as_well() {
+    let text = r#"{"kind":"PodList","metadata":{"resourceVersion":"42"},"items":[{"metadata":{"name":"a"}}]}"#;
+    let fake = Fake::start(move |_, _| Answer::ok("application/json; charset=utf-8", text)).await;
+    assert_eq!(names(&fake.access().await).await.unwrap(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_asked_for_again_and_nothing_comes_twice() {
+    for content_type in [PROTOBUF, JSON] {
+        let fake = Fake::start(move |number, _| {
+            let json = r#"{"metadata":{"resourceVersion":"42"},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}"#;
+            let body = if content_type == JSON { json.into() } else { pods(&["a", "b"], "") };
+            let most = body.len() - 3;
+            if number == 0 { Answer::Cut(content_type, body[..most].to_vec()) } else { Answer::ok(content_type, body) }
+        })
+        .await;
+        assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
+        assert_eq!(fake.seen().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_without_a_word_is_asked_for_again_too() {
+    // A proxy that closes the body properly after half of it: only the decoder can tell.
+    let fake = Fake::start(|number, _| {
+        let mut body = pods(&["a", "b"], "");
+        body.truncate(if number == 0 {
+            body.len() - 6
+        } else {
+            body.len()
+        });
+        Answer::ok(PROTOBUF, body)
+    })
+    .await;
+    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_body_that_always_breaks_off_is_an_error_after_three_tries() {
+    let (error, requests) =
+        failure(|_, _| Answer::Cut(PROTOBUF, pods(&["a"], "")[..9].to_vec())).await;
+    assert_eq!(requests, 3);
+    let message = error.to_string();
+    assert!(matches!(error, Error::Unreachable { .. }), "{message}");
+    assert!(message.ends_with("(3 tries)"), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_tried_again() {
+    let (error, requests) = failure(|_, _| Answer::HangUp).await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(requests, 3);
+}
+
+#[tokio::test]
+async fn pages_follow_the_continue_token() {
+    let fake = Fake::start(|number, _| match number {
+        0 => Answer::ok(PROTOBUF, pods(&["a"], "x/1")),
+        1 => Answer::refusal(503, "later"),
+        2 => Answer::Cut(PROTOBUF, pods(&["b", "c"], "")[..40].to_vec()),
+        _ => Answer::ok(PROTOBUF, pods(&["b", "c"], "")),
+    })
+    .await;
+    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(fake.seen()[3].target, "/api/v1/pods?&continue=x%2F1");
+}
+
+#[tokio::test]
+async fn a_forgotten_continue_token_starts_the_list_over() {
+    let fake = Fake::start(|number, _| match number {
+        0 => Answer::ok(PROTOBUF, pods(&["old"], "x")),
+        1 => Answer::refusal(410, "The provided continue parameter is too old"),
+        2 => Answer::ok(PROTOBUF, pods(&["a"], "y")),
+        _ => Answer::ok(PROTOBUF, pods(&["b"], "")),
+    })
+    .await;
+    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_list_is_not_started_over_for_ever() {
+    let (error, requests) = failure(|number, _| match number % 2 {
+        0 => Answer::ok(PROTOBUF, pods(&["a"], "x")),
+        _ => Answer::refusal(410, "too old"),
+    })
+    .await;
+    assert!(matches!(error, Error::Api { code: 410, .. }), "{error}");
+    assert_eq!(requests, 6);
+    let (error, requests) = failure(|_, _| Answer::ok(PROTOBUF, pods(&["a"], "x"))).await;
+    assert!(matches!(error, Error::BadAnswer { .. }), "{error}");
+    assert_eq!(requests, 2);
+}
+
+#[tokio::test]
+async fn refusals_say_who_may_not_do_what() {
+    let (error, requests) = failure(|_, _| Answer::refusal(401, "Unauthorized")).await;
+    assert!(
+        matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials)"),
+        "{error}"
+    );
+    assert_eq!(requests, 1);
+    let (error, requests) = failure(|_, _| Answer::refusal(403, "pods is forbidden: no")).await;
+    assert_eq!(error.to_string(), "cannot list pods: pods is forbidden: no");
+    assert_eq!(requests, 1);
+    let fake = Fake::start(|_, _| Answer::refusal(403, "no")).await;
+    let scope = Scope::Namespace("x".into());
+    let error = fake
+        .access()
+        .await
+        .list::<DaemonSet>(&scope, None, None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot list daemonsets in namespace \"x\": no"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_in_protobuf_is_understood() {
+    // The server answers errors in the encoding that was asked for, too.
+    let (error, _) = failure(|_, _| {
+        let mut status = Vec::new();
+        field(&mut status, 2, b"Failure");
+        field(&mut status, 3, b"pods is forbidden");
+        field(&mut status, 4, b"Forbidden");
+        Answer::Whole(
+            403,
+            vec![("content-type", PROTOBUF.into())],
+            protobuf_answer("Status", &status),
+        )
+    })
+    .await;
+    assert_eq!(error.to_string(), "cannot list pods: pods is forbidden");
+}
+
+#[tokio::test]
+async fn a_page_of_html_is_shown_by_its_first_line() {
+    let page = format!("\n  <html>{}\nmore", "x".repeat(500));
+    let body = page.clone();
+    let (error, requests) = failure(move |_, _| Answer::ok("text/html", body.clone())).await;
+    let message = error.to_string();
+    assert!(matches!(error, Error::BadAnswer { .. }), "{message}");
+    assert!(
+        message.contains("<html>xxx") && !message.contains("more") && message.len() < 320,
+        "{message}"
+    );
+    assert_eq!(requests, 1);
+    let (error, _) = failure(move |_, _| {
+        Answer::Whole(
+            403,
+            vec![("content-type", "text/html".into())],
+            page.clone().into_bytes(),
+        )
+    })
+    .await;
+    let message = error.to_string();
+    assert!(matches!(error, Error::Forbidden { .. }), "{message}");
+    assert!(!message.contains('\n') && message.len() < 320, "{message}");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let fake = Fake::start(|number, _| match number {
+        0 => Answer::refusal(429, "too many requests").with("retry-after", "0"),
+        1 => Answer::refusal(504, "timeout"),
+        _ => Answer::ok(PROTOBUF, pods(&["a"], "")),
+    })
+    .await;
+    assert_eq!(names(&fake.access().await).await.unwrap(), ["a"]);
+    let (error, requests) = failure(|_, _| Answer::refusal(429, "too many requests")).await;
+    assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
+    assert_eq!(requests, 3);
+    let (error, requests) =
+        failure(|_, _| Answer::refusal(429, "go away").with("retry-after", "3600")).await;
+    assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
+    assert_eq!(requests, 1);
+    let (error, requests) = failure(|_, _| Answer::refusal(500, "broken")).await;
+    assert!(matches!(error, Error::Api { code: 500, .. }), "{error}");
+    assert_eq!(requests, 1);
+}
+
+#[tokio::test]
+async fn the_request_timeout_covers_the_head_and_the_body() {
+    let stalls: [fn(usize, &Seen) -> Answer; 2] = [
+        |_, _| Answer::Stall(PROTOBUF, Vec::new()),
+        |_, _| Answer::Stall(PROTOBUF, pods(&["a", "b"], "")[..30].to_vec()),
+    ];
+    for stall in stalls {
+        let fake = Fake::start(stall).await;
+        let request_timeout = Some(Duration::from_millis(30));
+        let access = fake
+            .access_with(AccessOptions {
+                request_timeout,
+                ..AccessOptions::default()
+            })
+            .await;
+        let error = names(&access).await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_fails_at_once_and_says_why() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Some(format!("http://{}", listener.local_addr().unwrap()));
+    drop(listener);
+    let fake = Fake::start(|_, _| Answer::HangUp).await;
+    let mut access = fake
+        .access_with(AccessOptions {
+            server,
+            ..AccessOptions::default()
+        })
+        .await;
+    // Trying again would take for ever.
+    access.backoff.first = Duration::from_secs(3600);
+    access.backoff.longest = Duration::from_secs(3600);
+    let message = names(&access).await.unwrap_err().to_string();
+    assert!(message.ends_with(": Connection refused"), "{message}");
+    // One that has answered before may come back.
+    access
+        .reached
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    access.backoff = crate::cluster::fake::quick();
+    let message = names(&access).await.unwrap_err().to_string();
+    assert!(
+        message.ends_with(": Connection refused (3 tries)"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_list_of_pods_is_an_error() {
+    for body in [
+        protobuf_list("NodeList", &[], "1", ""),
+        b"{}".to_vec(),
+        [&b"k8s\0"[..], &[0xff; 11]].concat(),
+    ] {
+        let (error, requests) = failure(move |_, _| Answer::ok(PROTOBUF, body.clone())).await;
+        assert!(matches!(error, Error::BadAnswer { .. }), "{error}");
+        assert_eq!(requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn typed_lists_and_objects_come_in_json() {
+    let fake = Fake::start(|_, seen| match seen.target.split('?').next().unwrap() {
+        "/apis/apps/v1/namespaces/n/daemonsets" => Answer::ok(
+            JSON,
+            r#"{"kind":"DaemonSetList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"d"}}]}"#,
+        ),
+        "/api/v1/namespaces" => Answer::ok(JSON, r#"{"metadata":{},"items":null}"#),
+        "/api/v1/namespaces/n" => Answer::ok(JSON, r#"{"metadata":{"name":"n"}}"#),
+        "/version" => Answer::ok(
+            JSON,
+            r#"{"major":"1","minor":"37","buildDate":"","compiler":"","gitCommit":"","gitTreeState":"","gitVersion":"v1.37.0","goVersion":"","platform":""}"#,
+        ),
+        _ => Answer::refusal(404, "not found"),
+    })
+    .await;
+    let access = fake.access().await;
+    let scope = Scope::Namespace("n".into());
+    let sets = access
+        .list::<DaemonSet>(&scope, None, Some("metadata.name=d"))
+        .await
+        .unwrap();
+    assert_eq!(sets.items[0].metadata.name.as_deref(), Some("d"));
+    assert_eq!(sets.resource_version, "9");
+    assert_eq!(
+        fake.seen()[0].target,
+        "/apis/apps/v1/namespaces/n/daemonsets?&fieldSelector=metadata.name%3Dd"
+    );
+    assert_eq!(fake.seen()[0].header("accept"), Some("application/json"));
+    assert!(
+        access
+            .list::<Namespace>(&Scope::Cluster, None, None)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    let found: Option<Namespace> = access.get(&Scope::Cluster, "n").await.unwrap();
+    assert_eq!(found.unwrap().metadata.name.as_deref(), Some("n"));
+    assert!(
+        access
+            .get::<Namespace>(&Scope::Cluster, "gone")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(access.get_version().await.unwrap().git_version, "v1.37.0");
+}
+
+#[test]
+fn a_name_cannot_leave_its_place_in_the_path() {
+    assert_eq!(escaped("kube-system"), "kube-system");
+    assert_eq!(escaped("../x?y"), "..%2Fx%3Fy");
+    assert_eq!(escaped(".."), "%2E%2E");
+}

@@ -1,0 +1,370 @@
+//! One request: sent, timed, and its failure put into words and into kinds, because some pass by themselves.
+
+use std::error::Error as StdError;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http_body_util::BodyExt;
+use kube::client::{AuthError, Body};
+use serde::Deserialize;
+
+use super::connect::Access;
+use super::protobuf;
+use crate::error::Error;
+
+/// What a request is about, for the words of an error.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// `list`, `get`, `watch`.
+    pub(super) verb: &'static str,
+    /// The resource in the plural.
+    pub(super) resource: String,
+    /// `None` for the whole cluster.
+    pub(super) namespace: Option<String>,
+}
+
+/// A request that did not bring what it should.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It will not pass by itself.
+    Final(Error),
+    /// The server has too much to do; it may say how long to leave it alone.
+    Busy {
+        error: Error,
+        after: Option<Duration>,
+    },
+    /// The connection or the answer broke off.
+    Broken(Error),
+    /// 410: what the request builds on is forgotten.
+    Gone(Error),
+}
+
+impl Failure {
+    /// The error to show.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Final(error)
+            | Self::Broken(error)
+            | Self::Gone(error)
+            | Self::Busy { error, .. } => error,
+        }
+    }
+}
+
+/// How often a failure that may pass is tried again, and how long to wait in between.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    /// Before the second try; twice as long before each further one.
+    pub(super) first: Duration,
+    /// The longest wait.
+    pub(super) longest: Duration,
+    /// Tries in all.
+    pub(super) tries: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(30),
+            tries: 3,
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after that many failures in a row: doubled each time, with up to half of it left to chance, so
+    /// that many clients do not come back at once.
+    pub(super) fn wait(&self, failures: u32) -> Duration {
+        let full = self
+            .first
+            .saturating_mul(1 << failures.saturating_sub(1).min(16))
+            .min(self.longest);
+        let chance = RandomState::new().hash_one(failures) % 1000;
+        full / 2 + (full / 2).mul_f64(chance as f64 / 1000.0)
+    }
+}
+
+/// The tries of one piece of work.
+#[derive(Debug)]
+pub(super) struct Retries {
+    backoff: Backoff,
+    failures: u32,
+}
+
+/// A server that asks for more than this is not waited for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+impl Retries {
+    pub(super) fn new(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            failures: 0,
+        }
+    }
+
+    /// Waits until the next try.
+    ///
+    /// # Errors
+    /// The failure's own error, if it is final or the tries are used up.
+    pub(super) async fn after(&mut self, failure: Failure) -> Result<(), Error> {
+        match self.pause(&failure) {
+            Some(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            None => Err(self.counted(failure.into_error())),
+        }
+    }
+
+    /// How long to wait before the next try; `None` if there is none.
+    fn pause(&mut self, failure: &Failure) -> Option<Duration> {
+        let asked = match failure {
+            Failure::Final(_) | Failure::Gone(_) => return None,
+            Failure::Busy { after, .. } => *after,
+            Failure::Broken(_) => None,
+        };
+        self.failures += 1;
+        if self.failures >= self.backoff.tries
+            || asked.is_some_and(|asked| asked > LONGEST_RETRY_AFTER)
+        {
+            return None;
+        }
+        Some(asked.unwrap_or_else(|| self.backoff.wait(self.failures)))
+    }
+
+    /// Says in the error how often it was tried.
+    fn counted(&self, error: Error) -> Error {
+        match error {
+            Error::Unreachable { server, cause } if self.failures > 1 => Error::Unreachable {
+                server,
+                cause: format!("{cause} ({} tries)", self.failures),
+            },
+            other => other,
+        }
+    }
+}
+
+impl Access {
+    /// Sends the request and waits for the head of a good answer (2xx).
+    pub(super) async fn send(
+        &self,
+        subject: &Subject,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Body>, Failure> {
+        let answer = self
+            .client
+            .send(request.map(Body::from))
+            .await
+            .map_err(|error| self.unsent(error))?;
+        self.reached.store(true, Ordering::Relaxed);
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(self.refused(subject, answer).await)
+    }
+
+    /// Holds the work, which is a whole request with the reading of its answer, to `--request-timeout`.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(limit) = self.request_timeout else {
+            return work.await;
+        };
+        match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let seconds = limit.as_secs_f64();
+                Err(Failure::Final(Error::Timeout {
+                    server: self.server.clone(),
+                    seconds,
+                }))
+            }
+        }
+    }
+
+    /// The request brought no answer at all.
+    fn unsent(&self, error: kube::Error) -> Failure {
+        let error = match error {
+            kube::Error::Service(inner) => match inner.downcast::<Error>() {
+                Ok(own) => return Failure::Final(*own),
+                Err(inner) => kube::Error::Service(inner),
+            },
+            other => other,
+        };
+        if let Some(auth) = causes(&error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
+            return Failure::Final(Error::Kubeconfig {
+                message: format!("the credentials of user {:?}: {auth}", self.user),
+                hint: "log in again or renew the token".into(),
+            });
+        }
+        let no_connection =
+            causes(&error).any(|cause| cause.to_string().starts_with("client error (Connect)"));
+        let failure = self.unreachable(innermost(&error));
+        // A server that was never there will not be there in a second. One that was may be starting anew.
+        if no_connection && !self.reached.load(Ordering::Relaxed) {
+            return Failure::Final(failure);
+        }
+        Failure::Broken(failure)
+    }
+
+    /// The answer's body ended before its time.
+    pub(super) fn broke_off(&self, error: &kube::Error) -> Failure {
+        Failure::Broken(self.unreachable(innermost(error)))
+    }
+
+    /// [`Error::Unreachable`], naming the proxy in between.
+    pub(super) fn unreachable(&self, mut cause: String) -> Error {
+        if let Some(proxy) = &self.proxy {
+            cause = format!("{cause} (through the proxy {proxy})");
+        }
+        Error::Unreachable {
+            server: self.server.clone(),
+            cause,
+        }
+    }
+
+    /// An answer that is not what the Kubernetes API sends.
+    pub(super) fn bad_answer(&self, subject: &Subject, message: String) -> Failure {
+        let resource = subject.resource.clone();
+        Failure::Final(Error::BadAnswer {
+            server: self.server.clone(),
+            resource,
+            message,
+        })
+    }
+
+    async fn refused(&self, subject: &Subject, answer: http::Response<Body>) -> Failure {
+        let code = answer.status().as_u16();
+        let header = |name| {
+            answer
+                .headers()
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+        };
+        let after = header(RETRY_AFTER)
+            .and_then(|text| text.trim().parse().ok())
+            .map(Duration::from_secs);
+        let is_protobuf =
+            header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
+        let reason = answer
+            .status()
+            .canonical_reason()
+            .unwrap_or("no reason given");
+        let text = beginning(answer.into_body()).await;
+        let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
+        let error = self.refusal(subject, code, message);
+        match code {
+            410 => Failure::Gone(error),
+            429 | 503 | 504 => Failure::Busy { error, after },
+            500..=599 if after.is_some() => Failure::Busy { error, after },
+            _ => Failure::Final(error),
+        }
+    }
+
+    /// The error for a refusal, by its HTTP status code.
+    pub(super) fn refusal(&self, subject: &Subject, code: u16, message: String) -> Error {
+        let Subject {
+            verb,
+            resource,
+            namespace,
+        } = subject.clone();
+        match code {
+            401 => Error::Unauthorized {
+                server: self.server.clone(),
+                user: self.user.clone(),
+            },
+            403 => {
+                let scope = namespace
+                    .map(|namespace| format!(" in namespace {namespace:?}"))
+                    .unwrap_or_default();
+                Error::Forbidden {
+                    verb,
+                    resource,
+                    scope,
+                    message,
+                }
+            }
+            _ => Error::Api {
+                verb,
+                resource,
+                message,
+                code,
+            },
+        }
+    }
+}
+
+/// As much of a refusal's body as can matter; a body that breaks off is as good as what came of it.
+pub(super) async fn beginning(mut body: Body) -> Vec<u8> {
+    const ENOUGH: usize = 64 * 1024;
+    let mut text = Vec::new();
+    while text.len() < ENOUGH {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                text.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default())
+            }
+            Some(Err(_)) | None => break,
+        }
+    }
+    text.truncate(ENOUGH);
+    text
+}
+
+/// `metav1.Status`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(super) struct Status {
+    #[prost(string, tag = "3")]
+    pub(super) message: String,
+    #[prost(int32, tag = "6")]
+    pub(super) code: i32,
+}
+
+/// The message of a refusal: of a Status in either encoding, or the first line of whatever it is.
+fn words(body: &[u8], is_protobuf: bool) -> Option<String> {
+    let status = if is_protobuf {
+        protobuf::single(body)
+    } else {
+        serde_json::from_slice::<Status>(body).ok()
+    };
+    match status {
+        Some(status) => Some(status.message).filter(|message| !message.is_empty()),
+        None if is_protobuf => None,
+        None => first_line(body),
+    }
+}
+
+/// The first line with text in it, at most 200 characters.
+pub(super) fn first_line(text: &[u8]) -> Option<String> {
+    const SHOWN: usize = 200;
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let cut: String = line.chars().take(SHOWN).collect();
+    Some(cut)
+}
+
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        (**error).source()
+    })
+}
+
+/// The innermost cause: `client error (Connect)` says nothing, `Connection refused` does.
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let words = causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    // The number that Rust adds to the system's words is of no use to a reader.
+    let words = words.split(" (os error").next().unwrap_or_default();
+    first_line(words.as_bytes()).unwrap_or_else(|| "no reason given".into())
+}
+
+#[cfg(test)]
+mod tests;
