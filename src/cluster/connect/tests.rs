@@ -1,1 +1,414 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use k8s_openapi::api::core::v1::Namespace;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cluster::fake::{Answer, Fake, JSON};
+use crate::cluster::list::Scope;
+use crate::cluster::proxy::ProxyVariables;
+
+const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;
+
+async fn fake() -> Fake {
+    Fake::start(|_, _| Answer::ok(JSON, EMPTY)).await
+}
+
+async fn ask(access: &Access) {
+    access
+        .list::<Namespace>(&Scope::Cluster, None, None)
+        .await
+        .unwrap();
+}
+
+/// A kubeconfig whose only user is as given.
+fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
+    let path = folder.path().join("config");
+    let text = format!(
+        "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+    );
+    fs::write(&path, text).unwrap();
+    Environment {
+        kubeconfig: Some(path.into_os_string()),
+        ..Environment::default()
+    }
+}
+
+/// A credential plugin that notes each of its runs.
+#[cfg(unix)]
+fn plugin(folder: &TempDir, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join("plugin");
+    let runs = folder.path().join("runs");
+    fs::write(
+        &path,
+        format!(
+            "#!/bin/sh\necho \"$KUBERNETES_EXEC_INFO\" >> {}\n{script}\n",
+            runs.display()
+        ),
+    )
+    .unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn runs(folder: &TempDir) -> Vec<String> {
+    let text = fs::read_to_string(folder.path().join("runs")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// `echo` of an ExecCredential with that status.
+fn credential(status: &str) -> String {
+    format!(
+        "echo '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{{{status}}}}}'"
+    )
+}
+
+const EXEC: &str = "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true, installHint: \"get it\\n  there\"}";
+
+#[tokio::test]
+async fn without_any_configuration_there_is_no_cluster() {
+    let outcome = connect_within(&AccessOptions::default(), &Environment::default()).await;
+    assert!(matches!(outcome.err(), Some(Error::NoCluster)));
+}
+
+#[tokio::test]
+async fn a_server_alone_is_enough() {
+    let fake = fake().await;
+    let server = Some(fake.url.trim_start_matches("http://").to_owned());
+    let options = AccessOptions {
+        server,
+        ..AccessOptions::default()
+    };
+    let access = connect_within(&options, &Environment::default())
+        .await
+        .unwrap();
+    ask(&access).await;
+    assert_eq!(access.server(), fake.url);
+    assert_eq!((access.context(), access.namespace()), (None, "default"));
+}
+
+#[tokio::test]
+async fn the_path_of_the_server_stays_in_front() {
+    let fake = fake().await;
+    let options = AccessOptions {
+        server: Some(format!("{}/k8s/clusters/c-1/", fake.url)),
+        ..Default::default()
+    };
+    ask(&connect_within(&options, &Environment::default())
+        .await
+        .unwrap())
+    .await;
+    assert_eq!(
+        fake.seen()[0].target,
+        "/k8s/clusters/c-1/api/v1/namespaces?"
+    );
+}
+
+#[tokio::test]
+async fn token_and_impersonation_are_sent() {
+    let fake = fake().await;
+    let options = AccessOptions {
+        token: Some("t".into()),
+        as_user: Some("jane".into()),
+        as_group: vec!["a".into(), "b".into()],
+        as_uid: Some("7".into()),
+        ..AccessOptions::default()
+    };
+    let access = fake.access_with(options).await;
+    ask(&access).await;
+    let seen = &fake.seen()[0];
+    assert_eq!(seen.header("authorization"), Some("Bearer t"));
+    assert_eq!(seen.header("impersonate-user"), Some("jane"));
+    assert_eq!(seen.all("impersonate-group"), ["a", "b"]);
+    assert_eq!(seen.header("impersonate-uid"), Some("7"));
+    assert_eq!(access.user(), "--token");
+}
+
+#[tokio::test]
+async fn flags_that_do_not_go_together_are_refused() {
+    let server = Some("https://h".to_owned());
+    let group = AccessOptions {
+        server: server.clone(),
+        as_group: vec!["g".into()],
+        ..Default::default()
+    };
+    let both = AccessOptions {
+        server,
+        insecure_skip_tls_verify: true,
+        certificate_authority: Some("x".into()),
+        ..Default::default()
+    };
+    for options in [group, both] {
+        let error = connect_within(&options, &Environment::default())
+            .await
+            .err()
+            .unwrap();
+        assert!(matches!(error, Error::Usage { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_is_sent_without_its_newline() {
+    let fake = fake().await;
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("token"), "from-file\n").unwrap();
+    let environment = kubeconfig(&folder, &fake.url, "tokenFile: token");
+    ask(&connect_within(&AccessOptions::default(), &environment)
+        .await
+        .unwrap())
+    .await;
+    assert_eq!(
+        fake.seen()[0].header("authorization"),
+        Some("Bearer from-file")
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_credential_plugin_runs_once() {
+    for expiry in ["", ",\"expirationTimestamp\":\"2999-01-01T00:00:00Z\""] {
+        let fake = fake().await;
+        let folder = TempDir::new().unwrap();
+        plugin(
+            &folder,
+            &credential(&format!("\"token\":\"from-plugin\"{expiry}")),
+        );
+        let environment = kubeconfig(&folder, &fake.url, EXEC);
+        let access = connect_within(&AccessOptions::default(), &environment)
+            .await
+            .unwrap();
+        ask(&access).await;
+        ask(&access).await;
+        assert_eq!(
+            fake.seen()[1].header("authorization"),
+            Some("Bearer from-plugin")
+        );
+        let [info] = runs(&folder).try_into().unwrap();
+        let info: Value = serde_json::from_str(&info).unwrap();
+        assert_eq!(info["apiVersion"], "client.authentication.k8s.io/v1");
+        assert_eq!(info["spec"]["cluster"]["server"], fake.url);
+        assert_eq!(access.user(), "u");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_that_has_expired_is_renewed() {
+    let fake = fake().await;
+    let folder = TempDir::new().unwrap();
+    plugin(
+        &folder,
+        &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""),
+    );
+    let environment = kubeconfig(&folder, &fake.url, EXEC);
+    let access = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .unwrap();
+    ask(&access).await;
+    assert_eq!(runs(&folder).len(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
+    let folder = TempDir::new().unwrap();
+    // Not a certificate: that the client complains about it shows that it arrived there.
+    plugin(
+        &folder,
+        &credential("\"clientCertificateData\":\"nonsense\",\"clientKeyData\":\"nonsense\""),
+    );
+    let environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
+    let error = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("PEM"), "{error}");
+    assert_eq!(runs(&folder).len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
+    let fake = fake().await;
+    let folder = TempDir::new().unwrap();
+    plugin(&folder, "exit 1");
+    let environment = kubeconfig(&folder, &fake.url, EXEC);
+    let options = AccessOptions {
+        token: Some("t".into()),
+        ..AccessOptions::default()
+    };
+    ask(&connect_within(&options, &environment).await.unwrap()).await;
+    let environment = kubeconfig(
+        &folder,
+        &fake.url,
+        &format!("{EXEC}, client-certificate: c, client-key: k"),
+    );
+    let error = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("client certificate"), "{error}");
+    assert!(runs(&folder).is_empty());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
+    let folder = TempDir::new().unwrap();
+    let environment = kubeconfig(&folder, "https://h", EXEC);
+    let complaint = async || {
+        let error = connect_within(&AccessOptions::default(), &environment)
+            .await
+            .err()
+            .unwrap();
+        (error.to_string(), error.hint())
+    };
+    let (message, hint) = complaint().await;
+    assert!(
+        message.contains("plugin\" of user \"u\" is not installed"),
+        "{message}"
+    );
+    assert_eq!(hint, "get it there");
+    for (script, why) in [
+        ("exit 7", "exit status: 7"),
+        ("echo nonsense", "not an ExecCredential"),
+        ("echo '{}'", "neither a token nor a certificate"),
+    ] {
+        plugin(&folder, script);
+        let (message, _) = complaint().await;
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn the_proxy_is_decided_by_the_name_of_the_server() {
+    let proxy = fake().await;
+    let options = AccessOptions {
+        server: Some("http://api.invalid:8001".into()),
+        ..AccessOptions::default()
+    };
+    let variables = |exceptions: &str| ProxyVariables {
+        http: proxy.url.clone(),
+        https: String::new(),
+        exceptions: exceptions.into(),
+    };
+    // kube would hold these against the proxy, and stumble over the empty items.
+    for exceptions in ["", "127.0.0.1", "a,,b", ",[,"] {
+        let environment = Environment {
+            proxy: variables(exceptions),
+            ..Environment::default()
+        };
+        ask(&connect_within(&options, &environment).await.unwrap()).await;
+        let seen = proxy.seen();
+        assert_eq!(seen[seen.len() - 2].method, "CONNECT");
+        assert_eq!(seen[seen.len() - 2].target, "api.invalid:8001");
+    }
+    let before = proxy.seen().len();
+    let environment = Environment {
+        proxy: variables(".invalid"),
+        ..Environment::default()
+    };
+    let access = connect_within(&options, &environment).await.unwrap();
+    let error = access
+        .list::<Namespace>(&Scope::Cluster, None, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(proxy.seen().len(), before);
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
+    let proxy = fake().await;
+    let folder = TempDir::new().unwrap();
+    let mut environment = kubeconfig(
+        &folder,
+        &format!("http://localhost:1', proxy-url: '{}", proxy.url),
+        "",
+    );
+    environment.proxy = ProxyVariables {
+        http: "http://127.0.0.1:1".into(),
+        https: String::new(),
+        exceptions: "*".into(),
+    };
+    let access = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .unwrap();
+    ask(&access).await;
+    assert_eq!(proxy.seen()[0].method, "CONNECT");
+    assert!(
+        access
+            .unreachable("x".into())
+            .to_string()
+            .ends_with(&format!("(through the proxy {})", proxy.url))
+    );
+    let environment = kubeconfig(&folder, "http://h', proxy-url: 'ftp://h", "");
+    let error = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("cannot use the proxy \"ftp://h/\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_scheme_of_a_server_is_guessed_as_kubectl_does() {
+    let url = |server: &str, insecure: bool| {
+        let cluster = Cluster {
+            server: Some(server.into()),
+            insecure_skip_tls_verify: Some(insecure),
+            ..Cluster::default()
+        };
+        server_url(&cluster, false).map(|url| url.to_string())
+    };
+    assert_eq!(url("h:8080", false).unwrap(), "http://h:8080/");
+    assert_eq!(url("h:6443", true).unwrap(), "https://h:6443/");
+    assert_eq!(url("HTTPS://h/x", false).unwrap(), "https://h/x");
+    for bad in ["ftp://h", "not a url", "http://", "://"] {
+        assert!(url(bad, false).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_certificate_authority_that_is_none_says_which() {
+    let complaint = |data: Option<&str>, path: Option<&str>| {
+        let cluster = Cluster {
+            certificate_authority_data: data.map(str::to_owned),
+            certificate_authority: path.map(str::to_owned),
+            ..Cluster::default()
+        };
+        certificate_authority(&cluster).unwrap_err().to_string()
+    };
+    assert!(complaint(Some("?"), None).contains("certificate-authority-data: it is not base64"));
+    assert!(
+        complaint(Some("QUJD"), None)
+            .contains("certificate-authority-data: there is no certificate")
+    );
+    assert!(
+        complaint(None, Some("/no/such.crt"))
+            .contains("certificate-authority /no/such.crt: No such file")
+    );
+}
+
+#[tokio::test]
+async fn compression_is_left_to_the_kubeconfig_except_on_loopback() {
+    let prepared = |server: &'static str, disabled: bool| {
+        let mut config = Config::new(http::Uri::from_static(server));
+        config.disable_compression = disabled;
+        prepare(&mut config, &Environment::default()).unwrap();
+        assert!(!config.default_retry);
+        config.disable_compression
+    };
+    assert!(!prepared("https://example.com", false));
+    assert!(prepared("https://example.com", true));
+    assert!(prepared("https://127.0.0.1:6443", false));
+    assert!(prepared("https://[::1]:6443", false));
+    assert!(prepared("https://localhost", false));
+}
