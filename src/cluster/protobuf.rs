@@ -344,4 +344,6 @@ fn malformed(message: &str) -> Broken {
 }
 
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod tests;
