@@ -13,9 +13,11 @@ pub(crate) mod list;
 mod protobuf;
 mod proxy;
 mod request;
+pub(crate) mod watch;
 
 pub(crate) use connect::{Access, AccessOptions, connect};
 pub(crate) use list::{Bulk, Listed, Scope};
+pub(crate) use watch::{Change, Watched};
 
 #[cfg(test)]
 mod fake;

@@ -42,6 +42,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// The kind of a refusal, by its HTTP status code. `after` is what the server asks to be left alone for.
+    pub(super) fn by_code(code: u16, error: Error, after: Option<Duration>) -> Self {
+        match code {
+            410 => Self::Gone(error),
+            429 | 503 | 504 => Self::Busy { error, after },
+            500..=599 if after.is_some() => Self::Busy { error, after },
+            _ => Self::Final(error),
+        }
+    }
+
     /// The error to show.
     pub(super) fn into_error(self) -> Error {
         match self {
@@ -238,10 +248,10 @@ impl Access {
     }
 
     async fn refused(&self, subject: &Subject, answer: http::Response<Body>) -> Failure {
-        let code = answer.status().as_u16();
+        let (head, body) = answer.into_parts();
+        let code = head.status.as_u16();
         let header = |name| {
-            answer
-                .headers()
+            head.headers
                 .get(name)
                 .and_then(|value: &http::HeaderValue| value.to_str().ok())
         };
@@ -250,19 +260,11 @@ impl Access {
             .map(Duration::from_secs);
         let is_protobuf =
             header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
-        let reason = answer
-            .status()
-            .canonical_reason()
-            .unwrap_or("no reason given");
-        let text = beginning(answer.into_body()).await;
+        let reason = head.status.canonical_reason().unwrap_or("no reason given");
+        let text = beginning(body).await;
         let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
         let error = self.refusal(subject, code, message);
-        match code {
-            410 => Failure::Gone(error),
-            429 | 503 | 504 => Failure::Busy { error, after },
-            500..=599 if after.is_some() => Failure::Busy { error, after },
-            _ => Failure::Final(error),
-        }
+        Failure::by_code(code, error, after)
     }
 
     /// The error for a refusal, by its HTTP status code.
