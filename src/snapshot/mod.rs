@@ -1,9 +1,64 @@
 //! The facts that every decision is made from.
 
+pub(crate) mod daemon_pods;
+pub(crate) mod event;
+pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod object;
 pub(crate) mod pod;
+pub(crate) mod selector;
 
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::Event;
+
+pub(crate) use daemon_pods::DaemonPods;
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod::Pod;
+
+/// Something that was read, or the reason why it could not be: what is not known is never taken for empty.
+#[derive(Clone, Debug)]
+pub(crate) enum Known<T> {
+    /// It was read.
+    Known(T),
+    /// It was not; the words say what is missing and why.
+    Unknown(String),
+}
+
+impl<T> Known<T> {
+    /// The value, if it was read.
+    pub(crate) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// What is missing, if it was not read.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unknown(why) => Some(why),
+        }
+    }
+}
+
+/// A cluster, or the part of one that was asked for, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// The DaemonSets that were asked for.
+    pub(crate) daemon_sets: Vec<DaemonSet>,
+    /// The nodes that were asked for.
+    pub(crate) nodes: Known<Vec<Node>>,
+    /// Whether these are all nodes of the cluster: only then is a name that is not among them one of no node.
+    pub(crate) has_all_nodes: bool,
+    /// At least all the pods of these DaemonSets.
+    pub(crate) pods: Known<Vec<Pod>>,
+    /// At least all the revisions of these DaemonSets.
+    pub(crate) revisions: Known<Vec<ControllerRevision>>,
+    /// Warning events about these DaemonSets and their pods.
+    pub(crate) events: Known<Vec<Event>>,
+    /// The moment: now for a live cluster, the newest instant on record for a saved one.
+    pub(crate) as_of: Timestamp,
+}

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::object::{ObjectMeta, Time};
-use super::pod::Condition;
 
 /// One node.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -46,12 +45,41 @@ pub(crate) struct Taint {
 #[serde(default)]
 pub(crate) struct NodeStatus {
     #[prost(message, repeated, tag = "4")]
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Vec<NodeCondition>,
+}
+
+/// `v1.NodeCondition`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NodeCondition {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "type")]
+    pub(crate) type_: String,
+    #[prost(string, tag = "2")]
+    pub(crate) status: String,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) last_heartbeat_time: Option<Time>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) last_transition_time: Option<Time>,
+    #[prost(string, tag = "5")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "6")]
+    pub(crate) message: String,
 }
 
 impl Node {
     /// The condition of that type, if the node has it.
-    pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
+    pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+}
+
+impl std::fmt::Display for Taint {
+    /// `key=value:effect`, or `key:effect` without a value, as kubectl writes taints.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.value.as_str() {
+            "" => write!(f, "{}:{}", self.key, self.effect),
+            value => write!(f, "{}={value}:{}", self.key, self.effect),
+        }
     }
 }

@@ -109,7 +109,7 @@ pub(crate) struct PodStatus {
     pub(crate) init_container_statuses: Vec<ContainerStatus>,
 }
 
-/// `v1.PodCondition` and `v1.NodeCondition` share these fields and their numbers.
+/// `v1.PodCondition`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Condition {

@@ -1,0 +1,64 @@
+//! The six numbers of a DaemonSet's status, from nodes and pods.
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `updateDaemonSetStatus`.
+
+use serde::Serialize;
+
+use super::Row;
+use crate::explain::pod::{is_available, is_ready};
+use crate::placement::Placement;
+use crate::snapshot::Snapshot;
+
+/// What the controller counts. A number is none when what it is counted from could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Counts {
+    /// Nodes on which a pod is wanted.
+    pub(crate) desired: Option<usize>,
+    /// Of these, nodes for which there is a pod, in whatever state.
+    pub(crate) current: Option<usize>,
+    /// Of these, nodes whose first pod is ready.
+    pub(crate) ready: Option<usize>,
+    /// Of these, nodes whose first pod runs the current revision.
+    pub(crate) up_to_date: Option<usize>,
+    /// Of these, nodes whose first pod is available.
+    pub(crate) available: Option<usize>,
+    /// `desired` without `available`.
+    pub(crate) unavailable: Option<usize>,
+    /// Nodes on which none is wanted, and for which there is one.
+    pub(crate) misscheduled: Option<usize>,
+}
+
+impl Counts {
+    pub(super) fn of(rows: &[Row<'_>], snapshot: &Snapshot, min_ready_seconds: i32) -> Self {
+        if snapshot.nodes.known().is_none() {
+            return Self::default();
+        }
+        let desired = rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
+        if snapshot.pods.known().is_none() {
+            return Self {
+                desired: Some(desired),
+                ..Self::default()
+            };
+        }
+        let first_pods = || {
+            let wanted = rows.iter().filter(|row| row.placement == Some(Placement::Run));
+            wanted.filter_map(|row| Some((row, row.pods.first()?)))
+        };
+        let available = first_pods()
+            .filter(|(_, pod)| is_available(pod, min_ready_seconds, snapshot.as_of))
+            .count();
+        let is_misscheduled = |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
+        Self {
+            desired: Some(desired),
+            current: Some(first_pods().count()),
+            ready: Some(first_pods().filter(|(_, pod)| is_ready(pod)).count()),
+            up_to_date: first_pods()
+                .map(|(row, _)| row.up_to_date)
+                .try_fold(0, |sum, is_current| Some(sum + usize::from(is_current?))),
+            available: Some(available),
+            unavailable: Some(desired - available),
+            misscheduled: Some(rows.iter().filter(is_misscheduled).count()),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Which nodes run the daemon pod, which should and don't, which shouldn't and do: a fold over nodes.
+
+mod counts;
+mod group;
+mod threshold;
+
+#[cfg(test)]
+mod edge_cases;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use crate::explain::{Reason, State, events, pod as pod_state};
+use crate::placement::{Gates, Placement, Rule};
+use crate::rollout::{CurrentRevision, is_current};
+use crate::snapshot::{DaemonPods, Known, Labels, Node, Pod, Snapshot};
+
+pub(crate) use counts::Counts;
+pub(crate) use group::{Group, by_label};
+pub(crate) use threshold::Threshold;
+
+/// One DaemonSet on the nodes of a snapshot.
+#[derive(Debug)]
+pub(crate) struct Coverage<'a> {
+    /// The DaemonSet.
+    pub(crate) daemon_set: &'a DaemonSet,
+    /// Its current revision.
+    pub(crate) revision: CurrentRevision,
+    /// What the controller would write into `.status`.
+    pub(crate) counts: Counts,
+    /// One for every node, in the order of the nodes.
+    pub(crate) rows: Vec<Row<'a>>,
+    /// Pods on nodes that no longer exist, and pods that name no node.
+    pub(crate) strays: Vec<&'a Pod>,
+}
+
+/// One DaemonSet on one node.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    /// The node's name.
+    pub(crate) node: &'a str,
+    /// The node's labels; none when nodes could not be read.
+    pub(crate) labels: Option<&'a Labels>,
+    /// Whether a pod is wanted; none when nodes could not be read.
+    pub(crate) placement: Option<Placement>,
+    /// How things stand.
+    pub(crate) state: State,
+    /// The pods on the node, the one that counts first.
+    pub(crate) pods: Vec<&'a Pod>,
+    /// Whether the first pod runs the current revision.
+    pub(crate) up_to_date: Option<bool>,
+    /// Every reason.
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// Covers every DaemonSet of the snapshot, in its order.
+pub(crate) fn cover(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
+    // Sorting the pods by namespace once spares every DaemonSet a walk over all of them.
+    let mut by_namespace: HashMap<&str, Vec<&Pod>> = HashMap::new();
+    for pod in snapshot.pods.known().into_iter().flatten() {
+        by_namespace.entry(&pod.metadata.namespace).or_default().push(pod);
+    }
+    let pods_of = |daemon_set: &DaemonSet| {
+        let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let pods = by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        DaemonPods::of(daemon_set, pods.iter().copied())
+    };
+    snapshot
+        .daemon_sets
+        .iter()
+        .map(|daemon_set| Case::of(daemon_set, snapshot).cover(pods_of(daemon_set)))
+        .collect()
+}
+
+/// What all nodes of one DaemonSet are judged by.
+struct Case<'a> {
+    snapshot: &'a Snapshot,
+    daemon_set: &'a DaemonSet,
+    revision: CurrentRevision,
+    min_ready_seconds: i32,
+    /// Why no pod could be created, the same for all nodes that miss one.
+    why_missing: Reason,
+}
+
+impl<'a> Case<'a> {
+    fn of(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            daemon_set,
+            revision: CurrentRevision::of(daemon_set, &snapshot.revisions),
+            min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default(),
+            why_missing: why_missing(daemon_set, &snapshot.events),
+        }
+    }
+
+    fn cover(self, pods: DaemonPods<'a>) -> Coverage<'a> {
+        let mut rows = match &self.snapshot.nodes {
+            Known::Known(nodes) => self.rows_of_nodes(nodes, &pods),
+            Known::Unknown(_) => self.rows_of_pods(&pods),
+        };
+        let counts = Counts::of(&rows, self.snapshot, self.min_ready_seconds);
+        if self.snapshot.pods.known().is_none() {
+            for row in &mut rows {
+                row.state = State::Unknown;
+            }
+        }
+        Coverage {
+            strays: self.strays(&pods),
+            daemon_set: self.daemon_set,
+            revision: self.revision,
+            counts,
+            rows,
+        }
+    }
+
+    fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
+        let template = &self.daemon_set.spec.template;
+        let rule = Rule::of(template, Gates::implied_by(template.spec.as_ref()));
+        let row = |node: &'a Node| {
+            let verdict = rule.place(node);
+            let pods = pods.on(&node.metadata.name).to_vec();
+            let obstacles = verdict.obstacles.into_iter().map(Reason::NotPlaced).collect();
+            let (state, reasons) = self.judge(verdict.placement, obstacles, &pods, node);
+            Row {
+                node: &node.metadata.name,
+                labels: Some(&node.metadata.labels),
+                placement: Some(verdict.placement),
+                state,
+                up_to_date: self.up_to_date(&pods),
+                pods,
+                reasons,
+            }
+        };
+        nodes.iter().map(row).collect()
+    }
+
+    fn judge(
+        &self,
+        placement: Placement,
+        obstacles: Vec<Reason>,
+        pods: &[&Pod],
+        node: &Node,
+    ) -> (State, Vec<Reason>) {
+        let (state, mut reasons) = match (placement, pods) {
+            (Placement::Run, []) => (State::Missing, vec![self.why_missing.clone()]),
+            (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
+            (_, []) => (State::Excluded, obstacles),
+            (_, [pod, ..]) => {
+                let (_, of_pod) = self.examine(pod, Some(node));
+                (State::Misscheduled, obstacles.into_iter().chain(of_pod).collect())
+            }
+        };
+        reasons.extend(extra_pods(pods));
+        (state, reasons)
+    }
+
+    /// Without nodes, only what the pods tell is known.
+    fn rows_of_pods(&self, pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
+        let mut nodes: Vec<&str> = pods.nodes().collect();
+        nodes.sort_unstable();
+        let row = |node| {
+            let pods = pods.on(node).to_vec();
+            let (state, mut reasons) = match pods.first() {
+                Some(pod) => self.examine(pod, None),
+                None => (State::Unknown, Vec::new()),
+            };
+            reasons.extend(extra_pods(&pods));
+            Row {
+                node,
+                labels: None,
+                placement: None,
+                state,
+                up_to_date: self.up_to_date(&pods),
+                pods,
+                reasons,
+            }
+        };
+        nodes.into_iter().map(row).collect()
+    }
+
+    fn examine(&self, pod: &Pod, node: Option<&Node>) -> (State, Vec<Reason>) {
+        let now = self.snapshot.as_of;
+        let (state, mut reasons) = pod_state::examine(pod, node, self.min_ready_seconds, now);
+        if matches!(state, State::Starting | State::NotReady)
+            && let Some(events) = self.snapshot.events.known()
+        {
+            reasons.extend(events::newest_warning(events, &pod.metadata.uid));
+        }
+        (state, reasons)
+    }
+
+    fn up_to_date(&self, pods: &[&Pod]) -> Option<bool> {
+        is_current(pods.first()?, &self.revision)
+    }
+
+    fn strays(&self, pods: &DaemonPods<'a>) -> Vec<&'a Pod> {
+        let mut strays = pods.unmapped().to_vec();
+        if let (Known::Known(nodes), true) = (&self.snapshot.nodes, self.snapshot.has_all_nodes) {
+            let names: std::collections::HashSet<&str> = nodes.iter().map(|node| node.metadata.name.as_str()).collect();
+            let gone = pods.nodes().filter(|node| !names.contains(node));
+            strays.extend(gone.flat_map(|node| pods.on(node)));
+        }
+        strays.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        strays
+    }
+}
+
+fn extra_pods(pods: &[&Pod]) -> Option<Reason> {
+    let others = pods.get(1..).filter(|others| !others.is_empty())?;
+    Some(Reason::ExtraPods {
+        pods: others.iter().map(|pod| pod.metadata.name.clone()).collect(),
+    })
+}
+
+fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Reason {
+    let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
+    let refusal = events.known().and_then(|events| events::failed_create(events, uid));
+    let generation = daemon_set.metadata.generation.unwrap_or_default();
+    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
+    match refusal {
+        Some(refusal) => refusal,
+        None if observed < generation => Reason::NotObserved { generation, observed },
+        None => Reason::NotCreated,
+    }
+}
+
+impl Coverage<'_> {
+    /// The DaemonSet's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The DaemonSet's name.
+    pub(crate) fn name(&self) -> &str {
+        self.daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// How many nodes are in a state.
+    pub(crate) fn in_state(&self, state: State) -> usize {
+        self.rows.iter().filter(|row| row.state == state).count()
+    }
+
+    /// Whether events could tell more: something is missing or does not come up.
+    pub(crate) fn wants_events(&self) -> bool {
+        let is_open = |row: &Row<'_>| matches!(row.state, State::Missing | State::Starting | State::NotReady);
+        self.rows.iter().any(is_open)
+    }
+}
+
+impl Row<'_> {
+    /// When the first pod was made.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        Some(self.pods.first()?.metadata.creation_timestamp?.timestamp())
+    }
+
+    /// How often the containers of the first pod were started again, all together.
+    pub(crate) fn restarts(&self) -> Option<i64> {
+        let status = &self.pods.first()?.status;
+        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
+        Some(all.map(|status| i64::from(status.restart_count)).sum())
+    }
+}

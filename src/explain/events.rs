@@ -1,0 +1,46 @@
+//! What the warning events say.
+//!
+//! Upstream: `pkg/controller/controller_utils.go` `createPods` (FailedCreate on the DaemonSet); kubelet and volume
+//! controllers (warnings on the pod).
+
+use k8s_openapi::api::core::v1::Event;
+
+use super::Reason;
+use crate::snapshot::event::last_seen;
+
+/// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
+pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Reason> {
+    let event = newest(events, daemon_set_uid, |event| event.reason.as_deref() == Some("FailedCreate"))?;
+    let message = event.message.as_deref().unwrap_or_default();
+    Some(Reason::FailedCreate {
+        refusal: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
+        count: count(event),
+        last_seen: last_seen(event),
+    })
+}
+
+/// The newest warning about the pod with this uid.
+pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
+    let event = newest(events, pod_uid, |_| true)?;
+    Some(Reason::Warning {
+        reason: event.reason.clone().unwrap_or_default(),
+        detail: event.message.clone().unwrap_or_default(),
+        count: count(event),
+        last_seen: last_seen(event),
+    })
+}
+
+fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
+    events
+        .iter()
+        .filter(|event| event.type_.as_deref() == Some("Warning"))
+        .filter(|event| event.involved_object.uid.as_deref() == Some(uid))
+        .filter(|event| wanted(event))
+        .max_by_key(|event| last_seen(event))
+}
+
+/// The old API counts in `count`, the new one in `series.count`.
+fn count(event: &Event) -> i32 {
+    let series = event.series.as_ref().and_then(|series| series.count);
+    series.or(event.count).unwrap_or(1).max(1)
+}

@@ -1,0 +1,218 @@
+//! What a pod's own status tells, in the order in which a person would ask.
+//!
+//! Upstream: `pkg/printers/internalversion/printers.go` `printPod` for the containers' reasons;
+//! `pkg/api/pod/util.go` `IsPodReady`, `IsPodAvailable`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Exit, Reason, State};
+use crate::snapshot::pod::{Condition, ContainerStatus, Terminated};
+use crate::snapshot::{Node, Pod};
+
+/// The kubelet's reasons for an image that cannot be had (`pkg/kubelet/images/types.go`).
+const IMAGE_REASONS: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+/// Waiting reasons that only mean: not yet.
+const PASSING_REASONS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
+
+/// Condition `Ready` is `True`; neither phase nor deletion matters.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    pod.condition("Ready").is_some_and(Condition::is_true)
+}
+
+/// Ready for at least `min_ready_seconds`.
+pub(crate) fn is_available(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> bool {
+    if !is_ready(pod) {
+        return false;
+    }
+    if min_ready_seconds <= 0 {
+        return true;
+    }
+    let wait = SignedDuration::from_secs(min_ready_seconds.into());
+    ready_since(pod).is_some_and(|since| now.duration_since(since) >= wait)
+}
+
+fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    Some(pod.condition("Ready")?.last_transition_time?.timestamp())
+}
+
+/// Where the pod stands, with every reason for it. `node` is the node it is bound to, where that is known.
+pub(crate) fn examine(pod: &Pod, node: Option<&Node>, min_ready_seconds: i32, now: Timestamp) -> (State, Vec<Reason>) {
+    if pod.is_terminating() {
+        return (State::Terminating, terminating(pod, node, now));
+    }
+    match pod.status.phase.as_str() {
+        "Failed" => return (State::Failed, vec![failed(pod)]),
+        "Succeeded" => return (State::Succeeded, exits(pod)),
+        _ if pod.spec.node_name.is_empty() => return (State::Pending, vec![unscheduled(pod)]),
+        _ => {}
+    }
+    if is_available(pod, min_ready_seconds, now) {
+        return (State::Available, Vec::new());
+    }
+    if is_ready(pod) {
+        let since = ready_since(pod);
+        return (State::Ready, vec![Reason::MinReadySeconds { min_ready_seconds, since }]);
+    }
+    let node_trouble = node.and_then(node_not_ready);
+    let container_trouble = troubles(pod);
+    if node_trouble.is_some() || !container_trouble.is_empty() {
+        return (State::NotReady, node_trouble.into_iter().chain(container_trouble).collect());
+    }
+    match progress(pod) {
+        Some(progress) => (State::Starting, vec![progress]),
+        None => (State::NotReady, vec![unready(pod)]),
+    }
+}
+
+fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
+    // The timestamp already includes the grace period.
+    let Some(deadline) = pod.metadata.deletion_timestamp.map(|time| time.timestamp()) else {
+        return Vec::new();
+    };
+    if deadline >= now {
+        return Vec::new();
+    }
+    let stuck = Reason::StuckTerminating {
+        deadline,
+        finalizers: pod.metadata.finalizers.clone(),
+    };
+    [stuck].into_iter().chain(node.and_then(node_not_ready)).collect()
+}
+
+fn failed(pod: &Pod) -> Reason {
+    let ended = pod.status.container_statuses.iter().filter_map(terminated).find(|end| end.exit_code != 0);
+    let (reason, detail) = match (pod.status.reason.as_str(), ended) {
+        ("", Some(end)) => (end.reason.clone(), format!("a container ended with exit code {}", end.exit_code)),
+        (reason, _) => (reason.to_owned(), pod.status.message.clone()),
+    };
+    let disruption = pod.condition("DisruptionTarget").filter(|condition| condition.is_true());
+    Reason::PodFailed {
+        reason,
+        detail,
+        disruption: disruption.map(|condition| condition.reason.clone()),
+    }
+}
+
+fn exits(pod: &Pod) -> Vec<Reason> {
+    let with_end = |status: &ContainerStatus| Some(ended(status, terminated(status)?));
+    pod.status.container_statuses.iter().filter_map(with_end).collect()
+}
+
+fn unscheduled(pod: &Pod) -> Reason {
+    let Some(condition) = pod.condition("PodScheduled") else {
+        return Reason::NotScheduled;
+    };
+    let scheduler = condition.message.clone();
+    match condition.reason.as_str() {
+        "SchedulingGated" => Reason::SchedulingGated,
+        "SchedulerError" => Reason::SchedulerError { scheduler },
+        "Unschedulable" => Reason::Unschedulable { scheduler },
+        _ => Reason::NotScheduled,
+    }
+}
+
+/// A node whose `Ready` is anything but `True` drags its pods down with it.
+fn node_not_ready(node: &Node) -> Option<Reason> {
+    let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
+    Some(Reason::NodeNotReady {
+        reason: condition.reason.clone(),
+        since: condition.last_transition_time.map(|time| time.timestamp()),
+    })
+}
+
+/// Containers that cannot go on: an init container that holds the others back is the only one to speak.
+fn troubles(pod: &Pod) -> Vec<Reason> {
+    let init: Vec<Reason> = pod.status.init_container_statuses.iter().filter_map(trouble).collect();
+    if !init.is_empty() {
+        return init;
+    }
+    pod.status.container_statuses.iter().filter_map(trouble).collect()
+}
+
+fn trouble(status: &ContainerStatus) -> Option<Reason> {
+    let state = status.state.as_ref()?;
+    if let Some(end) = &state.terminated {
+        // An init container that ended with 0 has done its part.
+        return (end.exit_code != 0 || end.signal != 0).then(|| ended(status, end));
+    }
+    let waiting = state.waiting.as_ref()?;
+    let container = status.name.clone();
+    let (reason, detail) = (waiting.reason.clone(), waiting.message.clone());
+    match waiting.reason.as_str() {
+        "CrashLoopBackOff" => Some(Reason::CrashLoopBackOff {
+            container,
+            restarts: status.restart_count,
+            last_exit: status.last_state.as_ref().and_then(|last| last.terminated.as_ref()).map(exit),
+        }),
+        passing if PASSING_REASONS.contains(&passing) => None,
+        image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError { container, reason, detail }),
+        _ => Some(Reason::ContainerError { container, reason, detail }),
+    }
+}
+
+fn terminated(status: &ContainerStatus) -> Option<&Terminated> {
+    status.state.as_ref()?.terminated.as_ref()
+}
+
+fn ended(status: &ContainerStatus, end: &Terminated) -> Reason {
+    Reason::ContainerTerminated {
+        container: status.name.clone(),
+        restarts: status.restart_count,
+        last_exit: exit(end),
+    }
+}
+
+fn exit(end: &Terminated) -> Exit {
+    Exit {
+        exit_code: end.exit_code,
+        signal: end.signal,
+        reason: end.reason.clone(),
+        message: end.message.clone(),
+    }
+}
+
+/// What a pod without trouble is busy with, while its containers do not all run.
+fn progress(pod: &Pod) -> Option<Reason> {
+    let total = pod.spec.init_containers.len();
+    let is_initialized = pod.condition("Initialized").is_some_and(Condition::is_true);
+    if pod.status.container_statuses.is_empty() && pod.status.init_container_statuses.is_empty() {
+        return Some(Reason::NotSeenByKubelet);
+    }
+    if total > 0 && !is_initialized {
+        let done = pod.spec.init_containers.iter().take_while(|init| is_done(pod, &init.name, init.is_sidecar())).count();
+        return Some(Reason::Initializing { done, total });
+    }
+    let runs = |status: &ContainerStatus| status.state.as_ref().is_some_and(|state| state.running.is_some());
+    (!pod.status.container_statuses.iter().all(runs)).then_some(Reason::ContainerCreating)
+}
+
+/// An ordinary init container is done when it ended with 0, a sidecar when it has started.
+fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
+    let status = pod.status.init_container_statuses.iter().find(|status| status.name == name);
+    status.is_some_and(|status| match is_sidecar {
+        true => status.started == Some(true),
+        false => terminated(status).is_some_and(|end| end.exit_code == 0),
+    })
+}
+
+/// All containers run, and the pod is not ready.
+fn unready(pod: &Pod) -> Reason {
+    let condition = pod.condition("Ready");
+    if let Some(condition) = condition.filter(|condition| condition.reason == "ReadinessGatesNotReady") {
+        return Reason::ReadinessGatesNotReady {
+            detail: condition.message.clone(),
+        };
+    }
+    let unready = pod.status.container_statuses.iter().filter(|status| !status.ready);
+    Reason::ContainersNotReady {
+        containers: unready.map(|status| status.name.clone()).collect(),
+    }
+}

@@ -1,0 +1,175 @@
+//! Why a node and a DaemonSet stand as they do: one variant for each cause, with the objects' own values. The words
+//! are the renderer's.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::placement::Obstacle;
+
+/// One cause and its evidence. Serialised, the variant's name is the `code`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum Reason {
+    /// The API server refused to create pods of this DaemonSet; the event names no node.
+    FailedCreate {
+        /// The refusal.
+        refusal: String,
+        /// How often.
+        count: i32,
+        /// When last.
+        last_seen: Option<Timestamp>,
+    },
+    /// A pod is wanted, there is none, and nothing on record says why.
+    NotCreated,
+    /// The API holds a newer spec than the controller has looked at.
+    NotObserved {
+        /// `metadata.generation`.
+        generation: i64,
+        /// `status.observedGeneration`.
+        observed: i64,
+    },
+    /// The scheduler found that the pod fits nowhere it may go.
+    Unschedulable {
+        /// The scheduler's words.
+        scheduler: String,
+    },
+    /// A scheduling gate is still on the pod.
+    SchedulingGated,
+    /// The scheduler failed.
+    SchedulerError {
+        /// The scheduler's words.
+        scheduler: String,
+    },
+    /// No scheduler has looked at the pod.
+    NotScheduled,
+    /// The pod has failed as a whole: rejected by the kubelet, evicted, or ended.
+    PodFailed {
+        /// `status.reason`.
+        reason: String,
+        /// `status.message`.
+        detail: String,
+        /// When a pressure or a shutdown took it: the reason of the condition `DisruptionTarget`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        disruption: Option<String>,
+    },
+    /// The image cannot be had.
+    ImageError {
+        /// The container.
+        container: String,
+        /// The kubelet's reason: `ImagePullBackOff`, `InvalidImageName`, ...
+        reason: String,
+        /// The kubelet's words.
+        detail: String,
+    },
+    /// The container cannot be made: a missing ConfigMap or Secret, a bad command, a failing hook.
+    ContainerError {
+        /// The container.
+        container: String,
+        /// The kubelet's reason: `CreateContainerConfigError`, `RunContainerError`, ...
+        reason: String,
+        /// The kubelet's words.
+        detail: String,
+    },
+    /// The container ends again and again.
+    CrashLoopBackOff {
+        /// The container.
+        container: String,
+        /// How often it was started again.
+        restarts: i32,
+        /// How it ended last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_exit: Option<Exit>,
+    },
+    /// The container has ended and was not started again yet.
+    ContainerTerminated {
+        /// The container.
+        container: String,
+        /// How often it was started again.
+        restarts: i32,
+        /// How it ended.
+        last_exit: Exit,
+    },
+    /// Init containers are at work.
+    Initializing {
+        /// How many have done their part.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// The containers are being created.
+    ContainerCreating,
+    /// The kubelet has said nothing about the pod.
+    NotSeenByKubelet,
+    /// Containers run, and are not ready.
+    ContainersNotReady {
+        /// Which.
+        containers: Vec<String>,
+    },
+    /// A readiness gate is not met.
+    ReadinessGatesNotReady {
+        /// The kubelet's words.
+        detail: String,
+    },
+    /// The node does not report as ready.
+    NodeNotReady {
+        /// The condition's reason.
+        reason: String,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// Ready, and counted as available only after `minReadySeconds`.
+    MinReadySeconds {
+        /// The seconds that are asked for.
+        min_ready_seconds: i32,
+        /// Since when the pod is ready.
+        since: Option<Timestamp>,
+    },
+    /// Deleted, and past its grace period still there.
+    StuckTerminating {
+        /// When it was to be gone.
+        deadline: Timestamp,
+        /// What may hold it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        finalizers: Vec<String>,
+    },
+    /// A newest warning about the pod.
+    Warning {
+        /// The event's reason: `FailedMount`, `FailedCreatePodSandBox`, ...
+        reason: String,
+        /// The event's words.
+        detail: String,
+        /// How often.
+        count: i32,
+        /// When last.
+        last_seen: Option<Timestamp>,
+    },
+    /// More pods than one on the node.
+    ExtraPods {
+        /// The others.
+        pods: Vec<String>,
+    },
+    /// The controller does not want a pod here.
+    #[serde(untagged)]
+    NotPlaced(Obstacle),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Exit {
+    /// The exit code.
+    pub(crate) exit_code: i32,
+    /// The signal, 0 for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) signal: i32,
+    /// `Error`, `OOMKilled`, `Completed`, ...
+    pub(crate) reason: String,
+    /// What it left behind.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) message: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(signal: &i32) -> bool {
+    *signal == 0
+}

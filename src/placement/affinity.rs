@@ -1,0 +1,190 @@
+//! Required node affinity.
+//!
+//! Upstream: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go` `LazyErrorNodeSelector.Match`,
+//! `newNodeSelectorTerm`; `apimachinery/pkg/labels/selector.go` `NewRequirement`, `Requirement.Matches`.
+
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+use serde::Serialize;
+
+use super::Obstacle;
+use crate::snapshot::Node;
+use crate::snapshot::labels::{is_label_key, is_label_value};
+
+/// The one field of a node that `matchFields` knows.
+const NAME_FIELD: &str = "metadata.name";
+
+/// The usable terms, of which one must match.
+#[derive(Debug)]
+pub(super) struct Affinity<'a> {
+    terms: Vec<Term<'a>>,
+}
+
+#[derive(Debug)]
+enum Term<'a> {
+    /// All expressions and fields must hold.
+    All(&'a NodeSelectorTerm),
+    /// Cannot be understood, so it matches nothing; the controller says nothing about it.
+    Void(String),
+}
+
+/// A term of the affinity and what it missed on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TermMiss {
+    /// Why the term can never match; then nothing was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) void: Option<String>,
+    /// The requirements that the node does not meet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missed: Vec<Requirement>,
+}
+
+/// A requirement and what the node has instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Requirement {
+    /// The label's key, or `metadata.name`.
+    pub(crate) key: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.
+    pub(crate) operator: String,
+    /// The values that the operator takes.
+    pub(crate) values: Vec<String>,
+    /// The node's value; none when it has no such label.
+    pub(crate) found: Option<String>,
+}
+
+impl<'a> Affinity<'a> {
+    pub(super) fn of(selector: &'a NodeSelector) -> Self {
+        // A term that asks for nothing is left out: it does not match everything.
+        let terms = selector
+            .node_selector_terms
+            .iter()
+            .filter(|term| !(expressions(term).is_empty() && fields(term).is_empty()))
+            .map(|term| match fault(term) {
+                None => Term::All(term),
+                Some(fault) => Term::Void(fault),
+            })
+            .collect();
+        Self { terms }
+    }
+
+    /// What keeps the node out, if no term matches it.
+    pub(super) fn obstacle(&self, node: &Node) -> Option<Obstacle> {
+        let mut misses = Vec::with_capacity(self.terms.len());
+        for term in &self.terms {
+            let miss = term.miss(node);
+            if miss.void.is_none() && miss.missed.is_empty() {
+                return None;
+            }
+            misses.push(miss);
+        }
+        Some(Obstacle::NodeAffinity { terms: misses })
+    }
+}
+
+impl Term<'_> {
+    fn miss(&self, node: &Node) -> TermMiss {
+        let term = match self {
+            Term::All(term) => term,
+            Term::Void(fault) => {
+                return TermMiss {
+                    void: Some(fault.clone()),
+                    missed: Vec::new(),
+                };
+            }
+        };
+        let by_label = expressions(term).iter().filter_map(|requirement| {
+            let found = node.metadata.labels.get(&requirement.key).map(String::as_str);
+            (!holds(requirement, found)).then(|| missed(requirement, found))
+        });
+        let by_field = fields(term).iter().filter_map(|requirement| {
+            // Upstream's field set answers an unknown field with the empty string.
+            let is_name = requirement.key == NAME_FIELD;
+            let found = if is_name { node.metadata.name.as_str() } else { "" };
+            (!holds(requirement, Some(found))).then(|| missed(requirement, Some(found)))
+        });
+        TermMiss {
+            void: None,
+            missed: by_label.chain(by_field).collect(),
+        }
+    }
+}
+
+fn expressions(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
+    term.match_expressions.as_deref().unwrap_or_default()
+}
+
+fn fields(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
+    term.match_fields.as_deref().unwrap_or_default()
+}
+
+fn values(requirement: &NodeSelectorRequirement) -> &[String] {
+    requirement.values.as_deref().unwrap_or_default()
+}
+
+fn missed(requirement: &NodeSelectorRequirement, found: Option<&str>) -> Requirement {
+    Requirement {
+        key: requirement.key.clone(),
+        operator: requirement.operator.clone(),
+        values: values(requirement).to_vec(),
+        found: found.map(str::to_owned),
+    }
+}
+
+/// Whether the requirement, known to be well formed, holds for a value.
+fn holds(requirement: &NodeSelectorRequirement, found: Option<&str>) -> bool {
+    let values = values(requirement);
+    let contains = |found: &str| values.iter().any(|value| value == found);
+    match requirement.operator.as_str() {
+        "In" => found.is_some_and(contains),
+        "NotIn" => !found.is_some_and(contains),
+        "Exists" => found.is_some(),
+        "DoesNotExist" => found.is_none(),
+        "Gt" => compare(found, values).is_some_and(|(found, limit)| found > limit),
+        "Lt" => compare(found, values).is_some_and(|(found, limit)| found < limit),
+        _ => false,
+    }
+}
+
+/// Both sides as integers; a label that is no integer meets neither `Gt` nor `Lt`.
+fn compare(found: Option<&str>, values: &[String]) -> Option<(i64, i64)> {
+    Some((found?.parse().ok()?, values.first()?.parse().ok()?))
+}
+
+/// Why a term cannot be understood: the first fault of it.
+fn fault(term: &NodeSelectorTerm) -> Option<String> {
+    let in_expressions = expressions(term).iter().find_map(expression_fault);
+    in_expressions.or_else(|| fields(term).iter().find_map(field_fault))
+}
+
+/// `labels.NewRequirement`.
+fn expression_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
+    let NodeSelectorRequirement { key, operator, .. } = requirement;
+    let values = values(requirement);
+    if !is_label_key(key) {
+        return Some(format!("{key:?} is not a label key"));
+    }
+    let fault = match operator.as_str() {
+        "In" | "NotIn" if values.is_empty() => "takes at least one value",
+        "Exists" | "DoesNotExist" if !values.is_empty() => "takes no values",
+        "Gt" | "Lt" if values.len() != 1 => "takes exactly one value",
+        "Gt" | "Lt" if compare(Some("0"), values).is_none() => "takes an integer",
+        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => "",
+        _ => "is not an operator",
+    };
+    if !fault.is_empty() {
+        return Some(format!("{key} {operator}: {operator} {fault}"));
+    }
+    let bad = values.iter().find(|value| !is_label_value(value))?;
+    Some(format!("{key} {operator}: {bad:?} is not a label value"))
+}
+
+/// `nodeSelectorRequirementsAsFieldSelector`.
+fn field_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
+    let NodeSelectorRequirement { key, operator, .. } = requirement;
+    match operator.as_str() {
+        "In" | "NotIn" if values(requirement).len() == 1 => None,
+        "In" | "NotIn" => Some(format!("{key} {operator}: a field takes exactly one value")),
+        _ => Some(format!("{key} {operator}: a field knows only In and NotIn")),
+    }
+}

@@ -1,0 +1,146 @@
+//! The DaemonSet controller's rule: may this node have the pod?
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `NodeShouldRunDaemonPod`, `predicates`, `NewPod`. It looks
+//! at the node's name, labels and taints, and at nothing else: whether the pod would fit is the scheduler's question.
+
+mod affinity;
+mod toleration;
+
+#[cfg(test)]
+mod edge_cases;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use serde::Serialize;
+
+use crate::snapshot::{Node, Taint};
+
+use affinity::Affinity;
+pub(crate) use affinity::{Requirement, TermMiss};
+pub(crate) use toleration::Gates;
+use toleration::Tolerations;
+
+/// What the controller does about a node. Upstream answers with two booleans (should run, should continue), of
+/// which one combination cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub(crate) enum Placement {
+    /// A pod is wanted: one is made if there is none.
+    Run,
+    /// None is wanted, but one that is there may stay: an untolerated `NoSchedule` taint.
+    ContinueOnly,
+    /// None is wanted, and one that is there is deleted.
+    Exclude,
+}
+
+/// Why a node is not wanted: one value for every obstacle, with what was found there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum Obstacle {
+    /// `template.spec.nodeName` names another node.
+    NodeName {
+        /// The node that the template names.
+        wanted: String,
+    },
+    /// A pair of `template.spec.nodeSelector` that the node's labels do not hold.
+    NodeSelector {
+        /// The label's key.
+        key: String,
+        /// The value that the selector wants.
+        wanted: String,
+        /// The node's value; none when it has no such label.
+        found: Option<String>,
+    },
+    /// No term of the required node affinity matches.
+    NodeAffinity {
+        /// Each usable term with what it missed; none when there is no usable term at all.
+        terms: Vec<TermMiss>,
+    },
+    /// A `NoSchedule` or `NoExecute` taint that no toleration covers.
+    Taint {
+        /// The taint.
+        #[serde(serialize_with = "taint_as_text")]
+        taint: Taint,
+    },
+}
+
+fn taint_as_text<S: serde::Serializer>(taint: &Taint, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(taint)
+}
+
+/// The controller's answer for one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What the controller does.
+    pub(crate) placement: Placement,
+    /// Every obstacle, not only the first; empty exactly for [`Placement::Run`].
+    pub(crate) obstacles: Vec<Obstacle>,
+}
+
+/// A DaemonSet's template, made ready to be held against many nodes.
+#[derive(Debug)]
+pub(crate) struct Rule<'a> {
+    node_name: Option<&'a str>,
+    node_selector: Vec<(&'a str, &'a str)>,
+    affinity: Option<Affinity<'a>>,
+    tolerations: Tolerations<'a>,
+}
+
+impl<'a> Rule<'a> {
+    /// Reads the rule out of a template, with the tolerations that the controller adds.
+    pub(crate) fn of(template: &'a PodTemplateSpec, gates: Gates) -> Self {
+        let spec = template.spec.as_ref();
+        Self {
+            node_name: spec
+                .and_then(|spec| spec.node_name.as_deref())
+                .filter(|name| !name.is_empty()),
+            node_selector: spec
+                .and_then(|spec| spec.node_selector.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
+            affinity: spec
+                .and_then(|spec| spec.affinity.as_ref())
+                .and_then(|affinity| affinity.node_affinity.as_ref())
+                .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref())
+                .map(Affinity::of),
+            tolerations: Tolerations::of(spec, gates),
+        }
+    }
+
+    /// Holds the rule against a node.
+    pub(crate) fn place(&self, node: &Node) -> Verdict {
+        let mut obstacles = Vec::new();
+        obstacles.extend(self.name_obstacle(node));
+        obstacles.extend(self.selector_obstacles(node));
+        obstacles.extend(self.affinity.as_ref().and_then(|affinity| affinity.obstacle(node)));
+        let is_selected = obstacles.is_empty();
+
+        let untolerated = self.tolerations.untolerated(&node.spec.taints);
+        let may_stay = untolerated.iter().all(|taint| taint.effect != "NoExecute");
+        let placement = match (is_selected, untolerated.is_empty(), may_stay) {
+            (true, true, _) => Placement::Run,
+            (true, false, true) => Placement::ContinueOnly,
+            _ => Placement::Exclude,
+        };
+        obstacles.extend(untolerated.into_iter().cloned().map(|taint| Obstacle::Taint { taint }));
+        Verdict { placement, obstacles }
+    }
+
+    fn name_obstacle(&self, node: &Node) -> Option<Obstacle> {
+        let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
+        Some(Obstacle::NodeName {
+            wanted: wanted.to_owned(),
+        })
+    }
+
+    fn selector_obstacles(&self, node: &Node) -> impl Iterator<Item = Obstacle> {
+        self.node_selector.iter().filter_map(|(key, wanted)| {
+            let found = node.metadata.labels.get(*key);
+            (found.map(String::as_str) != Some(*wanted)).then(|| Obstacle::NodeSelector {
+                key: (*key).to_owned(),
+                wanted: (*wanted).to_owned(),
+                found: found.cloned(),
+            })
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Which taints the pods of a DaemonSet tolerate.
+//!
+//! Upstream: `api/core/v1/toleration.go` `ToleratesTaint`; `pkg/controller/daemon/util/daemonset_util.go`
+//! `AddOrUpdateDaemonPodTolerations`.
+
+use k8s_openapi::api::core::v1::{PodSpec, Toleration};
+
+use crate::snapshot::Taint;
+
+/// The taints that every pod of a DaemonSet tolerates, whatever their value.
+const ADDED: [(&str, &str); 6] = [
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+];
+/// One more for pods on the host's network.
+const ADDED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
+
+/// The feature gates that the rule depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gates {
+    /// `TaintTolerationComparisonOperators`: the operators `Gt` and `Lt` of a toleration.
+    pub(crate) comparison_tolerations: bool,
+}
+
+impl Gates {
+    /// What a template tells about the gates. The API server refuses `Gt` and `Lt` while the gate is off, so a
+    /// template that holds one comes from a cluster where it is on.
+    pub(crate) fn implied_by(spec: Option<&PodSpec>) -> Self {
+        let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_deref(), Some("Gt" | "Lt"));
+        Self {
+            comparison_tolerations: spec
+                .and_then(|spec| spec.tolerations.as_ref())
+                .is_some_and(|tolerations| tolerations.iter().any(is_comparison)),
+        }
+    }
+}
+
+/// The tolerations of a template and those that the controller adds. How long a `NoExecute` taint is tolerated
+/// plays no part here.
+#[derive(Debug)]
+pub(super) struct Tolerations<'a> {
+    of_template: &'a [Toleration],
+    host_network: bool,
+    gates: Gates,
+}
+
+impl<'a> Tolerations<'a> {
+    pub(super) fn of(spec: Option<&'a PodSpec>, gates: Gates) -> Self {
+        Self {
+            of_template: spec.and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default(),
+            host_network: spec.and_then(|spec| spec.host_network).unwrap_or_default(),
+            gates,
+        }
+    }
+
+    /// The taints that keep the pod away: `PreferNoSchedule` never does.
+    pub(super) fn untolerated<'t>(&self, taints: &'t [Taint]) -> Vec<&'t Taint> {
+        taints
+            .iter()
+            .filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"))
+            .filter(|taint| !self.tolerate(taint))
+            .collect()
+    }
+
+    fn tolerate(&self, taint: &Taint) -> bool {
+        let is_added = |(key, effect): (&str, &str)| taint.key == key && taint.effect == effect;
+        ADDED.into_iter().any(is_added)
+            || (self.host_network && is_added(ADDED_ON_HOST_NETWORK))
+            || self.of_template.iter().any(|toleration| tolerates(toleration, taint, self.gates))
+    }
+}
+
+fn tolerates(toleration: &Toleration, taint: &Taint, gates: Gates) -> bool {
+    let effect = toleration.effect.as_deref().unwrap_or_default();
+    let key = toleration.key.as_deref().unwrap_or_default();
+    let value = toleration.value.as_deref().unwrap_or_default();
+    if !effect.is_empty() && effect != taint.effect {
+        return false;
+    }
+    if !key.is_empty() && key != taint.key {
+        return false;
+    }
+    match toleration.operator.as_deref().unwrap_or_default() {
+        "" | "Equal" => value == taint.value,
+        "Exists" => true,
+        "Gt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint > own),
+        "Lt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint < own),
+        _ => false,
+    }
+}
+
+/// Both as integers, if both are written in the one canonical way.
+fn compare(taint: &str, toleration: &str) -> Option<(i64, i64)> {
+    Some((canonical_integer(taint)?, canonical_integer(toleration)?))
+}
+
+/// Upstream: `api/core/v1/toleration.go` `compareNumericValues` (`validate.IsDecimalInteger`): no plus sign, no
+/// leading zero, no `-0`.
+fn canonical_integer(text: &str) -> Option<i64> {
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}

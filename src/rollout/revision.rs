@@ -1,0 +1,85 @@
+//! Revisions: the templates that a DaemonSet had.
+//!
+//! Upstream: `pkg/controller/daemon/update.go` `constructHistory`, `Match`, `getPatch`;
+//! `pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`. The hash is that of a Go struct and differs between
+//! versions, so it is read from the revision whose template is today's and never computed.
+
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use serde::Deserialize;
+
+use crate::snapshot::{Known, Labels, Pod};
+
+/// The label that tells a pod's revision.
+const HASH_LABEL: &str = "controller-revision-hash";
+/// The label that tells the generation of the template a pod was made from.
+const GENERATION_LABEL: &str = "pod-template-generation";
+/// The same of the DaemonSet.
+const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+
+/// What a pod has to show to be up to date.
+#[derive(Clone, Debug)]
+pub(crate) struct CurrentRevision {
+    /// The hash of today's template; none while the controller has not yet made a revision of it.
+    pub(crate) hash: Known<Option<String>>,
+    generation: Option<i64>,
+}
+
+impl CurrentRevision {
+    /// Finds the revision that holds today's template.
+    pub(crate) fn of(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
+        let hash = match revisions {
+            Known::Known(revisions) => Known::Known(current_hash(daemon_set, revisions)),
+            Known::Unknown(why) => Known::Unknown(why.clone()),
+        };
+        let annotations = daemon_set.metadata.annotations.as_ref();
+        Self {
+            hash,
+            generation: annotations
+                .and_then(|annotations| annotations.get(GENERATION_ANNOTATION))
+                .and_then(|generation| generation.parse().ok()),
+        }
+    }
+}
+
+/// Several revisions may hold the template: the newest one counts, as in `dedupCurHistories`.
+fn current_hash(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> Option<String> {
+    revisions
+        .iter()
+        .filter(|revision| is_owned_by(revision, daemon_set))
+        .filter(|revision| template_of(revision).as_ref() == Some(&daemon_set.spec.template))
+        .max_by_key(|revision| revision.revision)
+        .and_then(|revision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned())
+}
+
+fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
+    let owners = revision.metadata.owner_references.iter().flatten();
+    revision.metadata.namespace == daemon_set.metadata.namespace
+        && owners
+            .filter(|owner| owner.controller == Some(true))
+            .any(|owner| Some(&owner.uid) == daemon_set.metadata.uid.as_ref())
+}
+
+/// The template that a revision stores as `{"spec": {"template": {…, "$patch": "replace"}}}`.
+fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
+    let template = revision.data.0.get("spec")?.get("template")?;
+    PodTemplateSpec::deserialize(template).ok()
+}
+
+/// The hash that a pod, or a revision, is labelled with.
+pub(crate) fn revision_of(labels: &Labels) -> Option<&str> {
+    labels.get(HASH_LABEL).map(String::as_str)
+}
+
+/// Whether the pod runs today's template; none when that cannot be known.
+pub(crate) fn is_current(pod: &Pod, current: &CurrentRevision) -> Option<bool> {
+    let generation = pod.metadata.labels.get(GENERATION_LABEL);
+    let has_generation = generation
+        .and_then(|generation| generation.parse::<i64>().ok())
+        .is_some_and(|generation| Some(generation) == current.generation);
+    if has_generation {
+        return Some(true);
+    }
+    let hash = current.hash.known()?;
+    Some(hash.is_some() && revision_of(&pod.metadata.labels) == hash.as_deref())
+}
