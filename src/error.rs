@@ -15,7 +15,9 @@ pub(crate) enum Error {
     },
 
     /// No kubeconfig and not inside a cluster.
-    #[error("no cluster is configured: there is no kubeconfig, and this is not a pod inside a cluster")]
+    #[error(
+        "no cluster is configured: there is no kubeconfig, and this is not a pod inside a cluster"
+    )]
     NoCluster,
 
     /// A kubeconfig that cannot be read, parsed or followed.

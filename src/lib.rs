@@ -1,11 +1,108 @@
-//! skeleton
-#![allow(dead_code, unused_imports)]
-mod error;
-mod snapshot;
+//! `kubectl ds`: DaemonSets, node by node. Load facts, decide purely, then render.
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`cli`] | the flags, as clap reads them |
+//! | [`command`] | one file a subcommand: load, decide, render |
+//! | [`cluster`] | the only rooms that know an API server, or a file that stands for one |
+//! | [`snapshot`] | the facts: nodes, pods, DaemonSets, and how they hang together |
+//! | [`placement`] | pure: the DaemonSet controller's rule for a node |
+//! | [`rollout`] | pure: revisions |
+//! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
+//! | [`coverage`] | pure: a fold over nodes |
+//! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
+//! | [`error`] | the only mapping from a failure to message, hint and exit code |
+//!
+//! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
+//! `cluster` and `render` never meet.
+
+mod cli;
 mod cluster;
-mod placement;
-mod rollout;
-mod explain;
+mod command;
 mod coverage;
-/// Entry.
-pub fn run() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+mod error;
+mod explain;
+mod placement;
+mod render;
+mod rollout;
+mod snapshot;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::Error;
+use crate::render::terminal;
+
+/// Runs the program on the arguments of the process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_log(cli.global.verbosity);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(interruptible(dispatch(cli))),
+        Err(error) => Err(Error::Output(error)),
+    };
+    result.unwrap_or_else(|error| {
+        terminal::error(&error);
+        error.exit_code()
+    })
+}
+
+async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
+    let cli::Cli { command, global } = cli;
+    match command {
+        cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
+    }
+}
+
+/// Ends the work on Ctrl-C, and on a termination signal.
+async fn interruptible(
+    work: impl Future<Output = Result<ExitCode, Error>>,
+) -> Result<ExitCode, Error> {
+    tokio::select! {
+        result = work => result,
+        () = interrupted() => Err(Error::Interrupted { code: 130 }),
+        () = terminated() => Err(Error::Interrupted { code: 143 }),
+    }
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler the system's own way of interrupting remains.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}
+
+/// The libraries' own log, on standard error: silent by default, as one of them writes whole answers to it.
+fn start_log(verbosity: u8) {
+    let filter = match verbosity {
+        0..=5 => return,
+        6..=8 => "kube_client=debug",
+        _ => "kube_client=trace,hyper_util=debug,tower=debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

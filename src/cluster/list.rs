@@ -232,6 +232,15 @@ impl Access {
         }
     }
 
+    /// An object of a kind that k8s-openapi does not know, by its path.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn get_at(&self, path: &str, plural: &str) -> Result<serde_json::Value, Error> {
+        let subject = Subject { verb: "get", resource: plural.into(), namespace: None };
+        self.object(&subject, path).await
+    }
+
     /// The server's version.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::Row;
-use crate::explain::pod::{is_available, is_ready};
+use crate::explain::pod::is_ready;
 use crate::placement::Placement;
 use crate::snapshot::Snapshot;
 
@@ -30,11 +30,14 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(rows: &[Row<'_>], snapshot: &Snapshot, min_ready_seconds: i32) -> Self {
+    pub(super) fn of(rows: &[Row<'_>], snapshot: &Snapshot) -> Self {
         if snapshot.nodes.known().is_none() {
             return Self::default();
         }
-        let desired = rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
+        let desired = rows
+            .iter()
+            .filter(|row| row.placement == Some(Placement::Run))
+            .count();
         if snapshot.pods.known().is_none() {
             return Self {
                 desired: Some(desired),
@@ -42,13 +45,14 @@ impl Counts {
             };
         }
         let first_pods = || {
-            let wanted = rows.iter().filter(|row| row.placement == Some(Placement::Run));
+            let wanted = rows
+                .iter()
+                .filter(|row| row.placement == Some(Placement::Run));
             wanted.filter_map(|row| Some((row, row.pods.first()?)))
         };
-        let available = first_pods()
-            .filter(|(_, pod)| is_available(pod, min_ready_seconds, snapshot.as_of))
-            .count();
-        let is_misscheduled = |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
+        let available = first_pods().filter(|(row, _)| row.is_available).count();
+        let is_misscheduled =
+            |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
         Self {
             desired: Some(desired),
             current: Some(first_pods().count()),

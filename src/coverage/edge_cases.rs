@@ -1,0 +1,393 @@
+//! Mapping and counting on the cases where intuition and rule part, each by its number in the list of edge cases.
+
+#![allow(clippy::unwrap_used)]
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: &str = "2026-01-02T12:00:00Z";
+const READY: &str = "2026-01-02T11:00:00Z";
+
+/// A DaemonSet `d` with two nodes at hand, `n1` and `n2`, of which a test says what is on them.
+struct World(Snapshot);
+
+impl World {
+    fn new() -> Self {
+        let template = json!({ "metadata": { "labels": { "app": "d" } }, "spec": { "containers": [{ "name": "c" }] } });
+        let daemon_set: DaemonSet = serde_json::from_value(json!({
+            "metadata": {
+                "name": "d", "namespace": "ns", "uid": "u", "generation": 2,
+                "annotations": { "deprecated.daemonset.template.generation": "7" },
+            },
+            "spec": { "selector": { "matchLabels": { "app": "d" } }, "template": template },
+            "status": { "observedGeneration": 2, "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0 },
+        }))
+        .unwrap();
+        let mut stored = template;
+        stored["$patch"] = "replace".into();
+        stored["metadata"]["creationTimestamp"] = Value::Null;
+        let mut old = stored.clone();
+        old["spec"]["containers"][0]["image"] = "old".into();
+        let revision = |name: &str, number: i64, template: &Value| -> ControllerRevision {
+            serde_json::from_value(json!({
+                "metadata": {
+                    "name": format!("d-{name}"), "namespace": "ns", "labels": { "app": "d", "controller-revision-hash": name },
+                    "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true }],
+                },
+                "revision": number,
+                "data": { "spec": { "template": template } },
+            }))
+            .unwrap()
+        };
+        Self(Snapshot {
+            daemon_sets: vec![daemon_set],
+            nodes: Known::Known(
+                ["n1", "n2"]
+                    .map(|name| from(json!({ "metadata": { "name": name } })))
+                    .into(),
+            ),
+            has_all_nodes: true,
+            pods: Known::Known(Vec::new()),
+            revisions: Known::Known(vec![revision("old", 1, &old), revision("new", 2, &stored)]),
+            events: Known::Known(Vec::new()),
+            openshift: Known::Known(None),
+            as_of: NOW.parse().unwrap(),
+        })
+    }
+
+    /// A pod on `n1`, ready and of the current revision, changed by a JSON merge.
+    fn pod(mut self, name: &str, change: Value) -> Self {
+        let mut pod = json!({
+            "metadata": {
+                "name": name, "namespace": "ns", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z",
+                "labels": { "app": "d", "controller-revision-hash": "new" },
+                "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true }],
+            },
+            "spec": { "nodeName": "n1" },
+            "status": {
+                "phase": "Running",
+                "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": READY }],
+                "containerStatuses": [{ "name": "c", "ready": true, "state": { "running": {} } }],
+            },
+        });
+        merge(&mut pod, change);
+        let Known::Known(pods) = &mut self.0.pods else {
+            unreachable!()
+        };
+        pods.push(from(pod));
+        self
+    }
+
+    fn taint(mut self, node: usize, key: &str, effect: &str) -> Self {
+        let Known::Known(nodes) = &mut self.0.nodes else {
+            unreachable!()
+        };
+        nodes[node]
+            .spec
+            .taints
+            .push(from(json!({ "key": key, "effect": effect })));
+        self
+    }
+
+    fn daemon_set(mut self, change: impl FnOnce(&mut DaemonSet)) -> Self {
+        change(&mut self.0.daemon_sets[0]);
+        self
+    }
+
+    /// desired, current, ready, up to date, available, misscheduled
+    fn counts(&self) -> [Option<usize>; 6] {
+        let Counts {
+            desired,
+            current,
+            ready,
+            up_to_date,
+            available,
+            misscheduled,
+            ..
+        } = cover(&self.0)[0].counts;
+        [desired, current, ready, up_to_date, available, misscheduled]
+    }
+
+    fn states(&self) -> Vec<State> {
+        cover(&self.0)[0].rows.iter().map(|row| row.state).collect()
+    }
+
+    fn first_pod(&self) -> String {
+        cover(&self.0)[0].rows[0].pods[0].metadata.name.clone()
+    }
+}
+
+fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn merge(target: &mut Value, change: Value) {
+    match (target, change) {
+        (Value::Object(target), Value::Object(change)) => {
+            for (key, value) in change {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, change) => *target = change,
+    }
+}
+
+fn all(numbers: [usize; 6]) -> [Option<usize>; 6] {
+    numbers.map(Some)
+}
+
+#[test]
+fn a_ready_pod_on_each_wanted_node_is_full_coverage() {
+    let world = World::new()
+        .pod("a", json!({}))
+        .pod("b", json!({ "spec": { "nodeName": "n2" } }));
+    assert_eq!(world.counts(), all([2, 2, 2, 2, 2, 0]));
+    assert_eq!(world.states(), [State::Available, State::Available]);
+}
+
+#[test]
+fn h05_a_node_that_became_tainted_under_its_pod_is_misscheduled() {
+    let world = World::new().pod("a", json!({})).taint(0, "k", "NoSchedule");
+    assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
+    assert_eq!(world.states(), [State::Misscheduled, State::Missing]);
+}
+
+#[test]
+fn h06_the_same_holds_for_a_pod_that_is_still_pending() {
+    let pending = json!({ "spec": { "nodeName": "" , "affinity": pinned("n1") }, "status": { "phase": "Pending", "conditions": [] } });
+    let world = World::new().pod("a", pending).taint(0, "k", "NoSchedule");
+    assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
+}
+
+#[test]
+fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
+    let world = World::new()
+        .pod(
+            "a",
+            json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }),
+        )
+        .taint(0, "node.kubernetes.io/not-ready", "NoSchedule")
+        .taint(0, "node.kubernetes.io/not-ready", "NoExecute");
+    assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
+}
+
+#[test]
+fn h26_a_node_named_by_the_template_makes_the_desired_number_one() {
+    let world = World::new()
+        .daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
+    assert_eq!(world.counts()[0], Some(1));
+    assert_eq!(world.states(), [State::Missing, State::Excluded]);
+}
+
+#[test]
+fn h29_a_pod_that_no_node_can_take_counts_as_desired_and_current() {
+    let unschedulable = json!({
+        "spec": { "nodeName": "", "affinity": pinned("n1") },
+        "status": {
+            "phase": "Pending", "containerStatuses": [],
+            "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available: 1 Insufficient cpu." }],
+        },
+    });
+    let world = World::new().pod("a", unschedulable);
+    assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
+    assert_eq!(world.states()[0], State::Pending);
+}
+
+fn pinned(node: &str) -> Value {
+    let field = json!({ "key": "metadata.name", "operator": "In", "values": [node] });
+    json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [field] }] } } })
+}
+
+#[test]
+fn h33_of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
+    let unbound = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" }, "spec": { "nodeName": "", "affinity": pinned("n1") } });
+    assert_eq!(
+        World::new()
+            .pod("a", unbound)
+            .pod("b", json!({}))
+            .first_pod(),
+        "b"
+    );
+    let older = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" } });
+    assert_eq!(
+        World::new().pod("a", json!({})).pod("b", older).first_pod(),
+        "b"
+    );
+    assert_eq!(
+        World::new()
+            .pod("b", json!({}))
+            .pod("a", json!({}))
+            .first_pod(),
+        "a"
+    );
+}
+
+#[test]
+fn h34_a_terminating_pod_still_holds_its_node() {
+    let world = World::new().pod(
+        "a",
+        json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }),
+    );
+    assert_eq!(world.counts()[1], Some(1));
+    assert_eq!(world.states()[0], State::Terminating);
+}
+
+#[test]
+fn h35_a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
+    let dead = json!({ "metadata": { "deletionTimestamp": NOW, "finalizers": ["f"] }, "status": { "phase": "Failed", "conditions": [] } });
+    let world = World::new().pod("a", dead);
+    assert_eq!(world.counts()[1], Some(0));
+    assert_eq!(world.states()[0], State::Missing);
+}
+
+#[test]
+fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
+    let failed = json!({ "status": { "phase": "Failed", "reason": "Evicted", "conditions": [] } });
+    let world = World::new().pod("a", failed);
+    assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
+    assert_eq!(world.states()[0], State::Failed);
+}
+
+#[test]
+fn h39_an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
+    let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
+    assert_eq!(
+        World::new().pod("a", orphan).counts(),
+        all([2, 1, 1, 0, 1, 0])
+    );
+}
+
+#[test]
+fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_deleted() {
+    let leaving = json!({ "metadata": { "ownerReferences": [], "deletionTimestamp": NOW } });
+    assert_eq!(World::new().pod("a", leaving).counts()[1], Some(0));
+    let world = World::new()
+        .pod("a", json!({ "metadata": { "ownerReferences": [] } }))
+        .daemon_set(|d| d.metadata.deletion_timestamp = Some(from(json!(NOW))));
+    assert_eq!(world.counts()[1], Some(0));
+}
+
+#[test]
+fn h40_an_orphan_that_names_no_node_is_counted_nowhere() {
+    let orphan = json!({ "metadata": { "ownerReferences": [] }, "spec": { "nodeName": "" } });
+    let world = World::new().pod("a", orphan);
+    assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
+    assert_eq!(cover(&world.0)[0].strays.len(), 1);
+}
+
+#[test]
+fn h41_a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
+    assert_eq!(
+        World::new()
+            .pod("a", json!({ "metadata": { "labels": { "app": "other" } } }))
+            .counts()[1],
+        Some(0)
+    );
+}
+
+#[test]
+fn a_pod_of_another_owner_is_never_ours() {
+    let foreign = json!({ "metadata": { "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "other", "controller": true }] } });
+    assert_eq!(World::new().pod("a", foreign).counts()[1], Some(0));
+    assert_eq!(
+        World::new()
+            .pod("a", json!({ "metadata": { "namespace": "elsewhere" } }))
+            .counts()[1],
+        Some(0)
+    );
+}
+
+#[test]
+fn h42_pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
+    let world = World::new().pod("a", json!({ "spec": { "nodeName": "gone" } }));
+    assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
+    assert_eq!(cover(&world.0)[0].strays[0].metadata.name, "a");
+}
+
+#[test]
+fn h43_a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
+    let world = World::new().pod(
+        "a",
+        json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }),
+    );
+    assert_eq!(world.counts(), all([2, 1, 1, 1, 1, 0]));
+}
+
+#[test]
+fn h44_pods_without_a_node_make_current_equal_desired() {
+    let pending = |node: &str| json!({ "spec": { "nodeName": "", "affinity": pinned(node) }, "status": { "phase": "Pending", "conditions": [] } });
+    let world = World::new().pod("a", pending("n1")).pod("b", pending("n2"));
+    assert_eq!(world.counts(), all([2, 2, 0, 2, 0, 0]));
+}
+
+#[test]
+fn h55_with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
+    let old = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z", "labels": { "controller-revision-hash": "old" } } });
+    let world = World::new().pod("new", json!({})).pod("old", old);
+    assert_eq!(world.counts()[3], Some(0));
+    assert_eq!(
+        cover(&world.0)[0].rows[0].reasons,
+        [Reason::ExtraPods {
+            pods: vec!["new".into()]
+        }]
+    );
+}
+
+#[test]
+fn a_pod_of_the_current_template_generation_is_up_to_date_whatever_its_hash() {
+    let by_generation = json!({ "metadata": { "labels": { "controller-revision-hash": "old", "pod-template-generation": "7" } } });
+    assert_eq!(World::new().pod("a", by_generation).counts()[3], Some(1));
+}
+
+#[test]
+fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() {
+    let changed = |d: &mut DaemonSet| {
+        d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into())
+    };
+    let world = World::new().pod("a", json!({})).daemon_set(changed);
+    assert_eq!(world.counts()[3], Some(0));
+    assert!(matches!(
+        cover(&world.0)[0].revision.hash,
+        Known::Known(None)
+    ));
+}
+
+#[test]
+fn a_pod_is_available_only_after_min_ready_seconds() {
+    let world = |seconds| {
+        World::new()
+            .pod("a", json!({}))
+            .daemon_set(|d| d.spec.min_ready_seconds = Some(seconds))
+    };
+    assert_eq!(
+        (world(3600).counts()[4], world(3600).states()[0]),
+        (Some(1), State::Available)
+    );
+    assert_eq!(
+        (world(3601).counts()[4], world(3601).states()[0]),
+        (Some(0), State::Ready)
+    );
+}
+
+#[test]
+fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
+    let mut world = World::new().pod("a", json!({}));
+    world.0.nodes = Known::Unknown("forbidden".into());
+    assert_eq!(world.counts(), [None; 6]);
+    assert_eq!(world.states(), [State::Available]);
+
+    let mut world = World::new();
+    world.0.pods = Known::Unknown("forbidden".into());
+    assert_eq!(world.counts(), [Some(2), None, None, None, None, None]);
+    assert_eq!(world.states(), [State::Unknown, State::Unknown]);
+
+    let mut world = World::new().pod("a", json!({}));
+    world.0.revisions = Known::Unknown("forbidden".into());
+    assert_eq!(
+        world.counts(),
+        [Some(2), Some(1), Some(1), None, Some(1), Some(0)]
+    );
+}

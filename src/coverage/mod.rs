@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use crate::explain::{Reason, State, events, pod as pod_state};
-use crate::placement::{Gates, Placement, Rule};
+use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
 use crate::rollout::{CurrentRevision, is_current};
 use crate::snapshot::{DaemonPods, Known, Labels, Node, Pod, Snapshot};
 
 pub(crate) use counts::Counts;
-pub(crate) use group::{Group, by_label};
+pub(crate) use group::by_label;
 pub(crate) use threshold::Threshold;
 
 /// One DaemonSet on the nodes of a snapshot.
@@ -49,6 +49,8 @@ pub(crate) struct Row<'a> {
     pub(crate) state: State,
     /// The pods on the node, the one that counts first.
     pub(crate) pods: Vec<&'a Pod>,
+    /// Whether the first pod is available, even while it is being deleted.
+    pub(crate) is_available: bool,
     /// Whether the first pod runs the current revision.
     pub(crate) up_to_date: Option<bool>,
     /// Every reason.
@@ -60,11 +62,17 @@ pub(crate) fn cover(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
     // Sorting the pods by namespace once spares every DaemonSet a walk over all of them.
     let mut by_namespace: HashMap<&str, Vec<&Pod>> = HashMap::new();
     for pod in snapshot.pods.known().into_iter().flatten() {
-        by_namespace.entry(&pod.metadata.namespace).or_default().push(pod);
+        by_namespace
+            .entry(&pod.metadata.namespace)
+            .or_default()
+            .push(pod);
     }
     let pods_of = |daemon_set: &DaemonSet| {
         let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let pods = by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        let pods = by_namespace
+            .get(namespace)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         DaemonPods::of(daemon_set, pods.iter().copied())
     };
     snapshot
@@ -100,7 +108,7 @@ impl<'a> Case<'a> {
             Known::Known(nodes) => self.rows_of_nodes(nodes, &pods),
             Known::Unknown(_) => self.rows_of_pods(&pods),
         };
-        let counts = Counts::of(&rows, self.snapshot, self.min_ready_seconds);
+        let counts = Counts::of(&rows, self.snapshot);
         if self.snapshot.pods.known().is_none() {
             for row in &mut rows {
                 row.state = State::Unknown;
@@ -117,17 +125,36 @@ impl<'a> Case<'a> {
 
     fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
         let template = &self.daemon_set.spec.template;
-        let rule = Rule::of(template, Gates::implied_by(template.spec.as_ref()));
+        let namespace = self
+            .daemon_set
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default();
+        let namespace = NamespaceSelector::of(
+            self.snapshot.openshift.known().and_then(Option::as_ref),
+            namespace,
+        );
+        let rule = Rule::of(
+            template,
+            namespace,
+            Gates::implied_by(template.spec.as_ref()),
+        );
         let row = |node: &'a Node| {
             let verdict = rule.place(node);
             let pods = pods.on(&node.metadata.name).to_vec();
-            let obstacles = verdict.obstacles.into_iter().map(Reason::NotPlaced).collect();
+            let obstacles = verdict
+                .obstacles
+                .into_iter()
+                .map(Reason::NotPlaced)
+                .collect();
             let (state, reasons) = self.judge(verdict.placement, obstacles, &pods, node);
             Row {
                 node: &node.metadata.name,
                 labels: Some(&node.metadata.labels),
                 placement: Some(verdict.placement),
                 state,
+                is_available: self.is_available(&pods),
                 up_to_date: self.up_to_date(&pods),
                 pods,
                 reasons,
@@ -149,7 +176,10 @@ impl<'a> Case<'a> {
             (_, []) => (State::Excluded, obstacles),
             (_, [pod, ..]) => {
                 let (_, of_pod) = self.examine(pod, Some(node));
-                (State::Misscheduled, obstacles.into_iter().chain(of_pod).collect())
+                (
+                    State::Misscheduled,
+                    obstacles.into_iter().chain(of_pod).collect(),
+                )
             }
         };
         reasons.extend(extra_pods(pods));
@@ -172,6 +202,7 @@ impl<'a> Case<'a> {
                 labels: None,
                 placement: None,
                 state,
+                is_available: self.is_available(&pods),
                 up_to_date: self.up_to_date(&pods),
                 pods,
                 reasons,
@@ -191,6 +222,13 @@ impl<'a> Case<'a> {
         (state, reasons)
     }
 
+    fn is_available(&self, pods: &[&Pod]) -> bool {
+        let first = pods.first();
+        first.is_some_and(|pod| {
+            pod_state::is_available(pod, self.min_ready_seconds, self.snapshot.as_of)
+        })
+    }
+
     fn up_to_date(&self, pods: &[&Pod]) -> Option<bool> {
         is_current(pods.first()?, &self.revision)
     }
@@ -198,7 +236,10 @@ impl<'a> Case<'a> {
     fn strays(&self, pods: &DaemonPods<'a>) -> Vec<&'a Pod> {
         let mut strays = pods.unmapped().to_vec();
         if let (Known::Known(nodes), true) = (&self.snapshot.nodes, self.snapshot.has_all_nodes) {
-            let names: std::collections::HashSet<&str> = nodes.iter().map(|node| node.metadata.name.as_str()).collect();
+            let names: std::collections::HashSet<&str> = nodes
+                .iter()
+                .map(|node| node.metadata.name.as_str())
+                .collect();
             let gone = pods.nodes().filter(|node| !names.contains(node));
             strays.extend(gone.flat_map(|node| pods.on(node)));
         }
@@ -214,14 +255,26 @@ fn extra_pods(pods: &[&Pod]) -> Option<Reason> {
     })
 }
 
-fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Reason {
+fn why_missing(
+    daemon_set: &DaemonSet,
+    events: &Known<Vec<k8s_openapi::api::core::v1::Event>>,
+) -> Reason {
     let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
-    let refusal = events.known().and_then(|events| events::failed_create(events, uid));
+    let refusal = events
+        .known()
+        .and_then(|events| events::failed_create(events, uid));
     let generation = daemon_set.metadata.generation.unwrap_or_default();
-    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
+    let observed = daemon_set
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation)
+        .unwrap_or_default();
     match refusal {
         Some(refusal) => refusal,
-        None if observed < generation => Reason::NotObserved { generation, observed },
+        None if observed < generation => Reason::NotObserved {
+            generation,
+            observed,
+        },
         None => Reason::NotCreated,
     }
 }
@@ -229,7 +282,11 @@ fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core
 impl Coverage<'_> {
     /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &str {
-        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+        self.daemon_set
+            .metadata
+            .namespace
+            .as_deref()
+            .unwrap_or_default()
     }
 
     /// The DaemonSet's name.
@@ -244,7 +301,12 @@ impl Coverage<'_> {
 
     /// Whether events could tell more: something is missing or does not come up.
     pub(crate) fn wants_events(&self) -> bool {
-        let is_open = |row: &Row<'_>| matches!(row.state, State::Missing | State::Starting | State::NotReady);
+        let is_open = |row: &Row<'_>| {
+            matches!(
+                row.state,
+                State::Missing | State::Starting | State::NotReady
+            )
+        };
         self.rows.iter().any(is_open)
     }
 }
@@ -258,7 +320,10 @@ impl Row<'_> {
     /// How often the containers of the first pod were started again, all together.
     pub(crate) fn restarts(&self) -> Option<i64> {
         let status = &self.pods.first()?.status;
-        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
+        let all = status
+            .container_statuses
+            .iter()
+            .chain(&status.init_container_statuses);
         Some(all.map(|status| i64::from(status.restart_count)).sum())
     }
 }

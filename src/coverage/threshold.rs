@@ -22,6 +22,12 @@ impl FromStr for Threshold {
     }
 }
 
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}%", self.percent)
+    }
+}
+
 impl Threshold {
     /// Whether the share of available pods reaches the threshold; none when the numbers are not known. A DaemonSet
     /// that wants no node at all is short, unless that is allowed.
@@ -59,7 +65,11 @@ mod tests {
             ("0%", 3, 0, true),
         ] {
             let threshold: Threshold = text.parse().unwrap();
-            assert_eq!(threshold.is_met(&counts(desired, available), false), Some(expected), "{text}");
+            assert_eq!(
+                threshold.is_met(&counts(desired, available), false),
+                Some(expected),
+                "{text}"
+            );
         }
     }
 

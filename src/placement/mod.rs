@@ -4,6 +4,7 @@
 //! at the node's name, labels and taints, and at nothing else: whether the pod would fit is the scheduler's question.
 
 mod affinity;
+mod namespace_selector;
 mod toleration;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::snapshot::{Node, Taint};
 
 use affinity::Affinity;
 pub(crate) use affinity::{Requirement, TermMiss};
+pub(crate) use namespace_selector::NamespaceSelector;
 pub(crate) use toleration::Gates;
 use toleration::Tolerations;
 
@@ -54,6 +56,13 @@ pub(crate) enum Obstacle {
         /// Each usable term with what it missed; none when there is no usable term at all.
         terms: Vec<TermMiss>,
     },
+    /// The labels that the namespace asks for, on OpenShift.
+    NamespaceSelector {
+        /// The selector.
+        selector: String,
+    },
+    /// The namespace is not there, on OpenShift.
+    NamespaceMissing,
     /// A `NoSchedule` or `NoExecute` taint that no toleration covers.
     Taint {
         /// The taint.
@@ -82,11 +91,16 @@ pub(crate) struct Rule<'a> {
     node_selector: Vec<(&'a str, &'a str)>,
     affinity: Option<Affinity<'a>>,
     tolerations: Tolerations<'a>,
+    namespace: NamespaceSelector,
 }
 
 impl<'a> Rule<'a> {
     /// Reads the rule out of a template, with the tolerations that the controller adds.
-    pub(crate) fn of(template: &'a PodTemplateSpec, gates: Gates) -> Self {
+    pub(crate) fn of(
+        template: &'a PodTemplateSpec,
+        namespace: NamespaceSelector,
+        gates: Gates,
+    ) -> Self {
         let spec = template.spec.as_ref();
         Self {
             node_name: spec
@@ -101,9 +115,14 @@ impl<'a> Rule<'a> {
             affinity: spec
                 .and_then(|spec| spec.affinity.as_ref())
                 .and_then(|affinity| affinity.node_affinity.as_ref())
-                .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref())
+                .and_then(|affinity| {
+                    affinity
+                        .required_during_scheduling_ignored_during_execution
+                        .as_ref()
+                })
                 .map(Affinity::of),
             tolerations: Tolerations::of(spec, gates),
+            namespace,
         }
     }
 
@@ -112,7 +131,11 @@ impl<'a> Rule<'a> {
         let mut obstacles = Vec::new();
         obstacles.extend(self.name_obstacle(node));
         obstacles.extend(self.selector_obstacles(node));
-        obstacles.extend(self.affinity.as_ref().and_then(|affinity| affinity.obstacle(node)));
+        obstacles.extend(
+            self.affinity
+                .as_ref()
+                .and_then(|affinity| affinity.obstacle(node)),
+        );
         let is_selected = obstacles.is_empty();
 
         let untolerated = self.tolerations.untolerated(&node.spec.taints);
@@ -122,12 +145,31 @@ impl<'a> Rule<'a> {
             (true, false, true) => Placement::ContinueOnly,
             _ => Placement::Exclude,
         };
-        obstacles.extend(untolerated.into_iter().cloned().map(|taint| Obstacle::Taint { taint }));
-        Verdict { placement, obstacles }
+        obstacles.extend(
+            untolerated
+                .into_iter()
+                .cloned()
+                .map(|taint| Obstacle::Taint { taint }),
+        );
+        // The patch looks at the namespace only where the plain rule said yes, so a pod may stay on a tainted node.
+        let of_namespace = self
+            .namespace
+            .obstacle(node)
+            .filter(|_| placement == Placement::Run);
+        let placement = of_namespace
+            .as_ref()
+            .map_or(placement, |_| Placement::Exclude);
+        obstacles.extend(of_namespace);
+        Verdict {
+            placement,
+            obstacles,
+        }
     }
 
     fn name_obstacle(&self, node: &Node) -> Option<Obstacle> {
-        let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
+        let wanted = self
+            .node_name
+            .filter(|wanted| *wanted != node.metadata.name)?;
         Some(Obstacle::NodeName {
             wanted: wanted.to_owned(),
         })

@@ -41,7 +41,10 @@ impl<'a> DaemonPods<'a> {
 
     /// The pods meant for a node, the one that the controller counts first.
     pub(crate) fn on(&self, node: &str) -> &[&'a Pod] {
-        self.by_node.get(node).map(Vec::as_slice).unwrap_or_default()
+        self.by_node
+            .get(node)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The names of all nodes that have pods, whether these nodes exist or not.
@@ -92,7 +95,11 @@ fn controller_order(a: &Pod, b: &Pod) -> Ordering {
         .node_name
         .is_empty()
         .cmp(&b.spec.node_name.is_empty())
-        .then_with(|| a.metadata.creation_timestamp.cmp(&b.metadata.creation_timestamp))
+        .then_with(|| {
+            a.metadata
+                .creation_timestamp
+                .cmp(&b.metadata.creation_timestamp)
+        })
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
@@ -110,9 +117,15 @@ impl Pod {
             .node_selector_terms
             .iter()
             .flat_map(|term| &term.match_fields)
-            .find_map(|field| match (field.key.as_str(), field.operator.as_str(), field.values.as_slice()) {
-                ("metadata.name", "In", [node]) => Some(node.as_str()),
-                _ => None,
+            .find_map(|field| {
+                match (
+                    field.key.as_str(),
+                    field.operator.as_str(),
+                    field.values.as_slice(),
+                ) {
+                    ("metadata.name", "In", [node]) => Some(node.as_str()),
+                    _ => None,
+                }
             })
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod selector;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Namespace};
 
 pub(crate) use daemon_pods::DaemonPods;
 pub(crate) use node::{Node, Taint};
@@ -59,6 +59,44 @@ pub(crate) struct Snapshot {
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about these DaemonSets and their pods.
     pub(crate) events: Known<Vec<Event>>,
+    /// What OpenShift adds; none on any other cluster.
+    pub(crate) openshift: Known<Option<OpenShift>>,
     /// The moment: now for a live cluster, the newest instant on record for a saved one.
     pub(crate) as_of: Timestamp,
+}
+
+impl Snapshot {
+    /// What could not be read, in words.
+    pub(crate) fn gaps(&self) -> Vec<String> {
+        let gaps = [
+            self.nodes.missing(),
+            self.pods.missing(),
+            self.revisions.missing(),
+            self.events.missing(),
+            self.openshift.missing(),
+        ];
+        gaps.into_iter()
+            .flatten()
+            .map(|gap| format!("{gap}: that part is unknown"))
+            .collect()
+    }
+}
+
+/// What OpenShift's DaemonSet controller reads besides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenShift {
+    /// All namespaces.
+    pub(crate) namespaces: Vec<Namespace>,
+    /// The cluster's default node selector; empty for none.
+    pub(crate) default_node_selector: String,
+}
+
+impl OpenShift {
+    /// Whether the nodes are those of an OpenShift cluster: its machine configuration labels each of them.
+    pub(crate) fn is_seen_in(nodes: &[Node]) -> bool {
+        let is_its_label = |key: &String| key.starts_with("node.openshift.io/");
+        nodes
+            .iter()
+            .any(|node| node.metadata.labels.keys().any(is_its_label))
+    }
 }

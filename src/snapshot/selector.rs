@@ -1,9 +1,13 @@
 //! Label selectors: as objects carry them, and as users write them behind `-l` and `--nodes`.
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Expression, Selector, SelectorExt};
 
 use super::Labels;
+
+/// Some proxies refuse longer addresses.
+const LONGEST_SELECTOR: usize = 4096;
 
 /// Whether an object's own selector matches these labels. One that cannot be understood matches nothing,
 /// as in `metav1.LabelSelectorAsSelector`, where the error stops the caller.
@@ -14,6 +18,33 @@ pub(crate) fn matches(selector: &Selector, labels: &Labels) -> bool {
 /// The selector of an object (`spec.selector`).
 pub(crate) fn of_object(selector: &LabelSelector) -> Option<Selector> {
     Selector::try_from(selector.clone()).ok()
+}
+
+/// The narrowest single selector that misses no pod of any of the DaemonSets: that of the only one, or the values of
+/// a label that all of them select by. None where only all pods will do.
+pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
+    if let [one] = daemon_sets {
+        return of_object(&one.spec.selector).map(|selector| selector.to_string());
+    }
+    let labels_of = |daemon_set: &'_ DaemonSet| {
+        daemon_set
+            .spec
+            .selector
+            .match_labels
+            .clone()
+            .unwrap_or_default()
+    };
+    let all: Vec<Labels> = daemon_sets.iter().map(labels_of).collect();
+    let key = all
+        .first()?
+        .keys()
+        .find(|key| all.iter().all(|labels| labels.contains_key(*key)))?;
+    let values = all
+        .iter()
+        .filter_map(|labels| labels.get(key).cloned())
+        .collect();
+    let selector = Expression::In(key.clone(), values).to_string();
+    (selector.len() <= LONGEST_SELECTOR).then_some(selector)
 }
 
 /// Reads a selector as users write it: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
@@ -99,7 +130,34 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn selecting(pairs: &[(&str, &str)]) -> DaemonSet {
+        let mut daemon_set = DaemonSet::default();
+        daemon_set.spec.selector.match_labels = Some(labels(pairs));
+        daemon_set
+    }
+
+    #[test]
+    fn pods_are_asked_for_by_the_narrowest_selector_that_misses_none() {
+        let one = selecting(&[("app", "a"), ("tier", "x")]);
+        let other = selecting(&[("app", "b")]);
+        let foreign = selecting(&[("k8s-app", "c")]);
+        assert_eq!(covering(&[one.clone()]).as_deref(), Some("app=a,tier=x"));
+        assert_eq!(
+            covering(&[one.clone(), other.clone()]).as_deref(),
+            Some("app in (a,b)")
+        );
+        assert_eq!(covering(&[one, other, foreign]), None);
+        assert_eq!(covering(&[]), None);
+        let many: Vec<DaemonSet> = (0..500)
+            .map(|i| selecting(&[("app", &format!("long-name-{i}"))]))
+            .collect();
+        assert_eq!(covering(&many), None);
     }
 
     #[test]
@@ -126,7 +184,9 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused_by_its_part() {
-        for text in ["a=b=c", "a in b", "a in (b", "=b", "a,,b", "a>1", "-a=b", "a=b c"] {
+        for text in [
+            "a=b=c", "a in b", "a in (b", "=b", "a,,b", "a>1", "-a=b", "a=b c",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse("ok=1,a b").unwrap_err().contains("\"a b\""));

@@ -1,0 +1,132 @@
+//! A row for every DaemonSet, the worst first.
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+use super::{Screen, number, reasons_in_short};
+use crate::coverage::Coverage;
+use crate::render::style::{Tone, bar};
+use crate::render::table::{Column, Table};
+use crate::render::text::{cut, safe};
+
+/// How many reasons a row shows on a terminal; `-o wide` and a pipe show all.
+const REASONS: usize = 2;
+/// The room for one of them.
+const REASON_WIDTH: usize = 60;
+
+/// Writes the table of all DaemonSets.
+pub(crate) fn fleet(
+    out: &mut impl Write,
+    coverages: &[Coverage<'_>],
+    with_namespace: bool,
+    screen: Screen,
+) -> io::Result<()> {
+    let mut order: Vec<&Coverage<'_>> = coverages.iter().collect();
+    order.sort_by_cached_key(|coverage| urgency(coverage));
+    let mut columns = Vec::new();
+    if with_namespace {
+        columns.push(Column::text("NAMESPACE"));
+    }
+    columns.extend([
+        Column::text("NAME"),
+        Column::text("").weight(2),
+        Column::number("COVERED"),
+        Column::number("MISSING"),
+        Column::number("NOT READY"),
+        Column::number("OLD").weight(3),
+        Column::number("MISSCHEDULED").weight(4),
+    ]);
+    if screen.wide {
+        columns.extend([
+            Column::text("STRATEGY"),
+            Column::number("CURRENT"),
+            Column::number("READY"),
+            Column::number("EXCLUDED"),
+        ]);
+    }
+    columns.push(Column::text("REASONS").weight(1));
+    let mut table = Table::new(columns);
+    for coverage in order {
+        table.row(row(coverage, with_namespace, screen));
+    }
+    table.write(out, screen.style, screen.titles)
+}
+
+/// Trouble first: by the share that is not available, then by pods where none should be.
+fn urgency(coverage: &Coverage<'_>) -> (Reverse<usize>, Reverse<usize>, String, String) {
+    let counts = &coverage.counts;
+    let missing = match (counts.unavailable, counts.desired) {
+        // In parts per million, as floating numbers have no order.
+        (Some(unavailable), Some(desired)) if desired > 0 => unavailable * 1_000_000 / desired,
+        (None, _) => 1_000_000,
+        _ => 0,
+    };
+    let misscheduled = counts.misscheduled.unwrap_or_default();
+    (
+        Reverse(missing),
+        Reverse(misscheduled),
+        coverage.namespace().to_owned(),
+        coverage.name().to_owned(),
+    )
+}
+
+fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
+    let counts = &coverage.counts;
+    let known = (counts.available, counts.desired);
+    let (bar, tone) = match known {
+        (Some(available), Some(desired)) => bar(available, desired),
+        _ => ("?".to_owned(), Tone::Warning),
+    };
+    let less = |a: Option<usize>, b: Option<usize>| Some(a?.saturating_sub(b?));
+    let trouble = |value: Option<usize>, tone: Tone| match value {
+        Some(0) => ("0".to_owned(), Tone::Quiet),
+        value => (number(value), tone),
+    };
+    let mut cells = Vec::new();
+    if with_namespace {
+        cells.push((safe(coverage.namespace()), Tone::Plain));
+    }
+    cells.extend([
+        (safe(coverage.name()), Tone::Plain),
+        (bar, tone),
+        (
+            format!("{}/{}", number(counts.available), number(counts.desired)),
+            tone,
+        ),
+        trouble(less(counts.desired, counts.current), Tone::Bad),
+        trouble(less(counts.current, counts.ready), Tone::Bad),
+        trouble(less(counts.current, counts.up_to_date), Tone::Warning),
+        trouble(counts.misscheduled, Tone::Warning),
+    ]);
+    if screen.wide {
+        let excluded = coverage.in_state(crate::explain::State::Excluded);
+        cells.extend([
+            (super::report::strategy(coverage), Tone::Plain),
+            (number(counts.current), Tone::Plain),
+            (number(counts.ready), Tone::Plain),
+            (excluded.to_string(), Tone::Quiet),
+        ]);
+    }
+    cells.push((reasons(coverage, screen), Tone::Plain));
+    cells
+}
+
+fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
+    if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
+        return "no node wants it".into();
+    }
+    let all = reasons_in_short(coverage.rows.iter());
+    if screen.wide || screen.style.width.is_none() {
+        return all.join("; ");
+    }
+    let more = match all.len().saturating_sub(REASONS) {
+        0 => String::new(),
+        more => format!("; {more} more"),
+    };
+    let first: Vec<String> = all
+        .iter()
+        .take(REASONS)
+        .map(|reason| cut(reason, REASON_WIDTH))
+        .collect();
+    first.join("; ") + &more
+}

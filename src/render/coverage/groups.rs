@@ -1,0 +1,81 @@
+//! `--by LABEL`: a row for every value of a node label.
+
+use std::io::{self, Write};
+
+use super::{Screen, reasons_in_short};
+use crate::coverage::{Coverage, by_label};
+use crate::explain::State;
+use crate::render::style::{Tone, bar};
+use crate::render::table::{Column, Table};
+use crate::render::text::{cut, safe};
+
+/// How nodes without the label are called.
+pub(super) const NO_VALUE: &str = "<none>";
+/// The room for the reasons on a terminal.
+const REASON_WIDTH: usize = 60;
+
+/// Writes the table of the label's values, over all given DaemonSets together.
+pub(crate) fn groups(
+    out: &mut impl Write,
+    coverages: &[Coverage<'_>],
+    label: &str,
+    screen: Screen,
+) -> io::Result<()> {
+    let groups = by_label(coverages, label);
+    if screen.titles {
+        writeln!(
+            out,
+            "{}",
+            screen.style.paint(
+                &format!("{} by {}", subject(coverages), safe(label)),
+                Tone::Strong
+            )
+        )?;
+    }
+    let mut table = Table::new(vec![
+        Column::text("VALUE"),
+        Column::text("").weight(1),
+        Column::number("COVERED"),
+        Column::number("MISSING"),
+        Column::number("MISSCHEDULED").weight(2),
+        Column::number("EXCLUDED").weight(3),
+        Column::text("REASONS"),
+    ]);
+    for group in &groups {
+        let (bar, tone) = bar(group.available, group.desired);
+        let trouble = |state: State, tone: Tone| match group.in_state(state) {
+            0 => ("0".to_owned(), Tone::Quiet),
+            number => (number.to_string(), tone),
+        };
+        let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
+        let reasons = if screen.style.width.is_some() && !screen.wide {
+            cut(&reasons, REASON_WIDTH)
+        } else {
+            reasons
+        };
+        table.row(vec![
+            (
+                group.value.map_or_else(|| NO_VALUE.to_owned(), safe),
+                Tone::Plain,
+            ),
+            (bar, tone),
+            (format!("{}/{}", group.available, group.desired), tone),
+            trouble(State::Missing, Tone::Bad),
+            trouble(State::Misscheduled, Tone::Warning),
+            trouble(State::Excluded, Tone::Quiet),
+            (reasons, Tone::Plain),
+        ]);
+    }
+    table.write(out, screen.style, screen.titles)
+}
+
+/// What a screen over several DaemonSets is about.
+pub(super) fn subject(coverages: &[Coverage<'_>]) -> String {
+    match coverages {
+        [one] => format!(
+            "DaemonSet {}",
+            safe(&format!("{}/{}", one.namespace(), one.name()))
+        ),
+        several => format!("{} DaemonSets together", several.len()),
+    }
+}

@@ -1,0 +1,168 @@
+//! A row for every node of one DaemonSet, trouble first.
+
+use std::io::{self, Write};
+
+use super::{Screen, folded, number};
+use crate::coverage::{Coverage, Row};
+use crate::explain::{Reason, State};
+use crate::placement::Placement;
+use crate::render::age::age;
+use crate::render::reason::sentence;
+use crate::render::style::{Tone, bar, sign_of, tone_of};
+use crate::render::table::{Column, Table};
+use crate::render::text::{count, safe};
+use crate::rollout::revision_of;
+
+/// The label that kubelets and cloud providers write a node's zone to.
+const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// Writes the head and the table of one DaemonSet; `shown` are the rows that were asked for.
+pub(crate) fn nodes(
+    out: &mut impl Write,
+    coverage: &Coverage<'_>,
+    shown: &[&Row<'_>],
+    screen: Screen,
+) -> io::Result<()> {
+    if screen.titles {
+        head(out, coverage, screen)?;
+    }
+    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) = shown
+        .iter()
+        .partition(|row| row.state == State::Excluded && !screen.unfolded);
+    let mut listed: Vec<&Row<'_>> = listed.into_iter().copied().collect();
+    listed.sort_by_key(|row| (row.state, row.node));
+    if !listed.is_empty() {
+        let mut table = Table::new(columns(screen));
+        for row in listed {
+            table.row(cells(row, screen));
+        }
+        table.write(out, screen.style, screen.titles)?;
+    }
+    for line in folded(excluded.into_iter().copied()) {
+        let line = format!("{} {line}", sign_of(State::Excluded));
+        writeln!(out, "{}", screen.style.paint(&line, Tone::Quiet))?;
+    }
+    for pod in &coverage.strays {
+        let what = match pod.target_node() {
+            Some(node) => format!("on node {node}, which does not exist"),
+            None => "names no node: the controller does not count it".into(),
+        };
+        let line = safe(&format!("! pod {} {what}", pod.metadata.name));
+        writeln!(out, "{}", screen.style.paint(&line, Tone::Warning))?;
+    }
+    Ok(())
+}
+
+/// Two lines: what it is, and how it stands.
+fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Result<()> {
+    let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
+    let revision = match coverage.revision.hash.known() {
+        Some(Some(hash)) => format!("revision {}", safe(hash)),
+        Some(None) => "revision not made yet".into(),
+        None => "revision unknown".into(),
+    };
+    let strategy = safe(&super::report::strategy(coverage));
+    let title = screen
+        .style
+        .paint(&format!("DaemonSet {name}"), Tone::Strong);
+    writeln!(out, "{title}  {strategy}  {revision}")?;
+
+    let counts = &coverage.counts;
+    let (bar, tone) = match (counts.available, counts.desired) {
+        (Some(available), Some(desired)) => bar(available, desired),
+        _ => ("?".to_owned(), Tone::Warning),
+    };
+    let bar = screen.style.paint(&bar, tone);
+    let covered = format!(
+        "{} of {} nodes covered",
+        number(counts.available),
+        number(counts.desired)
+    );
+    writeln!(out, "{bar} {covered}{}", tally(coverage))?;
+    writeln!(out)
+}
+
+/// `, 2 Missing, 1 NotReady, 3 on an old revision`.
+fn tally(coverage: &Coverage<'_>) -> String {
+    let mut tally = String::new();
+    for state in State::ALL {
+        let number = coverage.in_state(state);
+        if number > 0 && state != State::Available {
+            tally.push_str(&format!(", {number} {}", state.name()));
+        }
+    }
+    let is_old =
+        |row: &&Row<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
+    match coverage.rows.iter().filter(is_old).count() {
+        0 => {}
+        old => tally.push_str(&format!(", {old} on an old revision")),
+    }
+    match coverage.strays.len() {
+        0 => {}
+        strays => tally.push_str(&format!(", {} without a node", count(strays, "pod"))),
+    }
+    tally
+}
+
+fn columns(screen: Screen) -> Vec<Column> {
+    let mut columns = vec![
+        Column::text("NODE"),
+        Column::text("STATE"),
+        Column::text("POD").weight(2),
+        Column::number("RESTARTS").weight(3),
+        Column::text("REVISION").weight(4),
+        Column::text("AGE").weight(1),
+    ];
+    if screen.wide {
+        columns.extend([Column::text("ZONE"), Column::text("HASH")]);
+    }
+    columns.push(Column::text("REASON"));
+    columns
+}
+
+fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
+    let tone = tone_of(row.state);
+    let dash = || ("-".to_owned(), Tone::Quiet);
+    let plain = |text: String| (text, Tone::Plain);
+    let pod = match row.pods.as_slice() {
+        [] => dash(),
+        [pod] => plain(safe(&pod.metadata.name)),
+        [pod, others @ ..] => plain(safe(&format!("{} +{}", pod.metadata.name, others.len()))),
+    };
+    let revision = match (row.pods.is_empty(), row.up_to_date) {
+        (true, _) => dash(),
+        (_, Some(true)) => plain("current".into()),
+        (_, Some(false)) => ("old".into(), Tone::Warning),
+        (_, None) => ("?".into(), Tone::Warning),
+    };
+    let restarts = match row.restarts() {
+        Some(restarts) if restarts > 0 => (restarts.to_string(), Tone::Warning),
+        Some(restarts) => plain(restarts.to_string()),
+        None => dash(),
+    };
+    let mut cells = vec![
+        plain(safe(row.node)),
+        (format!("{} {}", sign_of(row.state), row.state.name()), tone),
+        pod,
+        restarts,
+        revision,
+        row.created()
+            .map_or_else(dash, |created| plain(age(created, screen.now))),
+    ];
+    if screen.wide {
+        let zone = row.labels.and_then(|labels| labels.get(ZONE_LABEL));
+        let hash = row
+            .pods
+            .first()
+            .and_then(|pod| revision_of(&pod.metadata.labels));
+        cells.push(zone.map_or_else(dash, |zone| plain(safe(zone))));
+        cells.push(hash.map_or_else(dash, |hash| plain(safe(hash))));
+    }
+    let reasons: Vec<String> = row
+        .reasons
+        .iter()
+        .map(|reason: &Reason| sentence(reason, screen.now))
+        .collect();
+    cells.push(plain(reasons.join("; ")));
+    cells
+}

@@ -1,0 +1,179 @@
+//! `-o json`, `-o yaml` and `-o name`.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSetStatus;
+use serde::Serialize;
+
+use crate::coverage::{Counts, Coverage, Row};
+use crate::explain::{Reason, State};
+use crate::placement::Placement;
+use crate::render::reason::sentence;
+use crate::render::text::safe;
+use crate::rollout::revision_of;
+
+/// `kind: CoverageReport`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    as_of: Timestamp,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unknown: &'a [String],
+    daemon_sets: Vec<DaemonSetView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DaemonSetView<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    update_strategy: &'a str,
+    #[serde(flatten)]
+    counts: Counts,
+    status: &'a DaemonSetStatus,
+    nodes: Vec<NodeView<'a>>,
+    /// Pods on nodes that do not exist, and pods that name none.
+    pods_without_node: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeView<'a> {
+    node: &'a str,
+    placement: Option<Placement>,
+    state: State,
+    pod: Option<&'a str>,
+    revision: Option<&'a str>,
+    up_to_date: Option<bool>,
+    restarts: Option<i64>,
+    created: Option<Timestamp>,
+    reasons: Vec<ReasonView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReasonView<'a> {
+    #[serde(flatten)]
+    reason: &'a Reason,
+    message: String,
+}
+
+impl<'a> Report<'a> {
+    /// The report on these DaemonSets, with the rows that were asked for.
+    pub(crate) fn of(
+        coverages: &'a [Coverage<'a>],
+        is_shown: impl Fn(&Row<'_>) -> bool,
+        unknown: &'a [String],
+        now: Timestamp,
+    ) -> Self {
+        let view = |coverage: &'a Coverage<'a>| DaemonSetView {
+            namespace: coverage.namespace(),
+            name: coverage.name(),
+            update_strategy: strategy_type(coverage),
+            counts: coverage.counts,
+            status: coverage.daemon_set.status.as_ref().unwrap_or(&NO_STATUS),
+            nodes: coverage
+                .rows
+                .iter()
+                .filter(|row| is_shown(row))
+                .map(|row| node_view(row, now))
+                .collect(),
+            pods_without_node: coverage
+                .strays
+                .iter()
+                .map(|pod| pod.metadata.name.as_str())
+                .collect(),
+        };
+        Self {
+            api_version: "kubectl-ds/v1",
+            kind: "CoverageReport",
+            as_of: now,
+            unknown,
+            daemon_sets: coverages.iter().map(view).collect(),
+        }
+    }
+}
+
+static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
+    collision_count: None,
+    conditions: None,
+    current_number_scheduled: 0,
+    desired_number_scheduled: 0,
+    number_available: None,
+    number_misscheduled: 0,
+    number_ready: 0,
+    number_unavailable: None,
+    observed_generation: None,
+    updated_number_scheduled: None,
+};
+
+fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
+    let pod = row.pods.first();
+    let reason = |reason: &'a Reason| ReasonView {
+        reason,
+        message: sentence(reason, now),
+    };
+    NodeView {
+        node: row.node,
+        placement: row.placement,
+        state: row.state,
+        pod: pod.map(|pod| pod.metadata.name.as_str()),
+        revision: pod.and_then(|pod| revision_of(&pod.metadata.labels)),
+        up_to_date: row.up_to_date,
+        restarts: row.restarts(),
+        created: row.created(),
+        reasons: row.reasons.iter().map(reason).collect(),
+    }
+}
+
+/// Writes `daemonset.apps/NAME` for every DaemonSet, or `node/NAME` for the given rows.
+pub(crate) fn names<'n>(
+    out: &mut impl Write,
+    resource: &str,
+    names: impl Iterator<Item = &'n str>,
+) -> io::Result<()> {
+    for name in names {
+        writeln!(out, "{resource}/{}", safe(name))?;
+    }
+    Ok(())
+}
+
+/// `RollingUpdate` or `OnDelete`.
+fn strategy_type<'a>(coverage: &Coverage<'a>) -> &'a str {
+    let strategy = coverage.daemon_set.spec.update_strategy.as_ref();
+    strategy
+        .and_then(|strategy| strategy.type_.as_deref())
+        .unwrap_or("RollingUpdate")
+}
+
+/// The strategy with its limits.
+pub(super) fn strategy(coverage: &Coverage<'_>) -> String {
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+    let strategy = coverage.daemon_set.spec.update_strategy.as_ref();
+    let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+    let text = |value: &IntOrString| match value {
+        IntOrString::Int(number) => number.to_string(),
+        IntOrString::String(text) => text.clone(),
+    };
+    let limit = |name: &str, value: Option<&IntOrString>| {
+        let value = value
+            .map(text)
+            .filter(|value| value != "0" && value != "0%")?;
+        Some(format!(" {name} {value}"))
+    };
+    let limits = [
+        limit(
+            "maxUnavailable",
+            rolling.and_then(|rolling| rolling.max_unavailable.as_ref()),
+        ),
+        limit(
+            "maxSurge",
+            rolling.and_then(|rolling| rolling.max_surge.as_ref()),
+        ),
+    ];
+    let limits: String = limits.into_iter().flatten().collect();
+    safe(&format!("{}{limits}", strategy_type(coverage)))
+}

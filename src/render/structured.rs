@@ -1,0 +1,142 @@
+//! JSON and YAML: for programs, and still safe for a terminal.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+
+use super::text::is_hostile;
+
+/// Writes a value as indented JSON.
+pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    write_json(out, value, PrettyFormatter::with_indent(b"  "))
+}
+
+/// Writes a value as one line of JSON.
+pub(crate) fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    write_json(out, value, CompactFormatter)
+}
+
+fn write_json(
+    out: &mut impl Write,
+    value: &impl Serialize,
+    formatter: impl Formatter,
+) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(formatter));
+    value.serialize(&mut serializer)?;
+    writeln!(out)
+}
+
+/// Writes a value as YAML. The library escapes control characters; what else is hostile is named in its place, as
+/// `<U+202E>`, for which there is room in every kind of scalar.
+pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
+    for c in text.chars() {
+        match c {
+            '\n' => out.write_all(b"\n")?,
+            c if is_hostile(c) => write!(out, "<U+{:04X}>", u32::from(c))?,
+            c => write!(out, "{c}")?,
+        }
+    }
+    Ok(())
+}
+
+/// Escapes what could mislead a terminal, so that the text that a program reads is the cluster's own to the letter.
+/// `serde_json` by itself escapes no more than the JSON grammar asks for.
+struct Escaping<F>(F);
+
+impl<F: Formatter> Formatter for Escaping<F> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, hostile)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
+            self.0.write_string_fragment(out, &rest[..at])?;
+            for unit in hostile.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + hostile.len_utf8()..];
+        }
+        self.0.write_string_fragment(out, rest)
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_array(out)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array(out)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(out, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array_value(out)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const HOSTILE: &str = "a\u{1b}[2J\u{9b}\u{7f}b\u{202e}c \u{e0041}\nd\"é";
+
+    #[test]
+    fn hostile_characters_are_escaped_in_json_and_read_back_to_the_letter() {
+        let mut out = Vec::new();
+        json(&mut out, &serde_json::json!({ "text": HOSTILE })).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            !text.trim_end().chars().any(|c| c != '\n' && is_hostile(c)),
+            "{text:?}"
+        );
+        let back: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(back["text"], HOSTILE);
+    }
+
+    #[test]
+    fn hostile_characters_are_escaped_or_named_in_yaml() {
+        let mut out = Vec::new();
+        yaml(
+            &mut out,
+            &serde_json::json!({ "text": HOSTILE, "other": "yes" }),
+        )
+        .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            !text.chars().any(|c| c != '\n' && is_hostile(c)),
+            "{text:?}"
+        );
+        let back: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(
+            back["text"],
+            "a\u{1b}[2J\u{9b}\u{7f}b<U+202E>c <U+E0041>\nd\"é"
+        );
+        assert_eq!(back["other"], "yes");
+    }
+}

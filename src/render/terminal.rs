@@ -1,0 +1,65 @@
+//! The terminal's own room: what it can do, and the one place that writes errors and notes.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::style::Style;
+use super::text::safe;
+use crate::error::Error;
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// The style for standard output.
+pub(crate) fn style(choice: ColorChoice) -> Style {
+    let is_terminal = io::stdout().is_terminal();
+    let is_unset_or_empty =
+        |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => is_terminal && !is_dumb && is_unset_or_empty("NO_COLOR"),
+    };
+    let width = || {
+        terminal_size::terminal_size()
+            .map(|(terminal_size::Width(columns), _)| usize::from(columns))
+    };
+    Style {
+        color,
+        // A terminal that does not tell its width is taken as the least usual one.
+        width: is_terminal.then(|| width().unwrap_or(80)),
+    }
+}
+
+/// Whether standard output is a terminal.
+pub(crate) fn is_interactive() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Writes a note to standard error.
+pub(crate) fn note(text: &str) {
+    write_to_stderr(&format!("note: {}\n", safe(text)));
+}
+
+/// Writes an error and what to do about it to standard error.
+pub(crate) fn error(error: &Error) {
+    write_to_stderr(&format!("error: {}\n", safe(&error.to_string())));
+    match error.hint() {
+        hint if hint.is_empty() => {}
+        hint => write_to_stderr(&format!("hint: {}\n", safe(&hint))),
+    }
+}
+
+/// Where standard error is closed, there is nobody left to be told.
+fn write_to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,81 @@
+//! Makes text that came from a cluster safe for a terminal, and measures and cuts it.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Whether a terminal, or a person's eye, could be misled by this character: control characters, marks that turn the
+/// direction of writing, and what takes no room at all.
+pub(crate) fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces.
+pub(crate) fn safe(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if is_hostile(c) => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// The columns that a line takes on a terminal.
+pub(crate) fn width(line: &str) -> usize {
+    UnicodeWidthStr::width(line)
+}
+
+/// Cuts a line to at most `limit` columns, with an ellipsis where something is missing.
+pub(crate) fn cut(line: &str, limit: usize) -> String {
+    if width(line) <= limit {
+        return line.to_owned();
+    }
+    let mut room = limit.saturating_sub(1);
+    let fits = |c: &char| {
+        let columns = c.width().unwrap_or_default();
+        let fits = columns <= room;
+        room = room.saturating_sub(columns);
+        fits
+    };
+    let mut kept: String = line.chars().take_while(fits).collect();
+    kept.truncate(kept.trim_end().len());
+    kept.push('…');
+    kept
+}
+
+/// `1 node`, `2 nodes`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_and_direction_marks_are_shown_and_not_obeyed() {
+        assert_eq!(safe("a\u{1b}[31mred"), "a\\u{1b}[31mred");
+        assert_eq!(
+            safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"),
+            "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}"
+        );
+        assert_eq!(safe("two\nlines\tand\r\n"), "two lines and");
+        assert_eq!(safe("über 日本"), "über 日本");
+    }
+
+    #[test]
+    fn a_cut_line_never_takes_more_than_its_room() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("a b c", 3), "a…");
+        assert_eq!(cut("abc", 0), "…");
+    }
+}
