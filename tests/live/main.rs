@@ -1,1 +1,68 @@
-fn main() {}
+//! The real program against a real control plane: `cargo test --test live`.
+//!
+//! The plane's programs come from `tests/control-plane/build`, or from the folder that
+//! `DS_CONTROL_PLANE` names. Without them every test here is shown as ignored; with `CI=true`
+//! that is a failure.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
+
+mod client;
+mod plane;
+mod ports;
+mod process;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+/// What every test gets.
+pub(crate) struct Ctx {
+    /// The folder with the control plane's programs.
+    pub(crate) programs: PathBuf,
+}
+
+type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
+
+/// Every test by name.
+fn registry() -> Vec<(String, Test)> {
+    vec![("plane::starts_and_stops".into(), Box::new(plane_starts_and_stops))]
+}
+
+fn plane_starts_and_stops(ctx: &Ctx) -> Result<(), Failed> {
+    let plane = plane::Plane::builder(&ctx.programs).start()?;
+    eprintln!("started in {:?}", plane.started());
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // A plane keeps more than one core busy.
+    arguments.test_threads.get_or_insert(2);
+    let programs = plane::Plane::programs().map(|programs| Arc::new(Ctx { programs }));
+    let must_run = std::env::var("CI").is_ok_and(|value| value == "true");
+    let trials = registry()
+        .into_iter()
+        .map(|(name, test)| match &programs {
+            Ok(ctx) => {
+                let ctx = Arc::clone(ctx);
+                Trial::test(name, move || test(&ctx))
+            }
+            Err(reason) => {
+                let reason = reason.clone();
+                Trial::ignorable_test(name, move || {
+                    if must_run { Err(Failed::from(reason)) } else { Ok(Completion::ignored_with(reason)) }
+                })
+            }
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

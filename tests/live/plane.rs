@@ -1,0 +1,411 @@
+//! A whole Kubernetes control plane for one test: etcd, kube-apiserver, kube-controller-manager,
+//! kube-scheduler, and kwok in the place of every kubelet, on free loopback ports, below one
+//! temporary folder. Everything goes when the [`Plane`] is dropped, and also when the test process
+//! is killed.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use libtest_mimic::Failed;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::client::wait_until;
+use crate::ports;
+use crate::process::Process;
+
+/// The programs a plane is made of, as `tests/control-plane/build` names them.
+const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
+
+/// A node with this label (any value) has no kubelet any more: no lease, no heartbeat, nothing happens to its pods.
+pub(crate) const SILENT: &str = "ds.test/silent";
+
+/// How long a plane may take to start on a busy machine.
+const START: Duration = Duration::from_secs(120);
+
+/// Reads a pod's annotations `ds.test/<behaviour>`, see stages.yaml. A jq expression.
+const BEHAVIOUR: &str = r#".spec.nodeName as $node | (.metadata.annotations // {}) as $a | [ ("crash", "no-image", "starting", "never-ready", "failed", "succeeded", "slow") | select(($a["ds.test/" + .] // "") | split(",") | any(. == "*" or . == $node)) ] | .[0] // "ready""#;
+
+/// Whom a plane knows: user, groups. The first may do everything, the others what a test grants them.
+/// The kubeconfig has a context for each, and `expired`, whose token nobody knows.
+const USERS: [(&str, &str); 4] =
+    [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
+
+/// A running control plane.
+pub(crate) struct Plane {
+    /// Before the folder that they write to.
+    processes: Vec<Process>,
+    runtime: Runtime,
+    client: Client,
+    /// For `/metrics` of the controller manager.
+    controllers: Client,
+    kubeconfig: PathBuf,
+    server: String,
+    started: Duration,
+    dir: TempDir,
+}
+
+/// How a plane differs from the default one.
+pub(crate) struct Builder {
+    programs: PathBuf,
+    silence: Duration,
+    node_lease: u32,
+}
+
+impl Builder {
+    /// After how much silence a node becomes NotReady. The default is short; a test that leaves
+    /// nodes alone may want it long.
+    #[allow(dead_code, reason = "no test of today waits for less")]
+    pub(crate) fn node_monitor_grace_period(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self.node_lease = u32::try_from(silence.as_secs()).unwrap_or(40).max(4);
+        self
+    }
+
+    /// Starts it, and waits until it answers.
+    pub(crate) fn start(self) -> Result<Plane, Failed> {
+        Plane::launch(&self)
+    }
+}
+
+impl Plane {
+    /// A plane with the programs of `programs`.
+    pub(crate) fn builder(programs: &Path) -> Builder {
+        Builder { programs: programs.to_owned(), silence: Duration::from_secs(12), node_lease: 12 }
+    }
+
+    /// The folder with the programs, or why there is none.
+    pub(crate) fn programs() -> Result<PathBuf, String> {
+        let (dir, remedy) = match std::env::var_os("DS_CONTROL_PLANE") {
+            Some(dir) => (PathBuf::from(dir), "set by DS_CONTROL_PLANE"),
+            None => (
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"),
+                "run tests/control-plane/build",
+            ),
+        };
+        match PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
+            None => Ok(dir),
+            Some(missing) => Err(format!("no control plane: {missing} is not in {} ({remedy})", dir.display())),
+        }
+    }
+
+    fn launch(builder: &Builder) -> Result<Self, Failed> {
+        let begun = Instant::now();
+        let dir = tempfile::Builder::new().prefix("plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let [etcd_port, peer_port, server_port, controllers_port, scheduler_port] = ports::free()?;
+        let layout = Layout::new(dir.path(), server_port);
+        layout.write_files()?;
+
+        let start = |name: &str, arguments: Vec<String>| {
+            Process::start(name, &builder.programs.join(name), &arguments, dir.path())
+                .map_err(|error| Failed::from(format!("{name} does not start: {error}")))
+        };
+        let mut processes = vec![start("etcd", layout.etcd(etcd_port, peer_port))?];
+        block_until(&mut processes, "etcd listens and has made its key", begun + START, || {
+            layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok()
+        })?;
+        processes.push(start("kube-apiserver", layout.api_server(etcd_port, server_port))?);
+        // Its certificate is its own work; nobody can connect before it is there.
+        block_until(&mut processes, "kube-apiserver listens and has made its certificate", begun + START, || {
+            layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
+        })?;
+        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.silence))?);
+        processes.push(start("kube-scheduler", layout.scheduler(scheduler_port))?);
+        processes.push(start("kwok", layout.kwok(builder.node_lease))?);
+
+        let (client, controllers, scheduler) = runtime.block_on(async {
+            let config = Kubeconfig::read_from(&layout.kubeconfig).map_err(failed)?;
+            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)?;
+            let client = Client::try_from(config).map_err(failed)?;
+            Ok::<_, Failed>((client, unverified(controllers_port)?, unverified(scheduler_port)?))
+        })?;
+        let mut plane = Self {
+            processes,
+            runtime,
+            client,
+            controllers,
+            kubeconfig: layout.kubeconfig.clone(),
+            server: layout.server.clone(),
+            started: Duration::ZERO,
+            dir,
+        };
+        plane.ready(&scheduler, begun + START)?;
+        plane.started = begun.elapsed();
+        Ok(plane)
+    }
+
+    /// Waits until all of it works: every program says so, and the controllers have done their first work.
+    fn ready(&mut self, scheduler: &Client, deadline: Instant) -> Result<(), Failed> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let outcome = self.runtime.block_on(async {
+            for (name, client, path) in [
+                ("kube-apiserver", &self.client, "/readyz"),
+                ("kube-controller-manager", &self.controllers, "/healthz"),
+                ("kube-scheduler", scheduler, "/readyz"),
+                ("the service account of the namespace default", &self.client, "/api/v1/namespaces/default/serviceaccounts/default"),
+                // The DaemonSet controller fills its caches before it starts to work.
+                ("the namespace kube-node-lease", &self.client, "/api/v1/namespaces/kube-node-lease"),
+            ] {
+                wait_until(&format!("{name} is ready"), left(), || async {
+                    get_text(client, path).await.map(|_| ()).map_err(|error| error.to_string())
+                })
+                .await?;
+            }
+            Ok(())
+        });
+        outcome.map_err(|failure: Failed| self.with_logs(failure))
+    }
+
+    /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
+    pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>) -> Result<T, Failed> {
+        let outcome = self.runtime.block_on(future(self));
+        match outcome {
+            Err(failure) if self.processes.iter_mut().any(|process| process.ended().is_some()) => {
+                Err(self.with_logs(failure))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn with_logs(&mut self, failure: Failed) -> Failed {
+        logs_of(&mut self.processes, failure.message().unwrap_or("failed"))
+    }
+
+    /// A client with all rights.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// A file for kubectl and its plugins; its contexts are `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The API server's URL.
+    #[allow(dead_code, reason = "for messages")]
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// How long it took to start.
+    pub(crate) fn started(&self) -> Duration {
+        self.started
+    }
+
+    /// A folder that goes with the plane.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What the DaemonSet controller has before it: keys in its queue and syncs at work. Keys that wait for a later
+    /// time (a failed pod's back-off, minReadySeconds) are not among them.
+    pub(crate) async fn daemon_set_work(&self) -> Result<u64, String> {
+        let text = get_text(&self.controllers, "/metrics").await.map_err(|error| error.to_string())?;
+        let read = |metric: &str, queue: &str| -> Result<f64, String> {
+            let start = format!("{metric}{{name=\"{queue}\"}} ");
+            text.lines()
+                .find_map(|line| line.strip_prefix(&start))
+                .ok_or_else(|| format!("the controller manager has no metric {start}"))?
+                .parse()
+                .map_err(|error| format!("{metric}: {error}"))
+        };
+        let mut work = 0;
+        for queue in ["daemonset", "daemonset-node-updates"] {
+            let depth = read("workqueue_depth", queue)?;
+            let unfinished = read("workqueue_unfinished_work_seconds", queue)?;
+            work += u64::from(depth > 0.0) + u64::from(unfinished > 0.0);
+        }
+        Ok(work)
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        // All at once; each `Process` then waits for its own end.
+        self.processes.iter_mut().for_each(Process::kill);
+    }
+}
+
+/// Where things are, and the arguments that say so.
+struct Layout {
+    dir: PathBuf,
+    kubeconfig: PathBuf,
+    server: String,
+}
+
+impl Layout {
+    fn new(dir: &Path, server_port: u16) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            kubeconfig: dir.join("kubeconfig"),
+            server: format!("https://127.0.0.1:{server_port}"),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+
+    /// The key that etcd makes for its peers, which it has none of. It signs the service accounts' tokens: so no
+    /// key needs to be made by another program, or kept in the repository.
+    fn token_key(&self) -> PathBuf {
+        self.dir.join("etcd/fixtures/peer/key.pem")
+    }
+
+    /// The certificate that the API server makes for itself, with its issuer.
+    fn certificate(&self) -> PathBuf {
+        self.dir.join("certificates/apiserver.crt")
+    }
+
+    fn write_files(&self) -> Result<(), Failed> {
+        let users = USERS.map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n")).concat();
+        std::fs::write(self.dir.join("users.csv"), users)?;
+        std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR))?;
+        let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
+        let mut text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- name: plane\n  cluster:\n    server: {}\n    \
+             certificate-authority: {}\nusers:\n",
+            self.server,
+            self.certificate().display()
+        );
+        for name in &names {
+            text += &format!("- name: {name}\n  user: {{token: token-of-{name}}}\n");
+        }
+        text += "contexts:\n";
+        for name in &names {
+            text += &format!("- name: {name}\n  context: {{cluster: plane, user: {name}}}\n");
+        }
+        std::fs::write(&self.kubeconfig, text)?;
+        Ok(())
+    }
+
+    fn etcd(&self, port: u16, peer_port: u16) -> Vec<String> {
+        let url = format!("http://127.0.0.1:{port}");
+        let peer = format!("https://127.0.0.1:{peer_port}");
+        vec![
+            format!("--data-dir={}", self.path("etcd")),
+            format!("--listen-client-urls={url}"),
+            format!("--advertise-client-urls={url}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=default={peer}"),
+            "--peer-auto-tls".into(),
+            "--unsafe-no-fsync".into(),
+            "--log-level=warn".into(),
+        ]
+    }
+
+    fn api_server(&self, etcd_port: u16, port: u16) -> Vec<String> {
+        let key = self.token_key().display().to_string();
+        vec![
+            format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+            "--bind-address=127.0.0.1".into(),
+            "--advertise-address=127.0.0.1".into(),
+            // The service `kubernetes` may not have a loopback address; nothing here asks for it.
+            "--endpoint-reconciler-type=none".into(),
+            format!("--secure-port={port}"),
+            format!("--cert-dir={}", self.path("certificates")),
+            format!("--token-auth-file={}", self.path("users.csv")),
+            "--authorization-mode=RBAC".into(),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            format!("--service-account-key-file={key}"),
+            format!("--service-account-signing-key-file={key}"),
+        ]
+    }
+
+    fn controllers(&self, port: u16, silence: Duration) -> Vec<String> {
+        vec![
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
+            format!("--authorization-kubeconfig={}", self.kubeconfig.display()),
+            "--authorization-always-allow-paths=/healthz,/metrics".into(),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={port}"),
+            "--leader-elect=false".into(),
+            format!("--service-account-private-key-file={}", self.token_key().display()),
+            format!("--root-ca-file={}", self.certificate().display()),
+            "--kube-api-qps=5000".into(),
+            "--kube-api-burst=5000".into(),
+            // Silent nodes are found, and tainted one and all, in seconds.
+            "--node-monitor-period=1s".into(),
+            format!("--node-monitor-grace-period={}s", silence.as_secs()),
+            "--node-startup-grace-period=30s".into(),
+            "--node-eviction-rate=1000".into(),
+            "--secondary-node-eviction-rate=1000".into(),
+            "--large-cluster-size-threshold=0".into(),
+        ]
+    }
+
+    fn scheduler(&self, port: u16) -> Vec<String> {
+        vec![
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
+            format!("--authorization-kubeconfig={}", self.kubeconfig.display()),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={port}"),
+            "--leader-elect=false".into(),
+            "--kube-api-qps=5000".into(),
+            "--kube-api-burst=5000".into(),
+        ]
+    }
+
+    fn kwok(&self, node_lease: u32) -> Vec<String> {
+        vec![
+            format!("--kubeconfig={}", self.kubeconfig.display()),
+            format!("--config={}", self.path("stages.yaml")),
+            format!("--manage-nodes-with-label-selector=!{SILENT}"),
+            format!("--node-lease-duration-seconds={node_lease}"),
+        ]
+    }
+}
+
+/// A client for a program that serves with a certificate nobody knows.
+fn unverified(port: u16) -> Result<Client, Failed> {
+    let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().map_err(failed)?);
+    config.accept_invalid_certs = true;
+    Client::try_from(config).map_err(failed)
+}
+
+async fn get_text(client: &Client, path: &str) -> Result<String, kube::Error> {
+    client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
+}
+
+fn failed(error: impl std::fmt::Display) -> Failed {
+    Failed::from(error.to_string())
+}
+
+/// Waits for something that needs no client, and fails early when a program ends.
+fn block_until(
+    processes: &mut [Process],
+    description: &str,
+    deadline: Instant,
+    condition: impl Fn() -> bool,
+) -> Result<(), Failed> {
+    while !condition() {
+        if processes.iter_mut().any(|process| process.ended().is_some()) {
+            return Err(logs_of(processes, &format!("a program ended while waiting until {description}")));
+        }
+        if Instant::now() > deadline {
+            return Err(logs_of(processes, &format!("waited in vain until {description}")));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn logs_of(processes: &mut [Process], message: &str) -> Failed {
+    let mut text = format!("{message}\n");
+    for process in processes {
+        if let Some(status) = process.ended() {
+            text += &format!("  {} ended: {status}\n", process.name());
+        }
+        text += &process.log_tail(15);
+    }
+    Failed::from(text)
+}
+
