@@ -14,14 +14,20 @@
 )]
 
 mod client;
+mod counts;
+mod daemon_sets;
+mod oracle;
 mod plane;
 mod ports;
 mod process;
+mod rest;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use counts::Counter;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// What every test gets.
@@ -34,7 +40,14 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    vec![("plane::starts_and_stops".into(), Box::new(plane_starts_and_stops))]
+    let mut tests: Vec<(String, Test)> = vec![("plane::starts_and_stops".into(), Box::new(plane_starts_and_stops))];
+    for seed in counts::seeds() {
+        for (test, counter) in [("counts_equal_status", Counter::Program), ("oracle_equals_status", Counter::Oracle)] {
+            let run = move |ctx: &Ctx| counts::equal_status(ctx, counter, test, seed);
+            tests.push((format!("{test}::seed_{seed}"), Box::new(run)));
+        }
+    }
+    tests
 }
 
 fn plane_starts_and_stops(ctx: &Ctx) -> Result<(), Failed> {

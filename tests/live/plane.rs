@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::client::wait_until;
+use crate::client::{failed, wait_until};
 use crate::ports;
 use crate::process::Process;
 
@@ -373,10 +373,6 @@ fn unverified(port: u16) -> Result<Client, Failed> {
 
 async fn get_text(client: &Client, path: &str) -> Result<String, kube::Error> {
     client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
-}
-
-fn failed(error: impl std::fmt::Display) -> Failed {
-    Failed::from(error.to_string())
 }
 
 /// Waits for something that needs no client, and fails early when a program ends.

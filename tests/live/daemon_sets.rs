@@ -1,0 +1,168 @@
+//! Random DaemonSets: everything in their templates that decides on nodes, as far as the API server
+//! accepts it.
+
+use fastrand::Rng;
+use serde_json::{Map, Value, json};
+
+use crate::world::{EFFECTS, LABELS, NAMESPACES, TAINTS, pick};
+
+/// The DaemonSet number `index`, for a cluster of these nodes.
+pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
+    let name = format!("set-{index:02}");
+    let labels = json!({"app": name});
+    let mut spec = json!({"containers": containers(rng, "v1", index % 9 == 8), "terminationGracePeriodSeconds": 1});
+    // The first four stand for what is seen most: everywhere, tolerating all, one pool, one taint.
+    match index {
+        0 => {}
+        1 => spec["tolerations"] = json!([{"operator": "Exists"}]),
+        2 => spec["nodeSelector"] = json!({"pool": "gpu"}),
+        3 => spec["tolerations"] = json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]),
+        _ => {
+            if rng.u8(..3) == 0 {
+                spec["nodeSelector"] = node_selector(rng);
+            }
+            if rng.u8(..2) == 0 {
+                spec["affinity"] = node_affinity(rng, nodes);
+            }
+            if rng.u8(..2) == 0 {
+                spec["tolerations"] = tolerations(rng);
+            }
+            if rng.u8(..6) == 0 {
+                spec["hostNetwork"] = json!(true);
+            }
+            if rng.u8(..14) == 0 {
+                spec["nodeName"] = json!(if rng.u8(..4) == 0 { "no-such-node" } else { node(rng, nodes) });
+            }
+        }
+    }
+    let mut metadata = json!({"labels": labels});
+    if index > 3 && rng.u8(..3) == 0 {
+        metadata["annotations"] = behaviour(rng, nodes);
+    }
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": name, "namespace": pick(rng, &NAMESPACES), "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": update_strategy(rng),
+            "minReadySeconds": pick(rng, &[&0, &0, &0, &1, &3600]),
+            "template": {"metadata": metadata, "spec": spec},
+        },
+    })
+}
+
+/// One container of this version; a hungry one does not fit on every node.
+pub(crate) fn containers(rng: &mut Rng, version: &str, hungry: bool) -> Value {
+    let mut container = json!({"name": "main", "image": format!("registry.example/agent:{version}")});
+    if rng.bool() {
+        container["env"] = json!([{"name": "LEVEL", "value": pick(rng, &["info", "debug"])}]);
+    }
+    if hungry {
+        container["resources"] = json!({"requests": {"cpu": "200m"}});
+    }
+    json!([container])
+}
+
+fn update_strategy(rng: &mut Rng) -> Value {
+    match rng.u8(..8) {
+        0 | 1 => json!({"type": "OnDelete"}),
+        2 => json!({"type": "RollingUpdate"}),
+        3 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 5}}),
+        4 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 5}}),
+        5 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "30%"}}),
+        6 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "34%"}}),
+        _ => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}}),
+    }
+}
+
+/// Pods that are not well, on all nodes or on a few.
+fn behaviour(rng: &mut Rng, nodes: &[String]) -> Value {
+    let behaviour = pick(rng, &["crash", "no-image", "starting", "never-ready", "slow", "failed", "stuck"]);
+    let few: Vec<&str> = (0..5).map(|_| node(rng, nodes)).collect();
+    // Failed pods are deleted and made again: a few are enough.
+    let on = if behaviour != "failed" && rng.u8(..3) == 0 { "*".to_owned() } else { few.join(",") };
+    json!({format!("ds.test/{behaviour}"): on})
+}
+
+/// One label, or two.
+pub(crate) fn node_selector(rng: &mut Rng) -> Value {
+    let mut selector = Map::new();
+    for _ in 0..rng.u8(1..3) {
+        let (key, values) = LABELS[rng.usize(..LABELS.len())];
+        selector.insert(key.into(), json!(pick(rng, values)));
+    }
+    Value::Object(selector)
+}
+
+/// Required terms, each with expressions, fields, both or nothing; sometimes preferred ones, which decide nothing.
+pub(crate) fn node_affinity(rng: &mut Rng, nodes: &[String]) -> Value {
+    let terms: Vec<Value> = (0..rng.u8(1..4)).map(|_| term(rng, nodes)).collect();
+    let mut affinity = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+    if rng.u8(..4) == 0 {
+        affinity["preferredDuringSchedulingIgnoredDuringExecution"] =
+            json!([{"weight": 1, "preference": {"matchExpressions": [expression(rng)]}}]);
+    }
+    json!({"nodeAffinity": affinity})
+}
+
+fn term(rng: &mut Rng, nodes: &[String]) -> Value {
+    let expressions: Vec<Value> = (0..rng.u8(1..3)).map(|_| expression(rng)).collect();
+    // The API takes one value only.
+    let fields = json!([{"key": "metadata.name", "operator": pick(rng, &["In", "NotIn", "NotIn"]), "values": [node(rng, nodes)]}]);
+    match rng.u8(..10) {
+        0 => json!({}),
+        1 => json!({"matchFields": fields}),
+        2 => json!({"matchExpressions": expressions, "matchFields": fields}),
+        _ => json!({"matchExpressions": expressions}),
+    }
+}
+
+fn expression(rng: &mut Rng) -> Value {
+    let (key, values) = LABELS[rng.usize(..LABELS.len())];
+    match rng.u8(..8) {
+        0 | 1 => {
+            let some: Vec<&str> = (0..rng.u8(1..4)).map(|_| pick(rng, values)).collect();
+            json!({"key": key, "operator": "In", "values": some})
+        }
+        2 | 3 => {
+            let some: Vec<&str> = (0..rng.u8(1..3)).map(|_| pick(rng, values)).collect();
+            json!({"key": key, "operator": "NotIn", "values": some})
+        }
+        4 => json!({"key": key, "operator": "Exists"}),
+        5 => json!({"key": key, "operator": "DoesNotExist"}),
+        // A word is accepted and matches nothing.
+        _ => json!({
+            "key": "size",
+            "operator": pick(rng, &["Gt", "Lt"]),
+            "values": [pick(rng, &["5", "5", "0", "07", "100", "abc", ""])],
+        }),
+    }
+}
+
+/// Every kind that the API server takes. Those that end let pods stay for an hour: less would evict and make them
+/// again for ever.
+pub(crate) fn tolerations(rng: &mut Rng) -> Value {
+    let one = |rng: &mut Rng| {
+        let (key, values) = TAINTS[rng.usize(..TAINTS.len())];
+        let value = pick(rng, values);
+        let effect = pick(rng, &EFFECTS);
+        match rng.u8(..11) {
+            0 => json!({"operator": "Exists"}),
+            1 => json!({"operator": "Exists", "effect": effect}),
+            2 => json!({"key": key, "operator": "Exists"}),
+            3 | 4 => json!({"key": key, "operator": "Exists", "effect": effect}),
+            5 => json!({"key": key, "operator": "Equal", "value": value}),
+            6 => json!({"key": key, "value": value, "effect": effect}),
+            7 => json!({"key": key}),
+            8 => json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule"}),
+            9 => json!({"key": "node.kubernetes.io/unreachable", "operator": "Exists"}),
+            _ => json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}),
+        }
+    };
+    Value::Array((0..rng.u8(1..4)).map(|_| one(rng)).collect())
+}
+
+fn node<'a>(rng: &mut Rng, nodes: &'a [String]) -> &'a str {
+    &nodes[rng.usize(..nodes.len())]
+}
