@@ -61,21 +61,23 @@ pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -
     let outcome = plane.run(async |plane| {
         let mut begun = Instant::now();
         let mut world = World::create(plane, seed).await?;
+        let mut seen = [0; 6];
         for round in 0..3 {
             if round > 0 {
                 world.mutate(plane).await?;
             }
             rest(plane, REST).await?;
             let resting = begun.elapsed();
-            agree(plane, counter).await.map_err(|failure| {
+            let counts = agree(plane, counter).await.map_err(|failure| {
                 let changes = world.changes.iter().map(|change| format!("    {change}\n")).collect::<String>();
                 let message = failure.message().unwrap_or_default();
                 failed(format!("after round {round} of changes: {message}\n  changes so far:\n{changes}"))
             })?;
+            seen.iter_mut().zip(counts).for_each(|(seen, count)| *seen += count);
             let _ = write!(times, ", round {round}: rest {:.1} s, agree {:.1} s", resting.as_secs_f32(), (begun.elapsed() - resting).as_secs_f32());
             begun = Instant::now();
         }
-        Ok(())
+        plausible(seen)
     });
     eprintln!("{times}");
     outcome.map_err(|failure| {
@@ -84,14 +86,20 @@ pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -
     })
 }
 
-/// Compares until both are equal, or the time is up.
-async fn agree(plane: &Plane, counter: Counter) -> Result<(), Failed> {
+/// Compares until both are equal, or the time is up. Gives the sums of the counts.
+async fn agree(plane: &Plane, counter: Counter) -> Result<Counts, Failed> {
     let deadline = Instant::now() + AGREE;
     loop {
         let report = counter.report(plane).await?;
         let sets: Vec<DaemonSet> = plane.list().await?;
         match differences(&report, &sets) {
-            None => return plausible(&sets),
+            None => {
+                let mut sums = Counts::default();
+                for set in &sets {
+                    sums.iter_mut().zip(counts_of(set.status.as_ref())).for_each(|(sum, count)| *sum += count);
+                }
+                return Ok(sums);
+            }
             Some(text) if Instant::now() > deadline => return Err(failed(text)),
             Some(_) => {
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -101,13 +109,13 @@ async fn agree(plane: &Plane, counter: Counter) -> Result<(), Failed> {
     }
 }
 
-/// A world in which nothing runs would prove nothing.
-fn plausible(sets: &[DaemonSet]) -> Result<(), Failed> {
-    let sum = |index: usize| sets.iter().map(|set| counts_of(set.status.as_ref())[index]).sum::<i64>();
-    for (index, name) in COUNTS.iter().enumerate() {
-        ensure(sum(index) > 0, || format!("{name} is 0 for all {} DaemonSets: this world shows nothing", sets.len()))?;
-    }
-    Ok(())
+/// A world in which nothing runs, or all is well, would prove nothing.
+fn plausible(seen: Counts) -> Result<(), Failed> {
+    let [desired, current, ready, up_to_date, available, misscheduled] = seen;
+    let ordered = desired >= current && current >= ready && ready > available && available > 0;
+    ensure(ordered && current > up_to_date && up_to_date > 0 && misscheduled > 0, || {
+        format!("this world shows too little: {COUNTS:?} were {seen:?} in all rounds together")
+    })
 }
 
 /// The DaemonSets whose counts differ, with both sides and the nodes in question.

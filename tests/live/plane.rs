@@ -74,7 +74,7 @@ impl Builder {
 impl Plane {
     /// A plane with the programs of `programs`.
     pub(crate) fn builder(programs: &Path) -> Builder {
-        Builder { programs: programs.to_owned(), silence: Duration::from_secs(12), node_lease: 12 }
+        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8 }
     }
 
     /// The folder with the programs, or why there is none.
@@ -334,7 +334,7 @@ impl Layout {
             // Silent nodes are found, and tainted one and all, in seconds.
             "--node-monitor-period=1s".into(),
             format!("--node-monitor-grace-period={}s", silence.as_secs()),
-            "--node-startup-grace-period=30s".into(),
+            format!("--node-startup-grace-period={}s", silence.as_secs()),
             "--node-eviction-rate=1000".into(),
             "--secondary-node-eviction-rate=1000".into(),
             "--large-cluster-size-threshold=0".into(),

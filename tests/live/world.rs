@@ -119,6 +119,12 @@ impl World {
     /// Changes a dozen things at once, through the API.
     pub(crate) async fn mutate(&mut self, plane: &Plane) -> Result<(), Failed> {
         let mut changes: Vec<Change> = Vec::new();
+        // Without it a cluster may have nothing that is misscheduled.
+        for _ in 0..2 {
+            let names: Vec<&String> = self.nodes.iter().collect();
+            let node = names[self.rng.usize(..names.len())].clone();
+            changes.push(Change::AddTaint(node, json!({"key": "drained", "effect": "NoSchedule"})));
+        }
         for _ in 0..8 {
             changes.push(self.change_node());
         }
