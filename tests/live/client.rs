@@ -105,13 +105,6 @@ impl Plane {
         Err(failed(format!("{name} changes all the time")))
     }
 
-    /// Merges `status` into the object's status.
-    pub(crate) async fn merge_status(&self, change: &Value) -> Result<(), Failed> {
-        let api = api_of(self, change)?;
-        let patch = api.patch_status(name_of(change), &PatchParams::default(), &Patch::Merge(change)).await;
-        patch.map(|_| ()).map_err(|error| failed(format!("merge the status {change}: {error}")))
-    }
-
     /// Deletes the object that apiVersion, kind and metadata name.
     pub(crate) async fn delete(&self, object: &Value) -> Result<(), Failed> {
         let deletion = api_of(self, object)?.delete(name_of(object), &DeleteParams::background()).await;

@@ -21,7 +21,7 @@ use crate::Ctx;
 const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// How long a cluster may take to come to rest.
-const REST: Duration = Duration::from_secs(120);
+pub(crate) const REST: Duration = Duration::from_secs(120);
 
 /// How long the counts may take to agree at rest: the controller may be late, never wrong.
 const AGREE: Duration = Duration::from_secs(20);

@@ -16,11 +16,15 @@
 mod client;
 mod counts;
 mod daemon_sets;
+mod decoders;
 mod oracle;
 mod plane;
 mod ports;
 mod process;
+mod proxy;
 mod rest;
+mod rights;
+mod states;
 mod world;
 
 use std::path::PathBuf;
@@ -40,7 +44,19 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let mut tests: Vec<(String, Test)> = vec![("plane::starts_and_stops".into(), Box::new(plane_starts_and_stops))];
+    let single: [(&str, fn(&Ctx) -> Result<(), Failed>); 7] = [
+        ("plane::starts_and_stops", plane_starts_and_stops),
+        ("decoders::proxy_passes_on", decoders::proxy_passes_on),
+        ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
+        ("rights::users_differ", rights::users_differ),
+        ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
+        ("states::made_for_real", states::made_for_real),
+        ("states::told_by_coverage", states::told_by_coverage),
+    ];
+    let mut tests: Vec<(String, Test)> = Vec::new();
+    for (name, test) in single {
+        tests.push((name.into(), Box::new(test)));
+    }
     for seed in counts::seeds() {
         for (test, counter) in [("counts_equal_status", Counter::Program), ("oracle_equals_status", Counter::Oracle)] {
             let run = move |ctx: &Ctx| counts::equal_status(ctx, counter, test, seed);

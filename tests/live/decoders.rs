@@ -1,0 +1,80 @@
+//! Protobuf and JSON say the same: the program's output may not depend on which of them it got.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
+use libtest_mimic::Failed;
+
+use crate::Ctx;
+use crate::client::{ensure, failed, json_of};
+use crate::counts::REST;
+use crate::plane::Plane;
+use crate::proxy::JsonProxy;
+use crate::rest::rest;
+use crate::world::World;
+
+/// The seed of the world that is read in both ways.
+const SEED: u64 = 11;
+
+/// The proxy alone: the API server's objects come through it as they are.
+pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        World::create(plane, SEED).await?;
+        rest(plane, REST).await?;
+        let proxy = JsonProxy::start(config(plane).await?)?;
+        let client = Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
+        let mut through = Api::<Pod>::all(client).list(&ListParams::default()).await.map_err(failed)?.items;
+        let mut direct: Vec<Pod> = plane.list().await?;
+        for pods in [&mut through, &mut direct] {
+            pods.sort_by_key(ResourceExt::uid);
+        }
+        ensure(direct.len() > 100, || format!("only {} pods", direct.len()))?;
+        ensure(through == direct, || format!("{} pods directly, {} through the proxy", direct.len(), through.len()))?;
+        let seen = proxy.seen();
+        ensure(seen.len() == 1 && seen[0].content_type == "application/json", || format!("{seen:?}"))
+    })
+}
+
+/// `coverage -A -o json` directly and through it.
+pub(crate) fn coverage_is_the_same(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        let mut world = World::create(plane, SEED).await?;
+        rest(plane, REST).await?;
+        world.mutate(plane).await?;
+        rest(plane, REST).await?;
+        let proxy = JsonProxy::start(config(plane).await?)?;
+        let kubeconfig = plane.dir().join("kubeconfig-of-the-proxy");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: proxy\nclusters:\n- name: proxy\n  cluster: {{server: \"{}\"}}\n\
+             contexts:\n- name: proxy\n  context: {{cluster: proxy, user: \"\"}}\n",
+            proxy.url()
+        );
+        std::fs::write(&kubeconfig, text)?;
+        let arguments = ["coverage", "-A", "-o", "json"];
+        // A failed pod may go between the two: it need not be the first time, but it must be.
+        let mut last = String::new();
+        for _ in 0..10 {
+            let direct = json_of(&plane.ds(&arguments))?;
+            let through = json_of(&plane.ds_with(&kubeconfig, &arguments))?;
+            let again = json_of(&plane.ds(&arguments))?;
+            let sets = direct["daemonSets"].as_array().map_or(0, Vec::len);
+            ensure(sets > 10, || format!("only {sets} DaemonSets: {direct:.300}"))?;
+            if direct == again {
+                ensure(direct == through, || format!("direct: {direct:.2000}\nthrough JSON: {through:.2000}"))?;
+                let seen = proxy.seen();
+                let asks = seen.iter().any(|one| one.path.contains("/pods") && one.accept.contains("protobuf"));
+                ensure(asks, || format!("the program never asked for protobuf: this shows nothing: {seen:?}"))?;
+                let wrong = seen.iter().find(|one| one.content_type.contains("protobuf"));
+                return ensure(wrong.is_none(), || format!("{wrong:?} is not JSON"));
+            }
+            last = format!("{again:.300}");
+        }
+        Err(failed(format!("the cluster does not rest: {last}")))
+    })
+}
+
+async fn config(plane: &Plane) -> Result<Config, Failed> {
+    let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
+    Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)
+}

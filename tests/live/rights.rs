@@ -1,0 +1,137 @@
+//! What becomes of coverage when the user may not read everything, or nothing.
+
+use std::process::Output;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use crate::Ctx;
+use crate::client::{ensure, failed, wait_until};
+use crate::plane::Plane;
+
+/// The contexts, and whether they may list pods and nodes.
+const USERS: [(&str, Answer, Answer); 5] = [
+    ("admin", Answer::Yes, Answer::Yes),
+    ("pods-only", Answer::Yes, Answer::Forbidden),
+    ("nodes-only", Answer::Forbidden, Answer::Yes),
+    ("nobody", Answer::Forbidden, Answer::Forbidden),
+    ("expired", Answer::Unauthorized, Answer::Unauthorized),
+];
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Answer {
+    Yes,
+    Forbidden,
+    Unauthorized,
+}
+
+/// The API server itself keeps these users apart.
+pub(crate) fn users_differ(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
+}
+
+/// What is missing is said; nothing is guessed, and nothing breaks.
+pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        make(plane).await?;
+        let ask = |context: &str| plane.ds_as(context, &["coverage", "-A", "-o", "json"]);
+        let admin = ask("admin");
+        ensure(admin.status.code() == Some(0), || told("admin", &admin))?;
+        for (context, missing) in [("pods-only", "nodes"), ("nodes-only", "pods")] {
+            let output = ask(context);
+            let stderr = String::from_utf8_lossy(&output.stderr).to_lowercase();
+            let names_it = stderr.contains(&format!("list {missing}"));
+            let unknown = format!("{stderr}{}", String::from_utf8_lossy(&output.stdout).to_lowercase()).contains("unknown");
+            let honest = match output.status.code() {
+                Some(2) => names_it && output.stdout.is_empty(),
+                Some(0) => names_it && unknown,
+                _ => false,
+            };
+            ensure(honest, || told(context, &output))?;
+        }
+        for context in ["nobody", "expired"] {
+            let output = ask(context);
+            ensure(output.status.code() == Some(2) && output.stdout.is_empty() && !output.stderr.is_empty(), || {
+                told(context, &output)
+            })?;
+            let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+            ensure(lines <= 2, || format!("more than two lines: {}", told(context, &output)))?;
+        }
+        Ok(())
+    })
+}
+
+fn told(context: &str, output: &Output) -> String {
+    format!(
+        "as {context}: {}\n  stdout: {:.500}\n  stderr: {:.500}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// A node, a DaemonSet, and the users' rights.
+async fn make(plane: &Plane) -> Result<(), Failed> {
+    let rules = |core: Value| {
+        json!([
+            {"apiGroups": [""], "resources": core, "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
+        ])
+    };
+    let role = |user: &str, core: Value| {
+        [
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules(core)}),
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+            }),
+        ]
+    };
+    let labels = json!({"app": "agent"});
+    let objects = [
+        role("pods-only", json!(["pods", "events", "namespaces"])).to_vec(),
+        role("nodes-only", json!(["nodes", "events", "namespaces"])).to_vec(),
+        vec![
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}),
+            json!({
+                "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent", "namespace": "default"},
+                "spec": {"selector": {"matchLabels": labels}, "template": {
+                    "metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "agent"}]},
+                }},
+            }),
+        ],
+    ]
+    .concat();
+    plane.create_all(&objects).await?;
+    for (context, pods, nodes) in USERS {
+        let options = KubeConfigOptions { context: Some(context.into()), ..KubeConfigOptions::default() };
+        let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
+        let config = Config::from_custom_kubeconfig(config, &options).await.map_err(failed)?;
+        let client = Client::try_from(config).map_err(failed)?;
+        // The authorizer learns of new roles by watching them.
+        wait_until(&format!("{context} has its rights"), Duration::from_secs(20), async || {
+            let answers = (
+                answer(Api::<Pod>::all(client.clone()).list(&ListParams::default()).await)?,
+                answer(Api::<Node>::all(client.clone()).list(&ListParams::default()).await)?,
+            );
+            if answers == (pods, nodes) { Ok(()) } else { Err(format!("pods and nodes: {answers:?}")) }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+fn answer<T>(outcome: Result<T, kube::Error>) -> Result<Answer, String> {
+    match outcome {
+        Ok(_) => Ok(Answer::Yes),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Answer::Forbidden),
+        Err(kube::Error::Api(status)) if status.code == 401 => Ok(Answer::Unauthorized),
+        Err(error) => Err(error.to_string()),
+    }
+}
