@@ -16,7 +16,10 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         0 => {}
         1 => spec["tolerations"] = json!([{"operator": "Exists"}]),
         2 => spec["nodeSelector"] = json!({"pool": "gpu"}),
-        3 => spec["tolerations"] = json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]),
+        3 => {
+            spec["tolerations"] =
+                json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}])
+        }
         _ => {
             if rng.u8(..3) == 0 {
                 spec["nodeSelector"] = node_selector(rng);
@@ -31,14 +34,19 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
                 spec["hostNetwork"] = json!(true);
             }
             if rng.u8(..14) == 0 {
-                spec["nodeName"] = json!(if rng.u8(..4) == 0 { "no-such-node" } else { node(rng, nodes) });
+                spec["nodeName"] = json!(if rng.u8(..4) == 0 {
+                    "no-such-node"
+                } else {
+                    node(rng, nodes)
+                });
             }
         }
     }
     let mut metadata = json!({"labels": labels});
     let strategy = update_strategy(rng);
     if index > 3 && rng.u8(..3) == 0 {
-        metadata["annotations"] = behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
+        metadata["annotations"] =
+            behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
     }
     json!({
         "apiVersion": "apps/v1",
@@ -55,7 +63,8 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
 
 /// One container of this version; a hungry one does not fit on every node.
 pub(crate) fn containers(rng: &mut Rng, version: &str, hungry: bool) -> Value {
-    let mut container = json!({"name": "main", "image": format!("registry.example/agent:{version}")});
+    let mut container =
+        json!({"name": "main", "image": format!("registry.example/agent:{version}")});
     if rng.bool() {
         container["env"] = json!([{"name": "LEVEL", "value": pick(rng, &["info", "debug"])}]);
     }
@@ -70,8 +79,12 @@ fn update_strategy(rng: &mut Rng) -> Value {
         0 | 1 => json!({"type": "OnDelete"}),
         2 => json!({"type": "RollingUpdate"}),
         3 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 5}}),
-        4 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 5}}),
-        5 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "30%"}}),
+        4 => {
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 5}})
+        }
+        5 => {
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "30%"}})
+        }
         6 => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "34%"}}),
         _ => json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}}),
     }
@@ -80,11 +93,23 @@ fn update_strategy(rng: &mut Rng) -> Value {
 /// Pods that are not well, on all nodes or on a few. They may not fail where a DaemonSet surges: the controller makes
 /// another pod beside a failed one at every sync, without end or pause.
 fn behaviour(rng: &mut Rng, nodes: &[String], may_fail: bool) -> Value {
-    let behaviours = ["crash", "no-image", "starting", "never-ready", "slow", "stuck", "failed"];
+    let behaviours = [
+        "crash",
+        "no-image",
+        "starting",
+        "never-ready",
+        "slow",
+        "stuck",
+        "failed",
+    ];
     let behaviour = pick(rng, &behaviours[..if may_fail { 7 } else { 6 }]);
     let few: Vec<&str> = (0..5).map(|_| node(rng, nodes)).collect();
     // Failed pods are deleted and made again: a few are enough.
-    let on = if behaviour != "failed" && rng.u8(..3) == 0 { "*".to_owned() } else { few.join(",") };
+    let on = if behaviour != "failed" && rng.u8(..3) == 0 {
+        "*".to_owned()
+    } else {
+        few.join(",")
+    };
     json!({format!("ds.test/{behaviour}"): on})
 }
 
@@ -101,7 +126,8 @@ pub(crate) fn node_selector(rng: &mut Rng) -> Value {
 /// Required terms, each with expressions, fields, both or nothing; sometimes preferred ones, which decide nothing.
 pub(crate) fn node_affinity(rng: &mut Rng, nodes: &[String]) -> Value {
     let terms: Vec<Value> = (0..rng.u8(1..4)).map(|_| term(rng, nodes)).collect();
-    let mut affinity = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+    let mut affinity =
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
     if rng.u8(..4) == 0 {
         affinity["preferredDuringSchedulingIgnoredDuringExecution"] =
             json!([{"weight": 1, "preference": {"matchExpressions": [expression(rng)]}}]);
@@ -158,9 +184,13 @@ pub(crate) fn tolerations(rng: &mut Rng) -> Value {
             5 => json!({"key": key, "operator": "Equal", "value": value}),
             6 => json!({"key": key, "value": value, "effect": effect}),
             7 => json!({"key": key}),
-            8 => json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule"}),
+            8 => {
+                json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule"})
+            }
             9 => json!({"key": "node.kubernetes.io/unreachable", "operator": "Exists"}),
-            _ => json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}),
+            _ => {
+                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600})
+            }
         }
     };
     Value::Array((0..rng.u8(1..4)).map(|_| one(rng)).collect())

@@ -14,25 +14,21 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{failed, wait_until};
+use crate::layout::Layout;
 use crate::ports;
 use crate::process::Process;
 
 /// The programs a plane is made of, as `tests/control-plane/build` names them.
-const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
-
-/// A node with this label (any value) has no kubelet any more: no lease, no heartbeat, nothing happens to its pods.
-pub(crate) const SILENT: &str = "ds.test/silent";
+const PROGRAMS: [&str; 5] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+];
 
 /// How long a plane may take to start on a busy machine.
 const START: Duration = Duration::from_secs(120);
-
-/// Reads a pod's annotations `ds.test/<behaviour>`, see stages.yaml. A jq expression.
-const BEHAVIOUR: &str = r#".spec.nodeName as $node | (.metadata.annotations // {}) as $a | [ ("crash", "no-image", "starting", "never-ready", "failed", "succeeded", "slow") | select(($a["ds.test/" + .] // "") | split(",") | any(. == "*" or . == $node)) ] | .[0] // "ready""#;
-
-/// Whom a plane knows: user, groups. The first may do everything, the others what a test grants them.
-/// The kubeconfig has a context for each, and `expired`, whose token nobody knows.
-const USERS: [(&str, &str); 4] =
-    [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
 
 /// A running control plane.
 pub(crate) struct Plane {
@@ -74,7 +70,11 @@ impl Builder {
 impl Plane {
     /// A plane with the programs of `programs`.
     pub(crate) fn builder(programs: &Path) -> Builder {
-        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8 }
+        Builder {
+            programs: programs.to_owned(),
+            silence: Duration::from_secs(8),
+            node_lease: 8,
+        }
     }
 
     /// The folder with the programs, or why there is none.
@@ -88,15 +88,28 @@ impl Plane {
         };
         match PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
             None => Ok(dir),
-            Some(missing) => Err(format!("no control plane: {missing} is not in {} ({remedy})", dir.display())),
+            Some(missing) => Err(format!(
+                "no control plane: {missing} is not in {} ({remedy})",
+                dir.display()
+            )),
         }
     }
 
     fn launch(builder: &Builder) -> Result<Self, Failed> {
         let begun = Instant::now();
-        let dir = tempfile::Builder::new().prefix("plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let [etcd_port, peer_port, server_port, controllers_port, scheduler_port] = ports::free()?;
+        let dir = tempfile::Builder::new()
+            .prefix("plane-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let [
+            etcd_port,
+            peer_port,
+            server_port,
+            controllers_port,
+            scheduler_port,
+        ] = ports::free()?;
         let layout = Layout::new(dir.path(), server_port);
         layout.write_files()?;
 
@@ -105,23 +118,44 @@ impl Plane {
                 .map_err(|error| Failed::from(format!("{name} does not start: {error}")))
         };
         let mut processes = vec![start("etcd", layout.etcd(etcd_port, peer_port))?];
-        block_until(&mut processes, "etcd listens and has made its key", begun + START, || {
-            layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok()
-        })?;
-        processes.push(start("kube-apiserver", layout.api_server(etcd_port, server_port))?);
+        block_until(
+            &mut processes,
+            "etcd listens and has made its key",
+            begun + START,
+            || layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok(),
+        )?;
+        processes.push(start(
+            "kube-apiserver",
+            layout.api_server(etcd_port, server_port),
+        )?);
         // Its certificate is its own work; nobody can connect before it is there.
-        block_until(&mut processes, "kube-apiserver listens and has made its certificate", begun + START, || {
-            layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
-        })?;
-        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.silence))?);
+        block_until(
+            &mut processes,
+            "kube-apiserver listens and has made its certificate",
+            begun + START,
+            || {
+                layout.certificate().is_file()
+                    && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
+            },
+        )?;
+        processes.push(start(
+            "kube-controller-manager",
+            layout.controllers(controllers_port, builder.silence),
+        )?);
         processes.push(start("kube-scheduler", layout.scheduler(scheduler_port))?);
         processes.push(start("kwok", layout.kwok(builder.node_lease))?);
 
         let (client, controllers, scheduler) = runtime.block_on(async {
             let config = Kubeconfig::read_from(&layout.kubeconfig).map_err(failed)?;
-            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)?;
+            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
+                .await
+                .map_err(failed)?;
             let client = Client::try_from(config).map_err(failed)?;
-            Ok::<_, Failed>((client, unverified(controllers_port)?, unverified(scheduler_port)?))
+            Ok::<_, Failed>((
+                client,
+                unverified(controllers_port)?,
+                unverified(scheduler_port)?,
+            ))
         })?;
         let mut plane = Self {
             processes,
@@ -146,12 +180,23 @@ impl Plane {
                 ("kube-apiserver", &self.client, "/readyz"),
                 ("kube-controller-manager", &self.controllers, "/healthz"),
                 ("kube-scheduler", scheduler, "/readyz"),
-                ("the service account of the namespace default", &self.client, "/api/v1/namespaces/default/serviceaccounts/default"),
+                (
+                    "the service account of the namespace default",
+                    &self.client,
+                    "/api/v1/namespaces/default/serviceaccounts/default",
+                ),
                 // The DaemonSet controller fills its caches before it starts to work.
-                ("the namespace kube-node-lease", &self.client, "/api/v1/namespaces/kube-node-lease"),
+                (
+                    "the namespace kube-node-lease",
+                    &self.client,
+                    "/api/v1/namespaces/kube-node-lease",
+                ),
             ] {
                 wait_until(&format!("{name} is ready"), left(), || async {
-                    get_text(client, path).await.map(|_| ()).map_err(|error| error.to_string())
+                    get_text(client, path)
+                        .await
+                        .map(|_| ())
+                        .map_err(|error| error.to_string())
                 })
                 .await?;
             }
@@ -161,10 +206,18 @@ impl Plane {
     }
 
     /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
-    pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>) -> Result<T, Failed> {
+    pub(crate) fn run<T>(
+        &mut self,
+        future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         let outcome = self.runtime.block_on(future(self));
         match outcome {
-            Err(failure) if self.processes.iter_mut().any(|process| process.ended().is_some()) => {
+            Err(failure)
+                if self
+                    .processes
+                    .iter_mut()
+                    .any(|process| process.ended().is_some()) =>
+            {
                 Err(self.with_logs(failure))
             }
             outcome => outcome,
@@ -204,7 +257,9 @@ impl Plane {
     /// What the DaemonSet controller has before it: keys in its queue and syncs at work. Keys that wait for a later
     /// time (a failed pod's back-off, minReadySeconds) are not among them.
     pub(crate) async fn daemon_set_work(&self) -> Result<u64, String> {
-        let text = get_text(&self.controllers, "/metrics").await.map_err(|error| error.to_string())?;
+        let text = get_text(&self.controllers, "/metrics")
+            .await
+            .map_err(|error| error.to_string())?;
         let read = |metric: &str, queue: &str| -> Result<f64, String> {
             let start = format!("{metric}{{name=\"{queue}\"}} ");
             text.lines()
@@ -230,149 +285,25 @@ impl Drop for Plane {
     }
 }
 
-/// Where things are, and the arguments that say so.
-struct Layout {
-    dir: PathBuf,
-    kubeconfig: PathBuf,
-    server: String,
-}
-
-impl Layout {
-    fn new(dir: &Path, server_port: u16) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            kubeconfig: dir.join("kubeconfig"),
-            server: format!("https://127.0.0.1:{server_port}"),
-        }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.join(name).display().to_string()
-    }
-
-    /// The key that etcd makes for its peers, which it has none of. It signs the service accounts' tokens: so no
-    /// key needs to be made by another program, or kept in the repository.
-    fn token_key(&self) -> PathBuf {
-        self.dir.join("etcd/fixtures/peer/key.pem")
-    }
-
-    /// The certificate that the API server makes for itself, with its issuer.
-    fn certificate(&self) -> PathBuf {
-        self.dir.join("certificates/apiserver.crt")
-    }
-
-    fn write_files(&self) -> Result<(), Failed> {
-        let users = USERS.map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n")).concat();
-        std::fs::write(self.dir.join("users.csv"), users)?;
-        std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR))?;
-        let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
-        let mut text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- name: plane\n  cluster:\n    server: {}\n    \
-             certificate-authority: {}\nusers:\n",
-            self.server,
-            self.certificate().display()
-        );
-        for name in &names {
-            text += &format!("- name: {name}\n  user: {{token: token-of-{name}}}\n");
-        }
-        text += "contexts:\n";
-        for name in &names {
-            text += &format!("- name: {name}\n  context: {{cluster: plane, user: {name}}}\n");
-        }
-        std::fs::write(&self.kubeconfig, text)?;
-        Ok(())
-    }
-
-    fn etcd(&self, port: u16, peer_port: u16) -> Vec<String> {
-        let url = format!("http://127.0.0.1:{port}");
-        let peer = format!("https://127.0.0.1:{peer_port}");
-        vec![
-            format!("--data-dir={}", self.path("etcd")),
-            format!("--listen-client-urls={url}"),
-            format!("--advertise-client-urls={url}"),
-            format!("--listen-peer-urls={peer}"),
-            format!("--initial-advertise-peer-urls={peer}"),
-            format!("--initial-cluster=default={peer}"),
-            "--peer-auto-tls".into(),
-            "--unsafe-no-fsync".into(),
-            "--log-level=warn".into(),
-        ]
-    }
-
-    fn api_server(&self, etcd_port: u16, port: u16) -> Vec<String> {
-        let key = self.token_key().display().to_string();
-        vec![
-            format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
-            "--bind-address=127.0.0.1".into(),
-            "--advertise-address=127.0.0.1".into(),
-            // The service `kubernetes` may not have a loopback address; nothing here asks for it.
-            "--endpoint-reconciler-type=none".into(),
-            format!("--secure-port={port}"),
-            format!("--cert-dir={}", self.path("certificates")),
-            format!("--token-auth-file={}", self.path("users.csv")),
-            "--authorization-mode=RBAC".into(),
-            "--service-cluster-ip-range=10.96.0.0/16".into(),
-            "--service-account-issuer=https://kubernetes.default.svc".into(),
-            format!("--service-account-key-file={key}"),
-            format!("--service-account-signing-key-file={key}"),
-        ]
-    }
-
-    fn controllers(&self, port: u16, silence: Duration) -> Vec<String> {
-        vec![
-            format!("--kubeconfig={}", self.kubeconfig.display()),
-            format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
-            format!("--authorization-kubeconfig={}", self.kubeconfig.display()),
-            "--authorization-always-allow-paths=/healthz,/metrics".into(),
-            "--bind-address=127.0.0.1".into(),
-            format!("--secure-port={port}"),
-            "--leader-elect=false".into(),
-            format!("--service-account-private-key-file={}", self.token_key().display()),
-            format!("--root-ca-file={}", self.certificate().display()),
-            "--kube-api-qps=5000".into(),
-            "--kube-api-burst=5000".into(),
-            // Silent nodes are found, and tainted one and all, in seconds.
-            "--node-monitor-period=1s".into(),
-            format!("--node-monitor-grace-period={}s", silence.as_secs()),
-            format!("--node-startup-grace-period={}s", silence.as_secs()),
-            "--node-eviction-rate=1000".into(),
-            "--secondary-node-eviction-rate=1000".into(),
-            "--large-cluster-size-threshold=0".into(),
-        ]
-    }
-
-    fn scheduler(&self, port: u16) -> Vec<String> {
-        vec![
-            format!("--kubeconfig={}", self.kubeconfig.display()),
-            format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
-            format!("--authorization-kubeconfig={}", self.kubeconfig.display()),
-            "--bind-address=127.0.0.1".into(),
-            format!("--secure-port={port}"),
-            "--leader-elect=false".into(),
-            "--kube-api-qps=5000".into(),
-            "--kube-api-burst=5000".into(),
-        ]
-    }
-
-    fn kwok(&self, node_lease: u32) -> Vec<String> {
-        vec![
-            format!("--kubeconfig={}", self.kubeconfig.display()),
-            format!("--config={}", self.path("stages.yaml")),
-            format!("--manage-nodes-with-label-selector=!{SILENT}"),
-            format!("--node-lease-duration-seconds={node_lease}"),
-        ]
-    }
-}
-
 /// A client for a program that serves with a certificate nobody knows.
 fn unverified(port: u16) -> Result<Client, Failed> {
-    let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().map_err(failed)?);
+    let mut config = Config::new(
+        format!("https://127.0.0.1:{port}")
+            .parse()
+            .map_err(failed)?,
+    );
     config.accept_invalid_certs = true;
     Client::try_from(config).map_err(failed)
 }
 
 async fn get_text(client: &Client, path: &str) -> Result<String, kube::Error> {
-    client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
+    client
+        .request_text(
+            http::Request::get(path)
+                .body(Vec::new())
+                .map_err(kube::Error::HttpError)?,
+        )
+        .await
 }
 
 /// Waits for something that needs no client, and fails early when a program ends.
@@ -383,11 +314,20 @@ fn block_until(
     condition: impl Fn() -> bool,
 ) -> Result<(), Failed> {
     while !condition() {
-        if processes.iter_mut().any(|process| process.ended().is_some()) {
-            return Err(logs_of(processes, &format!("a program ended while waiting until {description}")));
+        if processes
+            .iter_mut()
+            .any(|process| process.ended().is_some())
+        {
+            return Err(logs_of(
+                processes,
+                &format!("a program ended while waiting until {description}"),
+            ));
         }
         if Instant::now() > deadline {
-            return Err(logs_of(processes, &format!("waited in vain until {description}")));
+            return Err(logs_of(
+                processes,
+                &format!("waited in vain until {description}"),
+            ));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -404,4 +344,3 @@ fn logs_of(processes: &mut [Process], message: &str) -> Failed {
     }
     Failed::from(text)
 }
-

@@ -13,7 +13,8 @@ use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::client::{failed, wait_until};
-use crate::plane::{Plane, SILENT};
+use crate::layout::SILENT;
+use crate::plane::Plane;
 
 /// For so long nothing may have changed.
 const STILL: Duration = Duration::from_millis(700);
@@ -21,8 +22,7 @@ const STILL: Duration = Duration::from_millis(700);
 /// What is compared between two looks at the cluster. Beats of nodes' hearts do not count.
 #[derive(PartialEq)]
 struct Look {
-    /// uid, generation, observedGeneration and the counts.
-    daemon_sets: BTreeMap<String, (Option<String>, Option<i64>, Option<i64>, Counts)>,
+    daemon_sets: BTreeMap<String, Observed>,
     /// uid and resourceVersion, without the pods on nodes that are gone: they count nowhere, and the pod garbage
     /// collector comes for them after a minute.
     pods: BTreeSet<(Option<String>, Option<String>)>,
@@ -30,11 +30,27 @@ struct Look {
     nodes: BTreeMap<String, String>,
 }
 
+/// What is looked at in a DaemonSet.
+#[derive(PartialEq)]
+struct Observed {
+    uid: Option<String>,
+    generation: Option<i64>,
+    observed_generation: Option<i64>,
+    counts: Counts,
+}
+
 /// The six numbers of a DaemonSet's status, in this order: desired, current, ready, up to date, available, misscheduled.
 pub(crate) type Counts = [i64; 6];
 
 /// The names of [`Counts`] in a CoverageReport.
-pub(crate) const COUNTS: [&str; 6] = ["desired", "current", "ready", "upToDate", "available", "misscheduled"];
+pub(crate) const COUNTS: [&str; 6] = [
+    "desired",
+    "current",
+    "ready",
+    "upToDate",
+    "available",
+    "misscheduled",
+];
 
 /// The counts that the API holds.
 pub(crate) fn counts_of(status: Option<&DaemonSetStatus>) -> Counts {
@@ -52,26 +68,41 @@ pub(crate) fn counts_of(status: Option<&DaemonSetStatus>) -> Counts {
 
 /// `namespace/name`.
 pub(crate) fn full_name(object: &impl ResourceExt) -> String {
-    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+    format!(
+        "{}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
 }
 
 /// Waits until the cluster rests.
 pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
     let deadline = Instant::now() + limit;
     let left = || deadline.saturating_duration_since(Instant::now());
-    wait_until("the nodes are as their kubelets want them", left(), async || nodes_settled(plane).await).await?;
+    wait_until(
+        "the nodes are as their kubelets want them",
+        left(),
+        async || nodes_settled(plane).await,
+    )
+    .await?;
     poke(plane).await?;
     let mut last: Option<(Instant, Look)> = None;
     wait_until("the DaemonSet controller rests", left(), async || {
         let work = plane.daemon_set_work().await?;
-        let look = look(plane).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let look = look(plane)
+            .await
+            .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let mut why = look.unfinished();
         if work > 0 {
             why.push_str("its queue is not empty; ");
         }
         match &last {
             Some((since, before)) if *before == look => {
-                if why.is_empty() && since.elapsed() >= STILL { Ok(()) } else { Err(format!("{why}still so")) }
+                if why.is_empty() && since.elapsed() >= STILL {
+                    Ok(())
+                } else {
+                    Err(format!("{why}still so"))
+                }
             }
             before => {
                 if let Some((_, before)) = before {
@@ -91,7 +122,11 @@ pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
 /// DaemonSets that have to create or delete a pod there, and leaves the counts of the others as they were. A changed
 /// annotation of the DaemonSet itself always makes it look, and changes no generation.
 pub(crate) async fn poke(plane: &Plane) -> Result<(), Failed> {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(failed)?.as_nanos().to_string();
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_err(failed)?
+        .as_nanos()
+        .to_string();
     let sets: Vec<DaemonSet> = plane.list().await?;
     stream::iter(&sets)
         .map(async |set| {
@@ -111,22 +146,42 @@ async fn look(plane: &Plane) -> Result<Look, Failed> {
     let nodes: Vec<Node> = plane.list().await?;
     let sets: Vec<DaemonSet> = plane.list().await?;
     // Names and versions only: there are a thousand of them.
-    let pods = Api::<Pod>::all(plane.client()).list_metadata(&ListParams::default()).await.map_err(failed)?;
+    let pods = Api::<Pod>::all(plane.client())
+        .list_metadata(&ListParams::default())
+        .await
+        .map_err(failed)?;
     Ok(Look {
         daemon_sets: sets
             .iter()
             .map(|set| {
                 let status = set.status.as_ref();
-                let observed = status.and_then(|status| status.observed_generation);
-                let value = (set.uid(), set.metadata.generation, observed, counts_of(status));
-                (full_name(set), value)
+                let observed = Observed {
+                    uid: set.uid(),
+                    generation: set.metadata.generation,
+                    observed_generation: status.and_then(|status| status.observed_generation),
+                    counts: counts_of(status),
+                };
+                (full_name(set), observed)
             })
             .collect(),
-        pods: pods.items.iter().map(|pod| (pod.metadata.uid.clone(), pod.metadata.resource_version.clone())).collect(),
+        pods: pods
+            .items
+            .iter()
+            .map(|pod| {
+                (
+                    pod.metadata.uid.clone(),
+                    pod.metadata.resource_version.clone(),
+                )
+            })
+            .collect(),
         nodes: nodes
             .iter()
             .map(|node| {
-                let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+                let taints = node
+                    .spec
+                    .as_ref()
+                    .and_then(|spec| spec.taints.as_deref())
+                    .unwrap_or_default();
                 let mut text = format!("{:?} ", ready(node));
                 for taint in taints {
                     let _ = write!(text, "{}={:?}:{} ", taint.key, taint.value, taint.effect);
@@ -141,10 +196,15 @@ impl Look {
     /// What the controller has yet to do, as far as the DaemonSets tell.
     fn unfinished(&self) -> String {
         let mut text = String::new();
-        for (name, (_, generation, observed, [desired, current, ..])) in &self.daemon_sets {
+        for (name, set) in &self.daemon_sets {
+            let (generation, observed) = (set.generation, set.observed_generation);
             if generation != observed {
-                let _ = write!(text, "{name} is at generation {generation:?}, observed {observed:?}; ");
+                let _ = write!(
+                    text,
+                    "{name} is at generation {generation:?}, observed {observed:?}; "
+                );
             }
+            let [desired, current, ..] = set.counts;
             if desired != current {
                 let _ = write!(text, "{name} has pods on {current} of {desired} nodes; ");
             }
@@ -175,17 +235,29 @@ impl Look {
 /// The status of the condition Ready.
 fn ready(node: &Node) -> Option<&str> {
     let conditions = node.status.as_ref()?.conditions.as_deref()?;
-    conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|condition| condition.status.as_str())
 }
 
 /// Silent nodes are found out and tainted, all others Ready and free of such taints.
 async fn nodes_settled(plane: &Plane) -> Result<(), String> {
-    let nodes: Vec<Node> = plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+    let nodes: Vec<Node> = plane
+        .list()
+        .await
+        .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
     for node in &nodes {
         let name = node.name_any();
-        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+        let taints = node
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.taints.as_deref())
+            .unwrap_or_default();
         let has = |key: &str, effect: &str| {
-            taints.iter().any(|taint| taint.key == format!("node.kubernetes.io/{key}") && taint.effect == effect)
+            taints.iter().any(|taint| {
+                taint.key == format!("node.kubernetes.io/{key}") && taint.effect == effect
+            })
         };
         let silent = node.labels().contains_key(SILENT);
         let wanted = [
@@ -193,14 +265,30 @@ async fn nodes_settled(plane: &Plane) -> Result<(), String> {
             ("not-ready", "NoExecute", false),
             ("unreachable", "NoSchedule", silent),
             ("unreachable", "NoExecute", silent),
-            ("unschedulable", "NoSchedule", node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)),
+            (
+                "unschedulable",
+                "NoSchedule",
+                node.spec
+                    .as_ref()
+                    .and_then(|spec| spec.unschedulable)
+                    .unwrap_or(false),
+            ),
         ];
-        if let Some((key, effect, _)) = wanted.iter().find(|(key, effect, wanted)| has(key, effect) != *wanted) {
-            return Err(format!("{name} (silent: {silent}, Ready: {:?}) and the taint {key}:{effect}", ready(node)));
+        if let Some((key, effect, _)) = wanted
+            .iter()
+            .find(|(key, effect, wanted)| has(key, effect) != *wanted)
+        {
+            return Err(format!(
+                "{name} (silent: {silent}, Ready: {:?}) and the taint {key}:{effect}",
+                ready(node)
+            ));
         }
         let expected = if silent { "Unknown" } else { "True" };
         if ready(node) != Some(expected) {
-            return Err(format!("{name} has Ready {:?} instead of {expected}", ready(node)));
+            return Err(format!(
+                "{name} has Ready {:?} instead of {expected}",
+                ready(node)
+            ));
         }
     }
     Ok(())
