@@ -12,6 +12,7 @@ pub(crate) mod list;
 mod protobuf;
 mod proxy;
 mod request;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod fake;

@@ -17,6 +17,7 @@ mod client;
 mod counts;
 mod daemon_sets;
 mod decoders;
+mod hold;
 mod layout;
 mod oracle;
 mod plane;
@@ -87,6 +88,17 @@ fn plane_starts_and_stops(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "hold") {
+        let seed = words.get(1).and_then(|seed| seed.parse().ok());
+        return match hold::hold(seed) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("{}", failure.message().unwrap_or("failed"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut arguments = Arguments::from_args();
     // A plane keeps more than one core busy.
     arguments.test_threads.get_or_insert(2);
