@@ -17,13 +17,7 @@ const OUTPUT: &str = "Output";
 
 /// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
 #[derive(Debug, Parser)]
-#[command(
-    name = "kubectl-ds",
-    bin_name = "kubectl ds",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "kubectl-ds", bin_name = "kubectl ds", version, propagate_version = true, max_term_width = 100)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
@@ -46,13 +40,7 @@ pub(crate) enum Command {
 #[command(next_help_heading = CLUSTER)]
 pub(crate) struct Global {
     /// The namespace; by default that of the context
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "NAME",
-        conflicts_with = "all_namespaces"
-    )]
+    #[arg(short, long, global = true, value_name = "NAME", conflicts_with = "all_namespaces")]
     pub(crate) namespace: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, global = true)]
@@ -89,12 +77,7 @@ pub(crate) struct Global {
           default_value_t = false, default_missing_value = "true")]
     pub(crate) insecure_skip_tls_verify: bool,
     /// Act as this user
-    #[arg(
-        long = "as",
-        global = true,
-        value_name = "USER",
-        hide_short_help = true
-    )]
+    #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
     pub(crate) as_user: Option<String>,
     /// Act as a member of this group (repeatable)
     #[arg(long, global = true, value_name = "GROUP", hide_short_help = true)]
@@ -222,8 +205,8 @@ fn daemon_set_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         None => text,
         Some((
-            "ds" | "daemonset" | "daemonsets" | "daemonset.apps" | "daemonsets.apps"
-            | "daemonset.v1.apps" | "daemonsets.v1.apps",
+            "ds" | "daemonset" | "daemonsets" | "daemonset.apps" | "daemonsets.apps" | "daemonset.v1.apps"
+            | "daemonsets.v1.apps",
             name,
         )) => name,
         Some((kind, _)) => return Err(format!("{kind} is not a DaemonSet; write NAME or ds/NAME")),
@@ -236,9 +219,7 @@ fn daemon_set_name(text: &str) -> Result<String, String> {
 }
 
 fn state(text: &str) -> Result<State, String> {
-    let found = State::ALL
-        .into_iter()
-        .find(|state| state.name().eq_ignore_ascii_case(text));
+    let found = State::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
         let names: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
         format!("it is one of {}", names.join(", "))
@@ -270,14 +251,7 @@ mod tests {
 
     #[test]
     fn a_daemon_set_is_named_in_every_way_that_kubectl_knows() {
-        for text in [
-            "x",
-            "ds/x",
-            "daemonset/x",
-            "daemonsets/x",
-            "daemonset.apps/x",
-            "daemonsets.apps/x",
-        ] {
+        for text in ["x", "ds/x", "daemonset/x", "daemonsets/x", "daemonset.apps/x", "daemonsets.apps/x"] {
             assert_eq!(daemon_set_name(text).unwrap(), "x", "{text}");
         }
         for text in ["", "ds/", "pod/x", "deploy/x", "ds/x/y"] {
@@ -287,18 +261,8 @@ mod tests {
 
     #[test]
     fn a_timeout_is_a_go_duration_or_a_number_of_seconds() {
-        for (text, seconds) in [
-            ("0", 0),
-            ("5", 5),
-            ("30s", 30),
-            ("1h30m", 5400),
-            ("2m", 120),
-        ] {
-            assert_eq!(
-                request_timeout(text).unwrap(),
-                Duration::from_secs(seconds),
-                "{text}"
-            );
+        for (text, seconds) in [("0", 0), ("5", 5), ("30s", 30), ("1h30m", 5400), ("2m", 120)] {
+            assert_eq!(request_timeout(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
         for text in ["", "-1", "-5s", "soon", "5 s"] {
             assert!(request_timeout(text).is_err(), "{text}");
@@ -307,19 +271,9 @@ mod tests {
 
     #[test]
     fn verbosity_is_written_in_every_way_that_kubectl_knows() {
-        for flags in [
-            &["-v=6"][..],
-            &["-v6"],
-            &["--v=6"],
-            &["-v", "6"],
-            &["--v", "6"],
-        ] {
+        for flags in [&["-v=6"][..], &["-v6"], &["--v=6"], &["-v", "6"], &["--v", "6"]] {
             let words = ["kubectl-ds", "coverage"].iter().chain(flags);
-            assert_eq!(
-                Cli::try_parse_from(words).unwrap().global.verbosity,
-                6,
-                "{flags:?}"
-            );
+            assert_eq!(Cli::try_parse_from(words).unwrap().global.verbosity, 6, "{flags:?}");
         }
     }
 }

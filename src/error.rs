@@ -15,9 +15,7 @@ pub(crate) enum Error {
     },
 
     /// No kubeconfig and not inside a cluster.
-    #[error(
-        "no cluster is configured: there is no kubeconfig, and this is not a pod inside a cluster"
-    )]
+    #[error("no cluster is configured: there is no kubeconfig, and this is not a pod inside a cluster")]
     NoCluster,
 
     /// A kubeconfig that cannot be read, parsed or followed.
@@ -113,6 +111,13 @@ pub(crate) enum Error {
         hint: String,
     },
 
+    /// A yes or no was asked for, and the facts do not tell.
+    #[error("--min cannot judge {what}: not all of its facts could be read")]
+    Unjudged {
+        /// The DaemonSet.
+        what: String,
+    },
+
     /// Standard output is not writable for another reason than a closed pipe.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
@@ -136,20 +141,21 @@ impl Error {
             Self::NoCluster => "set KUBECONFIG or --kubeconfig to your cluster's file, or try a saved cluster: \
                 kubectl ds coverage --from FILE"
                 .into(),
-            Self::Unreachable { .. } => {
-                "check the server's address, the network and the proxy: kubectl cluster-info; \
+            Self::Unreachable { .. } => "check the server's address, the network and the proxy: kubectl cluster-info; \
                  another cluster: --context NAME"
-                    .into()
-            }
+                .into(),
             Self::Timeout { .. } => "raise --request-timeout (0 waits for ever), or ask for less: -n, --nodes".into(),
             Self::Unauthorized { .. } => "log in again or renew the token; who you are: kubectl auth whoami".into(),
             Self::Forbidden { verb, resource, .. } => {
-                format!("ask for the right to {verb} {resource}; the README holds the ClusterRole that this command needs")
+                format!(
+                    "ask for the right to {verb} {resource}; the README holds the ClusterRole that this command needs"
+                )
             }
             Self::Api { .. } => "-v=6 shows the requests".into(),
             Self::BadAnswer { .. } => {
                 "is this a Kubernetes API server, or a proxy's page? kubectl get --raw /version shows".into()
             }
+            Self::Unjudged { .. } => "the notes above say what is missing".into(),
             Self::Output(_) => "check the disk and the target of the output".into(),
             Self::Interrupted { .. } => String::new(),
         }

@@ -39,9 +39,7 @@ use crate::render::terminal;
 pub fn run() -> ExitCode {
     let cli = cli::Cli::parse();
     start_log(cli.global.verbosity);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(interruptible(dispatch(cli))),
         Err(error) => Err(Error::Output(error)),
@@ -60,9 +58,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
 }
 
 /// Ends the work on Ctrl-C, and on a termination signal.
-async fn interruptible(
-    work: impl Future<Output = Result<ExitCode, Error>>,
-) -> Result<ExitCode, Error> {
+async fn interruptible(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     tokio::select! {
         result = work => result,
         () = interrupted() => Err(Error::Interrupted { code: 130 }),
@@ -100,9 +96,5 @@ fn start_log(verbosity: u8) {
         6..=8 => "kube_client=debug",
         _ => "kube_client=trace,hyper_util=debug,tower=debug",
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

@@ -110,14 +110,10 @@ pub(crate) async fn connect(options: &AccessOptions) -> Result<Access, Error> {
 }
 
 /// [`connect`] in given surroundings.
-pub(super) async fn connect_within(
-    options: &AccessOptions,
-    environment: &Environment,
-) -> Result<Access, Error> {
+pub(super) async fn connect_within(options: &AccessOptions, environment: &Environment) -> Result<Access, Error> {
     if options.insecure_skip_tls_verify && options.certificate_authority.is_some() {
         return Err(Error::Usage {
-            message: "--certificate-authority does not go together with --insecure-skip-tls-verify"
-                .into(),
+            message: "--certificate-authority does not go together with --insecure-skip-tls-verify".into(),
             hint: "give one of the two".into(),
         });
     }
@@ -130,20 +126,14 @@ pub(super) async fn connect_within(
         None => return Err(Error::NoCluster),
     };
     let auth = &config.auth_info;
-    if auth.impersonate.is_none()
-        && (auth.impersonate_uid.is_some() || auth.impersonate_groups.is_some())
-    {
+    if auth.impersonate.is_none() && (auth.impersonate_uid.is_some() || auth.impersonate_groups.is_some()) {
         return Err(Error::Usage {
             message: "a group or uid to act as needs a user to act as".into(),
             hint: "add --as USER".into(),
         });
     }
     prepare(&mut config, environment)?;
-    let server = config
-        .cluster_url
-        .to_string()
-        .trim_end_matches('/')
-        .to_owned();
+    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
     let proxy = config.proxy_url.as_ref().map(without_password);
     Ok(Access {
@@ -164,25 +154,16 @@ fn user_name(options: &AccessOptions, chosen: Option<&Chosen>) -> String {
         return "--token".into();
     }
     match chosen {
-        Some(chosen) => chosen
-            .user_name
-            .clone()
-            .unwrap_or_else(|| "nobody (no credentials)".into()),
+        Some(chosen) => chosen.user_name.clone().unwrap_or_else(|| "nobody (no credentials)".into()),
         None => "the pod's service account".into(),
     }
 }
 
 /// kube's own way from the entries to a [`Config`] reads the proxy variables, so this is done by hand.
 fn from_entries(chosen: Chosen) -> Result<Config, Error> {
-    let Chosen {
-        cluster,
-        mut user,
-        namespace,
-        ..
-    } = chosen;
+    let Chosen { cluster, mut user, namespace, .. } = chosen;
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
-        exec.cluster =
-            Some(ExecAuthCluster::try_from(&cluster).map_err(|error| kubeconfig(&error))?);
+        exec.cluster = Some(ExecAuthCluster::try_from(&cluster).map_err(|error| kubeconfig(&error))?);
     }
     let mut config = Config::new(server_url(&cluster, user.client_certificate.is_some())?);
     config.default_namespace = namespace;
@@ -190,18 +171,14 @@ fn from_entries(chosen: Chosen) -> Result<Config, Error> {
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     if config.accept_invalid_certs && config.root_cert.is_some() {
         return Err(Error::Kubeconfig {
-            message: "a certificate authority does not go together with insecure-skip-tls-verify"
-                .into(),
+            message: "a certificate authority does not go together with insecure-skip-tls-verify".into(),
             hint: "take one of the two out of the cluster entry".into(),
         });
     }
     config.disable_compression = cluster.disable_compression.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name;
     if let Some(url) = &cluster.proxy_url {
-        let usable = url
-            .parse::<http::Uri>()
-            .ok()
-            .filter(|url| url.scheme().is_some() && url.host().is_some());
+        let usable = url.parse::<http::Uri>().ok().filter(|url| url.scheme().is_some() && url.host().is_some());
         config.proxy_url = Some(usable.ok_or_else(|| bad_proxy(url))?);
     }
     config.auth_info = user;
@@ -213,9 +190,7 @@ fn from_entries(chosen: Chosen) -> Result<Config, Error> {
 fn server_url(cluster: &Cluster, has_certificate: bool) -> Result<http::Uri, Error> {
     let text = cluster.server.clone().unwrap_or_default();
     let whole = |text: &str| {
-        let known = |uri: &http::Uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-        };
+        let known = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
         text.parse::<http::Uri>().ok().filter(known)
     };
     let tls = has_certificate
@@ -223,12 +198,12 @@ fn server_url(cluster: &Cluster, has_certificate: bool) -> Result<http::Uri, Err
         || cluster.certificate_authority_data.is_some()
         || cluster.insecure_skip_tls_verify == Some(true);
     let scheme = if tls { "https" } else { "http" };
-    whole(&text)
-        .or_else(|| whole(&format!("{scheme}://{text}")).filter(|_| !text.contains("://")))
-        .ok_or_else(|| Error::Kubeconfig {
+    whole(&text).or_else(|| whole(&format!("{scheme}://{text}")).filter(|_| !text.contains("://"))).ok_or_else(|| {
+        Error::Kubeconfig {
             message: format!("{text:?} is not the URL of a server"),
             hint: "a server is written as https://HOST:PORT".into(),
-        })
+        }
+    })
 }
 
 /// The certificates that the server's must lead to; `None` leaves it to the operating system.
@@ -237,10 +212,7 @@ fn certificate_authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Erro
         message: format!("{name}: {why}"),
         hint: "check the certificate authority of the cluster entry".into(),
     };
-    let (name, text) = match (
-        &cluster.certificate_authority_data,
-        &cluster.certificate_authority,
-    ) {
+    let (name, text) = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
         (Some(data), _) => {
             let name = "certificate-authority-data".to_owned();
             let text = serde_json::from_value::<ByteString>(Value::String(data.clone()));
@@ -255,11 +227,8 @@ fn certificate_authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Erro
         (None, None) => return Ok(None),
     };
     let blocks = pem::parse_many(text).map_err(|error| bad(&name, error.to_string()))?;
-    let certificates: Vec<Vec<u8>> = blocks
-        .into_iter()
-        .filter(|block| block.tag() == "CERTIFICATE")
-        .map(pem::Pem::into_contents)
-        .collect();
+    let certificates: Vec<Vec<u8>> =
+        blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
     if certificates.is_empty() {
         return Err(bad(&name, "there is no certificate in it".into()));
     }
@@ -299,10 +268,7 @@ fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> 
     // Nothing to gain there: the server would spend its time on packing, we ours on unpacking.
     config.disable_compression |= is_loopback(&config.cluster_url);
     let no_tls = config.cluster_url.scheme_str() == Some("http")
-        && config
-            .proxy_url
-            .as_ref()
-            .is_none_or(|proxy| proxy.scheme_str() != Some("https"));
+        && config.proxy_url.as_ref().is_none_or(|proxy| proxy.scheme_str() != Some("https"));
     if config.root_cert.is_none() && (no_tls || config.accept_invalid_certs) {
         // No certificate will be checked: do not make kube look for the operating system's.
         config.root_cert = Some(Vec::new());
@@ -320,25 +286,15 @@ fn spelled_for_kube(url: &http::Uri) -> Result<http::Uri, Error> {
     let text = url.to_string();
     match url.scheme_str() {
         Some("http" | "https" | "socks5") => Ok(url.clone()),
-        Some("socks5h") => text
-            .replacen("socks5h", "socks5", 1)
-            .parse()
-            .map_err(|_| bad_proxy(&text)),
+        Some("socks5h") => text.replacen("socks5h", "socks5", 1).parse().map_err(|_| bad_proxy(&text)),
         _ => Err(bad_proxy(&text)),
     }
 }
 
 /// `http://host:port` of a URL that may hold a name and a password.
 fn without_password(url: &http::Uri) -> String {
-    let port = url
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    format!(
-        "{}://{}{port}",
-        url.scheme_str().unwrap_or_default(),
-        url.host().unwrap_or_default()
-    )
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", url.scheme_str().unwrap_or_default(), url.host().unwrap_or_default())
 }
 
 fn bad_proxy(url: &str) -> Error {
@@ -349,15 +305,8 @@ fn bad_proxy(url: &str) -> Error {
 }
 
 fn is_loopback(url: &http::Uri) -> bool {
-    let host = url
-        .host()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 async fn client(mut config: Config, user: &str) -> Result<Client, Error> {
@@ -365,10 +314,7 @@ async fn client(mut config: Config, user: &str) -> Result<Client, Error> {
     let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&error))?;
     Ok(match layer {
         // The buffer makes kube's service one that can be cloned.
-        Some(layer) => builder
-            .with_layer(&BufferLayer::new(64))
-            .with_layer(&layer)
-            .build(),
+        Some(layer) => builder.with_layer(&BufferLayer::new(64)).with_layer(&layer).build(),
         None => builder.build(),
     })
 }
@@ -390,8 +336,7 @@ fn unusable(error: &kube::Error) -> Error {
     };
     Error::Kubeconfig {
         message,
-        hint: "check the certificates and the credentials of the user entry in the kubeconfig"
-            .into(),
+        hint: "check the certificates and the credentials of the user entry in the kubeconfig".into(),
     }
 }
 

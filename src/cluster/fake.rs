@@ -23,11 +23,7 @@ pub(super) struct Seen {
 impl Seen {
     /// All values of a header, in their order.
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .iter()
-            .filter(|(seen, _)| seen == name)
-            .map(|(_, value)| value.as_str())
-            .collect()
+        self.headers.iter().filter(|(seen, _)| seen == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// The only value of a header.
@@ -55,21 +51,12 @@ pub(super) const PROTOBUF: &str = super::protobuf::CONTENT_TYPE;
 
 impl Answer {
     pub(super) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self::Whole(
-            200,
-            vec![("content-type", content_type.to_owned())],
-            body.into(),
-        )
+        Self::Whole(200, vec![("content-type", content_type.to_owned())], body.into())
     }
 
     pub(super) fn refusal(code: u16, message: &str) -> Self {
-        let body =
-            serde_json::json!({"kind": "Status", "message": message, "code": code}).to_string();
-        Self::Whole(
-            code,
-            vec![("content-type", JSON.to_owned())],
-            body.into_bytes(),
-        )
+        let body = serde_json::json!({"kind": "Status", "message": message, "code": code}).to_string();
+        Self::Whole(code, vec![("content-type", JSON.to_owned())], body.into_bytes())
     }
 
     pub(super) fn with(self, name: &'static str, value: &str) -> Self {
@@ -94,9 +81,7 @@ pub(super) struct Fake {
 impl Fake {
     /// Answers the request of that number, counted from 0, with what the script says. CONNECT is granted, and what
     /// comes through the tunnel is answered here too.
-    pub(super) async fn start(
-        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -120,9 +105,7 @@ impl Fake {
     /// Access with those flags, to this server unless they name one, that waits next to nothing between tries.
     pub(super) async fn access_with(&self, mut options: AccessOptions) -> Access {
         options.server.get_or_insert_with(|| self.url.clone());
-        let mut access = connect_within(&options, &Environment::default())
-            .await
-            .unwrap();
+        let mut access = connect_within(&options, &Environment::default()).await.unwrap();
         access.backoff = quick();
         access
     }
@@ -130,11 +113,7 @@ impl Fake {
 
 /// No waiting to speak of.
 pub(super) fn quick() -> Backoff {
-    Backoff {
-        first: Duration::from_millis(1),
-        longest: Duration::from_millis(1),
-        tries: 3,
-    }
+    Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1), tries: 3 }
 }
 
 async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
@@ -150,10 +129,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
         }
         match script(number - 1, &request) {
             Answer::Whole(code, headers, body) => {
-                let headers: String = headers
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}\r\n"))
-                    .collect();
+                let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
                 let head = format!("HTTP/1.1 {code} X\r\n{headers}connection: close\r\n");
                 let _ = send(&mut stream, &head, &body, b"0\r\n\r\n").await;
             }
@@ -174,13 +150,9 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
 }
 
 async fn send(stream: &mut TcpStream, head: &str, body: &[u8], end: &[u8]) -> std::io::Result<()> {
-    stream
-        .write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes())
-        .await?;
+    stream.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await?;
     for chunk in body.chunks(1000) {
-        stream
-            .write_all(format!("{:x}\r\n", chunk.len()).as_bytes())
-            .await?;
+        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
         stream.write_all(chunk).await?;
         stream.write_all(b"\r\n").await?;
     }
@@ -201,20 +173,11 @@ async fn read_head(stream: &mut TcpStream) -> Option<Seen> {
         let (name, value) = line.split_once(':')?;
         Some((name.to_lowercase(), value.trim().to_owned()))
     };
-    Some(Seen {
-        method,
-        target,
-        headers: lines.filter_map(header).collect(),
-    })
+    Some(Seen { method, target, headers: lines.filter_map(header).collect() })
 }
 
 /// The envelope and the list, as an API server writes them.
-pub(super) fn protobuf_list(
-    kind: &str,
-    items: &[Vec<u8>],
-    resource_version: &str,
-    continue_: &str,
-) -> Vec<u8> {
+pub(super) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &str, continue_: &str) -> Vec<u8> {
     let mut list = Vec::new();
     let mut meta = Vec::new();
     field(&mut meta, 1, b"");

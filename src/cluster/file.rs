@@ -42,11 +42,7 @@ struct Kind<T> {
 
 impl<T> Default for Kind<T> {
     fn default() -> Self {
-        Self {
-            objects: Vec::new(),
-            places: HashMap::new(),
-            is_there: false,
-        }
+        Self { objects: Vec::new(), places: HashMap::new(), is_there: false }
     }
 }
 
@@ -54,9 +50,7 @@ impl<T> Kind<T> {
     fn put(&mut self, namespace: &str, name: &str, object: T) {
         self.is_there = true;
         match self.places.entry((namespace.to_owned(), name.to_owned())) {
-            std::collections::hash_map::Entry::Occupied(place) => {
-                self.objects[*place.get()] = object
-            }
+            std::collections::hash_map::Entry::Occupied(place) => self.objects[*place.get()] = object,
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(self.objects.len());
                 self.objects.push(object);
@@ -122,47 +116,21 @@ impl SavedCluster {
 
     fn put_node(&mut self, node: Node) {
         let conditions = node.status.conditions.iter();
-        let beats = conditions.flat_map(|condition| {
-            [
-                condition.last_heartbeat_time,
-                condition.last_transition_time,
-            ]
-        });
-        self.saw(
-            beats
-                .chain([node.metadata.creation_timestamp])
-                .map(instant)
-                .collect::<Vec<_>>(),
-        );
+        let beats = conditions.flat_map(|condition| [condition.last_heartbeat_time, condition.last_transition_time]);
+        self.saw(beats.chain([node.metadata.creation_timestamp]).map(instant).collect::<Vec<_>>());
         let name = node.metadata.name.clone();
         self.nodes.put("", &name, node);
     }
 
     fn put_pod(&mut self, pod: Pod) {
-        let transitions = pod
-            .status
-            .conditions
-            .iter()
-            .map(|condition| condition.last_transition_time);
-        let states = pod
-            .status
-            .container_statuses
-            .iter()
-            .filter_map(|status| status.state.as_ref());
+        let transitions = pod.status.conditions.iter().map(|condition| condition.last_transition_time);
+        let states = pod.status.container_statuses.iter().filter_map(|status| status.state.as_ref());
         let containers = states.flat_map(|state| {
-            let started = state
-                .running
-                .as_ref()
-                .and_then(|running| running.started_at);
-            let finished = state
-                .terminated
-                .as_ref()
-                .and_then(|terminated| terminated.finished_at);
+            let started = state.running.as_ref().and_then(|running| running.started_at);
+            let finished = state.terminated.as_ref().and_then(|terminated| terminated.finished_at);
             [started, finished]
         });
-        let all = transitions
-            .chain(containers)
-            .chain([pod.metadata.creation_timestamp]);
+        let all = transitions.chain(containers).chain([pod.metadata.creation_timestamp]);
         self.saw(all.map(instant).collect::<Vec<_>>());
         let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
         self.pods.put(&namespace, &name, pod);
@@ -175,21 +143,13 @@ impl SavedCluster {
     }
 
     fn put_daemon_set(&mut self, daemon_set: DaemonSet) {
-        self.saw([daemon_set
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|time| time.0)]);
+        self.saw([daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
         let (namespace, name) = names(&daemon_set.metadata);
         self.daemon_sets.put(&namespace, &name, daemon_set);
     }
 
     fn put_revision(&mut self, revision: ControllerRevision) {
-        self.saw([revision
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|time| time.0)]);
+        self.saw([revision.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
         let (namespace, name) = names(&revision.metadata);
         self.revisions.put(&namespace, &name, revision);
     }
@@ -204,9 +164,7 @@ fn instant(time: Option<crate::snapshot::Time>) -> Option<Timestamp> {
     time.map(crate::snapshot::Time::timestamp)
 }
 
-fn names(
-    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-) -> (String, String) {
+fn names(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> (String, String) {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     (text(&metadata.namespace), text(&metadata.name))
 }

@@ -7,8 +7,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
 use super::protobuf::{Broken, ListMeta};
@@ -17,22 +16,16 @@ use super::protobuf::{Broken, ListMeta};
 ///
 /// # Errors
 /// [`Broken::Truncated`] where the text ends too early, [`Broken::Malformed`] where it is no list.
-pub(super) fn read<T: DeserializeOwned>(
-    text: &[u8],
-    each: &mut dyn FnMut(T),
-) -> Result<ListMeta, Broken> {
+pub(super) fn read<T: DeserializeOwned>(text: &[u8], each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken> {
     let mut items = 0;
     let mut counted = |item| {
         items += 1;
         each(item);
     };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let outcome = ListSeed {
-        each: &mut counted,
-        item: PhantomData,
-    }
-    .deserialize(&mut deserializer)
-    .and_then(|meta| deserializer.end().map(|()| meta));
+    let outcome = ListSeed { each: &mut counted, item: PhantomData }
+        .deserialize(&mut deserializer)
+        .and_then(|meta| deserializer.end().map(|()| meta));
     outcome.map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => Broken::Truncated { items },
         _ => Broken::Malformed(error.to_string()),
@@ -81,10 +74,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for ListSeed<'_, T> {
                 }
                 "metadata" => meta = map.next_value::<Option<Meta>>()?.unwrap_or_default(),
                 "items" => {
-                    map.next_value_seed(ItemsSeed {
-                        each: &mut *self.each,
-                        item: PhantomData,
-                    })?;
+                    map.next_value_seed(ItemsSeed { each: &mut *self.each, item: PhantomData })?;
                     has_items = true;
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -141,9 +131,7 @@ mod tests {
 
     fn names(text: &str) -> Result<(Vec<String>, ListMeta), Broken> {
         let mut names = Vec::new();
-        let meta = read(text.as_bytes(), &mut |node: Node| {
-            names.push(node.metadata.name)
-        })?;
+        let meta = read(text.as_bytes(), &mut |node: Node| names.push(node.metadata.name))?;
         Ok((names, meta))
     }
 
@@ -154,17 +142,12 @@ mod tests {
     fn items_come_in_order_and_the_metadata_may_stand_anywhere() {
         let (names, meta) = names(LIST).unwrap();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(
-            (meta.resource_version.as_str(), meta.continue_.as_str()),
-            ("7", "c")
-        );
+        assert_eq!((meta.resource_version.as_str(), meta.continue_.as_str()), ("7", "c"));
     }
 
     #[test]
     fn null_items_are_an_empty_list() {
-        let (names, meta) =
-            names(r#"{"kind":"NodeList","metadata":{"resourceVersion":"7"},"items":null}"#)
-                .unwrap();
+        let (names, meta) = names(r#"{"kind":"NodeList","metadata":{"resourceVersion":"7"},"items":null}"#).unwrap();
         assert!(names.is_empty());
         assert_eq!(meta.resource_version, "7");
     }
@@ -173,18 +156,9 @@ mod tests {
     fn every_truncation_is_told_apart_from_nonsense() {
         for end in 0..LIST.len() {
             let outcome = names(&LIST[..end]);
-            assert!(
-                matches!(outcome, Err(Broken::Truncated { .. })),
-                "{end}: {outcome:?}"
-            );
+            assert!(matches!(outcome, Err(Broken::Truncated { .. })), "{end}: {outcome:?}");
         }
-        for text in [
-            "[]",
-            "<html>",
-            r#"{"kind":"Status","items":[]}"#,
-            r#"{"kind":"NodeList"}"#,
-            "{\"items\":[]} x",
-        ] {
+        for text in ["[]", "<html>", r#"{"kind":"Status","items":[]}"#, r#"{"kind":"NodeList"}"#, "{\"items\":[]} x"] {
             assert!(matches!(names(text), Err(Broken::Malformed(_))), "{text}");
         }
         let outcome = names(r#"{"items":[{"metadata":{"name":7}}]}"#);

@@ -64,10 +64,7 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// A file that is there but broken, names that nothing bears, flags that do not go together.
-pub(super) fn choose(
-    options: &AccessOptions,
-    environment: &Environment,
-) -> Result<Option<Chosen>, Error> {
+pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Result<Option<Chosen>, Error> {
     let files = load(options.kubeconfig.as_deref(), environment)?;
     let context_name = given(&options.context).or_else(|| given(&files.current_context));
     let context = match &context_name {
@@ -81,10 +78,7 @@ pub(super) fn choose(
     let cluster_name = given(&options.cluster).or_else(|| given(&Some(context.cluster.clone())));
     if given(&cluster.server).is_none() {
         return Err(Error::Kubeconfig {
-            message: format!(
-                "cluster {:?} names no server",
-                cluster_name.unwrap_or_default()
-            ),
+            message: format!("cluster {:?} names no server", cluster_name.unwrap_or_default()),
             hint: "write its server: into the kubeconfig, or give --server".into(),
         });
     }
@@ -95,9 +89,7 @@ pub(super) fn choose(
         cluster,
         user_name,
         user,
-        namespace: given(&options.namespace)
-            .or_else(|| given(&context.namespace))
-            .unwrap_or_else(|| "default".into()),
+        namespace: given(&options.namespace).or_else(|| given(&context.namespace)).unwrap_or_else(|| "default".into()),
     }))
 }
 
@@ -128,19 +120,9 @@ fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig
             hint: "give --kubeconfig an existing file".into(),
         });
     }
-    let paths: Vec<PathBuf> = match environment
-        .kubeconfig
-        .as_ref()
-        .filter(|list| !list.is_empty())
-    {
-        Some(list) => env::split_paths(list)
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect(),
-        None => environment
-            .home
-            .iter()
-            .map(|home| home.join(".kube").join("config"))
-            .collect(),
+    let paths: Vec<PathBuf> = match environment.kubeconfig.as_ref().filter(|list| !list.is_empty()) {
+        Some(list) => env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => environment.home.iter().map(|home| home.join(".kube").join("config")).collect(),
     };
     let mut merged = Kubeconfig::default();
     for path in paths {
@@ -158,9 +140,7 @@ fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
             empty_is_unset(&mut file, path.parent());
             Ok(Some(file))
         }
-        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {
-            Ok(None)
-        }
+        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(broken(path, &error)),
     }
 }
@@ -174,11 +154,7 @@ fn broken(path: &Path, error: &KubeconfigError) -> Error {
         other => other.to_string(),
     };
     Error::Kubeconfig {
-        message: format!(
-            "{}: {}",
-            path.display(),
-            words.lines().next().unwrap_or_default()
-        ),
+        message: format!("{}: {}", path.display(), words.lines().next().unwrap_or_default()),
         hint: "mend the file, or name another: --kubeconfig FILE".into(),
     }
 }
@@ -188,26 +164,16 @@ fn broken(path: &Path, error: &KubeconfigError) -> Error {
 fn empty_is_unset(file: &mut Kubeconfig, folder: Option<&Path>) {
     let clear = |value: &mut Option<String>| *value = given(value);
     let joined = folder.and_then(|folder| folder.join("").to_str().map(str::to_owned));
-    let clear_path = |value: &mut Option<String>| {
-        *value = given(value).filter(|path| Some(path) != joined.as_ref())
-    };
+    let clear_path = |value: &mut Option<String>| *value = given(value).filter(|path| Some(path) != joined.as_ref());
     clear(&mut file.current_context);
-    for cluster in file
-        .clusters
-        .iter_mut()
-        .filter_map(|named| named.cluster.as_mut())
-    {
+    for cluster in file.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
         clear(&mut cluster.server);
         clear_path(&mut cluster.certificate_authority);
         clear(&mut cluster.certificate_authority_data);
         clear(&mut cluster.proxy_url);
         clear(&mut cluster.tls_server_name);
     }
-    for user in file
-        .auth_infos
-        .iter_mut()
-        .filter_map(|named| named.auth_info.as_mut())
-    {
+    for user in file.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
         clear(&mut user.username);
         clear_path(&mut user.token_file);
         clear_path(&mut user.client_certificate);
@@ -242,17 +208,10 @@ fn find_context(files: &Kubeconfig, name: &str) -> Result<Context, Error> {
 
 /// The cluster entry that counts; `None` if nothing names one. `--server` makes up for a missing entry that only
 /// the context names, never for one that `--cluster` names.
-fn find_cluster(
-    files: &Kubeconfig,
-    options: &AccessOptions,
-    context: &Context,
-) -> Result<Option<Cluster>, Error> {
+fn find_cluster(files: &Kubeconfig, options: &AccessOptions, context: &Context) -> Result<Option<Cluster>, Error> {
     let flag = given(&options.cluster);
     let has_server = given(&options.server).is_some();
-    let Some(name) = flag
-        .clone()
-        .or_else(|| given(&Some(context.cluster.clone())))
-    else {
+    let Some(name) = flag.clone().or_else(|| given(&Some(context.cluster.clone()))) else {
         return Ok(has_server.then(Cluster::default));
     };
     match files.clusters.iter().find(|cluster| cluster.name == name) {
@@ -280,9 +239,7 @@ fn find_user(
     };
     match files.auth_infos.iter().find(|user| user.name == name) {
         Some(found) => Ok((Some(name), found.auth_info.clone().unwrap_or_default())),
-        None if flag.is_none() && given(&options.token).is_some() => {
-            Ok((None, AuthInfo::default()))
-        }
+        None if flag.is_none() && given(&options.token).is_some() => Ok((None, AuthInfo::default())),
         None => Err(unknown(
             "user",
             &name,
@@ -306,10 +263,8 @@ fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
     if options.insecure_skip_tls_verify || options.certificate_authority.is_some() {
         cluster.insecure_skip_tls_verify = Some(options.insecure_skip_tls_verify);
         cluster.certificate_authority_data = None;
-        cluster.certificate_authority = options
-            .certificate_authority
-            .as_ref()
-            .map(|path| path.to_string_lossy().into_owned());
+        cluster.certificate_authority =
+            options.certificate_authority.as_ref().map(|path| path.to_string_lossy().into_owned());
     }
 }
 
@@ -349,10 +304,7 @@ fn listed(names: &[&str]) -> String {
         return String::new();
     }
     let more = if names.len() > SHOWN { ", ..." } else { "" };
-    format!(
-        "; there are: {}{more}",
-        names[..names.len().min(SHOWN)].join(", ")
-    )
+    format!("; there are: {}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn unknown(kind: &str, name: &str, names: &[&str], otherwise: &str) -> Error {
@@ -365,10 +317,7 @@ fn unknown(kind: &str, name: &str, names: &[&str], otherwise: &str) -> Error {
         Some((_, known)) => format!("did you mean {known:?}?"),
         None => otherwise.to_owned(),
     };
-    Error::Kubeconfig {
-        message: format!("{kind} {name:?} does not exist"),
-        hint: format!("{hint}{}", listed(names)),
-    }
+    Error::Kubeconfig { message: format!("{kind} {name:?} does not exist"), hint: format!("{hint}{}", listed(names)) }
 }
 
 /// How many characters must be written, struck or changed to make the one the other.

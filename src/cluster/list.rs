@@ -66,32 +66,16 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn new(
-        verb: &'static str,
-        group_version: &str,
-        plural: &str,
-        scope: &Scope,
-    ) -> Self {
+    pub(super) fn new(verb: &'static str, group_version: &str, plural: &str, scope: &Scope) -> Self {
         // The core group has no name, and lives in a place of its own.
-        let root = if group_version.contains('/') {
-            "apis"
-        } else {
-            "api"
-        };
+        let root = if group_version.contains('/') { "apis" } else { "api" };
         let namespace = match scope {
             Scope::Namespace(namespace) => Some(namespace.clone()),
             Scope::AllNamespaces | Scope::Cluster => None,
         };
-        let inside = namespace
-            .as_deref()
-            .map(|name| format!("namespaces/{}/", escaped(name)))
-            .unwrap_or_default();
+        let inside = namespace.as_deref().map(|name| format!("namespaces/{}/", escaped(name))).unwrap_or_default();
         Self {
-            subject: Subject {
-                verb,
-                resource: plural.to_owned(),
-                namespace,
-            },
+            subject: Subject { verb, resource: plural.to_owned(), namespace },
             path: format!("/{root}/{group_version}/{inside}{plural}"),
             label_selector: None,
             field_selector: None,
@@ -112,8 +96,7 @@ impl Query {
 
 /// A segment of a path that cannot leave its place.
 fn escaped(segment: &str) -> String {
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
     let dots_only = segment.bytes().all(|byte| byte == b'.');
     let each = segment.bytes().map(|byte| match byte {
         byte if plain(byte) && !dots_only => char::from(byte).to_string(),
@@ -246,20 +229,14 @@ impl Access {
     /// # Errors
     /// As for [`Access::bulk`].
     pub(crate) async fn get_version(&self) -> Result<Info, Error> {
-        let subject = Subject {
-            verb: "get",
-            resource: "version".into(),
-            namespace: None,
-        };
+        let subject = Subject { verb: "get", resource: "version".into(), namespace: None };
         self.object(&subject, "/version").await
     }
 
     async fn object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
         let mut retries = Retries::new(self.backoff);
         loop {
-            let request = http::Request::get(path)
-                .header(ACCEPT, "application/json")
-                .body(Vec::new());
+            let request = http::Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
             let request = request.map_err(|error| self.unreachable(error.to_string()))?;
             let outcome = self.in_time(async {
                 let mut text = Vec::new();
@@ -269,8 +246,7 @@ impl Access {
                     Ok(())
                 })
                 .await?;
-                serde_json::from_slice(&text)
-                    .map_err(|error| self.bad_answer(subject, error.to_string()))
+                serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
             });
             match outcome.await {
                 Ok(object) => return Ok(object),
@@ -292,17 +268,9 @@ impl Access {
         let mut retries = Retries::new(self.backoff);
         loop {
             let page_start = items.len();
-            match self
-                .page(query, &token, encoding, &mut |item| {
-                    items.extend(keep(item))
-                })
-                .await
-            {
+            match self.page(query, &token, encoding, &mut |item| items.extend(keep(item))).await {
                 Ok(meta) if meta.continue_.is_empty() => {
-                    return Ok(Listed {
-                        items,
-                        resource_version: meta.resource_version,
-                    });
+                    return Ok(Listed { items, resource_version: meta.resource_version });
                 }
                 // A server that does not move on would be asked for ever.
                 Ok(meta) if meta.continue_ == token => {
@@ -334,40 +302,27 @@ impl Access {
         encoding: &Encoding<T>,
         each: &mut dyn FnMut(T),
     ) -> Result<ListMeta, Failure> {
-        let mut request = query
-            .list(token)
-            .map_err(|error| Failure::Final(self.unreachable(innermost(&error))))?;
-        request
-            .headers_mut()
-            .insert(ACCEPT, HeaderValue::from_static(encoding.accept));
+        let mut request = query.list(token).map_err(|error| Failure::Final(self.unreachable(innermost(&error))))?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(encoding.accept));
         self.in_time(async {
             let answer = self.send(&query.subject, request).await?;
             let content_type = content_type(&answer);
             let Some(mut reader) = (encoding.open)(&content_type) else {
                 let line = first_line(&beginning(answer.into_body()).await).unwrap_or_default();
-                return Err(
-                    self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}"))
-                );
+                return Err(self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}")));
             };
             let undecoded = |broken: Broken| match broken {
                 Broken::Truncated { .. } => Failure::Broken(self.unreachable(broken.to_string())),
                 Broken::Malformed(message) => self.bad_answer(&query.subject, message),
             };
-            self.frames(answer.into_body(), |frame| {
-                reader.push(frame, each).map_err(undecoded)
-            })
-            .await?;
+            self.frames(answer.into_body(), |frame| reader.push(frame, each).map_err(undecoded)).await?;
             reader.finish(each).map_err(undecoded)
         })
         .await
     }
 
     /// Hands the bytes of a body on as they come.
-    async fn frames(
-        &self,
-        mut body: Body,
-        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    async fn frames(&self, mut body: Body, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.broke_off(&error))?;
             if let Some(bytes) = frame.data_ref() {
@@ -380,17 +335,8 @@ impl Access {
 
 /// The content type, without its parameters.
 fn content_type(answer: &http::Response<Body>) -> String {
-    let value = answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    value
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_lowercase()
+    let value = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_lowercase()
 }
 
 #[cfg(test)]

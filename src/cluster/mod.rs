@@ -1,11 +1,13 @@
 //! The only rooms that know an API server, or a file that stands for one.
 //!
 //! [`connect`](connect::connect) follows a kubeconfig to an [`Access`](connect::Access); on it,
-//! [`list`] reads whole lists. [`file`] reads a saved cluster.
+//! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
+//! [`file`] reads a saved cluster.
 
 pub(crate) mod connect;
 mod credentials;
 pub(crate) mod file;
+pub(crate) mod follow;
 mod json;
 mod kubeconfig;
 pub(crate) mod list;

@@ -157,15 +157,9 @@ impl<T: Message + Default> ListDecoder<T> {
         let wanted = &MAGIC[passed..];
         let count = wanted.len().min(bytes.len());
         if wanted[..count] != bytes[..count] {
-            return Err(malformed(
-                "it does not begin as protobuf of the Kubernetes API does",
-            ));
+            return Err(malformed("it does not begin as protobuf of the Kubernetes API does"));
         }
-        self.state = if count == wanted.len() {
-            State::Key
-        } else {
-            State::Magic(passed + count)
-        };
+        self.state = if count == wanted.len() { State::Key } else { State::Magic(passed + count) };
         Ok(count)
     }
 
@@ -250,9 +244,7 @@ impl<T: Message + Default> ListDecoder<T> {
     /// A value of that length must not reach beyond the list that it lies in.
     fn fits(&self, length: u64) -> Result<(), Broken> {
         match self.list_left {
-            Some(left) if length > left => {
-                Err(malformed("a field reaches beyond the end of the list"))
-            }
+            Some(left) if length > left => Err(malformed("a field reaches beyond the end of the list")),
             _ => Ok(()),
         }
     }
@@ -260,9 +252,7 @@ impl<T: Message + Default> ListDecoder<T> {
     /// Counts bytes of the list.
     fn spend(&mut self, count: u64) -> Result<(), Broken> {
         if let Some(left) = &mut self.list_left {
-            *left = left
-                .checked_sub(count)
-                .ok_or_else(|| malformed("a field reaches beyond the end of the list"))?;
+            *left = left.checked_sub(count).ok_or_else(|| malformed("a field reaches beyond the end of the list"))?;
         }
         Ok(())
     }
@@ -275,13 +265,7 @@ impl<T: Message + Default> ListDecoder<T> {
     }
 
     /// Takes the bytes of a value, as far as they are there; gives their number.
-    fn value(
-        &mut self,
-        part: Part,
-        left: u64,
-        bytes: &[u8],
-        each: &mut dyn FnMut(T),
-    ) -> Result<usize, Broken> {
+    fn value(&mut self, part: Part, left: u64, bytes: &[u8], each: &mut dyn FnMut(T)) -> Result<usize, Broken> {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (here, whole) = (&bytes[..count], count as u64 == left);
         self.spend(count as u64)?;
@@ -308,27 +292,17 @@ impl<T: Message + Default> ListDecoder<T> {
         Ok(count)
     }
 
-    fn complete(
-        &mut self,
-        part: Part,
-        value: &[u8],
-        each: &mut dyn FnMut(T),
-    ) -> Result<(), Broken> {
-        let broken =
-            |what: String| move |error: prost::DecodeError| malformed(&format!("{what}: {error}"));
+    fn complete(&mut self, part: Part, value: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
+        let broken = |what: String| move |error: prost::DecodeError| malformed(&format!("{what}: {error}"));
         match part {
             Part::Type => {
-                let TypeMeta { kind } =
-                    TypeMeta::decode(value).map_err(broken("its type".into()))?;
+                let TypeMeta { kind } = TypeMeta::decode(value).map_err(broken("its type".into()))?;
                 if kind != self.kind {
                     return Err(malformed(&format!("it is a {kind:?}, not a {}", self.kind)));
                 }
             }
             // A second one would add to the first, as protobuf has it.
-            Part::Meta => self
-                .meta
-                .merge(value)
-                .map_err(broken("the list's metadata".into()))?,
+            Part::Meta => self.meta.merge(value).map_err(broken("the list's metadata".into()))?,
             Part::Item => {
                 each(T::decode(value).map_err(broken(format!("item {}", self.items + 1)))?);
                 self.items += 1;

@@ -39,10 +39,7 @@ impl ProxyVariables {
 
 /// The proxy that the environment names for that server; `None` is a direct connection.
 /// A proxy variable that is no URL is ignored, as Go does.
-pub(super) fn from_environment(
-    server: &http::Uri,
-    variables: &ProxyVariables,
-) -> Option<http::Uri> {
+pub(super) fn from_environment(server: &http::Uri, variables: &ProxyVariables) -> Option<http::Uri> {
     let (proxy, default_port) = match server.scheme_str() {
         Some("https") => (&variables.https, 443),
         Some("http") => (&variables.http, 80),
@@ -77,10 +74,7 @@ fn needs_proxy(host: &str, port: u16, exceptions: &str) -> bool {
     if host == "localhost" || ip.is_some_and(|ip| ip.is_loopback()) {
         return false;
     }
-    !exceptions
-        .split(',')
-        .map(|item| item.trim().to_lowercase())
-        .any(|item| matches(&item, &host, ip, port))
+    !exceptions.split(',').map(|item| item.trim().to_lowercase()).any(|item| matches(&item, &host, ip, port))
 }
 
 /// Whether one item of `NO_PROXY` covers the host.
@@ -99,18 +93,10 @@ fn matches(item: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
         return ip == Some(wanted.to_canonical());
     }
     // `*.example.com` and `.example.com` cover what is below; `example.com` covers itself too.
-    let name = name
-        .strip_prefix('*')
-        .filter(|rest| rest.starts_with('.'))
-        .unwrap_or(name);
+    let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
     match name.strip_prefix('.') {
         Some(_) => host.ends_with(name),
-        None => {
-            host == name
-                || host
-                    .strip_suffix(name)
-                    .is_some_and(|rest| rest.ends_with('.'))
-        }
+        None => host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')),
     }
 }
 
@@ -118,22 +104,15 @@ fn matches(item: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
 /// means every port.
 fn split_port(item: &str) -> (&str, Option<&str>) {
     match item.rsplit_once(':') {
-        Some((host, port))
-            if (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '[']) =>
-        {
-            (
-                unbracketed(host),
-                Some(port).filter(|port| !port.is_empty()),
-            )
+        Some((host, port)) if (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '[']) => {
+            (unbracketed(host), Some(port).filter(|port| !port.is_empty()))
         }
         _ => (item, None),
     }
 }
 
 fn unbracketed(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// A range of addresses, `10.0.0.0/8`.
@@ -201,10 +180,7 @@ mod tests {
             ("https://localhost.example.com", ""),
         ];
         for (server, no_proxy) in through_the_proxy {
-            assert!(
-                decide(server, no_proxy),
-                "{server} with NO_PROXY={no_proxy:?}"
-            );
+            assert!(decide(server, no_proxy), "{server} with NO_PROXY={no_proxy:?}");
         }
         let direct = [
             ("https://api.example.com", "*"),
@@ -233,23 +209,15 @@ mod tests {
             ("https://[::1]:6443", ""),
         ];
         for (server, no_proxy) in direct {
-            assert!(
-                !decide(server, no_proxy),
-                "{server} with NO_PROXY={no_proxy:?}"
-            );
+            assert!(!decide(server, no_proxy), "{server} with NO_PROXY={no_proxy:?}");
         }
     }
 
     #[test]
     fn the_scheme_of_the_server_chooses_the_variable() {
-        let variables = ProxyVariables {
-            https: "http://secure:1".into(),
-            http: "plain:2".into(),
-            exceptions: String::new(),
-        };
-        let proxy = |server: &str| {
-            from_environment(&server.parse().unwrap(), &variables).map(|uri| uri.to_string())
-        };
+        let variables =
+            ProxyVariables { https: "http://secure:1".into(), http: "plain:2".into(), exceptions: String::new() };
+        let proxy = |server: &str| from_environment(&server.parse().unwrap(), &variables).map(|uri| uri.to_string());
         assert_eq!(proxy("https://a").as_deref(), Some("http://secure:1/"));
         assert_eq!(proxy("http://a").as_deref(), Some("http://plain:2/"));
         let none = from_environment(&"http://a".parse().unwrap(), &ProxyVariables::default());
@@ -260,9 +228,6 @@ mod tests {
     fn a_proxy_variable_that_is_no_url_is_ignored() {
         assert_eq!(parse("not a url"), None);
         assert_eq!(parse("http://"), None);
-        assert_eq!(
-            parse("socks5://h:1080").unwrap().scheme_str(),
-            Some("socks5")
-        );
+        assert_eq!(parse("socks5://h:1080").unwrap().scheme_str(), Some("socks5"));
     }
 }

@@ -31,10 +31,7 @@ pub(super) enum Failure {
     /// It will not pass by itself.
     Final(Error),
     /// The server has too much to do; it may say how long to leave it alone.
-    Busy {
-        error: Error,
-        after: Option<Duration>,
-    },
+    Busy { error: Error, after: Option<Duration> },
     /// The connection or the answer broke off.
     Broken(Error),
     /// 410: what the request builds on is forgotten.
@@ -55,10 +52,7 @@ impl Failure {
     /// The error to show.
     pub(super) fn into_error(self) -> Error {
         match self {
-            Self::Final(error)
-            | Self::Broken(error)
-            | Self::Gone(error)
-            | Self::Busy { error, .. } => error,
+            Self::Final(error) | Self::Broken(error) | Self::Gone(error) | Self::Busy { error, .. } => error,
         }
     }
 }
@@ -76,11 +70,7 @@ pub(super) struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(200),
-            longest: Duration::from_secs(30),
-            tries: 3,
-        }
+        Self { first: Duration::from_millis(200), longest: Duration::from_secs(30), tries: 3 }
     }
 }
 
@@ -88,10 +78,7 @@ impl Backoff {
     /// The wait after that many failures in a row: doubled each time, with up to half of it left to chance, so
     /// that many clients do not come back at once.
     pub(super) fn wait(&self, failures: u32) -> Duration {
-        let full = self
-            .first
-            .saturating_mul(1 << failures.saturating_sub(1).min(16))
-            .min(self.longest);
+        let full = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.longest);
         let chance = RandomState::new().hash_one(failures) % 1000;
         full / 2 + (full / 2).mul_f64(chance as f64 / 1000.0)
     }
@@ -109,10 +96,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl Retries {
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self {
-            backoff,
-            failures: 0,
-        }
+        Self { backoff, failures: 0 }
     }
 
     /// Waits until the next try.
@@ -137,9 +121,7 @@ impl Retries {
             Failure::Broken(_) => None,
         };
         self.failures += 1;
-        if self.failures >= self.backoff.tries
-            || asked.is_some_and(|asked| asked > LONGEST_RETRY_AFTER)
-        {
+        if self.failures >= self.backoff.tries || asked.is_some_and(|asked| asked > LONGEST_RETRY_AFTER) {
             return None;
         }
         Some(asked.unwrap_or_else(|| self.backoff.wait(self.failures)))
@@ -148,10 +130,9 @@ impl Retries {
     /// Says in the error how often it was tried.
     fn counted(&self, error: Error) -> Error {
         match error {
-            Error::Unreachable { server, cause } if self.failures > 1 => Error::Unreachable {
-                server,
-                cause: format!("{cause} ({} tries)", self.failures),
-            },
+            Error::Unreachable { server, cause } if self.failures > 1 => {
+                Error::Unreachable { server, cause: format!("{cause} ({} tries)", self.failures) }
+            }
             other => other,
         }
     }
@@ -164,11 +145,7 @@ impl Access {
         subject: &Subject,
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Body>, Failure> {
-        let answer = self
-            .client
-            .send(request.map(Body::from))
-            .await
-            .map_err(|error| self.unsent(error))?;
+        let answer = self.client.send(request.map(Body::from)).await.map_err(|error| self.unsent(error))?;
         self.reached.store(true, Ordering::Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
@@ -177,10 +154,7 @@ impl Access {
     }
 
     /// Holds the work, which is a whole request with the reading of its answer, to `--request-timeout`.
-    pub(super) async fn in_time<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let Some(limit) = self.request_timeout else {
             return work.await;
         };
@@ -188,10 +162,7 @@ impl Access {
             Ok(outcome) => outcome,
             Err(_) => {
                 let seconds = limit.as_secs_f64();
-                Err(Failure::Final(Error::Timeout {
-                    server: self.server.clone(),
-                    seconds,
-                }))
+                Err(Failure::Final(Error::Timeout { server: self.server.clone(), seconds }))
             }
         }
     }
@@ -211,8 +182,7 @@ impl Access {
                 hint: "log in again or renew the token".into(),
             });
         }
-        let no_connection =
-            causes(&error).any(|cause| cause.to_string().starts_with("client error (Connect)"));
+        let no_connection = causes(&error).any(|cause| cause.to_string().starts_with("client error (Connect)"));
         let failure = self.unreachable(innermost(&error));
         // A server that was never there will not be there in a second. One that was may be starting anew.
         if no_connection && !self.reached.load(Ordering::Relaxed) {
@@ -231,35 +201,21 @@ impl Access {
         if let Some(proxy) = &self.proxy {
             cause = format!("{cause} (through the proxy {proxy})");
         }
-        Error::Unreachable {
-            server: self.server.clone(),
-            cause,
-        }
+        Error::Unreachable { server: self.server.clone(), cause }
     }
 
     /// An answer that is not what the Kubernetes API sends.
     pub(super) fn bad_answer(&self, subject: &Subject, message: String) -> Failure {
         let resource = subject.resource.clone();
-        Failure::Final(Error::BadAnswer {
-            server: self.server.clone(),
-            resource,
-            message,
-        })
+        Failure::Final(Error::BadAnswer { server: self.server.clone(), resource, message })
     }
 
     async fn refused(&self, subject: &Subject, answer: http::Response<Body>) -> Failure {
         let (head, body) = answer.into_parts();
         let code = head.status.as_u16();
-        let header = |name| {
-            head.headers
-                .get(name)
-                .and_then(|value: &http::HeaderValue| value.to_str().ok())
-        };
-        let after = header(RETRY_AFTER)
-            .and_then(|text| text.trim().parse().ok())
-            .map(Duration::from_secs);
-        let is_protobuf =
-            header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
+        let header = |name| head.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let after = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let is_protobuf = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
         let reason = head.status.canonical_reason().unwrap_or("no reason given");
         let text = beginning(body).await;
         let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
@@ -269,33 +225,14 @@ impl Access {
 
     /// The error for a refusal, by its HTTP status code.
     pub(super) fn refusal(&self, subject: &Subject, code: u16, message: String) -> Error {
-        let Subject {
-            verb,
-            resource,
-            namespace,
-        } = subject.clone();
+        let Subject { verb, resource, namespace } = subject.clone();
         match code {
-            401 => Error::Unauthorized {
-                server: self.server.clone(),
-                user: self.user.clone(),
-            },
+            401 => Error::Unauthorized { server: self.server.clone(), user: self.user.clone() },
             403 => {
-                let scope = namespace
-                    .map(|namespace| format!(" in namespace {namespace:?}"))
-                    .unwrap_or_default();
-                Error::Forbidden {
-                    verb,
-                    resource,
-                    scope,
-                    message,
-                }
+                let scope = namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default();
+                Error::Forbidden { verb, resource, scope, message }
             }
-            _ => Error::Api {
-                verb,
-                resource,
-                message,
-                code,
-            },
+            _ => Error::Api { verb, resource, message, code },
         }
     }
 }
@@ -306,9 +243,7 @@ pub(super) async fn beginning(mut body: Body) -> Vec<u8> {
     let mut text = Vec::new();
     while text.len() < ENOUGH {
         match body.frame().await {
-            Some(Ok(frame)) => {
-                text.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default())
-            }
+            Some(Ok(frame)) => text.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default()),
             Some(Err(_)) | None => break,
         }
     }
@@ -328,11 +263,7 @@ pub(super) struct Status {
 
 /// The message of a refusal: of a Status in either encoding, or the first line of whatever it is.
 fn words(body: &[u8], is_protobuf: bool) -> Option<String> {
-    let status = if is_protobuf {
-        protobuf::single(body)
-    } else {
-        serde_json::from_slice::<Status>(body).ok()
-    };
+    let status = if is_protobuf { protobuf::single(body) } else { serde_json::from_slice::<Status>(body).ok() };
     match status {
         Some(status) => Some(status.message).filter(|message| !message.is_empty()),
         None if is_protobuf => None,
@@ -349,20 +280,13 @@ pub(super) fn first_line(text: &[u8]) -> Option<String> {
     Some(cut)
 }
 
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
-        (**error).source()
-    })
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (**error).source())
 }
 
 /// The innermost cause: `client error (Connect)` says nothing, `Connection refused` does.
 pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let words = causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
     // The number that Rust adds to the system's words is of no use to a reader.
     let words = words.split(" (os error").next().unwrap_or_default();
     first_line(words.as_bytes()).unwrap_or_else(|| "no reason given".into())

@@ -94,14 +94,7 @@ impl Access {
         let mut query = Query::new("watch", T::GROUP_VERSION, T::PLURAL, scope);
         query.label_selector = label_selector.map(str::to_owned);
         query.field_selector = field_selector.map(str::to_owned);
-        let watch = Watch {
-            access: self.clone(),
-            query,
-            resource_version,
-            lines: None,
-            failures: 0,
-            ended: false,
-        };
+        let watch = Watch { access: self.clone(), query, resource_version, lines: None, failures: 0, ended: false };
         stream::unfold(watch, async |mut watch| {
             if watch.ended {
                 return None;
@@ -152,11 +145,7 @@ struct Version {
 impl Watch {
     async fn next<T: Watched>(&mut self) -> Result<Change<T>, Error> {
         loop {
-            match self
-                .line()
-                .await
-                .and_then(|line| line.map(|line| self.read(&line)).transpose())
-            {
+            match self.line().await.and_then(|line| line.map(|line| self.read(&line)).transpose()) {
                 Ok(Some(change)) => {
                     self.failures = 0;
                     return Ok(change);
@@ -196,17 +185,12 @@ impl Watch {
     }
 
     fn read<T: Watched>(&mut self, line: &[u8]) -> Result<Change<T>, Failure> {
-        let bad = |error: serde_json::Error| {
-            self.access
-                .bad_answer(&self.query.subject, error.to_string())
-        };
+        let bad = |error: serde_json::Error| self.access.bad_answer(&self.query.subject, error.to_string());
         let Line { kind, object } = serde_json::from_slice(line).map_err(bad)?;
         if kind == "ERROR" {
             let status: Status = serde_json::from_str(object.get()).map_err(bad)?;
             let code = u16::try_from(status.code).unwrap_or_default();
-            let error = self
-                .access
-                .refusal(&self.query.subject, code, status.message);
+            let error = self.access.refusal(&self.query.subject, code, status.message);
             return Err(Failure::by_code(code, error, None));
         }
         let version: Versioned = serde_json::from_str(object.get()).map_err(bad)?;
@@ -246,26 +230,18 @@ impl Lines {
             ..WatchParams::default()
         };
         let request = Request::new(&query.path).watch(&parameters, resource_version);
-        let mut request =
-            request.map_err(|error| Failure::Final(access.unreachable(innermost(&error))))?;
+        let mut request = request.map_err(|error| Failure::Final(access.unreachable(innermost(&error))))?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         // Since 1.37 each event may be packed on its own, and kube 5.0.0 unpacks only the first.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let answer = access.in_time(access.send(&query.subject, request)).await?;
-        Ok(Self {
-            body: answer.into_body(),
-            held: Vec::new(),
-            searched: 0,
-        })
+        Ok(Self { body: answer.into_body(), held: Vec::new(), searched: 0 })
     }
 
     async fn next(&mut self, access: &Access, query: &Query) -> Result<Option<Vec<u8>>, Failure> {
         loop {
-            if let Some(length) = self.held[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            {
+            if let Some(length) = self.held[self.searched..].iter().position(|byte| *byte == b'\n') {
                 let line = self.held.drain(..=self.searched + length).collect();
                 self.searched = 0;
                 return Ok(Some(line));
@@ -280,8 +256,7 @@ impl Lines {
                 Ok(None) | Err(_) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(access.broke_off(&error)),
                 Ok(Some(Ok(frame))) => {
-                    self.held
-                        .extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default());
+                    self.held.extend_from_slice(frame.data_ref().map(AsRef::as_ref).unwrap_or_default());
                 }
             }
         }

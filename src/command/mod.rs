@@ -7,17 +7,17 @@ use std::io::{self, BufWriter, Write};
 
 use crate::error::Error;
 
-/// Hands standard output to a renderer. A reader that has gone away, as `head` does, is no error.
-fn print(
-    render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
-) -> Result<(), Error> {
+/// Hands standard output to a renderer, and tells whether there is still a reader: one that has gone away, as `head`
+/// does, is no error.
+fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match render(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
             // What is still in the buffer has no reader either.
             let _ = out.into_parts();
-            Ok(())
+            Ok(false)
         }
-        other => Ok(other?),
+        Err(error) => Err(Error::Output(error)),
     }
 }

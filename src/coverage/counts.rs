@@ -34,25 +34,16 @@ impl Counts {
         if snapshot.nodes.known().is_none() {
             return Self::default();
         }
-        let desired = rows
-            .iter()
-            .filter(|row| row.placement == Some(Placement::Run))
-            .count();
+        let desired = rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
         if snapshot.pods.known().is_none() {
-            return Self {
-                desired: Some(desired),
-                ..Self::default()
-            };
+            return Self { desired: Some(desired), ..Self::default() };
         }
         let first_pods = || {
-            let wanted = rows
-                .iter()
-                .filter(|row| row.placement == Some(Placement::Run));
+            let wanted = rows.iter().filter(|row| row.placement == Some(Placement::Run));
             wanted.filter_map(|row| Some((row, row.pods.first()?)))
         };
         let available = first_pods().filter(|(row, _)| row.is_available).count();
-        let is_misscheduled =
-            |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
+        let is_misscheduled = |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
         Self {
             desired: Some(desired),
             current: Some(first_pods().count()),

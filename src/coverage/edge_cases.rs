@@ -44,11 +44,7 @@ impl World {
         };
         Self(Snapshot {
             daemon_sets: vec![daemon_set],
-            nodes: Known::Known(
-                ["n1", "n2"]
-                    .map(|name| from(json!({ "metadata": { "name": name } })))
-                    .into(),
-            ),
+            nodes: Known::Known(["n1", "n2"].map(|name| from(json!({ "metadata": { "name": name } }))).into()),
             has_all_nodes: true,
             pods: Known::Known(Vec::new()),
             revisions: Known::Known(vec![revision("old", 1, &old), revision("new", 2, &stored)]),
@@ -74,21 +70,14 @@ impl World {
             },
         });
         merge(&mut pod, change);
-        let Known::Known(pods) = &mut self.0.pods else {
-            unreachable!()
-        };
+        let Known::Known(pods) = &mut self.0.pods else { unreachable!() };
         pods.push(from(pod));
         self
     }
 
     fn taint(mut self, node: usize, key: &str, effect: &str) -> Self {
-        let Known::Known(nodes) = &mut self.0.nodes else {
-            unreachable!()
-        };
-        nodes[node]
-            .spec
-            .taints
-            .push(from(json!({ "key": key, "effect": effect })));
+        let Known::Known(nodes) = &mut self.0.nodes else { unreachable!() };
+        nodes[node].spec.taints.push(from(json!({ "key": key, "effect": effect })));
         self
     }
 
@@ -99,15 +88,7 @@ impl World {
 
     /// desired, current, ready, up to date, available, misscheduled
     fn counts(&self) -> [Option<usize>; 6] {
-        let Counts {
-            desired,
-            current,
-            ready,
-            up_to_date,
-            available,
-            misscheduled,
-            ..
-        } = cover(&self.0)[0].counts;
+        let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } = cover(&self.0)[0].counts;
         [desired, current, ready, up_to_date, available, misscheduled]
     }
 
@@ -141,9 +122,7 @@ fn all(numbers: [usize; 6]) -> [Option<usize>; 6] {
 
 #[test]
 fn a_ready_pod_on_each_wanted_node_is_full_coverage() {
-    let world = World::new()
-        .pod("a", json!({}))
-        .pod("b", json!({ "spec": { "nodeName": "n2" } }));
+    let world = World::new().pod("a", json!({})).pod("b", json!({ "spec": { "nodeName": "n2" } }));
     assert_eq!(world.counts(), all([2, 2, 2, 2, 2, 0]));
     assert_eq!(world.states(), [State::Available, State::Available]);
 }
@@ -165,10 +144,7 @@ fn h06_the_same_holds_for_a_pod_that_is_still_pending() {
 #[test]
 fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
     let world = World::new()
-        .pod(
-            "a",
-            json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }),
-        )
+        .pod("a", json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }))
         .taint(0, "node.kubernetes.io/not-ready", "NoSchedule")
         .taint(0, "node.kubernetes.io/not-ready", "NoExecute");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
@@ -176,8 +152,7 @@ fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
 
 #[test]
 fn h26_a_node_named_by_the_template_makes_the_desired_number_one() {
-    let world = World::new()
-        .daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
+    let world = World::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
     assert_eq!(world.counts()[0], Some(1));
     assert_eq!(world.states(), [State::Missing, State::Excluded]);
 }
@@ -204,33 +179,15 @@ fn pinned(node: &str) -> Value {
 #[test]
 fn h33_of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
     let unbound = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" }, "spec": { "nodeName": "", "affinity": pinned("n1") } });
-    assert_eq!(
-        World::new()
-            .pod("a", unbound)
-            .pod("b", json!({}))
-            .first_pod(),
-        "b"
-    );
+    assert_eq!(World::new().pod("a", unbound).pod("b", json!({})).first_pod(), "b");
     let older = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" } });
-    assert_eq!(
-        World::new().pod("a", json!({})).pod("b", older).first_pod(),
-        "b"
-    );
-    assert_eq!(
-        World::new()
-            .pod("b", json!({}))
-            .pod("a", json!({}))
-            .first_pod(),
-        "a"
-    );
+    assert_eq!(World::new().pod("a", json!({})).pod("b", older).first_pod(), "b");
+    assert_eq!(World::new().pod("b", json!({})).pod("a", json!({})).first_pod(), "a");
 }
 
 #[test]
 fn h34_a_terminating_pod_still_holds_its_node() {
-    let world = World::new().pod(
-        "a",
-        json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }),
-    );
+    let world = World::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts()[1], Some(1));
     assert_eq!(world.states()[0], State::Terminating);
 }
@@ -254,10 +211,7 @@ fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
 #[test]
 fn h39_an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
     let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
-    assert_eq!(
-        World::new().pod("a", orphan).counts(),
-        all([2, 1, 1, 0, 1, 0])
-    );
+    assert_eq!(World::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));
 }
 
 #[test]
@@ -280,24 +234,14 @@ fn h40_an_orphan_that_names_no_node_is_counted_nowhere() {
 
 #[test]
 fn h41_a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
-    assert_eq!(
-        World::new()
-            .pod("a", json!({ "metadata": { "labels": { "app": "other" } } }))
-            .counts()[1],
-        Some(0)
-    );
+    assert_eq!(World::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1], Some(0));
 }
 
 #[test]
 fn a_pod_of_another_owner_is_never_ours() {
     let foreign = json!({ "metadata": { "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "other", "controller": true }] } });
     assert_eq!(World::new().pod("a", foreign).counts()[1], Some(0));
-    assert_eq!(
-        World::new()
-            .pod("a", json!({ "metadata": { "namespace": "elsewhere" } }))
-            .counts()[1],
-        Some(0)
-    );
+    assert_eq!(World::new().pod("a", json!({ "metadata": { "namespace": "elsewhere" } })).counts()[1], Some(0));
 }
 
 #[test]
@@ -309,10 +253,7 @@ fn h42_pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
 
 #[test]
 fn h43_a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
-    let world = World::new().pod(
-        "a",
-        json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }),
-    );
+    let world = World::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts(), all([2, 1, 1, 1, 1, 0]));
 }
 
@@ -328,48 +269,29 @@ fn h55_with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
     let old = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z", "labels": { "controller-revision-hash": "old" } } });
     let world = World::new().pod("new", json!({})).pod("old", old);
     assert_eq!(world.counts()[3], Some(0));
-    assert_eq!(
-        cover(&world.0)[0].rows[0].reasons,
-        [Reason::ExtraPods {
-            pods: vec!["new".into()]
-        }]
-    );
+    assert_eq!(cover(&world.0)[0].rows[0].reasons, [Reason::ExtraPods { pods: vec!["new".into()] }]);
 }
 
 #[test]
 fn a_pod_of_the_current_template_generation_is_up_to_date_whatever_its_hash() {
-    let by_generation = json!({ "metadata": { "labels": { "controller-revision-hash": "old", "pod-template-generation": "7" } } });
+    let by_generation =
+        json!({ "metadata": { "labels": { "controller-revision-hash": "old", "pod-template-generation": "7" } } });
     assert_eq!(World::new().pod("a", by_generation).counts()[3], Some(1));
 }
 
 #[test]
 fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() {
-    let changed = |d: &mut DaemonSet| {
-        d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into())
-    };
+    let changed = |d: &mut DaemonSet| d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into());
     let world = World::new().pod("a", json!({})).daemon_set(changed);
     assert_eq!(world.counts()[3], Some(0));
-    assert!(matches!(
-        cover(&world.0)[0].revision.hash,
-        Known::Known(None)
-    ));
+    assert!(matches!(cover(&world.0)[0].revision.hash, Known::Known(None)));
 }
 
 #[test]
 fn a_pod_is_available_only_after_min_ready_seconds() {
-    let world = |seconds| {
-        World::new()
-            .pod("a", json!({}))
-            .daemon_set(|d| d.spec.min_ready_seconds = Some(seconds))
-    };
-    assert_eq!(
-        (world(3600).counts()[4], world(3600).states()[0]),
-        (Some(1), State::Available)
-    );
-    assert_eq!(
-        (world(3601).counts()[4], world(3601).states()[0]),
-        (Some(0), State::Ready)
-    );
+    let world = |seconds| World::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
+    assert_eq!((world(3600).counts()[4], world(3600).states()[0]), (Some(1), State::Available));
+    assert_eq!((world(3601).counts()[4], world(3601).states()[0]), (Some(0), State::Ready));
 }
 
 #[test]
@@ -386,8 +308,5 @@ fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
 
     let mut world = World::new().pod("a", json!({}));
     world.0.revisions = Known::Unknown("forbidden".into());
-    assert_eq!(
-        world.counts(),
-        [Some(2), Some(1), Some(1), None, Some(1), Some(0)]
-    );
+    assert_eq!(world.counts(), [Some(2), Some(1), Some(1), None, Some(1), Some(0)]);
 }

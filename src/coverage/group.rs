@@ -31,26 +31,12 @@ impl Group<'_, '_> {
 pub(crate) fn by_label<'r, 'a>(coverages: &'r [Coverage<'a>], label: &str) -> Vec<Group<'r, 'a>> {
     let mut groups: BTreeMap<(bool, Option<&'a str>), Vec<&'r Row<'a>>> = BTreeMap::new();
     for row in coverages.iter().flat_map(|coverage| &coverage.rows) {
-        let value = row
-            .labels
-            .and_then(|labels| labels.get(label))
-            .map(String::as_str);
-        groups
-            .entry((value.is_none(), value))
-            .or_default()
-            .push(row);
+        let value = row.labels.and_then(|labels| labels.get(label)).map(String::as_str);
+        groups.entry((value.is_none(), value)).or_default().push(row);
     }
     let group = |((_, value), rows): (_, Vec<&'r Row<'a>>)| {
-        let wanted = || {
-            rows.iter()
-                .filter(|row| row.placement == Some(Placement::Run))
-        };
-        Group {
-            value,
-            desired: wanted().count(),
-            available: wanted().filter(|row| row.is_available).count(),
-            rows,
-        }
+        let wanted = || rows.iter().filter(|row| row.placement == Some(Placement::Run));
+        Group { value, desired: wanted().count(), available: wanted().filter(|row| row.is_available).count(), rows }
     };
     groups.into_iter().map(group).collect()
 }

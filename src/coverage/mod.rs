@@ -62,24 +62,14 @@ pub(crate) fn cover(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
     // Sorting the pods by namespace once spares every DaemonSet a walk over all of them.
     let mut by_namespace: HashMap<&str, Vec<&Pod>> = HashMap::new();
     for pod in snapshot.pods.known().into_iter().flatten() {
-        by_namespace
-            .entry(&pod.metadata.namespace)
-            .or_default()
-            .push(pod);
+        by_namespace.entry(&pod.metadata.namespace).or_default().push(pod);
     }
     let pods_of = |daemon_set: &DaemonSet| {
         let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let pods = by_namespace
-            .get(namespace)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let pods = by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default();
         DaemonPods::of(daemon_set, pods.iter().copied())
     };
-    snapshot
-        .daemon_sets
-        .iter()
-        .map(|daemon_set| Case::of(daemon_set, snapshot).cover(pods_of(daemon_set)))
-        .collect()
+    snapshot.daemon_sets.iter().map(|daemon_set| Case::of(daemon_set, snapshot).cover(pods_of(daemon_set))).collect()
 }
 
 /// What all nodes of one DaemonSet are judged by.
@@ -114,40 +104,18 @@ impl<'a> Case<'a> {
                 row.state = State::Unknown;
             }
         }
-        Coverage {
-            strays: self.strays(&pods),
-            daemon_set: self.daemon_set,
-            revision: self.revision,
-            counts,
-            rows,
-        }
+        Coverage { strays: self.strays(&pods), daemon_set: self.daemon_set, revision: self.revision, counts, rows }
     }
 
     fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
         let template = &self.daemon_set.spec.template;
-        let namespace = self
-            .daemon_set
-            .metadata
-            .namespace
-            .as_deref()
-            .unwrap_or_default();
-        let namespace = NamespaceSelector::of(
-            self.snapshot.openshift.known().and_then(Option::as_ref),
-            namespace,
-        );
-        let rule = Rule::of(
-            template,
-            namespace,
-            Gates::implied_by(template.spec.as_ref()),
-        );
+        let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = NamespaceSelector::of(self.snapshot.openshift.known().and_then(Option::as_ref), namespace);
+        let rule = Rule::of(template, namespace, Gates::implied_by(template.spec.as_ref()));
         let row = |node: &'a Node| {
             let verdict = rule.place(node);
             let pods = pods.on(&node.metadata.name).to_vec();
-            let obstacles = verdict
-                .obstacles
-                .into_iter()
-                .map(Reason::NotPlaced)
-                .collect();
+            let obstacles = verdict.obstacles.into_iter().map(Reason::NotPlaced).collect();
             let (state, reasons) = self.judge(verdict.placement, obstacles, &pods, node);
             Row {
                 node: &node.metadata.name,
@@ -163,23 +131,14 @@ impl<'a> Case<'a> {
         nodes.iter().map(row).collect()
     }
 
-    fn judge(
-        &self,
-        placement: Placement,
-        obstacles: Vec<Reason>,
-        pods: &[&Pod],
-        node: &Node,
-    ) -> (State, Vec<Reason>) {
+    fn judge(&self, placement: Placement, obstacles: Vec<Reason>, pods: &[&Pod], node: &Node) -> (State, Vec<Reason>) {
         let (state, mut reasons) = match (placement, pods) {
             (Placement::Run, []) => (State::Missing, vec![self.why_missing.clone()]),
             (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
             (_, []) => (State::Excluded, obstacles),
             (_, [pod, ..]) => {
                 let (_, of_pod) = self.examine(pod, Some(node));
-                (
-                    State::Misscheduled,
-                    obstacles.into_iter().chain(of_pod).collect(),
-                )
+                (State::Misscheduled, obstacles.into_iter().chain(of_pod).collect())
             }
         };
         reasons.extend(extra_pods(pods));
@@ -224,9 +183,7 @@ impl<'a> Case<'a> {
 
     fn is_available(&self, pods: &[&Pod]) -> bool {
         let first = pods.first();
-        first.is_some_and(|pod| {
-            pod_state::is_available(pod, self.min_ready_seconds, self.snapshot.as_of)
-        })
+        first.is_some_and(|pod| pod_state::is_available(pod, self.min_ready_seconds, self.snapshot.as_of))
     }
 
     fn up_to_date(&self, pods: &[&Pod]) -> Option<bool> {
@@ -236,10 +193,7 @@ impl<'a> Case<'a> {
     fn strays(&self, pods: &DaemonPods<'a>) -> Vec<&'a Pod> {
         let mut strays = pods.unmapped().to_vec();
         if let (Known::Known(nodes), true) = (&self.snapshot.nodes, self.snapshot.has_all_nodes) {
-            let names: std::collections::HashSet<&str> = nodes
-                .iter()
-                .map(|node| node.metadata.name.as_str())
-                .collect();
+            let names: std::collections::HashSet<&str> = nodes.iter().map(|node| node.metadata.name.as_str()).collect();
             let gone = pods.nodes().filter(|node| !names.contains(node));
             strays.extend(gone.flat_map(|node| pods.on(node)));
         }
@@ -250,31 +204,17 @@ impl<'a> Case<'a> {
 
 fn extra_pods(pods: &[&Pod]) -> Option<Reason> {
     let others = pods.get(1..).filter(|others| !others.is_empty())?;
-    Some(Reason::ExtraPods {
-        pods: others.iter().map(|pod| pod.metadata.name.clone()).collect(),
-    })
+    Some(Reason::ExtraPods { pods: others.iter().map(|pod| pod.metadata.name.clone()).collect() })
 }
 
-fn why_missing(
-    daemon_set: &DaemonSet,
-    events: &Known<Vec<k8s_openapi::api::core::v1::Event>>,
-) -> Reason {
+fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Reason {
     let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
-    let refusal = events
-        .known()
-        .and_then(|events| events::failed_create(events, uid));
+    let refusal = events.known().and_then(|events| events::failed_create(events, uid));
     let generation = daemon_set.metadata.generation.unwrap_or_default();
-    let observed = daemon_set
-        .status
-        .as_ref()
-        .and_then(|status| status.observed_generation)
-        .unwrap_or_default();
+    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
     match refusal {
         Some(refusal) => refusal,
-        None if observed < generation => Reason::NotObserved {
-            generation,
-            observed,
-        },
+        None if observed < generation => Reason::NotObserved { generation, observed },
         None => Reason::NotCreated,
     }
 }
@@ -282,11 +222,7 @@ fn why_missing(
 impl Coverage<'_> {
     /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &str {
-        self.daemon_set
-            .metadata
-            .namespace
-            .as_deref()
-            .unwrap_or_default()
+        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The DaemonSet's name.
@@ -301,12 +237,7 @@ impl Coverage<'_> {
 
     /// Whether events could tell more: something is missing or does not come up.
     pub(crate) fn wants_events(&self) -> bool {
-        let is_open = |row: &Row<'_>| {
-            matches!(
-                row.state,
-                State::Missing | State::Starting | State::NotReady
-            )
-        };
+        let is_open = |row: &Row<'_>| matches!(row.state, State::Missing | State::Starting | State::NotReady);
         self.rows.iter().any(is_open)
     }
 }
@@ -320,10 +251,7 @@ impl Row<'_> {
     /// How often the containers of the first pod were started again, all together.
     pub(crate) fn restarts(&self) -> Option<i64> {
         let status = &self.pods.first()?.status;
-        let all = status
-            .container_statuses
-            .iter()
-            .chain(&status.init_container_statuses);
+        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
         Some(all.map(|status| i64::from(status.restart_count)).sum())
     }
 }

@@ -46,11 +46,7 @@ mod tests {
     use super::*;
 
     fn counts(desired: usize, available: usize) -> Counts {
-        Counts {
-            desired: Some(desired),
-            available: Some(available),
-            ..Counts::default()
-        }
+        Counts { desired: Some(desired), available: Some(available), ..Counts::default() }
     }
 
     #[test]
@@ -65,11 +61,7 @@ mod tests {
             ("0%", 3, 0, true),
         ] {
             let threshold: Threshold = text.parse().unwrap();
-            assert_eq!(
-                threshold.is_met(&counts(desired, available), false),
-                Some(expected),
-                "{text}"
-            );
+            assert_eq!(threshold.is_met(&counts(desired, available), false), Some(expected), "{text}");
         }
     }
 

@@ -10,15 +10,10 @@ use crate::snapshot::event::last_seen;
 
 /// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
 pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Reason> {
-    let event = newest(events, daemon_set_uid, |event| {
-        event.reason.as_deref() == Some("FailedCreate")
-    })?;
+    let event = newest(events, daemon_set_uid, |event| event.reason.as_deref() == Some("FailedCreate"))?;
     let message = event.message.as_deref().unwrap_or_default();
     Some(Reason::FailedCreate {
-        refusal: message
-            .strip_prefix("Error creating: ")
-            .unwrap_or(message)
-            .to_owned(),
+        refusal: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
         count: count(event),
         last_seen: last_seen(event),
     })
@@ -35,11 +30,7 @@ pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> 
     })
 }
 
-fn newest<'e>(
-    events: &'e [Event],
-    uid: &str,
-    wanted: impl Fn(&Event) -> bool,
-) -> Option<&'e Event> {
+fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
     events
         .iter()
         .filter(|event| event.type_.as_deref() == Some("Warning"))

@@ -44,12 +44,7 @@ fn ready_since(pod: &Pod) -> Option<Timestamp> {
 }
 
 /// Where the pod stands, with every reason for it. `node` is the node it is bound to, where that is known.
-pub(crate) fn examine(
-    pod: &Pod,
-    node: Option<&Node>,
-    min_ready_seconds: i32,
-    now: Timestamp,
-) -> (State, Vec<Reason>) {
+pub(crate) fn examine(pod: &Pod, node: Option<&Node>, min_ready_seconds: i32, now: Timestamp) -> (State, Vec<Reason>) {
     if pod.is_terminating() {
         return (State::Terminating, terminating(pod, node, now));
     }
@@ -64,21 +59,12 @@ pub(crate) fn examine(
     }
     if is_ready(pod) {
         let since = ready_since(pod);
-        return (
-            State::Ready,
-            vec![Reason::MinReadySeconds {
-                min_ready_seconds,
-                since,
-            }],
-        );
+        return (State::Ready, vec![Reason::MinReadySeconds { min_ready_seconds, since }]);
     }
     let node_trouble = node.and_then(node_not_ready);
     let container_trouble = troubles(pod);
     if node_trouble.is_some() || !container_trouble.is_empty() {
-        return (
-            State::NotReady,
-            node_trouble.into_iter().chain(container_trouble).collect(),
-        );
+        return (State::NotReady, node_trouble.into_iter().chain(container_trouble).collect());
     }
     match progress(pod) {
         Some(progress) => (State::Starting, vec![progress]),
@@ -94,47 +80,23 @@ fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
     if deadline >= now {
         return Vec::new();
     }
-    let stuck = Reason::StuckTerminating {
-        deadline,
-        finalizers: pod.metadata.finalizers.clone(),
-    };
-    [stuck]
-        .into_iter()
-        .chain(node.and_then(node_not_ready))
-        .collect()
+    let stuck = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
+    [stuck].into_iter().chain(node.and_then(node_not_ready)).collect()
 }
 
 fn failed(pod: &Pod) -> Reason {
-    let ended = pod
-        .status
-        .container_statuses
-        .iter()
-        .filter_map(terminated)
-        .find(|end| end.exit_code != 0);
+    let ended = pod.status.container_statuses.iter().filter_map(terminated).find(|end| end.exit_code != 0);
     let (reason, detail) = match (pod.status.reason.as_str(), ended) {
-        ("", Some(end)) => (
-            end.reason.clone(),
-            format!("a container ended with exit code {}", end.exit_code),
-        ),
+        ("", Some(end)) => (end.reason.clone(), format!("a container ended with exit code {}", end.exit_code)),
         (reason, _) => (reason.to_owned(), pod.status.message.clone()),
     };
-    let disruption = pod
-        .condition("DisruptionTarget")
-        .filter(|condition| condition.is_true());
-    Reason::PodFailed {
-        reason,
-        detail,
-        disruption: disruption.map(|condition| condition.reason.clone()),
-    }
+    let disruption = pod.condition("DisruptionTarget").filter(|condition| condition.is_true());
+    Reason::PodFailed { reason, detail, disruption: disruption.map(|condition| condition.reason.clone()) }
 }
 
 fn exits(pod: &Pod) -> Vec<Reason> {
     let with_end = |status: &ContainerStatus| Some(ended(status, terminated(status)?));
-    pod.status
-        .container_statuses
-        .iter()
-        .filter_map(with_end)
-        .collect()
+    pod.status.container_statuses.iter().filter_map(with_end).collect()
 }
 
 fn unscheduled(pod: &Pod) -> Reason {
@@ -152,9 +114,7 @@ fn unscheduled(pod: &Pod) -> Reason {
 
 /// A node whose `Ready` is anything but `True` drags its pods down with it.
 fn node_not_ready(node: &Node) -> Option<Reason> {
-    let condition = node
-        .condition("Ready")
-        .filter(|condition| condition.status != "True")?;
+    let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
     Some(Reason::NodeNotReady {
         reason: condition.reason.clone(),
         since: condition.last_transition_time.map(|time| time.timestamp()),
@@ -163,20 +123,11 @@ fn node_not_ready(node: &Node) -> Option<Reason> {
 
 /// Containers that cannot go on: an init container that holds the others back is the only one to speak.
 fn troubles(pod: &Pod) -> Vec<Reason> {
-    let init: Vec<Reason> = pod
-        .status
-        .init_container_statuses
-        .iter()
-        .filter_map(trouble)
-        .collect();
+    let init: Vec<Reason> = pod.status.init_container_statuses.iter().filter_map(trouble).collect();
     if !init.is_empty() {
         return init;
     }
-    pod.status
-        .container_statuses
-        .iter()
-        .filter_map(trouble)
-        .collect()
+    pod.status.container_statuses.iter().filter_map(trouble).collect()
 }
 
 fn trouble(status: &ContainerStatus) -> Option<Reason> {
@@ -192,23 +143,11 @@ fn trouble(status: &ContainerStatus) -> Option<Reason> {
         "CrashLoopBackOff" => Some(Reason::CrashLoopBackOff {
             container,
             restarts: status.restart_count,
-            last_exit: status
-                .last_state
-                .as_ref()
-                .and_then(|last| last.terminated.as_ref())
-                .map(exit),
+            last_exit: status.last_state.as_ref().and_then(|last| last.terminated.as_ref()).map(exit),
         }),
         passing if PASSING_REASONS.contains(&passing) => None,
-        image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError {
-            container,
-            reason,
-            detail,
-        }),
-        _ => Some(Reason::ContainerError {
-            container,
-            reason,
-            detail,
-        }),
+        image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError { container, reason, detail }),
+        _ => Some(Reason::ContainerError { container, reason, detail }),
     }
 }
 
@@ -217,20 +156,11 @@ fn terminated(status: &ContainerStatus) -> Option<&Terminated> {
 }
 
 fn ended(status: &ContainerStatus, end: &Terminated) -> Reason {
-    Reason::ContainerTerminated {
-        container: status.name.clone(),
-        restarts: status.restart_count,
-        last_exit: exit(end),
-    }
+    Reason::ContainerTerminated { container: status.name.clone(), restarts: status.restart_count, last_exit: exit(end) }
 }
 
 fn exit(end: &Terminated) -> Exit {
-    Exit {
-        exit_code: end.exit_code,
-        signal: end.signal,
-        reason: end.reason.clone(),
-        message: end.message.clone(),
-    }
+    Exit { exit_code: end.exit_code, signal: end.signal, reason: end.reason.clone(), message: end.message.clone() }
 }
 
 /// What a pod without trouble is busy with, while its containers do not all run.
@@ -241,30 +171,17 @@ fn progress(pod: &Pod) -> Option<Reason> {
         return Some(Reason::NotSeenByKubelet);
     }
     if total > 0 && !is_initialized {
-        let done = pod
-            .spec
-            .init_containers
-            .iter()
-            .take_while(|init| is_done(pod, &init.name, init.is_sidecar()))
-            .count();
+        let done =
+            pod.spec.init_containers.iter().take_while(|init| is_done(pod, &init.name, init.is_sidecar())).count();
         return Some(Reason::Initializing { done, total });
     }
-    let runs = |status: &ContainerStatus| {
-        status
-            .state
-            .as_ref()
-            .is_some_and(|state| state.running.is_some())
-    };
+    let runs = |status: &ContainerStatus| status.state.as_ref().is_some_and(|state| state.running.is_some());
     (!pod.status.container_statuses.iter().all(runs)).then_some(Reason::ContainerCreating)
 }
 
 /// An ordinary init container is done when it ended with 0, a sidecar when it has started.
 fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
-    let status = pod
-        .status
-        .init_container_statuses
-        .iter()
-        .find(|status| status.name == name);
+    let status = pod.status.init_container_statuses.iter().find(|status| status.name == name);
     status.is_some_and(|status| match is_sidecar {
         true => status.started == Some(true),
         false => terminated(status).is_some_and(|end| end.exit_code == 0),
@@ -274,19 +191,9 @@ fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
 /// All containers run, and the pod is not ready.
 fn unready(pod: &Pod) -> Reason {
     let condition = pod.condition("Ready");
-    if let Some(condition) =
-        condition.filter(|condition| condition.reason == "ReadinessGatesNotReady")
-    {
-        return Reason::ReadinessGatesNotReady {
-            detail: condition.message.clone(),
-        };
+    if let Some(condition) = condition.filter(|condition| condition.reason == "ReadinessGatesNotReady") {
+        return Reason::ReadinessGatesNotReady { detail: condition.message.clone() };
     }
-    let unready = pod
-        .status
-        .container_statuses
-        .iter()
-        .filter(|status| !status.ready);
-    Reason::ContainersNotReady {
-        containers: unready.map(|status| status.name.clone()).collect(),
-    }
+    let unready = pod.status.container_statuses.iter().filter(|status| !status.ready);
+    Reason::ContainersNotReady { containers: unready.map(|status| status.name.clone()).collect() }
 }

@@ -87,34 +87,20 @@ impl Term<'_> {
         let term = match self {
             Term::All(term) => term,
             Term::Void(fault) => {
-                return TermMiss {
-                    void: Some(fault.clone()),
-                    missed: Vec::new(),
-                };
+                return TermMiss { void: Some(fault.clone()), missed: Vec::new() };
             }
         };
         let by_label = expressions(term).iter().filter_map(|requirement| {
-            let found = node
-                .metadata
-                .labels
-                .get(&requirement.key)
-                .map(String::as_str);
+            let found = node.metadata.labels.get(&requirement.key).map(String::as_str);
             (!holds(requirement, found)).then(|| missed(requirement, found))
         });
         let by_field = fields(term).iter().filter_map(|requirement| {
             // Upstream's field set answers an unknown field with the empty string.
             let is_name = requirement.key == NAME_FIELD;
-            let found = if is_name {
-                node.metadata.name.as_str()
-            } else {
-                ""
-            };
+            let found = if is_name { node.metadata.name.as_str() } else { "" };
             (!holds(requirement, Some(found))).then(|| missed(requirement, Some(found)))
         });
-        TermMiss {
-            void: None,
-            missed: by_label.chain(by_field).collect(),
-        }
+        TermMiss { void: None, missed: by_label.chain(by_field).collect() }
     }
 }
 

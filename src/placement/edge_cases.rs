@@ -11,10 +11,8 @@ use super::*;
 use crate::snapshot::OpenShift;
 
 fn node(labels: Value, taints: Value) -> Node {
-    serde_json::from_value(
-        json!({ "metadata": { "name": "n1", "labels": labels }, "spec": { "taints": taints } }),
-    )
-    .unwrap()
+    serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": labels }, "spec": { "taints": taints } }))
+        .unwrap()
 }
 
 fn template(spec: Value) -> PodTemplateSpec {
@@ -22,9 +20,7 @@ fn template(spec: Value) -> PodTemplateSpec {
 }
 
 fn place_with(spec: Value, node: &Node, gates: Gates) -> Placement {
-    Rule::of(&template(spec), NamespaceSelector::Any, gates)
-        .place(node)
-        .placement
+    Rule::of(&template(spec), NamespaceSelector::Any, gates).place(node).placement
 }
 
 fn place(spec: Value, node: &Node) -> Placement {
@@ -33,10 +29,7 @@ fn place(spec: Value, node: &Node) -> Placement {
 
 /// Placement of a template with these tolerations on a node with this one taint, `key[=value]:effect`.
 fn tolerating(tolerations: Value, taint: &str) -> Placement {
-    place(
-        json!({ "containers": [], "tolerations": tolerations }),
-        &tainted(&[taint]),
-    )
+    place(json!({ "containers": [], "tolerations": tolerations }), &tainted(&[taint]))
 }
 
 fn tainted(taints: &[&str]) -> Node {
@@ -49,48 +42,33 @@ fn tainted(taints: &[&str]) -> Node {
 }
 
 fn with_terms(terms: Value, labels: Value) -> Placement {
-    let affinity = json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } });
-    place(
-        json!({ "containers": [], "affinity": affinity }),
-        &node(labels, json!([])),
-    )
+    let affinity =
+        json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } });
+    place(json!({ "containers": [], "affinity": affinity }), &node(labels, json!([])))
 }
 
 fn with_expression(operator: &str, values: Value, labels: Value) -> Placement {
-    with_terms(
-        json!([{ "matchExpressions": [{ "key": "a", "operator": operator, "values": values }] }]),
-        labels,
-    )
+    with_terms(json!([{ "matchExpressions": [{ "key": "a", "operator": operator, "values": values }] }]), labels)
 }
 
-const NOT_READY: [&str; 2] = [
-    "node.kubernetes.io/not-ready:NoSchedule",
-    "node.kubernetes.io/not-ready:NoExecute",
-];
+const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready:NoSchedule", "node.kubernetes.io/not-ready:NoExecute"];
 
 #[test]
 fn h01_a_toleration_of_everything_keeps_not_ready_nodes_wanted() {
     let spec = json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] });
     assert_eq!(place(spec.clone(), &tainted(&NOT_READY)), Run);
-    assert_eq!(
-        place(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])),
-        Run
-    );
+    assert_eq!(place(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])), Run);
 }
 
 #[test]
 fn h02_a_toleration_without_value_covers_only_a_taint_without_value() {
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k:NoSchedule"), Run);
-    assert_eq!(
-        tolerating(json!([{ "key": "k" }]), "k=v:NoSchedule"),
-        ContinueOnly
-    );
+    assert_eq!(tolerating(json!([{ "key": "k" }]), "k=v:NoSchedule"), ContinueOnly);
 }
 
 #[test]
 fn h03_a_toleration_of_one_effect_does_not_cover_another() {
-    let tolerations =
-        json!([{ "key": "k", "operator": "Equal", "value": "v", "effect": "NoSchedule" }]);
+    let tolerations = json!([{ "key": "k", "operator": "Equal", "value": "v", "effect": "NoSchedule" }]);
     assert_eq!(tolerating(tolerations.clone(), "k=v:NoExecute"), Exclude);
     assert_eq!(tolerating(tolerations, "k=v:NoSchedule"), Run);
 }
@@ -108,56 +86,26 @@ fn h05_no_schedule_lets_a_running_pod_stay() {
 #[test]
 fn h07_no_execute_lets_no_pod_stay() {
     assert_eq!(tolerating(json!([]), "k=v:NoExecute"), Exclude);
-    assert_eq!(
-        place(
-            json!({ "containers": [] }),
-            &tainted(&["a:NoSchedule", "b:NoExecute"])
-        ),
-        Exclude
-    );
+    assert_eq!(place(json!({ "containers": [] }), &tainted(&["a:NoSchedule", "b:NoExecute"])), Exclude);
 }
 
 #[test]
 fn h08_no_execute_tolerated_for_a_while_is_tolerated() {
-    assert_eq!(
-        tolerating(
-            json!([{ "key": "k", "operator": "Exists", "tolerationSeconds": 30 }]),
-            "k:NoExecute"
-        ),
-        Run
-    );
+    assert_eq!(tolerating(json!([{ "key": "k", "operator": "Exists", "tolerationSeconds": 30 }]), "k:NoExecute"), Run);
 }
 
 #[test]
 fn h09_a_not_ready_node_is_not_wanted_by_default_and_its_pod_may_stay() {
-    assert_eq!(
-        place(json!({ "containers": [] }), &tainted(&NOT_READY)),
-        ContinueOnly
-    );
-    let unreachable = [
-        "node.kubernetes.io/unreachable:NoSchedule",
-        "node.kubernetes.io/unreachable:NoExecute",
-    ];
-    assert_eq!(
-        place(json!({ "containers": [] }), &tainted(&unreachable)),
-        ContinueOnly
-    );
+    assert_eq!(place(json!({ "containers": [] }), &tainted(&NOT_READY)), ContinueOnly);
+    let unreachable = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
+    assert_eq!(place(json!({ "containers": [] }), &tainted(&unreachable)), ContinueOnly);
 }
 
 #[test]
 fn h10_a_cordoned_node_is_wanted() {
-    assert_eq!(
-        tolerating(json!([]), "node.kubernetes.io/unschedulable:NoSchedule"),
-        Run
-    );
+    assert_eq!(tolerating(json!([]), "node.kubernetes.io/unschedulable:NoSchedule"), Run);
     for pressure in ["disk", "memory", "pid"] {
-        assert_eq!(
-            tolerating(
-                json!([]),
-                &format!("node.kubernetes.io/{pressure}-pressure:NoSchedule")
-            ),
-            Run
-        );
+        assert_eq!(tolerating(json!([]), &format!("node.kubernetes.io/{pressure}-pressure:NoSchedule")), Run);
     }
 }
 
@@ -171,14 +119,8 @@ fn h11_the_field_unschedulable_alone_changes_nothing() {
 #[test]
 fn h12_network_unavailable_matters_only_off_the_hosts_network() {
     let node = tainted(&["node.kubernetes.io/network-unavailable:NoSchedule"]);
-    assert_eq!(
-        place(json!({ "containers": [], "hostNetwork": false }), &node),
-        ContinueOnly
-    );
-    assert_eq!(
-        place(json!({ "containers": [], "hostNetwork": true }), &node),
-        Run
-    );
+    assert_eq!(place(json!({ "containers": [], "hostNetwork": false }), &node), ContinueOnly);
+    assert_eq!(place(json!({ "containers": [], "hostNetwork": true }), &node), Run);
 }
 
 #[test]
@@ -186,20 +128,12 @@ fn h13_a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
     let new = tainted(&["node.kubernetes.io/not-ready:NoSchedule"]);
     assert_eq!(place(json!({ "containers": [] }), &new), ContinueOnly);
     let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule" }]);
-    assert_eq!(
-        place(
-            json!({ "containers": [], "tolerations": tolerations }),
-            &new
-        ),
-        Run
-    );
+    assert_eq!(place(json!({ "containers": [], "tolerations": tolerations }), &new), Run);
 }
 
 #[test]
 fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() {
-    let on = Gates {
-        comparison_tolerations: true,
-    };
+    let on = Gates { comparison_tolerations: true };
     let compared = |operator: &str, own: &str, taint: &str, gates| {
         let spec = json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": own }] });
         place_with(spec, &tainted(&[&format!("k={taint}:NoSchedule")]), gates)
@@ -218,7 +152,11 @@ fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integer
 #[test]
 fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
     let gates = |operator| {
-        Gates::implied_by(template(json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] })).spec.as_ref())
+        Gates::implied_by(
+            template(json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }))
+                .spec
+                .as_ref(),
+        )
     };
     assert!(gates("Gt").comparison_tolerations);
     assert!(gates("Lt").comparison_tolerations);
@@ -229,10 +167,7 @@ fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
 fn h15_seconds_on_not_ready_change_nothing_for_the_placement() {
     for operator in ["Exists", "Equal"] {
         let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": operator, "effect": "NoExecute", "tolerationSeconds": 60 }]);
-        assert_eq!(
-            tolerating(tolerations, "node.kubernetes.io/not-ready:NoExecute"),
-            Run
-        );
+        assert_eq!(tolerating(tolerations, "node.kubernetes.io/not-ready:NoExecute"), Run);
     }
 }
 
@@ -240,10 +175,7 @@ fn h15_seconds_on_not_ready_change_nothing_for_the_placement() {
 fn h16_an_empty_value_of_the_node_selector_wants_the_key() {
     let spec = json!({ "containers": [], "nodeSelector": { "a": "" } });
     assert_eq!(place(spec.clone(), &node(json!({}), json!([]))), Exclude);
-    assert_eq!(
-        place(spec.clone(), &node(json!({ "a": "" }), json!([]))),
-        Run
-    );
+    assert_eq!(place(spec.clone(), &node(json!({ "a": "" }), json!([]))), Run);
     assert_eq!(place(spec, &node(json!({ "a": "b" }), json!([]))), Exclude);
 }
 
@@ -252,27 +184,15 @@ fn h17_a_missing_key_is_in_no_set_and_outside_of_every_set() {
     assert_eq!(with_expression("In", json!([""]), json!({})), Exclude);
     assert_eq!(with_expression("In", json!([""]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("NotIn", json!(["x"]), json!({})), Run);
-    assert_eq!(
-        with_expression("NotIn", json!(["x"]), json!({ "a": "x" })),
-        Exclude
-    );
+    assert_eq!(with_expression("NotIn", json!(["x"]), json!({ "a": "x" })), Exclude);
 }
 
 #[test]
 fn h18_a_key_with_an_empty_value_exists() {
-    assert_eq!(
-        with_expression("DoesNotExist", json!([]), json!({ "a": "" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("Exists", json!([]), json!({ "a": "" })),
-        Run
-    );
+    assert_eq!(with_expression("DoesNotExist", json!([]), json!({ "a": "" })), Exclude);
+    assert_eq!(with_expression("Exists", json!([]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({})), Run);
-    assert_eq!(
-        with_expression("Exists", json!(["x"]), json!({ "a": "" })),
-        Exclude
-    );
+    assert_eq!(with_expression("Exists", json!(["x"]), json!({ "a": "" })), Exclude);
 }
 
 #[test]
@@ -284,49 +204,24 @@ fn h19_gt_and_lt_compare_integers_strictly() {
     assert_eq!(gt(json!({ "a": "abc" })), Exclude);
     assert_eq!(gt(json!({ "a": "99999999999999999999" })), Exclude);
     assert_eq!(gt(json!({})), Exclude);
-    assert_eq!(
-        with_expression("Lt", json!(["5"]), json!({ "a": "4" })),
-        Run
-    );
-    assert_eq!(
-        with_expression("Lt", json!(["5"]), json!({ "a": "5" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("Gt", json!(["5", "6"]), json!({ "a": "9" })),
-        Exclude
-    );
+    assert_eq!(with_expression("Lt", json!(["5"]), json!({ "a": "4" })), Run);
+    assert_eq!(with_expression("Lt", json!(["5"]), json!({ "a": "5" })), Exclude);
+    assert_eq!(with_expression("Gt", json!(["5", "6"]), json!({ "a": "9" })), Exclude);
 }
 
 #[test]
 fn h20_a_malformed_value_voids_the_term() {
-    assert_eq!(
-        with_expression("Gt", json!(["abc"]), json!({ "a": "9" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("Gt", json!(["-1"]), json!({ "a": "9" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("NotIn", json!(["bad value!"]), json!({ "a": "9" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("In", json!([]), json!({ "a": "9" })),
-        Exclude
-    );
-    assert_eq!(
-        with_expression("Near", json!(["9"]), json!({ "a": "9" })),
-        Exclude
-    );
+    assert_eq!(with_expression("Gt", json!(["abc"]), json!({ "a": "9" })), Exclude);
+    assert_eq!(with_expression("Gt", json!(["-1"]), json!({ "a": "9" })), Exclude);
+    assert_eq!(with_expression("NotIn", json!(["bad value!"]), json!({ "a": "9" })), Exclude);
+    assert_eq!(with_expression("In", json!([]), json!({ "a": "9" })), Exclude);
+    assert_eq!(with_expression("Near", json!(["9"]), json!({ "a": "9" })), Exclude);
 }
 
 #[test]
 fn h21_an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
     let good = json!({ "matchExpressions": [{ "key": "a", "operator": "Exists" }] });
-    let broken =
-        json!({ "matchExpressions": [{ "key": "a", "operator": "Gt", "values": ["abc"] }] });
+    let broken = json!({ "matchExpressions": [{ "key": "a", "operator": "Gt", "values": ["abc"] }] });
     assert_eq!(with_terms(json!([{}]), json!({ "a": "1" })), Exclude);
     assert_eq!(with_terms(json!([]), json!({ "a": "1" })), Exclude);
     assert_eq!(with_terms(json!([{}, good]), json!({ "a": "1" })), Run);
@@ -355,17 +250,15 @@ fn h23_a_field_with_two_values_is_void() {
 
 #[test]
 fn h24_a_field_may_name_the_one_node_that_is_not_wanted() {
-    let not_in = |name: &str| json!([{ "matchFields": [{ "key": "metadata.name", "operator": "NotIn", "values": [name] }] }]);
+    let not_in =
+        |name: &str| json!([{ "matchFields": [{ "key": "metadata.name", "operator": "NotIn", "values": [name] }] }]);
     assert_eq!(with_terms(not_in("n1"), json!({})), Exclude);
     assert_eq!(with_terms(not_in("n2"), json!({})), Run);
 }
 
 #[test]
 fn h25_a_node_off_the_selector_keeps_no_pod_although_it_ran_there() {
-    assert_eq!(
-        with_expression("In", json!(["x"]), json!({ "a": "y" })),
-        Exclude
-    );
+    assert_eq!(with_expression("In", json!(["x"]), json!({ "a": "y" })), Exclude);
 }
 
 #[test]
@@ -395,22 +288,13 @@ fn h29_what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
 
 #[test]
 fn h30_a_runtime_class_selects_no_nodes_for_the_controller() {
-    assert_eq!(
-        place(
-            json!({ "containers": [], "runtimeClassName": "gpu" }),
-            &node(json!({}), json!([]))
-        ),
-        Run
-    );
+    assert_eq!(place(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
 }
 
 fn openshift(annotations: Value, default_node_selector: &str) -> OpenShift {
     OpenShift {
         namespaces: vec![
-            serde_json::from_value(
-                json!({ "metadata": { "name": "ns", "annotations": annotations } }),
-            )
-            .unwrap(),
+            serde_json::from_value(json!({ "metadata": { "name": "ns", "annotations": annotations } })).unwrap(),
         ],
         default_node_selector: default_node_selector.into(),
     }
@@ -418,67 +302,32 @@ fn openshift(annotations: Value, default_node_selector: &str) -> OpenShift {
 
 fn in_namespace(openshift: &OpenShift, namespace: &str, node: &Node) -> Placement {
     let template = template(json!({ "containers": [] }));
-    Rule::of(
-        &template,
-        NamespaceSelector::of(Some(openshift), namespace),
-        Gates::default(),
-    )
-    .place(node)
-    .placement
+    Rule::of(&template, NamespaceSelector::of(Some(openshift), namespace), Gates::default()).place(node).placement
 }
 
 #[test]
 fn h31_on_openshift_an_empty_annotation_overrides_the_default_selector() {
     let plain = node(json!({}), json!([]));
     let worker = node(json!({ "worker": "" }), json!([]));
-    assert_eq!(
-        in_namespace(&openshift(json!({}), "worker="), "ns", &plain),
-        Exclude
-    );
-    assert_eq!(
-        in_namespace(&openshift(json!({}), "worker="), "ns", &worker),
-        Run
-    );
-    assert_eq!(
-        in_namespace(
-            &openshift(json!({ "openshift.io/node-selector": "" }), "worker="),
-            "ns",
-            &plain
-        ),
-        Run
-    );
+    assert_eq!(in_namespace(&openshift(json!({}), "worker="), "ns", &plain), Exclude);
+    assert_eq!(in_namespace(&openshift(json!({}), "worker="), "ns", &worker), Run);
+    assert_eq!(in_namespace(&openshift(json!({ "openshift.io/node-selector": "" }), "worker="), "ns", &plain), Run);
     let both = json!({ "openshift.io/node-selector": "", "scheduler.alpha.kubernetes.io/node-selector": "a=b" });
     assert_eq!(in_namespace(&openshift(both, ""), "ns", &worker), Exclude);
-    assert_eq!(
-        in_namespace(
-            &openshift(json!({ "openshift.io/node-selector": "a b" }), ""),
-            "ns",
-            &plain
-        ),
-        Run
-    );
-    assert_eq!(
-        in_namespace(&openshift(json!({}), ""), "gone", &plain),
-        Exclude
-    );
+    assert_eq!(in_namespace(&openshift(json!({ "openshift.io/node-selector": "a b" }), ""), "ns", &plain), Run);
+    assert_eq!(in_namespace(&openshift(json!({}), ""), "gone", &plain), Exclude);
 }
 
 #[test]
 fn h32_on_openshift_a_pod_on_a_tainted_node_stays_whatever_the_namespace_asks() {
     let cluster = openshift(json!({ "openshift.io/node-selector": "worker=" }), "");
-    assert_eq!(
-        in_namespace(&cluster, "ns", &tainted(&["k:NoSchedule"])),
-        ContinueOnly
-    );
+    assert_eq!(in_namespace(&cluster, "ns", &tainted(&["k:NoSchedule"])), ContinueOnly);
 }
 
 #[test]
 fn h73_tolerations_that_admission_would_add_do_not_widen_the_placement() {
     let spec = json!({ "containers": [], "runtimeClassName": "gpu" });
-    assert_eq!(
-        place(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])),
-        ContinueOnly
-    );
+    assert_eq!(place(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])), ContinueOnly);
 }
 
 #[test]
@@ -490,16 +339,13 @@ fn h74_gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
 
 #[test]
 fn every_obstacle_is_told_and_not_only_the_first() {
-    let spec =
-        json!({ "containers": [], "nodeName": "other", "nodeSelector": { "a": "b", "c": "d" } });
+    let spec = json!({ "containers": [], "nodeName": "other", "nodeSelector": { "a": "b", "c": "d" } });
     let template = template(spec);
-    let verdict = Rule::of(&template, NamespaceSelector::Any, Gates::default())
-        .place(&node(json!({ "a": "x" }), json!([{ "key": "k", "effect": "NoExecute" }, { "key": "l", "value": "v", "effect": "NoSchedule" }])));
-    let codes: Vec<Value> = verdict
-        .obstacles
-        .iter()
-        .map(|obstacle| serde_json::to_value(obstacle).unwrap())
-        .collect();
+    let verdict = Rule::of(&template, NamespaceSelector::Any, Gates::default()).place(&node(
+        json!({ "a": "x" }),
+        json!([{ "key": "k", "effect": "NoExecute" }, { "key": "l", "value": "v", "effect": "NoSchedule" }]),
+    ));
+    let codes: Vec<Value> = verdict.obstacles.iter().map(|obstacle| serde_json::to_value(obstacle).unwrap()).collect();
     assert_eq!(
         Value::from(codes),
         json!([
@@ -516,13 +362,7 @@ fn every_obstacle_is_told_and_not_only_the_first() {
 fn a_malformed_daemon_set_is_placed_without_panic() {
     let empty = DaemonSet::default();
     assert_eq!(
-        Rule::of(
-            &empty.spec.template,
-            NamespaceSelector::Any,
-            Gates::default()
-        )
-        .place(&Node::default())
-        .placement,
+        Rule::of(&empty.spec.template, NamespaceSelector::Any, Gates::default()).place(&Node::default()).placement,
         Run
     );
 }

@@ -96,16 +96,10 @@ pub(crate) struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     /// Reads the rule out of a template, with the tolerations that the controller adds.
-    pub(crate) fn of(
-        template: &'a PodTemplateSpec,
-        namespace: NamespaceSelector,
-        gates: Gates,
-    ) -> Self {
+    pub(crate) fn of(template: &'a PodTemplateSpec, namespace: NamespaceSelector, gates: Gates) -> Self {
         let spec = template.spec.as_ref();
         Self {
-            node_name: spec
-                .and_then(|spec| spec.node_name.as_deref())
-                .filter(|name| !name.is_empty()),
+            node_name: spec.and_then(|spec| spec.node_name.as_deref()).filter(|name| !name.is_empty()),
             node_selector: spec
                 .and_then(|spec| spec.node_selector.as_ref())
                 .into_iter()
@@ -115,11 +109,7 @@ impl<'a> Rule<'a> {
             affinity: spec
                 .and_then(|spec| spec.affinity.as_ref())
                 .and_then(|affinity| affinity.node_affinity.as_ref())
-                .and_then(|affinity| {
-                    affinity
-                        .required_during_scheduling_ignored_during_execution
-                        .as_ref()
-                })
+                .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref())
                 .map(Affinity::of),
             tolerations: Tolerations::of(spec, gates),
             namespace,
@@ -131,11 +121,7 @@ impl<'a> Rule<'a> {
         let mut obstacles = Vec::new();
         obstacles.extend(self.name_obstacle(node));
         obstacles.extend(self.selector_obstacles(node));
-        obstacles.extend(
-            self.affinity
-                .as_ref()
-                .and_then(|affinity| affinity.obstacle(node)),
-        );
+        obstacles.extend(self.affinity.as_ref().and_then(|affinity| affinity.obstacle(node)));
         let is_selected = obstacles.is_empty();
 
         let untolerated = self.tolerations.untolerated(&node.spec.taints);
@@ -145,34 +131,17 @@ impl<'a> Rule<'a> {
             (true, false, true) => Placement::ContinueOnly,
             _ => Placement::Exclude,
         };
-        obstacles.extend(
-            untolerated
-                .into_iter()
-                .cloned()
-                .map(|taint| Obstacle::Taint { taint }),
-        );
+        obstacles.extend(untolerated.into_iter().cloned().map(|taint| Obstacle::Taint { taint }));
         // The patch looks at the namespace only where the plain rule said yes, so a pod may stay on a tainted node.
-        let of_namespace = self
-            .namespace
-            .obstacle(node)
-            .filter(|_| placement == Placement::Run);
-        let placement = of_namespace
-            .as_ref()
-            .map_or(placement, |_| Placement::Exclude);
+        let of_namespace = self.namespace.obstacle(node).filter(|_| placement == Placement::Run);
+        let placement = of_namespace.as_ref().map_or(placement, |_| Placement::Exclude);
         obstacles.extend(of_namespace);
-        Verdict {
-            placement,
-            obstacles,
-        }
+        Verdict { placement, obstacles }
     }
 
     fn name_obstacle(&self, node: &Node) -> Option<Obstacle> {
-        let wanted = self
-            .node_name
-            .filter(|wanted| *wanted != node.metadata.name)?;
-        Some(Obstacle::NodeName {
-            wanted: wanted.to_owned(),
-        })
+        let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
+        Some(Obstacle::NodeName { wanted: wanted.to_owned() })
     }
 
     fn selector_obstacles(&self, node: &Node) -> impl Iterator<Item = Obstacle> {

@@ -28,19 +28,12 @@ impl NamespaceSelector {
         let Some(openshift) = openshift else {
             return Self::Any;
         };
-        let is_named = |namespace: &&k8s_openapi::api::core::v1::Namespace| {
-            namespace.metadata.name.as_deref() == Some(name)
-        };
+        let is_named =
+            |namespace: &&k8s_openapi::api::core::v1::Namespace| namespace.metadata.name.as_deref() == Some(name);
         let Some(namespace) = openshift.namespaces.iter().find(is_named) else {
             return Self::Missing;
         };
-        let annotation = |key| {
-            namespace
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(key))
-        };
+        let annotation = |key| namespace.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
         let text = annotation(KUBE_ANNOTATION)
             .or_else(|| annotation(OPENSHIFT_ANNOTATION))
             .unwrap_or(&openshift.default_node_selector);
@@ -54,13 +47,8 @@ impl NamespaceSelector {
         match self {
             Self::Any => None,
             Self::Missing => Some(Obstacle::NamespaceMissing),
-            Self::Labels(selector) => {
-                (!selector::matches(selector, &node.metadata.labels)).then(|| {
-                    Obstacle::NamespaceSelector {
-                        selector: selector.to_string(),
-                    }
-                })
-            }
+            Self::Labels(selector) => (!selector::matches(selector, &node.metadata.labels))
+                .then(|| Obstacle::NamespaceSelector { selector: selector.to_string() }),
         }
     }
 }

@@ -17,8 +17,7 @@ const ADDED: [(&str, &str); 6] = [
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 ];
 /// One more for pods on the host's network.
-const ADDED_ON_HOST_NETWORK: (&str, &str) =
-    ("node.kubernetes.io/network-unavailable", "NoSchedule");
+const ADDED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
 /// The feature gates that the rule depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +30,7 @@ impl Gates {
     /// What a template tells about the gates. The API server refuses `Gt` and `Lt` while the gate is off, so a
     /// template that holds one comes from a cluster where it is on.
     pub(crate) fn implied_by(spec: Option<&PodSpec>) -> Self {
-        let is_comparison =
-            |toleration: &Toleration| matches!(toleration.operator.as_deref(), Some("Gt" | "Lt"));
+        let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_deref(), Some("Gt" | "Lt"));
         Self {
             comparison_tolerations: spec
                 .and_then(|spec| spec.tolerations.as_ref())
@@ -53,9 +51,7 @@ pub(super) struct Tolerations<'a> {
 impl<'a> Tolerations<'a> {
     pub(super) fn of(spec: Option<&'a PodSpec>, gates: Gates) -> Self {
         Self {
-            of_template: spec
-                .and_then(|spec| spec.tolerations.as_deref())
-                .unwrap_or_default(),
+            of_template: spec.and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default(),
             host_network: spec.and_then(|spec| spec.host_network).unwrap_or_default(),
             gates,
         }
@@ -74,10 +70,7 @@ impl<'a> Tolerations<'a> {
         let is_added = |(key, effect): (&str, &str)| taint.key == key && taint.effect == effect;
         ADDED.into_iter().any(is_added)
             || (self.host_network && is_added(ADDED_ON_HOST_NETWORK))
-            || self
-                .of_template
-                .iter()
-                .any(|toleration| tolerates(toleration, taint, self.gates))
+            || self.of_template.iter().any(|toleration| tolerates(toleration, taint, self.gates))
     }
 }
 
@@ -94,14 +87,8 @@ fn tolerates(toleration: &Toleration, taint: &Taint, gates: Gates) -> bool {
     match toleration.operator.as_deref().unwrap_or_default() {
         "" | "Equal" => value == taint.value,
         "Exists" => true,
-        "Gt" => {
-            gates.comparison_tolerations
-                && compare(&taint.value, value).is_some_and(|(taint, own)| taint > own)
-        }
-        "Lt" => {
-            gates.comparison_tolerations
-                && compare(&taint.value, value).is_some_and(|(taint, own)| taint < own)
-        }
+        "Gt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint > own),
+        "Lt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint < own),
         _ => false,
     }
 }

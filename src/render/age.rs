@@ -55,11 +55,7 @@ mod tests {
             (731 * day, "2y1d"),
             (3000 * day, "8y"),
         ] {
-            assert_eq!(
-                age(now - SignedDuration::from_secs(seconds), now),
-                expected,
-                "{seconds}"
-            );
+            assert_eq!(age(now - SignedDuration::from_secs(seconds), now), expected, "{seconds}");
         }
     }
 }

@@ -8,5 +8,3 @@ mod style;
 mod table;
 pub(crate) mod terminal;
 pub(crate) mod text;
-
-

@@ -24,9 +24,9 @@ pub(crate) fn short(reason: &Reason) -> String {
                 reason.clone()
             }
         }
-        Reason::ImageError { reason, .. }
-        | Reason::ContainerError { reason, .. }
-        | Reason::Warning { reason, .. } => reason.clone(),
+        Reason::ImageError { reason, .. } | Reason::ContainerError { reason, .. } | Reason::Warning { reason, .. } => {
+            reason.clone()
+        }
         Reason::CrashLoopBackOff { last_exit, .. } => match last_exit {
             Some(exit) => format!("CrashLoopBackOff ({})", exit_in_short(exit)),
             None => "CrashLoopBackOff".into(),
@@ -40,9 +40,7 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::ContainersNotReady { .. } => "containers not ready".into(),
         Reason::ReadinessGatesNotReady { .. } => "readiness gates not met".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
-        Reason::MinReadySeconds {
-            min_ready_seconds, ..
-        } => format!("ready for less than {min_ready_seconds}s"),
+        Reason::MinReadySeconds { min_ready_seconds, .. } => format!("ready for less than {min_ready_seconds}s"),
         Reason::StuckTerminating { .. } => "stuck terminating".into(),
         Reason::ExtraPods { .. } => "more pods than one".into(),
         Reason::NotPlaced(obstacle) => obstacle_in_short(obstacle),
@@ -54,66 +52,28 @@ pub(crate) fn short(reason: &Reason) -> String {
 pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
     let ago = |since: Option<Timestamp>| since.map(|since| age(since, now));
     let text = match reason {
-        Reason::FailedCreate {
-            refusal,
-            count,
-            last_seen,
-        } => {
+        Reason::FailedCreate { refusal, count, last_seen } => {
             format!("not created: {refusal}{}", times(*count, ago(*last_seen)))
         }
         Reason::NotCreated => "no pod was created, and no event on record says why".into(),
-        Reason::NotObserved {
-            generation,
-            observed,
-        } => {
+        Reason::NotObserved { generation, observed } => {
             format!("the controller has seen generation {observed}, the spec is at {generation}")
         }
         Reason::SchedulerError { scheduler } => format!("the scheduler failed: {scheduler}"),
-        Reason::NotScheduled => {
-            "no scheduler has looked at it: is the one named in schedulerName running?".into()
-        }
-        Reason::PodFailed {
-            detail, disruption, ..
-        } => {
-            let disruption = disruption
-                .as_ref()
-                .map(|why| format!(" ({why})"))
-                .unwrap_or_default();
+        Reason::NotScheduled => "no scheduler has looked at it: is the one named in schedulerName running?".into(),
+        Reason::PodFailed { detail, disruption, .. } => {
+            let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             with_detail(&format!("{}{disruption}", short(reason)), detail)
         }
-        Reason::ImageError {
-            container, detail, ..
+        Reason::ImageError { container, detail, .. } | Reason::ContainerError { container, detail, .. } => {
+            with_detail(&format!("{} in container {container}", short(reason)), detail)
         }
-        | Reason::ContainerError {
-            container, detail, ..
-        } => with_detail(
-            &format!("{} in container {container}", short(reason)),
-            detail,
-        ),
-        Reason::CrashLoopBackOff {
-            container,
-            restarts,
-            last_exit,
-        } => {
-            let exit = last_exit
-                .as_ref()
-                .map(|exit| format!("{}, ", exit_in_full(exit)))
-                .unwrap_or_default();
-            format!(
-                "CrashLoopBackOff of {container} ({exit}{})",
-                count(clamped(*restarts), "restart")
-            )
+        Reason::CrashLoopBackOff { container, restarts, last_exit } => {
+            let exit = last_exit.as_ref().map(|exit| format!("{}, ", exit_in_full(exit))).unwrap_or_default();
+            format!("CrashLoopBackOff of {container} ({exit}{})", count(clamped(*restarts), "restart"))
         }
-        Reason::ContainerTerminated {
-            container,
-            restarts,
-            last_exit,
-        } => {
-            format!(
-                "{container} ended ({}, {})",
-                exit_in_full(last_exit),
-                count(clamped(*restarts), "restart")
-            )
+        Reason::ContainerTerminated { container, restarts, last_exit } => {
+            format!("{container} ended ({}, {})", exit_in_full(last_exit), count(clamped(*restarts), "restart"))
         }
         Reason::Initializing { done, total } => format!("init containers: {done} of {total} done"),
         Reason::NotSeenByKubelet => "bound, and the kubelet has not reported on it yet".into(),
@@ -122,46 +82,28 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::ReadinessGatesNotReady { detail } => with_detail("readiness gates not met", detail),
         Reason::NodeNotReady { reason, since } => {
-            let since = ago(*since)
-                .map(|since| format!(" since {since}"))
-                .unwrap_or_default();
+            let since = ago(*since).map(|since| format!(" since {since}")).unwrap_or_default();
             format!("node not ready{since} ({reason})")
         }
-        Reason::MinReadySeconds {
-            min_ready_seconds,
-            since,
-        } => match ago(*since) {
+        Reason::MinReadySeconds { min_ready_seconds, since } => match ago(*since) {
             Some(since) => format!("ready for {since} of {min_ready_seconds}s"),
             None => short(reason),
         },
-        Reason::StuckTerminating {
-            deadline,
-            finalizers,
-        } => {
+        Reason::StuckTerminating { deadline, finalizers } => {
             let held = match finalizers.as_slice() {
                 [] => String::new(),
                 finalizers => format!(", held by the finalizers {}", finalizers.join(", ")),
             };
-            format!(
-                "stuck terminating: was to be gone {} ago{held}",
-                age(*deadline, now)
-            )
+            format!("stuck terminating: was to be gone {} ago{held}", age(*deadline, now))
         }
-        Reason::Warning {
-            reason,
-            detail,
-            count,
-            last_seen,
-        } => {
+        Reason::Warning { reason, detail, count, last_seen } => {
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
         Reason::ExtraPods { pods } => {
             format!("{} besides: {}", count(pods.len(), "pod"), pods.join(", "))
         }
         Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle),
-        Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => {
-            short(reason)
-        }
+        Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
     };
     safe(&text)
 }
@@ -204,32 +146,19 @@ fn exit_in_full(exit: &Exit) -> String {
 
 /// The refusal without the name of the pod that was not made: that name is a new one each time.
 fn refusal_core(refusal: &str) -> &str {
-    refusal
-        .split_once("is forbidden: ")
-        .map_or(refusal, |(_, core)| core)
+    refusal.split_once("is forbidden: ").map_or(refusal, |(_, core)| core)
 }
 
 /// What the scheduler says of the pod's own node. A daemon pod is pinned to one node: all others drop out by node
 /// affinity, and are only noise here.
 fn own_part(message: &str) -> String {
-    let parts = message
-        .split_once("nodes are available: ")
-        .map_or(message, |(_, parts)| parts);
+    let parts = message.split_once("nodes are available: ").map_or(message, |(_, parts)| parts);
     // Reasons of the filters end where preemption has its say.
-    let parts = parts
-        .split(". ")
-        .next()
-        .unwrap_or(parts)
-        .trim_end_matches('.');
+    let parts = parts.split(". ").next().unwrap_or(parts).trim_end_matches('.');
     let is_noise = |part: &str| {
-        part.contains("didn't satisfy plugin")
-            || part.contains("didn't match Pod's node affinity/selector")
+        part.contains("didn't satisfy plugin") || part.contains("didn't match Pod's node affinity/selector")
     };
-    let own: Vec<&str> = parts
-        .split(", ")
-        .map(without_count)
-        .filter(|part| !is_noise(part))
-        .collect();
+    let own: Vec<&str> = parts.split(", ").map(without_count).filter(|part| !is_noise(part)).collect();
     match own.is_empty() {
         true => parts.to_owned(),
         false => own.join(", "),
@@ -269,10 +198,7 @@ fn obstacle_in_full(obstacle: &Obstacle) -> String {
     };
     match obstacle {
         Obstacle::NodeSelector { key, wanted, found } => {
-            format!(
-                "node selector {key}={wanted} not met: {}",
-                found_text(key, found)
-            )
+            format!("node selector {key}={wanted} not met: {}", found_text(key, found))
         }
         Obstacle::NodeAffinity { terms } => {
             let requirement = |requirement: &Requirement| {
@@ -288,32 +214,19 @@ fn obstacle_in_full(obstacle: &Obstacle) -> String {
 fn affinity_in_words(terms: &[TermMiss], term: impl Fn(&TermMiss) -> String) -> String {
     match terms {
         [] => "node affinity not met: it has no term that could match".into(),
-        terms => format!(
-            "node affinity not met: {}",
-            terms.iter().map(term).collect::<Vec<_>>().join("; or ")
-        ),
+        terms => format!("node affinity not met: {}", terms.iter().map(term).collect::<Vec<_>>().join("; or ")),
     }
 }
 
 fn term_in_words(term: &TermMiss, requirement: impl Fn(&Requirement) -> String) -> String {
     match &term.void {
         Some(why) => format!("a term that matches nothing ({why})"),
-        None => term
-            .missed
-            .iter()
-            .map(requirement)
-            .collect::<Vec<_>>()
-            .join(" and "),
+        None => term.missed.iter().map(requirement).collect::<Vec<_>>().join(" and "),
     }
 }
 
 fn wanted(requirement: &Requirement) -> String {
-    let Requirement {
-        key,
-        operator,
-        values,
-        ..
-    } = requirement;
+    let Requirement { key, operator, values, .. } = requirement;
     match values.as_slice() {
         [] => format!("{key} {operator}"),
         [value] if operator != "In" && operator != "NotIn" => format!("{key} {operator} {value}"),
@@ -342,15 +255,10 @@ mod tests {
                 "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity].",
                 "unschedulable: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]",
             ),
-            (
-                "no nodes available to schedule pods",
-                "unschedulable: no nodes available to schedule pods",
-            ),
+            ("no nodes available to schedule pods", "unschedulable: no nodes available to schedule pods"),
             ("", "unschedulable: "),
         ] {
-            let reason = Reason::Unschedulable {
-                scheduler: message.into(),
-            };
+            let reason = Reason::Unschedulable { scheduler: message.into() };
             assert_eq!(short(&reason), safe(expected));
         }
     }

@@ -17,11 +17,7 @@ pub(crate) fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Res
     write_json(out, value, CompactFormatter)
 }
 
-fn write_json(
-    out: &mut impl Write,
-    value: &impl Serialize,
-    formatter: impl Formatter,
-) -> io::Result<()> {
+fn write_json(out: &mut impl Write, value: &impl Serialize, formatter: impl Formatter) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(formatter));
     value.serialize(&mut serializer)?;
     writeln!(out)
@@ -46,11 +42,7 @@ pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
 struct Escaping<F>(F);
 
 impl<F: Formatter> Formatter for Escaping<F> {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some((at, hostile)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
             self.0.write_string_fragment(out, &rest[..at])?;
@@ -111,10 +103,7 @@ mod tests {
         let mut out = Vec::new();
         json(&mut out, &serde_json::json!({ "text": HOSTILE })).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            !text.trim_end().chars().any(|c| c != '\n' && is_hostile(c)),
-            "{text:?}"
-        );
+        assert!(!text.trim_end().chars().any(|c| c != '\n' && is_hostile(c)), "{text:?}");
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back["text"], HOSTILE);
     }
@@ -122,21 +111,11 @@ mod tests {
     #[test]
     fn hostile_characters_are_escaped_or_named_in_yaml() {
         let mut out = Vec::new();
-        yaml(
-            &mut out,
-            &serde_json::json!({ "text": HOSTILE, "other": "yes" }),
-        )
-        .unwrap();
+        yaml(&mut out, &serde_json::json!({ "text": HOSTILE, "other": "yes" })).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            !text.chars().any(|c| c != '\n' && is_hostile(c)),
-            "{text:?}"
-        );
+        assert!(!text.chars().any(|c| c != '\n' && is_hostile(c)), "{text:?}");
         let back: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
-        assert_eq!(
-            back["text"],
-            "a\u{1b}[2J\u{9b}\u{7f}b<U+202E>c <U+E0041>\nd\"é"
-        );
+        assert_eq!(back["text"], "a\u{1b}[2J\u{9b}\u{7f}b<U+202E>c <U+E0041>\nd\"é");
         assert_eq!(back["other"], "yes");
     }
 }

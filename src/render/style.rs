@@ -115,10 +115,7 @@ pub(crate) fn bar(part: usize, whole: usize) -> (String, Tone) {
         (part, whole) if part * 2 < whole => Tone::Bad,
         _ => Tone::Warning,
     };
-    (
-        format!("{}{}", "█".repeat(filled), "░".repeat(BAR_CELLS - filled)),
-        tone,
-    )
+    (format!("{}{}", "█".repeat(filled), "░".repeat(BAR_CELLS - filled)), tone)
 }
 
 #[cfg(test)]

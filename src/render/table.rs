@@ -26,20 +26,12 @@ pub(crate) struct Column {
 impl Column {
     /// A column that always stays.
     pub(crate) const fn text(title: &'static str) -> Self {
-        Self {
-            title,
-            right: false,
-            weight: None,
-        }
+        Self { title, right: false, weight: None }
     }
 
     /// A column of numbers that always stays.
     pub(crate) const fn number(title: &'static str) -> Self {
-        Self {
-            title,
-            right: true,
-            weight: None,
-        }
+        Self { title, right: true, weight: None }
     }
 
     /// The same column, to be left out when there is no room, those of the lowest weight first.
@@ -58,10 +50,7 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table.
     pub(crate) fn new(columns: Vec<Column>) -> Self {
-        Self {
-            columns,
-            rows: Vec::new(),
-        }
+        Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row: a safe text and a tone for each column.
@@ -70,12 +59,7 @@ impl Table {
     }
 
     /// Writes the table.
-    pub(crate) fn write(
-        self,
-        out: &mut impl Write,
-        style: Style,
-        with_titles: bool,
-    ) -> io::Result<()> {
+    pub(crate) fn write(self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
         let shown = self.shown_columns(style, with_titles);
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -88,16 +72,11 @@ impl Table {
             table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
         }
         if with_titles {
-            let title =
-                |&index: &usize| style.cell(self.columns[index].title.to_owned(), Tone::Strong);
+            let title = |&index: &usize| style.cell(self.columns[index].title.to_owned(), Tone::Strong);
             table.add_row(shown.iter().map(title).collect::<Vec<_>>());
         }
         for cells in self.rows {
-            let cell = |&index: &usize| {
-                cells
-                    .get(index)
-                    .map(|(text, tone)| style.cell(text.clone(), *tone))
-            };
+            let cell = |&index: &usize| cells.get(index).map(|(text, tone)| style.cell(text.clone(), *tone));
             table.add_row(shown.iter().filter_map(cell).collect::<Vec<_>>());
         }
         let last = shown.len().saturating_sub(1);
@@ -105,14 +84,7 @@ impl Table {
             let Some(column) = table.column_mut(place) else {
                 continue;
             };
-            column.set_padding((
-                0,
-                if place == last {
-                    0
-                } else {
-                    u16::try_from(GAP).unwrap_or_default()
-                },
-            ));
+            column.set_padding((0, if place == last { 0 } else { u16::try_from(GAP).unwrap_or_default() }));
             if self.columns[index].right {
                 column.set_cell_alignment(CellAlignment::Right);
             }
@@ -133,31 +105,17 @@ impl Table {
             return shown;
         };
         let width_of = |index: usize| {
-            let cells = self
-                .rows
-                .iter()
-                .filter_map(|cells| cells.get(index))
-                .map(|(text, _)| width(text));
-            let title = if with_titles {
-                width(self.columns[index].title)
-            } else {
-                0
-            };
+            let cells = self.rows.iter().filter_map(|cells| cells.get(index)).map(|(text, _)| width(text));
+            let title = if with_titles { width(self.columns[index].title) } else { 0 };
             cells.max().unwrap_or_default().max(title)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width_of).collect();
         let needed = |shown: &[usize]| match shown.split_last() {
-            Some((&last, rest)) => {
-                rest.iter().map(|&i| widths[i] + GAP).sum::<usize>() + widths[last].min(LAST_COLUMN)
-            }
+            Some((&last, rest)) => rest.iter().map(|&i| widths[i] + GAP).sum::<usize>() + widths[last].min(LAST_COLUMN),
             None => 0,
         };
         while needed(&shown) > limit {
-            let lightest = shown
-                .iter()
-                .copied()
-                .filter_map(|i| Some((self.columns[i].weight?, i)))
-                .min();
+            let lightest = shown.iter().copied().filter_map(|i| Some((self.columns[i].weight?, i))).min();
             let Some((_, lightest)) = lightest else { break };
             shown.retain(|&index| index != lightest);
         }

@@ -21,18 +21,14 @@ pub(crate) enum ColorChoice {
 /// The style for standard output.
 pub(crate) fn style(choice: ColorChoice) -> Style {
     let is_terminal = io::stdout().is_terminal();
-    let is_unset_or_empty =
-        |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    let is_unset_or_empty = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let color = match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => is_terminal && !is_dumb && is_unset_or_empty("NO_COLOR"),
     };
-    let width = || {
-        terminal_size::terminal_size()
-            .map(|(terminal_size::Width(columns), _)| usize::from(columns))
-    };
+    let width = || terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| usize::from(columns));
     Style {
         color,
         // A terminal that does not tell its width is taken as the least usual one.
@@ -40,9 +36,41 @@ pub(crate) fn style(choice: ColorChoice) -> Style {
     }
 }
 
-/// Whether standard output is a terminal.
-pub(crate) fn is_interactive() -> bool {
-    io::stdout().is_terminal()
+/// How a screen that changes is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Redraw {
+    is_terminal: bool,
+}
+
+/// The way to redraw standard output.
+pub(crate) fn redraw() -> Redraw {
+    Redraw { is_terminal: io::stdout().is_terminal() }
+}
+
+impl Redraw {
+    /// Writes the next picture: over the last one on a terminal, as far as there is room, and behind it elsewhere.
+    pub(crate) fn frame(self, out: &mut impl Write, picture: &[u8]) -> io::Result<()> {
+        const HOME: &str = "\u{1b}[H";
+        const CLEAR_LINE: &str = "\u{1b}[K";
+        const CLEAR_BELOW: &str = "\u{1b}[J";
+        if !self.is_terminal {
+            return out.write_all(picture);
+        }
+        let height = terminal_size::terminal_size().map_or(24, |(_, terminal_size::Height(lines))| usize::from(lines));
+        let text = String::from_utf8_lossy(picture);
+        let lines: Vec<&str> = text.lines().collect();
+        write!(out, "{HOME}")?;
+        // The last line of the screen stays free, or the terminal would scroll.
+        let room = height.saturating_sub(1);
+        let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
+        for line in lines.iter().take(shown) {
+            writeln!(out, "{line}{CLEAR_LINE}")?;
+        }
+        if shown < lines.len() {
+            writeln!(out, "… {} more lines{CLEAR_LINE}", lines.len() - shown)?;
+        }
+        write!(out, "{CLEAR_BELOW}")
+    }
 }
 
 /// Writes a note to standard error.

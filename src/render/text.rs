@@ -62,10 +62,7 @@ mod tests {
     #[test]
     fn escape_sequences_and_direction_marks_are_shown_and_not_obeyed() {
         assert_eq!(safe("a\u{1b}[31mred"), "a\\u{1b}[31mred");
-        assert_eq!(
-            safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"),
-            "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}"
-        );
+        assert_eq!(safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
         assert_eq!(safe("two\nlines\tand\r\n"), "two lines and");
         assert_eq!(safe("über 日本"), "über 日本");
     }

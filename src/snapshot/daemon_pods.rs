@@ -41,10 +41,7 @@ impl<'a> DaemonPods<'a> {
 
     /// The pods meant for a node, the one that the controller counts first.
     pub(crate) fn on(&self, node: &str) -> &[&'a Pod] {
-        self.by_node
-            .get(node)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        self.by_node.get(node).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The names of all nodes that have pods, whether these nodes exist or not.
@@ -83,9 +80,7 @@ impl<'d> Claim<'d> {
             // An orphan that fits is adopted at the controller's next look.
             None => self.adopts && !pod.is_terminating(),
         };
-        is_ours
-            && pod.metadata.namespace == self.namespace
-            && selector::matches(&self.selector, &pod.metadata.labels)
+        is_ours && pod.metadata.namespace == self.namespace && selector::matches(&self.selector, &pod.metadata.labels)
     }
 }
 
@@ -95,11 +90,7 @@ fn controller_order(a: &Pod, b: &Pod) -> Ordering {
         .node_name
         .is_empty()
         .cmp(&b.spec.node_name.is_empty())
-        .then_with(|| {
-            a.metadata
-                .creation_timestamp
-                .cmp(&b.metadata.creation_timestamp)
-        })
+        .then_with(|| a.metadata.creation_timestamp.cmp(&b.metadata.creation_timestamp))
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
@@ -111,21 +102,11 @@ impl Pod {
             return Some(&self.spec.node_name);
         }
         let affinity = self.spec.affinity.as_ref()?.node_affinity.as_ref()?;
-        affinity
-            .required
-            .as_ref()?
-            .node_selector_terms
-            .iter()
-            .flat_map(|term| &term.match_fields)
-            .find_map(|field| {
-                match (
-                    field.key.as_str(),
-                    field.operator.as_str(),
-                    field.values.as_slice(),
-                ) {
-                    ("metadata.name", "In", [node]) => Some(node.as_str()),
-                    _ => None,
-                }
-            })
+        affinity.required.as_ref()?.node_selector_terms.iter().flat_map(|term| &term.match_fields).find_map(|field| {
+            match (field.key.as_str(), field.operator.as_str(), field.values.as_slice()) {
+                ("metadata.name", "In", [node]) => Some(node.as_str()),
+                _ => None,
+            }
+        })
     }
 }

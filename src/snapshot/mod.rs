@@ -75,10 +75,7 @@ impl Snapshot {
             self.events.missing(),
             self.openshift.missing(),
         ];
-        gaps.into_iter()
-            .flatten()
-            .map(|gap| format!("{gap}: that part is unknown"))
-            .collect()
+        gaps.into_iter().flatten().map(|gap| format!("{gap}: that part is unknown")).collect()
     }
 }
 
@@ -95,8 +92,6 @@ impl OpenShift {
     /// Whether the nodes are those of an OpenShift cluster: its machine configuration labels each of them.
     pub(crate) fn is_seen_in(nodes: &[Node]) -> bool {
         let is_its_label = |key: &String| key.starts_with("node.openshift.io/");
-        nodes
-            .iter()
-            .any(|node| node.metadata.labels.keys().any(is_its_label))
+        nodes.iter().any(|node| node.metadata.labels.keys().any(is_its_label))
     }
 }

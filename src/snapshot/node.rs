@@ -70,10 +70,7 @@ pub(crate) struct NodeCondition {
 impl Node {
     /// The condition of that type, if the node has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == type_)
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 }
 

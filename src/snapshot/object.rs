@@ -36,9 +36,7 @@ pub(crate) struct ObjectMeta {
 impl ObjectMeta {
     /// The owner that controls the object; an object has at most one.
     pub(crate) fn controller(&self) -> Option<&OwnerReference> {
-        self.owner_references
-            .iter()
-            .find(|owner| owner.controller == Some(true))
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
     }
 }
 
@@ -74,19 +72,15 @@ impl Time {
 
 impl From<Timestamp> for Time {
     fn from(instant: Timestamp) -> Self {
-        Self {
-            seconds: instant.as_second(),
-            nanos: instant.subsec_nanosecond(),
-        }
+        Self { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let instant: Timestamp = text
-            .parse()
-            .map_err(|_| D::Error::custom(format!("not an RFC 3339 time: {text:?}")))?;
+        let instant: Timestamp =
+            text.parse().map_err(|_| D::Error::custom(format!("not an RFC 3339 time: {text:?}")))?;
         Ok(instant.into())
     }
 }

@@ -200,10 +200,7 @@ pub(crate) struct Terminated {
 impl Pod {
     /// The condition of that type, if the pod has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == type_)
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 
     /// Being deleted.

@@ -26,23 +26,10 @@ pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
     if let [one] = daemon_sets {
         return of_object(&one.spec.selector).map(|selector| selector.to_string());
     }
-    let labels_of = |daemon_set: &'_ DaemonSet| {
-        daemon_set
-            .spec
-            .selector
-            .match_labels
-            .clone()
-            .unwrap_or_default()
-    };
+    let labels_of = |daemon_set: &'_ DaemonSet| daemon_set.spec.selector.match_labels.clone().unwrap_or_default();
     let all: Vec<Labels> = daemon_sets.iter().map(labels_of).collect();
-    let key = all
-        .first()?
-        .keys()
-        .find(|key| all.iter().all(|labels| labels.contains_key(*key)))?;
-    let values = all
-        .iter()
-        .filter_map(|labels| labels.get(key).cloned())
-        .collect();
+    let key = all.first()?.keys().find(|key| all.iter().all(|labels| labels.contains_key(*key)))?;
+    let values = all.iter().filter_map(|labels| labels.get(key).cloned()).collect();
     let selector = Expression::In(key.clone(), values).to_string();
     (selector.len() <= LONGEST_SELECTOR).then_some(selector)
 }
@@ -55,10 +42,7 @@ pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
 /// # Errors
 /// The part that is not a requirement.
 pub(crate) fn parse(text: &str) -> Result<Selector, String> {
-    split_requirements(text)
-        .into_iter()
-        .map(|part| requirement(part.trim()))
-        .collect()
+    split_requirements(text).into_iter().map(|part| requirement(part.trim())).collect()
 }
 
 /// Splits at the commas that stand outside of parentheses.
@@ -130,10 +114,7 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     fn selecting(pairs: &[(&str, &str)]) -> DaemonSet {
@@ -148,15 +129,10 @@ mod tests {
         let other = selecting(&[("app", "b")]);
         let foreign = selecting(&[("k8s-app", "c")]);
         assert_eq!(covering(&[one.clone()]).as_deref(), Some("app=a,tier=x"));
-        assert_eq!(
-            covering(&[one.clone(), other.clone()]).as_deref(),
-            Some("app in (a,b)")
-        );
+        assert_eq!(covering(&[one.clone(), other.clone()]).as_deref(), Some("app in (a,b)"));
         assert_eq!(covering(&[one, other, foreign]), None);
         assert_eq!(covering(&[]), None);
-        let many: Vec<DaemonSet> = (0..500)
-            .map(|i| selecting(&[("app", &format!("long-name-{i}"))]))
-            .collect();
+        let many: Vec<DaemonSet> = (0..500).map(|i| selecting(&[("app", &format!("long-name-{i}"))])).collect();
         assert_eq!(covering(&many), None);
     }
 
@@ -184,9 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused_by_its_part() {
-        for text in [
-            "a=b=c", "a in b", "a in (b", "=b", "a,,b", "a>1", "-a=b", "a=b c",
-        ] {
+        for text in ["a=b=c", "a in b", "a in (b", "=b", "a,,b", "a>1", "-a=b", "a=b c"] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse("ok=1,a b").unwrap_err().contains("\"a b\""));

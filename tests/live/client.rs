@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Api;
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
-    PostParams,
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
 };
 use libtest_mimic::Failed;
 use serde::de::DeserializeOwned;
@@ -31,11 +30,7 @@ pub(crate) async fn wait_until<T>(
             Err(_) => "no answer".to_owned(),
         };
         if Instant::now() > deadline {
-            return Err(format!(
-                "waited {} s in vain until {description}: {why}",
-                limit.as_secs()
-            )
-            .into());
+            return Err(format!("waited {} s in vain until {description}: {why}", limit.as_secs()).into());
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));
@@ -49,20 +44,12 @@ pub(crate) fn failed(error: impl std::fmt::Display) -> Failed {
 
 /// Fails with what `message` says unless `condition` holds.
 pub(crate) fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failed> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Failed::from(message()))
-    }
+    if condition { Ok(()) } else { Err(Failed::from(message())) }
 }
 
 /// The API of any kind, by the names that a manifest uses.
 fn api_of(plane: &Plane, object: &Value) -> Result<Api<DynamicObject>, Failed> {
-    let text = |key: &str| {
-        object[key]
-            .as_str()
-            .ok_or_else(|| failed(format!("an object without {key}: {object}")))
-    };
+    let text = |key: &str| object[key].as_str().ok_or_else(|| failed(format!("an object without {key}: {object}")));
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -82,20 +69,13 @@ impl Plane {
     where
         K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        Ok(Api::<K>::all(self.client())
-            .list(&ListParams::default())
-            .await
-            .map_err(failed)?
-            .items)
+        Ok(Api::<K>::all(self.client()).list(&ListParams::default()).await.map_err(failed)?.items)
     }
 
     /// Creates an object from its manifest.
     pub(crate) async fn create(&self, object: &Value) -> Result<(), Failed> {
         let dynamic: DynamicObject = serde_json::from_value(object.clone()).map_err(failed)?;
-        match api_of(self, object)?
-            .create(&PostParams::default(), &dynamic)
-            .await
-        {
+        match api_of(self, object)?.create(&PostParams::default(), &dynamic).await {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(format!("create {object}: {error}"))),
         }
@@ -103,33 +83,17 @@ impl Plane {
 
     /// Creates many, several at a time.
     pub(crate) async fn create_all(&self, objects: &[Value]) -> Result<(), Failed> {
-        stream::iter(objects)
-            .map(|object| self.create(object))
-            .buffer_unordered(8)
-            .try_collect()
-            .await
+        stream::iter(objects).map(|object| self.create(object)).buffer_unordered(8).try_collect().await
     }
 
     /// Merges `change`, which names the object by apiVersion, kind and metadata, into the object.
     pub(crate) async fn merge(&self, change: &Value) -> Result<(), Failed> {
-        let patch = api_of(self, change)?
-            .patch(
-                name_of(change),
-                &PatchParams::default(),
-                &Patch::Merge(change),
-            )
-            .await;
-        patch
-            .map(|_| ())
-            .map_err(|error| failed(format!("merge {change}: {error}")))
+        let patch = api_of(self, change)?.patch(name_of(change), &PatchParams::default(), &Patch::Merge(change)).await;
+        patch.map(|_| ()).map_err(|error| failed(format!("merge {change}: {error}")))
     }
 
     /// Reads the object, changes it and writes it back whole; again when somebody else wrote meanwhile.
-    pub(crate) async fn update(
-        &self,
-        object: &Value,
-        change: impl Fn(&mut Value),
-    ) -> Result<(), Failed> {
+    pub(crate) async fn update(&self, object: &Value, change: impl Fn(&mut Value)) -> Result<(), Failed> {
         let api = api_of(self, object)?;
         let name = name_of(object);
         for _ in 0..20 {
@@ -138,9 +102,7 @@ impl Plane {
             match api.replace(name, &PostParams::default(), &now).await {
                 Err(kube::Error::Api(status)) if status.code == 409 => continue,
                 outcome => {
-                    return outcome
-                        .map(|_| ())
-                        .map_err(|error| failed(format!("update {name}: {error}")));
+                    return outcome.map(|_| ()).map_err(|error| failed(format!("update {name}: {error}")));
                 }
             }
         }
@@ -149,12 +111,8 @@ impl Plane {
 
     /// Deletes the object that apiVersion, kind and metadata name.
     pub(crate) async fn delete(&self, object: &Value) -> Result<(), Failed> {
-        let deletion = api_of(self, object)?
-            .delete(name_of(object), &DeleteParams::background())
-            .await;
-        deletion
-            .map(|_| ())
-            .map_err(|error| failed(format!("delete {object}: {error}")))
+        let deletion = api_of(self, object)?.delete(name_of(object), &DeleteParams::background()).await;
+        deletion.map(|_| ()).map_err(|error| failed(format!("delete {object}: {error}")))
     }
 
     /// Runs the real program as admin.
@@ -183,20 +141,10 @@ impl Plane {
 
 /// The JSON that a run printed; anything but exit code 0 is a failure.
 pub(crate) fn json_of(output: &Output) -> Result<Value, Failed> {
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
-        return Err(failed(format!(
-            "kubectl ds ended with {}: {stderr}",
-            output.status
-        )));
+        return Err(failed(format!("kubectl ds ended with {}: {stderr}", output.status)));
     }
-    serde_json::from_str(&stdout).map_err(|error| {
-        failed(format!(
-            "not JSON ({error}): {:.300}; it said on stderr: {stderr:.300}",
-            stdout
-        ))
-    })
+    serde_json::from_str(&stdout)
+        .map_err(|error| failed(format!("not JSON ({error}): {:.300}; it said on stderr: {stderr:.300}", stdout)))
 }

@@ -31,11 +31,7 @@ pub(crate) fn seeds() -> Vec<u64> {
     let Ok(text) = std::env::var("DS_SEEDS") else {
         return SEEDS.collect();
     };
-    let number = |text: &str| {
-        text.trim()
-            .parse::<u64>()
-            .expect("DS_SEEDS is like 7, 1,5,9 or 100..110")
-    };
+    let number = |text: &str| text.trim().parse::<u64>().expect("DS_SEEDS is like 7, 1,5,9 or 100..110");
     match text.split_once("..") {
         Some((first, end)) => (number(first)..number(end)).collect(),
         None => text.split(',').map(number).collect(),
@@ -61,17 +57,9 @@ impl Counter {
 }
 
 /// A fresh world, and the same world changed twice: each time all counts must be those of the API.
-pub(crate) fn equal_status(
-    ctx: &Ctx,
-    counter: Counter,
-    test: &str,
-    seed: u64,
-) -> Result<(), Failed> {
+pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -> Result<(), Failed> {
     let mut plane = Plane::builder(&ctx.programs).start()?;
-    let mut times = format!(
-        "{test}::seed_{seed}: plane {:.1} s",
-        plane.started().as_secs_f32()
-    );
+    let mut times = format!("{test}::seed_{seed}: plane {:.1} s", plane.started().as_secs_f32());
     let outcome = plane.run(async |plane| {
         let mut begun = Instant::now();
         let mut world = World::create(plane, seed).await?;
@@ -83,19 +71,11 @@ pub(crate) fn equal_status(
             rest(plane, REST).await?;
             let resting = begun.elapsed();
             let counts = agree(plane, counter).await.map_err(|failure| {
-                let changes = world
-                    .changes
-                    .iter()
-                    .map(|change| format!("    {change}\n"))
-                    .collect::<String>();
+                let changes = world.changes.iter().map(|change| format!("    {change}\n")).collect::<String>();
                 let message = failure.message().unwrap_or_default();
-                failed(format!(
-                    "after round {round} of changes: {message}\n  changes so far:\n{changes}"
-                ))
+                failed(format!("after round {round} of changes: {message}\n  changes so far:\n{changes}"))
             })?;
-            seen.iter_mut()
-                .zip(counts)
-                .for_each(|(seen, count)| *seen += count);
+            seen.iter_mut().zip(counts).for_each(|(seen, count)| *seen += count);
             let _ = write!(
                 times,
                 ", round {round}: rest {:.1} s, agree {:.1} s",
@@ -123,9 +103,7 @@ async fn agree(plane: &Plane, counter: Counter) -> Result<Counts, Failed> {
             None => {
                 let mut sums = Counts::default();
                 for set in &sets {
-                    sums.iter_mut()
-                        .zip(counts_of(set.status.as_ref()))
-                        .for_each(|(sum, count)| *sum += count);
+                    sums.iter_mut().zip(counts_of(set.status.as_ref())).for_each(|(sum, count)| *sum += count);
                 }
                 return Ok(sums);
             }
@@ -142,10 +120,9 @@ async fn agree(plane: &Plane, counter: Counter) -> Result<Counts, Failed> {
 fn plausible(seen: Counts) -> Result<(), Failed> {
     let [desired, current, ready, up_to_date, available, misscheduled] = seen;
     let ordered = desired >= current && current >= ready && ready > available && available > 0;
-    ensure(
-        ordered && current > up_to_date && up_to_date > 0 && misscheduled > 0,
-        || format!("this world shows too little: {COUNTS:?} were {seen:?} in all rounds together"),
-    )
+    ensure(ordered && current > up_to_date && up_to_date > 0 && misscheduled > 0, || {
+        format!("this world shows too little: {COUNTS:?} were {seen:?} in all rounds together")
+    })
 }
 
 /// The DaemonSets whose counts differ, with both sides and the nodes in question.
@@ -157,11 +134,7 @@ pub(crate) fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> 
     }
     let mut message = String::new();
     if report["kind"] != "CoverageReport" || report["apiVersion"] != "kubectl-ds/v1" {
-        let _ = writeln!(
-            message,
-            "not a CoverageReport: {} {}",
-            report["apiVersion"], report["kind"]
-        );
+        let _ = writeln!(message, "not a CoverageReport: {} {}", report["apiVersion"], report["kind"]);
     }
     for set in sets {
         let name = full_name(set);
@@ -177,35 +150,16 @@ pub(crate) fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> 
         }
         let _ = writeln!(message, "{name}:\n    {:>12} computed .status", "");
         for (index, key) in COUNTS.iter().enumerate() {
-            let mark = if counts[index] == status[index] {
-                ""
-            } else {
-                "  <--"
-            };
-            let _ = writeln!(
-                message,
-                "    {key:>12} {:>8} {:>7}{mark}",
-                counts[index], status[index]
-            );
+            let mark = if counts[index] == status[index] { "" } else { "  <--" };
+            let _ = writeln!(message, "    {key:>12} {:>8} {:>7}{mark}", counts[index], status[index]);
         }
-        let _ = writeln!(
-            message,
-            "    unavailable {unavailable:?}\n    template: {}",
-            template_of(set)
-        );
+        let _ = writeln!(message, "    unavailable {unavailable:?}\n    template: {}", template_of(set));
         for node in own["nodes"].as_array().into_iter().flatten() {
             let text = |key: &str| node[key].as_str().unwrap_or("-");
-            let dull =
-                matches!(text("state"), "Available" | "Excluded") && node["upToDate"] != false;
+            let dull = matches!(text("state"), "Available" | "Excluded") && node["upToDate"] != false;
             if !dull {
-                let _ = writeln!(
-                    message,
-                    "    {} {} {} {}",
-                    text("node"),
-                    text("placement"),
-                    text("state"),
-                    text("pod")
-                );
+                let _ =
+                    writeln!(message, "    {} {} {} {}", text("node"), text("placement"), text("state"), text("pod"));
             }
         }
     }
@@ -221,18 +175,12 @@ fn template_of(set: &DaemonSet) -> String {
     let mut pod = serde_json::to_value(&spec.template.spec).unwrap_or_default();
     if let Some(map) = pod.as_object_mut() {
         map.retain(|key, _| {
-            matches!(
-                key.as_str(),
-                "nodeName" | "nodeSelector" | "affinity" | "tolerations" | "hostNetwork"
-            )
+            matches!(key.as_str(), "nodeName" | "nodeSelector" | "affinity" | "tolerations" | "hostNetwork")
         });
     }
     format!(
         "{pod} minReadySeconds {:?} {:?}",
         spec.min_ready_seconds,
-        spec.template
-            .metadata
-            .as_ref()
-            .and_then(|meta| meta.annotations.as_ref())
+        spec.template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref())
     )
 }

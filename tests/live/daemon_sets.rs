@@ -16,10 +16,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         0 => {}
         1 => spec["tolerations"] = json!([{"operator": "Exists"}]),
         2 => spec["nodeSelector"] = json!({"pool": "gpu"}),
-        3 => {
-            spec["tolerations"] =
-                json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}])
-        }
+        3 => spec["tolerations"] = json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]),
         _ => {
             if rng.u8(..3) == 0 {
                 spec["nodeSelector"] = node_selector(rng);
@@ -34,19 +31,14 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
                 spec["hostNetwork"] = json!(true);
             }
             if rng.u8(..14) == 0 {
-                spec["nodeName"] = json!(if rng.u8(..4) == 0 {
-                    "no-such-node"
-                } else {
-                    node(rng, nodes)
-                });
+                spec["nodeName"] = json!(if rng.u8(..4) == 0 { "no-such-node" } else { node(rng, nodes) });
             }
         }
     }
     let mut metadata = json!({"labels": labels});
     let strategy = update_strategy(rng);
     if index > 3 && rng.u8(..3) == 0 {
-        metadata["annotations"] =
-            behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
+        metadata["annotations"] = behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
     }
     json!({
         "apiVersion": "apps/v1",
@@ -63,8 +55,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
 
 /// One container of this version; a hungry one does not fit on every node.
 pub(crate) fn containers(rng: &mut Rng, version: &str, hungry: bool) -> Value {
-    let mut container =
-        json!({"name": "main", "image": format!("registry.example/agent:{version}")});
+    let mut container = json!({"name": "main", "image": format!("registry.example/agent:{version}")});
     if rng.bool() {
         container["env"] = json!([{"name": "LEVEL", "value": pick(rng, &["info", "debug"])}]);
     }
@@ -93,23 +84,11 @@ fn update_strategy(rng: &mut Rng) -> Value {
 /// Pods that are not well, on all nodes or on a few. They may not fail where a DaemonSet surges: the controller makes
 /// another pod beside a failed one at every sync, without end or pause.
 fn behaviour(rng: &mut Rng, nodes: &[String], may_fail: bool) -> Value {
-    let behaviours = [
-        "crash",
-        "no-image",
-        "starting",
-        "never-ready",
-        "slow",
-        "stuck",
-        "failed",
-    ];
+    let behaviours = ["crash", "no-image", "starting", "never-ready", "slow", "stuck", "failed"];
     let behaviour = pick(rng, &behaviours[..if may_fail { 7 } else { 6 }]);
     let few: Vec<&str> = (0..5).map(|_| node(rng, nodes)).collect();
     // Failed pods are deleted and made again: a few are enough.
-    let on = if behaviour != "failed" && rng.u8(..3) == 0 {
-        "*".to_owned()
-    } else {
-        few.join(",")
-    };
+    let on = if behaviour != "failed" && rng.u8(..3) == 0 { "*".to_owned() } else { few.join(",") };
     json!({format!("ds.test/{behaviour}"): on})
 }
 
@@ -126,8 +105,7 @@ pub(crate) fn node_selector(rng: &mut Rng) -> Value {
 /// Required terms, each with expressions, fields, both or nothing; sometimes preferred ones, which decide nothing.
 pub(crate) fn node_affinity(rng: &mut Rng, nodes: &[String]) -> Value {
     let terms: Vec<Value> = (0..rng.u8(1..4)).map(|_| term(rng, nodes)).collect();
-    let mut affinity =
-        json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
+    let mut affinity = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
     if rng.u8(..4) == 0 {
         affinity["preferredDuringSchedulingIgnoredDuringExecution"] =
             json!([{"weight": 1, "preference": {"matchExpressions": [expression(rng)]}}]);

@@ -23,30 +23,16 @@ pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
         World::create(plane, SEED).await?;
         rest(plane, REST).await?;
         let proxy = JsonProxy::start(config(plane).await?)?;
-        let client =
-            Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
-        let mut through = Api::<Pod>::all(client)
-            .list(&ListParams::default())
-            .await
-            .map_err(failed)?
-            .items;
+        let client = Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
+        let mut through = Api::<Pod>::all(client).list(&ListParams::default()).await.map_err(failed)?.items;
         let mut direct: Vec<Pod> = plane.list().await?;
         for pods in [&mut through, &mut direct] {
             pods.sort_by_key(ResourceExt::uid);
         }
         ensure(direct.len() > 100, || format!("only {} pods", direct.len()))?;
-        ensure(through == direct, || {
-            format!(
-                "{} pods directly, {} through the proxy",
-                direct.len(),
-                through.len()
-            )
-        })?;
+        ensure(through == direct, || format!("{} pods directly, {} through the proxy", direct.len(), through.len()))?;
         let seen = proxy.seen();
-        ensure(
-            seen.len() == 1 && seen[0].content_type == "application/json",
-            || format!("{seen:?}"),
-        )
+        ensure(seen.len() == 1 && seen[0].content_type == "application/json", || format!("{seen:?}"))
     })
 }
 
@@ -90,7 +76,5 @@ pub(crate) fn coverage_is_the_same(ctx: &Ctx) -> Result<(), Failed> {
 
 async fn config(plane: &Plane) -> Result<Config, Failed> {
     let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
-    Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
-        .await
-        .map_err(failed)
+    Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)
 }

@@ -13,12 +13,7 @@ const BEHAVIOUR: &str = r#".spec.nodeName as $node | (.metadata.annotations // {
 
 /// Whom a plane knows: user, groups. The first may do everything, the others what a test grants them.
 /// The kubeconfig has a context for each, and `expired`, whose token nobody knows.
-const USERS: [(&str, &str); 4] = [
-    ("admin", "system:masters"),
-    ("pods-only", ""),
-    ("nodes-only", ""),
-    ("nobody", ""),
-];
+const USERS: [(&str, &str); 4] = [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
 
 /// Where things are, and the arguments that say so.
 pub(crate) struct Layout {
@@ -52,19 +47,10 @@ impl Layout {
     }
 
     pub(crate) fn write_files(&self) -> Result<(), Failed> {
-        let users = USERS
-            .map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n"))
-            .concat();
+        let users = USERS.map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n")).concat();
         std::fs::write(self.dir.join("users.csv"), users)?;
-        std::fs::write(
-            self.dir.join("stages.yaml"),
-            include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR),
-        )?;
-        let names: Vec<&str> = USERS
-            .iter()
-            .map(|(user, _)| *user)
-            .chain(["expired"])
-            .collect();
+        std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR))?;
+        let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
         let mut text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- name: plane\n  cluster:\n    server: {}\n    \
              certificate-authority: {}\nusers:\n",
@@ -126,10 +112,7 @@ impl Layout {
             "--bind-address=127.0.0.1".into(),
             format!("--secure-port={port}"),
             "--leader-elect=false".into(),
-            format!(
-                "--service-account-private-key-file={}",
-                self.token_key().display()
-            ),
+            format!("--service-account-private-key-file={}", self.token_key().display()),
             format!("--root-ca-file={}", self.certificate().display()),
             "--kube-api-qps=5000".into(),
             "--kube-api-burst=5000".into(),

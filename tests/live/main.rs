@@ -53,15 +53,9 @@ fn registry() -> Vec<(String, Test)> {
     let single: [(&str, Plain); 7] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
-        (
-            "decoders::coverage_is_the_same",
-            decoders::coverage_is_the_same,
-        ),
+        ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("rights::users_differ", rights::users_differ),
-        (
-            "rights::coverage_says_what_it_may_not_read",
-            rights::coverage_says_what_it_may_not_read,
-        ),
+        ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
     ];
@@ -70,10 +64,7 @@ fn registry() -> Vec<(String, Test)> {
         tests.push((name.into(), Box::new(test)));
     }
     for seed in counts::seeds() {
-        for (test, counter) in [
-            ("counts_equal_status", Counter::Program),
-            ("oracle_equals_status", Counter::Oracle),
-        ] {
+        for (test, counter) in [("counts_equal_status", Counter::Program), ("oracle_equals_status", Counter::Oracle)] {
             let run = move |ctx: &Ctx| counts::equal_status(ctx, counter, test, seed);
             tests.push((format!("{test}::seed_{seed}"), Box::new(run)));
         }
@@ -114,11 +105,7 @@ fn main() -> ExitCode {
             Err(reason) => {
                 let reason = reason.clone();
                 Trial::ignorable_test(name, move || {
-                    if must_run {
-                        Err(Failed::from(reason))
-                    } else {
-                        Ok(Completion::ignored_with(reason))
-                    }
+                    if must_run { Err(Failed::from(reason)) } else { Ok(Completion::ignored_with(reason)) }
                 })
             }
         })

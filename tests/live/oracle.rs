@@ -22,30 +22,22 @@ pub(crate) async fn report(plane: &Plane) -> Result<Value, Failed> {
     for set in plane.list::<DaemonSet>().await? {
         let hash = current_hash(&set, &revisions)?;
         let mut by_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-        for pod in pods.iter().filter(|pod| {
-            pod.owner_references()
-                .iter()
-                .any(|owner| Some(&owner.uid) == set.uid().as_ref())
-        }) {
-            let done = matches!(phase(pod), "Failed" | "Succeeded")
-                && pod.metadata.deletion_timestamp.is_some();
+        for pod in
+            pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.uid().as_ref()))
+        {
+            let done = matches!(phase(pod), "Failed" | "Succeeded") && pod.metadata.deletion_timestamp.is_some();
             if let Some(node) = target(pod).filter(|_| !done) {
                 by_node.entry(node).or_default().push(pod);
             }
         }
-        let (mut desired, mut current, mut ready, mut updated, mut available, mut misscheduled) =
-            (0, 0, 0, 0, 0, 0);
+        let (mut desired, mut current, mut ready, mut updated, mut available, mut misscheduled) = (0, 0, 0, 0, 0, 0);
         let mut listed = Vec::new();
         for node in &nodes {
             let name = node.name_any();
             let runs = should_run(&set, node);
             let first = by_node.get_mut(name.as_str()).and_then(|pods| {
                 pods.sort_by_key(|pod| {
-                    (
-                        target_is_bound(pod),
-                        pod.creation_timestamp().map(|time| time.0),
-                        pod.name_any(),
-                    )
+                    (target_is_bound(pod), pod.creation_timestamp().map(|time| time.0), pod.name_any())
                 });
                 pods.first().copied()
             });
@@ -59,8 +51,7 @@ pub(crate) async fn report(plane: &Plane) -> Result<Value, Failed> {
             let since = ready_since(pod);
             ready += u32::from(since.is_some());
             let least = set.spec.min_ready_seconds.unwrap_or(0);
-            let long = since
-                .is_some_and(|since| least == 0 || since.elapsed_seconds() >= i64::from(least));
+            let long = since.is_some_and(|since| least == 0 || since.elapsed_seconds() >= i64::from(least));
             available += u32::from(long);
             if !long {
                 listed.push(json!({"node": name, "pod": pod.name_any()}));
@@ -87,27 +78,17 @@ impl Elapsed for Time {
 
 /// Pods without a node come last.
 fn target_is_bound(pod: &Pod) -> bool {
-    pod.spec
-        .as_ref()
-        .is_none_or(|spec| spec.node_name.is_none())
+    pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none())
 }
 
 fn phase(pod: &Pod) -> &str {
-    pod.status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .unwrap_or_default()
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
 fn ready_since(pod: &Pod) -> Option<Time> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
-    let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
-    ready
-        .last_transition_time
-        .clone()
-        .filter(|_| ready.status == "True")
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    ready.last_transition_time.clone().filter(|_| ready.status == "True")
 }
 
 /// The node that a pod is on or is meant for.
@@ -117,13 +98,8 @@ fn target(pod: &Pod) -> Option<&str> {
         return Some(node);
     }
     let affinity = spec.affinity.as_ref()?.node_affinity.as_ref()?;
-    let required = affinity
-        .required_during_scheduling_ignored_during_execution
-        .as_ref()?;
-    let mut fields = required
-        .node_selector_terms
-        .iter()
-        .flat_map(|term| term.match_fields.iter().flatten());
+    let required = affinity.required_during_scheduling_ignored_during_execution.as_ref()?;
+    let mut fields = required.node_selector_terms.iter().flat_map(|term| term.match_fields.iter().flatten());
     fields
         .find(|field| field.key == "metadata.name" && field.operator == "In")?
         .values
@@ -135,12 +111,9 @@ fn target(pod: &Pod) -> Option<&str> {
 /// The hash of the revision that holds today's template.
 fn current_hash(set: &DaemonSet, revisions: &[ControllerRevision]) -> Result<String, Failed> {
     let template = serde_json::to_value(&set.spec.template).map_err(failed)?;
-    let owned = revisions.iter().filter(|revision| {
-        revision
-            .owner_references()
-            .iter()
-            .any(|owner| Some(&owner.uid) == set.uid().as_ref())
-    });
+    let owned = revisions
+        .iter()
+        .filter(|revision| revision.owner_references().iter().any(|owner| Some(&owner.uid) == set.uid().as_ref()));
     let newest = owned.max_by_key(|revision| revision.revision);
     let newest = newest.ok_or_else(|| failed(format!("{} has no revision", set.name_any())))?;
     let mut data = serde_json::to_value(&newest.data).map_err(failed)?["spec"]["template"].take();
@@ -148,19 +121,11 @@ fn current_hash(set: &DaemonSet, revisions: &[ControllerRevision]) -> Result<Str
         map.remove("$patch");
     }
     // Decoded and encoded once more, so that both leave out the same empty fields.
-    let data: k8s_openapi::api::core::v1::PodTemplateSpec =
-        serde_json::from_value(data).map_err(failed)?;
+    let data: k8s_openapi::api::core::v1::PodTemplateSpec = serde_json::from_value(data).map_err(failed)?;
     if serde_json::to_value(data).map_err(failed)? != template {
-        return Err(failed(format!(
-            "the newest revision of {} is not today's template",
-            set.name_any()
-        )));
+        return Err(failed(format!("the newest revision of {} is not today's template", set.name_any())));
     }
-    Ok(newest
-        .labels()
-        .get("controller-revision-hash")
-        .cloned()
-        .unwrap_or_default())
+    Ok(newest.labels().get("controller-revision-hash").cloned().unwrap_or_default())
 }
 
 /// The controller's rule.
@@ -169,37 +134,16 @@ fn should_run(set: &DaemonSet, node: &Node) -> bool {
         return false;
     };
     let name = node.name_any();
-    if pod
-        .node_name
-        .as_ref()
-        .is_some_and(|wanted| !wanted.is_empty() && *wanted != name)
-    {
+    if pod.node_name.as_ref().is_some_and(|wanted| !wanted.is_empty() && *wanted != name) {
         return false;
     }
     let labels = node.labels();
-    if !pod
-        .node_selector
-        .iter()
-        .flatten()
-        .all(|(key, value)| labels.get(key) == Some(value))
-    {
+    if !pod.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value)) {
         return false;
     }
-    let affinity = pod
-        .affinity
-        .as_ref()
-        .and_then(|affinity| affinity.node_affinity.as_ref());
-    let required = affinity.and_then(|affinity| {
-        affinity
-            .required_during_scheduling_ignored_during_execution
-            .as_ref()
-    });
-    if required.is_some_and(|required| {
-        !required
-            .node_selector_terms
-            .iter()
-            .any(|term| term_matches(term, node))
-    }) {
+    let affinity = pod.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    if required.is_some_and(|required| !required.node_selector_terms.iter().any(|term| term_matches(term, node))) {
         return false;
     }
     let mut tolerations = pod.tolerations.clone().unwrap_or_default();
@@ -220,36 +164,21 @@ fn should_run(set: &DaemonSet, node: &Node) -> bool {
         effect: Some(effect.into()),
         ..Toleration::default()
     }));
-    let taints = node
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.taints.as_deref())
-        .unwrap_or_default();
-    taints
-        .iter()
-        .filter(|taint| taint.effect != "PreferNoSchedule")
-        .all(|taint| {
-            tolerations.iter().any(|toleration| {
-                let text = |field: &Option<String>| field.clone().unwrap_or_default();
-                let (key, effect, operator) = (
-                    text(&toleration.key),
-                    text(&toleration.effect),
-                    text(&toleration.operator),
-                );
-                (effect.is_empty() || effect == taint.effect)
-                    && (key.is_empty() || key == taint.key)
-                    && (operator == "Exists"
-                        || matches!(operator.as_str(), "" | "Equal")
-                            && text(&toleration.value) == text(&taint.value))
-            })
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    taints.iter().filter(|taint| taint.effect != "PreferNoSchedule").all(|taint| {
+        tolerations.iter().any(|toleration| {
+            let text = |field: &Option<String>| field.clone().unwrap_or_default();
+            let (key, effect, operator) = (text(&toleration.key), text(&toleration.effect), text(&toleration.operator));
+            (effect.is_empty() || effect == taint.effect)
+                && (key.is_empty() || key == taint.key)
+                && (operator == "Exists"
+                    || matches!(operator.as_str(), "" | "Equal") && text(&toleration.value) == text(&taint.value))
         })
+    })
 }
 
 fn term_matches(term: &NodeSelectorTerm, node: &Node) -> bool {
-    let (expressions, fields) = (
-        term.match_expressions.as_deref(),
-        term.match_fields.as_deref(),
-    );
+    let (expressions, fields) = (term.match_expressions.as_deref(), term.match_fields.as_deref());
     let (expressions, fields) = (expressions.unwrap_or_default(), fields.unwrap_or_default());
     let name = node.name_any();
     (!expressions.is_empty() || !fields.is_empty())

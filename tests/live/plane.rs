@@ -19,13 +19,7 @@ use crate::ports;
 use crate::process::Process;
 
 /// The programs a plane is made of, as `tests/control-plane/build` names them.
-const PROGRAMS: [&str; 5] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kwok",
-];
+const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
 /// How long a plane may take to start on a busy machine.
 const START: Duration = Duration::from_secs(120);
@@ -70,46 +64,28 @@ impl Builder {
 impl Plane {
     /// A plane with the programs of `programs`.
     pub(crate) fn builder(programs: &Path) -> Builder {
-        Builder {
-            programs: programs.to_owned(),
-            silence: Duration::from_secs(8),
-            node_lease: 8,
-        }
+        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8 }
     }
 
     /// The folder with the programs, or why there is none.
     pub(crate) fn programs() -> Result<PathBuf, String> {
         let (dir, remedy) = match std::env::var_os("DS_CONTROL_PLANE") {
             Some(dir) => (PathBuf::from(dir), "set by DS_CONTROL_PLANE"),
-            None => (
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"),
-                "run tests/control-plane/build",
-            ),
+            None => {
+                (Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"), "run tests/control-plane/build")
+            }
         };
         match PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
             None => Ok(dir),
-            Some(missing) => Err(format!(
-                "no control plane: {missing} is not in {} ({remedy})",
-                dir.display()
-            )),
+            Some(missing) => Err(format!("no control plane: {missing} is not in {} ({remedy})", dir.display())),
         }
     }
 
     fn launch(builder: &Builder) -> Result<Self, Failed> {
         let begun = Instant::now();
-        let dir = tempfile::Builder::new()
-            .prefix("plane-")
-            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let [
-            etcd_port,
-            peer_port,
-            server_port,
-            controllers_port,
-            scheduler_port,
-        ] = ports::free()?;
+        let dir = tempfile::Builder::new().prefix("plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let [etcd_port, peer_port, server_port, controllers_port, scheduler_port] = ports::free()?;
         let layout = Layout::new(dir.path(), server_port);
         layout.write_files()?;
 
@@ -118,44 +94,23 @@ impl Plane {
                 .map_err(|error| Failed::from(format!("{name} does not start: {error}")))
         };
         let mut processes = vec![start("etcd", layout.etcd(etcd_port, peer_port))?];
-        block_until(
-            &mut processes,
-            "etcd listens and has made its key",
-            begun + START,
-            || layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok(),
-        )?;
-        processes.push(start(
-            "kube-apiserver",
-            layout.api_server(etcd_port, server_port),
-        )?);
+        block_until(&mut processes, "etcd listens and has made its key", begun + START, || {
+            layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok()
+        })?;
+        processes.push(start("kube-apiserver", layout.api_server(etcd_port, server_port))?);
         // Its certificate is its own work; nobody can connect before it is there.
-        block_until(
-            &mut processes,
-            "kube-apiserver listens and has made its certificate",
-            begun + START,
-            || {
-                layout.certificate().is_file()
-                    && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
-            },
-        )?;
-        processes.push(start(
-            "kube-controller-manager",
-            layout.controllers(controllers_port, builder.silence),
-        )?);
+        block_until(&mut processes, "kube-apiserver listens and has made its certificate", begun + START, || {
+            layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
+        })?;
+        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.silence))?);
         processes.push(start("kube-scheduler", layout.scheduler(scheduler_port))?);
         processes.push(start("kwok", layout.kwok(builder.node_lease))?);
 
         let (client, controllers, scheduler) = runtime.block_on(async {
             let config = Kubeconfig::read_from(&layout.kubeconfig).map_err(failed)?;
-            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
-                .await
-                .map_err(failed)?;
+            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)?;
             let client = Client::try_from(config).map_err(failed)?;
-            Ok::<_, Failed>((
-                client,
-                unverified(controllers_port)?,
-                unverified(scheduler_port)?,
-            ))
+            Ok::<_, Failed>((client, unverified(controllers_port)?, unverified(scheduler_port)?))
         })?;
         let mut plane = Self {
             processes,
@@ -186,17 +141,10 @@ impl Plane {
                     "/api/v1/namespaces/default/serviceaccounts/default",
                 ),
                 // The DaemonSet controller fills its caches before it starts to work.
-                (
-                    "the namespace kube-node-lease",
-                    &self.client,
-                    "/api/v1/namespaces/kube-node-lease",
-                ),
+                ("the namespace kube-node-lease", &self.client, "/api/v1/namespaces/kube-node-lease"),
             ] {
                 wait_until(&format!("{name} is ready"), left(), || async {
-                    get_text(client, path)
-                        .await
-                        .map(|_| ())
-                        .map_err(|error| error.to_string())
+                    get_text(client, path).await.map(|_| ()).map_err(|error| error.to_string())
                 })
                 .await?;
             }
@@ -206,18 +154,10 @@ impl Plane {
     }
 
     /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
-    pub(crate) fn run<T>(
-        &mut self,
-        future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>,
-    ) -> Result<T, Failed> {
+    pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>) -> Result<T, Failed> {
         let outcome = self.runtime.block_on(future(self));
         match outcome {
-            Err(failure)
-                if self
-                    .processes
-                    .iter_mut()
-                    .any(|process| process.ended().is_some()) =>
-            {
+            Err(failure) if self.processes.iter_mut().any(|process| process.ended().is_some()) => {
                 Err(self.with_logs(failure))
             }
             outcome => outcome,
@@ -257,9 +197,7 @@ impl Plane {
     /// What the DaemonSet controller has before it: keys in its queue and syncs at work. Keys that wait for a later
     /// time (a failed pod's back-off, minReadySeconds) are not among them.
     pub(crate) async fn daemon_set_work(&self) -> Result<u64, String> {
-        let text = get_text(&self.controllers, "/metrics")
-            .await
-            .map_err(|error| error.to_string())?;
+        let text = get_text(&self.controllers, "/metrics").await.map_err(|error| error.to_string())?;
         let read = |metric: &str, queue: &str| -> Result<f64, String> {
             let start = format!("{metric}{{name=\"{queue}\"}} ");
             text.lines()
@@ -287,23 +225,13 @@ impl Drop for Plane {
 
 /// A client for a program that serves with a certificate nobody knows.
 fn unverified(port: u16) -> Result<Client, Failed> {
-    let mut config = Config::new(
-        format!("https://127.0.0.1:{port}")
-            .parse()
-            .map_err(failed)?,
-    );
+    let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().map_err(failed)?);
     config.accept_invalid_certs = true;
     Client::try_from(config).map_err(failed)
 }
 
 async fn get_text(client: &Client, path: &str) -> Result<String, kube::Error> {
-    client
-        .request_text(
-            http::Request::get(path)
-                .body(Vec::new())
-                .map_err(kube::Error::HttpError)?,
-        )
-        .await
+    client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
 }
 
 /// Waits for something that needs no client, and fails early when a program ends.
@@ -314,20 +242,11 @@ fn block_until(
     condition: impl Fn() -> bool,
 ) -> Result<(), Failed> {
     while !condition() {
-        if processes
-            .iter_mut()
-            .any(|process| process.ended().is_some())
-        {
-            return Err(logs_of(
-                processes,
-                &format!("a program ended while waiting until {description}"),
-            ));
+        if processes.iter_mut().any(|process| process.ended().is_some()) {
+            return Err(logs_of(processes, &format!("a program ended while waiting until {description}")));
         }
         if Instant::now() > deadline {
-            return Err(logs_of(
-                processes,
-                &format!("waited in vain until {description}"),
-            ));
+            return Err(logs_of(processes, &format!("waited in vain until {description}")));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

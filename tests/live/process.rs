@@ -33,12 +33,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program` with its output in `<name>.log` below `dir`, and with `dir` as its home.
-    pub(crate) fn start(
-        name: &str,
-        program: &Path,
-        arguments: &[String],
-        dir: &Path,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, program: &Path, arguments: &[String], dir: &Path) -> io::Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log)?;
         let mut watchdog = Command::new("sh")
@@ -56,12 +51,7 @@ impl Process {
             .process_group(0)
             .spawn()?;
         let lifeline = watchdog.stdin.take();
-        Ok(Self {
-            name: name.to_owned(),
-            log,
-            watchdog,
-            lifeline,
-        })
+        Ok(Self { name: name.to_owned(), log, watchdog, lifeline })
     }
 
     /// What the program is called.
@@ -82,9 +72,7 @@ impl Process {
 
     /// The last lines it wrote.
     pub(crate) fn log_tail(&self, lines: usize) -> String {
-        let text = fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
+        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let all: Vec<&str> = text.lines().collect();
         let tail = all[all.len().saturating_sub(lines)..].join("\n    ");
         format!("  {} ({}):\n    {tail}\n", self.name, self.log.display())
@@ -107,10 +95,7 @@ impl Drop for Process {
             std::thread::sleep(Duration::from_millis(5));
         }
         // The watchdog itself hangs: the whole group goes.
-        let _ = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -KILL -{}", self.watchdog.id()))
-            .status();
+        let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", self.watchdog.id())).status();
         let _ = self.watchdog.wait();
     }
 }

@@ -53,12 +53,7 @@ impl JsonProxy {
                 }
             }
         });
-        Ok(Self {
-            port,
-            ended,
-            seen,
-            accepting: Some(accepting),
-        })
+        Ok(Self { port, ended, seen, accepting: Some(accepting) })
     }
 
     /// Where it listens.
@@ -68,10 +63,7 @@ impl JsonProxy {
 
     /// What came through so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -108,37 +100,18 @@ fn serve(mut connection: TcpStream, config: Config, seen: &Mutex<Vec<Seen>>) -> 
         }
     }
     // A client belongs to the runtime that it was made on, so each thread makes its own.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (status, content_type, body) = runtime.block_on(async {
         let client = Client::try_from(config).map_err(io::Error::other)?;
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("accept", "application/json");
+        let request = http::Request::builder().method(method).uri(path).header("accept", "application/json");
         let request = request.body(Body::empty()).map_err(io::Error::other)?;
-        let (head, body) = client
-            .send(request)
-            .await
-            .map_err(io::Error::other)?
-            .into_parts();
-        let content_type = head
-            .headers
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let (head, body) = client.send(request).await.map_err(io::Error::other)?.into_parts();
+        let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         Ok::<_, io::Error>((head.status, content_type.to_owned(), body))
     })?;
-    let entry = Seen {
-        path: path.to_owned(),
-        accept,
-        content_type: content_type.clone(),
-    };
-    seen.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(entry);
+    let entry = Seen { path: path.to_owned(), accept, content_type: content_type.clone() };
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     write!(
         connection,
         "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -43,14 +43,7 @@ struct Observed {
 pub(crate) type Counts = [i64; 6];
 
 /// The names of [`Counts`] in a CoverageReport.
-pub(crate) const COUNTS: [&str; 6] = [
-    "desired",
-    "current",
-    "ready",
-    "upToDate",
-    "available",
-    "misscheduled",
-];
+pub(crate) const COUNTS: [&str; 6] = ["desired", "current", "ready", "upToDate", "available", "misscheduled"];
 
 /// The counts that the API holds.
 pub(crate) fn counts_of(status: Option<&DaemonSetStatus>) -> Counts {
@@ -68,30 +61,19 @@ pub(crate) fn counts_of(status: Option<&DaemonSetStatus>) -> Counts {
 
 /// `namespace/name`.
 pub(crate) fn full_name(object: &impl ResourceExt) -> String {
-    format!(
-        "{}/{}",
-        object.namespace().unwrap_or_default(),
-        object.name_any()
-    )
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
 /// Waits until the cluster rests.
 pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
     let deadline = Instant::now() + limit;
     let left = || deadline.saturating_duration_since(Instant::now());
-    wait_until(
-        "the nodes are as their kubelets want them",
-        left(),
-        async || nodes_settled(plane).await,
-    )
-    .await?;
+    wait_until("the nodes are as their kubelets want them", left(), async || nodes_settled(plane).await).await?;
     poke(plane).await?;
     let mut last: Option<(Instant, Look)> = None;
     wait_until("the DaemonSet controller rests", left(), async || {
         let work = plane.daemon_set_work().await?;
-        let look = look(plane)
-            .await
-            .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let look = look(plane).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let mut why = look.unfinished();
         if work > 0 {
             why.push_str("its queue is not empty; ");
@@ -122,11 +104,7 @@ pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
 /// DaemonSets that have to create or delete a pod there, and leaves the counts of the others as they were. A changed
 /// annotation of the DaemonSet itself always makes it look, and changes no generation.
 pub(crate) async fn poke(plane: &Plane) -> Result<(), Failed> {
-    let now = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_err(failed)?
-        .as_nanos()
-        .to_string();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(failed)?.as_nanos().to_string();
     let sets: Vec<DaemonSet> = plane.list().await?;
     stream::iter(&sets)
         .map(async |set| {
@@ -146,10 +124,7 @@ async fn look(plane: &Plane) -> Result<Look, Failed> {
     let nodes: Vec<Node> = plane.list().await?;
     let sets: Vec<DaemonSet> = plane.list().await?;
     // Names and versions only: there are a thousand of them.
-    let pods = Api::<Pod>::all(plane.client())
-        .list_metadata(&ListParams::default())
-        .await
-        .map_err(failed)?;
+    let pods = Api::<Pod>::all(plane.client()).list_metadata(&ListParams::default()).await.map_err(failed)?;
     Ok(Look {
         daemon_sets: sets
             .iter()
@@ -164,24 +139,11 @@ async fn look(plane: &Plane) -> Result<Look, Failed> {
                 (full_name(set), observed)
             })
             .collect(),
-        pods: pods
-            .items
-            .iter()
-            .map(|pod| {
-                (
-                    pod.metadata.uid.clone(),
-                    pod.metadata.resource_version.clone(),
-                )
-            })
-            .collect(),
+        pods: pods.items.iter().map(|pod| (pod.metadata.uid.clone(), pod.metadata.resource_version.clone())).collect(),
         nodes: nodes
             .iter()
             .map(|node| {
-                let taints = node
-                    .spec
-                    .as_ref()
-                    .and_then(|spec| spec.taints.as_deref())
-                    .unwrap_or_default();
+                let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
                 let mut text = format!("{:?} ", ready(node));
                 for taint in taints {
                     let _ = write!(text, "{}={:?}:{} ", taint.key, taint.value, taint.effect);
@@ -199,10 +161,7 @@ impl Look {
         for (name, set) in &self.daemon_sets {
             let (generation, observed) = (set.generation, set.observed_generation);
             if generation != observed {
-                let _ = write!(
-                    text,
-                    "{name} is at generation {generation:?}, observed {observed:?}; "
-                );
+                let _ = write!(text, "{name} is at generation {generation:?}, observed {observed:?}; ");
             }
             let [desired, current, ..] = set.counts;
             if desired != current {
@@ -235,29 +194,17 @@ impl Look {
 /// The status of the condition Ready.
 fn ready(node: &Node) -> Option<&str> {
     let conditions = node.status.as_ref()?.conditions.as_deref()?;
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")
-        .map(|condition| condition.status.as_str())
+    conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
 }
 
 /// Silent nodes are found out and tainted, all others Ready and free of such taints.
 async fn nodes_settled(plane: &Plane) -> Result<(), String> {
-    let nodes: Vec<Node> = plane
-        .list()
-        .await
-        .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+    let nodes: Vec<Node> = plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
     for node in &nodes {
         let name = node.name_any();
-        let taints = node
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.taints.as_deref())
-            .unwrap_or_default();
+        let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
         let has = |key: &str, effect: &str| {
-            taints.iter().any(|taint| {
-                taint.key == format!("node.kubernetes.io/{key}") && taint.effect == effect
-            })
+            taints.iter().any(|taint| taint.key == format!("node.kubernetes.io/{key}") && taint.effect == effect)
         };
         let silent = node.labels().contains_key(SILENT);
         let wanted = [
@@ -265,30 +212,14 @@ async fn nodes_settled(plane: &Plane) -> Result<(), String> {
             ("not-ready", "NoExecute", false),
             ("unreachable", "NoSchedule", silent),
             ("unreachable", "NoExecute", silent),
-            (
-                "unschedulable",
-                "NoSchedule",
-                node.spec
-                    .as_ref()
-                    .and_then(|spec| spec.unschedulable)
-                    .unwrap_or(false),
-            ),
+            ("unschedulable", "NoSchedule", node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)),
         ];
-        if let Some((key, effect, _)) = wanted
-            .iter()
-            .find(|(key, effect, wanted)| has(key, effect) != *wanted)
-        {
-            return Err(format!(
-                "{name} (silent: {silent}, Ready: {:?}) and the taint {key}:{effect}",
-                ready(node)
-            ));
+        if let Some((key, effect, _)) = wanted.iter().find(|(key, effect, wanted)| has(key, effect) != *wanted) {
+            return Err(format!("{name} (silent: {silent}, Ready: {:?}) and the taint {key}:{effect}", ready(node)));
         }
         let expected = if silent { "Unknown" } else { "True" };
         if ready(node) != Some(expected) {
-            return Err(format!(
-                "{name} has Ready {:?} instead of {expected}",
-                ready(node)
-            ));
+            return Err(format!("{name} has Ready {:?} instead of {expected}", ready(node)));
         }
     }
     Ok(())

@@ -32,9 +32,7 @@ enum Answer {
 
 /// The API server itself keeps these users apart.
 pub(crate) fn users_differ(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs)
-        .start()?
-        .run(async |plane| make(plane).await)
+    Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
 /// What is missing is said; nothing is guessed, and nothing breaks.
@@ -48,11 +46,8 @@ pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed
             let output = ask(context);
             let stderr = String::from_utf8_lossy(&output.stderr).to_lowercase();
             let names_it = stderr.contains(&format!("list {missing}"));
-            let unknown = format!(
-                "{stderr}{}",
-                String::from_utf8_lossy(&output.stdout).to_lowercase()
-            )
-            .contains("unknown");
+            let unknown =
+                format!("{stderr}{}", String::from_utf8_lossy(&output.stdout).to_lowercase()).contains("unknown");
             let honest = match output.status.code() {
                 Some(2) => names_it && output.stdout.is_empty(),
                 Some(0) => names_it && unknown,
@@ -62,16 +57,11 @@ pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed
         }
         for context in ["nobody", "expired"] {
             let output = ask(context);
-            ensure(
-                output.status.code() == Some(2)
-                    && output.stdout.is_empty()
-                    && !output.stderr.is_empty(),
-                || told(context, &output),
-            )?;
-            let lines = String::from_utf8_lossy(&output.stderr).lines().count();
-            ensure(lines <= 2, || {
-                format!("more than two lines: {}", told(context, &output))
+            ensure(output.status.code() == Some(2) && output.stdout.is_empty() && !output.stderr.is_empty(), || {
+                told(context, &output)
             })?;
+            let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+            ensure(lines <= 2, || format!("more than two lines: {}", told(context, &output)))?;
         }
         Ok(())
     })
@@ -121,39 +111,18 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     .concat();
     plane.create_all(&objects).await?;
     for (context, pods, nodes) in USERS {
-        let options = KubeConfigOptions {
-            context: Some(context.into()),
-            ..KubeConfigOptions::default()
-        };
+        let options = KubeConfigOptions { context: Some(context.into()), ..KubeConfigOptions::default() };
         let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
-        let config = Config::from_custom_kubeconfig(config, &options)
-            .await
-            .map_err(failed)?;
+        let config = Config::from_custom_kubeconfig(config, &options).await.map_err(failed)?;
         let client = Client::try_from(config).map_err(failed)?;
         // The authorizer learns of new roles by watching them.
-        wait_until(
-            &format!("{context} has its rights"),
-            Duration::from_secs(20),
-            async || {
-                let answers = (
-                    answer(
-                        Api::<Pod>::all(client.clone())
-                            .list(&ListParams::default())
-                            .await,
-                    )?,
-                    answer(
-                        Api::<Node>::all(client.clone())
-                            .list(&ListParams::default())
-                            .await,
-                    )?,
-                );
-                if answers == (pods, nodes) {
-                    Ok(())
-                } else {
-                    Err(format!("pods and nodes: {answers:?}"))
-                }
-            },
-        )
+        wait_until(&format!("{context} has its rights"), Duration::from_secs(20), async || {
+            let answers = (
+                answer(Api::<Pod>::all(client.clone()).list(&ListParams::default()).await)?,
+                answer(Api::<Node>::all(client.clone()).list(&ListParams::default()).await)?,
+            );
+            if answers == (pods, nodes) { Ok(()) } else { Err(format!("pods and nodes: {answers:?}")) }
+        })
         .await?;
     }
     Ok(())

@@ -74,9 +74,7 @@ const FACTS: [(&str, &str, Option<&str>); 20] = [
 
 /// The cluster comes to be as [`FACTS`] says.
 pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs)
-        .start()?
-        .run(async |plane| make(plane).await)
+    Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
 /// And coverage says what [`EXPECTED`] says.
@@ -84,12 +82,7 @@ pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         // Again and again: a failed pod goes and comes.
-        wait_until(
-            "coverage tells the states",
-            Duration::from_secs(30),
-            async || told(plane).map_err(message),
-        )
-        .await
+        wait_until("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message)).await
     })
 }
 
@@ -102,15 +95,9 @@ fn told(plane: &Plane) -> Result<(), Failed> {
     let mut wrong = String::new();
     for set in ["agent", "patient", "everywhere", "refused"] {
         let report = json_of(&plane.ds(&["coverage", set, "-n", namespace_of(set), "-o", "json"]))?;
-        ensure(report["kind"] == "CoverageReport", || {
-            format!("kind is {}", report["kind"])
-        })?;
-        let sets = report["daemonSets"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
-        ensure(sets.len() == 1 && sets[0]["name"] == set, || {
-            format!("asked for {set}, got {sets:?}")
-        })?;
+        ensure(report["kind"] == "CoverageReport", || format!("kind is {}", report["kind"]))?;
+        let sets = report["daemonSets"].as_array().map_or(&[][..], Vec::as_slice);
+        ensure(sets.len() == 1 && sets[0]["name"] == set, || format!("asked for {set}, got {sets:?}"))?;
         let nodes: BTreeMap<&str, &Value> = sets[0]["nodes"]
             .as_array()
             .into_iter()
@@ -122,17 +109,10 @@ fn told(plane: &Plane) -> Result<(), Failed> {
                 wrong += &format!("\n    {set} on {node}: not told, instead of {state}");
                 continue;
             };
-            let codes: Vec<&str> = row["reasons"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|reason| reason["code"].as_str())
-                .collect();
+            let codes: Vec<&str> =
+                row["reasons"].as_array().into_iter().flatten().filter_map(|reason| reason["code"].as_str()).collect();
             if row["state"] != *state {
-                wrong += &format!(
-                    "\n    {set} on {node}: {} instead of {state} (reasons: {codes:?})",
-                    row["state"]
-                );
+                wrong += &format!("\n    {set} on {node}: {} instead of {state} (reasons: {codes:?})", row["state"]);
             }
             if code.is_some_and(|code| codes.first() != Some(&code)) {
                 wrong += &format!("\n    {set} on {node}: reasons {codes:?} instead of {code:?}");
@@ -143,31 +123,19 @@ fn told(plane: &Plane) -> Result<(), Failed> {
 }
 
 fn namespace_of(set: &str) -> &'static str {
-    if set == "refused" {
-        "refused"
-    } else {
-        NAMESPACE
-    }
+    if set == "refused" { "refused" } else { NAMESPACE }
 }
 
 /// Makes the nodes and DaemonSets, and waits until they are as [`FACTS`] says.
 async fn make(plane: &Plane) -> Result<(), Failed> {
-    let namespace =
-        |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    plane
-        .create_all(&[namespace(NAMESPACE), namespace("refused")])
-        .await?;
+    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    plane.create_all(&[namespace(NAMESPACE), namespace("refused")]).await?;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods", "namespace": "refused"}, "spec": {"hard": {"pods": "0"}}});
     plane.create(&quota).await?;
-    let names = [
-        "crashing", "drained", "failing", "leaving", "pulling", "silent", "unready", "well",
-    ];
+    let names = ["crashing", "drained", "failing", "leaving", "pulling", "silent", "unready", "well"];
     let mut nodes: Vec<Value> = names.map(|name| node(name, json!({}))).into();
     nodes.push(node("cordoned", json!({"unschedulable": true})));
-    nodes.push(node(
-        "reserved",
-        json!({"taints": [{"key": "reserved", "effect": "NoSchedule"}]}),
-    ));
+    nodes.push(node("reserved", json!({"taints": [{"key": "reserved", "effect": "NoSchedule"}]})));
     let mut full = node("full", json!({}));
     let small = json!({"cpu": "100m", "memory": "1Gi", "pods": "110"});
     full["status"] = json!({"capacity": small, "allocatable": small});
@@ -175,10 +143,8 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     plane.create_all(&nodes).await?;
 
     let request = json!({"requests": {"cpu": "200m"}});
-    let mut agent = daemon_set(
-        "agent",
-        json!({"containers": [{"name": "main", "image": "agent", "resources": request}]}),
-    );
+    let mut agent =
+        daemon_set("agent", json!({"containers": [{"name": "main", "image": "agent", "resources": request}]}));
     let behaviour = json!({
         "ds.test/crash": "crashing", "ds.test/failed": "failing", "ds.test/stuck": "leaving",
         "ds.test/starting": "pulling", "ds.test/never-ready": "unready",
@@ -189,78 +155,42 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
             {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}]},
         ]}}})
     };
-    let mut patient = daemon_set(
-        "patient",
-        json!({"affinity": on(json!(["well", "unready"]))}),
-    );
+    let mut patient = daemon_set("patient", json!({"affinity": on(json!(["well", "unready"]))}));
     patient["spec"]["minReadySeconds"] = json!(3600);
     patient["spec"]["template"]["metadata"]["annotations"] = behaviour;
-    let everywhere = daemon_set(
-        "everywhere",
-        json!({"tolerations": [{"operator": "Exists"}]}),
-    );
+    let everywhere = daemon_set("everywhere", json!({"tolerations": [{"operator": "Exists"}]}));
     let refused = daemon_set("refused", json!({}));
-    plane
-        .create_all(&[agent, patient, everywhere, refused])
-        .await?;
+    plane.create_all(&[agent, patient, everywhere, refused]).await?;
 
     // First all have their pods, then the nodes go bad.
-    wait_until(
-        "the pods that are to go bad run",
-        Duration::from_secs(60),
-        async || {
-            let facts = facts(plane).await?;
-            for (set, node) in [
-                ("agent", "drained"),
-                ("agent", "silent"),
-                ("agent", "leaving"),
-                ("everywhere", "silent"),
-            ] {
-                let fact = facts
-                    .get(&(set.to_owned(), node.to_owned()))
-                    .map(String::as_str);
-                if fact != Some("Running ready bound") {
-                    return Err(format!("{set} on {node} is {fact:?}"));
-                }
+    wait_until("the pods that are to go bad run", Duration::from_secs(60), async || {
+        let facts = facts(plane).await?;
+        for (set, node) in [("agent", "drained"), ("agent", "silent"), ("agent", "leaving"), ("everywhere", "silent")] {
+            let fact = facts.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
+            if fact != Some("Running ready bound") {
+                return Err(format!("{set} on {node} is {fact:?}"));
             }
-            Ok(())
-        },
-    )
-    .await?;
-    change_taints(plane, "drained", |taints| {
-        taints.push(json!({"key": "drained", "effect": "NoSchedule"}))
+        }
+        Ok(())
     })
     .await?;
-    plane
-        .merge(&with_labels("silent", json!({SILENT: ""})))
-        .await?;
-    let leaving = pods(plane)
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .find(|pod| key_of(pod).1 == "leaving");
-    let leaving = leaving
-        .ok_or_else(|| failed("no pod on leaving"))?
-        .name_any();
+    change_taints(plane, "drained", |taints| taints.push(json!({"key": "drained", "effect": "NoSchedule"}))).await?;
+    plane.merge(&with_labels("silent", json!({SILENT: ""}))).await?;
+    let leaving = pods(plane).await.map_err(failed)?.into_iter().find(|pod| key_of(pod).1 == "leaving");
+    let leaving = leaving.ok_or_else(|| failed("no pod on leaving"))?.name_any();
     plane
         .delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": NAMESPACE, "name": leaving}}))
         .await?;
-    wait_until(
-        "every state is there",
-        Duration::from_secs(60),
-        async || {
-            let facts = facts(plane).await?;
-            for (set, node, expected) in FACTS {
-                let fact = facts
-                    .get(&(set.to_owned(), node.to_owned()))
-                    .map(String::as_str);
-                if fact != expected {
-                    return Err(format!("{set} on {node} is {fact:?}, not {expected:?}"));
-                }
+    wait_until("every state is there", Duration::from_secs(60), async || {
+        let facts = facts(plane).await?;
+        for (set, node, expected) in FACTS {
+            let fact = facts.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
+            if fact != expected {
+                return Err(format!("{set} on {node} is {fact:?}, not {expected:?}"));
             }
-            Ok(())
-        },
-    )
+        }
+        Ok(())
+    })
     .await
 }
 
@@ -289,20 +219,14 @@ fn daemon_set(name: &str, rest: Value) -> Value {
 async fn pods(plane: &Plane) -> Result<Vec<Pod>, String> {
     let pods = plane.list::<Pod>().await.map_err(message)?;
     // The first by name is the one that counts, should there be two for a moment.
-    Ok(pods
-        .into_iter()
-        .filter(|pod| pod.labels().contains_key("app"))
-        .collect())
+    Ok(pods.into_iter().filter(|pod| pod.labels().contains_key("app")).collect())
 }
 
 /// The DaemonSet of a pod, and its node: the one it is on, or is pinned to.
 fn key_of(pod: &Pod) -> (String, String) {
     let spec = serde_json::to_value(&pod.spec).unwrap_or_default();
     let pinned = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
-    let node = spec["nodeName"]
-        .as_str()
-        .or_else(|| spec.pointer(pinned)?.as_str())
-        .unwrap_or_default();
+    let node = spec["nodeName"].as_str().or_else(|| spec.pointer(pinned)?.as_str()).unwrap_or_default();
     (pod.labels()["app"].clone(), node.to_owned())
 }
 
@@ -312,16 +236,10 @@ async fn facts(plane: &Plane) -> Result<BTreeMap<(String, String), String>, Stri
     for pod in pods(plane).await? {
         let status = serde_json::to_value(&pod.status).unwrap_or_default();
         let conditions = status["conditions"].as_array();
-        let ready = conditions
-            .into_iter()
-            .flatten()
-            .any(|one| one["type"] == "Ready" && one["status"] == "True");
+        let ready = conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");
         let bound = serde_json::to_value(&pod.spec).unwrap_or_default()["nodeName"].is_string();
-        let mut fact = format!(
-            "{} {}",
-            status["phase"].as_str().unwrap_or("-"),
-            if ready { "ready" } else { "unready" }
-        );
+        let mut fact =
+            format!("{} {}", status["phase"].as_str().unwrap_or("-"), if ready { "ready" } else { "unready" });
         fact += if bound { " bound" } else { " unbound" };
         if pod.metadata.deletion_timestamp.is_some() {
             fact += " deleting";

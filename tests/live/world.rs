@@ -24,29 +24,14 @@ pub(crate) const NAMESPACES: [&str; 3] = ["default", "monitoring", "storage"];
 pub(crate) const LABELS: [(&str, &[&str]); 5] = [
     ("topology.kubernetes.io/zone", &["a", "b", "c"]),
     ("pool", &["general", "general", "gpu", "edge", ""]),
-    (
-        "size",
-        &[
-            "1",
-            "5",
-            "006",
-            "10",
-            "abc",
-            "",
-            "9223372036854775807",
-            "9223372036854775808",
-        ],
-    ),
+    ("size", &["1", "5", "006", "10", "abc", "", "9223372036854775807", "9223372036854775808"]),
     ("disk", &["ssd", "hdd", ""]),
     ("kubernetes.io/os", &["linux", "linux", "linux", "windows"]),
 ];
 
 /// The keys of taints, with their values.
-pub(crate) const TAINTS: [(&str, &[&str]); 3] = [
-    ("dedicated", &["a", "b", ""]),
-    ("nvidia.com/gpu", &["present"]),
-    ("maintenance", &["", "5"]),
-];
+pub(crate) const TAINTS: [(&str, &[&str]); 3] =
+    [("dedicated", &["a", "b", ""]), ("nvidia.com/gpu", &["present"]), ("maintenance", &["", "5"])];
 
 /// Their effects.
 pub(crate) const EFFECTS: [&str; 3] = ["NoSchedule", "NoExecute", "PreferNoSchedule"];
@@ -80,9 +65,7 @@ impl World {
         };
         let namespaces = NAMESPACES.iter().filter(|name| **name != "default");
         let namespaces: Vec<Value> = namespaces
-            .map(
-                |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-            )
+            .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
             .collect();
         plane.create_all(&namespaces).await?;
         let nodes: Vec<Value> = (0..NODES).map(|_| world.node()).collect();
@@ -118,11 +101,7 @@ impl World {
             _ => {
                 // One key may carry different effects, but each pair only once.
                 let (first, second) = (taint(rng), taint(rng));
-                if same_taint(&first, &second) {
-                    vec![first]
-                } else {
-                    vec![first, second]
-                }
+                if same_taint(&first, &second) { vec![first] } else { vec![first, second] }
             }
         };
         let mut spec = json!({"taints": taints});
@@ -145,10 +124,7 @@ impl World {
         for _ in 0..2 {
             let names: Vec<&String> = self.nodes.iter().collect();
             let node = names[self.rng.usize(..names.len())].clone();
-            changes.push(Change::AddTaint(
-                node,
-                json!({"key": "drained", "effect": "NoSchedule"}),
-            ));
+            changes.push(Change::AddTaint(node, json!({"key": "drained", "effect": "NoSchedule"})));
         }
         for _ in 0..8 {
             changes.push(self.change_node());
@@ -192,11 +168,7 @@ impl World {
         match rng.u8(..12) {
             0..=2 => {
                 let (key, values) = LABELS[rng.usize(..LABELS.len())];
-                let value = if rng.bool() {
-                    json!(pick(rng, values))
-                } else {
-                    Value::Null
-                };
+                let value = if rng.bool() { json!(pick(rng, values)) } else { Value::Null };
                 node(json!({"metadata": {"labels": {key: value}}}))
             }
             3..=5 => Change::AddTaint(name, taint(rng)),
@@ -217,8 +189,7 @@ impl World {
         let key = keys[self.rng.usize(..keys.len())].clone();
         let nodes: Vec<String> = self.nodes.iter().cloned().collect();
         let (namespace, name) = &key;
-        let set =
-            |rest: Value| Change::Merge(with("apps/v1", "DaemonSet", Some(namespace), name, rest));
+        let set = |rest: Value| Change::Merge(with("apps/v1", "DaemonSet", Some(namespace), name, rest));
         let template = |rest: Value| set(json!({"spec": {"template": rest}}));
         let rng = &mut self.rng;
         match rng.u8(..12) {
@@ -227,9 +198,7 @@ impl World {
                 let containers = daemon_sets::containers(rng, &version, false);
                 template(json!({"spec": {"containers": containers}}))
             }
-            4 => {
-                template(json!({"metadata": {"labels": {"release": format!("r{}", rng.u8(..9))}}}))
-            }
+            4 => template(json!({"metadata": {"labels": {"release": format!("r{}", rng.u8(..9))}}})),
             5 => template(json!({"spec": {"nodeSelector": Value::Null}})),
             6 => {
                 let selector = daemon_sets::node_selector(rng);
@@ -274,16 +243,10 @@ impl Change {
     /// What it is done to.
     fn target(&self) -> String {
         match self {
-            Self::Create(object)
-            | Self::Merge(object)
-            | Self::Delete(object)
-            | Self::Undo(object) => {
+            Self::Create(object) | Self::Merge(object) | Self::Delete(object) | Self::Undo(object) => {
                 let metadata = &object["metadata"];
                 match metadata["namespace"].as_str() {
-                    Some(namespace) => format!(
-                        "{namespace}/{}",
-                        metadata["name"].as_str().unwrap_or_default()
-                    ),
+                    Some(namespace) => format!("{namespace}/{}", metadata["name"].as_str().unwrap_or_default()),
                     None => metadata["name"].as_str().unwrap_or_default().to_owned(),
                 }
             }
@@ -298,9 +261,7 @@ impl Change {
             Self::Delete(object) => plane.delete(object).await,
             Self::Undo(object) => {
                 let template = &object["spec"]["template"];
-                plane
-                    .update(object, |now| now["spec"]["template"] = template.clone())
-                    .await
+                plane.update(object, |now| now["spec"]["template"] = template.clone()).await
             }
             Self::AddTaint(node, taint) => {
                 change_taints(plane, node, |taints| {
@@ -313,9 +274,7 @@ impl Change {
             Self::ClearTaints(node) => {
                 change_taints(plane, node, |taints| {
                     taints.retain(|taint| {
-                        taint["key"]
-                            .as_str()
-                            .is_some_and(|key| key.starts_with("node.kubernetes.io/"))
+                        taint["key"].as_str().is_some_and(|key| key.starts_with("node.kubernetes.io/"))
                     });
                 })
                 .await
@@ -328,17 +287,9 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let target = self.target();
         match self {
-            Self::Create(object) => write!(
-                f,
-                "create {target} {} {}",
-                object["metadata"]["labels"], object["spec"]
-            ),
+            Self::Create(object) => write!(f, "create {target} {} {}", object["metadata"]["labels"], object["spec"]),
             Self::Merge(object) => {
-                write!(
-                    f,
-                    "change {target} {} {}",
-                    object["metadata"]["labels"], object["spec"]
-                )
+                write!(f, "change {target} {} {}", object["metadata"]["labels"], object["spec"])
             }
             Self::Delete(_) => write!(f, "delete {target}"),
             Self::Undo(_) => write!(f, "undo {target}"),
@@ -349,17 +300,10 @@ impl std::fmt::Display for Change {
 }
 
 /// Changes the taints of a node beside the controllers that change them too.
-pub(crate) async fn change_taints(
-    plane: &Plane,
-    node: &str,
-    change: impl Fn(&mut Vec<Value>),
-) -> Result<(), Failed> {
+pub(crate) async fn change_taints(plane: &Plane, node: &str, change: impl Fn(&mut Vec<Value>)) -> Result<(), Failed> {
     plane
         .update(&with("v1", "Node", None, node, json!({})), |now| {
-            let mut taints = now["spec"]["taints"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
+            let mut taints = now["spec"]["taints"].as_array().cloned().unwrap_or_default();
             change(&mut taints);
             now["spec"]["taints"] = Value::Array(taints);
         })
@@ -376,23 +320,12 @@ fn same_taint(one: &Value, other: &Value) -> bool {
 }
 
 fn key_of(object: &Value) -> (String, String) {
-    let text = |key: &str| {
-        object["metadata"][key]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
     (text("namespace"), text("name"))
 }
 
 /// `rest` with what names an object.
-fn with(
-    api_version: &str,
-    kind: &str,
-    namespace: Option<&str>,
-    name: &str,
-    mut rest: Value,
-) -> Value {
+fn with(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, mut rest: Value) -> Value {
     rest["apiVersion"] = json!(api_version);
     rest["kind"] = json!(kind);
     rest["metadata"]["name"] = json!(name);

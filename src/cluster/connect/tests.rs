@@ -17,10 +17,7 @@ async fn fake() -> Fake {
 }
 
 async fn ask(access: &Access) {
-    access
-        .list::<Namespace>(&Scope::Cluster, None, None)
-        .await
-        .unwrap();
+    access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap();
 }
 
 /// A kubeconfig whose only user is as given.
@@ -31,10 +28,7 @@ fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
          clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
     );
     fs::write(&path, text).unwrap();
-    Environment {
-        kubeconfig: Some(path.into_os_string()),
-        ..Environment::default()
-    }
+    Environment { kubeconfig: Some(path.into_os_string()), ..Environment::default() }
 }
 
 /// A credential plugin that notes each of its runs.
@@ -43,14 +37,7 @@ fn plugin(folder: &TempDir, script: &str) {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.path().join("plugin");
     let runs = folder.path().join("runs");
-    fs::write(
-        &path,
-        format!(
-            "#!/bin/sh\necho \"$KUBERNETES_EXEC_INFO\" >> {}\n{script}\n",
-            runs.display()
-        ),
-    )
-    .unwrap();
+    fs::write(&path, format!("#!/bin/sh\necho \"$KUBERNETES_EXEC_INFO\" >> {}\n{script}\n", runs.display())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -78,13 +65,8 @@ async fn without_any_configuration_there_is_no_cluster() {
 async fn a_server_alone_is_enough() {
     let fake = fake().await;
     let server = Some(fake.url.trim_start_matches("http://").to_owned());
-    let options = AccessOptions {
-        server,
-        ..AccessOptions::default()
-    };
-    let access = connect_within(&options, &Environment::default())
-        .await
-        .unwrap();
+    let options = AccessOptions { server, ..AccessOptions::default() };
+    let access = connect_within(&options, &Environment::default()).await.unwrap();
     ask(&access).await;
     assert_eq!(access.server(), fake.url);
     assert_eq!((access.context(), access.namespace()), (None, "default"));
@@ -93,18 +75,9 @@ async fn a_server_alone_is_enough() {
 #[tokio::test]
 async fn the_path_of_the_server_stays_in_front() {
     let fake = fake().await;
-    let options = AccessOptions {
-        server: Some(format!("{}/k8s/clusters/c-1/", fake.url)),
-        ..Default::default()
-    };
-    ask(&connect_within(&options, &Environment::default())
-        .await
-        .unwrap())
-    .await;
-    assert_eq!(
-        fake.seen()[0].target,
-        "/k8s/clusters/c-1/api/v1/namespaces?"
-    );
+    let options = AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", fake.url)), ..Default::default() };
+    ask(&connect_within(&options, &Environment::default()).await.unwrap()).await;
+    assert_eq!(fake.seen()[0].target, "/k8s/clusters/c-1/api/v1/namespaces?");
 }
 
 #[tokio::test]
@@ -130,11 +103,7 @@ async fn token_and_impersonation_are_sent() {
 #[tokio::test]
 async fn flags_that_do_not_go_together_are_refused() {
     let server = Some("https://h".to_owned());
-    let group = AccessOptions {
-        server: server.clone(),
-        as_group: vec!["g".into()],
-        ..Default::default()
-    };
+    let group = AccessOptions { server: server.clone(), as_group: vec!["g".into()], ..Default::default() };
     let both = AccessOptions {
         server,
         insecure_skip_tls_verify: true,
@@ -142,10 +111,7 @@ async fn flags_that_do_not_go_together_are_refused() {
         ..Default::default()
     };
     for options in [group, both] {
-        let error = connect_within(&options, &Environment::default())
-            .await
-            .err()
-            .unwrap();
+        let error = connect_within(&options, &Environment::default()).await.err().unwrap();
         assert!(matches!(error, Error::Usage { .. }), "{error}");
     }
 }
@@ -156,14 +122,8 @@ async fn a_token_file_is_sent_without_its_newline() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
     let environment = kubeconfig(&folder, &fake.url, "tokenFile: token");
-    ask(&connect_within(&AccessOptions::default(), &environment)
-        .await
-        .unwrap())
-    .await;
-    assert_eq!(
-        fake.seen()[0].header("authorization"),
-        Some("Bearer from-file")
-    );
+    ask(&connect_within(&AccessOptions::default(), &environment).await.unwrap()).await;
+    assert_eq!(fake.seen()[0].header("authorization"), Some("Bearer from-file"));
 }
 
 #[cfg(unix)]
@@ -172,20 +132,12 @@ async fn a_credential_plugin_runs_once() {
     for expiry in ["", ",\"expirationTimestamp\":\"2999-01-01T00:00:00Z\""] {
         let fake = fake().await;
         let folder = TempDir::new().unwrap();
-        plugin(
-            &folder,
-            &credential(&format!("\"token\":\"from-plugin\"{expiry}")),
-        );
+        plugin(&folder, &credential(&format!("\"token\":\"from-plugin\"{expiry}")));
         let environment = kubeconfig(&folder, &fake.url, EXEC);
-        let access = connect_within(&AccessOptions::default(), &environment)
-            .await
-            .unwrap();
+        let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
         ask(&access).await;
         ask(&access).await;
-        assert_eq!(
-            fake.seen()[1].header("authorization"),
-            Some("Bearer from-plugin")
-        );
+        assert_eq!(fake.seen()[1].header("authorization"), Some("Bearer from-plugin"));
         let [info] = runs(&folder).try_into().unwrap();
         let info: Value = serde_json::from_str(&info).unwrap();
         assert_eq!(info["apiVersion"], "client.authentication.k8s.io/v1");
@@ -199,14 +151,9 @@ async fn a_credential_plugin_runs_once() {
 async fn a_token_that_has_expired_is_renewed() {
     let fake = fake().await;
     let folder = TempDir::new().unwrap();
-    plugin(
-        &folder,
-        &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""),
-    );
+    plugin(&folder, &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""));
     let environment = kubeconfig(&folder, &fake.url, EXEC);
-    let access = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .unwrap();
+    let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
     ask(&access).await;
     assert_eq!(runs(&folder).len(), 2);
 }
@@ -216,15 +163,9 @@ async fn a_token_that_has_expired_is_renewed() {
 async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
     let folder = TempDir::new().unwrap();
     // Not a certificate: that the client complains about it shows that it arrived there.
-    plugin(
-        &folder,
-        &credential("\"clientCertificateData\":\"nonsense\",\"clientKeyData\":\"nonsense\""),
-    );
+    plugin(&folder, &credential("\"clientCertificateData\":\"nonsense\",\"clientKeyData\":\"nonsense\""));
     let environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
-    let error = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .err()
-        .unwrap();
+    let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
     assert!(error.to_string().contains("PEM"), "{error}");
     assert_eq!(runs(&folder).len(), 1);
 }
@@ -236,20 +177,10 @@ async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
     let folder = TempDir::new().unwrap();
     plugin(&folder, "exit 1");
     let environment = kubeconfig(&folder, &fake.url, EXEC);
-    let options = AccessOptions {
-        token: Some("t".into()),
-        ..AccessOptions::default()
-    };
+    let options = AccessOptions { token: Some("t".into()), ..AccessOptions::default() };
     ask(&connect_within(&options, &environment).await.unwrap()).await;
-    let environment = kubeconfig(
-        &folder,
-        &fake.url,
-        &format!("{EXEC}, client-certificate: c, client-key: k"),
-    );
-    let error = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .err()
-        .unwrap();
+    let environment = kubeconfig(&folder, &fake.url, &format!("{EXEC}, client-certificate: c, client-key: k"));
+    let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
     assert!(error.to_string().contains("client certificate"), "{error}");
     assert!(runs(&folder).is_empty());
 }
@@ -260,17 +191,11 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
     let folder = TempDir::new().unwrap();
     let environment = kubeconfig(&folder, "https://h", EXEC);
     let complaint = async || {
-        let error = connect_within(&AccessOptions::default(), &environment)
-            .await
-            .err()
-            .unwrap();
+        let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
         (error.to_string(), error.hint())
     };
     let (message, hint) = complaint().await;
-    assert!(
-        message.contains("plugin\" of user \"u\" is not installed"),
-        "{message}"
-    );
+    assert!(message.contains("plugin\" of user \"u\" is not installed"), "{message}");
     assert_eq!(hint, "get it there");
     for (script, why) in [
         ("exit 7", "exit status: 7"),
@@ -286,10 +211,7 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
 #[tokio::test]
 async fn the_proxy_is_decided_by_the_name_of_the_server() {
     let proxy = fake().await;
-    let options = AccessOptions {
-        server: Some("http://api.invalid:8001".into()),
-        ..AccessOptions::default()
-    };
+    let options = AccessOptions { server: Some("http://api.invalid:8001".into()), ..AccessOptions::default() };
     let variables = |exceptions: &str| ProxyVariables {
         http: proxy.url.clone(),
         https: String::new(),
@@ -297,25 +219,16 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
     };
     // kube would hold these against the proxy, and stumble over the empty items.
     for exceptions in ["", "127.0.0.1", "a,,b", ",[,"] {
-        let environment = Environment {
-            proxy: variables(exceptions),
-            ..Environment::default()
-        };
+        let environment = Environment { proxy: variables(exceptions), ..Environment::default() };
         ask(&connect_within(&options, &environment).await.unwrap()).await;
         let seen = proxy.seen();
         assert_eq!(seen[seen.len() - 2].method, "CONNECT");
         assert_eq!(seen[seen.len() - 2].target, "api.invalid:8001");
     }
     let before = proxy.seen().len();
-    let environment = Environment {
-        proxy: variables(".invalid"),
-        ..Environment::default()
-    };
+    let environment = Environment { proxy: variables(".invalid"), ..Environment::default() };
     let access = connect_within(&options, &environment).await.unwrap();
-    let error = access
-        .list::<Namespace>(&Scope::Cluster, None, None)
-        .await
-        .unwrap_err();
+    let error = access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     assert_eq!(proxy.seen().len(), before);
 }
@@ -324,48 +237,23 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
 async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
     let proxy = fake().await;
     let folder = TempDir::new().unwrap();
-    let mut environment = kubeconfig(
-        &folder,
-        &format!("http://localhost:1', proxy-url: '{}", proxy.url),
-        "",
-    );
-    environment.proxy = ProxyVariables {
-        http: "http://127.0.0.1:1".into(),
-        https: String::new(),
-        exceptions: "*".into(),
-    };
-    let access = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .unwrap();
+    let mut environment = kubeconfig(&folder, &format!("http://localhost:1', proxy-url: '{}", proxy.url), "");
+    environment.proxy =
+        ProxyVariables { http: "http://127.0.0.1:1".into(), https: String::new(), exceptions: "*".into() };
+    let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
     ask(&access).await;
     assert_eq!(proxy.seen()[0].method, "CONNECT");
-    assert!(
-        access
-            .unreachable("x".into())
-            .to_string()
-            .ends_with(&format!("(through the proxy {})", proxy.url))
-    );
+    assert!(access.unreachable("x".into()).to_string().ends_with(&format!("(through the proxy {})", proxy.url)));
     let environment = kubeconfig(&folder, "http://h', proxy-url: 'ftp://h", "");
-    let error = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        error
-            .to_string()
-            .contains("cannot use the proxy \"ftp://h/\""),
-        "{error}"
-    );
+    let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
+    assert!(error.to_string().contains("cannot use the proxy \"ftp://h/\""), "{error}");
 }
 
 #[test]
 fn the_scheme_of_a_server_is_guessed_as_kubectl_does() {
     let url = |server: &str, insecure: bool| {
-        let cluster = Cluster {
-            server: Some(server.into()),
-            insecure_skip_tls_verify: Some(insecure),
-            ..Cluster::default()
-        };
+        let cluster =
+            Cluster { server: Some(server.into()), insecure_skip_tls_verify: Some(insecure), ..Cluster::default() };
         server_url(&cluster, false).map(|url| url.to_string())
     };
     assert_eq!(url("h:8080", false).unwrap(), "http://h:8080/");
@@ -387,14 +275,8 @@ fn a_certificate_authority_that_is_none_says_which() {
         certificate_authority(&cluster).unwrap_err().to_string()
     };
     assert!(complaint(Some("?"), None).contains("certificate-authority-data: it is not base64"));
-    assert!(
-        complaint(Some("QUJD"), None)
-            .contains("certificate-authority-data: there is no certificate")
-    );
-    assert!(
-        complaint(None, Some("/no/such.crt"))
-            .contains("certificate-authority /no/such.crt: No such file")
-    );
+    assert!(complaint(Some("QUJD"), None).contains("certificate-authority-data: there is no certificate"));
+    assert!(complaint(None, Some("/no/such.crt")).contains("certificate-authority /no/such.crt: No such file"));
 }
 
 #[tokio::test]

@@ -42,20 +42,13 @@ pub(crate) fn read(sources: &[PathBuf]) -> Result<SavedCluster, Error> {
 }
 
 fn broken(file: &str, message: impl Into<String>) -> Error {
-    Error::File {
-        file: file.to_owned(),
-        message: message.into(),
-        hint: HINT.into(),
-    }
+    Error::File { file: file.to_owned(), message: message.into(), hint: HINT.into() }
 }
 
 /// The operating system's words without its number.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or(&text)
-        .to_lowercase()
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 /// The file itself, or what a folder holds, in the order of the names.
@@ -66,15 +59,11 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     let mut folders = vec![source.to_owned()];
     while let Some(folder) = folders.pop() {
-        let unreadable =
-            |error: std::io::Error| broken(&folder.display().to_string(), plain(&error));
+        let unreadable = |error: std::io::Error| broken(&folder.display().to_string(), plain(&error));
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
-            let ending = path
-                .extension()
-                .and_then(|ending| ending.to_str())
-                .unwrap_or_default();
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
             // A link to a folder is not followed: it may lead in a circle.
             if entry.file_type().map_err(unreadable)?.is_dir() {
                 folders.push(path);
@@ -84,27 +73,19 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     if files.is_empty() {
-        return Err(broken(
-            &source.display().to_string(),
-            "the folder holds no .yaml, .yml or .json file",
-        ));
+        return Err(broken(&source.display().to_string(), "the folder holds no .yaml, .yml or .json file"));
     }
     files.sort();
     Ok(files)
 }
 
 fn read_bytes(cluster: &mut SavedCluster, file: &str, bytes: &[u8]) -> Result<(), Error> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| broken(file, "the file is not UTF-8 text"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| broken(file, "the file is not UTF-8 text"))?;
     let text = text.trim_start_matches('\u{feff}');
     if text.trim().is_empty() {
         return Err(broken(file, "the file is empty"));
     }
-    let read = if text.trim_start().starts_with('{') {
-        read_json
-    } else {
-        read_yaml
-    };
+    let read = if text.trim_start().starts_with('{') { read_json } else { read_yaml };
     read(cluster, text).map_err(|message| broken(file, message))
 }
 
@@ -145,8 +126,7 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
             let header: Header = (*raw, at.as_str()).decode().map_err(in_document)?;
             let api_version = header.api_version.or_else(|| document.api_version.clone());
             let kind = header.kind.as_deref().or(list);
-            put(cluster, (kind, api_version.as_deref()), (*raw, at.as_str()))
-                .map_err(in_document)?;
+            put(cluster, (kind, api_version.as_deref()), (*raw, at.as_str())).map_err(in_document)?;
         }
     }
     Ok(())
@@ -154,14 +134,11 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
 
 fn read_yaml(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
     let mut bytes = text.as_bytes();
-    let documents =
-        serde_saphyr::read_with_options::<_, serde_json::Value>(&mut bytes, yaml_options());
+    let documents = serde_saphyr::read_with_options::<_, serde_json::Value>(&mut bytes, yaml_options());
     for (index, document) in documents.enumerate() {
         let in_document = |message: String| format!("document {}: {message}", index + 1);
-        let mut document =
-            document.map_err(|error| in_document(format!("not YAML: {}", first_line(&error))))?;
-        let text_of =
-            |value: &serde_json::Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
+        let mut document = document.map_err(|error| in_document(format!("not YAML: {}", first_line(&error))))?;
+        let text_of = |value: &serde_json::Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
         let (kind, api_version) = (text_of(&document, "kind"), text_of(&document, "apiVersion"));
         let Some(items) = document.get_mut("items").map(serde_json::Value::take) else {
             if !document.is_object() {
@@ -181,12 +158,7 @@ fn read_yaml(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
             let item_kind = text_of(&value, "kind");
             let item_version = text_of(&value, "apiVersion").or_else(|| api_version.clone());
             let kind = item_kind.as_deref().or(list);
-            put(
-                cluster,
-                (kind, item_version.as_deref()),
-                (value, at.as_str()),
-            )
-            .map_err(in_document)?;
+            put(cluster, (kind, item_version.as_deref()), (value, at.as_str())).map_err(in_document)?;
         }
     }
     Ok(())
@@ -215,9 +187,7 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 
 /// The kind of a typed list's items (`NodeList`); that the list is there counts even when it is empty.
 fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'k str> {
-    let items = kind?
-        .strip_suffix("List")
-        .filter(|items| !items.is_empty())?;
+    let items = kind?.strip_suffix("List").filter(|items| !items.is_empty())?;
     match items {
         "Node" => cluster.nodes.is_there = true,
         "Pod" => cluster.pods.is_there = true,
@@ -237,10 +207,7 @@ trait Decode {
 
 impl Decode for (&RawValue, &str) {
     fn decode<T: DeserializeOwned>(self) -> Result<T, String> {
-        located(
-            &mut serde_json::Deserializer::from_str(self.0.get()),
-            self.1,
-        )
+        located(&mut serde_json::Deserializer::from_str(self.0.get()), self.1)
     }
 }
 

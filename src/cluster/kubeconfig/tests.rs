@@ -30,20 +30,12 @@ users:
 /// Files below a folder of their own, and the surroundings that name them in `KUBECONFIG`.
 fn files(contents: &[&str]) -> (TempDir, Environment) {
     let folder = TempDir::new().unwrap();
-    let paths: Vec<PathBuf> = (0..contents.len())
-        .map(|number| folder.path().join(format!("{number}.yaml")))
-        .collect();
+    let paths: Vec<PathBuf> = (0..contents.len()).map(|number| folder.path().join(format!("{number}.yaml"))).collect();
     for (path, content) in paths.iter().zip(contents) {
         fs::write(path, content).unwrap();
     }
     let kubeconfig = Some(env::join_paths(&paths).unwrap());
-    (
-        folder,
-        Environment {
-            kubeconfig,
-            ..Environment::default()
-        },
-    )
+    (folder, Environment { kubeconfig, ..Environment::default() })
 }
 
 fn two(options: &AccessOptions) -> Result<Chosen, Error> {
@@ -67,9 +59,7 @@ fn complaint(outcome: Result<impl Sized, Error>) -> String {
 
 /// Whether the user entry holds that secret.
 fn token(user: &AuthInfo) -> Option<String> {
-    serde_json::to_value(user).unwrap()["token"]
-        .as_str()
-        .map(str::to_owned)
+    serde_json::to_value(user).unwrap()["token"].as_str().map(str::to_owned)
 }
 
 #[test]
@@ -79,28 +69,16 @@ fn the_current_context_names_cluster_user_and_namespace() {
     assert_eq!(server(&chosen), "https://prod:6443");
     assert_eq!(chosen.user_name.as_deref(), Some("prod-u"));
     assert_eq!(chosen.namespace, "agents");
-    let chosen = two(&AccessOptions {
-        context: some("stage"),
-        ..Default::default()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { context: some("stage"), ..Default::default() }).unwrap();
     assert_eq!(server(&chosen), "https://stage:6443");
     assert_eq!(chosen.namespace, "default");
-    let chosen = two(&AccessOptions {
-        namespace: some("mine"),
-        ..Default::default()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { namespace: some("mine"), ..Default::default() }).unwrap();
     assert_eq!(chosen.namespace, "mine");
 }
 
 #[test]
 fn cluster_and_user_can_be_chosen_apart_from_the_context() {
-    let options = AccessOptions {
-        cluster: some("stage-c"),
-        user: some("stage-u"),
-        ..Default::default()
-    };
+    let options = AccessOptions { cluster: some("stage-c"), user: some("stage-u"), ..Default::default() };
     let chosen = two(&options).unwrap();
     assert_eq!(server(&chosen), "https://stage:6443");
     assert_eq!(chosen.user_name.as_deref(), Some("stage-u"));
@@ -110,9 +88,7 @@ fn cluster_and_user_can_be_chosen_apart_from_the_context() {
 #[test]
 fn paths_are_relative_to_the_file_that_holds_them() {
     let (folder, environment) = files(&[TWO]);
-    let chosen = choose(&AccessOptions::default(), &environment)
-        .unwrap()
-        .unwrap();
+    let chosen = choose(&AccessOptions::default(), &environment).unwrap().unwrap();
     let below = |name: &str| Some(folder.path().join(name).to_str().unwrap().to_owned());
     assert_eq!(chosen.cluster.certificate_authority, below("ca.crt"));
     assert_eq!(chosen.user.token_file, below("sub/token"));
@@ -125,11 +101,7 @@ fn paths_are_relative_to_the_file_that_holds_them() {
 fn an_empty_entry_is_no_entry() {
     let chosen = two(&AccessOptions::default()).unwrap();
     assert_eq!(chosen.cluster.certificate_authority_data, None);
-    let chosen = two(&AccessOptions {
-        context: some("stage"),
-        ..Default::default()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { context: some("stage"), ..Default::default() }).unwrap();
     assert_eq!(chosen.cluster.certificate_authority, None);
     assert!(chosen.user.token.is_none());
     assert_eq!(chosen.user.client_key, None);
@@ -137,23 +109,17 @@ fn an_empty_entry_is_no_entry() {
 
 #[test]
 fn several_files_are_merged_and_the_first_wins() {
-    let first =
-        "current-context: ''\nclusters: [{name: prod-c, cluster: {server: 'https://mine'}}]";
+    let first = "current-context: ''\nclusters: [{name: prod-c, cluster: {server: 'https://mine'}}]";
     let (folder, mut environment) = files(&[first, TWO]);
     let mut list = folder.path().join("missing.yaml").into_os_string();
     list.push(":");
     list.push(environment.kubeconfig.unwrap());
     list.push("::");
     environment.kubeconfig = Some(list);
-    let chosen = choose(&AccessOptions::default(), &environment)
-        .unwrap()
-        .unwrap();
+    let chosen = choose(&AccessOptions::default(), &environment).unwrap().unwrap();
     assert_eq!(chosen.context.as_deref(), Some("prod"));
     assert_eq!(server(&chosen), "https://mine");
-    assert_eq!(
-        chosen.cluster.certificate_authority, None,
-        "nothing of the second entry of that name counts"
-    );
+    assert_eq!(chosen.cluster.certificate_authority, None, "nothing of the second entry of that name counts");
 }
 
 #[test]
@@ -163,16 +129,8 @@ fn without_kubeconfig_the_home_folder_holds_it() {
     fs::write(folder.path().join(".kube/config"), TWO).unwrap();
     for kubeconfig in [None, Some(OsString::new())] {
         let home = Some(folder.path().to_owned());
-        let environment = Environment {
-            kubeconfig,
-            home,
-            ..Environment::default()
-        };
-        assert!(
-            choose(&AccessOptions::default(), &environment)
-                .unwrap()
-                .is_some()
-        );
+        let environment = Environment { kubeconfig, home, ..Environment::default() };
+        assert!(choose(&AccessOptions::default(), &environment).unwrap().is_some());
     }
 }
 
@@ -180,24 +138,11 @@ fn without_kubeconfig_the_home_folder_holds_it() {
 fn the_flag_names_the_only_file_and_it_must_exist() {
     let (folder, environment) = files(&[TWO]);
     let other = folder.path().join("other");
-    let options = AccessOptions {
-        kubeconfig: Some(other.clone()),
-        ..Default::default()
-    };
+    let options = AccessOptions { kubeconfig: Some(other.clone()), ..Default::default() };
     let words = complaint(choose(&options, &environment));
-    assert!(
-        words.contains(other.to_str().unwrap()) && words.contains("no such file"),
-        "{words}"
-    );
-    fs::write(
-        &other,
-        "clusters: [{name: c, cluster: {server: 'http://other'}}]",
-    )
-    .unwrap();
-    let options = AccessOptions {
-        cluster: some("c"),
-        ..options
-    };
+    assert!(words.contains(other.to_str().unwrap()) && words.contains("no such file"), "{words}");
+    fs::write(&other, "clusters: [{name: c, cluster: {server: 'http://other'}}]").unwrap();
+    let options = AccessOptions { cluster: some("c"), ..options };
     let chosen = choose(&options, &environment).unwrap().unwrap();
     assert_eq!(server(&chosen), "http://other");
     assert_eq!(chosen.context, None);
@@ -210,10 +155,7 @@ fn a_broken_file_is_an_error_that_names_it_and_shows_nothing_of_it() {
     environment.in_cluster = true;
     let words = complaint(choose(&AccessOptions::default(), &environment));
     assert!(words.contains(folder.path().to_str().unwrap()), "{words}");
-    assert!(
-        !words.contains("s3cret") && !words.contains('\n'),
-        "{words}"
-    );
+    assert!(!words.contains("s3cret") && !words.contains('\n'), "{words}");
 }
 
 #[test]
@@ -221,96 +163,45 @@ fn a_file_that_cannot_be_read_is_an_error() {
     let (folder, mut environment) = files(&[]);
     environment.kubeconfig = Some(folder.path().as_os_str().to_owned());
     let words = complaint(choose(&AccessOptions::default(), &environment));
-    assert!(
-        words.contains(folder.path().to_str().unwrap()) && words.contains("directory"),
-        "{words}"
-    );
+    assert!(words.contains(folder.path().to_str().unwrap()) && words.contains("directory"), "{words}");
 }
 
 #[test]
 fn nothing_at_all_is_no_cluster_and_no_error() {
     let (folder, mut environment) = files(&["", "apiVersion: v1\nkind: Config\n"]);
-    assert!(
-        choose(&AccessOptions::default(), &environment)
-            .unwrap()
-            .is_none()
-    );
+    assert!(choose(&AccessOptions::default(), &environment).unwrap().is_none());
     environment.kubeconfig = Some(folder.path().join("missing").into_os_string());
-    assert!(
-        choose(&AccessOptions::default(), &environment)
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        choose(&AccessOptions::default(), &Environment::default())
-            .unwrap()
-            .is_none()
-    );
+    assert!(choose(&AccessOptions::default(), &environment).unwrap().is_none());
+    assert!(choose(&AccessOptions::default(), &Environment::default()).unwrap().is_none());
 }
 
 #[test]
 fn names_that_nothing_bears_are_errors_with_the_nearest_name() {
-    let words = complaint(two(&AccessOptions {
-        context: some("stagee"),
-        ..Default::default()
-    }));
+    let words = complaint(two(&AccessOptions { context: some("stagee"), ..Default::default() }));
     assert_eq!(
         words,
         "kubeconfig: context \"stagee\" does not exist | did you mean \"stage\"?; there are: prod, stage, torn"
     );
-    let words = complaint(two(&AccessOptions {
-        cluster: some("xyz"),
-        ..Default::default()
-    }));
-    assert!(
-        words.contains("cluster \"xyz\"") && words.contains("there are: prod-c, stage-c"),
-        "{words}"
-    );
-    let words = complaint(two(&AccessOptions {
-        user: some("prod-x"),
-        ..Default::default()
-    }));
-    assert!(
-        words.contains("user \"prod-x\"") && words.contains("did you mean \"prod-u\"?"),
-        "{words}"
-    );
-    let words = complaint(two(&AccessOptions {
-        context: some("torn"),
-        ..Default::default()
-    }));
+    let words = complaint(two(&AccessOptions { cluster: some("xyz"), ..Default::default() }));
+    assert!(words.contains("cluster \"xyz\"") && words.contains("there are: prod-c, stage-c"), "{words}");
+    let words = complaint(two(&AccessOptions { user: some("prod-x"), ..Default::default() }));
+    assert!(words.contains("user \"prod-x\"") && words.contains("did you mean \"prod-u\"?"), "{words}");
+    let words = complaint(two(&AccessOptions { context: some("torn"), ..Default::default() }));
     assert!(words.contains("cluster \"gone\""), "{words}");
     let (_folder, environment) = files(&["current-context: gone"]);
-    let words = complaint(choose(
-        &AccessOptions {
-            server: some("http://h"),
-            ..Default::default()
-        },
-        &environment,
-    ));
+    let words = complaint(choose(&AccessOptions { server: some("http://h"), ..Default::default() }, &environment));
     assert!(words.contains("context \"gone\""), "{words}");
 }
 
 #[test]
 fn server_and_token_make_up_for_entries_that_only_the_context_names() {
-    let options = AccessOptions {
-        context: some("torn"),
-        server: some("https://h"),
-        ..Default::default()
-    };
+    let options = AccessOptions { context: some("torn"), server: some("https://h"), ..Default::default() };
     let words = complaint(two(&options));
     assert!(words.contains("user \"gone\""), "{words}");
-    let chosen = two(&AccessOptions {
-        token: some("t"),
-        ..options.clone()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { token: some("t"), ..options.clone() }).unwrap();
     assert_eq!(server(&chosen), "https://h");
     assert_eq!(token(&chosen.user).as_deref(), Some("t"));
-    let words = complaint(two(&AccessOptions {
-        user: some("nobody"),
-        token: some("t"),
-        ..options
-    }));
+    let words = complaint(two(&AccessOptions { user: some("nobody"), token: some("t"), ..options }));
     assert!(words.contains("user \"nobody\""), "{words}");
 }
 
@@ -319,32 +210,17 @@ fn without_a_current_context_the_server_alone_will_do() {
     let text = TWO.replace("current-context: prod", "current-context: ''");
     let (_folder, environment) = files(&[&text]);
     let words = complaint(choose(&AccessOptions::default(), &environment));
-    assert!(
-        words.contains("no current context") && words.contains("prod, stage, torn"),
-        "{words}"
-    );
-    let options = AccessOptions {
-        server: some("http://h"),
-        ..Default::default()
-    };
+    assert!(words.contains("no current context") && words.contains("prod, stage, torn"), "{words}");
+    let options = AccessOptions { server: some("http://h"), ..Default::default() };
     let chosen = choose(&options, &environment).unwrap().unwrap();
-    assert_eq!(
-        (server(&chosen), chosen.user_name.as_deref()),
-        ("http://h", None)
-    );
+    assert_eq!((server(&chosen), chosen.user_name.as_deref()), ("http://h", None));
     assert!(choose(&options, &Environment::default()).unwrap().is_some());
 }
 
 #[test]
 fn a_cluster_without_a_server_is_an_error() {
     let (_folder, environment) = files(&["clusters: [{name: c, cluster: {server: ''}}]"]);
-    let words = complaint(choose(
-        &AccessOptions {
-            cluster: some("c"),
-            ..Default::default()
-        },
-        &environment,
-    ));
+    let words = complaint(choose(&AccessOptions { cluster: some("c"), ..Default::default() }, &environment));
     assert!(words.contains("cluster \"c\" names no server"), "{words}");
 }
 
@@ -352,73 +228,36 @@ fn a_cluster_without_a_server_is_an_error() {
 fn another_server_does_not_inherit_the_name_in_the_certificate() {
     let chosen = two(&AccessOptions::default()).unwrap();
     assert_eq!(chosen.cluster.tls_server_name.as_deref(), Some("inner"));
-    let chosen = two(&AccessOptions {
-        server: some("https://h"),
-        ..Default::default()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { server: some("https://h"), ..Default::default() }).unwrap();
     assert_eq!(chosen.cluster.tls_server_name, None);
     assert!(chosen.cluster.certificate_authority.is_some());
-    let chosen = two(&AccessOptions {
-        tls_server_name: some("other"),
-        ..Default::default()
-    })
-    .unwrap();
+    let chosen = two(&AccessOptions { tls_server_name: some("other"), ..Default::default() }).unwrap();
     assert_eq!(chosen.cluster.tls_server_name.as_deref(), Some("other"));
 }
 
 #[test]
 fn skipping_the_check_clears_the_authority_and_an_authority_clears_the_skipping() {
-    let stage = AccessOptions {
-        context: some("stage"),
-        ..Default::default()
-    };
+    let stage = AccessOptions { context: some("stage"), ..Default::default() };
     for context in ["prod", "stage"] {
-        let options = AccessOptions {
-            context: some(context),
-            insecure_skip_tls_verify: true,
-            ..Default::default()
-        };
+        let options = AccessOptions { context: some(context), insecure_skip_tls_verify: true, ..Default::default() };
         let cluster = two(&options).unwrap().cluster;
         assert_eq!(cluster.insecure_skip_tls_verify, Some(true));
-        assert_eq!(
-            (
-                cluster.certificate_authority,
-                cluster.certificate_authority_data
-            ),
-            (None, None)
-        );
+        assert_eq!((cluster.certificate_authority, cluster.certificate_authority_data), (None, None));
     }
-    let options = AccessOptions {
-        certificate_authority: Some("mine.crt".into()),
-        ..stage
-    };
+    let options = AccessOptions { certificate_authority: Some("mine.crt".into()), ..stage };
     let cluster = two(&options).unwrap().cluster;
     assert_eq!(cluster.insecure_skip_tls_verify, Some(false));
     assert_eq!(
-        (
-            cluster.certificate_authority.as_deref(),
-            cluster.certificate_authority_data
-        ),
+        (cluster.certificate_authority.as_deref(), cluster.certificate_authority_data),
         (Some("mine.crt"), None)
     );
 }
 
 #[test]
 fn a_token_stands_in_for_every_other_way_but_the_client_certificate() {
-    let user = two(&AccessOptions {
-        token: some("new"),
-        ..Default::default()
-    })
-    .unwrap()
-    .user;
+    let user = two(&AccessOptions { token: some("new"), ..Default::default() }).unwrap().user;
     assert_eq!(token(&user).as_deref(), Some("new"));
-    assert!(
-        user.token_file.is_none()
-            && user.exec.is_none()
-            && user.username.is_none()
-            && user.password.is_none()
-    );
+    assert!(user.token_file.is_none() && user.exec.is_none() && user.username.is_none() && user.password.is_none());
     assert!(user.client_certificate.is_some() && user.client_key.is_some());
 }
 
@@ -434,23 +273,13 @@ fn impersonation_goes_over_the_entry() {
     assert_eq!(user.impersonate.as_deref(), Some("someone"));
     assert_eq!(user.impersonate_uid.as_deref(), Some("1"));
     assert_eq!(user.impersonate_groups, Some(vec!["g".into(), "h".into()]));
-    let user = two(&AccessOptions {
-        as_user: some("other"),
-        ..options
-    })
-    .unwrap()
-    .user;
+    let user = two(&AccessOptions { as_user: some("other"), ..options }).unwrap().user;
     assert_eq!(user.impersonate.as_deref(), Some("other"));
 }
 
 #[test]
 fn distances() {
-    for (left, right, expected) in [
-        ("", "", 0),
-        ("a", "", 1),
-        ("kitten", "sitting", 3),
-        ("prod", "prdo", 2),
-    ] {
+    for (left, right, expected) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("prod", "prdo", 2)] {
         assert_eq!(distance(left, right), expected, "{left} {right}");
     }
 }

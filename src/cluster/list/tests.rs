@@ -7,9 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 
 use super::*;
 use crate::cluster::connect::AccessOptions;
-use crate::cluster::fake::{
-    Answer, Fake, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list,
-};
+use crate::cluster::fake::{Answer, Fake, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list};
 
 fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
     let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();
@@ -17,21 +15,13 @@ fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
 }
 
 async fn names(access: &Access) -> Result<Vec<String>, Error> {
-    let listed = access
-        .bulk::<Pod>(&Scope::AllNamespaces, None, Some)
-        .await?;
+    let listed = access.bulk::<Pod>(&Scope::AllNamespaces, None, Some).await?;
     assert_eq!(listed.resource_version, "42");
-    Ok(listed
-        .items
-        .into_iter()
-        .map(|pod| pod.metadata.name)
-        .collect())
+    Ok(listed.items.into_iter().map(|pod| pod.metadata.name).collect())
 }
 
 /// The error of a list whose every request is answered so, with the number of requests that it took.
-async fn failure(
-    answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-) -> (Error, usize) {
+async fn failure(answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Error, usize) {
     let fake = Fake::start(answer).await;
     let error = names(&fake.access().await).await.unwrap_err();
     (error, fake.seen().len())
@@ -42,43 +32,22 @@ async fn one_request_without_limit_or_resource_version() {
     let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b"], ""))).await;
     let access = fake.access().await;
     let scope = Scope::Namespace("kube-system".into());
-    access
-        .bulk::<Pod>(&scope, Some("app in (x, y)"), Some)
-        .await
-        .unwrap();
+    access.bulk::<Pod>(&scope, Some("app in (x, y)"), Some).await.unwrap();
     assert_eq!(names(&access).await.unwrap(), ["a", "b"]);
     let [first, second] = fake.seen().try_into().unwrap();
-    assert_eq!(
-        first.target,
-        "/api/v1/namespaces/kube-system/pods?&labelSelector=app+in+%28x%2C+y%29"
-    );
+    assert_eq!(first.target, "/api/v1/namespaces/kube-system/pods?&labelSelector=app+in+%28x%2C+y%29");
     assert_eq!(second.target, "/api/v1/pods?");
-    assert_eq!(
-        second.header("accept"),
-        Some("application/vnd.kubernetes.protobuf, application/json")
-    );
+    assert_eq!(second.header("accept"), Some("application/vnd.kubernetes.protobuf, application/json"));
     let agent = second.header("user-agent").unwrap();
-    assert!(
-        agent.starts_with(concat!("kubectl-ds/", env!("CARGO_PKG_VERSION"), " (")),
-        "{agent}"
-    );
-    assert_eq!(
-        second.header("accept-encoding"),
-        None,
-        "nothing is packed on loopback"
-    );
+    assert!(agent.starts_with(concat!("kubectl-ds/", env!("CARGO_PKG_VERSION"), " (")), "{agent}");
+    assert_eq!(second.header("accept-encoding"), None, "nothing is packed on loopback");
 }
 
 #[tokio::test]
 async fn what_keep_drops_is_not_in_the_list() {
     let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b", "c"], ""))).await;
     let keep = |pod: Pod| (pod.metadata.name != "b").then_some(pod);
-    let listed = fake
-        .access()
-        .await
-        .bulk(&Scope::AllNamespaces, None, keep)
-        .await
-        .unwrap();
+    let listed = fake.access().await.bulk(&Scope::AllNamespaces, None, keep).await.unwrap();
     assert_eq!(listed.items.len(), 2);
 }
 
@@ -109,11 +78,7 @@ async fn a_body_that_ends_early_without_a_word_is_asked_for_again_too() {
     // A proxy that closes the body properly after half of it: only the decoder can tell.
     let fake = Fake::start(|number, _| {
         let mut body = pods(&["a", "b"], "");
-        body.truncate(if number == 0 {
-            body.len() - 6
-        } else {
-            body.len()
-        });
+        body.truncate(if number == 0 { body.len() - 6 } else { body.len() });
         Answer::ok(PROTOBUF, body)
     })
     .await;
@@ -122,8 +87,7 @@ async fn a_body_that_ends_early_without_a_word_is_asked_for_again_too() {
 
 #[tokio::test]
 async fn a_body_that_always_breaks_off_is_an_error_after_three_tries() {
-    let (error, requests) =
-        failure(|_, _| Answer::Cut(PROTOBUF, pods(&["a"], "")[..9].to_vec())).await;
+    let (error, requests) = failure(|_, _| Answer::Cut(PROTOBUF, pods(&["a"], "")[..9].to_vec())).await;
     assert_eq!(requests, 3);
     let message = error.to_string();
     assert!(matches!(error, Error::Unreachable { .. }), "{message}");
@@ -179,26 +143,15 @@ async fn a_list_is_not_started_over_for_ever() {
 #[tokio::test]
 async fn refusals_say_who_may_not_do_what() {
     let (error, requests) = failure(|_, _| Answer::refusal(401, "Unauthorized")).await;
-    assert!(
-        matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials)"),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials)"), "{error}");
     assert_eq!(requests, 1);
     let (error, requests) = failure(|_, _| Answer::refusal(403, "pods is forbidden: no")).await;
     assert_eq!(error.to_string(), "cannot list pods: pods is forbidden: no");
     assert_eq!(requests, 1);
     let fake = Fake::start(|_, _| Answer::refusal(403, "no")).await;
     let scope = Scope::Namespace("x".into());
-    let error = fake
-        .access()
-        .await
-        .list::<DaemonSet>(&scope, None, None)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot list daemonsets in namespace \"x\": no"
-    );
+    let error = fake.access().await.list::<DaemonSet>(&scope, None, None).await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot list daemonsets in namespace \"x\": no");
 }
 
 #[tokio::test]
@@ -209,11 +162,7 @@ async fn a_refusal_in_protobuf_is_understood() {
         field(&mut status, 2, b"Failure");
         field(&mut status, 3, b"pods is forbidden");
         field(&mut status, 4, b"Forbidden");
-        Answer::Whole(
-            403,
-            vec![("content-type", PROTOBUF.into())],
-            protobuf_answer("Status", &status),
-        )
+        Answer::Whole(403, vec![("content-type", PROTOBUF.into())], protobuf_answer("Status", &status))
     })
     .await;
     assert_eq!(error.to_string(), "cannot list pods: pods is forbidden");
@@ -226,19 +175,11 @@ async fn a_page_of_html_is_shown_by_its_first_line() {
     let (error, requests) = failure(move |_, _| Answer::ok("text/html", body.clone())).await;
     let message = error.to_string();
     assert!(matches!(error, Error::BadAnswer { .. }), "{message}");
-    assert!(
-        message.contains("<html>xxx") && !message.contains("more") && message.len() < 320,
-        "{message}"
-    );
+    assert!(message.contains("<html>xxx") && !message.contains("more") && message.len() < 320, "{message}");
     assert_eq!(requests, 1);
-    let (error, _) = failure(move |_, _| {
-        Answer::Whole(
-            403,
-            vec![("content-type", "text/html".into())],
-            page.clone().into_bytes(),
-        )
-    })
-    .await;
+    let (error, _) =
+        failure(move |_, _| Answer::Whole(403, vec![("content-type", "text/html".into())], page.clone().into_bytes()))
+            .await;
     let message = error.to_string();
     assert!(matches!(error, Error::Forbidden { .. }), "{message}");
     assert!(!message.contains('\n') && message.len() < 320, "{message}");
@@ -256,8 +197,7 @@ async fn a_busy_server_is_asked_again() {
     let (error, requests) = failure(|_, _| Answer::refusal(429, "too many requests")).await;
     assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
     assert_eq!(requests, 3);
-    let (error, requests) =
-        failure(|_, _| Answer::refusal(429, "go away").with("retry-after", "3600")).await;
+    let (error, requests) = failure(|_, _| Answer::refusal(429, "go away").with("retry-after", "3600")).await;
     assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
     assert_eq!(requests, 1);
     let (error, requests) = failure(|_, _| Answer::refusal(500, "broken")).await;
@@ -274,12 +214,7 @@ async fn the_request_timeout_covers_the_head_and_the_body() {
     for stall in stalls {
         let fake = Fake::start(stall).await;
         let request_timeout = Some(Duration::from_millis(30));
-        let access = fake
-            .access_with(AccessOptions {
-                request_timeout,
-                ..AccessOptions::default()
-            })
-            .await;
+        let access = fake.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
         let error = names(&access).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
     }
@@ -291,36 +226,22 @@ async fn a_server_that_is_not_there_fails_at_once_and_says_why() {
     let server = Some(format!("http://{}", listener.local_addr().unwrap()));
     drop(listener);
     let fake = Fake::start(|_, _| Answer::HangUp).await;
-    let mut access = fake
-        .access_with(AccessOptions {
-            server,
-            ..AccessOptions::default()
-        })
-        .await;
+    let mut access = fake.access_with(AccessOptions { server, ..AccessOptions::default() }).await;
     // Trying again would take for ever.
     access.backoff.first = Duration::from_secs(3600);
     access.backoff.longest = Duration::from_secs(3600);
     let message = names(&access).await.unwrap_err().to_string();
     assert!(message.ends_with(": Connection refused"), "{message}");
     // One that has answered before may come back.
-    access
-        .reached
-        .store(true, std::sync::atomic::Ordering::Relaxed);
+    access.reached.store(true, std::sync::atomic::Ordering::Relaxed);
     access.backoff = crate::cluster::fake::quick();
     let message = names(&access).await.unwrap_err().to_string();
-    assert!(
-        message.ends_with(": Connection refused (3 tries)"),
-        "{message}"
-    );
+    assert!(message.ends_with(": Connection refused (3 tries)"), "{message}");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_no_list_of_pods_is_an_error() {
-    for body in [
-        protobuf_list("NodeList", &[], "1", ""),
-        b"{}".to_vec(),
-        [&b"k8s\0"[..], &[0xff; 11]].concat(),
-    ] {
+    for body in [protobuf_list("NodeList", &[], "1", ""), b"{}".to_vec(), [&b"k8s\0"[..], &[0xff; 11]].concat()] {
         let (error, requests) = failure(move |_, _| Answer::ok(PROTOBUF, body.clone())).await;
         assert!(matches!(error, Error::BadAnswer { .. }), "{error}");
         assert_eq!(requests, 1);
@@ -345,34 +266,15 @@ async fn typed_lists_and_objects_come_in_json() {
     .await;
     let access = fake.access().await;
     let scope = Scope::Namespace("n".into());
-    let sets = access
-        .list::<DaemonSet>(&scope, None, Some("metadata.name=d"))
-        .await
-        .unwrap();
+    let sets = access.list::<DaemonSet>(&scope, None, Some("metadata.name=d")).await.unwrap();
     assert_eq!(sets.items[0].metadata.name.as_deref(), Some("d"));
     assert_eq!(sets.resource_version, "9");
-    assert_eq!(
-        fake.seen()[0].target,
-        "/apis/apps/v1/namespaces/n/daemonsets?&fieldSelector=metadata.name%3Dd"
-    );
+    assert_eq!(fake.seen()[0].target, "/apis/apps/v1/namespaces/n/daemonsets?&fieldSelector=metadata.name%3Dd");
     assert_eq!(fake.seen()[0].header("accept"), Some("application/json"));
-    assert!(
-        access
-            .list::<Namespace>(&Scope::Cluster, None, None)
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    assert!(access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap().items.is_empty());
     let found: Option<Namespace> = access.get(&Scope::Cluster, "n").await.unwrap();
     assert_eq!(found.unwrap().metadata.name.as_deref(), Some("n"));
-    assert!(
-        access
-            .get::<Namespace>(&Scope::Cluster, "gone")
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(access.get::<Namespace>(&Scope::Cluster, "gone").await.unwrap().is_none());
     assert_eq!(access.get_version().await.unwrap().git_version, "v1.37.0");
 }
 

@@ -17,10 +17,7 @@ fn text(text: &str) -> Option<String> {
 
 fn time(second: i64) -> Option<meta::Time> {
     // 2026-01-01T00:00:00Z and so many seconds.
-    Some(meta::Time {
-        seconds: Some(1_767_225_600 + second),
-        nanos: Some(0),
-    })
+    Some(meta::Time { seconds: Some(1_767_225_600 + second), nanos: Some(0) })
 }
 
 fn metadata() -> Option<meta::ObjectMeta> {
@@ -35,11 +32,7 @@ fn metadata() -> Option<meta::ObjectMeta> {
         creation_timestamp: time(1),
         deletion_timestamp: time(2),
         deletion_grace_period_seconds: Some(30),
-        labels: [
-            ("label".into(), "value".into()),
-            ("empty".into(), String::new()),
-        ]
-        .into(),
+        labels: [("label".into(), "value".into()), ("empty".into(), String::new())].into(),
         annotations: [("annotation".into(), "value".into())].into(),
         owner_references: vec![meta::OwnerReference {
             api_version: text("apps/v1"),
@@ -50,10 +43,7 @@ fn metadata() -> Option<meta::ObjectMeta> {
             block_owner_deletion: Some(true),
         }],
         finalizers: vec!["finalizer".into()],
-        managed_fields: vec![meta::ManagedFieldsEntry {
-            manager: text("manager"),
-            ..Default::default()
-        }],
+        managed_fields: vec![meta::ManagedFieldsEntry { manager: text("manager"), ..Default::default() }],
     })
 }
 
@@ -66,22 +56,13 @@ const METADATA: &str = r#"{"name": "name", "generateName": "generate", "namespac
     "finalizers": ["finalizer"], "managedFields": [{"manager": "manager"}]}"#;
 
 fn requirement(key: &str) -> core::NodeSelectorRequirement {
-    core::NodeSelectorRequirement {
-        key: text(key),
-        operator: text("In"),
-        values: vec!["v".into(), "w".into()],
-    }
+    core::NodeSelectorRequirement { key: text(key), operator: text("In"), values: vec!["v".into(), "w".into()] }
 }
 
 fn container_status(name: &str) -> core::ContainerStatus {
     let state = |second| core::ContainerState {
-        waiting: Some(core::ContainerStateWaiting {
-            reason: text("waits"),
-            message: text("for"),
-        }),
-        running: Some(core::ContainerStateRunning {
-            started_at: time(second),
-        }),
+        waiting: Some(core::ContainerStateWaiting { reason: text("waits"), message: text("for") }),
+        running: Some(core::ContainerStateRunning { started_at: time(second) }),
         terminated: Some(core::ContainerStateTerminated {
             exit_code: Some(137),
             signal: Some(9),
@@ -160,8 +141,7 @@ fn pod() -> core::Pod {
 }
 
 fn pod_text() -> String {
-    let requirement =
-        |key: &str| format!(r#"{{"key": "{key}", "operator": "In", "values": ["v", "w"]}}"#);
+    let requirement = |key: &str| format!(r#"{{"key": "{key}", "operator": "In", "values": ["v", "w"]}}"#);
     let (expression, field) = (requirement("expression"), requirement("metadata.name"));
     let state = |second: u8| {
         let at = |more: u8| format!("2026-01-01T00:00:{}Z", second + more);

@@ -8,9 +8,7 @@ use crate::cluster::fake::{field, pod, protobuf_answer, protobuf_list};
 use crate::snapshot::Pod;
 
 /// Pushes the pieces; the names that came out, and what the list says of itself.
-fn decode<'a>(
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<(Vec<String>, ListMeta), Broken> {
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, ListMeta), Broken> {
     let mut names = Vec::new();
     let mut decoder = ListDecoder::new("PodList");
     for piece in pieces {
@@ -26,10 +24,7 @@ fn list(names: &[String]) -> Vec<u8> {
 
 /// The bytes, cut at those places.
 fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = places
-        .iter()
-        .map(|place| place.index(bytes.len() + 1))
-        .collect();
+    let mut places: Vec<usize> = places.iter().map(|place| place.index(bytes.len() + 1)).collect();
     places.sort_unstable();
     let mut from = 0;
     let mut pieces = Vec::new();
@@ -76,11 +71,7 @@ fn every_truncation_is_an_error() {
     // After the list come contentEncoding and contentType, both empty: without them nothing is missing.
     let complete = [bytes.len(), bytes.len() - 2, bytes.len() - 4];
     for end in 0..=bytes.len() {
-        for pieces in [
-            vec![&bytes[..end]],
-            bytes[..end].chunks(1).collect(),
-            bytes[..end].chunks(7).collect(),
-        ] {
+        for pieces in [vec![&bytes[..end]], bytes[..end].chunks(1).collect(), bytes[..end].chunks(7).collect()] {
             match decode(pieces) {
                 Ok((decoded, _)) => {
                     assert!(complete.contains(&end), "{end} of {}", bytes.len());
@@ -97,17 +88,11 @@ fn every_truncation_is_an_error() {
 
 #[test]
 fn bytes_byte_by_byte_hold_no_more_than_an_item() {
-    let names: Vec<String> = (0..50)
-        .map(|number| format!("{number}").repeat(100))
-        .collect();
+    let names: Vec<String> = (0..50).map(|number| format!("{number}").repeat(100)).collect();
     let mut decoder = ListDecoder::new("PodList");
     for byte in list(&names).chunks(1) {
         decoder.push(byte, &mut |_: Pod| ()).unwrap();
-        assert!(
-            decoder.held.capacity() < 2048,
-            "{}",
-            decoder.held.capacity()
-        );
+        assert!(decoder.held.capacity() < 2048, "{}", decoder.held.capacity());
     }
 }
 
@@ -141,26 +126,14 @@ fn hostile_lengths_are_errors() {
     malformed_by(&item_of(11, 12), "beyond the end of the list");
     malformed_by(&item_of(u64::MAX, 1 << 40), "beyond the end of the list");
     // The length's own bytes are beyond the end, a number is, the rest of a number is.
-    malformed_by(
-        &[&claimed(1)[..], b"\x12\x01"].concat(),
-        "beyond the end of the list",
-    );
-    malformed_by(
-        &[&claimed(2)[..], b"\x18\xff\x01"].concat(),
-        "beyond the end of the list",
-    );
-    malformed_by(
-        &[&claimed(3)[..], b"\x15abcd"].concat(),
-        "beyond the end of the list",
-    );
+    malformed_by(&[&claimed(1)[..], b"\x12\x01"].concat(), "beyond the end of the list");
+    malformed_by(&[&claimed(2)[..], b"\x18\xff\x01"].concat(), "beyond the end of the list");
+    malformed_by(&[&claimed(3)[..], b"\x15abcd"].concat(), "beyond the end of the list");
     malformed_by(&[&b"k8s\0"[..], &[0xff; 9], b"\x02"].concat(), "64 bits");
     malformed_by(&[&b"k8s\0"[..], &[0xff; 11]].concat(), "64 bits");
     malformed_by(b"k8s\0\x00", "impossible number");
     malformed_by(b"k8s\0\x13", "impossible type");
-    malformed_by(
-        &[&b"k8s\0\x0a"[..], &[0xff, 0xff, 0xff, 0x7f]].concat(),
-        "head is too long",
-    );
+    malformed_by(&[&b"k8s\0\x0a"[..], &[0xff, 0xff, 0xff, 0x7f]].concat(), "head is too long");
 }
 
 #[test]
@@ -178,14 +151,8 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
 #[test]
 fn what_is_no_list_of_that_kind_is_an_error() {
     malformed_by(b"<htm", "does not begin");
-    malformed_by(
-        &protobuf_list("NodeList", &[], "1", ""),
-        "it is a \"NodeList\", not a PodList",
-    );
-    malformed_by(
-        &protobuf_list("PodList", &[b"\xff\xff".to_vec()], "1", ""),
-        "item 1",
-    );
+    malformed_by(&protobuf_list("NodeList", &[], "1", ""), "it is a \"NodeList\", not a PodList");
+    malformed_by(&protobuf_list("PodList", &[b"\xff\xff".to_vec()], "1", ""), "item 1");
     let mut twice = list(&[]);
     twice.extend_from_slice(b"\x12\x00");
     malformed_by(&twice, "two lists");

@@ -3,17 +3,11 @@
 use super::*;
 
 fn unreachable() -> Error {
-    Error::Unreachable {
-        server: "https://h".into(),
-        cause: "gone".into(),
-    }
+    Error::Unreachable { server: "https://h".into(), cause: "gone".into() }
 }
 
 fn busy(seconds: Option<u64>) -> Failure {
-    Failure::Busy {
-        error: unreachable(),
-        after: seconds.map(Duration::from_secs),
-    }
+    Failure::Busy { error: unreachable(), after: seconds.map(Duration::from_secs) }
 }
 
 #[test]
@@ -21,9 +15,7 @@ fn waits_grow_and_end() {
     let backoff = Backoff::default();
     for failures in 1..100 {
         let wait = backoff.wait(failures);
-        let full = backoff
-            .longest
-            .min(backoff.first * 2_u32.pow((failures - 1).min(16)));
+        let full = backoff.longest.min(backoff.first * 2_u32.pow((failures - 1).min(16)));
         assert!(wait >= full / 2 && wait <= full, "{failures}: {wait:?}");
     }
 }
@@ -46,31 +38,14 @@ fn the_tries_are_bounded_and_counted() {
     assert!(retries.pause(&busy(None)).is_some());
     assert!(retries.pause(&Failure::Broken(unreachable())).is_some());
     assert_eq!(retries.pause(&busy(None)), None);
-    assert!(
-        retries
-            .counted(unreachable())
-            .to_string()
-            .ends_with("gone (3 tries)")
-    );
+    assert!(retries.counted(unreachable()).to_string().ends_with("gone (3 tries)"));
 }
 
 #[test]
 fn the_words_of_a_refusal_are_one_short_line() {
-    assert_eq!(
-        words(br#"{"kind":"Status","message":"no"}"#, false).as_deref(),
-        Some("no")
-    );
+    assert_eq!(words(br#"{"kind":"Status","message":"no"}"#, false).as_deref(), Some("no"));
     assert_eq!(words(b"", false), None);
-    assert_eq!(
-        words(b"\n \n first\x1b[31m \nsecond", false).as_deref(),
-        Some("first\x1b[31m")
-    );
-    assert_eq!(
-        words("ä".repeat(1000).as_bytes(), false)
-            .unwrap()
-            .chars()
-            .count(),
-        200
-    );
+    assert_eq!(words(b"\n \n first\x1b[31m \nsecond", false).as_deref(), Some("first\x1b[31m"));
+    assert_eq!(words("ä".repeat(1000).as_bytes(), false).unwrap().chars().count(), 200);
     assert_eq!(words(b"not protobuf", true), None);
 }

@@ -10,20 +10,14 @@ fn line(kind: &str, name: &str, version: &str) -> String {
 }
 
 fn error(code: u16) -> String {
-    format!(r#"{{"type":"ERROR","object":{{"kind":"Status","message":"too old","code":{code}}}}}"#)
-        + "\n"
+    format!(r#"{{"type":"ERROR","object":{{"kind":"Status","message":"too old","code":{code}}}}}"#) + "\n"
 }
 
 /// A word for each thing that a watch from version 5 says; ends with the watch.
-async fn said(
-    script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-) -> (Vec<String>, Vec<Seen>) {
+async fn said(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Vec<String>, Vec<Seen>) {
     let fake = Fake::start(script).await;
     let scope = Scope::Namespace("n".into());
-    let stream = fake
-        .access()
-        .await
-        .watch::<Pod>(&scope, Some("a=b"), None, "5".into());
+    let stream = fake.access().await.watch::<Pod>(&scope, Some("a=b"), None, "5".into());
     let word = |change: Result<Change<Pod>, Error>| match change {
         Ok(Change::Added(pod)) => format!("+{}", pod.metadata.name),
         Ok(Change::Modified(pod)) => format!("~{}", pod.metadata.name),
@@ -40,29 +34,17 @@ async fn said(
 #[tokio::test]
 async fn changes_come_in_order_until_the_version_is_forgotten() {
     let (said, seen) = said(|_, _| {
-        let lines = [
-            line("ADDED", "a", "6"),
-            line("MODIFIED", "b", "7"),
-            line("DELETED", "c", "8"),
-            error(410),
-        ];
+        let lines = [line("ADDED", "a", "6"), line("MODIFIED", "b", "7"), line("DELETED", "c", "8"), error(410)];
         Answer::ok(JSON, lines.concat())
     })
     .await;
     assert_eq!(said, ["+a", "~b", "-c", "relist"]);
     let target = &seen[0].target;
     assert!(target.starts_with("/api/v1/namespaces/n/pods?"), "{target}");
-    for parameter in [
-        "watch=true",
-        "timeoutSeconds=290",
-        "labelSelector=a%3Db",
-        "allowWatchBookmarks=true",
-        "resourceVersion=5",
-    ] {
-        assert!(
-            target.split(['?', '&']).any(|part| part == parameter),
-            "{parameter}: {target}"
-        );
+    for parameter in
+        ["watch=true", "timeoutSeconds=290", "labelSelector=a%3Db", "allowWatchBookmarks=true", "resourceVersion=5"]
+    {
+        assert!(target.split(['?', '&']).any(|part| part == parameter), "{parameter}: {target}");
     }
     assert_eq!(seen[0].header("accept-encoding"), Some("identity"));
 }
@@ -84,14 +66,8 @@ async fn a_watch_goes_on_from_the_last_version_that_came() {
         _ => Answer::refusal(410, "too old"),
     })
     .await;
-    assert_eq!(
-        said,
-        ["+a", "bookmark", "+b", "interrupted", "+c", "relist"]
-    );
-    let versions: Vec<&str> = seen
-        .iter()
-        .map(|seen| seen.target.rsplit('=').next().unwrap())
-        .collect();
+    assert_eq!(said, ["+a", "bookmark", "+b", "interrupted", "+c", "relist"]);
+    let versions: Vec<&str> = seen.iter().map(|seen| seen.target.rsplit('=').next().unwrap()).collect();
     assert_eq!(versions, ["5", "6", "70", "71", "71", "71", "71", "72"]);
 }
 
@@ -102,16 +78,9 @@ async fn what_will_not_pass_ends_the_watch() {
     let (words, seen) = said(|_, _| Answer::ok(JSON, error(403))).await;
     assert_eq!(words, ["cannot watch pods in namespace \"n\": too old"]);
     assert_eq!(seen.len(), 1);
-    for nonsense in [
-        "<html>\n",
-        "{\"type\":\"STRANGE\",\"object\":{}}\n",
-        "{\"type\":\"ADDED\",\"object\":7}\n",
-    ] {
+    for nonsense in ["<html>\n", "{\"type\":\"STRANGE\",\"object\":{}}\n", "{\"type\":\"ADDED\",\"object\":7}\n"] {
         let (words, seen) = said(move |_, _| Answer::ok(JSON, nonsense)).await;
-        assert!(
-            words.len() == 1 && words[0].contains("is broken"),
-            "{words:?}"
-        );
+        assert!(words.len() == 1 && words[0].contains("is broken"), "{words:?}");
         assert_eq!(seen.len(), 1);
     }
 }

@@ -17,11 +17,11 @@ const REASON_WIDTH: usize = 60;
 /// Writes the table of all DaemonSets.
 pub(crate) fn fleet(
     out: &mut impl Write,
-    coverages: &[Coverage<'_>],
+    coverages: &[&Coverage<'_>],
     with_namespace: bool,
     screen: Screen,
 ) -> io::Result<()> {
-    let mut order: Vec<&Coverage<'_>> = coverages.iter().collect();
+    let mut order = coverages.to_vec();
     order.sort_by_cached_key(|coverage| urgency(coverage));
     let mut columns = Vec::new();
     if with_namespace {
@@ -62,12 +62,7 @@ fn urgency(coverage: &Coverage<'_>) -> (Reverse<usize>, Reverse<usize>, String, 
         _ => 0,
     };
     let misscheduled = counts.misscheduled.unwrap_or_default();
-    (
-        Reverse(missing),
-        Reverse(misscheduled),
-        coverage.namespace().to_owned(),
-        coverage.name().to_owned(),
-    )
+    (Reverse(missing), Reverse(misscheduled), coverage.namespace().to_owned(), coverage.name().to_owned())
 }
 
 fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
@@ -89,10 +84,7 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
     cells.extend([
         (safe(coverage.name()), Tone::Plain),
         (bar, tone),
-        (
-            format!("{}/{}", number(counts.available), number(counts.desired)),
-            tone,
-        ),
+        (format!("{}/{}", number(counts.available), number(counts.desired)), tone),
         trouble(less(counts.desired, counts.current), Tone::Bad),
         trouble(less(counts.current, counts.ready), Tone::Bad),
         trouble(less(counts.current, counts.up_to_date), Tone::Warning),
@@ -123,10 +115,6 @@ fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
         0 => String::new(),
         more => format!("; {more} more"),
     };
-    let first: Vec<String> = all
-        .iter()
-        .take(REASONS)
-        .map(|reason| cut(reason, REASON_WIDTH))
-        .collect();
+    let first: Vec<String> = all.iter().take(REASONS).map(|reason| cut(reason, REASON_WIDTH)).collect();
     first.join("; ") + &more
 }

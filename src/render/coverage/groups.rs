@@ -15,22 +15,10 @@ pub(super) const NO_VALUE: &str = "<none>";
 const REASON_WIDTH: usize = 60;
 
 /// Writes the table of the label's values, over all given DaemonSets together.
-pub(crate) fn groups(
-    out: &mut impl Write,
-    coverages: &[Coverage<'_>],
-    label: &str,
-    screen: Screen,
-) -> io::Result<()> {
+pub(crate) fn groups(out: &mut impl Write, coverages: &[Coverage<'_>], label: &str, screen: Screen) -> io::Result<()> {
     let groups = by_label(coverages, label);
     if screen.titles {
-        writeln!(
-            out,
-            "{}",
-            screen.style.paint(
-                &format!("{} by {}", subject(coverages), safe(label)),
-                Tone::Strong
-            )
-        )?;
+        writeln!(out, "{}", screen.style.paint(&format!("{} by {}", subject(coverages), safe(label)), Tone::Strong))?;
     }
     let mut table = Table::new(vec![
         Column::text("VALUE"),
@@ -48,16 +36,9 @@ pub(crate) fn groups(
             number => (number.to_string(), tone),
         };
         let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
-        let reasons = if screen.style.width.is_some() && !screen.wide {
-            cut(&reasons, REASON_WIDTH)
-        } else {
-            reasons
-        };
+        let reasons = if screen.style.width.is_some() && !screen.wide { cut(&reasons, REASON_WIDTH) } else { reasons };
         table.row(vec![
-            (
-                group.value.map_or_else(|| NO_VALUE.to_owned(), safe),
-                Tone::Plain,
-            ),
+            (group.value.map_or_else(|| NO_VALUE.to_owned(), safe), Tone::Plain),
             (bar, tone),
             (format!("{}/{}", group.available, group.desired), tone),
             trouble(State::Missing, Tone::Bad),
@@ -72,10 +53,7 @@ pub(crate) fn groups(
 /// What a screen over several DaemonSets is about.
 pub(super) fn subject(coverages: &[Coverage<'_>]) -> String {
     match coverages {
-        [one] => format!(
-            "DaemonSet {}",
-            safe(&format!("{}/{}", one.namespace(), one.name()))
-        ),
+        [one] => format!("DaemonSet {}", safe(&format!("{}/{}", one.namespace(), one.name()))),
         several => format!("{} DaemonSets together", several.len()),
     }
 }

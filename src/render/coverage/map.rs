@@ -24,43 +24,23 @@ pub(crate) fn map(
 ) -> io::Result<()> {
     let groups = worst_by_group(coverages, label);
     if screen.titles {
-        let label = label
-            .map(|label| format!(" by {}", safe(label)))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "{}",
-            screen
-                .style
-                .paint(&format!("{}{label}", subject(coverages)), Tone::Strong)
-        )?;
+        let label = label.map(|label| format!(" by {}", safe(label))).unwrap_or_default();
+        writeln!(out, "{}", screen.style.paint(&format!("{}{label}", subject(coverages)), Tone::Strong))?;
     }
     let total = screen.style.width.unwrap_or(PIPED_WIDTH);
-    let name_width = groups
-        .keys()
-        .map(|(_, name)| width(name))
-        .max()
-        .unwrap_or_default();
+    let name_width = groups.keys().map(|(_, name)| width(name)).max().unwrap_or_default();
     let name_width = name_width.min(total.saturating_sub(LEAST_CELLS + 2));
     let indent = if name_width == 0 { 0 } else { name_width + 2 };
     let cells = total.saturating_sub(indent).max(LEAST_CELLS);
     for ((_, name), nodes) in &groups {
         let states: Vec<State> = nodes.values().copied().collect();
         for (line, chunk) in states.chunks(cells).enumerate() {
-            let name = if line == 0 {
-                crate::render::text::cut(name, name_width)
-            } else {
-                String::new()
-            };
+            let name = if line == 0 { crate::render::text::cut(name, name_width) } else { String::new() };
             let blank = " ".repeat(indent.saturating_sub(width(&name)));
             writeln!(out, "{name}{blank}{}", painted(chunk, screen))?;
         }
     }
-    legend(
-        out,
-        groups.values().flat_map(BTreeMap::values).copied(),
-        screen,
-    )
+    legend(out, groups.values().flat_map(BTreeMap::values).copied(), screen)
 }
 
 /// The groups by name, those without the label last; in each the nodes with the worst of their states.
@@ -75,11 +55,7 @@ fn worst_by_group<'a>(coverages: &[Coverage<'a>], label: Option<&str>) -> Groups
             Some(Some(value)) => (false, safe(value)),
             Some(None) => (true, NO_VALUE.to_owned()),
         };
-        let cell = groups
-            .entry(key)
-            .or_default()
-            .entry(row.node)
-            .or_insert(row.state);
+        let cell = groups.entry(key).or_default().entry(row.node).or_insert(row.state);
         *cell = row.state.min(*cell);
     }
     groups
@@ -89,30 +65,19 @@ fn worst_by_group<'a>(coverages: &[Coverage<'a>], label: Option<&str>) -> Groups
 fn painted(states: &[State], screen: Screen) -> String {
     let runs = states.chunk_by(|a, b| a == b);
     let paint = |run: &[State]| match run.first() {
-        Some(&state) => screen.style.paint(
-            &sign_of(state).to_string().repeat(run.len()),
-            tone_of(state),
-        ),
+        Some(&state) => screen.style.paint(&sign_of(state).to_string().repeat(run.len()), tone_of(state)),
         None => String::new(),
     };
     runs.map(paint).collect()
 }
 
-fn legend(
-    out: &mut impl Write,
-    states: impl Iterator<Item = State>,
-    screen: Screen,
-) -> io::Result<()> {
+fn legend(out: &mut impl Write, states: impl Iterator<Item = State>, screen: Screen) -> io::Result<()> {
     let mut tally: BTreeMap<State, usize> = BTreeMap::new();
     for state in states {
         *tally.entry(state).or_default() += 1;
     }
-    let entry = |(state, number): (&State, &usize)| {
-        (
-            format!("{} {number} {}", sign_of(*state), state.name()),
-            tone_of(*state),
-        )
-    };
+    let entry =
+        |(state, number): (&State, &usize)| (format!("{} {number} {}", sign_of(*state), state.name()), tone_of(*state));
     let mut line_width = 0;
     writeln!(out)?;
     for (text, tone) in tally.iter().map(entry) {

@@ -50,10 +50,7 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>>) -> Vec<
     }
     let mut tally: Vec<(String, usize)> = tally.into_iter().collect();
     tally.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    tally
-        .into_iter()
-        .map(|(text, times)| format!("{times} {text}"))
-        .collect()
+    tally.into_iter().map(|(text, times)| format!("{times} {text}")).collect()
 }
 
 /// Excluded rows with equal causes: `12 nodes: taint gpu=present:NoSchedule not tolerated`, the most first.

@@ -26,9 +26,8 @@ pub(crate) fn nodes(
     if screen.titles {
         head(out, coverage, screen)?;
     }
-    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) = shown
-        .iter()
-        .partition(|row| row.state == State::Excluded && !screen.unfolded);
+    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) =
+        shown.iter().partition(|row| row.state == State::Excluded && !screen.unfolded);
     let mut listed: Vec<&Row<'_>> = listed.into_iter().copied().collect();
     listed.sort_by_key(|row| (row.state, row.node));
     if !listed.is_empty() {
@@ -62,9 +61,7 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
         None => "revision unknown".into(),
     };
     let strategy = safe(&super::report::strategy(coverage));
-    let title = screen
-        .style
-        .paint(&format!("DaemonSet {name}"), Tone::Strong);
+    let title = screen.style.paint(&format!("DaemonSet {name}"), Tone::Strong);
     writeln!(out, "{title}  {strategy}  {revision}")?;
 
     let counts = &coverage.counts;
@@ -73,11 +70,7 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
         _ => ("?".to_owned(), Tone::Warning),
     };
     let bar = screen.style.paint(&bar, tone);
-    let covered = format!(
-        "{} of {} nodes covered",
-        number(counts.available),
-        number(counts.desired)
-    );
+    let covered = format!("{} of {} nodes covered", number(counts.available), number(counts.desired));
     writeln!(out, "{bar} {covered}{}", tally(coverage))?;
     writeln!(out)
 }
@@ -91,8 +84,7 @@ fn tally(coverage: &Coverage<'_>) -> String {
             tally.push_str(&format!(", {number} {}", state.name()));
         }
     }
-    let is_old =
-        |row: &&Row<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
+    let is_old = |row: &&Row<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
     match coverage.rows.iter().filter(is_old).count() {
         0 => {}
         old => tally.push_str(&format!(", {old} on an old revision")),
@@ -146,23 +138,15 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
         pod,
         restarts,
         revision,
-        row.created()
-            .map_or_else(dash, |created| plain(age(created, screen.now))),
+        row.created().map_or_else(dash, |created| plain(age(created, screen.now))),
     ];
     if screen.wide {
         let zone = row.labels.and_then(|labels| labels.get(ZONE_LABEL));
-        let hash = row
-            .pods
-            .first()
-            .and_then(|pod| revision_of(&pod.metadata.labels));
+        let hash = row.pods.first().and_then(|pod| revision_of(&pod.metadata.labels));
         cells.push(zone.map_or_else(dash, |zone| plain(safe(zone))));
         cells.push(hash.map_or_else(dash, |hash| plain(safe(hash))));
     }
-    let reasons: Vec<String> = row
-        .reasons
-        .iter()
-        .map(|reason: &Reason| sentence(reason, screen.now))
-        .collect();
+    let reasons: Vec<String> = row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now)).collect();
     cells.push(plain(reasons.join("; ")));
     cells
 }

@@ -75,17 +75,8 @@ impl<'a> Report<'a> {
             update_strategy: strategy_type(coverage),
             counts: coverage.counts,
             status: coverage.daemon_set.status.as_ref().unwrap_or(&NO_STATUS),
-            nodes: coverage
-                .rows
-                .iter()
-                .filter(|row| is_shown(row))
-                .map(|row| node_view(row, now))
-                .collect(),
-            pods_without_node: coverage
-                .strays
-                .iter()
-                .map(|pod| pod.metadata.name.as_str())
-                .collect(),
+            nodes: coverage.rows.iter().filter(|row| is_shown(row)).map(|row| node_view(row, now)).collect(),
+            pods_without_node: coverage.strays.iter().map(|pod| pod.metadata.name.as_str()).collect(),
         };
         Self {
             api_version: "kubectl-ds/v1",
@@ -112,10 +103,7 @@ static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
 
 fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
     let pod = row.pods.first();
-    let reason = |reason: &'a Reason| ReasonView {
-        reason,
-        message: sentence(reason, now),
-    };
+    let reason = |reason: &'a Reason| ReasonView { reason, message: sentence(reason, now) };
     NodeView {
         node: row.node,
         placement: row.placement,
@@ -130,11 +118,7 @@ fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
 }
 
 /// Writes `daemonset.apps/NAME` for every DaemonSet, or `node/NAME` for the given rows.
-pub(crate) fn names<'n>(
-    out: &mut impl Write,
-    resource: &str,
-    names: impl Iterator<Item = &'n str>,
-) -> io::Result<()> {
+pub(crate) fn names<'n>(out: &mut impl Write, resource: &str, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
     for name in names {
         writeln!(out, "{resource}/{}", safe(name))?;
     }
@@ -144,9 +128,7 @@ pub(crate) fn names<'n>(
 /// `RollingUpdate` or `OnDelete`.
 fn strategy_type<'a>(coverage: &Coverage<'a>) -> &'a str {
     let strategy = coverage.daemon_set.spec.update_strategy.as_ref();
-    strategy
-        .and_then(|strategy| strategy.type_.as_deref())
-        .unwrap_or("RollingUpdate")
+    strategy.and_then(|strategy| strategy.type_.as_deref()).unwrap_or("RollingUpdate")
 }
 
 /// The strategy with its limits.
@@ -159,20 +141,12 @@ pub(super) fn strategy(coverage: &Coverage<'_>) -> String {
         IntOrString::String(text) => text.clone(),
     };
     let limit = |name: &str, value: Option<&IntOrString>| {
-        let value = value
-            .map(text)
-            .filter(|value| value != "0" && value != "0%")?;
+        let value = value.map(text).filter(|value| value != "0" && value != "0%")?;
         Some(format!(" {name} {value}"))
     };
     let limits = [
-        limit(
-            "maxUnavailable",
-            rolling.and_then(|rolling| rolling.max_unavailable.as_ref()),
-        ),
-        limit(
-            "maxSurge",
-            rolling.and_then(|rolling| rolling.max_surge.as_ref()),
-        ),
+        limit("maxUnavailable", rolling.and_then(|rolling| rolling.max_unavailable.as_ref())),
+        limit("maxSurge", rolling.and_then(|rolling| rolling.max_surge.as_ref())),
     ];
     let limits: String = limits.into_iter().flatten().collect();
     safe(&format!("{}{limits}", strategy_type(coverage)))

@@ -1,0 +1,278 @@
+//! Keeps a snapshot up to date: the changes of all that it was made of, put into their places.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream, SelectAll};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+
+use super::connect::Access;
+use super::list::Scope;
+use super::watch::{Change, Watched};
+use crate::error::Error;
+use crate::snapshot::{Known, Node, Pod, Snapshot};
+
+/// The moments of the lists that a snapshot was made of; none for what could not be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Versions {
+    /// Of the DaemonSets.
+    pub(crate) daemon_sets: Option<String>,
+    /// Of the nodes.
+    pub(crate) nodes: Option<String>,
+    /// Of the pods.
+    pub(crate) pods: Option<String>,
+    /// Of the revisions.
+    pub(crate) revisions: Option<String>,
+}
+
+/// What to follow: the same that was listed.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    /// Of everything but nodes.
+    pub(crate) scope: Scope,
+    /// Labels of the DaemonSets.
+    pub(crate) daemon_sets: Option<String>,
+    /// Names of the DaemonSets; empty for all.
+    pub(crate) names: Vec<String>,
+    /// Labels of the nodes.
+    pub(crate) nodes: Option<String>,
+    /// Labels of pods and revisions.
+    pub(crate) pods: Option<String>,
+}
+
+/// What became of the snapshot.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It holds something new.
+    Changed,
+    /// Nothing new; the connection stands.
+    Quiet,
+    /// A connection is lost, and is being taken up again.
+    Interrupted(Error),
+    /// Changes were missed, or other pods than those listed matter now: list anew.
+    Relist,
+}
+
+/// One change of any kind.
+enum AnyChange {
+    DaemonSet(Change<DaemonSet>),
+    Node(Change<Node>),
+    Pod(Change<Pod>),
+    Revision(Change<ControllerRevision>),
+}
+
+/// The changes of a snapshot.
+pub(crate) struct Follow {
+    changes: SelectAll<BoxStream<'static, Result<AnyChange, Error>>>,
+    keep: Box<dyn FnMut(Pod) -> Option<Pod>>,
+    names: Vec<String>,
+    daemon_sets: Places,
+    nodes: Places,
+    pods: Places,
+    revisions: Places,
+}
+
+impl Follow {
+    /// Follows the snapshot from the moments of its lists. `keep` is what the pods were listed with.
+    pub(crate) fn start(
+        access: &Access,
+        selection: &Selection,
+        versions: Versions,
+        snapshot: &Snapshot,
+        keep: impl FnMut(Pod) -> Option<Pod> + 'static,
+    ) -> Self {
+        let Selection { scope, daemon_sets, names, nodes, pods } = selection;
+        let changes = [
+            watch(access, scope, daemon_sets.as_deref(), versions.daemon_sets, AnyChange::DaemonSet),
+            watch(access, &Scope::Cluster, nodes.as_deref(), versions.nodes, AnyChange::Node),
+            watch(access, scope, pods.as_deref(), versions.pods, AnyChange::Pod),
+            watch(access, scope, pods.as_deref(), versions.revisions, AnyChange::Revision),
+        ];
+        Self {
+            changes: stream::select_all(changes),
+            keep: Box::new(keep),
+            names: names.clone(),
+            daemon_sets: Places::of(&snapshot.daemon_sets),
+            nodes: Places::of(known(&snapshot.nodes)),
+            pods: Places::of(known(&snapshot.pods)),
+            revisions: Places::of(known(&snapshot.revisions)),
+        }
+    }
+
+    /// Waits for the next change and puts it into the snapshot.
+    ///
+    /// # Errors
+    /// What will not pass by itself, such as rights that were taken away.
+    pub(crate) async fn next(&mut self, snapshot: &mut Snapshot) -> Result<Step, Error> {
+        let Some(change) = self.changes.next().await else {
+            return Ok(Step::Relist);
+        };
+        Ok(match change? {
+            AnyChange::DaemonSet(change) => self.daemon_set(&mut snapshot.daemon_sets, change),
+            AnyChange::Node(change) => self.nodes.apply_known(&mut snapshot.nodes, change, Some),
+            AnyChange::Pod(change) => self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep),
+            AnyChange::Revision(change) => self.revisions.apply_known(&mut snapshot.revisions, change, Some),
+        })
+    }
+}
+
+impl Follow {
+    /// A new DaemonSet has pods that nobody listed; one that was not asked for is none of ours.
+    fn daemon_set(&mut self, daemon_sets: &mut Vec<DaemonSet>, change: Change<DaemonSet>) -> Step {
+        let is_wanted = |daemon_set: &DaemonSet| {
+            let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
+            self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+        };
+        match change {
+            Change::Added(daemon_set) if is_wanted(&daemon_set) => Step::Relist,
+            Change::Added(_) => Step::Quiet,
+            Change::Modified(daemon_set) if !is_wanted(&daemon_set) => Step::Quiet,
+            change => self.daemon_sets.apply(daemon_sets, change, Some),
+        }
+    }
+}
+
+/// The changes of one kind; none of what could not be listed.
+fn watch<T: Watched>(
+    access: &Access,
+    scope: &Scope,
+    labels: Option<&str>,
+    version: Option<String>,
+    wrap: fn(Change<T>) -> AnyChange,
+) -> BoxStream<'static, Result<AnyChange, Error>> {
+    let Some(version) = version else {
+        return stream::pending().boxed();
+    };
+    access.watch::<T>(scope, labels, None, version).map(move |change| change.map(wrap)).boxed()
+}
+
+fn known<T>(items: &Known<Vec<T>>) -> &[T] {
+    items.known().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What tells objects apart.
+trait Identified {
+    fn uid(&self) -> &str;
+}
+
+impl Identified for Node {
+    fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+}
+
+impl Identified for Pod {
+    fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+}
+
+impl Identified for DaemonSet {
+    fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+impl Identified for ControllerRevision {
+    fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where each object stands, by its uid.
+struct Places(HashMap<String, usize>);
+
+impl Places {
+    fn of<T: Identified>(items: &[T]) -> Self {
+        Self(items.iter().enumerate().map(|(place, item)| (item.uid().to_owned(), place)).collect())
+    }
+
+    fn apply_known<T: Identified>(
+        &mut self,
+        items: &mut Known<Vec<T>>,
+        change: Change<T>,
+        keep: impl FnMut(T) -> Option<T>,
+    ) -> Step {
+        match items {
+            Known::Known(items) => self.apply(items, change, keep),
+            Known::Unknown(_) => Step::Quiet,
+        }
+    }
+
+    fn apply<T: Identified>(
+        &mut self,
+        items: &mut Vec<T>,
+        change: Change<T>,
+        mut keep: impl FnMut(T) -> Option<T>,
+    ) -> Step {
+        match change {
+            Change::Added(item) | Change::Modified(item) => {
+                let uid = item.uid().to_owned();
+                match keep(item) {
+                    Some(item) => self.put(items, uid, item),
+                    None => self.remove(items, &uid),
+                }
+            }
+            Change::Deleted(item) => self.remove(items, item.uid()),
+            Change::Bookmark => Step::Quiet,
+            Change::Interrupted(error) => Step::Interrupted(error),
+            Change::Relist => Step::Relist,
+        }
+    }
+
+    fn put<T>(&mut self, items: &mut Vec<T>, uid: String, item: T) -> Step {
+        match self.0.get(&uid) {
+            Some(&place) => items[place] = item,
+            None => {
+                self.0.insert(uid, items.len());
+                items.push(item);
+            }
+        }
+        Step::Changed
+    }
+
+    fn remove<T: Identified>(&mut self, items: &mut Vec<T>, uid: &str) -> Step {
+        let Some(place) = self.0.remove(uid) else {
+            return Step::Quiet;
+        };
+        items.swap_remove(place);
+        if let Some(moved) = items.get(place) {
+            self.0.insert(moved.uid().to_owned(), place);
+        }
+        Step::Changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(uid: &str, name: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.metadata.uid = uid.into();
+        pod.metadata.name = name.into();
+        pod
+    }
+
+    #[test]
+    fn changes_find_their_places_whatever_was_removed_before() {
+        let mut pods = vec![pod("1", "a"), pod("2", "b"), pod("3", "c")];
+        let mut places = Places::of(&pods);
+        let mut apply = |change| places.apply(&mut pods, change, Some);
+        assert!(matches!(apply(Change::Deleted(pod("1", "a"))), Step::Changed));
+        assert!(matches!(apply(Change::Modified(pod("3", "c2"))), Step::Changed));
+        assert!(matches!(apply(Change::Added(pod("4", "d"))), Step::Changed));
+        assert!(matches!(apply(Change::Deleted(pod("1", "a"))), Step::Quiet));
+        assert!(matches!(apply(Change::Modified(pod("2", "b2"))), Step::Changed));
+        let names: Vec<&str> = pods.iter().map(|pod| pod.metadata.name.as_str()).collect();
+        assert_eq!(names, ["c2", "b2", "d"]);
+    }
+
+    #[test]
+    fn an_object_that_is_no_longer_wanted_goes() {
+        let mut pods = vec![pod("1", "a")];
+        let mut places = Places::of(&pods);
+        assert!(matches!(places.apply(&mut pods, Change::Modified(pod("1", "a")), |_| None), Step::Changed));
+        assert!(pods.is_empty());
+    }
+}

@@ -1,0 +1,174 @@
+//! What `coverage` is to show, and what it is to answer.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::{CoverageArgs, Global, OutputFormat};
+use crate::command::load::{About, Request, Source, written};
+use crate::coverage::{Coverage, Row, Threshold};
+use crate::error::Error;
+use crate::explain::State;
+use crate::render::coverage::{Report, Screen, fleet, groups, map, names, nodes};
+use crate::render::{structured, terminal};
+use crate::snapshot::Snapshot;
+
+/// The arguments as values that know nothing of the command line.
+pub(super) struct Policy {
+    output: Option<OutputFormat>,
+    by: Option<String>,
+    map: bool,
+    only: BTreeSet<State>,
+    screen: Screen,
+    /// Names were given: a row for every node.
+    by_node: bool,
+    with_namespace: bool,
+    gate: Option<Gate>,
+    /// One document a line: there will be more of them.
+    pub(super) is_watch: bool,
+}
+
+/// `--min` and `--allow-empty`.
+#[derive(Clone, Copy)]
+struct Gate {
+    threshold: Threshold,
+    allow_empty: bool,
+}
+
+/// Turns the arguments into what to load and what to show.
+///
+/// # Errors
+/// A selector that cannot be read.
+pub(super) fn understand(args: CoverageArgs, global: &Global, source: &Source) -> Result<(Request, Policy), Error> {
+    let CoverageArgs { names, selector, nodes, by, map, only, all, min, allow_empty, watch, output, no_headers } = args;
+    for text in [&selector, &nodes].into_iter().flatten() {
+        written(text)?;
+    }
+    let namespace = match global.all_namespaces {
+        true => None,
+        false => global.namespace.clone().or_else(|| source.default_namespace()),
+    };
+    let policy = Policy {
+        output,
+        by,
+        map,
+        only: only.into_iter().collect(),
+        by_node: !names.is_empty(),
+        with_namespace: namespace.is_none(),
+        gate: min.map(|threshold| Gate { threshold, allow_empty }),
+        is_watch: watch,
+        screen: Screen {
+            style: terminal::style(global.color),
+            wide: output == Some(OutputFormat::Wide),
+            titles: !no_headers,
+            unfolded: all,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        },
+    };
+    Ok((Request { namespace, names, selector, nodes }, policy))
+}
+
+impl Policy {
+    /// Which events the screen has room for.
+    pub(super) fn about(&self) -> About {
+        if self.by_node { About::Pods } else { About::DaemonSets }
+    }
+
+    /// Writes what was asked for.
+    pub(super) fn render(
+        &self,
+        out: &mut impl Write,
+        coverages: &[Coverage<'_>],
+        snapshot: &Snapshot,
+    ) -> io::Result<()> {
+        let now = snapshot.as_of;
+        let gaps = snapshot.gaps();
+        let report = || Report::of(coverages, |row| self.is_shown(row), &gaps, now);
+        match self.output {
+            Some(OutputFormat::Json) if self.is_watch => structured::json_line(out, &report()),
+            Some(OutputFormat::Json) => structured::json(out, &report()),
+            Some(OutputFormat::Yaml) if self.is_watch => {
+                writeln!(out, "---")?;
+                structured::yaml(out, &report())
+            }
+            Some(OutputFormat::Yaml) => structured::yaml(out, &report()),
+            Some(OutputFormat::Name) => self.names(out, coverages),
+            Some(OutputFormat::Wide) | None => self.screen(out, coverages, Screen { now, ..self.screen }),
+        }
+    }
+
+    fn screen(&self, out: &mut impl Write, coverages: &[Coverage<'_>], screen: Screen) -> io::Result<()> {
+        if self.map {
+            return map(out, coverages, self.by.as_deref(), screen);
+        }
+        if let Some(label) = &self.by {
+            return groups(out, coverages, label, screen);
+        }
+        if !self.by_node {
+            let is_shown =
+                |coverage: &&Coverage<'_>| self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row));
+            let shown: Vec<&Coverage<'_>> = coverages.iter().filter(is_shown).collect();
+            return fleet(out, &shown, self.with_namespace, screen);
+        }
+        for (index, coverage) in coverages.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            let shown: Vec<&Row<'_>> = coverage.rows.iter().filter(|row| self.is_shown(row)).collect();
+            nodes(out, coverage, &shown, screen)?;
+        }
+        Ok(())
+    }
+
+    fn is_shown(&self, row: &Row<'_>) -> bool {
+        self.only.is_empty() || self.only.contains(&row.state)
+    }
+
+    /// DaemonSets; or, with names given, the nodes that the table would list.
+    fn names(&self, out: &mut impl Write, coverages: &[Coverage<'_>]) -> io::Result<()> {
+        let is_listed = |row: &&Row<'_>| {
+            let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.screen.unfolded;
+            self.is_shown(row) && !is_folded
+        };
+        if self.by_node {
+            let rows = coverages.iter().flat_map(|coverage| &coverage.rows).filter(is_listed);
+            let nodes: BTreeSet<&str> = rows.map(|row| row.node).collect();
+            return names(out, "node", nodes.into_iter());
+        }
+        let shown = coverages
+            .iter()
+            .filter(|coverage| self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row)));
+        names(out, "daemonset.apps", shown.map(Coverage::name))
+    }
+
+    /// 1 when a gate is asked for and anything is short of it.
+    ///
+    /// # Errors
+    /// The gate cannot be judged: facts are missing.
+    pub(super) fn exit_code(&self, coverages: &[Coverage<'_>]) -> Result<ExitCode, Error> {
+        let Some(Gate { threshold, allow_empty }) = self.gate else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let mut is_met = allow_empty || !coverages.is_empty();
+        for coverage in coverages {
+            match threshold.is_met(&coverage.counts, allow_empty) {
+                Some(true) => {}
+                Some(false) => {
+                    is_met = false;
+                    terminal::note(&short_of(threshold, coverage));
+                }
+                None => return Err(Error::Unjudged { what: format!("{}/{}", coverage.namespace(), coverage.name()) }),
+            }
+        }
+        Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+}
+
+fn short_of(threshold: Threshold, coverage: &Coverage<'_>) -> String {
+    let counts = &coverage.counts;
+    let name = format!("{}/{}", coverage.namespace(), coverage.name());
+    match (counts.available.unwrap_or_default(), counts.desired.unwrap_or_default()) {
+        (_, 0) => format!("{name} wants no node, which counts as short of {threshold} (--allow-empty lets it pass)"),
+        (available, desired) => format!("{name} is short of {threshold}: {available} of {desired} available"),
+    }
+}

@@ -1,0 +1,110 @@
+//! `coverage --watch`: redraws on change.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+
+use super::policy::Policy;
+use super::wants_events;
+use crate::cluster::connect::Access;
+use crate::cluster::follow::{Follow, Step};
+use crate::command::load::{Request, live};
+use crate::command::print;
+use crate::coverage::cover;
+use crate::error::Error;
+use crate::render::terminal::{self, Redraw};
+use crate::snapshot::Snapshot;
+
+/// Changes come in bursts: one drawing for all that come within this time.
+const BURST: Duration = Duration::from_millis(250);
+/// Ages grow, and ready pods become available, without any change.
+const TICK: Duration = Duration::from_secs(5);
+/// Events are not watched, only read again, and not more often than this.
+const EVENTS: Duration = Duration::from_secs(10);
+
+/// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
+pub(super) async fn watch(access: &Access, request: &Request, policy: &Policy) -> Result<ExitCode, Error> {
+    let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new() };
+    loop {
+        let mut loaded = live::load(access, request).await?;
+        let mut follow = loaded.follow(access);
+        match until_relist(access, request, &mut loaded.snapshot, &mut follow, &mut screen).await {
+            Ok(()) => {}
+            Err(End::Unread) => return Ok(ExitCode::SUCCESS),
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+}
+
+/// Why the watch ends.
+enum End {
+    /// Nobody reads the output any more.
+    Unread,
+    /// What will not pass by itself.
+    Failed(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Follows one set of lists for as long as their changes come without a gap.
+async fn until_relist(
+    access: &Access,
+    request: &Request,
+    snapshot: &mut Snapshot,
+    follow: &mut Follow,
+    screen: &mut Screen<'_>,
+) -> Result<(), End> {
+    let mut events_read: Option<Instant> = None;
+    let mut trouble = None;
+    loop {
+        let may_read = events_read.is_none_or(|read| read.elapsed() >= EVENTS);
+        if may_read && wants_events(snapshot) {
+            snapshot.events = live::events(access, request, screen.policy.about()).await?;
+            events_read = Some(Instant::now());
+        }
+        snapshot.as_of = Timestamp::now();
+        screen.draw(snapshot, trouble.as_deref())?;
+
+        let mut deadline = Instant::now() + TICK;
+        // The first change opens a short time in which others join it.
+        while let Ok(step) = timeout_at(deadline, follow.next(snapshot)).await {
+            match step? {
+                Step::Relist => return Ok(()),
+                Step::Changed => trouble = None,
+                Step::Quiet => continue,
+                Step::Interrupted(error) => trouble = Some(error.to_string()),
+            }
+            deadline = deadline.min(Instant::now() + BURST);
+        }
+    }
+}
+
+struct Screen<'p> {
+    policy: &'p Policy,
+    redraw: Redraw,
+    last: Vec<u8>,
+}
+
+impl Screen<'_> {
+    /// Draws, if there is anything new to see.
+    fn draw(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<(), End> {
+        let mut next = Vec::new();
+        let rendered = self.policy.render(&mut next, &cover(snapshot), snapshot);
+        rendered.map_err(Error::Output)?;
+        if let Some(trouble) = trouble {
+            terminal::note(&format!("the connection is lost, trying again: {trouble}"));
+        }
+        if next == self.last {
+            return Ok(());
+        }
+        let is_read = print(|out| self.redraw.frame(out, &next))?;
+        self.last = next;
+        if is_read { Ok(()) } else { Err(End::Unread) }
+    }
+}

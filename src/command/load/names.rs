@@ -1,0 +1,49 @@
+//! Names and selectors as the user wrote them, held against what there is.
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::core::Selector;
+
+use super::Request;
+use crate::error::Error;
+use crate::snapshot::selector;
+
+/// A selector as the user wrote it.
+pub(crate) fn written(text: &str) -> Result<Selector, Error> {
+    selector::parse(text).map_err(|fault| Error::Usage {
+        message: format!("the selector {text:?} cannot be read: {fault}"),
+        hint: "selectors look like this: zone=a,tier in (web,db),!gpu".into(),
+    })
+}
+
+/// Picks the DaemonSets that were named, in the order of their names.
+pub(super) fn named(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str) -> Result<Vec<DaemonSet>, Error> {
+    fn name(daemon_set: &DaemonSet) -> &str {
+        daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+    for wanted in &request.names {
+        if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == wanted) {
+            return Err(Error::NotFound {
+                message: format!("there is no DaemonSet {wanted:?} in {place}"),
+                hint: hint(wanted, daemon_sets.iter().map(name), "-A looks in all namespaces"),
+            });
+        }
+    }
+    let mut daemon_sets = daemon_sets;
+    daemon_sets
+        .retain(|daemon_set| request.names.is_empty() || request.names.iter().any(|wanted| wanted == name(daemon_set)));
+    daemon_sets.sort_by(|a, b| (&a.metadata.namespace, name(a)).cmp(&(&b.metadata.namespace, name(b))));
+    Ok(daemon_sets)
+}
+
+/// The nearest name that exists, if one is near enough to have been meant.
+pub(super) fn hint<'n>(wanted: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
+    const NEAR: f64 = 0.5;
+    let nearest = names
+        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, name)) => format!("did you mean {name:?}? {otherwise}"),
+        None => otherwise.to_owned(),
+    }
+}

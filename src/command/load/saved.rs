@@ -1,0 +1,59 @@
+//! Facts from files.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use super::Request;
+use super::names::{named, written};
+use crate::cluster::file;
+use crate::error::Error;
+use crate::snapshot::{Known, OpenShift, Snapshot, selector};
+
+/// Picks out of the files what was asked for.
+///
+/// # Errors
+/// Files without DaemonSets; a name that is not among them.
+pub(super) fn saved(facts: file::Facts, request: &Request, place: &str) -> Result<Snapshot, Error> {
+    let daemon_sets = match facts.daemon_sets {
+        Known::Known(daemon_sets) => daemon_sets,
+        Known::Unknown(why) => {
+            return Err(Error::File {
+                file: "--from".into(),
+                message: match facts.others {
+                    0 => why,
+                    others => format!("{why}, only {others} objects that kubectl ds does not read"),
+                },
+                hint: file::HINT.into(),
+            });
+        }
+    };
+    let labels = request.selector.as_deref().map(written).transpose()?;
+    let is_asked_for = |daemon_set: &DaemonSet| {
+        let in_namespace = request.namespace.is_none() || daemon_set.metadata.namespace == request.namespace;
+        let of_object = daemon_set.metadata.labels.clone().unwrap_or_default();
+        in_namespace && labels.as_ref().is_none_or(|labels| selector::matches(labels, &of_object))
+    };
+    let daemon_sets = daemon_sets.into_iter().filter(is_asked_for).collect();
+    let node_labels = request.nodes.as_deref().map(written).transpose()?;
+    let mut nodes = facts.nodes;
+    if let (Known::Known(nodes), Some(labels)) = (&mut nodes, &node_labels) {
+        nodes.retain(|node| selector::matches(labels, &node.metadata.labels));
+    }
+    let is_openshift = nodes.known().is_some_and(|nodes| OpenShift::is_seen_in(nodes));
+    let openshift = match (is_openshift, facts.namespaces) {
+        (false, _) => Known::Known(None),
+        (true, Known::Unknown(why)) => Known::Unknown(why),
+        (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
+    };
+    Ok(Snapshot {
+        daemon_sets: named(daemon_sets, request, place)?,
+        nodes,
+        has_all_nodes: request.nodes.is_none(),
+        pods: facts.pods,
+        revisions: facts.revisions,
+        events: facts.events,
+        openshift,
+        // Files without any instant have nothing either that an age could be counted from.
+        as_of: facts.as_of.unwrap_or_else(Timestamp::now),
+    })
+}
