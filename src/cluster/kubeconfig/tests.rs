@@ -111,10 +111,10 @@ fn an_empty_entry_is_no_entry() {
 fn several_files_are_merged_and_the_first_wins() {
     let first = "current-context: ''\nclusters: [{name: prod-c, cluster: {server: 'https://mine'}}]";
     let (folder, mut environment) = files(&[first, TWO]);
-    let mut list = folder.path().join("missing.yaml").into_os_string();
-    list.push(":");
-    list.push(environment.kubeconfig.unwrap());
-    list.push("::");
+    let files: Vec<PathBuf> = env::split_paths(&environment.kubeconfig.unwrap()).collect();
+    let missing = folder.path().join("missing.yaml");
+    let list = [&missing, &files[0], &files[1], &PathBuf::new()];
+    let list = env::join_paths(list).unwrap();
     environment.kubeconfig = Some(list);
     let chosen = choose(&AccessOptions::default(), &environment).unwrap().unwrap();
     assert_eq!(chosen.context.as_deref(), Some("prod"));

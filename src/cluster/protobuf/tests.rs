@@ -96,6 +96,28 @@ fn bytes_byte_by_byte_hold_no_more_than_an_item() {
     }
 }
 
+#[test]
+fn bytes_that_nobody_reads_are_not_held() {
+    let mut raw = Vec::new();
+    field(&mut raw, 9, &[b'x'; 100_000]);
+    let mut decoder = ListDecoder::new("PodList");
+    for piece in protobuf_answer("PodList", &raw).chunks(1000) {
+        decoder.push(piece, &mut |_: Pod| ()).unwrap();
+        assert!(decoder.held.capacity() < 100);
+    }
+    decoder.finish().unwrap();
+}
+
+#[test]
+fn a_key_that_breaks_off_after_the_list_is_a_truncation_too() {
+    let mut bytes = list(&[]);
+    bytes.push(0x80);
+    assert_eq!(
+        decode([bytes.as_slice()]),
+        Err(Broken::Truncated { items: 0 })
+    );
+}
+
 /// The envelope up to the list, whose length is claimed to be this.
 fn claimed(length: u64) -> Vec<u8> {
     let mut bytes = b"k8s\0\x12".to_vec();
