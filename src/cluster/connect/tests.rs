@@ -117,6 +117,48 @@ async fn flags_that_do_not_go_together_are_refused() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_that_skips_the_check_of_a_certificate_authority_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let authority = folder.path().join("ca.crt");
+    fs::write(
+        &authority,
+        "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let server = "https://h', certificate-authority: ca.crt, insecure-skip-tls-verify: true, tls-server-name: 'x";
+    let environment = kubeconfig(&folder, server, "");
+    let error = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("insecure-skip-tls-verify"),
+        "{error}"
+    );
+    let options = AccessOptions {
+        insecure_skip_tls_verify: true,
+        ..AccessOptions::default()
+    };
+    assert!(connect_within(&options, &environment).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
+    let folder = TempDir::new().unwrap();
+    let environment = kubeconfig(&folder, "https://h", "tokenFile: missing");
+    let error = connect_within(&AccessOptions::default(), &environment)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("missing of user \"u\": No such file"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_token_file_is_sent_without_its_newline() {
     let fake = fake().await;
     let folder = TempDir::new().unwrap();
