@@ -266,6 +266,7 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
         let seen = proxy.seen();
         assert_eq!(seen[seen.len() - 2].method, "CONNECT");
         assert_eq!(seen[seen.len() - 2].target, "api.invalid:8001");
+        assert_eq!(seen[seen.len() - 1].header("accept-encoding"), Some("gzip"));
     }
     let before = proxy.seen().len();
     let environment = Environment { proxy: variables(".invalid"), ..Environment::default() };
@@ -289,6 +290,18 @@ async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
     let environment = kubeconfig(&folder, "http://h', proxy-url: 'ftp://h", "");
     let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
     assert!(error.to_string().contains("cannot use the proxy \"ftp://h/\""), "{error}");
+}
+
+#[test]
+fn proxies_are_spelled_as_kube_knows_them() {
+    let spelled = |url: &str| spelled_for_kube(&url.parse().unwrap()).map(|url| url.to_string());
+    assert_eq!(spelled("socks5h://h:1080").unwrap(), "socks5://h:1080/");
+    assert_eq!(spelled("https://u:p@h:1").unwrap(), "https://u:p@h:1/");
+    assert!(spelled("ftp://h").is_err());
+    assert_eq!(
+        without_password(&"http://u:p@h:1".parse().unwrap()),
+        "http://h:1"
+    );
 }
 
 #[test]
