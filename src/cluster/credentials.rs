@@ -37,10 +37,7 @@ const FILE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 ///
 /// # Errors
 /// [`Error::Kubeconfig`] for a plugin that is missing or fails, and for a token file that cannot be read.
-pub(super) async fn take(
-    auth: &mut AuthInfo,
-    user: &str,
-) -> Result<Option<CredentialLayer>, Error> {
+pub(super) async fn take(auth: &mut AuthInfo, user: &str) -> Result<Option<CredentialLayer>, Error> {
     let exec = auth.exec.take();
     let file = auth.token_file.take();
     let has_password = auth.username.is_some() && auth.password.is_some();
@@ -51,27 +48,18 @@ pub(super) async fn take(
         return CredentialLayer::of_file(file.into(), user).map(Some);
     }
     // A client certificate of the entry's own speaks for it: client-go does not run the plugin then.
-    let has_certificate =
-        auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+    let has_certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
     let Some(exec) = exec.filter(|_| !has_certificate) else {
         return Ok(None);
     };
-    let plugin = Plugin {
-        exec: Arc::new(exec),
-        user: user.to_owned(),
-    };
+    let plugin = Plugin { exec: Arc::new(exec), user: user.to_owned() };
     let credential = plugin.run_apart().await?;
-    if let (Some(certificate), Some(key)) = (
-        credential.client_certificate_data,
-        credential.client_key_data,
-    ) {
+    if let (Some(certificate), Some(key)) = (credential.client_certificate_data, credential.client_key_data) {
         auth.client_certificate_data = Some(base64(certificate));
         auth.client_key_data = Some(base64(key).into());
     }
     let until = credential.expiration_timestamp;
-    Ok(credential
-        .token
-        .map(|token| CredentialLayer::of_plugin(plugin, token, until)))
+    Ok(credential.token.map(|token| CredentialLayer::of_plugin(plugin, token, until)))
 }
 
 fn base64(text: String) -> String {
@@ -103,18 +91,13 @@ impl Shared {
     /// `Authorization: Bearer ...` with a token that has not expired.
     async fn header(&self) -> Result<HeaderValue, Error> {
         let mut held = self.held.lock().await;
-        if held
-            .until
-            .is_some_and(|until| Timestamp::now() + MARGIN >= until)
-        {
+        if held.until.is_some_and(|until| Timestamp::now() + MARGIN >= until) {
             self.renew(&mut held).await?;
         }
         let mut value =
-            HeaderValue::try_from(format!("Bearer {}", held.token.trim())).map_err(|_| {
-                Error::Kubeconfig {
-                    message: "the token holds characters that a request cannot carry".into(),
-                    hint: "log in again or renew the token".into(),
-                }
+            HeaderValue::try_from(format!("Bearer {}", held.token.trim())).map_err(|_| Error::Kubeconfig {
+                message: "the token holds characters that a request cannot carry".into(),
+                hint: "log in again or renew the token".into(),
             })?;
         value.set_sensitive(true);
         Ok(value)
@@ -149,31 +132,18 @@ impl CredentialLayer {
     /// The token of a plugin that has just run.
     fn of_plugin(plugin: Plugin, token: String, until: Option<Timestamp>) -> Self {
         let source = Source::Plugin(plugin);
-        Self {
-            shared: Arc::new(Shared {
-                source,
-                held: Mutex::new(Held { token, until }),
-            }),
-        }
+        Self { shared: Arc::new(Shared { source, held: Mutex::new(Held { token, until }) }) }
     }
 
     /// The token of a file, which is read for the first time.
     fn of_file(path: PathBuf, user: &str) -> Result<Self, Error> {
         let token = std::fs::read_to_string(&path).map_err(|error| Error::Kubeconfig {
-            message: format!(
-                "the token file {} of user {user:?}: {error}",
-                path.display()
-            ),
+            message: format!("the token file {} of user {user:?}: {error}", path.display()),
             hint: "check the tokenFile of the user entry, or give --token".into(),
         })?;
         let until = Some(Timestamp::now() + FILE_LIFETIME);
         let source = Source::File(path);
-        Ok(Self {
-            shared: Arc::new(Shared {
-                source,
-                held: Mutex::new(Held { token, until }),
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { source, held: Mutex::new(Held { token, until }) }) })
     }
 }
 
@@ -181,10 +151,7 @@ impl<S> Layer<S> for CredentialLayer {
     type Service = WithCredential<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        WithCredential {
-            inner,
-            shared: Arc::clone(&self.shared),
-        }
+        WithCredential { inner, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -255,13 +222,10 @@ impl Plugin {
     }
 
     fn run(&self) -> Result<Credential, Error> {
-        let output = self
-            .command()?
-            .output()
-            .map_err(|error| match error.kind() {
-                ErrorKind::NotFound => self.missing(),
-                _ => self.failed(error.to_string()),
-            })?;
+        let output = self.command()?.output().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => self.missing(),
+            _ => self.failed(error.to_string()),
+        })?;
         if !output.status.success() {
             return Err(self.failed(output.status.to_string()));
         }
@@ -269,49 +233,32 @@ impl Plugin {
         let answer: ExecCredential = serde_saphyr::from_slice(&output.stdout)
             .map_err(|_| self.failed("its answer is not an ExecCredential".into()))?;
         let credential = answer.status.unwrap_or_default();
-        let has_pair =
-            credential.client_certificate_data.is_some() && credential.client_key_data.is_some();
+        let has_pair = credential.client_certificate_data.is_some() && credential.client_key_data.is_some();
         if credential.token.as_deref().unwrap_or_default().is_empty() && !has_pair {
-            return Err(self
-                .failed("its answer holds neither a token nor a certificate with its key".into()));
+            return Err(self.failed("its answer holds neither a token nor a certificate with its key".into()));
         }
         Ok(credential)
     }
 
     fn command(&self) -> Result<Command, Error> {
-        let ExecConfig {
-            command,
-            args,
-            env,
-            interactive_mode,
-            provide_cluster_info,
-            cluster,
-            ..
-        } = &*self.exec;
+        let ExecConfig { command, args, env, interactive_mode, provide_cluster_info, cluster, .. } = &*self.exec;
         let program = command.as_deref().filter(|command| !command.is_empty());
-        let mut process =
-            Command::new(program.ok_or_else(|| self.failed("the entry names no command".into()))?);
+        let mut process = Command::new(program.ok_or_else(|| self.failed("the entry names no command".into()))?);
         process.args(args.iter().flatten());
         for variable in env.iter().flatten() {
             if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
                 process.env(name, value);
             }
         }
-        let interactive =
-            *interactive_mode != Some(ExecInteractiveMode::Never) && std::io::stdin().is_terminal();
-        process.stdin(if interactive {
-            Stdio::inherit()
-        } else {
-            Stdio::null()
-        });
+        let interactive = *interactive_mode != Some(ExecInteractiveMode::Never) && std::io::stdin().is_terminal();
+        process.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
         // A prompt, or the plugin's own words on what went wrong.
         process.stderr(Stdio::inherit());
         let mut spec = json!({ "interactive": interactive });
         if *provide_cluster_info {
             spec["cluster"] = json!(cluster);
         }
-        let request =
-            json!({ "apiVersion": self.exec.api_version, "kind": "ExecCredential", "spec": spec });
+        let request = json!({ "apiVersion": self.exec.api_version, "kind": "ExecCredential", "spec": spec });
         process.env("KUBERNETES_EXEC_INFO", request.to_string());
         Ok(process)
     }
@@ -321,35 +268,18 @@ impl Plugin {
     }
 
     fn missing(&self) -> Error {
-        let install = self
-            .exec
-            .install_hint
-            .iter()
-            .flat_map(|hint| hint.split_whitespace());
+        let install = self.exec.install_hint.iter().flat_map(|hint| hint.split_whitespace());
         let hint = install.collect::<Vec<_>>().join(" ");
         Error::Kubeconfig {
-            message: format!(
-                "the credential plugin {:?} of user {:?} is not installed",
-                self.name(),
-                self.user
-            ),
-            hint: if hint.is_empty() {
-                "install it, or choose another user: --user NAME".into()
-            } else {
-                hint
-            },
+            message: format!("the credential plugin {:?} of user {:?} is not installed", self.name(), self.user),
+            hint: if hint.is_empty() { "install it, or choose another user: --user NAME".into() } else { hint },
         }
     }
 
     fn failed(&self, why: String) -> Error {
         Error::Kubeconfig {
-            message: format!(
-                "the credential plugin {:?} of user {:?} failed: {why}",
-                self.name(),
-                self.user
-            ),
-            hint: "log in again, or run the plugin by hand to see why; another user: --user NAME"
-                .into(),
+            message: format!("the credential plugin {:?} of user {:?} failed: {why}", self.name(), self.user),
+            hint: "log in again, or run the plugin by hand to see why; another user: --user NAME".into(),
         }
     }
 }

@@ -120,25 +120,12 @@ async fn flags_that_do_not_go_together_are_refused() {
 async fn a_kubeconfig_that_skips_the_check_of_a_certificate_authority_is_refused() {
     let folder = TempDir::new().unwrap();
     let authority = folder.path().join("ca.crt");
-    fs::write(
-        &authority,
-        "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n",
-    )
-    .unwrap();
+    fs::write(&authority, "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n").unwrap();
     let server = "https://h', certificate-authority: ca.crt, insecure-skip-tls-verify: true, tls-server-name: 'x";
     let environment = kubeconfig(&folder, server, "");
-    let error = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        error.to_string().contains("insecure-skip-tls-verify"),
-        "{error}"
-    );
-    let options = AccessOptions {
-        insecure_skip_tls_verify: true,
-        ..AccessOptions::default()
-    };
+    let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
+    assert!(error.to_string().contains("insecure-skip-tls-verify"), "{error}");
+    let options = AccessOptions { insecure_skip_tls_verify: true, ..AccessOptions::default() };
     assert!(connect_within(&options, &environment).await.is_ok());
 }
 
@@ -146,16 +133,8 @@ async fn a_kubeconfig_that_skips_the_check_of_a_certificate_authority_is_refused
 async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
     let folder = TempDir::new().unwrap();
     let environment = kubeconfig(&folder, "https://h", "tokenFile: missing");
-    let error = connect_within(&AccessOptions::default(), &environment)
-        .await
-        .err()
-        .unwrap();
-    assert!(
-        error
-            .to_string()
-            .contains("missing of user \"u\": No such file"),
-        "{error}"
-    );
+    let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
+    assert!(error.to_string().contains("missing of user \"u\": No such file"), "{error}");
 }
 
 #[tokio::test]
@@ -298,10 +277,7 @@ fn proxies_are_spelled_as_kube_knows_them() {
     assert_eq!(spelled("socks5h://h:1080").unwrap(), "socks5://h:1080/");
     assert_eq!(spelled("https://u:p@h:1").unwrap(), "https://u:p@h:1/");
     assert!(spelled("ftp://h").is_err());
-    assert_eq!(
-        without_password(&"http://u:p@h:1".parse().unwrap()),
-        "http://h:1"
-    );
+    assert_eq!(without_password(&"http://u:p@h:1".parse().unwrap()), "http://h:1");
 }
 
 #[test]

@@ -112,10 +112,7 @@ fn bytes_that_nobody_reads_are_not_held() {
 fn a_key_that_breaks_off_after_the_list_is_a_truncation_too() {
     let mut bytes = list(&[]);
     bytes.push(0x80);
-    assert_eq!(
-        decode([bytes.as_slice()]),
-        Err(Broken::Truncated { items: 0 })
-    );
+    assert_eq!(decode([bytes.as_slice()]), Err(Broken::Truncated { items: 0 }));
 }
 
 /// The envelope up to the list, whose length is claimed to be this.
