@@ -81,10 +81,12 @@ pub(crate) enum Error {
     },
 
     /// An answer that is not what the Kubernetes API sends.
-    #[error("the answer of {server} to list {resource} is broken: {message}")]
+    #[error("the answer of {server} to {verb} {resource} is broken: {message}")]
     BadAnswer {
         /// The server's URL.
         server: String,
+        /// `list`, `get`, ...
+        verb: &'static str,
         /// The resource in the plural.
         resource: String,
         /// What is wrong with it.

@@ -4,6 +4,8 @@
 //! documents in a file, single objects, and the tree of `kubectl cluster-info dump --output-directory`.
 
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 

@@ -206,8 +206,9 @@ impl Access {
 
     /// An answer that is not what the Kubernetes API sends.
     pub(super) fn bad_answer(&self, subject: &Subject, message: String) -> Failure {
-        let resource = subject.resource.clone();
-        Failure::Final(Error::BadAnswer { server: self.server.clone(), resource, message })
+        let Subject { verb, resource, .. } = subject;
+        let (server, resource) = (self.server.clone(), resource.clone());
+        Failure::Final(Error::BadAnswer { server, verb, resource, message })
     }
 
     async fn refused(&self, subject: &Subject, answer: http::Response<Body>) -> Failure {

@@ -94,16 +94,11 @@ impl<'a> Case<'a> {
     }
 
     fn cover(self, pods: DaemonPods<'a>) -> Coverage<'a> {
-        let mut rows = match &self.snapshot.nodes {
+        let rows = match &self.snapshot.nodes {
             Known::Known(nodes) => self.rows_of_nodes(nodes, &pods),
             Known::Unknown(_) => self.rows_of_pods(&pods),
         };
         let counts = Counts::of(&rows, self.snapshot);
-        if self.snapshot.pods.known().is_none() {
-            for row in &mut rows {
-                row.state = State::Unknown;
-            }
-        }
         Coverage { strays: self.strays(&pods), daemon_set: self.daemon_set, revision: self.revision, counts, rows }
     }
 
@@ -133,6 +128,8 @@ impl<'a> Case<'a> {
 
     fn judge(&self, placement: Placement, obstacles: Vec<Reason>, pods: &[&Pod], node: &Node) -> (State, Vec<Reason>) {
         let (state, mut reasons) = match (placement, pods) {
+            // Without pods nothing is missing for sure, and nothing is excluded for sure.
+            _ if self.snapshot.pods.known().is_none() => (State::Unknown, obstacles),
             (Placement::Run, []) => (State::Missing, vec![self.why_missing.clone()]),
             (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
             (_, []) => (State::Excluded, obstacles),

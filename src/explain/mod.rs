@@ -4,6 +4,9 @@ pub(crate) mod events;
 pub(crate) mod pod;
 mod reason;
 
+#[cfg(test)]
+mod pod_tests;
+
 use serde::Serialize;
 
 pub(crate) use reason::{Exit, Reason};

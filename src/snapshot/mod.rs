@@ -18,7 +18,7 @@ pub(crate) use object::{Labels, Time};
 pub(crate) use pod::Pod;
 
 /// Something that was read, or the reason why it could not be: what is not known is never taken for empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known<T> {
     /// It was read.
     Known(T),

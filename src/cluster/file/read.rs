@@ -115,12 +115,16 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
         let raw = raw.map_err(|error| in_document(format!("not JSON: {error}")))?;
         let document: Document<'_> =
             located(&mut serde_json::Deserializer::from_str(raw.get()), "").map_err(in_document)?;
+        let list = list_kind(cluster, document.kind.as_deref());
         let Some(items) = &document.items else {
+            if list.is_some() {
+                // An empty list is written as null by some.
+                continue;
+            }
             let header = (document.kind.as_deref(), document.api_version.as_deref());
             put(cluster, header, (raw, "")).map_err(in_document)?;
             continue;
         };
-        let list = list_kind(cluster, document.kind.as_deref());
         for (item, raw) in items.iter().enumerate() {
             let at = format!(".items[{item}]");
             let header: Header = (*raw, at.as_str()).decode().map_err(in_document)?;

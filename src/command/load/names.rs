@@ -24,7 +24,7 @@ pub(super) fn named(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str)
         if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == wanted) {
             return Err(Error::NotFound {
                 message: format!("there is no DaemonSet {wanted:?} in {place}"),
-                hint: hint(wanted, daemon_sets.iter().map(name), "-A looks in all namespaces"),
+                hint: hint(wanted, daemon_sets.iter().map(name), "kubectl ds coverage -A lists them all"),
             });
         }
     }

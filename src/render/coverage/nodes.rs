@@ -70,7 +70,8 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
         _ => ("?".to_owned(), Tone::Warning),
     };
     let bar = screen.style.paint(&bar, tone);
-    let covered = format!("{} of {} nodes covered", number(counts.available), number(counts.desired));
+    let wanted = counts.desired.map_or_else(|| "? nodes".to_owned(), |desired| count(desired, "node"));
+    let covered = format!("{} of {wanted} covered", number(counts.available));
     writeln!(out, "{bar} {covered}{}", tally(coverage))?;
     writeln!(out)
 }

@@ -19,6 +19,7 @@ use crate::rollout::revision_of;
 pub(crate) struct Report<'a> {
     api_version: &'static str,
     kind: &'static str,
+    #[serde(serialize_with = "to_the_second")]
     as_of: Timestamp,
     /// What could not be read.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -86,6 +87,11 @@ impl<'a> Report<'a> {
             daemon_sets: coverages.iter().map(view).collect(),
         }
     }
+}
+
+/// As the API writes its times.
+fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&instant.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
 static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
