@@ -2,14 +2,17 @@
 //! plain values.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::connect::AccessOptions;
 use crate::coverage::Threshold;
+use crate::error::Error;
 use crate::explain::State;
-use crate::render::terminal::ColorChoice;
+use crate::render::terminal::{self, ColorChoice};
 
 /// kubectl's way to say how its own flags are grouped in the help.
 const CLUSTER: &str = "Cluster";
@@ -17,7 +20,7 @@ const OUTPUT: &str = "Output";
 
 /// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-ds", bin_name = "kubectl ds", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "kubectl-ds", display_name = "kubectl ds", bin_name = "kubectl ds", version, max_term_width = 100)]
 #[command(disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
@@ -26,6 +29,35 @@ pub(crate) struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub(crate) global: Global,
+}
+
+/// Reads the arguments of the process.
+///
+/// # Errors
+/// The exit code, when help was asked for, or what was written makes no sense; either has been said by then.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|refusal| {
+        if !refusal.use_stderr() || refusal.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            // A closed pipe has no reader to tell.
+            let _ = refusal.print();
+            return ExitCode::from(if refusal.use_stderr() { 2 } else { 0 });
+        }
+        let error = usage_error(&refusal);
+        terminal::error(&error);
+        error.exit_code()
+    })
+}
+
+/// clap's own message takes a paragraph; this project's errors take two lines.
+fn usage_error(refusal: &clap::Error) -> Error {
+    let text = refusal.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Error::Usage {
+        message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        hint: tip.unwrap_or("--help shows what goes together, with examples").to_owned(),
+    }
 }
 
 /// The commands.

@@ -29,15 +29,16 @@ mod snapshot;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::error::Error;
 use crate::render::terminal;
 
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return refusal,
+    };
     start_log(cli.global.verbosity);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {

@@ -170,7 +170,8 @@ impl<'a> Case<'a> {
     fn examine(&self, pod: &Pod, node: Option<&Node>) -> (State, Vec<Reason>) {
         let now = self.snapshot.as_of;
         let (state, mut reasons) = pod_state::examine(pod, node, self.min_ready_seconds, now);
-        if matches!(state, State::Starting | State::NotReady)
+        if reasons.iter().all(Reason::is_vague)
+            && matches!(state, State::Starting | State::NotReady)
             && let Some(events) = self.snapshot.events.known()
         {
             reasons.extend(events::newest_warning(events, &pod.metadata.uid));
@@ -234,7 +235,11 @@ impl Coverage<'_> {
 
     /// Whether events could tell more: something is missing or does not come up.
     pub(crate) fn wants_events(&self) -> bool {
-        let is_open = |row: &Row<'_>| matches!(row.state, State::Missing | State::Starting | State::NotReady);
+        let is_open = |row: &Row<'_>| match row.state {
+            State::Missing => true,
+            State::Starting | State::NotReady => row.reasons.iter().all(Reason::is_vague),
+            _ => false,
+        };
         self.rows.iter().any(is_open)
     }
 }

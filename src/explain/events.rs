@@ -12,6 +12,8 @@ use crate::snapshot::event::last_seen;
 pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Reason> {
     let event = newest(events, daemon_set_uid, |event| event.reason.as_deref() == Some("FailedCreate"))?;
     let message = event.message.as_deref().unwrap_or_default();
+    // The client library marks what it folded together; the words behind that mark are the newest.
+    let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
     Some(Reason::FailedCreate {
         refusal: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
         count: count(event),

@@ -205,7 +205,7 @@ fn a_ready_pod_is_ready_until_min_ready_seconds_have_passed() {
 fn the_newest_warning_of_an_object_is_the_one_that_is_told() {
     let event = |uid: &str, kind: &str, reason: &str, seen: &str| {
         serde_json::from_value(json!({
-            "metadata": { "name": "e" }, "type": kind, "reason": reason, "message": "Error creating: m", "count": 3,
+            "metadata": { "name": "e" }, "type": kind, "reason": reason, "message": "(combined from similar events): Error creating: m", "count": 3,
             "involvedObject": { "uid": uid }, "lastTimestamp": seen,
         }))
         .unwrap()

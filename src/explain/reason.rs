@@ -153,6 +153,20 @@ pub(crate) enum Reason {
     NotPlaced(Obstacle),
 }
 
+impl Reason {
+    /// Whether it only says that something is not done yet, so that an event may say more.
+    pub(crate) fn is_vague(&self) -> bool {
+        matches!(
+            self,
+            Self::Initializing { .. }
+                | Self::ContainerCreating
+                | Self::NotSeenByKubelet
+                | Self::ContainersNotReady { .. }
+                | Self::ReadinessGatesNotReady { .. }
+        )
+    }
+}
+
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

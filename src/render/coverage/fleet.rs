@@ -21,6 +21,9 @@ pub(crate) fn fleet(
     with_namespace: bool,
     screen: Screen,
 ) -> io::Result<()> {
+    if coverages.is_empty() {
+        return Ok(());
+    }
     let mut order = coverages.to_vec();
     order.sort_by_cached_key(|coverage| urgency(coverage));
     let mut columns = Vec::new();
@@ -52,8 +55,8 @@ pub(crate) fn fleet(
     table.write(out, screen.style, screen.titles)
 }
 
-/// Trouble first: by the share that is not available, then by pods where none should be.
-fn urgency(coverage: &Coverage<'_>) -> (Reverse<usize>, Reverse<usize>, String, String) {
+/// Trouble first: by the share that is not available, then by pods where none should be, then by old pods.
+fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
     let counts = &coverage.counts;
     let missing = match (counts.unavailable, counts.desired) {
         // In parts per million, as floating numbers have no order.
@@ -62,7 +65,8 @@ fn urgency(coverage: &Coverage<'_>) -> (Reverse<usize>, Reverse<usize>, String, 
         _ => 0,
     };
     let misscheduled = counts.misscheduled.unwrap_or_default();
-    (Reverse(missing), Reverse(misscheduled), coverage.namespace().to_owned(), coverage.name().to_owned())
+    let old = counts.current.unwrap_or_default().saturating_sub(counts.up_to_date.unwrap_or_default());
+    (Reverse([missing, misscheduled, old]), coverage.namespace().to_owned(), coverage.name().to_owned())
 }
 
 fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
@@ -105,7 +109,10 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
 
 fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
     if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
-        return "no node wants it".into();
+        return match super::folded(coverage.rows.iter()).first() {
+            Some(commonest) => format!("no node wants it; {commonest}"),
+            None => "there is no node".into(),
+        };
     }
     let all = reasons_in_short(coverage.rows.iter());
     if screen.wide || screen.style.width.is_none() {
