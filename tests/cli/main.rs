@@ -3,6 +3,9 @@
 //! difference before you commit it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod house;
+mod schema;
+
 use std::path::Path;
 
 #[test]

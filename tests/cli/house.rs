@@ -1,0 +1,70 @@
+//! The arrows between the rooms, read from the source: what a room must not name, no file of it names.
+
+use std::path::{Path, PathBuf};
+
+/// Rooms that decide: no cluster, no clock, no terminal, no command line.
+const PURE: [&str; 5] = ["snapshot", "placement", "explain", "coverage", "rollout"];
+const NOT_PURE: [&str; 14] = [
+    "crate::cluster",
+    "crate::command",
+    "crate::render",
+    "crate::cli",
+    "kube::Client",
+    "kube::client",
+    "kube::{",
+    "tokio",
+    "std::io",
+    "std::fs",
+    "clap",
+    "Timestamp::now",
+    "SystemTime",
+    "Instant",
+];
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Lines of code of a room that name one of the words: comments and tests may speak of anything.
+fn offences(room: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut offences = Vec::new();
+    let files = files_below(&Path::new("src").join(room));
+    assert!(!files.is_empty(), "{room} is empty");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let is_word = |word: &&&str| {
+                line.match_indices(**word).any(|(at, _)| {
+                    let before = line[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+                })
+            };
+            if let Some(word) = forbidden.iter().find(is_word) {
+                offences.push(format!("{} names {word}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    offences
+}
+
+#[test]
+fn pure_rooms_know_no_cluster_no_clock_and_no_terminal() {
+    let all: Vec<String> = PURE.iter().flat_map(|room| offences(room, &NOT_PURE)).collect();
+    assert!(all.is_empty(), "{all:#?}");
+}
+
+#[test]
+fn cluster_and_render_never_meet_and_neither_knows_the_command_line() {
+    let mut all =
+        offences("cluster", &["crate::render", "crate::command", "crate::cli", "crate::coverage", "crate::explain"]);
+    all.extend(offences("render", &["crate::cluster", "crate::command", "crate::cli"]));
+    assert!(all.is_empty(), "{all:#?}");
+}
+
+#[test]
+fn an_offence_would_be_seen() {
+    assert!(!offences("cluster", &["kube::client"]).is_empty());
+    assert!(!offences("command", &["Timestamp::now"]).is_empty());
+}

@@ -1,0 +1,180 @@
+//! The JSON that programs read: every field is one that the README's reference names, and of the type it has there.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Map, Value};
+
+/// Field and types; several types mean any of them.
+type Shape = &'static [(&'static str, &'static [Type])];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Type {
+    Null,
+    Text,
+    Number,
+    Truth,
+    List,
+    Object,
+}
+use Type::{List, Null, Number, Object, Text, Truth};
+
+const REPORT: Shape =
+    &[("apiVersion", &[Text]), ("kind", &[Text]), ("asOf", &[Text]), ("unknown", &[List]), ("daemonSets", &[List])];
+const DAEMON_SET: Shape = &[
+    ("namespace", &[Text]),
+    ("name", &[Text]),
+    ("updateStrategy", &[Text]),
+    ("desired", &[Number, Null]),
+    ("current", &[Number, Null]),
+    ("ready", &[Number, Null]),
+    ("upToDate", &[Number, Null]),
+    ("available", &[Number, Null]),
+    ("unavailable", &[Number, Null]),
+    ("misscheduled", &[Number, Null]),
+    ("status", &[Object]),
+    ("nodes", &[List]),
+    ("podsWithoutNode", &[List]),
+];
+const NODE: Shape = &[
+    ("node", &[Text]),
+    ("placement", &[Text, Null]),
+    ("state", &[Text]),
+    ("pod", &[Text, Null]),
+    ("revision", &[Text, Null]),
+    ("upToDate", &[Truth, Null]),
+    ("restarts", &[Number, Null]),
+    ("created", &[Text, Null]),
+    ("reasons", &[List]),
+];
+/// Only there when there is something to say.
+const OPTIONAL: [&str; 1] = ["unknown"];
+
+fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Null => Null,
+        Value::String(_) => Text,
+        Value::Number(_) => Number,
+        Value::Bool(_) => Truth,
+        Value::Array(_) => List,
+        Value::Object(_) => Object,
+    }
+}
+
+fn check<'v>(value: &'v Value, shape: Shape, what: &str) -> &'v Map<String, Value> {
+    let object = value.as_object().unwrap_or_else(|| panic!("{what} is no object: {value}"));
+    for (field, value) in object {
+        let (_, types) = shape.iter().find(|(name, _)| name == field).unwrap_or_else(|| panic!("{what} has {field}"));
+        assert!(types.contains(&type_of(value)), "{what}: {field} is {value}");
+    }
+    for (field, _) in shape.iter().filter(|(field, _)| !OPTIONAL.contains(field)) {
+        assert!(object.contains_key(*field), "{what} lacks {field}");
+    }
+    object
+}
+
+fn report(file: &str, more: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let output = command.args(["coverage", "--from", file]).args(more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The codes that the README's table names, each with its evidence.
+fn documented() -> Vec<(String, BTreeSet<String>)> {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let table = readme.split("| code | evidence |").nth(1).unwrap();
+    let words = |cell: &str| {
+        cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]").to_owned()).collect::<Vec<_>>()
+    };
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| {
+        let cells: Vec<&str> = row.split('|').collect();
+        let evidence: BTreeSet<String> = words(cells[2]).into_iter().collect();
+        words(cells[1]).into_iter().map(move |code| (code, evidence.clone())).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn every_field_and_every_reason_is_one_that_the_reference_names() {
+    let documented = documented();
+    assert!(documented.len() > 20, "the README's table of codes was not found");
+    let mut seen = BTreeSet::new();
+    for file in [
+        "tests/fixtures/shop/cluster.yaml",
+        "tests/cli/broken-files/hostile.json",
+        "tests/cli/broken-files/without-nodes.yaml",
+        "tests/cli/broken-files/without-pods.yaml",
+    ] {
+        let report = report(file, &["-o", "json"]);
+        let report = check(&report, REPORT, "the report");
+        assert_eq!(report["kind"], "CoverageReport");
+        assert_eq!(report["apiVersion"], "kubectl-ds/v1");
+        for daemon_set in report["daemonSets"].as_array().unwrap() {
+            for node in check(daemon_set, DAEMON_SET, "a DaemonSet")["nodes"].as_array().unwrap() {
+                for reason in check(node, NODE, "a node")["reasons"].as_array().unwrap() {
+                    let reason = reason.as_object().unwrap();
+                    let code = reason["code"].as_str().unwrap();
+                    assert!(reason["message"].is_string(), "{reason:?}");
+                    let (_, evidence) = documented
+                        .iter()
+                        .find(|(name, _)| name == code)
+                        .unwrap_or_else(|| panic!("{code} is not documented"));
+                    for field in reason.keys().filter(|field| !["code", "message"].contains(&field.as_str())) {
+                        assert!(evidence.contains(field), "{code} has {field}, which is not documented");
+                    }
+                    seen.insert(code.to_owned());
+                }
+            }
+        }
+    }
+    for code in
+        ["Taint", "NodeSelector", "FailedCreate", "CrashLoopBackOff", "ImageError", "Unschedulable", "NodeNotReady"]
+    {
+        assert!(seen.contains(code), "no fixture shows {code}");
+    }
+}
+
+#[test]
+fn yaml_holds_the_same_as_json() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let file = "tests/fixtures/shop/cluster.yaml";
+    let yaml = command.args(["coverage", "--from", file, "-o", "yaml"]).output().unwrap().stdout;
+    let yaml: Value = serde_saphyr::from_slice(&yaml).unwrap();
+    assert_eq!(yaml, report(file, &["-o", "json"]));
+}
+
+#[test]
+fn no_byte_of_a_hostile_cluster_reaches_the_terminal_in_any_format() {
+    for format in [
+        &[][..],
+        &["-o", "wide"],
+        &["-o", "json"],
+        &["-o", "yaml"],
+        &["-o", "name"],
+        &["agent", "--all"],
+        &["--map"],
+        &["--by", "x"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        let output =
+            command.args(["coverage", "--from", "tests/cli/broken-files/hostile.json"]).args(format).output().unwrap();
+        assert!(output.status.success(), "{format:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let hostile = text.chars().find(|c| (c.is_control() && *c != '\n') || ['\u{202e}', '\u{200b}'].contains(c));
+        assert_eq!(hostile, None, "{format:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::process::Stdio;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let arguments = ["coverage", "--from", "tests/fixtures/shop/cluster.yaml", "-o", "json"];
+    let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
