@@ -6,14 +6,21 @@ use serde_json::{Map, Value, json};
 
 use crate::world::{EFFECTS, LABELS, NAMESPACES, TAINTS, pick};
 
+/// The DaemonSet that runs nearly everywhere and surges.
+pub(crate) const SURGING: &str = "set-04";
+
+/// The DaemonSet whose pods fail on two nodes, and stay there with a finalizer when they are deleted.
+pub(crate) const KEEPING: &str = "set-05";
+
 /// The DaemonSet number `index`, for a cluster of these nodes.
 pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     let name = format!("set-{index:02}");
     let labels = json!({"app": name});
     let mut spec = json!({"containers": containers(rng, "v1", index % 9 == 8), "terminationGracePeriodSeconds": 1});
-    // The first four stand for what is seen most: everywhere, tolerating all, one pool, one taint.
+    // The first stand for what is seen most: everywhere, tolerating all, one pool, one taint. One surges, and one
+    // keeps its failed pods with a finalizer.
     match index {
-        0 => {}
+        0 | 4 | 5 => {}
         1 => spec["tolerations"] = json!([{"operator": "Exists"}]),
         2 => spec["nodeSelector"] = json!({"pool": "gpu"}),
         3 => spec["tolerations"] = json!([{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]),
@@ -36,8 +43,14 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         }
     }
     let mut metadata = json!({"labels": labels});
-    let strategy = update_strategy(rng);
-    if index > 3 && rng.u8(..3) == 0 {
+    let mut strategy = update_strategy(rng);
+    if index == 4 {
+        strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "30%"}});
+    } else if index == 5 {
+        strategy = json!({"type": "RollingUpdate"});
+        metadata["finalizers"] = json!(["ds.test/kept"]);
+        metadata["annotations"] = json!({"ds.test/failed": format!("{},{}", node(rng, nodes), node(rng, nodes))});
+    } else if index > 3 && rng.u8(..3) == 0 {
         metadata["annotations"] = behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
     }
     json!({
@@ -47,7 +60,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         "spec": {
             "selector": {"matchLabels": labels},
             "updateStrategy": strategy,
-            "minReadySeconds": pick(rng, &[&0, &0, &0, &1, &3600]),
+            "minReadySeconds": if index < 6 { 0 } else { *pick(rng, &[&0, &0, &0, &1, &3600]) },
             "template": {"metadata": metadata, "spec": spec},
         },
     })

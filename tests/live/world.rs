@@ -129,6 +129,7 @@ impl World {
         for _ in 0..8 {
             changes.push(self.change_node());
         }
+        changes.extend(self.new_versions());
         for _ in 0..8 {
             changes.push(self.change_daemon_set());
         }
@@ -182,6 +183,20 @@ impl World {
             }
             _ => Change::Create(self.node()),
         }
+    }
+
+    /// What only shows after a change: of the DaemonSet that surges, a new version that never gets ready, so that
+    /// there are two pods on some nodes at rest; and an end to the failures of the one that keeps its failed pods, so
+    /// that healthy ones stand beside them.
+    fn new_versions(&self) -> Vec<Change> {
+        let sick = json!({"metadata": {"annotations": {"ds.test/never-ready": "*"}}});
+        let healed = json!({"metadata": {"annotations": {"ds.test/failed": null}}});
+        let change = |name: &str, template: Value| {
+            let (namespace, name) = self.daemon_sets.keys().find(|(_, other)| other == name)?;
+            let change = json!({"spec": {"template": template}});
+            Some(Change::Merge(with("apps/v1", "DaemonSet", Some(namespace), name, change)))
+        };
+        [change(daemon_sets::SURGING, sick), change(daemon_sets::KEEPING, healed)].into_iter().flatten().collect()
     }
 
     fn change_daemon_set(&mut self) -> Change {
