@@ -1,4 +1,5 @@
-//! The counts of `kubectl ds coverage` against the DaemonSet controller's own, on random clusters.
+//! The counts of `kubectl ds coverage` against the DaemonSet controller's own, on random clusters. The [`oracle`]
+//! counts too: when a test fails, it tells on which side the mistake is.
 //!
 //! `DS_SEEDS=100..110` (or `7`, or `1,5,9`) takes other seeds than the usual.
 
@@ -38,9 +39,12 @@ pub(crate) fn seeds() -> Vec<u64> {
     }
 }
 
+/// The test of one seed is this with `::seed_N` behind it.
+pub(crate) const TEST: &str = "counts_equal_status";
+
 /// Who counts.
-#[derive(Clone, Copy)]
-pub(crate) enum Counter {
+#[derive(Clone, Copy, Debug)]
+enum Counter {
     /// `kubectl ds coverage`
     Program,
     /// [`oracle`]
@@ -57,9 +61,9 @@ impl Counter {
 }
 
 /// A fresh world, and the same world changed twice: each time all counts must be those of the API.
-pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -> Result<(), Failed> {
+pub(crate) fn equal_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
     let mut plane = Plane::builder(&ctx.programs).start()?;
-    let mut times = format!("{test}::seed_{seed}: plane {:.1} s", plane.started().as_secs_f32());
+    let mut times = format!("{TEST}::seed_{seed}: plane {:.1} s", plane.started().as_secs_f32());
     let outcome = plane.run(async |plane| {
         let mut begun = Instant::now();
         let mut world = World::create(plane, seed).await?;
@@ -70,7 +74,7 @@ pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -
             }
             rest(plane, REST).await?;
             let resting = begun.elapsed();
-            let counts = agree(plane, counter).await.map_err(|failure| {
+            let counts = agree(plane).await.map_err(|failure| {
                 let changes = world.changes.iter().map(|change| format!("    {change}\n")).collect::<String>();
                 let message = failure.message().unwrap_or_default();
                 failed(format!("after round {round} of changes: {message}\n  changes so far:\n{changes}"))
@@ -89,30 +93,36 @@ pub(crate) fn equal_status(ctx: &Ctx, counter: Counter, test: &str, seed: u64) -
     eprintln!("{times}");
     outcome.map_err(|failure| {
         let message = failure.message().unwrap_or_default();
-        failed(format!("{message}\n  again: DS_SEEDS={seed} cargo test --test live -- --exact {test}::seed_{seed}"))
+        failed(format!("{message}\n  again: DS_SEEDS={seed} cargo test --test live -- --exact {TEST}::seed_{seed}"))
     })
 }
 
-/// Compares until both are equal, or the time is up. Gives the sums of the counts.
-async fn agree(plane: &Plane, counter: Counter) -> Result<Counts, Failed> {
+/// Compares the program, and the second opinion, with the API until all are equal, or the time is up. Gives the sums
+/// of the counts.
+async fn agree(plane: &Plane) -> Result<Counts, Failed> {
     let deadline = Instant::now() + AGREE;
     loop {
-        let report = counter.report(plane).await?;
-        let sets: Vec<DaemonSet> = plane.list().await?;
-        match differences(&report, &sets) {
-            None => {
-                let mut sums = Counts::default();
-                for set in &sets {
-                    sums.iter_mut().zip(counts_of(set.status.as_ref())).for_each(|(sum, count)| *sum += count);
-                }
-                return Ok(sums);
+        let mut wrong = String::new();
+        let mut sums = Counts::default();
+        for counter in [Counter::Program, Counter::Oracle] {
+            let report = counter.report(plane).await?;
+            let sets: Vec<DaemonSet> = plane.list().await?;
+            if let Some(text) = differences(&report, &sets) {
+                let _ = writeln!(wrong, "what the {counter:?} counted is not .status:\n{text}");
             }
-            Some(text) if Instant::now() > deadline => return Err(failed(text)),
-            Some(_) => {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                poke(plane).await?;
+            sums = Counts::default();
+            for set in &sets {
+                sums.iter_mut().zip(counts_of(set.status.as_ref())).for_each(|(sum, count)| *sum += count);
             }
         }
+        if wrong.is_empty() {
+            return Ok(sums);
+        }
+        if Instant::now() > deadline {
+            return Err(failed(wrong));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        poke(plane).await?;
     }
 }
 

@@ -33,7 +33,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use counts::Counter;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// What every test gets.
@@ -64,10 +63,8 @@ fn registry() -> Vec<(String, Test)> {
         tests.push((name.into(), Box::new(test)));
     }
     for seed in counts::seeds() {
-        for (test, counter) in [("counts_equal_status", Counter::Program), ("oracle_equals_status", Counter::Oracle)] {
-            let run = move |ctx: &Ctx| counts::equal_status(ctx, counter, test, seed);
-            tests.push((format!("{test}::seed_{seed}"), Box::new(run)));
-        }
+        let run = move |ctx: &Ctx| counts::equal_status(ctx, seed);
+        tests.push((format!("{}::seed_{seed}", counts::TEST), Box::new(run)));
     }
     tests
 }

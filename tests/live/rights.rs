@@ -11,7 +11,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{ensure, failed, json_of, wait_until};
 use crate::plane::Plane;
 
 /// The contexts, and whether they may list pods and nodes.
@@ -42,18 +42,20 @@ pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed
         let ask = |context: &str| plane.ds_as(context, &["coverage", "-A", "-o", "json"]);
         let admin = ask("admin");
         ensure(admin.status.code() == Some(0), || told("admin", &admin))?;
-        for (context, missing) in [("pods-only", "nodes"), ("nodes-only", "pods")] {
+        // Without nodes no number is certain; without pods it is known how many are wanted.
+        for (context, missing, desired) in [("pods-only", "nodes", Value::Null), ("nodes-only", "pods", json!(1))] {
             let output = ask(context);
-            let stderr = String::from_utf8_lossy(&output.stderr).to_lowercase();
-            let names_it = stderr.contains(&format!("list {missing}"));
-            let unknown =
-                format!("{stderr}{}", String::from_utf8_lossy(&output.stdout).to_lowercase()).contains("unknown");
-            let honest = match output.status.code() {
-                Some(2) => names_it && output.stdout.is_empty(),
-                Some(0) => names_it && unknown,
-                _ => false,
-            };
-            ensure(honest, || told(context, &output))?;
+            let why = format!("cannot list {missing}: ");
+            ensure(String::from_utf8_lossy(&output.stderr).contains(&why), || told(context, &output))?;
+            let report = json_of(&output)?;
+            let unknown = report["unknown"].as_array().map_or(&[][..], Vec::as_slice);
+            let said = unknown.len() == 1 && unknown[0].as_str().is_some_and(|text| text.contains(&why));
+            ensure(said, || told(context, &output))?;
+            let set = &report["daemonSets"][0];
+            ensure(set["name"] == "agent" && set["desired"] == desired, || told(context, &output))?;
+            for count in ["current", "ready", "upToDate", "available", "unavailable", "misscheduled"] {
+                ensure(set[count].is_null(), || format!("{count} is {}: {}", set[count], told(context, &output)))?;
+            }
         }
         for context in ["nobody", "expired"] {
             let output = ask(context);
