@@ -65,6 +65,8 @@ fn usage_error(refusal: &clap::Error) -> Error {
 pub(crate) enum Command {
     /// Show which nodes run the daemon pod, which should and don't, which shouldn't and do
     Coverage(Box<CoverageArgs>),
+    /// Show the version of the client and of the server
+    Version(VersionArgs),
 }
 
 /// The flags that kubectl users expect on every command.
@@ -217,6 +219,26 @@ pub(crate) struct CoverageArgs {
     /// No column titles
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) no_headers: bool,
+}
+
+/// The version of kubectl ds, and that of the API server.
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// Only that of the client: nothing is asked of a server
+    #[arg(long)]
+    pub(crate) client: bool,
+    /// The format
+    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<StructuredFormat>,
+}
+
+/// `-o`, where there is no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StructuredFormat {
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
 }
 
 /// `-o`.

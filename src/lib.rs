@@ -55,6 +55,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     let cli::Cli { command, global } = cli;
     match command {
         cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
+        cli::Command::Version(args) => command::version::run(args, global).await,
     }
 }
 

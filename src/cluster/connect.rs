@@ -69,11 +69,6 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// kube's client, for the requests that no room here makes. It retries nothing.
-    pub(crate) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
     /// The server's URL.
     pub(crate) fn server(&self) -> &str {
         &self.server
@@ -84,19 +79,9 @@ impl Access {
         self.context.as_deref()
     }
 
-    /// Who asks: the user entry of the kubeconfig, or where the credentials come from.
-    pub(crate) fn user(&self) -> &str {
-        &self.user
-    }
-
     /// The namespace where no other is asked for.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
-    }
-
-    /// `--request-timeout`; `None` is no limit.
-    pub(crate) fn request_timeout(&self) -> Option<Duration> {
-        self.request_timeout
     }
 }
 

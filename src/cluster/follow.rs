@@ -55,7 +55,7 @@ pub(crate) enum Step {
 
 /// One change of any kind.
 enum AnyChange {
-    DaemonSet(Change<DaemonSet>),
+    DaemonSet(Box<Change<DaemonSet>>),
     Node(Change<Node>),
     Pod(Change<Pod>),
     Revision(Change<ControllerRevision>),
@@ -83,7 +83,9 @@ impl Follow {
     ) -> Self {
         let Selection { scope, daemon_sets, names, nodes, pods } = selection;
         let changes = [
-            watch(access, scope, daemon_sets.as_deref(), versions.daemon_sets, AnyChange::DaemonSet),
+            watch(access, scope, daemon_sets.as_deref(), versions.daemon_sets, |change| {
+                AnyChange::DaemonSet(Box::new(change))
+            }),
             watch(access, &Scope::Cluster, nodes.as_deref(), versions.nodes, AnyChange::Node),
             watch(access, scope, pods.as_deref(), versions.pods, AnyChange::Pod),
             watch(access, scope, pods.as_deref(), versions.revisions, AnyChange::Revision),
@@ -108,7 +110,7 @@ impl Follow {
             return Ok(Step::Relist);
         };
         Ok(match change? {
-            AnyChange::DaemonSet(change) => self.daemon_set(&mut snapshot.daemon_sets, change),
+            AnyChange::DaemonSet(change) => self.daemon_set(&mut snapshot.daemon_sets, *change),
             AnyChange::Node(change) => self.nodes.apply_known(&mut snapshot.nodes, change, Some),
             AnyChange::Pod(change) => self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep),
             AnyChange::Revision(change) => self.revisions.apply_known(&mut snapshot.revisions, change, Some),

@@ -2,6 +2,7 @@
 
 pub(crate) mod coverage;
 mod load;
+pub(crate) mod version;
 
 use std::io::{self, BufWriter, Write};
 

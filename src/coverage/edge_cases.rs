@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::{Value, json};
 

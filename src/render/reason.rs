@@ -180,7 +180,7 @@ fn obstacle_in_short(obstacle: &Obstacle) -> String {
             format!("node selector {key}={wanted} not met")
         }
         Obstacle::NodeAffinity { terms } => {
-            let term = |term: &TermMiss| term_in_words(term, |requirement| wanted(requirement));
+            let term = |term: &TermMiss| term_in_words(term, wanted);
             affinity_in_words(terms, term)
         }
         Obstacle::NamespaceSelector { selector } => {

@@ -128,7 +128,7 @@ mod tests {
         let one = selecting(&[("app", "a"), ("tier", "x")]);
         let other = selecting(&[("app", "b")]);
         let foreign = selecting(&[("k8s-app", "c")]);
-        assert_eq!(covering(&[one.clone()]).as_deref(), Some("app=a,tier=x"));
+        assert_eq!(covering(std::slice::from_ref(&one)).as_deref(), Some("app=a,tier=x"));
         assert_eq!(covering(&[one.clone(), other.clone()]).as_deref(), Some("app in (a,b)"));
         assert_eq!(covering(&[one, other, foreign]), None);
         assert_eq!(covering(&[]), None);

@@ -97,7 +97,7 @@ async fn token_and_impersonation_are_sent() {
     assert_eq!(seen.header("impersonate-user"), Some("jane"));
     assert_eq!(seen.all("impersonate-group"), ["a", "b"]);
     assert_eq!(seen.header("impersonate-uid"), Some("7"));
-    assert_eq!(access.user(), "--token");
+    assert_eq!(access.user, "--token");
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn a_credential_plugin_runs_once() {
         let info: Value = serde_json::from_str(&info).unwrap();
         assert_eq!(info["apiVersion"], "client.authentication.k8s.io/v1");
         assert_eq!(info["spec"]["cluster"]["server"], fake.url);
-        assert_eq!(access.user(), "u");
+        assert_eq!(access.user, "u");
     }
 }
 

@@ -138,17 +138,18 @@ async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error
     let Some(wanted) = &request.namespace else {
         return Ok(());
     };
-    let namespaces = access.list::<Namespace>(&Scope::Cluster, None, None).await;
-    let Known::Known(namespaces) = readable(namespaces, &mut None)? else {
-        return Ok(());
-    };
-    let names: Vec<&str> = namespaces.iter().filter_map(|namespace| namespace.metadata.name.as_deref()).collect();
-    if names.contains(&wanted.as_str()) {
-        return Ok(());
+    match access.get::<Namespace>(&Scope::Cluster, wanted).await {
+        Ok(None) => {}
+        Ok(Some(_)) | Err(Error::Forbidden { .. }) => return Ok(()),
+        Err(error) => return Err(error),
     }
+    // Only the hint needs the others, so a lack of rights is no error here.
+    let others = access.list::<Namespace>(&Scope::Cluster, None, None).await.map(|listed| listed.items);
+    let others = others.unwrap_or_default();
+    let names = others.iter().filter_map(|namespace| namespace.metadata.name.as_deref());
     Err(Error::NotFound {
         message: format!("there is no namespace {wanted:?} in {}", cluster(access)),
-        hint: hint(wanted, names.into_iter(), "kubectl get namespaces lists them"),
+        hint: hint(wanted, names, "kubectl get namespaces lists them"),
     })
 }
 

@@ -1,0 +1,64 @@
+//! `kubectl ds version`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use k8s_openapi::apimachinery::pkg::version::Info;
+use serde::Serialize;
+
+use super::print;
+use crate::cli::{Global, StructuredFormat, VersionArgs};
+use crate::cluster::connect::connect;
+use crate::error::Error;
+use crate::render::structured;
+use crate::render::text::safe;
+
+/// `kind: Version`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Versions {
+    api_version: &'static str,
+    kind: &'static str,
+    client_version: ClientVersion,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_version: Option<Info>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientVersion {
+    git_version: String,
+    platform: String,
+}
+
+/// Asks the server, unless only the client's version is wanted, and prints.
+///
+/// # Errors
+/// The server cannot be asked.
+pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, Error> {
+    let server_version = match args.client {
+        true => None,
+        false => Some(connect(&global.access()).await?.get_version().await?),
+    };
+    let versions = Versions {
+        api_version: "kubectl-ds/v1",
+        kind: "Version",
+        client_version: ClientVersion {
+            git_version: format!("v{}", env!("CARGO_PKG_VERSION")),
+            platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        },
+        server_version,
+    };
+    print(|out| match args.output {
+        Some(StructuredFormat::Json) => structured::json(out, &versions),
+        Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
+        None => {
+            writeln!(out, "Client Version: {}", versions.client_version.git_version)?;
+            match &versions.server_version {
+                Some(server) => writeln!(out, "Server Version: {}", safe(&server.git_version)),
+                None => Ok(()),
+            }
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
