@@ -1,8 +1,11 @@
 //! The one owner of colour: what a tone looks like, and the sign that says the same without colour.
 
+use std::io::{self, Write};
+
 use comfy_table::{Attribute, Cell, Color};
 use owo_colors::OwoColorize;
 
+use super::text::wrap;
 use crate::explain::State;
 
 /// What a piece of text means to the reader.
@@ -49,6 +52,18 @@ impl Style {
             Tone::Quiet => text.dimmed().to_string(),
             Tone::Strong => text.bold().to_string(),
         }
+    }
+
+    /// Writes a line of its own, broken where the terminal ends.
+    pub(crate) fn line(self, out: &mut impl Write, text: &str, tone: Tone) -> io::Result<()> {
+        const INDENT: &str = "  ";
+        let columns = self.width.unwrap_or(usize::MAX);
+        // Lines that follow are indented, so that each entry of a list still shows where it begins.
+        for (number, part) in wrap(text, columns.saturating_sub(INDENT.len())).into_iter().enumerate() {
+            let indent = if number == 0 { "" } else { INDENT };
+            writeln!(out, "{indent}{}", self.paint(&part, tone))?;
+        }
+        Ok(())
     }
 
     /// A table's cell. Tables measure their cells, so colour is given beside the text, never in it.

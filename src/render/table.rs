@@ -1,16 +1,19 @@
-//! Plain tables that fit: the last column wraps, and columns of less weight go when there is no room for them.
+//! Plain tables that fit: the last column wraps, or goes below its row when it has no room beside it; other columns go
+//! when there is no room for them at all.
 
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
 use super::style::{Style, Tone};
-use super::text::width;
+use super::text::{width, wrap};
 
 /// Blank columns between two columns of a table.
 const GAP: usize = 2;
-/// The least room that the last column needs to be worth reading.
-const LAST_COLUMN: usize = 24;
+/// The least room that the last column needs to be worth reading beside its row, when it has to wrap.
+const ROOM_BESIDE: usize = 60;
+/// What stands before a last column that went below its row.
+const BELOW: &str = "  ↳ ";
 
 /// A column: its title, and what becomes of it when the terminal is narrow.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +44,7 @@ impl Column {
     }
 }
 
-/// A table that is filled row by row.
+/// A table that is filled row by row. Its last column may be long.
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<(String, Tone)>>,
@@ -60,7 +63,42 @@ impl Table {
 
     /// Writes the table.
     pub(crate) fn write(self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
-        let shown = self.shown_columns(style, with_titles);
+        let last = self.columns.len().saturating_sub(1);
+        let widths: Vec<usize> = (0..=last).map(|index| self.width_of(index, with_titles)).collect();
+        let shown = self.shown_columns(&widths[..last], style);
+        let taken: usize = shown.iter().map(|&index| widths[index] + GAP).sum();
+        let room = style.width.map(|columns| columns.saturating_sub(taken));
+        if room.is_some_and(|room| widths[last] > room && room < ROOM_BESIDE) {
+            return self.write_below(out, &shown, style, with_titles);
+        }
+        let all: Vec<usize> = shown.into_iter().chain([last]).collect();
+        for line in self.layout(&all, style, with_titles) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Each row on one line, and its last column on the lines below it.
+    fn write_below(&self, out: &mut impl Write, shown: &[usize], style: Style, with_titles: bool) -> io::Result<()> {
+        let unlimited = Style { width: None, ..style };
+        let mut lines = self.layout(shown, unlimited, with_titles).into_iter();
+        if with_titles && let Some(titles) = lines.next() {
+            writeln!(out, "{titles}")?;
+        }
+        let room = style.width.unwrap_or(usize::MAX).saturating_sub(width(BELOW));
+        for (line, cells) in lines.zip(&self.rows) {
+            writeln!(out, "{line}")?;
+            let Some((text, tone)) = cells.last().filter(|(text, _)| !text.is_empty()) else { continue };
+            for (number, part) in wrap(text, room).into_iter().enumerate() {
+                let lead = if number == 0 { BELOW.to_owned() } else { " ".repeat(width(BELOW)) };
+                writeln!(out, "{lead}{}", style.paint(&part, *tone))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines of a table of these columns.
+    fn layout(&self, shown: &[usize], style: Style, with_titles: bool) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
         match style.color {
@@ -75,15 +113,13 @@ impl Table {
             let title = |&index: &usize| style.cell(self.columns[index].title.to_owned(), Tone::Strong);
             table.add_row(shown.iter().map(title).collect::<Vec<_>>());
         }
-        for cells in self.rows {
+        for cells in &self.rows {
             let cell = |&index: &usize| cells.get(index).map(|(text, tone)| style.cell(text.clone(), *tone));
             table.add_row(shown.iter().filter_map(cell).collect::<Vec<_>>());
         }
         let last = shown.len().saturating_sub(1);
         for (place, &index) in shown.iter().enumerate() {
-            let Some(column) = table.column_mut(place) else {
-                continue;
-            };
+            let Some(column) = table.column_mut(place) else { continue };
             column.set_padding((0, if place == last { 0 } else { u16::try_from(GAP).unwrap_or_default() }));
             if self.columns[index].right {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -92,30 +128,25 @@ impl Table {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
-        for line in table.lines() {
-            writeln!(out, "{}", trimmed(&line))?;
-        }
-        Ok(())
+        table.lines().map(|line| trimmed(&line)).collect()
     }
 
-    /// The columns that there is room for.
-    fn shown_columns(&self, style: Style, with_titles: bool) -> Vec<usize> {
-        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+    fn width_of(&self, index: usize, with_titles: bool) -> usize {
+        let cells = self.rows.iter().filter_map(|cells| cells.get(index)).map(|(text, _)| width(text));
+        let title = self.columns.get(index).filter(|_| with_titles).map_or(0, |column| width(column.title));
+        cells.max().unwrap_or_default().max(title)
+    }
+
+    /// The columns before the last one that there is room for.
+    fn shown_columns(&self, widths: &[usize], style: Style) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..widths.len()).collect();
         let Some(limit) = style.width else {
             return shown;
         };
-        let width_of = |index: usize| {
-            let cells = self.rows.iter().filter_map(|cells| cells.get(index)).map(|(text, _)| width(text));
-            let title = if with_titles { width(self.columns[index].title) } else { 0 };
-            cells.max().unwrap_or_default().max(title)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(width_of).collect();
-        let needed = |shown: &[usize]| match shown.split_last() {
-            Some((&last, rest)) => rest.iter().map(|&i| widths[i] + GAP).sum::<usize>() + widths[last].min(LAST_COLUMN),
-            None => 0,
-        };
+        let needed =
+            |shown: &[usize]| shown.iter().map(|&index| widths[index] + GAP).sum::<usize>().saturating_sub(GAP);
         while needed(&shown) > limit {
-            let lightest = shown.iter().copied().filter_map(|i| Some((self.columns[i].weight?, i))).min();
+            let lightest = shown.iter().copied().filter_map(|index| Some((self.columns[index].weight?, index))).min();
             let Some((_, lightest)) = lightest else { break };
             shown.retain(|&index| index != lightest);
         }
@@ -129,5 +160,55 @@ fn trimmed(line: &str) -> String {
     match line.strip_suffix(RESET) {
         Some(painted) => format!("{}{RESET}", painted.trim_end()),
         None => line.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn text(columns: Option<usize>, note: &str) -> String {
+        let mut table = Table::new(vec![Column::text("NODE"), Column::number("AGE").weight(1), Column::text("REASON")]);
+        let plain = |text: &str| (text.to_owned(), Tone::Plain);
+        table.row(vec![plain("node-1"), plain("5m"), plain(note)]);
+        table.row(vec![plain("node-22"), plain("10m"), plain("")]);
+        let mut out = Vec::new();
+        table.write(&mut out, Style { color: false, width: columns }, true).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn piped_nothing_is_cut_or_wrapped() {
+        let long = "word ".repeat(60);
+        assert!(text(None, long.trim()).contains(long.trim()));
+    }
+
+    #[test]
+    fn a_last_column_that_fits_stands_beside_its_row() {
+        assert_eq!(text(Some(30), "well"), "NODE     AGE  REASON\nnode-1    5m  well\nnode-22  10m\n");
+    }
+
+    #[test]
+    fn a_last_column_without_room_goes_below_its_row() {
+        assert_eq!(
+            text(Some(24), "a reason of many words"),
+            "NODE     AGE\nnode-1    5m\n  ↳ a reason of many\n    words\nnode-22  10m\n"
+        );
+    }
+
+    #[test]
+    fn columns_of_little_weight_go_when_there_is_no_room_at_all() {
+        assert_eq!(text(Some(8), ""), "NODE\nnode-1\nnode-22\n");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for columns in [20, 24, 40, 79, 80, 120, 200] {
+            let text = text(Some(columns), &"several words and averyveryverylongword/that:cannot=be-broken ".repeat(4));
+            for line in text.lines() {
+                assert!(width(line) <= columns, "{columns}: {line}");
+            }
+        }
     }
 }

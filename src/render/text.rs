@@ -49,6 +49,29 @@ pub(crate) fn cut(line: &str, limit: usize) -> String {
     kept
 }
 
+/// Breaks a line at its spaces into lines of at most `limit` columns; a word that is longer is broken anywhere.
+pub(crate) fn wrap(line: &str, limit: usize) -> Vec<String> {
+    let limit = limit.max(1);
+    let mut lines = Vec::new();
+    let mut current = String::new();
+    for word in line.split(' ') {
+        if !current.is_empty() && width(&current) + 1 + width(word) > limit {
+            lines.push(std::mem::take(&mut current));
+        }
+        if !current.is_empty() {
+            current.push(' ');
+        }
+        for c in word.chars() {
+            if !current.is_empty() && width(&current) + c.width().unwrap_or_default() > limit {
+                lines.push(std::mem::take(&mut current));
+            }
+            current.push(c);
+        }
+    }
+    lines.push(current);
+    lines
+}
+
 /// `1 node`, `2 nodes`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
@@ -65,6 +88,15 @@ mod tests {
         assert_eq!(safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
         assert_eq!(safe("two\nlines\tand\r\n"), "two lines and");
         assert_eq!(safe("über 日本"), "über 日本");
+    }
+
+    #[test]
+    fn a_line_is_broken_at_its_spaces_and_a_long_word_anywhere() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one", 80), ["one"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap("", 4), [""]);
     }
 
     #[test]

@@ -32,12 +32,12 @@ pub(crate) fn fleet(
     }
     columns.extend([
         Column::text("NAME"),
-        Column::text("").weight(2),
+        Column::text("").weight(1),
         Column::number("COVERED"),
         Column::number("MISSING"),
         Column::number("NOT READY"),
-        Column::number("OLD").weight(3),
-        Column::number("MISSCHEDULED").weight(4),
+        Column::number("OLD").weight(2),
+        Column::number("MISSCHEDULED").weight(3),
     ]);
     if screen.wide {
         columns.extend([
@@ -47,7 +47,7 @@ pub(crate) fn fleet(
             Column::number("EXCLUDED"),
         ]);
     }
-    columns.push(Column::text("REASONS").weight(1));
+    columns.push(Column::text("REASONS"));
     let mut table = Table::new(columns);
     for coverage in order {
         table.row(row(coverage, with_namespace, screen));

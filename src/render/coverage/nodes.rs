@@ -38,8 +38,7 @@ pub(crate) fn nodes(
         table.write(out, screen.style, screen.titles)?;
     }
     for line in folded(excluded.into_iter().copied()) {
-        let line = format!("{} {line}", sign_of(State::Excluded));
-        writeln!(out, "{}", screen.style.paint(&line, Tone::Quiet))?;
+        screen.style.line(out, &format!("{} {line}", sign_of(State::Excluded)), Tone::Quiet)?;
     }
     for pod in &coverage.strays {
         let what = match pod.target_node() {
@@ -47,7 +46,7 @@ pub(crate) fn nodes(
             None => "names no node: the controller does not count it".into(),
         };
         let line = safe(&format!("! pod {} {what}", pod.metadata.name));
-        writeln!(out, "{}", screen.style.paint(&line, Tone::Warning))?;
+        screen.style.line(out, &line, Tone::Warning)?;
     }
     Ok(())
 }
@@ -61,18 +60,17 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
         None => "revision unknown".into(),
     };
     let strategy = safe(&super::report::strategy(coverage));
-    let title = screen.style.paint(&format!("DaemonSet {name}"), Tone::Strong);
-    writeln!(out, "{title}  {strategy}  {revision}")?;
+    screen.style.line(out, &format!("DaemonSet {name}  {strategy}  {revision}"), Tone::Strong)?;
 
     let counts = &coverage.counts;
     let (bar, tone) = match (counts.available, counts.desired) {
         (Some(available), Some(desired)) => bar(available, desired),
         _ => ("?".to_owned(), Tone::Warning),
     };
-    let bar = screen.style.paint(&bar, tone);
     let wanted = counts.desired.map_or_else(|| "? nodes".to_owned(), |desired| count(desired, "node"));
     let covered = format!("{} of {wanted} covered", number(counts.available));
-    writeln!(out, "{bar} {covered}{}", tally(coverage))?;
+    let line = format!("{bar} {covered}{}", tally(coverage));
+    screen.style.line(out, &line, tone)?;
     writeln!(out)
 }
 
