@@ -130,23 +130,29 @@ impl Plane {
     /// Waits until all of it works: every program says so, and the controllers have done their first work.
     fn ready(&mut self, scheduler: &Client, deadline: Instant) -> Result<(), Failed> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let outcome = self.runtime.block_on(async {
+        let Self { processes, runtime, client, controllers, .. } = self;
+        let (client, controllers) = (&*client, &*controllers);
+        let outcome = runtime.block_on(async {
             for (name, client, path) in [
-                ("kube-apiserver", &self.client, "/readyz"),
-                ("kube-controller-manager", &self.controllers, "/healthz"),
+                ("kube-apiserver", client, "/readyz"),
+                ("kube-controller-manager", controllers, "/healthz"),
                 ("kube-scheduler", scheduler, "/readyz"),
                 (
                     "the service account of the namespace default",
-                    &self.client,
+                    client,
                     "/api/v1/namespaces/default/serviceaccounts/default",
                 ),
-                // The DaemonSet controller fills its caches before it starts to work.
-                ("the namespace kube-node-lease", &self.client, "/api/v1/namespaces/kube-node-lease"),
+                ("the namespace kube-node-lease", client, "/api/v1/namespaces/kube-node-lease"),
             ] {
-                wait_until(&format!("{name} is ready"), left(), || async {
-                    get_text(client, path).await.map(|_| ()).map_err(|error| error.to_string())
-                })
-                .await?;
+                let description = format!("{name} is ready");
+                let answer = wait_until(&description, left(), async || {
+                    if let Some(process) = processes.iter_mut().find_map(|one| one.ended().map(|_| one.name())) {
+                        // No use in waiting any longer: an answer that is none.
+                        return Ok(Err(failed(format!("{process} ended at once"))));
+                    }
+                    get_text(client, path).await.map(|_| Ok(())).map_err(|error| error.to_string())
+                });
+                answer.await??;
             }
             Ok(())
         });
