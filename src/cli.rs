@@ -21,7 +21,7 @@ const OUTPUT: &str = "Output";
 /// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-ds", display_name = "kubectl ds", bin_name = "kubectl ds", version, max_term_width = 100)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -74,9 +74,9 @@ pub(crate) enum Command {
 #[command(next_help_heading = CLUSTER)]
 pub(crate) struct Global {
     /// The namespace; by default that of the context
-    #[arg(short, long, global = true, value_name = "NAME", conflicts_with = "all_namespaces")]
+    #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
-    /// All namespaces
+    /// All namespaces, whatever --namespace says
     #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
     /// A saved cluster instead of a live one: a file, a folder, or - for standard input (repeatable)
@@ -211,7 +211,7 @@ pub(crate) struct CoverageArgs {
     #[arg(long, requires = "min")]
     pub(crate) allow_empty: bool,
     /// Go on and redraw on every change
-    #[arg(short, long, conflicts_with = "from")]
+    #[arg(short, long, conflicts_with_all = ["from", "min"])]
     pub(crate) watch: bool,
     /// The format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]

@@ -62,6 +62,9 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
 /// Ends the work on Ctrl-C, and on a termination signal.
 async fn interruptible(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     tokio::select! {
+        // The work goes first: while it reads a file and cannot be asked to stop, the system's own way of
+        // interrupting still holds.
+        biased;
         result = work => result,
         () = interrupted() => Err(Error::Interrupted { code: 130 }),
         () = terminated() => Err(Error::Interrupted { code: 143 }),

@@ -208,6 +208,22 @@ fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
 }
 
 #[test]
+fn h37_beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
+    let failed = json!({ "status": { "phase": "Failed", "conditions": [] } });
+    let second = json!({ "metadata": { "creationTimestamp": "2026-01-02T00:00:00Z" } });
+    let world = World::new().pod("a", failed).pod("b", second);
+    assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
+    assert_eq!(world.states()[0], State::Failed);
+}
+
+#[test]
+fn h38_a_succeeded_pod_counts_as_current_until_it_is_deleted() {
+    let world = World::new().pod("a", json!({ "status": { "phase": "Succeeded", "conditions": [] } }));
+    assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
+    assert_eq!(world.states()[0], State::Succeeded);
+}
+
+#[test]
 fn h39_an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
     let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
     assert_eq!(World::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));

@@ -2,6 +2,7 @@
 
 mod age;
 pub(crate) mod coverage;
+pub(crate) mod progress;
 mod reason;
 pub(crate) mod structured;
 mod style;

@@ -108,6 +108,16 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
     safe(&text)
 }
 
+/// A controller in a loop can leave hundreds: the first few tell them all.
+fn some_of(names: &[String]) -> String {
+    const ENOUGH: usize = 3;
+    let first = names.get(..ENOUGH).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(ENOUGH) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 fn clamped(restarts: i32) -> usize {
     usize::try_from(restarts).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::style::Style;
-use super::text::safe;
+use super::text::{cut, safe};
 use crate::error::Error;
 
 /// `--color`.
@@ -48,20 +48,30 @@ pub(crate) fn redraw() -> Redraw {
 }
 
 impl Redraw {
+    /// Whether remarks stand in the picture. Elsewhere the output is for a program, and standard error takes them.
+    pub(crate) fn shows_remarks(self) -> bool {
+        self.is_terminal
+    }
+
     /// Writes the next picture: over the last one on a terminal, as far as there is room, and behind it elsewhere.
-    pub(crate) fn frame(self, out: &mut impl Write, picture: &[u8]) -> io::Result<()> {
+    pub(crate) fn frame(self, out: &mut impl Write, picture: &[u8], remarks: &[String]) -> io::Result<()> {
         const HOME: &str = "\u{1b}[H";
         const CLEAR_LINE: &str = "\u{1b}[K";
         const CLEAR_BELOW: &str = "\u{1b}[J";
         if !self.is_terminal {
             return out.write_all(picture);
         }
-        let height = terminal_size::terminal_size().map_or(24, |(_, terminal_size::Height(lines))| usize::from(lines));
+        let size = terminal_size::terminal_size();
+        let (columns, height) =
+            size.map_or((80, 24), |(columns, lines)| (usize::from(columns.0), usize::from(lines.0)));
         let text = String::from_utf8_lossy(picture);
         let lines: Vec<&str> = text.lines().collect();
         write!(out, "{HOME}")?;
+        for remark in remarks {
+            writeln!(out, "{}{CLEAR_LINE}", cut(&format!("note: {}", safe(remark)), columns))?;
+        }
         // The last line of the screen stays free, or the terminal would scroll.
-        let room = height.saturating_sub(1);
+        let room = height.saturating_sub(1 + remarks.len());
         let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
         for line in lines.iter().take(shown) {
             writeln!(out, "{line}{CLEAR_LINE}")?;

@@ -127,15 +127,20 @@ impl Plane {
 
     /// Runs the real program with another kubeconfig, and nothing else in its environment.
     pub(crate) fn ds_with(&self, kubeconfig: &Path, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_kubectl-ds"))
+        self.ds_command(kubeconfig, arguments).output().expect("the program was built with this test")
+    }
+
+    /// The real program, ready to be started.
+    pub(crate) fn ds_command(&self, kubeconfig: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        command
             .args(arguments)
             .env_clear()
             .env("HOME", self.dir())
             .env("KUBECONFIG", kubeconfig)
             .current_dir(self.dir())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program was built with this test")
+            .stdin(Stdio::null());
+        command
     }
 }
 

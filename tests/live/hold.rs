@@ -1,4 +1,5 @@
-//! A plane to try things on by hand, and for the benches: `cargo test --test live -- hold [SEED]`.
+//! A plane to try things on by hand, and for the benches: `cargo test --test live -- hold [SEED]`. `DS_SILENCE`, in
+//! seconds, is how long a node may be silent before it counts as not ready.
 
 use std::io::Read;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use crate::world::World;
 /// everything down when standard input ends.
 pub(crate) fn hold(seed: Option<u64>) -> Result<(), Failed> {
     let programs = Plane::programs()?;
-    // Nobody stands at the clock here: no node falls silent by itself.
-    let mut plane = Plane::builder(&programs).node_monitor_grace_period(Duration::from_secs(40)).start()?;
+    let silence = std::env::var("DS_SILENCE").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(40);
+    let mut plane = Plane::builder(&programs).node_monitor_grace_period(Duration::from_secs(silence)).start()?;
     if let Some(seed) = seed {
         plane.run(async |plane| {
             World::create(plane, seed).await?;

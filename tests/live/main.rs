@@ -27,6 +27,7 @@ mod proxy;
 mod rest;
 mod rights;
 mod states;
+mod watching;
 mod world;
 
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 7] = [
+    let single: [(&str, Plain); 8] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
@@ -57,6 +58,7 @@ fn registry() -> Vec<(String, Test)> {
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
+        ("watching::follows_what_happens", watching::follows_what_happens),
     ];
     let mut tests: Vec<(String, Test)> = Vec::new();
     for (name, test) in single {

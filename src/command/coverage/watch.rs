@@ -26,7 +26,7 @@ const EVENTS: Duration = Duration::from_secs(10);
 
 /// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
 pub(super) async fn watch(access: &Access, request: &Request, policy: &Policy) -> Result<ExitCode, Error> {
-    let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new() };
+    let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new(), said: Vec::new() };
     loop {
         let mut loaded = live::load(access, request).await?;
         let mut follow = loaded.follow(access);
@@ -89,22 +89,26 @@ struct Screen<'p> {
     policy: &'p Policy,
     redraw: Redraw,
     last: Vec<u8>,
+    /// What stood beside the last drawing.
+    said: Vec<String>,
 }
 
 impl Screen<'_> {
     /// Draws, if there is anything new to see.
     fn draw(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<(), End> {
         let mut next = Vec::new();
-        let rendered = self.policy.render(&mut next, &cover(snapshot), snapshot);
-        rendered.map_err(Error::Output)?;
-        if let Some(trouble) = trouble {
-            terminal::note(&format!("the connection is lost, trying again: {trouble}"));
-        }
-        if next == self.last {
+        self.policy.render(&mut next, &cover(snapshot), snapshot).map_err(Error::Output)?;
+        let trouble = trouble.map(|trouble| format!("the connection is lost, trying again: {trouble}"));
+        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(trouble).collect();
+        if next == self.last && remarks == self.said {
             return Ok(());
         }
-        let is_read = print(|out| self.redraw.frame(out, &next))?;
+        let is_read = print(|out| self.redraw.frame(out, &next, &remarks))?;
+        if !self.redraw.shows_remarks() {
+            remarks.iter().filter(|remark| !self.said.contains(remark)).for_each(|remark| terminal::note(remark));
+        }
         self.last = next;
+        self.said = remarks;
         if is_read { Ok(()) } else { Err(End::Unread) }
     }
 }

@@ -12,6 +12,7 @@ use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Selection, Versions};
 use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
+use crate::render::progress::Reading;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{Known, Node, OpenShift, Pod, Snapshot};
 
@@ -50,11 +51,18 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     let nodes = readable(nodes, &mut versions.nodes)?;
 
     let labels = covering(&daemon_sets);
+    let reading = Reading::start("pods");
+    let mut keep = ours(&daemon_sets);
+    let counted = |pod| {
+        reading.saw_one();
+        keep(pod)
+    };
     let (pods, revisions, openshift) = tokio::join!(
-        access.bulk::<Pod>(&scope, labels.as_deref(), ours(&daemon_sets)),
+        access.bulk::<Pod>(&scope, labels.as_deref(), counted),
         access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
         openshift(access, &nodes),
     );
+    drop(reading);
     Ok(Loaded {
         snapshot: Snapshot {
             nodes,

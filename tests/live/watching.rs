@@ -1,0 +1,142 @@
+//! `coverage --watch` follows what happens, and ends as it is told to.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use crate::Ctx;
+use crate::client::{ensure, failed, wait_until};
+use crate::plane::Plane;
+use crate::world::change_taints;
+
+/// The running program, and the newest report that it wrote.
+struct Watching {
+    child: Child,
+    newest: Arc<Mutex<Value>>,
+}
+
+impl Watching {
+    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+        let mut command = plane.ds_command(plane.kubeconfig(), arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().ok_or_else(|| failed("no stdout"))?;
+        let newest = Arc::new(Mutex::new(Value::Null));
+        let shared = Arc::clone(&newest);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let report = serde_json::from_str(&line).unwrap_or_else(|error| json!({ "broken": error.to_string() }));
+                *shared.lock().unwrap_or_else(PoisonError::into_inner) = report;
+            }
+        });
+        Ok(Self { child, newest })
+    }
+
+    /// Waits until the newest report says so.
+    async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
+        wait_until(what, Duration::from_secs(40), async || {
+            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if is_so(&newest) { Ok(()) } else { Err(format!("the newest report is {newest:.2000}")) }
+        })
+        .await
+    }
+
+    /// Sends a signal and waits for the end.
+    fn end(mut self, signal: &str) -> Result<Option<i32>, Failed> {
+        Command::new("kill").args([signal, &self.child.id().to_string()]).status()?;
+        Ok(self.child.wait()?.code())
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Nodes that come, are tainted and go; pods that are replaced; DaemonSets that come and go.
+pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        plane.create_all(&[node("a"), node("b"), daemon_set("agent", "one")]).await?;
+        let watching = Watching::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
+        let agent = |report: &Value| set(report, "agent");
+        watching.until("both nodes are covered", |report| agent(report)["available"] == 2).await?;
+
+        plane.create(&node("c")).await?;
+        watching.until("a new node is covered", |report| agent(report)["available"] == 3).await?;
+
+        change_taints(plane, "b", |taints| taints.push(json!({"key": "away", "effect": "NoExecute"}))).await?;
+        watching
+            .until("a tainted node is excluded", |report| {
+                agent(report)["desired"] == 2 && state(&agent(report), "b") == "Excluded"
+            })
+            .await?;
+
+        let before = revision(&set(&watching.newest.lock().unwrap_or_else(PoisonError::into_inner), "agent"));
+        plane
+            .update(&daemon_set("agent", "one"), |object| object["spec"] = daemon_set("agent", "two")["spec"].clone())
+            .await?;
+        watching
+            .until("the new revision runs everywhere", |report| {
+                let agent = agent(report);
+                agent["upToDate"] == 2 && agent["available"] == 2 && revision(&agent) != before
+            })
+            .await?;
+
+        plane.create(&daemon_set("second", "one")).await?;
+        watching.until("a new DaemonSet is shown", |report| set(report, "second")["available"] == 2).await?;
+        plane.delete(&daemon_set("agent", "two")).await?;
+        watching
+            .until("a deleted DaemonSet is not", |report| agent(report).is_null() && !set(report, "second").is_null())
+            .await?;
+
+        plane.delete(&node("c")).await?;
+        watching.until("a deleted node is gone", |report| set(report, "second")["desired"] == 1).await?;
+        let code = watching.end("-TERM")?;
+        ensure(code == Some(143), || format!("ended with {code:?}"))?;
+        let watching = Watching::start(plane, &["coverage", "second", "-w", "-o", "json"])?;
+        watching.until("one DaemonSet is watched", |report| set(report, "second")["desired"] == 1).await?;
+        let code = watching.end("-INT")?;
+        ensure(code == Some(130), || format!("ended with {code:?}"))
+    })
+}
+
+fn set(report: &Value, name: &str) -> Value {
+    let sets = report["daemonSets"].as_array();
+    sets.into_iter().flatten().find(|set| set["name"] == name).cloned().unwrap_or_default()
+}
+
+fn state(set: &Value, node: &str) -> Value {
+    let nodes = set["nodes"].as_array();
+    nodes.into_iter().flatten().find(|row| row["node"] == node).map(|row| row["state"].clone()).unwrap_or_default()
+}
+
+/// The revision of the pod on node a.
+fn revision(set: &Value) -> Value {
+    let nodes = set["nodes"].as_array();
+    nodes.into_iter().flatten().find(|row| row["node"] == "a").map(|row| row["revision"].clone()).unwrap_or_default()
+}
+
+fn node(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+}
+
+fn daemon_set(name: &str, image: &str) -> Value {
+    let labels = json!({"app": name});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": image}], "terminationGracePeriodSeconds": 1},
+            },
+        },
+    })
+}
