@@ -100,7 +100,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
         Reason::ExtraPods { pods } => {
-            format!("{} besides: {}", count(pods.len(), "pod"), pods.join(", "))
+            format!("{} besides: {}", count(pods.len(), "pod"), some_of(pods))
         }
         Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
