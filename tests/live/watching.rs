@@ -122,7 +122,7 @@ fn revision(set: &Value) -> Value {
 }
 
 fn node(name: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}})
 }
 
 fn daemon_set(name: &str, image: &str) -> Value {
