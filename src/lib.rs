@@ -96,10 +96,17 @@ async fn terminated() {
 
 /// The libraries' own log, on standard error: silent by default, as one of them writes whole answers to it.
 fn start_log(verbosity: u8) {
-    let filter = match verbosity {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+
+    let targets = match verbosity {
         0..=5 => return,
-        6..=8 => "kube_client=debug",
-        _ => "kube_client=trace,hyper_util=debug,tower=debug",
+        6..=8 => Targets::new().with_target("kube_client", LevelFilter::DEBUG),
+        _ => {
+            Targets::new().with_target("kube_client", LevelFilter::TRACE).with_target("hyper_util", LevelFilter::DEBUG)
+        }
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(targets).with(log).init();
 }

@@ -59,15 +59,19 @@ pub(crate) struct Row<'a> {
 
 /// Covers every DaemonSet of the snapshot, in its order.
 pub(crate) fn cover(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
-    // Sorting the pods by namespace once spares every DaemonSet a walk over all of them.
-    let mut by_namespace: HashMap<&str, Vec<&Pod>> = HashMap::new();
+    // Sorting the pods by owner once spares every DaemonSet a walk over all of them.
+    let mut owned: HashMap<&str, Vec<&Pod>> = HashMap::new();
+    let mut orphans: Vec<&Pod> = Vec::new();
     for pod in snapshot.pods.known().into_iter().flatten() {
-        by_namespace.entry(&pod.metadata.namespace).or_default().push(pod);
+        match pod.metadata.controller() {
+            Some(owner) => owned.entry(&owner.uid).or_default().push(pod),
+            None => orphans.push(pod),
+        }
     }
     let pods_of = |daemon_set: &DaemonSet| {
-        let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let pods = by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default();
-        DaemonPods::of(daemon_set, pods.iter().copied())
+        let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
+        let own = owned.get(uid).map(Vec::as_slice).unwrap_or_default();
+        DaemonPods::of(daemon_set, own.iter().chain(&orphans).copied())
     };
     snapshot.daemon_sets.iter().map(|daemon_set| Case::of(daemon_set, snapshot).cover(pods_of(daemon_set))).collect()
 }

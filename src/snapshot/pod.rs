@@ -139,10 +139,10 @@ impl Condition {
 pub(crate) struct ContainerStatus {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) state: Option<ContainerState>,
-    #[prost(message, optional, tag = "3")]
-    pub(crate) last_state: Option<ContainerState>,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub(crate) state: Option<Box<ContainerState>>,
+    #[prost(message, optional, boxed, tag = "3")]
+    pub(crate) last_state: Option<Box<ContainerState>>,
     #[prost(bool, tag = "4")]
     pub(crate) ready: bool,
     #[prost(int32, tag = "5")]
@@ -197,7 +197,24 @@ pub(crate) struct Terminated {
     pub(crate) finished_at: Option<Time>,
 }
 
+/// The conditions that any rule reads.
+const CONDITIONS_READ: [&str; 4] = ["Ready", "PodScheduled", "Initialized", "DisruptionTarget"];
+
 impl Pod {
+    /// The same pod in as little room as it goes: decoders leave room for more, and what is not read takes room too.
+    pub(crate) fn compact(mut self) -> Self {
+        if !self.spec.node_name.is_empty() {
+            // It only tells where an unbound pod is meant to go.
+            self.spec.affinity = None;
+        }
+        self.metadata.owner_references.shrink_to_fit();
+        self.status.conditions.retain(|condition| CONDITIONS_READ.contains(&condition.type_.as_str()));
+        self.status.conditions.shrink_to_fit();
+        self.status.container_statuses.shrink_to_fit();
+        self.status.init_container_statuses.shrink_to_fit();
+        self
+    }
+
     /// The condition of that type, if the pod has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)

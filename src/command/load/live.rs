@@ -128,16 +128,12 @@ fn readable<T>(listed: Result<Listed<T>, Error>, version: &mut Option<String>) -
     }
 }
 
-/// Lets through the pods that may belong to one of the DaemonSets, without what only an unbound pod needs: a cluster
-/// may have a hundred times as many pods.
+/// Lets through the pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
 fn ours(daemon_sets: &[DaemonSet]) -> impl FnMut(Pod) -> Option<Pod> + 'static {
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
-    move |mut pod: Pod| {
+    move |pod: Pod| {
         let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid));
-        if !pod.spec.node_name.is_empty() {
-            pod.spec.affinity = None;
-        }
-        may_be_ours.then_some(pod)
+        may_be_ours.then(|| pod.compact())
     }
 }
 
