@@ -51,7 +51,7 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 9] = [
+    let single: [(&str, Plain); 10] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
@@ -61,6 +61,7 @@ fn registry() -> Vec<(String, Test)> {
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
         ("watching::follows_what_happens", watching::follows_what_happens),
+        ("watching::outlives_the_api_server", watching::outlives_the_api_server),
     ];
     let mut tests: Vec<(String, Test)> = Vec::new();
     for (name, test) in single {

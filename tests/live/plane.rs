@@ -159,6 +159,21 @@ impl Plane {
         outcome.map_err(|failure: Failed| self.with_logs(failure))
     }
 
+    /// Kills the API server; [`Plane::start_api_server`] brings it back with all that it knew.
+    pub(crate) fn stop_api_server(&mut self) -> Result<(), Failed> {
+        Ok(self.api_server()?.stop()?)
+    }
+
+    /// Starts the API server again where it was.
+    pub(crate) fn start_api_server(&mut self) -> Result<(), Failed> {
+        Ok(self.api_server()?.start_again()?)
+    }
+
+    fn api_server(&mut self) -> Result<&mut Process, Failed> {
+        let found = self.processes.iter_mut().find(|process| process.name() == "kube-apiserver");
+        found.ok_or_else(|| "there is no API server".into())
+    }
+
     /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
     pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>) -> Result<T, Failed> {
         let outcome = self.runtime.block_on(future(self));

@@ -1,6 +1,6 @@
 //! One program of the control plane, with a log file, that never outlives the test process.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ exit "$code"
 /// A running program. Dropping it kills it.
 pub(crate) struct Process {
     name: String,
+    program: PathBuf,
+    arguments: Vec<String>,
+    dir: PathBuf,
     log: PathBuf,
     watchdog: Child,
     /// The pipe that the watchdog listens on.
@@ -35,23 +38,22 @@ impl Process {
     /// Starts `program` with its output in `<name>.log` below `dir`, and with `dir` as its home.
     pub(crate) fn start(name: &str, program: &Path, arguments: &[String], dir: &Path) -> io::Result<Self> {
         let log = dir.join(format!("{name}.log"));
-        let output = File::create(&log)?;
-        let mut watchdog = Command::new("sh")
-            .args(["-c", WATCHDOG, name])
-            .arg(program)
-            .args(arguments)
-            .current_dir(dir)
-            .env_clear()
-            .env("HOME", dir)
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .stdin(Stdio::piped())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            // A group of its own: Ctrl-C reaches the tests only, and they take this down in order.
-            .process_group(0)
-            .spawn()?;
-        let lifeline = watchdog.stdin.take();
-        Ok(Self { name: name.to_owned(), log, watchdog, lifeline })
+        File::create(&log)?;
+        let (watchdog, lifeline) = spawn(name, program, arguments, dir, &log)?;
+        let (program, arguments, dir) = (program.to_owned(), arguments.to_owned(), dir.to_owned());
+        Ok(Self { name: name.to_owned(), program, arguments, dir, log, watchdog, lifeline })
+    }
+
+    /// Kills it and waits for its end.
+    pub(crate) fn stop(&mut self) -> io::Result<()> {
+        self.kill();
+        self.watchdog.wait().map(|_| ())
+    }
+
+    /// Starts it as it was started first, after [`Process::stop`].
+    pub(crate) fn start_again(&mut self) -> io::Result<()> {
+        (self.watchdog, self.lifeline) = spawn(&self.name, &self.program, &self.arguments, &self.dir, &self.log)?;
+        Ok(())
     }
 
     /// What the program is called.
@@ -82,6 +84,32 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         drop(self.lifeline.take());
     }
+}
+
+fn spawn(
+    name: &str,
+    program: &Path,
+    arguments: &[String],
+    dir: &Path,
+    log: &Path,
+) -> io::Result<(Child, Option<ChildStdin>)> {
+    let output = OpenOptions::new().append(true).open(log)?;
+    let mut watchdog = Command::new("sh")
+        .args(["-c", WATCHDOG, name])
+        .arg(program)
+        .args(arguments)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .stdin(Stdio::piped())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        // A group of its own: Ctrl-C reaches the tests only, and they take this down in order.
+        .process_group(0)
+        .spawn()?;
+    let lifeline = watchdog.stdin.take();
+    Ok((watchdog, lifeline))
 }
 
 impl Drop for Process {

@@ -1,6 +1,6 @@
 //! `coverage --watch` follows what happens, and ends as it is told to.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,12 +17,14 @@ use crate::world::change_taints;
 struct Watching {
     child: Child,
     newest: Arc<Mutex<Value>>,
+    /// Standard error.
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Watching {
     fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
         let mut command = plane.ds_command(plane.kubeconfig(), arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| failed("no stdout"))?;
         let newest = Arc::new(Mutex::new(Value::Null));
         let shared = Arc::clone(&newest);
@@ -32,7 +34,16 @@ impl Watching {
                 *shared.lock().unwrap_or_else(PoisonError::into_inner) = report;
             }
         });
-        Ok(Self { child, newest })
+        let mut stderr = child.stderr.take().ok_or_else(|| failed("no stderr"))?;
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&said);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stderr.read(&mut bytes) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+            }
+        });
+        Ok(Self { child, newest, said })
     }
 
     /// Waits until the newest report says so.
@@ -103,6 +114,36 @@ pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
         let code = watching.end("-INT")?;
         ensure(code == Some(130), || format!("ended with {code:?}"))
     })
+}
+
+/// The API server goes away and comes back; what changed meanwhile is not missed, and the outage is said once.
+pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
+    let mut plane = Plane::builder(&ctx.programs).start()?;
+    let watching = plane.run(async |plane| {
+        plane.create_all(&[node("a"), daemon_set("agent", "one")]).await?;
+        let watching = Watching::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
+        watching.until("the node is covered", |report| set(report, "agent")["available"] == 1).await?;
+        Ok(watching)
+    })?;
+    plane.stop_api_server()?;
+    plane.run(async |_| {
+        let said =
+            || String::from_utf8_lossy(&watching.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+        wait_until("the outage is said", Duration::from_secs(20), async || {
+            if said().contains("the connection is lost") { Ok(()) } else { Err(format!("it said {:?}", said())) }
+        })
+        .await
+    })?;
+    plane.start_api_server()?;
+    plane.run(async |plane| {
+        wait_until("the API server takes a node", Duration::from_secs(60), async || {
+            plane.create(&node("b")).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())
+        })
+        .await?;
+        watching.until("the new node is covered", |report| set(report, "agent")["available"] == 2).await
+    })?;
+    let said = String::from_utf8_lossy(&watching.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
+    ensure(said.matches("the connection is lost").count() == 1, || format!("it said {said:?}"))
 }
 
 fn set(report: &Value, name: &str) -> Value {

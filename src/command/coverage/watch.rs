@@ -78,7 +78,10 @@ async fn until_relist(
                 Step::Relist => return Ok(()),
                 Step::Changed => trouble = None,
                 Step::Quiet => continue,
-                Step::Interrupted(error) => trouble = Some(error.to_string()),
+                // Each watch notices an outage in its own words; the first ones will do.
+                Step::Interrupted(error) => {
+                    trouble.get_or_insert_with(|| error.to_string());
+                }
             }
             deadline = deadline.min(Instant::now() + BURST);
         }
