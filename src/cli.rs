@@ -21,7 +21,7 @@ const OUTPUT: &str = "Output";
 /// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-ds", display_name = "kubectl ds", bin_name = "kubectl ds", version, max_term_width = 100)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -53,7 +53,9 @@ fn usage_error(refusal: &clap::Error) -> Error {
     let text = refusal.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    let tip = rest.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    // clap's advice on how to pass a flag as a value helps nobody here: values do not begin with a dash.
+    let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
     Error::Usage {
         message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
         hint: tip.unwrap_or("--help shows what goes together, with examples").to_owned(),
@@ -77,7 +79,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// All namespaces, whatever --namespace says
-    #[arg(short = 'A', long, global = true)]
+    #[arg(short = 'A', long, global = true, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) all_namespaces: bool,
     /// A saved cluster instead of a live one: a file, a folder, or - for standard input (repeatable)
     #[arg(long, global = true, value_name = "FILE")]
@@ -211,13 +213,13 @@ pub(crate) struct CoverageArgs {
     #[arg(long, requires = "min")]
     pub(crate) allow_empty: bool,
     /// Go on and redraw on every change
-    #[arg(short, long, conflicts_with_all = ["from", "min"])]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) watch: bool,
     /// The format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,
     /// No column titles
-    #[arg(long, help_heading = OUTPUT)]
+    #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
 }
 

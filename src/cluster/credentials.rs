@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use kube::client::Body;
 use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -38,6 +39,12 @@ const FILE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 /// # Errors
 /// [`Error::Kubeconfig`] for a plugin that is missing or fails, and for a token file that cannot be read.
 pub(super) async fn take(auth: &mut AuthInfo, user: &str) -> Result<Option<CredentialLayer>, Error> {
+    if let Some(token) = auth.token.take() {
+        // A block of YAML ends in a newline, which kube would send, and fail on.
+        let token = token.expose_secret().trim().to_owned();
+        bearer(&token)?;
+        auth.token = Some(token.into());
+    }
     let exec = auth.exec.take();
     let file = auth.token_file.take();
     let has_password = auth.username.is_some() && auth.password.is_some();
@@ -60,6 +67,16 @@ pub(super) async fn take(auth: &mut AuthInfo, user: &str) -> Result<Option<Crede
     }
     let until = credential.expiration_timestamp;
     Ok(credential.token.map(|token| CredentialLayer::of_plugin(plugin, token, until)))
+}
+
+/// The value of an `Authorization` header, which is never shown.
+fn bearer(token: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Kubeconfig {
+        message: "the token holds characters that a request cannot carry".into(),
+        hint: "log in again or renew the token".into(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn base64(text: String) -> String {
@@ -94,13 +111,7 @@ impl Shared {
         if held.until.is_some_and(|until| Timestamp::now() + MARGIN >= until) {
             self.renew(&mut held).await?;
         }
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", held.token.trim())).map_err(|_| Error::Kubeconfig {
-                message: "the token holds characters that a request cannot carry".into(),
-                hint: "log in again or renew the token".into(),
-            })?;
-        value.set_sensitive(true);
-        Ok(value)
+        bearer(held.token.trim())
     }
 
     async fn renew(&self, held: &mut Held) -> Result<(), Error> {

@@ -44,6 +44,8 @@ pub(super) enum Answer {
     HangUp,
     /// Sends the head and these bytes, and then nothing for ever.
     Stall(&'static str, Vec<u8>),
+    /// Takes the request and never says a word.
+    Mute,
 }
 
 pub(super) const JSON: &str = "application/json";
@@ -138,6 +140,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
                 let _ = send(&mut stream, &head, &body, b"").await;
             }
             Answer::HangUp => {}
+            Answer::Mute => std::future::pending::<()>().await,
             Answer::Stall(kind, body) => {
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n");
                 let _ = send(&mut stream, &head, &body, b"").await;

@@ -27,8 +27,10 @@ use crate::snapshot::{Node, Pod};
 
 /// The server is asked to end each connection after this many seconds.
 const LIFETIME: u32 = 290;
-/// A connection that brings nothing for so long beyond that is dead.
-const GRACE: Duration = Duration::from_secs(30);
+/// The server sends a bookmark every minute; a connection that brings nothing for so long is dead.
+const SILENCE: Duration = Duration::from_secs(90);
+/// A server that hangs takes connections and never answers.
+const OPENING: Duration = Duration::from_secs(15);
 /// A longer line is no object: etcd holds none of this size.
 const LONGEST_LINE: usize = 64 << 20;
 
@@ -94,7 +96,15 @@ impl Access {
         let mut query = Query::new("watch", T::GROUP_VERSION, T::PLURAL, scope);
         query.label_selector = label_selector.map(str::to_owned);
         query.field_selector = field_selector.map(str::to_owned);
-        let watch = Watch { access: self.clone(), query, resource_version, lines: None, failures: 0, ended: false };
+        let watch = Watch {
+            access: self.clone(),
+            query,
+            resource_version,
+            lines: None,
+            failures: 0,
+            is_told: false,
+            ended: false,
+        };
         stream::unfold(watch, async |mut watch| {
             if watch.ended {
                 return None;
@@ -117,6 +127,8 @@ struct Watch {
     lines: Option<Lines>,
     /// Connections in a row that brought nothing.
     failures: u32,
+    /// The outage was said.
+    is_told: bool,
     ended: bool,
 }
 
@@ -148,6 +160,7 @@ impl Watch {
             match self.line().await.and_then(|line| line.map(|line| self.read(&line)).transpose()) {
                 Ok(Some(change)) => {
                     self.failures = 0;
+                    self.is_told = false;
                     return Ok(change);
                 }
                 // The server ended the connection. One that brought nothing may be one that never will.
@@ -161,7 +174,7 @@ impl Watch {
                     self.lines = None;
                     self.failures += 1;
                     // One word for each time that it goes away is enough.
-                    if self.failures == 1 {
+                    if !std::mem::replace(&mut self.is_told, true) {
                         return Ok(Change::Interrupted(error));
                     }
                 }
@@ -235,7 +248,12 @@ impl Lines {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         // Since 1.37 each event may be packed on its own, and kube 5.0.0 unpacks only the first.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let answer = access.in_time(access.send(&query.subject, request)).await?;
+        let answer = access.in_time(access.send(&query.subject, request));
+        let Ok(answer) = tokio::time::timeout(OPENING, answer).await else {
+            let cause = format!("it does not answer within {} s", OPENING.as_secs());
+            return Err(Failure::Broken(access.unreachable(cause)));
+        };
+        let answer = answer?;
         Ok(Self { body: answer.into_body(), held: Vec::new(), searched: 0 })
     }
 
@@ -250,8 +268,7 @@ impl Lines {
             if self.searched > LONGEST_LINE {
                 return Err(access.bad_answer(&query.subject, "a line of it has no end".into()));
             }
-            let patience = Duration::from_secs(LIFETIME.into()) + GRACE;
-            match tokio::time::timeout(patience, self.body.frame()).await {
+            match tokio::time::timeout(SILENCE, self.body.frame()).await {
                 // What is held then is no whole line: it comes again.
                 Ok(None) | Err(_) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(access.broke_off(&error)),

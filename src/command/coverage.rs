@@ -19,6 +19,12 @@ use crate::snapshot::Snapshot;
 /// What keeps the command from an answer.
 pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, Error> {
     let is_watch = args.watch;
+    if is_watch && (args.min.is_some() || !global.from.is_empty()) {
+        return Err(Error::Usage {
+            message: "--watch goes on for ever, so it goes neither with --min nor with --from".into(),
+            hint: "leave one of the two out".into(),
+        });
+    }
     let mut source = open(&global.from, &global.access()).await?;
     let (request, policy) = policy::understand(args, &global, &source)?;
     if let (Source::Live(access), true) = (&source, is_watch) {
@@ -28,6 +34,9 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     notes(&source, &request, &snapshot);
     let coverages = cover(&snapshot);
     print(|out| policy.render(out, &coverages, &snapshot))?;
+    if let Some(remark) = policy.remark(&coverages) {
+        terminal::note(&remark);
+    }
     policy.exit_code(&coverages)
 }
 

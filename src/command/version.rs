@@ -36,6 +36,11 @@ struct ClientVersion {
 /// # Errors
 /// The server cannot be asked.
 pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, Error> {
+    let client_version = format!("v{}", env!("CARGO_PKG_VERSION"));
+    if args.output.is_none() {
+        // Said before anything can go wrong with the server.
+        print(|out| writeln!(out, "Client Version: {client_version}"))?;
+    }
     let server_version = match args.client {
         true => None,
         false => Some(connect(&global.access()).await?.get_version().await?),
@@ -44,7 +49,7 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         api_version: "kubectl-ds/v1",
         kind: "Version",
         client_version: ClientVersion {
-            git_version: format!("v{}", env!("CARGO_PKG_VERSION")),
+            git_version: client_version,
             platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
         },
         server_version,
@@ -52,13 +57,10 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
     print(|out| match args.output {
         Some(StructuredFormat::Json) => structured::json(out, &versions),
         Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
-        None => {
-            writeln!(out, "Client Version: {}", versions.client_version.git_version)?;
-            match &versions.server_version {
-                Some(server) => writeln!(out, "Server Version: {}", safe(&server.git_version)),
-                None => Ok(()),
-            }
-        }
+        None => match &versions.server_version {
+            Some(server) => writeln!(out, "Server Version: {}", safe(&server.git_version)),
+            None => Ok(()),
+        },
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -321,6 +321,17 @@ fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
     assert_eq!(world.counts(), [Some(2), None, None, None, None, None]);
     assert_eq!(world.states(), [State::Unknown, State::Unknown]);
 
+    let group = |world: &World| {
+        let coverages = cover(&world.0);
+        let groups = by_label(&coverages, "zone", |_| true);
+        (groups[0].desired, groups[0].available)
+    };
+    assert_eq!(group(&world), (Some(2), None));
+    world.0.nodes = Known::Unknown("forbidden".into());
+    world.0.pods = World::new().pod("a", json!({})).0.pods;
+    assert_eq!(group(&world), (None, None));
+    assert_eq!(group(&World::new().pod("a", json!({}))), (Some(2), Some(1)));
+
     let mut world = World::new().pod("a", json!({}));
     world.0.revisions = Known::Unknown("forbidden".into());
     assert_eq!(world.counts(), [Some(2), Some(1), Some(1), None, Some(1), Some(0)]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Coverage, Row};
 use crate::explain::State;
+use crate::explain::pod::is_ready;
 use crate::placement::Placement;
 
 /// The nodes with one value of a label.
@@ -11,10 +12,14 @@ use crate::placement::Placement;
 pub(crate) struct Group<'r, 'a> {
     /// The label's value; none for nodes without the label.
     pub(crate) value: Option<&'a str>,
-    /// The nodes on which a pod is wanted.
-    pub(crate) desired: usize,
+    /// The nodes on which a pod is wanted; none when nodes could not be read.
+    pub(crate) desired: Option<usize>,
+    /// Of these, those with a pod; none when nodes or pods could not be read.
+    pub(crate) current: Option<usize>,
     /// Of these, those with an available one.
-    pub(crate) available: usize,
+    pub(crate) available: Option<usize>,
+    /// Of these, those with a ready one.
+    pub(crate) ready: Option<usize>,
     /// All rows of the group.
     pub(crate) rows: Vec<&'r Row<'a>>,
 }
@@ -27,16 +32,33 @@ impl Group<'_, '_> {
 }
 
 /// Groups the rows of all given DaemonSets by a label of their nodes: in the order of the values, nodes without the
-/// label last.
-pub(crate) fn by_label<'r, 'a>(coverages: &'r [Coverage<'a>], label: &str) -> Vec<Group<'r, 'a>> {
+/// label last. Only rows that pass `is_shown` count.
+pub(crate) fn by_label<'r, 'a>(
+    coverages: &'r [Coverage<'a>],
+    label: &str,
+    is_shown: impl Fn(&Row<'a>) -> bool,
+) -> Vec<Group<'r, 'a>> {
     let mut groups: BTreeMap<(bool, Option<&'a str>), Vec<&'r Row<'a>>> = BTreeMap::new();
-    for row in coverages.iter().flat_map(|coverage| &coverage.rows) {
+    for row in coverages.iter().flat_map(|coverage| &coverage.rows).filter(|row| is_shown(row)) {
         let value = row.labels.and_then(|labels| labels.get(label)).map(String::as_str);
         groups.entry((value.is_none(), value)).or_default().push(row);
     }
-    let group = |((_, value), rows): (_, Vec<&'r Row<'a>>)| {
+    groups.into_iter().map(|((_, value), rows)| Group::of(value, rows)).collect()
+}
+
+impl<'r, 'a> Group<'r, 'a> {
+    fn of(value: Option<&'a str>, rows: Vec<&'r Row<'a>>) -> Self {
+        let knows_nodes = rows.iter().all(|row| row.placement.is_some());
+        let knows_pods = knows_nodes && rows.iter().all(|row| row.state != State::Unknown);
         let wanted = || rows.iter().filter(|row| row.placement == Some(Placement::Run));
-        Group { value, desired: wanted().count(), available: wanted().filter(|row| row.is_available).count(), rows }
-    };
-    groups.into_iter().map(group).collect()
+        let first_pods = || wanted().filter_map(|row| row.pods.first());
+        Self {
+            value,
+            desired: knows_nodes.then(|| wanted().count()),
+            current: knows_pods.then(|| first_pods().count()),
+            available: knows_pods.then(|| wanted().filter(|row| row.is_available).count()),
+            ready: knows_pods.then(|| first_pods().filter(|pod| is_ready(pod)).count()),
+            rows,
+        }
+    }
 }

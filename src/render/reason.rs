@@ -197,6 +197,7 @@ fn obstacle_in_short(obstacle: &Obstacle) -> String {
             format!("node selector of the namespace ({selector}) not met")
         }
         Obstacle::NamespaceMissing => "the namespace is not there".into(),
+        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => format!("node down (taint {taint})"),
         Obstacle::Taint { taint } => format!("taint {taint} not tolerated"),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, Cell, Color};
 use owo_colors::OwoColorize;
 
 use super::text::wrap;
@@ -39,7 +38,7 @@ pub(crate) struct Style {
 impl Style {
     /// Colours a piece of safe text.
     pub(crate) fn paint(self, text: &str, tone: Tone) -> String {
-        if !self.color {
+        if !self.color || text.is_empty() {
             return text.to_owned();
         }
         match tone {
@@ -64,23 +63,6 @@ impl Style {
             writeln!(out, "{indent}{}", self.paint(&part, tone))?;
         }
         Ok(())
-    }
-
-    /// A table's cell. Tables measure their cells, so colour is given beside the text, never in it.
-    pub(crate) fn cell(self, text: String, tone: Tone) -> Cell {
-        let cell = Cell::new(text);
-        if !self.color {
-            return cell;
-        }
-        match tone {
-            Tone::Plain => cell,
-            Tone::Good => cell.fg(Color::DarkGreen),
-            Tone::Moving => cell.fg(Color::DarkCyan),
-            Tone::Warning => cell.fg(Color::DarkYellow),
-            Tone::Bad => cell.fg(Color::DarkRed),
-            Tone::Quiet => cell.add_attribute(Attribute::Dim),
-            Tone::Strong => cell.add_attribute(Attribute::Bold),
-        }
     }
 }
 

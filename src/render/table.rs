@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
 use super::style::{Style, Tone};
-use super::text::{width, wrap};
+use super::text::{cut, width, wrap};
 
 /// Blank columns between two columns of a table.
 const GAP: usize = 2;
 /// The least room that the last column needs to be worth reading beside its row, when it has to wrap.
 const ROOM_BESIDE: usize = 60;
+/// No column is cut to less.
+const LEAST_WIDTH: usize = 8;
 /// What stands before a last column that went below its row.
 const BELOW: &str = "  ↳ ";
 
@@ -62,10 +64,11 @@ impl Table {
     }
 
     /// Writes the table.
-    pub(crate) fn write(self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
+    pub(crate) fn write(mut self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
         let last = self.columns.len().saturating_sub(1);
-        let widths: Vec<usize> = (0..=last).map(|index| self.width_of(index, with_titles)).collect();
+        let mut widths: Vec<usize> = (0..=last).map(|index| self.width_of(index, with_titles)).collect();
         let shown = self.shown_columns(&widths[..last], style);
+        self.narrow(&shown, &mut widths, style);
         let taken: usize = shown.iter().map(|&index| widths[index] + GAP).sum();
         let room = style.width.map(|columns| columns.saturating_sub(taken));
         if room.is_some_and(|room| widths[last] > room && room < ROOM_BESIDE) {
@@ -101,20 +104,16 @@ impl Table {
     fn layout(&self, shown: &[usize], style: Style, with_titles: bool) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
-        match style.color {
-            true => table.enforce_styling(),
-            false => table.force_no_tty(),
-        };
         if let Some(columns) = style.width {
             table.set_content_arrangement(ContentArrangement::Dynamic);
             table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
         }
         if with_titles {
-            let title = |&index: &usize| style.cell(self.columns[index].title.to_owned(), Tone::Strong);
+            let title = |&index: &usize| style.paint(self.columns[index].title, Tone::Strong);
             table.add_row(shown.iter().map(title).collect::<Vec<_>>());
         }
         for cells in &self.rows {
-            let cell = |&index: &usize| cells.get(index).map(|(text, tone)| style.cell(text.clone(), *tone));
+            let cell = |&index: &usize| cells.get(index).map(|(text, tone)| style.paint(text, *tone));
             table.add_row(shown.iter().filter_map(cell).collect::<Vec<_>>());
         }
         let last = shown.len().saturating_sub(1);
@@ -128,7 +127,22 @@ impl Table {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
-        table.lines().map(|line| trimmed(&line)).collect()
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Cuts the cells of the widest columns until the columns that always stay fit too.
+    fn narrow(&mut self, shown: &[usize], widths: &mut [usize], style: Style) {
+        let Some(limit) = style.width else { return };
+        loop {
+            let needed = shown.iter().map(|&index| widths[index] + GAP).sum::<usize>().saturating_sub(GAP);
+            let widest =
+                shown.iter().copied().filter(|&index| !self.columns[index].right).max_by_key(|&index| widths[index]);
+            let Some(widest) = widest.filter(|&index| needed > limit && widths[index] > LEAST_WIDTH) else { return };
+            widths[widest] = widths[widest].saturating_sub(needed - limit).max(LEAST_WIDTH);
+            for (text, _) in self.rows.iter_mut().filter_map(|cells| cells.get_mut(widest)) {
+                *text = cut(text, widths[widest]);
+            }
+        }
     }
 
     fn width_of(&self, index: usize, with_titles: bool) -> usize {
@@ -151,15 +165,6 @@ impl Table {
             shown.retain(|&index| index != lightest);
         }
         shown
-    }
-}
-
-/// Without the blanks that only fill up the last column.
-fn trimmed(line: &str) -> String {
-    const RESET: &str = "\u{1b}[0m";
-    match line.strip_suffix(RESET) {
-        Some(painted) => format!("{}{RESET}", painted.trim_end()),
-        None => line.trim_end().to_owned(),
     }
 }
 

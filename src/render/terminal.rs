@@ -28,44 +28,55 @@ pub(crate) fn style(choice: ColorChoice) -> Style {
         ColorChoice::Never => false,
         ColorChoice::Auto => is_terminal && !is_dumb && is_unset_or_empty("NO_COLOR"),
     };
-    let width = || terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| usize::from(columns));
-    Style {
-        color,
-        // A terminal that does not tell its width is taken as the least usual one.
-        width: is_terminal.then(|| width().unwrap_or(80)),
-    }
+    Style { color, width: is_terminal.then(|| size().0) }
 }
 
 /// How a screen that changes is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Redraw {
     is_terminal: bool,
+    /// Columns and lines at the last picture.
+    size: Option<(usize, usize)>,
 }
 
 /// The way to redraw standard output.
 pub(crate) fn redraw() -> Redraw {
-    Redraw { is_terminal: io::stdout().is_terminal() }
+    Redraw { is_terminal: io::stdout().is_terminal(), size: None }
+}
+
+/// Columns and lines of the terminal; one that does not tell is taken as the least usual one.
+fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size();
+    size.map_or((80, 24), |(columns, lines)| (usize::from(columns.0), usize::from(lines.0)))
 }
 
 impl Redraw {
     /// Whether remarks stand in the picture. Elsewhere the output is for a program, and standard error takes them.
-    pub(crate) fn shows_remarks(self) -> bool {
+    pub(crate) fn shows_remarks(&self) -> bool {
         self.is_terminal
     }
 
+    /// Whether the last picture was for a terminal of another size.
+    pub(crate) fn is_resized(&self) -> bool {
+        self.is_terminal && self.size.is_some_and(|last| last != size())
+    }
+
     /// Writes the next picture: over the last one on a terminal, as far as there is room, and behind it elsewhere.
-    pub(crate) fn frame(self, out: &mut impl Write, picture: &[u8], remarks: &[String]) -> io::Result<()> {
+    pub(crate) fn frame(&mut self, out: &mut impl Write, picture: &[u8], remarks: &[String]) -> io::Result<()> {
+        const CLEAR_ALL: &str = "\u{1b}[2J";
         const HOME: &str = "\u{1b}[H";
         const CLEAR_LINE: &str = "\u{1b}[K";
         const CLEAR_BELOW: &str = "\u{1b}[J";
         if !self.is_terminal {
             return out.write_all(picture);
         }
-        let size = terminal_size::terminal_size();
-        let (columns, height) =
-            size.map_or((80, 24), |(columns, lines)| (usize::from(columns.0), usize::from(lines.0)));
         let text = String::from_utf8_lossy(picture);
         let lines: Vec<&str> = text.lines().collect();
+        let (columns, height) = size();
+        if self.size.replace((columns, height)) != Some((columns, height)) {
+            // What stood there was broken differently.
+            write!(out, "{CLEAR_ALL}")?;
+        }
         write!(out, "{HOME}")?;
         for remark in remarks {
             writeln!(out, "{}{CLEAR_LINE}", cut(&format!("note: {}", safe(remark)), columns))?;

@@ -74,6 +74,14 @@ impl Node {
     }
 }
 
+impl Taint {
+    /// Whether the node lifecycle controller put it there because the node does not report, or reports that it is not
+    /// ready (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
+    pub(crate) fn is_of_a_node_that_is_down(&self) -> bool {
+        matches!(self.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+    }
+}
+
 impl std::fmt::Display for Taint {
     /// `key=value:effect`, or `key:effect` without a value, as kubectl writes taints.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

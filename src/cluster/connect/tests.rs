@@ -138,6 +138,18 @@ async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_header_can_carry_is_refused() {
+    let (fake, folder) = (fake().await, TempDir::new().unwrap());
+    let environment = kubeconfig(&folder, &fake.url, "token: \"secret\\n\"");
+    let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
+    ask(&access).await;
+    assert_eq!(fake.seen()[0].header("authorization"), Some("Bearer secret"));
+    let broken = AccessOptions { token: Some("a\nb".into()), ..AccessOptions::default() };
+    let error = connect_within(&broken, &environment).await.err().unwrap().to_string();
+    assert!(error.contains("cannot carry") && !error.contains("a\nb"), "{error}");
+}
+
+#[tokio::test]
 async fn a_token_file_is_sent_without_its_newline() {
     let fake = fake().await;
     let folder = TempDir::new().unwrap();

@@ -64,10 +64,10 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, Error> {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-            // A link to a folder is not followed: it may lead in a circle.
+            // A link to a folder is not followed, as it may lead in a circle; nor is a pipe read, as it may never end.
             if entry.file_type().map_err(unreadable)?.is_dir() {
                 folders.push(path);
-            } else if ENDINGS.contains(&ending) {
+            } else if ENDINGS.contains(&ending) && path.is_file() {
                 files.push(path);
             }
         }
@@ -127,7 +127,8 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
         };
         for (item, raw) in items.iter().enumerate() {
             let at = format!(".items[{item}]");
-            let header: Header = (*raw, at.as_str()).decode().map_err(in_document)?;
+            let header: Header =
+                (*raw, at.as_str()).decode().map_err(|_| in_document(format!("{at}: not a Kubernetes object")))?;
             let api_version = header.api_version.or_else(|| document.api_version.clone());
             let kind = header.kind.as_deref().or(list);
             put(cluster, (kind, api_version.as_deref()), (*raw, at.as_str())).map_err(in_document)?;
@@ -211,13 +212,31 @@ trait Decode {
 
 impl Decode for (&RawValue, &str) {
     fn decode<T: DeserializeOwned>(self) -> Result<T, String> {
-        located(&mut serde_json::Deserializer::from_str(self.0.get()), self.1)
+        let (raw, at) = self;
+        located(&mut serde_json::Deserializer::from_str(raw.get()), at).or_else(|refusal| {
+            // The long way round only where the short one failed: a null where a list or a map belongs means none.
+            let value = serde_json::from_str(raw.get()).map_err(|_| refusal)?;
+            located(without_nulls(value), at)
+        })
     }
 }
 
 impl Decode for (serde_json::Value, &str) {
     fn decode<T: DeserializeOwned>(self) -> Result<T, String> {
-        located(self.0, self.1)
+        located(without_nulls(self.0), self.1)
+    }
+}
+
+/// The same without fields that are null, as the API server takes it: a null is a field that is not there.
+fn without_nulls(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
     }
 }
 

@@ -93,6 +93,26 @@ fn the_moment_of_saving_is_the_newest_instant_on_record() {
 }
 
 #[test]
+fn a_null_is_a_field_that_is_not_there() {
+    let json = "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\",\"labels\":null,\"finalizers\":null},\
+        \"spec\":{\"taints\":null,\"unschedulable\":null},\"status\":null}";
+    assert_eq!(names(&read_text("f", json).unwrap()), ["n1"]);
+    let yaml = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: d\n  labels:\n  ownerReferences:\nspec:\n  nodeName:\n\
+        status:\n  conditions:\n  containerStatuses:\n  phase: Running\n";
+    assert_eq!(read_text("f", yaml).unwrap().pods.known().unwrap()[0].metadata.name, "p");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_a_folder_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
+    assert!(made.success());
+    std::fs::write(folder.path().join("node.json"), NODE).unwrap();
+    assert_eq!(names(&read(&[folder.path().to_owned()]).unwrap().into_facts()), ["n1"]);
+}
+
+#[test]
 fn a_broken_file_is_named_with_its_document_and_its_field() {
     let list = |node: &str| format!("{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{NODE},{node}]}}");
     let broken = NODE.replace("\"name\":\"n1\"", "\"name\":\"n2\",\"creationTimestamp\":\"yesterday\"");

@@ -95,3 +95,16 @@ async fn an_error_of_the_server_in_the_stream_is_tried_again() {
     assert_eq!(said, ["+a", "interrupted", "relist"]);
     assert_eq!(seen.len(), 2);
 }
+
+/// The clock stands still but for the waiting: minutes pass at once.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_noticed_and_left() {
+    let (said, seen) = said(|number, _| match number {
+        0 => Answer::Stall(JSON, line("ADDED", "a", "6").into()),
+        1 => Answer::Mute,
+        _ => Answer::ok(JSON, error(410)),
+    })
+    .await;
+    assert_eq!(said, ["+a", "interrupted", "relist"]);
+    assert_eq!(seen.len(), 3);
+}

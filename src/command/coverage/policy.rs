@@ -10,7 +10,8 @@ use crate::coverage::{Coverage, Row, Threshold};
 use crate::error::Error;
 use crate::explain::State;
 use crate::render::coverage::{Report, Screen, fleet, groups, map, names, nodes};
-use crate::render::{structured, terminal};
+use crate::render::structured;
+use crate::render::terminal::{self, ColorChoice};
 use crate::snapshot::Snapshot;
 
 /// The arguments as values that know nothing of the command line.
@@ -19,7 +20,10 @@ pub(super) struct Policy {
     by: Option<String>,
     map: bool,
     only: BTreeSet<State>,
-    screen: Screen,
+    color: ColorChoice,
+    wide: bool,
+    titles: bool,
+    unfolded: bool,
     /// Names were given: a row for every node.
     by_node: bool,
     with_namespace: bool,
@@ -41,29 +45,31 @@ struct Gate {
 /// A selector that cannot be read.
 pub(super) fn understand(args: CoverageArgs, global: &Global, source: &Source) -> Result<(Request, Policy), Error> {
     let CoverageArgs { names, selector, nodes, by, map, only, all, min, allow_empty, watch, output, no_headers } = args;
-    for text in [&selector, &nodes].into_iter().flatten() {
-        written(text)?;
+    if matches!(source, Source::Saved(_)) {
+        // A live API server reads its selectors itself, and knows more of them.
+        for text in [&selector, &nodes].into_iter().flatten() {
+            written(text)?;
+        }
     }
+    // A script's empty variable names no namespace.
+    let given = global.namespace.clone().filter(|name| !name.is_empty());
     let namespace = match global.all_namespaces {
         true => None,
-        false => global.namespace.clone().or_else(|| source.default_namespace()),
+        false => given.or_else(|| source.default_namespace()),
     };
     let policy = Policy {
         output,
         by,
         map,
         only: only.into_iter().collect(),
+        color: global.color,
+        wide: output == Some(OutputFormat::Wide),
+        titles: !no_headers,
+        unfolded: all,
         by_node: !names.is_empty(),
         with_namespace: namespace.is_none(),
         gate: min.map(|threshold| Gate { threshold, allow_empty }),
         is_watch: watch,
-        screen: Screen {
-            style: terminal::style(global.color),
-            wide: output == Some(OutputFormat::Wide),
-            titles: !no_headers,
-            unfolded: all,
-            now: jiff::Timestamp::UNIX_EPOCH,
-        },
     };
     Ok((Request { namespace, names, selector, nodes }, policy))
 }
@@ -81,9 +87,9 @@ impl Policy {
         coverages: &[Coverage<'_>],
         snapshot: &Snapshot,
     ) -> io::Result<()> {
-        let now = snapshot.as_of;
         let gaps = snapshot.gaps();
-        let report = || Report::of(coverages, |row| self.is_shown(row), &gaps, now);
+        let of_interest: Vec<&Coverage<'_>> = coverages.iter().filter(|one| self.is_of_interest(one)).collect();
+        let report = || Report::of(&of_interest, |row| self.is_shown(row), &gaps, snapshot.as_of);
         match self.output {
             Some(OutputFormat::Json) if self.is_watch => structured::json_line(out, &report()),
             Some(OutputFormat::Json) => structured::json(out, &report()),
@@ -92,25 +98,36 @@ impl Policy {
                 structured::yaml(out, &report())
             }
             Some(OutputFormat::Yaml) => structured::yaml(out, &report()),
-            Some(OutputFormat::Name) => self.names(out, coverages),
-            Some(OutputFormat::Wide) | None => self.screen(out, coverages, Screen { now, ..self.screen }),
+            Some(OutputFormat::Name) => self.names(out, &of_interest),
+            Some(OutputFormat::Wide) | None => self.screen(out, coverages, &of_interest, snapshot),
         }
     }
 
-    fn screen(&self, out: &mut impl Write, coverages: &[Coverage<'_>], screen: Screen) -> io::Result<()> {
+    fn screen(
+        &self,
+        out: &mut impl Write,
+        coverages: &[Coverage<'_>],
+        of_interest: &[&Coverage<'_>],
+        snapshot: &Snapshot,
+    ) -> io::Result<()> {
+        let screen = Screen {
+            // A terminal may have another size by now.
+            style: terminal::style(self.color),
+            wide: self.wide,
+            titles: self.titles,
+            unfolded: self.unfolded,
+            now: snapshot.as_of,
+        };
         if self.map {
-            return map(out, coverages, self.by.as_deref(), screen);
+            return map(out, coverages, self.by.as_deref(), |row| self.is_shown(row), screen);
         }
         if let Some(label) = &self.by {
-            return groups(out, coverages, label, screen);
+            return groups(out, coverages, label, |row| self.is_shown(row), screen);
         }
         if !self.by_node {
-            let is_shown =
-                |coverage: &&Coverage<'_>| self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row));
-            let shown: Vec<&Coverage<'_>> = coverages.iter().filter(is_shown).collect();
-            return fleet(out, &shown, self.with_namespace, screen);
+            return fleet(out, of_interest, self.with_namespace, screen);
         }
-        for (index, coverage) in coverages.iter().enumerate() {
+        for (index, coverage) in of_interest.iter().enumerate() {
             if index > 0 {
                 writeln!(out)?;
             }
@@ -120,25 +137,34 @@ impl Policy {
         Ok(())
     }
 
+    /// What to say where nothing is to be seen.
+    pub(super) fn remark(&self, coverages: &[Coverage<'_>]) -> Option<String> {
+        let is_empty = !coverages.iter().flat_map(|coverage| &coverage.rows).any(|row| self.is_shown(row));
+        let states: Vec<&str> = self.only.iter().map(|state| state.name()).collect();
+        (is_empty && !states.is_empty()).then(|| format!("no node is {}", states.join(" or ")))
+    }
+
+    /// DaemonSets that were named are always shown, others when they have a node that is.
+    fn is_of_interest(&self, coverage: &Coverage<'_>) -> bool {
+        self.by_node || self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row))
+    }
+
     fn is_shown(&self, row: &Row<'_>) -> bool {
         self.only.is_empty() || self.only.contains(&row.state)
     }
 
     /// DaemonSets; or, with names given, the nodes that the table would list.
-    fn names(&self, out: &mut impl Write, coverages: &[Coverage<'_>]) -> io::Result<()> {
+    fn names(&self, out: &mut impl Write, of_interest: &[&Coverage<'_>]) -> io::Result<()> {
         let is_listed = |row: &&Row<'_>| {
-            let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.screen.unfolded;
+            let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.unfolded;
             self.is_shown(row) && !is_folded
         };
         if self.by_node {
-            let rows = coverages.iter().flat_map(|coverage| &coverage.rows).filter(is_listed);
+            let rows = of_interest.iter().flat_map(|coverage| &coverage.rows).filter(is_listed);
             let nodes: BTreeSet<&str> = rows.map(|row| row.node).collect();
             return names(out, "node", nodes.into_iter());
         }
-        let shown = coverages
-            .iter()
-            .filter(|coverage| self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row)));
-        names(out, "daemonset.apps", shown.map(Coverage::name))
+        names(out, "daemonset.apps", of_interest.iter().map(|coverage| coverage.name()))
     }
 
     /// 1 when a gate is asked for and anything is short of it.
@@ -149,7 +175,8 @@ impl Policy {
         let Some(Gate { threshold, allow_empty }) = self.gate else {
             return Ok(ExitCode::SUCCESS);
         };
-        let mut is_met = allow_empty || !coverages.is_empty();
+        let mut is_met = !coverages.is_empty();
+        let mut unjudged = None;
         for coverage in coverages {
             match threshold.is_met(&coverage.counts, allow_empty) {
                 Some(true) => {}
@@ -157,10 +184,16 @@ impl Policy {
                     is_met = false;
                     terminal::note(&short_of(threshold, coverage));
                 }
-                None => return Err(Error::Unjudged { what: format!("{}/{}", coverage.namespace(), coverage.name()) }),
+                None => unjudged = unjudged.or(Some(coverage)),
             }
         }
-        Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        match (is_met, unjudged) {
+            (false, _) => Ok(ExitCode::from(1)),
+            (true, Some(coverage)) => {
+                Err(Error::Unjudged { what: format!("{}/{}", coverage.namespace(), coverage.name()) })
+            }
+            (true, None) => Ok(ExitCode::SUCCESS),
+        }
     }
 }
 

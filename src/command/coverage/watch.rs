@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::policy::Policy;
 use super::wants_events;
@@ -62,6 +62,7 @@ async fn until_relist(
 ) -> Result<(), End> {
     let mut events_read: Option<Instant> = None;
     let mut trouble = None;
+    let mut window = Window::new();
     loop {
         let may_read = events_read.is_none_or(|read| read.elapsed() >= EVENTS);
         if may_read && wants_events(snapshot) {
@@ -72,19 +73,61 @@ async fn until_relist(
         screen.draw(snapshot, trouble.as_deref())?;
 
         let mut deadline = Instant::now() + TICK;
-        // The first change opens a short time in which others join it.
-        while let Ok(step) = timeout_at(deadline, follow.next(snapshot)).await {
-            match step? {
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = sleep_until(deadline) => break,
+                () = window.changed() => break,
+                step = follow.next(snapshot) => step?,
+            };
+            match step {
                 Step::Relist => return Ok(()),
                 Step::Changed => trouble = None,
+                // A sign of life ends an outage, and is otherwise nothing to see.
+                Step::Quiet if trouble.take().is_some() => {}
                 Step::Quiet => continue,
                 // Each watch notices an outage in its own words; the first ones will do.
                 Step::Interrupted(error) => {
                     trouble.get_or_insert_with(|| error.to_string());
                 }
             }
+            // The first change opens a short time in which others join it.
             deadline = deadline.min(Instant::now() + BURST);
         }
+    }
+}
+
+/// Tells when the terminal gets another size.
+struct Window {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Window {
+    #[cfg(unix)]
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self { signal: signal(SignalKind::window_change()).ok() }
+    }
+
+    #[cfg(unix)]
+    async fn changed(&mut self) {
+        match &mut self.signal {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Self {
+        Self {}
+    }
+
+    #[cfg(not(unix))]
+    async fn changed(&mut self) {
+        std::future::pending().await
     }
 }
 
@@ -102,8 +145,9 @@ impl Screen<'_> {
         let mut next = Vec::new();
         self.policy.render(&mut next, &cover(snapshot), snapshot).map_err(Error::Output)?;
         let trouble = trouble.map(|trouble| format!("the connection is lost, trying again: {trouble}"));
-        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(trouble).collect();
-        if next == self.last && remarks == self.said {
+        let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSet is there to be shown".to_owned());
+        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(empty).chain(trouble).collect();
+        if next == self.last && remarks == self.said && !self.redraw.is_resized() {
             return Ok(());
         }
         let is_read = print(|out| self.redraw.frame(out, &next, &remarks))?;

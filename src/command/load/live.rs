@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
-use super::names::{hint, named};
+use super::names::{check_nodes, hint, named};
 use super::{About, Request};
 use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Selection, Versions};
@@ -49,6 +49,7 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     let mut versions = Versions { daemon_sets: Some(daemon_sets.resource_version), ..Versions::default() };
     let daemon_sets = named(daemon_sets.items, request, &place(access, request))?;
     let nodes = readable(nodes, &mut versions.nodes)?;
+    check_nodes(&nodes, request)?;
 
     let labels = covering(&daemon_sets);
     let reading = Reading::start("pods");

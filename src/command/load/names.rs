@@ -5,7 +5,7 @@ use kube::core::Selector;
 
 use super::Request;
 use crate::error::Error;
-use crate::snapshot::selector;
+use crate::snapshot::{Known, Node, selector};
 
 /// A selector as the user wrote it.
 pub(crate) fn written(text: &str) -> Result<Selector, Error> {
@@ -24,7 +24,11 @@ pub(super) fn named(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str)
         if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == wanted) {
             return Err(Error::NotFound {
                 message: format!("there is no DaemonSet {wanted:?} in {place}"),
-                hint: hint(wanted, daemon_sets.iter().map(name), "kubectl ds coverage -A lists them all"),
+                hint: hint(
+                    wanted,
+                    daemon_sets.iter().map(name),
+                    "without a name all are listed, with -A those of all namespaces",
+                ),
             });
         }
     }
@@ -33,6 +37,24 @@ pub(super) fn named(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str)
         .retain(|daemon_set| request.names.is_empty() || request.names.iter().any(|wanted| wanted == name(daemon_set)));
     daemon_sets.sort_by(|a, b| (&a.metadata.namespace, name(a)).cmp(&(&b.metadata.namespace, name(b))));
     Ok(daemon_sets)
+}
+
+/// `--nodes` must be held against nodes, and match some: a slip of it would otherwise look like a cluster that is well.
+///
+/// # Errors
+/// It matches none, or the nodes cannot be read.
+pub(super) fn check_nodes(nodes: &Known<Vec<Node>>, request: &Request) -> Result<(), Error> {
+    match (&request.nodes, nodes) {
+        (Some(labels), Known::Known(nodes)) if nodes.is_empty() => Err(Error::NotFound {
+            message: format!("no node has the labels that --nodes asks for: {labels:?}"),
+            hint: "it takes a label selector, such as zone=a: kubectl get nodes --show-labels".into(),
+        }),
+        (Some(labels), Known::Unknown(why)) => Err(Error::NotFound {
+            message: format!("--nodes {labels:?} cannot be held against any node: {why}"),
+            hint: "leave it out, or ask for the right to list nodes".into(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The nearest name that exists, if one is near enough to have been meant.

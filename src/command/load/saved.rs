@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::Request;
-use super::names::{named, written};
+use super::names::{check_nodes, named, written};
 use crate::cluster::file;
 use crate::error::Error;
+use crate::render::text::count;
 use crate::snapshot::{Known, OpenShift, Snapshot, selector};
 
 /// Picks out of the files what was asked for.
@@ -21,7 +22,7 @@ pub(super) fn saved(facts: file::Facts, request: &Request, place: &str) -> Resul
                 file: "--from".into(),
                 message: match facts.others {
                     0 => why,
-                    others => format!("{why}, only {others} objects that kubectl ds does not read"),
+                    others => format!("{why}, only {} of other kinds", count(others, "object")),
                 },
                 hint: file::HINT.into(),
             });
@@ -39,6 +40,7 @@ pub(super) fn saved(facts: file::Facts, request: &Request, place: &str) -> Resul
     if let (Known::Known(nodes), Some(labels)) = (&mut nodes, &node_labels) {
         nodes.retain(|node| selector::matches(labels, &node.metadata.labels));
     }
+    check_nodes(&nodes, request)?;
     let is_openshift = nodes.known().is_some_and(|nodes| OpenShift::is_seen_in(nodes));
     let openshift = match (is_openshift, facts.namespaces) {
         (false, _) => Known::Known(None),
@@ -54,6 +56,7 @@ pub(super) fn saved(facts: file::Facts, request: &Request, place: &str) -> Resul
         events: facts.events,
         openshift,
         // Files without any instant have nothing either that an age could be counted from.
-        as_of: facts.as_of.unwrap_or_else(Timestamp::now),
+        // Nor does a node whose clock is ahead move the moment into the future.
+        as_of: facts.as_of.unwrap_or_else(Timestamp::now).min(Timestamp::now()),
     })
 }

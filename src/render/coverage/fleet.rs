@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use super::{Screen, number, reasons_in_short};
+use super::{Screen, known_bar, lacking, number, reasons_in_short};
 use crate::coverage::Coverage;
-use crate::render::style::{Tone, bar};
+use crate::explain::State;
+use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{cut, safe};
 
@@ -41,10 +42,10 @@ pub(crate) fn fleet(
     ]);
     if screen.wide {
         columns.extend([
-            Column::text("STRATEGY"),
-            Column::number("CURRENT"),
-            Column::number("READY"),
-            Column::number("EXCLUDED"),
+            Column::text("STRATEGY").weight(0),
+            Column::number("CURRENT").weight(0),
+            Column::number("READY").weight(0),
+            Column::number("EXCLUDED").weight(0),
         ]);
     }
     columns.push(Column::text("REASONS"));
@@ -71,16 +72,7 @@ fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
 
 fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
     let counts = &coverage.counts;
-    let known = (counts.available, counts.desired);
-    let (bar, tone) = match known {
-        (Some(available), Some(desired)) => bar(available, desired),
-        _ => ("?".to_owned(), Tone::Warning),
-    };
-    let less = |a: Option<usize>, b: Option<usize>| Some(a?.saturating_sub(b?));
-    let trouble = |value: Option<usize>, tone: Tone| match value {
-        Some(0) => ("0".to_owned(), Tone::Quiet),
-        value => (number(value), tone),
-    };
+    let (bar, tone) = known_bar(counts.available, counts.desired);
     let mut cells = Vec::new();
     if with_namespace {
         cells.push((safe(coverage.namespace()), Tone::Plain));
@@ -89,13 +81,13 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
         (safe(coverage.name()), Tone::Plain),
         (bar, tone),
         (format!("{}/{}", number(counts.available), number(counts.desired)), tone),
-        trouble(less(counts.desired, counts.current), Tone::Bad),
-        trouble(less(counts.current, counts.ready), Tone::Bad),
-        trouble(less(counts.current, counts.up_to_date), Tone::Warning),
-        trouble(counts.misscheduled, Tone::Warning),
+        lacking(counts.desired, counts.current, Tone::Bad),
+        lacking(counts.current, counts.ready, Tone::Bad),
+        lacking(counts.current, counts.up_to_date, Tone::Warning),
+        lacking(counts.misscheduled, Some(0), Tone::Warning),
     ]);
     if screen.wide {
-        let excluded = coverage.in_state(crate::explain::State::Excluded);
+        let excluded = coverage.in_state(State::Excluded);
         cells.extend([
             (super::report::strategy(coverage), Tone::Plain),
             (number(counts.current), Tone::Plain),
@@ -108,6 +100,12 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
 }
 
 fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
+    if let (None, Some(status)) = (coverage.counts.available, &coverage.daemon_set.status) {
+        let available = status.number_available.unwrap_or_default();
+        let copy = format!("the API's .status says {available}/{}", status.desired_number_scheduled);
+        let all = reasons_in_short(coverage.rows.iter());
+        return [copy].into_iter().chain(all).collect::<Vec<_>>().join("; ");
+    }
     if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
         return match super::folded(coverage.rows.iter()).first() {
             Some(commonest) => format!("no node wants it; {commonest}"),

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, reasons_in_short};
-use crate::coverage::{Coverage, by_label};
+use super::{Screen, known_bar, lacking, number, reasons_in_short};
+use crate::coverage::{Coverage, Row, by_label};
 use crate::explain::State;
-use crate::render::style::{Tone, bar};
+use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{cut, safe};
 
@@ -15,33 +15,42 @@ pub(super) const NO_VALUE: &str = "<none>";
 const REASON_WIDTH: usize = 60;
 
 /// Writes the table of the label's values, over all given DaemonSets together.
-pub(crate) fn groups(out: &mut impl Write, coverages: &[Coverage<'_>], label: &str, screen: Screen) -> io::Result<()> {
-    let groups = by_label(coverages, label);
+pub(crate) fn groups<'a>(
+    out: &mut impl Write,
+    coverages: &[Coverage<'a>],
+    label: &str,
+    is_shown: impl Fn(&Row<'a>) -> bool,
+    screen: Screen,
+) -> io::Result<()> {
+    let groups = by_label(coverages, label, is_shown);
     if screen.titles {
-        writeln!(out, "{}", screen.style.paint(&format!("{} by {}", subject(coverages), safe(label)), Tone::Strong))?;
+        screen.style.line(out, &format!("{} by {}", subject(coverages), safe(label)), Tone::Strong)?;
     }
     let mut table = Table::new(vec![
         Column::text("VALUE"),
         Column::text("").weight(1),
         Column::number("COVERED"),
         Column::number("MISSING"),
+        Column::number("NOT READY"),
         Column::number("MISSCHEDULED").weight(2),
         Column::number("EXCLUDED").weight(3),
         Column::text("REASONS"),
     ]);
     for group in &groups {
-        let (bar, tone) = bar(group.available, group.desired);
-        let trouble = |state: State, tone: Tone| match group.in_state(state) {
-            0 => ("0".to_owned(), Tone::Quiet),
-            number => (number.to_string(), tone),
+        let (bar, tone) = known_bar(group.available, group.desired);
+        let trouble = |state: State, tone: Tone| match (group.current, group.in_state(state)) {
+            (None, _) => ("?".to_owned(), Tone::Warning),
+            (_, 0) => ("0".to_owned(), Tone::Quiet),
+            (_, number) => (number.to_string(), tone),
         };
         let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
         let reasons = if screen.style.width.is_some() && !screen.wide { cut(&reasons, REASON_WIDTH) } else { reasons };
         table.row(vec![
             (group.value.map_or_else(|| NO_VALUE.to_owned(), safe), Tone::Plain),
             (bar, tone),
-            (format!("{}/{}", group.available, group.desired), tone),
+            (format!("{}/{}", number(group.available), number(group.desired)), tone),
             trouble(State::Missing, Tone::Bad),
+            lacking(group.current, group.ready, Tone::Bad),
             trouble(State::Misscheduled, Tone::Warning),
             trouble(State::Excluded, Tone::Quiet),
             (reasons, Tone::Plain),

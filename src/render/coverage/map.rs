@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::Screen;
 use super::groups::{NO_VALUE, subject};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Row};
 use crate::explain::State;
 use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::text::{safe, width};
@@ -16,16 +16,17 @@ const PIPED_WIDTH: usize = 80;
 const LEAST_CELLS: usize = 16;
 
 /// Writes the map: over several DaemonSets, a node shows the worst of its states.
-pub(crate) fn map(
+pub(crate) fn map<'a>(
     out: &mut impl Write,
-    coverages: &[Coverage<'_>],
+    coverages: &[Coverage<'a>],
     label: Option<&str>,
+    is_shown: impl Fn(&Row<'a>) -> bool,
     screen: Screen,
 ) -> io::Result<()> {
-    let groups = worst_by_group(coverages, label);
+    let groups = worst_by_group(coverages, label, is_shown);
     if screen.titles {
         let label = label.map(|label| format!(" by {}", safe(label))).unwrap_or_default();
-        writeln!(out, "{}", screen.style.paint(&format!("{}{label}", subject(coverages)), Tone::Strong))?;
+        screen.style.line(out, &format!("{}{label}", subject(coverages)), Tone::Strong)?;
     }
     let total = screen.style.width.unwrap_or(PIPED_WIDTH);
     let name_width = groups.keys().map(|(_, name)| width(name)).max().unwrap_or_default();
@@ -46,9 +47,13 @@ pub(crate) fn map(
 /// The groups by name, those without the label last; in each the nodes with the worst of their states.
 type Groups<'a> = BTreeMap<(bool, String), BTreeMap<&'a str, State>>;
 
-fn worst_by_group<'a>(coverages: &[Coverage<'a>], label: Option<&str>) -> Groups<'a> {
+fn worst_by_group<'a>(
+    coverages: &[Coverage<'a>],
+    label: Option<&str>,
+    is_shown: impl Fn(&Row<'a>) -> bool,
+) -> Groups<'a> {
     let mut groups = Groups::new();
-    for row in coverages.iter().flat_map(|coverage| &coverage.rows) {
+    for row in coverages.iter().flat_map(|coverage| &coverage.rows).filter(|row| is_shown(row)) {
         let value = label.map(|label| row.labels.and_then(|labels| labels.get(label)));
         let key = match value {
             None => (false, String::new()),

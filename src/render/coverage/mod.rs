@@ -15,10 +15,11 @@ pub(crate) use nodes::nodes;
 pub(crate) use report::{Report, names};
 
 use super::reason::short;
-use super::style::Style;
+use super::style::{Style, Tone, bar};
 use super::text::count;
 use crate::coverage::Row;
-use crate::explain::State;
+use crate::explain::{Reason, State};
+use crate::placement::{Obstacle, Placement};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +41,60 @@ fn number(value: Option<usize>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
-/// The first reasons of the rows in these states, equal ones counted, the commonest first: `3 node not ready`.
-fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>>) -> Vec<String> {
+/// The bar for what is known of it.
+fn known_bar(available: Option<usize>, desired: Option<usize>) -> (String, Tone) {
+    match (available, desired) {
+        (Some(available), Some(desired)) => bar(available, desired),
+        _ => ("?".to_owned(), Tone::Warning),
+    }
+}
+
+/// How many of `whole` are not in `part`, in a tone that fits.
+fn lacking(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, Tone) {
+    let lacking = whole.zip(part).map(|(whole, part)| whole.saturating_sub(part));
+    match lacking {
+        Some(0) => ("0".to_owned(), Tone::Quiet),
+        lacking => (number(lacking), tone),
+    }
+}
+
+/// Whether the node is not wanted only because it is down. Such nodes leave the desired number, so that a zone may die
+/// and all that is left be well covered: that must be said.
+fn is_down(row: &Row<'_>) -> bool {
+    let is_wanted = row.placement.is_none_or(|placement| placement == Placement::Run);
+    let mut obstacles = row.reasons.iter().filter_map(|reason| match reason {
+        Reason::NotPlaced(obstacle) => Some(obstacle),
+        _ => None,
+    });
+    let is_lifecycle = |obstacle: &Obstacle| match obstacle {
+        Obstacle::Taint { taint } => taint.is_of_a_node_that_is_down(),
+        _ => false,
+    };
+    !is_wanted && obstacles.all(is_lifecycle)
+}
+
+/// `2 nodes down and not counted`, if there are any.
+fn down_and_not_counted<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>>) -> Option<String> {
+    match rows.filter(|row| is_down(row)).count() {
+        0 => None,
+        nodes => Some(format!("{} down and not counted", count(nodes, "node"))),
+    }
+}
+
+/// The first reasons of the rows in trouble, equal ones counted, the commonest first: `3 node not ready`.
+fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>> + Clone) -> Vec<String> {
+    // Why a node is not wanted is no trouble.
+    let is_trouble = |row: &&Row<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
-    for row in rows.filter(|row| !matches!(row.state, State::Available | State::Excluded)) {
+    for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
         if let Some(reason) = row.reasons.first() {
             *tally.entry(short(reason)).or_default() += 1;
         }
     }
     let mut tally: Vec<(String, usize)> = tally.into_iter().collect();
     tally.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    tally.into_iter().map(|(text, times)| format!("{times} {text}")).collect()
+    let down = down_and_not_counted(rows);
+    down.into_iter().chain(tally.into_iter().map(|(text, times)| format!("{times} {text}"))).collect()
 }
 
 /// Excluded rows with equal causes: `12 nodes: taint gpu=present:NoSchedule not tolerated`, the most first.

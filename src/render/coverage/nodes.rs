@@ -2,19 +2,24 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, folded, number};
+use super::{Screen, down_and_not_counted, folded, known_bar, number};
 use crate::coverage::{Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::age::age;
 use crate::render::reason::sentence;
-use crate::render::style::{Tone, bar, sign_of, tone_of};
+use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
 use crate::rollout::revision_of;
 
 /// The label that kubelets and cloud providers write a node's zone to.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// So many nodes that are well are listed on a terminal; more of them are folded.
+const WELL: usize = 100;
+/// So many causes of exclusion are listed on a terminal.
+const CAUSES: usize = 20;
 
 /// Writes the head and the table of one DaemonSet; `shown` are the rows that were asked for.
 pub(crate) fn nodes(
@@ -26,10 +31,11 @@ pub(crate) fn nodes(
     if screen.titles {
         head(out, coverage, screen)?;
     }
-    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) =
-        shown.iter().partition(|row| row.state == State::Excluded && !screen.unfolded);
+    let is_folded = |row: &&&Row<'_>| row.state == State::Excluded && !screen.unfolded;
+    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) = shown.iter().partition(is_folded);
     let mut listed: Vec<&Row<'_>> = listed.into_iter().copied().collect();
     listed.sort_by_key(|row| (row.state, row.node));
+    let well = fold_the_well(&mut listed, screen);
     if !listed.is_empty() {
         let mut table = Table::new(columns(screen));
         for row in listed {
@@ -37,8 +43,18 @@ pub(crate) fn nodes(
         }
         table.write(out, screen.style, screen.titles)?;
     }
-    for line in folded(excluded.into_iter().copied()) {
+    if well > 0 {
+        let line = format!("{} {well} nodes: Available (--all lists them)", sign_of(State::Available));
+        screen.style.line(out, &line, tone_of(State::Available))?;
+    }
+    let causes = folded(excluded.into_iter().copied());
+    let room = if screen.style.width.is_some() { CAUSES } else { causes.len() };
+    for line in causes.iter().take(room) {
         screen.style.line(out, &format!("{} {line}", sign_of(State::Excluded)), Tone::Quiet)?;
+    }
+    if causes.len() > room {
+        let line = format!("{} {} more causes (--all lists all nodes)", sign_of(State::Excluded), causes.len() - room);
+        screen.style.line(out, &line, Tone::Quiet)?;
     }
     for pod in &coverage.strays {
         let what = match pod.target_node() {
@@ -49,6 +65,17 @@ pub(crate) fn nodes(
         screen.style.line(out, &line, Tone::Warning)?;
     }
     Ok(())
+}
+
+/// On a terminal, thousands of rows that say nothing push the trouble off the screen: takes them out, and tells how many.
+fn fold_the_well(listed: &mut Vec<&Row<'_>>, screen: Screen) -> usize {
+    let is_well = |row: &&&Row<'_>| row.state == State::Available && row.reasons.is_empty();
+    let well = listed.iter().filter(is_well).count();
+    if screen.unfolded || screen.style.width.is_none() || well <= WELL {
+        return 0;
+    }
+    listed.retain(|row| !is_well(&row));
+    well
 }
 
 /// Two lines: what it is, and how it stands.
@@ -63,10 +90,7 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
     screen.style.line(out, &format!("DaemonSet {name}  {strategy}  {revision}"), Tone::Strong)?;
 
     let counts = &coverage.counts;
-    let (bar, tone) = match (counts.available, counts.desired) {
-        (Some(available), Some(desired)) => bar(available, desired),
-        _ => ("?".to_owned(), Tone::Warning),
-    };
+    let (bar, tone) = known_bar(counts.available, counts.desired);
     let wanted = counts.desired.map_or_else(|| "? nodes".to_owned(), |desired| count(desired, "node"));
     let covered = format!("{} of {wanted} covered", number(counts.available));
     let line = format!("{bar} {covered}{}", tally(coverage));
@@ -88,6 +112,9 @@ fn tally(coverage: &Coverage<'_>) -> String {
         0 => {}
         old => tally.push_str(&format!(", {old} on an old revision")),
     }
+    if let Some(down) = down_and_not_counted(coverage.rows.iter()) {
+        tally.push_str(&format!(", {down}"));
+    }
     match coverage.strays.len() {
         0 => {}
         strays => tally.push_str(&format!(", {} without a node", count(strays, "pod"))),
@@ -99,13 +126,13 @@ fn columns(screen: Screen) -> Vec<Column> {
     let mut columns = vec![
         Column::text("NODE"),
         Column::text("STATE"),
-        Column::text("POD").weight(2),
+        Column::text("POD").weight(4),
         Column::number("RESTARTS").weight(3),
-        Column::text("REVISION").weight(4),
+        Column::text("REVISION").weight(2),
         Column::text("AGE").weight(1),
     ];
     if screen.wide {
-        columns.extend([Column::text("ZONE"), Column::text("HASH")]);
+        columns.extend([Column::text("ZONE").weight(0), Column::text("HASH").weight(0)]);
     }
     columns.push(Column::text("REASON"));
     columns

@@ -65,7 +65,7 @@ struct ReasonView<'a> {
 impl<'a> Report<'a> {
     /// The report on these DaemonSets, with the rows that were asked for.
     pub(crate) fn of(
-        coverages: &'a [Coverage<'a>],
+        coverages: &[&'a Coverage<'a>],
         is_shown: impl Fn(&Row<'_>) -> bool,
         unknown: &'a [String],
         now: Timestamp,
@@ -84,7 +84,7 @@ impl<'a> Report<'a> {
             kind: "CoverageReport",
             as_of: now,
             unknown,
-            daemon_sets: coverages.iter().map(view).collect(),
+            daemon_sets: coverages.iter().copied().map(view).collect(),
         }
     }
 }
