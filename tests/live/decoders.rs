@@ -10,7 +10,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of};
+use crate::client::{ensure, failed, json_of, wait_until};
 use crate::counts::REST;
 use crate::plane::Plane;
 use crate::proxy::JsonProxy;
@@ -27,15 +27,24 @@ pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
         rest(plane, REST).await?;
         let proxy = JsonProxy::start(config(plane).await?)?;
         let client = Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
-        let mut through = Api::<Pod>::all(client).list(&ListParams::default()).await.map_err(failed)?.items;
-        let mut direct: Vec<Pod> = plane.list().await?;
-        for pods in [&mut through, &mut direct] {
-            pods.sort_by_key(ResourceExt::uid);
-        }
-        ensure(direct.len() > 100, || format!("only {} pods", direct.len()))?;
-        ensure(through == direct, || format!("{} pods directly, {} through the proxy", direct.len(), through.len()))?;
+        let all = Api::<Pod>::all(client);
+        // A failed pod may go and come between the two lists: they need not be alike the first time, but they must be.
+        wait_until("both lists are alike", REST, async || {
+            let through = all.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+            let direct: Vec<Pod> = plane.list().await.map_err(|_| "no direct list".to_owned())?;
+            let sorted = |mut pods: Vec<Pod>| {
+                pods.sort_by_key(ResourceExt::uid);
+                pods
+            };
+            let (through, direct) = (sorted(through), sorted(direct));
+            match through == direct && direct.len() > 100 {
+                true => Ok(()),
+                false => Err(format!("{} pods directly, {} through the proxy", direct.len(), through.len())),
+            }
+        })
+        .await?;
         let seen = proxy.seen();
-        ensure(seen.len() == 1 && seen[0].content_type == "application/json", || format!("{seen:?}"))
+        ensure(seen.iter().all(|one| one.content_type == "application/json"), || format!("{seen:?}"))
     })
 }
 
