@@ -295,6 +295,18 @@ fn a_pod_of_the_current_template_generation_is_up_to_date_whatever_its_hash() {
 }
 
 #[test]
+fn of_two_revisions_with_todays_template_the_newer_one_is_current() {
+    let mut world = World::new().pod("a", json!({}));
+    let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
+    let mut twin = revisions[1].clone();
+    twin.revision = Some(3);
+    twin.metadata.labels.as_mut().unwrap().insert("controller-revision-hash".into(), "twin".into());
+    revisions.push(twin);
+    assert_eq!(world.counts()[3], Some(0));
+    assert_eq!(cover(&world.0)[0].revision.hash, Known::Known(Some("twin".into())));
+}
+
+#[test]
 fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() {
     let changed = |d: &mut DaemonSet| d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into());
     let world = World::new().pod("a", json!({})).daemon_set(changed);
