@@ -115,7 +115,8 @@ impl Policy {
             style: terminal::style(self.color),
             wide: self.wide,
             titles: self.titles,
-            unfolded: self.unfolded,
+            // What was asked for by name is not folded away.
+            unfolded: self.unfolded || !self.only.is_empty(),
             now: snapshot.as_of,
         };
         if self.map {

@@ -12,6 +12,7 @@ use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
 use crate::rollout::revision_of;
+use crate::snapshot::Pod;
 
 /// The label that kubelets and cloud providers write a node's zone to.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
@@ -43,26 +44,41 @@ pub(crate) fn nodes(
         }
         table.write(out, screen.style, screen.titles)?;
     }
+    folds(out, well, excluded.into_iter().copied(), screen)?;
+    strays(out, &coverage.strays, screen)
+}
+
+/// The nodes that have no row: those that are well, and those on which none is wanted, a line for each cause.
+fn folds<'r, 'a: 'r>(
+    out: &mut impl Write,
+    well: usize,
+    excluded: impl Iterator<Item = &'r Row<'a>>,
+    screen: Screen,
+) -> io::Result<()> {
     if well > 0 {
         let line = format!("{} {well} nodes: Available (--all lists them)", sign_of(State::Available));
         screen.style.line(out, &line, tone_of(State::Available))?;
     }
-    let causes = folded(excluded.into_iter().copied());
+    let sign = sign_of(State::Excluded);
+    let causes = folded(excluded);
     let room = if screen.style.width.is_some() { CAUSES } else { causes.len() };
-    for line in causes.iter().take(room) {
-        screen.style.line(out, &format!("{} {line}", sign_of(State::Excluded)), Tone::Quiet)?;
+    for cause in causes.iter().take(room) {
+        screen.style.line(out, &format!("{sign} {cause}"), Tone::Quiet)?;
     }
-    if causes.len() > room {
-        let line = format!("{} {} more causes (--all lists all nodes)", sign_of(State::Excluded), causes.len() - room);
-        screen.style.line(out, &line, Tone::Quiet)?;
+    match causes.len().saturating_sub(room) {
+        0 => Ok(()),
+        more => screen.style.line(out, &format!("{sign} {more} more causes (--all lists all nodes)"), Tone::Quiet),
     }
-    for pod in &coverage.strays {
+}
+
+/// Pods that belong to no node of the cluster.
+fn strays(out: &mut impl Write, pods: &[&Pod], screen: Screen) -> io::Result<()> {
+    for pod in pods {
         let what = match pod.target_node() {
             Some(node) => format!("on node {node}, which does not exist"),
             None => "names no node: the controller does not count it".into(),
         };
-        let line = safe(&format!("! pod {} {what}", pod.metadata.name));
-        screen.style.line(out, &line, Tone::Warning)?;
+        screen.style.line(out, &safe(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
     }
     Ok(())
 }
@@ -175,4 +191,46 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
     let reasons: Vec<String> = row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now)).collect();
     cells.push(plain(reasons.join("; ")));
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::style::Style;
+
+    fn well<'a>(node: &'a str) -> Row<'a> {
+        let (labels, placement) = (None, Some(Placement::Run));
+        let state = State::Available;
+        Row {
+            node,
+            labels,
+            placement,
+            state,
+            pods: Vec::new(),
+            is_available: true,
+            up_to_date: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn on_a_terminal_many_nodes_that_are_well_are_one_line_and_trouble_stays() {
+        let screen = |width, unfolded| Screen {
+            style: Style { color: false, width },
+            wide: false,
+            titles: true,
+            unfolded,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let mut rows: Vec<Row<'_>> = (0..=WELL).map(|_| well("node")).collect();
+        rows.push(Row { state: State::Missing, ..well("lost") });
+        let folded = |width, unfolded| {
+            let mut listed: Vec<&Row<'_>> = rows.iter().collect();
+            let well = fold_the_well(&mut listed, screen(width, unfolded));
+            (well, listed.len())
+        };
+        assert_eq!(folded(Some(80), false), (WELL + 1, 1));
+        assert_eq!(folded(Some(80), true), (0, WELL + 2));
+        assert_eq!(folded(None, false), (0, WELL + 2));
+    }
 }
