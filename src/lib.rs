@@ -46,7 +46,10 @@ pub fn run() -> ExitCode {
         Err(error) => Err(Error::Output(error)),
     };
     result.unwrap_or_else(|error| {
-        terminal::error(&error);
+        // Who interrupts it knows that.
+        if !matches!(error, Error::Interrupted { .. }) {
+            terminal::error(&error);
+        }
         error.exit_code()
     })
 }

@@ -60,7 +60,12 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         "spec": {
             "selector": {"matchLabels": labels},
             "updateStrategy": strategy,
-            "minReadySeconds": if index < 6 { 0 } else { *pick(rng, &[&0, &0, &0, &1, &3600]) },
+            // One that runs in every world and is ready long before it is available.
+            "minReadySeconds": match index {
+                3 => 3600,
+                0..6 => 0,
+                _ => *pick(rng, &[&0, &0, &0, &1, &3600]),
+            },
             "template": {"metadata": metadata, "spec": spec},
         },
     })
