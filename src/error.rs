@@ -163,6 +163,15 @@ impl Error {
         }
     }
 
+    /// Whether it may be over in a while: the server or the way to it, and nothing that was asked.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Api { code, .. } => *code == 429 || *code >= 500,
+            _ => false,
+        }
+    }
+
     /// The exit code: 2 for an error, 130 and 143 for an interruption.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {

@@ -120,9 +120,13 @@ pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
 pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
     let mut plane = Plane::builder(&ctx.programs).start()?;
     let watching = plane.run(async |plane| {
-        plane.create_all(&[node("a"), daemon_set("agent", "one")]).await?;
+        // One whose pod does not come up: its events are read again and again, through the outage too.
+        let mut stuck = daemon_set("stuck", "one");
+        stuck["spec"]["template"]["metadata"]["annotations"] = json!({"ds.test/starting": "*"});
+        plane.create_all(&[node("a"), daemon_set("agent", "one"), stuck]).await?;
         let watching = Watching::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
-        watching.until("the node is covered", |report| set(report, "agent")["available"] == 1).await?;
+        let is_so = |report: &Value| set(report, "agent")["available"] == 1 && set(report, "stuck")["current"] == 1;
+        watching.until("the node is covered", is_so).await?;
         Ok(watching)
     })?;
     plane.stop_api_server()?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::policy::Policy;
 use super::wants_events;
@@ -24,16 +24,33 @@ const TICK: Duration = Duration::from_secs(5);
 /// Events are not watched, only read again, and not more often than this.
 const EVENTS: Duration = Duration::from_secs(10);
 
+/// How long to wait before lists that failed are asked for again.
+const RELOAD: Duration = Duration::from_secs(5);
+
 /// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
 pub(super) async fn watch(access: &Access, request: &Request, policy: &Policy) -> Result<ExitCode, Error> {
     let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new(), said: Vec::new() };
+    let mut loaded = live::load(access, request).await?;
     loop {
-        let mut loaded = live::load(access, request).await?;
         let mut follow = loaded.follow(access);
         match until_relist(access, request, &mut loaded.snapshot, &mut follow, &mut screen).await {
             Ok(()) => {}
             Err(End::Unread) => return Ok(ExitCode::SUCCESS),
             Err(End::Failed(error)) => return Err(error),
+        }
+        loaded = load_again(access, request).await?;
+    }
+}
+
+/// Lists anew. By now the cluster is known to be there, so an outage is waited for.
+async fn load_again(access: &Access, request: &Request) -> Result<live::Loaded, Error> {
+    loop {
+        match live::load(access, request).await {
+            Err(error) if error.may_pass() => {
+                terminal::note(&format!("{error}; trying again"));
+                sleep_until(Instant::now() + RELOAD).await;
+            }
+            outcome => return outcome,
         }
     }
 }
@@ -66,7 +83,14 @@ async fn until_relist(
     loop {
         let may_read = events_read.is_none_or(|read| read.elapsed() >= EVENTS);
         if may_read && wants_events(snapshot) {
-            snapshot.events = live::events(access, request, screen.policy.about()).await?;
+            // What happens meanwhile waits, so a server that hangs gets little time.
+            let events = timeout(RELOAD, live::events(access, request, screen.policy.about())).await;
+            match events {
+                Ok(Ok(events)) => snapshot.events = events,
+                Ok(Err(error)) if !error.may_pass() => return Err(error.into()),
+                // The watches notice an outage by themselves.
+                Ok(Err(_)) | Err(_) => {}
+            }
             events_read = Some(Instant::now());
         }
         snapshot.as_of = Timestamp::now();
