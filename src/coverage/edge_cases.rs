@@ -322,6 +322,23 @@ fn a_pod_is_available_only_after_min_ready_seconds() {
 }
 
 #[test]
+fn time_alone_is_nothing_new_unless_a_pod_becomes_available_by_it() {
+    let at = |seconds: i64, min_ready: i32| {
+        let mut world = World::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
+        world.0.as_of += jiff::SignedDuration::from_secs(seconds);
+        fingerprint(&cover(&world.0))
+    };
+    assert_eq!(at(0, 0), at(600, 0));
+    assert_eq!(at(0, 3700), at(99, 3700));
+    assert_ne!(at(0, 3700), at(100, 3700));
+    let restarted = json!({ "status": { "containerStatuses": [{ "name": "c", "restartCount": 1 }] } });
+    assert_ne!(
+        fingerprint(&cover(&World::new().pod("a", restarted).0)),
+        fingerprint(&cover(&World::new().pod("a", json!({})).0))
+    );
+}
+
+#[test]
 fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
     let mut world = World::new().pod("a", json!({}));
     world.0.nodes = Known::Unknown("forbidden".into());

@@ -8,6 +8,7 @@ mod threshold;
 mod edge_cases;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -74,6 +75,13 @@ pub(crate) fn cover(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
         DaemonPods::of(daemon_set, own.iter().chain(&orphans).copied())
     };
     snapshot.daemon_sets.iter().map(|daemon_set| Case::of(daemon_set, snapshot).cover(pods_of(daemon_set))).collect()
+}
+
+/// A number that is the same for as long as there is nothing new to tell: ages grow without it.
+pub(crate) fn fingerprint(coverages: &[Coverage<'_>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{coverages:?}").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What all nodes of one DaemonSet are judged by.

@@ -12,7 +12,7 @@ use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Step};
 use crate::command::load::{Request, live};
 use crate::command::print;
-use crate::coverage::cover;
+use crate::coverage::{cover, fingerprint};
 use crate::error::Error;
 use crate::render::terminal::{self, Redraw};
 use crate::snapshot::Snapshot;
@@ -29,7 +29,7 @@ const RELOAD: Duration = Duration::from_secs(5);
 
 /// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
 pub(super) async fn watch(access: &Access, request: &Request, policy: &Policy) -> Result<ExitCode, Error> {
-    let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new(), said: Vec::new() };
+    let mut screen = Screen { policy, redraw: terminal::redraw(), last: Vec::new(), news: None, said: Vec::new() };
     let mut loaded = live::load(access, request).await?;
     loop {
         let mut follow = loaded.follow(access);
@@ -159,6 +159,8 @@ struct Screen<'p> {
     policy: &'p Policy,
     redraw: Redraw,
     last: Vec<u8>,
+    /// The fingerprint of what was written last, where that is for a program.
+    news: Option<u64>,
     /// What stood beside the last drawing.
     said: Vec<String>,
 }
@@ -166,11 +168,17 @@ struct Screen<'p> {
 impl Screen<'_> {
     /// Draws, if there is anything new to see.
     fn draw(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<(), End> {
-        let mut next = Vec::new();
-        self.policy.render(&mut next, &cover(snapshot), snapshot).map_err(Error::Output)?;
+        let coverages = cover(snapshot);
         let trouble = trouble.map(|trouble| format!("the connection is lost, trying again: {trouble}"));
         let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSet is there to be shown".to_owned());
         let remarks: Vec<String> = snapshot.gaps().into_iter().chain(empty).chain(trouble).collect();
+        // A person sees ages grow; a program is told only what is new.
+        let news = (!self.redraw.shows_remarks()).then(|| fingerprint(&coverages));
+        if news.is_some() && news == self.news && remarks == self.said {
+            return Ok(());
+        }
+        let mut next = Vec::new();
+        self.policy.render(&mut next, &coverages, snapshot).map_err(Error::Output)?;
         if next == self.last && remarks == self.said && !self.redraw.is_resized() {
             return Ok(());
         }
@@ -179,6 +187,7 @@ impl Screen<'_> {
             remarks.iter().filter(|remark| !self.said.contains(remark)).for_each(|remark| terminal::note(remark));
         }
         self.last = next;
+        self.news = news;
         self.said = remarks;
         if is_read { Ok(()) } else { Err(End::Unread) }
     }
