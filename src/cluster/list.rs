@@ -13,6 +13,7 @@ use super::connect::Access;
 use super::json;
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
 use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
+use super::watch::Watched;
 use crate::error::Error;
 use crate::snapshot::{Node, Pod};
 
@@ -37,21 +38,17 @@ pub(crate) enum Scope {
 }
 
 /// A kind that comes by the hundred thousand: a trimmed type of our own, in both encodings.
-pub(crate) trait Bulk: prost::Message + Default + DeserializeOwned + 'static {
+pub(crate) trait Bulk: prost::Message + Default + Watched {
     /// The kind of its list.
     const LIST: &'static str;
-    /// Its name in a path.
-    const PLURAL: &'static str;
 }
 
 impl Bulk for Pod {
     const LIST: &'static str = "PodList";
-    const PLURAL: &'static str = "pods";
 }
 
 impl Bulk for Node {
     const LIST: &'static str = "NodeList";
-    const PLURAL: &'static str = "nodes";
 }
 
 /// A 410 on a continue token starts the list over this often.
@@ -177,7 +174,7 @@ impl Access {
         label_selector: Option<&str>,
         mut keep: impl FnMut(T) -> Option<T>,
     ) -> Result<Listed<T>, Error> {
-        let mut query = Query::new("list", "v1", T::PLURAL, scope);
+        let mut query = Query::new("list", T::GROUP_VERSION, T::PLURAL, scope);
         query.label_selector = label_selector.map(str::to_owned);
         self.gather(&query, &Encoding::BULK, &mut keep).await
     }

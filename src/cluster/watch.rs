@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
 use http_body_util::BodyExt;
+use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use kube::api::{Request, WatchParams};
 use kube::client::Body;
@@ -53,13 +54,13 @@ impl Watched for Node {
 }
 
 impl Watched for DaemonSet {
-    const GROUP_VERSION: &'static str = "apps/v1";
-    const PLURAL: &'static str = "daemonsets";
+    const GROUP_VERSION: &'static str = Self::API_VERSION;
+    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 }
 
 impl Watched for ControllerRevision {
-    const GROUP_VERSION: &'static str = "apps/v1";
-    const PLURAL: &'static str = "controllerrevisions";
+    const GROUP_VERSION: &'static str = Self::API_VERSION;
+    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 }
 
 /// Something that a watch has to say.
