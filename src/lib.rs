@@ -16,6 +16,8 @@
 //! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
 //! `cluster` and `render` never meet.
 
+#[allow(dead_code)]
+mod admission;
 mod cli;
 mod cluster;
 mod command;
@@ -25,6 +27,9 @@ mod explain;
 mod placement;
 mod render;
 mod rollout;
+#[allow(dead_code)]
+mod scheduling;
+#[allow(dead_code)]
 mod snapshot;
 
 use std::process::ExitCode;

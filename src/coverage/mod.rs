@@ -16,6 +16,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
 use crate::rollout::{CurrentRevision, is_current};
+use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{DaemonPods, Known, Labels, Node, Pod, Snapshot};
 
 pub(crate) use counts::Counts;
@@ -115,10 +116,10 @@ impl<'a> Case<'a> {
     }
 
     fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
-        let template = &self.daemon_set.spec.template;
         let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let template = FullPod::of_template(namespace, &self.daemon_set.spec.template);
         let namespace = NamespaceSelector::of(self.snapshot.openshift.known().and_then(Option::as_ref), namespace);
-        let rule = Rule::of(template, namespace, Gates::implied_by(template.spec.as_ref()));
+        let rule = Rule::of(&template.spec, namespace, Gates::implied_by(&template.spec));
         let row = |node: &'a Node| {
             let verdict = rule.place(node);
             let pods = pods.on(&node.metadata.name).to_vec();

@@ -3,19 +3,20 @@
 //! Upstream: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go` `LazyErrorNodeSelector.Match`,
 //! `newNodeSelectorTerm`; `apimachinery/pkg/labels/selector.go` `NewRequirement`, `Requirement.Matches`.
 
-use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 use serde::Serialize;
 
 use super::Obstacle;
 use crate::snapshot::Node;
+use crate::snapshot::full_pod::{NodeSelector, NodeSelectorTerm};
 use crate::snapshot::labels::{is_label_key, is_label_value};
+use crate::snapshot::pod::NodeSelectorRequirement;
 
 /// The one field of a node that `matchFields` knows.
 const NAME_FIELD: &str = "metadata.name";
 
 /// The usable terms, of which one must match.
 #[derive(Debug)]
-pub(super) struct Affinity<'a> {
+pub(crate) struct Affinity<'a> {
     terms: Vec<Term<'a>>,
 }
 
@@ -54,12 +55,13 @@ pub(crate) struct Requirement {
 }
 
 impl<'a> Affinity<'a> {
-    pub(super) fn of(selector: &'a NodeSelector) -> Self {
+    /// Reads the terms.
+    pub(crate) fn of(selector: &'a NodeSelector) -> Self {
         // A term that asks for nothing is left out: it does not match everything.
         let terms = selector
             .node_selector_terms
             .iter()
-            .filter(|term| !(expressions(term).is_empty() && fields(term).is_empty()))
+            .filter(|term| !(term.match_expressions.is_empty() && term.match_fields.is_empty()))
             .map(|term| match fault(term) {
                 None => Term::All(term),
                 Some(fault) => Term::Void(fault),
@@ -69,7 +71,7 @@ impl<'a> Affinity<'a> {
     }
 
     /// What keeps the node out, if no term matches it.
-    pub(super) fn obstacle(&self, node: &Node) -> Option<Obstacle> {
+    pub(crate) fn obstacle(&self, node: &Node) -> Option<Obstacle> {
         let mut misses = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
             let miss = term.miss(node);
@@ -90,11 +92,11 @@ impl Term<'_> {
                 return TermMiss { void: Some(fault.clone()), missed: Vec::new() };
             }
         };
-        let by_label = expressions(term).iter().filter_map(|requirement| {
+        let by_label = term.match_expressions.iter().filter_map(|requirement| {
             let found = node.metadata.labels.get(&requirement.key).map(String::as_str);
             (!holds(requirement, found)).then(|| missed(requirement, found))
         });
-        let by_field = fields(term).iter().filter_map(|requirement| {
+        let by_field = term.match_fields.iter().filter_map(|requirement| {
             // Upstream's field set answers an unknown field with the empty string.
             let is_name = requirement.key == NAME_FIELD;
             let found = if is_name { node.metadata.name.as_str() } else { "" };
@@ -104,30 +106,18 @@ impl Term<'_> {
     }
 }
 
-fn expressions(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
-    term.match_expressions.as_deref().unwrap_or_default()
-}
-
-fn fields(term: &NodeSelectorTerm) -> &[NodeSelectorRequirement] {
-    term.match_fields.as_deref().unwrap_or_default()
-}
-
-fn values(requirement: &NodeSelectorRequirement) -> &[String] {
-    requirement.values.as_deref().unwrap_or_default()
-}
-
 fn missed(requirement: &NodeSelectorRequirement, found: Option<&str>) -> Requirement {
     Requirement {
         key: requirement.key.clone(),
         operator: requirement.operator.clone(),
-        values: values(requirement).to_vec(),
+        values: requirement.values.clone(),
         found: found.map(str::to_owned),
     }
 }
 
 /// Whether the requirement, known to be well formed, holds for a value.
 fn holds(requirement: &NodeSelectorRequirement, found: Option<&str>) -> bool {
-    let values = values(requirement);
+    let values = &requirement.values;
     let contains = |found: &str| values.iter().any(|value| value == found);
     match requirement.operator.as_str() {
         "In" => found.is_some_and(contains),
@@ -147,14 +137,13 @@ fn compare(found: Option<&str>, values: &[String]) -> Option<(i64, i64)> {
 
 /// Why a term cannot be understood: the first fault of it.
 fn fault(term: &NodeSelectorTerm) -> Option<String> {
-    let in_expressions = expressions(term).iter().find_map(expression_fault);
-    in_expressions.or_else(|| fields(term).iter().find_map(field_fault))
+    let in_expressions = term.match_expressions.iter().find_map(expression_fault);
+    in_expressions.or_else(|| term.match_fields.iter().find_map(field_fault))
 }
 
 /// `labels.NewRequirement`.
 fn expression_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
-    let NodeSelectorRequirement { key, operator, .. } = requirement;
-    let values = values(requirement);
+    let NodeSelectorRequirement { key, operator, values } = requirement;
     if !is_label_key(key) {
         return Some(format!("{key:?} is not a label key"));
     }
@@ -175,9 +164,9 @@ fn expression_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
 
 /// `nodeSelectorRequirementsAsFieldSelector`.
 fn field_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
-    let NodeSelectorRequirement { key, operator, .. } = requirement;
+    let NodeSelectorRequirement { key, operator, values } = requirement;
     match operator.as_str() {
-        "In" | "NotIn" if values(requirement).len() == 1 => None,
+        "In" | "NotIn" if values.len() == 1 => None,
         "In" | "NotIn" => Some(format!("{key} {operator}: a field takes exactly one value")),
         _ => Some(format!("{key} {operator}: a field knows only In and NotIn")),
     }

@@ -3,20 +3,20 @@
 #![allow(clippy::unwrap_used)]
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::{Value, json};
 
 use super::Placement::{ContinueOnly, Exclude, Run};
 use super::*;
 use crate::snapshot::OpenShift;
+use crate::snapshot::full_pod::FullPod;
 
 fn node(labels: Value, taints: Value) -> Node {
     serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": labels }, "spec": { "taints": taints } }))
         .unwrap()
 }
 
-fn template(spec: Value) -> PodTemplateSpec {
-    serde_json::from_value(json!({ "spec": spec })).unwrap()
+fn template(spec: Value) -> FullSpec {
+    serde_json::from_value(spec).unwrap()
 }
 
 fn place_with(spec: Value, node: &Node, gates: Gates) -> Placement {
@@ -152,11 +152,9 @@ fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integer
 #[test]
 fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
     let gates = |operator| {
-        Gates::implied_by(
-            template(json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }))
-                .spec
-                .as_ref(),
-        )
+        Gates::implied_by(&template(
+            json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }),
+        ))
     };
     assert!(gates("Gt").comparison_tolerations);
     assert!(gates("Lt").comparison_tolerations);
@@ -360,9 +358,6 @@ fn every_obstacle_is_told_and_not_only_the_first() {
 
 #[test]
 fn a_malformed_daemon_set_is_placed_without_panic() {
-    let empty = DaemonSet::default();
-    assert_eq!(
-        Rule::of(&empty.spec.template, NamespaceSelector::Any, Gates::default()).place(&Node::default()).placement,
-        Run
-    );
+    let empty = FullPod::of_template("", &DaemonSet::default().spec.template);
+    assert_eq!(Rule::of(&empty.spec, NamespaceSelector::Any, Gates::default()).place(&Node::default()).placement, Run);
 }

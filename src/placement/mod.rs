@@ -10,16 +10,15 @@ mod toleration;
 #[cfg(test)]
 mod edge_cases;
 
-use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::Serialize;
 
-use crate::snapshot::{Node, Taint};
+use crate::snapshot::full_pod::FullSpec;
+use crate::snapshot::{Labels, Node, Taint};
 
-use affinity::Affinity;
-pub(crate) use affinity::{Requirement, TermMiss};
+pub(crate) use affinity::{Affinity, Requirement, TermMiss};
 pub(crate) use namespace_selector::NamespaceSelector;
-pub(crate) use toleration::Gates;
 use toleration::Tolerations;
+pub(crate) use toleration::{Gates, tolerates};
 
 /// What the controller does about a node. Upstream answers with two booleans (should run, should continue), of
 /// which one combination cannot be.
@@ -88,7 +87,7 @@ pub(crate) struct Verdict {
 #[derive(Debug)]
 pub(crate) struct Rule<'a> {
     node_name: Option<&'a str>,
-    node_selector: Vec<(&'a str, &'a str)>,
+    node_selector: &'a Labels,
     affinity: Option<Affinity<'a>>,
     tolerations: Tolerations<'a>,
     namespace: NamespaceSelector,
@@ -96,22 +95,12 @@ pub(crate) struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     /// Reads the rule out of a template, with the tolerations that the controller adds.
-    pub(crate) fn of(template: &'a PodTemplateSpec, namespace: NamespaceSelector, gates: Gates) -> Self {
-        let spec = template.spec.as_ref();
+    pub(crate) fn of(spec: &'a FullSpec, namespace: NamespaceSelector, gates: Gates) -> Self {
         Self {
-            node_name: spec.and_then(|spec| spec.node_name.as_deref()).filter(|name| !name.is_empty()),
-            node_selector: spec
-                .and_then(|spec| spec.node_selector.as_ref())
-                .into_iter()
-                .flatten()
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-                .collect(),
-            affinity: spec
-                .and_then(|spec| spec.affinity.as_ref())
-                .and_then(|affinity| affinity.node_affinity.as_ref())
-                .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref())
-                .map(Affinity::of),
-            tolerations: Tolerations::of(spec, gates),
+            node_name: Some(spec.node_name.as_str()).filter(|name| !name.is_empty()),
+            node_selector: &spec.node_selector,
+            affinity: spec.required_node_affinity().map(Affinity::of),
+            tolerations: Tolerations::of_daemon(spec, gates),
             namespace,
         }
     }
@@ -120,7 +109,7 @@ impl<'a> Rule<'a> {
     pub(crate) fn place(&self, node: &Node) -> Verdict {
         let mut obstacles = Vec::new();
         obstacles.extend(self.name_obstacle(node));
-        obstacles.extend(self.selector_obstacles(node));
+        obstacles.extend(selector_obstacles(self.node_selector, node));
         obstacles.extend(self.affinity.as_ref().and_then(|affinity| affinity.obstacle(node)));
         let is_selected = obstacles.is_empty();
 
@@ -143,15 +132,16 @@ impl<'a> Rule<'a> {
         let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
         Some(Obstacle::NodeName { wanted: wanted.to_owned() })
     }
+}
 
-    fn selector_obstacles(&self, node: &Node) -> impl Iterator<Item = Obstacle> {
-        self.node_selector.iter().filter_map(|(key, wanted)| {
-            let found = node.metadata.labels.get(*key);
-            (found.map(String::as_str) != Some(*wanted)).then(|| Obstacle::NodeSelector {
-                key: (*key).to_owned(),
-                wanted: (*wanted).to_owned(),
-                found: found.cloned(),
-            })
+/// The pairs of a node selector that the node's labels do not hold.
+pub(crate) fn selector_obstacles(selector: &Labels, node: &Node) -> impl Iterator<Item = Obstacle> {
+    selector.iter().filter_map(|(key, wanted)| {
+        let found = node.metadata.labels.get(key);
+        (found != Some(wanted)).then(|| Obstacle::NodeSelector {
+            key: key.clone(),
+            wanted: wanted.clone(),
+            found: found.cloned(),
         })
-    }
+    })
 }

@@ -3,9 +3,8 @@
 //! Upstream: `api/core/v1/toleration.go` `ToleratesTaint`; `pkg/controller/daemon/util/daemonset_util.go`
 //! `AddOrUpdateDaemonPodTolerations`.
 
-use k8s_openapi::api::core::v1::{PodSpec, Toleration};
-
 use crate::snapshot::Taint;
+use crate::snapshot::full_pod::{FullSpec, Toleration};
 
 /// The taints that every pod of a DaemonSet tolerates, whatever their value.
 const ADDED: [(&str, &str); 6] = [
@@ -29,13 +28,9 @@ pub(crate) struct Gates {
 impl Gates {
     /// What a template tells about the gates. The API server refuses `Gt` and `Lt` while the gate is off, so a
     /// template that holds one comes from a cluster where it is on.
-    pub(crate) fn implied_by(spec: Option<&PodSpec>) -> Self {
-        let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_deref(), Some("Gt" | "Lt"));
-        Self {
-            comparison_tolerations: spec
-                .and_then(|spec| spec.tolerations.as_ref())
-                .is_some_and(|tolerations| tolerations.iter().any(is_comparison)),
-        }
+    pub(crate) fn implied_by(spec: &FullSpec) -> Self {
+        let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_str(), "Gt" | "Lt");
+        Self { comparison_tolerations: spec.tolerations.iter().any(is_comparison) }
     }
 }
 
@@ -49,12 +44,8 @@ pub(super) struct Tolerations<'a> {
 }
 
 impl<'a> Tolerations<'a> {
-    pub(super) fn of(spec: Option<&'a PodSpec>, gates: Gates) -> Self {
-        Self {
-            of_template: spec.and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default(),
-            host_network: spec.and_then(|spec| spec.host_network).unwrap_or_default(),
-            gates,
-        }
+    pub(super) fn of_daemon(spec: &'a FullSpec, gates: Gates) -> Self {
+        Self { of_template: &spec.tolerations, host_network: spec.host_network, gates }
     }
 
     /// The taints that keep the pod away: `PreferNoSchedule` never does.
@@ -74,18 +65,17 @@ impl<'a> Tolerations<'a> {
     }
 }
 
-fn tolerates(toleration: &Toleration, taint: &Taint, gates: Gates) -> bool {
-    let effect = toleration.effect.as_deref().unwrap_or_default();
-    let key = toleration.key.as_deref().unwrap_or_default();
-    let value = toleration.value.as_deref().unwrap_or_default();
-    if !effect.is_empty() && effect != taint.effect {
+/// Whether a toleration covers a taint.
+pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint, gates: Gates) -> bool {
+    let Toleration { key, operator, value, effect, .. } = toleration;
+    if !effect.is_empty() && *effect != taint.effect {
         return false;
     }
-    if !key.is_empty() && key != taint.key {
+    if !key.is_empty() && *key != taint.key {
         return false;
     }
-    match toleration.operator.as_deref().unwrap_or_default() {
-        "" | "Equal" => value == taint.value,
+    match operator.as_str() {
+        "" | "Equal" => *value == taint.value,
         "Exists" => true,
         "Gt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint > own),
         "Lt" => gates.comparison_tolerations && compare(&taint.value, value).is_some_and(|(taint, own)| taint < own),

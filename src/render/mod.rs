@@ -2,8 +2,12 @@
 
 mod age;
 pub(crate) mod coverage;
+#[allow(dead_code)]
+mod misfit;
 pub(crate) mod progress;
 mod reason;
+#[allow(dead_code)]
+mod remedy;
 pub(crate) mod structured;
 mod style;
 mod table;

@@ -183,7 +183,7 @@ fn without_count(part: &str) -> &str {
     }
 }
 
-fn obstacle_in_short(obstacle: &Obstacle) -> String {
+pub(super) fn obstacle_in_short(obstacle: &Obstacle) -> String {
     match obstacle {
         Obstacle::NodeName { wanted } => format!("the template names node {wanted}"),
         Obstacle::NodeSelector { key, wanted, .. } => {
@@ -202,7 +202,7 @@ fn obstacle_in_short(obstacle: &Obstacle) -> String {
     }
 }
 
-fn obstacle_in_full(obstacle: &Obstacle) -> String {
+pub(super) fn obstacle_in_full(obstacle: &Obstacle) -> String {
     let found_text = |key: &str, found: &Option<String>| match found {
         Some(found) => format!("the node has {key}={found}"),
         None => format!("the node has no label {key}"),

@@ -2,10 +2,13 @@
 
 pub(crate) mod daemon_pods;
 pub(crate) mod event;
+pub(crate) mod facts;
+pub(crate) mod full_pod;
 pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod object;
 pub(crate) mod pod;
+pub(crate) mod quantity;
 pub(crate) mod selector;
 
 use jiff::Timestamp;

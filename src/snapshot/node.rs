@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::full_pod::ResourceList;
 use super::object::{ObjectMeta, Time};
 
 /// One node.
@@ -42,10 +43,14 @@ pub(crate) struct Taint {
 
 /// `v1.NodeStatus`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct NodeStatus {
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub(crate) allocatable: ResourceList,
     #[prost(message, repeated, tag = "4")]
     pub(crate) conditions: Vec<NodeCondition>,
+    #[prost(string, repeated, tag = "14")]
+    pub(crate) declared_features: Vec<String>,
 }
 
 /// `v1.NodeCondition`.
@@ -68,6 +73,13 @@ pub(crate) struct NodeCondition {
 }
 
 impl Node {
+    /// The same node without what only a scheduler reads: nodes come by the thousand.
+    pub(crate) fn compact(mut self) -> Self {
+        self.status.allocatable.clear();
+        self.status.declared_features = Vec::new();
+        self
+    }
+
     /// The condition of that type, if the node has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)

@@ -40,7 +40,7 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     let scope = scope(request);
     let (daemon_sets, nodes) = tokio::join!(
         access.list::<DaemonSet>(&scope, request.selector.as_deref(), None),
-        access.bulk::<Node>(&Scope::Cluster, request.nodes.as_deref(), Some),
+        access.bulk::<Node>(&Scope::Cluster, request.nodes.as_deref(), |node: Node| Some(node.compact())),
     );
     let daemon_sets = daemon_sets?;
     if daemon_sets.items.is_empty() {

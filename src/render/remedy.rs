@@ -1,0 +1,62 @@
+//! What to do about a reason: a sentence, and lines ready to paste. None that cannot work.
+
+use serde::Serialize;
+
+/// Whom a remedy is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// The node's name.
+    pub(crate) node: &'a str,
+    /// The DaemonSet's namespace.
+    pub(crate) namespace: &'a str,
+    /// The DaemonSet's name.
+    pub(crate) daemon_set: &'a str,
+    /// The daemon pod's name, if there is one.
+    pub(crate) pod: Option<&'a str>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Remedy {
+    /// What, in a sentence. Safe text.
+    pub(crate) text: String,
+    /// Lines to paste into a shell or, where the text says so, into a manifest. Safe text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<String>,
+}
+
+impl Remedy {
+    /// Something to do for which there is no line to paste.
+    pub(crate) fn say(text: impl AsRef<str>) -> Self {
+        Self { text: super::text::safe(text.as_ref()), lines: Vec::new() }
+    }
+
+    /// Something to do with the lines that do it.
+    pub(crate) fn paste<L: AsRef<str>>(text: impl AsRef<str>, lines: impl IntoIterator<Item = L>) -> Self {
+        let lines = lines.into_iter().map(|line| super::text::safe(line.as_ref())).collect();
+        Self { lines, ..Self::say(text) }
+    }
+}
+
+/// A word for a shell: quoted where a shell would make something else of it.
+pub(crate) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_was_meant() {
+        for (text, expected) in
+            [("a=b:NoSchedule", "a=b:NoSchedule"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("$x", "'$x'")]
+        {
+            assert_eq!(word(text), expected);
+        }
+    }
+}

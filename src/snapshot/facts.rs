@@ -1,0 +1,97 @@
+//! What admission and the scheduler's filters read besides the node, the DaemonSet and the pods on the node. Each kind
+//! is read only where a pod in question needs it.
+
+use k8s_openapi::api::core::v1::{
+    LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, ServiceAccount,
+};
+use k8s_openapi::api::node::v1::RuntimeClass;
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
+
+use super::full_pod::FullPod;
+use super::{Known, Node};
+
+/// The minor version of the API server: the 36 of 1.36. Rules differ between versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Minor(pub(crate) u32);
+
+impl Minor {
+    /// The version whose rules hold where the server's is not known.
+    pub(crate) const NEWEST: Self = Self(36);
+}
+
+/// Everything by its kind. What was not asked for is unknown, and says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    /// The API server's version.
+    pub(crate) minor: Known<Minor>,
+    /// All nodes of the cluster, without their resources.
+    pub(crate) nodes: Known<Vec<Node>>,
+    /// All pods of the cluster that are not terminal.
+    pub(crate) pods: Known<Vec<FullPod>>,
+    /// All namespaces, for their labels and annotations.
+    pub(crate) namespaces: Known<Vec<Namespace>>,
+    /// `persistentvolumeclaims` of the DaemonSets' namespaces.
+    pub(crate) claims: Known<Vec<PersistentVolumeClaim>>,
+    /// `persistentvolumes`.
+    pub(crate) volumes: Known<Vec<PersistentVolume>>,
+    /// `storageclasses`.
+    pub(crate) storage_classes: Known<Vec<StorageClass>>,
+    /// `csinodes`: that of the node in question at least.
+    pub(crate) csi_nodes: Known<Vec<CSINode>>,
+    /// `csidrivers`.
+    pub(crate) csi_drivers: Known<Vec<CSIDriver>>,
+    /// `csistoragecapacities` of all namespaces.
+    pub(crate) storage_capacities: Known<Vec<CSIStorageCapacity>>,
+    /// `volumeattachments`.
+    pub(crate) volume_attachments: Known<Vec<VolumeAttachment>>,
+    /// `limitranges` of the DaemonSets' namespaces.
+    pub(crate) limit_ranges: Known<Vec<LimitRange>>,
+    /// `resourcequotas` of the DaemonSets' namespaces.
+    pub(crate) quotas: Known<Vec<ResourceQuota>>,
+    /// `serviceaccounts` of the DaemonSets' namespaces.
+    pub(crate) service_accounts: Known<Vec<ServiceAccount>>,
+    /// `priorityclasses`.
+    pub(crate) priority_classes: Known<Vec<PriorityClass>>,
+    /// `runtimeclasses`.
+    pub(crate) runtime_classes: Known<Vec<RuntimeClass>>,
+    /// `resourceclaims` of all namespaces.
+    pub(crate) resource_claims: Known<Vec<ResourceClaim>>,
+    /// `resourceclaimtemplates` of the DaemonSets' namespaces.
+    pub(crate) resource_claim_templates: Known<Vec<ResourceClaimTemplate>>,
+    /// `resourceslices`.
+    pub(crate) resource_slices: Known<Vec<ResourceSlice>>,
+    /// `deviceclasses`.
+    pub(crate) device_classes: Known<Vec<DeviceClass>>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        fn unread<T>(what: &str) -> Known<T> {
+            Known::Unknown(format!("{what} were not read"))
+        }
+        Self {
+            minor: Known::Unknown("the server's version was not read".into()),
+            nodes: unread("nodes"),
+            pods: unread("pods"),
+            namespaces: unread("namespaces"),
+            claims: unread("persistentvolumeclaims"),
+            volumes: unread("persistentvolumes"),
+            storage_classes: unread("storageclasses"),
+            csi_nodes: unread("csinodes"),
+            csi_drivers: unread("csidrivers"),
+            storage_capacities: unread("csistoragecapacities"),
+            volume_attachments: unread("volumeattachments"),
+            limit_ranges: unread("limitranges"),
+            quotas: unread("resourcequotas"),
+            service_accounts: unread("serviceaccounts"),
+            priority_classes: unread("priorityclasses"),
+            runtime_classes: unread("runtimeclasses"),
+            resource_claims: unread("resourceclaims"),
+            resource_claim_templates: unread("resourceclaimtemplates"),
+            resource_slices: unread("resourceslices"),
+            device_classes: unread("deviceclasses"),
+        }
+    }
+}

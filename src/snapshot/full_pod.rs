@@ -1,0 +1,565 @@
+//! `v1.Pod` with all that a scheduler's filter reads: for the pod in question, and for those that it meets on a node.
+//!
+//! A [`Pod`] is read from the same bytes with less of it, for those that come by the hundred thousand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use prost::Message;
+use serde::Deserialize;
+use serde::de::Deserializer;
+
+use super::object::{Labels, ObjectMeta};
+use super::pod::{Condition, ContainerState, NodeSelectorRequirement, Pod};
+use super::quantity::Quantity;
+
+/// Amounts by the name of their resource.
+pub(crate) type ResourceList = BTreeMap<String, Amount>;
+
+/// One pod.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct FullPod {
+    #[prost(message, required, tag = "1")]
+    pub(crate) metadata: ObjectMeta,
+    #[prost(message, required, tag = "2")]
+    pub(crate) spec: FullSpec,
+    #[prost(message, required, tag = "3")]
+    pub(crate) status: FullStatus,
+}
+
+/// `v1.PodSpec`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct FullSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) volumes: Vec<Volume>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) containers: Vec<Container>,
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub(crate) node_selector: Labels,
+    #[prost(string, tag = "8")]
+    pub(crate) service_account_name: String,
+    #[prost(string, tag = "10")]
+    pub(crate) node_name: String,
+    #[prost(bool, tag = "11")]
+    pub(crate) host_network: bool,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) affinity: Option<Affinity>,
+    #[prost(string, tag = "19")]
+    pub(crate) scheduler_name: String,
+    #[prost(message, repeated, tag = "20")]
+    pub(crate) init_containers: Vec<Container>,
+    #[prost(message, repeated, tag = "22")]
+    pub(crate) tolerations: Vec<Toleration>,
+    #[prost(string, tag = "24")]
+    pub(crate) priority_class_name: String,
+    #[prost(int32, optional, tag = "25")]
+    pub(crate) priority: Option<i32>,
+    #[prost(string, tag = "29")]
+    pub(crate) runtime_class_name: String,
+    #[prost(string, tag = "31")]
+    pub(crate) preemption_policy: String,
+    #[prost(btree_map = "string, message", tag = "32")]
+    pub(crate) overhead: ResourceList,
+    #[prost(message, repeated, tag = "33")]
+    pub(crate) topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    #[prost(bool, optional, tag = "37")]
+    pub(crate) host_users: Option<bool>,
+    #[prost(message, repeated, tag = "38")]
+    pub(crate) scheduling_gates: Vec<SchedulingGate>,
+    #[prost(message, repeated, tag = "39")]
+    pub(crate) resource_claims: Vec<PodResourceClaim>,
+    /// Those of the pod as a whole.
+    #[prost(message, optional, tag = "40")]
+    pub(crate) resources: Option<Resources>,
+}
+
+/// `v1.Container`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Container {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) ports: Vec<ContainerPort>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) resources: Option<Resources>,
+    #[prost(string, tag = "24")]
+    pub(crate) restart_policy: String,
+    #[prost(message, repeated, tag = "25")]
+    pub(crate) restart_policy_rules: Vec<RestartRule>,
+}
+
+impl Container {
+    /// An init container that restarts for ever runs beside the others: a sidecar.
+    pub(crate) fn is_sidecar(&self) -> bool {
+        self.restart_policy == "Always"
+    }
+}
+
+/// `v1.ContainerRestartRule`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct RestartRule {
+    #[prost(string, tag = "1")]
+    pub(crate) action: String,
+}
+
+/// `v1.ContainerPort`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerPort {
+    #[prost(int32, tag = "2")]
+    pub(crate) host_port: i32,
+    #[prost(int32, tag = "3")]
+    pub(crate) container_port: i32,
+    #[prost(string, tag = "4")]
+    pub(crate) protocol: String,
+    #[prost(string, tag = "5")]
+    #[serde(rename = "hostIP")]
+    pub(crate) host_ip: String,
+}
+
+/// `v1.ResourceRequirements`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct Resources {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(crate) limits: ResourceList,
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub(crate) requests: ResourceList,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) claims: Vec<ContainerClaim>,
+}
+
+/// `v1.ResourceClaim`, by which a container names a claim of its pod; trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContainerClaim {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+}
+
+/// A quantity as the API writes it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct Amount {
+    #[prost(string, tag = "1")]
+    pub(crate) text: String,
+}
+
+impl Amount {
+    /// The number. What is no quantity counts as none: the API server lets no such thing pass.
+    pub(crate) fn quantity(&self) -> Quantity {
+        self.text.parse().unwrap_or_default()
+    }
+}
+
+impl From<Quantity> for Amount {
+    fn from(quantity: Quantity) -> Self {
+        Self { text: quantity.to_string() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl serde::de::Visitor<'_> for Written {
+            type Value = String;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quantity")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+        }
+        deserializer.deserialize_any(Written).map(|text| Self { text })
+    }
+}
+
+/// `v1.Affinity`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Affinity {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) node_affinity: Option<NodeAffinity>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) pod_affinity: Option<PodAffinity>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) pod_anti_affinity: Option<PodAffinity>,
+}
+
+/// `v1.NodeAffinity`, trimmed to what is required.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeAffinity {
+    #[prost(message, optional, tag = "1")]
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(crate) required: Option<NodeSelector>,
+}
+
+/// `v1.NodeSelector`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NodeSelector {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// `v1.NodeSelectorTerm`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NodeSelectorTerm {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) match_expressions: Vec<NodeSelectorRequirement>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) match_fields: Vec<NodeSelectorRequirement>,
+}
+
+/// `v1.PodAffinity` and `v1.PodAntiAffinity`, trimmed to what is required.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct PodAffinity {
+    #[prost(message, repeated, tag = "1")]
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(crate) required: Vec<PodAffinityTerm>,
+}
+
+/// `v1.PodAffinityTerm`. What its label keys ask for, the API server has merged into the selector.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodAffinityTerm {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) label_selector: Option<LabelSelector>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) namespaces: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(crate) topology_key: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) namespace_selector: Option<LabelSelector>,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) match_label_keys: Vec<String>,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) mismatch_label_keys: Vec<String>,
+}
+
+/// `metav1.LabelSelector`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct LabelSelector {
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub(crate) match_labels: Labels,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) match_expressions: Vec<NodeSelectorRequirement>,
+}
+
+/// `v1.TopologySpreadConstraint`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct TopologySpreadConstraint {
+    #[prost(int32, tag = "1")]
+    pub(crate) max_skew: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) topology_key: String,
+    #[prost(string, tag = "3")]
+    pub(crate) when_unsatisfiable: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) label_selector: Option<LabelSelector>,
+    #[prost(int32, optional, tag = "5")]
+    pub(crate) min_domains: Option<i32>,
+    #[prost(string, tag = "6")]
+    pub(crate) node_affinity_policy: String,
+    #[prost(string, tag = "7")]
+    pub(crate) node_taints_policy: String,
+    #[prost(string, repeated, tag = "8")]
+    pub(crate) match_label_keys: Vec<String>,
+}
+
+/// `v1.Toleration`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Toleration {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) operator: String,
+    #[prost(string, tag = "3")]
+    pub(crate) value: String,
+    #[prost(string, tag = "4")]
+    pub(crate) effect: String,
+    #[prost(int64, optional, tag = "5")]
+    pub(crate) toleration_seconds: Option<i64>,
+}
+
+/// `v1.PodSchedulingGate`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct SchedulingGate {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+}
+
+/// `v1.PodResourceClaim`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodResourceClaim {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) resource_claim_name: String,
+    #[prost(string, tag = "4")]
+    pub(crate) resource_claim_template_name: String,
+}
+
+/// `v1.Volume`, trimmed to the sources that a filter reads.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Volume {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(message, required, tag = "2")]
+    pub(crate) source: VolumeSource,
+}
+
+/// In JSON the source's fields stand beside the name.
+impl<'de> Deserialize<'de> for Volume {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Flat {
+            name: String,
+            #[serde(flatten)]
+            source: VolumeSource,
+        }
+        let Flat { name, source } = Flat::deserialize(deserializer)?;
+        Ok(Self { name, source })
+    }
+}
+
+/// `v1.VolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct VolumeSource {
+    #[prost(message, optional, tag = "3")]
+    pub(crate) gce_persistent_disk: Option<GcePersistentDisk>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) aws_elastic_block_store: Option<AwsElasticBlockStore>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) iscsi: Option<Iscsi>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) persistent_volume_claim: Option<ClaimSource>,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) rbd: Option<Rbd>,
+    #[prost(message, optional, tag = "28")]
+    pub(crate) csi: Option<CsiSource>,
+    #[prost(message, optional, tag = "29")]
+    pub(crate) ephemeral: Option<Ephemeral>,
+}
+
+/// `v1.GCEPersistentDiskVolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct GcePersistentDisk {
+    #[prost(string, tag = "1")]
+    pub(crate) pd_name: String,
+    #[prost(bool, tag = "4")]
+    pub(crate) read_only: bool,
+}
+
+/// `v1.AWSElasticBlockStoreVolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AwsElasticBlockStore {
+    #[prost(string, tag = "1")]
+    #[serde(rename = "volumeID")]
+    pub(crate) volume_id: String,
+}
+
+/// `v1.ISCSIVolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Iscsi {
+    #[prost(string, tag = "2")]
+    pub(crate) iqn: String,
+    #[prost(bool, tag = "6")]
+    pub(crate) read_only: bool,
+}
+
+/// `v1.PersistentVolumeClaimVolumeSource`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ClaimSource {
+    #[prost(string, tag = "1")]
+    pub(crate) claim_name: String,
+    #[prost(bool, tag = "2")]
+    pub(crate) read_only: bool,
+}
+
+/// `v1.RBDVolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Rbd {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) monitors: Vec<String>,
+    #[prost(string, tag = "2")]
+    pub(crate) image: String,
+    #[prost(string, tag = "4")]
+    pub(crate) pool: String,
+    #[prost(bool, tag = "8")]
+    pub(crate) read_only: bool,
+}
+
+/// `v1.CSIVolumeSource`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct CsiSource {
+    #[prost(string, tag = "1")]
+    pub(crate) driver: String,
+}
+
+/// `v1.EphemeralVolumeSource`, trimmed to its template's storage class.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Ephemeral {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) volume_claim_template: Option<ClaimTemplate>,
+}
+
+/// `v1.PersistentVolumeClaimTemplate`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct ClaimTemplate {
+    #[prost(message, optional, tag = "2")]
+    pub(crate) spec: Option<ClaimTemplateSpec>,
+}
+
+/// `v1.PersistentVolumeClaimSpec`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ClaimTemplateSpec {
+    #[prost(string, tag = "5")]
+    pub(crate) storage_class_name: String,
+}
+
+/// `v1.PodStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct FullStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) phase: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) conditions: Vec<Condition>,
+    #[prost(string, tag = "3")]
+    pub(crate) message: String,
+    #[prost(string, tag = "4")]
+    pub(crate) reason: String,
+    #[prost(message, repeated, tag = "8")]
+    pub(crate) container_statuses: Vec<FullContainerStatus>,
+    #[prost(message, repeated, tag = "10")]
+    pub(crate) init_container_statuses: Vec<FullContainerStatus>,
+    #[prost(string, tag = "11")]
+    pub(crate) nominated_node_name: String,
+    #[prost(message, repeated, tag = "15")]
+    pub(crate) resource_claim_statuses: Vec<ResourceClaimStatus>,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) extended_resource_claim_status: Option<ExtendedResourceClaimStatus>,
+    #[prost(btree_map = "string, message", tag = "19")]
+    pub(crate) allocated_resources: ResourceList,
+    #[prost(message, optional, tag = "20")]
+    pub(crate) resources: Option<Resources>,
+}
+
+/// `v1.ContainerStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct FullContainerStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub(crate) state: Option<Box<ContainerState>>,
+    #[prost(message, optional, boxed, tag = "3")]
+    pub(crate) last_state: Option<Box<ContainerState>>,
+    #[prost(bool, tag = "4")]
+    pub(crate) ready: bool,
+    #[prost(int32, tag = "5")]
+    pub(crate) restart_count: i32,
+    #[prost(string, tag = "6")]
+    pub(crate) image: String,
+    #[prost(bool, optional, tag = "9")]
+    pub(crate) started: Option<bool>,
+    #[prost(btree_map = "string, message", tag = "10")]
+    pub(crate) allocated_resources: ResourceList,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) resources: Option<Resources>,
+}
+
+/// `v1.PodResourceClaimStatus`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ResourceClaimStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, optional, tag = "2")]
+    pub(crate) resource_claim_name: Option<String>,
+}
+
+/// `v1.PodExtendedResourceClaimStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ExtendedResourceClaimStatus {
+    #[prost(string, tag = "2")]
+    pub(crate) resource_claim_name: String,
+}
+
+impl FullPod {
+    /// What a template says of its pods, in our own type.
+    pub(crate) fn of_template(namespace: &str, template: &PodTemplateSpec) -> Self {
+        // The one type's JSON is the other's: each field of ours is one of the complete type.
+        let mut pod: Self = serde_json::to_value(template).and_then(serde_json::from_value).unwrap_or_default();
+        pod.metadata.namespace = namespace.to_owned();
+        pod
+    }
+
+    /// The same pod with what the rules about daemon pods read.
+    pub(crate) fn trimmed(&self) -> Pod {
+        // Both are messages of one kind, and this one holds every field that the other does.
+        Pod::decode(self.encode_to_vec().as_slice()).unwrap_or_default()
+    }
+
+    /// Being deleted.
+    pub(crate) fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Ended for good: it holds nothing of the node any more.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
+    }
+
+    /// The priority; without one it is that of the cluster's default, zero where there is none
+    /// (`component-helpers/scheduling/corev1` `PodPriority`).
+    pub(crate) fn priority(&self) -> i32 {
+        self.spec.priority.unwrap_or_default()
+    }
+}
+
+impl FullSpec {
+    /// The node selector that the pod's affinity requires.
+    pub(crate) fn required_node_affinity(&self) -> Option<&NodeSelector> {
+        self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
+    }
+}
