@@ -19,3 +19,10 @@ pub(crate) fn make(daemon_set: &DaemonSet, _node: &str, _facts: &Facts) -> Made 
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     Made { pod: FullPod::of_template(namespace, &daemon_set.spec.template), doubts: Vec::new() }
 }
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub(crate) enum Refusal {}
+pub(crate) struct EventRefusal { pub(crate) text: String, pub(crate) count: i32, pub(crate) last_seen: Option<jiff::Timestamp> }
+pub(crate) enum Outcome { Pass, Fail(Vec<Refusal>), Unknown { missing: String } }
+pub(crate) struct AdmissionCheck { pub(crate) check: &'static str, pub(crate) outcome: Outcome }
+pub(crate) fn checks(_: &DaemonSet, _: &Made, _: &Facts, _: Option<&EventRefusal>) -> Vec<AdmissionCheck> { Vec::new() }

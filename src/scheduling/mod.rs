@@ -15,6 +15,7 @@ mod node_resources_fit;
 mod node_unschedulable;
 mod node_volume_limits;
 mod pod_topology_spread;
+pub(crate) mod preemption;
 mod scheduling_gates;
 mod taint_toleration;
 mod volume_binding;
