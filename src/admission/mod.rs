@@ -22,7 +22,20 @@ pub(crate) fn make(daemon_set: &DaemonSet, _node: &str, _facts: &Facts) -> Made 
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(crate) enum Refusal {}
-pub(crate) struct EventRefusal { pub(crate) text: String, pub(crate) count: i32, pub(crate) last_seen: Option<jiff::Timestamp> }
-pub(crate) enum Outcome { Pass, Fail(Vec<Refusal>), Unknown { missing: String } }
-pub(crate) struct AdmissionCheck { pub(crate) check: &'static str, pub(crate) outcome: Outcome }
-pub(crate) fn checks(_: &DaemonSet, _: &Made, _: &Facts, _: Option<&EventRefusal>) -> Vec<AdmissionCheck> { Vec::new() }
+pub(crate) struct EventRefusal {
+    pub(crate) text: String,
+    pub(crate) count: i32,
+    pub(crate) last_seen: Option<jiff::Timestamp>,
+}
+pub(crate) enum Outcome {
+    Pass,
+    Fail(Vec<Refusal>),
+    Unknown { missing: String },
+}
+pub(crate) struct AdmissionCheck {
+    pub(crate) check: &'static str,
+    pub(crate) outcome: Outcome,
+}
+pub(crate) fn checks(_: &DaemonSet, _: &Made, _: &Facts, _: Option<&EventRefusal>) -> Vec<AdmissionCheck> {
+    Vec::new()
+}

@@ -4,6 +4,7 @@ mod age;
 pub(crate) mod coverage;
 #[allow(dead_code)]
 mod misfit;
+mod preemption;
 pub(crate) mod progress;
 mod reason;
 #[allow(dead_code)]
@@ -15,3 +16,4 @@ mod style;
 mod table;
 pub(crate) mod terminal;
 pub(crate) mod text;
+pub(crate) mod why_not;

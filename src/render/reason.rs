@@ -1,8 +1,12 @@
 //! The sentences of reasons: in short, for many nodes at once, and in full, for one.
 
+mod placement;
+mod pod;
+
 use jiff::Timestamp;
 
 use super::age::age;
+use super::remedy::{Remedy, Target};
 use super::text::{count, safe};
 use super::{misfit, refusal};
 use crate::explain::{Exit, Reason};
@@ -74,7 +78,9 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::NotKnown { .. } => short(reason),
         Reason::NodePressure { condition } => {
-            format!("the node has {condition}: its kubelet evicts every pod of a priority below 2000000000 that arrives")
+            format!(
+                "the node has {condition}: its kubelet evicts every pod of a priority below 2000000000 that arrives"
+            )
         }
         Reason::TaintEviction { taint, seconds } => {
             format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
@@ -126,6 +132,14 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
     };
     safe(&text)
+}
+
+/// What to do about a reason that is neither a misfit nor a refusal.
+pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+    match reason {
+        Reason::NotPlaced(obstacle) => placement::remedies(obstacle, target),
+        other => pod::remedies(other, target),
+    }
 }
 
 /// A controller in a loop can leave hundreds: the first few tell them all.

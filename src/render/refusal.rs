@@ -1,7 +1,7 @@
 //! The words of [`Refusal`].
 
-use crate::admission::Refusal;
 use super::remedy::{Remedy, Target};
+use crate::admission::Refusal;
 use jiff::Timestamp;
 
 pub(super) fn short(refusal: &Refusal) -> String {

@@ -98,10 +98,8 @@ fn judged(case: &Case<'_>, pod: &FullPod, stage: Stage, is_asked: &dyn Fn(&str) 
     let outcomes = scheduling::judge(&attempt);
     let refused = scheduling::first_refusal(&outcomes).is_some();
     let preemption = refused.then(|| preemption(&attempt, &outcomes));
-    let finding = |refusal: Refusal| Finding {
-        reason: Reason::Misfit(refusal.misfit),
-        scheduler: Some(refusal.scheduler),
-    };
+    let finding =
+        |refusal: Refusal| Finding { reason: Reason::Misfit(refusal.misfit), scheduler: Some(refusal.scheduler) };
     let check = |(name, outcome): (&'static str, scheduling::Outcome)| match outcome {
         scheduling::Outcome::Pass => Check::pass(stage, name),
         scheduling::Outcome::Fail { refusals, .. } => {

@@ -10,6 +10,7 @@ use crate::coverage::{Counts, Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::reason::sentence;
+use crate::render::structured::to_the_second;
 use crate::render::text::safe;
 use crate::rollout::revision_of;
 
@@ -87,11 +88,6 @@ impl<'a> Report<'a> {
             daemon_sets: coverages.iter().copied().map(view).collect(),
         }
     }
-}
-
-/// As the API writes its times.
-fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&instant.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
 static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
