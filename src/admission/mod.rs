@@ -39,3 +39,13 @@ pub(crate) struct AdmissionCheck {
 pub(crate) fn checks(_: &DaemonSet, _: &Made, _: &Facts, _: Option<&EventRefusal>) -> Vec<AdmissionCheck> {
     Vec::new()
 }
+pub(crate) fn make_like(p: &FullPod, _: &str) -> FullPod {
+    p.clone()
+}
+pub(crate) struct Needs {
+    pub(crate) priority_class: Option<String>,
+    pub(crate) runtime_class: Option<String>,
+}
+pub(crate) fn needs(_: &DaemonSet) -> Needs {
+    Needs { priority_class: None, runtime_class: None }
+}

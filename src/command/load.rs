@@ -1,5 +1,6 @@
 //! Facts for a command: from a live cluster or a saved one.
 
+pub(crate) mod facts;
 pub(crate) mod live;
 mod names;
 mod saved;

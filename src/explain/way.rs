@@ -14,6 +14,7 @@ use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
 use crate::scheduling::preemption::Preemption;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::site::Site;
 use crate::snapshot::{Known, Node, OpenShift};
 
 /// Whether a node has a healthy daemon pod, and if not, at which end that is.
@@ -216,6 +217,52 @@ impl<'a> Case<'a> {
     }
 }
 
+/// The way of every DaemonSet of the site, in its order; `made` holds the pods that do not exist.
+pub(crate) fn all<'a>(site: &'a Site, made: &'a [Option<Made>]) -> Vec<Way<'a>> {
+    let pods = site.daemon_pods();
+    let each = site.daemon_sets.iter().zip(pods).enumerate();
+    let way = |(index, (daemon_set, pods)): (usize, (&'a DaemonSet, Known<Vec<&'a FullPod>>))| {
+        let case = Case {
+            daemon_set,
+            node: &site.node,
+            node_exists: site.node_exists,
+            pods,
+            bound: &site.bound,
+            nominated: &site.nominated,
+            made: made.get(index).and_then(Option::as_ref),
+            facts: &site.facts,
+            events: &site.events,
+            openshift: &site.openshift,
+            now: site.as_of,
+        };
+        case.explain()
+    };
+    each.map(way).collect()
+}
+
+/// The DaemonSets, by their places, of which there is no pod that could be judged, and of which one is wanted or was
+/// asked about by name.
+pub(crate) fn open_questions(site: &Site, is_named: bool) -> Vec<usize> {
+    let is_open = |(_, pods): &(usize, Known<Vec<&FullPod>>)| pods.known().is_some_and(Vec::is_empty);
+    let open = site.daemon_pods().into_iter().enumerate().filter(is_open).map(|(index, _)| index);
+    let is_wanted = |index: &usize| {
+        let Some(daemon_set) = site.daemon_sets.get(*index) else { return false };
+        let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let template = FullPod::of_template(namespace, &daemon_set.spec.template);
+        let selector = NamespaceSelector::of(site.openshift.known().and_then(Option::as_ref), namespace);
+        let rule = Rule::of(&template.spec, selector, Gates::implied_by(&template.spec));
+        rule.place(&site.node).placement == Placement::Run
+    };
+    open.filter(|index| is_named || is_wanted(index)).collect()
+}
+
+/// The pods of the DaemonSets that wait for a node.
+pub(crate) fn waiting(site: &Site) -> Vec<FullPod> {
+    let pods = site.daemon_pods();
+    let first = pods.iter().filter_map(|pods| pods.known()?.first().copied());
+    first.filter(|pod| pod.spec.node_name.is_empty()).cloned().collect()
+}
+
 impl Check {
     fn pass(stage: Stage, name: &'static str) -> Self {
         Self { stage, name, outcome: Outcome::Pass, findings: Vec::new() }
@@ -243,6 +290,13 @@ impl Way<'_> {
     /// The DaemonSet's name.
     pub(crate) fn name(&self) -> &str {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether events could tell more: a pod is missing, or is there and not well.
+    pub(crate) fn wants_events(&self) -> bool {
+        let is_well = matches!(self.state, State::Available | State::Ready | State::Excluded | State::Unknown);
+        let waits = self.pod.is_some_and(|pod| pod.spec.node_name.is_empty());
+        !is_well && !waits && self.verdict != Verdict::WouldRun
     }
 
     /// The reasons of every check that fails, in the order of the way.

@@ -4,6 +4,7 @@ mod age;
 pub(crate) mod coverage;
 #[allow(dead_code)]
 mod misfit;
+mod names;
 mod preemption;
 pub(crate) mod progress;
 mod reason;
@@ -17,3 +18,5 @@ mod table;
 pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod why_not;
+
+pub(crate) use names::names;

@@ -196,3 +196,15 @@ pub(crate) fn first_refusal<'o>(outcomes: &'o [(&'static str, Outcome)]) -> Opti
     // The minimum is the first of equals.
     refusals.min_by_key(|(phase, ..)| *phase).map(|(_, name, refusals)| (name, refusals))
 }
+
+use crate::snapshot::facts::Need;
+use std::collections::BTreeSet;
+pub(crate) fn needs(_: &FullPod) -> BTreeSet<Need> {
+    BTreeSet::new()
+}
+pub(crate) fn needs_after_claims(
+    _: &FullPod,
+    _: &Known<Vec<k8s_openapi::api::core::v1::PersistentVolumeClaim>>,
+) -> BTreeSet<Need> {
+    BTreeSet::new()
+}

@@ -1,7 +1,7 @@
 //! One node with all that bears on its daemon pods.
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::Event;
 
 use super::facts::Facts;
@@ -23,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) pinned: Known<Vec<FullPod>>,
     /// Every pod without a node for which preemption made room here.
     pub(crate) nominated: Known<Vec<FullPod>>,
+    /// At least the revisions of the DaemonSets of which no pod is here.
+    pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about the DaemonSets and their pods.
     pub(crate) events: Known<Vec<Event>>,
     /// What OpenShift adds; none on any other cluster.

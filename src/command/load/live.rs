@@ -118,7 +118,7 @@ pub(super) fn scope(request: &Request) -> Scope {
 }
 
 /// A lack of rights leaves a gap; any other error ends the command.
-pub(super) fn readable<T>(
+pub(in crate::command) fn readable<T>(
     listed: Result<Listed<T>, Error>,
     version: &mut Option<String>,
 ) -> Result<Known<Vec<T>>, Error> {

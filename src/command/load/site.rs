@@ -62,6 +62,7 @@ async fn live(access: &Access, request: &Request, which: &Which, place: &str) ->
         bound: readable(bound, &mut None)?,
         pinned: pick(is_pinned),
         nominated: pick(is_nominated),
+        revisions: Known::Unknown("controllerrevisions were not read".into()),
         events: Known::Known(Vec::new()),
         openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
         facts: Facts { minor: minor?, ..Facts::default() },
@@ -141,8 +142,8 @@ async fn minor(access: &Access) -> Result<Known<Minor>, Error> {
 ///
 /// # Errors
 /// Anything but a lack of rights.
-pub(crate) async fn events(access: &Access, request: &Request) -> Result<Known<Vec<Event>>, Error> {
-    readable(access.list::<Event>(&scope(request), None, Some("type=Warning")).await, &mut None)
+pub(crate) async fn events(access: &Access, scope: &Scope) -> Result<Known<Vec<Event>>, Error> {
+    readable(access.list::<Event>(scope, None, Some("type=Warning")).await, &mut None)
 }
 
 fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {
@@ -180,6 +181,7 @@ fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str)
         pinned: pick(&|pod| is_unbound(pod) && is_pinned(pod, &name)),
         nominated: pick(&|pod| is_unbound(pod) && is_nominated(pod, &name)),
         node_exists: exists,
+        revisions: snapshot.revisions,
         events: snapshot.events,
         openshift: snapshot.openshift,
         facts: saved_facts(objects, full_pods, namespaces, snapshot.nodes),

@@ -1,7 +1,5 @@
 //! `-o json`, `-o yaml` and `-o name`.
 
-use std::io::{self, Write};
-
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSetStatus;
 use serde::Serialize;
@@ -117,14 +115,6 @@ fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
         created: row.created(),
         reasons: row.reasons.iter().map(reason).collect(),
     }
-}
-
-/// Writes `daemonset.apps/NAME` for every DaemonSet, or `node/NAME` for the given rows.
-pub(crate) fn names<'n>(out: &mut impl Write, resource: &str, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
-    for name in names {
-        writeln!(out, "{resource}/{}", safe(name))?;
-    }
-    Ok(())
 }
 
 /// `RollingUpdate` or `OnDelete`.
