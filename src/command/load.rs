@@ -3,6 +3,7 @@
 pub(crate) mod facts;
 pub(crate) mod live;
 mod names;
+pub(crate) mod predict;
 mod saved;
 pub(crate) mod site;
 
