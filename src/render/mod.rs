@@ -7,6 +7,8 @@ mod misfit;
 pub(crate) mod progress;
 mod reason;
 #[allow(dead_code)]
+mod refusal;
+#[allow(dead_code)]
 mod remedy;
 pub(crate) mod structured;
 mod style;
