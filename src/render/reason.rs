@@ -85,7 +85,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::TaintEviction { taint, seconds } => {
             format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
         }
-        Reason::Refused(refusal) => refusal::sentence(refusal, now),
+        Reason::Refused(refusal) => refusal::sentence(refusal),
         Reason::Misfit(misfit) => misfit::sentence(misfit),
         Reason::PodFailed { detail, disruption, .. } => {
             let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();

@@ -57,6 +57,12 @@ impl Quantity {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
+    /// In thousandths, rounded up, for ratios: as a floating number, as upstream divides them.
+    #[expect(clippy::cast_precision_loss, reason = "upstream loses it too")]
+    pub(crate) fn in_thousandths(self) -> f64 {
+        (self.rounded_up_to_milli().0 / (PER_ONE / 1000)) as f64
+    }
+
     fn rounded_up_to(self, unit: i128) -> Self {
         let up = i128::from(self.0.rem_euclid(unit) != 0);
         Self(self.0.div_euclid(unit).saturating_add(up).saturating_mul(unit))
