@@ -4,6 +4,8 @@ mod age;
 pub(crate) mod coverage;
 #[allow(dead_code)]
 mod misfit;
+#[allow(dead_code)]
+mod preemption;
 pub(crate) mod progress;
 mod reason;
 #[allow(dead_code)]

@@ -37,6 +37,9 @@ impl Quantity {
         Self(count as i128 * PER_ONE)
     }
 
+    /// A thousandth.
+    pub(crate) const MILLI: Self = Self(PER_ONE / 1000);
+
     /// Rounded up to whole ones.
     pub(crate) fn rounded_up(self) -> Self {
         self.rounded_up_to(PER_ONE)
