@@ -2,15 +2,16 @@
 
 mod age;
 pub(crate) mod coverage;
-#[allow(dead_code)]
+
 mod misfit;
 mod names;
+
 mod preemption;
 pub(crate) mod progress;
 mod reason;
-#[allow(dead_code)]
+
 mod refusal;
-#[allow(dead_code)]
+
 mod remedy;
 pub(crate) mod structured;
 mod style;

@@ -14,13 +14,17 @@ mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
 mod node_volume_limits;
+mod occupant;
 mod pod_topology_spread;
 pub(crate) mod preemption;
+mod requests;
 mod scheduling_gates;
 mod taint_toleration;
 mod volume_binding;
 mod volume_restrictions;
 mod volume_zone;
+#[cfg(test)]
+mod world;
 
 use serde::Serialize;
 
@@ -31,8 +35,9 @@ use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceMisfit;
 pub(crate) use inter_pod_affinity::AffinityMisfit;
-pub(crate) use node_ports::PortMisfit;
-pub(crate) use node_resources_fit::ResourceMisfit;
+pub(crate) use node_ports::{PortHolder, PortMisfit};
+pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
+pub(crate) use occupant::{Holder, Occupant, Owner};
 pub(crate) use pod_topology_spread::SpreadMisfit;
 pub(crate) use volume_binding::VolumeMisfit;
 

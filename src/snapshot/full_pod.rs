@@ -10,7 +10,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::object::{Labels, ObjectMeta};
+use super::object::{Labels, ObjectMeta, Time};
 use super::pod::{Condition, ContainerState, NodeSelectorRequirement, Pod};
 use super::quantity::Quantity;
 
@@ -467,6 +467,8 @@ pub(crate) struct FullStatus {
     pub(crate) message: String,
     #[prost(string, tag = "4")]
     pub(crate) reason: String,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) start_time: Option<Time>,
     #[prost(message, repeated, tag = "8")]
     pub(crate) container_statuses: Vec<FullContainerStatus>,
     #[prost(message, repeated, tag = "10")]
