@@ -16,6 +16,7 @@ mod node_unschedulable;
 mod node_volume_limits;
 mod pod_topology_spread;
 mod scheduling_gates;
+mod surroundings;
 mod taint_toleration;
 mod volume_binding;
 mod volume_restrictions;
@@ -29,10 +30,11 @@ use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceMisfit;
-pub(crate) use inter_pod_affinity::AffinityMisfit;
+pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
 pub(crate) use node_ports::PortMisfit;
 pub(crate) use node_resources_fit::ResourceMisfit;
 pub(crate) use pod_topology_spread::SpreadMisfit;
+pub(crate) use surroundings::{Controller, OtherPod};
 pub(crate) use volume_binding::VolumeMisfit;
 
 /// One try to put one pod on one node.

@@ -63,7 +63,8 @@ impl fmt::Display for LabelSelector {
     /// As kubectl writes and reads selectors, in the order of the keys; nothing for one that selects everything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.match_labels.iter().map(|(key, value)| (key.as_str(), format!("{key}={value}")));
-        let expressions = self.match_expressions.iter().map(|requirement| (requirement.key.as_str(), text(requirement)));
+        let expressions =
+            self.match_expressions.iter().map(|requirement| (requirement.key.as_str(), text(requirement)));
         let mut parts: Vec<(&str, String)> = pairs.chain(expressions).collect();
         parts.sort();
         let parts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
