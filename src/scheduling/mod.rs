@@ -19,6 +19,7 @@ mod pod_topology_spread;
 pub(crate) mod preemption;
 mod requests;
 mod scheduling_gates;
+mod surroundings;
 mod taint_toleration;
 mod volume_binding;
 mod volume_restrictions;
@@ -34,11 +35,12 @@ use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceMisfit;
-pub(crate) use inter_pod_affinity::AffinityMisfit;
+pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
 pub(crate) use node_ports::{PortHolder, PortMisfit};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
 pub(crate) use occupant::{Holder, Occupant, Owner};
 pub(crate) use pod_topology_spread::SpreadMisfit;
+pub(crate) use surroundings::{Controller, OtherPod};
 pub(crate) use volume_binding::VolumeMisfit;
 
 /// One try to put one pod on one node.

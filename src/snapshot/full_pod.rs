@@ -2,6 +2,8 @@
 //!
 //! A [`Pod`] is read from the same bytes with less of it, for those that come by the hundred thousand.
 
+pub(crate) mod label_selector;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
