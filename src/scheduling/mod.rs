@@ -5,8 +5,11 @@
 //! `RunPreFilterPlugins`, `RunFilterPlugins` for what is said when several refuse. The scheduler stops at the first
 //! refusal; here every filter has its say.
 
+mod claims;
 mod dynamic_resources;
 mod inter_pod_affinity;
+mod migrated;
+pub(crate) mod needs;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
@@ -18,7 +21,10 @@ mod pod_topology_spread;
 mod scheduling_gates;
 mod taint_toleration;
 mod volume_binding;
+mod volume_misfit;
 mod volume_restrictions;
+#[cfg(test)]
+mod volume_world;
 mod volume_zone;
 
 use serde::Serialize;
@@ -33,7 +39,7 @@ pub(crate) use inter_pod_affinity::AffinityMisfit;
 pub(crate) use node_ports::PortMisfit;
 pub(crate) use node_resources_fit::ResourceMisfit;
 pub(crate) use pod_topology_spread::SpreadMisfit;
-pub(crate) use volume_binding::VolumeMisfit;
+pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
 /// One try to put one pod on one node.
 #[derive(Clone, Debug)]
