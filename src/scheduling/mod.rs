@@ -5,8 +5,11 @@
 //! `RunPreFilterPlugins`, `RunFilterPlugins` for what is said when several refuse. The scheduler stops at the first
 //! refusal; here every filter has its say.
 
+mod claims;
 mod dynamic_resources;
 mod inter_pod_affinity;
+mod migrated;
+pub(crate) mod needs;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
@@ -22,7 +25,10 @@ mod scheduling_gates;
 mod surroundings;
 mod taint_toleration;
 mod volume_binding;
+mod volume_misfit;
 mod volume_restrictions;
+#[cfg(test)]
+mod volume_world;
 mod volume_zone;
 #[cfg(test)]
 mod world;
@@ -41,7 +47,7 @@ pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
 pub(crate) use occupant::{Holder, Occupant, Owner};
 pub(crate) use pod_topology_spread::SpreadMisfit;
 pub(crate) use surroundings::{Controller, OtherPod};
-pub(crate) use volume_binding::VolumeMisfit;
+pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
 /// One try to put one pod on one node.
 #[derive(Clone, Debug)]
@@ -202,16 +208,4 @@ pub(crate) fn first_refusal<'o>(outcomes: &'o [(&'static str, Outcome)]) -> Opti
     });
     // The minimum is the first of equals.
     refusals.min_by_key(|(phase, ..)| *phase).map(|(_, name, refusals)| (name, refusals))
-}
-
-use crate::snapshot::facts::Need;
-use std::collections::BTreeSet;
-pub(crate) fn needs(_: &FullPod) -> BTreeSet<Need> {
-    BTreeSet::new()
-}
-pub(crate) fn needs_after_claims(
-    _: &FullPod,
-    _: &Known<Vec<k8s_openapi::api::core::v1::PersistentVolumeClaim>>,
-) -> BTreeSet<Need> {
-    BTreeSet::new()
 }

@@ -75,7 +75,7 @@ pub(crate) struct Facts {
     pub(crate) pods: Known<Vec<FullPod>>,
     /// All namespaces, for their labels and annotations.
     pub(crate) namespaces: Known<Vec<Namespace>>,
-    /// `persistentvolumeclaims` of the DaemonSets' namespaces.
+    /// `persistentvolumeclaims` of all namespaces: the volumes of every pod on a node count against its limits.
     pub(crate) claims: Known<Vec<PersistentVolumeClaim>>,
     /// `persistentvolumes`.
     pub(crate) volumes: Known<Vec<PersistentVolume>>,

@@ -433,7 +433,7 @@ pub(crate) struct CsiSource {
     pub(crate) driver: String,
 }
 
-/// `v1.EphemeralVolumeSource`, trimmed to its template's storage class.
+/// `v1.EphemeralVolumeSource`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Ephemeral {
@@ -453,6 +453,11 @@ pub(crate) struct ClaimTemplate {
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClaimTemplateSpec {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) access_modes: Vec<String>,
+    /// `v1.VolumeResourceRequirements`: limits and requests, no claims.
+    #[prost(message, optional, tag = "2")]
+    pub(crate) resources: Option<Resources>,
     #[prost(string, tag = "5")]
     pub(crate) storage_class_name: String,
 }

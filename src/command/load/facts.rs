@@ -37,7 +37,7 @@ pub(crate) async fn read(
         reader.pods(&mut facts.pods),
         reader.nodes(&mut facts.nodes),
         reader.list(Need::Namespaces, &Scope::Cluster, &mut facts.namespaces),
-        reader.list(Need::Claims, scope, &mut facts.claims),
+        reader.list(Need::Claims, all, &mut facts.claims),
         reader.list(Need::Volumes, &Scope::Cluster, &mut facts.volumes),
         reader.list(Need::StorageClasses, &Scope::Cluster, &mut facts.storage_classes),
         reader.list(Need::CsiNodes, &Scope::Cluster, &mut facts.csi_nodes),

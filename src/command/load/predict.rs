@@ -15,7 +15,7 @@ use crate::cluster::list::Scope;
 use crate::error::Error;
 use crate::explain::way::{self, Way};
 use crate::rollout::CurrentRevision;
-use crate::scheduling;
+use crate::scheduling::needs::{needs, needs_after_claims};
 use crate::snapshot::facts::Need;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::selector;
@@ -125,9 +125,8 @@ async fn read_needs(access: &Access, site: &mut Site, made: &[Option<Made>]) -> 
     let waiting = way::waiting(site);
     let pods: Vec<FullPod> = made.iter().flatten().map(|made| made.pod.clone()).chain(waiting).collect();
     let scope = facts::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
-    let of_pods: BTreeSet<Need> = pods.iter().flat_map(scheduling::needs).collect();
+    let of_pods: BTreeSet<Need> = pods.iter().flat_map(needs).collect();
     facts::read(access, &mut site.facts, &of_pods, &scope).await?;
-    let of_claims: BTreeSet<Need> =
-        pods.iter().flat_map(|pod| scheduling::needs_after_claims(pod, &site.facts.claims)).collect();
+    let of_claims: BTreeSet<Need> = pods.iter().flat_map(|pod| needs_after_claims(pod, &site.facts.claims)).collect();
     facts::read(access, &mut site.facts, &of_claims, &scope).await
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-const TARGET: Target<'_> = Target { node: "n1", namespace: "kube-system", daemon_set: "agent", pod: None };
+const TARGET: Target<'_> =
+    Target { node: "n1", namespace: "kube-system", daemon_set: "agent", pod: None, template: None };
 
 fn holder(pod: &str, kind: &str, amount: &str) -> Holder {
     let owner = (!kind.is_empty()).then(|| crate::scheduling::Owner { kind: kind.into(), name: "owner".into() });
