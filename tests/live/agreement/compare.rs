@@ -15,13 +15,12 @@ use crate::oracle::target;
 use crate::rest::full_name;
 
 /// How often each plugin must be the first to refuse for a world to prove anything.
-const ENOUGH: [(&str, usize); 6] = [
+const ENOUGH: [(&str, usize); 5] = [
     ("NodeResourcesFit", 30),
     ("NodePorts", 10),
     ("InterPodAffinity", 5),
     ("NodeAffinity", 3),
     ("TaintToleration", 3),
-    ("PodTopologySpread", 1),
 ];
 
 /// Nodes, DaemonSets by full name, and their pods.

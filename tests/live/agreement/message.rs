@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-/// The scheduler's words for the nodes that a pod pinned to another one was never tried on.
-const OTHERS: &str = "node(s) didn't satisfy plugin(s) [NodeAffinity]";
+/// The scheduler's words for the nodes that a pod pinned to another one was never tried on begin so. In brackets stand
+/// the plugins that narrowed the choice: NodeAffinity, and what refuses the node that the pod is nominated for.
+const OTHERS: &str = "node(s) didn't satisfy plugin(s) [";
 
 /// The same for preemption: it was not tried there.
 const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
@@ -84,7 +85,7 @@ fn of_one_node(
     let mut of_others = 0;
     for (count, reason) in parts {
         let mut own = *count;
-        if reason == others {
+        if reason.starts_with(others) {
             of_others = nodes.saturating_sub(1).min(*count);
             own -= of_others;
         }
@@ -108,7 +109,7 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         "Too many pods" => "NodeResourcesFit",
         "node(s) were unschedulable" => "NodeUnschedulable",
         "node(s) had untolerated taint(s)" => "TaintToleration",
-        "node(s) didn't match Pod's node affinity/selector" | OTHERS => "NodeAffinity",
+        "node(s) didn't match Pod's node affinity/selector" => "NodeAffinity",
         "node(s) didn't have free ports for the requested pod ports" => "NodePorts",
         "node(s) didn't match pod affinity rules"
         | "node(s) didn't match pod anti-affinity rules"
@@ -116,6 +117,7 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         "node(s) exceed max volume count" => "NodeVolumeLimits",
         "node(s) had no available volume zone" => "VolumeZone",
         _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
+        _ if reason.starts_with(OTHERS) => "NodeAffinity",
         _ if reason.contains("topology spread") => "PodTopologySpread",
         _ if reason.contains("ReadWriteOncePod") || reason.contains("no available disk") => "VolumeRestrictions",
         _ if reason.contains("PersistentVolume") || reason.contains("persistentvolume") => "VolumeBinding",
@@ -157,7 +159,18 @@ pub(crate) fn shapes_are_understood() -> Result<(), String> {
     check(
         "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/5 nodes are \
          available: 5 Preemption is not helpful for scheduling.",
-        (&[OTHERS], false, &[NOT_HELPFUL], &none),
+        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[NOT_HELPFUL], &none),
+    )?;
+    // Of a pod that waits for the end of those that it pushed out.
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
+         NodeResourcesFit]. no new claims to deallocate, preemption: not eligible due to a terminating pod on the \
+         nominated node.",
+        (&["Insufficient cpu"], false, &["not eligible due to a terminating pod on the nominated node."], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: persistentvolumeclaim \"a\" not found. not found",
+        (&["persistentvolumeclaim \"a\" not found"], true, &none, &["not found"]),
     )?;
     check(
         "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 Insufficient memory.",
