@@ -104,6 +104,11 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
     message::shapes_are_understood().map_err(failed)
 }
 
+/// The comparison sees what it is there for.
+pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
+    compare::differences_are_seen().map_err(failed)
+}
+
 /// The cluster as it is; how many pods were preempted; and the versions of all pods.
 async fn read(plane: &Plane) -> Result<(Cluster, usize, Versions), Failed> {
     let pods = rest::pods(plane).await.map_err(failed)?;

@@ -26,6 +26,7 @@ mod plane;
 mod ports;
 mod process;
 mod proxy;
+mod remedies;
 mod rest;
 mod rights;
 mod states;
@@ -52,12 +53,15 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 11] = [
+    let single: [(&str, Plain); 14] = [
+        ("agreement::differences_are_seen", agreement::differences_are_seen),
         ("agreement::messages_are_understood", agreement::messages_are_understood),
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
+        ("remedies::let_the_pod_land", remedies::let_the_pod_land),
+        ("remedies::lines_are_found", remedies::lines_are_found),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kube::ResourceExt;
 use libtest_mimic::Failed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::message::{plugin_of, take_apart};
 use crate::client::ensure;
@@ -15,13 +15,8 @@ use crate::oracle::target;
 use crate::rest::full_name;
 
 /// How often each plugin must be the first to refuse for a world to prove anything.
-const ENOUGH: [(&str, usize); 5] = [
-    ("NodeResourcesFit", 30),
-    ("NodePorts", 10),
-    ("InterPodAffinity", 5),
-    ("NodeAffinity", 3),
-    ("TaintToleration", 3),
-];
+const ENOUGH: [(&str, usize); 5] =
+    [("NodeResourcesFit", 30), ("NodePorts", 10), ("InterPodAffinity", 5), ("NodeAffinity", 3), ("TaintToleration", 3)];
 
 /// Nodes, DaemonSets by full name, and their pods.
 pub(crate) struct Cluster {
@@ -206,8 +201,13 @@ fn failing(said: &Value) -> Vec<(&str, BTreeSet<String>)> {
     failing
         .map(|check| {
             let reasons = check["reasons"].as_array().into_iter().flatten();
-            // What is unknown has no words of the scheduler, and so agrees with nothing.
-            let words = reasons.map(|reason| reason["scheduler"].as_str().unwrap_or("(no words)").to_owned());
+            // What is unknown has no words of the scheduler, and so agrees with nothing; nor does the repetition of
+            // the pod's own condition.
+            let is_found = check["result"] == "Fail" && check["check"] != "PodScheduled";
+            let words = reasons.map(|reason| match reason["scheduler"].as_str().filter(|_| is_found) {
+                Some(words) => words.to_owned(),
+                None => format!("({} without words of its own)", check["result"]),
+            });
             (check["check"].as_str().unwrap_or_default(), words.collect())
         })
         .collect()
@@ -309,4 +309,83 @@ impl fmt::Display for Seen {
         }
         Ok(())
     }
+}
+
+/// What agrees passes, and every kind of difference is found.
+pub(crate) fn differences_are_seen() -> Result<(), String> {
+    let pod = |node: Option<&str>, condition: Value| -> Pod {
+        let name = json!({"key": "metadata.name", "operator": "In", "values": ["n"]});
+        let required = json!({"nodeSelectorTerms": [{"matchFields": [name]}]});
+        serde_json::from_value(json!({
+            "metadata": {"name": "d-x", "namespace": "a", "uid": "2", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": true},
+            ]},
+            "spec": {"nodeName": node, "containers": [], "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required},
+            }},
+            "status": {"conditions": [condition]},
+        }))
+        .expect("a pod")
+    };
+    let refused = |reason: &str, message: &str| {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
+        Some(pod(None, condition))
+    };
+    let cpu = refused(
+        "Unschedulable",
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: \
+         0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for \
+         scheduling.",
+    );
+    let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
+    let gated = refused("SchedulingGated", "Scheduling is blocked");
+    let check = |check: &str, result: &str, words: &[&str]| {
+        let reasons: Vec<Value> = words.iter().map(|words| json!({"scheduler": words})).collect();
+        json!({"stage": "Scheduler", "check": check, "result": result, "reasons": reasons})
+    };
+    let ports = check("NodePorts", "Fail", &["node(s) didn't have free ports for the requested pod ports"]);
+    let fit = check("NodeResourcesFit", "Fail", &["Insufficient cpu"]);
+    let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
+    let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
+    let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
+    let gates = check("SchedulingGates", "Fail", &["waits"]);
+    let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
+    let none: [&Value; 0] = [];
+    for (pod, placement, verdict, checks, agrees) in [
+        (&cpu, "Run", "Blocked", &[&fit, &ports][..], true),
+        (&cpu, "ContinueOnly", "NotWanted", &[&fit], true),
+        (&cpu, "Run", "NotWanted", &[&fit], false),
+        (&cpu, "Exclude", "Blocked", &[&fit], false),
+        (&cpu, "Run", "Blocked", &[&ports, &fit], false),
+        (&cpu, "Run", "Blocked", &[&unknown, &fit], false),
+        (&cpu, "Run", "Blocked", &[&repeated], false),
+        (&cpu, "Run", "Blocked", &[&more], false),
+        (&cpu, "Run", "Blocked", &none, false),
+        (&claim, "Run", "Blocked", &[&fit, &volume], true),
+        (&claim, "Run", "Blocked", &[&fit], false),
+        (&bound, "Run", "NotHealthy", &none, true),
+        (&bound, "Run", "Blocked", &none, false),
+        (&bound, "Run", "Running", &[&fit], false),
+        (&gated, "Run", "Blocked", &[&gates, &fit], true),
+        (&gated, "Run", "Blocked", &[&fit, &gates], false),
+        (&None, "Exclude", "NotWanted", &none, true),
+        (&None, "Run", "NotWanted", &none, false),
+        (&None, "Exclude", "Blocked", &none, false),
+    ] {
+        let name = pod.as_ref().map(ResourceExt::name_any);
+        let said = json!({
+            "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
+        });
+        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [said]});
+        let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
+        let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
+        let pods: Vec<Pod> = pod.iter().cloned().collect();
+        let mut seen = Seen::default();
+        Cluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut seen);
+        if seen.disagreements.is_empty() != agrees || seen.pairs != 1 {
+            return Err(format!("wanted to agree: {agrees}: {said}: {:?}", seen.disagreements));
+        }
+    }
+    Ok(())
 }
