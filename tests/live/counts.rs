@@ -19,7 +19,7 @@ use crate::rest::{COUNTS, Counts, counts_of, full_name, poke, rest};
 use crate::world::World;
 
 /// What is tried without DS_SEEDS.
-const SEEDS: std::ops::Range<u64> = 1..5;
+pub(crate) const SEEDS: std::ops::Range<u64> = 1..5;
 
 /// How long a cluster may take to come to rest.
 pub(crate) const REST: Duration = Duration::from_secs(120);
@@ -27,10 +27,10 @@ pub(crate) const REST: Duration = Duration::from_secs(120);
 /// How long the counts may take to agree at rest: the controller may be late, never wrong.
 const AGREE: Duration = Duration::from_secs(20);
 
-/// The seeds to try: from a number, a list or a range without its end.
-pub(crate) fn seeds() -> Vec<u64> {
+/// The seeds to try, unless DS_SEEDS names others: a number, a list or a range without its end.
+pub(crate) fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
     let Ok(text) = std::env::var("DS_SEEDS") else {
-        return SEEDS.collect();
+        return usual.collect();
     };
     let number = |text: &str| text.trim().parse::<u64>().expect("DS_SEEDS is like 7, 1,5,9 or 100..110");
     match text.split_once("..") {

@@ -131,6 +131,7 @@ impl Layout {
             format!("--kubeconfig={}", self.kubeconfig.display()),
             format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
             format!("--authorization-kubeconfig={}", self.kubeconfig.display()),
+            "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics".into(),
             "--bind-address=127.0.0.1".into(),
             format!("--secure-port={port}"),
             "--leader-elect=false".into(),

@@ -13,6 +13,7 @@
     reason = "these are tests"
 )]
 
+mod agreement;
 mod client;
 mod counts;
 mod daemon_sets;
@@ -25,6 +26,7 @@ mod plane;
 mod ports;
 mod process;
 mod proxy;
+mod remedies;
 mod rest;
 mod rights;
 mod states;
@@ -51,11 +53,15 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 10] = [
+    let single: [(&str, Plain); 14] = [
+        ("agreement::differences_are_seen", agreement::differences_are_seen),
+        ("agreement::messages_are_understood", agreement::messages_are_understood),
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
+        ("remedies::let_the_pod_land", remedies::let_the_pod_land),
+        ("remedies::lines_are_found", remedies::lines_are_found),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
@@ -67,9 +73,13 @@ fn registry() -> Vec<(String, Test)> {
     for (name, test) in single {
         tests.push((name.into(), Box::new(test)));
     }
-    for seed in counts::seeds() {
+    for seed in counts::seeds(counts::SEEDS) {
         let run = move |ctx: &Ctx| counts::equal_status(ctx, seed);
         tests.push((format!("{}::seed_{seed}", counts::TEST), Box::new(run)));
+    }
+    for seed in counts::seeds(agreement::SEEDS) {
+        let run = move |ctx: &Ctx| agreement::agrees_with_the_scheduler(ctx, seed);
+        tests.push((format!("{}::seed_{seed}", agreement::TEST), Box::new(run)));
     }
     tests
 }
@@ -83,8 +93,7 @@ fn plane_starts_and_stops(ctx: &Ctx) -> Result<(), Failed> {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.first().is_some_and(|word| word == "hold") {
-        let seed = words.get(1).and_then(|seed| seed.parse().ok());
-        return match hold::hold(seed) {
+        return match hold::hold(&words[1..]) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 eprintln!("{}", failure.message().unwrap_or("failed"));

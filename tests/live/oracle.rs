@@ -92,7 +92,7 @@ fn ready_since(pod: &Pod) -> Option<Time> {
 }
 
 /// The node that a pod is on or is meant for.
-fn target(pod: &Pod) -> Option<&str> {
+pub(crate) fn target(pod: &Pod) -> Option<&str> {
     let spec = pod.spec.as_ref()?;
     if let Some(node) = spec.node_name.as_deref() {
         return Some(node);

@@ -32,6 +32,8 @@ pub(crate) struct Plane {
     client: Client,
     /// For `/metrics` of the controller manager.
     controllers: Client,
+    /// For `/metrics` of the scheduler.
+    scheduler: Client,
     kubeconfig: PathBuf,
     server: String,
     started: Duration,
@@ -117,21 +119,22 @@ impl Plane {
             runtime,
             client,
             controllers,
+            scheduler,
             kubeconfig: layout.kubeconfig.clone(),
             server: layout.server.clone(),
             started: Duration::ZERO,
             dir,
         };
-        plane.ready(&scheduler, begun + START)?;
+        plane.ready(begun + START)?;
         plane.started = begun.elapsed();
         Ok(plane)
     }
 
     /// Waits until all of it works: every program says so, and the controllers have done their first work.
-    fn ready(&mut self, scheduler: &Client, deadline: Instant) -> Result<(), Failed> {
+    fn ready(&mut self, deadline: Instant) -> Result<(), Failed> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let Self { processes, runtime, client, controllers, .. } = self;
-        let (client, controllers) = (&*client, &*controllers);
+        let Self { processes, runtime, client, controllers, scheduler, .. } = self;
+        let (client, controllers, scheduler) = (&*client, &*controllers, &*scheduler);
         let outcome = runtime.block_on(async {
             for (name, client, path) in [
                 ("kube-apiserver", client, "/readyz"),
@@ -161,17 +164,24 @@ impl Plane {
 
     /// Kills the API server; [`Plane::start_api_server`] brings it back with all that it knew.
     pub(crate) fn stop_api_server(&mut self) -> Result<(), Failed> {
-        Ok(self.api_server()?.stop()?)
+        Ok(self.process("kube-apiserver")?.stop()?)
     }
 
     /// Starts the API server again where it was.
     pub(crate) fn start_api_server(&mut self) -> Result<(), Failed> {
-        Ok(self.api_server()?.start_again()?)
+        Ok(self.process("kube-apiserver")?.start_again()?)
     }
 
-    fn api_server(&mut self) -> Result<&mut Process, Failed> {
-        let found = self.processes.iter_mut().find(|process| process.name() == "kube-apiserver");
-        found.ok_or_else(|| "there is no API server".into())
+    /// Takes the scheduler down and up again: it then tries every waiting pod anew, whatever it knew of it.
+    pub(crate) fn restart_scheduler(&mut self) -> Result<(), Failed> {
+        let scheduler = self.process("kube-scheduler")?;
+        scheduler.stop()?;
+        Ok(scheduler.start_again()?)
+    }
+
+    fn process(&mut self, name: &str) -> Result<&mut Process, Failed> {
+        let found = self.processes.iter_mut().find(|process| process.name() == name);
+        found.ok_or_else(|| format!("there is no {name}").into())
     }
 
     /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
@@ -234,6 +244,22 @@ impl Plane {
             work += u64::from(depth > 0.0) + u64::from(unfinished > 0.0);
         }
         Ok(work)
+    }
+
+    /// How many pods the scheduler has in each of its queues: `active`, `backoff`, `unschedulable` (tried in vain since
+    /// it was started) and `gated`.
+    pub(crate) async fn scheduler_queues(&self) -> Result<[u64; 4], String> {
+        let text = get_text(&self.scheduler, "/metrics").await.map_err(|error| error.to_string())?;
+        let mut sizes = [0; 4];
+        for (size, queue) in sizes.iter_mut().zip(["active", "backoff", "unschedulable", "gated"]) {
+            let start = format!("scheduler_pending_pods{{queue=\"{queue}\"}} ");
+            // A queue that nothing was in yet is not among the metrics.
+            if let Some(value) = text.lines().find_map(|line| line.strip_prefix(&start)) {
+                let value: f64 = value.parse().map_err(|error| format!("{start}{error}"))?;
+                *size = value as u64;
+            }
+        }
+        Ok(sizes)
     }
 }
 

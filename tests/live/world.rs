@@ -325,12 +325,14 @@ pub(crate) async fn change_taints(plane: &Plane, node: &str, change: impl Fn(&mu
         .await
 }
 
-fn taint(rng: &mut Rng) -> Value {
+/// Any taint.
+pub(crate) fn taint(rng: &mut Rng) -> Value {
     let (key, values) = TAINTS[rng.usize(..TAINTS.len())];
     json!({"key": key, "value": pick(rng, values), "effect": pick(rng, &EFFECTS)})
 }
 
-fn same_taint(one: &Value, other: &Value) -> bool {
+/// Whether a node may carry only one of the two.
+pub(crate) fn same_taint(one: &Value, other: &Value) -> bool {
     one["key"] == other["key"] && one["effect"] == other["effect"]
 }
 

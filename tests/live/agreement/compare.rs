@@ -1,0 +1,391 @@
+//! What the cluster shows, what the program says, and where they differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use kube::ResourceExt;
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use super::message::{plugin_of, take_apart};
+use crate::client::ensure;
+use crate::oracle::target;
+use crate::rest::full_name;
+
+/// How often each plugin must be the first to refuse for a world to prove anything.
+const ENOUGH: [(&str, usize); 5] =
+    [("NodeResourcesFit", 30), ("NodePorts", 10), ("InterPodAffinity", 5), ("NodeAffinity", 3), ("TaintToleration", 3)];
+
+/// Nodes, DaemonSets by full name, and their pods.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<String>,
+    sets: Vec<String>,
+    pods: BTreeMap<(String, String), Vec<Pod>>,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Nodes times DaemonSets that were compared.
+    pub(crate) pairs: usize,
+    /// Pods whose message was compared.
+    pub(crate) compared: usize,
+    /// Pods by where they are.
+    states: BTreeMap<String, usize>,
+    /// Unscheduled pods by the plugin that refused first.
+    plugins: BTreeMap<&'static str, usize>,
+    /// The same by the reasons.
+    reasons: BTreeMap<String, usize>,
+    /// By what became of preemption.
+    preemption: BTreeMap<String, usize>,
+    /// What else stands between the two.
+    rest: BTreeMap<String, usize>,
+    /// What the scheduler said of preemption beside what the program says.
+    verdicts: BTreeMap<String, usize>,
+    /// Everything that is not as it should be, with the evidence.
+    pub(crate) disagreements: Vec<String>,
+}
+
+/// How far a pod has come.
+enum Stand<'a> {
+    Bound,
+    Gated,
+    /// Nobody has tried it.
+    Untried,
+    Refused(&'a str),
+    Other(&'a PodCondition),
+}
+
+impl Cluster {
+    pub(crate) fn new(nodes: Vec<String>, sets: &[DaemonSet], pods: &[Pod]) -> Self {
+        let owners: BTreeMap<String, String> =
+            sets.iter().map(|set| (set.uid().unwrap_or_default(), full_name(set))).collect();
+        let mut by_pair: BTreeMap<(String, String), Vec<Pod>> = BTreeMap::new();
+        for pod in pods {
+            let owner = pod.owner_references().iter().find_map(|owner| owners.get(&owner.uid));
+            if let (Some(owner), Some(node)) = (owner, target(pod)) {
+                by_pair.entry((node.to_owned(), owner.clone())).or_default().push(pod.clone());
+            }
+        }
+        Self { nodes, sets: owners.into_values().collect(), pods: by_pair }
+    }
+
+    /// Counts what this world shows.
+    pub(crate) fn count(&self, seen: &mut Seen) {
+        for ((node, set), pods) in &self.pods {
+            for pod in pods {
+                let state = match stand_of(pod) {
+                    Stand::Bound => "bound",
+                    Stand::Gated => "gated",
+                    Stand::Untried => "untried",
+                    Stand::Refused(message) => {
+                        seen.count_message(node, set, message);
+                        "refused"
+                    }
+                    Stand::Other(condition) => {
+                        seen.disagreements
+                            .push(format!("  {node} {set}: a condition that nobody knows: {condition:?}"));
+                        "other"
+                    }
+                };
+                *seen.states.entry(state.into()).or_default() += 1;
+                if pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some()) {
+                    *seen.states.entry("nominated".into()).or_default() += 1;
+                }
+            }
+            if pods.len() > 1 {
+                seen.disagreements.push(format!("  {node} {set}: {} pods", pods.len()));
+            }
+        }
+    }
+
+    /// Compares what is said of one node.
+    pub(crate) fn compare(&self, node: &str, report: &Value, seen: &mut Seen) {
+        if report["kind"] != "WhyNotReport" || report["apiVersion"] != "kubectl-ds/v1" || report["node"] != node {
+            let text =
+                format!("  {node}: not its report: {} {} {}", report["apiVersion"], report["kind"], report["node"]);
+            seen.disagreements.push(text);
+        }
+        let mut said: BTreeMap<String, &Value> = BTreeMap::new();
+        for set in report["daemonSets"].as_array().into_iter().flatten() {
+            let text = |key: &str| set[key].as_str().unwrap_or_default();
+            said.insert(format!("{}/{}", text("namespace"), text("name")), set);
+        }
+        for set in &self.sets {
+            seen.pairs += 1;
+            let pod = self.pods.get(&(node.to_owned(), set.clone())).and_then(|pods| pods.first());
+            let wrong = match said.get(set) {
+                None => vec!["it is not in the report".to_owned()],
+                Some(said) => differences(said, pod, seen),
+            };
+            if !wrong.is_empty() {
+                seen.disagreements.push(evidence(node, set, pod, said.get(set).copied(), &wrong));
+            }
+        }
+    }
+}
+
+/// Everything in which the program and the cluster differ for one pair.
+fn differences(said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let text = |key: &str| said[key].as_str().unwrap_or_default();
+    let (placement, verdict) = (text("placement"), text("verdict"));
+    let mut must = |right: bool, message: String| {
+        if !right {
+            wrong.push(message);
+        }
+    };
+    let Some(pod) = pod else {
+        must(
+            matches!(placement, "ContinueOnly" | "Exclude"),
+            format!("no pod was made, and placement is {placement:?}"),
+        );
+        must(verdict == "NotWanted", format!("no pod was made, and the verdict is {verdict:?}"));
+        return wrong;
+    };
+    must(matches!(placement, "Run" | "ContinueOnly"), format!("a pod was made, and placement is {placement:?}"));
+    must(said["pod"] == pod.name_any(), format!("the pod is {}", pod.name_any()));
+    let stopped = matches!(verdict, "Blocked") || (verdict == "NotWanted" && placement == "ContinueOnly");
+    let failing = failing(said);
+    match stand_of(pod) {
+        Stand::Bound => {
+            let healthy = matches!(verdict, "Running" | "NotHealthy") || placement == "ContinueOnly";
+            must(healthy, format!("it is scheduled, and the verdict is {verdict:?}"));
+            must(failing.is_empty(), "it is scheduled, and the scheduler is said to refuse it".into());
+        }
+        Stand::Gated => {
+            must(stopped, format!("it has gates, and the verdict is {verdict:?}"));
+            let first = failing.first().map(|(check, _)| *check);
+            must(first == Some("SchedulingGates"), format!("it has gates, and the first to refuse is {first:?}"));
+        }
+        Stand::Untried => {
+            must(stopped, format!("nobody schedules it, and the verdict is {verdict:?}"));
+            must(said.to_string().contains("no-such-scheduler"), "its scheduler is not named".into());
+        }
+        Stand::Refused(message) => {
+            must(stopped, format!("it is refused, and the verdict is {verdict:?}"));
+            seen.compared += 1;
+            wrong.extend(refusal(said, &failing, message, seen));
+        }
+        Stand::Other(_) => {}
+    }
+    wrong
+}
+
+/// Whether the scheduler's words are the same.
+fn refusal(said: &Value, failing: &[(&str, BTreeSet<String>)], message: &str, seen: &mut Seen) -> Vec<String> {
+    let told = match take_apart(message) {
+        Ok(told) => told,
+        Err(why) => return vec![why],
+    };
+    let preemption = format!("{:60} | {}", joined(&told.preemption), said["preemption"]["verdict"]);
+    *seen.verdicts.entry(preemption).or_default() += 1;
+    let agrees = if told.everywhere {
+        // It comes before every filter, wherever its plugin stands among them.
+        failing.iter().any(|(_, reasons)| *reasons == told.reasons)
+    } else {
+        failing.first().is_some_and(|(_, reasons)| *reasons == told.reasons)
+    };
+    match agrees {
+        true => vec![],
+        false => vec![format!("the scheduler says {:?}, the first to refuse here are {failing:?}", told.reasons)],
+    }
+}
+
+/// The scheduler's checks that fail, in the report's order, with the scheduler's words.
+fn failing(said: &Value) -> Vec<(&str, BTreeSet<String>)> {
+    let checks = said["checks"].as_array().into_iter().flatten();
+    let failing = checks.filter(|check| check["stage"] == "Scheduler" && check["result"] != "Pass");
+    failing
+        .map(|check| {
+            let reasons = check["reasons"].as_array().into_iter().flatten();
+            // What is unknown has no words of the scheduler, and so agrees with nothing; nor does the repetition of
+            // the pod's own condition.
+            let is_found = check["result"] == "Fail" && check["check"] != "PodScheduled";
+            let words = reasons.map(|reason| match reason["scheduler"].as_str().filter(|_| is_found) {
+                Some(words) => words.to_owned(),
+                None => format!("({} without words of its own)", check["result"]),
+            });
+            (check["check"].as_str().unwrap_or_default(), words.collect())
+        })
+        .collect()
+}
+
+fn evidence(node: &str, set: &str, pod: Option<&Pod>, said: Option<&Value>, wrong: &[String]) -> String {
+    let mut text = format!("  {node} {set}:\n");
+    for one in wrong {
+        let _ = writeln!(text, "    {one}");
+    }
+    if let Some(pod) = pod {
+        let message = match stand_of(pod) {
+            Stand::Bound => "scheduled",
+            Stand::Gated => "gated",
+            Stand::Untried => "untried",
+            Stand::Refused(message) => message,
+            Stand::Other(_) => "another condition",
+        };
+        let _ = writeln!(text, "    {}: {message}", pod.name_any());
+    }
+    if let Some(said) = said {
+        let _ = writeln!(
+            text,
+            "    said: placement {}, state {}, verdict {}, preemption {}",
+            said["placement"], said["state"], said["verdict"], said["preemption"]
+        );
+        for check in said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "Pass") {
+            let _ = writeln!(text, "      {check}");
+        }
+    }
+    text
+}
+
+fn stand_of(pod: &Pod) -> Stand<'_> {
+    if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
+        return Stand::Bound;
+    }
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let Some(condition) = conditions.iter().find(|condition| condition.type_ == "PodScheduled") else {
+        return Stand::Untried;
+    };
+    match (condition.reason.as_deref(), condition.message.as_deref()) {
+        (Some("SchedulingGated"), _) => Stand::Gated,
+        (Some("Unschedulable"), Some(message)) => Stand::Refused(message),
+        _ => Stand::Other(condition),
+    }
+}
+
+fn joined(texts: &BTreeSet<String>) -> String {
+    match texts.is_empty() {
+        true => "(nothing)".into(),
+        false => texts.iter().map(String::as_str).collect::<Vec<_>>().join(" + "),
+    }
+}
+
+impl Seen {
+    fn count_message(&mut self, node: &str, set: &str, message: &str) {
+        match take_apart(message) {
+            Ok(told) => {
+                let plugin = told.reasons.first().map_or("nobody", |reason| plugin_of(reason));
+                *self.plugins.entry(plugin).or_default() += 1;
+                let mark = if told.everywhere { " (everywhere)" } else { "" };
+                *self.reasons.entry(joined(&told.reasons) + mark).or_default() += 1;
+                *self.preemption.entry(joined(&told.preemption)).or_default() += 1;
+                *self.rest.entry(told.rest.join(" + ")).or_default() += 1;
+            }
+            Err(why) => self.disagreements.push(format!("  {node} {set}: {why}")),
+        }
+    }
+
+    /// What the scheduler and the program say of preemption.
+    pub(crate) fn verdicts(&self) -> String {
+        let mut text = String::new();
+        for (pair, count) in &self.verdicts {
+            let _ = writeln!(text, "    {count:5} {pair}");
+        }
+        text
+    }
+
+    /// A world in which every pod finds its place would prove nothing.
+    pub(crate) fn shows_enough(&self) -> Result<(), Failed> {
+        let too_little =
+            ENOUGH.iter().find(|(plugin, least)| self.plugins.get(plugin).is_none_or(|count| count < least));
+        ensure(too_little.is_none(), || format!("this world shows too little: {too_little:?} in\n{self}"))
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  pods: {:?}", self.states)?;
+        writeln!(f, "  first to refuse: {:?}", self.plugins)?;
+        for (title, counts) in [("reasons", &self.reasons), ("preemption", &self.preemption), ("between", &self.rest)] {
+            writeln!(f, "  {title}:")?;
+            let mut sorted: Vec<_> = counts.iter().collect();
+            sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            for (text, count) in sorted {
+                writeln!(f, "    {count:5} {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What agrees passes, and every kind of difference is found.
+pub(crate) fn differences_are_seen() -> Result<(), String> {
+    let pod = |node: Option<&str>, condition: Value| -> Pod {
+        let name = json!({"key": "metadata.name", "operator": "In", "values": ["n"]});
+        let required = json!({"nodeSelectorTerms": [{"matchFields": [name]}]});
+        serde_json::from_value(json!({
+            "metadata": {"name": "d-x", "namespace": "a", "uid": "2", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": true},
+            ]},
+            "spec": {"nodeName": node, "containers": [], "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required},
+            }},
+            "status": {"conditions": [condition]},
+        }))
+        .expect("a pod")
+    };
+    let refused = |reason: &str, message: &str| {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
+        Some(pod(None, condition))
+    };
+    let cpu = refused(
+        "Unschedulable",
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: \
+         0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for \
+         scheduling.",
+    );
+    let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
+    let gated = refused("SchedulingGated", "Scheduling is blocked");
+    let check = |check: &str, result: &str, words: &[&str]| {
+        let reasons: Vec<Value> = words.iter().map(|words| json!({"scheduler": words})).collect();
+        json!({"stage": "Scheduler", "check": check, "result": result, "reasons": reasons})
+    };
+    let ports = check("NodePorts", "Fail", &["node(s) didn't have free ports for the requested pod ports"]);
+    let fit = check("NodeResourcesFit", "Fail", &["Insufficient cpu"]);
+    let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
+    let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
+    let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
+    let gates = check("SchedulingGates", "Fail", &["waits"]);
+    let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
+    let none: [&Value; 0] = [];
+    for (pod, placement, verdict, checks, agrees) in [
+        (&cpu, "Run", "Blocked", &[&fit, &ports][..], true),
+        (&cpu, "ContinueOnly", "NotWanted", &[&fit], true),
+        (&cpu, "Run", "NotWanted", &[&fit], false),
+        (&cpu, "Exclude", "Blocked", &[&fit], false),
+        (&cpu, "Run", "Blocked", &[&ports, &fit], false),
+        (&cpu, "Run", "Blocked", &[&unknown, &fit], false),
+        (&cpu, "Run", "Blocked", &[&repeated], false),
+        (&cpu, "Run", "Blocked", &[&more], false),
+        (&cpu, "Run", "Blocked", &none, false),
+        (&claim, "Run", "Blocked", &[&fit, &volume], true),
+        (&claim, "Run", "Blocked", &[&fit], false),
+        (&bound, "Run", "NotHealthy", &none, true),
+        (&bound, "Run", "Blocked", &none, false),
+        (&bound, "Run", "Running", &[&fit], false),
+        (&gated, "Run", "Blocked", &[&gates, &fit], true),
+        (&gated, "Run", "Blocked", &[&fit, &gates], false),
+        (&None, "Exclude", "NotWanted", &none, true),
+        (&None, "Run", "NotWanted", &none, false),
+        (&None, "Exclude", "Blocked", &none, false),
+    ] {
+        let name = pod.as_ref().map(ResourceExt::name_any);
+        let said = json!({
+            "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
+        });
+        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [said]});
+        let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
+        let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
+        let pods: Vec<Pod> = pod.iter().cloned().collect();
+        let mut seen = Seen::default();
+        Cluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut seen);
+        if seen.disagreements.is_empty() != agrees || seen.pairs != 1 {
+            return Err(format!("wanted to agree: {agrees}: {said}: {:?}", seen.disagreements));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What the scheduler wrote about one node: the message of a pod's condition PodScheduled, taken apart. Upstream:
+//! `FitError.Error` in `pkg/scheduler/framework/types.go`.
+
+use std::collections::BTreeSet;
+
+/// The scheduler's words for the nodes that a pod pinned to another one was never tried on begin so. In brackets stand
+/// the plugins that narrowed the choice: NodeAffinity, and what refuses the node that the pod is nominated for.
+const OTHERS: &str = "node(s) didn't satisfy plugin(s) [";
+
+/// The same for preemption: it was not tried there.
+const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
+
+/// A message, as far as it is about the one node that its pod is meant for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The reasons.
+    pub(crate) reasons: BTreeSet<String>,
+    /// Whether the pod was refused as such, before any node was looked at.
+    pub(crate) everywhere: bool,
+    /// What became of preemption, by the same rule; empty when it made room.
+    pub(crate) preemption: BTreeSet<String>,
+    /// What else is said of the time after the refusal.
+    pub(crate) rest: Vec<String>,
+}
+
+/// Takes a message about a pod that is meant for one node apart, or tells why that cannot be done.
+pub(crate) fn take_apart(message: &str) -> Result<Told, String> {
+    let (nodes, refusal) = head(message).ok_or_else(|| format!("no \"0/N nodes are available\": {message:?}"))?;
+    // The refusal is one sentence, what became of preemption follows it.
+    let (refusal, after) = match refusal.split_once(". ") {
+        Some((refusal, after)) => (refusal, after),
+        None => (refusal.strip_suffix('.').unwrap_or(refusal), ""),
+    };
+    let (reasons, everywhere) = match counted(refusal) {
+        Some(parts) => (of_one_node(&parts, nodes, OTHERS, message)?, false),
+        None => (BTreeSet::from([refusal.to_owned()]), true),
+    };
+    let (before, preemption) = match after.split_once("preemption: ") {
+        Some((before, preemption)) => (before, preemption),
+        None => (after, ""),
+    };
+    let preemption = match head(preemption) {
+        Some((nodes, text)) => {
+            let parts = counted(text.strip_suffix('.').unwrap_or(text));
+            let parts = parts.ok_or_else(|| format!("preemption without counts: {message:?}"))?;
+            of_one_node(&parts, nodes, NOT_HELPFUL, message)?
+        }
+        None => Some(preemption.to_owned()).into_iter().filter(|text| !text.is_empty()).collect(),
+    };
+    let rest = before.split(", ").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    Ok(Told { reasons, everywhere, preemption, rest })
+}
+
+/// `0/5 nodes are available: rest`.
+fn head(text: &str) -> Option<(usize, &str)> {
+    let (nodes, rest) = text.strip_prefix("0/")?.split_once(" nodes are available: ")?;
+    Some((nodes.parse().ok()?, rest))
+}
+
+/// `1 this, 4 that`. A reason may hold commas itself: a new one begins where a number stands.
+fn counted(text: &str) -> Option<Vec<(usize, String)>> {
+    let mut parts: Vec<(usize, String)> = Vec::new();
+    for piece in text.split(", ") {
+        let number = piece.split_once(' ').and_then(|(number, reason)| Some((number.parse().ok()?, reason)));
+        match (number, parts.last_mut()) {
+            (Some((count, reason)), _) => parts.push((count, reason.to_owned())),
+            (None, Some((_, last))) => {
+                last.push_str(", ");
+                last.push_str(piece);
+            }
+            (None, None) => return None,
+        }
+    }
+    Some(parts)
+}
+
+/// What is said of the one node, when all others are told `others`.
+fn of_one_node(
+    parts: &[(usize, String)],
+    nodes: usize,
+    others: &str,
+    message: &str,
+) -> Result<BTreeSet<String>, String> {
+    let mut reasons = BTreeSet::new();
+    let mut of_others = 0;
+    for (count, reason) in parts {
+        let mut own = *count;
+        if reason.starts_with(others) {
+            of_others = nodes.saturating_sub(1).min(*count);
+            own -= of_others;
+        }
+        match own {
+            0 => {}
+            1 => {
+                reasons.insert(reason.clone());
+            }
+            _ => return Err(format!("{own} nodes have {reason:?}: {message:?}")),
+        }
+    }
+    if of_others + 1 != nodes {
+        return Err(format!("{of_others} of {nodes} nodes are said to be others: {message:?}"));
+    }
+    Ok(reasons)
+}
+
+/// The plugin that says this, for what is counted; the comparison does not need it.
+pub(crate) fn plugin_of(reason: &str) -> &'static str {
+    match reason {
+        "Too many pods" => "NodeResourcesFit",
+        "node(s) were unschedulable" => "NodeUnschedulable",
+        "node(s) had untolerated taint(s)" => "TaintToleration",
+        "node(s) didn't match Pod's node affinity/selector" => "NodeAffinity",
+        "node(s) didn't have free ports for the requested pod ports" => "NodePorts",
+        "node(s) didn't match pod affinity rules"
+        | "node(s) didn't match pod anti-affinity rules"
+        | "node(s) didn't satisfy existing pods anti-affinity rules" => "InterPodAffinity",
+        "node(s) exceed max volume count" => "NodeVolumeLimits",
+        "node(s) had no available volume zone" => "VolumeZone",
+        _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
+        _ if reason.starts_with(OTHERS) => "NodeAffinity",
+        _ if reason.contains("topology spread") => "PodTopologySpread",
+        _ if reason.contains("ReadWriteOncePod") || reason.contains("no available disk") => "VolumeRestrictions",
+        _ if reason.contains("PersistentVolume") || reason.contains("persistentvolume") => "VolumeBinding",
+        _ => "another",
+    }
+}
+
+/// Messages as the scheduler of 1.36 writes them.
+pub(crate) fn shapes_are_understood() -> Result<(), String> {
+    let none: [&str; 0] = [];
+    let no_claims = "no new claims to deallocate";
+    let victims = "No preemption victims found for incoming pod";
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 1 Too many pods, 4 node(s) didn't satisfy plugin(s) \
+         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 1 No preemption victims \
+         found for incoming pod, 4 Preemption is not helpful for scheduling.",
+        (&["Insufficient cpu", "Too many pods"], false, &[victims], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 node(s) had untolerated taint(s), 4 node(s) didn't satisfy plugin(s) \
+         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 5 Preemption is not \
+         helpful for scheduling.",
+        (&["node(s) had untolerated taint(s)"], false, &[NOT_HELPFUL], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: persistentvolumeclaim \"a.b\" not found. no new claims to deallocate, preemption: \
+         0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
+        (&["persistentvolumeclaim \"a.b\" not found"], true, &[NOT_HELPFUL], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
+         claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.",
+        (&["Insufficient cpu"], false, &["not eligible due to preemptionPolicy=Never."], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+        (&["Insufficient cpu"], false, &none, &none),
+    )?;
+    check(
+        "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/5 nodes are \
+         available: 5 Preemption is not helpful for scheduling.",
+        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[NOT_HELPFUL], &none),
+    )?;
+    // Of a pod that waits for the end of those that it pushed out.
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
+         NodeResourcesFit]. no new claims to deallocate, preemption: not eligible due to a terminating pod on the \
+         nominated node.",
+        (&["Insufficient cpu"], false, &["not eligible due to a terminating pod on the nominated node."], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: persistentvolumeclaim \"a\" not found. not found",
+        (&["persistentvolumeclaim \"a\" not found"], true, &none, &["not found"]),
+    )?;
+    check(
+        "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 Insufficient memory.",
+        (&["Insufficient memory"], false, &["Insufficient memory"], &none),
+    )?;
+    for message in ["no nodes available to schedule pods", "0/5 nodes are available: 2 Insufficient cpu, 3 a thing."] {
+        if let Ok(told) = take_apart(message) {
+            return Err(format!("{message:?} was taken for {told:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Reasons, whether everywhere, preemption, the rest.
+type Parts<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str]);
+
+fn check(message: &str, (reasons, everywhere, preemption, rest): Parts<'_>) -> Result<(), String> {
+    let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let rest = rest.iter().map(|text| (*text).to_owned()).collect();
+    let wanted = Told { reasons: set(reasons), everywhere, preemption: set(preemption), rest };
+    let told = take_apart(message)?;
+    if told == wanted { Ok(()) } else { Err(format!("{message:?} was taken for {told:?} instead of {wanted:?}")) }
+}

@@ -1,0 +1,251 @@
+//! Clusters from a seed in which every filter of the scheduler has something to refuse: crowded nodes that differ in
+//! all that they have to give, DaemonSets that ask for all of it, and other pods beside them.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use libtest_mimic::Failed;
+use serde_json::{Map, Value, json};
+
+use super::daemon_sets;
+use crate::client::{failed, wait_until};
+use crate::plane::Plane;
+use crate::world::{LABELS, change_taints, pick, same_taint, taint};
+
+/// How many nodes there are.
+pub(crate) const NODES: usize = 40;
+
+/// Where the DaemonSets live; one has defaults for what containers ask for.
+pub(crate) const NAMESPACES: [&str; 3] = ["default", "agents", LIMITS];
+
+/// The namespace with a LimitRange.
+pub(crate) const LIMITS: &str = "limits";
+
+/// Nodes that are small, and get a taint when pods wait for them already.
+const LATE_TAINTS: [usize; 4] = [3, 11, 19, 27];
+
+/// How much of a resource nodes have: what follows the name, `None` for nothing at all.
+const ALLOCATABLE: [(&str, &[Option<&str>]); 8] = [
+    ("cpu", &[Some("150m"), Some("1"), Some("1500m"), Some("2"), Some("4"), Some("8"), Some("32")]),
+    ("memory", &[Some("300Mi"), Some("1Gi"), Some("2G"), Some("4Gi"), Some("16Gi"), Some("64Gi")]),
+    ("ephemeral-storage", &[Some("1Gi"), Some("3e9"), Some("100G"), Some("1Ti")]),
+    ("pods", &[Some("1"), Some("3"), Some("10"), Some("10"), Some("110"), Some("250"), Some("250"), Some("250")]),
+    ("hugepages-2Mi", &[None, None, Some("0"), Some("64Mi"), Some("256Mi")]),
+    ("hugepages-1Gi", &[None, None, None, Some("1Gi")]),
+    ("example.com/fpga", &[None, None, Some("1"), Some("4")]),
+    ("nvidia.com/gpu", &[None, None, Some("0"), Some("2")]),
+];
+
+/// Names and values of the PriorityClasses; the last may not preempt.
+const PRIORITIES: [(&str, i32); 5] =
+    [("top", 900_000_000), ("high", 1000), ("middle", 500), ("low", -10), ("high-never", 1000)];
+
+/// Makes the world of `seed`: what is there before anything is tight.
+pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<(), Failed> {
+    let mut rng = Rng::with_seed(seed);
+    plane.create_all(&surroundings()).await?;
+    let nodes: Vec<Value> = (0..NODES).map(|index| node(&mut rng, index)).collect();
+    plane.create_all(&nodes).await?;
+    let names: Vec<String> = (0..NODES).map(name_of).collect();
+    let others = others(&mut rng, &names);
+    plane.create_all(&others).await?;
+    for pod in others.iter().filter(|pod| pod["metadata"]["annotations"]["ds.test/deleted"] == "true") {
+        plane.delete(pod).await?;
+    }
+    volumes_are_bound(plane).await?;
+    let sets: Vec<Value> = (0..daemon_sets::EARLY).map(|index| daemon_sets::random(&mut rng, index, &names)).collect();
+    plane.create_all(&sets).await
+}
+
+/// What comes when the first pods have found their places: DaemonSets that may push others out, and taints that pods
+/// find which wait already.
+pub(crate) async fn crowd(plane: &Plane, seed: u64) -> Result<(), Failed> {
+    let mut rng = Rng::with_seed(seed ^ 0x5eed);
+    let names: Vec<String> = (0..NODES).map(name_of).collect();
+    let late = daemon_sets::EARLY..daemon_sets::ALL;
+    let sets: Vec<Value> = late.map(|index| daemon_sets::random(&mut rng, index, &names)).collect();
+    plane.create_all(&sets).await?;
+    for index in LATE_TAINTS {
+        let late = json!({"key": "late", "value": pick(&mut rng, &["", "x"]), "effect": "NoSchedule"});
+        change_taints(plane, &name_of(index), |taints| taints.push(late.clone())).await?;
+    }
+    Ok(())
+}
+
+/// The name of node number `index`.
+fn name_of(index: usize) -> String {
+    format!("node-{index:02}")
+}
+
+/// Namespaces and what is in them, classes, volumes.
+fn surroundings() -> Vec<Value> {
+    let mut objects = Vec::new();
+    for name in NAMESPACES.iter().filter(|name| **name != "default") {
+        objects.push(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"tier": "agents"}}}),
+        );
+    }
+    for (name, value) in PRIORITIES {
+        let policy = if name.ends_with("never") { "Never" } else { "PreemptLowerPriority" };
+        objects.push(json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "value": value, "preemptionPolicy": policy,
+        }));
+    }
+    let runtime_class = |name: &str, overhead: Value, scheduling: Value| {
+        json!({
+            "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "runc",
+            "overhead": {"podFixed": overhead}, "scheduling": scheduling,
+        })
+    };
+    objects.push(runtime_class("heavy", json!({"cpu": "250m", "memory": "120Mi"}), Value::Null));
+    objects.push(runtime_class("on-gpu", json!({"cpu": "0.5m"}), json!({"nodeSelector": {"pool": "gpu"}})));
+    objects.push(runtime_class(
+        "tolerant",
+        json!({"memory": "1e6"}),
+        json!({"nodeSelector": {"disk": ""}, "tolerations": [{"key": "dedicated", "operator": "Exists"}]}),
+    ));
+    for (claim, mode, nodes) in
+        [("data", "ReadWriteMany", vec!["node-01", "node-02", "node-05"]), ("single", "ReadWriteOncePod", vec![])]
+    {
+        let mut volume = json!({
+            "capacity": {"storage": "1Gi"}, "accessModes": [mode], "csi": {"driver": "csi.test", "volumeHandle": claim},
+            "claimRef": {"namespace": "default", "name": claim}, "persistentVolumeReclaimPolicy": "Retain",
+        });
+        if !nodes.is_empty() {
+            let of_name = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": nodes});
+            volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [of_name]}]}});
+        }
+        objects
+            .push(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": claim}, "spec": volume}));
+    }
+    objects
+}
+
+/// Claims, and the LimitRange, once their namespaces are there.
+fn in_namespaces() -> Vec<Value> {
+    let claim = |name: &str, mode: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "accessModes": [mode], "storageClassName": "", "volumeName": name,
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        })
+    };
+    let defaults = json!({
+        "type": "Container",
+        "defaultRequest": {"cpu": "150m", "memory": "100Mi", "ephemeral-storage": "50Mi"},
+        "default": {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "10Gi"},
+    });
+    vec![
+        claim("data", "ReadWriteMany"),
+        claim("single", "ReadWriteOncePod"),
+        json!({
+            "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "defaults", "namespace": LIMITS},
+            "spec": {"limits": [defaults]},
+        }),
+    ]
+}
+
+/// Makes the claims, and waits until the controller has bound them.
+async fn volumes_are_bound(plane: &Plane) -> Result<(), Failed> {
+    use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+    plane.create_all(&in_namespaces()).await?;
+    wait_until("the claims are bound", std::time::Duration::from_secs(30), async || {
+        let claims: Vec<PersistentVolumeClaim> =
+            plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let phase = |claim: &PersistentVolumeClaim| claim.status.as_ref().and_then(|status| status.phase.clone());
+        match claims.iter().find(|claim| phase(claim).as_deref() != Some("Bound")) {
+            None => Ok(()),
+            Some(claim) => Err(format!("{:?} is {:?}", claim.metadata.name, phase(claim))),
+        }
+    })
+    .await
+    .map_err(failed_again)
+}
+
+fn failed_again(failure: Failed) -> Failed {
+    failed(failure.message().unwrap_or_default())
+}
+
+/// A node. Those that get a taint later are too small for all that want there.
+fn node(rng: &mut Rng, index: usize) -> Value {
+    let name = name_of(index);
+    let mut labels = Map::new();
+    // Some lack what counts as one place for pods that keep apart.
+    if rng.u8(..16) > 0 {
+        labels.insert("kubernetes.io/hostname".into(), json!(name));
+    }
+    for (key, values) in LABELS {
+        if rng.u8(..10) < 8 {
+            labels.insert(key.into(), json!(pick(rng, values)));
+        }
+    }
+    let mut allocatable: BTreeMap<&str, &str> = BTreeMap::new();
+    for (resource, amounts) in ALLOCATABLE {
+        if let Some(amount) = amounts[rng.usize(..amounts.len())] {
+            allocatable.insert(resource, amount);
+        }
+    }
+    let mut taints = Vec::new();
+    for _ in 0..[0, 0, 0, 0, 0, 0, 1, 1, 1, 2][rng.usize(..10)] {
+        let new = taint(rng);
+        if !taints.iter().any(|other| same_taint(other, &new)) {
+            taints.push(new);
+        }
+    }
+    if LATE_TAINTS.contains(&index) {
+        allocatable.insert("cpu", "1");
+        allocatable.insert("pods", "10");
+        taints.clear();
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": taints, "unschedulable": rng.u8(..10) == 0},
+        "status": {"capacity": allocatable, "allocatable": allocatable},
+    })
+}
+
+/// Pods of nobody on the nodes: running, ended, and those that stay for ever once they are deleted.
+fn others(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
+    let mut pods = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for number in 0..rng.usize(..4) {
+            let container =
+                json!({"name": "main", "image": "registry.example/other:v1", "resources": daemon_sets::requests(rng)});
+            let mut spec = json!({
+                "nodeName": node,
+                "containers": [container],
+                "tolerations": [{"operator": "Exists"}],
+                "terminationGracePeriodSeconds": 1,
+            });
+            if rng.u8(..4) == 0 {
+                spec["containers"][0]["ports"] = daemon_sets::ports(rng);
+            }
+            if rng.u8(..3) > 0 {
+                spec["priorityClassName"] = json!(pick(rng, &["top", "middle", "low", "low"]));
+            }
+            let mut metadata = json!({
+                "name": format!("other-{index:02}-{number}"),
+                "namespace": "default",
+                "labels": {"team": pick(rng, &["a", "b"])},
+            });
+            match rng.u8(..8) {
+                0 => metadata["annotations"] = json!({"ds.test/failed": "*"}),
+                1 => metadata["annotations"] = json!({"ds.test/succeeded": "*"}),
+                2 => {
+                    metadata["finalizers"] = json!(["ds.test/kept"]);
+                    metadata["annotations"] = json!({"ds.test/deleted": "true"});
+                }
+                // Who pushes it out waits for ever.
+                3 => metadata["finalizers"] = json!(["ds.test/kept"]),
+                _ => {}
+            }
+            pods.push(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}));
+        }
+    }
+    pods
+}
