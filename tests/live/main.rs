@@ -17,6 +17,7 @@ mod client;
 mod counts;
 mod daemon_sets;
 mod decoders;
+mod explained;
 mod hold;
 mod layout;
 mod mistakes;
@@ -28,6 +29,7 @@ mod proxy;
 mod rest;
 mod rights;
 mod states;
+mod volumes;
 mod watching;
 mod world;
 
@@ -51,7 +53,7 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 10] = [
+    let single: [(&str, Plain); 11] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
@@ -60,6 +62,7 @@ fn registry() -> Vec<(String, Test)> {
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
+        ("volumes::refusals_are_explained", volumes::refusals_are_explained),
         ("watching::follows_what_happens", watching::follows_what_happens),
         ("watching::outlives_the_api_server", watching::outlives_the_api_server),
     ];
