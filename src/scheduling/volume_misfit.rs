@@ -1,8 +1,9 @@
 //! What can be wrong with a pod's volumes, and how the filters that look at volumes gather it.
 //!
-//! Four filters look at the same claims. Upstream the first plugin that refuses ends the attempt, so a claim that is
-//! not there is told once, by the first that looks for it: by VolumeRestrictions, or for the claim of an ephemeral
-//! volume by VolumeBinding. The others judge the claims that are left.
+//! Four filters look at the same claims, and upstream each of them refuses a claim or a volume that is not there; the
+//! first that does ends the attempt. So it is told once, by that one, and the others judge what is left. A missing claim
+//! is told by VolumeRestrictions, that of an ephemeral volume by VolumeBinding; a missing volume by VolumeZone, that of
+//! an ephemeral one by VolumeBinding.
 
 use serde::Serialize;
 

@@ -157,11 +157,17 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
 }
 
 #[test]
-fn a_claim_bound_to_a_volume_that_does_not_exist_is_refused() {
-    let world = World::with_claims(json!([bound_claim("data", "pv")]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into() };
+fn an_ephemeral_volume_that_does_not_exist_is_refused() {
+    let mut world = World::with_volumes(json!([{"name": "scratch", "ephemeral": {}}]));
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
+    let mut owned = bound_claim("agent-scratch", "pv");
+    owned["metadata"]["ownerReferences"] = json!([owner]);
+    world.facts.claims = known(json!([owned]));
+    let expected = VolumeMisfit::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into() };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    // VolumeZone tells it of a claim that the pod names.
+    assert_eq!(World::with_claims(json!([bound_claim("data", "pv")])).judge(filter), Outcome::Pass);
 }
 
 #[test]
