@@ -34,7 +34,9 @@ pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
 pub(crate) use node_ports::PortMisfit;
 pub(crate) use node_resources_fit::ResourceMisfit;
 pub(crate) use pod_topology_spread::SpreadMisfit;
-pub(crate) use surroundings::{Controller, OtherPod};
+#[cfg(test)]
+pub(crate) use surroundings::Controller;
+pub(crate) use surroundings::OtherPod;
 pub(crate) use volume_binding::VolumeMisfit;
 
 /// One try to put one pod on one node.

@@ -81,11 +81,12 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
 fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     let FullPod { metadata: pod, status, .. } = attempt.pod;
     match status.resource_claim_statuses.iter().find(|status| status.name == wanted.name) {
-        Some(status) => match &status.resource_claim_name {
-            Some(name) => find(name, true, attempt, found),
-            // None was needed, and that is meant so.
-            None => {}
-        },
+        Some(status) => {
+            // Without a name none was needed, and that is meant so.
+            if let Some(name) = &status.resource_claim_name {
+                find(name, true, attempt, found);
+            }
+        }
         None => {
             let template_found = match template_of(wanted, attempt) {
                 Known::Known(template) => Some(template.is_some()),
