@@ -46,7 +46,9 @@ pub(crate) use node_ports::{PortHolder, PortMisfit};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
 pub(crate) use occupant::{Holder, Occupant, Owner};
 pub(crate) use pod_topology_spread::SpreadMisfit;
-pub(crate) use surroundings::{Controller, OtherPod};
+#[cfg(test)]
+pub(crate) use surroundings::Controller;
+pub(crate) use surroundings::OtherPod;
 pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
 /// One try to put one pod on one node.
