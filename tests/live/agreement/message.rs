@@ -116,6 +116,7 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         | "node(s) didn't satisfy existing pods anti-affinity rules" => "InterPodAffinity",
         "node(s) exceed max volume count" => "NodeVolumeLimits",
         "node(s) had no available volume zone" => "VolumeZone",
+        "cannot allocate all claims" | "resourceclaim not available on the node" => "DynamicResources",
         _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
         _ if reason.starts_with(OTHERS) => "NodeAffinity",
         _ if reason.contains("topology spread") => "PodTopologySpread",
