@@ -96,7 +96,10 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["initContainers"] = if rng.bool() { json!([sidecar, init]) } else { json!([init, sidecar]) };
             spec["containers"][0]["resources"] = json!({"requests": {"cpu": "100m"}});
         }
-        13 => spec["priorityClassName"] = json!("low"),
+        13 => {
+            spec["priorityClassName"] = json!("low");
+            volume(spec, pick(rng, &["missing", "unbound", "waiting"]));
+        }
         14 => {
             spec["resources"] = json!({"requests": {"cpu": "1"}});
             let request = json!({"requests": {"cpu": "300m", "memory": "1e7"}});
@@ -132,7 +135,7 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["schedulerName"] = json!("no-such-scheduler");
             spec["nodeSelector"] = json!({"disk": "hdd"});
         }
-        22 => volume(spec, pick(rng, &["data", "missing", "single", "unbound", "waiting"])),
+        22 => volume(spec, pick(rng, &["data", "single"])),
         23 => {
             spec["topologySpreadConstraints"] = json!([{
                 "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
