@@ -67,6 +67,8 @@ fn usage_error(refusal: &clap::Error) -> Error {
 pub(crate) enum Command {
     /// Show which nodes run the daemon pod, which should and don't, which shouldn't and do
     Coverage(Box<CoverageArgs>),
+    /// Explain why a node has no healthy daemon pod: every obstacle, its evidence, and what to do
+    WhyNot(Box<WhyNotArgs>),
     /// Show the version of the client and of the server
     Version(VersionArgs),
 }
@@ -223,6 +225,48 @@ pub(crate) struct CoverageArgs {
     pub(crate) no_headers: bool,
 }
 
+/// Why a node has no healthy daemon pod.
+///
+/// Follows the pod's way through the DaemonSet controller, the API server's admission, the scheduler, the kubelet and
+/// the pod itself, and shows every check that fails, with its evidence and with what to do. Without names: every
+/// DaemonSet of all namespaces, or of that of --namespace.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "kubectl ds why-not NODE [NAME]... [OPTIONS]\n       kubectl ds why-not --node-file FILE [NAME]... [OPTIONS]"
+)]
+#[command(after_help = "\
+Examples:
+  # Every DaemonSet on a node, those in trouble first
+  kubectl ds why-not worker-7
+
+  # One DaemonSet, with every check and what to do
+  kubectl ds why-not worker-7 -n kube-system kube-proxy
+
+  # For a program
+  kubectl ds why-not worker-7 -o json
+
+  # A node that does not exist yet: what would run on it?
+  kubectl get node worker-7 -o yaml > node.yaml   # then change labels, taints, allocatable
+  kubectl ds why-not --node-file node.yaml
+
+  # A saved cluster
+  kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
+  kubectl ds why-not worker-7 --from cluster.json")]
+pub(crate) struct WhyNotArgs {
+    /// The node, as NAME or node/NAME, and then the DaemonSets, as NAME or ds/NAME; with --node-file only DaemonSets
+    #[arg(value_name = "NODE [NAME]", required_unless_present = "node_file")]
+    pub(crate) targets: Vec<String>,
+    /// A file with one Node: explain a node that does not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node_file: Option<PathBuf>,
+    /// The format
+    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
+    /// No column titles
+    #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
+    pub(crate) no_headers: bool,
+}
+
 /// The version of kubectl ds, and that of the API server.
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
@@ -257,7 +301,7 @@ pub(crate) enum OutputFormat {
 }
 
 /// A DaemonSet as kubectl lets one name it.
-fn daemon_set_name(text: &str) -> Result<String, String> {
+pub(crate) fn daemon_set_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         None => text,
         Some((
@@ -266,6 +310,20 @@ fn daemon_set_name(text: &str) -> Result<String, String> {
             name,
         )) => name,
         Some((kind, _)) => return Err(format!("{kind} is not a DaemonSet; write NAME or ds/NAME")),
+    };
+    match name {
+        "" => Err("the name is empty".into()),
+        name if name.contains('/') => Err("a name holds no slash".into()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// A node as kubectl lets one name it.
+pub(crate) fn node_name(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        None => text,
+        Some(("no" | "node" | "nodes", name)) => name,
+        Some((kind, _)) => return Err(format!("{kind} is not a node; write NAME or node/NAME")),
     };
     match name {
         "" => Err("the name is empty".into()),

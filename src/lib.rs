@@ -63,6 +63,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     let cli::Cli { command, global } = cli;
     match command {
         cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
+        cli::Command::WhyNot(args) => command::why_not::run(*args, global).await,
         cli::Command::Version(args) => command::version::run(args, global).await,
     }
 }

@@ -3,6 +3,7 @@
 //! Read is what `kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml` (or json) prints, several
 //! documents in a file, single objects, and the tree of `kubectl cluster-info dump --output-directory`.
 
+mod objects;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,19 +15,34 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 use crate::snapshot::event::last_seen;
+use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Known, Node, Pod};
 
+pub(crate) use objects::Objects;
 pub(crate) use read::{HINT, read};
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What tells where daemon pods are.
+    #[default]
+    Placement,
+    /// Besides, all that a scheduler and the API server's admission look at.
+    Scheduling,
+}
 
 /// What the files hold, each object once: the last one read counts.
 #[derive(Debug, Default)]
 pub(crate) struct SavedCluster {
+    detail: Detail,
     daemon_sets: Kind<DaemonSet>,
     nodes: Kind<Node>,
     pods: Kind<Pod>,
     revisions: Kind<ControllerRevision>,
     events: Kind<Event>,
     namespaces: Kind<Namespace>,
+    full_pods: Kind<FullPod>,
+    objects: Objects,
     /// How many objects of kinds that nothing here reads.
     others: usize,
     newest: Option<Timestamp>,
@@ -84,6 +100,10 @@ pub(crate) struct Facts {
     pub(crate) events: Known<Vec<Event>>,
     /// All namespaces.
     pub(crate) namespaces: Known<Vec<Namespace>>,
+    /// All pods with all that a scheduler reads; only with [`Detail::Scheduling`].
+    pub(crate) full_pods: Known<Vec<FullPod>>,
+    /// Objects of the kinds that only scheduling and admission read; only with [`Detail::Scheduling`].
+    pub(crate) objects: Objects,
     /// How many objects were of other kinds.
     pub(crate) others: usize,
     /// The newest instant on record: the moment at which the cluster was saved, as nearly as the files tell.
@@ -106,6 +126,8 @@ impl SavedCluster {
             revisions: self.revisions.known("ControllerRevisions"),
             events: self.events.known("events"),
             namespaces: self.namespaces.known("namespaces"),
+            full_pods: self.full_pods.known("pods"),
+            objects: self.objects,
             others: self.others,
             as_of: self.newest,
         }
@@ -136,6 +158,12 @@ impl SavedCluster {
         self.saw(all.map(instant).collect::<Vec<_>>());
         let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
         self.pods.put(&namespace, &name, pod);
+    }
+
+    fn put_full_pod(&mut self, pod: FullPod) {
+        self.put_pod(pod.trimmed());
+        let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+        self.full_pods.put(&namespace, &name, pod);
     }
 
     fn put_event(&mut self, event: Event) {

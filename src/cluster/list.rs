@@ -15,6 +15,7 @@ use super::protobuf::{self, Broken, ListDecoder, ListMeta};
 use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
 use super::watch::Watched;
 use crate::error::Error;
+use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Node, Pod};
 
 /// A whole list, as it was at one moment.
@@ -47,6 +48,15 @@ impl Bulk for Pod {
     const LIST: &'static str = "PodList";
 }
 
+impl Watched for FullPod {
+    const GROUP_VERSION: &'static str = Pod::GROUP_VERSION;
+    const PLURAL: &'static str = Pod::PLURAL;
+}
+
+impl Bulk for FullPod {
+    const LIST: &'static str = Pod::LIST;
+}
+
 impl Bulk for Node {
     const LIST: &'static str = "NodeList";
 }
@@ -60,6 +70,8 @@ pub(super) struct Query {
     pub(super) path: String,
     pub(super) label_selector: Option<String>,
     pub(super) field_selector: Option<String>,
+    /// At most so many objects, and no further page.
+    pub(super) limit: Option<u32>,
 }
 
 impl Query {
@@ -76,6 +88,7 @@ impl Query {
             path: format!("/{root}/{group_version}/{inside}{plural}"),
             label_selector: None,
             field_selector: None,
+            limit: None,
         }
     }
 
@@ -85,6 +98,7 @@ impl Query {
         Request::new(&self.path).list(&ListParams {
             label_selector: self.label_selector.clone(),
             field_selector: self.field_selector.clone(),
+            limit: self.limit,
             continue_token: Some(token.to_owned()).filter(|token| !token.is_empty()),
             ..ListParams::default()
         })
@@ -179,6 +193,45 @@ impl Access {
         self.gather(&query, &Encoding::BULK, &mut keep).await
     }
 
+    /// As [`Access::bulk`], of the objects whose fields match.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn bulk_by_field<T: Bulk>(
+        &self,
+        scope: &Scope,
+        field_selector: &str,
+        mut keep: impl FnMut(T) -> Option<T>,
+    ) -> Result<Listed<T>, Error> {
+        let mut query = Query::new("list", T::GROUP_VERSION, T::PLURAL, scope);
+        query.field_selector = Some(field_selector.to_owned());
+        self.gather(&query, &Encoding::BULK, &mut keep).await
+    }
+
+    /// Any one of the objects with these labels; `None` if there is none.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn any<T: Bulk>(&self, scope: &Scope, label_selector: &str) -> Result<Option<T>, Error> {
+        let mut query = Query::new("list", T::GROUP_VERSION, T::PLURAL, scope);
+        query.label_selector = Some(label_selector.to_owned());
+        query.limit = Some(1);
+        Ok(self.gather(&query, &Encoding::BULK, &mut Some).await?.items.pop())
+    }
+
+    /// One Pod or Node by its name; `None` if there is none.
+    ///
+    /// # Errors
+    /// As for [`Access::bulk`].
+    pub(crate) async fn bulk_one<T: Bulk>(&self, scope: &Scope, name: &str) -> Result<Option<T>, Error> {
+        let query = Query::new("get", T::GROUP_VERSION, T::PLURAL, scope);
+        let path = format!("{}/{}", query.path, escaped(name));
+        match self.object(&query.subject, &path).await {
+            Err(Error::Api { code: 404, .. }) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
     /// Lists a kind of k8s-openapi, in JSON.
     ///
     /// # Errors
@@ -266,7 +319,7 @@ impl Access {
         loop {
             let page_start = items.len();
             match self.page(query, &token, encoding, &mut |item| items.extend(keep(item))).await {
-                Ok(meta) if meta.continue_.is_empty() => {
+                Ok(meta) if meta.continue_.is_empty() || query.limit.is_some() => {
                     return Ok(Listed { items, resource_version: meta.resource_version });
                 }
                 // A server that does not move on would be asked for ever.

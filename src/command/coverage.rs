@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::load::{Request, Source, open};
 use super::print;
 use crate::cli::{CoverageArgs, Global};
+use crate::cluster::file::Detail;
 use crate::coverage::{Coverage, cover};
 use crate::error::Error;
 use crate::render::terminal;
@@ -25,7 +26,7 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
             hint: "leave one of the two out".into(),
         });
     }
-    let mut source = open(&global.from, &global.access()).await?;
+    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let (request, policy) = policy::understand(args, &global, &source)?;
     if let (Source::Live(access), true) = (&source, is_watch) {
         return watch::watch(access, &request, &policy).await;

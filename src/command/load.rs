@@ -1,13 +1,16 @@
 //! Facts for a command: from a live cluster or a saved one.
 
+pub(crate) mod facts;
 pub(crate) mod live;
 mod names;
+pub(crate) mod predict;
 mod saved;
+pub(crate) mod site;
 
 use std::path::PathBuf;
 
 use crate::cluster::connect::{Access, AccessOptions, connect};
-use crate::cluster::file;
+use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::snapshot::{Known, Snapshot};
 
@@ -47,11 +50,11 @@ pub(crate) enum About {
 ///
 /// # Errors
 /// What is wrong with the files, or with the way to the cluster.
-pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions) -> Result<Source, Error> {
+pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detail) -> Result<Source, Error> {
     if from.is_empty() {
         return Ok(Source::Live(Box::new(connect(access).await?)));
     }
-    Ok(Source::Saved(Box::new(file::read(from)?.into_facts())))
+    Ok(Source::Saved(Box::new(file::read(from, detail)?.into_facts())))
 }
 
 impl Source {

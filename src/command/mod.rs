@@ -3,6 +3,7 @@
 pub(crate) mod coverage;
 mod load;
 pub(crate) mod version;
+pub(crate) mod why_not;
 
 use std::io::{self, BufWriter, Write};
 

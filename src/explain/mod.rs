@@ -3,6 +3,8 @@
 pub(crate) mod events;
 pub(crate) mod pod;
 mod reason;
+#[allow(dead_code)]
+pub(crate) mod way;
 
 #[cfg(test)]
 mod pod_tests;

@@ -101,14 +101,14 @@ fn exits(pod: &Pod) -> Vec<Reason> {
 
 fn unscheduled(pod: &Pod) -> Reason {
     let Some(condition) = pod.condition("PodScheduled") else {
-        return Reason::NotScheduled;
+        return Reason::NotScheduled { scheduler_name: None };
     };
     let scheduler = condition.message.clone();
     match condition.reason.as_str() {
         "SchedulingGated" => Reason::SchedulingGated,
         "SchedulerError" => Reason::SchedulerError { scheduler },
         "Unschedulable" => Reason::Unschedulable { scheduler },
-        _ => Reason::NotScheduled,
+        _ => Reason::NotScheduled { scheduler_name: None },
     }
 }
 

@@ -4,10 +4,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::admission::Refusal;
 use crate::placement::Obstacle;
+use crate::scheduling::Misfit;
 
 /// One cause and its evidence. Serialised, the variant's name is the `code`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Reason {
     /// The API server refused to create pods of this DaemonSet; the event names no node.
@@ -41,7 +43,28 @@ pub(crate) enum Reason {
         scheduler: String,
     },
     /// No scheduler has looked at the pod.
-    NotScheduled,
+    NotScheduled {
+        /// The scheduler that the pod asks for, where that was looked at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scheduler_name: Option<String>,
+    },
+    /// What would tell could not be read.
+    NotKnown {
+        /// What is missing.
+        missing: String,
+    },
+    /// The node is short of something, and its kubelet takes no pods that are not critical.
+    NodePressure {
+        /// The node's condition: `DiskPressure`, ...
+        condition: String,
+    },
+    /// A taint takes the pod away again: it is tolerated for a time only.
+    TaintEviction {
+        /// The taint.
+        taint: String,
+        /// For how long it is tolerated.
+        seconds: i64,
+    },
     /// The pod has failed as a whole: rejected by the kubelet, evicted, or ended.
     PodFailed {
         /// `status.reason`.
@@ -151,6 +174,12 @@ pub(crate) enum Reason {
     /// The controller does not want a pod here.
     #[serde(untagged)]
     NotPlaced(Obstacle),
+    /// The API server does not let the pod be made.
+    #[serde(untagged)]
+    Refused(Refusal),
+    /// The scheduler finds that the node does not take the pod.
+    #[serde(untagged)]
+    Misfit(Misfit),
 }
 
 impl Reason {

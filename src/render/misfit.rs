@@ -2,10 +2,13 @@
 
 mod affinity;
 mod devices;
+mod holders;
 mod ports;
 mod resources;
 mod spread;
 mod volumes;
+
+pub(super) use holders::{name, patch_line, some_of};
 
 use super::reason::{obstacle_in_full, obstacle_in_short};
 use super::remedy::{Remedy, Target};

@@ -2,14 +2,22 @@
 
 mod age;
 pub(crate) mod coverage;
-#[allow(dead_code)]
+
 mod misfit;
+mod names;
+
+mod preemption;
 pub(crate) mod progress;
 mod reason;
-#[allow(dead_code)]
+
+mod refusal;
+
 mod remedy;
 pub(crate) mod structured;
 mod style;
 mod table;
 pub(crate) mod terminal;
 pub(crate) mod text;
+pub(crate) mod why_not;
+
+pub(crate) use names::names;

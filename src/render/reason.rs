@@ -1,9 +1,14 @@
 //! The sentences of reasons: in short, for many nodes at once, and in full, for one.
 
+mod placement;
+mod pod;
+
 use jiff::Timestamp;
 
 use super::age::age;
+use super::remedy::{Remedy, Target};
 use super::text::{count, safe};
+use super::{misfit, refusal};
 use crate::explain::{Exit, Reason};
 use crate::placement::{Obstacle, Requirement, TermMiss};
 
@@ -16,7 +21,12 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::Unschedulable { scheduler } => format!("unschedulable: {}", own_part(scheduler)),
         Reason::SchedulingGated => "a scheduling gate is not lifted".into(),
         Reason::SchedulerError { .. } => "the scheduler failed".into(),
-        Reason::NotScheduled => "no scheduler has looked at it".into(),
+        Reason::NotScheduled { .. } => "no scheduler has looked at it".into(),
+        Reason::NotKnown { missing } => missing.clone(),
+        Reason::NodePressure { condition } => format!("the node has {condition}"),
+        Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated for a time only"),
+        Reason::Refused(refusal) => refusal::short(refusal),
+        Reason::Misfit(misfit) => misfit::short(misfit),
         Reason::PodFailed { reason, .. } => {
             if reason.is_empty() {
                 "failed".into()
@@ -60,7 +70,23 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
             format!("the controller has seen generation {observed}, the spec is at {generation}")
         }
         Reason::SchedulerError { scheduler } => format!("the scheduler failed: {scheduler}"),
-        Reason::NotScheduled => "no scheduler has looked at it: is the one named in schedulerName running?".into(),
+        Reason::NotScheduled { scheduler_name: None } => {
+            "no scheduler has looked at it: is the one named in schedulerName running?".into()
+        }
+        Reason::NotScheduled { scheduler_name: Some(name) } => {
+            format!("no scheduler has looked at it: is there one of the name {name}, and is it running?")
+        }
+        Reason::NotKnown { .. } => short(reason),
+        Reason::NodePressure { condition } => {
+            format!(
+                "the node has {condition}: its kubelet evicts every pod of a priority below 2000000000 that arrives"
+            )
+        }
+        Reason::TaintEviction { taint, seconds } => {
+            format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
+        }
+        Reason::Refused(refusal) => refusal::sentence(refusal),
+        Reason::Misfit(misfit) => misfit::sentence(misfit),
         Reason::PodFailed { detail, disruption, .. } => {
             let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             with_detail(&format!("{}{disruption}", short(reason)), detail)
@@ -106,6 +132,14 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
     };
     safe(&text)
+}
+
+/// What to do about a reason that is neither a misfit nor a refusal.
+pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+    match reason {
+        Reason::NotPlaced(obstacle) => placement::remedies(obstacle, target),
+        other => pod::remedies(other, target),
+    }
 }
 
 /// A controller in a loop can leave hundreds: the first few tell them all.

@@ -1,6 +1,8 @@
 //! What to do about a reason: a sentence, and lines ready to paste. None that cannot work.
 
+use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Whom a remedy is for.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,16 @@ pub(crate) struct Target<'a> {
     pub(crate) daemon_set: &'a str,
     /// The daemon pod's name, if there is one.
     pub(crate) pod: Option<&'a str>,
+    /// What the DaemonSet's template says.
+    pub(crate) template: Option<&'a PodSpec>,
+}
+
+impl Target<'_> {
+    /// Whether the template has tolerations: a patch appends to them or makes the first.
+    pub(crate) fn has_tolerations(&self) -> bool {
+        let tolerations = self.template.and_then(|template| template.tolerations.as_ref());
+        tolerations.is_some_and(|tolerations| !tolerations.is_empty())
+    }
 }
 
 /// One thing to do.
@@ -45,6 +57,17 @@ pub(crate) fn word(text: &str) -> String {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
     }
+}
+
+/// The line that changes the template by a JSON patch.
+pub(crate) fn edit_template(target: &Target<'_>, patch: &Value) -> String {
+    let (namespace, name) = (word(target.namespace), word(target.daemon_set));
+    format!("kubectl -n {namespace} patch daemonset {name} --type=json -p {}", word(&patch.to_string()))
+}
+
+/// A key as a part of a JSON pointer.
+pub(crate) fn pointer(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

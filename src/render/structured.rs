@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
@@ -35,6 +36,11 @@ pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// As the API writes its times.
+pub(super) fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&instant.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
 /// Escapes what could mislead a terminal, so that the text that a program reads is the cluster's own to the letter.

@@ -5,8 +5,11 @@
 //! `RunPreFilterPlugins`, `RunFilterPlugins` for what is said when several refuse. The scheduler stops at the first
 //! refusal; here every filter has its say.
 
+mod claims;
 mod dynamic_resources;
 mod inter_pod_affinity;
+mod migrated;
+pub(crate) mod needs;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
@@ -14,12 +17,21 @@ mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
 mod node_volume_limits;
+mod occupant;
 mod pod_topology_spread;
+pub(crate) mod preemption;
+mod requests;
 mod scheduling_gates;
+mod surroundings;
 mod taint_toleration;
 mod volume_binding;
+mod volume_misfit;
 mod volume_restrictions;
+#[cfg(test)]
+mod volume_world;
 mod volume_zone;
+#[cfg(test)]
+mod world;
 
 use serde::Serialize;
 
@@ -29,11 +41,13 @@ use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceMisfit;
-pub(crate) use inter_pod_affinity::AffinityMisfit;
-pub(crate) use node_ports::PortMisfit;
-pub(crate) use node_resources_fit::ResourceMisfit;
+pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
+pub(crate) use node_ports::{PortHolder, PortMisfit};
+pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
+pub(crate) use occupant::{Holder, Occupant, Owner};
 pub(crate) use pod_topology_spread::SpreadMisfit;
-pub(crate) use volume_binding::VolumeMisfit;
+pub(crate) use surroundings::{Controller, OtherPod};
+pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
 /// One try to put one pod on one node.
 #[derive(Clone, Debug)]

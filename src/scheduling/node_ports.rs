@@ -1,13 +1,140 @@
-//! Ports of the host.
+//! Ports of the host. Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go` `Filter`,
+//! `pkg/scheduler/util/utils.go` `GetHostPorts`, `kube-scheduler/framework/types.go` `HostPortInfo.CheckConflict`.
 
-use super::{Attempt, Outcome};
 use serde::Serialize;
+
+use super::occupant::{Occupant, to_yield_to};
+use super::{Attempt, Misfit, Outcome, Refusal};
+use crate::snapshot::Known;
+use crate::snapshot::facts::Minor;
+use crate::snapshot::full_pod::{ContainerPort, FullPod};
+
+/// From this version on the ports of sidecars count. The fix went into patch releases of this version too, and no
+/// cluster should run one without it.
+const PORTS_OF_SIDECARS: Minor = Minor(33);
+/// The address that stands for all of them.
+const ANY: &str = "0.0.0.0";
 
 /// What is in the way of a port. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum PortMisfit {}
-/// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(crate) enum PortMisfit {
+    /// Another pod has it.
+    HostPortInUse {
+        /// The container that asks for it.
+        container: String,
+        /// The port of the host.
+        port: i32,
+        /// `TCP`, `UDP` or `SCTP`.
+        protocol: String,
+        /// The address of the host; `0.0.0.0` for all.
+        #[serde(rename = "hostIP")]
+        host_ip: String,
+        /// Who has it.
+        holders: Vec<PortHolder>,
+    },
 }
+
+/// A pod that has a port.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PortHolder {
+    /// Which.
+    #[serde(flatten)]
+    pub(crate) occupant: Occupant,
+    /// At which address; `0.0.0.0` for all.
+    #[serde(rename = "hostIP")]
+    pub(crate) host_ip: String,
+}
+
+/// Judges the attempt. A pod without host ports takes no look at the others.
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let wanted = host_ports(attempt.pod, attempt.minor());
+    if wanted.is_empty() {
+        return Outcome::Pass;
+    }
+    let bound = match &attempt.neighbours {
+        Known::Known(pods) => pods.as_slice(),
+        Known::Unknown(missing) => return Outcome::Unknown { missing: missing.clone() },
+    };
+    let nominated = attempt.nominated.known().map(|pods| to_yield_to(attempt, pods)).unwrap_or_default();
+    let tenants = bound.iter().map(|pod| (*pod, false)).chain(nominated.into_iter().map(|pod| (pod, true)));
+    let used: Vec<(&FullPod, bool, HostPort<'_>)> = tenants
+        .flat_map(|(pod, nominated)| {
+            host_ports(pod, attempt.minor()).into_iter().map(move |port| (pod, nominated, port))
+        })
+        .collect();
+    let refusals = wanted.iter().filter_map(|port| refusal(port, &used)).collect();
+    match (Outcome::of(refusals), &attempt.nominated) {
+        // More pods would only take more.
+        (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+        (outcome, _) => outcome,
+    }
+}
+
+fn refusal(wanted: &HostPort<'_>, used: &[(&FullPod, bool, HostPort<'_>)]) -> Option<Refusal> {
+    let mut holders = Vec::new();
+    for (pod, nominated, port) in used.iter().filter(|(.., port)| wanted.conflicts(port)) {
+        let holder = PortHolder { occupant: Occupant::of(pod, *nominated), host_ip: port.host_ip.to_owned() };
+        if !holders.contains(&holder) {
+            holders.push(holder);
+        }
+    }
+    let HostPort { container, port, protocol, host_ip } = *wanted;
+    (!holders.is_empty()).then(|| Refusal {
+        misfit: Misfit::Ports(PortMisfit::HostPortInUse {
+            container: container.to_owned(),
+            port,
+            protocol: protocol.to_owned(),
+            host_ip: host_ip.to_owned(),
+            holders,
+        }),
+        scheduler: "node(s) didn't have free ports for the requested pod ports".into(),
+        may_preempt: true,
+    })
+}
+
+/// A port as the scheduler sees it, with its defaults.
+#[derive(Clone, Copy)]
+struct HostPort<'a> {
+    container: &'a str,
+    port: i32,
+    protocol: &'a str,
+    host_ip: &'a str,
+}
+
+impl<'a> HostPort<'a> {
+    fn of(container: &'a str, port: &'a ContainerPort) -> Self {
+        let or = |text: &'a str, default| if text.is_empty() { default } else { text };
+        Self { container, port: port.host_port, protocol: or(&port.protocol, "TCP"), host_ip: or(&port.host_ip, ANY) }
+    }
+
+    /// Addresses are compared as texts: `::` is one like any other.
+    fn conflicts(&self, other: &Self) -> bool {
+        let meets = self.host_ip == ANY || other.host_ip == ANY || self.host_ip == other.host_ip;
+        self.port == other.port && self.protocol == other.protocol && meets
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.port, self.protocol, self.host_ip) == (other.port, other.protocol, other.host_ip)
+    }
+}
+
+/// The ports of the host that the pod takes, each once. Init containers that end take none.
+fn host_ports(pod: &FullPod, minor: Minor) -> Vec<HostPort<'_>> {
+    let sidecars = pod.spec.init_containers.iter().filter(|container| container.is_sidecar());
+    let sidecars = sidecars.filter(|_| minor >= PORTS_OF_SIDECARS);
+    let mut ports: Vec<HostPort<'_>> = Vec::new();
+    for container in sidecars.chain(&pod.spec.containers) {
+        for port in container.ports.iter().filter(|port| port.host_port > 0) {
+            let port = HostPort::of(&container.name, port);
+            if !ports.iter().any(|other| other.is_same(&port)) {
+                ports.push(port);
+            }
+        }
+    }
+    ports
+}
+
+#[cfg(test)]
+mod tests;

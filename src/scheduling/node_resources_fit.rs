@@ -1,13 +1,246 @@
-//! Resources of the node.
+//! Resources of the node. Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `Filter`, `fitsRequest`.
+//!
+//! A scheduler may be configured to leave extended resources out (`ignoredResources`, `ignoredResourceGroups`); no
+//! client can see that.
 
-use super::{Attempt, Outcome};
+use k8s_openapi::api::resource::v1::DeviceClass;
 use serde::Serialize;
 
-/// What the node is short of. Serialised, the variant's name is the `code`.
+use super::occupant::{Holder, Occupant, to_yield_to};
+use super::requests::{self, Requests};
+use super::{Attempt, Misfit, Outcome, Refusal};
+use crate::snapshot::Known;
+use crate::snapshot::facts::Minor;
+use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::quantity::Quantity;
+
+/// From this version on an extended resource may stand for claimed devices (`DRAExtendedResource`).
+const DEVICES_AS_EXTENDED_RESOURCES: Minor = Minor(36);
+
+/// What the node is short of. Serialised, the variant's name is the `code`. Amounts are in cores, bytes, or pieces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum ResourceMisfit {}
-/// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(crate) enum ResourceMisfit {
+    /// The node is large enough, but too much of it is taken.
+    InsufficientResource {
+        /// Which.
+        resource: String,
+        /// By the pod.
+        requested: Quantity,
+        /// By the pods on the node, and by those that it must leave room for.
+        used: Quantity,
+        /// What the node has to give.
+        allocatable: Quantity,
+        /// How much would have to come free.
+        short_by: Quantity,
+        /// Who has it, the greatest share first.
+        holders: Vec<Holder>,
+        /// A smaller request with which the pod would have its place now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lower: Option<LowerRequest>,
+    },
+    /// Even empty, the node could not hold it.
+    ExceedsAllocatable {
+        /// Which.
+        resource: String,
+        /// By the pod.
+        requested: Quantity,
+        /// What the node has to give; nothing where it does not know the resource.
+        allocatable: Quantity,
+        /// A smaller request with which the pod would have its place now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lower: Option<LowerRequest>,
+    },
+    /// The node has as many pods as it takes.
+    TooManyPods {
+        /// On the node, and those that the pod must leave room for.
+        pods: usize,
+        /// How many it takes.
+        allocatable: Quantity,
+        /// Which.
+        holders: Vec<Occupant>,
+    },
 }
+
+/// The greatest request of one container, or of the pod as a whole, with which the pod fits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LowerRequest {
+    /// Of which container; none for the pod as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<String>,
+    /// Whether that is an init container.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) init: bool,
+    /// The request.
+    pub(crate) request: Quantity,
+}
+
+/// Judges the attempt.
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let wanted = requests::wanted(attempt.pod, attempt.minor());
+    let Some(room) = Room::of(attempt) else {
+        // What not even the empty node could hold needs no look at the others.
+        return match (Outcome::of(refusals(attempt, &wanted, None)), &attempt.neighbours) {
+            (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+            (outcome, _) => outcome,
+        };
+    };
+    match (Outcome::of(refusals(attempt, &wanted, Some(&room))), &attempt.nominated) {
+        // More pods would only take more.
+        (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+        (outcome, _) => outcome,
+    }
+}
+
+/// Who takes what of the node.
+struct Room {
+    tenants: Vec<(Occupant, Requests)>,
+}
+
+impl Room {
+    /// None where the neighbours are not known.
+    fn of(attempt: &Attempt<'_>) -> Option<Self> {
+        let tenant = |pod: &FullPod, nominated| (Occupant::of(pod, nominated), requests::held(pod, attempt.minor()));
+        let bound = attempt.neighbours.known()?.iter().map(|pod| tenant(pod, false));
+        let nominated = attempt.nominated.known().map(|pods| to_yield_to(attempt, pods)).unwrap_or_default();
+        Some(Self { tenants: bound.chain(nominated.into_iter().map(|pod| tenant(pod, true))).collect() })
+    }
+
+    fn used(&self, resource: &str) -> Quantity {
+        self.tenants.iter().filter_map(|(_, held)| held.get(resource)).copied().sum()
+    }
+
+    fn holders(&self, resource: &str) -> Vec<Holder> {
+        let holder = |(occupant, held): &(Occupant, Requests)| {
+            let amount = held.get(resource).copied().filter(|amount| !amount.is_zero())?;
+            Some(Holder { occupant: occupant.clone(), amount })
+        };
+        let mut holders: Vec<Holder> = self.tenants.iter().filter_map(holder).collect();
+        let name = |holder: &Holder| (holder.occupant.namespace.clone(), holder.occupant.pod.clone());
+        holders.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| name(a).cmp(&name(b))));
+        holders
+    }
+}
+
+/// Every refusal; without the room only those that hold on an empty node.
+fn refusals(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Vec<Refusal> {
+    let too_many = too_many_pods(attempt, room);
+    // The three that every node has come first, the others in the order of their names.
+    let core = ["cpu", "memory", "ephemeral-storage"];
+    let scalar = wanted.keys().map(String::as_str).filter(|name| !core.contains(name));
+    let short = core.into_iter().chain(scalar).filter_map(|resource| {
+        let requested = wanted.get(resource).copied().filter(|requested| *requested > Quantity::ZERO)?;
+        shortage(attempt, resource, requested, room)
+    });
+    too_many.into_iter().chain(short).collect()
+}
+
+fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<Refusal> {
+    let allocatable = requests::allocatable(&attempt.node.status.allocatable, "pods");
+    let holders: Vec<Occupant> = room.into_iter().flat_map(|room| &room.tenants).map(|(pod, _)| pod.clone()).collect();
+    let pods = holders.len();
+    let with_it = Quantity::whole(i64::try_from(pods + 1).unwrap_or(i64::MAX));
+    (with_it > allocatable).then(|| Refusal {
+        misfit: Misfit::Resources(ResourceMisfit::TooManyPods { pods, allocatable, holders }),
+        scheduler: "Too many pods".into(),
+        // So it is even on a node that takes none at all.
+        may_preempt: true,
+    })
+}
+
+fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Option<&Room>) -> Option<Refusal> {
+    let allocatable = requests::allocatable(&attempt.node.status.allocatable, resource);
+    if allocatable.is_zero() && is_of_devices(attempt, resource) {
+        return None;
+    }
+    let used = room.map(|room| room.used(resource)).unwrap_or_default();
+    let short_by = (requested + used).less(allocatable);
+    if short_by.is_zero() {
+        return None;
+    }
+    // Negative where more is taken than there is, as after the node has shrunk: nothing is left then either.
+    let lower = room.and_then(|_| lower_request(attempt, resource, allocatable.less(used), short_by));
+    let resource = resource.to_owned();
+    let scheduler = format!("Insufficient {resource}");
+    let may_preempt = requested <= allocatable;
+    let misfit = match (may_preempt, room) {
+        (true, Some(room)) => {
+            let holders = room.holders(&resource);
+            ResourceMisfit::InsufficientResource { resource, requested, used, allocatable, short_by, holders, lower }
+        }
+        _ => ResourceMisfit::ExceedsAllocatable { resource, requested, allocatable, lower },
+    };
+    Some(Refusal { misfit: Misfit::Resources(misfit), scheduler, may_preempt })
+}
+
+/// Whether the resource is left to the filter of claimed devices. Where the device classes are not known it is not:
+/// the node has none of it, and that much is certain. Upstream: `fit.go` `shouldDelegateResourceToDRA`,
+/// `dynamic-resource-allocation/deviceclass/extendedresourcecache`.
+fn is_of_devices(attempt: &Attempt<'_>, resource: &str) -> bool {
+    let is_named = |class: &DeviceClass| {
+        let implicit = resource.strip_prefix("deviceclass.resource.kubernetes.io/");
+        let explicit = class.spec.as_ref().and_then(|spec| spec.extended_resource_name.as_deref());
+        explicit == Some(resource) || implicit.is_some_and(|name| class.metadata.name.as_deref() == Some(name))
+    };
+    attempt.minor() >= DEVICES_AS_EXTENDED_RESOURCES
+        && requests::is_scalar(resource)
+        && attempt.facts.device_classes.known().is_some_and(|classes| classes.iter().any(is_named))
+}
+
+/// The one request that is lowered the least of all for the pod to fit into what is left: that of the pod as a whole
+/// where it has one, else that of the container that asks for most.
+fn lower_request(attempt: &Attempt<'_>, resource: &str, left: Quantity, short_by: Quantity) -> Option<LowerRequest> {
+    let pod = attempt.pod;
+    if requests::is_decided_by_pod(pod, attempt.minor(), resource) {
+        let now = pod.spec.resources.as_ref()?.requests.get(resource)?.quantity();
+        let request = in_steps(resource, now.less(short_by));
+        // The API server takes no request of a pod that is below its containers' own.
+        let is_enough = request >= requests::of_containers(pod, resource) && !request.is_zero();
+        return is_enough.then_some(LowerRequest { container: None, init: false, request });
+    }
+    let containers = pod.spec.containers.iter().map(|container| (container, false));
+    let all = containers.chain(pod.spec.init_containers.iter().map(|container| (container, true)));
+    let mut asking: Vec<(&str, bool, Quantity)> = all
+        .filter_map(|(container, init)| {
+            let amount = container.resources.as_ref()?.requests.get(resource)?.quantity();
+            Some((container.name.as_str(), init, amount))
+        })
+        .collect();
+    asking.sort_by_key(|(_, _, amount)| std::cmp::Reverse(*amount));
+    asking.into_iter().find_map(|(container, init, amount)| {
+        let request = in_steps(resource, amount.less(short_by));
+        let lowered = with_request(pod, container, resource, request);
+        let total = requests::wanted(&lowered, attempt.minor()).get(resource).copied().unwrap_or_default();
+        let fits = !request.is_zero() && total <= left;
+        fits.then(|| LowerRequest { container: Some(container.to_owned()), init, request })
+    })
+}
+
+/// Rounded down to what a person would write: thousandths of a core, mebibytes, whole pages, whole pieces.
+fn in_steps(resource: &str, amount: Quantity) -> Quantity {
+    let mebi = Quantity::whole(1 << 20);
+    let step = match resource {
+        "cpu" => Quantity::MILLI,
+        "memory" | "ephemeral-storage" if amount >= mebi => mebi,
+        _ => match resource.strip_prefix("hugepages-") {
+            Some(page) => page.parse().unwrap_or(Quantity::whole(1)),
+            None => Quantity::whole(1),
+        },
+    };
+    amount.rounded_down_to(step)
+}
+
+fn with_request(pod: &FullPod, container: &str, resource: &str, request: Quantity) -> FullPod {
+    let mut pod = pod.clone();
+    let all = pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers);
+    for one in all.filter(|one| one.name == container) {
+        if let Some(resources) = &mut one.resources {
+            resources.requests.insert(resource.to_owned(), request.into());
+        }
+    }
+    pod
+}
+
+#[cfg(test)]
+mod tests;

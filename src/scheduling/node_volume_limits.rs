@@ -1,8 +1,210 @@
-//! How many volumes a node takes.
+//! How many volumes a node takes. Upstream: `pkg/scheduler/framework/plugins/nodevolumelimits/csi.go` `Filter`,
+//! `filterAttachableVolumes`, `getCSIDriverInfo`, `checkCSIDriverOnNode`.
+//!
+//! Left out are the inline disks of Azure, Cinder and Portworx. That a driver must be on the node is behind the feature
+//! gate VolumeLimitScaling, off in 1.36; the API server keeps `preventPodSchedulingIfMissing` only where it is on, so a
+//! driver that has the field set tells.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::CSINode;
+
+use super::claims::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
+use super::migrated::Plugin;
+use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit};
 use super::{Attempt, Outcome};
+use crate::snapshot::facts::{Facts, Minor};
+use crate::snapshot::full_pod::FullPod;
+
+/// From this version on a driver may ask that no pod come before it.
+const DRIVERS_MAY_PREVENT: Minor = Minor(35);
+
+/// What tells the volumes of one driver apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Handle {
+    /// The driver's own handle.
+    Csi(String),
+    /// The name in the plugin that the driver took the place of.
+    Migrated(String),
+    /// No volume yet: the claim's namespace and name.
+    Claim(String, String),
+}
+
+/// Volumes, each with its driver first.
+type Volumes = BTreeSet<(String, Handle)>;
 
 /// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let mut findings = Findings::default();
+    judge(attempt, &mut findings);
+    findings.outcome()
 }
+
+/// Returns early, with what is missing noted, where there is nothing more to say.
+fn judge(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<()> {
+    let Attempt { pod, node, facts, .. } = attempt;
+    let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::of_source(&volume.source).is_some());
+    if !has_inline && claims_of(pod).next().is_none() {
+        return None;
+    }
+    let csi_nodes = findings.read(&facts.csi_nodes)?;
+    let csi_node = csi_nodes.iter().find(|csi_node| name_of(&csi_node.metadata) == node.metadata.name);
+    let limits = limits_of(csi_node);
+    let preventing = preventing_drivers(attempt, findings);
+    if limits.is_empty() && preventing.is_empty() {
+        return None;
+    }
+
+    let wanted = volumes_of(pod, csi_node, facts, findings)?;
+    let drivers: BTreeSet<&str> = wanted.iter().map(|(driver, _)| driver.as_str()).collect();
+    let is_on_node =
+        |driver: &str| csi_node.is_some_and(|csi_node| csi_node.spec.drivers.iter().any(|there| there.name == driver));
+    for driver in drivers.iter().filter(|driver| preventing.contains(**driver) && !is_on_node(driver)) {
+        let scheduler = format!("{driver} CSI driver is not installed on the node");
+        findings.refuse(VolumeMisfit::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
+    }
+    let limited: Vec<(&str, i64)> =
+        drivers.into_iter().filter_map(|driver| Some((driver, *limits.get(driver)?))).collect();
+    if limited.is_empty() {
+        return None;
+    }
+
+    let mut users: BTreeMap<(String, Handle), Vec<&FullPod>> = BTreeMap::new();
+    for other in findings.pods_of_node(attempt)? {
+        for volume in volumes_of(other, csi_node, facts, findings)? {
+            users.entry(volume).or_default().push(other);
+        }
+    }
+    let attached = attached_volumes(attempt, findings)?;
+    for (driver, limit) in limited {
+        let is_its = |volume: &&(String, Handle)| volume.0 == driver;
+        let requested = wanted.iter().filter(is_its).filter(|volume| !users.contains_key(volume)).count();
+        let others = attached.iter().filter(is_its).filter(|volume| !users.contains_key(volume)).count();
+        let used = users.keys().filter(is_its).count() + others;
+        if requested == 0 || i64::try_from(used + requested).is_ok_and(|count| count <= limit) {
+            continue;
+        }
+        let of_driver = users.iter().filter(|(volume, _)| volume.0 == driver).flat_map(|(_, pods)| pods);
+        let holders: BTreeSet<PodOnNode> = of_driver.map(|pod| PodOnNode::of(pod)).collect();
+        let holders = holders.into_iter().collect();
+        let misfit = VolumeMisfit::VolumeLimit { driver: driver.to_owned(), limit, used, requested, holders };
+        findings.refuse(misfit, "node(s) exceed max volume count", true);
+    }
+    Some(())
+}
+
+/// How many volumes each driver attaches to the node; one without a limit is not there (`getVolumeLimits`).
+fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
+    let drivers = csi_node.map_or(&[][..], |csi_node| &csi_node.spec.drivers);
+    let limit = |driver: &'_ k8s_openapi::api::storage::v1::CSINodeDriver| {
+        driver.allocatable.as_ref().and_then(|allocatable| allocatable.count)
+    };
+    drivers.iter().filter_map(|driver| Some((driver.name.as_str(), i64::from(limit(driver)?)))).collect()
+}
+
+/// The drivers that want no pod on a node where they are not.
+fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut Findings) -> BTreeSet<&'f str> {
+    if attempt.minor() < DRIVERS_MAY_PREVENT {
+        return BTreeSet::new();
+    }
+    let drivers = findings.read(&attempt.facts.csi_drivers).map_or(&[][..], Vec::as_slice);
+    let preventing = drivers.iter().filter(|driver| driver.spec.prevent_pod_scheduling_if_missing == Some(true));
+    preventing.map(|driver| name_of(&driver.metadata)).collect()
+}
+
+/// The volumes that count for a pod (`filterAttachableVolumes`). A claim that is not there counts nothing: of the pod
+/// in question another filter tells it.
+fn volumes_of(pod: &FullPod, csi_node: Option<&CSINode>, facts: &Facts, findings: &mut Findings) -> Option<Volumes> {
+    let is_migrated = csi_node.is_some();
+    let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::of_source(&volume.source));
+    let inline = inline.filter(|_| is_migrated);
+    let mut volumes: Volumes =
+        inline.map(|(plugin, id)| (plugin.driver.to_owned(), Handle::Migrated(id.to_owned()))).collect();
+    for pod_claim in claims_of(pod) {
+        let claims = findings.read(&facts.claims)?;
+        let claim = find(claims, &pod.metadata.namespace, &pod_claim.name);
+        let claim = claim.filter(|claim| pod_claim.ephemeral.is_none() || is_made_for(claim, pod));
+        let Some(claim) = claim else {
+            // The claim of a pod that is not made yet is not there either; its template tells the class.
+            volumes.extend(planned_volume(pod, &pod_claim.name, pod_claim.ephemeral, facts, is_migrated, findings)?);
+            continue;
+        };
+        let bound = match volume_of(claim) {
+            "" => None,
+            name => find_volume(findings.read(&facts.volumes)?, name),
+        };
+        volumes.extend(match bound {
+            Some(volume) => driver_volume(volume, is_migrated),
+            None => claimed_volume(claim, class_of(claim), facts, is_migrated, findings)?,
+        });
+    }
+    Some(volumes)
+}
+
+fn planned_volume(
+    pod: &FullPod,
+    claim: &str,
+    ephemeral: Option<&crate::snapshot::full_pod::Ephemeral>,
+    facts: &Facts,
+    is_migrated: bool,
+    findings: &mut Findings,
+) -> Option<Option<(String, Handle)>> {
+    let spec = ephemeral.and_then(|source| source.volume_claim_template.as_ref()?.spec.as_ref());
+    let Some(spec) = spec.filter(|_| pod.metadata.name.is_empty()) else { return Some(None) };
+    let mut planned = PersistentVolumeClaim::default();
+    planned.metadata.namespace = Some(pod.metadata.namespace.clone());
+    planned.metadata.name = Some(claim.to_owned());
+    claimed_volume(&planned, &spec.storage_class_name, facts, is_migrated, findings)
+}
+
+/// The driver and handle of a PersistentVolume, if it is one of a driver (`getCSIDriverInfo`).
+fn driver_volume(volume: &PersistentVolume, is_migrated: bool) -> Option<(String, Handle)> {
+    if let Some(csi) = volume.spec.as_ref().and_then(|spec| spec.csi.as_ref()) {
+        let is_whole = !csi.driver.is_empty() && !csi.volume_handle.is_empty();
+        return is_whole.then(|| (csi.driver.clone(), Handle::Csi(csi.volume_handle.clone())));
+    }
+    let (plugin, id) = Plugin::of_volume(volume).filter(|_| is_migrated)?;
+    Some((plugin.driver.to_owned(), Handle::Migrated(id.to_owned())))
+}
+
+/// A claim without a volume counts for the driver of its class (`getCSIDriverInfoFromSC`).
+fn claimed_volume(
+    claim: &PersistentVolumeClaim,
+    class: &str,
+    facts: &Facts,
+    is_migrated: bool,
+    findings: &mut Findings,
+) -> Option<Option<(String, Handle)>> {
+    if class.is_empty() {
+        return Some(None);
+    }
+    let classes = findings.read(&facts.storage_classes)?;
+    let Some(class) = classes.iter().find(|one| name_of(&one.metadata) == class) else { return Some(None) };
+    let driver = match Plugin::of_provisioner(&class.provisioner) {
+        Some(_) if !is_migrated => return Some(None),
+        Some(plugin) => plugin.driver,
+        None => class.provisioner.as_str(),
+    };
+    let namespace = claim.metadata.namespace.clone().unwrap_or_default();
+    let handle = Handle::Claim(namespace, name_of(&claim.metadata).to_owned());
+    Some((!driver.is_empty()).then(|| (driver.to_owned(), handle)))
+}
+
+/// What is attached to the node, whether or not a pod uses it (`getNodeVolumeAttachmentInfo`).
+fn attached_volumes(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<Volumes> {
+    let attachments = findings.read(&attempt.facts.volume_attachments)?;
+    let mut attached = Volumes::new();
+    for attachment in attachments.iter().filter(|one| one.spec.node_name == attempt.node.metadata.name) {
+        let Some(name) = attachment.spec.source.persistent_volume_name.as_deref() else { continue };
+        let volume = find_volume(findings.read(&attempt.facts.volumes)?, name);
+        let csi = volume.and_then(|volume| volume.spec.as_ref()?.csi.as_ref());
+        if let Some(csi) = csi.filter(|_| !attachment.spec.attacher.is_empty()) {
+            attached.insert((attachment.spec.attacher.clone(), Handle::Csi(csi.volume_handle.clone())));
+        }
+    }
+    Some(attached)
+}
+
+#[cfg(test)]
+mod tests;

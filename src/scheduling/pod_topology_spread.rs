@@ -1,13 +1,261 @@
 //! An even spread.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/podtopologyspread/filtering.go` `calPreFilterState`, `Filter`,
+//! `minMatchNum`; `common.go` `filterTopologySpreadConstraints`, `matchNodeInclusionPolicies`,
+//! `countPodsMatchSelector`.
+//!
+//! The constraints that the scheduler adds by default are all of the kind that never refuses.
 
-use super::{Attempt, Outcome};
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+
+use super::surroundings::{Surroundings, is_same};
+use super::{Attempt, Misfit, Outcome, Refusal};
+use crate::placement::{Affinity, Gates, selector_obstacles, tolerates};
+use crate::snapshot::full_pod::label_selector::selects;
+use crate::snapshot::full_pod::{FullPod, FullSpec, LabelSelector, TopologySpreadConstraint};
+use crate::snapshot::{Known, Node};
 
 /// What the spread would be. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum SpreadMisfit {}
+pub(crate) enum SpreadMisfit {
+    /// The node lacks the label by which pods are to be spread.
+    TopologySpreadLabel {
+        /// The label's key.
+        topology_key: String,
+    },
+    /// With the pod, the node's domain would have too many of such pods more than the one that has fewest.
+    TopologySpread {
+        /// The label that makes the domains.
+        topology_key: String,
+        /// The node's value of it.
+        topology_value: String,
+        /// Such pods, as kubectl writes selectors; in the pod's own namespace.
+        selector: String,
+        /// How many of them are in the domain already.
+        matching: usize,
+        /// Whether the pod is one of them.
+        counts_itself: bool,
+        /// How many the domain with the fewest has; none while there are fewer domains than `minDomains`.
+        fewest: usize,
+        /// How many domains count.
+        domains: usize,
+        /// How many there must be for `fewest` to be more than none.
+        min_domains: usize,
+        /// How many more than `fewest` are allowed.
+        max_skew: usize,
+    },
+}
+
 /// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let constraints: Vec<Constraint<'_>> = attempt
+        .pod
+        .spec
+        .topology_spread_constraints
+        .iter()
+        .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule")
+        .map(|constraint| Constraint::of(constraint, attempt.pod))
+        .collect();
+    if constraints.is_empty() {
+        return Outcome::Pass;
+    }
+    let surroundings = Surroundings::of(attempt);
+    let mut refusals = Vec::new();
+    let mut missing: Option<String> = None;
+    for constraint in &constraints {
+        match judge(constraint, &constraints, attempt, &surroundings) {
+            Known::Known(misfit) => refusals.extend(misfit.map(refusal)),
+            Known::Unknown(why) => missing = missing.or(Some(why)),
+        }
+    }
+    match missing {
+        Some(missing) if refusals.is_empty() => Outcome::Unknown { missing },
+        _ => Outcome::of(refusals),
+    }
+}
+
+fn refusal(misfit: SpreadMisfit) -> Refusal {
+    let (scheduler, may_preempt) = match misfit {
+        SpreadMisfit::TopologySpreadLabel { .. } => {
+            ("node(s) didn't match pod topology spread constraints (missing required label)", false)
+        }
+        SpreadMisfit::TopologySpread { .. } => ("node(s) didn't match pod topology spread constraints", true),
+    };
+    Refusal { misfit: Misfit::Spread(misfit), scheduler: scheduler.into(), may_preempt }
+}
+
+/// A constraint with its defaults filled in.
+struct Constraint<'a> {
+    topology_key: &'a str,
+    max_skew: usize,
+    min_domains: usize,
+    selector: Option<LabelSelector>,
+    honors_affinity: bool,
+    honors_taints: bool,
+}
+
+impl<'a> Constraint<'a> {
+    fn of(constraint: &'a TopologySpreadConstraint, pod: &FullPod) -> Self {
+        let mut selector = constraint.label_selector.clone();
+        if let Some(selector) = &mut selector {
+            selector.merge_label_keys(&constraint.match_label_keys, "In", &pod.metadata.labels);
+        }
+        Self {
+            topology_key: &constraint.topology_key,
+            max_skew: usize::try_from(constraint.max_skew).unwrap_or_default(),
+            min_domains: usize::try_from(constraint.min_domains.unwrap_or(1)).unwrap_or_default(),
+            selector,
+            honors_affinity: constraint.node_affinity_policy != "Ignore",
+            honors_taints: constraint.node_taints_policy == "Honor",
+        }
+    }
+
+    /// Whether the node is one of those among which pods are spread.
+    fn counts_node(&self, node: &Node, spec: &FullSpec) -> bool {
+        (!self.honors_affinity || is_selected(node, spec)) && (!self.honors_taints || is_tolerated(node, spec))
+    }
+
+    fn counts_pod(&self, other: &FullPod, namespace: &str) -> bool {
+        // A selector of everything counts nothing.
+        !self.selector.as_ref().is_some_and(LabelSelector::is_empty)
+            && other.metadata.namespace == namespace
+            && selects(self.selector.as_ref(), &other.metadata.labels)
+    }
+}
+
+fn is_selected(node: &Node, spec: &FullSpec) -> bool {
+    selector_obstacles(&spec.node_selector, node).next().is_none()
+        && spec.required_node_affinity().is_none_or(|terms| Affinity::of(terms).obstacle(node).is_none())
+}
+
+fn is_tolerated(node: &Node, spec: &FullSpec) -> bool {
+    let gates = Gates::implied_by(spec);
+    let repelling = node.spec.taints.iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
+    repelling.into_iter().all(|taint| spec.tolerations.iter().any(|toleration| tolerates(toleration, taint, gates)))
+}
+
+/// Whether the pod's required node affinity lets it go to this node only, as that of a daemon pod does.
+fn is_pinned(spec: &FullSpec, node: &Node) -> bool {
+    spec.required_node_affinity().is_some_and(|affinity| {
+        affinity.node_selector_terms.iter().all(|term| {
+            term.match_fields.iter().any(|field| {
+                field.key == "metadata.name" && field.operator == "In" && field.values == [node.metadata.name.as_str()]
+            })
+        })
+    })
+}
+
+/// The misfit of one constraint, if there is one.
+fn judge(
+    constraint: &Constraint<'_>,
+    all: &[Constraint<'_>],
+    attempt: &Attempt<'_>,
+    surroundings: &Surroundings<'_>,
+) -> Known<Option<SpreadMisfit>> {
+    let key = constraint.topology_key;
+    let Some(value) = attempt.node.metadata.labels.get(key) else {
+        return Known::Known(Some(SpreadMisfit::TopologySpreadLabel { topology_key: key.to_owned() }));
+    };
+    let counts = match count(constraint, all, attempt, surroundings) {
+        Ok(counts) => counts,
+        Err(missing) => return Known::Unknown(missing),
+    };
+    let counts_itself = selects(constraint.selector.as_ref(), &attempt.pod.metadata.labels);
+    let misfit = |counts: &BTreeMap<&str, usize>| {
+        let fewest = counts.values().min().copied().filter(|_| counts.len() >= constraint.min_domains);
+        let fewest = fewest.unwrap_or_default();
+        let matching = counts.get(value.as_str()).copied().unwrap_or_default();
+        (matching + usize::from(counts_itself) > constraint.max_skew + fewest).then(|| SpreadMisfit::TopologySpread {
+            topology_key: key.to_owned(),
+            topology_value: value.clone(),
+            selector: constraint.selector.as_ref().map(LabelSelector::to_string).unwrap_or_default(),
+            matching,
+            counts_itself,
+            fewest,
+            domains: counts.len(),
+            min_domains: constraint.min_domains,
+            max_skew: constraint.max_skew,
+        })
+    };
+    let promised = match promised(constraint, all, attempt) {
+        Known::Known(promised) => promised,
+        Known::Unknown(why) => return Known::Unknown(why),
+    };
+    // The node must do with the pods that were promised it, and without them.
+    let mut with_promised = counts.clone();
+    if promised > 0 {
+        *with_promised.entry(value).or_default() += promised;
+    }
+    Known::Known(misfit(&counts).or_else(|| misfit(&with_promised)))
+}
+
+/// How many pods that count each domain has.
+///
+/// # Errors
+/// What is missing to tell.
+fn count<'a>(
+    constraint: &Constraint<'_>,
+    all: &[Constraint<'_>],
+    attempt: &Attempt<'a>,
+    surroundings: &Surroundings<'a>,
+) -> Result<BTreeMap<&'a str, usize>, String> {
+    let (spec, namespace) = (&attempt.pod.spec, attempt.pod.metadata.namespace.as_str());
+    let mut counts: BTreeMap<&'a str, usize> = BTreeMap::new();
+    let value_on = |node: &'a Node| {
+        let has_all_keys = all.iter().all(|one| node.metadata.labels.contains_key(one.topology_key));
+        let counts = has_all_keys && constraint.counts_node(node, spec);
+        node.metadata.labels.get(constraint.topology_key).filter(|_| counts).map(String::as_str)
+    };
+    let counts_pod = |pod: &FullPod| !pod.is_terminating() && constraint.counts_pod(pod, namespace);
+    if let Some(value) = value_on(attempt.node) {
+        let here = known(&surroundings.here)?;
+        *counts.entry(value).or_default() += here.iter().filter(|pod| counts_pod(pod)).count();
+    }
+    if constraint.honors_affinity && is_pinned(spec, attempt.node) {
+        return Ok(counts);
+    }
+    for node in known(&surroundings.others)? {
+        if let Some(value) = value_on(node) {
+            counts.entry(value).or_default();
+        }
+    }
+    for (pod, node) in known(&surroundings.beyond)? {
+        if let Some(value) = value_on(node).filter(|_| counts_pod(pod)) {
+            *counts.entry(value).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+fn known<T>(value: &Known<T>) -> Result<&T, String> {
+    match value {
+        Known::Known(value) => Ok(value),
+        Known::Unknown(why) => Err(why.clone()),
+    }
+}
+
+/// How many of the pods that were promised the node, and that the pod may not overtake, count. Unlike for those that
+/// are bound, upstream does not ask whether one is being deleted.
+fn promised(constraint: &Constraint<'_>, all: &[Constraint<'_>], attempt: &Attempt<'_>) -> Known<usize> {
+    let (pod, node) = (attempt.pod, attempt.node);
+    let has_all_keys = all.iter().all(|one| node.metadata.labels.contains_key(one.topology_key));
+    if !has_all_keys || !constraint.counts_node(node, &pod.spec) {
+        return Known::Known(0);
+    }
+    let counts = |other: &&&FullPod| {
+        other.priority() >= pod.priority()
+            && !is_same(other, pod)
+            && other.metadata.namespace == pod.metadata.namespace
+            && selects(constraint.selector.as_ref(), &other.metadata.labels)
+    };
+    match &attempt.nominated {
+        Known::Known(nominated) => Known::Known(nominated.iter().filter(counts).count()),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    }
 }

@@ -1,8 +1,155 @@
-//! Volumes that only one pod may use.
+//! Volumes that only one pod may use. Upstream:
+//! `pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go` `PreFilter`, `Filter`,
+//! `isVolumeConflict`, `readWriteOncePodPVCsForPod`.
 
+use std::collections::BTreeSet;
+
+use super::claims::{find, is_for_one_pod, named_claims_of};
+use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit, is_same};
 use super::{Attempt, Outcome};
+use crate::snapshot::full_pod::{FullPod, VolumeSource};
+
+const DISK_CONFLICT: &str = "node(s) had no available disk";
+const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode \
+                                already in-use by another pod";
 
 /// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let mut findings = Findings::default();
+    judge_claims(attempt, &mut findings);
+    judge_disks(attempt, &mut findings);
+    findings.outcome()
 }
+
+/// Each claim must be there, and one for a single pod must be free in the whole cluster.
+fn judge_claims(attempt: &Attempt<'_>, findings: &mut Findings) {
+    let Attempt { pod, facts, .. } = attempt;
+    let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
+    if names.is_empty() {
+        return;
+    }
+    let Some(claims) = findings.read(&facts.claims) else { return };
+    for name in names {
+        match find(claims, &pod.metadata.namespace, &name) {
+            None => {
+                let scheduler = format!("persistentvolumeclaim {name:?} not found");
+                findings.refuse_pod(VolumeMisfit::VolumeClaimMissing { claim: name }, scheduler);
+            }
+            Some(claim) if is_for_one_pod(claim) => judge_one_pod_claim(attempt, name, findings),
+            Some(_) => {}
+        }
+    }
+}
+
+fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Findings) {
+    let pod = attempt.pod;
+    let holds = |other: &FullPod| {
+        other.metadata.namespace == pod.metadata.namespace
+            && !other.spec.node_name.is_empty()
+            && !other.is_terminal()
+            && !is_same(other, pod)
+            && named_claims_of(other).any(|other| other.name == claim)
+    };
+    let near = attempt.neighbours.known().into_iter().flatten().copied();
+    let everywhere = attempt.facts.pods.known().into_iter().flatten();
+    let holders: BTreeSet<PodOnNode> = near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::of).collect();
+    if holders.is_empty() {
+        // A neighbour would have been enough; that there is none anywhere takes all pods to know.
+        findings.read(&attempt.facts.pods);
+        return;
+    }
+    let holders = holders.into_iter().collect();
+    findings.refuse(VolumeMisfit::VolumeClaimInUse { claim, holders }, ONE_POD_CONFLICT, true);
+}
+
+/// A disk that the pod names without a claim must not be used by another pod of the node.
+fn judge_disks(attempt: &Attempt<'_>, findings: &mut Findings) {
+    let disks: Vec<(&str, Disk<'_>)> = attempt
+        .pod
+        .spec
+        .volumes
+        .iter()
+        .flat_map(|volume| disks_of(&volume.source).map(|disk| (volume.name.as_str(), disk)))
+        .collect();
+    if disks.is_empty() {
+        return;
+    }
+    let Some(others) = findings.pods_of_node(attempt) else { return };
+    for (volume, disk) in disks {
+        let holds = |other: &&&FullPod| {
+            let others = other.spec.volumes.iter().flat_map(|volume| disks_of(&volume.source));
+            others.into_iter().any(|other| disk.conflicts_with(&other))
+        };
+        let holders: Vec<PodOnNode> = others.iter().filter(holds).map(|pod| PodOnNode::of(pod)).collect();
+        if !holders.is_empty() {
+            let (source, name) = disk.names();
+            let misfit = VolumeMisfit::DiskInUse { volume: volume.to_owned(), source, disk: name, holders };
+            findings.refuse(misfit, DISK_CONFLICT, true);
+        }
+    }
+}
+
+/// A disk that a volume names itself.
+#[derive(Clone, Copy, Debug)]
+enum Disk<'a> {
+    Gce { name: &'a str, read_only: bool },
+    Aws { id: &'a str },
+    Iscsi { iqn: &'a str, read_only: bool },
+    Rbd { monitors: &'a [String], pool: &'a str, image: &'a str, read_only: bool },
+}
+
+fn disks_of(source: &VolumeSource) -> impl Iterator<Item = Disk<'_>> {
+    let gce = source.gce_persistent_disk.as_ref();
+    let aws = source.aws_elastic_block_store.as_ref();
+    let iscsi = source.iscsi.as_ref();
+    let rbd = source.rbd.as_ref();
+    [
+        gce.map(|disk| Disk::Gce { name: &disk.pd_name, read_only: disk.read_only }),
+        aws.map(|disk| Disk::Aws { id: &disk.volume_id }),
+        iscsi.map(|disk| Disk::Iscsi { iqn: &disk.iqn, read_only: disk.read_only }),
+        rbd.map(|disk| Disk::Rbd {
+            monitors: &disk.monitors,
+            pool: &disk.pool,
+            image: &disk.image,
+            read_only: disk.read_only,
+        }),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+impl Disk<'_> {
+    /// The same disk, unless both only read it; a disk of EBS is for one pod even then.
+    fn conflicts_with(&self, other: &Disk<'_>) -> bool {
+        match (self, other) {
+            (Self::Gce { name, read_only }, Disk::Gce { name: other, read_only: both }) => {
+                name == other && !(*read_only && *both)
+            }
+            (Self::Aws { id }, Disk::Aws { id: other }) => id == other,
+            (Self::Iscsi { iqn, read_only }, Disk::Iscsi { iqn: other, read_only: both }) => {
+                iqn == other && !(*read_only && *both)
+            }
+            (
+                Self::Rbd { monitors, pool, image, read_only },
+                Disk::Rbd { monitors: other, pool: other_pool, image: other_image, read_only: both },
+            ) => {
+                let is_same_cluster = monitors.iter().any(|monitor| other.contains(monitor));
+                is_same_cluster && pool == other_pool && image == other_image && !(*read_only && *both)
+            }
+            _ => false,
+        }
+    }
+
+    /// The field of the volume, and the name of the disk.
+    fn names(&self) -> (&'static str, String) {
+        match self {
+            Self::Gce { name, .. } => ("gcePersistentDisk", (*name).to_owned()),
+            Self::Aws { id } => ("awsElasticBlockStore", (*id).to_owned()),
+            Self::Iscsi { iqn, .. } => ("iscsi", (*iqn).to_owned()),
+            Self::Rbd { pool, image, .. } => ("rbd", format!("{pool}/{image}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,79 @@
-//! The zone of a volume.
+//! The zone of a volume, by its labels. Upstream: `pkg/scheduler/framework/plugins/volumezone/volume_zone.go`
+//! `PreFilter`, `Filter`, `getPVTopologies`; `k8s.io/cloud-provider/volume/helpers/zones.go` `LabelZonesToSet`.
 
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::PersistentVolume;
+
+use super::claims::{find, find_volume, named_claims_of, volume_of};
+use super::volume_misfit::{Findings, VolumeMisfit};
 use super::{Attempt, Outcome};
 
-/// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+/// The labels of zones and regions with those that took their place.
+const LABELS: [(&str, &str); 4] = [
+    ("topology.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("topology.kubernetes.io/region", "topology.kubernetes.io/region"),
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+];
+/// Between the zones of a volume that is in several.
+const DELIMITER: &str = "__";
+
+/// Judges the attempt. A claim without a volume is VolumeBinding's affair, one that is not there VolumeRestrictions'.
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let Attempt { pod, facts, .. } = attempt;
+    let mut findings = Findings::default();
+    let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
+    if names.is_empty() {
+        return Outcome::Pass;
+    }
+    let Some(claims) = findings.read(&facts.claims) else { return findings.outcome() };
+    for name in names {
+        let claim = find(claims, &pod.metadata.namespace, &name);
+        let Some(wanted) = claim.map(volume_of).filter(|wanted| !wanted.is_empty()) else { continue };
+        let Some(volumes) = findings.read(&facts.volumes) else { continue };
+        match find_volume(volumes, wanted) {
+            Some(volume) => judge_volume(attempt, &name, volume, &mut findings),
+            None => {
+                let scheduler = format!("persistentvolume {wanted:?} not found");
+                let misfit = VolumeMisfit::VolumeMissing { claim: name, volume: wanted.to_owned() };
+                findings.refuse_pod(misfit, scheduler);
+            }
+        }
+    }
+    findings.outcome()
 }
+
+/// Every zone or region that the volume names must be the node's. A node that names none takes all.
+fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut Findings) {
+    let of_node = &attempt.node.metadata.labels;
+    if !LABELS.iter().any(|(key, _)| of_node.contains_key(*key)) {
+        return;
+    }
+    let Some(of_volume) = &volume.metadata.labels else { return };
+    let mut told = BTreeSet::new();
+    for (key, key_now) in LABELS {
+        let Some(zones) = of_volume.get(key).and_then(|value| zones_in(value)) else { continue };
+        let found = of_node.get(key).or_else(|| of_node.get(key_now));
+        // Volumes carry the old and the new label with the same zone: once is enough.
+        if found.is_some_and(|found| zones.contains(found)) || !told.insert((key_now, zones.clone())) {
+            continue;
+        }
+        let misfit = VolumeMisfit::VolumeZone {
+            claim: claim.to_owned(),
+            volume: volume.metadata.name.clone().unwrap_or_default(),
+            key: key.to_owned(),
+            wanted: zones.into_iter().collect(),
+            found: found.cloned(),
+        };
+        findings.refuse(misfit, "node(s) had no available volume zone", false);
+    }
+}
+
+/// The zones of a label's value; a value with an empty one among them is passed over as a whole.
+fn zones_in(value: &str) -> Option<BTreeSet<String>> {
+    value.split(DELIMITER).map(|zone| Some(zone.trim().to_owned()).filter(|zone| !zone.is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests;

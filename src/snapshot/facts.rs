@@ -21,6 +21,49 @@ impl Minor {
     pub(crate) const NEWEST: Self = Self(36);
 }
 
+/// The kinds of [`Facts`] that are read only where a pod needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Need {
+    /// All pods of the cluster.
+    Pods,
+    /// All nodes of the cluster.
+    Nodes,
+    /// `namespaces`.
+    Namespaces,
+    /// `persistentvolumeclaims`.
+    Claims,
+    /// `persistentvolumes`.
+    Volumes,
+    /// `storageclasses`.
+    StorageClasses,
+    /// `csinodes`.
+    CsiNodes,
+    /// `csidrivers`.
+    CsiDrivers,
+    /// `csistoragecapacities`.
+    StorageCapacities,
+    /// `volumeattachments`.
+    VolumeAttachments,
+    /// `limitranges`.
+    LimitRanges,
+    /// `resourcequotas`.
+    Quotas,
+    /// `serviceaccounts`.
+    ServiceAccounts,
+    /// `priorityclasses`.
+    PriorityClasses,
+    /// `runtimeclasses`.
+    RuntimeClasses,
+    /// `resourceclaims`.
+    ResourceClaims,
+    /// `resourceclaimtemplates`.
+    ResourceClaimTemplates,
+    /// `resourceslices`.
+    ResourceSlices,
+    /// `deviceclasses`.
+    DeviceClasses,
+}
+
 /// Everything by its kind. What was not asked for is unknown, and says so.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
@@ -32,7 +75,7 @@ pub(crate) struct Facts {
     pub(crate) pods: Known<Vec<FullPod>>,
     /// All namespaces, for their labels and annotations.
     pub(crate) namespaces: Known<Vec<Namespace>>,
-    /// `persistentvolumeclaims` of the DaemonSets' namespaces.
+    /// `persistentvolumeclaims` of all namespaces: the volumes of every pod on a node count against its limits.
     pub(crate) claims: Known<Vec<PersistentVolumeClaim>>,
     /// `persistentvolumes`.
     pub(crate) volumes: Known<Vec<PersistentVolume>>,

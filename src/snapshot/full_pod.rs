@@ -2,6 +2,8 @@
 //!
 //! A [`Pod`] is read from the same bytes with less of it, for those that come by the hundred thousand.
 
+pub(crate) mod label_selector;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,7 +12,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::object::{Labels, ObjectMeta};
+use super::object::{Labels, ObjectMeta, Time};
 use super::pod::{Condition, ContainerState, NodeSelectorRequirement, Pod};
 use super::quantity::Quantity;
 
@@ -431,7 +433,7 @@ pub(crate) struct CsiSource {
     pub(crate) driver: String,
 }
 
-/// `v1.EphemeralVolumeSource`, trimmed to its template's storage class.
+/// `v1.EphemeralVolumeSource`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Ephemeral {
@@ -451,6 +453,11 @@ pub(crate) struct ClaimTemplate {
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClaimTemplateSpec {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) access_modes: Vec<String>,
+    /// `v1.VolumeResourceRequirements`: limits and requests, no claims.
+    #[prost(message, optional, tag = "2")]
+    pub(crate) resources: Option<Resources>,
     #[prost(string, tag = "5")]
     pub(crate) storage_class_name: String,
 }
@@ -467,6 +474,8 @@ pub(crate) struct FullStatus {
     pub(crate) message: String,
     #[prost(string, tag = "4")]
     pub(crate) reason: String,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) start_time: Option<Time>,
     #[prost(message, repeated, tag = "8")]
     pub(crate) container_statuses: Vec<FullContainerStatus>,
     #[prost(message, repeated, tag = "10")]

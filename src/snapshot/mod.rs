@@ -10,6 +10,7 @@ pub(crate) mod object;
 pub(crate) mod pod;
 pub(crate) mod quantity;
 pub(crate) mod selector;
+pub(crate) mod site;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};

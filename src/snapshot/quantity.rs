@@ -37,6 +37,9 @@ impl Quantity {
         Self(count as i128 * PER_ONE)
     }
 
+    /// A thousandth.
+    pub(crate) const MILLI: Self = Self(PER_ONE / 1000);
+
     /// Rounded up to whole ones.
     pub(crate) fn rounded_up(self) -> Self {
         self.rounded_up_to(PER_ONE)
@@ -57,12 +60,26 @@ impl Quantity {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
-    fn rounded_up_to(self, unit: i128) -> Self {
-        let up = i128::from(self.0.rem_euclid(unit) != 0);
-        Self(self.0.div_euclid(unit).saturating_add(up).saturating_mul(unit))
+    /// In thousandths, rounded up, for ratios: as a floating number, as upstream divides them.
+    #[expect(clippy::cast_precision_loss, reason = "upstream loses it too")]
+    pub(crate) fn in_thousandths(self) -> f64 {
+        (self.rounded_up_to_milli().0 / (PER_ONE / 1000)) as f64
     }
 
-    /// As a person writes bytes: with binary suffixes where that is exact, else like any other amount.
+    fn rounded_up_to(self, unit: i128) -> Self {
+        let up = i128::from(self.0.rem_euclid(unit) != 0);
+        Self(self.0.div_euclid(unit).saturating_add(up).saturating_mul(unit).max(-i128::MAX))
+    }
+
+    /// Rounded down to a multiple of `step`, of which there must be some.
+    pub(crate) fn rounded_down_to(self, step: Self) -> Self {
+        match step.0 > 0 {
+            true => Self(self.0.div_euclid(step.0).saturating_mul(step.0)),
+            false => self,
+        }
+    }
+
+    /// As it is written in a manifest: bytes with binary suffixes where that is exact, else like any other amount.
     pub(crate) fn in_bytes(self) -> String {
         let whole = self.0 / PER_ONE;
         let binary = BINARY.iter().find(|(_, power)| {
@@ -74,13 +91,38 @@ impl Quantity {
             None => self.to_string(),
         }
     }
+
+    /// Bytes as a person reads them: the greatest binary unit with at most two places, rounded up or down as told.
+    pub(crate) fn in_round_bytes(self, rounding: Rounding) -> String {
+        let Some((suffix, power)) = BINARY.iter().find(|(_, power)| self.0 >= PER_ONE << power) else {
+            return self.to_string();
+        };
+        let unit = PER_ONE << power;
+        let scaled = self.0.saturating_mul(100);
+        let up = i128::from(rounding == Rounding::Up && scaled % unit != 0);
+        let hundredths = scaled / unit + up;
+        let places = format!("{:02}", hundredths % 100);
+        match places.trim_end_matches('0') {
+            "" => format!("{}{suffix}", hundredths / 100),
+            places => format!("{}.{places}{suffix}", hundredths / 100),
+        }
+    }
+}
+
+/// Which way a number is rounded that is too long to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// What is needed, or taken.
+    Up,
+    /// What there is.
+    Down,
 }
 
 impl std::ops::Add for Quantity {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
+        Self(self.0.saturating_add(other.0).max(-i128::MAX))
     }
 }
 
@@ -108,7 +150,8 @@ impl FromStr for Quantity {
         let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
         let (number, suffix) = unsigned.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if fraction.contains('.') || (whole.is_empty() && fraction.is_empty()) {
+        // A number without digits is zero: upstream takes `.` and `Ki` for it, but not the empty text.
+        if fraction.contains('.') || text.is_empty() {
             return Err(NoQuantity);
         }
         let magnitude = match suffix_of(suffix)? {
@@ -132,7 +175,10 @@ fn suffix_of(text: &str) -> Result<Suffix, NoQuantity> {
         return Ok(Suffix::Two(*power));
     }
     let exponent = text.strip_prefix(['e', 'E']).ok_or(NoQuantity)?;
-    exponent.parse().map(Suffix::Ten).map_err(|_| NoQuantity)
+    let exponent: i64 = exponent.parse().map_err(|_| NoQuantity)?;
+    // Upstream keeps the low half of a great exponent.
+    #[allow(clippy::cast_possible_truncation)]
+    Ok(Suffix::Ten(exponent as i32))
 }
 
 /// Digits times a power of ten, in billionths, rounded up.
@@ -186,3 +232,6 @@ impl Serialize for Quantity {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

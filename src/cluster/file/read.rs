@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::SavedCluster;
+use super::{Detail, Objects, SavedCluster};
 use crate::error::Error;
 
 /// The name that stands for standard input.
@@ -22,8 +22,8 @@ pub(crate) const HINT: &str = "a saved cluster is what this prints: \
 ///
 /// # Errors
 /// The first file that cannot be read or understood: file, document, field.
-pub(crate) fn read(sources: &[PathBuf]) -> Result<SavedCluster, Error> {
-    let mut cluster = SavedCluster::default();
+pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, Error> {
+    let mut cluster = SavedCluster { detail, ..SavedCluster::default() };
     for source in sources {
         if source.as_os_str() == STDIN {
             let mut bytes = Vec::new();
@@ -195,12 +195,19 @@ fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'
     let items = kind?.strip_suffix("List").filter(|items| !items.is_empty())?;
     match items {
         "Node" => cluster.nodes.is_there = true,
-        "Pod" => cluster.pods.is_there = true,
+        "Pod" => {
+            cluster.pods.is_there = true;
+            cluster.full_pods.is_there = true;
+        }
         "DaemonSet" => cluster.daemon_sets.is_there = true,
         "ControllerRevision" => cluster.revisions.is_there = true,
         "Event" => cluster.events.is_there = true,
         "Namespace" => cluster.namespaces.is_there = true,
-        _ => {}
+        other => {
+            if let Some(kind) = Objects::kept(other) {
+                cluster.objects.saw(kind);
+            }
+        }
     }
     Some(items)
 }
@@ -271,12 +278,18 @@ fn put(
     };
     match (api_version.unwrap_or_default(), kind) {
         ("v1" | "", "Node") => cluster.put_node(object.decode()?),
-        ("v1" | "", "Pod") => cluster.put_pod(object.decode()?),
+        ("v1" | "", "Pod") => match cluster.detail {
+            Detail::Placement => cluster.put_pod(object.decode()?),
+            Detail::Scheduling => cluster.put_full_pod(object.decode()?),
+        },
         ("v1" | "", "Event") => cluster.put_event(object.decode()?),
         ("v1" | "", "Namespace") => cluster.put_namespace(object.decode()?),
         ("apps/v1" | "", "DaemonSet") => cluster.put_daemon_set(object.decode()?),
         ("apps/v1" | "", "ControllerRevision") => cluster.put_revision(object.decode()?),
-        _ => cluster.others += 1,
+        (_, other) => match Objects::kept(other).filter(|_| cluster.detail == Detail::Scheduling) {
+            Some(kind) => cluster.objects.put(kind, object.decode()?),
+            None => cluster.others += 1,
+        },
     }
     Ok(())
 }

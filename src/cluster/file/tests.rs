@@ -12,7 +12,7 @@ fn read_text(name: &str, text: &str) -> Result<Facts, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
-    let outcome = read(std::slice::from_ref(&path));
+    let outcome = read(std::slice::from_ref(&path), Detail::default());
     outcome
         .map(SavedCluster::into_facts)
         .map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
@@ -53,7 +53,7 @@ fn a_folder_is_read_with_all_that_lies_below_it() {
     write("kube-system/pods.json", "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":null}");
     write("kube-system/a/logs.txt", "not an object");
     write("more/node.yml", "apiVersion: v1\nkind: Node\nmetadata: {name: n2}\n");
-    let facts = read(&[folder.path().to_owned()]).unwrap().into_facts();
+    let facts = read(&[folder.path().to_owned()], Detail::default()).unwrap().into_facts();
     assert_eq!(names(&facts).len(), 2);
     assert_eq!(facts.pods.known().map(Vec::len), Some(0), "an empty list is known to be empty");
     assert!(facts.daemon_sets.missing().unwrap().contains("DaemonSets"));
@@ -109,7 +109,7 @@ fn a_pipe_in_a_folder_is_not_waited_for() {
     let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
     assert!(made.success());
     std::fs::write(folder.path().join("node.json"), NODE).unwrap();
-    assert_eq!(names(&read(&[folder.path().to_owned()]).unwrap().into_facts()), ["n1"]);
+    assert_eq!(names(&read(&[folder.path().to_owned()], Detail::default()).unwrap().into_facts()), ["n1"]);
 }
 
 #[test]
@@ -147,12 +147,12 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
         assert!(refusal(text).starts_with("FILE: document 1: "), "{text:?}: {}", refusal(text));
     }
     let folder = tempfile::tempdir().unwrap();
-    assert!(read(&[folder.path().to_owned()]).unwrap_err().to_string().contains("holds no .yaml"));
+    assert!(read(&[folder.path().to_owned()], Detail::default()).unwrap_err().to_string().contains("holds no .yaml"));
     let missing = folder.path().join("missing");
-    assert!(read(&[missing]).unwrap_err().to_string().contains("no such file or directory"));
+    assert!(read(&[missing], Detail::default()).unwrap_err().to_string().contains("no such file or directory"));
     std::fs::write(folder.path().join("b.json"), [0xff, 0xfe]).unwrap();
-    assert!(read(&[folder.path().join("b.json")]).unwrap_err().to_string().contains("not UTF-8"));
-    assert!(read(&[Path::new("/dev/null").to_owned()]).unwrap_err().to_string().contains("empty"));
+    assert!(read(&[folder.path().join("b.json")], Detail::default()).unwrap_err().to_string().contains("not UTF-8"));
+    assert!(read(&[Path::new("/dev/null").to_owned()], Detail::default()).unwrap_err().to_string().contains("empty"));
 }
 
 #[test]

@@ -5,10 +5,12 @@
 use std::fmt::Debug;
 
 use k8s_pb::api::core::v1 as core;
+use k8s_pb::apimachinery::pkg::api::resource::Quantity;
 use k8s_pb::apimachinery::pkg::apis::meta::v1 as meta;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
+use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Node, Pod};
 
 fn text(text: &str) -> Option<String> {
@@ -55,6 +57,18 @@ const METADATA: &str = r#"{"name": "name", "generateName": "generate", "namespac
         "controller": true, "blockOwnerDeletion": true}],
     "finalizers": ["finalizer"], "managedFields": [{"manager": "manager"}]}"#;
 
+fn amounts(text: &str) -> std::collections::BTreeMap<String, Quantity> {
+    [("cpu".to_owned(), Quantity { string: Some(text.to_owned()) })].into()
+}
+
+fn resources(claim: &str) -> Option<core::ResourceRequirements> {
+    let claims = vec![core::ResourceClaim { name: text(claim), request: text("request") }];
+    Some(core::ResourceRequirements { limits: amounts("2"), requests: amounts("1"), claims })
+}
+
+const RESOURCES: &str =
+    r#"{"limits": {"cpu": "2"}, "requests": {"cpu": "1"}, "claims": [{"name": "claim", "request": "request"}]}"#;
+
 fn requirement(key: &str) -> core::NodeSelectorRequirement {
     core::NodeSelectorRequirement { key: text(key), operator: text("In"), values: vec!["v".into(), "w".into()] }
 }
@@ -83,15 +97,103 @@ fn container_status(name: &str) -> core::ContainerStatus {
         image_id: text("image-id"),
         container_id: text("id"),
         started: Some(true),
+        allocated_resources: amounts("5"),
+        resources: resources("claim"),
         ..Default::default()
     }
 }
+
+fn selector() -> Option<meta::LabelSelector> {
+    Some(meta::LabelSelector {
+        match_labels: [("app".into(), "web".into())].into(),
+        match_expressions: vec![meta::LabelSelectorRequirement {
+            key: text("tier"),
+            operator: text("In"),
+            values: vec!["x".into()],
+        }],
+    })
+}
+
+const SELECTOR: &str = r#"{"matchLabels": {"app": "web"},
+    "matchExpressions": [{"key": "tier", "operator": "In", "values": ["x"]}]}"#;
+
+fn affinity_term() -> core::PodAffinityTerm {
+    core::PodAffinityTerm {
+        label_selector: selector(),
+        namespaces: vec!["namespace".into()],
+        topology_key: text("zone"),
+        namespace_selector: selector(),
+        match_label_keys: vec!["match".into()],
+        mismatch_label_keys: vec!["mismatch".into()],
+    }
+}
+
+fn affinity_term_text() -> String {
+    format!(
+        r#"{{"requiredDuringSchedulingIgnoredDuringExecution": [{{"labelSelector": {SELECTOR},
+        "namespaces": ["namespace"], "topologyKey": "zone", "namespaceSelector": {SELECTOR},
+        "matchLabelKeys": ["match"], "mismatchLabelKeys": ["mismatch"]}}]}}"#
+    )
+}
+
+/// One of each source that is read, in a volume that no API server would take.
+fn volumes() -> Vec<core::Volume> {
+    let source = core::VolumeSource {
+        gce_persistent_disk: Some(core::GcePersistentDiskVolumeSource {
+            pd_name: text("disk"),
+            read_only: Some(true),
+            ..Default::default()
+        }),
+        aws_elastic_block_store: Some(core::AwsElasticBlockStoreVolumeSource {
+            volume_id: text("volume"),
+            ..Default::default()
+        }),
+        iscsi: Some(core::IscsiVolumeSource { iqn: text("iqn"), read_only: Some(true), ..Default::default() }),
+        persistent_volume_claim: Some(core::PersistentVolumeClaimVolumeSource {
+            claim_name: text("claim"),
+            read_only: Some(true),
+        }),
+        rbd: Some(core::RbdVolumeSource {
+            monitors: vec!["monitor".into()],
+            image: text("image"),
+            pool: text("pool"),
+            read_only: Some(true),
+            ..Default::default()
+        }),
+        csi: Some(core::CSIVolumeSource { driver: text("driver"), ..Default::default() }),
+        ephemeral: Some(core::EphemeralVolumeSource {
+            volume_claim_template: Some(core::PersistentVolumeClaimTemplate {
+                spec: Some(core::PersistentVolumeClaimSpec { storage_class_name: text("class"), ..Default::default() }),
+                ..Default::default()
+            }),
+        }),
+        ..Default::default()
+    };
+    vec![core::Volume { name: text("volume"), volume_source: Some(source) }]
+}
+
+const VOLUMES: &str = r#"[{"name": "volume", "gcePersistentDisk": {"pdName": "disk", "readOnly": true},
+    "awsElasticBlockStore": {"volumeID": "volume"},
+    "iscsi": {"targetPortal": "", "lun": 0, "iqn": "iqn", "readOnly": true},
+    "persistentVolumeClaim": {"claimName": "claim", "readOnly": true},
+    "rbd": {"monitors": ["monitor"], "image": "image", "pool": "pool", "readOnly": true},
+    "csi": {"driver": "driver"},
+    "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "class"}}}}]"#;
 
 fn pod() -> core::Pod {
     let container = |name: &str| core::Container {
         name: text(name),
         image: text("image"),
         restart_policy: text("Always"),
+        ports: vec![core::ContainerPort {
+            name: text("port"),
+            host_port: Some(80),
+            container_port: Some(8080),
+            protocol: text("TCP"),
+            host_ip: text("10.0.0.1"),
+        }],
+        resources: resources("claim"),
+        restart_policy_rules: vec![core::ContainerRestartRule { action: text("Restart"), ..Default::default() }],
         ..Default::default()
     };
     core::Pod {
@@ -100,9 +202,51 @@ fn pod() -> core::Pod {
             containers: vec![container("main")],
             init_containers: vec![container("sidecar")],
             restart_policy: text("Always"),
+            volumes: volumes(),
+            node_selector: [("disk".into(), "ssd".into())].into(),
+            service_account_name: text("account"),
             node_name: text("node"),
+            host_network: Some(true),
+            host_users: Some(true),
+            priority_class_name: text("high"),
+            priority: Some(7),
+            preemption_policy: text("Never"),
+            runtime_class_name: text("runtime"),
+            overhead: amounts("3"),
+            tolerations: vec![core::Toleration {
+                key: text("key"),
+                operator: text("Equal"),
+                value: text("value"),
+                effect: text("NoExecute"),
+                toleration_seconds: Some(30),
+            }],
+            topology_spread_constraints: vec![core::TopologySpreadConstraint {
+                max_skew: Some(1),
+                topology_key: text("zone"),
+                when_unsatisfiable: text("DoNotSchedule"),
+                label_selector: selector(),
+                min_domains: Some(2),
+                node_affinity_policy: text("Honor"),
+                node_taints_policy: text("Ignore"),
+                match_label_keys: vec!["match".into()],
+            }],
+            scheduling_gates: vec![core::PodSchedulingGate { name: text("gate") }],
+            resource_claims: vec![core::PodResourceClaim {
+                name: text("claim"),
+                resource_claim_name: text("claim-object"),
+                resource_claim_template_name: text("template"),
+            }],
+            resources: resources("claim"),
             scheduler_name: text("default-scheduler"),
             affinity: Some(core::Affinity {
+                pod_affinity: Some(core::PodAffinity {
+                    required_during_scheduling_ignored_during_execution: vec![affinity_term()],
+                    ..Default::default()
+                }),
+                pod_anti_affinity: Some(core::PodAntiAffinity {
+                    required_during_scheduling_ignored_during_execution: vec![affinity_term()],
+                    ..Default::default()
+                }),
                 node_affinity: Some(core::NodeAffinity {
                     required_during_scheduling_ignored_during_execution: Some(core::NodeSelector {
                         node_selector_terms: vec![core::NodeSelectorTerm {
@@ -112,11 +256,21 @@ fn pod() -> core::Pod {
                     }),
                     ..Default::default()
                 }),
-                ..Default::default()
             }),
             ..Default::default()
         }),
         status: Some(core::PodStatus {
+            nominated_node_name: text("nominated"),
+            resource_claim_statuses: vec![core::PodResourceClaimStatus {
+                name: text("claim"),
+                resource_claim_name: text("made"),
+            }],
+            extended_resource_claim_status: Some(core::PodExtendedResourceClaimStatus {
+                resource_claim_name: text("extended"),
+                ..Default::default()
+            }),
+            allocated_resources: amounts("4"),
+            resources: resources("claim"),
             phase: text("Running"),
             conditions: vec![core::PodCondition {
                 r#type: text("Ready"),
@@ -156,18 +310,40 @@ fn pod_text() -> String {
         let (state, last) = (state(10), state(20));
         format!(
             r#"[{{"name": "{name}", "state": {state}, "lastState": {last}, "ready": true, "restartCount": 5,
-            "image": "image", "imageID": "image-id", "containerID": "id", "started": true}}]"#
+            "image": "image", "imageID": "image-id", "containerID": "id", "started": true,
+            "allocatedResources": {{"cpu": "5"}}, "resources": {RESOURCES}}}]"#
         )
     };
+    let term = affinity_term_text();
+    let container = format!(
+        r#""image": "image", "restartPolicy": "Always", "ports": [{{"name": "port", "hostPort": 80,
+            "containerPort": 8080, "protocol": "TCP", "hostIP": "10.0.0.1"}}],
+            "resources": {RESOURCES}, "restartPolicyRules": [{{"action": "Restart"}}]"#
+    );
     let (main, sidecar, debug) = (status("main"), status("sidecar"), status("debug"));
     format!(
         r#"{{"metadata": {METADATA},
-        "spec": {{"containers": [{{"name": "main", "image": "image", "restartPolicy": "Always"}}],
-            "initContainers": [{{"name": "sidecar", "image": "image", "restartPolicy": "Always"}}],
+        "spec": {{"containers": [{{"name": "main", {container}}}], "initContainers": [{{"name": "sidecar", {container}}}],
+            "volumes": {VOLUMES}, "nodeSelector": {{"disk": "ssd"}}, "serviceAccountName": "account",
+            "hostNetwork": true, "hostUsers": true, "priorityClassName": "high", "priority": 7,
+            "preemptionPolicy": "Never", "runtimeClassName": "runtime", "overhead": {{"cpu": "3"}},
+            "tolerations": [{{"key": "key", "operator": "Equal", "value": "value", "effect": "NoExecute",
+                "tolerationSeconds": 30}}],
+            "topologySpreadConstraints": [{{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {SELECTOR}, "minDomains": 2, "nodeAffinityPolicy": "Honor",
+                "nodeTaintsPolicy": "Ignore", "matchLabelKeys": ["match"]}}],
+            "schedulingGates": [{{"name": "gate"}}],
+            "resourceClaims": [{{"name": "claim", "resourceClaimName": "claim-object",
+                "resourceClaimTemplateName": "template"}}],
+            "resources": {RESOURCES},
             "restartPolicy": "Always", "nodeName": "node", "schedulerName": "default-scheduler",
-            "affinity": {{"nodeAffinity": {{"requiredDuringSchedulingIgnoredDuringExecution": {{"nodeSelectorTerms": [
+            "affinity": {{"podAffinity": {term}, "podAntiAffinity": {term}, "nodeAffinity": {{"requiredDuringSchedulingIgnoredDuringExecution": {{"nodeSelectorTerms": [
                 {{"matchExpressions": [{expression}], "matchFields": [{field}]}}]}}}}}}}},
         "status": {{"phase": "Running", "message": "status message", "reason": "Evicted",
+            "nominatedNodeName": "nominated",
+            "resourceClaimStatuses": [{{"name": "claim", "resourceClaimName": "made"}}],
+            "extendedResourceClaimStatus": {{"resourceClaimName": "extended", "requestMappings": []}},
+            "allocatedResources": {{"cpu": "4"}}, "resources": {RESOURCES},
             "conditions": [{{"type": "Ready", "status": "True", "lastProbeTime": "2026-01-01T00:00:03Z",
                 "lastTransitionTime": "2026-01-01T00:00:04Z", "reason": "reason", "message": "message"}}],
             "containerStatuses": {main}, "initContainerStatuses": {sidecar}, "ephemeralContainerStatuses": {debug}}}}}"#
@@ -190,6 +366,9 @@ fn node() -> core::Node {
             ..Default::default()
         }),
         status: Some(core::NodeStatus {
+            capacity: amounts("9"),
+            allocatable: amounts("8"),
+            declared_features: vec!["feature".into()],
             phase: text("Running"),
             conditions: vec![core::NodeCondition {
                 r#type: text("Ready"),
@@ -209,7 +388,8 @@ fn node_text() -> String {
         r#"{{"metadata": {METADATA},
         "spec": {{"podCIDR": "10.1.0.0/24", "providerID": "provider", "unschedulable": true, "taints": [
             {{"key": "key", "value": "value", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:06Z"}}]}},
-        "status": {{"phase": "Running", "conditions": [{{"type": "Ready", "status": "True",
+        "status": {{"phase": "Running", "capacity": {{"cpu": "9"}}, "allocatable": {{"cpu": "8"}},
+            "declaredFeatures": ["feature"], "conditions": [{{"type": "Ready", "status": "True",
             "lastHeartbeatTime": "2026-01-01T00:00:07Z", "lastTransitionTime": "2026-01-01T00:00:08Z",
             "reason": "KubeletReady", "message": "message"}}]}}}}"#
     )
@@ -236,6 +416,17 @@ where
 #[test]
 fn every_field_of_a_pod_is_read_alike_from_both_encodings() {
     same::<Pod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
+}
+
+#[test]
+fn every_field_of_a_full_pod_is_read_alike_from_both_encodings() {
+    same::<FullPod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
+}
+
+#[test]
+fn a_full_pod_holds_every_field_of_a_trimmed_one() {
+    let bytes = pod().encode_to_vec();
+    assert_eq!(FullPod::decode(bytes.as_slice()).unwrap().trimmed(), Pod::decode(bytes.as_slice()).unwrap());
 }
 
 #[test]

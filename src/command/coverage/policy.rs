@@ -9,9 +9,9 @@ use crate::command::load::{About, Request, Source, written};
 use crate::coverage::{Coverage, Row, Threshold};
 use crate::error::Error;
 use crate::explain::State;
-use crate::render::coverage::{Report, Screen, fleet, groups, map, names, nodes};
-use crate::render::structured;
+use crate::render::coverage::{Report, Screen, fleet, groups, map, nodes};
 use crate::render::terminal::{self, ColorChoice};
+use crate::render::{names, structured};
 use crate::snapshot::Snapshot;
 
 /// The arguments as values that know nothing of the command line.

@@ -113,12 +113,15 @@ fn cluster(access: &Access) -> String {
     }
 }
 
-fn scope(request: &Request) -> Scope {
+pub(super) fn scope(request: &Request) -> Scope {
     request.namespace.clone().map_or(Scope::AllNamespaces, Scope::Namespace)
 }
 
 /// A lack of rights leaves a gap; any other error ends the command.
-fn readable<T>(listed: Result<Listed<T>, Error>, version: &mut Option<String>) -> Result<Known<Vec<T>>, Error> {
+pub(in crate::command) fn readable<T>(
+    listed: Result<Listed<T>, Error>,
+    version: &mut Option<String>,
+) -> Result<Known<Vec<T>>, Error> {
     match listed {
         Ok(listed) => {
             *version = Some(listed.resource_version);
@@ -160,7 +163,12 @@ async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error
 
 /// What only OpenShift has; asked for only where the nodes are OpenShift's.
 async fn openshift(access: &Access, nodes: &Known<Vec<Node>>) -> Result<Known<Option<OpenShift>>, Error> {
-    if !nodes.known().is_some_and(|nodes| OpenShift::is_seen_in(nodes)) {
+    openshift_of(access, nodes.known().map(Vec::as_slice).unwrap_or_default()).await
+}
+
+/// The same, by the look of these nodes.
+pub(super) async fn openshift_of(access: &Access, nodes: &[Node]) -> Result<Known<Option<OpenShift>>, Error> {
+    if !OpenShift::is_seen_in(nodes) {
         return Ok(Known::Known(None));
     }
     const SCHEDULER: &str = "/apis/config.openshift.io/v1/schedulers/cluster";

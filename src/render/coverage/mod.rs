@@ -12,7 +12,7 @@ pub(crate) use fleet::fleet;
 pub(crate) use groups::groups;
 pub(crate) use map::map;
 pub(crate) use nodes::nodes;
-pub(crate) use report::{Report, names};
+pub(crate) use report::Report;
 
 use super::reason::short;
 use super::style::{Style, Tone, bar};

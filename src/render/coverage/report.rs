@@ -1,7 +1,5 @@
 //! `-o json`, `-o yaml` and `-o name`.
 
-use std::io::{self, Write};
-
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSetStatus;
 use serde::Serialize;
@@ -10,6 +8,7 @@ use crate::coverage::{Counts, Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::reason::sentence;
+use crate::render::structured::to_the_second;
 use crate::render::text::safe;
 use crate::rollout::revision_of;
 
@@ -89,11 +88,6 @@ impl<'a> Report<'a> {
     }
 }
 
-/// As the API writes its times.
-fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&instant.strftime("%Y-%m-%dT%H:%M:%SZ"))
-}
-
 static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
     collision_count: None,
     conditions: None,
@@ -121,14 +115,6 @@ fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
         created: row.created(),
         reasons: row.reasons.iter().map(reason).collect(),
     }
-}
-
-/// Writes `daemonset.apps/NAME` for every DaemonSet, or `node/NAME` for the given rows.
-pub(crate) fn names<'n>(out: &mut impl Write, resource: &str, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
-    for name in names {
-        writeln!(out, "{resource}/{}", safe(name))?;
-    }
-    Ok(())
 }
 
 /// `RollingUpdate` or `OnDelete`.

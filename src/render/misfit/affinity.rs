@@ -1,19 +1,302 @@
 //! The words of [`AffinityMisfit`].
 
-use crate::render::remedy::{Remedy, Target};
-use crate::scheduling::AffinityMisfit;
+use std::collections::BTreeMap;
+
+use crate::render::remedy::{Remedy, Target, word};
+use crate::scheduling::{AffinityMisfit, OtherPod, Selected};
+
+/// The label by which a node is a domain of its own.
+const HOSTNAME: &str = "kubernetes.io/hostname";
+/// More pods than these are counted, not named.
+const NAMED: usize = 3;
 
 /// The cause without what differs between nodes.
 pub(super) fn short(misfit: &AffinityMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        AffinityMisfit::PodAffinityTopologyKey { topology_key } => {
+            format!("the node lacks the label {topology_key} of the pod affinity")
+        }
+        AffinityMisfit::PodAffinity { .. } => "no pod near that the pod affinity asks for".into(),
+        AffinityMisfit::PodAntiAffinity { .. } => "a pod is near that the pod anti-affinity keeps away from".into(),
+        AffinityMisfit::ExistingPodsAntiAffinity { .. } => "the anti-affinity of pods near by keeps it away".into(),
+    }
 }
 
 /// The cause with its evidence.
 pub(super) fn sentence(misfit: &AffinityMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        AffinityMisfit::PodAffinityTopologyKey { topology_key } => {
+            format!("the required pod affinity goes by the label {topology_key}, which the node does not have")
+        }
+        AffinityMisfit::PodAffinity { wanted, topology_key, topology_value } => {
+            let pods: Vec<String> = wanted.iter().map(selected).collect();
+            let place = place(topology_key, topology_value);
+            format!("the required pod affinity asks for {}, and there is none {place}", pods.join(" that is also "))
+        }
+        AffinityMisfit::PodAntiAffinity { unwanted, topology_key, topology_value, pods } => {
+            let place = place(topology_key, topology_value);
+            format!("the required anti-affinity keeps away from {}, and {place} is {}", selected(unwanted), names(pods))
+        }
+        AffinityMisfit::ExistingPodsAntiAffinity { unwanted, topology_key, topology_value, pods } => {
+            let place = place(topology_key, topology_value);
+            format!("the required anti-affinity of {} keeps {} from being {place}", names(pods), selected(unwanted))
+        }
+    }
 }
 
 /// What to do about it.
-pub(super) fn remedies(misfit: &AffinityMisfit, _target: &Target<'_>) -> Vec<Remedy> {
-    match *misfit {}
+pub(super) fn remedies(misfit: &AffinityMisfit, target: &Target<'_>) -> Vec<Remedy> {
+    let change = |what: &str| Remedy::paste(format!("{what} in the template"), [edit(target)]);
+    match misfit {
+        AffinityMisfit::PodAffinityTopologyKey { topology_key } => vec![
+            label_node(topology_key, target),
+            change("drop the term of the pod affinity, or give it another topologyKey,"),
+        ],
+        AffinityMisfit::PodAffinity { wanted, topology_key, topology_value } => {
+            let place = place(topology_key, topology_value);
+            let look = wanted.iter().filter_map(list).collect::<Vec<_>>();
+            vec![
+                Remedy::paste(format!("bring such a pod to run {place}; see where they run"), look),
+                change("make the pod affinity preferred instead of required"),
+            ]
+        }
+        AffinityMisfit::PodAntiAffinity { topology_key, topology_value, pods, .. } => {
+            let mut remedies = away(pods, topology_key, topology_value, target);
+            remedies.push(change("make the anti-affinity preferred instead of required"));
+            remedies
+        }
+        AffinityMisfit::ExistingPodsAntiAffinity { topology_key, topology_value, pods, .. } => {
+            let mut remedies = away(pods, topology_key, topology_value, target);
+            remedies.push(Remedy::say(format!("change the required anti-affinity of {}", owners(pods))));
+            remedies
+        }
+    }
+}
+
+/// Puts the label on the node: that of the host is the node's name, any other is the reader's to choose.
+pub(super) fn label_node(key: &str, target: &Target<'_>) -> Remedy {
+    let node = word(target.node);
+    match key {
+        HOSTNAME => Remedy::paste(
+            "label the node with its name",
+            [format!("kubectl label node {node} {}", word(&format!("{key}={}", target.node)))],
+        ),
+        _ => Remedy::paste(
+            format!("label the node with {key}, in place of VALUE the one that is true of it"),
+            [format!("kubectl label node {node} {}", word(&format!("{key}=VALUE")))],
+        ),
+    }
+}
+
+/// Opens the DaemonSet in an editor.
+pub(super) fn edit(target: &Target<'_>) -> String {
+    format!("kubectl edit daemonset {} -n {}", word(target.daemon_set), word(target.namespace))
+}
+
+/// How to get pods out of the way. One that comes back at once is no way out.
+fn away(pods: &[OtherPod], key: &str, value: &str, target: &Target<'_>) -> Vec<Remedy> {
+    let of_daemon_sets = |pod: &&OtherPod| pod.controller.as_ref().is_some_and(|owner| owner.kind == "DaemonSet");
+    let (daemons, others): (Vec<&OtherPod>, Vec<&OtherPod>) = pods.iter().partition(of_daemon_sets);
+    let mut remedies = Vec::new();
+    if !daemons.is_empty() {
+        let daemons: Vec<OtherPod> = daemons.into_iter().cloned().collect();
+        remedies.push(Remedy::say(format!(
+            "keep {} off the node with its node selector: a deleted pod would come back",
+            owners(&daemons)
+        )));
+    } else if pods.iter().any(|pod| pod.node != target.node) {
+        remedies.push(Remedy::say(format!("move {} out of {key}={value}", names(pods))));
+    } else if !others.is_empty() {
+        let node = word(target.node);
+        let mut lines = vec![format!("kubectl cordon {node}")];
+        lines.extend(deletions(&others));
+        lines.push(format!("kubectl uncordon {node}"));
+        let gone = match others.iter().all(|pod| pod.controller.is_some()) {
+            true => "",
+            false => "; a pod without a controller is not made anew",
+        };
+        let text = format!(
+            "move {} to another node: pods of DaemonSets may still come to a cordoned one; uncordon it when the daemon pod is on it{gone}",
+            names(pods)
+        );
+        remedies.push(Remedy::paste(text, lines));
+    }
+    remedies
+}
+
+fn deletions(pods: &[&OtherPod]) -> Vec<String> {
+    let mut by_namespace: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for pod in pods {
+        by_namespace.entry(&pod.namespace).or_default().push(word(&pod.name));
+    }
+    let line = |(namespace, names): (&str, Vec<String>)| {
+        format!("kubectl delete pod {} -n {}", names.join(" "), word(namespace))
+    };
+    by_namespace.into_iter().map(line).collect()
+}
+
+/// Where a domain is, after "is" or "run".
+fn place(key: &str, value: &str) -> String {
+    match key {
+        HOSTNAME => "on this node".into(),
+        _ => format!("within {key}={value}"),
+    }
+}
+
+/// The pods that a term speaks of.
+fn selected(Selected { selector, namespaces, namespace_selector }: &Selected) -> String {
+    let pods = match selector.as_deref() {
+        None => return "no pod at all (the term has no labelSelector)".into(),
+        Some("") => "any pod".into(),
+        Some(selector) => format!("a pod with {selector}"),
+    };
+    let named = namespaces.join(", ");
+    match namespace_selector.as_deref() {
+        None => format!("{pods} in {named}"),
+        Some("") => format!("{pods} in any namespace"),
+        Some(selector) if namespaces.is_empty() => format!("{pods} in namespaces with {selector}"),
+        Some(selector) => format!("{pods} in {named} and namespaces with {selector}"),
+    }
+}
+
+/// Lists such pods; none where the term speaks of no pod.
+fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Option<String> {
+    let labels = match selector.as_deref()? {
+        "" => String::new(),
+        selector => format!(" -l {}", word(selector)),
+    };
+    let scope = match (namespaces.as_slice(), namespace_selector) {
+        ([one], None) => format!("-n {}", word(one)),
+        _ => "-A".into(),
+    };
+    Some(format!("kubectl get pods {scope}{labels} -o wide"))
+}
+
+fn names(pods: &[OtherPod]) -> String {
+    listed(pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect())
+}
+
+/// What controls the pods, or else the pods themselves.
+fn owners(pods: &[OtherPod]) -> String {
+    let mut owners: Vec<String> = Vec::new();
+    for pod in pods {
+        let owner = match &pod.controller {
+            Some(owner) => format!("{} {}/{}", owner.kind, pod.namespace, owner.name),
+            None => format!("{}/{}", pod.namespace, pod.name),
+        };
+        if !owners.contains(&owner) {
+            owners.push(owner);
+        }
+    }
+    listed(owners)
+}
+
+fn listed(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduling::Controller;
+
+    const TARGET: Target<'_> = Target { node: "n 1", namespace: "a", daemon_set: "agent", pod: None, template: None };
+
+    fn selected_by(selector: &str) -> Selected {
+        Selected { selector: Some(selector.into()), namespaces: vec!["a".into()], namespace_selector: None }
+    }
+
+    fn pod(name: &str, node: &str, kind: Option<&str>) -> OtherPod {
+        let controller = kind.map(|kind| Controller { kind: kind.into(), name: "web".into() });
+        OtherPod { namespace: "b".into(), name: name.into(), node: node.into(), controller }
+    }
+
+    fn in_the_way(pods: Vec<OtherPod>, key: &str) -> AffinityMisfit {
+        let (topology_key, topology_value) = (key.to_owned(), "v".to_owned());
+        AffinityMisfit::PodAntiAffinity { unwanted: selected_by("app=web"), topology_key, topology_value, pods }
+    }
+
+    fn lines(misfit: &AffinityMisfit) -> Vec<String> {
+        remedies(misfit, &TARGET).into_iter().flat_map(|remedy| remedy.lines).collect()
+    }
+
+    #[test]
+    fn a_missing_label_is_named_with_the_line_that_sets_it() {
+        let missing = |key: &str| AffinityMisfit::PodAffinityTopologyKey { topology_key: key.into() };
+        assert_eq!(
+            sentence(&missing("zone")),
+            "the required pod affinity goes by the label zone, which the node does not have"
+        );
+        assert_eq!(lines(&missing("zone"))[0], "kubectl label node 'n 1' zone=VALUE");
+        assert_eq!(lines(&missing(HOSTNAME))[0], "kubectl label node 'n 1' 'kubernetes.io/hostname=n 1'");
+        assert_eq!(lines(&missing("zone"))[1], "kubectl edit daemonset agent -n a");
+    }
+
+    #[test]
+    fn what_the_affinity_asks_for_is_told_with_the_line_that_finds_it() {
+        let misfit = AffinityMisfit::PodAffinity {
+            wanted: vec![selected_by("app=web"), selected_by("tier in (1,2)")],
+            topology_key: "zone".into(),
+            topology_value: "z1".into(),
+        };
+        assert_eq!(
+            sentence(&misfit),
+            "the required pod affinity asks for a pod with app=web in a that is also a pod with tier in (1,2) in a, \
+             and there is none within zone=z1"
+        );
+        assert_eq!(lines(&misfit)[0], "kubectl get pods -n a -l app=web -o wide");
+        assert_eq!(lines(&misfit)[1], "kubectl get pods -n a -l 'tier in (1,2)' -o wide");
+    }
+
+    #[test]
+    fn pods_in_the_way_are_named_and_moved_while_the_node_is_cordoned() {
+        let misfit = in_the_way(vec![pod("web-1", "n 1", Some("ReplicaSet")), pod("x", "n 1", None)], HOSTNAME);
+        assert_eq!(
+            sentence(&misfit),
+            "the required anti-affinity keeps away from a pod with app=web in a, and on this node is b/web-1, b/x"
+        );
+        assert_eq!(
+            lines(&misfit)[..3],
+            ["kubectl cordon 'n 1'", "kubectl delete pod web-1 x -n b", "kubectl uncordon 'n 1'"]
+        );
+        assert!(remedies(&misfit, &TARGET)[0].text.contains("without a controller"));
+    }
+
+    #[test]
+    fn what_would_come_back_at_once_is_not_to_be_deleted() {
+        let of_daemon = in_the_way(vec![pod("web-1", "n 1", Some("DaemonSet"))], HOSTNAME);
+        assert_eq!(
+            remedies(&of_daemon, &TARGET)[0].text,
+            "keep DaemonSet b/web off the node with its node selector: a deleted pod would come back"
+        );
+        let elsewhere = in_the_way(vec![pod("web-1", "n2", Some("ReplicaSet"))], "zone");
+        assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::say("move b/web-1 out of zone=v"));
+        for misfit in [of_daemon, elsewhere] {
+            assert_eq!(lines(&misfit), ["kubectl edit daemonset agent -n a"]);
+        }
+    }
+
+    #[test]
+    fn those_that_keep_it_away_are_named_with_their_owner() {
+        let names = ["p1", "p2", "p3", "p4"];
+        let misfit = AffinityMisfit::ExistingPodsAntiAffinity {
+            unwanted: Selected {
+                selector: Some(String::new()),
+                namespaces: vec![],
+                namespace_selector: Some(String::new()),
+            },
+            topology_key: HOSTNAME.into(),
+            topology_value: "n1".into(),
+            pods: names.map(|name| pod(name, "n 1", Some("ReplicaSet"))).into(),
+        };
+        assert_eq!(
+            sentence(&misfit),
+            "the required anti-affinity of b/p1, b/p2, b/p3 and 1 more keeps any pod in any namespace from being on this node"
+        );
+        let texts: Vec<String> = remedies(&misfit, &TARGET).into_iter().map(|remedy| remedy.text).collect();
+        assert_eq!(texts[1], "change the required anti-affinity of ReplicaSet b/web");
+    }
 }

@@ -1,19 +1,228 @@
 //! The words of [`ResourceMisfit`].
 
-use crate::render::remedy::{Remedy, Target};
-use crate::scheduling::ResourceMisfit;
+use super::holders::{is_own, move_off, name, patch_line, some_of, wait_for, without_surge};
+use crate::render::remedy::{Remedy, Target, word};
+use crate::render::text::count;
+use crate::scheduling::{Holder, LowerRequest, Occupant, ResourceMisfit};
+use crate::snapshot::quantity::{Quantity, Rounding};
 
 /// The cause without what differs between nodes.
 pub(super) fn short(misfit: &ResourceMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        ResourceMisfit::InsufficientResource { resource, .. } => format!("insufficient {resource}"),
+        ResourceMisfit::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
+            format!("the node has no {resource}")
+        }
+        ResourceMisfit::ExceedsAllocatable { resource, .. } => format!("requests more {resource} than the node has"),
+        ResourceMisfit::TooManyPods { .. } => "too many pods".into(),
+    }
 }
 
 /// The cause with its evidence.
 pub(super) fn sentence(misfit: &ResourceMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        ResourceMisfit::InsufficientResource { resource, requested, used, allocatable, short_by, holders, .. } => {
+            let [requested, used, short_by] =
+                [requested, used, short_by].map(|amount| amount_in_words(resource, *amount, Rounding::Up));
+            let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
+            let share = |holder: &Holder| share_in_words(resource, holder);
+            let holders = some_of(holders, share);
+            let holders = if holders.is_empty() { holders } else { format!(": {holders}") };
+            format!(
+                "insufficient {resource}: {requested} requested, {used} of {allocatable} taken, short by \
+                 {short_by}{holders}"
+            )
+        }
+        ResourceMisfit::ExceedsAllocatable { resource, requested, allocatable, .. } => {
+            let requested = amount_in_words(resource, *requested, Rounding::Up);
+            match allocatable.is_zero() {
+                true => format!("{requested} {resource} requested, and the node has none"),
+                false => {
+                    let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
+                    format!("{requested} {resource} requested, and the whole node has {allocatable}: it can never fit")
+                }
+            }
+        }
+        ResourceMisfit::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
+            "the node takes no pods at all (allocatable pods: 0)".into()
+        }
+        ResourceMisfit::TooManyPods { pods, allocatable, holders } => {
+            let leaving = holders.iter().filter(|holder| holder.terminating).count();
+            let leaving = if leaving == 0 { String::new() } else { format!(", {leaving} of them being deleted") };
+            format!("too many pods: the node takes {allocatable}, and has {pods}{leaving}")
+        }
+    }
 }
 
 /// What to do about it.
-pub(super) fn remedies(misfit: &ResourceMisfit, _target: &Target<'_>) -> Vec<Remedy> {
-    match *misfit {}
+pub(super) fn remedies(misfit: &ResourceMisfit, target: &Target<'_>) -> Vec<Remedy> {
+    match misfit {
+        ResourceMisfit::InsufficientResource { resource, short_by, holders, lower, .. } => {
+            let mut remedies = free(resource, *short_by, holders, target);
+            remedies.extend(lower.as_ref().map(|lower| lower_request(resource, lower, target)));
+            remedies
+        }
+        ResourceMisfit::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
+            vec![none_at_all(resource, target)]
+        }
+        ResourceMisfit::ExceedsAllocatable { resource, allocatable, lower, .. } => match lower {
+            Some(lower) => vec![lower_request(resource, lower, target)],
+            None => {
+                let most = amount_in_words(resource, *allocatable, Rounding::Down);
+                vec![Remedy::say(format!("lower the request of {resource} below {most}, or make the node larger"))]
+            }
+        },
+        ResourceMisfit::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
+            vec![Remedy::say("look at the kubelet's maxPods and its log: a node that works takes pods")]
+        }
+        ResourceMisfit::TooManyPods { pods, allocatable, holders } => {
+            // More than fit in memory are on no node.
+            let over = Quantity::whole(i64::try_from(*pods).unwrap_or(i64::MAX)) + Quantity::whole(1);
+            let share = |occupant: &Occupant| Holder { occupant: occupant.clone(), amount: Quantity::whole(1) };
+            let holders: Vec<Holder> = holders.iter().map(share).collect();
+            let mut remedies = free("pods", over.less(*allocatable), &holders, target);
+            remedies.push(Remedy::say("raise maxPods in the configuration of the node's kubelet, and restart it"));
+            remedies
+        }
+    }
 }
+
+/// How the pods that hold the resource could let go of it.
+fn free(resource: &str, short_by: Quantity, holders: &[Holder], target: &Target<'_>) -> Vec<Remedy> {
+    let sum = |holders: &[&Holder]| holders.iter().map(|holder| holder.amount).sum::<Quantity>();
+    let leaving: Vec<&Holder> = holders.iter().filter(|holder| holder.occupant.terminating).collect();
+    let mut remedies = Vec::new();
+    if !leaving.is_empty() {
+        remedies.push(wait_for(&occupants(&leaving)));
+    }
+    if let Some(own) = holders.iter().find(|holder| is_own(&holder.occupant, target) && !holder.occupant.terminating) {
+        remedies.push(without_surge(&own.occupant, target));
+    }
+    // What is leaving anyway counts towards it.
+    let short_by = short_by.less(sum(&leaving));
+    if short_by.is_zero() {
+        return remedies;
+    }
+    let amount = match resource {
+        "pods" => format!("room for {}", pods(short_by)),
+        _ => format!("{} of {resource}", amount_in_words(resource, short_by, Rounding::Up)),
+    };
+    let movable: Vec<&Holder> = holders.iter().filter(|holder| holder.occupant.is_movable()).collect();
+    match fewest(&movable, short_by) {
+        Some(chosen) => {
+            remedies.push(move_off(&format!("free {amount}"), &occupants(&chosen), target));
+        }
+        None => {
+            let freed = match (movable.is_empty(), resource) {
+                (true, _) => "nothing".into(),
+                (false, "pods") => pods(sum(&movable)),
+                (false, _) => amount_in_words(resource, sum(&movable), Rounding::Down),
+            };
+            remedies.push(Remedy::say(format!(
+                "free {amount} of what daemon pods and static pods hold: all others together would free {freed}"
+            )));
+        }
+    }
+    remedies
+}
+
+fn occupants<'a>(holders: &[&'a Holder]) -> Vec<&'a Occupant> {
+    holders.iter().map(|holder| &holder.occupant).collect()
+}
+
+fn pods(number: Quantity) -> String {
+    count(number.to_string().parse().unwrap_or(usize::MAX), "pod")
+}
+
+/// As few as will do, and of those that do alone the smallest; none if all together do not. They come with the
+/// greatest share first.
+fn fewest<'a>(movable: &[&'a Holder], short_by: Quantity) -> Option<Vec<&'a Holder>> {
+    if let Some(alone) = movable.iter().rev().find(|holder| holder.amount >= short_by) {
+        return Some(vec![alone]);
+    }
+    let mut freed = Quantity::ZERO;
+    let mut chosen = Vec::new();
+    for holder in movable {
+        freed += holder.amount;
+        chosen.push(*holder);
+        if freed >= short_by {
+            return Some(chosen);
+        }
+    }
+    None
+}
+
+/// A request that fits, as a line: it holds for every node, as a DaemonSet has one template.
+fn lower_request(resource: &str, lower: &LowerRequest, target: &Target<'_>) -> Remedy {
+    let LowerRequest { container, init, request } = lower;
+    let amount = match is_bytes(resource) {
+        true => request.in_bytes(),
+        false => request.to_string(),
+    };
+    // What cannot be shared is limited to what is requested.
+    let has_equal_limit = !matches!(resource, "cpu" | "memory" | "ephemeral-storage");
+    let requests = format!("{{\"{resource}\":\"{amount}\"}}");
+    let limits = if has_equal_limit { format!(",\"limits\":{requests}") } else { String::new() };
+    let resources = format!("{{\"requests\":{requests}{limits}}}");
+    let patch_of = |inner: &str| patch_line(target, &format!(r#"{{"spec":{{"template":{{"spec":{inner}}}}}}}"#));
+    let (whose, line) = match container {
+        None => ("of the pod as a whole".to_owned(), patch_of(&format!("{{\"resources\":{resources}}}"))),
+        Some(container) if *init => {
+            let inner = format!(r#"{{"initContainers":[{{"name":"{container}","resources":{resources}}}]}}"#);
+            (format!("of init container {container}"), patch_of(&inner))
+        }
+        Some(container) => {
+            let flag = |flag: &str| word(&format!("--{flag}={resource}={amount}"));
+            let limits = if has_equal_limit { format!(" {}", flag("limits")) } else { String::new() };
+            let line = format!(
+                "kubectl -n {} set resources {} -c {} {}{limits}",
+                word(target.namespace),
+                word(&format!("daemonset/{}", target.daemon_set)),
+                word(container),
+                flag("requests"),
+            );
+            (format!("of container {container}"), line)
+        }
+    };
+    Remedy::paste(format!("lower the {resource} request {whose} to at most {amount}, on every node"), [line])
+}
+
+/// A resource that the node does not know.
+fn none_at_all(resource: &str, target: &Target<'_>) -> Remedy {
+    let node = word(target.node);
+    if resource.starts_with("hugepages-") {
+        return Remedy::say(format!("reserve huge pages of that size on {}, and restart its kubelet", target.node));
+    }
+    if matches!(resource, "cpu" | "memory" | "ephemeral-storage") {
+        return Remedy::say(format!("look at the kubelet of {}: it reports no {resource}", target.node));
+    }
+    let text = format!(
+        "run the device plugin that provides {resource} on {}; if the node has no such device, keep the DaemonSet off \
+         it with a node selector. What the node has:",
+        target.node
+    );
+    Remedy::paste(text, [format!("kubectl get node {node} -o jsonpath={}", word("{.status.allocatable}"))])
+}
+
+fn share_in_words(resource: &str, holder: &Holder) -> String {
+    let state = match (holder.occupant.nominated, holder.occupant.terminating) {
+        (true, _) => " (nominated for this node)",
+        (_, true) => " (being deleted)",
+        _ => "",
+    };
+    format!("{} {}{state}", name(&holder.occupant), amount_in_words(resource, holder.amount, Rounding::Up))
+}
+
+fn amount_in_words(resource: &str, amount: Quantity, rounding: Rounding) -> String {
+    match is_bytes(resource) {
+        true => amount.in_round_bytes(rounding),
+        false => amount.to_string(),
+    }
+}
+
+fn is_bytes(resource: &str) -> bool {
+    matches!(resource, "memory" | "ephemeral-storage") || resource.starts_with("hugepages-")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,114 @@
 //! The words of [`SpreadMisfit`].
 
+use super::affinity::{edit, label_node};
 use crate::render::remedy::{Remedy, Target};
+use crate::render::text::count;
 use crate::scheduling::SpreadMisfit;
 
 /// The cause without what differs between nodes.
 pub(super) fn short(misfit: &SpreadMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        SpreadMisfit::TopologySpreadLabel { topology_key } => {
+            format!("the node lacks the label {topology_key} of the topology spread")
+        }
+        SpreadMisfit::TopologySpread { topology_key, .. } => format!("the spread over {topology_key} would be uneven"),
+    }
 }
 
 /// The cause with its evidence.
 pub(super) fn sentence(misfit: &SpreadMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        SpreadMisfit::TopologySpreadLabel { topology_key } => {
+            format!("the topology spread goes by the label {topology_key}, which the node does not have")
+        }
+        SpreadMisfit::TopologySpread {
+            topology_key,
+            topology_value,
+            selector,
+            matching,
+            counts_itself,
+            fewest,
+            domains,
+            min_domains,
+            max_skew,
+        } => {
+            let would_have = matching + usize::from(*counts_itself);
+            let pods = count(would_have, "pod");
+            let rest = match domains < min_domains {
+                true => format!(
+                    "and with {} instead of minDomains {min_domains} the fewest count as 0",
+                    count(*domains, "domain")
+                ),
+                false => format!("the domain with the fewest has {fewest}"),
+            };
+            format!("{topology_key}={topology_value} would have {pods} with {selector}, {rest}: maxSkew is {max_skew}")
+        }
+    }
 }
 
 /// What to do about it.
-pub(super) fn remedies(misfit: &SpreadMisfit, _target: &Target<'_>) -> Vec<Remedy> {
-    match *misfit {}
+pub(super) fn remedies(misfit: &SpreadMisfit, target: &Target<'_>) -> Vec<Remedy> {
+    let relax =
+        Remedy::paste("set whenUnsatisfiable of the constraint to ScheduleAnyway in the template", [edit(target)]);
+    match misfit {
+        SpreadMisfit::TopologySpreadLabel { topology_key } => vec![label_node(topology_key, target), relax],
+        SpreadMisfit::TopologySpread { domains, min_domains, .. } if domains < min_domains => vec![
+            Remedy::paste(
+                "drop minDomains from the constraint in the template: of a pod pinned to its node only that node counts, unless nodeAffinityPolicy is Ignore",
+                [edit(target)],
+            ),
+            relax,
+        ],
+        SpreadMisfit::TopologySpread { .. } => vec![
+            Remedy::paste(
+                "drop nodeAffinityPolicy Ignore from the constraint in the template: then only the pod's own node counts",
+                [edit(target)],
+            ),
+            relax,
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Target<'_> = Target { node: "n1", namespace: "a", daemon_set: "agent", pod: None, template: None };
+
+    fn uneven(domains: usize, min_domains: usize) -> SpreadMisfit {
+        SpreadMisfit::TopologySpread {
+            topology_key: "zone".into(),
+            topology_value: "z1".into(),
+            selector: "app=agent".into(),
+            matching: 2,
+            counts_itself: true,
+            fewest: 0,
+            domains,
+            min_domains,
+            max_skew: 1,
+        }
+    }
+
+    #[test]
+    fn an_uneven_spread_is_told_in_numbers() {
+        assert_eq!(
+            sentence(&uneven(3, 1)),
+            "zone=z1 would have 3 pods with app=agent, the domain with the fewest has 0: maxSkew is 1"
+        );
+        assert_eq!(
+            sentence(&uneven(1, 2)),
+            "zone=z1 would have 3 pods with app=agent, and with 1 domain instead of minDomains 2 the fewest count as 0: \
+             maxSkew is 1"
+        );
+        assert!(remedies(&uneven(3, 1), &TARGET)[0].text.contains("nodeAffinityPolicy Ignore"));
+        assert!(remedies(&uneven(1, 2), &TARGET)[0].text.starts_with("drop minDomains"));
+    }
+
+    #[test]
+    fn a_missing_label_is_named_with_the_line_that_sets_it() {
+        let missing = SpreadMisfit::TopologySpreadLabel { topology_key: "zone".into() };
+        assert_eq!(sentence(&missing), "the topology spread goes by the label zone, which the node does not have");
+        let lines: Vec<String> = remedies(&missing, &TARGET).into_iter().flat_map(|remedy| remedy.lines).collect();
+        assert_eq!(lines, ["kubectl label node n1 zone=VALUE", "kubectl edit daemonset agent -n a"]);
+    }
 }

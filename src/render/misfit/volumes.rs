@@ -1,19 +1,293 @@
 //! The words of [`VolumeMisfit`].
 
-use crate::render::remedy::{Remedy, Target};
-use crate::scheduling::VolumeMisfit;
+use crate::placement::{Obstacle, TermMiss};
+use crate::render::reason::obstacle_in_full;
+use crate::render::remedy::{Remedy, Target, word};
+use crate::render::text::count;
+use crate::scheduling::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
+
+/// So many of a list tell them all.
+const ENOUGH: usize = 3;
 
 /// The cause without what differs between nodes.
 pub(super) fn short(misfit: &VolumeMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        VolumeMisfit::DiskInUse { disk, .. } => format!("disk {disk} is in use on the node"),
+        VolumeMisfit::VolumeClaimInUse { claim, .. } => format!("claim {claim} is for one pod, and in use"),
+        VolumeMisfit::VolumeClaimMissing { claim } => format!("claim {claim} does not exist"),
+        VolumeMisfit::VolumeClaimPending { volume, .. } => format!("the claim of volume {volume} is not made yet"),
+        VolumeMisfit::VolumeClaimLost { claim, .. } => format!("claim {claim} has lost its volume"),
+        VolumeMisfit::VolumeClaimTerminating { claim } => format!("claim {claim} is being deleted"),
+        VolumeMisfit::VolumeClaimNotOwned { volume, .. } => {
+            format!("the claim of volume {volume} belongs to something else")
+        }
+        VolumeMisfit::VolumeClaimUnbound { claim, .. } => format!("claim {claim} is not bound"),
+        VolumeMisfit::VolumeClaimElsewhere { claim, .. } => format!("the volume of claim {claim} goes to another node"),
+        VolumeMisfit::VolumeMissing { volume, .. } => format!("volume {volume} does not exist"),
+        VolumeMisfit::VolumeNodeAffinity { volume, .. } => format!("volume {volume} cannot be reached"),
+        VolumeMisfit::VolumeZone { volume, .. } => format!("volume {volume} is in another zone"),
+        VolumeMisfit::NoVolumeToBind { claim, .. } => format!("no volume for claim {claim}"),
+        VolumeMisfit::StorageTopology { storage_class, .. } => {
+            format!("storage class {storage_class} makes no volumes here")
+        }
+        VolumeMisfit::StorageCapacity { storage_class, .. } => {
+            format!("not enough storage left in storage class {storage_class}")
+        }
+        VolumeMisfit::VolumeLimit { driver, .. } => format!("{driver} attaches no more volumes"),
+        VolumeMisfit::CsiDriverMissing { driver } => format!("{driver} is not on the node"),
+    }
 }
 
 /// The cause with its evidence.
 pub(super) fn sentence(misfit: &VolumeMisfit) -> String {
-    match *misfit {}
+    match misfit {
+        VolumeMisfit::DiskInUse { volume, source, disk, holders } => {
+            format!("volume {volume}: {source} {disk} is used by {}", pods(holders))
+        }
+        VolumeMisfit::VolumeClaimInUse { claim, holders } => format!(
+            "claim {claim} is for one pod of the whole cluster (ReadWriteOncePod), and in use by {}",
+            pods(holders)
+        ),
+        VolumeMisfit::VolumeClaimMissing { claim } => format!("PersistentVolumeClaim {claim} does not exist"),
+        VolumeMisfit::VolumeClaimPending { claim, volume } => {
+            format!("volume {volume} waits for its PersistentVolumeClaim {claim} to be made")
+        }
+        VolumeMisfit::VolumeClaimLost { claim, volume } => {
+            format!("PersistentVolumeClaim {claim} is lost: its PersistentVolume {volume} is gone")
+        }
+        VolumeMisfit::VolumeClaimTerminating { claim } => format!("PersistentVolumeClaim {claim} is being deleted"),
+        VolumeMisfit::VolumeClaimNotOwned { claim, volume } => {
+            format!("volume {volume} needs PersistentVolumeClaim {claim}, which was not made for this pod")
+        }
+        VolumeMisfit::VolumeClaimUnbound { claim, storage_class, provisioner, volume } => {
+            let why = unbound(storage_class.as_deref(), provisioner.as_deref(), volume.as_deref());
+            format!("PersistentVolumeClaim {claim} is not bound: {why}")
+        }
+        VolumeMisfit::VolumeClaimElsewhere { claim, selected_node } => {
+            format!("the volume of PersistentVolumeClaim {claim} is being made for node {selected_node}")
+        }
+        VolumeMisfit::VolumeMissing { claim, volume } => {
+            format!("PersistentVolumeClaim {claim} is bound to PersistentVolume {volume}, which does not exist")
+        }
+        VolumeMisfit::VolumeNodeAffinity { claim, volume, terms } => {
+            format!("PersistentVolume {volume} (claim {claim}) cannot be reached from this node: {}", missed(terms))
+        }
+        VolumeMisfit::VolumeZone { claim, volume, key, wanted, found } => {
+            let found = found.as_ref().map_or_else(|| "in none".into(), |found| format!("in {found}"));
+            let wanted = wanted.join(" or ");
+            format!("PersistentVolume {volume} (claim {claim}) is in {wanted}, the node {found} (label {key})")
+        }
+        VolumeMisfit::NoVolumeToBind { claim, storage_class, requested, unfit } => {
+            let requested = requested.in_bytes();
+            let class = format!("storage class {storage_class} makes none by itself");
+            let unfit = if unfit.is_empty() { "has none".to_owned() } else { unfit_volumes(unfit) };
+            format!("no PersistentVolume for claim {claim} ({requested}) on this node: {class}, and {unfit}")
+        }
+        VolumeMisfit::StorageTopology { claim, storage_class, terms } => {
+            let missed = missed(terms).replacen("node affinity", "allowedTopologies", 1);
+            format!("storage class {storage_class} makes no volume for claim {claim} on this node: {missed}")
+        }
+        VolumeMisfit::StorageCapacity { claim, driver, requested, largest, .. } => {
+            let left = largest.map_or_else(
+                || "reports no storage for this node".to_owned(),
+                |largest| format!("has room for at most {} here", largest.in_bytes()),
+            );
+            format!("claim {claim} asks for {}, and {driver} {left}", requested.in_bytes())
+        }
+        VolumeMisfit::VolumeLimit { driver, limit, used, requested, .. } => {
+            format!("{driver} attaches at most {limit} volumes to this node: {used} in use, {requested} more needed")
+        }
+        VolumeMisfit::CsiDriverMissing { driver } => {
+            format!("CSI driver {driver} is not on this node, and wants no pod with its volumes here before it is")
+        }
+    }
+}
+
+/// Why a claim is not bound, as far as its class tells.
+fn unbound(class: Option<&str>, provisioner: Option<&str>, volume: Option<&str>) -> String {
+    match (volume, class, provisioner) {
+        (Some(volume), ..) => format!("it asks for PersistentVolume {volume}, and the two are not bound yet"),
+        (None, None, _) => "it asks for no storage class, and no PersistentVolume without one was found for it".into(),
+        (None, Some(class), None) => format!("its storage class {class} does not exist"),
+        (None, Some(class), Some("kubernetes.io/no-provisioner")) => {
+            format!("its storage class {class} makes no volumes, and no PersistentVolume of it was found for it")
+        }
+        (None, Some(_), Some(provisioner)) => format!("{provisioner} has not made its volume yet"),
+    }
 }
 
 /// What to do about it.
-pub(super) fn remedies(misfit: &VolumeMisfit, _target: &Target<'_>) -> Vec<Remedy> {
-    match *misfit {}
+pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy> {
+    match misfit {
+        VolumeMisfit::DiskInUse { holders, .. } => {
+            let mut remedies = vec![Remedy::say(
+                "replace the disk with a volume that each node has for itself: hostPath, or an ephemeral volume",
+            )];
+            remedies.extend(look_at(holders));
+            remedies
+        }
+        VolumeMisfit::VolumeClaimInUse { .. } => vec![
+            Remedy::say(
+                "use a claim with access mode ReadWriteMany, on storage that has it: access modes cannot be changed \
+                 on a claim that is there",
+            ),
+            own_volumes(),
+        ],
+        VolumeMisfit::VolumeClaimMissing { claim } => vec![claim_manifest(claim, target)],
+        VolumeMisfit::VolumeClaimPending { .. } => vec![Remedy::paste(
+            "wait a moment; if the claim stays away, look at the events of the pod",
+            target.pod.map(|pod| events_of_pod(pod, target)),
+        )],
+        VolumeMisfit::VolumeClaimLost { claim, .. } | VolumeMisfit::VolumeMissing { claim, .. } => vec![
+            Remedy::paste(
+                "restore the PersistentVolume from its backup, or delete the claim and make it anew; what was on the \
+                 volume is not on the new one",
+                [format!("kubectl delete pvc {} -n {}", word(claim), word(target.namespace))],
+            ),
+            claim_manifest(claim, target),
+        ],
+        VolumeMisfit::VolumeClaimTerminating { claim } => vec![
+            Remedy::paste("find out what still holds the claim", [describe_claim(claim, target)]),
+            Remedy::say("create the claim again under the same name once it is gone"),
+        ],
+        VolumeMisfit::VolumeClaimNotOwned { claim, .. } => vec![Remedy::paste(
+            "delete the claim if nothing needs it, or give the volume another name in the template",
+            [
+                describe_claim(claim, target),
+                format!("kubectl delete pvc {} -n {}", word(claim), word(target.namespace)),
+            ],
+        )],
+        VolumeMisfit::VolumeClaimUnbound { claim, .. } => {
+            vec![Remedy::paste("see what the claim waits for", [describe_claim(claim, target)])]
+        }
+        VolumeMisfit::VolumeClaimElsewhere { .. } => vec![own_volumes()],
+        VolumeMisfit::VolumeNodeAffinity { volume, .. } | VolumeMisfit::VolumeZone { volume, .. } => vec![
+            Remedy::say(
+                "use a volume that every node has for itself, hostPath or an ephemeral volume with a \
+                 volumeClaimTemplate: one volume cannot serve nodes that do not reach it",
+            ),
+            Remedy::paste(
+                "keep the DaemonSet to nodes that reach the volume: add a nodeSelector with a label that they share",
+                [format!("kubectl get pv {} -o jsonpath='{{.spec.nodeAffinity}} {{.metadata.labels}}'", word(volume))],
+            ),
+        ],
+        VolumeMisfit::NoVolumeToBind { .. } => {
+            vec![
+                Remedy::say(format!("create a PersistentVolume that can be reached from node {}", target.node)),
+                own_volumes(),
+            ]
+        }
+        VolumeMisfit::StorageTopology { storage_class, .. } => vec![
+            Remedy::say("use a storage class that makes volumes where the node is"),
+            Remedy::paste(
+                "keep the DaemonSet to nodes of the class: add a nodeSelector with a label of its allowedTopologies",
+                [format!("kubectl get storageclass {} -o yaml", word(storage_class))],
+            ),
+        ],
+        VolumeMisfit::StorageCapacity { .. } => vec![
+            Remedy::say("ask for less, or free storage that the node can reach"),
+            Remedy::paste("see what the driver has left", ["kubectl get csistoragecapacities -A"]),
+        ],
+        VolumeMisfit::VolumeLimit { holders, .. } => {
+            let mut remedies = vec![Remedy::say("free a volume: move or delete a pod of this node that holds one")];
+            remedies.extend(look_at(holders));
+            remedies
+        }
+        VolumeMisfit::CsiDriverMissing { driver } => vec![Remedy::paste(
+            format!("get the node's pod of {driver} to run: it registers the driver"),
+            [format!("kubectl get csinode {} -o yaml", word(target.node))],
+        )],
+    }
 }
+
+/// A claim for one pod, or for one node, is not for a DaemonSet.
+fn own_volumes() -> Remedy {
+    Remedy::paste(
+        "give each pod a volume of its own, in the template; access mode and size are for you to choose",
+        [
+            "volumes:",
+            "- name: NAME",
+            "  ephemeral:",
+            "    volumeClaimTemplate:",
+            "      spec:",
+            "        accessModes: [ReadWriteOnce]",
+            "        resources: {requests: {storage: 1Gi}}",
+        ],
+    )
+}
+
+fn claim_manifest(claim: &str, target: &Target<'_>) -> Remedy {
+    Remedy::paste(
+        "create the claim; access mode, size and storage class are for you to choose, and pods on several nodes want \
+         ReadWriteMany or ReadOnlyMany",
+        [
+            "kubectl apply -f - <<'EOF'".to_owned(),
+            "apiVersion: v1".to_owned(),
+            "kind: PersistentVolumeClaim".to_owned(),
+            format!("metadata: {{name: {claim:?}, namespace: {:?}}}", target.namespace),
+            "spec:".to_owned(),
+            "  accessModes: [ReadWriteMany]".to_owned(),
+            "  resources: {requests: {storage: 1Gi}}".to_owned(),
+            "EOF".to_owned(),
+        ],
+    )
+}
+
+fn describe_claim(claim: &str, target: &Target<'_>) -> String {
+    format!("kubectl -n {} describe pvc {}", word(target.namespace), word(claim))
+}
+
+fn events_of_pod(pod: &str, target: &Target<'_>) -> String {
+    format!("kubectl -n {} events --for {}", word(target.namespace), word(&format!("pod/{pod}")))
+}
+
+fn look_at(holders: &[PodOnNode]) -> Option<Remedy> {
+    let lines: Vec<String> = holders
+        .iter()
+        .take(ENOUGH)
+        .map(|pod| format!("kubectl -n {} get pod {} -o wide", word(&pod.namespace), word(&pod.name)))
+        .collect();
+    (!lines.is_empty()).then(|| Remedy::paste("look at the pods that hold it", lines))
+}
+
+/// `node affinity not met: …`.
+fn missed(terms: &[TermMiss]) -> String {
+    obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.to_vec() })
+}
+
+/// `pod a/b on node-1 and 2 more`.
+fn pods(holders: &[PodOnNode]) -> String {
+    let first: Vec<String> =
+        holders.iter().take(ENOUGH).map(|pod| format!("pod {}/{} on {}", pod.namespace, pod.name, pod.node)).collect();
+    and_more(&first, holders.len(), ", ")
+}
+
+fn unfit_volumes(unfit: &[UnfitVolume]) -> String {
+    let why = |volume: &UnfitVolume| {
+        let why = match &volume.cause {
+            Unfit::ClaimedBy { claim } => format!("is kept for claim {claim}"),
+            Unfit::TooSmall { capacity } => format!("holds only {}", capacity.in_bytes()),
+            Unfit::OtherMode { found } => format!("has volumeMode {found}"),
+            Unfit::OtherAttributes { found: Some(found) } => format!("has VolumeAttributesClass {found}"),
+            Unfit::OtherAttributes { found: None } => "has no VolumeAttributesClass".into(),
+            Unfit::Terminating => "is being deleted".into(),
+            Unfit::NotAvailable { phase } => format!("is {phase}"),
+            Unfit::OtherLabels => "is not selected by the claim".into(),
+            Unfit::OtherNodes { terms } => format!("cannot be reached ({})", missed(terms)),
+            Unfit::OtherAccess { found } => format!("has only access modes {}", found.join(", ")),
+        };
+        format!("{} {why}", volume.volume)
+    };
+    let first: Vec<String> = unfit.iter().take(ENOUGH).map(why).collect();
+    format!("of its {}: {}", count(unfit.len(), "volume"), and_more(&first, unfit.len(), "; "))
+}
+
+fn and_more(first: &[String], total: usize, between: &str) -> String {
+    match total.saturating_sub(first.len()) {
+        0 => first.join(between),
+        more => format!("{} and {more} more", first.join(between)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

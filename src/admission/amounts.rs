@@ -1,0 +1,122 @@
+//! What a pod asks for as a whole, and may use at most.
+//!
+//! Upstream: `component-helpers/resource/helpers.go` `AggregateContainerRequests`, `AggregateContainerLimits`,
+//! `PodRequests`, `PodLimits`, `IsSupportedPodLevelResource`.
+
+use std::collections::BTreeMap;
+
+use crate::snapshot::full_pod::{Container, FullSpec, ResourceList, Resources};
+use crate::snapshot::quantity::Quantity;
+
+/// Sums by the name of their resource.
+pub(super) type Sums = BTreeMap<String, Quantity>;
+
+/// Requests and limits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Totals {
+    pub(super) requests: Sums,
+    pub(super) limits: Sums,
+}
+
+/// Those of all containers together: sidecars run beside the others, init containers one after another.
+pub(super) fn of_containers(spec: &FullSpec) -> Totals {
+    Totals {
+        requests: aggregate(spec, |resources| &resources.requests),
+        limits: aggregate(spec, |resources| &resources.limits),
+    }
+}
+
+/// Those of the pod: what it states for itself goes before the sums of its containers. Without its overhead.
+pub(super) fn of_pod(spec: &FullSpec, is_stated: impl Fn(&str) -> bool) -> Totals {
+    let mut totals = of_containers(spec);
+    if let Some(pod) = &spec.resources {
+        let stated = |list: &ResourceList| -> Sums {
+            let stated = list.iter().filter(|(resource, _)| is_stated(resource));
+            stated.map(|(resource, amount)| (resource.clone(), amount.quantity())).collect()
+        };
+        totals.requests.extend(stated(&pod.requests));
+        totals.limits.extend(stated(&pod.limits));
+    }
+    totals
+}
+
+/// Adds the overhead: to every request, and to limits that are not zero.
+pub(super) fn with_overhead(mut totals: Totals, overhead: &ResourceList) -> Totals {
+    for (resource, amount) in overhead {
+        *totals.requests.entry(resource.clone()).or_default() += amount.quantity();
+        if let Some(limit) = totals.limits.get_mut(resource).filter(|limit| !limit.is_zero()) {
+            *limit += amount.quantity();
+        }
+    }
+    totals
+}
+
+fn aggregate(spec: &FullSpec, list: impl Fn(&Resources) -> &ResourceList) -> Sums {
+    let of = |container: &Container| -> Sums {
+        let amounts = container.resources.as_ref().map(&list).into_iter().flatten();
+        amounts.map(|(resource, amount)| (resource.clone(), amount.quantity())).collect()
+    };
+    let mut total = Sums::new();
+    let mut sidecars = Sums::new();
+    let mut highest = Sums::new();
+    spec.containers.iter().for_each(|container| add(&mut total, of(container)));
+    for container in &spec.init_containers {
+        let mut now = sidecars.clone();
+        add(&mut now, of(container));
+        if container.is_sidecar() {
+            add(&mut total, of(container));
+            sidecars.clone_from(&now);
+        }
+        raise(&mut highest, now);
+    }
+    raise(&mut total, highest);
+    total
+}
+
+fn add(sums: &mut Sums, more: Sums) {
+    for (resource, quantity) in more {
+        *sums.entry(resource).or_default() += quantity;
+    }
+}
+
+fn raise(sums: &mut Sums, to: Sums) {
+    for (resource, quantity) in to {
+        let sum = sums.entry(resource).or_default();
+        *sum = quantity.max(*sum);
+    }
+}
+
+/// Whether a pod may state this resource for itself as a whole.
+pub(super) fn is_pod_level(resource: &str) -> bool {
+    matches!(resource, "cpu" | "memory") || is_huge_page(resource)
+}
+
+/// Whether the resource is huge pages of some size.
+pub(super) fn is_huge_page(resource: &str) -> bool {
+    resource.starts_with("hugepages-")
+}
+
+/// Whether the pod states requests or limits for itself as a whole.
+pub(super) fn has_pod_level(spec: &FullSpec) -> bool {
+    let stated = spec.resources.iter().flat_map(|pod| pod.requests.keys().chain(pod.limits.keys()));
+    stated.into_iter().any(|resource| is_pod_level(resource))
+}
+
+/// Whether the pod is of the class BestEffort: no request and no limit for CPU or memory above zero.
+///
+/// Upstream: `pkg/apis/core/v1/helper/qos/qos.go` `ComputePodQOS`.
+pub(super) fn is_best_effort(spec: &FullSpec) -> bool {
+    let asks = |resources: &Resources| {
+        let mut amounts = resources.requests.iter().chain(&resources.limits);
+        amounts.any(|(resource, amount)| {
+            matches!(resource.as_str(), "cpu" | "memory") && amount.quantity() > Quantity::ZERO
+        })
+    };
+    match &spec.resources {
+        Some(pod) => !asks(pod),
+        None => {
+            let containers = spec.containers.iter().chain(&spec.init_containers);
+            !containers.filter_map(|container| container.resources.as_ref()).any(asks)
+        }
+    }
+}

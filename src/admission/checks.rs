@@ -1,0 +1,330 @@
+//! Every check of the API server on one daemon pod: what its objects tell, and what an event says.
+
+use std::mem::discriminant;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, PodSpec};
+
+use super::refusal::Refusal;
+use super::{Made, event_text, limit_range, plugins, quota};
+use crate::snapshot::Known;
+use crate::snapshot::facts::Facts;
+use crate::snapshot::full_pod::{FullPod, ResourceList};
+
+/// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
+/// only for a pod that is missing now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventRefusal {
+    /// The server's words.
+    pub(crate) text: String,
+    /// How often.
+    pub(crate) count: i32,
+    /// When last.
+    pub(crate) last_seen: Option<Timestamp>,
+}
+
+/// What one plugin says of the pod.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AdmissionCheck {
+    /// The plugin, as Kubernetes spells it.
+    pub(crate) check: &'static str,
+    /// What it says.
+    pub(crate) outcome: Outcome,
+    /// The event that speaks of it, if one does.
+    pub(crate) event: Option<EventRefusal>,
+}
+
+/// Whether the pod gets through.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// Nothing that can be read stands against it.
+    Pass,
+    /// It does not.
+    Fail(Vec<Refusal>),
+    /// What it would take to tell is missing.
+    Unknown {
+        /// What, and why.
+        missing: String,
+    },
+}
+
+/// Where each check has its place: first those that change the pod, then validation, then those that only look
+/// (`pkg/kubeapiserver/options/plugins.go` `AllOrderedPlugins`). The last one is for words that name no plugin.
+const ORDER: [&str; 15] = [
+    "NamespaceLifecycle",
+    "ServiceAccount",
+    "PodNodeSelector",
+    "Priority",
+    "PodTolerationRestriction",
+    "RuntimeClass",
+    "MutatingAdmissionPolicy",
+    "Validation",
+    "LimitRanger",
+    "PodSecurity",
+    "SecurityContextConstraint",
+    "ValidatingAdmissionPolicy",
+    "Webhook",
+    "ResourceQuota",
+    "Admission",
+];
+/// Those of which only a refusal tells that they are there at all.
+const UNSEEN: [&str; 5] = [
+    "PodNodeSelector",
+    "PodTolerationRestriction",
+    "MutatingAdmissionPolicy",
+    "SecurityContextConstraint",
+    "Admission",
+];
+
+/// What every check says of the pod that is to be made, in the server's order.
+pub(crate) fn checks(
+    daemon_set: &DaemonSet,
+    made: &Made,
+    facts: &Facts,
+    refusal_event: Option<&EventRefusal>,
+) -> Vec<AdmissionCheck> {
+    let pod = &made.pod;
+    let template = daemon_set.spec.template.spec.as_ref();
+    let told = refusal_event.map(|event| event_text::read(&event.text, pod)).unwrap_or_default();
+    let rows = ORDER.into_iter().filter_map(|check| {
+        let of_event: Vec<&Refusal> = told.iter().filter(|refusal| refusal.check() == check).collect();
+        if of_event.is_empty() && UNSEEN.contains(&check) {
+            return None;
+        }
+        let outcome = of_objects(check, pod, template, facts);
+        let event = refusal_event.filter(|_| !of_event.is_empty());
+        let outcome = match event {
+            Some(event) => with_event(outcome, &of_event, &event.text, pod, facts),
+            None => outcome,
+        };
+        Some(AdmissionCheck { check, outcome, event: event.cloned() })
+    });
+    rows.collect()
+}
+
+/// What can be told from the objects that a plugin reads.
+fn of_objects(check: &str, pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome {
+    match check {
+        "NamespaceLifecycle" => judged(&facts.namespaces, |namespaces| lifecycle(namespaces, pod)),
+        "ServiceAccount" => judged(&facts.service_accounts, |accounts| {
+            let name = &pod.spec.service_account_name;
+            let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
+                meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
+            };
+            let is_there = accounts.iter().any(|account| is_it(&account.metadata));
+            missing_if(!is_there, || Refusal::ServiceAccountMissing { service_account: name.clone() })
+        }),
+        "Priority" => priority(pod, template, facts),
+        "RuntimeClass" if pod.spec.runtime_class_name.is_empty() => Outcome::Pass,
+        "RuntimeClass" => judged(&facts.runtime_classes, |classes| {
+            let name = &pod.spec.runtime_class_name;
+            match plugins::runtime_class(classes, name) {
+                Some(class) => contradictions(class, template),
+                None => vec![Refusal::RuntimeClassMissing { runtime_class: name.clone() }],
+            }
+        }),
+        "Validation" => Outcome::of(limits_below_requests(pod, template, facts)),
+        "LimitRanger" => judged(&facts.limit_ranges, |ranges| limit_range::refusals(ranges, pod)),
+        "ResourceQuota" => judged(&facts.quotas, |quotas| quota::refusals(quotas, pod)),
+        // Only its own words tell what it says.
+        _ => Outcome::Pass,
+    }
+}
+
+impl Outcome {
+    fn of(refusals: Vec<Refusal>) -> Self {
+        if refusals.is_empty() { Self::Pass } else { Self::Fail(refusals) }
+    }
+}
+
+fn judged<T>(objects: &Known<T>, judge: impl FnOnce(&T) -> Vec<Refusal>) -> Outcome {
+    match objects {
+        Known::Known(objects) => Outcome::of(judge(objects)),
+        Known::Unknown(why) => Outcome::Unknown { missing: why.clone() },
+    }
+}
+
+fn missing_if(is_missing: bool, refusal: impl FnOnce() -> Refusal) -> Vec<Refusal> {
+    if is_missing { vec![refusal()] } else { Vec::new() }
+}
+
+fn namespace_of<'n>(namespaces: &'n [Namespace], pod: &FullPod) -> Option<&'n Namespace> {
+    namespaces.iter().find(|namespace| namespace.metadata.name.as_ref() == Some(&pod.metadata.namespace))
+}
+
+fn lifecycle(namespaces: &[Namespace], pod: &FullPod) -> Vec<Refusal> {
+    let phase = namespace_of(namespaces, pod).and_then(|namespace| namespace.status.as_ref()?.phase.as_deref());
+    missing_if(phase == Some("Terminating"), || Refusal::NamespaceTerminating)
+}
+
+fn priority(pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome {
+    let named = template.and_then(|spec| spec.priority_class_name.as_deref()).filter(|name| !name.is_empty());
+    // A sibling's class may be the work of a webhook: it was there when that pod was made.
+    let name = named.unwrap_or(&pod.spec.priority_class_name);
+    let stated = template.and_then(|spec| spec.priority);
+    let mismatch = |computed: i32| {
+        let stated = stated.filter(|stated| *stated != computed);
+        let refusal =
+            |stated: i32| Refusal::PriorityMismatch { stated: stated.to_string(), computed: computed.to_string() };
+        Outcome::of(stated.map(refusal).into_iter().collect())
+    };
+    if let Some(value) = plugins::built_in_priority(name) {
+        return mismatch(value);
+    }
+    match (&facts.priority_classes, name) {
+        (Known::Unknown(_), "") => Outcome::Pass,
+        (Known::Unknown(why), _) => Outcome::Unknown { missing: why.clone() },
+        (Known::Known(_), "") => mismatch(0),
+        (Known::Known(classes), name) => match plugins::priority_of(classes, name) {
+            Some((value, _)) => mismatch(value),
+            None => Outcome::Fail(vec![Refusal::PriorityClassMissing { priority_class: name.to_owned() }]),
+        },
+    }
+}
+
+/// Where the template says something else than its RuntimeClass.
+fn contradictions(class: &k8s_openapi::api::node::v1::RuntimeClass, template: Option<&PodSpec>) -> Vec<Refusal> {
+    let selector = template.and_then(|spec| spec.node_selector.clone()).unwrap_or_default();
+    let wanted = class.scheduling.iter().flat_map(|scheduling| scheduling.node_selector.iter().flatten());
+    let mut refusals: Vec<Refusal> = wanted
+        .filter_map(|(key, class_value)| {
+            let pod_value = selector.get(key).filter(|value| *value != class_value)?;
+            Some(Refusal::RuntimeClassConflict {
+                key: key.clone(),
+                class_value: class_value.clone(),
+                pod_value: pod_value.clone(),
+            })
+        })
+        .collect();
+    let quantities = |list: ResourceList| -> super::amounts::Sums {
+        list.into_iter().map(|(resource, amount)| (resource, amount.quantity())).collect()
+    };
+    let stated = quantities(plugins::amounts(template.and_then(|spec| spec.overhead.as_ref())));
+    let fixed = class.overhead.as_ref().and_then(|overhead| overhead.pod_fixed.as_ref());
+    if !stated.is_empty() && stated != quantities(plugins::amounts(fixed)) {
+        refusals.push(Refusal::OverheadMismatch);
+    }
+    refusals
+}
+
+/// Containers that request more than they may use. The API takes no such template, so the limit is not the template's.
+fn limits_below_requests(pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Vec<Refusal> {
+    let ranges = facts.limit_ranges.known().map_or(&[][..], Vec::as_slice);
+    let ranges = plugins::ranges_of(ranges, &pod.metadata.namespace);
+    let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+    let mut refusals = Vec::new();
+    for container in containers {
+        let Some(resources) = &container.resources else {
+            continue;
+        };
+        for (resource, limit) in &resources.limits {
+            let Some(request) = resources.requests.get(resource) else {
+                continue;
+            };
+            if request.quantity() > limit.quantity() {
+                let is_stated = template.is_some_and(|spec| states_limit(spec, &container.name, resource));
+                let range = ranges.iter().find(|range| gives_limit(range, resource)).filter(|_| !is_stated);
+                refusals.push(Refusal::LimitBelowRequest {
+                    container: container.name.clone(),
+                    resource: resource.clone(),
+                    request: request.text.clone(),
+                    limit: limit.text.clone(),
+                    limit_range: range.and_then(|range| range.metadata.name.clone()),
+                });
+            }
+        }
+    }
+    refusals
+}
+
+fn states_limit(spec: &PodSpec, container: &str, resource: &str) -> bool {
+    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    containers.any(|one| {
+        let limits = one.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        one.name == container && limits.is_some_and(|limits| limits.contains_key(resource))
+    })
+}
+
+fn gives_limit(range: &LimitRange, resource: &str) -> bool {
+    let items = range.spec.iter().flat_map(|spec| &spec.limits).filter(|item| item.type_ == "Container");
+    items.into_iter().any(|item| item.default.as_ref().is_some_and(|default| default.contains_key(resource)))
+}
+
+/// The event's words beside what the objects tell now: theirs are the newer numbers.
+fn with_event(of_objects: Outcome, told: &[&Refusal], text: &str, pod: &FullPod, facts: &Facts) -> Outcome {
+    let mut refusals = match of_objects {
+        Outcome::Fail(refusals) => refusals,
+        Outcome::Pass | Outcome::Unknown { .. } => Vec::new(),
+    };
+    let is_vain = refusals.is_empty();
+    for refusal in told {
+        let is_told_already = refusals.iter().any(|one| discriminant(one) == discriminant(*refusal));
+        match as_of_now(refusal, pod, facts) {
+            Some(refusal) if !is_told_already => refusals.push(refusal),
+            None if is_vain && refusals.is_empty() => {
+                refusals.push(Refusal::NoLongerRefused { refusal: text.to_owned() });
+            }
+            _ => {}
+        }
+    }
+    Outcome::Fail(refusals)
+}
+
+/// The refusal with the numbers of now; none where its cause is surely gone. A webhook may have changed the pod that
+/// was refused, so that ours would pass is no proof.
+fn as_of_now(refusal: &Refusal, pod: &FullPod, facts: &Facts) -> Option<Refusal> {
+    let same = || Some(refusal.clone());
+    let unless = |is_gone: Option<bool>| if is_gone == Some(true) { None } else { same() };
+    let namespace = &pod.metadata.namespace;
+    let own_quotas = || facts.quotas.known().map(|quotas| quota::of_namespace(quotas, namespace));
+    let has_name = |name: &str, one: &Option<String>| one.as_deref() == Some(name);
+    match refusal {
+        Refusal::QuotaExceeded { quota, resources } => {
+            let Some(quotas) = own_quotas() else {
+                return same();
+            };
+            let now = quotas.into_iter().find(|one| has_name(quota, &one.metadata.name))?;
+            let resources = quota::still_short(now, resources);
+            (!resources.is_empty()).then(|| Refusal::QuotaExceeded { quota: quota.clone(), resources })
+        }
+        Refusal::QuotaUnspecified { quota, missing } => {
+            let own = |name: &String| {
+                pod.spec.containers.iter().chain(&pod.spec.init_containers).any(|container| container.name == *name)
+            };
+            // Of these containers the objects have told all that there is to tell.
+            let are_own = missing.iter().all(|one| !one.containers.is_empty() && one.containers.iter().all(own));
+            let is_there = own_quotas().map(|all| all.iter().any(|one| has_name(quota, &one.metadata.name)));
+            unless(is_there.map(|is_there| !is_there || are_own))
+        }
+        Refusal::QuotaUncounted { .. } => unless(facts.quotas.known().map(|_| true)),
+        Refusal::LimitRange { .. } => {
+            unless(facts.limit_ranges.known().map(|ranges| plugins::ranges_of(ranges, namespace).is_empty()))
+        }
+        Refusal::PodSecurity { .. } => {
+            let enforced = |namespace: &Namespace| {
+                namespace.metadata.labels.as_ref()?.get("pod-security.kubernetes.io/enforce").cloned()
+            };
+            let own = facts.namespaces.known().and_then(|all| namespace_of(all, pod)).and_then(enforced);
+            unless(own.map(|level| level == "privileged"))
+        }
+        Refusal::PriorityClassMissing { priority_class: name } => {
+            let classes = facts.priority_classes.known();
+            unless(classes.map(|all| all.iter().any(|one| has_name(name, &one.metadata.name))))
+        }
+        Refusal::RuntimeClassMissing { runtime_class: name } => {
+            let classes = facts.runtime_classes.known();
+            unless(classes.map(|all| plugins::runtime_class(all, name).is_some()))
+        }
+        Refusal::ServiceAccountMissing { service_account: name } => {
+            let is_own = |one: &k8s_openapi::api::core::v1::ServiceAccount| {
+                has_name(name, &one.metadata.name) && has_name(namespace, &one.metadata.namespace)
+            };
+            unless(facts.service_accounts.known().map(|all| all.iter().any(is_own)))
+        }
+        _ => same(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! What the checks say of a pod, with and without an event.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission::make;
+
+/// A daemon set with one container that requests CPU.
+fn daemon_set(change: Value) -> DaemonSet {
+    let mut spec = json!({"containers": [{"name": "main", "resources": {"requests": {"cpu": "200m"}}}]});
+    for (key, value) in change.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    serde_json::from_value(json!({
+        "metadata": {"name": "agent", "namespace": "ns"},
+        "spec": {"selector": {}, "template": {"metadata": {}, "spec": spec}},
+    }))
+    .unwrap()
+}
+
+fn known<T: serde::de::DeserializeOwned>(objects: Value) -> Known<Vec<T>> {
+    Known::Known(serde_json::from_value(objects).unwrap())
+}
+
+/// A cluster in which nothing stands against the pod.
+fn well() -> Facts {
+    Facts {
+        namespaces: known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Active"}}])),
+        service_accounts: known(json!([{"metadata": {"name": "default", "namespace": "ns"}}])),
+        priority_classes: known(json!([])),
+        runtime_classes: known(json!([])),
+        limit_ranges: known(json!([])),
+        quotas: known(json!([])),
+        ..Facts::default()
+    }
+}
+
+fn quota(spec: Value, hard: Value, used: Value) -> Value {
+    json!({"metadata": {"name": "q", "namespace": "ns"}, "spec": spec, "status": {"hard": hard, "used": used}})
+}
+
+fn limits(limits: Value) -> Known<Vec<LimitRange>> {
+    known(json!([{"metadata": {"name": "range", "namespace": "ns"}, "spec": {"limits": limits}}]))
+}
+
+/// What does not pass, as `check: code` or `check: Unknown`.
+fn told(daemon_set: &DaemonSet, facts: &Facts, event: Option<&str>) -> Vec<String> {
+    let made = make(daemon_set, "n1", facts);
+    let event = event.map(|text| EventRefusal { text: text.into(), count: 1, last_seen: None });
+    let rows = checks(daemon_set, &made, facts, event.as_ref());
+    let told = rows.iter().flat_map(|row| match &row.outcome {
+        Outcome::Pass => Vec::new(),
+        Outcome::Unknown { .. } => vec![format!("{}: Unknown", row.check)],
+        Outcome::Fail(refusals) => {
+            let code = |refusal: &Refusal| serde_json::to_value(refusal).unwrap()["code"].as_str().unwrap().to_owned();
+            refusals.iter().map(|refusal| format!("{}: {}", row.check, code(refusal))).collect()
+        }
+    });
+    told.collect()
+}
+
+fn refusals(daemon_set: &DaemonSet, facts: &Facts, event: Option<&str>, check: &str) -> Value {
+    let made = make(daemon_set, "n1", facts);
+    let event = event.map(|text| EventRefusal { text: text.into(), count: 1, last_seen: None });
+    let rows = checks(daemon_set, &made, facts, event.as_ref());
+    match &rows.iter().find(|row| row.check == check).unwrap().outcome {
+        Outcome::Fail(refusals) => serde_json::to_value(refusals).unwrap(),
+        other => json!(format!("{other:?}")),
+    }
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
+    let daemon_set = daemon_set(json!({}));
+    assert_eq!(told(&daemon_set, &well(), None), NOTHING);
+    let made = make(&daemon_set, "n1", &well());
+    let names: Vec<&str> = checks(&daemon_set, &made, &well(), None).iter().map(|row| row.check).collect();
+    assert_eq!(
+        names,
+        [
+            "NamespaceLifecycle",
+            "ServiceAccount",
+            "Priority",
+            "RuntimeClass",
+            "Validation",
+            "LimitRanger",
+            "PodSecurity",
+            "ValidatingAdmissionPolicy",
+            "Webhook",
+            "ResourceQuota",
+        ]
+    );
+}
+
+#[test]
+fn what_was_not_read_is_unknown_only_where_it_is_needed() {
+    let unread = Facts::default();
+    assert_eq!(
+        told(&daemon_set(json!({})), &unread, None),
+        ["NamespaceLifecycle: Unknown", "ServiceAccount: Unknown", "LimitRanger: Unknown", "ResourceQuota: Unknown"]
+    );
+    let naming = daemon_set(json!({"priorityClassName": "p", "runtimeClassName": "r"}));
+    let told = told(&naming, &unread, None);
+    assert!(told.contains(&"Priority: Unknown".into()) && told.contains(&"RuntimeClass: Unknown".into()), "{told:?}");
+}
+
+#[test]
+fn a_quota_counts_what_one_more_pod_needs() {
+    let of = |hard: Value, used: Value, change: Value| {
+        let facts = Facts { quotas: known(json!([quota(json!({}), hard, used)])), ..well() };
+        refusals(&daemon_set(change), &facts, None, "ResourceQuota")
+    };
+    let exceeded = |share: Value| json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]);
+    let share = |resource: &str, requested: &str, used: &str, limited: &str| json!({"resource": resource, "requested": requested, "used": used, "limited": limited});
+    assert_eq!(of(json!({"pods": "10"}), json!({"pods": "10"}), json!({})), exceeded(share("pods", "1", "10", "10")));
+    assert_eq!(
+        of(json!({"count/pods": "1"}), json!({"count/pods": "1"}), json!({})),
+        exceeded(share("count/pods", "1", "1", "1"))
+    );
+    assert_eq!(of(json!({"pods": "10"}), json!({"pods": "9"}), json!({})), "Pass");
+    assert_eq!(
+        of(json!({"requests.cpu": "1"}), json!({"requests.cpu": "801m"}), json!({})),
+        exceeded(share("requests.cpu", "200m", "801m", "1"))
+    );
+    assert_eq!(of(json!({"requests.cpu": "1"}), json!({"requests.cpu": "800m"}), json!({})), "Pass");
+    // What pods do not use does not matter.
+    assert_eq!(of(json!({"services": "0"}), json!({"services": "0"}), json!({})), "Pass");
+    let device = json!({"containers": [{"name": "main", "resources": {"limits": {"example.com/gpu": "2"}}}]});
+    assert_eq!(
+        of(json!({"requests.example.com/gpu": "1"}), json!({"requests.example.com/gpu": "0"}), device),
+        exceeded(share("requests.example.com/gpu", "2", "0", "1"))
+    );
+    assert_eq!(of(json!({"pods": "1"}), json!({}), json!({})), json!([{"code": "QuotaUncounted", "quota": "q"}]));
+}
+
+#[test]
+fn the_overhead_counts_for_the_quota() {
+    let kata = json!([{"metadata": {"name": "kata"}, "handler": "k", "overhead": {"podFixed": {"cpu": "100m"}}}]);
+    let quotas = known(json!([quota(json!({}), json!({"cpu": "250m"}), json!({"cpu": "0"}))]));
+    let facts = Facts { quotas, runtime_classes: known(kata), ..well() };
+    assert_eq!(told(&daemon_set(json!({})), &facts, None), NOTHING);
+    assert_eq!(told(&daemon_set(json!({"runtimeClassName": "kata"})), &facts, None), ["ResourceQuota: QuotaExceeded"]);
+}
+
+#[test]
+fn a_quota_wants_every_container_to_state_what_it_counts() {
+    let hard = json!({"limits.cpu": "10", "memory": "1Gi", "requests.cpu": "10", "ephemeral-storage": "1Gi"});
+    let quotas = known(json!([quota(json!({}), hard.clone(), hard)]));
+    let facts = Facts { quotas, ..well() };
+    let expected = json!([{"code": "QuotaUnspecified", "quota": "q", "missing": [
+        {"resource": "limits.cpu", "containers": ["main"]}, {"resource": "memory", "containers": ["main"]},
+    ]}]);
+    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "ResourceQuota"), expected);
+    let for_itself = daemon_set(json!({"resources": {"requests": {"cpu": "1"}}}));
+    assert_ne!(refusals(&for_itself, &facts, None, "ResourceQuota")[0]["code"], "QuotaUnspecified");
+    // A range of the namespace may state it for them.
+    let facts = Facts {
+        limit_ranges: limits(
+            json!([{"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"memory": "1"}}]),
+        ),
+        ..facts
+    };
+    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "ResourceQuota")[0]["code"], "QuotaExceeded");
+}
+
+#[test]
+fn a_quota_is_only_about_pods_in_its_scope() {
+    let is_refused = |spec: Value, change: Value| {
+        let classes = json!([{"metadata": {"name": "high"}, "value": 5}]);
+        let quotas = known(json!([quota(spec, json!({"pods": "0"}), json!({"pods": "0"}))]));
+        let facts = Facts { quotas, priority_classes: known(classes), ..well() };
+        !told(&daemon_set(change), &facts, None).is_empty()
+    };
+    let scopes = |scope: &str| json!({"scopes": [scope]});
+    let none = json!({"containers": [{"name": "main"}]});
+    assert!(is_refused(scopes("NotTerminating"), json!({})));
+    assert!(!is_refused(scopes("Terminating"), json!({})));
+    assert!(!is_refused(scopes("BestEffort"), json!({})));
+    assert!(is_refused(scopes("BestEffort"), none.clone()));
+    assert!(is_refused(scopes("NotBestEffort"), json!({})));
+    assert!(!is_refused(scopes("NotBestEffort"), none));
+    assert!(!is_refused(scopes("PriorityClass"), json!({})));
+    assert!(is_refused(scopes("PriorityClass"), json!({"priorityClassName": "high"})));
+    assert!(!is_refused(scopes("CrossNamespacePodAffinity"), json!({})));
+    let across = json!({"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": "zone", "namespaceSelector": {}},
+    ]}}});
+    assert!(is_refused(scopes("CrossNamespacePodAffinity"), across));
+    let selected = |operator: &str, values: Value| json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": operator, "values": values}]}});
+    let high = json!({"priorityClassName": "high"});
+    assert!(is_refused(selected("In", json!(["high"])), high.clone()));
+    assert!(!is_refused(selected("In", json!(["low"])), high.clone()));
+    assert!(!is_refused(selected("NotIn", json!(["high"])), high.clone()));
+    assert!(is_refused(selected("NotIn", json!(["high"])), json!({})));
+    assert!(is_refused(selected("DoesNotExist", json!([])), json!({})));
+    assert!(!is_refused(selected("DoesNotExist", json!([])), high));
+}
+
+#[test]
+fn limit_ranges_bound_containers_and_pods() {
+    let of = |item: Value, resources: Value| {
+        let containers = json!([{"name": "a", "resources": resources}, {"name": "b", "resources": resources}]);
+        let facts = Facts { limit_ranges: limits(json!([item])), ..well() };
+        let refusals = refusals(&daemon_set(json!({"containers": containers})), &facts, None, "LimitRanger");
+        match refusals {
+            Value::Array(all) => all
+                .iter()
+                .map(|one| {
+                    format!("{} {} {} {}", one["container"], one["bound"], one["of"], one["found"]).replace('"', "")
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    };
+    let one_cpu = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}});
+    let max = |type_: &str, cpu: &str| json!({"type": type_, "max": {"cpu": cpu}});
+    assert_eq!(of(max("Container", "1"), one_cpu.clone()), NOTHING);
+    assert_eq!(of(max("Container", "999m"), one_cpu.clone()), ["a Maximum limit 1", "b Maximum limit 1"]);
+    assert_eq!(of(max("Pod", "2"), one_cpu.clone()), NOTHING);
+    assert_eq!(of(max("Pod", "1500m"), one_cpu.clone()), ["null Maximum limit 2"]);
+    assert_eq!(of(max("Pod", "1"), json!({"requests": {"cpu": "1"}})), ["null Maximum limit null"]);
+    let min = json!({"type": "Pod", "min": {"cpu": "3"}});
+    assert_eq!(of(min.clone(), one_cpu.clone()), ["null Minimum request 2"]);
+    assert_eq!(of(min, json!({})), ["null Minimum request null"]);
+    let ratio = |ratio: &str| json!({"type": "Pod", "maxLimitRequestRatio": {"cpu": ratio}});
+    let wide = json!({"requests": {"cpu": "100m"}, "limits": {"cpu": "250m"}});
+    assert_eq!(of(ratio("2.5"), wide.clone()), NOTHING);
+    assert_eq!(of(ratio("2"), wide), ["null Ratio ratio 2.500000"]);
+    assert_eq!(of(ratio("2"), json!({"requests": {"cpu": "1"}})), ["null Ratio limit null"]);
+    assert_eq!(of(json!({"type": "PersistentVolumeClaim", "max": {"storage": "1"}}), one_cpu), NOTHING);
+}
+
+#[test]
+fn h72_a_default_limit_below_the_templates_request_is_told_with_its_range() {
+    let facts = Facts { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
+    let expected = json!([{
+        "code": "LimitBelowRequest", "container": "main", "resource": "cpu", "request": "200m", "limit": "100m",
+        "limitRange": "range",
+    }]);
+    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "Validation"), expected);
+    // The event says the same with less: the objects' words are kept.
+    let event = "Pod \"agent-x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"200m\": must be less \
+                 than or equal to cpu limit of 100m";
+    assert_eq!(refusals(&daemon_set(json!({})), &facts, Some(event), "Validation"), expected);
+}
+
+#[test]
+fn what_the_template_names_has_to_be_there() {
+    let named = daemon_set(json!({"priorityClassName": "p", "runtimeClassName": "r", "serviceAccountName": "s"}));
+    assert_eq!(
+        told(&named, &well(), None),
+        [
+            "ServiceAccount: ServiceAccountMissing",
+            "Priority: PriorityClassMissing",
+            "RuntimeClass: RuntimeClassMissing",
+        ]
+    );
+    let there = Facts {
+        service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])),
+        priority_classes: known(json!([{"metadata": {"name": "p"}, "value": 1}])),
+        runtime_classes: known(json!([{"metadata": {"name": "r"}, "handler": "h"}])),
+        ..well()
+    };
+    assert_eq!(told(&named, &there, None), NOTHING);
+    let elsewhere =
+        Facts { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "other"}}])), ..there };
+    assert_eq!(told(&named, &elsewhere, None), ["ServiceAccount: ServiceAccountMissing"]);
+    assert_eq!(told(&daemon_set(json!({"priorityClassName": "system-node-critical"})), &well(), None), NOTHING);
+}
+
+#[test]
+fn contradictions_of_the_template_are_found() {
+    let class = json!([{
+        "metadata": {"name": "r"}, "handler": "h", "scheduling": {"nodeSelector": {"a": "x"}},
+        "overhead": {"podFixed": {"cpu": "1"}},
+    }]);
+    let facts = Facts { runtime_classes: known(class), ..well() };
+    let with = |mut change: Value| {
+        change["runtimeClassName"] = json!("r");
+        told(&daemon_set(change), &facts, None)
+    };
+    assert_eq!(with(json!({"nodeSelector": {"a": "y"}})), ["RuntimeClass: RuntimeClassConflict"]);
+    assert_eq!(with(json!({"nodeSelector": {"a": "x", "b": "z"}, "overhead": {"cpu": "1000m"}})), NOTHING);
+    assert_eq!(with(json!({"overhead": {"cpu": "2"}})), ["RuntimeClass: OverheadMismatch"]);
+    assert_eq!(told(&daemon_set(json!({"priority": 5})), &well(), None), ["Priority: PriorityMismatch"]);
+    assert_eq!(told(&daemon_set(json!({"priority": 0})), &well(), None), NOTHING);
+}
+
+#[test]
+fn h75_a_namespace_that_ends_is_told_without_an_event() {
+    let ending = known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Terminating"}}]));
+    let facts = Facts { namespaces: ending, ..well() };
+    assert_eq!(told(&daemon_set(json!({})), &facts, None), ["NamespaceLifecycle: NamespaceTerminating"]);
+}
+
+#[test]
+fn an_event_speaks_where_no_object_does() {
+    let denied = "admission webhook \"w\" denied the request: no";
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some(denied)), ["Webhook: WebhookDenied"]);
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some("who knows")), ["Admission: Refused"]);
+    let conflict = "pods \"x\" is forbidden: pod node label selector conflicts with its namespace node label selector";
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some(conflict)), ["PodNodeSelector: NamespaceSelectorConflict"]);
+    let security = "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": hostPort (container \"main\" uses hostPort 1)";
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some(security)), ["PodSecurity: PodSecurity"]);
+    let made = make(&daemon_set(json!({})), "n1", &well());
+    let event = EventRefusal { text: denied.into(), count: 3, last_seen: None };
+    let rows = checks(&daemon_set(json!({})), &made, &well(), Some(&event));
+    let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.check).collect();
+    assert_eq!(with_event, ["Webhook"]);
+}
+
+#[test]
+fn an_event_gets_the_numbers_of_now() {
+    let event = "pods \"x\" is forbidden: exceeded quota: q, requested: requests.cpu=300m, used: requests.cpu=1, limited: \
+                 requests.cpu=1";
+    // A sidecar that a webhook adds: 300m, where the template alone wants 200m.
+    let at = |used: &str| {
+        let quotas = known(json!([quota(json!({}), json!({"requests.cpu": "1"}), json!({"requests.cpu": used}))]));
+        let facts = Facts { quotas, ..well() };
+        refusals(&daemon_set(json!({})), &facts, Some(event), "ResourceQuota")
+    };
+    let share = json!({"resource": "requests.cpu", "requested": "300m", "used": "750m", "limited": "1"});
+    assert_eq!(at("750m"), json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]));
+    assert_eq!(at("700m")[0]["code"], "NoLongerRefused");
+    let unread = Facts { quotas: Known::Unknown("cannot list".into()), ..well() };
+    assert_eq!(told(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some(event)), ["ResourceQuota: NoLongerRefused"]);
+}
+
+#[test]
+fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
+    let forbidden = |core: &str| format!("pods \"x\" is forbidden: {core}");
+    let named = daemon_set(json!({"serviceAccountName": "s"}));
+    let missing = forbidden("error looking up service account ns/s: serviceaccount \"s\" not found");
+    let there = Facts { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
+    assert_eq!(told(&named, &well(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
+    assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRefused"]);
+    let unread = Facts { service_accounts: Known::Unknown("cannot list".into()), ..well() };
+    assert_eq!(told(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
+
+    let unstated = |containers: &str| forbidden(&format!("failed quota: q: must specify limits.cpu for: {containers}"));
+    let quotas = || known(json!([quota(json!({}), json!({"limits.cpu": "9"}), json!({"limits.cpu": "0"}))]));
+    let stating = json!({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1"}}}]});
+    let facts = Facts { quotas: quotas(), ..well() };
+    assert_eq!(told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))), ["ResourceQuota: NoLongerRefused"]);
+    // One that a webhook adds says nothing still.
+    assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaUnspecified"]);
+
+    let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");
+    let labelled = |level: &str| {
+        let labels = json!({"pod-security.kubernetes.io/enforce": level});
+        let facts = Facts { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
+        told(&daemon_set(json!({})), &facts, Some(&security))
+    };
+    assert_eq!(labelled("restricted"), ["PodSecurity: PodSecurity"]);
+    assert_eq!(labelled("privileged"), ["PodSecurity: NoLongerRefused"]);
+}

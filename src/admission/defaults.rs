@@ -1,0 +1,112 @@
+//! What the API server fills in for pods, and not for templates.
+//!
+//! Upstream: `pkg/apis/core/v1/defaults.go` `SetDefaults_Pod`, `SetDefaults_PodSpec`, `SetDefaults_ResourceList`,
+//! `defaultHugePagePodLimits`, `defaultPodRequests`, `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go`
+//! `PrepareForCreate` for the label keys.
+
+use super::amounts;
+use crate::snapshot::Labels;
+use crate::snapshot::full_pod::{Amount, FullPod, FullSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
+use crate::snapshot::pod::NodeSelectorRequirement;
+
+/// Completes the spec as it is read, before any plugin sees it.
+pub(super) fn complete(spec: &mut FullSpec) {
+    if spec.scheduler_name.is_empty() {
+        spec.scheduler_name = "default-scheduler".into();
+    }
+    let host_network = spec.host_network;
+    for container in spec.containers.iter_mut().chain(&mut spec.init_containers) {
+        if let Some(resources) = &mut container.resources {
+            round_up(resources);
+            let Resources { limits, requests, .. } = resources;
+            fill(requests, limits);
+        }
+        for port in &mut container.ports {
+            if port.protocol.is_empty() {
+                port.protocol = "TCP".into();
+            }
+            if host_network && port.host_port == 0 {
+                port.host_port = port.container_port;
+            }
+        }
+    }
+    spec.resources.iter_mut().for_each(round_up);
+    complete_pod_level(spec);
+}
+
+/// Takes over what `list` lacks.
+pub(super) fn fill(list: &mut ResourceList, from: &ResourceList) {
+    for (resource, amount) in from {
+        list.entry(resource.clone()).or_insert_with(|| amount.clone());
+    }
+}
+
+/// The API keeps no amount finer than thousandths. One that is not finer stays as it was written.
+fn round_up(resources: &mut Resources) {
+    for amount in resources.limits.values_mut().chain(resources.requests.values_mut()) {
+        let exact = amount.quantity();
+        let rounded = exact.rounded_up_to_milli();
+        if rounded != exact {
+            *amount = rounded.into();
+        }
+    }
+}
+
+/// Limits for huge pages, and requests where there are limits, of the pod as a whole.
+fn complete_pod_level(spec: &mut FullSpec) {
+    let of_containers = amounts::of_containers(spec);
+    let Some(pod) = &mut spec.resources else {
+        return;
+    };
+    if pod.limits.is_empty() && pod.requests.is_empty() {
+        return;
+    }
+    for (resource, limit) in &of_containers.limits {
+        let is_open = !pod.requests.contains_key(resource) && !pod.limits.contains_key(resource);
+        if amounts::is_huge_page(resource) && is_open {
+            pod.limits.insert(resource.clone(), Amount::from(*limit));
+        }
+    }
+    if pod.limits.is_empty() {
+        return;
+    }
+    for (resource, request) in &of_containers.requests {
+        let is_overcommitted = amounts::is_pod_level(resource) && !amounts::is_huge_page(resource);
+        if is_overcommitted && !pod.requests.contains_key(resource) {
+            pod.requests.insert(resource.clone(), Amount::from(*request));
+        }
+    }
+    let Resources { limits, requests, .. } = pod;
+    let supported = limits.iter().filter(|(resource, _)| amounts::is_pod_level(resource));
+    fill(requests, &supported.map(|(resource, limit)| (resource.clone(), limit.clone())).collect());
+}
+
+/// Merges the label keys of pod affinity and of spread constraints into their selectors, with the pod's own values. A
+/// key that the pod lacks is passed over.
+pub(super) fn merge_label_keys(pod: &mut FullPod) {
+    let FullPod { metadata, spec, .. } = pod;
+    let labels = &metadata.labels;
+    if let Some(affinity) = &mut spec.affinity {
+        let both = [&mut affinity.pod_affinity, &mut affinity.pod_anti_affinity];
+        for term in both.into_iter().flatten().flat_map(|affinity| &mut affinity.required) {
+            let PodAffinityTerm { label_selector, match_label_keys, mismatch_label_keys, .. } = term;
+            // No selector matches no pod, whatever the keys.
+            if let Some(selector) = label_selector {
+                require(selector, match_label_keys, "In", labels);
+                require(selector, mismatch_label_keys, "NotIn", labels);
+            }
+        }
+    }
+    for constraint in &mut spec.topology_spread_constraints {
+        if let Some(selector) = &mut constraint.label_selector {
+            require(selector, &constraint.match_label_keys, "In", labels);
+        }
+    }
+}
+
+fn require(selector: &mut LabelSelector, keys: &[String], operator: &str, labels: &Labels) {
+    selector.match_expressions.extend(keys.iter().filter_map(|key| {
+        let value = labels.get(key)?;
+        Some(NodeSelectorRequirement { key: key.clone(), operator: operator.to_owned(), values: vec![value.clone()] })
+    }));
+}

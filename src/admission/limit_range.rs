@@ -1,0 +1,117 @@
+//! What the LimitRanges of a namespace have against a pod.
+//!
+//! Upstream: `plugin/pkg/admission/limitranger/admission.go` `PodValidateLimitFunc`, `minConstraint`,
+//! `maxConstraint`, `limitRequestRatioConstraint`.
+
+use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
+
+use super::amounts::{self, Sums, Totals};
+use super::plugins::{amounts as own, ranges_of};
+use super::refusal::{Bound, Refusal};
+use crate::snapshot::full_pod::{Amount, Container, FullPod, FullSpec, ResourceList};
+use crate::snapshot::quantity::Quantity;
+
+/// Everything that lies outside of the ranges of the pod's namespace.
+pub(super) fn refusals(ranges: &[LimitRange], pod: &FullPod) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for range in ranges_of(ranges, &pod.metadata.namespace) {
+        for item in range.spec.iter().flat_map(|spec| &spec.limits) {
+            for subject in subjects(item, &pod.spec) {
+                refusals.extend(subject.refusals(range, item));
+            }
+        }
+    }
+    refusals
+}
+
+/// A container, or the pod as a whole.
+struct Subject {
+    container: Option<String>,
+    totals: Totals,
+}
+
+fn subjects(item: &LimitRangeItem, spec: &FullSpec) -> Vec<Subject> {
+    match item.type_.as_str() {
+        "Container" => spec.containers.iter().chain(&spec.init_containers).map(Subject::of).collect(),
+        // Huge pages that a pod states for itself do not count here, and neither does its overhead.
+        "Pod" => {
+            let totals = amounts::of_pod(spec, |resource| matches!(resource, "cpu" | "memory"));
+            vec![Subject { container: None, totals }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Subject {
+    fn of(container: &Container) -> Self {
+        let sums = |list: &ResourceList| -> Sums {
+            list.iter().map(|(resource, amount)| (resource.clone(), amount.quantity())).collect()
+        };
+        let resources = container.resources.clone().unwrap_or_default();
+        let totals = Totals { requests: sums(&resources.requests), limits: sums(&resources.limits) };
+        Self { container: Some(container.name.clone()), totals }
+    }
+
+    fn refusals(&self, range: &LimitRange, item: &LimitRangeItem) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let bounds =
+            [(Bound::Minimum, &item.min), (Bound::Maximum, &item.max), (Bound::Ratio, &item.max_limit_request_ratio)];
+        for (bound, list) in bounds {
+            for (resource, allowed) in own(list.as_ref()) {
+                let Some((of, found)) = self.offence(bound, &resource, &allowed) else {
+                    continue;
+                };
+                refusals.push(Refusal::LimitRange {
+                    limit_range: range.metadata.name.clone(),
+                    per: item.type_.clone(),
+                    container: self.container.clone(),
+                    resource,
+                    bound,
+                    allowed: allowed.text,
+                    of,
+                    found,
+                });
+            }
+        }
+        refusals
+    }
+
+    /// What is out of bounds, and its value: the first that upstream would name.
+    fn offence(&self, bound: Bound, resource: &str, allowed: &Amount) -> Option<(&'static str, Option<String>)> {
+        let request = self.totals.requests.get(resource).copied();
+        let limit = self.totals.limits.get(resource).copied();
+        let written = |of, quantity: Quantity| Some((of, Some(written(resource, quantity))));
+        let allowed = allowed.quantity().rounded_up_to_milli();
+        let below = |quantity: Quantity| quantity.rounded_up_to_milli() < allowed;
+        let above = |quantity: Quantity| quantity.rounded_up_to_milli() > allowed;
+        match (bound, request, limit) {
+            (Bound::Minimum, None, _) => Some(("request", None)),
+            (Bound::Minimum, Some(request), _) if below(request) => written("request", request),
+            (Bound::Minimum, _, Some(limit)) if below(limit) => written("limit", limit),
+            (Bound::Maximum, _, None) => Some(("limit", None)),
+            (Bound::Maximum, _, Some(limit)) if above(limit) => written("limit", limit),
+            (Bound::Maximum, Some(request), _) if above(request) => written("request", request),
+            (Bound::Ratio, ..) => self.ratio_offence(resource, allowed),
+            _ => None,
+        }
+    }
+
+    fn ratio_offence(&self, resource: &str, allowed: Quantity) -> Option<(&'static str, Option<String>)> {
+        let not_zero = |sums: &Sums| sums.get(resource).copied().filter(|quantity| !quantity.is_zero());
+        let Some(request) = not_zero(&self.totals.requests) else {
+            return Some(("request", None));
+        };
+        let Some(limit) = not_zero(&self.totals.limits) else {
+            return Some(("limit", None));
+        };
+        let ratio = limit.in_thousandths() / request.in_thousandths();
+        (ratio * 1000.0 > allowed.in_thousandths()).then(|| ("ratio", Some(format!("{ratio:.6}"))))
+    }
+}
+
+fn written(resource: &str, quantity: Quantity) -> String {
+    match resource {
+        "memory" | "ephemeral-storage" => quantity.in_bytes(),
+        _ => quantity.to_string(),
+    }
+}

@@ -1,0 +1,215 @@
+//! What a quota leaves, and what one more pod needs of it.
+//!
+//! Upstream: `pkg/quota/v1/evaluator/core/pods.go` `Constraints`, `MatchingResources`, `PodUsageFunc`,
+//! `podMatchesScopeFunc`; `apiserver/pkg/admission/plugin/resourcequota/controller.go` `CheckRequest`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
+
+use super::amounts::{self, Sums, Totals};
+use super::refusal::{QuotaShare, Refusal, Unspecified};
+use crate::snapshot::full_pod::{FullPod, FullSpec};
+use crate::snapshot::quantity::Quantity;
+
+/// What a quota's `must specify` is about, and nothing else.
+const TO_BE_SPECIFIED: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
+
+/// What the quotas of the pod's namespace have against one more pod like this one.
+pub(super) fn refusals(quotas: &[ResourceQuota], pod: &FullPod) -> Vec<Refusal> {
+    of_namespace(quotas, &pod.metadata.namespace).into_iter().flat_map(|quota| refusals_of(quota, &pod.spec)).collect()
+}
+
+/// The quotas of one namespace, by name.
+pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> Vec<&'q ResourceQuota> {
+    let is_own = |quota: &&ResourceQuota| quota.metadata.namespace.as_deref() == Some(namespace);
+    let mut own: Vec<&ResourceQuota> = quotas.iter().filter(is_own).collect();
+    own.sort_by_key(|quota| quota.metadata.name.as_deref());
+    own
+}
+
+/// The shares again with the quota's numbers of now, and only those that are still short.
+pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaShare]) -> Vec<QuotaShare> {
+    let (hard, used) = status_of(quota);
+    let now = shares.iter().filter_map(|share| {
+        let needed = share.requested.parse().unwrap_or_default();
+        short(&share.resource, needed, &hard, &used)
+    });
+    now.collect()
+}
+
+fn refusals_of(quota: &ResourceQuota, spec: &FullSpec) -> Vec<Refusal> {
+    let name = quota.metadata.name.clone().unwrap_or_default();
+    let (hard, used) = status_of(quota);
+    let counted: Vec<&String> = hard.keys().filter(|resource| is_about_pods(resource)).collect();
+    if counted.is_empty() || !scopes_of(quota).iter().all(|scope| is_in_scope(spec, scope)) {
+        return Vec::new();
+    }
+    let missing = unspecified(spec, &counted);
+    if !missing.is_empty() {
+        return vec![Refusal::QuotaUnspecified { quota: name, missing }];
+    }
+    if counted.iter().any(|resource| !used.contains_key(*resource)) {
+        return vec![Refusal::QuotaUncounted { quota: name }];
+    }
+    let needed = usage(spec);
+    let resources: Vec<QuotaShare> =
+        needed.iter().filter_map(|(resource, needed)| short(resource, *needed, &hard, &used)).collect();
+    match resources.is_empty() {
+        true => Vec::new(),
+        false => vec![Refusal::QuotaExceeded { quota: name, resources }],
+    }
+}
+
+fn short(
+    resource: &str,
+    needed: Quantity,
+    hard: &BTreeMap<String, String>,
+    used: &BTreeMap<String, String>,
+) -> Option<QuotaShare> {
+    let limited = hard.get(resource)?;
+    let used = used.get(resource).map_or("0", String::as_str);
+    let number = |text: &str| text.parse::<Quantity>().unwrap_or_default();
+    let is_short = !needed.is_zero() && number(used) + needed > number(limited);
+    is_short.then(|| QuotaShare {
+        resource: resource.to_owned(),
+        requested: in_words(resource, needed),
+        used: used.to_owned(),
+        limited: limited.clone(),
+    })
+}
+
+/// Bytes as a person writes them.
+fn in_words(resource: &str, quantity: Quantity) -> String {
+    let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|part| resource.contains(part));
+    if is_bytes { quantity.in_bytes() } else { quantity.to_string() }
+}
+
+/// `status.hard` and `status.used`: what is in force, and what was counted.
+fn status_of(quota: &ResourceQuota) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let status = quota.status.clone().unwrap_or_default();
+    let list = |list: Option<BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>| {
+        list.into_iter().flatten().map(|(resource, quantity)| (resource, quantity.0)).collect()
+    };
+    (list(status.hard), list(status.used))
+}
+
+/// Whether the resource of a quota is one that pods use.
+fn is_about_pods(resource: &str) -> bool {
+    let plain = [
+        "count/pods",
+        "pods",
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+    ];
+    let requested = resource.strip_prefix("requests.");
+    plain.contains(&resource)
+        || amounts::is_huge_page(resource)
+        || requested.is_some_and(|requested| amounts::is_huge_page(requested) || is_extended(requested))
+}
+
+/// Whether it is a resource of devices, and not one of Kubernetes' own.
+fn is_extended(resource: &str) -> bool {
+    let is_foreign = resource.contains('/') && !resource.contains("kubernetes.io/");
+    is_foreign || resource.starts_with("deviceclass.resource.kubernetes.io/")
+}
+
+/// What one pod counts for, by the names of quotas.
+fn usage(spec: &FullSpec) -> Sums {
+    let totals = amounts::with_overhead(amounts::of_pod(spec, amounts::is_pod_level), &spec.overhead);
+    let mut usage = usage_of(&totals);
+    for objects in ["pods", "count/pods"] {
+        usage.insert(objects.into(), Quantity::whole(1));
+    }
+    usage
+}
+
+fn usage_of(totals: &Totals) -> Sums {
+    let mut usage = Sums::new();
+    for (resource, quantity) in &totals.requests {
+        let is_plain = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage");
+        if is_plain || amounts::is_huge_page(resource) {
+            usage.insert(resource.clone(), *quantity);
+        }
+        if is_plain || amounts::is_huge_page(resource) || is_extended(resource) {
+            usage.insert(format!("requests.{resource}"), *quantity);
+        }
+    }
+    for resource in ["cpu", "memory", "ephemeral-storage"] {
+        if let Some(quantity) = totals.limits.get(resource) {
+            usage.insert(format!("limits.{resource}"), *quantity);
+        }
+    }
+    usage
+}
+
+/// What the quota wants every container to state, and which do not. A pod that states amounts for itself is let off.
+fn unspecified(spec: &FullSpec, counted: &[&String]) -> Vec<Unspecified> {
+    if amounts::has_pod_level(spec) {
+        return Vec::new();
+    }
+    let required = counted.iter().filter(|resource| TO_BE_SPECIFIED.contains(&resource.as_str()));
+    let missing = required.map(|resource| {
+        let (is_limit, plain) = match resource.strip_prefix("limits.") {
+            Some(plain) => (true, plain),
+            None => (false, resource.strip_prefix("requests.").unwrap_or(resource)),
+        };
+        let containers = spec.containers.iter().chain(&spec.init_containers).filter(|container| {
+            let resources = container.resources.as_ref();
+            let list = resources.map(|all| if is_limit { &all.limits } else { &all.requests });
+            !list.is_some_and(|list| list.contains_key(plain))
+        });
+        let containers = containers.map(|container| container.name.clone()).collect();
+        Unspecified { resource: (*resource).clone(), containers }
+    });
+    missing.filter(|missing| !missing.containers.is_empty()).collect()
+}
+
+fn scopes_of(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequirement> {
+    let spec = quota.spec.clone().unwrap_or_default();
+    let plain = spec.scopes.into_iter().flatten().map(|scope| ScopedResourceSelectorRequirement {
+        operator: "Exists".into(),
+        scope_name: scope,
+        values: None,
+    });
+    let selected = spec.scope_selector.and_then(|selector| selector.match_expressions);
+    plain.chain(selected.into_iter().flatten()).collect()
+}
+
+fn is_in_scope(spec: &FullSpec, scope: &ScopedResourceSelectorRequirement) -> bool {
+    match scope.scope_name.as_str() {
+        // A daemon pod has no deadline: the API does not let it.
+        "NotTerminating" => true,
+        "BestEffort" => amounts::is_best_effort(spec),
+        "NotBestEffort" => !amounts::is_best_effort(spec),
+        "PriorityClass" => {
+            let class = Some(&spec.priority_class_name).filter(|class| !class.is_empty());
+            let is_listed = class.is_some_and(|class| scope.values.iter().flatten().any(|value| value == class));
+            match scope.operator.as_str() {
+                "Exists" => class.is_some(),
+                "DoesNotExist" => class.is_none(),
+                "In" => is_listed,
+                "NotIn" => !is_listed,
+                _ => false,
+            }
+        }
+        "CrossNamespacePodAffinity" => looks_across_namespaces(spec),
+        _ => false,
+    }
+}
+
+fn looks_across_namespaces(spec: &FullSpec) -> bool {
+    let Some(affinity) = &spec.affinity else {
+        return false;
+    };
+    let both = [&affinity.pod_affinity, &affinity.pod_anti_affinity];
+    let mut terms = both.into_iter().flatten().flat_map(|affinity| &affinity.required);
+    terms.any(|term| !term.namespaces.is_empty() || term.namespace_selector.is_some())
+}

@@ -1,0 +1,222 @@
+//! The facts about one node: what every question needs in one round, the rest only where a pod in question needs it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
+
+use super::live::{openshift_of, readable, scope};
+use super::names::{hint, named};
+use super::{Request, Source, saved};
+use crate::cluster::connect::Access;
+use crate::cluster::file;
+use crate::cluster::list::{Listed, Scope};
+use crate::error::Error;
+use crate::snapshot::facts::{Facts, Minor};
+use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::site::Site;
+use crate::snapshot::{Known, Node};
+
+/// Which node.
+#[derive(Clone, Debug)]
+pub(crate) enum Which {
+    /// One of the cluster, by its name.
+    Named(String),
+    /// One that does not exist yet.
+    Planned(Box<Node>),
+}
+
+impl Source {
+    /// Loads what every question about a node needs.
+    ///
+    /// # Errors
+    /// What is needed and cannot be read; a name that does not exist.
+    pub(crate) async fn site(&mut self, request: &Request, which: &Which) -> Result<Site, Error> {
+        let place = self.place(request);
+        match self {
+            Self::Live(access) => live(access, request, which, &place).await,
+            Self::Saved(facts) => from_files(std::mem::take(&mut **facts), request, which, &place),
+        }
+    }
+}
+
+/// Five requests in one round.
+async fn live(access: &Access, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {
+    let scope = scope(request);
+    let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
+        access.list::<k8s_openapi::api::apps::v1::DaemonSet>(&scope, None, None),
+        node_of(access, which),
+        bound_to(access, which),
+        unbound(access, which),
+        minor(access),
+    );
+    let node = node?;
+    let unbound = readable(unbound, &mut None)?;
+    let pick = |wanted: fn(&FullPod, &str) -> bool| match &unbound {
+        Known::Known(pods) => {
+            Known::Known(pods.iter().filter(|pod| wanted(pod, &node.metadata.name)).cloned().collect())
+        }
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    Ok(Site {
+        daemon_sets: named(daemon_sets?.items, request, place)?,
+        node_exists: matches!(which, Which::Named(_)),
+        bound: readable(bound, &mut None)?,
+        pinned: pick(is_pinned),
+        nominated: pick(is_nominated),
+        revisions: Known::Unknown("controllerrevisions were not read".into()),
+        events: Known::Known(Vec::new()),
+        openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
+        facts: Facts { minor: minor?, ..Facts::default() },
+        as_of: Timestamp::now(),
+        node,
+    })
+}
+
+fn is_pinned(pod: &FullPod, node: &str) -> bool {
+    pod.trimmed().target_node() == Some(node)
+}
+
+fn is_nominated(pod: &FullPod, node: &str) -> bool {
+    pod.status.nominated_node_name == node
+}
+
+async fn node_of(access: &Access, which: &Which) -> Result<Node, Error> {
+    let name = match which {
+        Which::Planned(node) => return Ok((**node).clone()),
+        Which::Named(name) => name,
+    };
+    if let Some(node) = access.bulk_one::<Node>(&Scope::Cluster, name).await? {
+        return Ok(node);
+    }
+    // Only the hint needs the others, so a lack of rights is no error here.
+    let others = access.bulk::<Node>(&Scope::Cluster, None, |node| Some(node.compact())).await;
+    let others = others.map(|listed| listed.items).unwrap_or_default();
+    Err(no_such_node(name, &others, &format!("context {:?}", access.context().unwrap_or(access.server()))))
+}
+
+fn no_such_node(name: &str, others: &[Node], place: &str) -> Error {
+    let names = others.iter().map(|node| node.metadata.name.as_str());
+    Error::NotFound {
+        message: format!("there is no node {name:?} in {place}"),
+        hint: hint(name, names, "kubectl get nodes lists them; a node that is only planned: --node-file FILE"),
+    }
+}
+
+async fn bound_to(access: &Access, which: &Which) -> Result<Listed<FullPod>, Error> {
+    match which {
+        Which::Named(name) => access.bulk_by_field(&Scope::AllNamespaces, &format!("spec.nodeName={name}"), Some).await,
+        Which::Planned(_) => Ok(nothing()),
+    }
+}
+
+/// The pods that have no node yet: few, unless the whole cluster is stuck. Of them only those that look to this node
+/// are kept.
+async fn unbound(access: &Access, which: &Which) -> Result<Listed<FullPod>, Error> {
+    match which {
+        Which::Named(name) => {
+            let looks_here = |pod: FullPod| (is_pinned(&pod, name) || is_nominated(&pod, name)).then_some(pod);
+            access.bulk_by_field(&Scope::AllNamespaces, "spec.nodeName=", looks_here).await
+        }
+        Which::Planned(_) => Ok(nothing()),
+    }
+}
+
+fn nothing<T>() -> Listed<T> {
+    Listed { items: Vec::new(), resource_version: String::new() }
+}
+
+async fn minor(access: &Access) -> Result<Known<Minor>, Error> {
+    let info = match access.get_version().await {
+        Ok(info) => info,
+        Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::Unknown(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    // Some providers write `33+`.
+    let digits: String = info.minor.chars().take_while(char::is_ascii_digit).collect();
+    Ok(match digits.parse() {
+        Ok(minor) => Known::Known(Minor(minor)),
+        Err(_) => Known::Unknown(format!("the server's version {:?} is not understood", info.git_version)),
+    })
+}
+
+/// The warnings about DaemonSets and pods.
+///
+/// # Errors
+/// Anything but a lack of rights.
+pub(crate) async fn events(access: &Access, scope: &Scope) -> Result<Known<Vec<Event>>, Error> {
+    readable(access.list::<Event>(scope, None, Some("type=Warning")).await, &mut None)
+}
+
+fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {
+    let (objects, full_pods) = (facts.objects, facts.full_pods);
+    let namespaces = facts.namespaces.clone();
+    let facts = file::Facts { objects: file::Objects::default(), full_pods: Known::Known(Vec::new()), ..facts };
+    let snapshot = saved::saved(facts, request, place)?;
+    let node = match which {
+        Which::Planned(node) => (**node).clone(),
+        Which::Named(name) => {
+            let nodes = match &snapshot.nodes {
+                Known::Known(nodes) => nodes,
+                Known::Unknown(why) => {
+                    return Err(Error::NotFound {
+                        message: format!("the node {name:?} cannot be looked at: {why}"),
+                        hint: file::HINT.into(),
+                    });
+                }
+            };
+            let found = nodes.iter().find(|node| node.metadata.name == *name);
+            found.cloned().ok_or_else(|| no_such_node(name, nodes, "the saved cluster"))?
+        }
+    };
+    let exists = matches!(which, Which::Named(_));
+    let name = node.metadata.name.clone();
+    let pick = |wanted: &dyn Fn(&FullPod) -> bool| match &full_pods {
+        Known::Known(pods) if exists => Known::Known(pods.iter().filter(|pod| wanted(pod)).cloned().collect()),
+        Known::Known(_) => Known::Known(Vec::new()),
+        Known::Unknown(_) if !exists => Known::Known(Vec::new()),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    let is_unbound = |pod: &FullPod| pod.spec.node_name.is_empty();
+    Ok(Site {
+        bound: pick(&|pod| pod.spec.node_name == name),
+        pinned: pick(&|pod| is_unbound(pod) && is_pinned(pod, &name)),
+        nominated: pick(&|pod| is_unbound(pod) && is_nominated(pod, &name)),
+        node_exists: exists,
+        revisions: snapshot.revisions,
+        events: snapshot.events,
+        openshift: snapshot.openshift,
+        facts: saved_facts(objects, full_pods, namespaces, snapshot.nodes),
+        as_of: snapshot.as_of,
+        daemon_sets: snapshot.daemon_sets,
+        node,
+    })
+}
+
+fn saved_facts(
+    objects: file::Objects,
+    pods: Known<Vec<FullPod>>,
+    namespaces: Known<Vec<k8s_openapi::api::core::v1::Namespace>>,
+    nodes: Known<Vec<Node>>,
+) -> Facts {
+    Facts {
+        minor: Known::Unknown("a saved cluster does not tell the server's version".into()),
+        nodes,
+        pods,
+        namespaces,
+        claims: objects.all(),
+        volumes: objects.all(),
+        storage_classes: objects.all(),
+        csi_nodes: objects.all(),
+        csi_drivers: objects.all(),
+        storage_capacities: objects.all(),
+        volume_attachments: objects.all(),
+        limit_ranges: objects.all(),
+        quotas: objects.all(),
+        service_accounts: objects.all(),
+        priority_classes: objects.all(),
+        runtime_classes: objects.all(),
+        resource_claims: objects.all(),
+        resource_claim_templates: objects.all(),
+        resource_slices: objects.all(),
+        device_classes: objects.all(),
+    }
+}

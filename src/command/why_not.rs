@@ -1,0 +1,131 @@
+//! `kubectl ds why-not`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::load::predict::complete;
+use super::load::site::Which;
+use super::load::{Request, Source, open};
+use super::print;
+use crate::cli::{Global, OutputFormat, WhyNotArgs, daemon_set_name, node_name};
+use crate::cluster::file::{self, Detail};
+use crate::error::Error;
+use crate::explain;
+use crate::explain::way::{Verdict, Way};
+use crate::render::terminal;
+use crate::render::text::count;
+use crate::render::why_not::{Report, Screen, overview, way};
+use crate::render::{self, structured};
+use crate::snapshot::Node;
+
+/// Loads, decides, renders.
+///
+/// # Errors
+/// What keeps the command from an answer.
+pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
+    let (which, names) = understand(&args)?;
+    let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
+    let request = Request { namespace: namespace(&global, &source, &names), names, ..Request::default() };
+    let is_named = !request.names.is_empty();
+    let mut site = source.site(&request, &which).await?;
+    let made = complete(&source, &mut site, is_named).await?;
+    let gaps = site.gaps();
+    for gap in &gaps {
+        terminal::note(gap);
+    }
+    if site.daemon_sets.is_empty() {
+        terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
+    }
+    let ways = explain::way::all(&site, &made);
+    let screen = Screen {
+        style: terminal::style(global.color),
+        wide: args.output == Some(OutputFormat::Wide),
+        titles: !args.no_headers,
+        now: site.as_of,
+    };
+    let node = &site.node.metadata.name;
+    print(|out| match args.output {
+        Some(OutputFormat::Json) => structured::json(out, &Report::of(node, &ways, &gaps, site.as_of)),
+        Some(OutputFormat::Yaml) => structured::yaml(out, &Report::of(node, &ways, &gaps, site.as_of)),
+        Some(OutputFormat::Name) => {
+            let unwell = ways.iter().filter(|way| matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy));
+            render::names(out, "daemonset.apps", unwell.map(Way::name))
+        }
+        Some(OutputFormat::Wide) | None => show(out, &ways, node, (request.namespace.is_none(), is_named), screen),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table, unless DaemonSets were named; and the way of each that was named or is in trouble.
+fn show(
+    out: &mut impl std::io::Write,
+    ways: &[Way<'_>],
+    node: &str,
+    (with_namespace, is_named): (bool, bool),
+    screen: Screen,
+) -> std::io::Result<()> {
+    if !is_named {
+        overview(out, ways, node, with_namespace, screen)?;
+    }
+    let mut of_interest: Vec<&Way<'_>> = ways
+        .iter()
+        .filter(|way| is_named || matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy | Verdict::Unknown))
+        .collect();
+    of_interest.sort_by_key(|way| (way.verdict, way.namespace(), way.name()));
+    for (index, one) in of_interest.into_iter().enumerate() {
+        if index > 0 || !is_named {
+            writeln!(out)?;
+        }
+        way(out, one, node, screen)?;
+    }
+    Ok(())
+}
+
+/// The node, and the names of the DaemonSets.
+fn understand(args: &WhyNotArgs) -> Result<(Which, Vec<String>), Error> {
+    let usage = |message: String| Error::Usage {
+        message,
+        hint: "it is called so: kubectl ds why-not NODE [DAEMONSET...]".into(),
+    };
+    let names = |words: &[String]| -> Result<Vec<String>, Error> {
+        words.iter().map(|word| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))).collect()
+    };
+    if let Some(file) = &args.node_file {
+        return Ok((Which::Planned(Box::new(planned(file)?)), names(&args.targets)?));
+    }
+    let (node, rest) = args.targets.split_first().ok_or_else(|| usage("the node is missing".into()))?;
+    let node = node_name(node).map_err(|fault| usage(format!("{node:?}: {fault}")))?;
+    Ok((Which::Named(node), names(rest)?))
+}
+
+/// The one node of a file.
+fn planned(path: &Path) -> Result<Node, Error> {
+    let name = path.display().to_string();
+    let mut nodes = file::read(&[path.to_owned()], Detail::Placement)?.into_facts().nodes;
+    let found = nodes.known().map_or(0, Vec::len);
+    match (&mut nodes, found) {
+        (crate::snapshot::Known::Known(nodes), 1) => {
+            let mut node = nodes.swap_remove(0);
+            if node.metadata.name.is_empty() {
+                node.metadata.name = "new-node".into();
+            }
+            Ok(node)
+        }
+        _ => Err(Error::File {
+            file: name,
+            message: format!("it holds {}, and exactly one is wanted", count(found, "Node")),
+            hint: "start from a node that is like it: kubectl get node NAME -o yaml > FILE".into(),
+        }),
+    }
+}
+
+/// Without names, why-not looks into every namespace; with names, where kubectl would look.
+fn namespace(global: &Global, source: &Source, names: &[String]) -> Option<String> {
+    // A script's empty variable names no namespace.
+    let given = global.namespace.clone().filter(|name| !name.is_empty());
+    match (global.all_namespaces, given, names) {
+        (true, ..) | (false, None, []) => None,
+        (false, Some(given), _) => Some(given),
+        (false, None, _) => source.default_namespace(),
+    }
+}

@@ -1,0 +1,310 @@
+//! The way of a daemon pod: controller, admission, scheduler, kubelet, and the pod itself; every check on it.
+
+mod kubelet;
+mod stages;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Event;
+use serde::Serialize;
+
+use super::{Reason, State, pod as pod_state};
+use crate::admission::Made;
+use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
+use crate::scheduling::preemption::Preemption;
+use crate::snapshot::facts::Facts;
+use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::site::Site;
+use crate::snapshot::{Known, Node, OpenShift};
+
+/// Whether a node has a healthy daemon pod, and if not, at which end that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(crate) enum Verdict {
+    /// A pod is wanted, and cannot be made or has no node.
+    Blocked,
+    /// A pod has its node, and is not ready.
+    NotHealthy,
+    /// What would tell could not be read.
+    Unknown,
+    /// No pod is wanted.
+    NotWanted,
+    /// On a node that does not exist yet: a pod would run.
+    WouldRun,
+    /// A pod is there, and ready.
+    Running,
+}
+
+/// The stations of the way, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(crate) enum Stage {
+    /// The DaemonSet controller: is a pod wanted?
+    Controller,
+    /// The API server: may the pod be made?
+    Admission,
+    /// The scheduler: does the node take it?
+    Scheduler,
+    /// The kubelet: does it accept and keep it?
+    Kubelet,
+    /// The pod itself.
+    Pod,
+}
+
+/// What a check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Outcome {
+    /// Nothing stands in the way.
+    Pass,
+    /// Something does.
+    Fail,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Check {
+    /// At which station.
+    pub(crate) stage: Stage,
+    /// The plugin's or the rule's name.
+    pub(crate) name: &'static str,
+    /// What it came to.
+    pub(crate) outcome: Outcome,
+    /// Every reason; empty exactly for a pass.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// One reason of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    /// The cause and its evidence.
+    pub(crate) reason: Reason,
+    /// The scheduler's own wording, where it has one.
+    pub(crate) scheduler: Option<String>,
+}
+
+/// One DaemonSet and one node.
+#[derive(Debug)]
+pub(crate) struct Case<'a> {
+    /// The DaemonSet.
+    pub(crate) daemon_set: &'a DaemonSet,
+    /// The node, with its resources.
+    pub(crate) node: &'a Node,
+    /// Whether the node exists; one from a file does not.
+    pub(crate) node_exists: bool,
+    /// The DaemonSet's pods that are meant for the node, the one that counts first.
+    pub(crate) pods: Known<Vec<&'a FullPod>>,
+    /// Every pod that is bound to the node.
+    pub(crate) bound: &'a Known<Vec<FullPod>>,
+    /// Every pod without a node for which room was made here.
+    pub(crate) nominated: &'a Known<Vec<FullPod>>,
+    /// The pod as the API server would make it; none where nobody asked.
+    pub(crate) made: Option<&'a Made>,
+    /// What else is known.
+    pub(crate) facts: &'a Facts,
+    /// Warning events about the DaemonSet and its pods.
+    pub(crate) events: &'a Known<Vec<Event>>,
+    /// What OpenShift adds.
+    pub(crate) openshift: &'a Known<Option<OpenShift>>,
+    /// The moment.
+    pub(crate) now: Timestamp,
+}
+
+/// The whole way.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    /// The DaemonSet.
+    pub(crate) daemon_set: &'a DaemonSet,
+    /// Whether a pod is wanted.
+    pub(crate) placement: Placement,
+    /// How things stand.
+    pub(crate) state: State,
+    /// The pod that counts, if there is one.
+    pub(crate) pod: Option<&'a FullPod>,
+    /// The answer.
+    pub(crate) verdict: Verdict,
+    /// Every check that was made, in the order of the way.
+    pub(crate) checks: Vec<Check>,
+    /// Whether evicting others would help, where the scheduler refuses the node.
+    pub(crate) preemption: Option<Preemption>,
+    /// The pod that the scheduler judged or would judge.
+    pub(crate) judged: Option<&'a FullPod>,
+    /// What is not certain of a pod that does not exist.
+    pub(crate) doubts: &'a [String],
+}
+
+impl<'a> Case<'a> {
+    /// Walks the way.
+    pub(crate) fn explain(&self) -> Way<'a> {
+        let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let template = FullPod::of_template(namespace, &self.daemon_set.spec.template);
+        let selector = NamespaceSelector::of(self.openshift.known().and_then(Option::as_ref), namespace);
+        let rule = Rule::of(&template.spec, selector, Gates::implied_by(&template.spec));
+        let placed = rule.place(self.node);
+        let placement = placed.placement;
+        let mut checks = stages::controller(&template.spec, placed.obstacles);
+        let pod = self.pods.known().and_then(|pods| pods.first()).copied();
+        let mut preemption = None;
+        let mut judged = None;
+        let state = match (&self.pods, pod) {
+            (Known::Unknown(_), _) => State::Unknown,
+            (Known::Known(_), Some(pod)) => {
+                let (state, reasons) = self.examine(pod);
+                if pod.spec.node_name.is_empty() {
+                    let scheduled = stages::scheduler(self, pod);
+                    checks.extend(scheduled.checks);
+                    preemption = scheduled.preemption;
+                    judged = Some(pod);
+                    checks.extend(stages::unscheduled(&checks, reasons, pod));
+                } else {
+                    checks.push(Check::pass(Stage::Scheduler, "Bound"));
+                    checks.extend(stages::bound(self, pod, reasons));
+                }
+                if placement == Placement::Run { state } else { State::Misscheduled }
+            }
+            (Known::Known(_), None) if placement == Placement::Run => State::Missing,
+            (Known::Known(_), None) => State::Excluded,
+        };
+        if let (None, Some(made)) = (pod, self.made) {
+            checks.extend(stages::admission(self, made, state));
+            let scheduled = stages::predicted(self, &made.pod);
+            checks.extend(scheduled.checks);
+            preemption = scheduled.preemption;
+            judged = Some(&made.pod);
+        }
+        if state == State::Missing && self.node_exists && checks.iter().all(|check| check.outcome != Outcome::Fail) {
+            checks.push(stages::not_created(self.daemon_set));
+        }
+        checks.sort_by_key(|check| check.stage);
+        Way {
+            daemon_set: self.daemon_set,
+            placement,
+            state,
+            pod,
+            verdict: self.verdict(placement, state, pod, &checks),
+            checks,
+            preemption,
+            judged,
+            doubts: match (pod, self.made) {
+                (None, Some(made)) => &made.doubts,
+                _ => &[],
+            },
+        }
+    }
+
+    fn verdict(&self, placement: Placement, state: State, pod: Option<&FullPod>, checks: &[Check]) -> Verdict {
+        let is_blocked = checks.iter().any(|check| check.outcome == Outcome::Fail);
+        match (placement, state) {
+            (_, State::Unknown) => Verdict::Unknown,
+            (Placement::ContinueOnly | Placement::Exclude, _) => Verdict::NotWanted,
+            (_, State::Available | State::Ready) => Verdict::Running,
+            (_, State::Missing) if !self.node_exists && !is_blocked => Verdict::WouldRun,
+            (_, State::Missing) => Verdict::Blocked,
+            _ if pod.is_some_and(|pod| pod.spec.node_name.is_empty() && !pod.is_terminal()) => Verdict::Blocked,
+            _ => Verdict::NotHealthy,
+        }
+    }
+
+    /// Where the pod stands by its own status, with the newest warning about it where that says too little.
+    fn examine(&self, pod: &FullPod) -> (State, Vec<Reason>) {
+        let min_ready_seconds = self.daemon_set.spec.min_ready_seconds.unwrap_or_default();
+        let node = Some(self.node).filter(|_| !pod.spec.node_name.is_empty());
+        let (state, mut reasons) = pod_state::examine(&pod.trimmed(), node, min_ready_seconds, self.now);
+        let is_unwell = !matches!(state, State::Available | State::Ready | State::Pending);
+        if let (true, Some(events)) = (is_unwell, self.events.known()) {
+            reasons.extend(super::events::newest_warning(events, &pod.metadata.uid));
+        }
+        (state, reasons)
+    }
+}
+
+/// The way of every DaemonSet of the site, in its order; `made` holds the pods that do not exist.
+pub(crate) fn all<'a>(site: &'a Site, made: &'a [Option<Made>]) -> Vec<Way<'a>> {
+    let pods = site.daemon_pods();
+    let each = site.daemon_sets.iter().zip(pods).enumerate();
+    let way = |(index, (daemon_set, pods)): (usize, (&'a DaemonSet, Known<Vec<&'a FullPod>>))| {
+        let case = Case {
+            daemon_set,
+            node: &site.node,
+            node_exists: site.node_exists,
+            pods,
+            bound: &site.bound,
+            nominated: &site.nominated,
+            made: made.get(index).and_then(Option::as_ref),
+            facts: &site.facts,
+            events: &site.events,
+            openshift: &site.openshift,
+            now: site.as_of,
+        };
+        case.explain()
+    };
+    each.map(way).collect()
+}
+
+/// The DaemonSets, by their places, of which there is no pod that could be judged, and of which one is wanted or was
+/// asked about by name.
+pub(crate) fn open_questions(site: &Site, is_named: bool) -> Vec<usize> {
+    let is_open = |(_, pods): &(usize, Known<Vec<&FullPod>>)| pods.known().is_some_and(Vec::is_empty);
+    let open = site.daemon_pods().into_iter().enumerate().filter(is_open).map(|(index, _)| index);
+    let is_wanted = |index: &usize| {
+        let Some(daemon_set) = site.daemon_sets.get(*index) else { return false };
+        let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let template = FullPod::of_template(namespace, &daemon_set.spec.template);
+        let selector = NamespaceSelector::of(site.openshift.known().and_then(Option::as_ref), namespace);
+        let rule = Rule::of(&template.spec, selector, Gates::implied_by(&template.spec));
+        rule.place(&site.node).placement == Placement::Run
+    };
+    open.filter(|index| is_named || is_wanted(index)).collect()
+}
+
+/// The pods of the DaemonSets that wait for a node.
+pub(crate) fn waiting(site: &Site) -> Vec<FullPod> {
+    let pods = site.daemon_pods();
+    let first = pods.iter().filter_map(|pods| pods.known()?.first().copied());
+    first.filter(|pod| pod.spec.node_name.is_empty()).cloned().collect()
+}
+
+impl Check {
+    fn pass(stage: Stage, name: &'static str) -> Self {
+        Self { stage, name, outcome: Outcome::Pass, findings: Vec::new() }
+    }
+
+    /// A failure for these reasons, or a pass where there are none.
+    fn of(stage: Stage, name: &'static str, reasons: Vec<Reason>) -> Self {
+        let outcome = if reasons.is_empty() { Outcome::Pass } else { Outcome::Fail };
+        let findings = reasons.into_iter().map(|reason| Finding { reason, scheduler: None }).collect();
+        Self { stage, name, outcome, findings }
+    }
+
+    fn unknown(stage: Stage, name: &'static str, missing: String) -> Self {
+        let finding = Finding { reason: Reason::NotKnown { missing }, scheduler: None };
+        Self { stage, name, outcome: Outcome::Unknown, findings: vec![finding] }
+    }
+}
+
+impl Way<'_> {
+    /// The DaemonSet's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The DaemonSet's name.
+    pub(crate) fn name(&self) -> &str {
+        self.daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether events could tell more: a pod is missing, or is there and not well.
+    pub(crate) fn wants_events(&self) -> bool {
+        let is_well = matches!(self.state, State::Available | State::Ready | State::Excluded | State::Unknown);
+        let waits = self.pod.is_some_and(|pod| pod.spec.node_name.is_empty());
+        !is_well && !waits && self.verdict != Verdict::WouldRun
+    }
+
+    /// The reasons of every check that fails, in the order of the way.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Check, &Finding)> {
+        let failed = self.checks.iter().filter(|check| check.outcome == Outcome::Fail);
+        failed.flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+    }
+}

@@ -1,0 +1,198 @@
+//! The checks of each station.
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use super::{Case, Check, Finding, Outcome, Stage, kubelet};
+use crate::admission::{self, EventRefusal, Made};
+use crate::explain::{Reason, State, events};
+use crate::placement::Obstacle;
+use crate::scheduling::preemption::{Preemption, preemption};
+use crate::scheduling::{self, Attempt, Refusal};
+use crate::snapshot::Known;
+use crate::snapshot::full_pod::{FullPod, FullSpec};
+
+/// The scheduler that judges as [`scheduling`] does.
+const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// The controller's rule, obstacle by obstacle.
+pub(super) fn controller(template: &FullSpec, obstacles: Vec<Obstacle>) -> Vec<Check> {
+    let name_of = |obstacle: &Obstacle| match obstacle {
+        Obstacle::NodeName { .. } => "NodeName",
+        Obstacle::NodeSelector { .. } => "NodeSelector",
+        Obstacle::NodeAffinity { .. } => "NodeAffinity",
+        Obstacle::NamespaceSelector { .. } | Obstacle::NamespaceMissing => "NamespaceSelector",
+        Obstacle::Taint { .. } => "TaintToleration",
+    };
+    let is_made = |name: &&str| match *name {
+        "NodeName" => !template.node_name.is_empty(),
+        "NodeSelector" => !template.node_selector.is_empty(),
+        "NodeAffinity" => template.required_node_affinity().is_some(),
+        "NamespaceSelector" => obstacles.iter().any(|obstacle| name_of(obstacle) == "NamespaceSelector"),
+        _ => true,
+    };
+    let names = ["NodeName", "NodeSelector", "NodeAffinity", "TaintToleration", "NamespaceSelector"];
+    let check = |name: &'static str| {
+        let own = obstacles.iter().filter(|obstacle| name_of(obstacle) == name);
+        Check::of(Stage::Controller, name, own.cloned().map(Reason::NotPlaced).collect())
+    };
+    names.into_iter().filter(is_made).map(check).collect()
+}
+
+/// What the API server would say of a pod that is not there.
+pub(super) fn admission(case: &Case<'_>, made: &Made, state: State) -> Vec<Check> {
+    let uid = case.daemon_set.metadata.uid.as_deref().unwrap_or_default();
+    // The event stays for an hour: it speaks of today only while a pod is missing.
+    let event = case.events.known().filter(|_| state == State::Missing && case.node_exists);
+    let event = event.and_then(|events| match events::failed_create(events, uid) {
+        Some(Reason::FailedCreate { refusal, count, last_seen }) => {
+            Some(EventRefusal { text: refusal, count, last_seen })
+        }
+        _ => None,
+    });
+    let checks = admission::checks(case.daemon_set, made, case.facts, event.as_ref());
+    let check = |check: admission::AdmissionCheck| match check.outcome {
+        admission::Outcome::Pass => Check::pass(Stage::Admission, check.check),
+        admission::Outcome::Fail(refusals) => {
+            Check::of(Stage::Admission, check.check, refusals.into_iter().map(Reason::Refused).collect())
+        }
+        admission::Outcome::Unknown { missing } => Check::unknown(Stage::Admission, check.check, missing),
+    };
+    checks.into_iter().map(check).collect()
+}
+
+/// What the scheduler says of a pod.
+pub(super) struct Scheduled {
+    /// Its filters.
+    pub(super) checks: Vec<Check>,
+    /// Whether evicting others would help; none where nothing is refused.
+    pub(super) preemption: Option<Preemption>,
+}
+
+/// The scheduler's filters on a pod that waits for a node.
+pub(super) fn scheduler(case: &Case<'_>, pod: &FullPod) -> Scheduled {
+    if !is_default(pod) {
+        // Another scheduler has rules of its own.
+        return Scheduled { checks: Vec::new(), preemption: None };
+    }
+    judged(case, pod, Stage::Scheduler, &|_| true)
+}
+
+/// The same on a pod that does not exist yet. One that names its node bypasses the scheduler, and meets some of its
+/// filters at the kubelet (`pkg/kubelet/lifecycle/predicate.go` `generalFilter`).
+pub(super) fn predicted(case: &Case<'_>, pod: &FullPod) -> Scheduled {
+    if pod.spec.node_name.is_empty() {
+        let mut scheduled = scheduler(case, pod);
+        scheduled.checks.extend(kubelet::predicted(pod, case.node));
+        return scheduled;
+    }
+    let by_kubelet = |name: &str| matches!(name, "NodeName" | "NodeAffinity" | "NodePorts" | "NodeResourcesFit");
+    let mut scheduled = judged(case, pod, Stage::Kubelet, &by_kubelet);
+    scheduled.checks.extend(kubelet::predicted(pod, case.node));
+    // A kubelet evicts nobody for a pod that is not critical.
+    scheduled.preemption = None;
+    scheduled
+}
+
+fn judged(case: &Case<'_>, pod: &FullPod, stage: Stage, is_asked: &dyn Fn(&str) -> bool) -> Scheduled {
+    let attempt = attempt(case, pod);
+    let outcomes = scheduling::judge(&attempt);
+    let refused = scheduling::first_refusal(&outcomes).is_some();
+    let preemption = refused.then(|| preemption(&attempt, &outcomes));
+    let is_blank = !case.node_exists && case.node.status.allocatable.is_empty();
+    let finding =
+        |refusal: Refusal| Finding { reason: Reason::Misfit(refusal.misfit), scheduler: Some(refusal.scheduler) };
+    let check = |(name, outcome): (&'static str, scheduling::Outcome)| match outcome {
+        // A file with the template of a node may leave its resources out.
+        _ if is_blank && name == "NodeResourcesFit" => {
+            Check::unknown(stage, name, "the node's status.allocatable is not given".into())
+        }
+        scheduling::Outcome::Pass => Check::pass(stage, name),
+        scheduling::Outcome::Fail { refusals, .. } => {
+            let findings = refusals.into_iter().map(finding).collect();
+            Check { stage, name, outcome: Outcome::Fail, findings }
+        }
+        scheduling::Outcome::Unknown { missing } => Check::unknown(stage, name, missing),
+    };
+    let checks = outcomes.into_iter().filter(|(name, _)| is_asked(name)).map(check).collect();
+    Scheduled { checks, preemption }
+}
+
+fn attempt<'a>(case: &Case<'a>, pod: &'a FullPod) -> Attempt<'a> {
+    let others = |pods: &'a Known<Vec<FullPod>>| match pods {
+        Known::Known(pods) => {
+            let counts = |other: &&FullPod| !other.is_terminal() && !is_same(other, pod);
+            Known::Known(pods.iter().filter(counts).collect())
+        }
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    Attempt {
+        pod,
+        node: case.node,
+        neighbours: others(case.bound),
+        nominated: others(case.nominated),
+        facts: case.facts,
+    }
+}
+
+/// A pod that was not made yet has no uid, and is nobody's double.
+fn is_same(a: &FullPod, b: &FullPod) -> bool {
+    !a.metadata.uid.is_empty() && a.metadata.uid == b.metadata.uid
+}
+
+fn is_default(pod: &FullPod) -> bool {
+    matches!(pod.spec.scheduler_name.as_str(), "" | DEFAULT_SCHEDULER)
+}
+
+/// What the pod's own condition says where no filter explains why it has no node.
+pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &FullPod) -> Option<Check> {
+    if pod.is_terminating() || pod.is_terminal() {
+        return Some(Check::of(Stage::Pod, "Phase", reasons)).filter(|check| check.outcome == Outcome::Fail);
+    }
+    let mut of_scheduler = checks.iter().filter(|check| check.stage == Stage::Scheduler);
+    if of_scheduler.any(|check| check.outcome == Outcome::Fail) {
+        return None;
+    }
+    let named = |reason| match reason {
+        Reason::NotScheduled { .. } => Reason::NotScheduled { scheduler_name: Some(pod.spec.scheduler_name.clone()) },
+        other => other,
+    };
+    Some(Check::of(Stage::Scheduler, "PodScheduled", reasons.into_iter().map(named).collect()))
+}
+
+/// What the kubelet and the pod say of a pod that has its node.
+pub(super) fn bound(case: &Case<'_>, pod: &FullPod, reasons: Vec<Reason>) -> Vec<Check> {
+    const CHECKS: [(Stage, &str); 8] = [
+        (Stage::Kubelet, "NodeReady"),
+        (Stage::Kubelet, "PodAdmission"),
+        (Stage::Kubelet, "Termination"),
+        (Stage::Pod, "Phase"),
+        (Stage::Pod, "InitContainers"),
+        (Stage::Pod, "Image"),
+        (Stage::Pod, "Containers"),
+        (Stage::Pod, "Readiness"),
+    ];
+    let check = |(stage, name): (Stage, &'static str)| {
+        let own = reasons.iter().filter(|reason| kubelet::place_of(reason) == (stage, name));
+        Check::of(stage, name, own.cloned().collect())
+    };
+    let mut checks: Vec<Check> = CHECKS.into_iter().map(check).collect();
+    let others = case.pods.known().map(Vec::as_slice).unwrap_or_default();
+    let others = others.iter().filter(|other| !is_same(other, pod)).map(|other| other.metadata.name.clone());
+    let others: Vec<String> = others.collect();
+    if !others.is_empty() {
+        checks.push(Check::of(Stage::Pod, "OnePod", vec![Reason::ExtraPods { pods: others }]));
+    }
+    checks.push(kubelet::taint_eviction(pod, case.node));
+    checks
+}
+
+/// A pod is wanted, none is there, and nothing found explains it.
+pub(super) fn not_created(daemon_set: &DaemonSet) -> Check {
+    let generation = daemon_set.metadata.generation.unwrap_or_default();
+    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
+    let reason = match observed < generation {
+        true => Reason::NotObserved { generation, observed },
+        false => Reason::NotCreated,
+    };
+    Check::of(Stage::Controller, "PodCreated", vec![reason])
+}

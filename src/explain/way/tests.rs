@@ -1,0 +1,277 @@
+//! Ways that part where intuition and rule part.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn node(spec: Value, conditions: Value) -> Node {
+    let resources = json!({ "cpu": "4", "memory": "8Gi", "pods": "110" });
+    serde_json::from_value(json!({
+        "metadata": { "name": "n1" },
+        "spec": spec,
+        "status": { "allocatable": resources, "conditions": conditions },
+    }))
+    .unwrap()
+}
+
+fn daemon_set(spec: Value) -> DaemonSet {
+    serde_json::from_value(json!({
+        "metadata": { "name": "agent", "namespace": "ns", "uid": "u1", "generation": 3 },
+        "spec": {
+            "selector": { "matchLabels": { "app": "agent" } },
+            "template": { "metadata": { "labels": { "app": "agent" } }, "spec": spec },
+        },
+        "status": {
+            "currentNumberScheduled": 0, "desiredNumberScheduled": 1, "numberMisscheduled": 0, "numberReady": 0,
+            "observedGeneration": 3,
+        },
+    }))
+    .unwrap()
+}
+
+fn plain() -> Value {
+    json!({ "containers": [{ "name": "main" }] })
+}
+
+/// A pod of the DaemonSet; `node_name` empty for one that waits.
+fn pod(node_name: &str, spec: &Value, status: Value) -> FullPod {
+    let mut pod: FullPod = serde_json::from_value(json!({
+        "metadata": {
+            "name": "agent-x", "namespace": "ns", "uid": "p1", "labels": { "app": "agent" },
+            "ownerReferences": [{ "kind": "DaemonSet", "name": "agent", "uid": "u1", "controller": true }],
+        },
+        "spec": spec,
+        "status": status,
+    }))
+    .unwrap();
+    pod.spec.node_name = node_name.into();
+    if node_name.is_empty() {
+        pod.spec.affinity = serde_json::from_value(json!({ "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [
+                { "key": "metadata.name", "operator": "In", "values": ["n1"] }] }] } } }))
+        .unwrap();
+    }
+    pod
+}
+
+fn site(node: Node, daemon_set: DaemonSet, bound: Vec<FullPod>, pinned: Vec<FullPod>) -> Site {
+    Site {
+        daemon_sets: vec![daemon_set],
+        node,
+        node_exists: true,
+        bound: Known::Known(bound),
+        pinned: Known::Known(pinned),
+        nominated: Known::Known(Vec::new()),
+        revisions: Known::Known(Vec::new()),
+        events: Known::Known(Vec::new()),
+        openshift: Known::Known(None),
+        facts: Facts::default(),
+        as_of: "2026-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+/// The pods that do not exist, as the API server would make them.
+fn made(site: &Site) -> Vec<Option<Made>> {
+    let make = |daemon_set| Some(crate::admission::make(daemon_set, &site.node.metadata.name, &site.facts));
+    site.daemon_sets.iter().map(make).collect()
+}
+
+/// What fails, as `Stage/Check`.
+fn failing(way: &Way<'_>) -> Vec<String> {
+    let failed = way.checks.iter().filter(|check| check.outcome == Outcome::Fail);
+    failed.map(|check| format!("{:?}/{}", check.stage, check.name)).collect()
+}
+
+fn check<'w>(way: &'w Way<'_>, name: &str) -> &'w Check {
+    way.checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("{name} in {:#?}", way.checks))
+}
+
+fn ready() -> Value {
+    json!({ "phase": "Running", "conditions": [
+        { "type": "Ready", "status": "True", "lastTransitionTime": "2025-12-31T00:00:00Z" }] })
+}
+
+#[test]
+fn a_healthy_pod_has_a_way_without_a_failure() {
+    let site = site(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), ready())], vec![]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!((way.verdict, way.state, way.placement), (Verdict::Running, State::Available, Placement::Run));
+    assert_eq!(failing(way), [""; 0]);
+    assert_eq!(check(way, "Bound").stage, Stage::Scheduler);
+}
+
+#[test]
+fn a_pod_that_is_wanted_and_that_nothing_hinders_was_not_created() {
+    let site = site(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    let made = made(&site);
+    let way = &all(&site, &made)[0];
+    assert_eq!((way.verdict, way.state), (Verdict::Blocked, State::Missing));
+    assert_eq!(failing(way), ["Controller/PodCreated"]);
+    assert_eq!(check(way, "PodCreated").findings[0].reason, Reason::NotCreated);
+}
+
+#[test]
+fn a_controller_that_has_not_seen_the_newest_spec_is_said_to_be_behind() {
+    let mut set = daemon_set(plain());
+    set.metadata.generation = Some(4);
+    let site = site(node(json!({}), json!([])), set, vec![], vec![]);
+    let made = made(&site);
+    let way = &all(&site, &made)[0];
+    assert_eq!(check(way, "PodCreated").findings[0].reason, Reason::NotObserved { generation: 4, observed: 3 });
+}
+
+#[test]
+fn on_a_planned_node_a_pod_would_run() {
+    let mut site = site(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    site.node_exists = false;
+    let made = made(&site);
+    assert_eq!(all(&site, &made)[0].verdict, Verdict::WouldRun);
+}
+
+#[test]
+fn a_planned_node_without_resources_is_not_said_to_be_full() {
+    let mut site = site(Node::default(), daemon_set(plain()), vec![], vec![]);
+    site.node_exists = false;
+    let made = made(&site);
+    let way = &all(&site, &made)[0];
+    assert_eq!(check(way, "NodeResourcesFit").outcome, Outcome::Unknown);
+    assert_eq!(way.verdict, Verdict::WouldRun);
+}
+
+#[test]
+fn pods_that_could_not_be_read_are_not_taken_for_absent() {
+    let mut site = site(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    site.bound = Known::Unknown("cannot list pods".into());
+    let way = &all(&site, &[None])[0];
+    assert_eq!((way.verdict, way.state), (Verdict::Unknown, State::Unknown));
+    assert!(open_questions(&site, true).is_empty());
+}
+
+#[test]
+fn a_node_that_is_not_wanted_names_every_obstacle() {
+    let spec = json!({ "containers": [], "nodeSelector": { "disk": "ssd" } });
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
+    let site = site(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!(way.verdict, Verdict::NotWanted);
+    assert_eq!(failing(way), ["Controller/NodeSelector", "Controller/TaintToleration"]);
+}
+
+#[test]
+fn h06_a_pending_pod_behind_a_new_taint_is_not_wanted_and_its_scheduler_says_why() {
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
+    let waiting = pod("", &plain(), json!({ "phase": "Pending" }));
+    let site = site(node(taints, json!([])), daemon_set(plain()), vec![], vec![waiting]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!((way.verdict, way.state), (Verdict::NotWanted, State::Misscheduled));
+    let finding = &check_of(way, Stage::Scheduler, "TaintToleration").findings[0];
+    assert_eq!(finding.scheduler.as_deref(), Some("node(s) had untolerated taint(s)"));
+}
+
+fn check_of<'w>(way: &'w Way<'_>, stage: Stage, name: &str) -> &'w Check {
+    way.checks.iter().find(|check| check.stage == stage && check.name == name).unwrap()
+}
+
+#[test]
+fn h08_a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
+    let spec = json!({ "containers": [{ "name": "main" }], "tolerations": [
+        { "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 }] });
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoExecute" }] });
+    let site = site(node(taints, json!([])), daemon_set(spec.clone()), vec![pod("n1", &spec, ready())], vec![]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!(way.placement, Placement::Run);
+    let expected = Reason::TaintEviction { taint: "k:NoExecute".into(), seconds: 30 };
+    assert_eq!(check(way, "TaintEviction").findings[0].reason, expected);
+}
+
+#[test]
+fn h15_the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
+    let eviction = |tolerations: Value| {
+        let spec = json!({ "containers": [], "tolerations": tolerations });
+        let taints = json!({ "taints": [{ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" }] });
+        let site = site(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
+        let made = made(&site);
+        check(&all(&site, &made)[0], "TaintEviction").outcome
+    };
+    let key = "node.kubernetes.io/not-ready";
+    // The controller puts its own in the place of this one, and the seconds are gone.
+    let same = json!([{ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }]);
+    assert_eq!(eviction(same), Outcome::Pass);
+    // This one is another toleration to it, so both remain, and it stands first.
+    let equal =
+        json!([{ "key": key, "operator": "Equal", "value": "", "effect": "NoExecute", "tolerationSeconds": 60 }]);
+    assert_eq!(eviction(equal), Outcome::Fail);
+}
+
+#[test]
+fn h26_a_template_that_names_the_node_meets_the_kubelet_instead_of_the_scheduler() {
+    let spec = json!({ "nodeName": "n1",
+        "containers": [{ "name": "main", "resources": { "requests": { "cpu": "64" } } }] });
+    let site = site(node(json!({}), json!([])), daemon_set(spec), vec![], vec![]);
+    let made = made(&site);
+    let way = &all(&site, &made)[0];
+    assert_eq!(check(way, "NodeResourcesFit").stage, Stage::Kubelet);
+    assert_eq!(check(way, "NodeResourcesFit").outcome, Outcome::Fail);
+    assert!(way.checks.iter().all(|check| check.stage != Stage::Scheduler));
+    assert_eq!(way.preemption, None);
+}
+
+fn under_pressure(condition: &str, priority: Option<i32>) -> Outcome {
+    let mut spec = plain();
+    if let Some(priority) = priority {
+        spec["priority"] = json!(priority);
+    }
+    let conditions = json!([{ "type": condition, "status": "True" }]);
+    let site = site(node(json!({}), conditions), daemon_set(spec), vec![], vec![]);
+    let made = made(&site);
+    check(&all(&site, &made)[0], "Pressure").outcome
+}
+
+#[test]
+fn h69_disk_pressure_keeps_out_all_but_critical_pods() {
+    assert_eq!(under_pressure("DiskPressure", None), Outcome::Fail);
+    assert_eq!(under_pressure("PIDPressure", Some(1_999_999_999)), Outcome::Fail);
+    assert_eq!(under_pressure("DiskPressure", Some(2_000_001_000)), Outcome::Pass);
+}
+
+#[test]
+fn h70_memory_pressure_keeps_no_daemon_pod_out() {
+    assert_eq!(under_pressure("MemoryPressure", None), Outcome::Pass);
+}
+
+#[test]
+fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
+    let spec = json!({ "containers": [], "schedulerName": "mine", "nodeSelector": { "never": "there" } });
+    let waiting = pod("", &spec, json!({ "phase": "Pending" }));
+    let site = site(node(json!({}), json!([])), daemon_set(json!({ "containers": [] })), vec![], vec![waiting]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!(failing(way), ["Scheduler/PodScheduled"]);
+    let expected = Reason::NotScheduled { scheduler_name: Some("mine".into()) };
+    assert_eq!(check(way, "PodScheduled").findings[0].reason, expected);
+}
+
+#[test]
+fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
+    let status = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False",
+        "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu." }] });
+    let site = site(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![pod("", &plain(), status)]);
+    let way = &all(&site, &[None])[0];
+    assert_eq!((way.verdict, failing(way)), (Verdict::Blocked, vec!["Scheduler/PodScheduled".to_owned()]));
+}
+
+#[test]
+fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
+    let failed = |status: Value| {
+        let site = site(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), status)], vec![]);
+        let ways = all(&site, &[None]);
+        assert_eq!(ways[0].verdict, Verdict::NotHealthy);
+        failing(&ways[0])
+    };
+    let refused = json!({ "phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected: not enough" });
+    assert_eq!(failed(refused), ["Kubelet/PodAdmission"]);
+    let ended = json!({ "phase": "Failed", "containerStatuses": [
+        { "name": "main", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } }] });
+    assert_eq!(failed(ended), ["Pod/Phase"]);
+}

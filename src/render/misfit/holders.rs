@@ -1,0 +1,73 @@
+//! Pods that are in the way on a node, and how each kind of them gets out of it.
+
+use crate::render::remedy::{Remedy, Target, word};
+use crate::scheduling::Occupant;
+
+/// How many are named before the rest is counted.
+const NAMED: usize = 3;
+
+/// `ns/pod`.
+pub(in crate::render) fn name(occupant: &Occupant) -> String {
+    format!("{}/{}", occupant.namespace, occupant.pod)
+}
+
+/// The first few in words, the rest by their number.
+pub(in crate::render) fn some_of<T>(all: &[T], words: impl Fn(&T) -> String) -> String {
+    let first = all.get(..NAMED).unwrap_or(all).iter().map(words).collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// Pods that could run on another node, taken off this one.
+pub(super) fn move_off(what_for: &str, movable: &[&Occupant], target: &Target<'_>) -> Remedy {
+    let names = some_of(movable, |occupant| name(occupant));
+    let (it, runs) = if movable.len() == 1 { ("it", "runs") } else { ("they", "run") };
+    let is_made_anew = movable.iter().any(|occupant| occupant.owner.is_some());
+    let delete =
+        |occupant: &&Occupant| format!("kubectl -n {} delete pod {}", word(&occupant.namespace), word(&occupant.pod));
+    let deletes = movable.iter().map(delete);
+    if !is_made_anew {
+        let text = format!("{what_for}: delete {names}, which no controller makes anew, if {it} may be lost");
+        return Remedy::paste(text, deletes);
+    }
+    let node = word(target.node);
+    let text = format!(
+        "{what_for}: move {names} off {}. Cordon the node first, or {it} may come back to it; daemon pods still come. \
+         Uncordon it when {it} {runs} elsewhere",
+        target.node
+    );
+    Remedy::paste(text, std::iter::once(format!("kubectl cordon {node}")).chain(deletes))
+}
+
+/// Pods that are being deleted.
+pub(super) fn wait_for(leaving: &[&Occupant]) -> Remedy {
+    let names = some_of(leaving, |occupant| name(occupant));
+    match leaving {
+        [_] => Remedy::say(format!("wait for {names}: it is being deleted, and counts until it is gone")),
+        _ => Remedy::say(format!("wait for {names}: they are being deleted, and count until they are gone")),
+    }
+}
+
+/// Whether the pod is one of the DaemonSet's own: the old one of a surge, as a node else has but one.
+pub(super) fn is_own(occupant: &Occupant, target: &Target<'_>) -> bool {
+    let is_of = |kind: &str, name: &str| kind == "DaemonSet" && name == target.daemon_set;
+    occupant.namespace == target.namespace
+        && occupant.owner.as_ref().is_some_and(|owner| is_of(&owner.kind, &owner.name))
+}
+
+/// A surge that has no room for two pods on one node.
+pub(super) fn without_surge(own: &Occupant, target: &Target<'_>) -> Remedy {
+    let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}"#;
+    let text = format!(
+        "update without a surge: {} is this DaemonSet's own old pod, and stays until the new one is available",
+        name(own)
+    );
+    Remedy::paste(text, [patch_line(target, patch)])
+}
+
+/// `kubectl patch` on the DaemonSet.
+pub(in crate::render) fn patch_line(target: &Target<'_>, patch: &str) -> String {
+    format!("kubectl -n {} patch daemonset {} -p {}", word(target.namespace), word(target.daemon_set), word(patch))
+}

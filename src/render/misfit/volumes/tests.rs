@@ -1,0 +1,151 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::placement::Requirement;
+use crate::render::text::safe;
+
+const TARGET: Target<'_> =
+    Target { node: "n1", namespace: "ops", daemon_set: "agent", pod: Some("agent-x"), template: None };
+
+fn holder(name: &str) -> PodOnNode {
+    PodOnNode { namespace: "ops".into(), name: name.into(), node: "n2".into() }
+}
+
+fn not_in_zone() -> Vec<TermMiss> {
+    let (key, operator) = ("zone".into(), "In".into());
+    vec![TermMiss { void: None, missed: vec![Requirement { key, operator, values: vec!["b".into()], found: None }] }]
+}
+
+/// One of every kind.
+fn misfits() -> Vec<VolumeMisfit> {
+    let (claim, volume) = (|| String::from("data"), || String::from("pv"));
+    let storage_class = || String::from("fast");
+    let driver = || String::from("disk.example.com");
+    vec![
+        VolumeMisfit::DiskInUse { volume: "v".into(), source: "iscsi", disk: "iqn".into(), holders: vec![holder("a")] },
+        VolumeMisfit::VolumeClaimInUse { claim: claim(), holders: ["a", "b", "c", "d"].map(holder).into() },
+        VolumeMisfit::VolumeClaimMissing { claim: claim() },
+        VolumeMisfit::VolumeClaimPending { claim: claim(), volume: "scratch".into() },
+        VolumeMisfit::VolumeClaimLost { claim: claim(), volume: volume() },
+        VolumeMisfit::VolumeClaimTerminating { claim: claim() },
+        VolumeMisfit::VolumeClaimNotOwned { claim: claim(), volume: "scratch".into() },
+        VolumeMisfit::VolumeClaimUnbound { claim: claim(), storage_class: None, provisioner: None, volume: None },
+        VolumeMisfit::VolumeClaimElsewhere { claim: claim(), selected_node: "n2".into() },
+        VolumeMisfit::VolumeMissing { claim: claim(), volume: volume() },
+        VolumeMisfit::VolumeNodeAffinity { claim: claim(), volume: volume(), terms: not_in_zone() },
+        VolumeMisfit::VolumeZone {
+            claim: claim(),
+            volume: volume(),
+            key: "zone".into(),
+            wanted: vec!["b".into(), "c".into()],
+            found: Some("a".into()),
+        },
+        VolumeMisfit::NoVolumeToBind {
+            claim: claim(),
+            storage_class: storage_class(),
+            requested: "10Gi".parse().unwrap(),
+            unfit: vec![UnfitVolume { volume: volume(), cause: Unfit::TooSmall { capacity: "1Gi".parse().unwrap() } }],
+        },
+        VolumeMisfit::StorageTopology { claim: claim(), storage_class: storage_class(), terms: not_in_zone() },
+        VolumeMisfit::StorageCapacity {
+            claim: claim(),
+            storage_class: storage_class(),
+            driver: driver(),
+            requested: "10Gi".parse().unwrap(),
+            largest: None,
+        },
+        VolumeMisfit::VolumeLimit { driver: driver(), limit: 25, used: 25, requested: 1, holders: vec![holder("a")] },
+        VolumeMisfit::CsiDriverMissing { driver: driver() },
+    ]
+}
+
+#[test]
+fn every_cause_has_its_sentence() {
+    let told: Vec<String> = misfits().iter().map(sentence).collect();
+    let expected = [
+        "volume v: iscsi iqn is used by pod ops/a on n2",
+        "claim data is for one pod of the whole cluster (ReadWriteOncePod), and in use by pod ops/a on n2, pod ops/b on \
+         n2, pod ops/c on n2 and 1 more",
+        "PersistentVolumeClaim data does not exist",
+        "volume scratch waits for its PersistentVolumeClaim data to be made",
+        "PersistentVolumeClaim data is lost: its PersistentVolume pv is gone",
+        "PersistentVolumeClaim data is being deleted",
+        "volume scratch needs PersistentVolumeClaim data, which was not made for this pod",
+        "PersistentVolumeClaim data is not bound: it asks for no storage class, and no PersistentVolume without one was \
+         found for it",
+        "the volume of PersistentVolumeClaim data is being made for node n2",
+        "PersistentVolumeClaim data is bound to PersistentVolume pv, which does not exist",
+        "PersistentVolume pv (claim data) cannot be reached from this node: node affinity not met: zone In [b] (the \
+         node has no label zone)",
+        "PersistentVolume pv (claim data) is in b or c, the node in a (label zone)",
+        "no PersistentVolume for claim data (10Gi) on this node: storage class fast makes none by itself, and of its 1 \
+         volume: pv holds only 1Gi",
+        "storage class fast makes no volume for claim data on this node: allowedTopologies not met: zone In [b] (the \
+         node has no label zone)",
+        "claim data asks for 10Gi, and disk.example.com reports no storage for this node",
+        "disk.example.com attaches at most 25 volumes to this node: 25 in use, 1 more needed",
+        "CSI driver disk.example.com is not on this node, and wants no pod with its volumes here before it is",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_claim_that_is_not_bound_tells_what_its_class_would_do() {
+    for (class, provisioner, volume, expected) in [
+        (Some("gone"), None, None, "its storage class gone does not exist"),
+        (
+            Some("local"),
+            Some("kubernetes.io/no-provisioner"),
+            None,
+            "its storage class local makes no volumes, and no PersistentVolume of it was found for it",
+        ),
+        (Some("fast"), Some("disk.example.com"), None, "disk.example.com has not made its volume yet"),
+        (Some("fast"), None, Some("pv"), "it asks for PersistentVolume pv, and the two are not bound yet"),
+    ] {
+        assert_eq!(unbound(class, provisioner, volume), expected);
+    }
+}
+
+#[test]
+fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
+    for misfit in misfits() {
+        let short = short(&misfit);
+        assert!(!short.is_empty() && short.len() < 70, "{short}");
+        let remedies = remedies(&misfit, &TARGET);
+        assert!(!remedies.is_empty(), "{short}");
+        for Remedy { text, .. } in remedies {
+            let verb = text.split([' ', ',']).next().unwrap_or_default();
+            let verbs = [
+                "ask", "create", "delete", "find", "free", "get", "give", "keep", "look", "replace", "restore", "see",
+                "use", "wait",
+            ];
+            assert!(verbs.contains(&verb), "{text}");
+            assert!(!text.contains("add nodes"));
+        }
+    }
+}
+
+#[test]
+fn a_missing_claim_comes_with_a_manifest_of_its_name() {
+    let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: "data".into() }, &TARGET);
+    assert_eq!(
+        remedies[0].lines.join("\n"),
+        "kubectl apply -f - <<'EOF'\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: \"data\", namespace: \
+         \"ops\"}\nspec:\n  accessModes: [ReadWriteMany]\n  resources: {requests: {storage: 1Gi}}\nEOF"
+    );
+}
+
+#[test]
+fn a_name_with_a_line_of_its_own_does_not_end_the_manifest() {
+    let name = "data\nEOF\nreboot\n";
+    let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
+    let lines = &remedies[0].lines;
+    assert_eq!(lines.iter().filter(|line| line.contains('\n') || *line == "EOF").count(), 1, "{lines:?}");
+    assert_ne!(safe(name), name);
+}
+
+#[test]
+fn an_unbound_claim_is_described() {
+    let misfit =
+        VolumeMisfit::VolumeClaimUnbound { claim: "data".into(), storage_class: None, provisioner: None, volume: None };
+    assert_eq!(remedies(&misfit, &TARGET)[0].lines, ["kubectl -n ops describe pvc data"]);
+}

@@ -1,0 +1,73 @@
+//! The words of [`Preemption`]. Not made safe yet: that is for the caller, once for all.
+
+use super::misfit::{name, patch_line, some_of};
+use super::remedy::{Remedy, Target, word};
+use crate::scheduling::Occupant;
+use crate::scheduling::preemption::{Enough, Preemption};
+
+/// What preemption does for the pod.
+pub(super) fn sentence(preemption: &Preemption) -> String {
+    match preemption {
+        Preemption::NotNeeded => "no preemption needed".into(),
+        Preemption::NotTried => "no preemption as long as the pod is held back".into(),
+        Preemption::NotHelpful => "preemption cannot help: without other pods the node would refuse it too".into(),
+        Preemption::Never { .. } => "no preemption: the pod has preemptionPolicy Never".into(),
+        Preemption::UnderWay { victims } => {
+            format!("preemption has made room: waiting until {} is gone", some_of(victims, name))
+        }
+        Preemption::NoVictims { .. } => "preemption cannot help: no pod on the node has a lower priority".into(),
+        Preemption::NotEnough { candidates, remains, .. } => {
+            let who = match candidates.as_slice() {
+                [one] => format!("{}, the one pod of lower priority,", name(one)),
+                several => format!("the {} pods of lower priority", several.len()),
+            };
+            format!("preemption cannot help: without {who} it would still be: {}", remains.join(", "))
+        }
+        Preemption::Possible { victims } => {
+            format!("preemption can make room: the scheduler evicts {}", some_of(victims, with_priority))
+        }
+        Preemption::Unknown { missing } => format!("whether preemption can help is not known: {missing}"),
+    }
+}
+
+/// What to do for preemption to help.
+pub(super) fn remedies(preemption: &Preemption, target: &Target<'_>) -> Vec<Remedy> {
+    match preemption {
+        Preemption::Never { enough: Some(enough) } => vec![raise(enough, true, target)],
+        Preemption::NoVictims { enough: Some(enough) } | Preemption::NotEnough { enough: Some(enough), .. } => {
+            vec![raise(enough, false, target)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn raise(enough: &Enough, is_never: bool, target: &Target<'_>) -> Remedy {
+    let Enough { priority, class, victims } = enough;
+    let victims = some_of(victims, with_priority);
+    // A policy in the template that is not the class's own is refused by the API server.
+    let policy = if is_never { r#","preemptionPolicy":null"# } else { "" };
+    let patch = |class: &str| {
+        let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"priorityClassName":"{class}"{policy}}}}}}}}}"#);
+        patch_line(target, &patch)
+    };
+    let effect = format!("preemption then evicts {victims} here, and may evict others on other nodes");
+    match class {
+        Some(class) => {
+            let text = format!("set priorityClassName {class}, as a priority of {priority} is enough: {effect}");
+            Remedy::paste(text, [patch(class)])
+        }
+        None => {
+            let name = target.daemon_set;
+            let create = format!("kubectl create priorityclass {} --value={priority}", word(name));
+            let text = format!("give the pods a priority of at least {priority}: {effect}");
+            Remedy::paste(text, [create, patch(name)])
+        }
+    }
+}
+
+fn with_priority(occupant: &Occupant) -> String {
+    format!("{} (priority {})", name(occupant), occupant.priority)
+}
+
+#[cfg(test)]
+mod tests;

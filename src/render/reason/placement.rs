@@ -1,0 +1,171 @@
+//! What to do where the controller does not want a pod on the node.
+
+use serde_json::json;
+
+use crate::placement::{Obstacle, Requirement, TermMiss};
+use crate::render::remedy::{Remedy, Target, edit_template, pointer, word};
+use crate::snapshot::Taint;
+
+/// Labels that tell what a node is: to write them by hand would be a lie.
+const FACTS_OF_A_NODE: [&str; 4] =
+    ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
+
+/// What to do about it.
+pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> {
+    match obstacle {
+        Obstacle::NodeName { wanted } => vec![Remedy::paste(
+            format!("take the node name {wanted} out of the template; it rolls out everywhere"),
+            [edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))],
+        )],
+        Obstacle::NodeSelector { key, wanted, found } => {
+            let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
+            let unselect = Remedy::paste(
+                format!("or take {key} out of the template's node selector; it rolls out everywhere"),
+                [edit_template(target, &json!([{ "op": "remove", "path": path }]))],
+            );
+            let overwrite = if found.is_some() { " --overwrite" } else { "" };
+            let label = Remedy::paste(
+                format!("label the node, if it is meant to have {key}={wanted}"),
+                [format!("kubectl label node {} {}{overwrite}", word(target.node), word(&format!("{key}={wanted}")))],
+            );
+            match FACTS_OF_A_NODE.contains(&key.as_str()) {
+                true => vec![unselect],
+                false => vec![label, unselect],
+            }
+        }
+        Obstacle::NodeAffinity { terms } => affinity(terms, target),
+        Obstacle::NamespaceSelector { selector } => vec![Remedy::say(format!(
+            "label the node so that it meets {selector}, or change the annotation openshift.io/node-selector of the \
+             namespace {}",
+            target.namespace
+        ))],
+        Obstacle::NamespaceMissing => Vec::new(),
+        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => vec![Remedy::paste(
+            "bring the node back: the pod is made when the taint goes, which it does by itself",
+            [format!("kubectl describe node {}", word(target.node))],
+        )],
+        Obstacle::Taint { taint } => tainted(taint, target),
+    }
+}
+
+fn tainted(taint: &Taint, target: &Target<'_>) -> Vec<Remedy> {
+    let Taint { key, value, effect, .. } = taint;
+    let toleration = match value.as_str() {
+        "" => json!({ "key": key, "operator": "Exists", "effect": effect }),
+        value => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
+    };
+    let patch = match target.has_tolerations() {
+        true => json!([{ "op": "add", "path": "/spec/template/spec/tolerations/-", "value": toleration }]),
+        false => json!([{ "op": "add", "path": "/spec/template/spec/tolerations", "value": [toleration] }]),
+    };
+    vec![
+        Remedy::paste(
+            format!(
+                "add a toleration to the template, if pods are meant to run beside {taint}; it rolls out everywhere"
+            ),
+            [edit_template(target, &patch)],
+        ),
+        Remedy::paste(
+            "or take the taint off the node, if it is no longer meant",
+            [format!("kubectl taint node {} {}", word(target.node), word(&format!("{key}:{effect}-")))],
+        ),
+    ]
+}
+
+/// The labels by which the node would meet the term that misses least.
+fn affinity(terms: &[TermMiss], target: &Target<'_>) -> Vec<Remedy> {
+    let usable = terms.iter().filter(|term| term.void.is_none());
+    let changes = usable.filter_map(|term| term.missed.iter().map(change).collect::<Option<Vec<String>>>());
+    let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
+    let edit = "mend the template's node affinity, if it is meant to match this node";
+    let by_template = Remedy::paste(
+        if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() },
+        [format!("kubectl -n {} edit daemonset {}", word(target.namespace), word(target.daemon_set))],
+    );
+    let by_label = easiest.map(|changes| {
+        let changes: Vec<String> = changes.iter().map(|change| word(change)).collect();
+        Remedy::paste(
+            "label the node, if it is meant to be such a one",
+            [format!("kubectl label node {} {} --overwrite", word(target.node), changes.join(" "))],
+        )
+    });
+    by_label.into_iter().chain([by_template]).collect()
+}
+
+/// What `kubectl label` takes to make a requirement hold; none where no honest label would.
+fn change(requirement: &Requirement) -> Option<String> {
+    let Requirement { key, operator, values, .. } = requirement;
+    if key == "metadata.name" || FACTS_OF_A_NODE.contains(&key.as_str()) {
+        return None;
+    }
+    let limit = || values.first()?.parse::<i64>().ok();
+    match operator.as_str() {
+        "In" => Some(format!("{key}={}", values.first()?)),
+        "Exists" => Some(format!("{key}=")),
+        "NotIn" | "DoesNotExist" => Some(format!("{key}-")),
+        "Gt" => Some(format!("{key}={}", limit()?.checked_add(1)?)),
+        // A label value does not begin with a dash.
+        "Lt" => Some(limit()?.checked_sub(1)?).filter(|below| *below >= 0).map(|below| format!("{key}={below}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn target() -> Target<'static> {
+        Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: None, template: None }
+    }
+
+    fn lines(obstacle: &Obstacle) -> Vec<String> {
+        remedies(obstacle, &target()).into_iter().flat_map(|remedy| remedy.lines).collect()
+    }
+
+    fn missed(key: &str, operator: &str, values: &[&str]) -> Requirement {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Requirement { key: key.into(), operator: operator.into(), values, found: None }
+    }
+
+    #[test]
+    fn a_node_is_labelled_for_the_term_that_misses_least() {
+        let term = |missed| TermMiss { void: None, missed };
+        let terms = vec![
+            term(vec![missed("zone", "In", &["a", "b"]), missed("gpu", "Exists", &[])]),
+            term(vec![missed("size", "Gt", &["5"])]),
+            TermMiss { void: Some("broken".into()), missed: vec![] },
+        ];
+        let lines = lines(&Obstacle::NodeAffinity { terms });
+        assert_eq!(lines, ["kubectl label node n1 size=6 --overwrite", "kubectl -n ns edit daemonset ds"]);
+    }
+
+    #[test]
+    fn no_label_is_advised_that_would_be_a_lie() {
+        let terms = vec![TermMiss { void: None, missed: vec![missed("kubernetes.io/os", "In", &["windows"])] }];
+        assert_eq!(lines(&Obstacle::NodeAffinity { terms }), ["kubectl -n ns edit daemonset ds"]);
+        let selector = Obstacle::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
+        assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
+    }
+
+    #[test]
+    fn a_key_with_a_slash_keeps_its_place_in_a_patch() {
+        let selector = Obstacle::NodeSelector { key: "a.io/b~c".into(), wanted: "x".into(), found: Some("y".into()) };
+        let lines = lines(&selector);
+        assert_eq!(lines[0], "kubectl label node n1 a.io/b~c=x --overwrite".replace("a.io/b~c=x", "'a.io/b~c=x'"));
+        assert!(lines[1].contains("/spec/template/spec/nodeSelector/a.io~1b~0c"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn a_toleration_is_appended_only_where_there_are_some() {
+        let taint = Taint { key: "k".into(), value: "v".into(), effect: "NoExecute".into(), time_added: None };
+        let obstacle = Obstacle::Taint { taint };
+        assert!(lines(&obstacle)[0].contains(r#""path":"/spec/template/spec/tolerations","value":[{"#));
+        let spec: k8s_openapi::api::core::v1::PodSpec =
+            serde_json::from_value(json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] })).unwrap();
+        let target = Target { template: Some(&spec), ..target() };
+        let lines: Vec<String> = remedies(&obstacle, &target).into_iter().flat_map(|remedy| remedy.lines).collect();
+        assert!(lines[0].contains(r#""path":"/spec/template/spec/tolerations/-","value":{"#), "{}", lines[0]);
+        assert_eq!(lines[1], "kubectl taint node n1 k:NoExecute-");
+    }
+}

@@ -1,0 +1,207 @@
+//! What to do about a pod that was not made, has no node, or does not get ready.
+
+use serde_json::json;
+
+use crate::explain::{Exit, Reason};
+use crate::render::remedy::{Remedy, Target, edit_template, word};
+
+/// The scheduler that a pod gets that asks for none.
+const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// What to do about it.
+pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+    let namespace = word(target.namespace);
+    let pod = target.pod.map(word).unwrap_or_default();
+    let about_pod = format!("kubectl -n {namespace} describe pod {pod}");
+    match reason {
+        Reason::NotCreated => vec![Remedy::paste(
+            "look at the DaemonSet's events, and whether kube-controller-manager runs: it makes the pods",
+            [format!("kubectl -n {namespace} describe daemonset {}", word(target.daemon_set))],
+        )],
+        Reason::NotObserved { .. } => vec![Remedy::say(
+            "wait a moment; if the number stays behind, kube-controller-manager does not run or is busy: look at its log",
+        )],
+        Reason::Unschedulable { .. } => vec![Remedy::paste(
+            "nothing found now stands in its way, so the scheduler's last word may be old; it tries again within \
+             5 minutes, or at once when the pod is made anew",
+            [format!("kubectl -n {namespace} delete pod {pod}")],
+        )],
+        Reason::SchedulerError { .. } => vec![Remedy::say("look at the scheduler's log")],
+        Reason::NotScheduled { scheduler_name } => vec![not_scheduled(scheduler_name.as_deref(), target)],
+        Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::paste(
+            "the controller makes a new pod by itself; free what the node is short of, or it is evicted again",
+            [format!("kubectl describe node {}", word(target.node))],
+        )],
+        Reason::PodFailed { .. } => {
+            vec![Remedy::paste("the controller makes a new pod by itself; see why it failed", [about_pod])]
+        }
+        Reason::ImageError { container, .. } => vec![
+            Remedy::paste(
+                format!("check the image's name and tag, and the pull secret of container {container}"),
+                [about_pod],
+            ),
+            Remedy::paste(
+                "set the right image; it rolls out everywhere",
+                [format!(
+                    "kubectl -n {namespace} set image daemonset/{} {}=IMAGE",
+                    word(target.daemon_set),
+                    word(container)
+                )],
+            ),
+        ],
+        Reason::ContainerError { detail, .. } => vec![container_error(detail, target, about_pod)],
+        Reason::CrashLoopBackOff { container, last_exit, .. } => crash(container, last_exit.as_ref(), target),
+        Reason::ContainerTerminated { container, last_exit, .. } => crash(container, Some(last_exit), target),
+        Reason::ContainersNotReady { containers } => {
+            let log = |container: &String| format!("kubectl -n {namespace} logs {pod} -c {}", word(container));
+            let lines = containers.iter().map(log).chain([about_pod]);
+            vec![Remedy::paste("see what the readiness probe says, and the log", lines)]
+        }
+        Reason::NotSeenByKubelet | Reason::Warning { .. } | Reason::ReadinessGatesNotReady { .. } => {
+            vec![Remedy::paste("see the pod's events", [about_pod])]
+        }
+        Reason::NodeNotReady { .. } => vec![Remedy::paste(
+            "bring the node's kubelet back; the pod cannot get ready before",
+            [format!("kubectl describe node {}", word(target.node))],
+        )],
+        Reason::NodePressure { condition } => vec![Remedy::paste(
+            format!("free what the node is short of: {condition} has to go before pods stay"),
+            [format!("kubectl describe node {}", word(target.node))],
+        )],
+        Reason::TaintEviction { .. } => vec![Remedy::paste(
+            "take tolerationSeconds out of the toleration that stands first and covers the taint",
+            [format!("kubectl -n {namespace} edit daemonset {}", word(target.daemon_set))],
+        )],
+        Reason::StuckTerminating { finalizers, .. } => vec![stuck(finalizers, target)],
+        _ => Vec::new(),
+    }
+}
+
+fn not_scheduled(scheduler: Option<&str>, target: &Target<'_>) -> Remedy {
+    match scheduler {
+        Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::paste(
+            format!("start the scheduler {name}, or let the default one do it; that rolls out everywhere"),
+            [edit_template(
+                target,
+                &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
+            )],
+        ),
+        _ => Remedy::paste(
+            "see whether kube-scheduler runs",
+            ["kubectl -n kube-system get pods -l component=kube-scheduler -o wide"],
+        ),
+    }
+}
+
+/// The kubelet names what is missing: `configmap "x" not found`.
+fn container_error(detail: &str, target: &Target<'_>, about_pod: String) -> Remedy {
+    let namespace = word(target.namespace);
+    let missing = |kind: &str| {
+        let (_, rest) = detail.split_once(&format!("{kind} \""))?;
+        let (name, rest) = rest.split_once('"')?;
+        rest.trim_start().starts_with("not found").then(|| word(name.rsplit('/').next().unwrap_or(name)))
+    };
+    if let Some(name) = missing("configmap") {
+        return Remedy::paste(
+            format!(
+                "make the ConfigMap that is missing, with what the container reads from it; the kubelet goes on by itself"
+            ),
+            [format!("kubectl -n {namespace} create configmap {name} --from-literal=KEY=VALUE")],
+        );
+    }
+    if let Some(name) = missing("secret") {
+        return Remedy::paste(
+            "make the Secret that is missing, with what the container reads from it; the kubelet goes on by itself",
+            [format!("kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE")],
+        );
+    }
+    Remedy::paste("see the pod's events", [about_pod])
+}
+
+fn crash(container: &str, last_exit: Option<&Exit>, target: &Target<'_>) -> Vec<Remedy> {
+    let namespace = word(target.namespace);
+    let pod = target.pod.map(word).unwrap_or_default();
+    let log = Remedy::paste(
+        format!("read what {container} wrote before it ended"),
+        [format!("kubectl -n {namespace} logs {pod} -c {} --previous", word(container))],
+    );
+    let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
+        Remedy::paste(
+            format!("{container} used more memory than its limit: raise it; that rolls out everywhere"),
+            [format!(
+                "kubectl -n {namespace} set resources daemonset/{} -c {} --limits=memory=AMOUNT",
+                word(target.daemon_set),
+                word(container)
+            )],
+        )
+    });
+    [log].into_iter().chain(memory).collect()
+}
+
+fn stuck(finalizers: &[String], target: &Target<'_>) -> Remedy {
+    let namespace = word(target.namespace);
+    let pod = target.pod.map(word).unwrap_or_default();
+    if finalizers.is_empty() {
+        return Remedy::paste(
+            "if the node is off for good, take the pod out of the API; while it runs there, a second one would run beside it",
+            [format!("kubectl -n {namespace} delete pod {pod} --grace-period=0 --force")],
+        );
+    }
+    Remedy::paste(
+        format!(
+            "see why the owner of {} does not finish; only if it is gone for good, take them off",
+            finalizers.join(", ")
+        ),
+        [format!(
+            r#"kubectl -n {namespace} patch pod {pod} --type=json -p '[{{"op":"remove","path":"/metadata/finalizers"}}]'"#
+        )],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(reason: &Reason) -> Remedy {
+        let target = Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: Some("ds-x"), template: None };
+        remedies(reason, &target).swap_remove(0)
+    }
+
+    fn container_error_of(detail: &str) -> String {
+        let reason = Reason::ContainerError {
+            container: "main".into(),
+            reason: "CreateContainerConfigError".into(),
+            detail: detail.into(),
+        };
+        first(&reason).lines.swap_remove(0)
+    }
+
+    #[test]
+    fn what_the_kubelet_misses_by_name_is_named_in_the_line_that_makes_it() {
+        for (detail, expected) in [
+            (r#"configmap "settings" not found"#, "kubectl -n ns create configmap settings --from-literal=KEY=VALUE"),
+            (r#"secret "ns/key" not found"#, "kubectl -n ns create secret generic key --from-literal=KEY=VALUE"),
+            (r#"couldn't find key x in ConfigMap ns/settings"#, "kubectl -n ns describe pod ds-x"),
+            (r#"configmap "a" is forbidden"#, "kubectl -n ns describe pod ds-x"),
+        ] {
+            assert_eq!(container_error_of(detail), expected);
+        }
+    }
+
+    #[test]
+    fn a_container_that_ran_out_of_memory_is_told_apart_from_one_that_crashed() {
+        let exit = |reason: &str| Exit { exit_code: 137, signal: 0, reason: reason.into(), message: String::new() };
+        let target = Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: Some("ds-x"), template: None };
+        assert_eq!(crash("main", Some(&exit("OOMKilled")), &target).len(), 2);
+        assert_eq!(crash("main", Some(&exit("Error")), &target).len(), 1);
+        assert_eq!(crash("main", None, &target)[0].lines, ["kubectl -n ns logs ds-x -c main --previous"]);
+    }
+
+    #[test]
+    fn a_scheduler_of_another_name_is_asked_for_by_that_name() {
+        let unknown = Reason::NotScheduled { scheduler_name: Some("mine".into()) };
+        assert!(first(&unknown).text.contains("mine"));
+        let default = Reason::NotScheduled { scheduler_name: Some(DEFAULT_SCHEDULER.into()) };
+        assert!(first(&default).text.contains("kube-scheduler"));
+    }
+}

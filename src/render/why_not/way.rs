@@ -1,0 +1,123 @@
+//! The whole way of one DaemonSet's pod, with what to do.
+
+use std::io::{self, Write};
+
+use super::overview::name_of;
+use super::{Screen, all_remedies, has, verdict_sign, verdict_tone};
+use crate::explain::State;
+use crate::explain::way::{Check, Outcome, Stage, Verdict, Way};
+use crate::placement::Placement;
+use crate::render::preemption;
+use crate::render::reason::sentence;
+use crate::render::style::Tone;
+use crate::render::text::{count, safe, width, wrap};
+
+/// The columns that the stations' names take.
+const STATION: usize = 13;
+
+/// Writes the way.
+pub(crate) fn way(out: &mut impl Write, way: &Way<'_>, node: &str, screen: Screen) -> io::Result<()> {
+    let sign = verdict_sign(way.verdict);
+    let name = safe(&format!("{}/{}", way.namespace(), way.name()));
+    let head = format!("{sign} {name} on {}: {}, {}", safe(node), name_of(way.verdict), standing(way));
+    screen.style.line(out, &head, verdict_tone(way.verdict))?;
+    if !screen.wide && way.verdict == Verdict::Running && !has(way, Outcome::Fail) {
+        return Ok(());
+    }
+    let mut stages: Vec<Stage> = way.checks.iter().map(|check| check.stage).collect();
+    stages.dedup();
+    for stage in stages {
+        let checks: Vec<&Check> = way.checks.iter().filter(|check| check.stage == stage).collect();
+        station(out, name_of_stage(stage), &checks, screen)?;
+    }
+    if let Some(verdict) = &way.preemption {
+        entry(out, "preemption", &safe(&preemption::sentence(verdict)), Tone::Plain, screen)?;
+    }
+    for doubt in way.doubts {
+        entry(out, "not certain", &safe(doubt), Tone::Warning, screen)?;
+    }
+    let remedies = all_remedies(way, node);
+    if remedies.is_empty() {
+        return Ok(());
+    }
+    screen.style.line(out, "  What to do", Tone::Strong)?;
+    for (number, remedy) in remedies.iter().enumerate() {
+        let lead = format!("  {}. ", number + 1);
+        hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
+        for line in &remedy.lines {
+            // Never broken: it is there to be pasted.
+            writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;
+        }
+    }
+    Ok(())
+}
+
+/// How things stand, in a half sentence.
+fn standing(way: &Way<'_>) -> String {
+    let pod = way.pod.map(|pod| safe(&pod.metadata.name)).unwrap_or_default();
+    match (way.state, way.placement) {
+        (State::Missing, _) if way.verdict == Verdict::WouldRun => "a pod would be made and would fit".into(),
+        (State::Missing, _) => "a pod is wanted and there is none".into(),
+        (State::Excluded, _) => "no pod is wanted and there is none".into(),
+        (State::Misscheduled, Placement::ContinueOnly) => format!("pod {pod} may stay and would not be made again"),
+        (State::Misscheduled, _) => format!("no pod is wanted, and {pod} is there"),
+        (State::Pending, _) => format!("pod {pod} has no node yet"),
+        (State::Unknown, _) => "whether there is a pod could not be read".into(),
+        (state, _) => format!("pod {pod} is {}", state.name()),
+    }
+}
+
+fn name_of_stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Controller => "controller",
+        Stage::Admission => "admission",
+        Stage::Scheduler => "scheduler",
+        Stage::Kubelet => "kubelet",
+        Stage::Pod => "pod",
+    }
+}
+
+/// What fails and what is unknown, each reason on lines of its own; what passes in one line.
+fn station(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
+    let mut lead = name;
+    for check in checks.iter().filter(|check| check.outcome != Outcome::Pass) {
+        let (sign, tone) = match check.outcome {
+            Outcome::Fail => ('✗', Tone::Bad),
+            _ => ('?', Tone::Warning),
+        };
+        for finding in &check.findings {
+            let text = format!("{sign} {}: {}", check.name, sentence(&finding.reason, screen.now));
+            entry(out, lead, &text, tone, screen)?;
+            lead = "";
+        }
+    }
+    let passed: Vec<&str> =
+        checks.iter().filter(|check| check.outcome == Outcome::Pass).map(|check| check.name).collect();
+    if passed.is_empty() {
+        return Ok(());
+    }
+    let text = match (passed.as_slice(), lead) {
+        ([one], _) => format!("✓ {one}"),
+        (all, _) if screen.wide => format!("✓ {}", all.join(", ")),
+        (all, "") => format!("✓ {} pass", count(all.len(), "other check")),
+        (all, _) => format!("✓ {} pass", count(all.len(), "check")),
+    };
+    entry(out, lead, &text, Tone::Quiet, screen)
+}
+
+fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+    hanging(out, &format!("  {name:STATION$}"), text, tone, screen)
+}
+
+/// A text that goes on below itself where the terminal ends.
+fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+    /// On a terminal that is narrower than this, there is no beauty to save.
+    const LEAST: usize = 20;
+    let indent = width(lead);
+    let room = screen.style.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));
+    for (number, part) in wrap(text, room).into_iter().enumerate() {
+        let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
+        writeln!(out, "{before}{}", screen.style.paint(&part, tone))?;
+    }
+    Ok(())
+}

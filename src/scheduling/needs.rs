@@ -1,0 +1,92 @@
+//! Which kinds of facts the filters read for a pod, so that no other is asked of the cluster.
+//!
+//! What is left out on purpose: any pod of the cluster may refuse another by its required anti-affinity, as far as
+//! the term's topology reaches (`interpodaffinity/filtering.go` `satisfyExistingPodsAntiAffinity`). To read all pods for
+//! every pod would be to read them always. The terms of the node's own pods are known without: they are judged whatever
+//! their topology is. Terms over `kubernetes.io/hostname` reach no further than that, so nothing is missed of them. A
+//! term over a zone, on a pod of another node of the zone, is seen only where all pods were read for another reason.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+
+use super::claims::{claims_of, find, is_for_one_pod};
+use super::migrated::Plugin;
+use crate::snapshot::Known;
+use crate::snapshot::facts::Need;
+use crate::snapshot::full_pod::{FullPod, PodAffinityTerm, TopologySpreadConstraint};
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// What a disk takes that is named without a claim, when a driver has taken its plugin's place: the driver's limit counts
+/// the volumes of all pods on the node.
+const OF_LIMITS: [Need; 6] =
+    [Need::Claims, Need::Volumes, Need::StorageClasses, Need::CsiNodes, Need::CsiDrivers, Need::VolumeAttachments];
+const OF_DEVICES: [Need; 3] = [Need::ResourceClaims, Need::ResourceSlices, Need::DeviceClasses];
+
+/// What the filters read for the pod. Once its claims are read, [`needs_after_claims`] may add to it.
+pub(crate) fn needs(pod: &FullPod) -> BTreeSet<Need> {
+    let mut needs = BTreeSet::new();
+    if claims_of(pod).next().is_some() {
+        needs.extend(OF_LIMITS);
+        needs.extend([Need::StorageCapacities]);
+    }
+    if pod.spec.volumes.iter().any(|volume| Plugin::of_source(&volume.source).is_some()) {
+        needs.extend(OF_LIMITS);
+    }
+    let mut terms = required_terms(pod).peekable();
+    if terms.peek().is_some() || pod.spec.topology_spread_constraints.iter().any(looks_beyond_the_node) {
+        needs.extend([Need::Pods, Need::Nodes]);
+    }
+    if terms.any(|term| term.namespace_selector.is_some()) {
+        needs.extend([Need::Namespaces]);
+    }
+    if !pod.spec.resource_claims.is_empty() {
+        needs.extend(OF_DEVICES);
+        needs.extend([Need::ResourceClaimTemplates]);
+    }
+    if asks_for_extended_resources(pod) {
+        // A device class may stand in for a resource that the node itself does not have.
+        needs.extend(OF_DEVICES);
+    }
+    needs
+}
+
+/// What they read besides, now that the claims are known: whether a claim for a single pod is in use takes all pods.
+/// Nothing where the claims are not known.
+pub(crate) fn needs_after_claims(pod: &FullPod, claims: &Known<Vec<PersistentVolumeClaim>>) -> BTreeSet<Need> {
+    let claims = claims.known().map_or(&[][..], Vec::as_slice);
+    let is_for_one = claims_of(pod)
+        .filter(|claim| claim.ephemeral.is_none())
+        .any(|claim| find(claims, &pod.metadata.namespace, &claim.name).is_some_and(is_for_one_pod));
+    is_for_one.then_some(Need::Pods).into_iter().collect()
+}
+
+/// The terms that pods near by must meet, or must not.
+fn required_terms(pod: &FullPod) -> impl Iterator<Item = &PodAffinityTerm> {
+    let affinity = pod.spec.affinity.iter();
+    affinity
+        .flat_map(|affinity| affinity.pod_affinity.iter().chain(&affinity.pod_anti_affinity))
+        .flat_map(|affinity| &affinity.required)
+}
+
+/// A pod that is pinned to its node and spreads over hosts is counted with the node's own pods alone, unless the
+/// constraint asks to count nodes where the pod may not go.
+fn looks_beyond_the_node(constraint: &TopologySpreadConstraint) -> bool {
+    constraint.when_unsatisfiable == "DoNotSchedule"
+        && (constraint.topology_key != HOSTNAME || constraint.node_affinity_policy == "Ignore")
+}
+
+/// Resources that neither Kubernetes nor the kubelet knows by itself
+/// (`component-helpers/resource` `IsExtendedResourceName`, in what matters here).
+fn asks_for_extended_resources(pod: &FullPod) -> bool {
+    let is_extended = |name: &String| name.contains('/') && !name.contains("kubernetes.io/");
+    let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+    containers
+        .filter_map(|container| container.resources.as_ref())
+        .flat_map(|resources| resources.requests.keys().chain(resources.limits.keys()))
+        .any(is_extended)
+}
+
+#[cfg(test)]
+mod tests;

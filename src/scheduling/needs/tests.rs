@@ -1,0 +1,96 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+
+use super::*;
+
+fn of(spec: Value) -> Vec<Need> {
+    needs(&pod(spec)).into_iter().collect()
+}
+
+fn pod(spec: Value) -> FullPod {
+    serde_json::from_value(json!({"metadata": {"name": "agent", "namespace": "ops"}, "spec": spec})).unwrap()
+}
+
+#[test]
+fn a_plain_pod_needs_nothing() {
+    let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}]);
+    let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "1", "kubernetes.io/x": "1"}}}]);
+    let pinned = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}});
+    assert_eq!(of(json!({"volumes": volumes, "containers": containers, "affinity": pinned})), []);
+}
+
+#[test]
+fn claims_need_every_kind_of_storage() {
+    let kinds = [
+        Need::Claims,
+        Need::Volumes,
+        Need::StorageClasses,
+        Need::CsiNodes,
+        Need::CsiDrivers,
+        Need::StorageCapacities,
+        Need::VolumeAttachments,
+    ];
+    assert_eq!(of(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]})), kinds);
+    assert_eq!(of(json!({"volumes": [{"name": "a", "ephemeral": {}}]})), kinds);
+}
+
+#[test]
+fn a_disk_that_a_driver_serves_now_counts_against_its_limit() {
+    let needs = of(json!({"volumes": [{"name": "a", "gcePersistentDisk": {"pdName": "d"}}]}));
+    assert!(needs.contains(&Need::CsiNodes) && !needs.contains(&Need::StorageCapacities), "{needs:?}");
+    assert_eq!(of(json!({"volumes": [{"name": "a", "iscsi": {"iqn": "i"}}]})), []);
+}
+
+#[test]
+fn terms_about_other_pods_need_all_pods_and_nodes() {
+    let term = |more: Value| {
+        let mut term = json!({"topologyKey": "topology.kubernetes.io/zone"});
+        for (key, value) in more.as_object().unwrap() {
+            term[key] = value.clone();
+        }
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": [term]})
+    };
+    let both = [Need::Pods, Need::Nodes];
+    assert_eq!(of(json!({"affinity": {"podAffinity": term(json!({}))}})), both);
+    assert_eq!(of(json!({"affinity": {"podAntiAffinity": term(json!({"namespaces": ["x"]}))}})), both);
+    let by_labels = term(json!({"namespaceSelector": {}}));
+    assert_eq!(of(json!({"affinity": {"podAntiAffinity": by_labels}})), [both[0], both[1], Need::Namespaces]);
+}
+
+#[test]
+fn a_spread_over_hosts_needs_only_the_node() {
+    let spread = |key: &str, when: &str, policy: &str| {
+        of(json!({"topologySpreadConstraints": [
+            {"topologyKey": key, "whenUnsatisfiable": when, "nodeAffinityPolicy": policy},
+        ]}))
+    };
+    let both = [Need::Pods, Need::Nodes];
+    assert_eq!(spread("kubernetes.io/hostname", "DoNotSchedule", ""), []);
+    assert_eq!(spread("topology.kubernetes.io/zone", "ScheduleAnyway", ""), []);
+    assert_eq!(spread("topology.kubernetes.io/zone", "DoNotSchedule", "Honor"), both);
+    assert_eq!(spread("kubernetes.io/hostname", "DoNotSchedule", "Ignore"), both);
+}
+
+#[test]
+fn devices_need_their_kinds() {
+    let claimed = of(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
+    let kinds = [Need::ResourceClaims, Need::ResourceClaimTemplates, Need::ResourceSlices, Need::DeviceClasses];
+    assert_eq!(claimed, kinds);
+    let extended = json!({"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]});
+    assert_eq!(of(extended), [Need::ResourceClaims, Need::ResourceSlices, Need::DeviceClasses]);
+}
+
+#[test]
+fn only_a_claim_for_one_pod_needs_all_pods() {
+    let pod = pod(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]}));
+    let claims = |namespace: &str, mode: &str| {
+        let claim = json!([{"metadata": {"name": "data", "namespace": namespace}, "spec": {"accessModes": [mode]}}]);
+        Known::Known(serde_json::from_value(claim).unwrap())
+    };
+    let after =
+        |claims: &Known<Vec<PersistentVolumeClaim>>| needs_after_claims(&pod, claims).into_iter().collect::<Vec<_>>();
+    assert_eq!(after(&claims("ops", "ReadWriteOncePod")), [Need::Pods]);
+    assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
+    assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
+    assert_eq!(after(&Known::Unknown("cannot list".into())), []);
+}

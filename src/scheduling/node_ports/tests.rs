@@ -1,0 +1,116 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::scheduling::world::{World, pod};
+
+fn with_port(port: Value) -> Value {
+    json!({ "containers": [{ "name": "main", "ports": [port] }] })
+}
+
+fn port(ip: &str, number: i32, protocol: &str) -> Value {
+    json!({ "hostPort": number, "containerPort": 1, "protocol": protocol, "hostIP": ip })
+}
+
+fn fits(wanted: Value, used: Value) -> bool {
+    let world = World::new(with_port(wanted), json!({})).with(pod("a", with_port(used)));
+    filter(&world.attempt()) == Outcome::Pass
+}
+
+#[test]
+fn h65_all_addresses_meet_each_and_the_others_only_their_like() {
+    let all = || port("0.0.0.0", 80, "TCP");
+    assert!(!fits(port("10.0.0.1", 80, "TCP"), all()));
+    assert!(!fits(all(), port("10.0.0.1", 80, "TCP")));
+    assert!(fits(port("10.0.0.1", 80, "UDP"), all()));
+    assert!(fits(port("10.0.0.1", 81, "TCP"), all()));
+    assert!(fits(port("10.0.0.1", 80, "TCP"), port("10.0.0.2", 80, "TCP")));
+    assert!(!fits(port("10.0.0.1", 80, "TCP"), port("10.0.0.1", 80, "TCP")));
+    assert!(!fits(port("", 80, ""), port("10.0.0.1", 80, "TCP")));
+    assert!(!fits(port("", 80, ""), all()));
+    assert!(fits(port("::", 80, "TCP"), port("10.0.0.1", 80, "TCP")));
+    assert!(!fits(port("::", 80, "TCP"), all()));
+    assert!(!fits(port("::", 80, "TCP"), port("::", 80, "TCP")));
+}
+
+#[test]
+fn h67_the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_are_not() {
+    let with_init = |restart_policy: &str| {
+        json!({
+            "containers": [{ "name": "main" }],
+            "initContainers": [
+                { "name": "init", "restartPolicy": restart_policy, "ports": [port("", 80, "TCP")] },
+            ],
+        })
+    };
+    let outcome = |spec: Value, neighbour: Value, minor: u32| {
+        let world = World::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
+        filter(&world.attempt()) == Outcome::Pass
+    };
+    let plain = || with_port(port("", 80, "TCP"));
+    assert!(outcome(with_init(""), plain(), 36));
+    assert!(outcome(plain(), with_init(""), 36));
+    assert!(!outcome(with_init("Always"), plain(), 36));
+    assert!(!outcome(plain(), with_init("Always"), 36));
+    assert!(outcome(with_init("Always"), plain(), 32));
+}
+
+#[test]
+fn a_port_of_the_container_alone_is_no_port_of_the_host() {
+    assert!(fits(port("", 0, "TCP"), port("", 0, "TCP")));
+}
+
+#[test]
+fn every_port_that_is_taken_is_named_once_with_who_has_it() {
+    let spec = json!({ "containers": [
+        { "name": "a", "ports": [port("", 80, "TCP"), port("", 53, "UDP"), port("", 9000, "TCP")] },
+        { "name": "b", "ports": [port("", 80, "TCP")] },
+    ] });
+    let world = World::new(spec, json!({}))
+        .with(pod("x", with_port(port("10.0.0.1", 80, ""))))
+        .with(pod("y", with_port(port("", 53, "UDP"))));
+    let Outcome::Fail { refusals, .. } = filter(&world.attempt()) else { panic!("it fits") };
+    let found: Vec<Value> = refusals.iter().map(|refusal| serde_json::to_value(&refusal.misfit).unwrap()).collect();
+    assert_eq!(
+        found,
+        [
+            json!({
+                "code": "HostPortInUse", "container": "a", "port": 80, "protocol": "TCP", "hostIP": "0.0.0.0",
+                "holders": [{ "namespace": "ns", "pod": "x", "priority": 0, "hostIP": "10.0.0.1" }],
+            }),
+            json!({
+                "code": "HostPortInUse", "container": "a", "port": 53, "protocol": "UDP", "hostIP": "0.0.0.0",
+                "holders": [{ "namespace": "ns", "pod": "y", "priority": 0, "hostIP": "0.0.0.0" }],
+            }),
+        ]
+    );
+    let words = "node(s) didn't have free ports for the requested pod ports";
+    assert!(refusals.iter().all(|refusal| refusal.may_preempt && refusal.scheduler == words));
+}
+
+#[test]
+fn nominated_pods_of_no_lower_priority_have_their_ports() {
+    let nominated = |priority: i32| {
+        let mut spec = with_port(port("", 80, "TCP"));
+        spec["priority"] = json!(priority);
+        pod("n", spec)
+    };
+    let passes = |priority| {
+        let world = World::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
+        filter(&world.attempt()) == Outcome::Pass
+    };
+    assert!(!passes(0));
+    assert!(passes(-1));
+}
+
+#[test]
+fn who_is_on_the_node_matters_only_to_a_pod_with_host_ports() {
+    let outcome = |spec: Value| {
+        let world = World::new(spec, json!({}));
+        let unknown = || Known::Unknown("no pods".to_owned());
+        filter(&Attempt { neighbours: unknown(), nominated: unknown(), ..world.attempt() })
+    };
+    assert_eq!(outcome(json!({ "containers": [] })), Outcome::Pass);
+    assert_eq!(outcome(with_port(port("", 80, ""))), Outcome::Unknown { missing: "no pods".into() });
+}

@@ -1,0 +1,142 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+
+use super::super::volume_world::{World, bound_claim, claim, data_volume, known, pod, unread, volume};
+use super::*;
+use crate::snapshot::Known;
+
+const DRIVER: &str = "disk.example.com";
+
+fn csi_volume(name: &str) -> Value {
+    volume(name, json!({"csi": {"driver": DRIVER, "volumeHandle": format!("handle-of-{name}")}}))
+}
+
+fn csi_node(count: Value) -> Value {
+    json!([{"metadata": {"name": "n1"}, "spec": {"drivers": [
+        {"name": DRIVER, "nodeID": "n1", "allocatable": {"count": count}},
+    ]}}])
+}
+
+/// The pod wants `data`; a neighbour has `other`; the driver attaches `limit` volumes.
+fn world(limit: Value) -> World {
+    let mut world = World::with_claims(json!([bound_claim("data", "pv"), bound_claim("other", "pv-2")]));
+    world.facts.volumes = known(json!([csi_volume("pv"), csi_volume("pv-2")]));
+    world.facts.csi_nodes = known(csi_node(limit));
+    let other = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "other"}}]);
+    world.neighbours = Known::Known(vec![pod("near", "n1", other)]);
+    world
+}
+
+#[test]
+fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
+    assert_eq!(world(json!(2)).judge(filter), Outcome::Pass);
+    let (misfit, scheduler) = world(json!(1)).refusal_for_now(filter);
+    let holders = vec![PodOnNode { namespace: "ops".into(), name: "near".into(), node: "n1".into() }];
+    let expected = VolumeMisfit::VolumeLimit { driver: DRIVER.into(), limit: 1, used: 1, requested: 1, holders };
+    assert_eq!((misfit, scheduler.as_str()), (expected, "node(s) exceed max volume count"));
+}
+
+#[test]
+fn a_node_without_limits_passes_and_nothing_else_is_read() {
+    let mut world = world(Value::Null);
+    world.facts.claims = unread("claims");
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.csi_nodes = known(json!([]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.csi_nodes = unread("csinodes");
+    assert_eq!(world.missing(filter), "cannot list csinodes");
+    world.pod = pod("agent", "", json!([]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn a_volume_that_the_node_has_already_is_not_counted_again() {
+    let mut world = world(json!(1));
+    world.neighbours = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
+    let mut world = world(json!(2));
+    let attachment = |node: &str, name: &str| {
+        json!({"metadata": {"name": format!("{node}-{name}")}, "spec": {
+            "attacher": DRIVER, "nodeName": node, "source": {"persistentVolumeName": name},
+        }})
+    };
+    world.facts.volumes = known(json!([csi_volume("pv"), csi_volume("pv-2"), csi_volume("pv-3")]));
+    // In use by a neighbour, of another node, and of a volume that is gone.
+    let others = json!([attachment("n1", "pv-2"), attachment("n2", "pv-3"), attachment("n1", "gone")]);
+    world.facts.volume_attachments = known(others);
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.volume_attachments = known(json!([attachment("n1", "pv-3")]));
+    let (misfit, _) = world.refusal_for_now(filter);
+    assert!(matches!(misfit, VolumeMisfit::VolumeLimit { used: 2, requested: 1, .. }), "{misfit:?}");
+    world.facts.volume_attachments = unread("volumeattachments");
+    assert_eq!(world.missing(filter), "cannot list volumeattachments");
+}
+
+#[test]
+fn a_claim_without_a_volume_counts_for_the_driver_of_its_class() {
+    let mut world = world(json!(1));
+    world.facts.claims =
+        known(json!([claim("data", json!({"storageClassName": "fast"})), bound_claim("other", "pv-2")]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.storage_classes = known(json!([{"metadata": {"name": "fast"}, "provisioner": DRIVER}]));
+    world.refusal_for_now(filter);
+    world.facts.storage_classes = unread("storageclasses");
+    assert_eq!(world.missing(filter), "cannot list storageclasses");
+}
+
+#[test]
+fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_counts() {
+    let mut world = world(json!(1));
+    world.pod = pod(
+        "",
+        "",
+        json!([{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {
+            "storageClassName": "fast",
+        }}}}]),
+    );
+    world.facts.storage_classes = known(json!([{"metadata": {"name": "fast"}, "provisioner": DRIVER}]));
+    world.refusal_for_now(filter);
+}
+
+#[test]
+fn a_claim_that_is_not_there_counts_nothing() {
+    let mut world = world(json!(1));
+    world.facts.claims = known(json!([bound_claim("other", "pv-2")]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
+    let disk = |name: &str| json!([{"name": "v", "awsElasticBlockStore": {"volumeID": name}}]);
+    let mut world = World::with_volumes(disk("one"));
+    world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": [
+        {"name": "ebs.csi.aws.com", "nodeID": "n1", "allocatable": {"count": 1}},
+    ]}}]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.neighbours = Known::Known(vec![pod("near", "n1", disk("two"))]);
+    let (misfit, _) = world.refusal_for_now(filter);
+    assert!(matches!(&misfit, VolumeMisfit::VolumeLimit { driver, .. } if driver == "ebs.csi.aws.com"), "{misfit:?}");
+}
+
+#[test]
+fn a_driver_that_wants_no_pod_before_it_refuses_nodes_without_it() {
+    let mut world = world(Value::Null);
+    world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": []}}]));
+    let driver =
+        |prevents: Value| json!([{"metadata": {"name": DRIVER}, "spec": {"preventPodSchedulingIfMissing": prevents}}]);
+    world.facts.csi_drivers = known(driver(json!(false)));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.csi_drivers = known(driver(json!(true)));
+    let (misfit, scheduler) = world.refusal_for_now(filter);
+    assert_eq!(misfit, VolumeMisfit::CsiDriverMissing { driver: DRIVER.into() });
+    assert_eq!(scheduler, "disk.example.com CSI driver is not installed on the node");
+    world.facts.minor = Known::Known(Minor(34));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.minor = Known::Known(Minor(36));
+    world.facts.csi_nodes = known(csi_node(Value::Null));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}

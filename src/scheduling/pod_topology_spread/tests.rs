@@ -1,0 +1,234 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::snapshot::facts::Facts;
+
+const UNEVEN: &str = "node(s) didn't match pod topology spread constraints";
+const NO_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
+
+fn node(name: &str, zone: &str) -> Node {
+    let labels = json!({ "kubernetes.io/hostname": name, "zone": zone });
+    serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
+}
+
+fn pod(name: &str, node: &str) -> FullPod {
+    serde_json::from_value(json!({
+        "metadata": { "namespace": "a", "name": name, "uid": name, "labels": { "app": "ds", "hash": "1" } },
+        "spec": { "nodeName": node },
+    }))
+    .unwrap()
+}
+
+/// The constraint of maxSkew 1 over the zones with these changes.
+fn spread(changes: Value) -> Value {
+    let mut constraint = json!({
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": { "matchLabels": { "app": "ds" } },
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        constraint[key] = value.clone();
+    }
+    constraint
+}
+
+fn ignoring(changes: Value) -> Value {
+    let mut changes = changes;
+    changes["nodeAffinityPolicy"] = json!("Ignore");
+    spread(changes)
+}
+
+/// A pod pinned to the node `n1`.
+fn daemon_pod(constraints: Value) -> FullPod {
+    let mut pod = pod("ds", "");
+    let terms = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n1"] }] }]);
+    pod.spec = serde_json::from_value(json!({
+        "topologySpreadConstraints": constraints,
+        "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } },
+    }))
+    .unwrap();
+    pod
+}
+
+fn judge_with(pod: &FullPod, node: &Node, neighbours: &[FullPod], nominated: &[FullPod], facts: &Facts) -> Outcome {
+    filter(&Attempt {
+        pod,
+        node,
+        neighbours: Known::Known(neighbours.iter().collect()),
+        nominated: Known::Known(nominated.iter().collect()),
+        facts,
+    })
+}
+
+/// On the node `n1` of the zone z1, with these neighbours, and nothing known of other nodes.
+fn judge(pod: &FullPod, neighbours: &[FullPod]) -> Outcome {
+    judge_with(pod, &node("n1", "z1"), neighbours, &[], &Facts::default())
+}
+
+/// The same with other nodes and the pods on them.
+fn judge_amid(pod: &FullPod, neighbours: &[FullPod], others: &[Node], pods: &[FullPod]) -> Outcome {
+    let facts = Facts { nodes: Known::Known(others.to_vec()), pods: Known::Known(pods.to_vec()), ..Facts::default() };
+    judge_with(pod, &node("n1", "z1"), neighbours, &[], &facts)
+}
+
+fn words(outcome: &Outcome) -> Vec<(&str, bool)> {
+    match outcome {
+        Outcome::Fail { phase: crate::scheduling::Phase::Filter, refusals } => {
+            refusals.iter().map(|refusal| (refusal.scheduler.as_str(), refusal.may_preempt)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_pod_without_hard_constraints_passes_unseen() {
+    assert_eq!(judge(&daemon_pod(json!([])), &[pod("x", "n1")]), Outcome::Pass);
+    let soft = daemon_pod(json!([spread(json!({ "whenUnsatisfiable": "ScheduleAnyway", "topologyKey": "rack" }))]));
+    assert_eq!(judge(&soft, &[pod("x", "n1")]), Outcome::Pass);
+}
+
+#[test]
+fn h68_spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
+    let over_hostnames = daemon_pod(json!([spread(json!({ "topologyKey": "kubernetes.io/hostname" }))]));
+    assert_eq!(judge(&over_hostnames, &[]), Outcome::Pass);
+    let mut bare = node("n1", "z1");
+    bare.metadata.labels.clear();
+    let outcome = judge_with(&over_hostnames, &bare, &[], &[], &Facts::default());
+    assert_eq!(words(&outcome), [(NO_LABEL, false)]);
+    let Outcome::Fail { refusals, .. } = outcome else { panic!() };
+    assert_eq!(
+        serde_json::to_value(&refusals[0].misfit).unwrap(),
+        json!({ "code": "TopologySpreadLabel", "topologyKey": "kubernetes.io/hostname" })
+    );
+}
+
+#[test]
+fn a_pinned_pod_is_spread_over_its_own_node_alone() {
+    // However many neighbours match: the one domain is also the one with the fewest.
+    let pinned = daemon_pod(json!([spread(json!({}))]));
+    assert_eq!(judge(&pinned, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+}
+
+#[test]
+fn min_domains_above_one_makes_the_fewest_none() {
+    let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
+    assert_eq!(judge(&of_two, &[]), Outcome::Pass);
+    let outcome = judge(&of_two, &[pod("x", "n1")]);
+    assert_eq!(words(&outcome), [(UNEVEN, true)]);
+    let Outcome::Fail { refusals, .. } = outcome else { panic!() };
+    assert_eq!(
+        serde_json::to_value(&refusals[0].misfit).unwrap(),
+        json!({
+            "code": "TopologySpread",
+            "topologyKey": "zone", "topologyValue": "z1", "selector": "app=ds",
+            "matching": 1, "countsItself": true, "fewest": 0, "domains": 1, "minDomains": 2, "maxSkew": 1,
+        })
+    );
+}
+
+#[test]
+fn only_living_pods_of_the_namespace_that_match_count() {
+    let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
+    let mut leaving = pod("x", "n1");
+    leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    let mut foreign = pod("x", "n1");
+    foreign.metadata.namespace = "b".into();
+    let mut other = pod("x", "n1");
+    other.metadata.labels.clear();
+    assert_eq!(judge(&of_two, &[leaving, foreign, other]), Outcome::Pass);
+}
+
+#[test]
+fn a_pod_that_its_own_selector_does_not_select_adds_nothing() {
+    let mut stranger = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
+    stranger.metadata.labels.clear();
+    assert_eq!(judge(&stranger, &[pod("x", "n1")]), Outcome::Pass);
+    assert_eq!(words(&judge(&stranger, &[pod("x", "n1"), pod("y", "n1")])).len(), 1);
+}
+
+#[test]
+fn a_selector_of_everything_counts_nothing_but_the_pod() {
+    let everything = daemon_pod(json!([spread(json!({ "minDomains": 2, "labelSelector": {} }))]));
+    assert_eq!(judge(&everything, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+    let mut nothing = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
+    nothing.spec.topology_spread_constraints[0].label_selector = None;
+    assert_eq!(judge(&nothing, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+}
+
+#[test]
+fn with_node_affinity_ignored_every_domain_counts() {
+    let wide = daemon_pod(json!([ignoring(json!({}))]));
+    let zones = [node("n2", "z2"), node("n3", "z1")];
+    // z1 has one, z2 has none, and with the pod z1 would have two.
+    assert_eq!(words(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
+    assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), Outcome::Pass);
+    assert_eq!(judge_amid(&wide, &[], &zones, &[]), Outcome::Pass);
+    assert_eq!(judge(&wide, &[]), Outcome::Unknown { missing: "nodes were not read".into() });
+    let facts = Facts { nodes: Known::Known(zones.to_vec()), ..Facts::default() };
+    assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &facts), Outcome::Unknown { .. }));
+}
+
+#[test]
+fn a_label_that_is_missing_is_known_whatever_else_is_not() {
+    let wide = daemon_pod(json!([ignoring(json!({})), ignoring(json!({ "topologyKey": "rack" }))]));
+    assert_eq!(words(&judge(&wide, &[])), [(NO_LABEL, false)]);
+}
+
+#[test]
+fn nodes_without_all_the_labels_are_no_domain() {
+    let both = daemon_pod(json!([
+        ignoring(json!({ "maxSkew": 5 })),
+        ignoring(json!({ "topologyKey": "kubernetes.io/hostname" })),
+    ]));
+    let mut bare = node("n2", "z2");
+    bare.metadata.labels.remove("zone");
+    // n2 would be the hostname with the fewest pods.
+    assert_eq!(judge_amid(&both, &[pod("x", "n1")], &[bare], &[]), Outcome::Pass);
+    assert_eq!(words(&judge_amid(&both, &[pod("x", "n1")], &[node("n2", "z2")], &[])), [(UNEVEN, true)]);
+}
+
+#[test]
+fn tainted_nodes_count_unless_taints_are_honored() {
+    let mut tainted = node("n2", "z2");
+    tainted.spec.taints = serde_json::from_value(json!([{ "key": "k", "effect": "NoSchedule" }])).unwrap();
+    let judged = |changes: Value, tolerations: Value| {
+        let mut wide = daemon_pod(json!([ignoring(changes)]));
+        wide.spec.tolerations = serde_json::from_value(tolerations).unwrap();
+        judge_amid(&wide, &[pod("x", "n1")], std::slice::from_ref(&tainted), &[])
+    };
+    let honors = || json!({ "nodeTaintsPolicy": "Honor" });
+    assert_eq!(words(&judged(json!({}), json!([]))).len(), 1);
+    assert_eq!(judged(honors(), json!([])), Outcome::Pass);
+    assert_eq!(words(&judged(honors(), json!([{ "operator": "Exists" }]))).len(), 1);
+}
+
+#[test]
+fn a_pod_that_is_not_pinned_is_spread_over_the_nodes_that_it_selects() {
+    let mut free = daemon_pod(json!([spread(json!({}))]));
+    free.spec.affinity = None;
+    let zones = [node("n2", "z2")];
+    assert_eq!(words(&judge_amid(&free, &[pod("x", "n1")], &zones, &[])), [(UNEVEN, true)]);
+    free.spec.node_selector.insert("zone".into(), "z1".into());
+    assert_eq!(judge_amid(&free, &[pod("x", "n1")], &zones, &[]), Outcome::Pass);
+}
+
+#[test]
+fn match_label_keys_narrow_the_selector_to_the_pods_own_revision() {
+    let keyed = daemon_pod(json!([spread(json!({ "minDomains": 2, "matchLabelKeys": ["hash", "absent"] }))]));
+    let mut old = pod("x", "n1");
+    assert_eq!(words(&judge(&keyed, std::slice::from_ref(&old))).len(), 1);
+    old.metadata.labels.insert("hash".into(), "0".into());
+    assert_eq!(judge(&keyed, &[old]), Outcome::Pass);
+}
+
+#[test]
+fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
+    let mut of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
+    let judged = |of_two: &FullPod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &Facts::default());
+    assert_eq!(words(&judged(&of_two)), [(UNEVEN, true)]);
+    of_two.spec.priority = Some(1);
+    assert_eq!(judged(&of_two), Outcome::Pass);
+}

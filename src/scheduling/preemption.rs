@@ -1,0 +1,280 @@
+//! Whether the scheduler would make room for a pod by evicting others from its node.
+//!
+//! Upstream: `pkg/scheduler/framework/preemption/preemption.go` `Preempt`, `findCandidates`;
+//! `pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go` `PodEligibleToPreemptOthers`,
+//! `SelectVictimsOnNode`. What is not known here: PodDisruptionBudgets, which only change who of several goes first,
+//! and a preemption that the scheduler has begun and not yet written down.
+
+use std::cmp::Reverse;
+
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use serde::Serialize;
+
+use super::occupant::Occupant;
+use super::{Attempt, Outcome, Refusal, first_refusal, judge};
+use crate::snapshot::Known;
+use crate::snapshot::facts::Facts;
+use crate::snapshot::full_pod::FullPod;
+
+/// What preemption does for a pod on its node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "verdict", rename_all_fields = "camelCase")]
+pub(crate) enum Preemption {
+    /// The pod fits.
+    NotNeeded,
+    /// The pod does not get into the queue.
+    NotTried,
+    /// What refuses the pod has nothing to do with other pods.
+    NotHelpful,
+    /// The pod's `preemptionPolicy` forbids it.
+    Never {
+        /// What would do, if it were allowed to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enough: Option<Enough>,
+    },
+    /// It has happened, and its victims are on their way out.
+    UnderWay {
+        /// Who.
+        victims: Vec<Occupant>,
+    },
+    /// No pod on the node has a lower priority.
+    NoVictims {
+        /// With which priority there would be some, and enough of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enough: Option<Enough>,
+    },
+    /// Without any pod of a lower priority it would still not fit.
+    NotEnough {
+        /// The pods of a lower priority.
+        candidates: Vec<Occupant>,
+        /// What would still refuse it, in the scheduler's words.
+        remains: Vec<String>,
+        /// With which priority it would fit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enough: Option<Enough>,
+    },
+    /// The scheduler evicts these, and the pod takes their place.
+    Possible {
+        /// The most important one first.
+        victims: Vec<Occupant>,
+    },
+    /// What it would take to tell is missing.
+    Unknown {
+        /// What, and why.
+        missing: String,
+    },
+}
+
+/// A priority with which preemption would make room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Enough {
+    /// The least.
+    pub(crate) priority: i32,
+    /// The PriorityClass of the least priority that is enough, if the cluster has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) class: Option<String>,
+    /// Whom it would evict.
+    pub(crate) victims: Vec<Occupant>,
+}
+
+impl Preemption {
+    /// What the scheduler says of the node behind `preemption:`; nothing where it says nothing.
+    pub(crate) fn scheduler(&self) -> Vec<&str> {
+        match self {
+            // A pod for which room is being made gets a nominated node, and no word about it.
+            Self::NotNeeded | Self::NotTried | Self::Possible { .. } | Self::Unknown { .. } => Vec::new(),
+            Self::NotHelpful => vec!["Preemption is not helpful for scheduling"],
+            Self::Never { .. } => vec!["not eligible due to preemptionPolicy=Never."],
+            Self::UnderWay { .. } => vec!["not eligible due to a terminating pod on the nominated node."],
+            Self::NoVictims { .. } => vec!["No preemption victims found for incoming pod"],
+            Self::NotEnough { remains, .. } => remains.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// What preemption does for the attempt, of which `outcomes` is what [`judge`] said.
+pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outcome)]) -> Preemption {
+    let Some((_, refusals)) = first_refusal(outcomes) else {
+        return match missing(outcomes) {
+            Some(missing) => Preemption::Unknown { missing },
+            None => Preemption::NotNeeded,
+        };
+    };
+    if !attempt.pod.spec.scheduling_gates.is_empty() {
+        return Preemption::NotTried;
+    }
+    // The scheduler has looked no further than this plugin, whatever others would say.
+    let is_helpful = refusals.iter().all(|refusal| refusal.may_preempt);
+    let neighbours = attempt.neighbours.known().map(Vec::as_slice);
+    if attempt.pod.spec.preemption_policy == "Never" {
+        let enough = neighbours.filter(|_| is_helpful).and_then(|neighbours| enough(attempt, neighbours));
+        return Preemption::Never { enough };
+    }
+    if !is_helpful {
+        return Preemption::NotHelpful;
+    }
+    let neighbours = match &attempt.neighbours {
+        Known::Known(neighbours) => neighbours,
+        Known::Unknown(missing) => return Preemption::Unknown { missing: missing.clone() },
+    };
+    let victims = under_way(attempt, neighbours);
+    if !victims.is_empty() {
+        return Preemption::UnderWay { victims };
+    }
+    match trial(attempt, neighbours) {
+        Trial::NoVictims => Preemption::NoVictims { enough: enough(attempt, neighbours) },
+        Trial::Remains { candidates, remains } => {
+            Preemption::NotEnough { candidates, remains, enough: enough(attempt, neighbours) }
+        }
+        Trial::Fits { victims } => Preemption::Possible { victims },
+        Trial::Unknown { missing } => Preemption::Unknown { missing },
+    }
+}
+
+/// The victims of an earlier preemption for this pod that are not gone yet. Upstream: `PodEligibleToPreemptOthers`,
+/// `podTerminatingByPreemption`.
+fn under_way(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Vec<Occupant> {
+    let pod = attempt.pod;
+    if pod.status.nominated_node_name != attempt.node.metadata.name {
+        return Vec::new();
+    }
+    let is_victim = |other: &&&FullPod| {
+        let target = other.status.conditions.iter().find(|condition| condition.type_ == "DisruptionTarget");
+        other.is_terminating()
+            && other.priority() < pod.priority()
+            && target.is_some_and(|target| target.status == "True" && target.reason == "PreemptionByScheduler")
+    };
+    neighbours.iter().filter(is_victim).map(|pod| Occupant::of(pod, false)).collect()
+}
+
+/// What came of it when the pods of lower priority were taken away.
+enum Trial {
+    NoVictims,
+    Remains { candidates: Vec<Occupant>, remains: Vec<String> },
+    Fits { victims: Vec<Occupant> },
+    Unknown { missing: String },
+}
+
+/// Takes all pods of lower priority away, then gives back as many as there is room for, the most important ones first.
+fn trial(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Trial {
+    let priority = attempt.pod.priority();
+    let (mut candidates, mut staying): (Vec<&FullPod>, Vec<&FullPod>) =
+        neighbours.iter().copied().partition(|pod| pod.priority() < priority);
+    if candidates.is_empty() {
+        return Trial::NoVictims;
+    }
+    // Pods without a start have not started: upstream counts them as started now.
+    candidates.sort_by_key(|pod| {
+        let start = pod.status.start_time;
+        (Reverse(pod.priority()), start.is_none(), start, &pod.metadata.namespace, &pod.metadata.name)
+    });
+    let mut facts = facts_without(attempt.facts, &candidates);
+    let outcomes = judge(&without(attempt, &staying, &facts));
+    if let Some((_, refusals)) = first_refusal(&outcomes) {
+        return Trial::Remains { candidates: occupants(&candidates), remains: words(refusals) };
+    }
+    if let Some(missing) = missing(&outcomes) {
+        return Trial::Unknown { missing };
+    }
+    let mut victims = Vec::new();
+    for pod in candidates {
+        staying.push(pod);
+        give_back(&mut facts, pod);
+        let outcomes = judge(&without(attempt, &staying, &facts));
+        if outcomes.iter().any(|(_, outcome)| *outcome != Outcome::Pass) {
+            staying.pop();
+            take_away(&mut facts, pod);
+            victims.push(pod);
+        }
+    }
+    match victims.is_empty() {
+        // Then it fitted all along, and what was said of the first try was of another moment.
+        true => Trial::NoVictims,
+        false => Trial::Fits { victims: occupants(&victims) },
+    }
+}
+
+fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b FullPod], facts: &'b Facts) -> Attempt<'b> {
+    Attempt { neighbours: Known::Known(staying.to_vec()), facts, ..attempt.clone() }
+}
+
+/// The same facts without these pods: filters that look beyond the node find them there.
+fn facts_without(facts: &Facts, gone: &[&FullPod]) -> Facts {
+    let mut facts = facts.clone();
+    if let Known::Known(pods) = &mut facts.pods {
+        pods.retain(|pod| !gone.iter().any(|other| is_same(pod, other)));
+    }
+    facts
+}
+
+fn give_back(facts: &mut Facts, pod: &FullPod) {
+    if let Known::Known(pods) = &mut facts.pods {
+        pods.push(pod.clone());
+    }
+}
+
+fn take_away(facts: &mut Facts, pod: &FullPod) {
+    if let Known::Known(pods) = &mut facts.pods {
+        pods.retain(|other| !is_same(other, pod));
+    }
+}
+
+fn is_same(a: &FullPod, b: &FullPod) -> bool {
+    a.metadata.name == b.metadata.name && a.metadata.namespace == b.metadata.namespace
+}
+
+/// The least priority with which preemption would make room. A pod's own policy is left aside.
+fn enough(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Option<Enough> {
+    let mut priorities: Vec<i32> = neighbours.iter().filter_map(|pod| pod.priority().checked_add(1)).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    priorities.into_iter().find_map(|priority| {
+        let mut pod = attempt.pod.clone();
+        pod.spec.priority = Some(priority);
+        pod.spec.preemption_policy = String::new();
+        let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, neighbours) else { return None };
+        let class = class_of(attempt.facts, priority);
+        // No class of a person's own can be as high.
+        (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(Enough { priority, class, victims })
+    })
+}
+
+/// Upstream: `pkg/apis/scheduling/types.go` `HighestUserDefinablePriority`.
+const HIGHEST_USER_DEFINABLE: i32 = 1_000_000_000;
+/// The classes that every cluster has. Upstream: `pkg/apis/scheduling/v1/helpers.go` `SystemPriorityClasses`.
+const SYSTEM: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
+/// The lowest class of at least that priority whose pods may preempt. Those of the system are for what nothing else
+/// reaches.
+fn class_of(facts: &Facts, priority: i32) -> Option<String> {
+    let is_fit =
+        |class: &&PriorityClass| class.value >= Some(priority) && class.preemption_policy.as_deref() != Some("Never");
+    let named = |class: &PriorityClass| Some((class.value, class.metadata.name.clone()?));
+    let own = facts.priority_classes.known().into_iter().flatten().filter(is_fit).filter_map(named);
+    let own = own.filter(|(value, _)| *value <= Some(HIGHEST_USER_DEFINABLE)).min().map(|(_, name)| name);
+    let system = SYSTEM.iter().filter(|(_, value)| priority > HIGHEST_USER_DEFINABLE && *value >= priority);
+    own.or_else(|| system.map(|(name, _)| (*name).to_owned()).next())
+}
+
+fn missing(outcomes: &[(&'static str, Outcome)]) -> Option<String> {
+    outcomes.iter().find_map(|(_, outcome)| match outcome {
+        Outcome::Unknown { missing } => Some(missing.clone()),
+        _ => None,
+    })
+}
+
+/// Each wording once, as the scheduler counts nodes and not causes.
+fn words(refusals: &[Refusal]) -> Vec<String> {
+    let mut words: Vec<String> = refusals.iter().map(|refusal| refusal.scheduler.clone()).collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
+fn occupants(pods: &[&FullPod]) -> Vec<Occupant> {
+    pods.iter().map(|pod| Occupant::of(pod, false)).collect()
+}
+
+#[cfg(test)]
+mod tests;

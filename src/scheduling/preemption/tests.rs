@@ -1,0 +1,232 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::scheduling::world::{World, asking, pod, pod_with};
+
+/// A pod of this priority that asks for this much CPU.
+fn with_priority(name: &str, priority: i32, cpu: &str) -> FullPod {
+    pod(name, spec(priority, cpu))
+}
+
+fn spec(priority: i32, cpu: &str) -> Value {
+    let mut spec = asking(json!({ "cpu": cpu }));
+    spec["priority"] = json!(priority);
+    spec
+}
+
+/// A pod of priority 100 that asks for one of the node's two cores.
+fn world() -> World {
+    World::new(spec(100, "1"), json!({ "cpu": "2", "pods": "10" }))
+}
+
+fn verdict(world: &World) -> Preemption {
+    let attempt = world.attempt();
+    preemption(&attempt, &judge(&attempt))
+}
+
+fn names(occupants: &[Occupant]) -> Vec<&str> {
+    occupants.iter().map(|occupant| occupant.pod.as_str()).collect()
+}
+
+fn victims(world: &World) -> Vec<String> {
+    match verdict(world) {
+        Preemption::Possible { victims } => names(&victims).into_iter().map(str::to_owned).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn started(mut pod: FullPod, start: &str) -> FullPod {
+    pod.status.start_time = Some(start.parse::<jiff::Timestamp>().unwrap().into());
+    pod
+}
+
+#[test]
+fn a_pod_that_fits_needs_none() {
+    let found = verdict(&world());
+    assert_eq!(found, Preemption::NotNeeded);
+    assert_eq!(found.scheduler(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_pod_that_is_gated_never_gets_that_far() {
+    let mut gated = spec(100, "1");
+    gated["schedulingGates"] = json!([{ "name": "g" }]);
+    assert_eq!(verdict(&world().of(pod("agent", gated))), Preemption::NotTried);
+}
+
+#[test]
+fn what_no_eviction_changes_is_not_helped() {
+    let found = verdict(&world().of(with_priority("agent", 100, "3")).with(with_priority("a", 0, "1")));
+    assert_eq!(found, Preemption::NotHelpful);
+    assert_eq!(found.scheduler(), ["Preemption is not helpful for scheduling"]);
+}
+
+#[test]
+fn the_first_plugin_decides_whether_it_is_tried_at_all() {
+    // The port is in the way first, so the scheduler tries; then the node is too small.
+    let mut asking = spec(100, "3");
+    asking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
+    let mut taking = spec(0, "1");
+    taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
+    let found = verdict(&world().of(pod("agent", asking)).with(pod("a", taking)));
+    assert_eq!(found.scheduler(), ["Insufficient cpu"]);
+    let Preemption::NotEnough { candidates, enough, .. } = found else { panic!("{found:?}") };
+    assert_eq!((names(&candidates), enough), (vec!["a"], None));
+}
+
+#[test]
+fn without_pods_of_a_lower_priority_there_are_no_victims() {
+    let found = verdict(&world().with(with_priority("a", 100, "2")));
+    assert_eq!(found.scheduler(), ["No preemption victims found for incoming pod"]);
+    let Preemption::NoVictims { enough: Some(enough) } = found else { panic!("{found:?}") };
+    assert_eq!((enough.priority, enough.class, names(&enough.victims)), (101, None, vec!["a"]));
+}
+
+#[test]
+fn a_pod_without_a_priority_has_zero_and_evicts_what_is_below() {
+    let zero = || world().of(pod("agent", asking(json!({ "cpu": "1" }))));
+    assert!(matches!(verdict(&zero().with(pod("a", asking(json!({ "cpu": "2" }))))), Preemption::NoVictims { .. }));
+    assert_eq!(victims(&zero().with(with_priority("a", -1, "2"))), ["a"]);
+}
+
+#[test]
+fn what_would_still_be_in_the_way_is_said_in_the_schedulers_words() {
+    let world = world().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
+    let found = verdict(&world);
+    assert_eq!(found.scheduler(), ["Insufficient cpu"]);
+    let Preemption::NotEnough { candidates, enough: Some(enough), .. } = found else { panic!("{found:?}") };
+    assert_eq!(names(&candidates), ["low"]);
+    assert_eq!((enough.priority, names(&enough.victims)), (201, vec!["high"]));
+}
+
+#[test]
+fn the_most_important_pods_are_spared_first() {
+    // One core is enough to free: the high one and one low one may stay, and that is the one that started first.
+    let world = world()
+        .with(started(with_priority("younger", 10, "500m"), "2026-01-02T00:00:00Z"))
+        .with(with_priority("not-started", 10, "500m"))
+        .with(with_priority("high", 50, "500m"))
+        .with(started(with_priority("older", 10, "500m"), "2026-01-01T00:00:00Z"));
+    assert_eq!(victims(&world), ["younger", "not-started"]);
+}
+
+#[test]
+fn a_small_pod_below_a_great_one_is_spared_if_there_is_room() {
+    let world = world().with(with_priority("great", 50, "1500m")).with(with_priority("small", 10, "500m"));
+    assert_eq!(victims(&world), ["great"]);
+}
+
+#[test]
+fn pods_are_evicted_for_a_port_and_for_a_place_too() {
+    let mut with_port = spec(100, "1");
+    with_port["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
+    let mut taking = spec(0, "0");
+    taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
+    let one = world().of(pod("agent", with_port)).with(pod("a", taking)).with(with_priority("b", 0, "1"));
+    assert_eq!(victims(&one), ["a"]);
+    let full = World::new(spec(100, "1"), json!({ "cpu": "2", "pods": "1" })).with(with_priority("a", 0, "0"));
+    assert_eq!(victims(&full), ["a"]);
+}
+
+#[test]
+fn room_that_is_kept_for_a_nominated_pod_is_not_taken() {
+    let world = world().with(with_priority("low", 0, "1")).with_nominated(with_priority("nominated", 100, "1500m"));
+    assert_eq!(verdict(&world).scheduler(), ["Insufficient cpu"]);
+}
+
+#[test]
+fn a_pod_that_must_not_preempt_is_told_what_it_could() {
+    let mut never = spec(100, "1");
+    never["preemptionPolicy"] = json!("Never");
+    let found = verdict(&world().of(pod("agent", never)).with(with_priority("a", 5, "2")));
+    assert_eq!(found.scheduler(), ["not eligible due to preemptionPolicy=Never."]);
+    let Preemption::Never { enough: Some(enough) } = found else { panic!("{found:?}") };
+    assert_eq!((enough.priority, names(&enough.victims)), (6, vec!["a"]));
+    // That comes before the question whether it would help.
+    let mut large = spec(100, "3");
+    large["preemptionPolicy"] = json!("Never");
+    assert_eq!(verdict(&world().of(pod("agent", large))), Preemption::Never { enough: None });
+}
+
+#[test]
+fn as_long_as_its_victims_are_leaving_a_nominated_pod_evicts_no_others() {
+    let leaving = |reason: &str| {
+        let status = json!({ "conditions": [{ "type": "DisruptionTarget", "status": "True", "reason": reason }] });
+        let mut pod = pod_with("a", spec(0, "2"), status);
+        pod.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
+        pod
+    };
+    let nominated = || pod_with("agent", spec(100, "1"), json!({ "nominatedNodeName": "n1" }));
+    let found = verdict(&world().of(nominated()).with(leaving("PreemptionByScheduler")));
+    assert_eq!(found.scheduler(), ["not eligible due to a terminating pod on the nominated node."]);
+    assert!(matches!(found, Preemption::UnderWay { .. }));
+    // Another reason to leave, or no nomination: it is a victim like any other.
+    assert_eq!(victims(&world().of(nominated()).with(leaving("EvictionByEvictionAPI"))), ["a"]);
+    assert_eq!(victims(&world().with(leaving("PreemptionByScheduler"))), ["a"]);
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let world = world().with(with_priority("a", 0, "2"));
+    let unknown = || Known::Unknown("no pods".to_owned());
+    let attempt = world.attempt();
+    let nominated = Attempt { nominated: unknown(), ..attempt.clone() };
+    assert_eq!(preemption(&nominated, &judge(&nominated)), Preemption::Unknown { missing: "no pods".into() });
+    let neighbours = Attempt { neighbours: unknown(), ..attempt.clone() };
+    assert_eq!(preemption(&neighbours, &judge(&neighbours)), Preemption::Unknown { missing: "no pods".into() });
+    // What is refused for certain, and may be helped by what is not known.
+    assert_eq!(preemption(&neighbours, &judge(&attempt)), Preemption::Unknown { missing: "no pods".into() });
+}
+
+#[test]
+fn the_class_to_take_is_the_lowest_that_is_enough_and_may_preempt() {
+    let with_classes = |priority: i32, classes: Value| {
+        let mut world = world().with(with_priority("a", priority, "2"));
+        world.facts.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
+        match verdict(&world) {
+            Preemption::NoVictims { enough } => enough.map(|enough| (enough.priority, enough.class)),
+            other => panic!("{other:?}"),
+        }
+    };
+    let classes = || {
+        json!([
+            { "metadata": { "name": "high" }, "value": 5000 },
+            { "metadata": { "name": "never" }, "value": 300, "preemptionPolicy": "Never" },
+            { "metadata": { "name": "mid" }, "value": 1000 },
+            { "metadata": { "name": "low" }, "value": 100 },
+            { "metadata": { "name": "system-node-critical" }, "value": 2_000_001_000 },
+        ])
+    };
+    assert_eq!(with_classes(200, classes()), Some((201, Some("mid".into()))));
+    assert_eq!(with_classes(999, classes()), Some((1000, Some("mid".into()))));
+    assert_eq!(with_classes(5000, classes()), Some((5001, None)));
+    assert_eq!(with_classes(1_000_000_000, json!([])), Some((1_000_000_001, Some("system-cluster-critical".into()))));
+    assert_eq!(with_classes(2_000_000_000, classes()), Some((2_000_000_001, Some("system-node-critical".into()))));
+    assert_eq!(with_classes(2_000_001_000, classes()), None);
+}
+
+#[test]
+fn the_verdict_is_a_word_and_its_evidence_in_json() {
+    let found = serde_json::to_value(verdict(&world().with(with_priority("a", 0, "2")))).unwrap();
+    let victims = json!([{ "namespace": "ns", "pod": "a", "priority": 0 }]);
+    assert_eq!(found, json!({ "verdict": "Possible", "victims": victims }));
+    assert_eq!(serde_json::to_value(Preemption::NotHelpful).unwrap(), json!({ "verdict": "NotHelpful" }));
+}
+
+#[test]
+fn filters_that_look_beyond_the_node_do_not_find_the_victims_there() {
+    let victim = with_priority("a", 0, "2");
+    let other = with_priority("b", 0, "2");
+    let facts = Facts { pods: Known::Known(vec![victim.clone(), other.clone()]), ..Facts::default() };
+    let mut without = facts_without(&facts, &[&victim]);
+    let pods = |facts: &Facts| -> Vec<String> {
+        facts.pods.known().unwrap().iter().map(|pod| pod.metadata.name.clone()).collect()
+    };
+    assert_eq!(pods(&without), ["b"]);
+    give_back(&mut without, &victim);
+    assert_eq!(pods(&without), ["b", "a"]);
+    take_away(&mut without, &victim);
+    assert_eq!(pods(&without), ["b"]);
+}

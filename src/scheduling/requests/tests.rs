@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::scheduling::world::{asking, pod, pod_with};
+
+const NEWEST: Minor = Minor::NEWEST;
+
+fn wanted_of(spec: Value, resource: &str) -> String {
+    wanted(&pod("p", spec), NEWEST).get(resource).map(Quantity::to_string).unwrap_or_default()
+}
+
+fn container(name: &str, cpu: &str) -> Value {
+    json!({ "name": name, "resources": { "requests": { "cpu": cpu } } })
+}
+
+fn sidecar(name: &str, cpu: &str) -> Value {
+    json!({ "name": name, "restartPolicy": "Always", "resources": { "requests": { "cpu": cpu } } })
+}
+
+#[test]
+fn h57_an_init_container_runs_beside_the_sidecars_before_it() {
+    let after = json!({
+        "containers": [container("c", "100m")],
+        "initContainers": [sidecar("s", "50m"), container("i", "200m")],
+    });
+    assert_eq!(wanted_of(after, "cpu"), "250m");
+    let before = json!({
+        "containers": [container("c", "100m")],
+        "initContainers": [container("i", "200m"), sidecar("s", "50m")],
+    });
+    assert_eq!(wanted_of(before, "cpu"), "200m");
+}
+
+#[test]
+fn h58_overhead_comes_on_top() {
+    for (init, expected) in [
+        (json!([sidecar("s", "50m"), container("i", "200m")]), "260m"),
+        (json!([container("i", "200m"), sidecar("s", "50m")]), "210m"),
+    ] {
+        let spec = json!({
+            "containers": [container("c", "100m")], "initContainers": init, "overhead": { "cpu": "10m" },
+        });
+        assert_eq!(wanted_of(spec, "cpu"), expected);
+    }
+}
+
+#[test]
+fn h59_the_request_of_the_pod_as_a_whole_overrides_its_containers() {
+    let spec = json!({
+        "resources": { "requests": { "cpu": "1", "example.com/gpu": "7" } },
+        "containers": [container("a", "300m"), {
+            "name": "b", "resources": { "requests": { "cpu": "300m", "memory": "1Gi", "example.com/gpu": "2" } },
+        }],
+        "overhead": { "cpu": "1m" },
+    });
+    assert_eq!(wanted_of(spec.clone(), "cpu"), "1001m");
+    assert_eq!(wanted_of(spec.clone(), "memory"), (1i64 << 30).to_string());
+    // Only CPU, memory and huge pages can be asked for as a whole.
+    assert_eq!(wanted_of(spec.clone(), "example.com/gpu"), "2");
+    let before = wanted(&pod("p", spec), Minor(33));
+    assert_eq!(before["cpu"].to_string(), "601m");
+}
+
+#[test]
+fn h60_a_pod_is_rounded_up_once_and_not_by_container() {
+    let spec = json!({ "containers": [container("a", "0.5m"), container("b", "0.5m")] });
+    assert_eq!(wanted_of(spec, "cpu"), "1m");
+    assert_eq!(wanted_of(asking(json!({ "memory": "1500m", "cpu": "1u" })), "memory"), "2");
+    assert_eq!(wanted_of(asking(json!({ "memory": "1500m", "cpu": "1u" })), "cpu"), "1m");
+}
+
+#[test]
+fn of_init_containers_only_the_greatest_counts() {
+    let spec = json!({
+        "containers": [container("c", "100m"), container("d", "100m")],
+        "initContainers": [container("i", "150m"), container("j", "300m"), container("k", "50m")],
+    });
+    assert_eq!(wanted_of(spec, "cpu"), "300m");
+    let sidecars = json!({
+        "containers": [container("c", "100m")],
+        "initContainers": [sidecar("s", "50m"), sidecar("t", "70m"), container("k", "10m")],
+    });
+    assert_eq!(wanted_of(sidecars, "cpu"), "220m");
+}
+
+#[test]
+fn names_that_the_scheduler_does_not_compare_are_left_out() {
+    let spec = asking(json!({
+        "cpu": "1", "storage": "5", "unprefixed": "1", "pods": "3", "requests.example.com/gpu": "1",
+        "bad name.com/gpu": "1", "example.com/": "1", "example.com/gpu": "1", "hugepages-2Mi": "2Mi",
+        "attachable-volumes-csi-x": "1", "kubernetes.io/batch-cpu": "1",
+    }));
+    let wanted = wanted(&pod("p", spec), NEWEST);
+    let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["attachable-volumes-csi-x", "cpu", "example.com/gpu", "hugepages-2Mi", "kubernetes.io/batch-cpu"]
+    );
+}
+
+#[test]
+fn a_pod_in_a_resize_holds_the_most_of_what_it_has_was_granted_and_asks_for() {
+    let with = |actuated: &str, allocated: &str, reason: &str| {
+        let status = json!({
+            "containerStatuses": [{
+                "name": "main", "resources": { "requests": { "cpu": actuated } },
+                "allocatedResources": { "cpu": allocated },
+            }],
+            "conditions": [{ "type": "PodResizePending", "status": "True", "reason": reason }],
+        });
+        let pod = pod_with("p", asking(json!({ "cpu": "500m" })), status);
+        (held(&pod, Minor(33))["cpu"].to_string(), held(&pod, Minor(32))["cpu"].to_string())
+    };
+    assert_eq!(with("700m", "600m", "Deferred"), ("700m".into(), "500m".into()));
+    assert_eq!(with("100m", "600m", "Deferred"), ("600m".into(), "500m".into()));
+    assert_eq!(with("100m", "200m", "Deferred"), ("500m".into(), "500m".into()));
+    assert_eq!(with("100m", "200m", "Infeasible"), ("200m".into(), "500m".into()));
+}
+
+#[test]
+fn a_status_without_resources_and_a_pending_pods_status_count_for_nothing() {
+    let status = json!({ "containerStatuses": [{ "name": "main", "allocatedResources": { "cpu": "9" } }] });
+    let without = pod_with("p", asking(json!({ "cpu": "500m" })), status);
+    assert_eq!(held(&without, NEWEST)["cpu"].to_string(), "500m");
+    let status = json!({ "containerStatuses": [{ "name": "main", "resources": { "requests": { "cpu": "9" } } }] });
+    let with = pod_with("p", asking(json!({ "cpu": "500m" })), status);
+    assert_eq!(held(&with, NEWEST)["cpu"].to_string(), "9");
+    assert_eq!(wanted(&with, NEWEST)["cpu"].to_string(), "500m");
+}
+
+#[test]
+fn of_init_containers_only_a_sidecars_resize_counts() {
+    let statuses = |name: &str| json!({ "initContainerStatuses": [{ "name": name, "resources": { "requests": { "cpu": "900m" } } }] });
+    let spec = json!({ "containers": [], "initContainers": [sidecar("s", "50m"), container("i", "200m")] });
+    assert_eq!(held(&pod_with("p", spec.clone(), statuses("s")), NEWEST)["cpu"].to_string(), "1100m");
+    assert_eq!(held(&pod_with("p", spec, statuses("i")), NEWEST)["cpu"].to_string(), "250m");
+}
+
+#[test]
+fn a_resize_of_the_pod_as_a_whole_counts_from_1_36() {
+    let spec = json!({
+        "resources": { "requests": { "cpu": "1", "memory": "1Gi" } }, "containers": [container("a", "300m")],
+    });
+    let resized = |reason: &str| {
+        let status = json!({
+            "resources": { "requests": { "cpu": "2" } }, "allocatedResources": { "cpu": "3" },
+            "conditions": [{ "type": "PodResizePending", "reason": reason }],
+        });
+        pod_with("p", spec.clone(), status)
+    };
+    assert_eq!(held(&resized(""), Minor(36))["cpu"].to_string(), "3");
+    assert_eq!(held(&resized(""), Minor(35))["cpu"].to_string(), "1");
+    assert_eq!(held(&resized(""), Minor(36))["memory"].to_string(), (1i64 << 30).to_string());
+    // An infeasible one leaves nothing but what was granted.
+    assert_eq!(held(&resized("Infeasible"), Minor(36))["memory"].to_string(), "0");
+}

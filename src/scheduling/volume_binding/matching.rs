@@ -1,0 +1,132 @@
+//! Which volume a claim gets that waits for its pod. Upstream: `volumebinding/binder.go` `FindPodVolumes`,
+//! `findMatchingVolumes`; `component-helpers/storage/volume/pv_helpers.go` `FindMatchingVolume`.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
+
+use super::super::claims::{class_of, class_of_volume, name_of, request_of, selected_node_of};
+use super::super::volume_misfit::{Findings, Unfit, UnfitVolume, VolumeMisfit};
+use super::{Attempt, BIND_CONFLICT, missed_terms, provisioning};
+use crate::snapshot::Node;
+use crate::snapshot::quantity::Quantity;
+use crate::snapshot::selector;
+
+/// Judges the claims that wait for the pod: each takes the smallest volume that will do, the smallest claim first;
+/// what finds none is to be provisioned.
+pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>, findings: &mut Findings) {
+    waiting.sort_by_key(|claim| request_of(claim).unwrap_or_default());
+    let mut taken = BTreeSet::new();
+    for claim in &waiting {
+        if let Some(selected_node) = selected_node_of(claim) {
+            if selected_node == attempt.node.metadata.name {
+                provisioning::judge(attempt, claim, Vec::new(), findings);
+            } else {
+                let (claim, selected_node) = (name_of(&claim.metadata).to_owned(), selected_node.to_owned());
+                let misfit = VolumeMisfit::VolumeClaimElsewhere { claim, selected_node };
+                findings.refuse(misfit, BIND_CONFLICT, false);
+            }
+            continue;
+        }
+        let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
+        let of_class = volumes.iter().filter(|volume| class_of_volume(volume) == class_of(claim));
+        let free = of_class.filter(|volume| !taken.contains(name_of(&volume.metadata)));
+        match pick(claim, free, attempt.node) {
+            Ok(volume) => {
+                taken.insert(name_of(&volume.metadata).to_owned());
+            }
+            Err(unfit) => provisioning::judge(attempt, claim, unfit, findings),
+        }
+    }
+}
+
+/// The volume for the claim, or why each is not for it.
+fn pick<'v>(
+    claim: &PersistentVolumeClaim,
+    volumes: impl Iterator<Item = &'v PersistentVolume>,
+    node: &Node,
+) -> Result<&'v PersistentVolume, Vec<UnfitVolume>> {
+    let mut unfit = Vec::new();
+    let mut smallest: Option<&PersistentVolume> = None;
+    for volume in volumes {
+        let is_kept_for_it = is_kept_for(volume, claim);
+        let cause = mismatch(claim, volume, is_kept_for_it);
+        let is_alike = cause.is_none();
+        // The scheduler does not translate migrated volumes here.
+        let out_of_reach = || missed_terms(volume, None, node).map(|terms| Unfit::OtherNodes { terms });
+        let cause = cause.or_else(out_of_reach).or_else(|| (!is_kept_for_it).then(|| other_access(claim, volume))?);
+        match cause {
+            // A volume that is kept for the claim is the only one that it can have.
+            None if is_kept_for_it => return Ok(volume),
+            Some(cause) if is_kept_for_it && is_alike => return Err(vec![unfit_volume(volume, cause)]),
+            Some(cause) => unfit.push(unfit_volume(volume, cause)),
+            None => {
+                let is_smaller = smallest.is_none_or(|smallest| capacity(volume) < capacity(smallest));
+                smallest = if is_smaller { Some(volume) } else { smallest };
+            }
+        }
+    }
+    smallest.ok_or(unfit)
+}
+
+fn unfit_volume(volume: &PersistentVolume, cause: Unfit) -> UnfitVolume {
+    UnfitVolume { volume: name_of(&volume.metadata).to_owned(), cause }
+}
+
+/// What differs between the claim and the volume, wherever the node is.
+fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_for_it: bool) -> Option<Unfit> {
+    let (wanted, spec) = (claim.spec.as_ref()?, volume.spec.as_ref()?);
+    if let Some(other) = spec.claim_ref.as_ref().filter(|_| !is_kept_for_it) {
+        let name = |part: &Option<String>| part.clone().unwrap_or_default();
+        return Some(Unfit::ClaimedBy { claim: format!("{}/{}", name(&other.namespace), name(&other.name)) });
+    }
+    if capacity(volume) < request_of(claim).unwrap_or_default() {
+        return Some(Unfit::TooSmall { capacity: capacity(volume) });
+    }
+    let mode = spec.volume_mode.as_deref().unwrap_or("Filesystem");
+    if mode != wanted.volume_mode.as_deref().unwrap_or("Filesystem") {
+        return Some(Unfit::OtherMode { found: mode.to_owned() });
+    }
+    let attributes = |name: &Option<String>| name.clone().unwrap_or_default();
+    if attributes(&spec.volume_attributes_class_name) != attributes(&wanted.volume_attributes_class_name) {
+        return Some(Unfit::OtherAttributes { found: spec.volume_attributes_class_name.clone() });
+    }
+    if volume.metadata.deletion_timestamp.is_some() {
+        return Some(Unfit::Terminating);
+    }
+    if is_kept_for_it {
+        return None;
+    }
+    let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    if phase != "Available" {
+        return Some(Unfit::NotAvailable { phase: phase.to_owned() });
+    }
+    (!is_selected(wanted, volume)).then_some(Unfit::OtherLabels)
+}
+
+fn is_selected(wanted: &PersistentVolumeClaimSpec, volume: &PersistentVolume) -> bool {
+    let Some(selector) = &wanted.selector else { return true };
+    let labels = volume.metadata.labels.clone().unwrap_or_default();
+    selector::of_object(selector).is_some_and(|selector| selector::matches(&selector, &labels))
+}
+
+fn other_access(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<Unfit> {
+    let wanted = claim.spec.as_ref()?.access_modes.as_deref().unwrap_or_default();
+    let found = volume.spec.as_ref()?.access_modes.clone().unwrap_or_default();
+    (!wanted.iter().all(|mode| found.contains(mode))).then_some(Unfit::OtherAccess { found })
+}
+
+/// Whether the volume is bound to the claim, or was made for it beforehand (`IsVolumeBoundToClaim`).
+fn is_kept_for(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    let Some(reference) = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) else { return false };
+    let uid = reference.uid.as_deref().filter(|uid| !uid.is_empty());
+    reference.name == claim.metadata.name
+        && reference.namespace == claim.metadata.namespace
+        && uid.is_none_or(|uid| Some(uid) == claim.metadata.uid.as_deref())
+}
+
+fn capacity(volume: &PersistentVolume) -> Quantity {
+    let capacity = volume.spec.as_ref().and_then(|spec| spec.capacity.as_ref()?.get("storage"));
+    capacity.and_then(|capacity| capacity.0.parse().ok()).unwrap_or_default()
+}

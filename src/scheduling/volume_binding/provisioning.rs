@@ -1,0 +1,98 @@
+//! Whether a volume could be made for a claim. Upstream: `volumebinding/binder.go` `checkVolumeProvisions`,
+//! `hasEnoughCapacity`, `nodeHasAccess`; `pkg/apis/core/v1/helper/helpers.go` `MatchTopologySelectorTerms`.
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, TopologySelectorTerm};
+use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+
+use super::super::claims::{class_of, name_of, request_of};
+use super::super::volume_misfit::{Findings, UnfitVolume, VolumeMisfit};
+use super::{Attempt, BIND_CONFLICT, class_named};
+use crate::placement::{Requirement, TermMiss};
+use crate::snapshot::Node;
+use crate::snapshot::quantity::Quantity;
+use crate::snapshot::selector;
+
+const NO_SPACE: &str = "node(s) did not have enough free storage";
+/// The provisioner of classes whose volumes are made by hand.
+const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
+
+/// Judges a claim for which there is no volume: `unfit` says why each of those that are there is none for it.
+pub(super) fn judge(
+    attempt: &Attempt<'_>,
+    claim: &PersistentVolumeClaim,
+    unfit: Vec<UnfitVolume>,
+    findings: &mut Findings,
+) {
+    let Some(Some(class)) = class_named(attempt, class_of(claim), findings) else { return };
+    let claim_name = name_of(&claim.metadata).to_owned();
+    let storage_class = class_of(claim).to_owned();
+    if matches!(class.provisioner.as_str(), "" | NO_PROVISIONER) {
+        let requested = request_of(claim).unwrap_or_default();
+        let misfit = VolumeMisfit::NoVolumeToBind { claim: claim_name, storage_class, requested, unfit };
+        return findings.refuse(misfit, BIND_CONFLICT, false);
+    }
+    if let Some(terms) = missed_topologies(class, attempt.node) {
+        let misfit = VolumeMisfit::StorageTopology { claim: claim_name, storage_class, terms };
+        return findings.refuse(misfit, BIND_CONFLICT, false);
+    }
+    judge_capacity(attempt, claim, class, findings);
+}
+
+/// What of the class' topologies the node misses; none when volumes are made where it is.
+fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMiss>> {
+    let terms = class.allowed_topologies.as_deref().filter(|terms| !terms.is_empty())?;
+    let missed = |term: &TopologySelectorTerm| {
+        let requirements = term.match_label_expressions.iter().flatten();
+        let missed = requirements.filter_map(|requirement| {
+            let found = node.metadata.labels.get(&requirement.key).cloned();
+            let is_met = found.as_ref().is_some_and(|found| requirement.values.contains(found));
+            (!is_met).then(|| Requirement {
+                key: requirement.key.clone(),
+                operator: "In".to_owned(),
+                values: requirement.values.clone(),
+                found,
+            })
+        });
+        TermMiss { void: None, missed: missed.collect() }
+    };
+    // A term that asks for nothing is left out: it does not match everything.
+    let terms = terms.iter().filter(|term| term.match_label_expressions.as_ref().is_some_and(|all| !all.is_empty()));
+    let misses: Vec<TermMiss> = terms.map(missed).collect();
+    misses.iter().all(|miss| !miss.missed.is_empty()).then_some(misses)
+}
+
+/// Drivers that report what they have left are believed.
+fn judge_capacity(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, class: &StorageClass, findings: &mut Findings) {
+    let Some(requested) = request_of(claim) else { return };
+    let Some(drivers) = findings.read(&attempt.facts.csi_drivers) else { return };
+    let driver = drivers.iter().find(|driver| name_of(&driver.metadata) == class.provisioner);
+    if driver.and_then(|driver| driver.spec.storage_capacity) != Some(true) {
+        return;
+    }
+    let Some(capacities) = findings.read(&attempt.facts.storage_capacities) else { return };
+    let of_class = capacities.iter().filter(|capacity| capacity.storage_class_name == name_of(&class.metadata));
+    let within_reach = of_class.filter(|capacity| is_within_reach(capacity, attempt.node));
+    let largest = within_reach.filter_map(largest_volume).max();
+    if largest.is_some_and(|largest| largest.rounded_up() >= requested.rounded_up()) {
+        return;
+    }
+    let misfit = VolumeMisfit::StorageCapacity {
+        claim: name_of(&claim.metadata).to_owned(),
+        storage_class: name_of(&class.metadata).to_owned(),
+        driver: class.provisioner.clone(),
+        requested,
+        largest,
+    };
+    findings.refuse(misfit, NO_SPACE, false);
+}
+
+fn is_within_reach(capacity: &CSIStorageCapacity, node: &Node) -> bool {
+    let selector = capacity.node_topology.as_ref().and_then(selector::of_object);
+    selector.is_some_and(|selector| selector::matches(&selector, &node.metadata.labels))
+}
+
+/// The largest volume that can be made; the driver's own word for it counts before what is left (`volumeLimit`).
+fn largest_volume(capacity: &CSIStorageCapacity) -> Option<Quantity> {
+    let limit = capacity.maximum_volume_size.as_ref().or(capacity.capacity.as_ref())?;
+    limit.0.parse().ok()
+}

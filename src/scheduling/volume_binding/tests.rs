@@ -1,0 +1,390 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+
+use super::super::volume_misfit::{Unfit, UnfitVolume};
+use super::super::volume_world::{World, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
+use super::*;
+use crate::placement::Requirement;
+
+fn class(name: &str, provisioner: &str, mode: &str) -> Value {
+    json!({"metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": mode})
+}
+
+/// A claim `data` of 10Gi whose volume waits for the pod, and its class, for which nothing is provisioned.
+fn waiting() -> World {
+    let mut world = World::with_claims(json!([wanting("data", "10Gi")]));
+    world.facts.storage_classes = known(json!([class("local", "kubernetes.io/no-provisioner", WAITS)]));
+    world
+}
+
+fn wanting(name: &str, size: &str) -> Value {
+    claim(
+        name,
+        json!({
+            "storageClassName": "local", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
+        }),
+    )
+}
+
+fn local(name: &str, size: &str, more: Value) -> Value {
+    let mut spec =
+        json!({"storageClassName": "local", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": size}});
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    volume(name, spec)
+}
+
+/// The missed requirement for the zone on the node of zone `a`.
+fn not_in_zone(zone: &str) -> Vec<TermMiss> {
+    let missed = Requirement {
+        key: "topology.kubernetes.io/zone".into(),
+        operator: "In".into(),
+        values: vec![zone.into()],
+        found: Some("a".into()),
+    };
+    vec![TermMiss { void: None, missed: vec![missed] }]
+}
+
+#[test]
+fn a_pod_without_claims_passes_though_nothing_is_known() {
+    let mut world = World::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
+    world.facts.claims = unread("claims");
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.pod = pod("agent", "", json!([data_volume()]));
+    assert_eq!(world.missing(filter), "cannot list claims");
+}
+
+#[test]
+fn a_claim_that_is_gone_is_told_by_the_filter_before() {
+    assert_eq!(World::with_claims(json!([])).judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn a_lost_claim_refuses_the_pod() {
+    let mut lost = bound_claim("data", "pv");
+    lost["status"]["phase"] = json!("Lost");
+    let expected = VolumeMisfit::VolumeClaimLost { claim: "data".into(), volume: "pv".into() };
+    let scheduler = "persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"pv\"";
+    assert_eq!(World::with_claims(json!([lost])).refusal_of_pod(filter), (expected, scheduler.into()));
+}
+
+#[test]
+fn a_claim_that_is_being_deleted_refuses_the_pod() {
+    let mut leaving = bound_claim("data", "pv");
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let expected = VolumeMisfit::VolumeClaimTerminating { claim: "data".into() };
+    let scheduler = "persistentvolumeclaim \"data\" is being deleted";
+    assert_eq!(World::with_claims(json!([leaving])).refusal_of_pod(filter), (expected, scheduler.into()));
+}
+
+#[test]
+fn the_claim_of_an_ephemeral_volume_must_be_there_and_be_the_pods() {
+    let mut world =
+        World::with_volumes(json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]));
+    let (claim_name, volume_name) = (String::from("agent-scratch"), String::from("scratch"));
+    let pending = VolumeMisfit::VolumeClaimPending { claim: claim_name.clone(), volume: volume_name.clone() };
+    let scheduler = "waiting for ephemeral volume controller to create the persistentvolumeclaim \"agent-scratch\"";
+    assert_eq!(world.refusal_of_pod(filter), (pending, scheduler.into()));
+
+    let mut owned = bound_claim("agent-scratch", "pv");
+    world.facts.volumes = known(json!([volume("pv", json!({}))]));
+    world.facts.claims = known(json!([owned]));
+    let foreign = VolumeMisfit::VolumeClaimNotOwned { claim: claim_name, volume: volume_name };
+    let scheduler = "PVC ops/agent-scratch was not created for pod ops/agent (pod is not owner)";
+    assert_eq!(world.refusal_of_pod(filter), (foreign, scheduler.into()));
+
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
+    owned["metadata"]["ownerReferences"] = json!([owner]);
+    world.facts.claims = known(json!([owned]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn a_claim_that_should_be_bound_already_refuses_the_pod_and_tells_its_class() {
+    let classes = json!([class("fast", "disk.example.com", "Immediate"), class("local", "", WAITS)]);
+    for (spec, storage_class, provisioner, volume) in [
+        (json!({}), None, None, None),
+        (json!({"storageClassName": "gone"}), Some("gone"), None, None),
+        (json!({"storageClassName": "fast"}), Some("fast"), Some("disk.example.com"), None),
+        // One that asks for a volume by name is to be bound before, whatever its class.
+        (json!({"storageClassName": "local", "volumeName": "pv"}), Some("local"), Some(""), Some("pv")),
+    ] {
+        let mut world = World::with_claims(json!([claim("data", spec)]));
+        world.facts.storage_classes = known(classes.clone());
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let expected = VolumeMisfit::VolumeClaimUnbound {
+            claim: "data".into(),
+            storage_class: owned(storage_class),
+            provisioner: owned(provisioner),
+            volume: owned(volume),
+        };
+        assert_eq!(world.refusal_of_pod(filter), (expected, "pod has unbound immediate PersistentVolumeClaims".into()));
+    }
+    let mut world = World::with_claims(json!([claim("data", json!({"storageClassName": "fast"}))]));
+    world.facts.storage_classes = unread("storageclasses");
+    assert_eq!(world.missing(filter), "cannot list storageclasses");
+}
+
+#[test]
+fn a_bound_volume_must_be_within_the_nodes_reach() {
+    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    for (affinity, expected) in [(json!({}), None), (in_zone("a"), None), (in_zone("b"), Some(not_in_zone("b")))] {
+        world.facts.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
+        let Some(terms) = expected else {
+            assert_eq!(world.judge(filter), Outcome::Pass);
+            continue;
+        };
+        let expected = VolumeMisfit::VolumeNodeAffinity { claim: "data".into(), volume: "pv".into(), terms };
+        let scheduler = "node(s) didn't match PersistentVolume's node affinity";
+        assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    }
+    world.facts.volumes = unread("volumes");
+    assert_eq!(world.missing(filter), "cannot list volumes");
+}
+
+#[test]
+fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
+    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let field = json!([{"key": "metadata.name", "operator": "In", "values": ["n9"]}]);
+    let with =
+        |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
+    world.facts.volumes = known(with(json!({"matchFields": field})));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    let elsewhere = in_zone("b")["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
+    world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": elsewhere})));
+    world.refusal_of_node(filter);
+}
+
+#[test]
+fn a_claim_bound_to_a_volume_that_does_not_exist_is_refused() {
+    let world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into() };
+    let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
+    assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+}
+
+#[test]
+fn a_waiting_claim_takes_a_volume_that_fits() {
+    let mut world = waiting();
+    world.facts.volumes = known(json!([local("pv", "10Gi", json!({"nodeAffinity": in_zone("a")}))]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.volumes = unread("volumes");
+    assert_eq!(world.missing(filter), "cannot list volumes");
+}
+
+#[test]
+fn without_a_volume_that_fits_every_volume_of_the_class_tells_why() {
+    let mut world = waiting();
+    let claim_ref = |name: &str| json!({"claimRef": {"namespace": "ops", "name": name}});
+    let mut released = local("released", "10Gi", json!({}));
+    released["status"]["phase"] = json!("Released");
+    let mut leaving = local("leaving", "10Gi", json!({}));
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    world.facts.volumes = known(json!([
+        local("taken", "10Gi", claim_ref("other")),
+        local("small", "1Gi", json!({})),
+        local("block", "10Gi", json!({"volumeMode": "Block"})),
+        local("gold", "10Gi", json!({"volumeAttributesClassName": "gold"})),
+        leaving,
+        released,
+        local("far", "10Gi", json!({"nodeAffinity": in_zone("b")})),
+        local("shared", "10Gi", json!({"accessModes": ["ReadOnlyMany"]})),
+        volume("of-another-class", json!({"storageClassName": "fast", "capacity": {"storage": "10Gi"}})),
+    ]));
+    let unfit = [
+        ("taken", Unfit::ClaimedBy { claim: "ops/other".into() }),
+        ("small", Unfit::TooSmall { capacity: "1Gi".parse().unwrap() }),
+        ("block", Unfit::OtherMode { found: "Block".into() }),
+        ("gold", Unfit::OtherAttributes { found: Some("gold".into()) }),
+        ("leaving", Unfit::Terminating),
+        ("released", Unfit::NotAvailable { phase: "Released".into() }),
+        ("far", Unfit::OtherNodes { terms: not_in_zone("b") }),
+        ("shared", Unfit::OtherAccess { found: vec!["ReadOnlyMany".into()] }),
+    ];
+    let unfit = unfit.into_iter().map(|(volume, cause)| UnfitVolume { volume: volume.into(), cause }).collect();
+    let requested = "10Gi".parse().unwrap();
+    let expected =
+        VolumeMisfit::NoVolumeToBind { claim: "data".into(), storage_class: "local".into(), requested, unfit };
+    let scheduler = "node(s) didn't find available persistent volumes to bind";
+    assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+}
+
+#[test]
+fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
+    let mut world = waiting();
+    let kept = |zone: &str| {
+        let mut pv = local(
+            "kept",
+            "10Gi",
+            json!({"nodeAffinity": in_zone(zone), "claimRef": {
+                "namespace": "ops", "name": "data", "uid": "uid-of-data",
+            }}),
+        );
+        pv["status"]["phase"] = json!("Bound");
+        pv
+    };
+    world.facts.volumes = known(json!([local("free", "10Gi", json!({})), kept("b")]));
+    let (misfit, _) = world.refusal_of_node(filter);
+    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { unfit, .. } if unfit[0].volume == "kept"), "{misfit:?}");
+    world.facts.volumes = known(json!([kept("a")]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn a_claims_selector_chooses_among_volumes() {
+    let mut world = waiting();
+    let mut claim = wanting("data", "10Gi");
+    claim["spec"]["selector"] = json!({"matchLabels": {"tier": "gold"}});
+    world.facts.claims = known(json!([claim]));
+    let mut pv = local("pv", "10Gi", json!({}));
+    world.facts.volumes = known(json!([pv]));
+    let (misfit, _) = world.refusal_of_node(filter);
+    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { unfit, .. } if unfit[0].cause == Unfit::OtherLabels));
+    pv["metadata"]["labels"] = json!({"tier": "gold"});
+    world.facts.volumes = known(json!([pv]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+}
+
+#[test]
+fn the_smaller_claim_takes_the_smaller_volume_and_leaves_the_larger() {
+    let mut world = waiting();
+    let large = json!({"name": "large", "persistentVolumeClaim": {"claimName": "large"}});
+    world.pod = pod("agent", "", json!([large, data_volume()]));
+    world.facts.claims = known(json!([wanting("large", "20Gi"), wanting("data", "5Gi")]));
+    world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({})), local("pv-5", "5Gi", json!({}))]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({}))]));
+    let (misfit, _) = world.refusal_of_node(filter);
+    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { claim, .. } if claim == "large"), "{misfit:?}");
+}
+
+#[test]
+fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
+    let mut world = waiting();
+    world.facts.storage_classes = known(json!([class("local", "disk.example.com", WAITS)]));
+    for (node, passes) in [("n1", true), ("n2", false)] {
+        let mut claim = wanting("data", "10Gi");
+        claim["metadata"]["annotations"] = json!({"volume.kubernetes.io/selected-node": node});
+        world.facts.claims = known(json!([claim]));
+        if passes {
+            assert_eq!(world.judge(filter), Outcome::Pass);
+            continue;
+        }
+        let expected = VolumeMisfit::VolumeClaimElsewhere { claim: "data".into(), selected_node: "n2".into() };
+        let scheduler = "node(s) didn't find available persistent volumes to bind";
+        assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    }
+}
+
+#[test]
+fn volumes_are_made_only_where_the_class_allows() {
+    let mut world = waiting();
+    for (allowed, passes) in [
+        (json!([]), true),
+        (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b", "a"]}]}]), true),
+        (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]), false),
+        (json!([{}]), false),
+    ] {
+        let mut class = class("local", "disk.example.com", WAITS);
+        class["allowedTopologies"] = allowed.clone();
+        world.facts.storage_classes = known(json!([class]));
+        if passes {
+            assert_eq!(world.judge(filter), Outcome::Pass, "{allowed}");
+            continue;
+        }
+        let (misfit, scheduler) = world.refusal_of_node(filter);
+        let terms = if allowed == json!([{}]) { Vec::new() } else { not_in_zone("b") };
+        let (claim, storage_class) = ("data".into(), "local".into());
+        assert_eq!(misfit, VolumeMisfit::StorageTopology { claim, storage_class, terms });
+        assert_eq!(scheduler, "node(s) didn't find available persistent volumes to bind");
+    }
+}
+
+#[test]
+fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
+    let driver = "disk.example.com";
+    let mut world = waiting();
+    world.facts.storage_classes = known(json!([class("local", driver, WAITS)]));
+    let drivers = |reports: bool| json!([{"metadata": {"name": driver}, "spec": {"storageCapacity": reports}}]);
+    world.facts.csi_drivers = known(drivers(false));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.csi_drivers = known(drivers(true));
+    let capacity = |zone: &str, class: &str, amounts: Value| {
+        let mut capacity = amounts;
+        capacity["metadata"] = json!({"name": zone});
+        capacity["storageClassName"] = json!(class);
+        capacity["nodeTopology"] = json!({"matchLabels": {"topology.kubernetes.io/zone": zone}});
+        capacity
+    };
+    for (capacities, largest) in [
+        (json!([capacity("a", "local", json!({"capacity": "10Gi"}))]), Ok(())),
+        (json!([capacity("a", "local", json!({"capacity": "9Gi"}))]), Err(Some("9Gi"))),
+        (json!([capacity("a", "local", json!({"capacity": "90Gi", "maximumVolumeSize": "8Gi"}))]), Err(Some("8Gi"))),
+        (json!([capacity("b", "local", json!({"capacity": "90Gi"}))]), Err(None)),
+        (json!([capacity("a", "other", json!({"capacity": "90Gi"}))]), Err(None)),
+        (json!([{"metadata": {"name": "x"}, "storageClassName": "local", "capacity": "90Gi"}]), Err(None)),
+        (json!([]), Err(None)),
+    ] {
+        world.facts.storage_capacities = known(capacities.clone());
+        let Err(largest) = largest else {
+            assert_eq!(world.judge(filter), Outcome::Pass);
+            continue;
+        };
+        let (misfit, scheduler) = world.refusal_of_node(filter);
+        let expected = VolumeMisfit::StorageCapacity {
+            claim: "data".into(),
+            storage_class: "local".into(),
+            driver: driver.into(),
+            requested: "10Gi".parse().unwrap(),
+            largest: largest.map(|largest| largest.parse().unwrap()),
+        };
+        assert_eq!(misfit, expected, "{capacities}");
+        assert_eq!(scheduler, "node(s) did not have enough free storage");
+    }
+    world.facts.storage_capacities = unread("csistoragecapacities");
+    assert_eq!(world.missing(filter), "cannot list csistoragecapacities");
+    world.facts.csi_drivers = unread("csidrivers");
+    assert_eq!(world.missing(filter), "cannot list csidrivers");
+}
+
+#[test]
+fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template() {
+    let template = |class: Value| {
+        json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {
+            "storageClassName": class, "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "10Gi"}},
+        }}}}])
+    };
+    let mut world = World::with_volumes(json!([]));
+    let mut default = class("zonal", "disk.example.com", WAITS);
+    default["metadata"]["annotations"] = json!({IS_DEFAULT: "true"});
+    default["allowedTopologies"] =
+        json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]);
+    world.facts.storage_classes = known(json!([class("fast", "disk.example.com", "Immediate"), default]));
+    // One without a class gets the default one.
+    for (name, passes) in [("fast", true), ("gone", true), ("zonal", false), ("", false)] {
+        world.pod = pod("", "", template(json!(name)));
+        if passes {
+            assert_eq!(world.judge(filter), Outcome::Pass, "{name}");
+        } else {
+            let (misfit, _) = world.refusal_of_node(filter);
+            assert!(matches!(&misfit, VolumeMisfit::StorageTopology { claim, .. } if claim == "scratch"), "{misfit:?}");
+        }
+    }
+}
+
+#[test]
+fn a_migrated_volume_is_reached_by_the_label_of_its_driver() {
+    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let disk = json!({"gcePersistentDisk": {"pdName": "d"}, "nodeAffinity": in_zone("b")});
+    world.facts.volumes = known(json!([volume("pv", disk)]));
+    world.node.metadata.labels.insert("topology.gke.io/zone".into(), "b".into());
+    world.refusal_of_node(filter);
+    world.facts.csi_nodes = known(json!([{"spec": {"drivers": []}, "metadata": {"name": "n1", "annotations": {
+        "storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/gce-pd",
+    }}}]));
+    assert_eq!(world.judge(filter), Outcome::Pass);
+    world.facts.csi_nodes = unread("csinodes");
+    assert_eq!(world.missing(filter), "cannot list csinodes");
+}
