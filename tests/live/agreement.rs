@@ -6,6 +6,7 @@
 mod compare;
 mod daemon_sets;
 mod message;
+mod own_tests;
 mod rest;
 mod world;
 
@@ -25,6 +26,7 @@ use crate::Ctx;
 use crate::client::{ensure, failed, json_of};
 use crate::plane::Plane;
 use compare::Cluster;
+pub(crate) use own_tests::{differences_are_seen, messages_are_understood};
 use rest::Versions;
 
 /// What is tried without DS_SEEDS.
@@ -77,6 +79,7 @@ pub(crate) fn agrees_with_the_scheduler(ctx: &Ctx, seed: u64) -> Result<(), Fail
     for (node, report) in &reports {
         cluster.compare(node, report, &mut seen);
     }
+    seen.preemption_agrees();
     let (_, _, afterwards) = plane.run(read)?;
     eprintln!(
         "{TEST}::seed_{seed}: {} pairs and {} unscheduled pods compared; {} runs in {:.1} s, all in {:.1} s\n{}",
@@ -92,21 +95,11 @@ pub(crate) fn agrees_with_the_scheduler(ctx: &Ctx, seed: u64) -> Result<(), Fail
         format!(
             "{} disagreements:\n{}\n  again: DS_SEEDS={seed} cargo test --test live -- --exact {TEST}::seed_{seed}",
             seen.disagreements.len(),
-            seen.disagreements.join("\n")
+            seen.disagreements_in_short()
         )
     })?;
     ensure(preempted > 0, || "nothing was preempted in this world".into())?;
     seen.shows_enough()
-}
-
-/// The messages of the scheduler are taken apart as they should be.
-pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
-    message::shapes_are_understood().map_err(failed)
-}
-
-/// The comparison sees what it is there for.
-pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
-    compare::differences_are_seen().map_err(failed)
 }
 
 /// The cluster as it is; how many pods were preempted; and the versions of all pods.

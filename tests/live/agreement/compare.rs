@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kube::ResourceExt;
 use libtest_mimic::Failed;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::message::{plugin_of, take_apart};
 use crate::client::ensure;
@@ -17,6 +17,9 @@ use crate::rest::full_name;
 /// How often each plugin must be the first to refuse for a world to prove anything.
 const ENOUGH: [(&str, usize); 5] =
     [("NodeResourcesFit", 30), ("NodePorts", 10), ("InterPodAffinity", 5), ("NodeAffinity", 3), ("TaintToleration", 3)];
+
+/// So many disagreements are shown in full.
+const IN_FULL: usize = 40;
 
 /// Nodes, DaemonSets by full name, and their pods.
 pub(crate) struct Cluster {
@@ -42,8 +45,8 @@ pub(crate) struct Seen {
     preemption: BTreeMap<String, usize>,
     /// What else stands between the two.
     rest: BTreeMap<String, usize>,
-    /// What the scheduler said of preemption beside what the program says.
-    verdicts: BTreeMap<String, usize>,
+    /// What the scheduler said of preemption, in a word, beside what the program says, with the first pair of it.
+    verdicts: BTreeMap<(&'static str, String), (usize, String)>,
     /// Everything that is not as it should be, with the evidence.
     pub(crate) disagreements: Vec<String>,
 }
@@ -118,7 +121,7 @@ impl Cluster {
             let pod = self.pods.get(&(node.to_owned(), set.clone())).and_then(|pods| pods.first());
             let wrong = match said.get(set) {
                 None => vec!["it is not in the report".to_owned()],
-                Some(said) => differences(said, pod, seen),
+                Some(said) => differences(node, said, pod, seen),
             };
             if !wrong.is_empty() {
                 seen.disagreements.push(evidence(node, set, pod, said.get(set).copied(), &wrong));
@@ -128,7 +131,7 @@ impl Cluster {
 }
 
 /// Everything in which the program and the cluster differ for one pair.
-fn differences(said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> {
+fn differences(node: &str, said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> {
     let mut wrong = Vec::new();
     let text = |key: &str| said[key].as_str().unwrap_or_default();
     let (placement, verdict) = (text("placement"), text("verdict"));
@@ -167,7 +170,7 @@ fn differences(said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> 
         Stand::Refused(message) => {
             must(stopped, format!("it is refused, and the verdict is {verdict:?}"));
             seen.compared += 1;
-            wrong.extend(refusal(said, &failing, message, seen));
+            wrong.extend(refusal(node, said, &failing, message, seen));
         }
         Stand::Other(_) => {}
     }
@@ -175,13 +178,24 @@ fn differences(said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> 
 }
 
 /// Whether the scheduler's words are the same.
-fn refusal(said: &Value, failing: &[(&str, BTreeSet<String>)], message: &str, seen: &mut Seen) -> Vec<String> {
+fn refusal(
+    node: &str,
+    said: &Value,
+    failing: &[(&str, BTreeSet<String>)],
+    message: &str,
+    seen: &mut Seen,
+) -> Vec<String> {
     let told = match take_apart(message) {
         Ok(told) => told,
         Err(why) => return vec![why],
     };
-    let preemption = format!("{:60} | {}", joined(&told.preemption), said["preemption"]["verdict"]);
-    *seen.verdicts.entry(preemption).or_default() += 1;
+    let text = |key: &str| said[key].as_str().unwrap_or_default();
+    let verdict = said["preemption"]["verdict"].as_str().unwrap_or("(none)").to_owned();
+    let (count, example) = seen.verdicts.entry((told.preemption_in_a_word(), verdict)).or_default();
+    *count += 1;
+    if example.is_empty() {
+        *example = format!("{node} {}/{}: {message}", text("namespace"), text("name"));
+    }
     let agrees = if told.everywhere {
         // It comes before every filter, wherever its plugin stands among them.
         failing.iter().any(|(_, reasons)| *reasons == told.reasons)
@@ -280,9 +294,49 @@ impl Seen {
 
     /// What the scheduler and the program say of preemption.
     pub(crate) fn verdicts(&self) -> String {
-        let mut text = String::new();
-        for (pair, count) in &self.verdicts {
-            let _ = writeln!(text, "    {count:5} {pair}");
+        let mut text = "  preemption, as the scheduler and as the program says:\n".to_owned();
+        for ((word, verdict), (count, _)) in &self.verdicts {
+            let _ = writeln!(text, "    {count:5} {word} | {verdict}");
+        }
+        text
+    }
+
+    /// The program has one verdict for each of the scheduler's words, and tells the usual ones apart.
+    pub(crate) fn preemption_agrees(&mut self) {
+        let mut usual: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for ((word, verdict), (_, example)) in &self.verdicts {
+            if verdict == "(none)" {
+                wrong.push(format!("  preemption: the scheduler says {word}, the program nothing: {example}"));
+            }
+            if let Some(other) = usual.insert(word, verdict) {
+                wrong.push(format!(
+                    "  preemption: the scheduler says {word}, the program {other} and {verdict}: {example}"
+                ));
+            }
+        }
+        let apart: BTreeSet<_> =
+            ["never", "not helpful", "no victims"].iter().filter_map(|word| usual.get(word)).collect();
+        if apart.len() < 3 {
+            wrong.push(format!("  preemption: never, not helpful and no victims are not told apart: {usual:?}"));
+        }
+        self.disagreements.append(&mut wrong);
+    }
+
+    /// The first disagreements in full, and how many there are of each kind.
+    pub(crate) fn disagreements_in_short(&self) -> String {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in self.disagreements.iter().flat_map(|one| one.lines()) {
+            if line.starts_with("    the scheduler says") || !line.starts_with("    ") && !line.ends_with(':') {
+                *kinds.entry(line.trim()).or_default() += 1;
+            }
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let mut text = self.disagreements.iter().take(IN_FULL).map(|one| format!("{one}\n")).collect::<String>();
+        let _ = writeln!(text, "  of each kind:");
+        for (kind, count) in kinds.into_iter().take(IN_FULL) {
+            let _ = writeln!(text, "    {count:5} {kind}");
         }
         text
     }
@@ -309,83 +363,4 @@ impl fmt::Display for Seen {
         }
         Ok(())
     }
-}
-
-/// What agrees passes, and every kind of difference is found.
-pub(crate) fn differences_are_seen() -> Result<(), String> {
-    let pod = |node: Option<&str>, condition: Value| -> Pod {
-        let name = json!({"key": "metadata.name", "operator": "In", "values": ["n"]});
-        let required = json!({"nodeSelectorTerms": [{"matchFields": [name]}]});
-        serde_json::from_value(json!({
-            "metadata": {"name": "d-x", "namespace": "a", "uid": "2", "ownerReferences": [
-                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": true},
-            ]},
-            "spec": {"nodeName": node, "containers": [], "affinity": {
-                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required},
-            }},
-            "status": {"conditions": [condition]},
-        }))
-        .expect("a pod")
-    };
-    let refused = |reason: &str, message: &str| {
-        let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
-        Some(pod(None, condition))
-    };
-    let cpu = refused(
-        "Unschedulable",
-        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: \
-         0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for \
-         scheduling.",
-    );
-    let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
-    let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
-    let gated = refused("SchedulingGated", "Scheduling is blocked");
-    let check = |check: &str, result: &str, words: &[&str]| {
-        let reasons: Vec<Value> = words.iter().map(|words| json!({"scheduler": words})).collect();
-        json!({"stage": "Scheduler", "check": check, "result": result, "reasons": reasons})
-    };
-    let ports = check("NodePorts", "Fail", &["node(s) didn't have free ports for the requested pod ports"]);
-    let fit = check("NodeResourcesFit", "Fail", &["Insufficient cpu"]);
-    let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
-    let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
-    let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
-    let gates = check("SchedulingGates", "Fail", &["waits"]);
-    let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
-    let none: [&Value; 0] = [];
-    for (pod, placement, verdict, checks, agrees) in [
-        (&cpu, "Run", "Blocked", &[&fit, &ports][..], true),
-        (&cpu, "ContinueOnly", "NotWanted", &[&fit], true),
-        (&cpu, "Run", "NotWanted", &[&fit], false),
-        (&cpu, "Exclude", "Blocked", &[&fit], false),
-        (&cpu, "Run", "Blocked", &[&ports, &fit], false),
-        (&cpu, "Run", "Blocked", &[&unknown, &fit], false),
-        (&cpu, "Run", "Blocked", &[&repeated], false),
-        (&cpu, "Run", "Blocked", &[&more], false),
-        (&cpu, "Run", "Blocked", &none, false),
-        (&claim, "Run", "Blocked", &[&fit, &volume], true),
-        (&claim, "Run", "Blocked", &[&fit], false),
-        (&bound, "Run", "NotHealthy", &none, true),
-        (&bound, "Run", "Blocked", &none, false),
-        (&bound, "Run", "Running", &[&fit], false),
-        (&gated, "Run", "Blocked", &[&gates, &fit], true),
-        (&gated, "Run", "Blocked", &[&fit, &gates], false),
-        (&None, "Exclude", "NotWanted", &none, true),
-        (&None, "Run", "NotWanted", &none, false),
-        (&None, "Exclude", "Blocked", &none, false),
-    ] {
-        let name = pod.as_ref().map(ResourceExt::name_any);
-        let said = json!({
-            "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
-        });
-        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [said]});
-        let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
-        let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
-        let pods: Vec<Pod> = pod.iter().cloned().collect();
-        let mut seen = Seen::default();
-        Cluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut seen);
-        if seen.disagreements.is_empty() != agrees || seen.pairs != 1 {
-            return Err(format!("wanted to agree: {agrees}: {said}: {:?}", seen.disagreements));
-        }
-    }
-    Ok(())
 }

@@ -26,7 +26,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     });
     let mut namespace = "default";
     match index {
-        24.. => namespace = mixed(rng, &mut template, nodes),
+        26.. => namespace = mixed(rng, &mut template, nodes),
         _ => special(rng, index, &mut template, nodes),
     }
     let spec = &mut template["spec"];
@@ -81,7 +81,10 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["containers"][0]["resources"] =
                 limits(json!({"hugepages-2Mi": pick(rng, &["64Mi", "100Mi"]), "cpu": "10m", "memory": "100M"}));
         }
-        9 => spec["containers"][0]["resources"] = json!({"requests": {"ephemeral-storage": "2Gi"}}),
+        9 => {
+            spec["containers"][0]["resources"] = json!({"requests": {"ephemeral-storage": "2Gi"}});
+            volume(spec, "zoned");
+        }
         10 => spec["runtimeClassName"] = json!("heavy"),
         11 => spec["runtimeClassName"] = json!("on-gpu"),
         12 => {
@@ -93,7 +96,10 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["initContainers"] = if rng.bool() { json!([sidecar, init]) } else { json!([init, sidecar]) };
             spec["containers"][0]["resources"] = json!({"requests": {"cpu": "100m"}});
         }
-        13 => spec["priorityClassName"] = json!("low"),
+        13 => {
+            spec["priorityClassName"] = json!("low");
+            volume(spec, pick(rng, &["missing", "unbound", "waiting"]));
+        }
         14 => {
             spec["resources"] = json!({"requests": {"cpu": "1"}});
             let request = json!({"requests": {"cpu": "300m", "memory": "1e7"}});
@@ -102,6 +108,7 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["containers"][1]["resources"] = request;
         }
         15 => spec["affinity"] = apart(json!({"matchLabels": {"app": "set-16"}}), None),
+        16 => volume(spec, "extra"),
         17 => {
             spec["affinity"] = apart(
                 json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["c"]}]}),
@@ -128,12 +135,19 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["schedulerName"] = json!("no-such-scheduler");
             spec["nodeSelector"] = json!({"disk": "hdd"});
         }
-        22 => volume(spec, pick(rng, &["data", "missing", "single"])),
+        22 => volume(spec, pick(rng, &["data", "single"])),
         23 => {
             spec["topologySpreadConstraints"] = json!([{
                 "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
                 "labelSelector": {"matchLabels": {"app": "set-23"}},
             }]);
+        }
+        24 => volume(spec, "more"),
+        25 => {
+            let whose = pick(rng, &["resourceClaimTemplateName", "resourceClaimName"]);
+            spec["resourceClaims"] = json!([{"name": "device", whose: "device"}]);
+            spec["containers"][0]["resources"] = json!({"claims": [{"name": "device"}]});
+            spec["tolerations"] = json!([{"operator": "Exists"}]);
         }
         _ => {}
     }

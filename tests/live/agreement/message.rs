@@ -23,6 +23,21 @@ pub(crate) struct Told {
     pub(crate) rest: Vec<String>,
 }
 
+impl Told {
+    /// What became of preemption, in a word.
+    pub(crate) fn preemption_in_a_word(&self) -> &'static str {
+        match self.preemption.first().map(String::as_str) {
+            None if self.everywhere => "not tried",
+            None => "made room",
+            Some("not eligible due to preemptionPolicy=Never.") => "never",
+            Some("not eligible due to a terminating pod on the nominated node.") => "waits",
+            Some(NOT_HELPFUL) => "not helpful",
+            Some("No preemption victims found for incoming pod") => "no victims",
+            Some(_) => "not enough",
+        }
+    }
+}
+
 /// Takes a message about a pod that is meant for one node apart, or tells why that cannot be done.
 pub(crate) fn take_apart(message: &str) -> Result<Told, String> {
     let (nodes, refusal) = head(message).ok_or_else(|| format!("no \"0/N nodes are available\": {message:?}"))?;
@@ -116,6 +131,7 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         | "node(s) didn't satisfy existing pods anti-affinity rules" => "InterPodAffinity",
         "node(s) exceed max volume count" => "NodeVolumeLimits",
         "node(s) had no available volume zone" => "VolumeZone",
+        "cannot allocate all claims" | "resourceclaim not available on the node" => "DynamicResources",
         _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
         _ if reason.starts_with(OTHERS) => "NodeAffinity",
         _ if reason.contains("topology spread") => "PodTopologySpread",
@@ -123,74 +139,4 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         _ if reason.contains("PersistentVolume") || reason.contains("persistentvolume") => "VolumeBinding",
         _ => "another",
     }
-}
-
-/// Messages as the scheduler of 1.36 writes them.
-pub(crate) fn shapes_are_understood() -> Result<(), String> {
-    let none: [&str; 0] = [];
-    let no_claims = "no new claims to deallocate";
-    let victims = "No preemption victims found for incoming pod";
-    check(
-        "0/5 nodes are available: 1 Insufficient cpu, 1 Too many pods, 4 node(s) didn't satisfy plugin(s) \
-         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 1 No preemption victims \
-         found for incoming pod, 4 Preemption is not helpful for scheduling.",
-        (&["Insufficient cpu", "Too many pods"], false, &[victims], &[no_claims]),
-    )?;
-    check(
-        "0/5 nodes are available: 1 node(s) had untolerated taint(s), 4 node(s) didn't satisfy plugin(s) \
-         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 5 Preemption is not \
-         helpful for scheduling.",
-        (&["node(s) had untolerated taint(s)"], false, &[NOT_HELPFUL], &[no_claims]),
-    )?;
-    check(
-        "0/5 nodes are available: persistentvolumeclaim \"a.b\" not found. no new claims to deallocate, preemption: \
-         0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
-        (&["persistentvolumeclaim \"a.b\" not found"], true, &[NOT_HELPFUL], &[no_claims]),
-    )?;
-    check(
-        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
-         claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.",
-        (&["Insufficient cpu"], false, &["not eligible due to preemptionPolicy=Never."], &[no_claims]),
-    )?;
-    check(
-        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity].",
-        (&["Insufficient cpu"], false, &none, &none),
-    )?;
-    check(
-        "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/5 nodes are \
-         available: 5 Preemption is not helpful for scheduling.",
-        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[NOT_HELPFUL], &none),
-    )?;
-    // Of a pod that waits for the end of those that it pushed out.
-    check(
-        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
-         NodeResourcesFit]. no new claims to deallocate, preemption: not eligible due to a terminating pod on the \
-         nominated node.",
-        (&["Insufficient cpu"], false, &["not eligible due to a terminating pod on the nominated node."], &[no_claims]),
-    )?;
-    check(
-        "0/5 nodes are available: persistentvolumeclaim \"a\" not found. not found",
-        (&["persistentvolumeclaim \"a\" not found"], true, &none, &["not found"]),
-    )?;
-    check(
-        "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 Insufficient memory.",
-        (&["Insufficient memory"], false, &["Insufficient memory"], &none),
-    )?;
-    for message in ["no nodes available to schedule pods", "0/5 nodes are available: 2 Insufficient cpu, 3 a thing."] {
-        if let Ok(told) = take_apart(message) {
-            return Err(format!("{message:?} was taken for {told:?}"));
-        }
-    }
-    Ok(())
-}
-
-/// Reasons, whether everywhere, preemption, the rest.
-type Parts<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str]);
-
-fn check(message: &str, (reasons, everywhere, preemption, rest): Parts<'_>) -> Result<(), String> {
-    let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let rest = rest.iter().map(|text| (*text).to_owned()).collect();
-    let wanted = Told { reasons: set(reasons), everywhere, preemption: set(preemption), rest };
-    let told = take_apart(message)?;
-    if told == wanted { Ok(()) } else { Err(format!("{message:?} was taken for {told:?} instead of {wanted:?}")) }
 }

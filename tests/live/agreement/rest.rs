@@ -16,7 +16,7 @@ use crate::rest::{full_name, rest};
 const STILL: Duration = Duration::from_millis(700);
 
 /// How long a world may take to come to rest each time.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// How often the scheduler may be started anew until nothing changes by that.
 const TRIES: usize = 6;

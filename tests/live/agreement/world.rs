@@ -8,7 +8,7 @@ use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
 use super::daemon_sets;
-use crate::client::{failed, wait_until};
+use crate::client::wait_until;
 use crate::plane::Plane;
 use crate::world::{LABELS, change_taints, pick, same_taint, taint};
 
@@ -39,6 +39,21 @@ const ALLOCATABLE: [(&str, &[Option<&str>]); 8] = [
 /// Names and values of the PriorityClasses; the last may not preempt.
 const PRIORITIES: [(&str, i32); 5] =
     [("top", 900_000_000), ("high", 1000), ("middle", 500), ("low", -10), ("high-never", 1000)];
+
+/// The claims that are bound to volumes of the same name, and how these are accessed.
+const CLAIMS: [(&str, &str); 5] = [
+    ("data", "ReadWriteMany"),
+    ("single", "ReadWriteOncePod"),
+    ("zoned", "ReadWriteMany"),
+    ("extra", "ReadWriteMany"),
+    ("more", "ReadWriteMany"),
+];
+
+/// Who drives volumes and devices.
+const DRIVER: &str = "driver.test";
+
+/// Where the kinds of devices are.
+const DEVICES: &str = "resource.k8s.io/v1";
 
 /// Makes the world of `seed`: what is there before anything is tight.
 pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<(), Failed> {
@@ -105,47 +120,76 @@ fn surroundings() -> Vec<Value> {
         json!({"memory": "1e6"}),
         json!({"nodeSelector": {"disk": ""}, "tolerations": [{"key": "dedicated", "operator": "Exists"}]}),
     ));
-    for (claim, mode, nodes) in
-        [("data", "ReadWriteMany", vec!["node-01", "node-02", "node-05"]), ("single", "ReadWriteOncePod", vec![])]
-    {
+    for (claim, mode) in CLAIMS {
+        let mut metadata = json!({"name": claim});
         let mut volume = json!({
-            "capacity": {"storage": "1Gi"}, "accessModes": [mode], "csi": {"driver": "csi.test", "volumeHandle": claim},
+            "capacity": {"storage": "1Gi"}, "accessModes": [mode], "csi": {"driver": DRIVER, "volumeHandle": claim},
             "claimRef": {"namespace": "default", "name": claim}, "persistentVolumeReclaimPolicy": "Retain",
         });
-        if !nodes.is_empty() {
-            let of_name = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": nodes});
-            volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [of_name]}]}});
+        match claim {
+            "data" => {
+                let names = ["node-01", "node-02", "node-05"];
+                let of_name = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": names});
+                volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [of_name]}]}});
+            }
+            "zoned" => metadata["labels"] = json!({"topology.kubernetes.io/zone": "a"}),
+            _ => {}
         }
-        objects
-            .push(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": claim}, "spec": volume}));
+        objects.push(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": volume}));
+    }
+    objects.push(json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "waiting"},
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+    }));
+    for node in (0..NODES).step_by(2).map(name_of) {
+        objects.push(json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": node},
+            "spec": {"drivers": [{"name": DRIVER, "nodeID": node, "allocatable": {"count": 1}}]},
+        }));
+    }
+    objects.push(json!({"apiVersion": DEVICES, "kind": "DeviceClass", "metadata": {"name": DRIVER}, "spec": {}}));
+    for node in (0..NODES).step_by(5).map(name_of) {
+        objects.push(json!({
+            "apiVersion": DEVICES, "kind": "ResourceSlice", "metadata": {"name": node},
+            "spec": {
+                "driver": DRIVER, "nodeName": node, "pool": {"name": node, "generation": 1, "resourceSliceCount": 1},
+                "devices": [{"name": "device-0"}],
+            },
+        }));
     }
     objects
 }
 
 /// Claims, and the LimitRange, once their namespaces are there.
 fn in_namespaces() -> Vec<Value> {
-    let claim = |name: &str, mode: &str| {
+    let claim = |name: &str, mode: &str, class: &str, volume: Option<&str>| {
         json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "default"},
             "spec": {
-                "accessModes": [mode], "storageClassName": "", "volumeName": name,
+                "accessModes": [mode], "storageClassName": class, "volumeName": volume,
                 "resources": {"requests": {"storage": "1Gi"}},
             },
         })
     };
+    let mut objects: Vec<Value> = CLAIMS.iter().map(|(name, mode)| claim(name, mode, "", Some(name))).collect();
+    objects.push(claim("unbound", "ReadWriteMany", "", None));
+    objects.push(claim("waiting", "ReadWriteMany", "waiting", None));
+    let devices = json!({"devices": {"requests": [{"name": "one", "exactly": {"deviceClassName": DRIVER}}]}});
+    let name = json!({"name": "device", "namespace": "default"});
+    objects.push(json!({"apiVersion": DEVICES, "kind": "ResourceClaim", "metadata": name, "spec": devices}));
+    objects.push(json!({
+        "apiVersion": DEVICES, "kind": "ResourceClaimTemplate", "metadata": name, "spec": {"spec": devices},
+    }));
     let defaults = json!({
         "type": "Container",
         "defaultRequest": {"cpu": "150m", "memory": "100Mi", "ephemeral-storage": "50Mi"},
         "default": {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "10Gi"},
     });
-    vec![
-        claim("data", "ReadWriteMany"),
-        claim("single", "ReadWriteOncePod"),
-        json!({
-            "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "defaults", "namespace": LIMITS},
-            "spec": {"limits": [defaults]},
-        }),
-    ]
+    objects.push(json!({
+        "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "defaults", "namespace": LIMITS},
+        "spec": {"limits": [defaults]},
+    }));
+    objects
 }
 
 /// Makes the claims, and waits until the controller has bound them.
@@ -156,17 +200,12 @@ async fn volumes_are_bound(plane: &Plane) -> Result<(), Failed> {
         let claims: Vec<PersistentVolumeClaim> =
             plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let phase = |claim: &PersistentVolumeClaim| claim.status.as_ref().and_then(|status| status.phase.clone());
-        match claims.iter().find(|claim| phase(claim).as_deref() != Some("Bound")) {
-            None => Ok(()),
-            Some(claim) => Err(format!("{:?} is {:?}", claim.metadata.name, phase(claim))),
+        match claims.iter().filter(|claim| phase(claim).as_deref() == Some("Bound")).count() {
+            bound if bound == CLAIMS.len() => Ok(()),
+            bound => Err(format!("{bound} of {} are", CLAIMS.len())),
         }
     })
     .await
-    .map_err(failed_again)
-}
-
-fn failed_again(failure: Failed) -> Failed {
-    failed(failure.message().unwrap_or_default())
 }
 
 /// A node. Those that get a taint later are too small for all that want there.

@@ -1,0 +1,162 @@
+//! What reads and compares is held against cases of its own: it would be in vain if it found all things equal.
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use super::compare::{Cluster, Seen};
+use super::message::{Told, take_apart};
+use crate::Ctx;
+use crate::client::{ensure, failed};
+
+/// Messages as the scheduler of 1.36 writes them.
+pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
+    let none: [&str; 0] = [];
+    let no_claims = "no new claims to deallocate";
+    let helpless = "Preemption is not helpful for scheduling";
+    let victims = "No preemption victims found for incoming pod";
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 1 Too many pods, 4 node(s) didn't satisfy plugin(s) \
+         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 1 No preemption victims \
+         found for incoming pod, 4 Preemption is not helpful for scheduling.",
+        (&["Insufficient cpu", "Too many pods"], false, &[victims], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 node(s) had untolerated taint(s), 4 node(s) didn't satisfy plugin(s) \
+         [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 5 Preemption is not \
+         helpful for scheduling.",
+        (&["node(s) had untolerated taint(s)"], false, &[helpless], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: persistentvolumeclaim \"a.b\" not found. no new claims to deallocate, preemption: \
+         0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
+        (&["persistentvolumeclaim \"a.b\" not found"], true, &[helpless], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
+         claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.",
+        (&["Insufficient cpu"], false, &["not eligible due to preemptionPolicy=Never."], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+        (&["Insufficient cpu"], false, &none, &none),
+    )?;
+    check(
+        "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/5 nodes are \
+         available: 5 Preemption is not helpful for scheduling.",
+        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[helpless], &none),
+    )?;
+    // Of a pod that waits for the end of those that it pushed out.
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
+         NodeResourcesFit]. no new claims to deallocate, preemption: not eligible due to a terminating pod on the \
+         nominated node.",
+        (&["Insufficient cpu"], false, &["not eligible due to a terminating pod on the nominated node."], &[no_claims]),
+    )?;
+    check(
+        "0/5 nodes are available: persistentvolumeclaim \"a\" not found. not found",
+        (&["persistentvolumeclaim \"a\" not found"], true, &none, &["not found"]),
+    )?;
+    check(
+        "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 Insufficient memory.",
+        (&["Insufficient memory"], false, &["Insufficient memory"], &none),
+    )?;
+    for message in ["no nodes available to schedule pods", "0/5 nodes are available: 2 Insufficient cpu, 3 a thing."] {
+        if let Ok(told) = take_apart(message) {
+            return Err(failed(format!("{message:?} was taken for {told:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// Reasons, whether everywhere, preemption, the rest.
+type Parts<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str]);
+
+fn check(message: &str, (reasons, everywhere, preemption, rest): Parts<'_>) -> Result<(), Failed> {
+    let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let rest = rest.iter().map(|text| (*text).to_owned()).collect();
+    let wanted = Told { reasons: set(reasons), everywhere, preemption: set(preemption), rest };
+    let told = take_apart(message).map_err(failed)?;
+    ensure(told == wanted, || format!("{message:?} was taken for {told:?} instead of {wanted:?}"))
+}
+
+/// What agrees passes, and every kind of difference is found.
+pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
+    let pod = |node: Option<&str>, condition: Value| -> Pod {
+        let name = json!({"key": "metadata.name", "operator": "In", "values": ["n"]});
+        let required = json!({"nodeSelectorTerms": [{"matchFields": [name]}]});
+        serde_json::from_value(json!({
+            "metadata": {"name": "d-x", "namespace": "a", "uid": "2", "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": true},
+            ]},
+            "spec": {"nodeName": node, "containers": [], "affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required},
+            }},
+            "status": {"conditions": [condition]},
+        }))
+        .expect("a pod")
+    };
+    let refused = |reason: &str, message: &str| {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
+        Some(pod(None, condition))
+    };
+    let cpu = refused(
+        "Unschedulable",
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: \
+         0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for \
+         scheduling.",
+    );
+    let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
+    let gated = refused("SchedulingGated", "Scheduling is blocked");
+    let check = |check: &str, result: &str, words: &[&str]| {
+        let reasons: Vec<Value> = words.iter().map(|words| json!({"scheduler": words})).collect();
+        json!({"stage": "Scheduler", "check": check, "result": result, "reasons": reasons})
+    };
+    let ports = check("NodePorts", "Fail", &["node(s) didn't have free ports for the requested pod ports"]);
+    let fit = check("NodeResourcesFit", "Fail", &["Insufficient cpu"]);
+    let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
+    let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
+    let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
+    let gates = check("SchedulingGates", "Fail", &["waits"]);
+    let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
+    let none: [&Value; 0] = [];
+    for (pod, placement, verdict, checks, agrees) in [
+        (&cpu, "Run", "Blocked", &[&fit, &ports][..], true),
+        (&cpu, "ContinueOnly", "NotWanted", &[&fit], true),
+        (&cpu, "Run", "NotWanted", &[&fit], false),
+        (&cpu, "Exclude", "Blocked", &[&fit], false),
+        (&cpu, "Run", "Blocked", &[&ports, &fit], false),
+        (&cpu, "Run", "Blocked", &[&unknown, &fit], false),
+        (&cpu, "Run", "Blocked", &[&repeated], false),
+        (&cpu, "Run", "Blocked", &[&more], false),
+        (&cpu, "Run", "Blocked", &none, false),
+        (&claim, "Run", "Blocked", &[&fit, &volume], true),
+        (&claim, "Run", "Blocked", &[&fit], false),
+        (&bound, "Run", "NotHealthy", &none, true),
+        (&bound, "Run", "Blocked", &none, false),
+        (&bound, "Run", "Running", &[&fit], false),
+        (&gated, "Run", "Blocked", &[&gates, &fit], true),
+        (&gated, "Run", "Blocked", &[&fit, &gates], false),
+        (&None, "Exclude", "NotWanted", &none, true),
+        (&None, "Run", "NotWanted", &none, false),
+        (&None, "Exclude", "Blocked", &none, false),
+    ] {
+        let name = pod.as_ref().map(ResourceExt::name_any);
+        let said = json!({
+            "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
+        });
+        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [said]});
+        let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
+        let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
+        let pods: Vec<Pod> = pod.iter().cloned().collect();
+        let mut seen = Seen::default();
+        Cluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut seen);
+        if seen.disagreements.is_empty() != agrees || seen.pairs != 1 {
+            return Err(failed(format!("wanted to agree: {agrees}: {said}: {:?}", seen.disagreements)));
+        }
+    }
+    Ok(())
+}
