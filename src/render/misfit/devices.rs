@@ -124,7 +124,8 @@ pub(super) fn remedies(misfit: &DeviceMisfit, target: &Target<'_>) -> Vec<Remedy
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> = Target { node: "n1", namespace: "a", daemon_set: "agent", pod: Some("agent-x") };
+    const TARGET: Target<'_> =
+        Target { node: "n1", namespace: "a", daemon_set: "agent", pod: Some("agent-x"), template: None };
 
     fn unavailable(devices: usize, free: usize, held_by: &[&str]) -> DeviceMisfit {
         let held_by = held_by.iter().map(|name| (*name).to_owned()).collect();
