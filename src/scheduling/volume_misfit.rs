@@ -305,3 +305,25 @@ pub(super) fn is_same(one: &FullPod, other: &FullPod) -> bool {
         (one, other) => one == other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_has_the_code_and_the_evidence() {
+        let unfit = vec![UnfitVolume { volume: "pv".into(), cause: Unfit::NotAvailable { phase: "Released".into() } }];
+        let (claim, storage_class) = (String::from("data"), String::from("by-hand"));
+        let misfit = VolumeMisfit::NoVolumeToBind { claim, storage_class, requested: Quantity::whole(5), unfit };
+        assert_eq!(
+            serde_json::to_value(Misfit::Volumes(misfit)).unwrap(),
+            json!({
+                "code": "NoVolumeToBind", "claim": "data", "storageClass": "by-hand", "requested": "5",
+                "unfit": [{"volume": "pv", "cause": "NotAvailable", "phase": "Released"}],
+            })
+        );
+    }
+}

@@ -151,9 +151,11 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
         |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
     world.facts.volumes = known(with(json!({"matchFields": field})));
     assert_eq!(world.judge(filter), Outcome::Pass);
-    let elsewhere = in_zone("b")["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
-    world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": elsewhere})));
-    world.refusal_of_node(filter);
+    for (zone, passes) in [("a", true), ("b", false)] {
+        let zone = in_zone(zone)["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
+        world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": zone})));
+        assert_eq!(world.judge(filter) == Outcome::Pass, passes);
+    }
 }
 
 #[test]
@@ -291,6 +293,7 @@ fn volumes_are_made_only_where_the_class_allows() {
         (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b", "a"]}]}]), true),
         (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]), false),
         (json!([{}]), false),
+        (json!([{"matchLabelExpressions": []}]), false),
     ] {
         let mut class = class("local", "disk.example.com", WAITS);
         class["allowedTopologies"] = allowed.clone();
@@ -300,7 +303,7 @@ fn volumes_are_made_only_where_the_class_allows() {
             continue;
         }
         let (misfit, scheduler) = world.refusal_of_node(filter);
-        let terms = if allowed == json!([{}]) { Vec::new() } else { not_in_zone("b") };
+        let terms = if allowed.to_string().contains("values") { not_in_zone("b") } else { Vec::new() };
         let (claim, storage_class) = ("data".into(), "local".into());
         assert_eq!(misfit, VolumeMisfit::StorageTopology { claim, storage_class, terms });
         assert_eq!(scheduler, "node(s) didn't find available persistent volumes to bind");
