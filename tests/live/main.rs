@@ -20,6 +20,7 @@ mod decoders;
 mod hold;
 mod layout;
 mod mistakes;
+mod neighbours;
 mod oracle;
 mod plane;
 mod ports;
@@ -51,11 +52,12 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 10] = [
+    let single: [(&str, Plain); 11] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
+        ("neighbours::told_by_the_scheduler", neighbours::told_by_the_scheduler),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
