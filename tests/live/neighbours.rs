@@ -28,7 +28,7 @@ const GATED: &str = "Scheduling is blocked due to non-empty scheduling gates";
 
 /// What is to become of the pod of each DaemonSet: the reason and a part of the message of its condition
 /// `PodScheduled`. An empty reason stands for a pod that is bound, `-` for one of which nobody says anything.
-const EXPECTED: [(&str, &str, &str); 17] = [
+const EXPECTED: [(&str, &str, &str); 19] = [
     ("kept-away", "Unschedulable", KEPT_AWAY),
     ("kept-from-zone", "Unschedulable", KEPT_AWAY),
     ("kept-from-another-zone", "", ""),
@@ -46,6 +46,8 @@ const EXPECTED: [(&str, &str, &str); 17] = [
     ("claim-missing", "-", ""),
     ("class-missing", "Unschedulable", "request r: device class none does not exist"),
     ("no-devices", "Unschedulable", "cannot allocate all claims"),
+    ("template-missing", "-", ""),
+    ("device-as-resource", "Unschedulable", "cannot allocate all claims"),
 ];
 
 /// The scheduler says what [`EXPECTED`] says, and gates are lifted by the line that the program gives.
@@ -59,6 +61,7 @@ pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
         })
         .await?;
         claim_elsewhere(ctx, plane).await?;
+        device_held(plane).await?;
         lift_gates(ctx, plane).await
     })
 }
@@ -121,10 +124,12 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
         .await?;
     plane
         .create_all(&[
-            json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {}}),
+            json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "example.com/gpu"}}),
             claim("of-no-class", "none"),
             claim("of-no-device", "gpu"),
             claim("elsewhere", "gpu"),
+            claim("of-held-device", "gpu"),
+            claim("of-free-device", "gpu"),
         ])
         .await?;
     plane.create_all(&daemon_sets()).await
@@ -144,6 +149,7 @@ fn daemon_sets() -> Vec<Value> {
     let uses = |claim: &str| json!({"resourceClaims": [{"name": "gpu", "resourceClaimName": claim}]});
     let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}});
     let restarting = json!({"name": "main", "image": "agent", "restartPolicy": "Never", "restartPolicyRules": [rule]});
+    let asking = json!({"name": "main", "image": "agent", "resources": {"limits": {"example.com/gpu": "1"}}});
     vec![
         daemon_set("kept-away", "alpha", json!({})),
         daemon_set("kept-from-zone", "alpha", json!({})),
@@ -162,6 +168,12 @@ fn daemon_sets() -> Vec<Value> {
         daemon_set("claim-missing", "alpha", uses("none")),
         daemon_set("class-missing", "alpha", uses("of-no-class")),
         daemon_set("no-devices", "alpha", uses("of-no-device")),
+        daemon_set(
+            "template-missing",
+            "alpha",
+            json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "none"}]}),
+        ),
+        daemon_set("device-as-resource", "alpha", json!({"containers": [asking]})),
     ]
 }
 
@@ -200,6 +212,29 @@ async fn claim_elsewhere(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
         let pods = plane.list::<Pod>().await.map_err(message)?;
         let expected = ("elsewhere", "Unschedulable", "resourceclaim not available on the node");
         mismatch(&pods, expected).map_or(Ok(()), Err)
+    })
+    .await
+}
+
+/// The one device of a node is held by another claim, whose pod is elsewhere.
+async fn device_held(plane: &Plane) -> Result<(), Failed> {
+    let slice = |node: &str, pool: &str| {
+        json!({
+            "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": pool},
+            "spec": {
+                "driver": "d.example.com", "nodeName": node, "devices": [{"name": "0"}],
+                "pool": {"name": pool, "generation": 1, "resourceSliceCount": 1},
+            },
+        })
+    };
+    plane.create_all(&[slice("bare", "p"), slice("beta", "q")]).await?;
+    let uses = |claim: &str| json!({"resourceClaims": [{"name": "gpu", "resourceClaimName": claim}]});
+    plane.create(&daemon_set("held", "bare", uses("of-held-device"))).await?;
+    plane.create(&daemon_set("free", "beta", uses("of-free-device"))).await?;
+    wait_until("the scheduler has looked at the devices", Duration::from_secs(30), async || {
+        let pods = plane.list::<Pod>().await.map_err(message)?;
+        let held = mismatch(&pods, ("held", "Unschedulable", "cannot allocate all claims"));
+        held.or_else(|| mismatch(&pods, ("free", "", ""))).map_or(Ok(()), Err)
     })
     .await
 }
