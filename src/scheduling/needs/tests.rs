@@ -101,5 +101,5 @@ fn only_a_claim_for_one_pod_needs_all_pods() {
     let own =
         json!([{"metadata": {"name": "agent-a", "namespace": "ops"}, "spec": {"accessModes": ["ReadWriteOncePod"]}}]);
     let own = Known::Known(serde_json::from_value(own).unwrap());
-    assert_eq!(needs_after_claims(&ephemeral, &own), Needs::default());
+    assert_eq!(needs_after_claims(&ephemeral, &own), BTreeSet::new());
 }
