@@ -12,9 +12,9 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use super::claims::{claims_of, find, is_for_one_pod};
 use super::migrated::Plugin;
-use crate::snapshot::Known;
 use crate::snapshot::facts::Need;
 use crate::snapshot::full_pod::{FullPod, PodAffinityTerm, TopologySpreadConstraint};
+use crate::snapshot::{Known, Node};
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
@@ -24,8 +24,8 @@ const OF_LIMITS: [Need; 6] =
     [Need::Claims, Need::Volumes, Need::StorageClasses, Need::CsiNodes, Need::CsiDrivers, Need::VolumeAttachments];
 const OF_DEVICES: [Need; 3] = [Need::ResourceClaims, Need::ResourceSlices, Need::DeviceClasses];
 
-/// What the filters read for the pod. Once its claims are read, [`needs_after_claims`] may add to it.
-pub(crate) fn needs(pod: &FullPod) -> BTreeSet<Need> {
+/// What the filters read for the pod on this node. Once its claims are read, [`needs_after_claims`] may add to it.
+pub(crate) fn needs(pod: &FullPod, node: &Node) -> BTreeSet<Need> {
     let mut needs = BTreeSet::new();
     if claims_of(pod).next().is_some() {
         needs.extend(OF_LIMITS);
@@ -34,19 +34,18 @@ pub(crate) fn needs(pod: &FullPod) -> BTreeSet<Need> {
     if pod.spec.volumes.iter().any(|volume| Plugin::of_source(&volume.source).is_some()) {
         needs.extend(OF_LIMITS);
     }
-    let mut terms = required_terms(pod).peekable();
-    if terms.peek().is_some() || pod.spec.topology_spread_constraints.iter().any(looks_beyond_the_node) {
+    if looks_beyond_the_node(pod) {
         needs.extend([Need::Pods, Need::Nodes]);
     }
-    if terms.any(|term| term.namespace_selector.is_some()) {
+    if required_terms(pod).any(|term| term.namespace_selector.is_some()) {
         needs.extend([Need::Namespaces]);
     }
     if !pod.spec.resource_claims.is_empty() {
         needs.extend(OF_DEVICES);
         needs.extend([Need::ResourceClaimTemplates]);
     }
-    if asks_for_extended_resources(pod) {
-        // A device class may stand in for a resource that the node itself does not have.
+    if asks_for_resources_that_the_node_lacks(pod, node) {
+        // A device class may stand in for them.
         needs.extend(OF_DEVICES);
     }
     needs
@@ -64,7 +63,7 @@ pub(crate) fn needs_after_claims(pod: &FullPod, claims: &Known<Vec<PersistentVol
 
 /// What they read because of the node's own pods: an anti-affinity that chooses namespaces by their labels is held
 /// against that of the pod in question.
-pub(crate) fn needs_beside<'a>(neighbours: impl IntoIterator<Item = &'a FullPod>) -> Needs {
+pub(crate) fn needs_beside<'a>(neighbours: impl IntoIterator<Item = &'a FullPod>) -> BTreeSet<Need> {
     let mut affinities =
         neighbours.into_iter().filter_map(|pod| pod.spec.affinity.as_ref()?.pod_anti_affinity.as_ref());
     let chooses_by_labels = affinities.any(|affinity| {
@@ -83,17 +82,29 @@ fn required_terms(pod: &FullPod) -> impl Iterator<Item = &PodAffinityTerm> {
         .flat_map(|affinity| &affinity.required)
 }
 
+/// Whether pods of other nodes decide. Over hosts, those that the pod wants to be far from are the node's own; those that
+/// it wants near may be anywhere, as the first of a series needs none.
+fn looks_beyond_the_node(pod: &FullPod) -> bool {
+    let affinity = pod.spec.affinity.as_ref();
+    let near = affinity.and_then(|affinity| affinity.pod_affinity.as_ref());
+    let far = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+    near.is_some_and(|near| !near.required.is_empty())
+        || far.is_some_and(|far| far.required.iter().any(|term| term.topology_key != HOSTNAME))
+        || pod.spec.topology_spread_constraints.iter().any(spreads_beyond_the_node)
+}
+
 /// A pod that is pinned to its node and spreads over hosts is counted with the node's own pods alone, unless the
 /// constraint asks to count nodes where the pod may not go.
-fn looks_beyond_the_node(constraint: &TopologySpreadConstraint) -> bool {
+fn spreads_beyond_the_node(constraint: &TopologySpreadConstraint) -> bool {
     constraint.when_unsatisfiable == "DoNotSchedule"
         && (constraint.topology_key != HOSTNAME || constraint.node_affinity_policy == "Ignore")
 }
 
 /// Resources that neither Kubernetes nor the kubelet knows by itself
-/// (`component-helpers/resource` `IsExtendedResourceName`, in what matters here).
-fn asks_for_extended_resources(pod: &FullPod) -> bool {
-    let is_extended = |name: &String| name.contains('/') && !name.contains("kubernetes.io/");
+/// (`component-helpers/resource` `IsExtendedResourceName`, in what matters here), and that the node does not have.
+fn asks_for_resources_that_the_node_lacks(pod: &FullPod, node: &Node) -> bool {
+    let has = |name: &String| node.status.allocatable.get(name).is_some_and(|amount| !amount.quantity().is_zero());
+    let is_extended = |name: &String| name.contains('/') && !name.contains("kubernetes.io/") && !has(name);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
     containers
         .filter_map(|container| container.resources.as_ref())

@@ -15,7 +15,7 @@ use crate::cluster::list::Scope;
 use crate::error::Error;
 use crate::explain::way::{self, Way};
 use crate::rollout::CurrentRevision;
-use crate::scheduling::needs::{needs, needs_after_claims};
+use crate::scheduling::needs::{needs, needs_after_claims, needs_beside};
 use crate::snapshot::facts::Need;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::selector;
@@ -124,8 +124,11 @@ fn namespace_of(daemon_set: &DaemonSet) -> &str {
 async fn read_needs(access: &Access, site: &mut Site, made: &[Option<Made>]) -> Result<(), Error> {
     let waiting = way::waiting(site);
     let pods: Vec<FullPod> = made.iter().flatten().map(|made| made.pod.clone()).chain(waiting).collect();
+    let neighbours = site.bound.known().into_iter().flatten();
+    // Without a pod in question nobody is repelled.
+    let beside = if pods.is_empty() { BTreeSet::new() } else { needs_beside(neighbours) };
     let scope = facts::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
-    let of_pods: BTreeSet<Need> = pods.iter().flat_map(needs).collect();
+    let of_pods: BTreeSet<Need> = pods.iter().flat_map(|pod| needs(pod, &site.node)).chain(beside).collect();
     facts::read(access, &mut site.facts, &of_pods, &scope).await?;
     let of_claims: BTreeSet<Need> = pods.iter().flat_map(|pod| needs_after_claims(pod, &site.facts.claims)).collect();
     facts::read(access, &mut site.facts, &of_claims, &scope).await
