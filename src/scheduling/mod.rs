@@ -37,7 +37,9 @@ pub(crate) use dynamic_resources::DeviceMisfit;
 pub(crate) use inter_pod_affinity::AffinityMisfit;
 pub(crate) use node_ports::{PortHolder, PortMisfit};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
-pub(crate) use occupant::{Holder, Occupant, Owner};
+#[cfg(test)]
+pub(crate) use occupant::Owner;
+pub(crate) use occupant::{Holder, Occupant};
 pub(crate) use pod_topology_spread::SpreadMisfit;
 pub(crate) use volume_binding::VolumeMisfit;
 
