@@ -126,8 +126,8 @@ fn aggregate(pod: &FullPod, with_status: bool) -> Requests {
         if container.is_sidecar() {
             let requests = of_container(pod, container, status_of(container));
             add(&mut sum, &requests);
+            // With those before it, it takes less than with the containers: no maximum to raise.
             add(&mut sidecars, &requests);
-            raise(&mut most, &sidecars);
         } else {
             // It runs while the sidecars before it are up, and once only: no resize of it counts.
             let mut requests = of_container(pod, container, None);

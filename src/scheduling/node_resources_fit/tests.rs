@@ -199,6 +199,8 @@ fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
     );
 }
 
+const MEBI: i64 = 1 << 20;
+
 fn lower(world: &World) -> Value {
     evidence(world)[0]["lower"].clone()
 }
@@ -219,7 +221,7 @@ fn the_lower_request_is_the_greatest_that_fits() {
     }
     // Memory in whole mebibytes.
     let memory = two(asking(json!({ "memory": "3Gi" }))).with(pod("a", asking(json!({ "memory": "2000000001" }))));
-    assert_eq!(lower(&memory)["request"], json!(((4i64 << 30) - 2_000_000_001 >> 20 << 20).to_string()));
+    assert_eq!(lower(&memory)["request"], json!((((4i64 << 30) - 2_000_000_001) / MEBI * MEBI).to_string()));
 }
 
 #[test]
