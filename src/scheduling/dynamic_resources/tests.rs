@@ -151,7 +151,12 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
     let (_, misfit, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
     assert_eq!(misfit["code"], json!("ResourceClaimForeign"));
     assert_eq!(scheduler, "ResourceClaim a/ds-gpu was not created for Pod a/ds (Pod is not owner)");
-    let owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "1", "controller": true });
+    // A predecessor of the same name is another pod.
+    let mut owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "0", "controller": true });
+    made["metadata"]["ownerReferences"] = json!([owner]);
+    let foreign = refused(judge(&pod, &facts(json!([made]), json!([]))));
+    assert_eq!(foreign.1["code"], json!("ResourceClaimForeign"));
+    owner["uid"] = json!("1");
     made["metadata"]["ownerReferences"] = json!([owner]);
     assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), Outcome::Pass);
     // None was needed.

@@ -409,3 +409,14 @@ fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
     cluster.nominated = None;
     assert!(matches!(cluster.judge(), Outcome::Unknown { .. }));
 }
+
+#[test]
+fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself() {
+    let promised = || Some(vec![hermit(term("ds", HOSTNAME), "")]);
+    let mut meek = Cluster::of(json!(null));
+    meek.nominated = promised();
+    assert!(meek.passes());
+    let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));
+    with_terms.nominated = promised();
+    assert_eq!(with_terms.misfits().len(), 1);
+}
