@@ -13,6 +13,7 @@
     reason = "these are tests"
 )]
 
+mod admission;
 mod client;
 mod counts;
 mod daemon_sets;
@@ -51,8 +52,11 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 10] = [
+    let single: [(&str, Plain); 13] = [
         ("plane::starts_and_stops", plane_starts_and_stops),
+        ("admission::refused_for_real", admission::refused_for_real),
+        ("admission::held_for_real", admission::held_for_real),
+        ("admission::made_for_real", admission::made_for_real),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
