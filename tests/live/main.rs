@@ -13,6 +13,7 @@
     reason = "these are tests"
 )]
 
+mod admission;
 mod agreement;
 mod client;
 mod counts;
@@ -60,6 +61,9 @@ fn registry() -> Vec<(String, Test)> {
         ("agreement::differences_are_seen", agreement::differences_are_seen),
         ("agreement::messages_are_understood", agreement::messages_are_understood),
         ("plane::starts_and_stops", plane_starts_and_stops),
+        ("admission::refused_for_real", admission::refused_for_real),
+        ("admission::held_for_real", admission::held_for_real),
+        ("admission::made_for_real", admission::made_for_real),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),

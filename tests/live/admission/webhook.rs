@@ -1,0 +1,79 @@
+//! A webhook that denies everything, with the certificate that the API server made for itself: it is one for loopback.
+
+use std::sync::Arc;
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
+
+use crate::client::failed;
+use crate::plane::Plane;
+
+/// Starts it; answers with its URL, and with the bundle of certificates to trust, as a manifest holds it.
+pub(super) async fn start(plane: &Plane) -> Result<(String, String), Failed> {
+    let file = |name: &str| plane.dir().join("certificates").join(name);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file("apiserver.crt"))
+        .map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    let key = PrivateKeyDer::from_pem_file(file("apiserver.key")).map_err(failed)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(failed)?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let bundle = k8s_openapi::ByteString(std::fs::read(file("apiserver.crt"))?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            // A caller that goes away is no trouble of the others.
+            tokio::spawn(async move { answer(&acceptor, stream).await });
+        }
+    });
+    let bundle = serde_json::to_value(bundle)?.as_str().unwrap_or_default().to_owned();
+    Ok((format!("https://127.0.0.1:{port}/"), bundle))
+}
+
+/// One request, one answer, and the end of the connection.
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
+    let mut stream = acceptor.accept(stream).await?;
+    let review = read_body(&mut stream).await?;
+    let verdict = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "response": {"uid": review["request"]["uid"], "allowed": false, "status": {"message": "no agents: never"}},
+    })
+    .to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        verdict.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(verdict.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+/// The JSON behind the head of a request, as long as its `Content-Length` says.
+async fn read_body(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Value> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            if bytes.len() >= head + 4 + length.unwrap_or(0) {
+                return Ok(serde_json::from_slice(&bytes[head + 4..])?);
+            }
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
