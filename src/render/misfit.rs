@@ -11,7 +11,7 @@ mod volumes;
 pub(super) use holders::{name, patch_line, some_of};
 
 use super::reason::{obstacle_in_full, obstacle_in_short};
-use super::remedy::{Remedy, Target};
+use super::remedy::{Remedy, Target, word};
 use crate::scheduling::Misfit;
 
 /// The cause without what differs between nodes, so that equal causes read equal.
@@ -33,9 +33,14 @@ pub(super) fn short(misfit: &Misfit) -> String {
 /// The cause with its evidence.
 pub(super) fn sentence(misfit: &Misfit) -> String {
     match misfit {
-        Misfit::SchedulingGates { gates } => format!("held by the scheduling gates {}", gates.join(", ")),
+        Misfit::SchedulingGates { gates } => {
+            let noun = if gates.len() == 1 { "scheduling gate" } else { "scheduling gates" };
+            format!("held by the {noun} {}: no scheduler looks at the pod", gates.join(", "))
+        }
         Misfit::NodeUnschedulable => "the node is cordoned, and the pod does not tolerate that".into(),
-        Misfit::NodeDeclaredFeatures { .. } => short(misfit),
+        Misfit::NodeDeclaredFeatures { features } => {
+            format!("the pod asks for what the node's kubelet does not declare: {}", features.join(", "))
+        }
         Misfit::Placed(obstacle) => obstacle_in_full(obstacle),
         Misfit::Ports(misfit) => ports::sentence(misfit),
         Misfit::Resources(misfit) => resources::sentence(misfit),
@@ -49,15 +54,90 @@ pub(super) fn sentence(misfit: &Misfit) -> String {
 /// What to do about it.
 pub(super) fn remedies(misfit: &Misfit, target: &Target<'_>) -> Vec<Remedy> {
     match misfit {
-        Misfit::SchedulingGates { .. } => {
-            vec![Remedy::say("the controller that set the gates has to lift them: look at its log")]
-        }
-        Misfit::NodeUnschedulable | Misfit::NodeDeclaredFeatures { .. } | Misfit::Placed(_) => Vec::new(),
+        Misfit::SchedulingGates { .. } => lift_gates(target),
+        Misfit::NodeDeclaredFeatures { features } => declare_features(features, target),
+        Misfit::NodeUnschedulable | Misfit::Placed(_) => Vec::new(),
         Misfit::Ports(misfit) => ports::remedies(misfit, target),
         Misfit::Resources(misfit) => resources::remedies(misfit, target),
         Misfit::Volumes(misfit) => volumes::remedies(misfit, target),
         Misfit::Affinity(misfit) => affinity::remedies(misfit, target),
         Misfit::Spread(misfit) => spread::remedies(misfit, target),
         Misfit::Devices(misfit) => devices::remedies(misfit, target),
+    }
+}
+
+/// Gates are only ever taken from a pod. The template that sets them, or the webhook, sets them again on the next one.
+fn lift_gates(target: &Target<'_>) -> Vec<Remedy> {
+    let namespace = word(target.namespace);
+    let mut remedies = vec![Remedy::say("look at the log of the controller that is to lift the gate")];
+    if let Some(pod) = target.pod {
+        let patch = r#"[{"op":"remove","path":"/spec/schedulingGates"}]"#;
+        let line = format!("kubectl patch pod {} -n {namespace} --type=json -p {}", word(pod), word(patch));
+        remedies.push(Remedy::paste("lift the gates of this pod by hand, if nothing else is to happen first", [line]));
+    }
+    let edit = format!("kubectl edit daemonset {} -n {namespace}", word(target.daemon_set));
+    remedies.push(Remedy::paste(
+        "drop schedulingGates from the template, if it has them: else every new pod is held again",
+        [edit],
+    ));
+    remedies
+}
+
+/// A kubelet declares by itself what it can do; nothing that is written to the node makes it do more.
+fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
+    let names = features.join(", ");
+    let look = format!("kubectl get node {} -o jsonpath={}", word(target.node), word("{.status.declaredFeatures}"));
+    let edit = format!("kubectl edit daemonset {} -n {}", word(target.daemon_set), word(target.namespace));
+    let uses = features.iter().map(|feature| match feature.as_str() {
+        "RestartAllContainersOnContainerExits" => "the restart rule RestartAllContainers".to_owned(),
+        "UserNamespacesHostNetworkSupport" => "hostUsers: false on the host's network".to_owned(),
+        other => format!("what needs {other}"),
+    });
+    let uses: Vec<String> = uses.collect();
+    vec![
+        Remedy::paste(
+            format!(
+                "update or configure the node's kubelet and container runtime so that it declares {names}; what it declares now"
+            ),
+            [look],
+        ),
+        Remedy::paste(format!("drop {} from the template", uses.join(" and ")), [edit]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Target<'_> =
+        Target { node: "n1", namespace: "a", daemon_set: "agent", pod: Some("agent-x"), template: None };
+
+    fn lines(misfit: &Misfit, target: &Target<'_>) -> Vec<String> {
+        remedies(misfit, target).into_iter().flat_map(|remedy| remedy.lines).collect()
+    }
+
+    #[test]
+    fn gates_are_lifted_from_the_pod_and_from_the_template() {
+        let gates = Misfit::SchedulingGates { gates: vec!["example.com/a".into()] };
+        assert_eq!(sentence(&gates), "held by the scheduling gate example.com/a: no scheduler looks at the pod");
+        let patch =
+            r#"kubectl patch pod agent-x -n a --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'"#;
+        assert_eq!(lines(&gates, &TARGET), [patch, "kubectl edit daemonset agent -n a"]);
+        // Before there is a pod, only the template can be changed.
+        assert_eq!(lines(&gates, &Target { pod: None, ..TARGET }), ["kubectl edit daemonset agent -n a"]);
+    }
+
+    #[test]
+    fn features_are_a_matter_of_the_kubelet_or_of_the_template() {
+        let features = Misfit::NodeDeclaredFeatures { features: vec!["UserNamespacesHostNetworkSupport".into()] };
+        assert_eq!(
+            sentence(&features),
+            "the pod asks for what the node's kubelet does not declare: UserNamespacesHostNetworkSupport"
+        );
+        assert_eq!(
+            lines(&features, &TARGET),
+            ["kubectl get node n1 -o jsonpath='{.status.declaredFeatures}'", "kubectl edit daemonset agent -n a"]
+        );
+        assert!(remedies(&features, &TARGET)[1].text.contains("hostUsers: false"));
     }
 }

@@ -95,6 +95,11 @@ pub(super) fn is_fully_bound(claim: &PersistentVolumeClaim) -> bool {
     !volume_of(claim).is_empty() && annotation(&claim.metadata, BIND_COMPLETED).is_some()
 }
 
+/// Whether the claim was bound to a volume that is gone for good.
+pub(super) fn is_lost(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Lost")
+}
+
 /// The node for which the claim's volume is being provisioned.
 pub(super) fn selected_node_of(claim: &PersistentVolumeClaim) -> Option<&str> {
     annotation(&claim.metadata, SELECTED_NODE)

@@ -1,13 +1,257 @@
 //! Devices that are claimed.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go` `PreEnqueue`, `PreFilter`,
+//! `Filter`; `dynamic-resource-allocation/resourceclaim/resourceclaim.go` `Name`, `IsForPod`.
+//!
+//! Which device suits which request is not decided here: upstream's allocator evaluates CEL expressions for it. Only
+//! where there cannot be enough devices, whatever suits, is that said for certain.
 
-use super::{Attempt, Outcome};
+mod claims;
+mod devices;
+mod extended;
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 use serde::Serialize;
+
+use super::{Attempt, Misfit, Outcome, Phase, Refusal};
+use crate::placement::{Affinity, Obstacle, TermMiss};
+use crate::snapshot::Known;
+use crate::snapshot::full_pod::NodeSelector;
+use claims::Demand;
 
 /// What is wrong with the claims. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum DeviceMisfit {}
+pub(crate) enum DeviceMisfit {
+    /// The claim that is to be made from a template is not there yet.
+    ResourceClaimNotCreated {
+        /// The pod's own name for the claim.
+        pod_claim: String,
+        /// The ResourceClaimTemplate.
+        template: String,
+        /// Whether the template is there; none where that is not known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        template_found: Option<bool>,
+    },
+    /// The claim that the pod names is not there.
+    ResourceClaimNotFound {
+        /// The ResourceClaim.
+        claim: String,
+    },
+    /// The claim is being deleted.
+    ResourceClaimDeleting {
+        /// The ResourceClaim.
+        claim: String,
+    },
+    /// The claim was made for another pod.
+    ResourceClaimForeign {
+        /// The ResourceClaim.
+        claim: String,
+    },
+    /// A request of the claim names a device class that is not there.
+    DeviceClassNotFound {
+        /// The ResourceClaim, or the template that it is to be made from.
+        claim: String,
+        /// The request.
+        request: String,
+        /// The DeviceClass.
+        class: String,
+    },
+    /// The claim is allocated, and its devices cannot be used on this node.
+    ResourceClaimElsewhere {
+        /// The ResourceClaim.
+        claim: String,
+        /// What the allocation asks of a node, and what this one has.
+        terms: Vec<TermMiss>,
+        /// The pods and other objects that use it, by their names.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        reserved_for: Vec<String>,
+    },
+    /// The claim is allocated, and its device could not be made ready.
+    ResourceClaimBindingFailed {
+        /// The ResourceClaim.
+        claim: String,
+        /// The device's condition.
+        condition: String,
+        /// The condition's reason.
+        reason: String,
+        /// The condition's message.
+        detail: String,
+    },
+    /// There are not as many devices for the node as the claims ask for, whichever would suit.
+    DevicesUnavailable {
+        /// The ResourceClaims, or the templates that they are to be made from.
+        claims: Vec<String>,
+        /// How many devices they need at least.
+        wanted: usize,
+        /// How many there are for the node.
+        devices: usize,
+        /// How many of these are in no use.
+        free: usize,
+        /// The claims that hold the others, as namespace/name.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        held_by: Vec<String>,
+    },
+}
+
 /// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    if attempt.pod.spec.resource_claims.is_empty() {
+        return match extended::asked_of_devices(attempt) {
+            Known::Known(0) => Outcome::Pass,
+            Known::Known(wanted) => judge_devices(&[], wanted, attempt),
+            Known::Unknown(missing) => Outcome::Unknown { missing },
+        };
+    }
+    let found = claims::of(attempt);
+    if !found.refusals.is_empty() {
+        return Outcome::Fail { phase: Phase::PreEnqueue, refusals: found.refusals };
+    }
+    let mut missing = found.missing;
+    let absent = judge_classes(&found.demands, attempt, &mut missing);
+    if !absent.is_empty() {
+        return Outcome::Fail { phase: Phase::PreFilter, refusals: absent };
+    }
+    let mut refusals: Vec<Refusal> = found
+        .demands
+        .iter()
+        .filter_map(|demand| judge_allocated(demand, attempt, &mut missing))
+        .map(|misfit| refusal(misfit, "resourceclaim not available on the node"))
+        .collect();
+    let more = extended::asked_of_devices(attempt);
+    let more = more.known().copied().unwrap_or_default();
+    match judge_devices(&found.demands, more, attempt) {
+        Outcome::Pass => {}
+        Outcome::Fail { refusals: of_devices, .. } => refusals.extend(of_devices),
+        Outcome::Unknown { missing: why } => missing = missing.or(Some(why)),
+    }
+    match missing {
+        Some(missing) if refusals.is_empty() => Outcome::Unknown { missing },
+        _ => Outcome::of(refusals),
+    }
+}
+
+fn refusal(misfit: DeviceMisfit, scheduler: impl Into<String>) -> Refusal {
+    Refusal { misfit: Misfit::Devices(misfit), scheduler: scheduler.into(), may_preempt: false }
+}
+
+/// `validateDeviceClass` of every request of every claim that is not allocated yet.
+fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Option<String>) -> Vec<Refusal> {
+    let named = demands.iter().filter(|demand| demand.allocation.is_none()).flat_map(|demand| {
+        let named = demand.requests.iter().flat_map(classes_of);
+        named.map(|(request, class)| (demand.name.to_owned(), request, class))
+    });
+    let classes = match &attempt.facts.device_classes {
+        Known::Known(classes) => classes,
+        Known::Unknown(why) => {
+            if named.count() > 0 {
+                missing.get_or_insert_with(|| why.clone());
+            }
+            return Vec::new();
+        }
+    };
+    let is_absent = |name: &str| !classes.iter().any(|class| class.metadata.name.as_deref() == Some(name));
+    named
+        .filter(|(_, _, class)| is_absent(class))
+        .map(|(claim, request, class)| {
+            let scheduler = format!("request {request}: device class {class} does not exist");
+            refusal(DeviceMisfit::DeviceClassNotFound { claim, request, class }, scheduler)
+        })
+        .collect()
+}
+
+/// The requests and alternatives of a request, each with its class.
+fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
+    let exactly = request.exactly.iter().map(|exactly| (request.name.clone(), exactly.device_class_name.clone()));
+    let alternatives = request.first_available.iter().flatten();
+    let alternatives =
+        alternatives.map(|one| (format!("{}/{}", request.name, one.name), one.device_class_name.clone()));
+    exactly.chain(alternatives).collect()
+}
+
+/// Whether a claim that is allocated can be used on the node.
+fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Option<String>) -> Option<DeviceMisfit> {
+    let allocation = demand.allocation?;
+    let claim = demand.claim?;
+    let selector = allocation.node_selector.as_ref().map(|selector| {
+        // One type's JSON is the other's.
+        let own: NodeSelector = serde_json::to_value(selector).and_then(serde_json::from_value).unwrap_or_default();
+        own
+    });
+    let obstacle = selector.as_ref().and_then(|selector| Affinity::of(selector).obstacle(attempt.node));
+    if let Some(Obstacle::NodeAffinity { terms }) = obstacle {
+        let reserved_for = claim.status.iter().flat_map(|status| status.reserved_for.iter().flatten());
+        let reserved_for = reserved_for.map(|consumer| consumer.name.clone()).collect();
+        return Some(DeviceMisfit::ResourceClaimElsewhere { claim: demand.name.to_owned(), terms, reserved_for });
+    }
+    judge_binding(demand.name, claim, missing)
+}
+
+/// `isClaimReadyForBinding`: a device may have to be made ready, and may have failed to be. How long it may take only a
+/// clock tells.
+fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>) -> Option<DeviceMisfit> {
+    let status = claim.status.as_ref()?;
+    let results = status.allocation.as_ref()?.devices.as_ref()?.results.as_ref()?;
+    for result in results {
+        let Some(awaited) = result.binding_conditions.as_ref().filter(|conditions| !conditions.is_empty()) else {
+            continue;
+        };
+        let device = status.devices.iter().flatten().find(|device| {
+            (&device.driver, &device.pool, &device.device) == (&result.driver, &result.pool, &result.device)
+        });
+        let conditions = device.and_then(|device| device.conditions.as_ref());
+        let is_true = |name: &String| {
+            conditions.into_iter().flatten().find(|condition| condition.type_ == *name && condition.status == "True")
+        };
+        if let Some(failed) = result.binding_failure_conditions.iter().flatten().find_map(is_true) {
+            return Some(DeviceMisfit::ResourceClaimBindingFailed {
+                claim: name.to_owned(),
+                condition: failed.type_.clone(),
+                reason: failed.reason.clone(),
+                detail: failed.message.clone(),
+            });
+        }
+        if awaited.iter().any(|name| is_true(name).is_none()) {
+            missing.get_or_insert_with(|| {
+                format!("whether device {} of the ResourceClaim {name} gets ready in time", result.device)
+            });
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether there can be enough devices for the claims that have none yet, and for `more` requests besides.
+fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> Outcome {
+    let open: Vec<&Demand<'_>> =
+        demands.iter().filter(|demand| demand.allocation.is_none() && !demand.requests.is_empty()).collect();
+    if open.is_empty() && more == 0 {
+        return Outcome::Pass;
+    }
+    let slices = match &attempt.facts.resource_slices {
+        Known::Known(slices) => slices,
+        Known::Unknown(why) => return Outcome::Unknown { missing: why.clone() },
+    };
+    let held = attempt.facts.resource_claims.known().map(Vec::as_slice).unwrap_or_default();
+    let stock = devices::stock(slices, held, attempt.node);
+    let wanted = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
+    let is_short = !stock.is_shared && (wanted > stock.free || stock.devices == 0);
+    if is_short {
+        return Outcome::of(vec![refusal(
+            DeviceMisfit::DevicesUnavailable {
+                claims: open.iter().map(|demand| demand.name.to_owned()).collect(),
+                wanted,
+                devices: stock.devices,
+                free: stock.free,
+                held_by: stock.held_by,
+            },
+            "cannot allocate all claims",
+        )]);
+    }
+    let missing = "whether the free devices suit the claims: the scheduler tells by CEL expressions, which are not \
+                   evaluated here";
+    Outcome::Unknown { missing: missing.into() }
 }

@@ -44,9 +44,13 @@ pub(crate) use dynamic_resources::DeviceMisfit;
 pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
 pub(crate) use node_ports::{PortHolder, PortMisfit};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
-pub(crate) use occupant::{Holder, Occupant, Owner};
+#[cfg(test)]
+pub(crate) use occupant::Owner;
+pub(crate) use occupant::{Holder, Occupant};
 pub(crate) use pod_topology_spread::SpreadMisfit;
-pub(crate) use surroundings::{Controller, OtherPod};
+#[cfg(test)]
+pub(crate) use surroundings::Controller;
+pub(crate) use surroundings::OtherPod;
 pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
 /// One try to put one pod on one node.

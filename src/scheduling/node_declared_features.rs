@@ -1,8 +1,105 @@
 //! Features that a kubelet declares.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodedeclaredfeatures/nodedeclaredfeatures.go` `PreFilter`, `Filter`;
+//! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
+//! feature under `features`. None of them has a version from which on it is taken for granted yet.
 
-use super::{Attempt, Outcome};
+use super::{Attempt, Misfit, Outcome, Refusal};
+use crate::snapshot::facts::Minor;
+use crate::snapshot::full_pod::{Container, FullSpec};
+
+/// Since this version the gate `NodeDeclaredFeatures` is on by default.
+const SINCE: Minor = Minor(36);
 
 /// Judges the attempt.
-pub(super) fn filter(_attempt: &Attempt<'_>) -> Outcome {
-    Outcome::Pass
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    if attempt.minor() < SINCE {
+        return Outcome::Pass;
+    }
+    let declared = &attempt.node.status.declared_features;
+    let is_missing = |feature: &String| !declared.contains(feature);
+    let features: Vec<String> = required(&attempt.pod.spec).map(str::to_owned).filter(is_missing).collect();
+    if features.is_empty() {
+        return Outcome::Pass;
+    }
+    let scheduler = "node(s) didn't match Pod's required features".into();
+    Outcome::of(vec![Refusal { misfit: Misfit::NodeDeclaredFeatures { features }, scheduler, may_preempt: false }])
+}
+
+/// The features that the pod cannot do without.
+fn required(spec: &FullSpec) -> impl Iterator<Item = &'static str> {
+    let restarts_all =
+        |container: &Container| container.restart_policy_rules.iter().any(|rule| rule.action == "RestartAllContainers");
+    let restarts_all = spec.containers.iter().chain(&spec.init_containers).any(restarts_all);
+    let has_own_users_on_host_network = spec.host_network && spec.host_users == Some(false);
+    [
+        ("RestartAllContainersOnContainerExits", restarts_all),
+        ("UserNamespacesHostNetworkSupport", has_own_users_on_host_network),
+    ]
+    .into_iter()
+    .filter_map(|(feature, is_required)| is_required.then_some(feature))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::snapshot::Known;
+    use crate::snapshot::facts::Facts;
+
+    fn judge(spec: Value, declared: Value, minor: u32) -> Outcome {
+        let pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
+        let node = serde_json::from_value(json!({ "status": { "declaredFeatures": declared } })).unwrap();
+        filter(&Attempt {
+            pod: &pod,
+            node: &node,
+            neighbours: Known::Known(Vec::new()),
+            nominated: Known::Known(Vec::new()),
+            facts: &Facts { minor: Known::Known(Minor(minor)), ..Facts::default() },
+        })
+    }
+
+    fn refusal(features: &[&str]) -> Outcome {
+        Outcome::of(vec![Refusal {
+            misfit: Misfit::NodeDeclaredFeatures { features: features.iter().map(|name| (*name).to_owned()).collect() },
+            scheduler: "node(s) didn't match Pod's required features".into(),
+            may_preempt: false,
+        }])
+    }
+
+    const RESTART: &str = "RestartAllContainersOnContainerExits";
+    const USERS: &str = "UserNamespacesHostNetworkSupport";
+
+    #[test]
+    fn a_pod_that_asks_for_no_feature_passes() {
+        for spec in [
+            json!({ "containers": [{ "restartPolicyRules": [{ "action": "Restart" }] }] }),
+            json!({ "hostNetwork": true }),
+            json!({ "hostNetwork": true, "hostUsers": true }),
+            json!({ "hostUsers": false }),
+        ] {
+            assert_eq!(judge(spec, json!([]), 36), Outcome::Pass);
+        }
+    }
+
+    #[test]
+    fn what_the_node_does_not_declare_is_missing() {
+        let rules = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
+        let own_users = json!({ "hostNetwork": true, "hostUsers": false });
+        assert_eq!(judge(json!({ "containers": rules }), json!([]), 36), refusal(&[RESTART]));
+        assert_eq!(judge(json!({ "initContainers": rules }), json!([USERS]), 36), refusal(&[RESTART]));
+        assert_eq!(judge(own_users.clone(), json!([]), 36), refusal(&[USERS]));
+        assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), Outcome::Pass);
+        let both = json!({ "containers": rules, "hostNetwork": true, "hostUsers": false });
+        assert_eq!(judge(both.clone(), json!([]), 36), refusal(&[RESTART, USERS]));
+        assert_eq!(judge(both, json!([RESTART]), 36), refusal(&[USERS]));
+    }
+
+    #[test]
+    fn before_1_36_nobody_looks() {
+        let own_users = json!({ "hostNetwork": true, "hostUsers": false });
+        assert_eq!(judge(own_users, json!([]), 35), Outcome::Pass);
+    }
 }

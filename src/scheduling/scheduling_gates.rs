@@ -1,5 +1,8 @@
 //! Gates that hold a pod back from the queue. Upstream:
 //! `pkg/scheduler/framework/plugins/schedulinggates/scheduling_gates.go` `PreEnqueue`.
+//!
+//! The scheduler says nothing about such a pod anywhere. What its condition `PodScheduled` reads is written by the API
+//! server when the pod is created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
 
 use super::{Attempt, Misfit, Outcome, Phase, Refusal};
 
@@ -9,7 +12,44 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     if gates.is_empty() {
         return Outcome::Pass;
     }
-    let scheduler = format!("waiting for scheduling gates: [{}]", gates.join(" "));
+    let scheduler = "Scheduling is blocked due to non-empty scheduling gates".into();
     let refusal = Refusal { misfit: Misfit::SchedulingGates { gates }, scheduler, may_preempt: false };
     Outcome::Fail { phase: Phase::PreEnqueue, refusals: vec![refusal] }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::snapshot::facts::Facts;
+    use crate::snapshot::{Known, Node};
+
+    fn judge(gates: Value) -> Outcome {
+        let pod = serde_json::from_value(json!({ "spec": { "schedulingGates": gates } })).unwrap();
+        filter(&Attempt {
+            pod: &pod,
+            node: &Node::default(),
+            neighbours: Known::Known(Vec::new()),
+            nominated: Known::Known(Vec::new()),
+            facts: &Facts::default(),
+        })
+    }
+
+    #[test]
+    fn a_pod_without_gates_passes() {
+        assert_eq!(judge(json!([])), Outcome::Pass);
+    }
+
+    #[test]
+    fn gates_hold_the_pod_before_the_queue_by_name() {
+        let refusal = Refusal {
+            misfit: Misfit::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
+            scheduler: "Scheduling is blocked due to non-empty scheduling gates".into(),
+            may_preempt: false,
+        };
+        let expected = Outcome::Fail { phase: Phase::PreEnqueue, refusals: vec![refusal] };
+        assert_eq!(judge(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);
+    }
 }

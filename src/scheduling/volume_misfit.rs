@@ -1,8 +1,9 @@
 //! What can be wrong with a pod's volumes, and how the filters that look at volumes gather it.
 //!
-//! Four filters look at the same claims. Upstream the first plugin that refuses ends the attempt, so a claim that is
-//! not there is told once, by the first that looks for it: by VolumeRestrictions, or for the claim of an ephemeral
-//! volume by VolumeBinding. The others judge the claims that are left.
+//! Four filters look at the same claims, and upstream each of them refuses a claim or a volume that is not there; the
+//! first that does ends the attempt. So it is told once, by that one, and the others judge what is left. A missing claim
+//! is told by VolumeRestrictions, that of an ephemeral volume by VolumeBinding; a missing volume by VolumeZone, that of
+//! an ephemeral one by VolumeBinding.
 
 use serde::Serialize;
 
@@ -302,5 +303,27 @@ pub(super) fn is_same(one: &FullPod, other: &FullPod) -> bool {
             !one.metadata.name.is_empty() && name(one) == name(other)
         }
         (one, other) => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_has_the_code_and_the_evidence() {
+        let unfit = vec![UnfitVolume { volume: "pv".into(), cause: Unfit::NotAvailable { phase: "Released".into() } }];
+        let (claim, storage_class) = (String::from("data"), String::from("by-hand"));
+        let misfit = VolumeMisfit::NoVolumeToBind { claim, storage_class, requested: Quantity::whole(5), unfit };
+        assert_eq!(
+            serde_json::to_value(Misfit::Volumes(misfit)).unwrap(),
+            json!({
+                "code": "NoVolumeToBind", "claim": "data", "storageClass": "by-hand", "requested": "5",
+                "unfit": [{"volume": "pv", "cause": "NotAvailable", "phase": "Released"}],
+            })
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
 
-use super::claims::{find, find_volume, named_claims_of, volume_of};
+use super::claims::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
 use super::volume_misfit::{Findings, VolumeMisfit};
 use super::{Attempt, Outcome};
 
@@ -19,7 +19,8 @@ const LABELS: [(&str, &str); 4] = [
 /// Between the zones of a volume that is in several.
 const DELIMITER: &str = "__";
 
-/// Judges the attempt. A claim without a volume is VolumeBinding's affair, one that is not there VolumeRestrictions'.
+/// Judges the attempt. A claim that is lost or not bound is VolumeBinding's affair, one that is not there
+/// VolumeRestrictions'.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let Attempt { pod, facts, .. } = attempt;
     let mut findings = Findings::default();
@@ -29,11 +30,15 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     }
     let Some(claims) = findings.read(&facts.claims) else { return findings.outcome() };
     for name in names {
-        let claim = find(claims, &pod.metadata.namespace, &name);
-        let Some(wanted) = claim.map(volume_of).filter(|wanted| !wanted.is_empty()) else { continue };
+        let Some(claim) = find(claims, &pod.metadata.namespace, &name) else { continue };
+        let wanted = volume_of(claim);
+        if wanted.is_empty() {
+            continue;
+        }
         let Some(volumes) = findings.read(&facts.volumes) else { continue };
         match find_volume(volumes, wanted) {
             Some(volume) => judge_volume(attempt, &name, volume, &mut findings),
+            None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
                 let scheduler = format!("persistentvolume {wanted:?} not found");
                 let misfit = VolumeMisfit::VolumeMissing { claim: name, volume: wanted.to_owned() };

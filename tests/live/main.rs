@@ -18,6 +18,7 @@ mod client;
 mod counts;
 mod daemon_sets;
 mod decoders;
+mod explained;
 mod hold;
 mod layout;
 mod mistakes;
@@ -30,6 +31,7 @@ mod remedies;
 mod rest;
 mod rights;
 mod states;
+mod volumes;
 mod watching;
 mod world;
 
@@ -53,7 +55,7 @@ type Test = Box<dyn FnOnce(&Ctx) -> Result<(), Failed> + Send>;
 
 /// Every test by name.
 fn registry() -> Vec<(String, Test)> {
-    let single: [(&str, Plain); 14] = [
+    let single: Vec<(&str, Plain)> = vec![
         ("agreement::differences_are_seen", agreement::differences_are_seen),
         ("agreement::messages_are_understood", agreement::messages_are_understood),
         ("plane::starts_and_stops", plane_starts_and_stops),
@@ -66,6 +68,7 @@ fn registry() -> Vec<(String, Test)> {
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
+        ("volumes::refusals_are_explained", volumes::refusals_are_explained),
         ("watching::follows_what_happens", watching::follows_what_happens),
         ("watching::outlives_the_api_server", watching::outlives_the_api_server),
     ];

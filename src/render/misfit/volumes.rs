@@ -188,9 +188,17 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
             Remedy::say("ask for less, or free storage that the node can reach"),
             Remedy::paste("see what the driver has left", ["kubectl get csistoragecapacities -A"]),
         ],
-        VolumeMisfit::VolumeLimit { holders, .. } => {
-            let mut remedies = vec![Remedy::say("free a volume: move or delete a pod of this node that holds one")];
+        VolumeMisfit::VolumeLimit { driver, limit, requested, holders, .. } => {
+            if i64::try_from(*requested).is_ok_and(|requested| requested > *limit) {
+                // Nothing that could be freed would be enough.
+                return vec![Remedy::say(format!(
+                    "use no more volumes of {driver} in the pod than the node takes: {limit}"
+                ))];
+            }
+            let mut remedies = vec![Remedy::say("free a volume: delete or move a pod that has one on this node")];
             remedies.extend(look_at(holders));
+            let attached = format!("kubectl get volumeattachments | grep -w {}", word(target.node));
+            remedies.push(Remedy::paste("look at what is attached to the node, in use or not", [attached]));
             remedies
         }
         VolumeMisfit::CsiDriverMissing { driver } => vec![Remedy::paste(

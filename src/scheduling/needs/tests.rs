@@ -93,4 +93,13 @@ fn only_a_claim_for_one_pod_needs_all_pods() {
     assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
     assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
     assert_eq!(after(&Known::Unknown("cannot list".into())), []);
+    // The claim of an ephemeral volume is the pod's own.
+    let ephemeral: FullPod = serde_json::from_value(json!({
+        "metadata": {"name": "agent", "namespace": "ops"}, "spec": {"volumes": [{"name": "a", "ephemeral": {}}]},
+    }))
+    .unwrap();
+    let own =
+        json!([{"metadata": {"name": "agent-a", "namespace": "ops"}, "spec": {"accessModes": ["ReadWriteOncePod"]}}]);
+    let own = Known::Known(serde_json::from_value(own).unwrap());
+    assert_eq!(needs_after_claims(&ephemeral, &own), Needs::default());
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 
 use super::claims::{
-    PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_made_for, name_of, volume_of,
+    PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
 };
 use super::migrated::{Plugin, required_nodes};
 use super::volume_misfit::{Findings, VolumeMisfit};
@@ -73,8 +73,7 @@ fn judge_claim<'c>(
 ) -> Option<&'c PersistentVolumeClaim> {
     let pod = attempt.pod;
     let name = || pod_claim.name.clone();
-    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
-    if phase == Some("Lost") {
+    if is_lost(claim) {
         let volume = volume_of(claim).to_owned();
         let scheduler =
             format!("persistentvolumeclaim {:?} bound to non-existent persistentvolume {volume:?}", pod_claim.name);
@@ -91,7 +90,7 @@ fn judge_claim<'c>(
         let misfit = VolumeMisfit::VolumeClaimNotOwned { claim: name(), volume: pod_claim.volume.to_owned() };
         findings.refuse_pod(misfit, scheduler);
     } else if is_fully_bound(claim) {
-        judge_bound(attempt, claim, findings);
+        judge_bound(attempt, pod_claim, claim, findings);
     } else {
         let class = class_named(attempt, class_of(claim), findings)?;
         if class.is_some_and(waits) && volume_of(claim).is_empty() {
@@ -159,12 +158,21 @@ fn planned_claim(
 }
 
 /// The volume of a bound claim must be there, and within the node's reach.
-fn judge_bound(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, findings: &mut Findings) {
+fn judge_bound(
+    attempt: &Attempt<'_>,
+    pod_claim: &PodClaim<'_>,
+    claim: &PersistentVolumeClaim,
+    findings: &mut Findings,
+) {
     let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
-        let misfit = VolumeMisfit::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned() };
-        return findings.refuse(misfit, VOLUME_GONE, false);
+        // Of a claim that the pod names itself VolumeZone says it earlier, when it looks at the pod as such.
+        if pod_claim.ephemeral.is_some() {
+            let misfit = VolumeMisfit::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned() };
+            findings.refuse(misfit, VOLUME_GONE, false);
+        }
+        return;
     };
     let csi_node = match Plugin::of_volume(volume) {
         None => None,

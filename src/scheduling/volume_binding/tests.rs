@@ -151,17 +151,25 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
         |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
     world.facts.volumes = known(with(json!({"matchFields": field})));
     assert_eq!(world.judge(filter), Outcome::Pass);
-    let elsewhere = in_zone("b")["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
-    world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": elsewhere})));
-    world.refusal_of_node(filter);
+    for (zone, passes) in [("a", true), ("b", false)] {
+        let zone = in_zone(zone)["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
+        world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": zone})));
+        assert_eq!(world.judge(filter) == Outcome::Pass, passes);
+    }
 }
 
 #[test]
-fn a_claim_bound_to_a_volume_that_does_not_exist_is_refused() {
-    let world = World::with_claims(json!([bound_claim("data", "pv")]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into() };
+fn an_ephemeral_volume_that_does_not_exist_is_refused() {
+    let mut world = World::with_volumes(json!([{"name": "scratch", "ephemeral": {}}]));
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
+    let mut owned = bound_claim("agent-scratch", "pv");
+    owned["metadata"]["ownerReferences"] = json!([owner]);
+    world.facts.claims = known(json!([owned]));
+    let expected = VolumeMisfit::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into() };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    // VolumeZone tells it of a claim that the pod names.
+    assert_eq!(World::with_claims(json!([bound_claim("data", "pv")])).judge(filter), Outcome::Pass);
 }
 
 #[test]
@@ -285,6 +293,7 @@ fn volumes_are_made_only_where_the_class_allows() {
         (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b", "a"]}]}]), true),
         (json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]), false),
         (json!([{}]), false),
+        (json!([{"matchLabelExpressions": []}]), false),
     ] {
         let mut class = class("local", "disk.example.com", WAITS);
         class["allowedTopologies"] = allowed.clone();
@@ -294,7 +303,7 @@ fn volumes_are_made_only_where_the_class_allows() {
             continue;
         }
         let (misfit, scheduler) = world.refusal_of_node(filter);
-        let terms = if allowed == json!([{}]) { Vec::new() } else { not_in_zone("b") };
+        let terms = if allowed.to_string().contains("values") { not_in_zone("b") } else { Vec::new() };
         let (claim, storage_class) = ("data".into(), "local".into());
         assert_eq!(misfit, VolumeMisfit::StorageTopology { claim, storage_class, terms });
         assert_eq!(scheduler, "node(s) didn't find available persistent volumes to bind");

@@ -74,6 +74,11 @@ fn a_volume_that_does_not_exist_refuses_the_pod_everywhere() {
 #[test]
 fn what_other_filters_tell_passes_and_what_is_unknown_is_said() {
     assert_eq!(World::with_claims(json!([])).judge(filter), Outcome::Pass);
+    let mut lost = bound_claim("data", "pv");
+    lost["status"]["phase"] = json!("Lost");
+    for claim in [lost, claim("data", json!({"volumeName": "pv"}))] {
+        assert_eq!(World::with_claims(json!([claim])).judge(filter), Outcome::Pass);
+    }
     let mut world = World::with_claims(json!([claim("data", json!({}))]));
     world.facts.volumes = unread("volumes");
     assert_eq!(world.judge(filter), Outcome::Pass);

@@ -149,3 +149,11 @@ fn an_unbound_claim_is_described() {
         VolumeMisfit::VolumeClaimUnbound { claim: "data".into(), storage_class: None, provisioner: None, volume: None };
     assert_eq!(remedies(&misfit, &TARGET)[0].lines, ["kubectl -n ops describe pvc data"]);
 }
+
+#[test]
+fn a_pod_that_asks_for_more_volumes_than_the_driver_attaches_is_not_told_to_free_any() {
+    let (driver, holders) = (String::from("disk.example.com"), vec![holder("a")]);
+    let misfit = VolumeMisfit::VolumeLimit { driver, limit: 1, used: 1, requested: 2, holders };
+    let texts: Vec<String> = remedies(&misfit, &TARGET).into_iter().map(|remedy| remedy.text).collect();
+    assert_eq!(texts, ["use no more volumes of disk.example.com in the pod than the node takes: 1"]);
+}

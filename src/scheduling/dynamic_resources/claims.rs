@@ -1,0 +1,143 @@
+//! The claims of a pod, found.
+
+use k8s_openapi::api::resource::v1::{
+    AllocationResult, DeviceRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{DeviceMisfit, refusal};
+use crate::scheduling::{Attempt, Refusal};
+use crate::snapshot::Known;
+use crate::snapshot::full_pod::{FullPod, PodResourceClaim};
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found<'a> {
+    pub(super) demands: Vec<Demand<'a>>,
+    /// Why the pod does not get into the queue.
+    pub(super) refusals: Vec<Refusal>,
+    /// What was not read.
+    pub(super) missing: Option<String>,
+}
+
+/// One claim, or what it will be.
+pub(super) struct Demand<'a> {
+    /// The claim's name, or that of its template.
+    pub(super) name: &'a str,
+    /// The claim; none as long as there is only the template.
+    pub(super) claim: Option<&'a ResourceClaim>,
+    pub(super) requests: &'a [DeviceRequest],
+    pub(super) allocation: Option<&'a AllocationResult>,
+}
+
+/// Finds the claims: `foreachPodResourceClaim`. A pod that is not stored yet has none of its own; they will be made
+/// from its templates.
+pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
+    let mut found = Found::default();
+    for wanted in &attempt.pod.spec.resource_claims {
+        if !wanted.resource_claim_name.is_empty() {
+            find(&wanted.resource_claim_name, false, attempt, &mut found);
+        } else if attempt.pod.metadata.uid.is_empty() {
+            foresee(wanted, attempt, &mut found);
+        } else {
+            find_made(wanted, attempt, &mut found);
+        }
+    }
+    found
+}
+
+fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+    let FullPod { metadata: pod, .. } = attempt.pod;
+    let claims = match &attempt.facts.resource_claims {
+        Known::Known(claims) => claims,
+        Known::Unknown(why) => {
+            found.missing.get_or_insert_with(|| why.clone());
+            return;
+        }
+    };
+    let Some(claim) = claims.iter().find(|claim| is_named(&claim.metadata, &pod.namespace, name)) else {
+        let scheduler = format!("could not find ResourceClaim \"{}/{name}\"", pod.namespace);
+        found.refusals.push(refusal(DeviceMisfit::ResourceClaimNotFound { claim: name.to_owned() }, scheduler));
+        return;
+    };
+    if claim.metadata.deletion_timestamp.is_some() {
+        let scheduler = format!("resourceclaim \"{name}\" is being deleted");
+        found.refusals.push(refusal(DeviceMisfit::ResourceClaimDeleting { claim: name.to_owned() }, scheduler));
+        return;
+    }
+    let mut owners = claim.metadata.owner_references.iter().flatten();
+    if must_be_own && !owners.any(|owner| owner.controller == Some(true) && owner.uid == pod.uid) {
+        let (namespace, pod) = (&pod.namespace, &pod.name);
+        let scheduler =
+            format!("ResourceClaim {namespace}/{name} was not created for Pod {namespace}/{pod} (Pod is not owner)");
+        found.refusals.push(refusal(DeviceMisfit::ResourceClaimForeign { claim: name.to_owned() }, scheduler));
+        return;
+    }
+    let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
+    found.demands.push(Demand { name, claim: Some(claim), requests: requests_of(claim.spec.as_ref()), allocation });
+}
+
+/// The claim that the resourceclaim controller has made for the pod, by the pod's status.
+fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+    let FullPod { metadata: pod, status, .. } = attempt.pod;
+    match status.resource_claim_statuses.iter().find(|status| status.name == wanted.name) {
+        Some(status) => {
+            // Without a name none was needed, and that is meant so.
+            if let Some(name) = &status.resource_claim_name {
+                find(name, true, attempt, found);
+            }
+        }
+        None => {
+            let template_found = match template_of(wanted, attempt) {
+                Known::Known(template) => Some(template.is_some()),
+                Known::Unknown(_) => None,
+            };
+            let scheduler = format!("pod \"{}/{}\": ResourceClaim not created yet", pod.namespace, pod.name);
+            found.refusals.push(refusal(not_created(wanted, template_found), scheduler));
+        }
+    }
+}
+
+/// What the claim of a pod that does not exist will be.
+fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+    match template_of(wanted, attempt) {
+        Known::Known(Some(template)) => found.demands.push(Demand {
+            name: &wanted.resource_claim_template_name,
+            claim: None,
+            requests: requests_of(template.spec.as_ref().and_then(|spec| spec.spec.as_ref())),
+            allocation: None,
+        }),
+        Known::Known(None) => {
+            found.refusals.push(refusal(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
+        }
+        Known::Unknown(why) => {
+            found.missing.get_or_insert(why);
+        }
+    }
+}
+
+fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> DeviceMisfit {
+    DeviceMisfit::ResourceClaimNotCreated {
+        pod_claim: wanted.name.clone(),
+        template: wanted.resource_claim_template_name.clone(),
+        template_found,
+    }
+}
+
+fn template_of<'a>(wanted: &PodResourceClaim, attempt: &Attempt<'a>) -> Known<Option<&'a ResourceClaimTemplate>> {
+    let (namespace, name) = (&attempt.pod.metadata.namespace, &wanted.resource_claim_template_name);
+    match &attempt.facts.resource_claim_templates {
+        Known::Known(templates) => {
+            Known::Known(templates.iter().find(|template| is_named(&template.metadata, namespace, name)))
+        }
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    }
+}
+
+fn is_named(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {
+    metadata.namespace.as_deref() == Some(namespace) && metadata.name.as_deref() == Some(name)
+}
+
+fn requests_of(spec: Option<&ResourceClaimSpec>) -> &[DeviceRequest] {
+    spec.and_then(|spec| spec.devices.as_ref()?.requests.as_deref()).unwrap_or_default()
+}

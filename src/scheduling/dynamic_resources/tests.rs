@@ -1,0 +1,366 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use k8s_openapi::api::resource::v1::ResourceSlice;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::snapshot::Node;
+use crate::snapshot::facts::{Facts, Minor};
+use crate::snapshot::full_pod::FullPod;
+
+fn node() -> Node {
+    serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": { "zone": "z1" } } })).unwrap()
+}
+
+/// The pod `a/ds` with these claims; a stored one.
+fn pod(claims: Value) -> FullPod {
+    serde_json::from_value(json!({
+        "metadata": { "namespace": "a", "name": "ds", "uid": "1" }, "spec": { "resourceClaims": claims },
+    }))
+    .unwrap()
+}
+
+fn by_name() -> FullPod {
+    pod(json!([{ "name": "gpu", "resourceClaimName": "shared" }]))
+}
+
+fn by_template() -> FullPod {
+    pod(json!([{ "name": "gpu", "resourceClaimTemplateName": "gpus" }]))
+}
+
+fn spec(request: Value) -> Value {
+    json!({ "devices": { "requests": [request] } })
+}
+
+fn one_gpu() -> Value {
+    json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 1 } })
+}
+
+fn claim(name: &str, spec: Value, status: Value) -> Value {
+    json!({ "metadata": { "namespace": "a", "name": name }, "spec": spec, "status": status })
+}
+
+fn slice(pool: &str, where_: Value, devices: &[&str]) -> Value {
+    let devices: Vec<Value> = devices.iter().map(|name| json!({ "name": name })).collect();
+    let mut spec = json!({
+        "driver": "d", "devices": devices,
+        "pool": { "name": pool, "generation": 1, "resourceSliceCount": 1 },
+    });
+    for (key, value) in where_.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    json!({ "metadata": { "name": pool }, "spec": spec })
+}
+
+fn facts(claims: Value, slices: Value) -> Facts {
+    Facts {
+        resource_claims: Known::Known(serde_json::from_value(claims).unwrap()),
+        resource_slices: Known::Known(serde_json::from_value(slices).unwrap()),
+        resource_claim_templates: Known::Known(
+            serde_json::from_value(json!([
+                { "metadata": { "namespace": "a", "name": "gpus" }, "spec": { "spec": spec(one_gpu()) } },
+            ]))
+            .unwrap(),
+        ),
+        device_classes: Known::Known(
+            serde_json::from_value(json!([
+                { "metadata": { "name": "gpu" }, "spec": { "extendedResourceName": "example.com/gpu" } },
+            ]))
+            .unwrap(),
+        ),
+        ..Facts::default()
+    }
+}
+
+fn judge(pod: &FullPod, facts: &Facts) -> Outcome {
+    let (neighbours, nominated) = (Known::Known(Vec::new()), Known::Known(Vec::new()));
+    filter(&Attempt { pod, node: &node(), neighbours, nominated, facts })
+}
+
+/// The one refusal with its phase, its code and the scheduler's words.
+fn refused(outcome: Outcome) -> (Phase, Value, String) {
+    let Outcome::Fail { phase, refusals } = outcome else { panic!("{outcome:?}") };
+    let [Refusal { misfit, scheduler, may_preempt }] = refusals.try_into().unwrap();
+    assert!(!may_preempt);
+    (phase, serde_json::to_value(misfit).unwrap(), scheduler)
+}
+
+fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown { .. })
+}
+
+#[test]
+fn a_pod_without_claims_passes_whatever_is_known() {
+    assert_eq!(judge(&pod(json!([])), &Facts::default()), Outcome::Pass);
+}
+
+#[test]
+fn a_claim_that_is_not_there_holds_the_pod_before_the_queue() {
+    let (phase, misfit, scheduler) = refused(judge(&by_name(), &facts(json!([]), json!([]))));
+    assert_eq!(phase, Phase::PreEnqueue);
+    assert_eq!(misfit, json!({ "code": "ResourceClaimNotFound", "claim": "shared" }));
+    assert_eq!(scheduler, r#"could not find ResourceClaim "a/shared""#);
+    assert!(is_unknown(&judge(&by_name(), &Facts::default())));
+}
+
+#[test]
+fn a_claim_that_is_being_deleted_holds_it_too() {
+    let mut leaving = claim("shared", json!({}), json!({}));
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let (phase, misfit, scheduler) = refused(judge(&by_name(), &facts(json!([leaving]), json!([]))));
+    assert_eq!((phase, misfit["code"].as_str().unwrap()), (Phase::PreEnqueue, "ResourceClaimDeleting"));
+    assert_eq!(scheduler, r#"resourceclaim "shared" is being deleted"#);
+}
+
+#[test]
+fn a_claim_of_a_template_is_waited_for_and_a_missing_template_is_named() {
+    let (phase, misfit, scheduler) = refused(judge(&by_template(), &facts(json!([]), json!([]))));
+    assert_eq!(phase, Phase::PreEnqueue);
+    assert_eq!(
+        misfit,
+        json!({ "code": "ResourceClaimNotCreated", "podClaim": "gpu", "template": "gpus", "templateFound": true })
+    );
+    assert_eq!(scheduler, r#"pod "a/ds": ResourceClaim not created yet"#);
+    let mut without = facts(json!([]), json!([]));
+    without.resource_claim_templates = Known::Known(Vec::new());
+    assert_eq!(refused(judge(&by_template(), &without)).1["templateFound"], json!(false));
+    without.resource_claim_templates = Known::Unknown("no".into());
+    assert_eq!(refused(judge(&by_template(), &without)).1.get("templateFound"), None);
+}
+
+#[test]
+fn a_pod_that_is_not_made_yet_is_judged_by_its_template() {
+    let mut foreseen = by_template();
+    foreseen.metadata.uid.clear();
+    let none = judge(&foreseen, &facts(json!([]), json!([])));
+    assert_eq!(refused(none).2, "cannot allocate all claims");
+    let some = facts(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
+    assert!(is_unknown(&judge(&foreseen, &some)));
+    let mut without = facts(json!([]), json!([]));
+    without.resource_claim_templates = Known::Known(Vec::new());
+    assert_eq!(refused(judge(&foreseen, &without)).1["code"], json!("ResourceClaimNotCreated"));
+    assert!(is_unknown(&judge(&foreseen, &Facts::default())));
+}
+
+#[test]
+fn a_claim_made_for_the_pod_must_be_its_own() {
+    let mut pod = by_template();
+    let status = |name: Value| serde_json::from_value(json!([{ "name": "gpu", "resourceClaimName": name }])).unwrap();
+    pod.status.resource_claim_statuses = status(json!("ds-gpu"));
+    let mut made = claim("ds-gpu", json!({}), json!({}));
+    let (_, misfit, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
+    assert_eq!(misfit["code"], json!("ResourceClaimForeign"));
+    assert_eq!(scheduler, "ResourceClaim a/ds-gpu was not created for Pod a/ds (Pod is not owner)");
+    let owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "1", "controller": true });
+    made["metadata"]["ownerReferences"] = json!([owner]);
+    assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), Outcome::Pass);
+    // None was needed.
+    pod.status.resource_claim_statuses = status(json!(null));
+    assert_eq!(judge(&pod, &facts(json!([]), json!([]))), Outcome::Pass);
+}
+
+#[test]
+fn a_missing_device_class_refuses_the_pod_everywhere() {
+    let with = |request: Value| facts(json!([claim("shared", spec(request), json!({}))]), json!([]));
+    let exactly = json!({ "name": "r", "exactly": { "deviceClassName": "no" } });
+    let (phase, misfit, scheduler) = refused(judge(&by_name(), &with(exactly.clone())));
+    assert_eq!(phase, Phase::PreFilter);
+    assert_eq!(misfit, json!({ "code": "DeviceClassNotFound", "claim": "shared", "request": "r", "class": "no" }));
+    assert_eq!(scheduler, "request r: device class no does not exist");
+    let first = json!({ "name": "r", "firstAvailable": [
+        { "name": "s", "deviceClassName": "gpu" }, { "name": "t", "deviceClassName": "no" },
+    ] });
+    assert_eq!(refused(judge(&by_name(), &with(first))).2, "request r/t: device class no does not exist");
+    // Where the classes are not known, the devices may still decide.
+    let mut without = with(exactly);
+    without.device_classes = Known::Unknown("deviceclasses were not read".into());
+    assert_eq!(refused(judge(&by_name(), &without)).2, "cannot allocate all claims");
+    without.resource_slices = Known::Unknown("no".into());
+    assert_eq!(judge(&by_name(), &without), Outcome::Unknown { missing: "deviceclasses were not read".into() });
+}
+
+fn allocated(selector: Value, results: Value) -> Value {
+    json!({
+        "allocation": { "nodeSelector": selector, "devices": { "results": results } },
+        "reservedFor": [{ "resource": "pods", "name": "first", "uid": "9" }],
+    })
+}
+
+fn only_on(node: &str) -> Value {
+    json!({ "nodeSelectorTerms": [{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": [node] }] }] })
+}
+
+#[test]
+fn an_allocated_claim_must_be_usable_on_the_node() {
+    let with = |status: Value| facts(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
+    assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), Outcome::Pass);
+    assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), Outcome::Pass);
+    let (phase, misfit, scheduler) = refused(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
+    assert_eq!(phase, Phase::Filter);
+    assert_eq!(scheduler, "resourceclaim not available on the node");
+    assert_eq!(misfit["code"], json!("ResourceClaimElsewhere"));
+    assert_eq!(misfit["reservedFor"], json!(["first"]));
+    assert_eq!(misfit["terms"][0]["missed"][0]["values"], json!(["n2"]));
+}
+
+#[test]
+fn a_device_that_could_not_be_made_ready_makes_the_claim_unavailable() {
+    let judged = |condition: &str| {
+        let result = json!({
+            "request": "r", "driver": "d", "pool": "p", "device": "0",
+            "bindingConditions": ["Ready"], "bindingFailureConditions": ["Broken"],
+        });
+        let mut status = allocated(only_on("n1"), json!([result]));
+        let condition = json!({
+            "type": condition, "status": "True", "reason": "Why", "message": "what", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        status["devices"] = json!([{ "driver": "d", "pool": "p", "device": "0", "conditions": [condition] }]);
+        judge(&by_name(), &facts(json!([claim("shared", spec(one_gpu()), status)]), json!([])))
+    };
+    assert_eq!(judged("Ready"), Outcome::Pass);
+    let (_, misfit, scheduler) = refused(judged("Broken"));
+    assert_eq!(scheduler, "resourceclaim not available on the node");
+    assert_eq!(
+        misfit,
+        json!({
+            "code": "ResourceClaimBindingFailed", "claim": "shared",
+            "condition": "Broken", "reason": "Why", "detail": "what",
+        })
+    );
+    assert!(is_unknown(&judged("Other")));
+}
+
+fn judge_slices(request: Value, slices: Value) -> Outcome {
+    judge(&by_name(), &facts(json!([claim("shared", spec(request), json!({}))]), slices))
+}
+
+#[test]
+fn a_node_without_any_device_cannot_allocate() {
+    let (phase, misfit, scheduler) = refused(judge_slices(one_gpu(), json!([])));
+    assert_eq!((phase, scheduler.as_str()), (Phase::Filter, "cannot allocate all claims"));
+    assert_eq!(
+        misfit,
+        json!({ "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 0, "free": 0 })
+    );
+    // Neither slices of other nodes nor empty ones help.
+    let elsewhere = slice("p", json!({ "nodeName": "n2" }), &["0"]);
+    let empty = slice("q", json!({ "nodeName": "n1" }), &[]);
+    assert_eq!(refused(judge_slices(one_gpu(), json!([elsewhere, empty]))).1["devices"], json!(0));
+    // Nor for those that only administer.
+    let admin = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "adminAccess": true } });
+    assert_eq!(refused(judge_slices(admin, json!([]))).1["wanted"], json!(0));
+    assert!(is_unknown(&judge(
+        &by_name(),
+        &Facts {
+            resource_slices: Known::Unknown("no".into()),
+            ..facts(json!([claim("shared", spec(one_gpu()), json!({}))]), json!([]))
+        }
+    )));
+}
+
+#[test]
+fn devices_are_for_a_node_by_name_or_for_all_or_by_labels() {
+    let zone = |zone: &str| json!({ "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "zone", "operator": "In", "values": [zone] }] }] });
+    let per_device = |name: &str| {
+        let mut slice = slice("p", json!({ "perDeviceNodeSelection": true }), &["0"]);
+        slice["spec"]["devices"][0]["nodeName"] = json!(name);
+        slice
+    };
+    for (slice, is_for_it) in [
+        (slice("p", json!({ "nodeName": "n1" }), &["0"]), true),
+        (slice("p", json!({ "allNodes": true }), &["0"]), true),
+        (slice("p", json!({ "nodeSelector": zone("z1") }), &["0"]), true),
+        (slice("p", json!({ "nodeSelector": zone("z2") }), &["0"]), false),
+        (slice("p", json!({}), &["0"]), false),
+        (per_device("n1"), true),
+        (per_device("n2"), false),
+    ] {
+        assert_eq!(is_unknown(&judge_slices(one_gpu(), json!([slice]))), is_for_it, "{slice}");
+    }
+}
+
+#[test]
+fn only_the_newest_generation_of_a_pool_counts() {
+    let old = slice("p", json!({ "nodeName": "n1" }), &["0"]);
+    let mut new = slice("p", json!({ "nodeName": "n1" }), &[]);
+    new["spec"]["pool"]["generation"] = json!(2);
+    assert_eq!(refused(judge_slices(one_gpu(), json!([old, new]))).1["devices"], json!(0));
+}
+
+#[test]
+fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
+    let result = |device: &str| json!({ "request": "r", "driver": "d", "pool": "p", "device": device });
+    let mut holder = claim("holder", json!({}), allocated(only_on("n1"), json!([result("0")])));
+    holder["metadata"]["namespace"] = json!("b");
+    let slices = |devices: &[&str]| json!([slice("p", json!({ "nodeName": "n1" }), devices)]);
+    let with = |slices: Value| facts(json!([claim("shared", spec(one_gpu()), json!({})), holder]), slices);
+    assert_eq!(
+        refused(judge(&by_name(), &with(slices(&["0"])))).1,
+        json!({
+            "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 1, "free": 0,
+            "heldBy": ["b/holder"],
+        })
+    );
+    assert!(is_unknown(&judge(&by_name(), &with(slices(&["0", "1"])))));
+    // One that several may have at a time is never out.
+    let mut shared = slices(&["0"]);
+    shared[0]["spec"]["devices"][0]["allowMultipleAllocations"] = json!(true);
+    assert!(is_unknown(&judge(&by_name(), &with(shared))));
+}
+
+#[test]
+fn the_least_that_is_asked_for_counts() {
+    let one = json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]);
+    let exact = |count: u32| json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "count": count } });
+    assert_eq!(refused(judge_slices(exact(2), one.clone())).1["wanted"], json!(2));
+    assert!(is_unknown(&judge_slices(exact(1), one.clone())));
+    let all = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "allocationMode": "All" } });
+    assert!(is_unknown(&judge_slices(all, one.clone())));
+    let first = |least: u32| {
+        json!({ "name": "r", "firstAvailable": [
+            { "name": "s", "deviceClassName": "gpu", "count": 4 }, { "name": "t", "deviceClassName": "gpu", "count": least },
+        ] })
+    };
+    assert_eq!(refused(judge_slices(first(2), one.clone())).1["wanted"], json!(2));
+    assert!(is_unknown(&judge_slices(first(1), one)));
+}
+
+#[test]
+fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
+    let asking = |resource: &str| -> FullPod {
+        let mut pod = pod(json!([]));
+        pod.spec.containers =
+            serde_json::from_value(json!([{ "resources": { "requests": { resource: "1", "cpu": "1" } } }])).unwrap();
+        pod
+    };
+    let none = facts(json!([]), json!([]));
+    let some = facts(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
+    for resource in ["example.com/gpu", "deviceclass.resource.kubernetes.io/gpu"] {
+        assert_eq!(refused(judge(&asking(resource), &none)).2, "cannot allocate all claims", "{resource}");
+        assert!(is_unknown(&judge(&asking(resource), &some)), "{resource}");
+    }
+    assert_eq!(judge(&asking("example.com/other"), &none), Outcome::Pass);
+    assert_eq!(judge(&asking("memory"), &Facts::default()), Outcome::Pass);
+    assert!(is_unknown(&judge(&asking("example.com/gpu"), &Facts::default())));
+    // A device plugin has it.
+    let mut node = node();
+    node.status.allocatable = serde_json::from_value(json!({ "example.com/gpu": "1" })).unwrap();
+    let (pod, facts) = (asking("example.com/gpu"), Facts { minor: Known::Known(Minor(35)), ..none });
+    let attempt = |node, facts| Attempt {
+        pod: &pod,
+        node,
+        neighbours: Known::Known(Vec::new()),
+        nominated: Known::Known(Vec::new()),
+        facts,
+    };
+    assert_eq!(filter(&attempt(&node, &Facts::default())), Outcome::Pass);
+    // Before 1.36 classes did not stand for resources.
+    assert_eq!(judge(&pod, &facts), Outcome::Pass);
+}
+
+#[test]
+fn slices_of_nothing_but_shared_counters_are_no_devices() {
+    let counters: Vec<ResourceSlice> =
+        serde_json::from_value(json!([slice("p", json!({ "sharedCounters": [{ "name": "c" }] }), &[])])).unwrap();
+    assert_eq!(devices::stock(&counters, &[], &node()), devices::Stock::default());
+}
