@@ -62,6 +62,19 @@ pub(crate) fn needs_after_claims(pod: &FullPod, claims: &Known<Vec<PersistentVol
     is_for_one.then_some(Need::Pods).into_iter().collect()
 }
 
+/// What they read because of the node's own pods: an anti-affinity that chooses namespaces by their labels is held
+/// against that of the pod in question.
+pub(crate) fn needs_beside<'a>(neighbours: impl IntoIterator<Item = &'a FullPod>) -> Needs {
+    let mut affinities =
+        neighbours.into_iter().filter_map(|pod| pod.spec.affinity.as_ref()?.pod_anti_affinity.as_ref());
+    let chooses_by_labels = affinities.any(|affinity| {
+        let mut selectors = affinity.required.iter().filter_map(|term| term.namespace_selector.as_ref());
+        // One that asks for nothing chooses all namespaces.
+        selectors.any(|selector| !selector.match_labels.is_empty() || !selector.match_expressions.is_empty())
+    });
+    chooses_by_labels.then_some(Need::Namespaces).into_iter().collect()
+}
+
 /// The terms that pods near by must meet, or must not.
 fn required_terms(pod: &FullPod) -> impl Iterator<Item = &PodAffinityTerm> {
     let affinity = pod.spec.affinity.iter();

@@ -53,11 +53,17 @@ pub(crate) enum VolumeMisfit {
         claim: String,
         /// The PersistentVolume.
         volume: String,
+        /// Whether it was made for the pod alone.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        ephemeral: bool,
     },
     /// The claim is being deleted.
     VolumeClaimTerminating {
         /// The claim.
         claim: String,
+        /// Whether it was made for the pod alone.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        ephemeral: bool,
     },
     /// A claim has the name that the claim of an ephemeral volume must have, and is not the pod's.
     VolumeClaimNotOwned {
@@ -90,6 +96,9 @@ pub(crate) enum VolumeMisfit {
         claim: String,
         /// The PersistentVolume.
         volume: String,
+        /// Whether it was made for the pod alone.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        ephemeral: bool,
     },
     /// The claim's volume cannot be reached from the node.
     VolumeNodeAffinity {

@@ -41,7 +41,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
                 let scheduler = format!("persistentvolume {wanted:?} not found");
-                let misfit = VolumeMisfit::VolumeMissing { claim: name, volume: wanted.to_owned() };
+                let misfit = VolumeMisfit::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
                 findings.refuse_pod(misfit, scheduler);
             }
         }

@@ -455,11 +455,18 @@ pub(crate) struct ClaimTemplate {
 pub(crate) struct ClaimTemplateSpec {
     #[prost(string, repeated, tag = "1")]
     pub(crate) access_modes: Vec<String>,
-    /// `v1.VolumeResourceRequirements`: limits and requests, no claims.
     #[prost(message, optional, tag = "2")]
-    pub(crate) resources: Option<Resources>,
+    pub(crate) resources: Option<VolumeResources>,
     #[prost(string, tag = "5")]
     pub(crate) storage_class_name: String,
+}
+
+/// `v1.VolumeResourceRequirements`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct VolumeResources {
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub(crate) requests: ResourceList,
 }
 
 /// `v1.PodStatus`, trimmed.

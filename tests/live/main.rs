@@ -22,6 +22,7 @@ mod explained;
 mod hold;
 mod layout;
 mod mistakes;
+mod neighbours;
 mod oracle;
 mod plane;
 mod ports;
@@ -64,6 +65,7 @@ fn registry() -> Vec<(String, Test)> {
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
         ("remedies::let_the_pod_land", remedies::let_the_pod_land),
         ("remedies::lines_are_found", remedies::lines_are_found),
+        ("neighbours::told_by_the_scheduler", neighbours::told_by_the_scheduler),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
         ("states::made_for_real", states::made_for_real),

@@ -163,7 +163,12 @@ fn volumes() -> Vec<core::Volume> {
         csi: Some(core::CSIVolumeSource { driver: text("driver"), ..Default::default() }),
         ephemeral: Some(core::EphemeralVolumeSource {
             volume_claim_template: Some(core::PersistentVolumeClaimTemplate {
-                spec: Some(core::PersistentVolumeClaimSpec { storage_class_name: text("class"), ..Default::default() }),
+                spec: Some(core::PersistentVolumeClaimSpec {
+                    access_modes: vec!["ReadWriteOnce".into()],
+                    resources: Some(core::VolumeResourceRequirements { limits: amounts("2"), requests: amounts("1") }),
+                    storage_class_name: text("class"),
+                    ..Default::default()
+                }),
                 ..Default::default()
             }),
         }),
@@ -178,7 +183,8 @@ const VOLUMES: &str = r#"[{"name": "volume", "gcePersistentDisk": {"pdName": "di
     "persistentVolumeClaim": {"claimName": "claim", "readOnly": true},
     "rbd": {"monitors": ["monitor"], "image": "image", "pool": "pool", "readOnly": true},
     "csi": {"driver": "driver"},
-    "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "class"}}}}]"#;
+    "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "class", "accessModes": ["ReadWriteOnce"],
+        "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}}}}}]"#;
 
 fn pod() -> core::Pod {
     let container = |name: &str| core::Container {
@@ -340,7 +346,7 @@ fn pod_text() -> String {
             "affinity": {{"podAffinity": {term}, "podAntiAffinity": {term}, "nodeAffinity": {{"requiredDuringSchedulingIgnoredDuringExecution": {{"nodeSelectorTerms": [
                 {{"matchExpressions": [{expression}], "matchFields": [{field}]}}]}}}}}}}},
         "status": {{"phase": "Running", "message": "status message", "reason": "Evicted",
-            "nominatedNodeName": "nominated",
+            "nominatedNodeName": "nominated", "startTime": "2026-01-01T00:00:05Z",
             "resourceClaimStatuses": [{{"name": "claim", "resourceClaimName": "made"}}],
             "extendedResourceClaimStatus": {{"resourceClaimName": "extended", "requestMappings": []}},
             "allocatedResources": {{"cpu": "4"}}, "resources": {RESOURCES},

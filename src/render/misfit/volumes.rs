@@ -17,7 +17,7 @@ pub(super) fn short(misfit: &VolumeMisfit) -> String {
         VolumeMisfit::VolumeClaimMissing { claim } => format!("claim {claim} does not exist"),
         VolumeMisfit::VolumeClaimPending { volume, .. } => format!("the claim of volume {volume} is not made yet"),
         VolumeMisfit::VolumeClaimLost { claim, .. } => format!("claim {claim} has lost its volume"),
-        VolumeMisfit::VolumeClaimTerminating { claim } => format!("claim {claim} is being deleted"),
+        VolumeMisfit::VolumeClaimTerminating { claim, .. } => format!("claim {claim} is being deleted"),
         VolumeMisfit::VolumeClaimNotOwned { volume, .. } => {
             format!("the claim of volume {volume} belongs to something else")
         }
@@ -52,10 +52,10 @@ pub(super) fn sentence(misfit: &VolumeMisfit) -> String {
         VolumeMisfit::VolumeClaimPending { claim, volume } => {
             format!("volume {volume} waits for its PersistentVolumeClaim {claim} to be made")
         }
-        VolumeMisfit::VolumeClaimLost { claim, volume } => {
+        VolumeMisfit::VolumeClaimLost { claim, volume, .. } => {
             format!("PersistentVolumeClaim {claim} is lost: its PersistentVolume {volume} is gone")
         }
-        VolumeMisfit::VolumeClaimTerminating { claim } => format!("PersistentVolumeClaim {claim} is being deleted"),
+        VolumeMisfit::VolumeClaimTerminating { claim, .. } => format!("PersistentVolumeClaim {claim} is being deleted"),
         VolumeMisfit::VolumeClaimNotOwned { claim, volume } => {
             format!("volume {volume} needs PersistentVolumeClaim {claim}, which was not made for this pod")
         }
@@ -66,7 +66,7 @@ pub(super) fn sentence(misfit: &VolumeMisfit) -> String {
         VolumeMisfit::VolumeClaimElsewhere { claim, selected_node } => {
             format!("the volume of PersistentVolumeClaim {claim} is being made for node {selected_node}")
         }
-        VolumeMisfit::VolumeMissing { claim, volume } => {
+        VolumeMisfit::VolumeMissing { claim, volume, .. } => {
             format!("PersistentVolumeClaim {claim} is bound to PersistentVolume {volume}, which does not exist")
         }
         VolumeMisfit::VolumeNodeAffinity { claim, volume, terms } => {
@@ -138,6 +138,9 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
             "wait a moment; if the claim stays away, look at the events of the pod",
             target.pod.map(|pod| events_of_pod(pod, target)),
         )],
+        VolumeMisfit::VolumeClaimLost { ephemeral: true, .. }
+        | VolumeMisfit::VolumeClaimTerminating { ephemeral: true, .. }
+        | VolumeMisfit::VolumeMissing { ephemeral: true, .. } => vec![another_pod(target)],
         VolumeMisfit::VolumeClaimLost { claim, .. } | VolumeMisfit::VolumeMissing { claim, .. } => vec![
             Remedy::paste(
                 "restore the PersistentVolume from its backup, or delete the claim and make it anew; what was on the \
@@ -146,7 +149,7 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
             ),
             claim_manifest(claim, target),
         ],
-        VolumeMisfit::VolumeClaimTerminating { claim } => vec![
+        VolumeMisfit::VolumeClaimTerminating { claim, .. } => vec![
             Remedy::paste("find out what still holds the claim", [describe_claim(claim, target)]),
             Remedy::say("create the claim again under the same name once it is gone"),
         ],
@@ -224,19 +227,29 @@ fn own_volumes() -> Remedy {
     )
 }
 
-fn claim_manifest(claim: &str, target: &Target<'_>) -> Remedy {
+/// What was made for one pod alone goes and comes with it.
+fn another_pod(target: &Target<'_>) -> Remedy {
+    let delete = |pod: &str| format!("kubectl -n {} delete pod {}", word(target.namespace), word(pod));
     Remedy::paste(
-        "create the claim; access mode, size and storage class are for you to choose, and pods on several nodes want \
-         ReadWriteMany or ReadOnlyMany",
+        "delete the pod: the DaemonSet controller makes another, which gets a claim of its own",
+        target.pod.map(delete),
+    )
+}
+
+/// The lines are a manifest and not a command: they stay one when they are indented.
+fn claim_manifest(claim: &str, target: &Target<'_>) -> Remedy {
+    // Quoted as in JSON, which YAML reads: a template may name a claim as no claim can be named.
+    let (name, namespace) = (serde_json::Value::from(claim), serde_json::Value::from(target.namespace));
+    Remedy::paste(
+        "create the claim with kubectl apply -f, from this manifest; access mode, size and storage class are for you to \
+         choose, and pods on several nodes want ReadWriteMany or ReadOnlyMany",
         [
-            "kubectl apply -f - <<'EOF'".to_owned(),
             "apiVersion: v1".to_owned(),
             "kind: PersistentVolumeClaim".to_owned(),
-            format!("metadata: {{name: {claim:?}, namespace: {:?}}}", target.namespace),
+            format!("metadata: {{name: {name}, namespace: {namespace}}}"),
             "spec:".to_owned(),
             "  accessModes: [ReadWriteMany]".to_owned(),
             "  resources: {requests: {storage: 1Gi}}".to_owned(),
-            "EOF".to_owned(),
         ],
     )
 }

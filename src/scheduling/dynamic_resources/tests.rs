@@ -302,6 +302,12 @@ fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
         })
     );
     assert!(is_unknown(&judge(&by_name(), &with(slices(&["0", "1"])))));
+    // Who only administers a device does not hold it.
+    let mut watched = result("0");
+    watched["adminAccess"] = json!(true);
+    let watcher = claim("watcher", json!({}), allocated(only_on("n1"), json!([watched])));
+    let claims = json!([claim("shared", spec(one_gpu()), json!({})), watcher]);
+    assert!(is_unknown(&judge(&by_name(), &facts(claims, slices(&["0"])))));
     // One that several may have at a time is never out.
     let mut shared = slices(&["0"]);
     shared[0]["spec"]["devices"][0]["allowMultipleAllocations"] = json!(true);

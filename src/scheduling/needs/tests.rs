@@ -101,5 +101,19 @@ fn only_a_claim_for_one_pod_needs_all_pods() {
     let own =
         json!([{"metadata": {"name": "agent-a", "namespace": "ops"}, "spec": {"accessModes": ["ReadWriteOncePod"]}}]);
     let own = Known::Known(serde_json::from_value(own).unwrap());
-    assert_eq!(needs_after_claims(&ephemeral, &own), Needs::default());
+    assert_eq!(needs_after_claims(&ephemeral, &own), BTreeSet::new());
+}
+
+#[test]
+fn a_neighbours_anti_affinity_by_labels_of_namespaces_needs_them() {
+    let beside = |kind: &str, selector: Value| {
+        let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
+        let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+        needs_beside([&pod(json!({})), &pod(json!({"affinity": affinity}))]).contains(Need::Namespaces)
+    };
+    assert!(beside("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
+    assert!(beside("podAntiAffinity", json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})));
+    assert!(!beside("podAntiAffinity", json!({})));
+    assert!(!beside("podAntiAffinity", Value::Null));
+    assert!(!beside("podAffinity", json!({"matchLabels": {"team": "a"}})));
 }

@@ -73,15 +73,16 @@ fn judge_claim<'c>(
 ) -> Option<&'c PersistentVolumeClaim> {
     let pod = attempt.pod;
     let name = || pod_claim.name.clone();
+    let ephemeral = pod_claim.ephemeral.is_some();
     if is_lost(claim) {
         let volume = volume_of(claim).to_owned();
         let scheduler =
             format!("persistentvolumeclaim {:?} bound to non-existent persistentvolume {volume:?}", pod_claim.name);
-        findings.refuse_pod(VolumeMisfit::VolumeClaimLost { claim: name(), volume }, scheduler);
+        findings.refuse_pod(VolumeMisfit::VolumeClaimLost { claim: name(), volume, ephemeral }, scheduler);
     } else if claim.metadata.deletion_timestamp.is_some() {
         let scheduler = format!("persistentvolumeclaim {:?} is being deleted", pod_claim.name);
-        findings.refuse_pod(VolumeMisfit::VolumeClaimTerminating { claim: name() }, scheduler);
-    } else if pod_claim.ephemeral.is_some() && !is_made_for(claim, pod) {
+        findings.refuse_pod(VolumeMisfit::VolumeClaimTerminating { claim: name(), ephemeral }, scheduler);
+    } else if ephemeral && !is_made_for(claim, pod) {
         let (namespace, pod_name) = (&pod.metadata.namespace, &pod.metadata.name);
         let scheduler = format!(
             "PVC {namespace}/{} was not created for pod {namespace}/{pod_name} (pod is not owner)",
@@ -169,7 +170,8 @@ fn judge_bound(
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
         // Of a claim that the pod names itself VolumeZone says it earlier, when it looks at the pod as such.
         if pod_claim.ephemeral.is_some() {
-            let misfit = VolumeMisfit::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned() };
+            let misfit =
+                VolumeMisfit::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned(), ephemeral: true };
             findings.refuse(misfit, VOLUME_GONE, false);
         }
         return;

@@ -64,7 +64,7 @@ fn a_claim_that_is_gone_is_told_by_the_filter_before() {
 fn a_lost_claim_refuses_the_pod() {
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
-    let expected = VolumeMisfit::VolumeClaimLost { claim: "data".into(), volume: "pv".into() };
+    let expected = VolumeMisfit::VolumeClaimLost { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"pv\"";
     assert_eq!(World::with_claims(json!([lost])).refusal_of_pod(filter), (expected, scheduler.into()));
 }
@@ -73,7 +73,7 @@ fn a_lost_claim_refuses_the_pod() {
 fn a_claim_that_is_being_deleted_refuses_the_pod() {
     let mut leaving = bound_claim("data", "pv");
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let expected = VolumeMisfit::VolumeClaimTerminating { claim: "data".into() };
+    let expected = VolumeMisfit::VolumeClaimTerminating { claim: "data".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" is being deleted";
     assert_eq!(World::with_claims(json!([leaving])).refusal_of_pod(filter), (expected, scheduler.into()));
 }
@@ -165,7 +165,7 @@ fn an_ephemeral_volume_that_does_not_exist_is_refused() {
     let mut owned = bound_claim("agent-scratch", "pv");
     owned["metadata"]["ownerReferences"] = json!([owner]);
     world.facts.claims = known(json!([owned]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into() };
+    let expected = VolumeMisfit::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     // VolumeZone tells it of a claim that the pod names.

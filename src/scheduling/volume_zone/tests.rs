@@ -67,7 +67,7 @@ fn a_node_without_zone_and_region_takes_every_volume() {
 #[test]
 fn a_volume_that_does_not_exist_refuses_the_pod_everywhere() {
     let world = World::with_claims(json!([bound_claim("data", "pv")]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into() };
+    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolume \"pv\" not found".into()));
 }
 

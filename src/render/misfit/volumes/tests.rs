@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::placement::Requirement;
-use crate::render::text::safe;
 
 const TARGET: Target<'_> =
     Target { node: "n1", namespace: "ops", daemon_set: "agent", pod: Some("agent-x"), template: None };
@@ -25,12 +24,12 @@ fn misfits() -> Vec<VolumeMisfit> {
         VolumeMisfit::VolumeClaimInUse { claim: claim(), holders: ["a", "b", "c", "d"].map(holder).into() },
         VolumeMisfit::VolumeClaimMissing { claim: claim() },
         VolumeMisfit::VolumeClaimPending { claim: claim(), volume: "scratch".into() },
-        VolumeMisfit::VolumeClaimLost { claim: claim(), volume: volume() },
-        VolumeMisfit::VolumeClaimTerminating { claim: claim() },
+        VolumeMisfit::VolumeClaimLost { claim: claim(), volume: volume(), ephemeral: false },
+        VolumeMisfit::VolumeClaimTerminating { claim: claim(), ephemeral: false },
         VolumeMisfit::VolumeClaimNotOwned { claim: claim(), volume: "scratch".into() },
         VolumeMisfit::VolumeClaimUnbound { claim: claim(), storage_class: None, provisioner: None, volume: None },
         VolumeMisfit::VolumeClaimElsewhere { claim: claim(), selected_node: "n2".into() },
-        VolumeMisfit::VolumeMissing { claim: claim(), volume: volume() },
+        VolumeMisfit::VolumeMissing { claim: claim(), volume: volume(), ephemeral: false },
         VolumeMisfit::VolumeNodeAffinity { claim: claim(), volume: volume(), terms: not_in_zone() },
         VolumeMisfit::VolumeZone {
             claim: claim(),
@@ -126,21 +125,31 @@ fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
 
 #[test]
 fn a_missing_claim_comes_with_a_manifest_of_its_name() {
-    let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: "data".into() }, &TARGET);
-    assert_eq!(
-        remedies[0].lines.join("\n"),
-        "kubectl apply -f - <<'EOF'\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: \"data\", namespace: \
-         \"ops\"}\nspec:\n  accessModes: [ReadWriteMany]\n  resources: {requests: {storage: 1Gi}}\nEOF"
-    );
+    // A template may name anything.
+    for name in ["data", "data\"}\nkind: Secret\n"] {
+        let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
+        // Indented as a report does it.
+        let manifest: String = remedies[0].lines.iter().map(|line| format!("    {line}\n")).collect();
+        let claim: serde_json::Value = serde_saphyr::from_str(&manifest).unwrap();
+        assert_eq!(claim["kind"], "PersistentVolumeClaim");
+        assert_eq!(claim["metadata"], serde_json::json!({"name": name, "namespace": "ops"}));
+        assert_eq!(claim["spec"]["accessModes"], serde_json::json!(["ReadWriteMany"]));
+    }
 }
 
 #[test]
-fn a_name_with_a_line_of_its_own_does_not_end_the_manifest() {
-    let name = "data\nEOF\nreboot\n";
-    let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
-    let lines = &remedies[0].lines;
-    assert_eq!(lines.iter().filter(|line| line.contains('\n') || *line == "EOF").count(), 1, "{lines:?}");
-    assert_ne!(safe(name), name);
+fn what_was_made_for_one_pod_comes_anew_with_the_next() {
+    let claim = || String::from("agent-x-scratch");
+    let volume = || String::from("pv");
+    for misfit in [
+        VolumeMisfit::VolumeClaimLost { claim: claim(), volume: volume(), ephemeral: true },
+        VolumeMisfit::VolumeClaimTerminating { claim: claim(), ephemeral: true },
+        VolumeMisfit::VolumeMissing { claim: claim(), volume: volume(), ephemeral: true },
+    ] {
+        let remedies = remedies(&misfit, &TARGET);
+        assert_eq!(remedies.len(), 1);
+        assert_eq!(remedies[0].lines, ["kubectl -n ops delete pod agent-x"]);
+    }
 }
 
 #[test]
