@@ -18,7 +18,7 @@ use crate::rest::full_name;
 const ENOUGH: [(&str, usize); 5] =
     [("NodeResourcesFit", 30), ("NodePorts", 10), ("InterPodAffinity", 5), ("NodeAffinity", 3), ("TaintToleration", 3)];
 
-/// So many disagreements are shown in full.
+/// So many kinds of disagreements are shown.
 const IN_FULL: usize = 40;
 
 /// Nodes, DaemonSets by full name, and their pods.
@@ -323,22 +323,17 @@ impl Seen {
         self.disagreements.append(&mut wrong);
     }
 
-    /// The first disagreements in full, and how many there are of each kind.
+    /// How many disagreements there are of each kind, and the first of each in full.
     pub(crate) fn disagreements_in_short(&self) -> String {
-        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-        for line in self.disagreements.iter().flat_map(|one| one.lines()) {
-            if line.starts_with("    the scheduler says") || !line.starts_with("    ") && !line.ends_with(':') {
-                *kinds.entry(line.trim()).or_default() += 1;
-            }
+        let mut kinds: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        for one in &self.disagreements {
+            // Behind the pair in the first line stands what is wrong.
+            let kind = one.lines().nth(1).unwrap_or(one).trim();
+            kinds.entry(kind).or_insert((0, one)).0 += 1;
         }
-        let mut kinds: Vec<_> = kinds.into_iter().collect();
-        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let mut text = self.disagreements.iter().take(IN_FULL).map(|one| format!("{one}\n")).collect::<String>();
-        let _ = writeln!(text, "  of each kind:");
-        for (kind, count) in kinds.into_iter().take(IN_FULL) {
-            let _ = writeln!(text, "    {count:5} {kind}");
-        }
-        text
+        let mut kinds: Vec<_> = kinds.into_values().collect();
+        kinds.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        kinds.iter().take(IN_FULL).map(|(count, first)| format!("{count} like this:\n{first}\n")).collect()
     }
 
     /// A world in which every pod finds its place would prove nothing.

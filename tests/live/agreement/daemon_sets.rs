@@ -180,7 +180,12 @@ fn mixed(rng: &mut Rng, template: &mut Value, nodes: &[String]) -> &'static str 
         spec["containers"][0]["ports"] = json!([{"containerPort": *pick_number(rng, &[8080, 9100, 53])}]);
     }
     if one_in(rng, 8) {
-        spec["runtimeClassName"] = json!(pick(rng, &["heavy", "on-gpu", "tolerant"]));
+        let class = pick(rng, &["heavy", "on-gpu", "tolerant"]);
+        spec["runtimeClassName"] = json!(class);
+        // The API refuses a pod whose own selector contradicts that of its class.
+        if let Some(selector) = spec["nodeSelector"].as_object_mut() {
+            selector.retain(|key, _| !matches!((class, key.as_str()), ("on-gpu", "pool") | ("tolerant", "disk")));
+        }
     }
     if one_in(rng, 3) {
         spec["priorityClassName"] = json!(pick(rng, &["middle", "low", "low", "high-never"]));
