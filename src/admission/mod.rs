@@ -63,6 +63,12 @@ pub(crate) fn make_like(sibling: &FullPod, node: &str) -> FullPod {
     pod
 }
 
+/// What the words of a refusal say: at least one refusal.
+pub(crate) fn told(daemon_set: &DaemonSet, event: &EventRefusal) -> Vec<Refusal> {
+    let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+    event_text::read(&event.text, &FullPod::of_template(namespace, &daemon_set.spec.template))
+}
+
 /// What has to be read for a DaemonSet, besides the limit ranges and the quotas of its namespace, which always are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {

@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
+use crate::admission;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
 use crate::rollout::{CurrentRevision, is_current};
@@ -92,7 +93,7 @@ struct Case<'a> {
     revision: CurrentRevision,
     min_ready_seconds: i32,
     /// Why no pod could be created, the same for all nodes that miss one.
-    why_missing: Reason,
+    why_missing: Vec<Reason>,
 }
 
 impl<'a> Case<'a> {
@@ -143,7 +144,7 @@ impl<'a> Case<'a> {
         let (state, mut reasons) = match (placement, pods) {
             // Without pods nothing is missing for sure, and nothing is excluded for sure.
             _ if self.snapshot.pods.known().is_none() => (State::Unknown, obstacles),
-            (Placement::Run, []) => (State::Missing, vec![self.why_missing.clone()]),
+            (Placement::Run, []) => (State::Missing, self.why_missing.clone()),
             (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
             (_, []) => (State::Excluded, obstacles),
             (_, [pod, ..]) => {
@@ -218,15 +219,17 @@ fn extra_pods(pods: &[&Pod]) -> Option<Reason> {
     Some(Reason::ExtraPods { pods: others.iter().map(|pod| pod.metadata.name.clone()).collect() })
 }
 
-fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Reason {
+fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Vec<Reason> {
     let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
-    let refusal = events.known().and_then(|events| events::failed_create(events, uid));
     let generation = daemon_set.metadata.generation.unwrap_or_default();
     let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
-    match refusal {
-        Some(refusal) => refusal,
-        None if observed < generation => Reason::NotObserved { generation, observed },
-        None => Reason::NotCreated,
+    match events.known().and_then(|events| events::failed_create(events, uid)) {
+        Some(event) => {
+            let refusals = admission::told(daemon_set, &event);
+            refusals.into_iter().map(|refusal| Reason::refused(refusal, Some(&event))).collect()
+        }
+        None if observed < generation => vec![Reason::NotObserved { generation, observed }],
+        None => vec![Reason::NotCreated],
     }
 }
 

@@ -6,16 +6,17 @@
 use k8s_openapi::api::core::v1::Event;
 
 use super::Reason;
+use crate::admission::EventRefusal;
 use crate::snapshot::event::last_seen;
 
 /// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
-pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Reason> {
+pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<EventRefusal> {
     let event = newest(events, daemon_set_uid, |event| event.reason.as_deref() == Some("FailedCreate"))?;
     let message = event.message.as_deref().unwrap_or_default();
     // The client library marks what it folded together; the words behind that mark are the newest.
     let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
-    Some(Reason::FailedCreate {
-        refusal: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
+    Some(EventRefusal {
+        text: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
         count: count(event),
         last_seen: last_seen(event),
     })

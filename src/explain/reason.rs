@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::admission::Refusal;
+use crate::admission::{EventRefusal, Refusal};
 use crate::placement::Obstacle;
 use crate::scheduling::Misfit;
 
@@ -12,15 +12,6 @@ use crate::scheduling::Misfit;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Reason {
-    /// The API server refused to create pods of this DaemonSet; the event names no node.
-    FailedCreate {
-        /// The refusal.
-        refusal: String,
-        /// How often.
-        count: i32,
-        /// When last.
-        last_seen: Option<Timestamp>,
-    },
     /// A pod is wanted, there is none, and nothing on record says why.
     NotCreated,
     /// The API holds a newer spec than the controller has looked at.
@@ -176,13 +167,32 @@ pub(crate) enum Reason {
     NotPlaced(Obstacle),
     /// The API server does not let the pod be made.
     #[serde(untagged)]
-    Refused(Refusal),
+    Refused {
+        /// Why.
+        #[serde(flatten)]
+        refusal: Refusal,
+        /// How often an event says so; an event names no node.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<i32>,
+        /// When it said so last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_seen: Option<Timestamp>,
+    },
     /// The scheduler finds that the node does not take the pod.
     #[serde(untagged)]
     Misfit(Misfit),
 }
 
 impl Reason {
+    /// A refusal with the event that speaks of it, if one does.
+    pub(crate) fn refused(refusal: Refusal, event: Option<&EventRefusal>) -> Self {
+        Self::Refused {
+            refusal,
+            count: event.map(|event| event.count),
+            last_seen: event.and_then(|event| event.last_seen),
+        }
+    }
+
     /// Whether it only says that something is not done yet, so that an event may say more.
     pub(crate) fn is_vague(&self) -> bool {
         matches!(

@@ -15,7 +15,6 @@ use crate::placement::{Obstacle, Requirement, TermMiss};
 /// The cause without what differs between nodes, so that equal causes read equal. Safe text.
 pub(crate) fn short(reason: &Reason) -> String {
     let text = match reason {
-        Reason::FailedCreate { refusal, .. } => format!("not created: {}", refusal_core(refusal)),
         Reason::NotCreated => "no pod was created".into(),
         Reason::NotObserved { .. } => "the controller has not seen the newest spec yet".into(),
         Reason::Unschedulable { scheduler } => format!("unschedulable: {}", own_part(scheduler)),
@@ -25,7 +24,7 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::NotKnown { missing } => missing.clone(),
         Reason::NodePressure { condition } => format!("the node has {condition}"),
         Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated for a time only"),
-        Reason::Refused(refusal) => refusal::short(refusal),
+        Reason::Refused { refusal, .. } => refusal::short(refusal),
         Reason::Misfit(misfit) => misfit::short(misfit),
         Reason::PodFailed { reason, .. } => {
             if reason.is_empty() {
@@ -62,9 +61,6 @@ pub(crate) fn short(reason: &Reason) -> String {
 pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
     let ago = |since: Option<Timestamp>| since.map(|since| age(since, now));
     let text = match reason {
-        Reason::FailedCreate { refusal, count, last_seen } => {
-            format!("not created: {refusal}{}", times(*count, ago(*last_seen)))
-        }
         Reason::NotCreated => "no pod was created, and no event on record says why".into(),
         Reason::NotObserved { generation, observed } => {
             format!("the controller has seen generation {observed}, the spec is at {generation}")
@@ -85,7 +81,10 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::TaintEviction { taint, seconds } => {
             format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
         }
-        Reason::Refused(refusal) => refusal::sentence(refusal),
+        Reason::Refused { refusal, count, last_seen } => {
+            let times = count.map(|count| times(count, ago(*last_seen))).unwrap_or_default();
+            format!("{}{times}", refusal::sentence(refusal))
+        }
         Reason::Misfit(misfit) => misfit::sentence(misfit),
         Reason::PodFailed { detail, disruption, .. } => {
             let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
@@ -186,11 +185,6 @@ fn exit_in_full(exit: &Exit) -> String {
         "" => exit_in_short(exit),
         message => format!("{}: {message}", exit_in_short(exit)),
     }
-}
-
-/// The refusal without the name of the pod that was not made: that name is a new one each time.
-fn refusal_core(refusal: &str) -> &str {
-    refusal.split_once("is forbidden: ").map_or(refusal, |(_, core)| core)
 }
 
 /// What the scheduler says of the pod's own node. A daemon pod is pinned to one node: all others drop out by node

@@ -60,7 +60,7 @@ fn target<'a>(way: &'a Way<'_>, node: &'a str) -> Target<'a> {
 fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
     match reason {
         Reason::Misfit(misfit) => misfit::remedies(misfit, target),
-        Reason::Refused(refusal) => refusal::remedies(refusal, target),
+        Reason::Refused { refusal, .. } => refusal::remedies(refusal, target),
         other => reason::remedies(other, target),
     }
 }

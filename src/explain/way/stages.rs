@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::{Case, Check, Finding, Outcome, Stage, kubelet};
-use crate::admission::{self, EventRefusal, Made};
+use crate::admission::{self, Made};
 use crate::explain::{Reason, State, events};
 use crate::placement::Obstacle;
 use crate::scheduling::preemption::{Preemption, preemption};
@@ -43,17 +43,13 @@ pub(super) fn admission(case: &Case<'_>, made: &Made, state: State) -> Vec<Check
     let uid = case.daemon_set.metadata.uid.as_deref().unwrap_or_default();
     // The event stays for an hour: it speaks of today only while a pod is missing.
     let event = case.events.known().filter(|_| state == State::Missing && case.node_exists);
-    let event = event.and_then(|events| match events::failed_create(events, uid) {
-        Some(Reason::FailedCreate { refusal, count, last_seen }) => {
-            Some(EventRefusal { text: refusal, count, last_seen })
-        }
-        _ => None,
-    });
+    let event = event.and_then(|events| events::failed_create(events, uid));
     let checks = admission::checks(case.daemon_set, made, case.facts, event.as_ref());
     let check = |check: admission::AdmissionCheck| match check.outcome {
         admission::Outcome::Pass => Check::pass(Stage::Admission, check.check),
         admission::Outcome::Fail(refusals) => {
-            Check::of(Stage::Admission, check.check, refusals.into_iter().map(Reason::Refused).collect())
+            let reason = |refusal| Reason::refused(refusal, check.event.as_ref());
+            Check::of(Stage::Admission, check.check, refusals.into_iter().map(reason).collect())
         }
         admission::Outcome::Unknown { missing } => Check::unknown(Stage::Admission, check.check, missing),
     };
