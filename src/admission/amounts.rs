@@ -120,3 +120,39 @@ pub(super) fn is_best_effort(spec: &FullSpec) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    /// The CPU that a pod of 100m asks for and may use, with these init containers and this overhead.
+    fn cpu(init_containers: &serde_json::Value, overhead: &str) -> (String, String) {
+        let cpu = json!({"cpu": "100m"});
+        let spec: FullSpec = serde_json::from_value(json!({
+            "containers": [{"name": "main", "resources": {"requests": cpu, "limits": cpu}}],
+            "initContainers": init_containers, "overhead": {"cpu": overhead},
+        }))
+        .unwrap();
+        let totals = with_overhead(of_pod(&spec, is_pod_level), &spec.overhead);
+        let of = |sums: &Sums| sums.get("cpu").copied().unwrap_or_default().to_string();
+        (of(&totals.requests), of(&totals.limits))
+    }
+
+    #[test]
+    fn h57_h58_what_runs_at_once_is_added_up_and_the_highest_moment_counts() {
+        let one = |cpu: &str, policy: &str| {
+            let resources = json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
+            json!({"name": cpu, "restartPolicy": policy, "resources": resources})
+        };
+        let (sidecar, init) = (one("50m", "Always"), one("200m", ""));
+        let both = |text: &str| (text.to_owned(), text.to_owned());
+        assert_eq!(cpu(&json!([sidecar, init]), "0"), both("250m"));
+        assert_eq!(cpu(&json!([init, sidecar]), "0"), both("200m"));
+        assert_eq!(cpu(&json!([sidecar]), "0"), both("150m"));
+        assert_eq!(cpu(&json!([sidecar, init]), "10m"), both("260m"));
+        assert_eq!(cpu(&json!([init, sidecar]), "10m"), both("210m"));
+    }
+}

@@ -89,7 +89,11 @@ pub(super) fn of(refusal: &Refusal, target: &Target<'_>) -> Vec<Remedy> {
         }
         Refusal::PodInvalid { .. } => vec![Remedy::paste("mend the fields that are named", [edit])],
         Refusal::NoLongerRefused { .. } => vec![try_again(&in_namespace, target)],
-        Refusal::Refused { .. } => Vec::new(),
+        Refusal::Refused { .. } => {
+            let of = format!("involvedObject.name={},reason=FailedCreate", target.daemon_set);
+            let line = format!("{in_namespace} get events --field-selector {}", word(&of));
+            vec![Remedy::paste("look at the newest words of the API server", [line])]
+        }
     }
 }
 
@@ -146,10 +150,7 @@ fn state_amounts(in_namespace: &str, target: &Target<'_>, missing: &[Unspecified
         containers => containers.iter().map(|container| line(Some(container))).collect(),
     };
     vec![
-        Remedy::paste(
-            "state the amounts in the template; they are yours to choose (an init container's by edit)",
-            lines,
-        ),
+        Remedy::paste("state the amounts in the template; they are yours to choose", lines),
         Remedy::say("or let a LimitRange of the namespace give defaults"),
     ]
 }

@@ -152,6 +152,7 @@ fn every_refusal_has_words() {
         Refusal::NamespaceTerminating,
         Refusal::PodInvalid { detail: text() },
         Refusal::NoLongerRefused { refusal: text() },
+        Refusal::Refused { refusal: text() },
     ] {
         assert!(!short(&refusal).is_empty() && !sentence(&refusal).is_empty(), "{refusal:?}");
         let remedies = remedies(&refusal, &TARGET);
