@@ -109,6 +109,11 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
          scheduling.",
     );
     let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    let near = refused(
+        "Unschedulable",
+        "0/2 nodes are available: 1 node(s) didn't match pod affinity rules, 1 node(s) didn't satisfy plugin(s) \
+         [NodeAffinity].",
+    );
     let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
     let gated = refused("SchedulingGated", "Scheduling is blocked");
     let check = |check: &str, result: &str, words: &[&str]| {
@@ -120,6 +125,8 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
     let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
     let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
     let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
+    // All that this plugin says, of which the scheduler says the first.
+    let both = check("InterPodAffinity", "Fail", &["node(s) didn't match pod affinity rules", "something else"]);
     let gates = check("SchedulingGates", "Fail", &["waits"]);
     let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
     let none: [&Value; 0] = [];
@@ -133,6 +140,7 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
         (&cpu, "Run", "Blocked", &[&repeated], false),
         (&cpu, "Run", "Blocked", &[&more], false),
         (&cpu, "Run", "Blocked", &none, false),
+        (&near, "Run", "Blocked", &[&both], true),
         (&claim, "Run", "Blocked", &[&fit, &volume], true),
         (&claim, "Run", "Blocked", &[&fit], false),
         (&bound, "Run", "NotHealthy", &none, true),

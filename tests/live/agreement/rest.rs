@@ -21,8 +21,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often the scheduler may be started anew until nothing changes by that.
 const TRIES: usize = 6;
 
-/// Who is where: each pod's uid with its node, the node it is nominated for, and whether it is being deleted.
-type Places = BTreeMap<String, (Option<String>, Option<String>, bool)>;
+/// Who is where: the pods by uid.
+type Places = BTreeMap<String, Place>;
+
+/// The name of a pod, its node, the node it is nominated for, and whether it is being deleted.
+type Place = (String, Option<String>, Option<String>, bool);
 
 /// The pods' names and versions.
 pub(crate) type Versions = BTreeSet<(String, Option<String>)>;
@@ -46,6 +49,7 @@ pub(crate) async fn settle(plane: &Plane) -> Result<(), Failed> {
 /// Starts the scheduler anew until it leaves every pod where it is. Every message is then of a try in this very state.
 /// Answers how often it took.
 pub(crate) fn tried_afresh(plane: &mut Plane) -> Result<usize, Failed> {
+    let mut moved = String::new();
     for tries in 1..=TRIES {
         let before = plane.run(async |plane| Ok(places(&pods(plane).await.map_err(failed)?)))?;
         plane.restart_scheduler()?;
@@ -54,8 +58,12 @@ pub(crate) fn tried_afresh(plane: &mut Plane) -> Result<usize, Failed> {
         if before == after {
             return Ok(tries);
         }
+        let gone = before.iter().filter(|(uid, place)| after.get(*uid) != Some(place));
+        let new = after.iter().filter(|(uid, place)| before.get(*uid) != Some(place));
+        moved = gone.map(|(_, place)| format!("    before: {place:?}\n")).collect();
+        moved.extend(new.map(|(_, place)| format!("    after:  {place:?}\n")));
     }
-    Err(failed(format!("pods still move when the scheduler is started for the {TRIES}th time")))
+    Err(failed(format!("pods still move when the scheduler is started for the {TRIES}th time:\n{moved}")))
 }
 
 /// The name and version of all pods.
@@ -71,7 +79,7 @@ pub(crate) async fn pods(plane: &Plane) -> Result<Vec<Pod>, String> {
 fn places(pods: &[Pod]) -> Places {
     let place = |pod: &Pod| {
         let nominated = pod.status.as_ref().and_then(|status| status.nominated_node_name.clone());
-        (node_of(pod).map(str::to_owned), nominated, pod.metadata.deletion_timestamp.is_some())
+        (full_name(pod), node_of(pod).map(str::to_owned), nominated, pod.metadata.deletion_timestamp.is_some())
     };
     pods.iter().map(|pod| (pod.uid().unwrap_or_default(), place(pod))).collect()
 }
