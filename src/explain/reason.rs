@@ -26,6 +26,11 @@ pub(crate) enum Reason {
         /// The scheduler's words.
         scheduler: String,
     },
+    /// The scheduler found so, and no filter refuses the pod any more.
+    NoLongerUnschedulable {
+        /// The scheduler's words.
+        scheduler: String,
+    },
     /// A scheduling gate is still on the pod.
     SchedulingGated,
     /// The scheduler failed.

@@ -18,6 +18,7 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::NotCreated => "no pod was created".into(),
         Reason::NotObserved { .. } => "the controller has not seen the newest spec yet".into(),
         Reason::Unschedulable { scheduler } => format!("unschedulable: {}", own_part(scheduler)),
+        Reason::NoLongerUnschedulable { scheduler } => format!("was unschedulable: {}", own_part(scheduler)),
         Reason::SchedulingGated => "a scheduling gate is not lifted".into(),
         Reason::SchedulerError { .. } => "the scheduler failed".into(),
         Reason::NotScheduled { .. } => "no scheduler has looked at it".into(),
@@ -128,6 +129,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
             format!("{} besides: {}", count(pods.len(), "pod"), some_of(pods))
         }
         Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle),
+        Reason::NoLongerUnschedulable { .. } => format!("{}; no filter refuses it any more", short(reason)),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
     };
     safe(&text)

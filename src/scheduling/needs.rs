@@ -4,7 +4,7 @@
 //! the term's topology reaches (`interpodaffinity/filtering.go` `satisfyExistingPodsAntiAffinity`). To read all pods for
 //! every pod would be to read them always. The terms of the node's own pods are known without: they are judged whatever
 //! their topology is. Terms over `kubernetes.io/hostname` reach no further than that, so nothing is missed of them. A
-//! term over a zone, on a pod of another node of the zone, is seen only where all pods were read for another reason.
+//! term over a zone, on a pod of another node of the zone, is looked for where the scheduler has spoken of such terms.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,8 @@ use crate::snapshot::facts::Need;
 use crate::snapshot::full_pod::{FullPod, PodAffinityTerm, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
+/// The scheduler's words where terms of other pods repel the pod.
+const EXISTING_ANTI_AFFINITY: &str = "existing pods anti-affinity rules";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// What a disk takes that is named without a claim, when a driver has taken its plugin's place: the driver's limit counts
@@ -36,6 +38,9 @@ pub(crate) fn needs(pod: &FullPod, node: &Node) -> BTreeSet<Need> {
     }
     if looks_beyond_the_node(pod) {
         needs.extend([Need::Pods, Need::Nodes]);
+    }
+    if is_repelled_by_others(pod) {
+        needs.extend([Need::Pods, Need::Nodes, Need::Namespaces]);
     }
     if required_terms(pod).any(|term| term.namespace_selector.is_some()) {
         needs.extend([Need::Namespaces]);
@@ -80,6 +85,12 @@ fn required_terms(pod: &FullPod) -> impl Iterator<Item = &PodAffinityTerm> {
     affinity
         .flat_map(|affinity| affinity.pod_affinity.iter().chain(&affinity.pod_anti_affinity))
         .flat_map(|affinity| &affinity.required)
+}
+
+/// Whether the scheduler has said that terms of other pods repel the pod: then it is worth reading all pods to find them.
+fn is_repelled_by_others(pod: &FullPod) -> bool {
+    let mut said = pod.status.conditions.iter().filter(|condition| condition.type_ == "PodScheduled");
+    said.any(|condition| condition.message.contains(EXISTING_ANTI_AFFINITY))
 }
 
 /// Whether pods of other nodes decide. Over hosts, those that the pod wants to be far from are the node's own; those that

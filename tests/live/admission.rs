@@ -28,7 +28,6 @@ pub(crate) fn refused_for_real(ctx: &Ctx) -> Result<(), Failed> {
         plane.create(&node()).await?;
         for case in &cases {
             refuse(plane, case).await?;
-            // Until the command is there this has to be left out.
             explained(plane, case)?;
         }
         Ok(())
@@ -68,7 +67,6 @@ pub(crate) fn held_for_real(ctx: &Ctx) -> Result<(), Failed> {
         .await?;
         for case in cases::HELD {
             let report = report(plane, "held", case.name)?;
-            // Until the command is there this has to be left out.
             has_reason(&report, case.stage, case.check, case.code, &json!({}))?;
         }
         Ok(())

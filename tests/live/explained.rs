@@ -50,6 +50,31 @@ pub(crate) fn assert_explained(
     ensure(!list(&reason["fix"]).is_empty(), || format!("{namespace}/{name} on {node}: nothing to do in {reason}"))
 }
 
+/// The same by the scheduler's wording alone, or by the check alone.
+pub(crate) fn assert_refused(
+    plane: &Plane,
+    node: &str,
+    (namespace, name): (&str, &str),
+    check: &str,
+    scheduler: Option<&str>,
+) -> Result<(), Failed> {
+    let output = plane.ds(&["why-not", node, name, "-n", namespace, "-o", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
+        failed(format!("why-not {node} {name}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
+    })?;
+    let checks = list(&report["daemonSets"][0]["checks"]);
+    let is_meant = |one: &&Value| {
+        let words = |reason: &Value| scheduler.is_none_or(|words| reason["scheduler"] == words);
+        one["result"] == "Fail"
+            && (check.is_empty() || one["check"] == check)
+            && list(&one["reasons"]).iter().any(words)
+    };
+    ensure(checks.iter().any(|one| is_meant(&one)), || {
+        let failed: Vec<&Value> = checks.iter().filter(|check| check["result"] != "Pass").collect();
+        format!("{namespace}/{name} on {node}: not explained by {check:?} {scheduler:?}, but by {failed:?}")
+    })
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
+use crate::explained;
 use crate::plane::Plane;
 
 const NAMESPACE: &str = "near";
@@ -60,10 +61,32 @@ pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
             if wrong.is_empty() { Ok(()) } else { Err(format!("\n    {}", wrong.join("\n    "))) }
         })
         .await?;
+        explained(plane).await?;
         claim_elsewhere(ctx, plane).await?;
         device_held(plane).await?;
         lift_gates(ctx, plane).await
     })
+}
+
+/// The program says the same of each, filter by filter.
+async fn explained(plane: &Plane) -> Result<(), Failed> {
+    for pod in plane.list::<Pod>().await? {
+        let owner = pod.metadata.owner_references.iter().flatten().next().map(|owner| owner.name.clone());
+        let Some((name, reason, words)) =
+            owner.and_then(|owner| EXPECTED.into_iter().find(|(name, ..)| *name == owner))
+        else {
+            continue;
+        };
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref()?.get(HOSTNAME).cloned());
+        let node = node.unwrap_or_default();
+        match reason {
+            "" => {}
+            // Nobody says anything of these: the claim is not there.
+            "-" => explained::assert_refused(plane, &node, (NAMESPACE, name), "DynamicResources", None)?,
+            _ => explained::assert_refused(plane, &node, (NAMESPACE, name), "", Some(words))?,
+        }
+    }
+    Ok(())
 }
 
 fn message(failure: Failed) -> String {

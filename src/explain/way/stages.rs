@@ -144,11 +144,14 @@ pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &FullPod)
     if pod.is_terminating() || pod.is_terminal() {
         return Some(Check::of(Stage::Pod, "Phase", reasons)).filter(|check| check.outcome == Outcome::Fail);
     }
-    let mut of_scheduler = checks.iter().filter(|check| check.stage == Stage::Scheduler);
-    if of_scheduler.any(|check| check.outcome == Outcome::Fail) {
+    let of_scheduler = |outcome| checks.iter().any(|check| check.stage == Stage::Scheduler && check.outcome == outcome);
+    if of_scheduler(Outcome::Fail) {
         return None;
     }
     let named = |reason| match reason {
+        Reason::Unschedulable { scheduler } if of_scheduler(Outcome::Pass) && !of_scheduler(Outcome::Unknown) => {
+            Reason::NoLongerUnschedulable { scheduler }
+        }
         Reason::NotScheduled { .. } => Reason::NotScheduled { scheduler_name: Some(pod.spec.scheduler_name.clone()) },
         other => other,
     };

@@ -21,7 +21,7 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
         Reason::NotObserved { .. } => vec![Remedy::say(
             "wait a moment; if the number stays behind, kube-controller-manager does not run or is busy: look at its log",
         )],
-        Reason::Unschedulable { .. } => vec![Remedy::paste(
+        Reason::NoLongerUnschedulable { .. } => vec![Remedy::paste(
             "nothing found now stands in its way, so the scheduler's last word may be old; it tries again within \
              5 minutes, or at once when the pod is made anew",
             [format!("kubectl -n {namespace} delete pod {pod}")],

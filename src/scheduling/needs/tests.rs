@@ -12,6 +12,19 @@ fn pod(spec: Value) -> FullPod {
 }
 
 #[test]
+fn who_repels_a_pod_is_looked_for_once_the_scheduler_has_spoken_of_it() {
+    let said = |message: &str| {
+        let mut pod = pod(json!({}));
+        pod.status =
+            serde_json::from_value(json!({ "conditions": [{ "type": "PodScheduled", "message": message }] })).unwrap();
+        needs(&pod, &Node::default()).into_iter().collect::<Vec<_>>()
+    };
+    let all = [Need::Pods, Need::Nodes, Need::Namespaces];
+    assert_eq!(said("0/2 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."), all);
+    assert_eq!(said("0/2 nodes are available: 1 Insufficient cpu."), []);
+}
+
+#[test]
 fn a_plain_pod_needs_nothing() {
     let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}]);
     let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "1", "kubernetes.io/x": "1"}}}]);

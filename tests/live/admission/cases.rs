@@ -259,5 +259,5 @@ pub(super) const HELD: [Held; 2] = [
         check: "SchedulingGates",
         code: "SchedulingGates",
     },
-    Held { name: "foreign", condition: None, stage: "Pod", check: "Scheduled", code: "NotScheduled" },
+    Held { name: "foreign", condition: None, stage: "Scheduler", check: "PodScheduled", code: "NotScheduled" },
 ];
