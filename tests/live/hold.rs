@@ -21,7 +21,11 @@ pub(crate) fn hold(words: &[String]) -> Result<(), Failed> {
         ["agreement", word] => {
             let seed = seed(word)?;
             let mut plane = agreement::plane(&programs)?;
-            eprintln!("{}", agreement::fill(&mut plane, seed)?);
+            // A world that does not come to rest is worth a look all the more.
+            match agreement::fill(&mut plane, seed) {
+                Ok(times) => eprintln!("{times}"),
+                Err(failure) => eprintln!("{}", failure.message().unwrap_or("failed")),
+            }
             plane
         }
         words => {

@@ -46,6 +46,17 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         39 => spec["priorityClassName"] = json!("middle"),
         _ => {}
     }
+    // A pod that is pushed out for the sake of anti-affinity may come back at once and be pushed out again, for ever:
+    // the scheduler does not look at the anti-affinity of pods that wait for their room when no bound pod has any.
+    match spec["priorityClassName"].as_str() {
+        Some("high" | "middle") => {
+            if let Some(affinity) = spec["affinity"].as_object_mut() {
+                affinity.remove("podAntiAffinity");
+            }
+        }
+        Some("low") => template["metadata"]["labels"]["team"] = json!("d"),
+        _ => {}
+    }
     json!({
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
