@@ -16,7 +16,6 @@
 //! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
 //! `cluster` and `render` never meet.
 
-#[allow(dead_code)]
 mod admission;
 mod cli;
 mod cluster;
@@ -27,9 +26,7 @@ mod explain;
 mod placement;
 mod render;
 mod rollout;
-#[allow(dead_code)]
 mod scheduling;
-#[allow(dead_code)]
 mod snapshot;
 
 use std::process::ExitCode;

@@ -22,7 +22,6 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::full_pod::{FullPod, FullStatus};
 
-#[allow(unused_imports)]
 pub(crate) use checks::{AdmissionCheck, EventRefusal, Outcome, checks};
 pub(crate) use refusal::{Bound, QuotaShare, Refusal, Service, Unspecified};
 

@@ -3,7 +3,6 @@
 pub(crate) mod events;
 pub(crate) mod pod;
 mod reason;
-#[allow(dead_code)]
 pub(crate) mod way;
 
 #[cfg(test)]

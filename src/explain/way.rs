@@ -129,8 +129,6 @@ pub(crate) struct Way<'a> {
     pub(crate) checks: Vec<Check>,
     /// Whether evicting others would help, where the scheduler refuses the node.
     pub(crate) preemption: Option<Preemption>,
-    /// The pod that the scheduler judged or would judge.
-    pub(crate) judged: Option<&'a FullPod>,
     /// What is not certain of a pod that does not exist.
     pub(crate) doubts: &'a [String],
 }
@@ -147,7 +145,6 @@ impl<'a> Case<'a> {
         let mut checks = stages::controller(&template.spec, placed.obstacles);
         let pod = self.pods.known().and_then(|pods| pods.first()).copied();
         let mut preemption = None;
-        let mut judged = None;
         let state = match (&self.pods, pod) {
             (Known::Unknown(_), _) => State::Unknown,
             (Known::Known(_), Some(pod)) => {
@@ -156,7 +153,6 @@ impl<'a> Case<'a> {
                     let scheduled = stages::scheduler(self, pod);
                     checks.extend(scheduled.checks);
                     preemption = scheduled.preemption;
-                    judged = Some(pod);
                     checks.extend(stages::unscheduled(&checks, reasons, pod));
                 } else {
                     checks.push(Check::pass(Stage::Scheduler, "Bound"));
@@ -172,7 +168,6 @@ impl<'a> Case<'a> {
             let scheduled = stages::predicted(self, &made.pod);
             checks.extend(scheduled.checks);
             preemption = scheduled.preemption;
-            judged = Some(&made.pod);
         }
         if state == State::Missing && self.node_exists && checks.iter().all(|check| check.outcome != Outcome::Fail) {
             checks.push(stages::not_created(self.daemon_set));
@@ -186,7 +181,6 @@ impl<'a> Case<'a> {
             verdict: self.verdict(placement, state, pod, &checks),
             checks,
             preemption,
-            judged,
             doubts: match (pod, self.made) {
                 (None, Some(made)) => &made.doubts,
                 _ => &[],

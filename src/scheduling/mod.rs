@@ -103,11 +103,6 @@ impl Outcome {
             false => Self::Fail { phase: Phase::Filter, refusals },
         }
     }
-
-    /// A refusal of the pod on every node.
-    pub(crate) fn everywhere(refusal: Refusal) -> Self {
-        Self::Fail { phase: Phase::PreFilter, refusals: vec![refusal] }
-    }
 }
 
 /// The extension points, in the order in which the scheduler comes to them.

@@ -103,9 +103,7 @@ fn container_error(detail: &str, target: &Target<'_>, about_pod: String) -> Reme
     };
     if let Some(name) = missing("configmap") {
         return Remedy::paste(
-            format!(
-                "make the ConfigMap that is missing, with what the container reads from it; the kubelet goes on by itself"
-            ),
+            "make the ConfigMap that is missing, with what the container reads from it; the kubelet goes on by itself",
             [format!("kubectl -n {namespace} create configmap {name} --from-literal=KEY=VALUE")],
         );
     }

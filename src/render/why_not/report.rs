@@ -7,9 +7,11 @@ use super::{remedies, target};
 use crate::explain::way::{Check, Finding, Outcome, Stage, Verdict, Way};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
+use crate::render::preemption as words;
 use crate::render::reason::sentence;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::structured::to_the_second;
+use crate::render::text::safe;
 use crate::scheduling::preemption::Preemption;
 
 /// `kind: WhyNotReport`.
@@ -38,7 +40,7 @@ struct WayView<'a> {
     verdict: Verdict,
     checks: Vec<CheckView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    preemption: Option<&'a Preemption>,
+    preemption: Option<PreemptionView<'a>>,
     /// What is not certain of a pod that does not exist.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     doubts: &'a [String],
@@ -63,6 +65,17 @@ struct ReasonView<'a> {
     fix: Vec<Remedy>,
 }
 
+#[derive(Serialize)]
+struct PreemptionView<'a> {
+    #[serde(flatten)]
+    preemption: &'a Preemption,
+    message: String,
+    /// What the scheduler says of the node in its words about preemption.
+    scheduler: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fix: Vec<Remedy>,
+}
+
 impl<'a> Report<'a> {
     /// The report on these ways.
     pub(crate) fn of(node: &'a str, ways: &'a [Way<'a>], unknown: &'a [String], now: Timestamp) -> Self {
@@ -76,7 +89,7 @@ impl<'a> Report<'a> {
                 pod: way.pod.map(|pod| pod.metadata.name.as_str()),
                 verdict: way.verdict,
                 checks: way.checks.iter().map(|check| check_view(check, &target, now)).collect(),
-                preemption: way.preemption.as_ref(),
+                preemption: way.preemption.as_ref().map(|verdict| preemption_view(verdict, &target)),
                 doubts: way.doubts,
             }
         };
@@ -88,6 +101,15 @@ impl<'a> Report<'a> {
             unknown,
             daemon_sets: ways.iter().map(view).collect(),
         }
+    }
+}
+
+fn preemption_view<'a>(preemption: &'a Preemption, target: &Target<'_>) -> PreemptionView<'a> {
+    PreemptionView {
+        preemption,
+        message: safe(&words::sentence(preemption)),
+        scheduler: preemption.scheduler(),
+        fix: words::remedies(preemption, target),
     }
 }
 
