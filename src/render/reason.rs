@@ -25,7 +25,7 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::NotKnown { missing } => missing.clone(),
         Reason::NodePressure { condition } => format!("the node has {condition}"),
         Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated for a time only"),
-        Reason::Refused { refusal, .. } => refusal::short(refusal),
+        Reason::Refused { refusal, .. } => format!("not created: {}", refusal::short(refusal)),
         Reason::Misfit(misfit) => misfit::short(misfit),
         Reason::PodFailed { reason, .. } => {
             if reason.is_empty() {

@@ -229,16 +229,18 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, surroundings: &Surroundings<'_>, f
 /// `satisfyExistingPodsAntiAffinity`.
 fn judge_existing(attempt: &Attempt<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) {
     findings.miss(surroundings.here.missing());
-    // Without terms of its own the scheduler passes the pod by before it thinks of those that were promised the node.
-    let has_terms = [pod_affinity(attempt.pod), pod_anti_affinity(attempt.pod)]
-        .into_iter()
-        .flatten()
-        .any(|affinity| !affinity.required.is_empty());
-    let here = surroundings.here.known().into_iter().flatten().copied();
-    let here = here.chain(promised(attempt).filter(|_| has_terms)).map(|pod| (pod, attempt.node));
+    let here = surroundings.here.known().into_iter().flatten().map(|pod| (*pod, attempt.node));
     let beyond = surroundings.beyond.known().into_iter().flatten().copied();
+    let promised: Vec<(&FullPod, &Node)> = promised(attempt)
+        .filter(|pod| repels(pod, attempt.node, attempt) != Known::Known(false))
+        .map(|pod| (pod, attempt.node))
+        .collect();
+    let promised = match promised.is_empty() || findings.is_so(&is_looked_at(attempt, surroundings)) {
+        true => promised,
+        false => Vec::new(),
+    };
     let mut refused: Vec<(Term, String, Vec<OtherPod>)> = Vec::new();
-    for (pod, node) in here.chain(beyond) {
+    for (pod, node) in here.chain(promised).chain(beyond) {
         for term in pod_anti_affinity(pod).into_iter().flat_map(|affinity| &affinity.required) {
             let key = &term.topology_key;
             let Some(value) = attempt.node.metadata.labels.get(key) else { continue };
@@ -264,6 +266,29 @@ fn judge_existing(attempt: &Attempt<'_>, surroundings: &Surroundings<'_>, findin
             topology_value,
             pods,
         });
+    }
+}
+
+/// Whether a term of the pod on that node keeps the pod in question away from some part of the cluster.
+fn repels(pod: &FullPod, node: &Node, attempt: &Attempt<'_>) -> Known<bool> {
+    let terms = pod_anti_affinity(pod).into_iter().flat_map(|affinity| &affinity.required);
+    let reaching = terms.filter(|term| node.metadata.labels.contains_key(&term.topology_key));
+    not(and(reaching.map(|term| not(Term::of_stored(term, pod).keeps_away(attempt)))))
+}
+
+/// Whether the scheduler judges the pod at all: where it has no terms, and no bound pod of the whole cluster has any about
+/// it, it is passed by before those that were promised the node are thought of (`PreFilter` answers `Skip`).
+fn is_looked_at(attempt: &Attempt<'_>, surroundings: &Surroundings<'_>) -> Known<bool> {
+    let mut own = [pod_affinity(attempt.pod), pod_anti_affinity(attempt.pod)].into_iter().flatten();
+    if own.any(|affinity| !affinity.required.is_empty()) {
+        return Known::Known(true);
+    }
+    let here = surroundings.here.known().into_iter().flatten().map(|pod| (*pod, attempt.node));
+    let beyond = surroundings.beyond.known().into_iter().flatten().copied();
+    let nobody = and(here.chain(beyond).map(|(pod, node)| not(repels(pod, node, attempt))));
+    match (nobody, surroundings.beyond.missing()) {
+        (Known::Known(true), Some(why)) => Known::Unknown(why.to_owned()),
+        (nobody, _) => not(nobody),
     }
 }
 

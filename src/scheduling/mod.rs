@@ -44,12 +44,9 @@ pub(crate) use dynamic_resources::DeviceMisfit;
 pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
 pub(crate) use node_ports::{PortHolder, PortMisfit};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
-#[cfg(test)]
 pub(crate) use occupant::Owner;
 pub(crate) use occupant::{Holder, Occupant};
 pub(crate) use pod_topology_spread::SpreadMisfit;
-#[cfg(test)]
-pub(crate) use surroundings::Controller;
 pub(crate) use surroundings::OtherPod;
 pub(crate) use volume_misfit::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 

@@ -66,9 +66,12 @@ pub(crate) fn needs_after_claims(pod: &FullPod, claims: &Known<Vec<PersistentVol
     is_for_one.then_some(Need::Pods).into_iter().collect()
 }
 
-/// What they read because of the node's own pods: an anti-affinity that chooses namespaces by their labels is held
+/// What they read because of the node's own pods, and of those that were promised it: an anti-affinity that chooses namespaces by their labels is held
 /// against that of the pod in question.
-pub(crate) fn needs_beside<'a>(neighbours: impl IntoIterator<Item = &'a FullPod>) -> BTreeSet<Need> {
+pub(crate) fn needs_beside<'a>(
+    neighbours: impl IntoIterator<Item = &'a FullPod>,
+    nominated: impl IntoIterator<Item = &'a FullPod>,
+) -> BTreeSet<Need> {
     let mut affinities =
         neighbours.into_iter().filter_map(|pod| pod.spec.affinity.as_ref()?.pod_anti_affinity.as_ref());
     let chooses_by_labels = affinities.any(|affinity| {
@@ -76,7 +79,17 @@ pub(crate) fn needs_beside<'a>(neighbours: impl IntoIterator<Item = &'a FullPod>
         // One that asks for nothing chooses all namespaces.
         selectors.any(|selector| !selector.match_labels.is_empty() || !selector.match_expressions.is_empty())
     });
-    chooses_by_labels.then_some(Need::Namespaces).into_iter().collect()
+    let mut needs: BTreeSet<Need> = chooses_by_labels.then_some(Need::Namespaces).into_iter().collect();
+    // Whether the terms of a pod that was promised the node count is for the pods of the whole cluster to decide.
+    if nominated.into_iter().any(has_required_anti_affinity) {
+        needs.extend([Need::Pods, Need::Nodes, Need::Namespaces]);
+    }
+    needs
+}
+
+fn has_required_anti_affinity(pod: &FullPod) -> bool {
+    let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+    affinity.is_some_and(|affinity| !affinity.required.is_empty())
 }
 
 /// The terms that pods near by must meet, or must not.

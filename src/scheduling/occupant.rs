@@ -28,7 +28,7 @@ pub(crate) struct Occupant {
 }
 
 /// The controller of a pod.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Owner {
     /// `ReplicaSet`, `DaemonSet`, …; `Node` for a static pod.
     pub(crate) kind: String,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Attempt;
+use super::{Attempt, Owner};
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Known, Node};
 
@@ -38,21 +38,14 @@ pub(crate) struct OtherPod {
     /// Its namespace.
     pub(crate) namespace: String,
     /// Its name.
+    #[serde(rename = "pod")]
     pub(crate) name: String,
     /// The node that it is on, or has been promised.
     pub(crate) node: String,
     /// What makes it anew when it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) controller: Option<Controller>,
-}
-
-/// The owner that controls a pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Controller {
-    /// `DaemonSet`, `ReplicaSet`, ...
-    pub(crate) kind: String,
-    /// Its name.
-    pub(crate) name: String,
+    #[serde(rename = "owner")]
+    pub(crate) controller: Option<Owner>,
 }
 
 impl OtherPod {
@@ -62,7 +55,7 @@ impl OtherPod {
             namespace: pod.metadata.namespace.clone(),
             name: pod.metadata.name.clone(),
             node: node.metadata.name.clone(),
-            controller: controller.map(|owner| Controller { kind: owner.kind.clone(), name: owner.name.clone() }),
+            controller: controller.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
         }
     }
 }

@@ -181,6 +181,7 @@ pub(crate) struct PodOnNode {
     /// Its namespace.
     pub(crate) namespace: String,
     /// Its name.
+    #[serde(rename = "pod")]
     pub(crate) name: String,
     /// Its node.
     pub(crate) node: String,

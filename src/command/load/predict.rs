@@ -125,8 +125,9 @@ async fn read_needs(access: &Access, site: &mut Site, made: &[Option<Made>]) -> 
     let waiting = way::waiting(site);
     let pods: Vec<FullPod> = made.iter().flatten().map(|made| made.pod.clone()).chain(waiting).collect();
     let neighbours = site.bound.known().into_iter().flatten();
+    let nominated = site.nominated.known().into_iter().flatten();
     // Without a pod in question nobody is repelled.
-    let beside = if pods.is_empty() { BTreeSet::new() } else { needs_beside(neighbours) };
+    let beside = if pods.is_empty() { BTreeSet::new() } else { needs_beside(neighbours, nominated) };
     let scope = facts::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
     let of_pods: BTreeSet<Need> = pods.iter().flat_map(|pod| needs(pod, &site.node)).chain(beside).collect();
     facts::read(access, &mut site.facts, &of_pods, &scope).await?;

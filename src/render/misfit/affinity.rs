@@ -201,7 +201,7 @@ fn listed(mut names: Vec<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduling::Controller;
+    use crate::scheduling::Owner;
 
     const TARGET: Target<'_> = Target { node: "n 1", namespace: "a", daemon_set: "agent", pod: None, template: None };
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn pod(name: &str, node: &str, kind: Option<&str>) -> OtherPod {
-        let controller = kind.map(|kind| Controller { kind: kind.into(), name: "web".into() });
+        let controller = kind.map(|kind| Owner { kind: kind.into(), name: "web".into() });
         OtherPod { namespace: "b".into(), name: name.into(), node: node.into(), controller }
     }
 

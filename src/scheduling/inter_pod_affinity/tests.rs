@@ -166,7 +166,7 @@ fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
             "unwanted": { "selector": "app=web", "namespaces": ["a"] },
             "topologyKey": HOSTNAME,
             "topologyValue": "n1",
-            "pods": [{ "namespace": "a", "name": "web-1", "node": "n1" }],
+            "pods": [{ "namespace": "a", "pod": "web-1", "node": "n1" }],
         }])
     );
     assert!(Cluster::of(anti_affinity(term("other", HOSTNAME))).with([web("n1")]).passes());
@@ -298,7 +298,7 @@ fn neighbours_that_keep_away_from_the_pod_refuse_it_with_their_names() {
             "unwanted": { "selector": "app=ds", "namespaces": ["a"] },
             "topologyKey": "zone",
             "topologyValue": "z1",
-            "pods": [{ "namespace": "a", "name": "hermit", "node": "n1" }],
+            "pods": [{ "namespace": "a", "pod": "hermit", "node": "n1" }],
         }])
     );
 }
@@ -413,9 +413,15 @@ fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
 #[test]
 fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself() {
     let promised = || Some(vec![hermit(term("ds", HOSTNAME), "")]);
-    let mut meek = Cluster::of(json!(null));
-    meek.nominated = promised();
-    assert!(meek.passes());
+    let meek = || {
+        let mut meek = Cluster::of(json!(null));
+        meek.nominated = promised();
+        meek
+    };
+    assert!(meek().amid([second()], []).passes());
+    // Any pod of the cluster that keeps it away from anywhere brings the others into play.
+    assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).misfits().len(), 1);
+    assert!(matches!(meek().judge(), Outcome::Unknown { .. }));
     let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));
     with_terms.nominated = promised();
     assert_eq!(with_terms.misfits().len(), 1);

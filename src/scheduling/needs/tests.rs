@@ -122,7 +122,7 @@ fn a_neighbours_anti_affinity_by_labels_of_namespaces_needs_them() {
     let beside = |kind: &str, selector: Value| {
         let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
         let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
-        needs_beside([&pod(json!({})), &pod(json!({"affinity": affinity}))]).contains(&Need::Namespaces)
+        needs_beside([&pod(json!({})), &pod(json!({"affinity": affinity}))], []).contains(&Need::Namespaces)
     };
     assert!(beside("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
     assert!(beside("podAntiAffinity", json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})));
