@@ -100,6 +100,8 @@ pub(crate) struct Case<'a> {
     pub(crate) bound: &'a Known<Vec<FullPod>>,
     /// Every pod without a node for which room was made here.
     pub(crate) nominated: &'a Known<Vec<FullPod>>,
+    /// On a planned node: the daemon pods that come before this one, by their priority and then by their names.
+    pub(crate) beside: Vec<&'a FullPod>,
     /// The pod as the API server would make it; none where nobody asked.
     pub(crate) made: Option<&'a Made>,
     /// What else is known.
@@ -208,7 +210,8 @@ impl<'a> Case<'a> {
         let (state, mut reasons) = pod_state::examine(&pod.trimmed(), node, min_ready_seconds, self.now);
         let is_unwell = !matches!(state, State::Available | State::Ready | State::Pending);
         if let (true, Some(events)) = (is_unwell, self.events.known()) {
-            reasons.extend(super::events::newest_warning(events, &pod.metadata.uid));
+            let warning = super::events::newest_warning(events, &pod.metadata.uid);
+            reasons.extend(warning.filter(|warning| !is_told_by(&reasons, warning)));
         }
         (state, reasons)
     }
@@ -226,6 +229,7 @@ pub(crate) fn all<'a>(site: &'a Site, made: &'a [Option<Made>]) -> Vec<Way<'a>> 
             pods,
             bound: &site.bound,
             nominated: &site.nominated,
+            beside: planned_before(site, made, index),
             made: made.get(index).and_then(Option::as_ref),
             facts: &site.facts,
             events: &site.events,
@@ -235,6 +239,20 @@ pub(crate) fn all<'a>(site: &'a Site, made: &'a [Option<Made>]) -> Vec<Way<'a>> 
         case.explain()
     };
     each.map(way).collect()
+}
+
+/// The other daemon pods that a planned node gets, as far as they come before this one: the scheduler takes those of
+/// higher priority first, and of equals one has to give way.
+fn planned_before<'a>(site: &Site, made: &'a [Option<Made>], index: usize) -> Vec<&'a FullPod> {
+    let Some(Some(own)) = made.get(index).filter(|_| !site.node_exists) else { return Vec::new() };
+    let wanted = open_questions(site, false);
+    let rank = |index: usize, pod: &FullPod| (std::cmp::Reverse(pod.priority()), index);
+    let others = wanted.into_iter().filter(|other| *other != index);
+    others
+        .filter_map(|other| Some((other, &made.get(other)?.as_ref()?.pod)))
+        .filter(|(other, pod)| rank(*other, pod) < rank(index, &own.pod))
+        .map(|(_, pod)| pod)
+        .collect()
 }
 
 /// The DaemonSets, by their places, of which there is no pod that could be judged, and of which one is wanted or was
@@ -258,6 +276,12 @@ pub(crate) fn waiting(site: &Site) -> Vec<FullPod> {
     let pods = site.daemon_pods();
     let first = pods.iter().filter_map(|pods| pods.known()?.first().copied());
     first.filter(|pod| pod.spec.node_name.is_empty()).cloned().collect()
+}
+
+/// Whether a warning only repeats that the node is not ready, which is told with more of it.
+fn is_told_by(reasons: &[Reason], warning: &Reason) -> bool {
+    let is_of_node = matches!(warning, Reason::Warning { reason, .. } if reason == "NodeNotReady");
+    is_of_node && reasons.iter().any(|reason| matches!(reason, Reason::NodeNotReady { .. }))
 }
 
 impl Check {

@@ -48,7 +48,10 @@ const NODE: Shape = &[
     ("reasons", &[List]),
 ];
 /// Only there when there is something to say.
-const OPTIONAL: [&str; 1] = ["unknown"];
+const OPTIONAL: [&str; 3] = ["unknown", "preemption", "doubts"];
+
+/// What a reason has besides its evidence; the numbers are those of an event.
+const OF_EVERY_REASON: [&str; 6] = ["code", "message", "scheduler", "fix", "count", "lastSeen"];
 
 fn type_of(value: &Value) -> Type {
     match value {
@@ -121,7 +124,7 @@ fn every_field_and_every_reason_is_one_that_the_reference_names() {
                         .iter()
                         .find(|(name, _)| name == code)
                         .unwrap_or_else(|| panic!("{code} is not documented"));
-                    for field in reason.keys().filter(|field| !["code", "message"].contains(&field.as_str())) {
+                    for field in reason.keys().filter(|field| !OF_EVERY_REASON.contains(&field.as_str())) {
                         assert!(evidence.contains(field), "{code} has {field}, which is not documented");
                     }
                     seen.insert(code.to_owned());
@@ -130,10 +133,124 @@ fn every_field_and_every_reason_is_one_that_the_reference_names() {
         }
     }
     for code in
-        ["Taint", "NodeSelector", "FailedCreate", "CrashLoopBackOff", "ImageError", "Unschedulable", "NodeNotReady"]
+        ["Taint", "NodeSelector", "QuotaExceeded", "CrashLoopBackOff", "ImageError", "Unschedulable", "NodeNotReady"]
     {
         assert!(seen.contains(code), "no fixture shows {code}");
     }
+}
+
+const WHY_NOT: Shape = &[
+    ("apiVersion", &[Text]),
+    ("kind", &[Text]),
+    ("asOf", &[Text]),
+    ("node", &[Text]),
+    ("unknown", &[List]),
+    ("daemonSets", &[List]),
+];
+const WAY: Shape = &[
+    ("namespace", &[Text]),
+    ("name", &[Text]),
+    ("placement", &[Text]),
+    ("state", &[Text]),
+    ("pod", &[Text, Null]),
+    ("verdict", &[Text]),
+    ("checks", &[List]),
+    ("preemption", &[Object]),
+    ("doubts", &[List]),
+];
+const CHECK: Shape = &[("stage", &[Text]), ("check", &[Text]), ("result", &[Text]), ("reasons", &[List])];
+
+fn why_not(file: &str, node: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let output = command.args(["why-not", node, "--from", file, "-o", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_field_of_why_not_is_one_that_the_reference_names() {
+    let documented = documented();
+    let mut verdicts = BTreeSet::new();
+    for node in ["worker-a1", "worker-a2", "worker-b1", "worker-c3", "gpu-b1", "gpu-c1", "control-a1"] {
+        let report = why_not("tests/fixtures/shop/cluster.yaml", node);
+        assert_eq!(check(&report, WHY_NOT, "the report")["kind"], "WhyNotReport");
+        for way in report["daemonSets"].as_array().unwrap() {
+            let way = check(way, WAY, "a DaemonSet");
+            verdicts.insert(way["verdict"].as_str().unwrap().to_owned());
+            for one in way["checks"].as_array().unwrap() {
+                let one = check(one, CHECK, "a check");
+                assert_eq!(one["result"] == "Pass", one["reasons"].as_array().unwrap().is_empty(), "{one:?}");
+                for reason in one["reasons"].as_array().unwrap() {
+                    let reason = reason.as_object().unwrap();
+                    let code = reason["code"].as_str().unwrap();
+                    let (_, evidence) = documented
+                        .iter()
+                        .find(|(name, _)| name == code)
+                        .unwrap_or_else(|| panic!("{code} is not documented"));
+                    for field in reason.keys().filter(|field| !OF_EVERY_REASON.contains(&field.as_str())) {
+                        assert!(evidence.contains(field), "{code} has {field}, which is not documented");
+                    }
+                }
+            }
+        }
+    }
+    for verdict in ["Running", "NotHealthy", "Blocked", "NotWanted"] {
+        assert!(verdicts.contains(verdict), "no node of the fixture shows {verdict}");
+    }
+}
+
+/// Every enum of the source whose variants are codes: each with its fields.
+fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
+    let mut codes = Vec::new();
+    for file in crate::house::files_below(std::path::Path::new("src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for part in text.split("#[serde(tag = \"code\"").skip(1) {
+            let body = part.split_once("pub(crate) enum ").unwrap().1;
+            let body = &body[body.find('\n').unwrap()..body.find("\n}").unwrap()];
+            let (mut is_untagged, mut is_tagged) = (false, true);
+            for line in body.lines() {
+                let word = line.trim();
+                let is_variant = line.starts_with("    ") && word.starts_with(|c: char| c.is_ascii_uppercase());
+                let is_field = line.starts_with("        ") && word.starts_with(|c: char| c.is_ascii_lowercase());
+                if word == "#[serde(untagged)]" {
+                    is_untagged = true;
+                } else if is_variant && !line.starts_with("     ") {
+                    // An untagged variant hands on another's code, and its own fields stand beside that one's.
+                    is_tagged = !std::mem::take(&mut is_untagged);
+                    if is_tagged {
+                        codes.push((word.trim_end_matches(['{', ',', ' ']).to_owned(), Vec::new()));
+                    }
+                } else if let (true, Some((_, fields))) = (is_field && is_tagged, codes.last_mut()) {
+                    fields.push(camel_case(word.split(':').next().unwrap()));
+                }
+            }
+        }
+    }
+    codes
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap().to_owned();
+    words.fold(first, |all, word| all + &word[..1].to_uppercase() + &word[1..])
+}
+
+#[test]
+fn the_reference_names_every_code_of_the_source_with_all_its_evidence() {
+    let documented = documented();
+    let codes = codes_of_the_source();
+    assert!(codes.len() > 70, "only {} codes were found in the source", codes.len());
+    let mut missing = Vec::new();
+    for (code, fields) in codes {
+        match documented.iter().find(|(name, _)| *name == code) {
+            None => missing.push(format!("{code}: {fields:?}")),
+            Some((_, evidence)) => {
+                let unnamed = fields.into_iter().filter(|field| !evidence.contains(field) && field != "refusal");
+                missing.extend(unnamed.map(|field| format!("{code} has {field}")));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]

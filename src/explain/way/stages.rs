@@ -121,13 +121,11 @@ fn attempt<'a>(case: &Case<'a>, pod: &'a FullPod) -> Attempt<'a> {
         }
         Known::Unknown(why) => Known::Unknown(why.clone()),
     };
-    Attempt {
-        pod,
-        node: case.node,
-        neighbours: others(case.bound),
-        nominated: others(case.nominated),
-        facts: case.facts,
+    let mut neighbours: Known<Vec<&'a FullPod>> = others(case.bound);
+    if let Known::Known(neighbours) = &mut neighbours {
+        neighbours.extend(case.beside.iter().copied());
     }
+    Attempt { pod, node: case.node, neighbours, nominated: others(case.nominated), facts: case.facts }
 }
 
 /// A pod that was not made yet has no uid, and is nobody's double.

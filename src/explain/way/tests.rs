@@ -141,6 +141,20 @@ fn a_planned_node_without_resources_is_not_said_to_be_full() {
 }
 
 #[test]
+fn on_a_planned_node_daemon_pods_share_its_resources() {
+    let hungry = json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": "3" } } }] });
+    let mut site = site(node(json!({}), json!([])), daemon_set(hungry.clone()), vec![], vec![]);
+    let mut second = daemon_set(hungry);
+    second.metadata.name = Some("second".into());
+    second.metadata.uid = Some("u2".into());
+    site.daemon_sets.push(second);
+    site.node_exists = false;
+    let made = made(&site);
+    let verdicts: Vec<Verdict> = all(&site, &made).iter().map(|way| way.verdict).collect();
+    assert_eq!(verdicts, [Verdict::WouldRun, Verdict::Blocked]);
+}
+
+#[test]
 fn pods_that_could_not_be_read_are_not_taken_for_absent() {
     let mut site = site(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
     site.bound = Known::Unknown("cannot list pods".into());

@@ -98,8 +98,10 @@ fn causes(way: &Way<'_>, screen: Screen) -> String {
         }
     }
     if causes.is_empty() && way.verdict != Verdict::Running {
-        let unknown = way.checks.iter().filter(|check| check.outcome == Outcome::Unknown);
-        causes.extend(unknown.map(|check| format!("{} unknown", check.name)));
+        match way.checks.iter().filter(|check| check.outcome == Outcome::Unknown).count() {
+            0 => {}
+            unknown => causes.push(format!("{} unknown", count(unknown, "check"))),
+        }
     }
     if screen.wide || screen.style.width.is_none() || causes.len() <= CAUSES {
         return causes.join("; ");

@@ -11,6 +11,7 @@ use crate::render::preemption;
 use crate::render::reason::sentence;
 use crate::render::style::Tone;
 use crate::render::text::{count, safe, width, wrap};
+use crate::scheduling::preemption::Preemption;
 
 /// The columns that the stations' names take.
 const STATION: usize = 13;
@@ -30,7 +31,9 @@ pub(crate) fn way(out: &mut impl Write, way: &Way<'_>, node: &str, screen: Scree
         let checks: Vec<&Check> = way.checks.iter().filter(|check| check.stage == stage).collect();
         station(out, name_of_stage(stage), &checks, screen)?;
     }
-    if let Some(verdict) = &way.preemption {
+    // That it cannot help goes without saying where the refusal has nothing to do with other pods.
+    if let Some(verdict) = way.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
+    {
         entry(out, "preemption", &safe(&preemption::sentence(verdict)), Tone::Plain, screen)?;
     }
     for doubt in way.doubts {
@@ -40,7 +43,7 @@ pub(crate) fn way(out: &mut impl Write, way: &Way<'_>, node: &str, screen: Scree
     if remedies.is_empty() {
         return Ok(());
     }
-    screen.style.line(out, "  What to do", Tone::Strong)?;
+    writeln!(out, "  {}", screen.style.paint("What to do", Tone::Strong))?;
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
         hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
@@ -80,7 +83,14 @@ fn name_of_stage(stage: Stage) -> &'static str {
 /// What fails and what is unknown, each reason on lines of its own; what passes in one line.
 fn station(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
     let mut lead = name;
-    for check in checks.iter().filter(|check| check.outcome != Outcome::Pass) {
+    let fails = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    // Beside a cause that is certain, what could not be read is of little weight.
+    let is_told = |check: &&&Check| match check.outcome {
+        Outcome::Fail => true,
+        Outcome::Unknown => !fails || screen.wide,
+        Outcome::Pass => false,
+    };
+    for check in checks.iter().filter(is_told) {
         let (sign, tone) = match check.outcome {
             Outcome::Fail => ('✗', Tone::Bad),
             _ => ('?', Tone::Warning),
@@ -93,16 +103,19 @@ fn station(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) 
     }
     let passed: Vec<&str> =
         checks.iter().filter(|check| check.outcome == Outcome::Pass).map(|check| check.name).collect();
-    if passed.is_empty() {
-        return Ok(());
-    }
-    let text = match (passed.as_slice(), lead) {
-        ([one], _) => format!("✓ {one}"),
-        (all, _) if screen.wide => format!("✓ {}", all.join(", ")),
-        (all, "") => format!("✓ {} pass", count(all.len(), "other check")),
-        (all, _) => format!("✓ {} pass", count(all.len(), "check")),
+    let unknown = checks.iter().filter(|check| check.outcome == Outcome::Unknown && !is_told(check)).count();
+    let other = if lead.is_empty() { "other check" } else { "check" };
+    let unknown = (unknown > 0).then(|| format!("? {} unknown", count(unknown, other)));
+    let passed = match passed.as_slice() {
+        [] => None,
+        [one] => Some(format!("✓ {one}")),
+        all if screen.wide => Some(format!("✓ {}", all.join(", "))),
+        all => Some(format!("✓ {} pass", count(all.len(), other))),
     };
-    entry(out, lead, &text, Tone::Quiet, screen)
+    match [unknown, passed].into_iter().flatten().collect::<Vec<_>>() {
+        nothing if nothing.is_empty() => Ok(()),
+        folded => entry(out, lead, &folded.join("   "), Tone::Quiet, screen),
+    }
 }
 
 fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
