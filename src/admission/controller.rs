@@ -5,22 +5,12 @@
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use crate::snapshot::full_pod::{FullPod, FullSpec, NodeSelector, NodeSelectorTerm, Toleration};
-use crate::snapshot::pod::NodeSelectorRequirement;
+use crate::placement::added_tolerations;
+use crate::snapshot::full_pod::{FullPod, FullSpec, Toleration};
+use crate::snapshot::pod::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 const GENERATION_LABEL: &str = "pod-template-generation";
-
-/// The tolerations of every daemon pod, in the order in which they are added.
-const ADDED: [(&str, &str); 6] = [
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
-    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
-];
-const ADDED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
 /// Pins the pod to its node: what its node affinity requires is replaced, all else of it stays.
 pub(super) fn pin(spec: &mut FullSpec, node: &str) {
@@ -34,11 +24,7 @@ pub(super) fn pin(spec: &mut FullSpec, node: &str) {
 /// Adds the tolerations of daemon pods. One of the template with the same key, effect, operator and value gives way,
 /// and with it its `tolerationSeconds`.
 pub(super) fn add_tolerations(spec: &mut FullSpec) {
-    for (key, effect) in ADDED {
-        add_toleration(&mut spec.tolerations, key, effect);
-    }
-    if spec.host_network {
-        let (key, effect) = ADDED_ON_HOST_NETWORK;
+    for (key, effect) in added_tolerations(spec.host_network) {
         add_toleration(&mut spec.tolerations, key, effect);
     }
 }

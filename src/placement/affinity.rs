@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::Obstacle;
 use crate::snapshot::Node;
-use crate::snapshot::full_pod::{NodeSelector, NodeSelectorTerm};
 use crate::snapshot::labels::{is_label_key, is_label_value};
 use crate::snapshot::pod::NodeSelectorRequirement;
+use crate::snapshot::pod::{NodeSelector, NodeSelectorTerm};
 
 /// The one field of a node that `matchFields` knows.
 const NAME_FIELD: &str = "metadata.name";

@@ -18,7 +18,7 @@ use crate::snapshot::{Labels, Node, Taint};
 pub(crate) use affinity::{Affinity, Requirement, TermMiss};
 pub(crate) use namespace_selector::NamespaceSelector;
 use toleration::Tolerations;
-pub(crate) use toleration::{Gates, tolerates};
+pub(crate) use toleration::{Gates, added as added_tolerations, tolerates};
 
 /// What the controller does about a node. Upstream answers with two booleans (should run, should continue), of
 /// which one combination cannot be.

@@ -18,6 +18,11 @@ const ADDED: [(&str, &str); 6] = [
 /// One more for pods on the host's network.
 const ADDED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
+/// What the controller adds to every pod of a DaemonSet: key and effect; the operator is `Exists`.
+pub(crate) fn added(host_network: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    ADDED.into_iter().chain(host_network.then_some(ADDED_ON_HOST_NETWORK))
+}
+
 /// The feature gates that the rule depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gates {
@@ -59,8 +64,7 @@ impl<'a> Tolerations<'a> {
 
     fn tolerate(&self, taint: &Taint) -> bool {
         let is_added = |(key, effect): (&str, &str)| taint.key == key && taint.effect == effect;
-        ADDED.into_iter().any(is_added)
-            || (self.host_network && is_added(ADDED_ON_HOST_NETWORK))
+        added(self.host_network).any(is_added)
             || self.of_template.iter().any(|toleration| tolerates(toleration, taint, self.gates))
     }
 }

@@ -6,7 +6,8 @@
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::snapshot::full_pod::{Ephemeral, FullPod};
+use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::full_pod::volume::Ephemeral;
 use crate::snapshot::quantity::Quantity;
 
 /// Where a storage class was named before it had a field.

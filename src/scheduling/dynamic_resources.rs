@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::{Attempt, Misfit, Outcome, Phase, Refusal};
 use crate::placement::{Affinity, Obstacle, TermMiss};
 use crate::snapshot::Known;
-use crate::snapshot::full_pod::NodeSelector;
+use crate::snapshot::pod::NodeSelector;
 use claims::Demand;
 
 /// What is wrong with the claims. Serialised, the variant's name is the `code`.

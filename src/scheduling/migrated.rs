@@ -8,7 +8,7 @@
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume};
 use k8s_openapi::api::storage::v1::CSINode;
 
-use crate::snapshot::full_pod::VolumeSource;
+use crate::snapshot::full_pod::volume::VolumeSource;
 
 /// The plugins that a kubelet hands on to a driver.
 const MIGRATED: &str = "storage.alpha.kubernetes.io/migrated-plugins";

@@ -145,7 +145,7 @@ fn volumes_of(pod: &FullPod, csi_node: Option<&CSINode>, facts: &Facts, findings
 fn planned_volume(
     pod: &FullPod,
     claim: &str,
-    ephemeral: Option<&crate::snapshot::full_pod::Ephemeral>,
+    ephemeral: Option<&crate::snapshot::full_pod::volume::Ephemeral>,
     facts: &Facts,
     is_migrated: bool,
     findings: &mut Findings,

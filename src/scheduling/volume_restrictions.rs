@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use super::claims::{find, is_for_one_pod, named_claims_of};
 use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit, is_same};
 use super::{Attempt, Outcome};
-use crate::snapshot::full_pod::{FullPod, VolumeSource};
+use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::full_pod::volume::VolumeSource;
 
 const DISK_CONFLICT: &str = "node(s) had no available disk";
 const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode \

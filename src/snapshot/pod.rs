@@ -54,7 +54,7 @@ pub(crate) struct Affinity {
     pub(crate) node_affinity: Option<NodeAffinity>,
 }
 
-/// `v1.NodeAffinity`, trimmed.
+/// `v1.NodeAffinity`, trimmed to what is required.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct NodeAffinity {
@@ -71,10 +71,12 @@ pub(crate) struct NodeSelector {
     pub(crate) node_selector_terms: Vec<NodeSelectorTerm>,
 }
 
-/// `v1.NodeSelectorTerm`, trimmed to its fields.
+/// `v1.NodeSelectorTerm`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct NodeSelectorTerm {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) match_expressions: Vec<NodeSelectorRequirement>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) match_fields: Vec<NodeSelectorRequirement>,
 }

@@ -99,6 +99,19 @@ fn documented() -> Vec<(String, BTreeSet<String>)> {
     .collect()
 }
 
+/// The code of a reason, of which every field has to be documented.
+fn code_of<'r>(reason: &'r Value, documented: &[(String, BTreeSet<String>)]) -> &'r str {
+    let reason = reason.as_object().unwrap();
+    let code = reason["code"].as_str().unwrap();
+    assert!(reason["message"].is_string(), "{reason:?}");
+    let (_, evidence) =
+        documented.iter().find(|(name, _)| name == code).unwrap_or_else(|| panic!("{code} is not documented"));
+    for field in reason.keys().filter(|field| !OF_EVERY_REASON.contains(&field.as_str())) {
+        assert!(evidence.contains(field), "{code} has {field}, which is not documented");
+    }
+    code
+}
+
 #[test]
 fn every_field_and_every_reason_is_one_that_the_reference_names() {
     let documented = documented();
@@ -117,16 +130,7 @@ fn every_field_and_every_reason_is_one_that_the_reference_names() {
         for daemon_set in report["daemonSets"].as_array().unwrap() {
             for node in check(daemon_set, DAEMON_SET, "a DaemonSet")["nodes"].as_array().unwrap() {
                 for reason in check(node, NODE, "a node")["reasons"].as_array().unwrap() {
-                    let reason = reason.as_object().unwrap();
-                    let code = reason["code"].as_str().unwrap();
-                    assert!(reason["message"].is_string(), "{reason:?}");
-                    let (_, evidence) = documented
-                        .iter()
-                        .find(|(name, _)| name == code)
-                        .unwrap_or_else(|| panic!("{code} is not documented"));
-                    for field in reason.keys().filter(|field| !OF_EVERY_REASON.contains(&field.as_str())) {
-                        assert!(evidence.contains(field), "{code} has {field}, which is not documented");
-                    }
+                    let code = code_of(reason, &documented);
                     seen.insert(code.to_owned());
                 }
             }
@@ -181,15 +185,7 @@ fn every_field_of_why_not_is_one_that_the_reference_names() {
                 let one = check(one, CHECK, "a check");
                 assert_eq!(one["result"] == "Pass", one["reasons"].as_array().unwrap().is_empty(), "{one:?}");
                 for reason in one["reasons"].as_array().unwrap() {
-                    let reason = reason.as_object().unwrap();
-                    let code = reason["code"].as_str().unwrap();
-                    let (_, evidence) = documented
-                        .iter()
-                        .find(|(name, _)| name == code)
-                        .unwrap_or_else(|| panic!("{code} is not documented"));
-                    for field in reason.keys().filter(|field| !OF_EVERY_REASON.contains(&field.as_str())) {
-                        assert!(evidence.contains(field), "{code} has {field}, which is not documented");
-                    }
+                    code_of(reason, &documented);
                 }
             }
         }

@@ -10,7 +10,7 @@ use k8s_openapi::api::resource::v1::{Device, DeviceRequest, ResourceClaim, Resou
 
 use crate::placement::Affinity;
 use crate::snapshot::Node;
-use crate::snapshot::full_pod::NodeSelector;
+use crate::snapshot::pod::NodeSelector;
 
 /// Driver, pool and device.
 type Id<'a> = (&'a str, &'a str, &'a str);

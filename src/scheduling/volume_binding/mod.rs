@@ -19,7 +19,8 @@ use super::volume_misfit::{Findings, VolumeMisfit};
 use super::{Attempt, Outcome};
 use crate::placement::{Affinity, Obstacle, TermMiss};
 use crate::snapshot::Node;
-use crate::snapshot::full_pod::{Ephemeral, NodeSelector};
+use crate::snapshot::full_pod::volume::Ephemeral;
+use crate::snapshot::pod::NodeSelector;
 
 const NODE_CONFLICT: &str = "node(s) didn't match PersistentVolume's node affinity";
 const BIND_CONFLICT: &str = "node(s) didn't find available persistent volumes to bind";
