@@ -141,12 +141,12 @@ impl Error {
             | Self::NotFound { hint, .. }
             | Self::File { hint, .. } => hint.clone(),
             Self::NoCluster => "set KUBECONFIG or --kubeconfig to your cluster's file, or try a saved cluster: \
-                kubectl ds coverage --from FILE"
+                --from FILE"
                 .into(),
             Self::Unreachable { .. } => "check the server's address, the network and the proxy: kubectl cluster-info; \
                  another cluster: --context NAME"
                 .into(),
-            Self::Timeout { .. } => "raise --request-timeout (0 waits for ever), or ask for less: -n, --nodes".into(),
+            Self::Timeout { .. } => "raise --request-timeout (0 waits for ever), or ask for less: -n NAMESPACE".into(),
             Self::Unauthorized { .. } => "log in again or renew the token; who you are: kubectl auth whoami".into(),
             Self::Forbidden { verb, resource, .. } => {
                 format!(

@@ -30,6 +30,8 @@ pub(crate) use refusal::{Bound, QuotaShare, Refusal, Service, Unspecified};
 pub(crate) struct Made {
     /// The pod.
     pub(crate) pod: FullPod,
+    /// Whether it is made after one that exists, which has passed every check.
+    pub(crate) is_like_another: bool,
     /// What may be different in truth, as it could not be read: one sentence each.
     pub(crate) doubts: Vec<String>,
 }
@@ -45,7 +47,7 @@ pub(crate) fn make(daemon_set: &DaemonSet, node: &str, facts: &Facts) -> Made {
     defaults::complete(&mut pod.spec);
     let doubts = plugins::apply(&mut pod, facts);
     defaults::merge_label_keys(&mut pod);
-    Made { pod, doubts }
+    Made { pod, is_like_another: false, doubts }
 }
 
 /// The pod for this node, made from one of the same revision on another node: whatever webhooks did to that one, they

@@ -36,7 +36,7 @@ fn with_ranges(ranges: Value) -> Facts {
 }
 
 fn made(daemon_set: &DaemonSet, facts: &Facts) -> FullPod {
-    let Made { pod, doubts } = make(daemon_set, "n1", facts);
+    let Made { pod, doubts, .. } = make(daemon_set, "n1", facts);
     assert_eq!(doubts, Vec::<String>::new());
     pod
 }
@@ -318,7 +318,7 @@ fn doubts_are_told_only_where_they_matter() {
     let annotated =
         json!([{"metadata": {"name": "ns", "annotations": {"scheduler.alpha.kubernetes.io/node-selector": "a=b"}}}]);
     let facts = Facts { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
-    let Made { pod, doubts } = make(&daemon_set(json!({"containers": []})), "n1", &facts);
+    let Made { pod, doubts, .. } = make(&daemon_set(json!({"containers": []})), "n1", &facts);
     assert!(doubts.len() == 1 && doubts[0].contains("PodNodeSelector"), "{doubts:?}");
     assert!(pod.spec.node_selector.is_empty());
 }

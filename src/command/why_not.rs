@@ -51,7 +51,9 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             let unwell = ways.iter().filter(|way| matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy));
             render::names(out, "daemonset.apps", unwell.map(Way::name))
         }
-        Some(OutputFormat::Wide) | None => show(out, &ways, node, (request.namespace.is_none(), is_named), screen),
+        Some(OutputFormat::Wide) | None => {
+            show(out, &ways, &site.node, (request.namespace.is_none(), is_named), screen)
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -60,23 +62,21 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
 fn show(
     out: &mut impl std::io::Write,
     ways: &[Way<'_>],
-    node: &str,
+    node: &Node,
     (with_namespace, is_named): (bool, bool),
     screen: Screen,
 ) -> std::io::Result<()> {
     if !is_named {
         overview(out, ways, node, with_namespace, screen)?;
     }
-    let mut of_interest: Vec<&Way<'_>> = ways
-        .iter()
-        .filter(|way| is_named || matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy | Verdict::Unknown))
-        .collect();
+    let mut of_interest: Vec<&Way<'_>> =
+        ways.iter().filter(|way| is_named || matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy)).collect();
     of_interest.sort_by_key(|way| (way.verdict, way.namespace(), way.name()));
     for (index, one) in of_interest.into_iter().enumerate() {
         if index > 0 || !is_named {
             writeln!(out)?;
         }
-        way(out, one, node, screen)?;
+        way(out, one, &node.metadata.name, screen)?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn examine(pod: &Pod, node: Option<&Node>, min_ready_seconds: i32, no
     }
     match pod.status.phase.as_str() {
         "Failed" => return (State::Failed, vec![failed(pod)]),
-        "Succeeded" => return (State::Succeeded, exits(pod)),
+        "Succeeded" => return (State::Succeeded, [Reason::PodSucceeded].into_iter().chain(exits(pod)).collect()),
         _ if pod.spec.node_name.is_empty() => return (State::Pending, vec![unscheduled(pod)]),
         _ => {}
     }
@@ -78,7 +78,7 @@ fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
         return Vec::new();
     };
     if deadline >= now {
-        return Vec::new();
+        return vec![Reason::Terminating { deadline }];
     }
     let stuck = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
     [stuck].into_iter().chain(node.and_then(node_not_ready)).collect()
@@ -113,7 +113,7 @@ fn unscheduled(pod: &Pod) -> Reason {
 }
 
 /// A node whose `Ready` is anything but `True` drags its pods down with it.
-fn node_not_ready(node: &Node) -> Option<Reason> {
+pub(super) fn node_not_ready(node: &Node) -> Option<Reason> {
     let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
     Some(Reason::NodeNotReady {
         reason: condition.reason.clone(),

@@ -38,7 +38,8 @@ fn not_ready_node() -> Node {
 fn a_pod_in_its_grace_period_is_terminating_and_not_stuck() {
     let (state, reasons) =
         of(json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:10Z" }, "status": { "phase": "Running" } }));
-    assert_eq!((state, reasons), (State::Terminating, json!([])));
+    assert_eq!(state, State::Terminating);
+    assert_eq!(reasons, json!([{ "code": "Terminating", "deadline": "2026-01-02T12:00:10Z" }]));
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn a_succeeded_pod_tells_how_its_containers_ended() {
     let ended = json!({ "name": "c", "state": { "terminated": { "exitCode": 0, "reason": "Completed" } } });
     let (state, reasons) = with_status(json!({ "phase": "Succeeded", "containerStatuses": [ended] }));
     assert_eq!(state, State::Succeeded);
-    assert_eq!(reasons[0]["lastExit"]["exitCode"], 0);
+    assert_eq!((&reasons[0]["code"], &reasons[1]["lastExit"]["exitCode"]), (&json!("PodSucceeded"), &json!(0)));
 }
 
 #[test]

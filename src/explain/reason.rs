@@ -71,6 +71,8 @@ pub(crate) enum Reason {
         #[serde(skip_serializing_if = "Option::is_none")]
         disruption: Option<String>,
     },
+    /// All containers have ended well, which those of a daemon should not.
+    PodSucceeded,
     /// The image cannot be had.
     ImageError {
         /// The container.
@@ -142,6 +144,19 @@ pub(crate) enum Reason {
         min_ready_seconds: i32,
         /// Since when the pod is ready.
         since: Option<Timestamp>,
+    },
+    /// Deleted, and within its grace period.
+    Terminating {
+        /// When it is to be gone.
+        deadline: Timestamp,
+    },
+    /// The DaemonSet itself is being deleted: no pod is made any more.
+    DaemonSetDeleting {
+        /// Since when.
+        since: Timestamp,
+        /// What holds it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        finalizers: Vec<String>,
     },
     /// Deleted, and past its grace period still there.
     StuckTerminating {

@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use super::{Reason, State, pod as pod_state};
 use crate::admission::Made;
-use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
+use crate::placement::{Gates, NamespaceSelector, Obstacle, Placement, Rule};
 use crate::scheduling::preemption::Preemption;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::site::Site;
-use crate::snapshot::{Known, Node, OpenShift};
+use crate::snapshot::{Known, Node, OpenShift, Taint};
 
 /// Whether a node has a healthy daemon pod, and if not, at which end that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -131,6 +131,10 @@ pub(crate) struct Way<'a> {
     pub(crate) checks: Vec<Check>,
     /// Whether evicting others would help, where the scheduler refuses the node.
     pub(crate) preemption: Option<Preemption>,
+    /// Whether the node is only planned.
+    pub(crate) is_planned: bool,
+    /// The node's taints that the template does not tolerate.
+    pub(crate) untolerated: Vec<Taint>,
     /// What is not certain of a pod that does not exist.
     pub(crate) doubts: &'a [String],
 }
@@ -144,7 +148,13 @@ impl<'a> Case<'a> {
         let rule = Rule::of(&template.spec, selector, Gates::implied_by(&template.spec));
         let placed = rule.place(self.node);
         let placement = placed.placement;
+        let taint_of = |obstacle: &Obstacle| match obstacle {
+            Obstacle::Taint { taint } => Some(taint.clone()),
+            _ => None,
+        };
+        let untolerated = placed.obstacles.iter().filter_map(taint_of).collect();
         let mut checks = stages::controller(&template.spec, placed.obstacles);
+        checks.extend(stages::deletion(self.daemon_set));
         let pod = self.pods.known().and_then(|pods| pods.first()).copied();
         let mut preemption = None;
         let state = match (&self.pods, pod) {
@@ -156,6 +166,7 @@ impl<'a> Case<'a> {
                     checks.extend(scheduled.checks);
                     preemption = scheduled.preemption;
                     checks.extend(stages::unscheduled(&checks, reasons, pod));
+                    checks.extend(kubelet::predicted(pod, self.node));
                 } else {
                     checks.push(Check::pass(Stage::Scheduler, "Bound"));
                     checks.extend(stages::bound(self, pod, reasons));
@@ -183,6 +194,8 @@ impl<'a> Case<'a> {
             verdict: self.verdict(placement, state, pod, &checks),
             checks,
             preemption,
+            is_planned: !self.node_exists,
+            untolerated,
             doubts: match (pod, self.made) {
                 (None, Some(made)) => &made.doubts,
                 _ => &[],
@@ -191,12 +204,16 @@ impl<'a> Case<'a> {
     }
 
     fn verdict(&self, placement: Placement, state: State, pod: Option<&FullPod>, checks: &[Check]) -> Verdict {
+        let is_unsure = checks.iter().any(|check| check.stage >= Stage::Scheduler && check.outcome == Outcome::Unknown);
         let is_blocked = checks.iter().any(|check| check.outcome == Outcome::Fail);
         match (placement, state) {
             (_, State::Unknown) => Verdict::Unknown,
             (Placement::ContinueOnly | Placement::Exclude, _) => Verdict::NotWanted,
             (_, State::Available | State::Ready) => Verdict::Running,
-            (_, State::Missing) if !self.node_exists && !is_blocked => Verdict::WouldRun,
+            (_, State::Missing) if !self.node_exists && !is_blocked => match is_unsure {
+                true => Verdict::Unknown,
+                false => Verdict::WouldRun,
+            },
             (_, State::Missing) => Verdict::Blocked,
             _ if pod.is_some_and(|pod| pod.spec.node_name.is_empty() && !pod.is_terminal()) => Verdict::Blocked,
             _ => Verdict::NotHealthy,

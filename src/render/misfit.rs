@@ -109,8 +109,7 @@ fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> =
-        Target { node: "n1", namespace: "a", daemon_set: "agent", pod: Some("agent-x"), template: None };
+    const TARGET: Target<'_> = Target::named("n1", "a", "agent", Some("agent-x"));
 
     fn lines(misfit: &Misfit, target: &Target<'_>) -> Vec<String> {
         remedies(misfit, target).into_iter().flat_map(|remedy| remedy.lines).collect()

@@ -34,6 +34,9 @@ pub(crate) fn short(reason: &Reason) -> String {
                 reason.clone()
             }
         }
+        Reason::PodSucceeded => "ended well, which a daemon should not".into(),
+        Reason::Terminating { .. } => "being deleted".into(),
+        Reason::DaemonSetDeleting { .. } => "the DaemonSet is being deleted".into(),
         Reason::ImageError { reason, .. } | Reason::ContainerError { reason, .. } | Reason::Warning { reason, .. } => {
             reason.clone()
         }
@@ -115,6 +118,18 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
             Some(since) => format!("ready for {since} of {min_ready_seconds}s"),
             None => short(reason),
         },
+        Reason::PodSucceeded => {
+            "all containers ended well, which those of a daemon should not: the controller makes a new pod each time"
+                .into()
+        }
+        Reason::Terminating { deadline } => format!("being deleted, to be gone in {}", age(now, *deadline)),
+        Reason::DaemonSetDeleting { since, finalizers } => {
+            let held = match finalizers.as_slice() {
+                [] => String::new(),
+                finalizers => format!(", held by the finalizers {}", finalizers.join(", ")),
+            };
+            format!("the DaemonSet is being deleted since {}{held}: no pod is made any more", age(*since, now))
+        }
         Reason::StuckTerminating { deadline, finalizers } => {
             let held = match finalizers.as_slice() {
                 [] => String::new(),

@@ -4,6 +4,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::snapshot::Taint;
+
 /// Whom a remedy is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
@@ -17,9 +19,36 @@ pub(crate) struct Target<'a> {
     pub(crate) pod: Option<&'a str>,
     /// What the DaemonSet's template says.
     pub(crate) template: Option<&'a PodSpec>,
+    /// Whether pods are replaced only when somebody deletes them.
+    pub(crate) on_delete: bool,
+    /// Whether the node is only planned: nothing can be done to it yet.
+    pub(crate) is_planned: bool,
+    /// The taints of the node that the pod does not tolerate.
+    pub(crate) untolerated: &'a [Taint],
 }
 
-impl Target<'_> {
+impl<'a> Target<'a> {
+    /// A node and a DaemonSet of which no more is known than their names.
+    #[cfg(test)]
+    pub(crate) const fn named(node: &'a str, namespace: &'a str, daemon_set: &'a str, pod: Option<&'a str>) -> Self {
+        Self { node, namespace, daemon_set, pod, template: None, on_delete: false, is_planned: false, untolerated: &[] }
+    }
+
+    /// What becomes of a change of the template, in a half sentence.
+    pub(crate) fn effect(&self) -> &'static str {
+        match self.on_delete {
+            true => "with OnDelete only pods get it that are made from now on",
+            false => "it rolls out everywhere",
+        }
+    }
+
+    /// The lines, and with OnDelete that which has the change reach the pod that is there.
+    pub(crate) fn reaching(&self, line: String) -> Vec<String> {
+        let delete = self.pod.filter(|_| self.on_delete);
+        let delete = delete.map(|pod| format!("kubectl -n {} delete pod {}", word(self.namespace), word(pod)));
+        [line].into_iter().chain(delete).collect()
+    }
+
     /// Whether the template has tolerations: a patch appends to them or makes the first.
     pub(crate) fn has_tolerations(&self) -> bool {
         let tolerations = self.template.and_then(|template| template.tolerations.as_ref());

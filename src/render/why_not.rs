@@ -47,12 +47,16 @@ fn verdict_sign(verdict: Verdict) -> char {
 }
 
 fn target<'a>(way: &'a Way<'_>, node: &'a str) -> Target<'a> {
+    let strategy = way.daemon_set.spec.update_strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
     Target {
         node,
         namespace: way.namespace(),
         daemon_set: way.name(),
         pod: way.pod.map(|pod| pod.metadata.name.as_str()),
         template: way.daemon_set.spec.template.spec.as_ref(),
+        on_delete: strategy == Some("OnDelete"),
+        is_planned: way.is_planned,
+        untolerated: &way.untolerated,
     }
 }
 

@@ -95,6 +95,8 @@ impl Preemption {
 
 /// What preemption does for the attempt, of which `outcomes` is what [`judge`] said.
 pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outcome)]) -> Preemption {
+    let facts = relevant(attempt);
+    let attempt = &Attempt { facts: &facts, ..attempt.clone() };
     let Some((_, refusals)) = first_refusal(outcomes) else {
         return match missing(outcomes) {
             Some(missing) => Preemption::Unknown { missing },
@@ -130,6 +132,24 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outco
         Trial::Fits { victims } => Preemption::Possible { victims },
         Trial::Unknown { missing } => Preemption::Unknown { missing },
     }
+}
+
+/// The facts without the pods of which no filter takes notice for this pod: each trial copies them.
+fn relevant(attempt: &Attempt<'_>) -> Facts {
+    let spec = &attempt.pod.spec;
+    let affinity = spec.affinity.as_ref();
+    let looks_at_all = affinity.is_some_and(|own| own.pod_affinity.is_some() || own.pod_anti_affinity.is_some())
+        || !spec.topology_spread_constraints.is_empty()
+        || spec.volumes.iter().any(|volume| volume.source.persistent_volume_claim.is_some());
+    let repels = |pod: &&FullPod| {
+        let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+        affinity.is_some_and(|affinity| !affinity.required.is_empty())
+    };
+    let pods = match &attempt.facts.pods {
+        Known::Known(pods) => Known::Known(pods.iter().filter(|pod| looks_at_all || repels(pod)).cloned().collect()),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    attempt.facts.with_pods(pods)
 }
 
 /// The victims of an earlier preemption for this pod that are not gone yet. Upstream: `PodEligibleToPreemptOthers`,
@@ -226,7 +246,9 @@ fn is_same(a: &FullPod, b: &FullPod) -> bool {
 
 /// The least priority with which preemption would make room. A pod's own policy is left aside.
 fn enough(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Option<Enough> {
-    let mut priorities: Vec<i32> = neighbours.iter().filter_map(|pod| pod.priority().checked_add(1)).collect();
+    // Nobody gives up a priority that the pod has.
+    let above = neighbours.iter().filter_map(|pod| pod.priority().checked_add(1));
+    let mut priorities: Vec<i32> = above.map(|priority| priority.max(attempt.pod.priority())).collect();
     priorities.sort_unstable();
     priorities.dedup();
     priorities.into_iter().find_map(|priority| {

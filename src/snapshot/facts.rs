@@ -109,6 +109,60 @@ pub(crate) struct Facts {
     pub(crate) device_classes: Known<Vec<DeviceClass>>,
 }
 
+impl Facts {
+    /// The same with these pods in the place of those of the cluster, which are not copied.
+    pub(crate) fn with_pods(&self, pods: Known<Vec<FullPod>>) -> Self {
+        Self {
+            pods,
+            minor: self.minor.clone(),
+            nodes: self.nodes.clone(),
+            namespaces: self.namespaces.clone(),
+            claims: self.claims.clone(),
+            volumes: self.volumes.clone(),
+            storage_classes: self.storage_classes.clone(),
+            csi_nodes: self.csi_nodes.clone(),
+            csi_drivers: self.csi_drivers.clone(),
+            storage_capacities: self.storage_capacities.clone(),
+            volume_attachments: self.volume_attachments.clone(),
+            limit_ranges: self.limit_ranges.clone(),
+            quotas: self.quotas.clone(),
+            service_accounts: self.service_accounts.clone(),
+            priority_classes: self.priority_classes.clone(),
+            runtime_classes: self.runtime_classes.clone(),
+            resource_claims: self.resource_claims.clone(),
+            resource_claim_templates: self.resource_claim_templates.clone(),
+            resource_slices: self.resource_slices.clone(),
+            device_classes: self.device_classes.clone(),
+        }
+    }
+
+    /// What was asked for and may not be read, each once.
+    pub(crate) fn refused(&self) -> Vec<&str> {
+        let all = [
+            self.nodes.missing(),
+            self.pods.missing(),
+            self.namespaces.missing(),
+            self.claims.missing(),
+            self.volumes.missing(),
+            self.storage_classes.missing(),
+            self.csi_nodes.missing(),
+            self.csi_drivers.missing(),
+            self.storage_capacities.missing(),
+            self.volume_attachments.missing(),
+            self.limit_ranges.missing(),
+            self.quotas.missing(),
+            self.service_accounts.missing(),
+            self.priority_classes.missing(),
+            self.runtime_classes.missing(),
+            self.resource_claims.missing(),
+            self.resource_claim_templates.missing(),
+            self.resource_slices.missing(),
+            self.device_classes.missing(),
+        ];
+        all.into_iter().flatten().filter(|missing| missing.starts_with("cannot ")).collect()
+    }
+}
+
 impl Default for Facts {
     fn default() -> Self {
         fn unread<T>(what: &str) -> Known<T> {

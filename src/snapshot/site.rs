@@ -64,6 +64,7 @@ impl Site {
                 .into_iter()
                 .flatten()
                 .collect();
+        gaps.extend(self.facts.refused());
         gaps.dedup();
         gaps.into_iter().map(|gap| format!("{gap}: that part is unknown")).collect()
     }

@@ -61,7 +61,7 @@ pub(super) fn check_nodes(nodes: &Known<Vec<Node>>, request: &Request) -> Result
 pub(super) fn hint<'n>(wanted: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
     const NEAR: f64 = 0.5;
     let nearest = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
+        .map(|name| (strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), name), name))
         .filter(|(likeness, _)| *likeness >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

@@ -81,7 +81,9 @@ async fn predict(source: &Source, site: &mut Site, is_named: bool) -> Result<Vec
     for (&index, sibling) in questions.iter().zip(siblings) {
         let node = &site.node.metadata.name;
         made[index] = Some(match sibling {
-            Some(sibling) => Made { pod: admission::make_like(&sibling, node), doubts: Vec::new() },
+            Some(sibling) => {
+                Made { pod: admission::make_like(&sibling, node), is_like_another: true, doubts: Vec::new() }
+            }
             None => admission::make(&site.daemon_sets[index], node, &site.facts),
         });
     }

@@ -20,21 +20,22 @@ pub(super) fn place_of(reason: &Reason) -> (Stage, &'static str) {
         Reason::PodFailed { detail, .. } if !detail.starts_with("a container ended") => {
             (Stage::Kubelet, "PodAdmission")
         }
-        Reason::StuckTerminating { .. } => (Stage::Kubelet, "Termination"),
+        Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, "Termination"),
         Reason::NotSeenByKubelet => (Stage::Kubelet, "PodAdmission"),
         Reason::Initializing { .. } => (Stage::Pod, "InitContainers"),
         Reason::ImageError { .. } => (Stage::Pod, "Image"),
         Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::MinReadySeconds { .. } => {
             (Stage::Pod, "Readiness")
         }
-        Reason::PodFailed { .. } => (Stage::Pod, "Phase"),
+        Reason::PodFailed { .. } | Reason::PodSucceeded => (Stage::Pod, "Phase"),
         _ => (Stage::Pod, "Containers"),
     }
 }
 
 /// What awaits a pod that is not there yet.
-pub(super) fn predicted(pod: &FullPod, node: &Node) -> [Check; 2] {
-    [pressure(pod, node), taint_eviction(pod, node)]
+pub(super) fn predicted(pod: &FullPod, node: &Node) -> [Check; 3] {
+    let down = crate::explain::pod::node_not_ready(node).into_iter().collect();
+    [Check::of(Stage::Kubelet, "NodeReady", down), pressure(pod, node), taint_eviction(pod, node)]
 }
 
 /// Upstream: `pkg/kubelet/eviction/eviction_manager.go` `Admit`.

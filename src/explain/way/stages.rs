@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::{Case, Check, Finding, Outcome, Stage, kubelet};
 use crate::admission::{self, Made};
+use crate::explain::pod::node_not_ready;
 use crate::explain::{Reason, State, events};
 use crate::placement::Obstacle;
 use crate::scheduling::preemption::{Preemption, preemption};
@@ -45,7 +46,16 @@ pub(super) fn admission(case: &Case<'_>, made: &Made, state: State) -> Vec<Check
     let event = case.events.known().filter(|_| state == State::Missing && case.node_exists);
     let event = event.and_then(|events| events::failed_create(events, uid));
     let checks = admission::checks(case.daemon_set, made, case.facts, event.as_ref());
+    // Only a pod that was refused, or one that was made, tells what these think of it.
+    let is_untold = |check: &str| {
+        let is_silent = matches!(check, "PodSecurity" | "ValidatingAdmissionPolicy" | "Webhook");
+        is_silent && !case.node_exists && !made.is_like_another
+    };
     let check = |check: admission::AdmissionCheck| match check.outcome {
+        admission::Outcome::Pass if is_untold(check.check) => {
+            let missing = "no pod of this revision exists, and this shows only when one is made".into();
+            Check::unknown(Stage::Admission, check.check, missing)
+        }
         admission::Outcome::Pass => Check::pass(Stage::Admission, check.check),
         admission::Outcome::Fail(refusals) => {
             let reason = |refusal| Reason::refused(refusal, check.event.as_ref());
@@ -93,8 +103,10 @@ fn judged(case: &Case<'_>, pod: &FullPod, stage: Stage, is_asked: &dyn Fn(&str) 
     let attempt = attempt(case, pod);
     let outcomes = scheduling::judge(&attempt);
     let refused = scheduling::first_refusal(&outcomes).is_some();
-    let preemption = refused.then(|| preemption(&attempt, &outcomes));
     let is_blank = !case.node_exists && case.node.status.allocatable.is_empty();
+    // Nobody makes room on a node that is down, and of one without resources nobody can tell.
+    let is_of_use = !is_blank && node_not_ready(case.node).is_none();
+    let preemption = (refused && is_of_use).then(|| preemption(&attempt, &outcomes));
     let finding =
         |refusal: Refusal| Finding { reason: Reason::Misfit(refusal.misfit), scheduler: Some(refusal.scheduler) };
     let check = |(name, outcome): (&'static str, scheduling::Outcome)| match outcome {
@@ -168,19 +180,31 @@ pub(super) fn bound(case: &Case<'_>, pod: &FullPod, reasons: Vec<Reason>) -> Vec
         (Stage::Pod, "Containers"),
         (Stage::Pod, "Readiness"),
     ];
+    // That it has to stay ready for a while is no failure.
+    let reasons: Vec<Reason> =
+        reasons.into_iter().filter(|reason| !matches!(reason, Reason::MinReadySeconds { .. })).collect();
     let check = |(stage, name): (Stage, &'static str)| {
         let own = reasons.iter().filter(|reason| kubelet::place_of(reason) == (stage, name));
         Check::of(stage, name, own.cloned().collect())
     };
     let mut checks: Vec<Check> = CHECKS.into_iter().map(check).collect();
     let others = case.pods.known().map(Vec::as_slice).unwrap_or_default();
-    let others = others.iter().filter(|other| !is_same(other, pod)).map(|other| other.metadata.name.clone());
-    let others: Vec<String> = others.collect();
+    let others: Vec<&FullPod> = others.iter().filter(|other| !is_same(other, pod)).copied().collect();
     if !others.is_empty() {
-        checks.push(Check::of(Stage::Pod, "OnePod", vec![Reason::ExtraPods { pods: others }]));
+        let names = others.iter().map(|other| other.metadata.name.clone()).collect();
+        let of_others = others.iter().flat_map(|other| case.examine(other).1);
+        let reasons = [Reason::ExtraPods { pods: names }].into_iter().chain(of_others).collect();
+        checks.push(Check::of(Stage::Pod, "OnePod", reasons));
     }
     checks.push(kubelet::taint_eviction(pod, case.node));
     checks
+}
+
+/// A DaemonSet that is being deleted gets no new pods.
+pub(super) fn deletion(daemon_set: &DaemonSet) -> Option<Check> {
+    let since = daemon_set.metadata.deletion_timestamp.as_ref()?.0;
+    let finalizers = daemon_set.metadata.finalizers.clone().unwrap_or_default();
+    Some(Check::of(Stage::Controller, "DaemonSetDeleted", vec![Reason::DaemonSetDeleting { since, finalizers }]))
 }
 
 /// A pod is wanted, none is there, and nothing found explains it.

@@ -137,7 +137,7 @@ fn a_planned_node_without_resources_is_not_said_to_be_full() {
     let made = made(&site);
     let way = &all(&site, &made)[0];
     assert_eq!(check(way, "NodeResourcesFit").outcome, Outcome::Unknown);
-    assert_eq!(way.verdict, Verdict::WouldRun);
+    assert_eq!((way.verdict, &way.preemption), (Verdict::Unknown, &None));
 }
 
 #[test]

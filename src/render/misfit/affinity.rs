@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use crate::scheduling::Owner;
 
-    const TARGET: Target<'_> = Target { node: "n 1", namespace: "a", daemon_set: "agent", pod: None, template: None };
+    const TARGET: Target<'_> = Target::named("n 1", "a", "agent", None);
 
     fn selected_by(selector: &str) -> Selected {
         Selected { selector: Some(selector.into()), namespaces: vec!["a".into()], namespace_selector: None }

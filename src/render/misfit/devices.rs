@@ -124,8 +124,7 @@ pub(super) fn remedies(misfit: &DeviceMisfit, target: &Target<'_>) -> Vec<Remedy
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> =
-        Target { node: "n1", namespace: "a", daemon_set: "agent", pod: Some("agent-x"), template: None };
+    const TARGET: Target<'_> = Target::named("n1", "a", "agent", Some("agent-x"));
 
     fn unavailable(devices: usize, free: usize, held_by: &[&str]) -> DeviceMisfit {
         let held_by = held_by.iter().map(|name| (*name).to_owned()).collect();

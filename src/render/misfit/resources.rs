@@ -69,7 +69,10 @@ pub(super) fn remedies(misfit: &ResourceMisfit, target: &Target<'_>) -> Vec<Reme
             Some(lower) => vec![lower_request(resource, lower, target)],
             None => {
                 let most = amount_in_words(resource, *allocatable, Rounding::Down);
-                vec![Remedy::say(format!("lower the request of {resource} below {most}, or make the node larger"))]
+                vec![Remedy::say(format!(
+                    "lower the requests of {resource} of several containers: the whole node has {most}, and what others hold \
+                     of it is not free; or make the node larger"
+                ))]
             }
         },
         ResourceMisfit::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
@@ -113,13 +116,18 @@ fn free(resource: &str, short_by: Quantity, holders: &[Holder], target: &Target<
             remedies.push(move_off(&format!("free {amount}"), &occupants(&chosen), target));
         }
         None => {
-            let freed = match (movable.is_empty(), resource) {
-                (true, _) => "nothing".into(),
-                (false, "pods") => pods(sum(&movable)),
-                (false, _) => amount_in_words(resource, sum(&movable), Rounding::Down),
+            let held = match (movable.is_empty(), resource) {
+                (true, _) => "daemon pods and static pods hold all of it".into(),
+                (false, "pods") => {
+                    format!("only {} could give way, the others are daemon pods and static pods", pods(sum(&movable)))
+                }
+                (false, _) => {
+                    let freed = amount_in_words(resource, sum(&movable), Rounding::Down);
+                    format!("what is no daemon pod and no static pod could give up only {freed}")
+                }
             };
             remedies.push(Remedy::say(format!(
-                "free {amount} of what daemon pods and static pods hold: all others together would free {freed}"
+                "free {amount} on the node: {held}, so keep a DaemonSet off the node that it does not need"
             )));
         }
     }
@@ -184,7 +192,8 @@ fn lower_request(resource: &str, lower: &LowerRequest, target: &Target<'_>) -> R
             (format!("of container {container}"), line)
         }
     };
-    Remedy::paste(format!("lower the {resource} request {whose} to at most {amount}, on every node"), [line])
+    let effect = target.effect();
+    Remedy::paste(format!("lower the {resource} request {whose} to at most {amount}; {effect}"), target.reaching(line))
 }
 
 /// A resource that the node does not know.

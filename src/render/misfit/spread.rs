@@ -73,7 +73,7 @@ pub(super) fn remedies(misfit: &SpreadMisfit, target: &Target<'_>) -> Vec<Remedy
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> = Target { node: "n1", namespace: "a", daemon_set: "agent", pod: None, template: None };
+    const TARGET: Target<'_> = Target::named("n1", "a", "agent", None);
 
     fn uneven(domains: usize, min_domains: usize) -> SpreadMisfit {
         SpreadMisfit::TopologySpread {

@@ -2,8 +2,7 @@
 
 use super::*;
 
-const TARGET: Target<'_> =
-    Target { node: "n1", namespace: "kube-system", daemon_set: "agent", pod: None, template: None };
+const TARGET: Target<'_> = Target::named("n1", "kube-system", "agent", None);
 
 fn occupant(pod: &str, priority: i32) -> Occupant {
     Occupant { namespace: "web".into(), pod: pod.into(), priority, owner: None, nominated: false, terminating: false }

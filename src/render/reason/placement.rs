@@ -14,19 +14,21 @@ const FACTS_OF_A_NODE: [&str; 4] =
 pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> {
     match obstacle {
         Obstacle::NodeName { wanted } => vec![Remedy::paste(
-            format!("take the node name {wanted} out of the template; it rolls out everywhere"),
-            [edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))],
+            format!("take the node name {wanted} out of the template; {}", target.effect()),
+            target
+                .reaching(edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))),
         )],
         Obstacle::NodeSelector { key, wanted, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
             let unselect = Remedy::paste(
-                format!("or take {key} out of the template's node selector; it rolls out everywhere"),
-                [edit_template(target, &json!([{ "op": "remove", "path": path }]))],
+                format!("or take {key} out of the template's node selector; {}", target.effect()),
+                target.reaching(edit_template(target, &json!([{ "op": "remove", "path": path }]))),
             );
             let overwrite = if found.is_some() { " --overwrite" } else { "" };
-            let label = Remedy::paste(
-                format!("label the node, if it is meant to have {key}={wanted}"),
-                [format!("kubectl label node {} {}{overwrite}", word(target.node), word(&format!("{key}={wanted}")))],
+            let label = on_node(
+                target,
+                &format!("label the node, if it is meant to have {key}={wanted}"),
+                format!("kubectl label node {} {}{overwrite}", word(target.node), word(&format!("{key}={wanted}"))),
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
                 true => vec![unselect],
@@ -48,26 +50,51 @@ pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> 
     }
 }
 
+/// Something to do to the node; of one that is only planned, in its file or in the template of its pool.
+fn on_node(target: &Target<'_>, text: &str, line: String) -> Remedy {
+    match target.is_planned {
+        true => Remedy::say(format!("{text}: in the template of the node's pool")),
+        false => Remedy::paste(text, [line]),
+    }
+}
+
+/// One patch for all taints: each alone would put its toleration in the place of the other's.
 fn tainted(taint: &Taint, target: &Target<'_>) -> Vec<Remedy> {
-    let Taint { key, value, effect, .. } = taint;
-    let toleration = match value.as_str() {
-        "" => json!({ "key": key, "operator": "Exists", "effect": effect }),
-        value => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
+    let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| !one.is_of_a_node_that_is_down()).collect();
+    if !taints.contains(&taint) {
+        taints = vec![taint];
+    }
+    let toleration = |taint: &&Taint| {
+        let Taint { key, value, effect, .. } = taint;
+        match value.as_str() {
+            "" => json!({ "key": key, "operator": "Exists", "effect": effect }),
+            value => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
+        }
     };
+    let tolerations: Vec<serde_json::Value> = taints.iter().map(toleration).collect();
+    let path = "/spec/template/spec/tolerations";
     let patch = match target.has_tolerations() {
-        true => json!([{ "op": "add", "path": "/spec/template/spec/tolerations/-", "value": toleration }]),
-        false => json!([{ "op": "add", "path": "/spec/template/spec/tolerations", "value": [toleration] }]),
+        true => {
+            let end = format!("{path}/-");
+            tolerations.into_iter().map(|one| json!({ "op": "add", "path": end, "value": one })).collect()
+        }
+        false => json!([{ "op": "add", "path": path, "value": tolerations }]),
     };
+    let named: Vec<String> = taints.iter().map(|taint| taint.to_string()).collect();
+    let Taint { key, effect, .. } = taint;
     vec![
         Remedy::paste(
             format!(
-                "add a toleration to the template, if pods are meant to run beside {taint}; it rolls out everywhere"
+                "add to the template what tolerates {}, if pods are meant to run beside it; {}",
+                named.join(" and "),
+                target.effect()
             ),
-            [edit_template(target, &patch)],
+            target.reaching(edit_template(target, &patch)),
         ),
-        Remedy::paste(
+        on_node(
+            target,
             "or take the taint off the node, if it is no longer meant",
-            [format!("kubectl taint node {} {}", word(target.node), word(&format!("{key}:{effect}-")))],
+            format!("kubectl taint node {} {}", word(target.node), word(&format!("{key}:{effect}-"))),
         ),
     ]
 }
@@ -84,9 +111,10 @@ fn affinity(terms: &[TermMiss], target: &Target<'_>) -> Vec<Remedy> {
     );
     let by_label = easiest.map(|changes| {
         let changes: Vec<String> = changes.iter().map(|change| word(change)).collect();
-        Remedy::paste(
+        on_node(
+            target,
             "label the node, if it is meant to be such a one",
-            [format!("kubectl label node {} {} --overwrite", word(target.node), changes.join(" "))],
+            format!("kubectl label node {} {} --overwrite", word(target.node), changes.join(" ")),
         )
     });
     by_label.into_iter().chain([by_template]).collect()
@@ -116,7 +144,7 @@ mod tests {
     use super::*;
 
     fn target() -> Target<'static> {
-        Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: None, template: None }
+        Target::named("n1", "ns", "ds", None)
     }
 
     fn lines(obstacle: &Obstacle) -> Vec<String> {
@@ -154,6 +182,34 @@ mod tests {
         let lines = lines(&selector);
         assert_eq!(lines[0], "kubectl label node n1 a.io/b~c=x --overwrite".replace("a.io/b~c=x", "'a.io/b~c=x'"));
         assert!(lines[1].contains("/spec/template/spec/nodeSelector/a.io~1b~0c"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn all_taints_are_tolerated_by_one_patch() {
+        let taint = |key: &str| Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() };
+        let untolerated = [taint("a"), taint("b")];
+        let target = Target { untolerated: &untolerated, ..target() };
+        let of = |key: &str| remedies(&Obstacle::Taint { taint: taint(key) }, &target).swap_remove(0);
+        assert_eq!(of("a"), of("b"));
+        let line = of("a").lines.swap_remove(0);
+        assert!(line.contains(r#""key":"a""#) && line.contains(r#""key":"b""#), "{line}");
+    }
+
+    #[test]
+    fn with_on_delete_the_pod_that_is_there_has_to_go_too() {
+        let target = Target { on_delete: true, pod: Some("ds-x"), ..target() };
+        let taint = Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() };
+        let first = remedies(&Obstacle::Taint { taint }, &target).swap_remove(0);
+        assert_eq!(first.lines[1..], ["kubectl -n ns delete pod ds-x"]);
+        assert!(!first.text.contains("everywhere"), "{}", first.text);
+    }
+
+    #[test]
+    fn nothing_is_done_to_a_node_that_is_only_planned() {
+        let target = Target { is_planned: true, ..target() };
+        let selector = Obstacle::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
+        let lines: Vec<String> = remedies(&selector, &target).into_iter().flat_map(|remedy| remedy.lines).collect();
+        assert!(lines.iter().all(|line| !line.contains("label node")), "{lines:?}");
     }
 
     #[test]

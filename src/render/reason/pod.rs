@@ -41,12 +41,12 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
                 [about_pod],
             ),
             Remedy::paste(
-                "set the right image; it rolls out everywhere",
-                [format!(
+                format!("set the right image; {}", target.effect()),
+                target.reaching(format!(
                     "kubectl -n {namespace} set image daemonset/{} {}=IMAGE",
                     word(target.daemon_set),
                     word(container)
-                )],
+                )),
             ),
         ],
         Reason::ContainerError { detail, .. } => vec![container_error(detail, target, about_pod)],
@@ -57,7 +57,19 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
             let lines = containers.iter().map(log).chain([about_pod]);
             vec![Remedy::paste("see what the readiness probe says, and the log", lines)]
         }
-        Reason::NotSeenByKubelet | Reason::Warning { .. } | Reason::ReadinessGatesNotReady { .. } => {
+        Reason::PodSucceeded => vec![Remedy::paste(
+            "see why its command ends: a daemon's goes on for ever",
+            [format!("kubectl -n {namespace} logs {pod} --all-containers")],
+        )],
+        Reason::DaemonSetDeleting { .. } => vec![Remedy::paste(
+            "see who does not finish with it, or make it again under the same name when it is gone",
+            [format!("kubectl -n {namespace} get daemonset {} -o yaml", word(target.daemon_set))],
+        )],
+        Reason::NotSeenByKubelet
+        | Reason::Warning { .. }
+        | Reason::ContainerCreating
+        | Reason::Initializing { .. }
+        | Reason::ReadinessGatesNotReady { .. } => {
             vec![Remedy::paste("see the pod's events", [about_pod])]
         }
         Reason::NodeNotReady { .. } => vec![Remedy::paste(
@@ -72,6 +84,7 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
             "take tolerationSeconds out of the toleration that stands first and covers the taint",
             [format!("kubectl -n {namespace} edit daemonset {}", word(target.daemon_set))],
         )],
+        Reason::Terminating { .. } => vec![Remedy::say("wait: a new pod is made when this one is gone")],
         Reason::StuckTerminating { finalizers, .. } => vec![stuck(finalizers, target)],
         _ => Vec::new(),
     }
@@ -80,11 +93,11 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
 fn not_scheduled(scheduler: Option<&str>, target: &Target<'_>) -> Remedy {
     match scheduler {
         Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::paste(
-            format!("start the scheduler {name}, or let the default one do it; that rolls out everywhere"),
-            [edit_template(
+            format!("start the scheduler {name}, or let the default one do it; {}", target.effect()),
+            target.reaching(edit_template(
                 target,
                 &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
-            )],
+            )),
         ),
         _ => Remedy::paste(
             "see whether kube-scheduler runs",
@@ -125,12 +138,12 @@ fn crash(container: &str, last_exit: Option<&Exit>, target: &Target<'_>) -> Vec<
     );
     let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
         Remedy::paste(
-            format!("{container} used more memory than its limit: raise it; that rolls out everywhere"),
-            [format!(
+            format!("{container} used more memory than its limit: raise it; {}", target.effect()),
+            target.reaching(format!(
                 "kubectl -n {namespace} set resources daemonset/{} -c {} --limits=memory=AMOUNT",
                 word(target.daemon_set),
                 word(container)
-            )],
+            )),
         )
     });
     [log].into_iter().chain(memory).collect()
@@ -161,7 +174,7 @@ mod tests {
     use super::*;
 
     fn first(reason: &Reason) -> Remedy {
-        let target = Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: Some("ds-x"), template: None };
+        let target = Target::named("n1", "ns", "ds", Some("ds-x"));
         remedies(reason, &target).swap_remove(0)
     }
 
@@ -189,7 +202,7 @@ mod tests {
     #[test]
     fn a_container_that_ran_out_of_memory_is_told_apart_from_one_that_crashed() {
         let exit = |reason: &str| Exit { exit_code: 137, signal: 0, reason: reason.into(), message: String::new() };
-        let target = Target { node: "n1", namespace: "ns", daemon_set: "ds", pod: Some("ds-x"), template: None };
+        let target = Target::named("n1", "ns", "ds", Some("ds-x"));
         assert_eq!(crash("main", Some(&exit("OOMKilled")), &target).len(), 2);
         assert_eq!(crash("main", Some(&exit("Error")), &target).len(), 1);
         assert_eq!(crash("main", None, &target)[0].lines, ["kubectl -n ns logs ds-x -c main --previous"]);

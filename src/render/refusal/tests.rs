@@ -3,7 +3,7 @@
 use super::*;
 use crate::admission::Service;
 
-const TARGET: Target<'_> = Target { node: "n1", namespace: "ns", daemon_set: "agent", pod: None, template: None };
+const TARGET: Target<'_> = Target::named("n1", "ns", "agent", None);
 
 fn share(resource: &str, requested: &str, used: &str, limited: &str) -> QuotaShare {
     let [resource, requested, used, limited] = [resource, requested, used, limited].map(str::to_owned);

@@ -4,10 +4,13 @@ use std::io::{self, Write};
 
 use super::{Screen, verdict_sign, verdict_tone};
 use crate::explain::way::{Outcome, Verdict, Way};
+use crate::placement::Placement;
+use crate::render::age::age;
 use crate::render::reason::short;
 use crate::render::style::{Tone, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
+use crate::snapshot::Node;
 
 /// So many causes are shown on a terminal; `-o wide` and a pipe show all.
 const CAUSES: usize = 2;
@@ -16,7 +19,7 @@ const CAUSES: usize = 2;
 pub(crate) fn overview(
     out: &mut impl Write,
     ways: &[Way<'_>],
-    node: &str,
+    node: &Node,
     with_namespace: bool,
     screen: Screen,
 ) -> io::Result<()> {
@@ -24,7 +27,11 @@ pub(crate) fn overview(
         return Ok(());
     }
     if screen.titles {
-        screen.style.line(out, &format!("Node {}", safe(node)), Tone::Strong)?;
+        screen.style.line(
+            out,
+            &format!("Node {}{}", safe(&node.metadata.name), condition(node, screen)),
+            Tone::Strong,
+        )?;
         let (text, tone) = summary(ways);
         screen.style.line(out, &text, tone)?;
         writeln!(out)?;
@@ -61,6 +68,17 @@ pub(crate) fn overview(
     table.write(out, screen.style, screen.titles)
 }
 
+/// What is to be known of the node before all else.
+fn condition(node: &Node, screen: Screen) -> String {
+    let ready = node.condition("Ready").filter(|condition| condition.status != "True");
+    let down = ready.map(|condition| {
+        let since = condition.last_transition_time.map(|time| format!(" since {}", age(time.timestamp(), screen.now)));
+        format!(": NotReady{} ({})", since.unwrap_or_default(), safe(&condition.reason))
+    });
+    let cordoned = node.spec.unschedulable.then(|| ", cordoned, which keeps no daemon pod out".to_owned());
+    down.into_iter().chain(cordoned).collect()
+}
+
 /// The verdict's name.
 pub(super) fn name_of(verdict: Verdict) -> &'static str {
     match verdict {
@@ -75,17 +93,19 @@ pub(super) fn name_of(verdict: Verdict) -> &'static str {
 
 fn summary(ways: &[Way<'_>]) -> (String, Tone) {
     let number = |verdict: Verdict| ways.iter().filter(|way| way.verdict == verdict).count();
-    let wanted = ways.len() - number(Verdict::NotWanted);
+    let wanted = ways.iter().filter(|way| way.placement == Placement::Run).count();
     let well = number(Verdict::Running) + number(Verdict::WouldRun);
     let unknown = number(Verdict::Unknown);
     let of_whom = format!("{} of {} wanted here", wanted, count(ways.len(), "DaemonSet"));
     let would = if number(Verdict::WouldRun) > 0 { "would run" } else { "healthy" };
-    let tone = match wanted - well {
-        0 => Tone::Good,
-        bad if bad == unknown => Tone::Warning,
+    let bad = number(Verdict::Blocked) + number(Verdict::NotHealthy);
+    let tone = match (bad, unknown) {
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Warning,
         _ => Tone::Bad,
     };
-    (format!("{of_whom}, {well} {would}"), tone)
+    let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
+    (format!("{of_whom}, {well} {would}{unknown}"), tone)
 }
 
 /// The first reasons in short, each once.

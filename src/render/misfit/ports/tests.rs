@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const TARGET: Target<'_> =
-    Target { node: "n1", namespace: "kube-system", daemon_set: "agent", pod: None, template: None };
+const TARGET: Target<'_> = Target::named("n1", "kube-system", "agent", None);
 
 fn holder(pod: &str, more: &[(&str, Value)]) -> PortHolder {
     let field = |name: &str| more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());

@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const TARGET: Target<'_> =
-    Target { node: "n1", namespace: "kube-system", daemon_set: "agent", pod: None, template: None };
+const TARGET: Target<'_> = Target::named("n1", "kube-system", "agent", None);
 
 fn holder(pod: &str, kind: &str, amount: &str) -> Holder {
     let owner = (!kind.is_empty()).then(|| crate::scheduling::Owner { kind: kind.into(), name: "owner".into() });
@@ -69,7 +68,7 @@ fn what_the_node_can_never_hold_is_told_so() {
     let cpu = exceeding("cpu", "4", "1930m", None);
     assert_eq!(short(&cpu), "requests more cpu than the node has");
     assert_eq!(sentence(&cpu), "4 cpu requested, and the whole node has 1930m: it can never fit");
-    assert_eq!(all(&cpu), [("lower the request of cpu below 1930m, or make the node larger".into(), vec![])]);
+    assert_eq!(all(&cpu), [("lower the requests of cpu of several containers: the whole node has 1930m, and what others hold of it is not free; or make the node larger".into(), vec![])]);
     let gpu = exceeding("nvidia.com/gpu", "1", "0", None);
     assert_eq!(short(&gpu), "the node has no nvidia.com/gpu");
     assert_eq!(sentence(&gpu), "1 nvidia.com/gpu requested, and the node has none");
@@ -107,13 +106,13 @@ fn several_are_moved_where_none_is_enough_and_none_where_all_are_not() {
     assert_eq!(
         found,
         [(
-            "free 700m of cpu of what daemon pods and static pods hold: all others together would free 600m".into(),
+            "free 700m of cpu on the node: what is no daemon pod and no static pod could give up only 600m, so keep a DaemonSet off the node that it does not need".into(),
             vec![]
         )]
     );
     let bound = vec![holder("a", "DaemonSet", "1"), holder("b", "Node", "1")];
     let found = all(&short_of("cpu", ["1", "2", "2500m", "500m"], bound));
-    assert!(found[0].0.ends_with("all others together would free nothing"), "{}", found[0].0);
+    assert!(found[0].0.contains("daemon pods and static pods hold all of it"), "{}", found[0].0);
 }
 
 #[test]
@@ -135,32 +134,32 @@ fn a_lower_request_comes_as_the_line_that_sets_it() {
         (
             "cpu",
             lower(Some("main"), false, "400m"),
-            "lower the cpu request of container main to at most 400m, on every node",
+            "lower the cpu request of container main to at most 400m; it rolls out everywhere",
             "kubectl -n kube-system set resources daemonset/agent -c main --requests=cpu=400m",
         ),
         (
             "memory",
             lower(Some("main"), false, "512Mi"),
-            "lower the memory request of container main to at most 512Mi, on every node",
+            "lower the memory request of container main to at most 512Mi; it rolls out everywhere",
             "kubectl -n kube-system set resources daemonset/agent -c main --requests=memory=512Mi",
         ),
         (
             "nvidia.com/gpu",
             lower(Some("main"), false, "1"),
-            "lower the nvidia.com/gpu request of container main to at most 1, on every node",
+            "lower the nvidia.com/gpu request of container main to at most 1; it rolls out everywhere",
             "kubectl -n kube-system set resources daemonset/agent -c main --requests=nvidia.com/gpu=1 \
              --limits=nvidia.com/gpu=1",
         ),
         (
             "cpu",
             lower(Some("init"), true, "1"),
-            "lower the cpu request of init container init to at most 1, on every node",
+            "lower the cpu request of init container init to at most 1; it rolls out everywhere",
             r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"initContainers":[{"name":"init","resources":{"requests":{"cpu":"1"}}}]}}}}'"#,
         ),
         (
             "hugepages-2Mi",
             lower(None, false, "4Mi"),
-            "lower the hugepages-2Mi request of the pod as a whole to at most 4Mi, on every node",
+            "lower the hugepages-2Mi request of the pod as a whole to at most 4Mi; it rolls out everywhere",
             r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"resources":{"requests":{"hugepages-2Mi":"4Mi"},"limits":{"hugepages-2Mi":"4Mi"}}}}}}'"#,
         ),
     ] {

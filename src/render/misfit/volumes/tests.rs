@@ -2,8 +2,7 @@
 use super::*;
 use crate::placement::Requirement;
 
-const TARGET: Target<'_> =
-    Target { node: "n1", namespace: "ops", daemon_set: "agent", pod: Some("agent-x"), template: None };
+const TARGET: Target<'_> = Target::named("n1", "ops", "agent", Some("agent-x"));
 
 fn holder(name: &str) -> PodOnNode {
     PodOnNode { namespace: "ops".into(), name: name.into(), node: "n2".into() }
