@@ -41,10 +41,10 @@ const EXPECTED: [(&str, &str, &str, &str); 23] = [
     ("everywhere", "silent", "NotReady", "NodeNotReady"),
     ("everywhere", "well", "Available", ""),
     // No pod may be created in its namespace.
-    ("refused", "full", "Missing", "FailedCreate"),
+    ("refused", "full", "Missing", "QuotaExceeded"),
     ("refused", "reserved", "Excluded", "Taint"),
     ("refused", "silent", "Excluded", "Taint"),
-    ("refused", "well", "Missing", "FailedCreate"),
+    ("refused", "well", "Missing", "QuotaExceeded"),
 ];
 
 /// What the API must hold before anybody is asked: DaemonSet, node, and the pod's phase, Ready condition, whether it
@@ -77,13 +77,41 @@ pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
-/// And coverage says what [`EXPECTED`] says.
+/// And coverage says what [`EXPECTED`] says, and why-not the same of each pair.
 pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         // Again and again: a failed pod goes and comes.
-        wait_until("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message)).await
+        wait_until("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message)).await?;
+        wait_until("why-not tells the states", Duration::from_secs(60), async || explained(plane).map_err(message))
+            .await
     })
+}
+
+/// Compares what why-not says with [`EXPECTED`]: the state, and the reason among those of the checks that fail.
+fn explained(plane: &Plane) -> Result<(), Failed> {
+    let mut wrong = String::new();
+    for (set, node, state, code) in EXPECTED {
+        let report = json_of(&plane.ds(&["why-not", node, set, "-n", namespace_of(set), "-o", "json"]))?;
+        let way = &report["daemonSets"][0];
+        let checks = way["checks"].as_array().map_or(&[][..], Vec::as_slice);
+        let failed = checks.iter().filter(|check| check["result"] == "Fail");
+        let codes: Vec<&str> = failed
+            .flat_map(|check| check["reasons"].as_array().into_iter().flatten())
+            .filter_map(|reason| reason["code"].as_str())
+            .collect();
+        // A filter has more to say than that the scheduler refuses; and to wait is no failure.
+        let expected = match code {
+            "Unschedulable" => "ExceedsAllocatable",
+            "MinReadySeconds" => "",
+            code => code,
+        };
+        if way["state"] != state || !(expected.is_empty() || codes.contains(&expected)) {
+            wrong +=
+                &format!("\n    {set} on {node}: {} for {codes:?} instead of {state} for {expected}", way["state"]);
+        }
+    }
+    ensure(wrong.is_empty(), || wrong)
 }
 
 fn message(failure: Failed) -> String {
