@@ -308,7 +308,13 @@ impl Seen {
     pub(crate) fn preemption_agrees(&mut self) {
         let mut usual: BTreeMap<&str, &str> = BTreeMap::new();
         let mut wrong = Vec::new();
+        let mut untold = 0;
         for ((word, verdict), (_, example)) in &self.verdicts {
+            // What the program says it cannot tell (devices, which only CEL tells apart) contradicts nothing.
+            if verdict == "Unknown" {
+                untold += 1;
+                continue;
+            }
             if verdict == "(none)" {
                 wrong.push(format!("  preemption: the scheduler says {word}, the program nothing: {example}"));
             }
@@ -317,6 +323,9 @@ impl Seen {
                     "  preemption: the scheduler says {word}, the program {other} and {verdict}: {example}"
                 ));
             }
+        }
+        if untold > 1 {
+            wrong.push(format!("  preemption: the program cannot tell for {untold} of the scheduler's words"));
         }
         let said: Vec<_> = ["never", "not helpful", "no victims"].iter().filter_map(|word| usual.get(word)).collect();
         if said.iter().collect::<BTreeSet<_>>().len() < said.len() {
