@@ -1,6 +1,8 @@
 //! The command line, as clap reads it. Nothing of it travels further than the door of a command: there it becomes
 //! plain values.
 
+mod rollout;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::coverage::Threshold;
 use crate::error::Error;
 use crate::explain::State;
 use crate::render::terminal::{self, ColorChoice};
+
+pub(crate) use rollout::{HistoryArgs, HistoryFormat, RolloutCommand};
 
 /// kubectl's way to say how its own flags are grouped in the help.
 const CLUSTER: &str = "Cluster";
@@ -69,6 +73,9 @@ pub(crate) enum Command {
     Coverage(Box<CoverageArgs>),
     /// Explain why a node has no healthy daemon pod: every obstacle, its evidence, and what to do
     WhyNot(Box<WhyNotArgs>),
+    /// Show how the pods of a DaemonSet come to its template, and which templates it had
+    #[command(subcommand)]
+    Rollout(Box<RolloutCommand>),
     /// Show the version of the client and of the server
     Version(VersionArgs),
 }

@@ -61,6 +61,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     match command {
         cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
         cli::Command::WhyNot(args) => command::why_not::run(*args, global).await,
+        cli::Command::Rollout(command) => command::rollout::run(*command, global).await,
         cli::Command::Version(args) => command::version::run(args, global).await,
     }
 }

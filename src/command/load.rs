@@ -1,6 +1,7 @@
 //! Facts for a command: from a live cluster or a saved one.
 
 pub(crate) mod facts;
+mod history;
 pub(crate) mod live;
 mod names;
 pub(crate) mod predict;

@@ -2,6 +2,7 @@
 
 pub(crate) mod coverage;
 mod load;
+pub(crate) mod rollout;
 pub(crate) mod version;
 pub(crate) mod why_not;
 

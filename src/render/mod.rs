@@ -13,6 +13,7 @@ mod reason;
 mod refusal;
 
 mod remedy;
+pub(crate) mod rollout;
 pub(crate) mod structured;
 mod style;
 mod table;

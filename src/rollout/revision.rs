@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::snapshot::{Known, Labels, Pod};
 
 /// The label that tells a pod's revision.
-const HASH_LABEL: &str = "controller-revision-hash";
+pub(super) const HASH_LABEL: &str = "controller-revision-hash";
 /// The label that tells the generation of the template a pod was made from.
 const GENERATION_LABEL: &str = "pod-template-generation";
 /// The same of the DaemonSet.
@@ -28,8 +28,9 @@ pub(crate) struct CurrentRevision {
 impl CurrentRevision {
     /// Finds the revision that holds today's template.
     pub(crate) fn of(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
+        let hash_of = |revision: &ControllerRevision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned();
         let hash = match revisions {
-            Known::Known(revisions) => Known::Known(current_hash(daemon_set, revisions)),
+            Known::Known(revisions) => Known::Known(current_of(daemon_set, revisions).and_then(hash_of)),
             Known::Unknown(why) => Known::Unknown(why.clone()),
         };
         let annotations = daemon_set.metadata.annotations.as_ref();
@@ -42,17 +43,20 @@ impl CurrentRevision {
     }
 }
 
-/// Several revisions may hold the template: the newest one counts, as in `dedupCurHistories`.
-fn current_hash(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> Option<String> {
+/// The revision that holds today's template. Several may: the newest one counts, as in `dedupCurHistories`.
+pub(super) fn current_of<'r>(
+    daemon_set: &DaemonSet,
+    revisions: &'r [ControllerRevision],
+) -> Option<&'r ControllerRevision> {
     revisions
         .iter()
         .filter(|revision| is_owned_by(revision, daemon_set))
         .filter(|revision| template_of(revision).as_ref() == Some(&daemon_set.spec.template))
         .max_by_key(|revision| revision.revision)
-        .and_then(|revision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned())
 }
 
-fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
+/// Whether the DaemonSet controls the revision.
+pub(super) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
     let owners = revision.metadata.owner_references.iter().flatten();
     revision.metadata.namespace == daemon_set.metadata.namespace
         && owners

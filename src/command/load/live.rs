@@ -133,7 +133,7 @@ pub(in crate::command) fn readable<T>(
 }
 
 /// Lets through the pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
-fn ours(daemon_sets: &[DaemonSet]) -> impl FnMut(Pod) -> Option<Pod> + 'static {
+pub(super) fn ours(daemon_sets: &[DaemonSet]) -> impl FnMut(Pod) -> Option<Pod> + 'static {
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
     move |pod: Pod| {
         let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid));
@@ -142,7 +142,7 @@ fn ours(daemon_sets: &[DaemonSet]) -> impl FnMut(Pod) -> Option<Pod> + 'static {
 }
 
 /// A namespace that does not exist has no DaemonSets either: say which of the two it is.
-async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error> {
+pub(super) async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error> {
     let Some(wanted) = &request.namespace else {
         return Ok(());
     };

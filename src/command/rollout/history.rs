@@ -1,0 +1,147 @@
+//! `kubectl ds rollout history`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Global, HistoryArgs, HistoryFormat};
+use crate::cluster::file::{self, Detail};
+use crate::command::load::{Request, open};
+use crate::command::print;
+use crate::error::Error;
+use crate::render::rollout::history::{Report, Screen, Side, diff, table, template};
+use crate::render::{structured, terminal};
+use crate::rollout::{Between, History, Revision};
+use crate::snapshot::Snapshot;
+
+/// What is shown of a history.
+enum Shown<'h, 'a> {
+    All,
+    One(&'h Revision<'a>),
+    Two(Side<'h, 'a>, Side<'h, 'a>),
+}
+
+/// Loads, decides, renders.
+///
+/// # Errors
+/// What keeps the command from an answer.
+pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, Error> {
+    let HistoryArgs { name, revision, diff, output, no_headers } = args;
+    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
+    // A script's empty variable names no namespace.
+    let given = global.namespace.clone().filter(|name| !name.is_empty());
+    let namespace = match global.all_namespaces {
+        true => None,
+        false => given.or_else(|| source.default_namespace()),
+    };
+    let snapshot = source.history(&Request { namespace, names: vec![name], ..Request::default() }).await?;
+    let history = history_of(&snapshot)?;
+    let shown = pick(&history, revision, diff)?;
+    let gaps = snapshot.gaps();
+    for gap in &gaps {
+        terminal::note(gap);
+    }
+    let screen = Screen {
+        style: terminal::style(global.color),
+        wide: output == Some(HistoryFormat::Wide),
+        titles: !no_headers,
+        now: snapshot.as_of,
+    };
+    remark(&history, &shown);
+    let report = || report(&history, &shown, &gaps, &snapshot);
+    print(|out| match output {
+        Some(HistoryFormat::Json) => structured::json(out, &report()?),
+        Some(HistoryFormat::Yaml) => structured::yaml(out, &report()?),
+        Some(HistoryFormat::Wide) | None => show(out, &history, &shown, screen),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The history of the one DaemonSet of the snapshot.
+fn history_of(snapshot: &Snapshot) -> Result<History<'_>, Error> {
+    let unknown = |why: String| Error::NotFound {
+        message: format!("the revisions are not known: {why}"),
+        hint: file::HINT.into(),
+    };
+    // The loader lets nothing through but exactly one.
+    let daemon_set = snapshot.daemon_sets.first().ok_or_else(|| unknown("there is no DaemonSet".into()))?;
+    let history = History::of(daemon_set, snapshot).map_err(unknown)?;
+    if history.revisions.is_empty() {
+        return Err(Error::NotFound {
+            message: format!("{} has no rollout history", subject(&history)),
+            hint: "the DaemonSet controller makes the first revision with the first pods: is kube-controller-manager \
+                   running?"
+                .into(),
+        });
+    }
+    Ok(history)
+}
+
+fn subject(history: &History<'_>) -> String {
+    format!("DaemonSet {:?} in namespace {:?}", history.name(), history.namespace())
+}
+
+fn pick<'h, 'a>(
+    history: &'h History<'a>,
+    revision: Option<i64>,
+    between: Option<Between>,
+) -> Result<Shown<'h, 'a>, Error> {
+    let find = |number: i64| history.revision(number).ok_or_else(|| no_such_revision(history, number));
+    Ok(match (revision, between) {
+        (Some(number), _) => Shown::One(find(number)?),
+        (None, Some(Between { from, to })) => {
+            let other = match to {
+                Some(number) => Side::Revision(find(number)?),
+                None => history.current().map_or(Side::Today(history), Side::Revision),
+            };
+            Shown::Two(Side::Revision(find(from)?), other)
+        }
+        (None, None) => Shown::All,
+    })
+}
+
+fn no_such_revision(history: &History<'_>, number: i64) -> Error {
+    let numbers: Vec<String> = history.revisions.iter().map(|revision| revision.number.to_string()).collect();
+    let there_are = match &numbers[..] {
+        [one] => format!("there is only revision {one}"),
+        several => format!("there are the revisions {}", several.join(", ")),
+    };
+    Error::NotFound {
+        message: format!("{} has no revision {number}", subject(history)),
+        hint: format!("{there_are}; a revision that is rolled back to gets a new number"),
+    }
+}
+
+/// What the output itself has no room for.
+fn remark(history: &History<'_>, shown: &Shown<'_, '_>) {
+    match shown {
+        Shown::All if history.current().is_none() => {
+            terminal::note("no revision holds today's template: the controller has not made one of it yet");
+        }
+        Shown::Two(one, other) if one.template() == other.template() => {
+            terminal::note(&format!("{} and {} have the same template", one.words(), other.words()));
+        }
+        _ => {}
+    }
+}
+
+fn report<'r>(
+    history: &'r History<'_>,
+    shown: &Shown<'r, 'r>,
+    gaps: &'r [String],
+    snapshot: &Snapshot,
+) -> io::Result<Report<'r>> {
+    let report = Report::of(history, gaps, snapshot.as_of);
+    match shown {
+        Shown::All => Ok(report),
+        Shown::One(revision) => Ok(report.only(&[*revision])),
+        Shown::Two(one, other) => report.compared(*one, *other),
+    }
+}
+
+fn show(out: &mut impl Write, history: &History<'_>, shown: &Shown<'_, '_>, screen: Screen) -> io::Result<()> {
+    match shown {
+        Shown::All => table(out, history, screen),
+        Shown::One(revision) => template(out, history, revision, screen),
+        Shown::Two(one, other) => diff(out, *one, *other, screen.style),
+    }
+}

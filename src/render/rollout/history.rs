@@ -1,0 +1,178 @@
+//! The screens of `rollout history`.
+
+mod report;
+mod yaml;
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub(crate) use report::Report;
+
+use crate::render::age::age;
+use crate::render::style::{Style, Tone};
+use crate::render::table::{Column, Table};
+use crate::render::text::{count, safe};
+use crate::rollout::{Gone, History, Revision};
+use crate::snapshot::Known;
+
+/// How a screen is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    /// Colour and room.
+    pub(crate) style: Style,
+    /// `-o wide`.
+    pub(crate) wide: bool,
+    /// Not `--no-headers`.
+    pub(crate) titles: bool,
+    /// The moment that ages are counted to.
+    pub(crate) now: Timestamp,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side<'h, 'a> {
+    /// A revision.
+    Revision(&'h Revision<'a>),
+    /// Today's template, of which there is no revision yet.
+    Today(&'h History<'a>),
+}
+
+impl Side<'_, '_> {
+    /// What is compared.
+    pub(crate) fn template(&self) -> Value {
+        match self {
+            Self::Revision(revision) => revision.template(),
+            Self::Today(history) => history.todays_template(),
+        }
+    }
+
+    /// How it is called.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Revision(revision) => words(revision),
+            Self::Today(_) => "today's template".into(),
+        }
+    }
+}
+
+fn words(revision: &Revision<'_>) -> String {
+    let mark = if revision.is_current { " (current)" } else { "" };
+    format!("revision {}{mark}", revision.number)
+}
+
+/// A row for each revision, and for what pods run besides.
+pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen) -> io::Result<()> {
+    let mut columns = vec![Column::text("REVISION")];
+    if screen.wide {
+        columns.push(Column::text("HASH"));
+    }
+    columns.extend([Column::number("AGE"), Column::number("NODES")]);
+    if screen.wide {
+        columns.push(Column::text("NODE NAMES"));
+    }
+    columns.push(Column::text("CHANGE-CAUSE"));
+    let mut table = Table::new(columns);
+    // The marks stand in a line of their own.
+    let digits = history.revisions.iter().map(|revision| revision.number.to_string().len()).max().unwrap_or_default();
+    for revision in &history.revisions {
+        table.row(row(revision, digits, screen));
+    }
+    for gone in &history.gone {
+        table.row(gone_row(gone, digits, screen));
+    }
+    // Nothing is shortened in the wide table.
+    let style = if screen.wide { Style { width: None, ..screen.style } } else { screen.style };
+    table.write(out, style, screen.titles)
+}
+
+fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
+    let number = revision.number;
+    let mut cells = vec![match revision.is_current {
+        true => (format!("{number:>digits$} ● current"), Tone::Good),
+        false => (format!("{number:>digits$}"), Tone::Plain),
+    }];
+    if screen.wide {
+        cells.push((safe(revision.hash()), Tone::Plain));
+    }
+    cells.push((revision.created().map_or_else(|| "?".into(), |created| age(created, screen.now)), Tone::Plain));
+    cells.extend(node_cells(revision.nodes.known().map(Vec::as_slice), screen.wide));
+    cells.push(match revision.change_cause() {
+        Some(cause) => (safe(cause), Tone::Plain),
+        None => ("<none>".into(), Tone::Quiet),
+    });
+    cells
+}
+
+fn gone_row(gone: &Gone<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
+    let quiet = || ("-".to_owned(), Tone::Quiet);
+    let mut cells = vec![(format!("{:>digits$} ! gone", "-"), Tone::Warning)];
+    if screen.wide {
+        cells.push(gone.hash.map_or_else(quiet, |hash| (safe(hash), Tone::Plain)));
+    }
+    cells.push(quiet());
+    cells.extend(node_cells(Some(&gone.nodes), screen.wide));
+    let what = match gone.hash {
+        Some(hash) => format!("pods of revision {}, which no longer exists", safe(hash)),
+        None => "pods that do not tell their revision".into(),
+    };
+    cells.push((what, Tone::Warning));
+    cells
+}
+
+/// How many nodes, and in the wide table which.
+fn node_cells(nodes: Option<&[&str]>, wide: bool) -> Vec<(String, Tone)> {
+    let number = match nodes {
+        None => ("?".to_owned(), Tone::Warning),
+        Some([]) => ("0".to_owned(), Tone::Quiet),
+        Some(nodes) => (nodes.len().to_string(), Tone::Plain),
+    };
+    let names = match nodes {
+        None | Some([]) => ("-".to_owned(), Tone::Quiet),
+        Some(nodes) => (safe(&nodes.join(",")), Tone::Plain),
+    };
+    if wide { vec![number, names] } else { vec![number] }
+}
+
+/// The template of a revision as YAML, below a comment that says which one it is.
+pub(crate) fn template(
+    out: &mut impl Write,
+    history: &History<'_>,
+    revision: &Revision<'_>,
+    screen: Screen,
+) -> io::Result<()> {
+    let mut title = format!("# {}/{} {}", history.namespace(), history.name(), words(revision));
+    if let Some(created) = revision.created() {
+        title += &format!(", {} old", age(created, screen.now));
+    }
+    if let Known::Known(nodes) = &revision.nodes {
+        title += &format!(", on {}", count(nodes.len(), "node"));
+    }
+    if let Some(cause) = revision.change_cause() {
+        title += &format!(": {cause}");
+    }
+    writeln!(out, "{}", screen.style.paint(&safe(&title), Tone::Quiet))?;
+    for line in yaml::lines(&revision.template())? {
+        writeln!(out, "{}", yaml::safe_line(&line))?;
+    }
+    Ok(())
+}
+
+/// What changes from one template to the other, as a unified diff.
+pub(crate) fn diff(out: &mut impl Write, one: Side<'_, '_>, other: Side<'_, '_>, style: Style) -> io::Result<()> {
+    for line in yaml::diff(one, other)? {
+        let tone = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => Tone::Strong,
+            [b'-', ..] => Tone::Bad,
+            [b'+', ..] => Tone::Good,
+            [b'@', ..] => Tone::Moving,
+            _ => Tone::Plain,
+        };
+        writeln!(out, "{}", style.paint(&line, tone))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! `-o json` and `-o yaml`.
+
+use std::io;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Side, yaml};
+use crate::render::structured::to_the_second;
+use crate::rollout::{Gone, History, Revision};
+
+/// `kind: RolloutHistory`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(serialize_with = "to_the_second")]
+    as_of: Timestamp,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unknown: &'a [String],
+    namespace: &'a str,
+    name: &'a str,
+    current: Option<i64>,
+    revisions: Vec<RevisionView<'a>>,
+    gone: Vec<GoneView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RevisionView<'a> {
+    revision: i64,
+    name: &'a str,
+    hash: &'a str,
+    current: bool,
+    created: Option<String>,
+    change_cause: Option<&'a str>,
+    nodes: Option<&'a [&'a str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct GoneView<'a> {
+    hash: Option<&'a str>,
+    nodes: &'a [&'a str],
+}
+
+impl<'a> Report<'a> {
+    /// The whole history.
+    pub(crate) fn of(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
+        Self {
+            api_version: "kubectl-ds/v1",
+            kind: "RolloutHistory",
+            as_of,
+            unknown,
+            namespace: history.namespace(),
+            name: history.name(),
+            current: history.current().map(|revision| revision.number),
+            revisions: history.revisions.iter().map(RevisionView::of).collect(),
+            gone: history.gone.iter().map(GoneView::of).collect(),
+            diff: None,
+        }
+    }
+
+    /// Only these revisions, with their templates.
+    pub(crate) fn only(mut self, revisions: &[&'a Revision<'_>]) -> Self {
+        let with_template = |revision: &&'a Revision<'_>| RevisionView {
+            template: Some(revision.template()),
+            ..RevisionView::of(revision)
+        };
+        self.revisions = revisions.iter().map(with_template).collect();
+        self
+    }
+
+    /// Only these two, and what differs.
+    ///
+    /// # Errors
+    /// A template that cannot be written as YAML.
+    pub(crate) fn compared(self, one: Side<'a, 'a>, other: Side<'a, 'a>) -> io::Result<Self> {
+        let revisions: Vec<&Revision<'_>> = [one, other]
+            .into_iter()
+            .filter_map(|side| match side {
+                Side::Revision(revision) => Some(revision),
+                Side::Today(_) => None,
+            })
+            .collect();
+        Ok(Self { diff: Some(yaml::diff(one, other)?), ..self.only(&revisions) })
+    }
+}
+
+impl<'a> RevisionView<'a> {
+    fn of(revision: &'a Revision<'_>) -> Self {
+        Self {
+            revision: revision.number,
+            name: revision.name(),
+            hash: revision.hash(),
+            current: revision.is_current,
+            created: revision.created().map(|created| created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            change_cause: revision.change_cause(),
+            nodes: revision.nodes.known().map(Vec::as_slice),
+            template: None,
+        }
+    }
+}
+
+impl<'a> GoneView<'a> {
+    fn of(gone: &'a Gone<'_>) -> Self {
+        Self { hash: gone.hash, nodes: &gone.nodes }
+    }
+}

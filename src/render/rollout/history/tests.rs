@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use serde_json::json;
+
+use super::*;
+use crate::snapshot::Snapshot;
+
+fn made_of(args: &[&str]) -> Value {
+    json!({"spec": {"containers": [{"name": "agent", "image": "agent", "args": args}]}})
+}
+
+fn revision(number: i64, template: &Value) -> ControllerRevision {
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": format!("agent-{number}"), "namespace": "logging",
+            "annotations": {"kubernetes.io/change-cause": "a\u{1b}[2J\u{202e}\nb"},
+            "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "u", "controller": true},
+            ],
+        },
+        "revision": number,
+        "data": {"spec": {"template": template}},
+    }))
+    .unwrap()
+}
+
+fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
+    let daemon_set: DaemonSet = serde_json::from_value(json!({
+        "metadata": {"name": "agent", "namespace": "logging", "uid": "u"},
+        "spec": {"selector": {"matchLabels": {"app": "agent"}}, "template": made_of(new)},
+    }))
+    .unwrap();
+    Snapshot {
+        daemon_sets: vec![daemon_set],
+        nodes: Known::Known(Vec::new()),
+        has_all_nodes: false,
+        pods: Known::Unknown("no rights".into()),
+        revisions: Known::Known(vec![revision(1, &made_of(old)), revision(2, &made_of(new))]),
+        events: Known::Known(Vec::new()),
+        openshift: Known::Known(None),
+        as_of: Timestamp::UNIX_EPOCH,
+    }
+}
+
+const PLAIN: Style = Style { color: false, width: None };
+
+fn written(old: &[&str], new: &[&str], style: Style) -> String {
+    let snapshot = snapshot(old, new);
+    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let mut out = Vec::new();
+    let [one, two] = &history.revisions[..] else { return String::new() };
+    diff(&mut out, Side::Revision(one), Side::Revision(two), style).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_diff_shows_the_lines_that_changed_with_their_surroundings() {
+    assert_eq!(
+        written(&["--level=info", "--same"], &["--level=debug", "--same"], PLAIN),
+        "--- revision 1\n+++ revision 2 (current)\n@@ -1,7 +1,7 @@\n spec:\n   containers:\n   - args:\n\
+         -    - --level=info\n+    - --level=debug\n     - --same\n     image: agent\n     name: agent\n"
+    );
+    assert_eq!(written(&["same"], &["same"], PLAIN), "");
+}
+
+#[test]
+fn a_text_of_many_lines_is_compared_line_by_line_and_a_long_one_stays_on_its_line() {
+    let long = "word ".repeat(40);
+    let text = written(&["one\ntwo\n", long.trim()], &["one\nthree\n", long.trim()], PLAIN);
+    assert!(text.contains("-      two\n+      three\n"), "{text}");
+    assert!(text.contains(&format!(" {}\n", long.trim())), "{text}");
+}
+
+#[test]
+fn colour_follows_the_signs() {
+    let text = written(&["old"], &["new"], Style { color: true, width: None });
+    assert!(text.contains("\u{1b}[31m-    - old\u{1b}[39m"), "{text:?}");
+    assert!(text.contains("\u{1b}[32m+    - new\u{1b}[39m"), "{text:?}");
+}
+
+#[test]
+fn nothing_hostile_comes_through_a_diff_and_what_differs_only_by_it_still_differs() {
+    let text = written(&["a\u{1b}[2J", "b\u{202e}\n\u{9b}c\n", "end "], &["a\u{1b}[3J", "b\n\u{9b}c\n", "end"], PLAIN);
+    assert!(!text.chars().any(|c| c != '\n' && crate::render::text::is_hostile(c)), "{text:?}");
+    assert!(text.contains("<U+202E>"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with('+') && line.contains("end")), "{text}");
+}
+
+#[test]
+fn the_table_and_the_title_are_safe_and_tell_what_is_unknown() {
+    let snapshot = snapshot(&["a\u{1b}[2J"], &["b"]);
+    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let screen = Screen { style: PLAIN, wide: false, titles: true, now: Timestamp::UNIX_EPOCH };
+    let mut out = Vec::new();
+    table(&mut out, &history, screen).unwrap();
+    let all = String::from_utf8(out.clone()).unwrap();
+    assert_eq!(
+        all,
+        "REVISION     AGE  NODES  CHANGE-CAUSE\n\
+         1              ?      ?  a\\u{1b}[2J\\u{202e} b\n\
+         2 ● current    ?      ?  a\\u{1b}[2J\\u{202e} b\n"
+    );
+    out.clear();
+    template(&mut out, &history, &history.revisions[0], screen).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.starts_with("# logging/agent revision 1: a\\u{1b}[2J\\u{202e} b\nspec:\n"), "{text}");
+    assert!(!text.chars().any(|c| c != '\n' && crate::render::text::is_hostile(c)), "{text:?}");
+    let back: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(back, history.revisions[0].template());
+}

@@ -1,0 +1,56 @@
+//! Templates as lines of YAML, and what differs between two.
+
+use std::io;
+
+use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use super::Side;
+use crate::render::text::is_hostile;
+
+/// How many lines around a change are shown with it.
+const CONTEXT: usize = 3;
+
+/// The lines of a value. Long texts are not folded: a fold would move with every word that is added before it.
+pub(super) fn lines(value: &Value) -> io::Result<Vec<String>> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let text = serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)?;
+    Ok(text.split_terminator('\n').map(str::to_owned).collect())
+}
+
+/// The line with what is hostile named in its place, as `<U+202E>`. What stands at its end counts, so nothing is cut.
+pub(super) fn safe_line(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for c in line.chars() {
+        if is_hostile(c) {
+            safe += &format!("<U+{:04X}>", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// The lines of a unified diff, safe for a terminal; none when nothing differs.
+pub(super) fn diff(one: Side<'_, '_>, other: Side<'_, '_>) -> io::Result<Vec<String>> {
+    let (old, new) = (lines(&one.template())?, lines(&other.template())?);
+    let old: Vec<&str> = old.iter().map(String::as_str).collect();
+    let new: Vec<&str> = new.iter().map(String::as_str).collect();
+    let compared = TextDiff::from_slices(&old, &new);
+    let mut lines = Vec::new();
+    for hunk in compared.unified_diff().context_radius(CONTEXT).iter_hunks() {
+        if lines.is_empty() {
+            lines.extend([format!("--- {}", one.words()), format!("+++ {}", other.words())]);
+        }
+        lines.push(hunk.header().to_string());
+        for change in hunk.iter_changes() {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            lines.push(format!("{sign}{}", safe_line(change.value())));
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,3 @@
+//! The screens of `rollout`.
+
+pub(crate) mod history;

@@ -1,0 +1,212 @@
+//! The templates that a DaemonSet had, and the nodes that run each.
+//!
+//! Upstream: `kubectl/pkg/polymorphichelpers/history.go` `controlledHistory`, `printHistory`;
+//! `pkg/controller/daemon/update.go` `constructHistory`, `getPatch`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use serde_json::Value;
+
+use super::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
+use crate::snapshot::{DaemonPods, Known, Pod, Snapshot};
+
+/// The annotation in which a revision keeps why it was made.
+const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
+/// What makes the stored template a patch, and is no part of it.
+const PATCH_DIRECTIVE: &str = "$patch";
+
+/// The revisions of one DaemonSet.
+#[derive(Debug)]
+pub(crate) struct History<'a> {
+    /// The DaemonSet.
+    pub(crate) daemon_set: &'a DaemonSet,
+    /// By number, the oldest first.
+    pub(crate) revisions: Vec<Revision<'a>>,
+    /// What pods run of which there is no revision any more.
+    pub(crate) gone: Vec<Gone<'a>>,
+}
+
+/// One template that the DaemonSet had, or has.
+#[derive(Debug)]
+pub(crate) struct Revision<'a> {
+    object: &'a ControllerRevision,
+    /// Its number; it moves up when the template is taken again.
+    pub(crate) number: i64,
+    /// Whether it holds today's template.
+    pub(crate) is_current: bool,
+    /// The nodes that have a pod of it, by name; unknown when pods could not be read.
+    pub(crate) nodes: Known<Vec<&'a str>>,
+}
+
+/// Pods of a revision that no longer exists.
+#[derive(Debug)]
+pub(crate) struct Gone<'a> {
+    /// Its hash; none where the pods tell none.
+    pub(crate) hash: Option<&'a str>,
+    /// The nodes that have a pod of it, by name.
+    pub(crate) nodes: Vec<&'a str>,
+}
+
+impl<'a> History<'a> {
+    /// The history of a DaemonSet of the snapshot.
+    ///
+    /// # Errors
+    /// What is missing, when revisions could not be read.
+    pub(crate) fn of(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Result<Self, String> {
+        let all = match &snapshot.revisions {
+            Known::Known(revisions) => revisions,
+            Known::Unknown(why) => return Err(why.clone()),
+        };
+        let current = current_of(daemon_set, all);
+        let mut owned: Vec<&ControllerRevision> =
+            all.iter().filter(|revision| is_owned_by(revision, daemon_set)).collect();
+        owned.sort_by_key(|revision| (revision.revision, &revision.metadata.name));
+        let revision = |object: &'a ControllerRevision| Revision {
+            object,
+            number: object.revision.unwrap_or_default(),
+            is_current: current.is_some_and(|current| std::ptr::eq(current, object)),
+            nodes: match &snapshot.pods {
+                Known::Known(_) => Known::Known(Vec::new()),
+                Known::Unknown(why) => Known::Unknown(why.clone()),
+            },
+        };
+        let mut history = Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), gone: Vec::new() };
+        if let Known::Known(pods) = &snapshot.pods {
+            history.place(&DaemonPods::of(daemon_set, pods), &CurrentRevision::of(daemon_set, &snapshot.revisions));
+        }
+        Ok(history)
+    }
+
+    /// Gives every node to the revisions of its pods: several while one is being replaced.
+    fn place(&mut self, pods: &DaemonPods<'a>, current: &CurrentRevision) {
+        let mut of_revisions: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.revisions.len()];
+        let mut gone: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+        for node in pods.nodes() {
+            for pod in pods.on(node) {
+                let nodes = match self.index_of(pod, current) {
+                    Some(index) => &mut of_revisions[index],
+                    None => gone.entry(revision_of(&pod.metadata.labels)).or_default(),
+                };
+                nodes.insert(node);
+            }
+        }
+        for (revision, nodes) in self.revisions.iter_mut().zip(of_revisions) {
+            revision.nodes = Known::Known(nodes.into_iter().collect());
+        }
+        let gone = gone.into_iter().map(|(hash, nodes)| Gone { hash, nodes: nodes.into_iter().collect() });
+        self.gone = gone.collect();
+    }
+
+    /// The revision of a pod: by its hash, or by the generation of the template where the hash tells nothing.
+    fn index_of(&self, pod: &Pod, current: &CurrentRevision) -> Option<usize> {
+        let hash = revision_of(&pod.metadata.labels);
+        let of_hash = hash.and_then(|hash| self.revisions.iter().rposition(|revision| revision.hash() == hash));
+        of_hash.or_else(|| match is_current(pod, current) {
+            Some(true) => self.revisions.iter().position(|revision| revision.is_current),
+            _ => None,
+        })
+    }
+
+    /// The revision with a number.
+    pub(crate) fn revision(&self, number: i64) -> Option<&Revision<'a>> {
+        self.revisions.iter().rfind(|revision| revision.number == number)
+    }
+
+    /// The revision that holds today's template; none while the controller has not made one of it.
+    pub(crate) fn current(&self) -> Option<&Revision<'a>> {
+        self.revisions.iter().find(|revision| revision.is_current)
+    }
+
+    /// Today's template, as the DaemonSet has it.
+    pub(crate) fn todays_template(&self) -> Value {
+        serde_json::to_value(&self.daemon_set.spec.template).map(bare).unwrap_or_default()
+    }
+
+    /// The DaemonSet's namespace.
+    pub(crate) fn namespace(&self) -> &'a str {
+        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The DaemonSet's name.
+    pub(crate) fn name(&self) -> &'a str {
+        self.daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+impl<'a> Revision<'a> {
+    /// The hash that its pods are labelled with. The controller labels a revision without one with its own name.
+    pub(crate) fn hash(&self) -> &'a str {
+        let label = self.object.metadata.labels.as_ref().and_then(|labels| labels.get(HASH_LABEL));
+        label.map(String::as_str).unwrap_or(self.name())
+    }
+
+    /// The name of the ControllerRevision.
+    pub(crate) fn name(&self) -> &'a str {
+        self.object.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Why it was made, if somebody wrote that down.
+    pub(crate) fn change_cause(&self) -> Option<&'a str> {
+        let cause = self.object.metadata.annotations.as_ref()?.get(CHANGE_CAUSE)?;
+        Some(cause.as_str()).filter(|cause| !cause.is_empty())
+    }
+
+    /// When it was made for the first time.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.object.metadata.creation_timestamp.as_ref().map(|time| time.0)
+    }
+
+    /// The template, with every field that is stored, be it known to this program or not.
+    pub(crate) fn template(&self) -> Value {
+        bare(self.object.data.0.pointer("/spec/template").cloned().unwrap_or_default())
+    }
+}
+
+/// A stored template without the directive of the patch, and without the nulls that older API servers wrote into it.
+fn bare(mut template: Value) -> Value {
+    if let Some(fields) = template.as_object_mut() {
+        fields.remove(PATCH_DIRECTIVE);
+    }
+    drop_nulls(&mut template);
+    template
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Two revisions to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Between {
+    /// The number of the one.
+    pub(crate) from: i64,
+    /// The number of the other; none for today's template.
+    pub(crate) to: Option<i64>,
+}
+
+impl FromStr for Between {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number > 0);
+        let read = || {
+            let (from, to) = text.split_once("..")?;
+            let to = if to.is_empty() { None } else { Some(number(to)?) };
+            Some(Self { from: number(from)?, to })
+        };
+        read().ok_or_else(|| "two numbers of revisions are wanted, as in 1..3, or 1.. for today's template".into())
+    }
+}
+
+#[cfg(test)]
+mod tests;
