@@ -48,7 +48,7 @@ const NODE: Shape = &[
     ("reasons", &[List]),
 ];
 /// Only there when there is something to say.
-const OPTIONAL: [&str; 3] = ["unknown", "preemption", "doubts"];
+const OPTIONAL: [&str; 5] = ["unknown", "preemption", "doubts", "diff", "template"];
 
 /// What a reason has besides its evidence; the numbers are those of an event.
 const OF_EVERY_REASON: [&str; 6] = ["code", "message", "scheduler", "fix", "count", "lastSeen"];
@@ -192,6 +192,70 @@ fn every_field_of_why_not_is_one_that_the_reference_names() {
     }
     for verdict in ["Running", "NotHealthy", "Blocked", "NotWanted"] {
         assert!(verdicts.contains(verdict), "no node of the fixture shows {verdict}");
+    }
+}
+
+const HISTORY: Shape = &[
+    ("apiVersion", &[Text]),
+    ("kind", &[Text]),
+    ("asOf", &[Text]),
+    ("unknown", &[List]),
+    ("namespace", &[Text]),
+    ("name", &[Text]),
+    ("current", &[Number, Null]),
+    ("revisions", &[List]),
+    ("gone", &[List]),
+    ("diff", &[List]),
+];
+const REVISION: Shape = &[
+    ("revision", &[Number]),
+    ("name", &[Text]),
+    ("hash", &[Text]),
+    ("current", &[Truth]),
+    ("created", &[Text, Null]),
+    ("changeCause", &[Text, Null]),
+    ("nodes", &[List, Null]),
+    ("template", &[Object]),
+];
+const GONE: Shape = &[("hash", &[Text, Null]), ("nodes", &[List])];
+
+/// The fields that the README's table of a kind names.
+fn fields_in_the_reference(heading: &str) -> BTreeSet<String> {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let table = readme.split(heading).nth(1).unwrap().split("| field | |").nth(1).unwrap().to_owned();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let first_cells = rows.map(|row| row.split('|').nth(1).unwrap().to_owned());
+    let words = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    words.map(|word| word.trim_end_matches("[]").rsplit('.').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_field_of_rollout_history_is_one_that_the_reference_names() {
+    let named = fields_in_the_reference("## Reference: rollout history");
+    let shapes = [HISTORY, REVISION, GONE];
+    for (field, _) in shapes.iter().flat_map(|shape| shape.iter()) {
+        assert!(named.contains(*field) || ["apiVersion", "kind"].contains(field), "{field} is not documented");
+    }
+    for file in ["tests/cli/rollout/three-revisions.yaml", "tests/cli/rollout/hostile.json"] {
+        for more in [&[][..], &["--revision", "1"], &["--diff", "1..2"], &["--diff", "1.."]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+            command.args(["rollout", "history", "agent", "-n", "logging", "-o", "json", "--from", file]).args(more);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{file} {more:?}");
+            let report: Value = serde_json::from_str(&text).unwrap();
+            let report = check(&report, HISTORY, "the history");
+            assert_eq!(report["kind"], "RolloutHistory");
+            assert_eq!(report.contains_key("diff"), more.contains(&"--diff"), "{more:?}");
+            for revision in report["revisions"].as_array().unwrap() {
+                let revision = check(revision, REVISION, "a revision");
+                assert_eq!(revision.contains_key("template"), !more.is_empty(), "{more:?}");
+            }
+            for gone in report["gone"].as_array().unwrap() {
+                check(gone, GONE, "what is gone");
+            }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod counts;
 mod daemon_sets;
 mod decoders;
 mod explained;
+mod history;
 mod hold;
 mod layout;
 mod mistakes;
@@ -66,6 +67,7 @@ fn registry() -> Vec<(String, Test)> {
         ("admission::made_for_real", admission::made_for_real),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
+        ("history::agrees_with_kubectl", history::agrees_with_kubectl),
         ("mistakes::are_told_in_two_lines", mistakes::are_told_in_two_lines),
         ("remedies::let_the_pod_land", remedies::let_the_pod_land),
         ("remedies::lines_are_found", remedies::lines_are_found),
