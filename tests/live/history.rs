@@ -24,10 +24,18 @@ type Told<'t> = &'t [(i64, bool, &'t [&'t str])];
 /// The whole story.
 pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
-        let nodes = NODES.map(|name| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}));
+        let nodes = NODES.map(|name| {
+            let labels = json!({"kubernetes.io/hostname": name});
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+        });
         plane.create_all(&nodes).await?;
         plane.create(&agent(1)).await?;
         is_told(plane, &[(1, true, &NODES)]).await?;
+        wait_until("every pod has its node", PATIENCE, async || {
+            let pods = pods_by_node(plane).await.map_err(message)?;
+            if pods.len() == NODES.len() { Ok(()) } else { Err(format!("{:?}", pods.keys())) }
+        })
+        .await?;
 
         // Each change takes one node with it: nobody deletes the other pods.
         for (number, node) in [(2, "n2"), (3, "n3"), (4, "n4")] {
@@ -135,7 +143,7 @@ async fn delete_pod_on(plane: &Plane, node: &str) -> Result<(), Failed> {
 
 async fn pods_by_node(plane: &Plane) -> Result<BTreeMap<String, Pod>, Failed> {
     let pods = plane.list::<Pod>().await?;
-    let node_of = |pod: &Pod| pod.spec.node_name.clone();
+    let node_of = |pod: &Pod| pod.spec.as_ref()?.node_name.clone();
     Ok(pods.into_iter().filter_map(|pod| Some((node_of(&pod)?, pod))).collect())
 }
 
