@@ -159,7 +159,8 @@ fn ended(status: &ContainerStatus, end: &Terminated) -> Reason {
     Reason::ContainerTerminated { container: status.name.clone(), restarts: status.restart_count, last_exit: exit(end) }
 }
 
-fn exit(end: &Terminated) -> Exit {
+/// How a container ended.
+pub(crate) fn exit(end: &Terminated) -> Exit {
     Exit { exit_code: end.exit_code, signal: end.signal, reason: end.reason.clone(), message: end.message.clone() }
 }
 

@@ -1,7 +1,31 @@
-//! Which revisions there are, which one is the current one, and which one a pod runs.
+//! A rollout as the controller sees it: revisions, the budget and who spends it, what holds it, and how fast it goes.
 
+mod budget;
+mod events;
+mod headway;
 mod history;
+mod hold;
+mod pace;
+mod refused;
 mod revision;
+mod site;
+mod standing;
+mod stuck;
+mod surge_ports;
+mod trouble;
 
+#[cfg(test)]
+mod causes;
+#[cfg(test)]
+mod edge_cases;
+#[cfg(test)]
+mod world;
+
+pub(crate) use budget::Strategy;
+pub(crate) use events::{Change, ChangeKind, Record, changes};
+pub(crate) use headway::{Headway, Mark, revision_number};
 pub(crate) use history::{Between, Gone, History, Revision};
+pub(crate) use hold::{Cause, Fault, Hold};
+pub(crate) use pace::{Pace, pace};
 pub(crate) use revision::{CurrentRevision, is_current, revision_of};
+pub(crate) use standing::{Phase, Progress, Spender, Spending, Standing, Step, standing};

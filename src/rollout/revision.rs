@@ -64,6 +64,27 @@ pub(super) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet)
             .any(|owner| Some(&owner.uid) == daemon_set.metadata.uid.as_ref())
 }
 
+/// Whether today's template was rolled out before: its revision is older than another one.
+pub(super) fn is_undo(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
+    let created = |revision: &ControllerRevision| revision.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let own = || revisions.iter().filter(|revision| is_owned_by(revision, daemon_set));
+    let is_current = |revision: &&ControllerRevision| template_of(revision).as_ref() == Some(&daemon_set.spec.template);
+    let current = own().filter(is_current).max_by_key(|revision| revision.revision).and_then(created);
+    current.is_some_and(|current| own().filter_map(created).any(|other| other > current))
+}
+
+/// The template of the DaemonSet's revision with that hash, if the revision is there.
+pub(super) fn template_with(
+    hash: &str,
+    daemon_set: &DaemonSet,
+    revisions: &[ControllerRevision],
+) -> Option<PodTemplateSpec> {
+    let has_hash = |revision: &&ControllerRevision| {
+        revision.metadata.labels.as_ref().and_then(|labels| labels.get(HASH_LABEL)).is_some_and(|label| label == hash)
+    };
+    revisions.iter().filter(|revision| is_owned_by(revision, daemon_set)).find(has_hash).and_then(template_of)
+}
+
 /// The template that a revision stores as `{"spec": {"template": {…, "$patch": "replace"}}}`.
 fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
     let template = revision.data.0.get("spec")?.get("template")?;

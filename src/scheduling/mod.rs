@@ -42,7 +42,7 @@ use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceMisfit;
 pub(crate) use inter_pod_affinity::{AffinityMisfit, Selected};
-pub(crate) use node_ports::{PortHolder, PortMisfit};
+pub(crate) use node_ports::{PortHolder, PortMisfit, first_clash};
 pub(crate) use node_resources_fit::{LowerRequest, ResourceMisfit};
 pub(crate) use occupant::Owner;
 pub(crate) use occupant::{Holder, Occupant};

@@ -1,0 +1,205 @@
+//! What keeps one node from being done, and whether that passes without anybody's doing.
+
+use jiff::SignedDuration;
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use super::Cause;
+use super::site::{Site, Yardstick};
+use super::standing::Spending;
+use crate::explain::{Reason, events, pod as pod_state};
+use crate::snapshot::{Pod, pod::ContainerStatus};
+
+/// From so many restarts on, a crash is taken for one that goes on until somebody acts.
+const CRASHES: i32 = 3;
+/// A pod may take so long to come up before it is named as one that holds the rollout.
+const USUAL_START: SignedDuration = SignedDuration::from_secs(60);
+/// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
+const IMAGE_IS_NOT_THERE: [&str; 5] =
+    ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
+
+/// A cause on one node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Trouble {
+    /// What it is.
+    pub(super) cause: Cause,
+    /// Whether it lasts until something outside of the rollout changes.
+    pub(super) lasts: bool,
+}
+
+impl Trouble {
+    fn lasting(cause: Cause) -> Self {
+        Self { cause, lasts: true }
+    }
+
+    fn passing(cause: Cause) -> Self {
+        Self { cause, lasts: false }
+    }
+}
+
+/// Why the pod that counts is not available: the new one where there is one, else the first.
+pub(super) fn reasons(site: &Site<'_>, by: Yardstick<'_>) -> Vec<Reason> {
+    let of_row = || site.row.map(|row| row.reasons.clone()).unwrap_or_default();
+    let first = site.row.and_then(|row| row.pods.first().copied());
+    match site.new_pod(by).or(first).or(site.going.first().copied()) {
+        None => of_row(),
+        Some(pod) if site.is_wanted && first == Some(pod) => of_row(),
+        Some(pod) => {
+            let (_, mut reasons) = pod_state::examine(pod, site.node, by.min_ready_seconds, by.snapshot.as_of);
+            if reasons.iter().all(Reason::is_vague)
+                && let Some(events) = by.snapshot.events.known()
+            {
+                reasons.extend(events::newest_warning(events, &pod.metadata.uid));
+            }
+            reasons
+        }
+    }
+}
+
+/// Every cause on the node.
+pub(super) fn troubles(site: &Site<'_>, reasons: &[Reason], daemon_set: &DaemonSet, by: Yardstick<'_>) -> Vec<Trouble> {
+    if let Some(pod) = site.new_pod(by) {
+        return match by.is_available(pod) {
+            true => Vec::new(),
+            false => of_new_pod(pod, reasons, daemon_set, by),
+        };
+    }
+    // An old pod is replaced, however it is.
+    if !site.old.is_empty() {
+        return Vec::new();
+    }
+    site.going.first().and_then(|pod| of_going_pod(site, pod, by)).into_iter().collect()
+}
+
+/// A pod that is being deleted, and no other: it counts until it is gone.
+fn of_going_pod(site: &Site<'_>, pod: &Pod, by: Yardstick<'_>) -> Option<Trouble> {
+    let deadline = pod.metadata.deletion_timestamp?.timestamp();
+    let is_late = deadline < by.snapshot.as_of;
+    match site.down() {
+        // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
+        Some(condition) if is_late || condition.status == "Unknown" => {
+            Some(Trouble::lasting(Cause::TerminatingOnDeadNode {
+                reason: condition.reason.clone(),
+                since: condition.last_transition_time.map(|time| time.timestamp()),
+            }))
+        }
+        None if is_late && site.node.is_some() => Some(Trouble::passing(Cause::TerminatingPastGrace {
+            deadline,
+            finalizers: pod.metadata.finalizers.clone(),
+        })),
+        _ => None,
+    }
+}
+
+fn of_new_pod(pod: &Pod, reasons: &[Reason], daemon_set: &DaemonSet, by: Yardstick<'_>) -> Vec<Trouble> {
+    // What containers last said on a node that is down says nothing about the template.
+    let down = reasons.iter().find_map(|reason| match reason {
+        Reason::NodeNotReady { reason, since } => {
+            Some(Trouble::lasting(Cause::NewPodOnDeadNode { reason: reason.clone(), since: *since }))
+        }
+        _ => None,
+    });
+    if let Some(down) = down {
+        return vec![down];
+    }
+    let crashed = crashed_before(pod);
+    if !crashed.is_empty() && !reasons.iter().any(is_of_container) {
+        return crashed;
+    }
+    let is_late = pod
+        .metadata
+        .creation_timestamp
+        .is_some_and(|created| by.snapshot.as_of.duration_since(created.timestamp()) > USUAL_START);
+    reasons.iter().filter_map(|reason| of_reason(reason, is_late, daemon_set)).collect()
+}
+
+fn is_of_container(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CrashLoopBackOff { .. }
+            | Reason::ContainerTerminated { .. }
+            | Reason::ImageError { .. }
+            | Reason::ContainerError { .. }
+    )
+}
+
+fn of_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<Trouble> {
+    let trouble = match reason.clone() {
+        Reason::ImageError { container, reason, detail } => Trouble {
+            lasts: matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull")
+                || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words)),
+            cause: Cause::BadImage { image: image_of(&container, daemon_set), container, reason, detail },
+        },
+        Reason::CrashLoopBackOff { container, restarts, last_exit } => {
+            Trouble { lasts: restarts >= CRASHES, cause: Cause::CrashLoop { container, restarts, last_exit } }
+        }
+        Reason::ContainerTerminated { container, restarts, last_exit } => Trouble {
+            lasts: restarts >= CRASHES,
+            cause: Cause::CrashLoop { container, restarts, last_exit: Some(last_exit) },
+        },
+        Reason::ContainerError { container, reason, detail } => Trouble {
+            lasts: reason == "CreateContainerConfigError",
+            cause: Cause::ContainerConfig { container, reason, detail },
+        },
+        Reason::Unschedulable { scheduler } => Trouble::passing(Cause::NewPodUnschedulable { scheduler }),
+        Reason::SchedulingGated => Trouble::passing(Cause::NewPodGated),
+        Reason::PodFailed { reason, detail, .. } => Trouble::passing(Cause::NewPodFailed { reason, detail }),
+        Reason::ContainersNotReady { containers } if is_late => {
+            Trouble::passing(Cause::NewPodNotReady { containers, detail: None })
+        }
+        Reason::ReadinessGatesNotReady { detail } if is_late => {
+            Trouble::passing(Cause::NewPodNotReady { containers: Vec::new(), detail: Some(detail) })
+        }
+        Reason::Warning { reason, detail, .. } if is_late => Trouble::passing(Cause::NewPodWarned { reason, detail }),
+        _ => return None,
+    };
+    Some(trouble)
+}
+
+/// Containers that run now, not ready, and crashed before: between two crashes the trouble is still the same.
+fn crashed_before(pod: &Pod) -> Vec<Trouble> {
+    let crash = |status: &ContainerStatus| {
+        let end = status.last_state.as_ref()?.terminated.as_ref()?;
+        let is_crash = !status.ready && status.restart_count > 0 && (end.exit_code != 0 || end.signal != 0);
+        is_crash.then(|| {
+            Trouble::passing(Cause::CrashLoop {
+                container: status.name.clone(),
+                restarts: status.restart_count,
+                last_exit: Some(pod_state::exit(end)),
+            })
+        })
+    };
+    pod.status.container_statuses.iter().filter_map(crash).collect()
+}
+
+fn image_of(container: &str, daemon_set: &DaemonSet) -> Option<String> {
+    let spec = daemon_set.spec.template.spec.as_ref()?;
+    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    containers.filter(|candidate| candidate.name == container).find_map(|container| container.image.clone())
+}
+
+impl Cause {
+    /// Whether a node with this cause is said to fail: what is only slow is not.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(self, Self::NewPodNotReady { .. } | Self::NewPodWarned { .. })
+    }
+
+    /// Whether the other is the same cause, however its numbers and words have changed.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
+        let is_same_part = match (self, other) {
+            (Self::BadImage { container: a, .. }, Self::BadImage { container: b, .. })
+            | (Self::CrashLoop { container: a, .. }, Self::CrashLoop { container: b, .. })
+            | (Self::ContainerConfig { container: a, .. }, Self::ContainerConfig { container: b, .. }) => a == b,
+            (Self::CreatesRefused { refusal: a, .. }, Self::CreatesRefused { refusal: b, .. }) => {
+                std::mem::discriminant(a) == std::mem::discriminant(b)
+            }
+            _ => true,
+        };
+        is_same_kind && is_same_part
+    }
+}
+
+/// Whether a spender recovers by the controller's own doing, whatever is the matter with its pod.
+pub(super) fn is_replaced_anyway(spending: Option<Spending>) -> bool {
+    matches!(spending, Some(Spending::OldUnavailable | Spending::Duplicate))
+}

@@ -1,0 +1,207 @@
+//! A cluster for the tests of rollouts: one DaemonSet with an old and a new revision, and what a test puts on its nodes.
+
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::coverage::cover;
+use crate::snapshot::{Known, Snapshot};
+
+pub(super) const NOW: &str = "2026-01-02T12:00:00Z";
+pub(super) const READY: &str = "2026-01-02T11:00:00Z";
+pub(super) const PAST: &str = "2026-01-02T11:30:00Z";
+
+/// A DaemonSet `d` with nodes `n1` to `nX`, of which a test says what is on them.
+pub(super) struct World(pub(super) Snapshot);
+
+impl World {
+    pub(super) fn new(nodes: usize, strategy: Value) -> Self {
+        let names = (1..=nodes).map(|number| from(json!({ "metadata": { "name": format!("n{number}") } })));
+        let snapshot = Snapshot {
+            daemon_sets: Vec::new(),
+            nodes: Known::Known(names.collect()),
+            has_all_nodes: true,
+            pods: Known::Known(Vec::new()),
+            revisions: Known::Known(Vec::new()),
+            events: Known::Known(Vec::new()),
+            openshift: Known::Known(None),
+            as_of: NOW.parse().unwrap(),
+        };
+        Self(snapshot).template(strategy, json!({ "image": "new" }), json!({ "image": "old" }))
+    }
+
+    pub(super) fn rolling(nodes: usize, max_unavailable: Value) -> Self {
+        Self::new(nodes, json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": max_unavailable } }))
+    }
+
+    pub(super) fn surge(nodes: usize, max_surge: Value) -> Self {
+        let rolling = json!({ "maxUnavailable": 0, "maxSurge": max_surge });
+        Self::new(nodes, json!({ "type": "RollingUpdate", "rollingUpdate": rolling }))
+    }
+
+    /// The strategy, and what the container is in the new and in the old template.
+    pub(super) fn template(mut self, strategy: Value, new: Value, old: Value) -> Self {
+        let template = |change: Value| {
+            let mut template =
+                json!({ "metadata": { "labels": { "app": "d" } }, "spec": { "containers": [{ "name": "c" }] } });
+            merge(&mut template["spec"]["containers"][0], change);
+            template
+        };
+        let revision = |name: &str, number: i64, mut template: Value| -> ControllerRevision {
+            template["$patch"] = "replace".into();
+            from(json!({
+                "metadata": {
+                    "name": format!("d-{name}"), "namespace": "ns", "labels": { "app": "d", "controller-revision-hash": name },
+                    "creationTimestamp": format!("2026-01-0{number}T00:00:00Z"),
+                    "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true }],
+                },
+                "revision": number,
+                "data": { "spec": { "template": template } },
+            }))
+        };
+        self.0.daemon_sets = vec![from(json!({
+            "metadata": { "name": "d", "namespace": "ns", "uid": "u", "generation": 2 },
+            "spec": { "selector": { "matchLabels": { "app": "d" } }, "template": template(new.clone()), "updateStrategy": strategy },
+            "status": { "observedGeneration": 2, "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0 },
+        }))];
+        self.0.revisions = Known::Known(vec![revision("old", 1, template(old)), revision("new", 2, template(new))]);
+        self
+    }
+
+    /// A ready pod, changed by a JSON merge.
+    pub(super) fn pod(mut self, node: usize, revision: &str, change: Value) -> Self {
+        let Known::Known(pods) = &mut self.0.pods else { unreachable!() };
+        let name = format!("d-{}", pods.len());
+        let mut pod = json!({
+            "metadata": {
+                "name": name, "namespace": "ns", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z",
+                "labels": { "app": "d", "controller-revision-hash": revision },
+                "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true }],
+            },
+            "spec": { "nodeName": format!("n{node}") },
+            "status": {
+                "phase": "Running",
+                "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": READY }],
+                "containerStatuses": [{ "name": "c", "ready": true, "state": { "running": {} } }],
+            },
+        });
+        merge(&mut pod, change);
+        pods.push(from(pod));
+        self
+    }
+
+    pub(super) fn pods(self, nodes: impl IntoIterator<Item = usize>, revision: &str, change: &Value) -> Self {
+        nodes.into_iter().fold(self, |world, node| world.pod(node, revision, change.clone()))
+    }
+
+    /// The node stops to report; the node lifecycle controller taints it.
+    pub(super) fn dead(mut self, node: usize, is_tainted: bool) -> Self {
+        let Known::Known(nodes) = &mut self.0.nodes else { unreachable!() };
+        let ready =
+            json!({ "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": PAST });
+        nodes[node - 1].status.conditions = vec![from(ready)];
+        if is_tainted {
+            let taint = json!({ "key": "node.kubernetes.io/unreachable", "effect": "NoSchedule" });
+            nodes[node - 1].spec.taints = vec![from(taint)];
+        }
+        self
+    }
+
+    pub(super) fn refusal(mut self, message: &str, last_seen: &str) -> Self {
+        let event = json!({
+            "metadata": { "name": "e", "namespace": "ns" }, "type": "Warning", "reason": "FailedCreate", "count": 4,
+            "involvedObject": { "kind": "DaemonSet", "name": "d", "uid": "u" },
+            "message": format!("Error creating: {message}"), "lastTimestamp": last_seen,
+        });
+        self.0.events = Known::Known(vec![from(event)]);
+        self
+    }
+
+    pub(super) fn daemon_set(mut self, change: impl FnOnce(&mut DaemonSet)) -> Self {
+        change(&mut self.0.daemon_sets[0]);
+        self
+    }
+
+    pub(super) fn look<T>(&self, at: impl FnOnce(&Standing<'_>) -> T) -> T {
+        at(&standing(&cover(&self.0)[0], &self.0))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.look(|standing| standing.phase)
+    }
+
+    pub(super) fn steps(&self) -> Vec<Step> {
+        self.look(|standing| standing.nodes.iter().map(|progress| progress.step).collect())
+    }
+
+    pub(super) fn spent(&self) -> Vec<(String, Spending)> {
+        self.look(|standing| standing.spent.iter().map(|spender| (spender.node.to_owned(), spender.cause)).collect())
+    }
+
+    /// The holds' codes, with a mark where they are certain.
+    pub(super) fn holds(&self) -> Vec<String> {
+        let name = |hold: &Hold<'_>| {
+            let code = serde_json::to_value(hold).unwrap()["code"].as_str().unwrap().to_owned();
+            format!("{code}{} {}", if hold.is_certain { "!" } else { "" }, hold.nodes.join(","))
+        };
+        self.look(|standing| standing.holds.iter().map(name).collect())
+    }
+}
+
+pub(super) fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+pub(super) fn merge(target: &mut Value, change: Value) {
+    match (target, change) {
+        (Value::Object(target), Value::Object(change)) => {
+            for (key, value) in change {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, change) => *target = change,
+    }
+}
+
+pub(super) fn well() -> Value {
+    json!({})
+}
+
+pub(super) fn unready() -> Value {
+    let condition = json!({ "type": "Ready", "status": "False", "lastTransitionTime": READY });
+    json!({ "status": { "conditions": [condition], "containerStatuses": [{ "name": "c", "ready": false, "state": { "running": {} } }] } })
+}
+
+/// Made a moment ago, and on its way.
+pub(super) fn starting() -> Value {
+    let mut pod = unready();
+    pod["metadata"]["creationTimestamp"] = "2026-01-02T11:59:50Z".into();
+    pod["status"]["containerStatuses"][0]["state"] = json!({ "waiting": { "reason": "ContainerCreating" } });
+    pod
+}
+
+pub(super) fn waiting(reason: &str, message: &str, restarts: i32) -> Value {
+    let mut pod = unready();
+    let exit = json!({ "terminated": { "exitCode": 1, "reason": "Error" } });
+    pod["status"]["containerStatuses"][0] = json!({
+        "name": "c", "ready": false, "restartCount": restarts, "lastState": exit,
+        "state": { "waiting": { "reason": reason, "message": message } },
+    });
+    pod
+}
+
+pub(super) fn going() -> Value {
+    json!({ "metadata": { "deletionTimestamp": PAST } })
+}
+
+pub(super) fn unbound(node: usize) -> Value {
+    let field = json!({ "key": "metadata.name", "operator": "In", "values": [format!("n{node}")] });
+    let condition = json!({ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available" });
+    json!({
+        "metadata": { "creationTimestamp": "2026-01-02T11:00:00Z" },
+        "spec": { "nodeName": "", "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [field] }] } } } },
+        "status": { "phase": "Pending", "conditions": [condition], "containerStatuses": [] },
+    })
+}
