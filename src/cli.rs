@@ -1,7 +1,7 @@
 //! The command line, as clap reads it. Nothing of it travels further than the door of a command: there it becomes
 //! plain values.
 
-mod rollout;
+pub(crate) mod rollout;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::explain::State;
 use crate::render::terminal::{self, ColorChoice};
 
-pub(crate) use rollout::{HistoryArgs, HistoryFormat, RolloutCommand};
+pub(crate) use rollout::{HistoryArgs, HistoryFormat};
 
 /// kubectl's way to say how its own flags are grouped in the help.
 const CLUSTER: &str = "Cluster";
@@ -73,9 +73,9 @@ pub(crate) enum Command {
     Coverage(Box<CoverageArgs>),
     /// Explain why a node has no healthy daemon pod: every obstacle, its evidence, and what to do
     WhyNot(Box<WhyNotArgs>),
-    /// Show how the pods of a DaemonSet come to its template, and which templates it had
-    #[command(subcommand)]
-    Rollout(Box<RolloutCommand>),
+    /// Follow rollouts, show what holds them, and which templates there were
+    #[command(arg_required_else_help = true)]
+    Rollout(rollout::RolloutArgs),
     /// Show the version of the client and of the server
     Version(VersionArgs),
 }
@@ -131,7 +131,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "UID", hide_short_help = true)]
     pub(crate) as_uid: Option<String>,
     /// How long to wait for an answer of the API server: 30s, 2m, or seconds; 0 waits for ever
-    #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = request_timeout)]
+    #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = duration)]
     pub(crate) request_timeout: Option<Duration>,
     /// When to use colour
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false,
@@ -348,7 +348,7 @@ fn state(text: &str) -> Result<State, String> {
 }
 
 /// kubectl takes a Go duration, or a bare number of seconds.
-fn request_timeout(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }
@@ -383,10 +383,10 @@ mod tests {
     #[test]
     fn a_timeout_is_a_go_duration_or_a_number_of_seconds() {
         for (text, seconds) in [("0", 0), ("5", 5), ("30s", 30), ("1h30m", 5400), ("2m", 120)] {
-            assert_eq!(request_timeout(text).unwrap(), Duration::from_secs(seconds), "{text}");
+            assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
         for text in ["", "-1", "-5s", "soon", "5 s"] {
-            assert!(request_timeout(text).is_err(), "{text}");
+            assert!(duration(text).is_err(), "{text}");
         }
     }
 

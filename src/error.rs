@@ -120,6 +120,13 @@ pub(crate) enum Error {
         what: String,
     },
 
+    /// Whether a rollout is complete was asked, and the facts do not tell.
+    #[error("cannot tell whether the rollout of {what} is complete: not all of its facts could be read")]
+    UnjudgedRollout {
+        /// The DaemonSet.
+        what: String,
+    },
+
     /// Standard output is not writable for another reason than a closed pipe.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
@@ -157,7 +164,7 @@ impl Error {
             Self::BadAnswer { .. } => {
                 "is this a Kubernetes API server, or a proxy's page? kubectl get --raw /version shows".into()
             }
-            Self::Unjudged { .. } => "the notes above say what is missing".into(),
+            Self::Unjudged { .. } | Self::UnjudgedRollout { .. } => "the notes above say what is missing".into(),
             Self::Output(_) => "check the disk and the target of the output".into(),
             Self::Interrupted { .. } => String::new(),
         }

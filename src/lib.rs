@@ -7,7 +7,7 @@
 //! | [`cluster`] | the only rooms that know an API server, or a file that stands for one |
 //! | [`snapshot`] | the facts: nodes, pods, DaemonSets, and how they hang together |
 //! | [`placement`] | pure: the DaemonSet controller's rule for a node |
-//! | [`rollout`] | pure: revisions |
+//! | [`rollout`] | pure: revisions, the budget, progress and what holds it |
 //! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
 //! | [`coverage`] | pure: a fold over nodes |
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
@@ -61,7 +61,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     match command {
         cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
         cli::Command::WhyNot(args) => command::why_not::run(*args, global).await,
-        cli::Command::Rollout(command) => command::rollout::run(*command, global).await,
+        cli::Command::Rollout(args) => command::rollout::run(args, global).await,
         cli::Command::Version(args) => command::version::run(args, global).await,
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod coverage;
 mod load;
 pub(crate) mod rollout;
 pub(crate) mod version;
+mod watching;
 pub(crate) mod why_not;
 
 use std::io::{self, BufWriter, Write};

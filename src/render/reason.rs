@@ -189,7 +189,7 @@ fn times(count: i32, ago: Option<String>) -> String {
     }
 }
 
-fn exit_in_short(exit: &Exit) -> String {
+pub(super) fn exit_in_short(exit: &Exit) -> String {
     match (exit.reason.as_str(), exit.signal) {
         ("OOMKilled", _) => "OOMKilled".into(),
         (_, 0) => format!("exit {}", exit.exit_code),

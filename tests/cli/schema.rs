@@ -83,14 +83,14 @@ fn report(file: &str, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The codes that the README's table names, each with its evidence.
+/// The codes that the README's tables name, each with its evidence.
 fn documented() -> Vec<(String, BTreeSet<String>)> {
     let readme = std::fs::read_to_string("README.md").unwrap();
-    let table = readme.split("| code | evidence |").nth(1).unwrap();
+    let tables = readme.split("| code | evidence |").skip(1);
     let words = |cell: &str| {
         cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]").to_owned()).collect::<Vec<_>>()
     };
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = tables.flat_map(|table| table.lines().skip(2).take_while(|line| line.starts_with('|')));
     rows.flat_map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
         let evidence: BTreeSet<String> = words(cells[2]).into_iter().collect();

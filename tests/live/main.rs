@@ -33,6 +33,7 @@ mod proxy;
 mod remedies;
 mod rest;
 mod rights;
+mod rollout;
 mod states;
 mod volumes;
 mod watching;
@@ -74,6 +75,12 @@ fn registry() -> Vec<(String, Test)> {
         ("neighbours::told_by_the_scheduler", neighbours::told_by_the_scheduler),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
+        ("rollout::follows_to_the_end", rollout::follows_to_the_end),
+        ("rollout::names_a_bad_image", rollout::names_a_bad_image),
+        (
+            "rollout::waits_for_deletion_and_sees_the_daemon_set_go",
+            rollout::waits_for_deletion_and_sees_the_daemon_set_go,
+        ),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
         ("volumes::refusals_are_explained", volumes::refusals_are_explained),

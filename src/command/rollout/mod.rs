@@ -1,18 +1,23 @@
 //! `kubectl ds rollout`.
 
 mod history;
+mod status;
+mod watch;
 
 use std::process::ExitCode;
 
-use crate::cli::{Global, RolloutCommand};
+use crate::cli::Global;
+use crate::cli::rollout::{RolloutArgs, RolloutCommand};
 use crate::error::Error;
 
-/// Runs the command behind `rollout`.
+/// Goes on to the command that was asked for.
 ///
 /// # Errors
-/// What keeps the command from an answer.
-pub(crate) async fn run(command: RolloutCommand, global: Global) -> Result<ExitCode, Error> {
-    match command {
+/// What keeps it from an answer.
+pub(crate) async fn run(args: RolloutArgs, global: Global) -> Result<ExitCode, Error> {
+    match args.command {
         RolloutCommand::History(args) => history::run(args, global).await,
+        RolloutCommand::Watch(args) => watch::run(args, global).await,
+        RolloutCommand::Status(args) => status::run(args, global).await,
     }
 }

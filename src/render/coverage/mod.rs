@@ -13,6 +13,7 @@ pub(crate) use groups::groups;
 pub(crate) use map::map;
 pub(crate) use nodes::nodes;
 pub(crate) use report::Report;
+pub(super) use report::{strategy, strategy_of};
 
 use super::reason::short;
 use super::style::{Style, Tone, bar};

@@ -1,7 +1,7 @@
 //! `-o json`, `-o yaml` and `-o name`.
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::DaemonSetStatus;
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 use serde::Serialize;
 
 use crate::coverage::{Counts, Coverage, Row};
@@ -72,7 +72,7 @@ impl<'a> Report<'a> {
         let view = |coverage: &'a Coverage<'a>| DaemonSetView {
             namespace: coverage.namespace(),
             name: coverage.name(),
-            update_strategy: strategy_type(coverage),
+            update_strategy: strategy_type(coverage.daemon_set),
             counts: coverage.counts,
             status: coverage.daemon_set.status.as_ref().unwrap_or(&NO_STATUS),
             nodes: coverage.rows.iter().filter(|row| is_shown(row)).map(|row| node_view(row, now)).collect(),
@@ -118,15 +118,20 @@ fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
 }
 
 /// `RollingUpdate` or `OnDelete`.
-fn strategy_type<'a>(coverage: &Coverage<'a>) -> &'a str {
-    let strategy = coverage.daemon_set.spec.update_strategy.as_ref();
+fn strategy_type(daemon_set: &DaemonSet) -> &str {
+    let strategy = daemon_set.spec.update_strategy.as_ref();
     strategy.and_then(|strategy| strategy.type_.as_deref()).unwrap_or("RollingUpdate")
 }
 
 /// The strategy with its limits.
-pub(super) fn strategy(coverage: &Coverage<'_>) -> String {
+pub(in crate::render) fn strategy(coverage: &Coverage<'_>) -> String {
+    strategy_of(coverage.daemon_set)
+}
+
+/// The same of a DaemonSet.
+pub(in crate::render) fn strategy_of(daemon_set: &DaemonSet) -> String {
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-    let strategy = coverage.daemon_set.spec.update_strategy.as_ref();
+    let strategy = daemon_set.spec.update_strategy.as_ref();
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
     let text = |value: &IntOrString| match value {
         IntOrString::Int(number) => number.to_string(),
@@ -141,5 +146,5 @@ pub(super) fn strategy(coverage: &Coverage<'_>) -> String {
         limit("maxSurge", rolling.and_then(|rolling| rolling.max_surge.as_ref())),
     ];
     let limits: String = limits.into_iter().flatten().collect();
-    safe(&format!("{}{limits}", strategy_type(coverage)))
+    safe(&format!("{}{limits}", strategy_type(daemon_set)))
 }

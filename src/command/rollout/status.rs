@@ -1,0 +1,95 @@
+//! `kubectl ds rollout status`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::rollout::RolloutStatusArgs;
+use crate::cli::{Global, StructuredFormat};
+use crate::cluster::file::Detail;
+use crate::command::load::{About, Request, Source, open};
+use crate::command::print;
+use crate::coverage::{Coverage, cover};
+use crate::error::Error;
+use crate::render::rollout::{Report, Screen, fleet, screen};
+use crate::render::{structured, terminal};
+use crate::rollout::{Phase, Standing, standing};
+use crate::snapshot::Snapshot;
+
+/// Loads, decides, renders.
+///
+/// # Errors
+/// What keeps the command from an answer.
+pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitCode, Error> {
+    let RolloutStatusArgs { names, output, no_headers } = args;
+    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
+    let request = request(names, &global, &source);
+    let about = if request.names.is_empty() { About::DaemonSets } else { About::Pods };
+    let snapshot = source.snapshot(&request, about, wants_events).await?;
+    let gaps = snapshot.gaps();
+    for gap in &gaps {
+        terminal::note(gap);
+    }
+    if snapshot.daemon_sets.is_empty() {
+        terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
+    }
+    let coverages = cover(&snapshot);
+    let standings: Vec<Standing<'_>> = coverages.iter().map(|coverage| standing(coverage, &snapshot)).collect();
+    let shown = Screen { style: terminal::style(global.color), titles: !no_headers, now: snapshot.as_of };
+    print(|out| match output {
+        Some(StructuredFormat::Json) => structured::json(out, &Report::of(&standings, &gaps, snapshot.as_of)),
+        Some(StructuredFormat::Yaml) => structured::yaml(out, &Report::of(&standings, &gaps, snapshot.as_of)),
+        None if request.names.is_empty() => fleet(out, &standings, request.namespace.is_none(), shown),
+        None => screens(out, &coverages, &standings, shown),
+    })?;
+    exit_code(&standings)
+}
+
+/// Where to look for which DaemonSets.
+pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> Request {
+    // A script's empty variable names no namespace.
+    let given = global.namespace.clone().filter(|name| !name.is_empty());
+    let namespace = match global.all_namespaces {
+        true => None,
+        false => given.or_else(|| source.default_namespace()),
+    };
+    Request { namespace, names, ..Request::default() }
+}
+
+/// Whether events could tell more about any of the DaemonSets.
+pub(super) fn wants_events(snapshot: &Snapshot) -> bool {
+    cover(snapshot).iter().any(Coverage::wants_events)
+}
+
+fn screens(
+    out: &mut impl Write,
+    coverages: &[Coverage<'_>],
+    standings: &[Standing<'_>],
+    shown: Screen,
+) -> io::Result<()> {
+    for (index, (coverage, standing)) in coverages.iter().zip(standings).enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        screen(out, coverage, standing, None, shown)?;
+    }
+    Ok(())
+}
+
+/// Yes is 0: every one is complete. A no is sure even where others cannot be judged.
+fn exit_code(standings: &[Standing<'_>]) -> Result<ExitCode, Error> {
+    let is_open = |standing: &&Standing<'_>| !matches!(standing.phase, Phase::Complete | Phase::Unknown);
+    if standings.iter().any(|standing| is_open(&standing)) {
+        return Ok(ExitCode::from(1));
+    }
+    match standings.iter().find(|standing| standing.phase == Phase::Unknown) {
+        Some(standing) => Err(unjudged(standing)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Nobody can tell whether it is complete.
+pub(super) fn unjudged(standing: &Standing<'_>) -> Error {
+    let metadata = &standing.daemon_set.metadata;
+    let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+    Error::UnjudgedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }
+}

@@ -1,0 +1,256 @@
+//! What changes while a rollout is watched: one line each, or one JSON object each.
+
+use std::io::{self, Write};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::report::Numbers;
+use super::{Screen, hold, phase_sentence, phase_tone, revision, step_name, step_tone, tally};
+use crate::explain::Reason;
+use crate::render::age::age;
+use crate::render::coverage::strategy_of;
+use crate::render::reason::sentence;
+use crate::render::remedy::Remedy;
+use crate::render::structured::to_the_second;
+use crate::render::style::Tone;
+use crate::render::text::safe;
+use crate::rollout::{Change, ChangeKind, Hold, Phase, Standing, Step};
+
+/// How a watch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Ending {
+    /// Every wanted pod runs the current revision and is available.
+    Complete,
+    /// No progress for the time of `--stall-timeout`.
+    Stalled,
+    /// The time of `--timeout` is over.
+    TimedOut,
+    /// The DaemonSet was deleted.
+    Deleted,
+}
+
+/// One thing to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told<'c> {
+    /// A change.
+    Change(&'c ChangeKind),
+    /// The end, after so long.
+    Ended(Ending, SignedDuration),
+}
+
+/// One thing to tell, with how the rollout stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event<'c, 'a> {
+    /// When it was seen.
+    pub(crate) at: Timestamp,
+    /// What it is.
+    pub(crate) told: Told<'c>,
+    /// The DaemonSet's namespace.
+    pub(crate) namespace: &'c str,
+    /// The DaemonSet's name.
+    pub(crate) name: &'c str,
+    /// How the rollout stands; none when the DaemonSet is gone.
+    pub(crate) standing: Option<&'c Standing<'a>>,
+}
+
+impl<'c, 'a> Event<'c, 'a> {
+    /// A change.
+    pub(crate) fn change(change: &'c Change, place: (&'c str, &'c str), standing: Option<&'c Standing<'a>>) -> Self {
+        let (namespace, name) = place;
+        Self { at: change.at, told: Told::Change(&change.kind), namespace, name, standing }
+    }
+}
+
+/// `kind: RolloutEvent`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventView<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(serialize_with = "to_the_second")]
+    at: Timestamp,
+    namespace: &'a str,
+    name: &'a str,
+    /// The event's own fields and how the rollout stands, in one map, as some are of both.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+    message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fix: Vec<Remedy>,
+}
+
+/// Writes the event as one line of JSON.
+pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
+    crate::render::structured::json_line(out, &view(event)?)
+}
+
+/// Writes the event as one YAML document of many.
+pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
+    writeln!(out, "---")?;
+    crate::render::structured::yaml(out, &view(event)?)
+}
+
+fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
+    let told = match event.told {
+        Told::Change(kind) => serde_json::to_value(kind)?,
+        Told::Ended(ending, _) => json!({ "event": "Ended", "outcome": ending }),
+    };
+    let numbers = event.standing.map(Numbers::of).map(serde_json::to_value).transpose()?;
+    let maps = [Some(told), numbers].into_iter().flatten().filter_map(|value| match value {
+        Value::Object(map) => Some(map),
+        _ => None,
+    });
+    Ok(EventView {
+        api_version: "kubectl-ds/v1",
+        kind: "RolloutEvent",
+        at: event.at,
+        namespace: event.namespace,
+        name: event.name,
+        fields: maps.flatten().collect(),
+        message: message(event).0,
+        fix: fixes(event),
+    })
+}
+
+/// Writes the event as one line: when, what, and how far the rollout is.
+pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
+    let (text, tone) = message(event);
+    let tally = match (event.told, event.standing) {
+        (Told::Change(ChangeKind::Began { .. }), _) | (_, None) => String::new(),
+        (_, Some(standing)) => format!(" ({})", tally(standing)),
+    };
+    let remedies = fixes(event);
+    // The first one will do in a log; the screen and the JSON show them all.
+    let fix = remedies.first().map(|remedy| format!("; {}", in_one_line(remedy))).unwrap_or_default();
+    let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+    writeln!(out, "{at} {}", screen.style.paint(&format!("{text}{tally}{fix}"), tone))
+}
+
+fn in_one_line(remedy: &Remedy) -> String {
+    match remedy.lines.as_slice() {
+        [] => remedy.text.clone(),
+        [line] => format!("{}: {line}", remedy.text),
+        [line, ..] => format!("{}: {line} …", remedy.text),
+    }
+}
+
+fn message(event: &Event<'_, '_>) -> (String, Tone) {
+    match event.told {
+        Told::Ended(ending, after) => ended(ending, after, event),
+        Told::Change(kind) => changed(kind, event),
+    }
+}
+
+fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (String, Tone) {
+    let after = age(event.at.saturating_sub(after).unwrap_or(event.at), event.at);
+    let held = || {
+        let holds = event.standing.into_iter().flat_map(|standing| &standing.holds);
+        let held: Vec<String> =
+            holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes))).collect();
+        if held.is_empty() { String::new() } else { format!(": {}", held.join("; ")) }
+    };
+    match ending {
+        Ending::Complete => (format!("complete after {after}"), Tone::Good),
+        Ending::Stalled => (format!("gave up after {after} without progress (--stall-timeout){}", held()), Tone::Bad),
+        Ending::TimedOut => (format!("gave up after {after} (--timeout){}", held()), Tone::Bad),
+        Ending::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
+    }
+}
+
+fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
+    let why = |reasons: &[Reason]| {
+        let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, event.at)).collect();
+        if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) }
+    };
+    match kind {
+        ChangeKind::Began { .. } => match event.standing {
+            Some(standing) => (began(standing, event), phase_tone(standing.phase)),
+            None => ("began to watch".into(), Tone::Plain),
+        },
+        ChangeKind::NewRevision { to, is_undo, .. } => {
+            let what = if *is_undo { "the template was set back" } else { "the template changed" };
+            (format!("{what}: follows revision {} from here on", safe(to)), Tone::Strong)
+        }
+        ChangeKind::NodeStarted { node, step } => (format!("{}: {}", safe(node), in_words(*step)), step_tone(*step)),
+        ChangeKind::NodeFailing { node, reasons, .. } => {
+            (format!("{}: the new pod is in trouble{}", safe(node), why(reasons)), Tone::Bad)
+        }
+        ChangeKind::NodeDone { node } => (format!("{}: done", safe(node)), Tone::Good),
+        ChangeKind::NodeUndone { node, step, reasons } => {
+            (format!("{}: no longer done, {}{}", safe(node), in_words(*step), why(reasons)), Tone::Warning)
+        }
+        ChangeKind::NodeAdded { node, step } => {
+            (format!("{}: a pod is wanted here now, {}", safe(node), in_words(*step)), Tone::Moving)
+        }
+        ChangeKind::NodeRemoved { node, .. } => {
+            (format!("{}: no pod is wanted here any more", safe(node)), Tone::Quiet)
+        }
+        ChangeKind::HoldBegan { cause, nodes, is_certain, .. } => {
+            let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+            let head = if *is_certain { "stuck" } else { "held" };
+            let text = format!("{head}{}: {}", hold::places(&nodes), hold::sentence(cause, event.at));
+            (text, if *is_certain { Tone::Bad } else { Tone::Warning })
+        }
+        ChangeKind::HoldEnded { cause, .. } => (format!("no longer held: {}", hold::short(cause)), Tone::Moving),
+        ChangeKind::PhaseChanged { to, .. } => match event.standing {
+            Some(standing) => {
+                (format!("{}{}", phase_in_words(standing), why_stuck(standing, event.at)), phase_tone(*to))
+            }
+            None => (super::phase_name(*to).to_owned(), phase_tone(*to)),
+        },
+        ChangeKind::Deleted => ("the DaemonSet is gone".into(), Tone::Bad),
+    }
+}
+
+fn began(standing: &Standing<'_>, event: &Event<'_, '_>) -> String {
+    format!(
+        "{}: {}, {}: {}; {}",
+        safe(&format!("{}/{}", event.namespace, event.name)),
+        strategy_of(standing.daemon_set),
+        revision(standing),
+        tally(standing),
+        phase_in_words(standing)
+    )
+}
+
+/// The sentence of a phase inside of a line.
+fn phase_in_words(standing: &Standing<'_>) -> String {
+    let sentence = phase_sentence(standing);
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|c| c.to_ascii_lowercase());
+    let delete = match standing.phase {
+        Phase::WaitsForDeletion => "; kubectl delete pod does it",
+        _ => "",
+    };
+    first.into_iter().chain(letters).chain(delete.chars()).collect()
+}
+
+/// What proves that it is stuck: a hold may have begun before it came to that.
+fn why_stuck(standing: &Standing<'_>, now: Timestamp) -> String {
+    let proofs = standing.holds.iter().filter(|hold| standing.phase == Phase::Stuck && hold.is_certain);
+    proofs.map(|hold| format!("; {}{}", hold::sentence(&hold.cause, now), hold::places(&hold.nodes))).collect()
+}
+
+fn in_words(step: Step) -> &'static str {
+    match step {
+        Step::Outdated => "an old pod",
+        Step::Waiting => "no pod yet",
+        Step::Replacing => "the old pod is being replaced",
+        Step::Starting => "the new pod starts",
+        Step::Failing => "the new pod is in trouble",
+        Step::Done => step_name(Step::Done),
+    }
+}
+
+fn fixes(event: &Event<'_, '_>) -> Vec<Remedy> {
+    let (Told::Change(ChangeKind::HoldBegan { cause, nodes, is_certain, .. }), Some(standing)) =
+        (event.told, event.standing)
+    else {
+        return Vec::new();
+    };
+    let nodes = nodes.iter().map(String::as_str).collect();
+    let hold = Hold { cause: cause.clone(), nodes, lasts: *is_certain, is_certain: *is_certain };
+    hold::remedies(&hold, standing)
+}

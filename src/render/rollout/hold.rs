@@ -1,0 +1,192 @@
+//! The words of what holds a rollout, and what to do about it.
+
+use jiff::Timestamp;
+
+use crate::explain::Reason;
+use crate::render::reason;
+use crate::render::refusal;
+use crate::render::remedy::{Remedy, Target, word};
+use crate::render::text::safe;
+use crate::rollout::{Cause, Fault, Hold, Standing, Strategy, is_current};
+
+/// How many nodes are named.
+const NAMED: usize = 5;
+
+/// The cause without what differs between nodes. Safe text.
+pub(super) fn short(cause: &Cause) -> String {
+    let text = match cause {
+        Cause::CreatesRefused { refusal, .. } => format!("new pods are refused: {}", refusal::short(refusal)),
+        Cause::TerminatingOnDeadNode { .. } => "the old pod cannot go: its node is down".into(),
+        Cause::TerminatingPastGrace { .. } => "the old pod does not go".into(),
+        Cause::NewPodOnDeadNode { .. } => "the node is down".into(),
+        Cause::BadImage { reason, .. } => format!("the new pod's image cannot be had: {reason}"),
+        Cause::CrashLoop { .. } => "the new pod crashes".into(),
+        Cause::ContainerConfig { reason, .. } => format!("the new pod's container cannot be made: {reason}"),
+        Cause::SurgeHostPort { port, protocol } => format!("old and new pod want the same host port {port}/{protocol}"),
+        Cause::SurgeOldPodOnDeletedNode { .. } => "an old pod is left on a node that was deleted".into(),
+        Cause::NewPodUnschedulable { .. } => "the scheduler finds no room for the new pod".into(),
+        Cause::NewPodGated => "a scheduling gate is on the new pod".into(),
+        Cause::NewPodFailed { reason, .. } if reason.is_empty() => "the new pod fails".into(),
+        Cause::NewPodFailed { reason, .. } => format!("the new pod fails: {reason}"),
+        Cause::NewPodNotReady { .. } => "the new pod does not get ready".into(),
+        Cause::NewPodWarned { reason, .. } => format!("the new pod does not come up: {reason}"),
+    };
+    safe(&text)
+}
+
+/// The cause with its evidence. Safe text.
+pub(super) fn sentence(cause: &Cause, now: Timestamp) -> String {
+    let text = match cause {
+        Cause::CreatesRefused { .. } => return evidence(cause, "new pods are refused", now),
+        Cause::TerminatingOnDeadNode { .. } => {
+            return evidence(cause, "the old pod cannot go, as nobody on its node answers", now);
+        }
+        Cause::TerminatingPastGrace { .. } => return evidence(cause, "the old pod does not go", now),
+        Cause::NewPodOnDeadNode { .. } => return evidence(cause, "the new pod cannot come up", now),
+        Cause::BadImage { image, .. } => {
+            let image = image.as_deref().map(|image| format!(" {image}")).unwrap_or_default();
+            return evidence(cause, &format!("the new pod's image{image} cannot be had"), now);
+        }
+        Cause::CrashLoop { .. } => return evidence(cause, "the new pod crashes", now),
+        Cause::ContainerConfig { .. } => return evidence(cause, "the new pod's container cannot be made", now),
+        Cause::SurgeHostPort { port, protocol } => format!(
+            "the new pod wants host port {port}/{protocol}, which the old pod beside it has, and with maxSurge the old \
+             one goes only when the new one is available"
+        ),
+        Cause::SurgeOldPodOnDeletedNode { pod } => format!(
+            "the old pod {pod} is left on a node that was deleted, and the controller stops at it until it is gone"
+        ),
+        Cause::NewPodUnschedulable { .. } => return evidence(cause, "the new pod gets no node", now),
+        Cause::NewPodFailed { .. } => return evidence(cause, "the new pod fails", now),
+        Cause::NewPodNotReady { .. } => return evidence(cause, "the new pod runs and does not get ready", now),
+        Cause::NewPodWarned { .. } => return evidence(cause, "the new pod does not come up", now),
+        Cause::NewPodGated => return short(cause),
+    };
+    safe(&text)
+}
+
+fn evidence(cause: &Cause, head: &str, now: Timestamp) -> String {
+    match as_reason(cause) {
+        Some(found) => format!("{}: {}", safe(head), reason::sentence(&found, now)),
+        None => safe(head),
+    }
+}
+
+/// The reason that the same thing is for one pod.
+fn as_reason(cause: &Cause) -> Option<Reason> {
+    Some(match cause.clone() {
+        Cause::CreatesRefused { refusal, count, last_seen } => Reason::Refused { refusal, count, last_seen },
+        Cause::TerminatingOnDeadNode { reason, since } | Cause::NewPodOnDeadNode { reason, since } => {
+            Reason::NodeNotReady { reason, since }
+        }
+        Cause::TerminatingPastGrace { deadline, finalizers } => Reason::StuckTerminating { deadline, finalizers },
+        Cause::BadImage { container, reason, detail, .. } => Reason::ImageError { container, reason, detail },
+        Cause::CrashLoop { container, restarts, last_exit } => {
+            Reason::CrashLoopBackOff { container, restarts, last_exit }
+        }
+        Cause::ContainerConfig { container, reason, detail } => Reason::ContainerError { container, reason, detail },
+        Cause::NewPodUnschedulable { scheduler } => Reason::Unschedulable { scheduler },
+        Cause::NewPodGated => Reason::SchedulingGated,
+        Cause::NewPodFailed { reason, detail } => Reason::PodFailed { reason, detail, disruption: None },
+        Cause::NewPodNotReady { detail: Some(detail), .. } => Reason::ReadinessGatesNotReady { detail },
+        Cause::NewPodNotReady { containers, detail: None } => Reason::ContainersNotReady { containers },
+        Cause::NewPodWarned { reason, detail } => Reason::Warning { reason, detail, count: 1, last_seen: None },
+        Cause::SurgeHostPort { .. } | Cause::SurgeOldPodOnDeletedNode { .. } => return None,
+    })
+}
+
+/// ` on 3 nodes (a, b, c)`; nothing where it concerns no node in particular.
+pub(super) fn places(nodes: &[&str]) -> String {
+    match nodes {
+        [] => String::new(),
+        [node] => format!(" on {}", safe(node)),
+        nodes => format!(" on {} nodes ({})", nodes.len(), super::some_of(nodes, NAMED)),
+    }
+}
+
+/// What to do about it: it works for all of the nodes, or shows the way on the first.
+pub(super) fn remedies(hold: &Hold<'_>, standing: &Standing<'_>) -> Vec<Remedy> {
+    let namespace = standing.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+    let name = standing.daemon_set.metadata.name.as_deref().unwrap_or_default();
+    let node = hold.nodes.first().copied().unwrap_or_default();
+    let target = Target {
+        node,
+        namespace,
+        daemon_set: name,
+        pod: pod_on(standing, node, &hold.cause),
+        template: standing.daemon_set.spec.template.spec.as_ref(),
+        on_delete: standing.strategy == Strategy::OnDelete,
+        is_planned: false,
+        untolerated: &[],
+    };
+    let mut all = own_remedies(&hold.cause, &target);
+    match as_reason(&hold.cause) {
+        Some(Reason::Refused { refusal, .. }) => all.extend(refusal::remedies(&refusal, &target)),
+        // What a new pod of the same template would meet again is no remedy, and is said above.
+        Some(found) if !matches!(hold.cause, Cause::TerminatingOnDeadNode { .. }) => {
+            all.extend(reason::remedies(&found, &target));
+        }
+        _ => {}
+    }
+    if hold.cause.fault() == Fault::Pod && has_earlier_revision(standing) {
+        all.push(Remedy::paste(
+            "go back to the revision before",
+            [format!("kubectl -n {} rollout undo daemonset/{}", word(namespace), word(name))],
+        ));
+    }
+    all
+}
+
+/// Whether there is a revision to go back to, for sure: a pod still runs it.
+fn has_earlier_revision(standing: &Standing<'_>) -> bool {
+    let mut pods = standing.nodes.iter().flat_map(|progress| &progress.row.pods);
+    !standing.is_undo && pods.any(|pod| is_current(pod, standing.revision) == Some(false))
+}
+
+/// The pod that a remedy speaks of: the old one where that does not go, else the new one.
+fn pod_on<'a>(standing: &Standing<'a>, node: &str, cause: &Cause) -> Option<&'a str> {
+    let wants_old = matches!(cause, Cause::TerminatingOnDeadNode { .. } | Cause::TerminatingPastGrace { .. });
+    let row = standing.nodes.iter().find(|progress| progress.node == node)?.row;
+    let fits = |is_new: bool| is_new != wants_old;
+    let of_age = row.pods.iter().find(|pod| is_current(pod, standing.revision).is_some_and(fits));
+    of_age.or(row.pods.first()).map(|pod| pod.metadata.name.as_str())
+}
+
+fn own_remedies(cause: &Cause, target: &Target<'_>) -> Vec<Remedy> {
+    let (namespace, name) = (word(target.namespace), word(target.daemon_set));
+    let node = word(target.node);
+    match cause {
+        Cause::TerminatingOnDeadNode { .. } => {
+            let mut all = vec![
+                Remedy::paste("bring the node's kubelet back", [format!("kubectl describe node {node}")]),
+                Remedy::paste(
+                    "delete the node, if its machine is gone for good: its pods go with it",
+                    [format!("kubectl delete node {node}")],
+                ),
+            ];
+            all.extend(target.pod.map(|pod| {
+                Remedy::paste(
+                    "delete the pod by force, if it is sure that nothing of it runs any more",
+                    [format!("kubectl -n {namespace} delete pod {} --force --grace-period=0", word(pod))],
+                )
+            }));
+            all
+        }
+        Cause::SurgeHostPort { .. } => vec![Remedy::paste(
+            "replace the pods one after the other: delete the old one before the new one is made",
+            [format!(
+                "kubectl -n {namespace} patch daemonset {name} --type=merge -p {}",
+                word(r#"{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}"#)
+            )],
+        )],
+        Cause::SurgeOldPodOnDeletedNode { pod } => vec![Remedy::paste(
+            "delete the pod; the garbage collector does so too after a while",
+            [format!("kubectl -n {namespace} delete pod {} --force --grace-period=0", word(pod))],
+        )],
+        Cause::NewPodUnschedulable { .. } => vec![Remedy::paste(
+            "see every obstacle on the node, and what to do about it",
+            [format!("kubectl ds why-not {node} -n {namespace} {name}")],
+        )],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,210 @@
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::coverage::Row;
+use crate::explain::{Exit, State};
+use crate::placement::Placement;
+use crate::rollout::{Cause, Change, ChangeKind, CurrentRevision, Hold, Mark, Progress, Spending};
+use crate::snapshot::Known;
+use jiff::SignedDuration;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn daemon_set(kind: &str) -> DaemonSet {
+    serde_json::from_value(json!({
+        "metadata": {"namespace": "shop", "name": "agent", "uid": "u"},
+        "spec": {"selector": {}, "template": {}, "updateStrategy": {"type": kind}},
+    }))
+    .unwrap()
+}
+
+fn revision() -> CurrentRevision {
+    let mut revision = CurrentRevision::of(&daemon_set("OnDelete"), &Known::Known(Vec::new()));
+    revision.hash = Known::Known(Some("86bf".into()));
+    revision
+}
+
+fn row(node: &str) -> Row<'_> {
+    Row {
+        node,
+        labels: None,
+        placement: Some(Placement::Run),
+        state: State::NotReady,
+        pods: Vec::new(),
+        is_available: false,
+        up_to_date: None,
+        reasons: Vec::new(),
+    }
+}
+
+fn progress<'a>(row: &'a Row<'a>, step: Step) -> Progress<'a> {
+    Progress { node: row.node, step, reasons: Vec::new(), causes: Vec::new(), row }
+}
+
+fn stands<'a>(daemon_set: &'a DaemonSet, revision: &'a CurrentRevision, nodes: Vec<Progress<'a>>) -> Standing<'a> {
+    Standing {
+        daemon_set,
+        revision,
+        strategy: Strategy::Rolling { max_unavailable: 2 },
+        desired: nodes.len(),
+        updated: 1,
+        available: 2,
+        updated_available: 1,
+        nodes,
+        spent: Vec::new(),
+        phase: Phase::Progressing,
+        holds: Vec::new(),
+        leftovers: Vec::new(),
+        is_undo: false,
+        missing: Vec::new(),
+    }
+}
+
+fn crash(restarts: i32) -> Reason {
+    let exit = Exit { exit_code: 1, signal: 0, reason: "Error".into(), message: String::new() };
+    Reason::CrashLoopBackOff { container: "main".into(), restarts, last_exit: Some(exit) }
+}
+
+fn plain(width: Option<usize>) -> Screen {
+    Screen { style: Style { color: false, width }, titles: true, now: NOW }
+}
+
+#[test]
+fn the_budget_names_who_spends_it_and_why() {
+    let (set, revision) = (daemon_set("RollingUpdate"), revision());
+    let mut standing = stands(&set, &revision, Vec::new());
+    assert_eq!(budget(&standing, 8, NOW), None);
+    let since = Some(NOW - SignedDuration::from_mins(14));
+    let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
+    let spender = |node, cause, reasons| Spender { node, cause, reasons, is_node_down: false, lasts: false };
+    standing.spent = vec![
+        spender("node-7", Spending::OldUnavailable, vec![not_ready]),
+        spender("node-9", Spending::NewUnavailable, vec![crash(6)]),
+        spender("node-a", Spending::Missing, Vec::new()),
+    ];
+    assert_eq!(
+        budget(&standing, 8, NOW).unwrap(),
+        "budget 3 of 2 spent: node-7 (NotReady since 14m), node-9 (CrashLoopBackOff, exit 1, 6 restarts), node-a (it \
+         has no pod)"
+    );
+    assert!(budget(&standing, 1, NOW).unwrap().ends_with("node-7 (NotReady since 14m), and 2 more"));
+    standing.strategy = Strategy::Surge { max_surge: 3 };
+    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 3 of 3 spent: "));
+    standing.strategy = Strategy::OnDelete;
+    assert_eq!(budget(&standing, 8, NOW), None);
+}
+
+#[test]
+fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
+    let rows: Vec<Row<'_>> = (0..1000).map(|_| row("node")).collect();
+    let step = |index: usize| if index == 500 { Step::Failing } else { Step::Done };
+    let nodes: Vec<Progress<'_>> = rows.iter().enumerate().map(|(index, row)| progress(row, step(index))).collect();
+    let (one_each, nodes_a_cell) = cells::fitted(&nodes, 1000);
+    assert_eq!((one_each.len(), nodes_a_cell), (1000, 1));
+    let (grouped, nodes_a_cell) = cells::fitted(&nodes, 320);
+    assert_eq!((grouped.len(), nodes_a_cell), (250, 4));
+    assert_eq!(grouped.iter().filter(|step| **step == Step::Failing).count(), 1);
+    let mut out = Vec::new();
+    cells::cells(&mut out, &nodes, plain(Some(80))).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.lines().all(|line| crate::render::text::width(line) <= 80), "{text}");
+    assert!(text.contains("■ 999 Done   ✗ 1 Failing"), "{text}");
+    assert!(text.contains("each cell is 4 nodes"), "{text}");
+}
+
+#[test]
+fn every_step_has_a_sign_of_its_own() {
+    let steps = [Step::Outdated, Step::Waiting, Step::Replacing, Step::Starting, Step::Failing, Step::Done];
+    let signs: std::collections::BTreeSet<char> = steps.into_iter().map(step_sign).collect();
+    assert_eq!(signs.len(), steps.len());
+}
+
+#[test]
+fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
+    let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
+    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    let written = |kind: ChangeKind| {
+        let change = Change { at: NOW, kind };
+        let mut out = Vec::new();
+        line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&standing)), plain(None)).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        written(ChangeKind::Began { phase: Phase::Progressing, revision: None, done: 1, desired: 1 }),
+        "1970-01-01T00:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
+    );
+    assert_eq!(
+        written(ChangeKind::NodeFailing { node: "node-1".into(), causes: Vec::new(), reasons: vec![crash(1)] }),
+        "1970-01-01T00:00:00Z node-1: the new pod is in trouble: CrashLoopBackOff of main (exit 1, 1 restart) (1 of 1 \
+         updated, 2 available)\n"
+    );
+    let hostile = written(ChangeKind::NodeDone { node: "a\u{1b}[2J\nb".into() });
+    assert_eq!(hostile, "1970-01-01T00:00:00Z a\\u{1b}[2J b: done (1 of 1 updated, 2 available)\n");
+}
+
+#[test]
+fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
+    let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
+    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    let cause = Cause::SurgeHostPort { port: 9100, protocol: "TCP".into() };
+    let kind = ChangeKind::HoldBegan { cause, nodes: vec!["node-1".into(), "node-2".into()], is_certain: true };
+    let change = Change { at: NOW, kind };
+    let event = Event::change(&change, ("shop", "agent"), Some(&standing));
+    let mut out = Vec::new();
+    json_line(&mut out, &event).unwrap();
+    let value: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(value["kind"], "RolloutEvent");
+    assert_eq!(value["event"], "HoldBegan");
+    assert_eq!(value["cause"]["code"], "SurgeHostPort");
+    assert_eq!(value["updated"], 1);
+    let message = value["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("stuck on 2 nodes (node-1, node-2): the new pod wants host port 9100/TCP"),
+        "{message}"
+    );
+    let line = value["fix"][0]["lines"][0].as_str().unwrap();
+    assert!(line.starts_with("kubectl -n shop patch daemonset agent --type=merge -p "), "{line}");
+}
+
+#[test]
+fn the_end_says_what_held_it() {
+    let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
+    let mut standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    standing.holds = vec![Hold { cause: Cause::NewPodGated, nodes: vec!["node-1"], lasts: true, is_certain: false }];
+    let written = |ending| {
+        let told = Told::Ended(ending, SignedDuration::from_mins(10));
+        let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+        let mut out = Vec::new();
+        line(&mut out, &event, plain(None)).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        written(Ending::Stalled),
+        "1970-01-01T00:00:00Z gave up after 10m without progress (--stall-timeout): a scheduling gate is on the new pod \
+         on node-1 (1 of 1 updated, 2 available)\n"
+    );
+    assert!(written(Ending::Complete).contains("Z complete after 10m (1 of 1"));
+}
+
+#[test]
+fn what_is_left_is_told_while_it_gets_on_and_the_wait_when_it_does_not() {
+    let (set, revision) = (daemon_set("RollingUpdate"), revision());
+    let rows: Vec<Row<'_>> = (0..10).map(|_| row("node")).collect();
+    let mut standing = stands(&set, &revision, rows.iter().map(|row| progress(row, Step::Outdated)).collect());
+    let mark = |done| Mark { updated: done, done, ..Mark::of(&standing) };
+    let at = |seconds| NOW + SignedDuration::from_secs(seconds);
+    let mut headway = Headway::begin(mark(1), at(0));
+    for (done, seconds) in [(2, 30), (3, 60), (4, 90)] {
+        headway.saw(mark(done), at(seconds));
+    }
+    standing.updated_available = 4;
+    let watched = Watched { headway: &headway, waits_for: None };
+    assert_eq!(screen::speed(&standing, watched, at(91)).unwrap(), "2.0 nodes a minute, about 3m left");
+    standing.phase = Phase::Stuck;
+    assert_eq!(screen::speed(&standing, watched, at(390)).unwrap(), "no progress for 5m");
+    standing.phase = Phase::Complete;
+    assert_eq!(screen::speed(&standing, watched, at(390)), None);
+}

@@ -1,0 +1,162 @@
+//! `rollout watch` follows rollouts to their ends, and says what holds them.
+
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use serde_json::{Value, json};
+
+use crate::Ctx;
+use crate::client::{ensure, failed, wait_until};
+use crate::plane::Plane;
+
+/// The running program, and all that it wrote.
+struct Running {
+    child: Child,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Running {
+    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+        let mut command = plane.ds_command(plane.kubeconfig(), arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let mut stdout = child.stdout.take().ok_or_else(|| failed("no stdout"))?;
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&written);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stdout.read(&mut bytes) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+            }
+        });
+        Ok(Self { child, written })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    async fn until(&self, what: &str) -> Result<(), Failed> {
+        wait_until(what, Duration::from_secs(40), async || {
+            let text = self.text();
+            if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}")) }
+        })
+        .await
+    }
+
+    /// Waits for the end, which must come with this code.
+    async fn ends(mut self, expected: i32) -> Result<String, Failed> {
+        let code = wait_until("the end of the watch", Duration::from_secs(90), async || {
+            match self.child.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => Ok(status.code()),
+                None => Err(format!(
+                    "it wrote {}",
+                    String::from_utf8_lossy(&self.written.lock().unwrap_or_else(PoisonError::into_inner))
+                )),
+            }
+        })
+        .await?;
+        // The reader may be a moment behind.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let text = self.text();
+        ensure(code == Some(expected), || format!("ended with {code:?}: {text}"))?;
+        Ok(text)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn node(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}})
+}
+
+fn daemon_set(image: &str, strategy: &str, behaviour: &Value) -> Value {
+    let labels = json!({"app": "agent"});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"type": strategy},
+            "template": {
+                "metadata": {"labels": labels, "annotations": behaviour},
+                "spec": {"containers": [{"name": "main", "image": image}], "terminationGracePeriodSeconds": 1},
+            },
+        },
+    })
+}
+
+/// Three nodes with the first template running everywhere.
+async fn begin(plane: &Plane, strategy: &str) -> Result<(), Failed> {
+    plane.create_all(&[node("a"), node("b"), node("c"), daemon_set("one", strategy, &json!({}))]).await?;
+    Running::start(plane, &["rollout", "watch", "agent"])?.ends(0).await?;
+    Ok(())
+}
+
+async fn change(plane: &Plane, image: &str, strategy: &str, behaviour: &Value) -> Result<(), Failed> {
+    let wanted = daemon_set(image, strategy, behaviour);
+    plane.update(&wanted, |object| object["spec"] = wanted["spec"].clone()).await
+}
+
+/// One node at a time, in a pipe, to the end.
+pub(crate) fn follows_to_the_end(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        begin(plane, "RollingUpdate").await?;
+        change(plane, "two", "RollingUpdate", &json!({})).await?;
+        let text = Running::start(plane, &["rollout", "watch", "agent", "--revision", "2"])?.ends(0).await?;
+        ensure(text.trim_end().ends_with("(3 of 3 updated, 3 available)"), || text.clone())?;
+        ensure(text.contains(" complete after "), || text.clone())?;
+        change(plane, "three", "RollingUpdate", &json!({})).await?;
+        let text = Running::start(plane, &["rollout", "watch", "agent", "-o", "json"])?.ends(0).await?;
+        let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let done =
+            |node: &str| events.iter().filter(|event| event["event"] == "NodeDone" && event["node"] == node).count();
+        ensure(["a", "b", "c"].iter().all(|node| done(node) <= 1), || text.clone())?;
+        let last = events.last().cloned().unwrap_or_default();
+        ensure(last["event"] == "Ended" && last["outcome"] == "Complete" && last["updatedAvailable"] == 3, || {
+            text.clone()
+        })?;
+        let status = plane.ds(&["rollout", "status", "agent"]);
+        ensure(status.status.code() == Some(0), || String::from_utf8_lossy(&status.stdout).into_owned())
+    })
+}
+
+/// A bad image is named as what holds it, and the watch gives up.
+pub(crate) fn names_a_bad_image(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        begin(plane, "RollingUpdate").await?;
+        change(plane, "two", "RollingUpdate", &json!({"ds.test/no-image": "*"})).await?;
+        let text = Running::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?.ends(1).await?;
+        ensure(text.contains("the new pod's image two cannot be had: ImagePullBackOff"), || text.clone())?;
+        ensure(text.contains("gave up after 8s without progress (--stall-timeout)"), || text.clone())?;
+        let status = plane.ds(&["rollout", "status", "agent"]);
+        ensure(status.status.code() == Some(1), || String::from_utf8_lossy(&status.stdout).into_owned())
+    })
+}
+
+/// `OnDelete` waits for somebody to delete pods, and the DaemonSet is deleted midway.
+pub(crate) fn waits_for_deletion_and_sees_the_daemon_set_go(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        begin(plane, "OnDelete").await?;
+        change(plane, "two", "OnDelete", &json!({})).await?;
+        let running = Running::start(plane, &["rollout", "watch", "agent"])?;
+        running.until("waits for deletion").await?;
+        let pods: Vec<k8s_openapi::api::core::v1::Pod> = plane.list().await?;
+        let name = pods.first().and_then(|pod| pod.metadata.name.clone()).ok_or_else(|| failed("no pod"))?;
+        plane
+            .delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}))
+            .await?;
+        running.until("done (1 of 3 updated, 3 available)").await?;
+        plane.delete(&daemon_set("two", "OnDelete", &json!({}))).await?;
+        let text = running.ends(1).await?;
+        ensure(text.trim_end().ends_with("the DaemonSet was deleted"), || text.clone())
+    })
+}
