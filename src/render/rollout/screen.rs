@@ -82,7 +82,9 @@ pub(super) fn speed(standing: &Standing<'_>, watched: Watched<'_>, now: Timestam
     if standing.phase == Phase::Complete {
         return None;
     }
-    let pace = watched.headway.pace(Mark::of(standing), now);
+    // Pods in trouble do not come along at the pace of the others.
+    let goes_on = standing.nodes.iter().any(|node| !matches!(node.step, Step::Done | Step::Failing));
+    let pace = watched.headway.pace(Mark::of(standing), now).filter(|_| goes_on);
     let pace = pace.filter(|_| matches!(standing.phase, Phase::Progressing | Phase::WaitsForDeletion)).map(|pace| {
         let left = age(now, now.saturating_add(pace.left).unwrap_or(Timestamp::MAX));
         match standing.phase {
