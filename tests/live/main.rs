@@ -34,6 +34,7 @@ mod remedies;
 mod rest;
 mod rights;
 mod rollout;
+mod scenarios;
 mod states;
 mod volumes;
 mod watching;
@@ -81,6 +82,9 @@ fn registry() -> Vec<(String, Test)> {
             "rollout::waits_for_deletion_and_sees_the_daemon_set_go",
             rollout::waits_for_deletion_and_sees_the_daemon_set_go,
         ),
+        ("scenarios::side_by_side", scenarios::side_by_side),
+        ("scenarios::two_hundred_nodes_at_once", scenarios::two_hundred_nodes_at_once),
+        ("scenarios::outlives_the_api_server", scenarios::outlives_the_api_server),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
         ("volumes::refusals_are_explained", volumes::refusals_are_explained),

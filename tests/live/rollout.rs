@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -13,56 +14,82 @@ use crate::client::{ensure, failed, wait_until};
 use crate::plane::Plane;
 
 /// The running program, and all that it wrote.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     written: Arc<Mutex<Vec<u8>>>,
+    /// Standard error.
+    said: Arc<Mutex<Vec<u8>>>,
+    readers: [JoinHandle<()>; 2],
+}
+
+/// Keeps all that comes.
+fn collect(mut from: impl Read + Send + 'static) -> (Arc<Mutex<Vec<u8>>>, JoinHandle<()>) {
+    let collected = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&collected);
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+        }
+    });
+    (collected, reader)
+}
+
+fn text_of(bytes: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
 impl Running {
-    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+    /// Starts it in a pipe.
+    pub(crate) fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
         let mut command = plane.ds_command(plane.kubeconfig(), arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
-        let mut stdout = child.stdout.take().ok_or_else(|| failed("no stdout"))?;
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&written);
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = stdout.read(&mut bytes) {
-                shared.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
-            }
-        });
-        Ok(Self { child, written })
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (written, stdout) = collect(child.stdout.take().ok_or_else(|| failed("no stdout"))?);
+        let (said, stderr) = collect(child.stderr.take().ok_or_else(|| failed("no stderr"))?);
+        Ok(Self { child, written, said, readers: [stdout, stderr] })
     }
 
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.written.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    /// What it wrote so far.
+    pub(crate) fn text(&self) -> String {
+        text_of(&self.written)
     }
 
-    async fn until(&self, what: &str) -> Result<(), Failed> {
+    /// What it wrote to standard error so far.
+    pub(crate) fn said(&self) -> String {
+        text_of(&self.said)
+    }
+
+    /// Waits until it has written this.
+    pub(crate) async fn until(&self, what: &str) -> Result<(), Failed> {
         wait_until(what, Duration::from_secs(40), async || {
             let text = self.text();
-            if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}")) }
+            if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}\nand said {}", self.said())) }
         })
         .await
     }
 
     /// Waits for the end, which must come with this code.
-    async fn ends(mut self, expected: i32) -> Result<String, Failed> {
+    pub(crate) async fn ends(self, expected: i32) -> Result<String, Failed> {
+        self.ends_with_remarks(expected).await.map(|(text, _)| text)
+    }
+
+    /// The same, with what it wrote to standard error.
+    pub(crate) async fn ends_with_remarks(mut self, expected: i32) -> Result<(String, String), Failed> {
         let code = wait_until("the end of the watch", Duration::from_secs(90), async || {
             match self.child.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => Ok(status.code()),
-                None => Err(format!(
-                    "it wrote {}",
-                    String::from_utf8_lossy(&self.written.lock().unwrap_or_else(PoisonError::into_inner))
-                )),
+                None => Err(format!("it wrote {}\nand said {}", text_of(&self.written), text_of(&self.said))),
             }
         })
         .await?;
-        // The reader may be a moment behind.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let text = self.text();
-        ensure(code == Some(expected), || format!("ended with {code:?}: {text}"))?;
-        Ok(text)
+        // The readers may be a moment behind.
+        wait_until("all of it is read", Duration::from_secs(10), async || {
+            if self.readers.iter().all(JoinHandle::is_finished) { Ok(()) } else { Err("not yet".into()) }
+        })
+        .await?;
+        let (text, said) = (self.text(), self.said());
+        ensure(code == Some(expected), || format!("ended with {code:?}: {text}\nand said {said}"))?;
+        Ok((text, said))
     }
 }
 

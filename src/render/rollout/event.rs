@@ -173,7 +173,7 @@ fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
             let what = if *is_undo { "the template was set back" } else { "the template changed" };
             (format!("{what}: follows revision {} from here on", safe(to)), Tone::Strong)
         }
-        ChangeKind::NodeStarted { node, step } => (format!("{}: {}", safe(node), in_words(*step)), step_tone(*step)),
+        ChangeKind::NodeStarted { node, step } => (format!("{}: {}", safe(node), at_first(*step)), step_tone(*step)),
         ChangeKind::NodeFailing { node, reasons, .. } => {
             (format!("{}: the new pod is in trouble{}", safe(node), why(reasons)), Tone::Bad)
         }
@@ -182,7 +182,7 @@ fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
             (format!("{}: no longer done, {}{}", safe(node), in_words(*step), why(reasons)), Tone::Warning)
         }
         ChangeKind::NodeAdded { node, step } => {
-            (format!("{}: a pod is wanted here now, {}", safe(node), in_words(*step)), Tone::Moving)
+            (format!("{}: a pod is wanted here now, {}", safe(node), at_first(*step)), Tone::Moving)
         }
         ChangeKind::NodeRemoved { node, .. } => {
             (format!("{}: no pod is wanted here any more", safe(node)), Tone::Quiet)
@@ -241,6 +241,14 @@ fn in_words(step: Step) -> &'static str {
         Step::Starting => "the new pod starts",
         Step::Failing => "the new pod is in trouble",
         Step::Done => step_name(Step::Done),
+    }
+}
+
+/// The words of a step that is told for the first time: what became of the new pod is a line of its own.
+fn at_first(step: Step) -> &'static str {
+    match step {
+        Step::Failing | Step::Done => "the new pod is there",
+        step => in_words(step),
     }
 }
 
