@@ -13,6 +13,8 @@ use crate::snapshot::{Pod, pod::ContainerStatus};
 const CRASHES: i32 = 3;
 /// A pod may take so long to come up before it is named as one that holds the rollout.
 const USUAL_START: SignedDuration = SignedDuration::from_secs(60);
+/// A pod may go so long after its grace period before it is named: the kubelet kills at its end, and tidies up then.
+const USUAL_END: SignedDuration = SignedDuration::from_secs(10);
 /// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
 const IMAGE_IS_NOT_THERE: [&str; 5] =
     ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
@@ -73,7 +75,7 @@ pub(super) fn troubles(site: &Site<'_>, reasons: &[Reason], daemon_set: &DaemonS
 /// A pod that is being deleted, and no other: it counts until it is gone.
 fn of_going_pod(site: &Site<'_>, pod: &Pod, by: Yardstick<'_>) -> Option<Trouble> {
     let deadline = pod.metadata.deletion_timestamp?.timestamp();
-    let is_late = deadline < by.snapshot.as_of;
+    let is_late = by.snapshot.as_of.duration_since(deadline) > USUAL_END;
     match site.down() {
         // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
         Some(condition) if is_late || condition.status == "Unknown" => {
