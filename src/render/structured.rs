@@ -8,6 +8,9 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::text::is_hostile;
 
+/// Of every document of this program.
+pub(super) const API_VERSION: &str = "kubectl-ds/v1";
+
 /// Writes a value as indented JSON.
 pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write_json(out, value, PrettyFormatter::with_indent(b"  "))
@@ -36,6 +39,26 @@ pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// What every report begins with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Head<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(serialize_with = "to_the_second")]
+    as_of: Timestamp,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    unknown: &'a [String],
+}
+
+impl<'a> Head<'a> {
+    /// The head of a report of that kind, on the facts of that moment.
+    pub(super) fn of(kind: &'static str, as_of: Timestamp, unknown: &'a [String]) -> Self {
+        Self { api_version: API_VERSION, kind, as_of, unknown }
+    }
 }
 
 /// As the API writes its times.

@@ -8,7 +8,7 @@ use crate::coverage::{Counts, Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::reason::sentence;
-use crate::render::structured::to_the_second;
+use crate::render::structured::Head;
 use crate::render::text::safe;
 use crate::rollout::revision_of;
 
@@ -16,13 +16,8 @@ use crate::rollout::revision_of;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    as_of: Timestamp,
-    /// What could not be read.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    unknown: &'a [String],
+    #[serde(flatten)]
+    head: Head<'a>,
     daemon_sets: Vec<DaemonSetView<'a>>,
 }
 
@@ -79,10 +74,7 @@ impl<'a> Report<'a> {
             pods_without_node: coverage.strays.iter().map(|pod| pod.metadata.name.as_str()).collect(),
         };
         Self {
-            api_version: "kubectl-ds/v1",
-            kind: "CoverageReport",
-            as_of: now,
-            unknown,
+            head: Head::of("CoverageReport", now, unknown),
             daemon_sets: coverages.iter().copied().map(view).collect(),
         }
     }

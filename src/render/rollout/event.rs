@@ -13,7 +13,7 @@ use crate::render::age::age;
 use crate::render::coverage::strategy_of;
 use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
-use crate::render::structured::to_the_second;
+use crate::render::structured::{API_VERSION, to_the_second};
 use crate::render::style::Tone;
 use crate::render::text::safe;
 use crate::rollout::{Change, ChangeKind, Hold, Phase, Standing, Step};
@@ -103,7 +103,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
         _ => None,
     });
     Ok(EventView {
-        api_version: "kubectl-ds/v1",
+        api_version: API_VERSION,
         kind: "RolloutEvent",
         at: event.at,
         namespace: event.namespace,

@@ -7,20 +7,15 @@ use serde::Serialize;
 use super::{ReasonView, hold, reason_views};
 use crate::explain::State;
 use crate::render::remedy::Remedy;
-use crate::render::structured::to_the_second;
+use crate::render::structured::Head;
 use crate::rollout::{Hold, Phase, Progress, Spending, Standing, Step, Strategy, revision_of};
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    as_of: Timestamp,
-    /// What could not be read.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    unknown: &'a [String],
+    #[serde(flatten)]
+    head: Head<'a>,
     daemon_sets: Vec<DaemonSetView<'a>>,
 }
 
@@ -98,10 +93,7 @@ impl<'a> Report<'a> {
     /// The report on these rollouts.
     pub(crate) fn of(standings: &'a [Standing<'a>], unknown: &'a [String], now: Timestamp) -> Self {
         Self {
-            api_version: "kubectl-ds/v1",
-            kind: "RolloutReport",
-            as_of: now,
-            unknown,
+            head: Head::of("RolloutReport", now, unknown),
             daemon_sets: standings.iter().map(|standing| view(standing, now)).collect(),
         }
     }

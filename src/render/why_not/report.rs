@@ -10,7 +10,7 @@ use crate::placement::Placement;
 use crate::render::preemption as words;
 use crate::render::reason::sentence;
 use crate::render::remedy::{Remedy, Target};
-use crate::render::structured::to_the_second;
+use crate::render::structured::Head;
 use crate::render::text::safe;
 use crate::scheduling::preemption::Preemption;
 
@@ -18,14 +18,9 @@ use crate::scheduling::preemption::Preemption;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    as_of: Timestamp,
+    #[serde(flatten)]
+    head: Head<'a>,
     node: &'a str,
-    /// What could not be read.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    unknown: &'a [String],
     daemon_sets: Vec<WayView<'a>>,
 }
 
@@ -93,14 +88,7 @@ impl<'a> Report<'a> {
                 doubts: way.doubts,
             }
         };
-        Self {
-            api_version: "kubectl-ds/v1",
-            kind: "WhyNotReport",
-            as_of: now,
-            node,
-            unknown,
-            daemon_sets: ways.iter().map(view).collect(),
-        }
+        Self { head: Head::of("WhyNotReport", now, unknown), node, daemon_sets: ways.iter().map(view).collect() }
     }
 }
 

@@ -7,20 +7,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Side, yaml};
-use crate::render::structured::to_the_second;
+use crate::render::structured::Head;
 use crate::rollout::{Gone, History, Revision};
 
 /// `kind: RolloutHistory`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    as_of: Timestamp,
-    /// What could not be read.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    unknown: &'a [String],
+    #[serde(flatten)]
+    head: Head<'a>,
     namespace: &'a str,
     name: &'a str,
     current: Option<i64>,
@@ -54,10 +49,7 @@ impl<'a> Report<'a> {
     /// The whole history.
     pub(crate) fn of(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
         Self {
-            api_version: "kubectl-ds/v1",
-            kind: "RolloutHistory",
-            as_of,
-            unknown,
+            head: Head::of("RolloutHistory", as_of, unknown),
             namespace: history.namespace(),
             name: history.name(),
             current: history.current().map(|revision| revision.number),
