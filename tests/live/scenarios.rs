@@ -103,7 +103,7 @@ fn overlay(value: &mut Value, change: &Value) {
     }
 }
 
-impl<'p> Scene<'p> {
+impl Scene<'_> {
     /// Makes the namespace and the nodes.
     async fn set(&self) -> Result<(), Failed> {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}});
@@ -284,9 +284,9 @@ async fn crash_loop(scene: &Scene<'_>) -> Result<(), Failed> {
     says(
         &text,
         &[
-            "stuck on crash-",
+            " on crash-",
             ": the new pod crashes: ",
-            "stuck: it cannot finish by itself",
+            "stuck: it cannot finish by itself; the new pod crashes: ",
             "gave up after 6s without progress (--stall-timeout): the new pod crashes on crash-",
         ],
     )
@@ -312,7 +312,8 @@ async fn dead_before(scene: &Scene<'_>) -> Result<(), Failed> {
     says(
         &text,
         &[
-            "stuck on dead-before-a: the old pod cannot go, as nobody on its node answers: ",
+            " on dead-before-a: the old pod cannot go, as nobody on its node answers: ",
+            "stuck: it cannot finish by itself; the old pod cannot go, as nobody on its node answers: ",
             "bring the node's kubelet back: kubectl describe node dead-before-a",
             "(--stall-timeout): the old pod cannot go: its node is down on dead-before-a",
             "(0 of 2 updated, 2 available)",
@@ -338,7 +339,7 @@ async fn dead_during(scene: &Scene<'_>) -> Result<(), Failed> {
     })
     .await?;
     scene.silence("a", true).await?;
-    running.until("stuck on dead-during-a: the new pod cannot come up: ").await?;
+    running.until("stuck: it cannot finish by itself; the new pod cannot come up: ").await?;
     let mut pod = scene.pod(&new_pod);
     pod["metadata"]["annotations"] = json!({"ds.test/starting": null});
     scene.plane.merge(&pod).await?;
@@ -392,14 +393,13 @@ async fn surge_with_host_port(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&first).await?;
     let running = scene.watch(&["--revision", "2", "--stall-timeout", "50s"]).await?;
     scene.change(&json!({"template": {"spec": {"containers": containers("two")}}})).await?;
-    running
-        .until("stuck on 3 nodes (surge-port-a, surge-port-b, surge-port-c): the new pod wants host port 9100/TCP, ")
-        .await?;
+    running.until("stuck: it cannot finish by itself; the new pod wants host port 9100/TCP, ").await?;
+    says(&running.text(), &[" on 3 nodes (surge-port-a, surge-port-b, surge-port-c)"])?;
     running.until("kubectl -n surge-port patch daemonset agent --type=merge -p ").await?;
     scene.change(&rolling(&json!({"maxSurge": 0, "maxUnavailable": 1}))).await?;
     let text = running.ends(0).await?;
     // Not all nodes had to try first.
-    let before = text.split("stuck on 3 nodes").next().unwrap_or_default();
+    let before = text.split(" on 3 nodes").next().unwrap_or_default();
     let tried = |letter: &&str| before.contains(&format!("surge-port-{letter}: "));
     ensure(["a", "b", "c"].iter().filter(|letter| tried(letter)).count() <= 1, || text.clone())?;
     says(&text, &["no longer held: old and new pod want the same host port 9100/TCP"])?;
@@ -440,9 +440,8 @@ async fn quota_exhausted_midway(scene: &Scene<'_>) -> Result<(), Failed> {
     running.until(": done").await?;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": scene.name}, "spec": {"hard": {"pods": "3"}}});
     scene.plane.create(&quota).await?;
-    running.until("stuck on quota-").await?;
-    says(&running.text(), &[": new pods are refused: "])?;
-    says(&running.text(), &["few"])?;
+    running.until("stuck: it cannot finish by itself; new pods are refused: ").await?;
+    says(&running.text(), &[" on quota-", "few"])?;
     scene.plane.delete(&quota).await?;
     let text = running.ends(0).await?;
     says(&text, &["no longer held: new pods are refused"])?;
@@ -473,7 +472,7 @@ async fn undo_midway(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&json!({})).await?;
     let running = scene.watch(&["--revision", "3", "--stall-timeout", "50s"]).await?;
     scene.change(&template("two", &json!({"ds.test/crash": "*"}))).await?;
-    running.until("stuck on undo-").await?;
+    running.until("stuck: it cannot finish by itself; the new pod crashes: ").await?;
     scene.change(&template("one", &json!({"ds.test/crash": null}))).await?;
     let text = running.ends(0).await?;
     says(&text, &["the template was set back: follows revision ", "no longer held: the new pod crashes"])?;
