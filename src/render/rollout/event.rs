@@ -149,6 +149,8 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (Strin
         let holds = event.standing.into_iter().flat_map(|standing| &standing.holds);
         let held: Vec<String> =
             holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes))).collect();
+        // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
+        let held = if held.is_empty() { in_work(event) } else { held };
         if held.is_empty() { String::new() } else { format!(": {}", held.join("; ")) }
     };
     match ending {
@@ -157,6 +159,18 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (Strin
         Ending::TimedOut => (format!("gave up after {after} (--timeout){}", held()), Tone::Bad),
         Ending::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
     }
+}
+
+/// The first nodes in work, with their reasons: `node-1: not ready: main`.
+fn in_work(event: &Event<'_, '_>) -> Vec<String> {
+    const ENOUGH: usize = 3;
+    let nodes = event.standing.into_iter().flat_map(|standing| &standing.nodes);
+    let in_work = nodes.filter(|node| !matches!(node.step, Step::Done | Step::Outdated));
+    let told = in_work.map(|node| match node.reasons.first() {
+        Some(reason) => format!("{}: {}", safe(node.node), sentence(reason, event.at)),
+        None => format!("{}: {}", safe(node.node), at_first(node.step)),
+    });
+    told.take(ENOUGH).collect()
 }
 
 fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {

@@ -123,6 +123,18 @@ fn every_step_has_a_sign_of_its_own() {
 }
 
 #[test]
+fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
+    let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
+    let standing = stands(&set, &revision, vec![progress(&row, Step::Starting)]);
+    let told = Told::Ended(Ending::Stalled, SignedDuration::from_secs(6));
+    let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+    let mut out = Vec::new();
+    line(&mut out, &event, plain(None)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("without progress (--stall-timeout): node-1: "), "{text}");
+}
+
+#[test]
 fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
