@@ -516,14 +516,17 @@ async fn surge_one(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&rolling(&json!({"maxSurge": 1, "maxUnavailable": 0}))).await?;
     let running = scene.watch(&["--revision", "2", "-o", "json"]).await?;
     scene.change(&template("two", &json!({}))).await?;
-    is_whole(&running.ends(0).await?, 3, 3)
+    // Of two pods on a node the older one counts, also while it goes and is not ready any more: as many nodes as surge
+    // at once may be without it, and as many more whose old pods are on their way out.
+    is_whole(&running.ends(0).await?, 3, 1)
 }
 
 async fn surge_twenty_percent(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&rolling(&json!({"maxSurge": "20%", "maxUnavailable": 0}))).await?;
     let running = scene.watch(&["--revision", "2", "-o", "json"]).await?;
     scene.change(&template("two", &json!({}))).await?;
-    is_whole(&running.ends(0).await?, 6, 6)
+    // 1.2 is rounded up; as with the other surge.
+    is_whole(&running.ends(0).await?, 6, 2)
 }
 
 async fn nodes_come_and_go(scene: &Scene<'_>) -> Result<(), Failed> {
