@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. Nothing of it travels further than the door of a command: there it becomes
 //! plain values.
 
+pub(crate) mod cycle;
 pub(crate) mod rollout;
 
 use std::path::PathBuf;
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     /// Follow rollouts, show what holds them, and which templates there were
     #[command(arg_required_else_help = true)]
     Rollout(rollout::RolloutArgs),
+    /// Replace old pods node by node, safely: what OnDelete leaves to hand
+    Cycle(Box<cycle::CycleArgs>),
     /// Show the version of the client and of the server
     Version(VersionArgs),
 }

@@ -127,6 +127,13 @@ pub(crate) enum Error {
         what: String,
     },
 
+    /// Pods are not to be replaced by who does not see everything.
+    #[error("{gap}: without it no pod is replaced")]
+    Blind {
+        /// What could not be read.
+        gap: String,
+    },
+
     /// Standard output is not writable for another reason than a closed pipe.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
@@ -165,6 +172,9 @@ impl Error {
                 "is this a Kubernetes API server, or a proxy's page? kubectl get --raw /version shows".into()
             }
             Self::Unjudged { .. } | Self::UnjudgedRollout { .. } => "the notes above say what is missing".into(),
+            Self::Blind { .. } => {
+                "ask for the right to read it; the README holds the ClusterRole that this command needs".into()
+            }
             Self::Output(_) => "check the disk and the target of the output".into(),
             Self::Interrupted { .. } => String::new(),
         }

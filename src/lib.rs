@@ -8,6 +8,7 @@
 //! | [`snapshot`] | the facts: nodes, pods, DaemonSets, and how they hang together |
 //! | [`placement`] | pure: the DaemonSet controller's rule for a node |
 //! | [`rollout`] | pure: revisions, the budget, progress and what holds it |
+//! | [`cycle`] | pure: which pod to replace next, and when to stop |
 //! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
 //! | [`coverage`] | pure: a fold over nodes |
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
@@ -21,6 +22,7 @@ mod cli;
 mod cluster;
 mod command;
 mod coverage;
+mod cycle;
 mod error;
 mod explain;
 mod placement;
@@ -44,7 +46,7 @@ pub fn run() -> ExitCode {
     start_log(cli.global.verbosity);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(interruptible(dispatch(cli))),
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
         Err(error) => Err(Error::Output(error)),
     };
     result.unwrap_or_else(|error| {
@@ -59,10 +61,12 @@ pub fn run() -> ExitCode {
 async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     let cli::Cli { command, global } = cli;
     match command {
-        cli::Command::Coverage(args) => command::coverage::run(*args, global).await,
-        cli::Command::WhyNot(args) => command::why_not::run(*args, global).await,
-        cli::Command::Rollout(args) => command::rollout::run(args, global).await,
-        cli::Command::Version(args) => command::version::run(args, global).await,
+        cli::Command::Coverage(args) => interruptible(command::coverage::run(*args, global)).await,
+        cli::Command::WhyNot(args) => interruptible(command::why_not::run(*args, global)).await,
+        cli::Command::Rollout(args) => interruptible(command::rollout::run(args, global)).await,
+        // An interruption lets it finish what it has begun.
+        cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
+        cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Seen {
     pub(super) method: String,
     pub(super) target: String,
     headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Seen {
@@ -119,7 +120,7 @@ pub(super) fn quick() -> Backoff {
 }
 
 async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
-    while let Some(request) = read_head(&mut stream).await {
+    while let Some(request) = read(&mut stream).await {
         let number = {
             let mut seen = seen.lock().unwrap();
             seen.push(request.clone());
@@ -163,7 +164,7 @@ async fn send(stream: &mut TcpStream, head: &str, body: &[u8], end: &[u8]) -> st
     stream.flush().await
 }
 
-async fn read_head(stream: &mut TcpStream) -> Option<Seen> {
+async fn read(stream: &mut TcpStream) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -176,7 +177,11 @@ async fn read_head(stream: &mut TcpStream) -> Option<Seen> {
         let (name, value) = line.split_once(':')?;
         Some((name.to_lowercase(), value.trim().to_owned()))
     };
-    Some(Seen { method, target, headers: lines.filter_map(header).collect() })
+    let headers: Vec<(String, String)> = lines.filter_map(header).collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Seen { method, target, headers, body })
 }
 
 /// The envelope and the list, as an API server writes them.

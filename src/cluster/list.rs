@@ -106,7 +106,7 @@ impl Query {
 }
 
 /// A segment of a path that cannot leave its place.
-fn escaped(segment: &str) -> String {
+pub(super) fn escaped(segment: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
     let dots_only = segment.bytes().all(|byte| byte == b'.');
     let each = segment.bytes().map(|byte| match byte {

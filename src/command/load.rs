@@ -15,7 +15,7 @@ use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::snapshot::{Known, Snapshot};
 
-pub(crate) use names::written;
+pub(crate) use names::{nodes_with, written};
 
 /// Where the facts are.
 pub(crate) enum Source {

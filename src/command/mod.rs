@@ -1,6 +1,7 @@
 //! One file a subcommand: load, decide, render.
 
 pub(crate) mod coverage;
+pub(crate) mod cycle;
 mod load;
 pub(crate) mod rollout;
 pub(crate) mod version;

@@ -2,6 +2,7 @@
 
 mod age;
 pub(crate) mod coverage;
+pub(crate) mod cycle;
 
 mod misfit;
 mod names;

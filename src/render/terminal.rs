@@ -99,6 +99,11 @@ pub(crate) fn note(text: &str) {
     write_to_stderr(&format!("note: {}\n", safe(text)));
 }
 
+/// Writes a question to standard error: the answer is awaited behind it.
+pub(crate) fn ask(question: &str) {
+    write_to_stderr(&format!("{} [y/N] ", safe(question)));
+}
+
 /// Writes an error and what to do about it to standard error.
 pub(crate) fn error(error: &Error) {
     write_to_stderr(&format!("error: {}\n", safe(&error.to_string())));

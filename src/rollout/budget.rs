@@ -56,8 +56,8 @@ impl Strategy {
     }
 }
 
-/// A number as it is, a percentage rounded up; what is neither counts as nothing.
-fn resolve(value: &IntOrString, desired: usize) -> usize {
+/// A number as it is, a percentage of the wanted nodes rounded up; what is neither counts as nothing.
+pub(crate) fn resolve(value: &IntOrString, desired: usize) -> usize {
     match value {
         IntOrString::Int(number) => usize::try_from(*number).unwrap_or_default(),
         IntOrString::String(text) => {

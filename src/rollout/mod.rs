@@ -21,7 +21,7 @@ mod edge_cases;
 #[cfg(test)]
 mod world;
 
-pub(crate) use budget::Strategy;
+pub(crate) use budget::{Strategy, resolve};
 pub(crate) use events::{Change, ChangeKind, Record, changes};
 pub(crate) use headway::{Headway, Mark, revision_number};
 pub(crate) use history::{Between, Gone, History, Revision};

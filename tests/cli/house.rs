@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms that decide: no cluster, no clock, no terminal, no command line.
-const PURE: [&str; 7] = ["snapshot", "placement", "scheduling", "admission", "explain", "coverage", "rollout"];
+const PURE: [&str; 8] = ["snapshot", "placement", "scheduling", "admission", "explain", "coverage", "rollout", "cycle"];
 const NOT_PURE: [&str; 14] = [
     "crate::cluster",
     "crate::command",

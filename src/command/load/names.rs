@@ -1,5 +1,7 @@
 //! Names and selectors as the user wrote them, held against what there is.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::core::Selector;
 
@@ -45,15 +47,40 @@ pub(super) fn named(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str)
 /// It matches none, or the nodes cannot be read.
 pub(super) fn check_nodes(nodes: &Known<Vec<Node>>, request: &Request) -> Result<(), Error> {
     match (&request.nodes, nodes) {
-        (Some(labels), Known::Known(nodes)) if nodes.is_empty() => Err(Error::NotFound {
-            message: format!("no node has the labels that --nodes asks for: {labels:?}"),
-            hint: "it takes a label selector, such as zone=a: kubectl get nodes --show-labels".into(),
-        }),
+        (Some(labels), Known::Known(nodes)) if nodes.is_empty() => Err(no_node_with(labels)),
         (Some(labels), Known::Unknown(why)) => Err(Error::NotFound {
             message: format!("--nodes {labels:?} cannot be held against any node: {why}"),
             hint: "leave it out, or ask for the right to list nodes".into(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// The names out of those of the nodes with some labels, or of these very nodes.
+///
+/// # Errors
+/// There are none; a name that is not among them.
+pub(crate) fn nodes_with(
+    labels: Option<&str>,
+    names: &[String],
+    there: BTreeSet<String>,
+) -> Result<BTreeSet<String>, Error> {
+    if let Some(labels) = labels.filter(|_| there.is_empty()) {
+        return Err(no_node_with(labels));
+    }
+    if let Some(missing) = names.iter().find(|name| !there.contains(*name)) {
+        return Err(Error::NotFound {
+            message: format!("there is no node {missing:?}"),
+            hint: hint(missing, there.iter().map(String::as_str), "kubectl get nodes lists them"),
+        });
+    }
+    Ok(if names.is_empty() { there } else { names.iter().cloned().collect() })
+}
+
+fn no_node_with(labels: &str) -> Error {
+    Error::NotFound {
+        message: format!("no node has the labels that --nodes asks for: {labels:?}"),
+        hint: "it takes a label selector, such as zone=a: kubectl get nodes --show-labels".into(),
     }
 }
 

@@ -13,7 +13,7 @@ const LINES: usize = 4;
 const PIPED_WIDTH: usize = 80;
 
 /// Writes the cells in the order of the nodes, and what they mean.
-pub(super) fn cells(out: &mut impl Write, nodes: &[Progress<'_>], screen: Screen) -> io::Result<()> {
+pub(crate) fn cells(out: &mut impl Write, nodes: &[Progress<'_>], screen: Screen) -> io::Result<()> {
     if nodes.is_empty() {
         return Ok(());
     }

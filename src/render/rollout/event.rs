@@ -247,7 +247,8 @@ fn why_stuck(standing: &Standing<'_>, now: Timestamp) -> String {
     proofs.map(|hold| format!("; {}{}", hold::sentence(&hold.cause, now), hold::places(&hold.nodes))).collect()
 }
 
-fn in_words(step: Step) -> &'static str {
+/// The words of a step.
+pub(crate) fn in_words(step: Step) -> &'static str {
     match step {
         Step::Outdated => "an old pod",
         Step::Waiting => "no pod yet",

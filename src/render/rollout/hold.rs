@@ -35,7 +35,7 @@ pub(super) fn short(cause: &Cause) -> String {
 }
 
 /// The cause with its evidence. Safe text.
-pub(super) fn sentence(cause: &Cause, now: Timestamp) -> String {
+pub(crate) fn sentence(cause: &Cause, now: Timestamp) -> String {
     let text = match cause {
         Cause::CreatesRefused { .. } => return evidence(cause, "new pods are refused", now),
         Cause::TerminatingOnDeadNode { .. } => {

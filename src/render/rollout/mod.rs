@@ -1,12 +1,12 @@
 //! The screens of `rollout`.
 
-mod cells;
+pub(in crate::render) mod cells;
 mod event;
 mod fleet;
 pub(crate) mod history;
 mod hold;
 mod report;
-mod screen;
+pub(in crate::render) mod screen;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +14,9 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use event::{Ending, Event, Told, json_line, line, yaml};
+pub(crate) use event::{Ending, Event, Told, in_words as step_in_words, json_line, line, yaml};
 pub(crate) use fleet::fleet;
+pub(crate) use hold::sentence as hold_sentence;
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
 
@@ -69,7 +70,8 @@ fn step_sign(step: Step) -> char {
     }
 }
 
-fn step_tone(step: Step) -> Tone {
+/// The tone of a step.
+pub(crate) fn step_tone(step: Step) -> Tone {
     match step {
         Step::Outdated => Tone::Plain,
         Step::Replacing | Step::Starting => Tone::Moving,
@@ -205,7 +207,7 @@ fn reason_views(reasons: &[Reason], now: Timestamp) -> Vec<ReasonView<'_>> {
 }
 
 /// Some names: `a, b, c and 4 more`.
-fn some_of(nodes: &[&str], room: usize) -> String {
+pub(crate) fn some_of(nodes: &[&str], room: usize) -> String {
     let first = nodes.iter().take(room).map(|node| safe(node)).collect::<Vec<_>>().join(", ");
     match nodes.len().saturating_sub(room) {
         0 => first,

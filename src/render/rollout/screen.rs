@@ -61,7 +61,8 @@ pub(crate) fn screen(
     leftovers(out, standing, screen)
 }
 
-fn bars(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
+/// Writes the bars of what is updated and of what is available.
+pub(crate) fn bars(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
     if standing.phase == Phase::Unknown {
         return Ok(());
     }
@@ -78,7 +79,7 @@ fn bars(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Re
 }
 
 /// `2.5 nodes a minute, about 4m left`, and since when it got no further.
-pub(super) fn speed(standing: &Standing<'_>, watched: Watched<'_>, now: Timestamp) -> Option<String> {
+pub(crate) fn speed(standing: &Standing<'_>, watched: Watched<'_>, now: Timestamp) -> Option<String> {
     if standing.phase == Phase::Complete {
         return None;
     }
@@ -110,7 +111,7 @@ fn waits_for(watched: Watched<'_>) -> Option<String> {
 }
 
 /// The budget, and what holds the rollout: the certain things first.
-fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
     let budget = budget(standing, SPENDERS, screen.now).filter(|_| standing.phase != Phase::Complete);
     if budget.is_some() || !standing.holds.is_empty() {
         writeln!(out)?;
@@ -145,7 +146,7 @@ fn headed(head: &str, text: &str) -> String {
 }
 
 /// What to do, below what it is for.
-fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<()> {
+pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<()> {
     const LEAD: &str = "  → ";
     let columns = screen.style.width.unwrap_or(usize::MAX);
     for (number, part) in wrap(&remedy.text, columns.saturating_sub(width(LEAD))).into_iter().enumerate() {
@@ -157,7 +158,7 @@ fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<(
 }
 
 /// The nodes at which something happens, or should.
-fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
     let is_in_work = |progress: &&Progress<'_>| !matches!(progress.step, Step::Done | Step::Outdated);
     let mut nodes: Vec<&Progress<'_>> = standing.nodes.iter().filter(is_in_work).collect();
     if nodes.is_empty() {

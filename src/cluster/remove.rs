@@ -1,0 +1,139 @@
+//! Removes one pod, by its name and its uid: the only write in the program.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use serde_json::json;
+
+use super::connect::Access;
+use super::list::escaped;
+use super::request::{Failure, Subject};
+use crate::error::Error;
+
+/// A removal that gets no answer for so long may have come through or not.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its uid: a pod of the same name with another uid is left alone.
+    pub(crate) uid: &'a str,
+}
+
+/// What became of a removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// The API server accepted it.
+    Accepted,
+    /// There is no such pod any more, or another one has its name.
+    NotThere,
+    /// Not now: a PodDisruptionBudget, a busy server, a connection that broke off. Whether it came through has to be
+    /// looked at.
+    NotNow {
+        /// The server's words, or what happened to the connection.
+        message: String,
+        /// How long the server wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// An admission plugin denies it, or the request is one that the server will never take.
+    Denied {
+        /// The server's words.
+        message: String,
+    },
+}
+
+impl Access {
+    /// Deletes the pod, with its own grace period. With `is_trial` the server does everything but the deed.
+    ///
+    /// # Errors
+    /// A lack of rights, and credentials that are not accepted.
+    pub(crate) async fn delete_pod(&self, target: Target<'_>, is_trial: bool) -> Result<Removed, Error> {
+        let path = path(target);
+        let body = options(target, is_trial);
+        self.remove("delete", "pods", target, http::Request::delete(path), &body).await
+    }
+
+    /// Evicts the pod: PodDisruptionBudgets are asked first. With `is_trial` as for a deletion.
+    ///
+    /// kube's own `Api::evict` writes `delete_options`, which the server does not read, so the uid would not count.
+    ///
+    /// # Errors
+    /// As for a deletion.
+    pub(crate) async fn evict_pod(&self, target: Target<'_>, is_trial: bool) -> Result<Removed, Error> {
+        let path = format!("{}/eviction{}", path(target), if is_trial { "?dryRun=All" } else { "" });
+        let body = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": { "name": target.name, "namespace": target.namespace },
+            "deleteOptions": options(target, is_trial),
+        });
+        self.remove("create", "pods/eviction", target, http::Request::post(path), &body).await
+    }
+
+    async fn remove(
+        &self,
+        verb: &'static str,
+        resource: &str,
+        target: Target<'_>,
+        request: http::request::Builder,
+        body: &serde_json::Value,
+    ) -> Result<Removed, Error> {
+        let subject = Subject { verb, resource: resource.into(), namespace: Some(target.namespace.to_owned()) };
+        let request = request.header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json");
+        let request = request.body(body.to_string().into_bytes());
+        let request = request.map_err(|error| self.unreachable(error.to_string()))?;
+        // Never tried again here: who asked for it looks at the cluster first.
+        let sent = tokio::time::timeout(PATIENCE, self.in_time(self.send(&subject, request))).await;
+        let failure = match sent {
+            Ok(Ok(_)) => return Ok(Removed::Accepted),
+            Ok(Err(failure)) => failure,
+            Err(_) => {
+                let message = format!("the API server did not answer within {} s", PATIENCE.as_secs());
+                return Ok(Removed::NotNow { message, after: None });
+            }
+        };
+        let after = match &failure {
+            Failure::Busy { after, .. } => *after,
+            _ => None,
+        };
+        outcome(failure.into_error(), after)
+    }
+}
+
+fn outcome(error: Error, after: Option<Duration>) -> Result<Removed, Error> {
+    match error {
+        Error::Api { code: 404, .. } => Ok(Removed::NotThere),
+        // "Precondition failed: UID in precondition: …, UID in object meta: …", and every other conflict: what is
+        // there has to be looked at.
+        Error::Api { code: 409, message, .. } if message.contains("UID in precondition") => Ok(Removed::NotThere),
+        Error::Api { code: 409 | 410 | 429 | 500.., message, .. } => Ok(Removed::NotNow { message, after }),
+        Error::Api { message, .. } => Ok(Removed::Denied { message }),
+        // The one who may not is told apart from the one whose request was looked at and denied.
+        Error::Forbidden { message, .. } if !message.contains(" cannot ") => Ok(Removed::Denied { message }),
+        error if error.may_pass() => Ok(Removed::NotNow { message: error.to_string(), after }),
+        error => Err(error),
+    }
+}
+
+fn path(target: Target<'_>) -> String {
+    format!("/api/v1/namespaces/{}/pods/{}", escaped(target.namespace), escaped(target.name))
+}
+
+fn options(target: Target<'_>, is_trial: bool) -> serde_json::Value {
+    let mut options = json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": { "uid": target.uid },
+    });
+    if is_trial {
+        options["dryRun"] = json!(["All"]);
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::cluster::fake::{Answer, Fake, JSON};
+
+const POD: Target<'static> = Target { namespace: "ns", name: "agent-1", uid: "u-1" };
+
+async fn deleted(answer: fn() -> Answer) -> Result<Removed, Error> {
+    let server = Fake::start(move |_, _| answer()).await;
+    let removed = server.access().await.delete_pod(POD, false).await;
+    assert_eq!(server.seen().len(), 1, "a removal is sent once, whatever is answered");
+    removed
+}
+
+#[tokio::test]
+async fn a_deletion_carries_the_uid() {
+    let server = Fake::start(|_, _| Answer::ok(JSON, "{}")).await;
+    let access = server.access().await;
+    assert_eq!(access.delete_pod(POD, false).await.unwrap(), Removed::Accepted);
+    assert_eq!(access.delete_pod(POD, true).await.unwrap(), Removed::Accepted);
+    let [real, trial] = server.seen().try_into().unwrap();
+    assert_eq!((real.method.as_str(), real.target.as_str()), ("DELETE", "/api/v1/namespaces/ns/pods/agent-1"));
+    let body: serde_json::Value = serde_json::from_slice(&real.body).unwrap();
+    assert_eq!((&body["preconditions"]["uid"], body.get("dryRun")), (&json!("u-1"), None));
+    let body: serde_json::Value = serde_json::from_slice(&trial.body).unwrap();
+    assert_eq!((&body["preconditions"]["uid"], &body["dryRun"]), (&json!("u-1"), &json!(["All"])));
+}
+
+#[tokio::test]
+async fn an_eviction_carries_the_uid_where_the_server_reads_it() {
+    let server = Fake::start(|_, _| Answer::ok(JSON, "{}")).await;
+    let access = server.access().await;
+    access.evict_pod(POD, true).await.unwrap();
+    let seen = &server.seen()[0];
+    assert_eq!(
+        (seen.method.as_str(), seen.target.as_str()),
+        ("POST", "/api/v1/namespaces/ns/pods/agent-1/eviction?dryRun=All")
+    );
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(body["kind"], "Eviction");
+    assert_eq!(
+        (&body["deleteOptions"]["preconditions"]["uid"], &body["deleteOptions"]["dryRun"]),
+        (&json!("u-1"), &json!(["All"]))
+    );
+}
+
+#[tokio::test]
+async fn a_pod_that_is_another_one_by_now_is_not_there() {
+    let gone = deleted(|| Answer::refusal(404, "pods \"agent-1\" not found")).await;
+    assert_eq!(gone.unwrap(), Removed::NotThere);
+    const OTHER: &str = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2";
+    assert_eq!(deleted(|| Answer::refusal(409, OTHER)).await.unwrap(), Removed::NotThere);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_not_now_and_is_not_tried_again_by_itself() {
+    let busy = deleted(|| Answer::refusal(429, "too many").with("retry-after", "7")).await;
+    assert_eq!(busy.unwrap(), Removed::NotNow { message: "too many".into(), after: Some(Duration::from_secs(7)) });
+    for answer in
+        [|| Answer::refusal(500, "x"), || Answer::refusal(503, "x"), || Answer::refusal(409, "x"), || Answer::HangUp]
+    {
+        assert!(matches!(deleted(answer).await.unwrap(), Removed::NotNow { after: None, .. }));
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_apart_from_what_is_denied() {
+    const RIGHTS: &str = "pods \"agent-1\" is forbidden: User \"eve\" cannot delete resource \"pods\" in API group \"\" in the namespace \"ns\"";
+    assert!(matches!(deleted(|| Answer::refusal(403, RIGHTS)).await, Err(Error::Forbidden { .. })));
+    let denied = deleted(|| Answer::refusal(403, "admission webhook \"keep\" denied the request: not today")).await;
+    assert!(matches!(denied.unwrap(), Removed::Denied { .. }));
+    assert!(matches!(deleted(|| Answer::refusal(422, "no")).await.unwrap(), Removed::Denied { .. }));
+    assert!(matches!(deleted(|| Answer::refusal(401, "who")).await, Err(Error::Unauthorized { .. })));
+}

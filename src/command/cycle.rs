@@ -1,0 +1,65 @@
+//! `kubectl ds cycle`.
+
+mod eyes;
+mod policy;
+mod prompt;
+mod shell;
+mod signals;
+mod teller;
+
+use std::process::ExitCode;
+
+use self::eyes::Eyes;
+use self::policy::{Mode, Wish, understand};
+use self::shell::Shell;
+use self::signals::Signals;
+use self::teller::Teller;
+use super::load::{About, Source, open};
+use crate::cli::Global;
+use crate::cli::cycle::CycleArgs;
+use crate::cluster::file::Detail;
+use crate::coverage::cover;
+use crate::cycle::{Look, Outcome, Run, plan};
+use crate::error::Error;
+use crate::render::cycle::PlanView;
+use crate::rollout::standing;
+
+/// Loads, plans, asks, and replaces node by node.
+///
+/// # Errors
+/// What keeps the command from an answer; then nothing more is removed.
+pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Error> {
+    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
+    let wish = understand(args, &global, &source).await?;
+    match source {
+        Source::Saved(_) => plan_only(&mut source, &wish).await,
+        Source::Live(access) => {
+            let signals = Signals::start()?;
+            let eyes = Eyes::open(*access, wish.request.clone()).await?;
+            Shell::new(eyes, signals, wish).run().await
+        }
+    }
+}
+
+/// A saved cluster has a plan, and nothing that could be removed.
+async fn plan_only(source: &mut Source, wish: &Wish) -> Result<ExitCode, Error> {
+    if wish.mode != Mode::Plan {
+        return Err(Error::Usage {
+            message: "a saved cluster cannot be changed".into(),
+            hint: "--dry-run=client shows the plan".into(),
+        });
+    }
+    let snapshot = source.snapshot(&wish.request, About::DaemonSets, |_| false).await?;
+    eyes::check(&snapshot)?;
+    let coverages = cover(&snapshot);
+    let Some(coverage) = coverages.first() else { return Ok(ExitCode::SUCCESS) };
+    let standing = standing(coverage, &snapshot);
+    let look = Look::of(coverage, &standing, &snapshot);
+    policy::check_strategy(&look, &wish.policy)?;
+    let plan = plan(&look, &wish.policy).ok_or_else(|| eyes::not_observed(coverage))?;
+    let run = Run::of(&plan, &look, wish.policy.clone());
+    let mut teller = Teller::new(wish, coverage);
+    teller.plan(PlanView { coverage, plan: &plan, policy: &wish.policy }, snapshot.as_of)?;
+    teller.end(&run, &Outcome::Planned, snapshot.as_of)?;
+    Ok(ExitCode::SUCCESS)
+}

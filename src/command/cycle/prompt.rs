@@ -1,0 +1,33 @@
+//! A question with the answers yes and no.
+
+use std::io::{self, IsTerminal};
+
+use tokio::sync::oneshot;
+
+use super::signals::Signals;
+use crate::error::Error;
+use crate::render::terminal;
+
+/// Whether somebody is there to be asked.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks; anything but yes is a no.
+///
+/// # Errors
+/// An interruption.
+pub(super) async fn ask(question: &str, signals: &mut Signals) -> Result<bool, Error> {
+    terminal::ask(question);
+    let (sender, answer) = oneshot::channel();
+    // A read from a terminal cannot be called off: this thread may outlive the question, and ends with the program.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = io::stdin().read_line(&mut line);
+        let _ = sender.send(line);
+    });
+    tokio::select! {
+        code = signals.next() => Err(Error::Interrupted { code }),
+        line = answer => Ok(line.is_ok_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))),
+    }
+}

@@ -1,0 +1,240 @@
+//! The invariants, over random histories: whatever happens to the cluster, to the requests and to the program, no step
+//! breaks them. A history that fails is told by its seed.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use fastrand::Rng;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::world::*;
+use super::*;
+
+/// A removal on its way to the API server.
+struct InFlight {
+    uid: String,
+    /// It arrives then, or never.
+    arrives: Option<i64>,
+    target: String,
+    stale: BTreeSet<String>,
+    budget: usize,
+    all: bool,
+    /// Nothing but the run has changed the cluster since it was sent.
+    is_calm: bool,
+}
+
+struct History {
+    rng: Rng,
+    cluster: Cluster,
+    policy: Policy,
+    run: Run,
+    /// With `--all`: what was there when the plan was made.
+    planned: BTreeSet<String>,
+    in_flight: Vec<InFlight>,
+    removed: usize,
+}
+
+impl History {
+    fn begin(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let mut cluster = Cluster::new(rng.usize(1..9));
+        cluster.tolerates_all = rng.bool();
+        cluster.min_ready_seconds = *pick(&mut rng, &[0, 0, 3]);
+        cluster.behaviour =
+            pick(&mut rng, &[Health::From(1), Health::From(4), Health::From(4), Health::Unready]).clone();
+        let budgets = ["1", "1", "2", "3", "34%"];
+        let policy = Policy {
+            all: rng.u8(..4) == 0,
+            max_unavailable: pick(&mut rng, &budgets).parse().unwrap(),
+            order: pick(&mut rng, &[Order::Name, Order::Oldest]).clone(),
+            canary: (rng.u8(..3) == 0).then(|| rng.usize(1..4)),
+            soak: rng.bool().then(|| SignedDuration::from_secs(6)),
+            min_ready: SignedDuration::from_secs(*pick(&mut rng, &[0, 0, 4])),
+            node_timeout: SignedDuration::from_secs(*pick(&mut rng, &[15, 60])),
+            max_failures: rng.usize(..3),
+            include_not_ready: rng.u8(..4) == 0,
+            ..careful()
+        };
+        if policy.all && rng.bool() {
+            cluster.strategy = "RollingUpdate";
+        }
+        let run = begin(&cluster, &policy);
+        let planned = cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
+        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0 }
+    }
+
+    /// Somebody or something else acts.
+    fn disturb(&mut self) {
+        if self.rng.u8(..4) != 0 || self.cluster.nodes.is_empty() {
+            return;
+        }
+        self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
+        let index = self.rng.usize(..self.cluster.nodes.len());
+        let name = self.cluster.nodes[index].name.clone();
+        let pods = self.cluster.pods.len();
+        match self.rng.u8(..11) {
+            0 | 1 => self.cluster.nodes[index].ready ^= true,
+            2 => self.cluster.nodes[index].tainted ^= true,
+            3 => drop(self.cluster.nodes.remove(index)),
+            4 => self.cluster.join(&format!("{name}x")),
+            5 if pods > 0 => {
+                let uid = self.cluster.pods[self.rng.usize(..pods)].uid.clone();
+                self.cluster.delete(&uid);
+            }
+            6 if pods > 0 => self.cluster.pods[self.rng.usize(..pods)].health = Health::Unready,
+            7 if pods > 0 => self.cluster.pods[self.rng.usize(..pods)].health = Health::From(0),
+            8 if pods > 0 => {
+                let owner = *pick(&mut self.rng, &[None, Some("another"), Some("u")]);
+                self.cluster.pods[self.rng.usize(..pods)].owner = owner;
+            }
+            9 if self.rng.u8(..4) == 0 => self.cluster.change_template("newer"),
+            10 => self.cluster.behaviour = Health::From(2),
+            _ => {}
+        }
+    }
+
+    /// The program is killed and started again.
+    fn start_again(&mut self) {
+        let can_plan = self.cluster.look(|look| plan(look, &self.policy).is_some());
+        if can_plan == Some(true) {
+            self.run = begin(&self.cluster, &self.policy);
+            self.planned = self.cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
+            self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
+        }
+    }
+
+    fn send(&mut self, node: &str, pod: &PodRef) {
+        self.run.begin(node, pod, self.cluster.now());
+        let arrives = match self.rng.u8(..8) {
+            0 => None,
+            1 => Some(self.cluster.clock + self.rng.i64(1..6)),
+            _ => Some(self.cluster.clock),
+        };
+        let wanted = self.cluster.nodes.iter().filter(|node| self.cluster.is_wanted(node)).count();
+        self.in_flight.push(InFlight {
+            uid: pod.uid.clone(),
+            arrives,
+            target: self.run.target().to_owned(),
+            stale: self.planned.clone(),
+            budget: self.policy.max_unavailable.of(wanted),
+            all: self.policy.all,
+            is_calm: true,
+        });
+    }
+
+    /// What the API server gets, and what it makes of it.
+    fn arrive(&mut self) -> Result<(), String> {
+        let clock = self.cluster.clock;
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.in_flight)
+            .into_iter()
+            .filter(|one| one.arrives.is_some())
+            .partition(|one| one.arrives <= Some(clock));
+        self.in_flight = later;
+        // One that was sent before something changed, or by a run that is no more, changes the cluster like any other.
+        let is_calm = now.iter().all(|one| one.is_calm);
+        if !is_calm {
+            self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
+        }
+        for mut one in now {
+            one.is_calm &= is_calm;
+            let before = self.cluster.unavailable().len();
+            let Some(pod) = self.cluster.pods.iter().find(|pod| pod.uid == one.uid && pod.deleted.is_none()).cloned()
+            else {
+                continue;
+            };
+            self.removed += 1;
+            self.cluster.delete(&one.uid);
+            let after = self.cluster.unavailable().len();
+            let is_stale = pod.revision != one.target || (one.all && one.stale.contains(&pod.uid));
+            let told = format!("{before} -> {after} unavailable, budget {}, {pod:?}", one.budget);
+            if !is_stale {
+                return Err(format!("a pod that is not stale: {told}"));
+            }
+            if one.is_calm && pod.owner != Some("u") {
+                return Err(format!("a pod of another owner: {told}"));
+            }
+            if one.is_calm && after > before.max(one.budget) {
+                return Err(format!("beyond the budget: {told}"));
+            }
+            if one.is_calm && self.cluster.revision != one.target {
+                return Err(format!("for a template that is not today's: {told}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, seconds: usize) -> Result<Option<Step>, String> {
+        for _ in 0..seconds {
+            // A look through a watch tells what is new; what it would remove is left alone.
+            let _ = self.cluster.next(&mut self.run);
+            for _ in 0..20 {
+                match self.cluster.next(&mut self.run).0 {
+                    Step::Replace { node, pod } => self.send(&node, &pod),
+                    Step::Ask => self.run.go_on(),
+                    Step::Wait { .. } => break,
+                    end => return Ok(Some(end)),
+                }
+                self.arrive()?;
+                // What is in flight is looked at again a little later.
+                if !self.in_flight.is_empty() {
+                    break;
+                }
+            }
+            self.disturb();
+            self.arrive()?;
+            self.cluster.tick();
+            if self.rng.u8(..40) == 0 {
+                self.start_again();
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn pick<'a, T>(rng: &mut Rng, some: &'a [T]) -> &'a T {
+    &some[rng.usize(..some.len())]
+}
+
+/// `DS_HISTORIES` plays more of them.
+fn cases() -> u32 {
+    std::env::var("DS_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
+
+    #[test]
+    fn no_history_breaks_an_invariant(seed in any::<u64>()) {
+        let played = History::begin(seed).play(90);
+        prop_assert!(played.is_ok(), "{}", played.unwrap_err());
+    }
+
+    #[test]
+    fn without_disturbances_every_pod_is_replaced_within_the_budget(nodes in 1usize..12, budget in 1usize..5, all: bool) {
+        let mut cluster = Cluster::new(nodes);
+        let policy = Policy { max_unavailable: budget.to_string().parse().unwrap(), all, ..careful() };
+        let mut run = begin(&cluster, &policy);
+        prop_assert_eq!(drive(&mut cluster, &mut run, 200), Step::Finish);
+        prop_assert!(cluster.pods.iter().all(|pod| pod.revision == "new"));
+        prop_assert_eq!(cluster.count, 2 * nodes);
+    }
+}
+
+#[test]
+fn the_histories_are_full_of_life() {
+    let played: Vec<(usize, Option<Step>)> = (0..60)
+        .map(|seed| {
+            let mut history = History::begin(seed);
+            let end = history.play(90).unwrap();
+            (history.removed, end)
+        })
+        .collect();
+    let removed: usize = played.iter().map(|(removed, _)| removed).sum();
+    assert!(removed > 100, "{removed}");
+    let ended = |name: &str| played.iter().filter(|(_, end)| format!("{end:?}").contains(name)).count();
+    for end in ["Finish", "Failures", "TemplateChanged", "None"] {
+        assert!(ended(end) > 0, "no history ends with {end}: {played:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What one look at the cluster shows of each node.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::coverage::{Coverage, Row};
+use crate::explain::pod::is_available;
+use crate::placement::Placement;
+use crate::rollout::{Cause, Fault, Progress, Standing, is_current};
+use crate::snapshot::node::NodeCondition;
+use crate::snapshot::{Node, Pod, Snapshot};
+
+/// The DaemonSet and its nodes at one moment.
+pub(crate) struct Look<'a> {
+    /// The nodes as coverage sees them.
+    pub(crate) coverage: &'a Coverage<'a>,
+    /// The nodes as a rollout sees them: what is the matter with new pods.
+    pub(crate) standing: &'a Standing<'a>,
+    /// The moment.
+    pub(crate) now: Timestamp,
+    /// In the order of the nodes.
+    spots: Vec<Spot<'a>>,
+    by_node: HashMap<&'a str, usize>,
+}
+
+/// One node with the DaemonSet's pods on it.
+pub(super) struct Spot<'a> {
+    pub(super) row: &'a Row<'a>,
+    node: Option<&'a Node>,
+    uid: &'a str,
+    min_ready_seconds: i32,
+    now: Timestamp,
+}
+
+impl<'a> Look<'a> {
+    /// Looks at a snapshot, of which coverage and rollout were judged.
+    pub(crate) fn of(coverage: &'a Coverage<'a>, standing: &'a Standing<'a>, snapshot: &'a Snapshot) -> Self {
+        let nodes: HashMap<&str, &Node> =
+            snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
+        let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
+        let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
+        let now = snapshot.as_of;
+        let spot = |row| Spot { row, node: nodes.get(row.node).copied(), uid, min_ready_seconds, now };
+        let spots: Vec<Spot<'a>> = coverage.rows.iter().map(spot).collect();
+        let by_node = spots.iter().enumerate().map(|(index, spot)| (spot.row.node, index)).collect();
+        Self { coverage, standing, now, spots, by_node }
+    }
+
+    /// The hash of today's template, once the controller has made a revision of it.
+    pub(super) fn revision(&self) -> Option<&'a str> {
+        let daemon_set = self.coverage.daemon_set;
+        let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
+        let is_observed = observed >= daemon_set.metadata.generation.unwrap_or_default();
+        self.coverage.revision.hash.known()?.as_deref().filter(|_| is_observed)
+    }
+
+    /// Every node, in their order.
+    pub(super) fn spots(&self) -> &[Spot<'a>] {
+        &self.spots
+    }
+
+    /// A node; none when it is gone.
+    pub(super) fn spot(&self, node: &str) -> Option<&Spot<'a>> {
+        self.by_node.get(node).and_then(|index| self.spots.get(*index))
+    }
+
+    /// On how many nodes a pod is wanted.
+    pub(crate) fn wanted(&self) -> usize {
+        self.spots.iter().filter(|spot| spot.is_wanted()).count()
+    }
+
+    /// The nodes on which a pod is wanted and none is available.
+    pub(crate) fn unavailable(&self) -> impl Iterator<Item = &'a str> {
+        self.spots.iter().filter(|spot| spot.is_unavailable()).map(|spot| spot.row.node)
+    }
+
+    /// The node as the rollout sees it; none where no pod is wanted.
+    pub(crate) fn progress(&self, node: &str) -> Option<&'a Progress<'a>> {
+        self.standing.nodes.iter().find(|progress| progress.node == node)
+    }
+
+    /// What proves that the node's new pod does not come up by itself. A node that is down proves nothing about the
+    /// pod: it may be starting anew.
+    pub(super) fn lasting_trouble(&self, node: &str) -> Option<&'a Cause> {
+        let lasting = self.standing.holds.iter().filter(|hold| hold.lasts && hold.cause.fault() != Fault::Node);
+        lasting.filter(|hold| hold.nodes.contains(&node)).map(|hold| &hold.cause).next()
+    }
+
+    /// Whether the pod does not run today's template.
+    pub(super) fn is_old(&self, pod: &Pod) -> bool {
+        is_current(pod, &self.coverage.revision) == Some(false)
+    }
+}
+
+impl<'a> Spot<'a> {
+    /// Pods that are not being deleted.
+    pub(super) fn live(&self) -> impl Iterator<Item = &'a Pod> {
+        self.row.pods.iter().copied().filter(|pod| !pod.is_terminating())
+    }
+
+    /// Whether the DaemonSet controls the pod: one that it could adopt is not its own yet.
+    pub(super) fn owns(&self, pod: &Pod) -> bool {
+        pod.metadata.controller().is_some_and(|owner| owner.uid == self.uid)
+    }
+
+    /// Whether the controller keeps a pod here, and makes one where there is none.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.row.placement == Some(Placement::Run)
+    }
+
+    pub(super) fn is_available(&self, pod: &Pod) -> bool {
+        is_available(pod, self.min_ready_seconds, self.now)
+    }
+
+    /// A pod is wanted, and none that stays is available.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.is_wanted() && !self.live().any(|pod| self.is_available(pod))
+    }
+
+    /// The node's condition `Ready`, when it is anything but `True`.
+    pub(super) fn down(&self) -> Option<&'a NodeCondition> {
+        self.node?.condition("Ready").filter(|condition| condition.status != "True")
+    }
+
+    /// When the pod that counts was made.
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.row.created()
+    }
+
+    /// When the next ready pod will have been ready for `minReadySeconds`.
+    pub(super) fn matures(&self) -> Option<Timestamp> {
+        let ready_since = |pod: &Pod| {
+            let condition = pod.condition("Ready").filter(|condition| condition.is_true())?;
+            condition.last_transition_time.map(|time| time.timestamp())
+        };
+        let wait = jiff::SignedDuration::from_secs(self.min_ready_seconds.into());
+        let due = self.live().filter_map(ready_since).filter_map(|since| since.checked_add(wait).ok());
+        due.filter(|due| *due > self.now).min()
+    }
+}

@@ -1,0 +1,36 @@
+//! Replacing the pods of a DaemonSet node by node: what to do next is decided here, and done elsewhere.
+//!
+//! A [`Plan`] is made from one look at the cluster; a [`Run`] carries it out, one [`Step`] at a time. Nothing is stored
+//! but in memory: the revision that each node runs is the state, so that a run that was killed is taken up by the next
+//! one.
+//!
+//! What no step ever does, whatever the cluster does meanwhile:
+//! - leave more wanted nodes without an available pod than the budget, those already down counted; where more are down
+//!   than that, their number does not grow;
+//! - touch a pod that the DaemonSet does not control, or one that is not stale;
+//! - go on after the template or the DaemonSet became another one.
+
+mod disruption;
+mod entry;
+mod look;
+mod order;
+mod plan;
+mod policy;
+mod run;
+mod summary;
+
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod world;
+
+pub(crate) use disruption::{Barrier, barrier};
+pub(crate) use entry::{Entry, Failure, Status};
+pub(crate) use look::Look;
+pub(crate) use order::Order;
+pub(crate) use plan::{Plan, Planned, Skip, plan};
+pub(crate) use policy::{MaxUnavailable, Policy, Removal};
+pub(crate) use run::{Halt, News, PodRef, Run, Step, Waiting};
+pub(crate) use summary::{Outcome, Summary};

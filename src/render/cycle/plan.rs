@@ -1,0 +1,155 @@
+//! The plan, as it is shown before anything is done.
+
+use std::io::{self, Write};
+
+use crate::coverage::Coverage;
+use crate::cycle::{Plan, Planned, Policy, Removal};
+use crate::render::age::age;
+use crate::render::coverage::strategy;
+use crate::render::rollout::{Screen, some_of};
+use crate::render::style::{Tone, sign_of, tone_of};
+use crate::render::table::{Column, Table};
+use crate::render::text::{count, safe, width, wrap};
+
+/// So many nodes are shown on a terminal.
+const SHOWN: usize = 30;
+/// So many are named in a line.
+const NAMED: usize = 8;
+
+/// A plan with what it was made by.
+#[derive(Clone, Copy)]
+pub(crate) struct PlanView<'a> {
+    /// The DaemonSet.
+    pub(crate) coverage: &'a Coverage<'a>,
+    /// The plan.
+    pub(crate) plan: &'a Plan<'a>,
+    /// What the user wants.
+    pub(crate) policy: &'a Policy,
+}
+
+/// Writes the plan.
+pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> io::Result<()> {
+    let PlanView { coverage, plan, policy } = view;
+    let style = screen.style;
+    let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
+    style.line(
+        out,
+        &format!("DaemonSet {name}  {}  revision {}", strategy(coverage), safe(plan.target)),
+        Tone::Strong,
+    )?;
+    style.line(out, &head(plan, policy), Tone::Plain)?;
+    if !plan.nodes.is_empty() {
+        writeln!(out)?;
+        table(out, plan, screen)?;
+    }
+    skipped(out, plan, screen)?;
+    for (text, tone) in remarks(plan, policy) {
+        style.line(out, &text, tone)?;
+    }
+    Ok(())
+}
+
+fn head(plan: &Plan<'_>, policy: &Policy) -> String {
+    let what = if policy.all { "pods" } else { "old pods" };
+    if plan.nodes.is_empty() {
+        return format!("No {what} to replace");
+    }
+    let how = match policy.removal {
+        Removal::Delete => "",
+        Removal::Evict => ", by eviction",
+    };
+    let canary = policy.canary.map(|size| format!(", {size} first")).unwrap_or_default();
+    format!(
+        "Replaces the {what} on {}{canary}{how}; at most {} of {} without an available pod at once",
+        count(plan.nodes.len(), "node"),
+        plan.budget,
+        count(plan.wanted, "node")
+    )
+}
+
+fn table(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()> {
+    let room = if screen.style.width.is_some() { SHOWN } else { plan.nodes.len() };
+    let mut table = Table::new(vec![
+        Column::number("#"),
+        Column::text("NODE"),
+        Column::text("POD").weight(2),
+        Column::text("REVISION").weight(1),
+        Column::text("AGE").weight(3),
+        Column::text("STATE"),
+    ]);
+    for (index, planned) in plan.nodes.iter().take(room).enumerate() {
+        table.row(row(index, planned, screen));
+    }
+    table.write(out, screen.style, screen.titles)?;
+    match plan.nodes.len().saturating_sub(room) {
+        0 => Ok(()),
+        more => screen.style.line(out, &format!("… {}", count(more, "more node")), Tone::Quiet),
+    }
+}
+
+fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone)> {
+    let created = planned.created.map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
+    vec![
+        ((index + 1).to_string(), Tone::Quiet),
+        (safe(planned.node), Tone::Plain),
+        (safe(&planned.pod.name), Tone::Plain),
+        (planned.revision.map_or_else(|| "-".to_owned(), safe), Tone::Plain),
+        (created, Tone::Plain),
+        (format!("{} {}", sign_of(planned.state), planned.state.name()), tone_of(planned.state)),
+    ]
+}
+
+fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()> {
+    const LEAD: &str = "  ";
+    if plan.skipped.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    screen.style.line(out, &format!("{} left alone:", count(plan.skipped.len(), "node")), Tone::Warning)?;
+    let room = if screen.style.width.is_some() { SHOWN } else { plan.skipped.len() };
+    let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
+    for skipped in plan.skipped.iter().take(room) {
+        let line = format!("{}: {}", safe(skipped.node), super::words::skip(&skipped.why, screen.now));
+        for part in wrap(&line, columns) {
+            writeln!(out, "{LEAD}{part}")?;
+        }
+    }
+    match plan.skipped.len().saturating_sub(room) {
+        0 => Ok(()),
+        more => screen.style.line(out, &format!("{LEAD}… {}", count(more, "more node")), Tone::Quiet),
+    }
+}
+
+/// What a careful person would want to know before saying yes.
+fn remarks(plan: &Plan<'_>, policy: &Policy) -> Vec<(String, Tone)> {
+    let mut remarks = Vec::new();
+    let rest = [(plan.up_to_date, "up to date"), (plan.not_asked_for, "with an old pod and not asked for")];
+    let rest: Vec<String> = rest
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(number, "node")))
+        .collect();
+    if !rest.is_empty() {
+        remarks.push((rest.join(", "), Tone::Quiet));
+    }
+    if plan.nodes.is_empty() {
+        return remarks;
+    }
+    if !plan.unavailable.is_empty() {
+        let verb = if plan.unavailable.len() == 1 { "is" } else { "are" };
+        let mut text = format!(
+            "! {} {verb} without an available pod already, and count: {}",
+            count(plan.unavailable.len(), "node"),
+            some_of(&plan.unavailable, NAMED)
+        );
+        if plan.unavailable.len() >= plan.budget {
+            text += &format!("; to go on beside them: --max-unavailable {}", plan.unavailable.len() + 1);
+        }
+        remarks.push((text, Tone::Warning));
+    }
+    if policy.max_failures >= plan.budget {
+        let text = "! a failed node keeps counting, so --max-failures beyond the budget does not take it further";
+        remarks.push((text.to_owned(), Tone::Warning));
+    }
+    remarks
+}

@@ -1,0 +1,164 @@
+//! The end: the summary on a screen, and `kind: CycleReport`.
+
+use std::io::{self, Write};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::event::Numbers;
+use super::words::{self, Place};
+use crate::cycle::{Entry, Failure, Outcome, Run, Skip, Status, Summary};
+use crate::render::age::age;
+use crate::render::remedy::Remedy;
+use crate::render::rollout::Screen;
+use crate::render::rollout::screen::advice;
+use crate::render::structured::Head;
+use crate::render::style::Tone;
+use crate::render::text::{count, safe};
+
+/// `kind: CycleReport`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    namespace: &'a str,
+    name: &'a str,
+    revision: &'a str,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<Remedy>,
+    budget: usize,
+    desired: usize,
+    #[serde(flatten)]
+    numbers: Numbers,
+    median_seconds: Option<i64>,
+    slowest_seconds: Option<i64>,
+    nodes: Vec<NodeView<'a>>,
+}
+
+/// One node of the plan.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeView<'a> {
+    node: &'a str,
+    status: &'static str,
+    pod: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skip: Option<&'a Skip>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl<'a> Report<'a> {
+    /// The report on a run, or on a plan that was not carried out.
+    pub(crate) fn of(run: &'a Run, outcome: &'a Outcome, place: Place<'a>, now: Timestamp) -> Self {
+        let summary = Summary::of(run);
+        let left_alone = run.left_alone().iter().map(|(node, why)| NodeView {
+            skip: Some(why),
+            message: Some(words::skip(why, now)),
+            ..NodeView::of(node, "Skipped", None)
+        });
+        Self {
+            head: Head::of("CycleReport", now, &[]),
+            namespace: place.namespace,
+            name: place.name,
+            revision: run.target(),
+            outcome,
+            message: words::outcome(outcome, summary),
+            fix: fix(outcome, place),
+            budget: run.planned_budget(),
+            desired: run.planned_wanted(),
+            numbers: summary.into(),
+            median_seconds: summary.median.map(|time| time.as_secs()),
+            slowest_seconds: summary.slowest.map(|time| time.as_secs()),
+            nodes: run.entries().iter().map(|entry| node_view(entry, now)).chain(left_alone).collect(),
+        }
+    }
+}
+
+impl<'a> NodeView<'a> {
+    fn of(node: &'a str, status: &'static str, pod: Option<&'a str>) -> Self {
+        Self { node, status, pod, seconds: None, failure: None, skip: None, message: None }
+    }
+}
+
+fn node_view(entry: &Entry, now: Timestamp) -> NodeView<'_> {
+    let view = |status, pod| NodeView::of(&entry.node, status, pod);
+    match &entry.status {
+        Status::Waiting => view("Waiting", Some(&entry.pod.name)),
+        Status::InWork(work) => view("InWork", Some(&work.pod.name)),
+        Status::Replaced { pod, took } => NodeView { seconds: Some(took.as_secs()), ..view("Replaced", Some(pod)) },
+        Status::Failed { why, pod } => {
+            NodeView { failure: Some(why), message: Some(words::failure(why, now)), ..view("Failed", Some(&pod.name)) }
+        }
+        Status::Skipped(why) => {
+            NodeView { skip: Some(why), message: Some(words::skip(why, now)), ..view("Skipped", None) }
+        }
+    }
+}
+
+fn fix(outcome: &Outcome, place: Place<'_>) -> Option<Remedy> {
+    match outcome {
+        Outcome::Halted { halt } => words::next(halt, place),
+        _ => None,
+    }
+}
+
+/// Writes how it ended: a line, what failed and what was left alone, the times, and how to go on.
+pub(crate) fn summary(
+    out: &mut impl Write,
+    run: &Run,
+    outcome: &Outcome,
+    place: Place<'_>,
+    screen: Screen,
+) -> io::Result<()> {
+    let summary = Summary::of(run);
+    let is_good = matches!(outcome, Outcome::Finished | Outcome::CanaryDone | Outcome::Planned) && summary.failed == 0;
+    let tone = if is_good { Tone::Good } else { Tone::Bad };
+    screen.style.line(out, &capitalised(&words::outcome(outcome, summary)), tone)?;
+    if summary.planned > 0 && !matches!(outcome, Outcome::Planned | Outcome::Declined) {
+        screen.style.line(out, &tally(summary), Tone::Plain)?;
+    }
+    for entry in run.entries() {
+        let (text, tone) = match &entry.status {
+            Status::Failed { why, .. } => (format!("✗ {}", words::failure(why, screen.now)), Tone::Bad),
+            Status::Skipped(why) => (format!("- {}", words::skip(why, screen.now)), Tone::Warning),
+            Status::InWork(_) => ("… still in work: it goes on by itself".to_owned(), Tone::Warning),
+            Status::Waiting | Status::Replaced { .. } => continue,
+        };
+        screen.style.line(out, &format!("  {} {text}", safe(&entry.node)), tone)?;
+    }
+    match fix(outcome, place) {
+        Some(remedy) => advice(out, &remedy, screen),
+        None => Ok(()),
+    }
+}
+
+/// `5 of 28 nodes replaced, 1 failed, 22 left; 12s a node (median), 40s at the most`.
+fn tally(summary: Summary) -> String {
+    let Summary { planned, replaced, failed, skipped, in_work, waiting, .. } = summary;
+    let parts = [(failed, "failed"), (skipped, "left alone"), (in_work, "still in work"), (waiting, "not begun")];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
+    let times = match (summary.median, summary.slowest) {
+        (Some(median), Some(slowest)) => format!("; {} a node (median), {} at the most", span(median), span(slowest)),
+        _ => String::new(),
+    };
+    format!("{replaced} of {} replaced{}{times}", count(planned, "node"), parts.collect::<String>())
+}
+
+fn span(time: SignedDuration) -> String {
+    let then = Timestamp::UNIX_EPOCH;
+    age(then, then.saturating_add(time).unwrap_or(then))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

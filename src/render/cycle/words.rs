@@ -1,0 +1,183 @@
+//! The words of `cycle`: why a node is left alone, why one failed, why it halts, and how to go on.
+
+use jiff::Timestamp;
+
+use crate::cycle::{Barrier, Failure, Halt, Outcome, Skip, Summary, Waiting};
+use crate::render::age::age;
+use crate::render::reason::sentence;
+use crate::render::remedy::{Remedy, word};
+use crate::render::rollout::{hold_sentence, some_of, step_in_words};
+use crate::render::text::{count, safe};
+
+/// So many nodes are named in a line.
+const NAMED: usize = 5;
+
+/// The DaemonSet, for lines to paste.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
+    /// Its name.
+    pub(crate) name: &'a str,
+}
+
+/// Why a node is left alone. Safe text.
+pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
+    match why {
+        Skip::NodeNotReady { reason, since } => {
+            let since = since.map(|since| format!(" since {}", age(since, now))).unwrap_or_default();
+            let reason = if reason.is_empty() { String::new() } else { format!(" ({})", safe(reason)) };
+            format!("the node is not ready{since}{reason}; --include-not-ready takes it along")
+        }
+        Skip::NotWanted { reasons } => {
+            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
+            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+            format!("no pod is wanted there any more{why}, so none would come after it")
+        }
+        Skip::NotAdopted => "the DaemonSet does not control its pod".into(),
+        Skip::AlreadyGoing => "its pod is being deleted already".into(),
+        Skip::ReplacedMeanwhile => "somebody else replaced its pod".into(),
+        Skip::NodeGone => "the node is gone".into(),
+    }
+}
+
+/// Why a node has failed. Safe text.
+pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
+    match why {
+        Failure::Trouble { cause } => hold_sentence(cause, now),
+        Failure::TimedOut { step, reasons } => {
+            let step = step.map(|step| format!(": {}", step_in_words(step))).unwrap_or_default();
+            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
+            let why = if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) };
+            format!("not done within --node-timeout{step}{why}")
+        }
+        Failure::NotRemoved { message } => format!("its pod was not removed: {}", safe(message)),
+    }
+}
+
+/// What is waited for. Safe text.
+pub(super) fn waiting(waiting: &Waiting, now: Timestamp) -> String {
+    match waiting {
+        Waiting::Nodes => "waits for the nodes in work".into(),
+        Waiting::Revision => "waits for the controller to see the newest template".into(),
+        Waiting::Budget { spent_by, budget } => {
+            let nodes: Vec<&str> = spent_by.iter().map(String::as_str).collect();
+            let verb = if nodes.len() == 1 { "is" } else { "are" };
+            format!(
+                "waits: {} {verb} without an available pod, and no more than {budget} may be (--max-unavailable)",
+                some_of(&nodes, NAMED)
+            )
+        }
+        Waiting::Soak { until } => match *until > now {
+            true => format!("watches the canary for {} more", age(now, *until)),
+            false => "watched the canary for long enough".into(),
+        },
+    }
+}
+
+/// Why it halts. Safe text.
+pub(super) fn halt(why: &Halt) -> String {
+    let named = |nodes: &[String]| {
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        some_of(&nodes, NAMED)
+    };
+    match why {
+        Halt::Failures { nodes } => {
+            format!("{} failed, more than --max-failures allows: {}", count(nodes.len(), "node"), named(nodes))
+        }
+        Halt::TemplateChanged { to } => format!("the template was changed: it is revision {} now", safe(to)),
+        Halt::StrategyChanged => {
+            "the update strategy is not OnDelete any more: the controller replaces the pods".into()
+        }
+        Halt::Deleted => "the DaemonSet is gone".into(),
+        Halt::BeingDeleted => "the DaemonSet is being deleted".into(),
+        Halt::BudgetSpent { nodes } => {
+            format!("the budget was spent for as long as --node-timeout: no available pod on {}", named(nodes))
+        }
+        Halt::NotObserved => "the controller did not make a revision of the template within --node-timeout".into(),
+        Halt::Interrupted => "it was asked to stop".into(),
+        Halt::Declined => "you did not want to go on".into(),
+    }
+}
+
+/// How to go on after that. Safe text.
+pub(super) fn next(why: &Halt, place: Place<'_>) -> Option<Remedy> {
+    let Place { namespace, name } = place;
+    let (ns, ds) = (word(namespace), word(name));
+    let again = "run the same command again to go on with the nodes that are left";
+    Some(match why {
+        Halt::Failures { nodes } | Halt::BudgetSpent { nodes } => {
+            let lines = nodes.iter().take(NAMED).map(|node| format!("kubectl ds why-not {} {ds} -n {ns}", word(node)));
+            let way_out = if matches!(why, Halt::BudgetSpent { .. }) { ", or raise --max-unavailable" } else { "" };
+            Remedy::paste(format!("find out why{way_out}; then {again}"), lines)
+        }
+        Halt::TemplateChanged { .. } => Remedy::paste(
+            format!("look at what changed; {again}, by the new template"),
+            [format!("kubectl ds rollout history {ds} -n {ns}")],
+        ),
+        Halt::StrategyChanged => Remedy::paste(
+            "follow it, or restart it paced with --all",
+            [format!("kubectl ds rollout watch {ds} -n {ns}")],
+        ),
+        Halt::NotObserved => Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager"),
+        Halt::Interrupted | Halt::Declined => Remedy::say(again),
+        Halt::Deleted | Halt::BeingDeleted => return None,
+    })
+}
+
+/// How it ended, in a line. Safe text.
+pub(super) fn outcome(outcome: &Outcome, summary: Summary) -> String {
+    match outcome {
+        Outcome::Finished if summary.planned == 0 => "nothing to replace".into(),
+        Outcome::Finished if summary.failed > 0 => "done, but for the nodes that failed".into(),
+        Outcome::Finished => "done".into(),
+        Outcome::CanaryDone => {
+            "the canary is replaced; run it again without --canary to go on with the nodes that are left".into()
+        }
+        Outcome::Halted { halt: why } => format!("halted: {}", halt(why)),
+        Outcome::Planned => "dry run: nothing was removed".into(),
+        Outcome::Declined => "nothing was removed".into(),
+    }
+}
+
+/// What evictions come up against. Safe text.
+pub(crate) fn barrier(barrier: &Barrier) -> (String, String) {
+    match barrier {
+        Barrier::NotForDaemonSets { budget, stated } => (
+            format!(
+                "the PodDisruptionBudget {} can never allow an eviction: {} cannot be computed for pods of a DaemonSet",
+                safe(budget),
+                safe(stated)
+            ),
+            "give it a whole number as minAvailable, or leave --evict out".into(),
+        ),
+        Barrier::WantsThemAll { budget, min_available, pods } => (
+            format!(
+                "the PodDisruptionBudget {} can never allow an eviction: its minAvailable is {min_available}, and it \
+                 covers {}",
+                safe(budget),
+                count(*pods, "pod")
+            ),
+            "lower its minAvailable, or leave --evict out".into(),
+        ),
+        Barrier::Several { budgets } => {
+            let names: Vec<&str> = budgets.iter().map(String::as_str).collect();
+            (
+                format!(
+                    "more than one PodDisruptionBudget covers the pods, and such a pod is never evicted: {}",
+                    some_of(&names, NAMED)
+                ),
+                "let only one of them cover the pods, or leave --evict out".into(),
+            )
+        }
+    }
+}
+
+/// The question before the first pod is removed, and the one after the canary. Safe text.
+pub(crate) fn question(is_canary: bool, summary: Summary, place: Place<'_>) -> String {
+    let name = safe(&format!("{}/{}", place.namespace, place.name));
+    match is_canary {
+        true => format!("The canary is replaced ({} of {}). Go on with {name}?", summary.replaced, summary.planned),
+        false => format!("Replace the pods of {name} on {}?", count(summary.planned, "node")),
+    }
+}
