@@ -6,7 +6,7 @@
 //!
 //! What no step ever does, whatever the cluster does meanwhile:
 //! - leave more wanted nodes without an available pod than the budget, those already down counted; where more are down
-//!   than that, their number does not grow;
+//!   than that when a pod is removed, their number does not grow by it;
 //! - touch a pod that the DaemonSet does not control, or one that is not stale;
 //! - go on after the template or the DaemonSet became another one.
 
