@@ -17,6 +17,7 @@ mod admission;
 mod agreement;
 mod client;
 mod counts;
+mod cycle;
 mod daemon_sets;
 mod decoders;
 mod explained;
@@ -67,6 +68,8 @@ fn registry() -> Vec<(String, Test)> {
         ("admission::refused_for_real", admission::refused_for_real),
         ("admission::held_for_real", admission::held_for_real),
         ("admission::made_for_real", admission::made_for_real),
+        ("cycle::side_by_side", cycle::side_by_side),
+        ("cycle::needs_rights", cycle::needs_rights),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),
         ("history::agrees_with_kubectl", history::agrees_with_kubectl),

@@ -1,7 +1,8 @@
 //! `rollout watch` follows rollouts to their ends, and says what holds them.
 
 use std::io::Read;
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -42,11 +43,24 @@ fn text_of(bytes: &Mutex<Vec<u8>>) -> String {
 impl Running {
     /// Starts it in a pipe.
     pub(crate) fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
-        let mut command = plane.ds_command(plane.kubeconfig(), arguments);
+        Self::spawn(plane.ds_command(plane.kubeconfig(), arguments))
+    }
+
+    fn spawn(mut command: Command) -> Result<Self, Failed> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (written, stdout) = collect(child.stdout.take().ok_or_else(|| failed("no stdout"))?);
         let (said, stderr) = collect(child.stderr.take().ok_or_else(|| failed("no stderr"))?);
         Ok(Self { child, written, said, readers: [stdout, stderr] })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it in a pipe, with another kubeconfig.
+    pub(crate) fn start_with(plane: &Plane, kubeconfig: &Path, arguments: &[&str]) -> Result<Self, Failed> {
+        Self::spawn(plane.ds_command(kubeconfig, arguments))
     }
 
     /// What it wrote so far.

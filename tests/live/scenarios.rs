@@ -48,14 +48,14 @@ pub(crate) fn side_by_side(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 /// One rollout in a namespace and on nodes of its own, all of the same name.
-struct Scene<'p> {
-    plane: &'p Plane,
-    name: &'static str,
-    nodes: usize,
+pub(crate) struct Scene<'p> {
+    pub(crate) plane: &'p Plane,
+    pub(crate) name: &'static str,
+    pub(crate) nodes: usize,
 }
 
 /// Plays a scene; what went wrong, if anything did.
-fn play<'p>(
+pub(crate) fn play<'p>(
     plane: &'p Plane,
     name: &'static str,
     nodes: usize,
@@ -75,13 +75,13 @@ fn play<'p>(
 }
 
 /// `a`, `b`, ... and behind them numbers.
-fn letter(index: usize) -> String {
+pub(crate) fn letter(index: usize) -> String {
     let letter = char::from(b'a' + u8::try_from(index % 26).unwrap_or_default());
     if index < 26 { letter.to_string() } else { format!("{letter}{}", index / 26) }
 }
 
 /// A template's image, and how its pods behave; null takes a behaviour away.
-fn template(image: &str, behaviour: &Value) -> Value {
+pub(crate) fn template(image: &str, behaviour: &Value) -> Value {
     json!({"template": {
         "metadata": {"annotations": behaviour},
         "spec": {"containers": [{"name": "main", "image": image}]},
@@ -93,7 +93,7 @@ fn rolling(fields: &Value) -> Value {
 }
 
 /// Puts `change` over `value`, as a JSON merge patch does.
-fn overlay(value: &mut Value, change: &Value) {
+pub(crate) fn overlay(value: &mut Value, change: &Value) {
     let Some(fields) = change.as_object() else {
         *value = change.clone();
         return;
@@ -105,7 +105,7 @@ fn overlay(value: &mut Value, change: &Value) {
 
 impl Scene<'_> {
     /// Makes the namespace and the nodes.
-    async fn set(&self) -> Result<(), Failed> {
+    pub(crate) async fn set(&self) -> Result<(), Failed> {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}});
         self.plane.create(&namespace).await?;
         let nodes: Vec<Value> = (0..self.nodes).map(|index| self.node(&letter(index))).collect();
@@ -118,19 +118,19 @@ impl Scene<'_> {
         .await
     }
 
-    fn node(&self, letter: &str) -> Value {
+    pub(crate) fn node(&self, letter: &str) -> Value {
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {
             "name": format!("{}-{letter}", self.name), "labels": {"scene": self.name},
         }})
     }
 
     /// What names the DaemonSet.
-    fn agent(&self) -> Value {
+    pub(crate) fn agent(&self) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent", "namespace": self.name}})
     }
 
     /// Makes the DaemonSet with these fields of its spec, and waits until all nodes have it.
-    async fn begin(&self, spec: &Value) -> Result<(), Failed> {
+    pub(crate) async fn begin(&self, spec: &Value) -> Result<(), Failed> {
         let labels = json!({"app": "agent"});
         let mut agent = self.agent();
         agent["spec"] = json!({
@@ -167,14 +167,14 @@ impl Scene<'_> {
     }
 
     /// Changes the spec by a merge patch.
-    async fn change(&self, spec: &Value) -> Result<(), Failed> {
+    pub(crate) async fn change(&self, spec: &Value) -> Result<(), Failed> {
         let mut agent = self.agent();
         agent["spec"] = spec.clone();
         self.plane.merge(&agent).await
     }
 
     /// Silences the node's kubelet, or lets it speak again.
-    async fn silence(&self, letter: &str, is_silent: bool) -> Result<(), Failed> {
+    pub(crate) async fn silence(&self, letter: &str, is_silent: bool) -> Result<(), Failed> {
         let mut node = self.node(letter);
         node["metadata"]["labels"] = json!({SILENT: is_silent.then_some("")});
         self.plane.merge(&node).await?;
@@ -190,18 +190,18 @@ impl Scene<'_> {
         .await
     }
 
-    async fn pods(&self) -> Result<Vec<Pod>, Failed> {
+    pub(crate) async fn pods(&self) -> Result<Vec<Pod>, Failed> {
         let pods: Vec<Pod> = self.plane.list().await?;
         Ok(pods.into_iter().filter(|pod| pod.namespace().as_deref() == Some(self.name)).collect())
     }
 
-    fn pod(&self, name: &str) -> Value {
+    pub(crate) fn pod(&self, name: &str) -> Value {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": self.name}})
     }
 }
 
 /// Each of these is in the text.
-fn says(text: &str, all: &[&str]) -> Result<(), Failed> {
+pub(crate) fn says(text: &str, all: &[&str]) -> Result<(), Failed> {
     for words in all {
         ensure(text.contains(words), || format!("no {words:?} in:\n{text}"))?;
     }
@@ -209,7 +209,7 @@ fn says(text: &str, all: &[&str]) -> Result<(), Failed> {
 }
 
 /// None of these is.
-fn never_says(text: &str, all: &[&str]) -> Result<(), Failed> {
+pub(crate) fn never_says(text: &str, all: &[&str]) -> Result<(), Failed> {
     for words in all {
         ensure(!text.contains(words), || format!("{words:?} in:\n{text}"))?;
     }
@@ -223,7 +223,7 @@ fn is_complete(text: &str, nodes: usize) -> Result<(), Failed> {
     ensure(last.contains(" complete after ") && last.ends_with(&numbers), || text.to_owned())
 }
 
-fn events(text: &str) -> Result<Vec<Value>, Failed> {
+pub(crate) fn events(text: &str) -> Result<Vec<Value>, Failed> {
     text.lines().map(|line| serde_json::from_str(line).map_err(|error| failed(format!("{line}: {error}")))).collect()
 }
 

@@ -177,10 +177,7 @@ impl Teller {
                 writeln!(out, "---")?;
                 structured::yaml(out, &Report::of(run, outcome, teller.place(), now))
             }
-            Manner::Picture(_) | Manner::Lines => {
-                writeln!(out)?;
-                summary(out, run, outcome, teller.place(), shown)
-            }
+            Manner::Picture(_) | Manner::Lines => summary(out, run, outcome, teller.place(), shown),
         })
     }
 

@@ -120,10 +120,15 @@ pub(crate) fn summary(
     screen: Screen,
 ) -> io::Result<()> {
     let summary = Summary::of(run);
+    if summary.planned == 0 {
+        // The plan has said so.
+        return Ok(());
+    }
+    writeln!(out)?;
     let is_good = matches!(outcome, Outcome::Finished | Outcome::CanaryDone | Outcome::Planned) && summary.failed == 0;
     let tone = if is_good { Tone::Good } else { Tone::Bad };
     screen.style.line(out, &capitalised(&words::outcome(outcome, summary)), tone)?;
-    if summary.planned > 0 && !matches!(outcome, Outcome::Planned | Outcome::Declined) {
+    if !matches!(outcome, Outcome::Planned | Outcome::Declined) {
         screen.style.line(out, &tally(summary), Tone::Plain)?;
     }
     for entry in run.entries() {
