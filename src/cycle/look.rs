@@ -8,7 +8,6 @@ use crate::coverage::{Coverage, Row};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
 use crate::rollout::{Cause, Fault, Progress, Standing, is_current};
-use crate::snapshot::node::NodeCondition;
 use crate::snapshot::{Node, Pod, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.
@@ -31,6 +30,12 @@ pub(super) struct Spot<'a> {
     uid: &'a str,
     min_ready_seconds: i32,
     now: Timestamp,
+}
+
+/// Why a node is down, and since when.
+pub(super) struct Down<'a> {
+    pub(super) reason: &'a str,
+    pub(super) since: Option<Timestamp>,
 }
 
 impl<'a> Look<'a> {
@@ -118,9 +123,18 @@ impl<'a> Spot<'a> {
         self.is_wanted() && !self.live().any(|pod| self.is_available(pod))
     }
 
-    /// The node's condition `Ready`, when it is anything but `True`.
-    pub(super) fn down(&self) -> Option<&'a NodeCondition> {
-        self.node?.condition("Ready").filter(|condition| condition.status != "True")
+    /// Whether the node is down, by its condition `Ready` or by the taint that goes with it: either may come first.
+    pub(super) fn down(&self) -> Option<Down<'a>> {
+        let node = self.node?;
+        let ready = node.condition("Ready").filter(|condition| condition.status != "True");
+        let by_condition = ready.map(|condition| Down {
+            reason: &condition.reason,
+            since: condition.last_transition_time.map(|time| time.timestamp()),
+        });
+        let taint = || node.spec.taints.iter().find(|taint| taint.is_of_a_node_that_is_down());
+        let by_taint =
+            || taint().map(|taint| Down { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) });
+        by_condition.or_else(by_taint)
     }
 
     /// When the pod that counts was made.

@@ -140,10 +140,7 @@ pub(super) fn skip(spot: &Spot<'_>, is_stale: impl Fn(&Pod) -> bool, policy: &Po
     }
     match spot.down() {
         Some(_) if policy.include_not_ready => None,
-        Some(condition) => Some(Skip::NodeNotReady {
-            reason: condition.reason.clone(),
-            since: condition.last_transition_time.map(|time| time.timestamp()),
-        }),
+        Some(down) => Some(Skip::NodeNotReady { reason: down.reason.to_owned(), since: down.since }),
         None if !spot.is_wanted() => Some(Skip::NotWanted { reasons: spot.row.reasons.clone() }),
         None => None,
     }

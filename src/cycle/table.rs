@@ -278,6 +278,16 @@ fn a_node_that_dies_in_work_holds_its_place_until_it_is_back_or_has_failed() {
 }
 
 #[test]
+fn a_node_that_dies_in_work_is_down_also_where_only_its_taint_says_so() {
+    let mut cluster = Cluster::new(3);
+    let mut run = begin(&cluster, &careful());
+    drive(&mut cluster, &mut run, 1);
+    cluster.node("n1").lags = true;
+    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
+    assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
+}
+
+#[test]
 fn a_node_that_is_tainted_or_vanishes_in_work_is_left_behind() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &careful());

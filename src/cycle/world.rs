@@ -19,6 +19,8 @@ pub(super) struct SimNode {
     pub(super) name: String,
     pub(super) zone: Option<String>,
     pub(super) ready: bool,
+    /// The taint of a node that is down is there, whatever its condition says.
+    pub(super) lags: bool,
     /// A taint of somebody's own.
     pub(super) tainted: bool,
 }
@@ -92,7 +94,7 @@ impl Cluster {
     }
 
     pub(super) fn join(&mut self, name: &str) {
-        self.nodes.push(SimNode { name: name.into(), zone: None, ready: true, tainted: false });
+        self.nodes.push(SimNode { name: name.into(), zone: None, ready: true, lags: false, tainted: false });
     }
 
     pub(super) fn put(&mut self, node: &str, revision: &str, health: Health) -> &mut SimPod {
@@ -121,7 +123,7 @@ impl Cluster {
     }
 
     pub(super) fn is_wanted(&self, node: &SimNode) -> bool {
-        self.tolerates_all || (node.ready && !node.tainted)
+        self.tolerates_all || (node.ready && !node.lags && !node.tainted)
     }
 
     fn is_available(&self, pod: &SimPod) -> bool {
@@ -240,7 +242,7 @@ impl Cluster {
 
     fn node_json(&self, node: &SimNode) -> Value {
         let mut taints = Vec::new();
-        if !node.ready {
+        if !node.ready || node.lags {
             taints.push(json!({ "key": "node.kubernetes.io/unreachable", "effect": "NoSchedule" }));
         }
         if node.tainted {

@@ -15,39 +15,71 @@ use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
-use crate::plane::Plane;
+use crate::plane::{Builder, Plane};
 use crate::rollout::Running;
 use crate::scenarios::{Scene, letter, never_says, overlay, play, says, template};
 use watcher::{Rules, Watcher};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// All that fit beside each other: a namespace and nodes for each.
-pub(crate) fn side_by_side(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+/// Nodes that a busy machine keeps from reporting in time are not down.
+fn patient(ctx: &Ctx) -> Builder {
+    Plane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(300))
+}
+
+/// Thirty nodes each, to the end.
+pub(crate) fn fleets(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
         let all = [
             play(plane, "one-by-one", 30, one_by_one),
             play(plane, "three", 30, three_at_once),
             play(plane, "fifth", 30, a_fifth_at_once),
+        ];
+        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
+        ensure(wrong.is_empty(), || wrong)
+    })
+}
+
+/// Orders, canaries, and what ends a run before its time.
+pub(crate) fn orders_and_ends(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
             play(plane, "zones", 6, zone_after_zone),
             play(plane, "canary", 4, canary_and_then_the_rest),
             play(plane, "soak", 4, canary_that_soaks),
             play(plane, "crashes", 4, crashing_image),
-            play(plane, "dies", 3, node_dies_in_work),
-            play(plane, "down", 3, node_down_before),
+            play(plane, "dry", 3, dry_runs_delete_nothing),
+            play(plane, "strategy", 3, restart_of_a_rolling_update),
+            play(plane, "gone", 3, deleted_midway),
+            play(plane, "denied", 3, denied_by_a_policy),
+        ];
+        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
+        ensure(wrong.is_empty(), || wrong)
+    })
+}
+
+/// What comes in between.
+pub(crate) fn interruptions(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
             play(plane, "blocked", 3, eviction_blocked_and_allowed),
             play(plane, "never", 3, eviction_never_allowed),
             play(plane, "changed", 4, template_changed_midway),
             play(plane, "killed", 4, killed_and_run_again),
             play(plane, "two", 6, two_at_once),
-            play(plane, "dry", 3, dry_runs_delete_nothing),
             play(plane, "stops", 4, asked_to_stop),
             play(plane, "leaves", 4, asked_twice_to_stop),
             play(plane, "life", 6, facts_of_life),
-            play(plane, "strategy", 3, restart_of_a_rolling_update),
-            play(plane, "gone", 3, deleted_midway),
-            play(plane, "denied", 3, denied_by_a_policy),
         ];
+        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
+        ensure(wrong.is_empty(), || wrong)
+    })
+}
+
+/// Nodes that fall silent.
+pub(crate) fn dead_nodes(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        let all = [play(plane, "dies", 3, node_dies_in_work), play(plane, "down", 3, node_down_before)];
         let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
         ensure(wrong.is_empty(), || wrong)
     })

@@ -204,11 +204,9 @@ fn of_news(news: &News, now: Timestamp) -> (String, Tone) {
     match news {
         News::Moved { node, step, reasons } => {
             let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
-            let why = if why.is_empty() || *step == Step::Replacing {
-                String::new()
-            } else {
-                format!(": {}", why.join("; "))
-            };
+            // What a new pod waits for at first is nothing to tell.
+            let is_trouble = *step == Step::Failing && !why.is_empty();
+            let why = if is_trouble { format!(": {}", why.join("; ")) } else { String::new() };
             (format!("{}: {}{why}", safe(node), step_in_words(*step)), step_tone(*step))
         }
         News::Replaced { node, pod, took } => {

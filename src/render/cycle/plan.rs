@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::report::indented;
 use crate::coverage::Coverage;
 use crate::cycle::{Plan, Planned, Policy, Removal};
 use crate::render::age::age;
@@ -9,7 +10,7 @@ use crate::render::coverage::strategy;
 use crate::render::rollout::{Screen, some_of};
 use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe, width, wrap};
+use crate::render::text::{count, safe};
 
 /// So many nodes are shown on a terminal.
 const SHOWN: usize = 30;
@@ -100,23 +101,19 @@ fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone
 }
 
 fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()> {
-    const LEAD: &str = "  ";
     if plan.skipped.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
     screen.style.line(out, &format!("{} left alone:", count(plan.skipped.len(), "node")), Tone::Warning)?;
     let room = if screen.style.width.is_some() { SHOWN } else { plan.skipped.len() };
-    let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
     for skipped in plan.skipped.iter().take(room) {
         let line = format!("{}: {}", safe(skipped.node), super::words::skip(&skipped.why, screen.now));
-        for part in wrap(&line, columns) {
-            writeln!(out, "{LEAD}{part}")?;
-        }
+        indented(out, &line, Tone::Plain, screen)?;
     }
     match plan.skipped.len().saturating_sub(room) {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("{LEAD}… {}", count(more, "more node")), Tone::Quiet),
+        more => indented(out, &format!("… {}", count(more, "more node")), Tone::Quiet, screen),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::render::rollout::Screen;
 use crate::render::rollout::screen::advice;
 use crate::render::structured::Head;
 use crate::render::style::Tone;
-use crate::render::text::{count, safe};
+use crate::render::text::{count, safe, width, wrap};
 
 /// `kind: CycleReport`.
 #[derive(Serialize)]
@@ -138,12 +138,20 @@ pub(crate) fn summary(
             Status::InWork(_) => ("… still in work: it goes on by itself".to_owned(), Tone::Warning),
             Status::Waiting | Status::Replaced { .. } => continue,
         };
-        screen.style.line(out, &format!("  {} {text}", safe(&entry.node)), tone)?;
+        indented(out, &format!("{} {text}", safe(&entry.node)), tone, screen)?;
     }
     match fix(outcome, place) {
         Some(remedy) => advice(out, &remedy, screen),
         None => Ok(()),
     }
+}
+
+/// Writes a line below another one, broken where it has to be.
+pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+    const LEAD: &str = "  ";
+    let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
+    let mut parts = wrap(text, columns).into_iter();
+    parts.try_for_each(|part| writeln!(out, "{LEAD}{}", screen.style.paint(&part, tone)))
 }
 
 /// `5 of 28 nodes replaced, 1 failed, 22 left; 12s a node (median), 40s at the most`.
