@@ -72,6 +72,7 @@ fn registry() -> Vec<(String, Test)> {
         ("cycle::orders_and_ends", cycle::orders_and_ends),
         ("cycle::interruptions", cycle::interruptions),
         ("cycle::dead_nodes", cycle::dead_nodes),
+        ("cycle::chaos", cycle::chaos::breaks_nothing),
         ("cycle::needs_rights", cycle::needs_rights),
         ("decoders::proxy_passes_on", decoders::proxy_passes_on),
         ("decoders::coverage_is_the_same", decoders::coverage_is_the_same),

@@ -63,6 +63,11 @@ impl Running {
         Self::spawn(plane.ds_command(kubeconfig, arguments))
     }
 
+    /// Whether it is over.
+    pub(crate) fn has_ended(&mut self) -> Result<bool, Failed> {
+        Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
+    }
+
     /// What it wrote so far.
     pub(crate) fn text(&self) -> String {
         text_of(&self.written)
