@@ -1,6 +1,7 @@
 //! A rollout as the controller sees it: revisions, the budget and who spends it, what holds it, and how fast it goes.
 
 mod budget;
+mod crash_loop;
 mod events;
 mod headway;
 mod history;
