@@ -37,6 +37,7 @@ mod rights;
 mod rollout;
 mod scenarios;
 mod states;
+mod terminal;
 mod volumes;
 mod watching;
 mod world;
@@ -89,6 +90,7 @@ fn registry() -> Vec<(String, Test)> {
         ("scenarios::outlives_the_api_server", scenarios::outlives_the_api_server),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
+        ("terminal::shows_what_holds_a_rollout", terminal::shows_what_holds_a_rollout),
         ("volumes::refusals_are_explained", volumes::refusals_are_explained),
         ("watching::follows_what_happens", watching::follows_what_happens),
         ("watching::outlives_the_api_server", watching::outlives_the_api_server),

@@ -315,6 +315,21 @@ fn is_whole(text: &str, nodes: usize, least_available: usize) -> Result<(), Fail
     ensure(is_end, || text.to_owned())
 }
 
+/// A rollout of an image that cannot be had, on so many nodes, with its first pod in trouble.
+pub(crate) async fn bad_image_of(plane: &Plane, name: &'static str, nodes: usize) -> Result<(), Failed> {
+    let scene = Scene { plane, name, nodes };
+    scene.set().await?;
+    scene.begin(&json!({})).await?;
+    scene.change(&template("example.com/agent:2", &json!({"ds.test/no-image": "*"}))).await?;
+    wait_until("the image cannot be had", LIMIT, async || {
+        let pods = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let statuses = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref()).flatten();
+        let mut waiting = statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+        if waiting.any(|reason| reason == "ImagePullBackOff") { Ok(()) } else { Err("not yet".into()) }
+    })
+    .await
+}
+
 async fn bad_image(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&json!({})).await?;
     let running = scene.watch(&["--revision", "2"]).await?;
