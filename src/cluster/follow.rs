@@ -135,7 +135,7 @@ impl Follow {
 
     /// Goes on with the events of another snapshot: those that are about what this one holds.
     pub(crate) fn resume_events(&mut self, mut events: Events, known: Known<Vec<Event>>, snapshot: &mut Snapshot) {
-        events.replace(known, &mut snapshot.events, |uid| self.daemon_sets.has(uid) || self.pods.has(uid));
+        events.resume(known, &mut snapshot.events, |uid| self.daemon_sets.has(uid) || self.pods.has(uid));
         self.events = Some(events);
     }
 

@@ -64,7 +64,7 @@ impl Events {
         match news {
             News::Listed(listed) => {
                 self.is_awaited = false;
-                self.replace(listed, events, is_ours);
+                self.replace(listed, events, &is_ours);
                 Step::Changed
             }
             News::Changed(change) => match *change {
@@ -85,12 +85,26 @@ impl Events {
         }
     }
 
-    /// Takes these for all there are.
-    pub(super) fn replace(
+    /// Goes on with another snapshot: it may hold what is new to the one before, so what came early may be about it.
+    pub(super) fn resume(
         &mut self,
         all: Known<Vec<Event>>,
         events: &mut Known<Vec<Event>>,
         is_ours: impl Fn(&str) -> bool,
+    ) {
+        let early = std::mem::take(&mut self.early);
+        self.replace(all, events, &is_ours);
+        for event in early {
+            self.put(event, events, &is_ours);
+        }
+    }
+
+    /// Takes these for all there are.
+    fn replace(
+        &mut self,
+        all: Known<Vec<Event>>,
+        events: &mut Known<Vec<Event>>,
+        is_ours: &impl Fn(&str) -> bool,
     ) {
         (self.places, self.early) = (Places::of::<Event>(&[]), VecDeque::new());
         match all {
@@ -98,7 +112,7 @@ impl Events {
             Known::Known(all) => {
                 *events = Known::Known(Vec::new());
                 for event in all {
-                    self.put(event, events, &is_ours);
+                    self.put(event, events, is_ours);
                 }
             }
         }

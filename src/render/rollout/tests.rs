@@ -91,8 +91,17 @@ fn the_budget_names_who_spends_it_and_why() {
          has no pod)"
     );
     assert!(budget(&standing, 1, NOW).unwrap().ends_with("node-7 (NotReady since 14m), and 2 more"));
+    // Those that last come first, then those in trouble, then those that are only on their way.
+    let lasting = Spender { lasts: true, ..spender("node-b", Spending::NewUnavailable, vec![crash(2)]) };
+    let starts = spender("node-0", Spending::NewUnavailable, vec![Reason::ContainerCreating]);
+    standing.spent.insert(0, starts);
+    standing.spent.push(lasting);
+    let order = budget(&standing, 8, NOW).unwrap();
+    let places: Vec<usize> =
+        ["node-b", "node-7", "node-9", "node-0", "node-a"].map(|node| order.find(node).unwrap()).into();
+    assert!(places.is_sorted(), "{order}");
     standing.strategy = Strategy::Surge { max_surge: 3 };
-    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 3 of 3 spent: "));
+    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 5 of 3 spent: "));
     standing.strategy = Strategy::OnDelete;
     assert_eq!(budget(&standing, 8, NOW), None);
 }

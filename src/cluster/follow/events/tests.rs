@@ -106,14 +106,33 @@ async fn a_list_that_fails_is_said_once_and_tried_again_and_what_was_known_stays
     assert_eq!(told_later, ["a", "interrupted: a", "b"]);
 }
 
-#[test]
-fn an_event_may_come_before_its_pod_and_goes_with_it() {
-    let mut events = Events {
+fn none_yet() -> Events {
+    Events {
         news: stream::pending().boxed_local(),
         is_awaited: false,
         places: Places::of::<Event>(&[]),
         early: VecDeque::new(),
-    };
+    }
+}
+
+#[test]
+fn an_event_that_came_early_is_there_when_a_list_anew_brings_its_pod() {
+    let mut events = none_yet();
+    let mut known = Known::Known(Vec::new());
+    for event in [read("a", "gone"), read("b", "stays"), read("c", "new"), read("d", "other")] {
+        events.apply(News::Changed(Box::new(Change::Added(event))), &mut known, |uid| ["gone", "stays"].contains(&uid));
+    }
+    assert_eq!(names(&known), ["a", "b"]);
+    let mut anew = Known::Known(Vec::new());
+    events.resume(known, &mut anew, |uid| ["stays", "new"].contains(&uid));
+    assert_eq!(names(&anew), ["b", "c"]);
+    events.welcome("other", &mut anew);
+    assert_eq!(names(&anew), ["b", "c", "d"]);
+}
+
+#[test]
+fn an_event_may_come_before_its_pod_and_goes_with_it() {
+    let mut events = none_yet();
     let mut known = Known::Known(Vec::new());
     let apply = |events: &mut Events, known: &mut Known<Vec<Event>>, change| {
         events.apply(News::Changed(Box::new(change)), known, |uid| uid == "old")
