@@ -100,12 +100,7 @@ impl Events {
     }
 
     /// Takes these for all there are.
-    fn replace(
-        &mut self,
-        all: Known<Vec<Event>>,
-        events: &mut Known<Vec<Event>>,
-        is_ours: &impl Fn(&str) -> bool,
-    ) {
+    fn replace(&mut self, all: Known<Vec<Event>>, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) {
         (self.places, self.early) = (Places::of::<Event>(&[]), VecDeque::new());
         match all {
             Known::Unknown(why) => *events = Known::Unknown(why),
