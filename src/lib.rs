@@ -50,9 +50,10 @@ pub fn run() -> ExitCode {
         Err(error) => Err(Error::Output(error)),
     };
     result.unwrap_or_else(|error| {
-        // Who interrupts it knows that.
-        if !matches!(error, Error::Interrupted { .. }) {
-            terminal::error(&error);
+        match error {
+            // Who interrupts it knows that.
+            Error::Interrupted { .. } => terminal::end_line(),
+            _ => terminal::error(&error),
         }
         error.exit_code()
     })

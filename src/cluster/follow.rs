@@ -1,16 +1,22 @@
 //! Keeps a snapshot up to date: the changes of all that it was made of, put into their places.
 
+mod events;
+
 use std::collections::HashMap;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, SelectAll};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::Event;
 
 use super::connect::Access;
 use super::list::Scope;
 use super::watch::{Change, Watched};
 use crate::error::Error;
 use crate::snapshot::{Known, Node, Pod, Snapshot};
+
+pub(crate) use events::Events;
+use events::News;
 
 /// The moments of the lists that a snapshot was made of; none for what could not be read.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +65,7 @@ enum AnyChange {
     Node(Change<Node>),
     Pod(Change<Pod>),
     Revision(Change<ControllerRevision>),
+    Events(News),
 }
 
 /// The changes of a snapshot.
@@ -66,10 +73,13 @@ pub(crate) struct Follow {
     changes: SelectAll<BoxStream<'static, Result<AnyChange, Error>>>,
     keep: Box<dyn FnMut(Pod) -> Option<Pod>>,
     names: Vec<String>,
+    scope: Scope,
     daemon_sets: Places,
     nodes: Places,
     pods: Places,
     revisions: Places,
+    /// None as long as nobody wants them.
+    events: Option<Events>,
 }
 
 impl Follow {
@@ -94,11 +104,39 @@ impl Follow {
             changes: stream::select_all(changes),
             keep: Box::new(keep),
             names: names.clone(),
+            scope: scope.clone(),
             daemon_sets: Places::of(&snapshot.daemon_sets),
             nodes: Places::of(known(&snapshot.nodes)),
             pods: Places::of(known(&snapshot.pods)),
             revisions: Places::of(known(&snapshot.revisions)),
+            events: None,
         }
+    }
+
+    /// Lists the events with these fields too, and watches them from there.
+    pub(crate) fn watch_events(&mut self, access: &Access, fields: &str) {
+        self.events = Some(Events::start(access, &self.scope, fields));
+    }
+
+    /// Whether events are watched.
+    pub(crate) fn has_events(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Whether events are to come of which nothing is known yet.
+    pub(crate) fn awaits_events(&self) -> bool {
+        self.events.as_ref().is_some_and(Events::is_awaited)
+    }
+
+    /// Gives the events to whoever follows next: their watch goes on where others have to begin anew.
+    pub(crate) fn into_events(self) -> Option<Events> {
+        self.events
+    }
+
+    /// Goes on with the events of another snapshot: those that are about what this one holds.
+    pub(crate) fn resume_events(&mut self, mut events: Events, known: Known<Vec<Event>>, snapshot: &mut Snapshot) {
+        events.resume(known, &mut snapshot.events, |uid| self.daemon_sets.has(uid) || self.pods.has(uid));
+        self.events = Some(events);
     }
 
     /// Waits for the next change and puts it into the snapshot.
@@ -106,19 +144,52 @@ impl Follow {
     /// # Errors
     /// What will not pass by itself, such as rights that were taken away.
     pub(crate) async fn next(&mut self, snapshot: &mut Snapshot) -> Result<Step, Error> {
-        let Some(change) = self.changes.next().await else {
+        let Some(change) = self.hear().await? else {
             return Ok(Step::Relist);
         };
-        Ok(match change? {
+        Ok(match change {
             AnyChange::DaemonSet(change) => self.daemon_set(&mut snapshot.daemon_sets, *change),
             AnyChange::Node(change) => self.nodes.apply_known(&mut snapshot.nodes, change, Some),
-            AnyChange::Pod(change) => self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep),
+            AnyChange::Pod(change) => self.pod(snapshot, change),
             AnyChange::Revision(change) => self.revisions.apply_known(&mut snapshot.revisions, change, Some),
+            AnyChange::Events(news) => {
+                let is_ours = |uid: &str| self.daemon_sets.has(uid) || self.pods.has(uid);
+                match &mut self.events {
+                    Some(events) => events.apply(news, &mut snapshot.events, is_ours),
+                    None => Step::Quiet,
+                }
+            }
         })
     }
-}
 
-impl Follow {
+    async fn hear(&mut self) -> Result<Option<AnyChange>, Error> {
+        let Some(events) = &mut self.events else {
+            return self.changes.next().await.transpose();
+        };
+        tokio::select! {
+            change = self.changes.next() => change.transpose(),
+            news = events.next() => news.map(|news| Some(AnyChange::Events(news))),
+        }
+    }
+
+    /// Its events come and go with a pod.
+    fn pod(&mut self, snapshot: &mut Snapshot, change: Change<Pod>) -> Step {
+        let Some(events) = &mut self.events else {
+            return self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep);
+        };
+        let uid = match &change {
+            Change::Added(pod) | Change::Modified(pod) | Change::Deleted(pod) => Some(pod.metadata.uid.clone()),
+            Change::Bookmark | Change::Interrupted(_) | Change::Relist => None,
+        };
+        let step = self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep);
+        match uid {
+            Some(uid) if self.pods.has(&uid) => events.welcome(&uid, &mut snapshot.events),
+            Some(uid) => events.forget(&uid, &mut snapshot.events),
+            None => {}
+        }
+        step
+    }
+
     /// A new DaemonSet has pods that nobody listed; one that was not asked for is none of ours.
     fn daemon_set(&mut self, daemon_sets: &mut Vec<DaemonSet>, change: Change<DaemonSet>) -> Step {
         let is_wanted = |daemon_set: &DaemonSet| {
@@ -187,6 +258,10 @@ struct Places(HashMap<String, usize>);
 impl Places {
     fn of<T: Identified>(items: &[T]) -> Self {
         Self(items.iter().enumerate().map(|(place, item)| (item.uid().to_owned(), place)).collect())
+    }
+
+    fn has(&self, uid: &str) -> bool {
+        self.0.contains_key(uid)
     }
 
     fn apply_known<T: Identified>(

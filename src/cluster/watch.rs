@@ -14,6 +14,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
 use http_body_util::BodyExt;
 use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::Event;
 use kube::api::{Request, WatchParams};
 use kube::client::Body;
 use serde::Deserialize;
@@ -59,6 +60,11 @@ impl Watched for DaemonSet {
 }
 
 impl Watched for ControllerRevision {
+    const GROUP_VERSION: &'static str = Self::API_VERSION;
+    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
+}
+
+impl Watched for Event {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 }

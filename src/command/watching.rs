@@ -5,22 +5,21 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::load::{About, Request, live};
 use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Step};
 use crate::error::Error;
 use crate::render::terminal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Known, Snapshot};
 
 /// Changes come in bursts: one look at all that come within this time.
-const BURST: Duration = Duration::from_millis(250);
+pub(super) const BURST: Duration = Duration::from_millis(250);
 /// Ages grow, and ready pods become available, without any change.
-const TICK: Duration = Duration::from_secs(5);
-/// Events are not watched, only read again, and not more often than this.
-const EVENTS: Duration = Duration::from_secs(10);
-
+pub(super) const TICK: Duration = Duration::from_secs(5);
+/// A look that wants events waits for them, but not longer than this.
+pub(super) const EVENTS: Duration = Duration::from_secs(2);
 /// How long to wait before lists that failed are asked for again.
 const RELOAD: Duration = Duration::from_secs(5);
 
@@ -64,12 +63,17 @@ pub(super) trait View {
 /// What will not pass by itself.
 pub(super) async fn watch(access: &Access, request: &Request, view: &mut impl View) -> Result<ExitCode, Error> {
     let mut loaded = live::load(access, request).await?;
+    let mut events = None;
     loop {
         let mut follow = loaded.follow(access);
-        if let ControlFlow::Break(code) = until_relist(access, request, &mut loaded.snapshot, &mut follow, view).await?
-        {
+        if let Some((events, known)) = events.take() {
+            follow.resume_events(events, known, &mut loaded.snapshot);
+        }
+        if let ControlFlow::Break(code) = until_relist(access, &mut loaded.snapshot, &mut follow, view).await? {
             return Ok(code);
         }
+        let known = std::mem::replace(&mut loaded.snapshot.events, Known::Known(Vec::new()));
+        events = follow.into_events().map(|events| (events, known));
         loaded = match load_again(access, request, view).await? {
             ControlFlow::Continue(loaded) => loaded,
             ControlFlow::Break(code) => return Ok(code),
@@ -101,26 +105,18 @@ async fn load_again(
 /// Follows one set of lists for as long as their changes come without a gap.
 async fn until_relist(
     access: &Access,
-    request: &Request,
     snapshot: &mut Snapshot,
     follow: &mut Follow,
     view: &mut impl View,
 ) -> Result<ControlFlow<ExitCode>, Error> {
-    let mut events_read: Option<Instant> = None;
     let mut trouble: Option<String> = None;
     let mut window = Window::new();
     loop {
-        let may_read = events_read.is_none_or(|read| read.elapsed() >= EVENTS);
-        if may_read && view.wants_events(snapshot) {
-            // What happens meanwhile waits, so a server that hangs gets little time.
-            let events = timeout(RELOAD, live::events(access, request, view.about())).await;
-            match events {
-                Ok(Ok(events)) => snapshot.events = events,
-                Ok(Err(error)) if !error.may_pass() => return Err(error),
-                // The watches notice an outage by themselves.
-                Ok(Err(_)) | Err(_) => {}
+        if !follow.has_events() && view.wants_events(snapshot) {
+            follow.watch_events(access, live::event_fields(view.about()));
+            if let Heard::Relist = until_events(snapshot, follow, &mut trouble).await? {
+                return Ok(ControlFlow::Continue(()));
             }
-            events_read = Some(Instant::now());
         }
         snapshot.as_of = Timestamp::now();
         if let ControlFlow::Break(code) = view.show(snapshot, trouble.as_deref())? {
@@ -136,19 +132,60 @@ async fn until_relist(
                 () = window.changed() => break,
                 step = follow.next(snapshot) => step?,
             };
-            match step {
-                Step::Relist => return Ok(ControlFlow::Continue(())),
-                Step::Changed => trouble = None,
-                // A sign of life ends an outage, and is otherwise nothing to see.
-                Step::Quiet if trouble.take().is_some() => {}
-                Step::Quiet => continue,
-                // Each watch notices an outage in its own words; the first ones will do.
-                Step::Interrupted(error) => {
-                    trouble.get_or_insert_with(|| error.to_string());
-                }
+            match hear(step, &mut trouble) {
+                Heard::Relist => return Ok(ControlFlow::Continue(())),
+                // The first change opens a short time in which others join it.
+                Heard::News => deadline = deadline.min(Instant::now() + BURST),
+                Heard::Nothing => {}
             }
-            // The first change opens a short time in which others join it.
-            deadline = deadline.min(Instant::now() + BURST);
+        }
+    }
+}
+
+/// Waits until the events are there: a look without them would be taken back a moment later.
+pub(super) async fn until_events(
+    snapshot: &mut Snapshot,
+    follow: &mut Follow,
+    trouble: &mut Option<String>,
+) -> Result<Heard, Error> {
+    let deadline = Instant::now() + EVENTS;
+    while follow.awaits_events() {
+        let step = tokio::select! {
+            biased;
+            () = sleep_until(deadline) => break,
+            step = follow.next(snapshot) => step?,
+        };
+        if let Heard::Relist = hear(step, trouble) {
+            return Ok(Heard::Relist);
+        }
+    }
+    Ok(Heard::News)
+}
+
+/// What a step means for the screen.
+pub(super) enum Heard {
+    /// Nothing to see.
+    Nothing,
+    /// Something to show.
+    News,
+    /// The lists are of no use any more.
+    Relist,
+}
+
+pub(super) fn hear(step: Step, trouble: &mut Option<String>) -> Heard {
+    match step {
+        Step::Relist => Heard::Relist,
+        Step::Changed => {
+            *trouble = None;
+            Heard::News
+        }
+        // A sign of life ends an outage, and is otherwise nothing to see.
+        Step::Quiet if trouble.take().is_some() => Heard::News,
+        Step::Quiet => Heard::Nothing,
+        // Each watch notices an outage in its own words; the first ones will do.
+        Step::Interrupted(error) => {
+            trouble.get_or_insert_with(|| error.to_string());
+            Heard::News
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The policy, case by case.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use jiff::SignedDuration;
 
@@ -407,7 +407,8 @@ fn a_canary_as_large_as_the_fleet_asks_nothing() {
 
 #[test]
 fn another_template_strategy_or_daemon_set_ends_it_before_the_next_step() {
-    let cases: [(fn(&mut Cluster), &str); 5] = [
+    type Change = fn(&mut Cluster);
+    let cases: [(Change, &str); 5] = [
         (|cluster| cluster.change_template("newer"), "TemplateChanged"),
         (|cluster| cluster.strategy = "RollingUpdate", "StrategyChanged"),
         (|cluster| cluster.being_deleted = true, "BeingDeleted"),

@@ -113,6 +113,13 @@ pub(crate) fn error(error: &Error) {
     }
 }
 
+/// Leaves the line on which a terminal shows `^C`, so that what comes next begins on one of its own.
+pub(crate) fn end_line() {
+    if io::stderr().is_terminal() {
+        write_to_stderr("\n");
+    }
+}
+
 /// Where standard error is closed, there is nobody left to be told.
 fn write_to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

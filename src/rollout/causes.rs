@@ -51,10 +51,100 @@ fn held_by(pod: Value) -> (Phase, Vec<String>) {
 fn a_crash_loop_that_holds_the_whole_budget_is_certain_from_the_third_restart_on() {
     assert_eq!(held_by(waiting("CrashLoopBackOff", "", 3)), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
     assert_eq!(held_by(waiting("CrashLoopBackOff", "", 2)), (Phase::Progressing, vec!["CrashLoop n1".into()]));
-    // While it runs once more, it may become ready.
-    let mut runs = waiting("", "", 7);
-    runs["status"]["containerStatuses"][0]["state"] = json!({ "running": {} });
-    assert_eq!(held_by(runs), (Phase::Progressing, vec!["CrashLoop n1".into()]));
+}
+
+/// A pod that crashed, and runs since `started`; its `Ready` turned to `ready` at `turned`.
+fn runs_again(restarts: i32, started: &str, ready: &str, turned: &str) -> Value {
+    let mut pod = waiting("", "", restarts);
+    pod["status"]["containerStatuses"][0]["state"] = json!({ "running": { "startedAt": started } });
+    pod["status"]["containerStatuses"][0]["ready"] = (ready == "True").into();
+    pod["status"]["conditions"] = json!([{ "type": "Ready", "status": ready, "lastTransitionTime": turned }]);
+    pod
+}
+
+#[test]
+fn a_crash_loop_is_one_also_while_the_container_runs_between_two_crashes() {
+    let (minute_ago, before, after) = ("2026-01-02T11:59:00Z", "2026-01-02T11:58:00Z", "2026-01-02T11:59:10Z");
+    let (stuck, held) = ((Phase::Stuck, vec!["CrashLoop! n1".to_owned()]), vec!["CrashLoop n1".to_owned()]);
+    assert_eq!(held_by(runs_again(7, minute_ago, "False", before)), stuck);
+    assert_eq!(held_by(runs_again(3, minute_ago, "False", minute_ago)), stuck);
+    assert_eq!(held_by(runs_again(2, minute_ago, "False", before)), (Phase::Progressing, held));
+    // It was ready in this run: what is the matter now is something else.
+    let not_ready = (Phase::Progressing, vec!["NewPodNotReady n1".to_owned()]);
+    assert_eq!(held_by(runs_again(7, minute_ago, "False", after)), not_ready);
+    // The kubelet forgets the crashes of a container that has run for ten minutes.
+    assert_eq!(held_by(runs_again(7, "2026-01-02T11:49:59Z", "False", READY)), not_ready);
+    assert_eq!(held_by(runs_again(7, "2026-01-02T11:50:00Z", "False", READY)), stuck);
+}
+
+#[test]
+fn a_pod_that_crashed_and_is_ready_is_well_again_only_when_it_is_available() {
+    let phase = |restarts| {
+        let pod = runs_again(restarts, "2026-01-02T11:59:00Z", "True", "2026-01-02T11:59:10Z");
+        let world = World::rolling(2, json!(1)).pod(1, "new", pod).pod(2, "old", well());
+        let waits = World(world.0.clone()).daemon_set(|d| d.spec.min_ready_seconds = Some(60));
+        let available = world.daemon_set(|d| d.spec.min_ready_seconds = Some(50));
+        // The old one on the second node has been ready for long.
+        (waits.phase(), available.phase(), available.holds())
+    };
+    assert_eq!(phase(3), (Phase::Stuck, Phase::Progressing, vec![]));
+    assert_eq!(phase(2), (Phase::Progressing, Phase::Progressing, vec![]));
+}
+
+#[test]
+fn a_container_that_ends_well_again_and_again_is_in_a_loop_as_well() {
+    let ended = |restarts: i32, list: &str| {
+        let mut pod = unready();
+        pod["status"][list] = json!([{
+            "name": "e", "ready": false, "restartCount": restarts, "state": { "terminated": { "exitCode": 0 } },
+        }]);
+        held_by(pod)
+    };
+    assert_eq!(ended(3, "containerStatuses"), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
+    assert_eq!(ended(2, "containerStatuses").0, Phase::Progressing);
+    // An init container is meant to end.
+    assert_eq!(ended(3, "initContainerStatuses").0, Phase::Progressing);
+}
+
+#[test]
+fn containers_that_crash_in_turns_are_both_named_all_the_time() {
+    let mut pod = waiting("CrashLoopBackOff", "", 4);
+    let crashed = json!({ "terminated": { "exitCode": 2 } });
+    pod["status"]["containerStatuses"].as_array_mut().unwrap().push(json!({
+        "name": "d", "ready": false, "restartCount": 4, "lastState": crashed, "state": { "running": {} },
+    }));
+    let (phase, holds) = held_by(pod);
+    assert_eq!((phase, holds), (Phase::Stuck, vec!["CrashLoop! n1".into(), "CrashLoop! n1".into()]));
+}
+
+/// What a node that is down since then makes of a rollout: its new pod does not come up, its old pod does not go.
+fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
+    let world = |revision: &str, pod: Value| {
+        let mut world = World::rolling(2, json!(1)).dead(1, false).pod(1, revision, pod).pod(2, "old", well());
+        let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
+        nodes[0].status.conditions[0].last_transition_time = from(json!(since));
+        (world.phase(), world.holds())
+    };
+    [world("new", unready()), world("old", going())]
+}
+
+#[test]
+fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
+    let held = |mark: &str| ["NewPodOnDeadNode", "TerminatingOnDeadNode"].map(|code| vec![format!("{code}{mark} n1")]);
+    let of = |phase: Phase, holds: [Vec<String>; 2]| holds.map(|holds| (phase, holds));
+    let slow = of(Phase::Progressing, held(""));
+    let stuck = of(Phase::Stuck, held("!"));
+    for (since, expected) in [
+        ("2026-01-02T12:00:00Z", &slow),
+        ("2026-01-02T11:59:00Z", &slow),
+        ("2026-01-02T11:55:01Z", &slow),
+        ("2026-01-02T11:55:00Z", &stuck),
+        ("2026-01-01T12:00:00Z", &stuck),
+        // The clocks of two machines differ.
+        ("2026-01-02T12:01:00Z", &slow),
+    ] {
+        assert_eq!(&held_by_a_node_down_since(since), expected, "{since}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::*;
 use super::*;
+use crate::coverage::cover;
 use crate::snapshot::Known;
 
 #[test]
@@ -156,6 +157,15 @@ fn h52_a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
 fn h52_a_quota_without_room_for_the_surge_stops_it() {
     let world = World::surge(2, json!(1)).pods([1, 2], "old", &well()).refusal(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((world.phase(), world.holds()), (Phase::Stuck, vec!["CreatesRefused! ".into()]));
+}
+
+#[test]
+fn h52_events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
+    let wants = |world: World| wants_events(&cover(&world.0)[0]);
+    assert!(wants(World::surge(2, json!(1)).pods([1, 2], "old", &well())));
+    assert!(!wants(World::surge(2, json!(1)).pods([1, 2], "new", &well())));
+    assert!(!wants(World::rolling(2, json!(1)).pods([1, 2], "old", &well())));
+    assert!(wants(World::rolling(2, json!(1)).pods([2], "old", &well())));
 }
 
 #[test]

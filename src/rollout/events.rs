@@ -57,6 +57,17 @@ impl Record {
         }
     }
 
+    /// The same for whoever took down `before`. Between two templates there is a moment in which the controller has made
+    /// no revision of the new one: until it has, revision and nodes are where they were.
+    pub(crate) fn after(self, before: Option<&Self>) -> Self {
+        match before {
+            Some(before) if self.revision.is_none() && before.uid == self.uid => {
+                Self { revision: before.revision.clone(), nodes: before.nodes.clone(), ..self }
+            }
+            _ => self,
+        }
+    }
+
     fn done(&self) -> usize {
         self.nodes.values().filter(|node| node.step == Step::Done).count()
     }
@@ -154,6 +165,15 @@ pub(crate) enum ChangeKind {
         /// Whether the rollout as a whole does not go on because of it.
         is_certain: bool,
     },
+    /// What held nodes before holds the rollout as a whole by now.
+    HoldCertain {
+        /// What.
+        cause: Cause,
+        /// The nodes.
+        nodes: Vec<String>,
+        /// `true`, as where a hold begins so.
+        is_certain: bool,
+    },
     /// It holds them no more.
     HoldEnded {
         /// What did.
@@ -219,8 +239,12 @@ fn between(before: &Record, now: &Record) -> Vec<ChangeKind> {
     }
     let ended = before.holds.iter().filter(|hold| !now.holds.iter().any(|other| other.cause.is_same(&hold.cause)));
     kinds.extend(ended.map(|hold| ChangeKind::HoldEnded { cause: hold.cause.clone() }));
-    let begun = now.holds.iter().filter(|hold| !before.holds.iter().any(|other| other.cause.is_same(&hold.cause)));
-    kinds.extend(begun.map(HoldRecord::began));
+    let known = |hold: &HoldRecord| before.holds.iter().find(|other| other.cause.is_same(&hold.cause));
+    kinds.extend(now.holds.iter().filter_map(|hold| match known(hold) {
+        None => Some(hold.began()),
+        Some(known) if hold.is_certain && !known.is_certain => Some(hold.certain()),
+        Some(_) => None,
+    }));
     if before.phase != now.phase {
         kinds.push(ChangeKind::PhaseChanged { from: before.phase, to: now.phase });
     }
@@ -231,6 +255,11 @@ impl HoldRecord {
     fn began(&self) -> ChangeKind {
         let Self { cause, nodes, is_certain } = self.clone();
         ChangeKind::HoldBegan { cause, nodes, is_certain }
+    }
+
+    fn certain(&self) -> ChangeKind {
+        let Self { cause, nodes, is_certain } = self.clone();
+        ChangeKind::HoldCertain { cause, nodes, is_certain }
     }
 }
 

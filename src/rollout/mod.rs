@@ -1,6 +1,7 @@
 //! A rollout as the controller sees it: revisions, the budget and who spends it, what holds it, and how fast it goes.
 
 mod budget;
+mod crash_loop;
 mod events;
 mod headway;
 mod history;
@@ -28,4 +29,4 @@ pub(crate) use history::{Between, Gone, History, Revision};
 pub(crate) use hold::{Cause, Fault, Hold};
 pub(crate) use pace::{Pace, pace};
 pub(crate) use revision::{CurrentRevision, is_current, revision_of};
-pub(crate) use standing::{Phase, Progress, Spender, Spending, Standing, Step, standing};
+pub(crate) use standing::{Phase, Progress, Spender, Spending, Standing, Step, standing, wants_events};

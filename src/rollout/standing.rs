@@ -188,6 +188,13 @@ pub(crate) fn standing<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -
     }
 }
 
+/// Whether events could tell more about a rollout. With a surge, every node may still have its old pod, and be well,
+/// while the new ones are refused or do not come up beside them.
+pub(crate) fn wants_events(coverage: &Coverage<'_>) -> bool {
+    let is_surge = matches!(Strategy::of(coverage.daemon_set, coverage.rows.len()), Strategy::Surge { .. });
+    coverage.wants_events() || (is_surge && coverage.rows.iter().any(|row| row.up_to_date == Some(false)))
+}
+
 /// Without nodes, the number is the controller's own.
 fn desired(coverage: &Coverage<'_>, sites: &[Site<'_>]) -> usize {
     let status = || coverage.daemon_set.status.as_ref().map(|status| status.desired_number_scheduled);

@@ -88,6 +88,10 @@ pub(super) fn holds<'a>(
         {
             hold.cause = trouble.cause.clone();
         }
+        if trouble.lasts && !hold.lasts {
+            // The evidence is that of the proof.
+            hold.cause = trouble.cause.clone();
+        }
         hold.nodes.extend(node);
         hold.lasts |= trouble.lasts;
         hold.is_certain |= is_certain;

@@ -1,20 +1,25 @@
 //! What keeps one node from being done, and whether that passes without anybody's doing.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::Cause;
+use super::crash_loop::{CRASHES, between_crashes};
 use super::site::{Site, Yardstick};
 use super::standing::Spending;
 use crate::explain::{Reason, events, pod as pod_state};
-use crate::snapshot::{Pod, pod::ContainerStatus};
+use crate::snapshot::Pod;
 
-/// From so many restarts on, a crash is taken for one that goes on until somebody acts.
-const CRASHES: i32 = 3;
 /// A pod may take so long to come up before it is named as one that holds the rollout.
 const USUAL_START: SignedDuration = SignedDuration::from_secs(60);
 /// A pod may go so long after its grace period before it is named: the kubelet kills at its end, and tidies up then.
 const USUAL_END: SignedDuration = SignedDuration::from_secs(10);
+/// A node may be down for so long before it is taken for one that does not come back by itself: a kubelet that is
+/// restarted is no proof, nor is a node that reboots. It is the time after which Kubernetes itself gives up the pods of
+/// a node that is down, as it sets it where nobody states another.
+///
+/// Upstream: `plugin/pkg/admission/defaulttolerationseconds/admission.go`.
+const USUAL_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
 /// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
 const IMAGE_IS_NOT_THERE: [&str; 5] =
     ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
@@ -29,10 +34,6 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    fn lasting(cause: Cause) -> Self {
-        Self { cause, lasts: true }
-    }
-
     fn passing(cause: Cause) -> Self {
         Self { cause, lasts: false }
     }
@@ -79,10 +80,9 @@ fn of_going_pod(site: &Site<'_>, pod: &Pod, by: Yardstick<'_>) -> Option<Trouble
     match site.down() {
         // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
         Some(condition) if is_late || condition.status == "Unknown" => {
-            Some(Trouble::lasting(Cause::TerminatingOnDeadNode {
-                reason: condition.reason.clone(),
-                since: condition.last_transition_time.map(|time| time.timestamp()),
-            }))
+            let since = condition.last_transition_time.map(|time| time.timestamp());
+            let cause = Cause::TerminatingOnDeadNode { reason: condition.reason.clone(), since };
+            Some(Trouble { cause, lasts: is_down_for_long(since, by) })
         }
         None if is_late && site.node.is_some() => Some(Trouble::passing(Cause::TerminatingPastGrace {
             deadline,
@@ -92,36 +92,38 @@ fn of_going_pod(site: &Site<'_>, pod: &Pod, by: Yardstick<'_>) -> Option<Trouble
     }
 }
 
+/// Whether a node that is down since then is one to be waited for no longer.
+fn is_down_for_long(since: Option<Timestamp>, by: Yardstick<'_>) -> bool {
+    since.is_some_and(|since| by.snapshot.as_of.duration_since(since) >= USUAL_OUTAGE)
+}
+
 fn of_new_pod(pod: &Pod, reasons: &[Reason], daemon_set: &DaemonSet, by: Yardstick<'_>) -> Vec<Trouble> {
     // What containers last said on a node that is down says nothing about the template.
     let down = reasons.iter().find_map(|reason| match reason {
-        Reason::NodeNotReady { reason, since } => {
-            Some(Trouble::lasting(Cause::NewPodOnDeadNode { reason: reason.clone(), since: *since }))
-        }
+        Reason::NodeNotReady { reason, since } => Some(Trouble {
+            cause: Cause::NewPodOnDeadNode { reason: reason.clone(), since: *since },
+            lasts: is_down_for_long(*since, by),
+        }),
         _ => None,
     });
     if let Some(down) = down {
         return vec![down];
     }
-    let crashed = crashed_before(pod);
-    if !crashed.is_empty() && !reasons.iter().any(is_of_container) {
-        return crashed;
-    }
     let is_late = pod
         .metadata
         .creation_timestamp
         .is_some_and(|created| by.snapshot.as_of.duration_since(created.timestamp()) > USUAL_START);
-    reasons.iter().filter_map(|reason| of_reason(reason, is_late, daemon_set)).collect()
-}
-
-fn is_of_container(reason: &Reason) -> bool {
-    matches!(
-        reason,
-        Reason::CrashLoopBackOff { .. }
-            | Reason::ContainerTerminated { .. }
-            | Reason::ImageError { .. }
-            | Reason::ContainerError { .. }
-    )
+    let mut found: Vec<Trouble> = reasons.iter().filter_map(|reason| of_reason(reason, is_late, daemon_set)).collect();
+    let crashed = between_crashes(pod, by.snapshot.as_of);
+    if !crashed.is_empty() {
+        // That it is not ready follows from it.
+        found.retain(|trouble| trouble.cause.is_failure());
+    }
+    // What a container says of itself now comes before what it did.
+    let is_named = |crash: &Trouble| found.iter().any(|trouble| trouble.cause.container() == crash.cause.container());
+    let crashed: Vec<Trouble> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
+    found.extend(crashed);
+    found
 }
 
 fn of_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<Trouble> {
@@ -157,22 +159,6 @@ fn of_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<T
     Some(trouble)
 }
 
-/// Containers that run now, not ready, and crashed before: between two crashes the trouble is still the same.
-fn crashed_before(pod: &Pod) -> Vec<Trouble> {
-    let crash = |status: &ContainerStatus| {
-        let end = status.last_state.as_ref()?.terminated.as_ref()?;
-        let is_crash = !status.ready && status.restart_count > 0 && (end.exit_code != 0 || end.signal != 0);
-        is_crash.then(|| {
-            Trouble::passing(Cause::CrashLoop {
-                container: status.name.clone(),
-                restarts: status.restart_count,
-                last_exit: Some(pod_state::exit(end)),
-            })
-        })
-    };
-    pod.status.container_statuses.iter().filter_map(crash).collect()
-}
-
 fn image_of(container: &str, daemon_set: &DaemonSet) -> Option<String> {
     let spec = daemon_set.spec.template.spec.as_ref()?;
     let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
@@ -183,6 +169,16 @@ impl Cause {
     /// Whether a node with this cause is said to fail: what is only slow is not.
     pub(super) fn is_failure(&self) -> bool {
         !matches!(self, Self::NewPodNotReady { .. } | Self::NewPodWarned { .. })
+    }
+
+    /// The one container that is in trouble, where it is one.
+    fn container(&self) -> Option<&str> {
+        match self {
+            Self::BadImage { container, .. }
+            | Self::CrashLoop { container, .. }
+            | Self::ContainerConfig { container, .. } => Some(container),
+            _ => None,
+        }
     }
 
     /// Whether the other is the same cause, however its numbers and words have changed.

@@ -259,6 +259,169 @@ fn every_field_of_rollout_history_is_one_that_the_reference_names() {
     }
 }
 
+const ROLLOUTS: Shape = REPORT;
+const ROLLOUT: Shape = &[
+    ("namespace", &[Text]),
+    ("name", &[Text]),
+    ("revision", &[Text, Null]),
+    ("phase", &[Text]),
+    ("desired", &[Number, Null]),
+    ("updated", &[Number, Null]),
+    ("updatedAvailable", &[Number, Null]),
+    ("available", &[Number, Null]),
+    ("strategy", &[Object]),
+    ("spent", &[List]),
+    ("holds", &[List]),
+    ("nodes", &[List]),
+    ("leftovers", &[List]),
+];
+const STRATEGY: Shape = &[("type", &[Text]), ("maxUnavailable", &[Number]), ("maxSurge", &[Number])];
+const SPENDER: Shape =
+    &[("node", &[Text]), ("cause", &[Text]), ("isNodeDown", &[Truth]), ("lasts", &[Truth]), ("reasons", &[List])];
+/// Besides the code and its evidence.
+const HOLD: Shape =
+    &[("nodes", &[List]), ("lasts", &[Truth]), ("isCertain", &[Truth]), ("message", &[Text]), ("fix", &[List])];
+const STEP: Shape = &[
+    ("node", &[Text]),
+    ("step", &[Text]),
+    ("state", &[Text]),
+    ("pod", &[Text, Null]),
+    ("revision", &[Text, Null]),
+    ("upToDate", &[Truth, Null]),
+    ("reasons", &[List]),
+];
+
+/// The hold's code, after its own fields and its evidence were checked.
+fn check_hold<'h>(hold: &'h Value, documented: &[(String, BTreeSet<String>)]) -> &'h str {
+    let is_own = |field: &str| HOLD.iter().any(|(name, _)| *name == field);
+    let (own, reason): (Map<String, Value>, Map<String, Value>) =
+        hold.as_object().unwrap().clone().into_iter().partition(|(field, _)| is_own(field));
+    check(&Value::Object(own.clone()), HOLD, "a hold");
+    let mut reason = reason;
+    reason.insert("message".into(), own["message"].clone());
+    code_of(&Value::Object(reason), documented);
+    hold["code"].as_str().unwrap()
+}
+
+#[test]
+fn every_field_of_a_rollout_report_is_one_that_the_reference_names() {
+    let named = fields_in_the_reference("### JSON and YAML: RolloutReport");
+    let shapes = [ROLLOUTS, ROLLOUT, STRATEGY, SPENDER, HOLD, STEP];
+    let fields: BTreeSet<&str> = shapes.iter().flat_map(|shape| shape.iter()).map(|(field, _)| *field).collect();
+    for field in fields.iter().filter(|field| !["apiVersion", "kind"].contains(field)) {
+        assert!(named.contains(*field), "{field} is not documented");
+    }
+    for field in &named {
+        assert!(fields.contains(field.as_str()), "{field} is documented, and no field");
+    }
+    let documented = documented();
+    let (mut phases, mut codes, mut strategies) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for file in [
+        "tests/fixtures/shop/cluster.yaml",
+        "tests/cli/rollout/three-revisions.yaml",
+        "tests/cli/broken-files/hostile.json",
+        "tests/cli/broken-files/without-nodes.yaml",
+        "tests/cli/broken-files/without-pods.yaml",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        let output = command.args(["rollout", "status", "-A", "-o", "json", "--from", file]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let report = check(&report, ROLLOUTS, "the report");
+        assert_eq!((&report["kind"], &report["apiVersion"]), (&"RolloutReport".into(), &"kubectl-ds/v1".into()));
+        for rollout in report["daemonSets"].as_array().unwrap() {
+            let rollout = check(rollout, ROLLOUT, "a rollout");
+            phases.insert(rollout["phase"].as_str().unwrap().to_owned());
+            let strategy = rollout["strategy"].as_object().unwrap();
+            let kind = strategy["type"].as_str().unwrap();
+            let expected: &[&str] = match kind {
+                "Rolling" => &["maxUnavailable", "type"],
+                "Surge" => &["maxSurge", "type"],
+                _ => &["type"],
+            };
+            assert_eq!(strategy.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+            strategies.insert(kind.to_owned());
+            for spender in rollout["spent"].as_array().unwrap() {
+                for reason in check(spender, SPENDER, "a spender")["reasons"].as_array().unwrap() {
+                    code_of(reason, &documented);
+                }
+            }
+            for hold in rollout["holds"].as_array().unwrap() {
+                codes.insert(check_hold(hold, &documented).to_owned());
+            }
+            for node in rollout["nodes"].as_array().unwrap() {
+                for reason in check(node, STEP, "a node")["reasons"].as_array().unwrap() {
+                    code_of(reason, &documented);
+                }
+            }
+        }
+    }
+    for phase in ["Complete", "Progressing", "Stuck", "WaitsForDeletion", "Unknown"] {
+        assert!(phases.contains(phase), "no fixture shows the phase {phase}");
+    }
+    for code in ["CreatesRefused", "CrashLoop", "BadImage", "NewPodOnDeadNode", "NewPodUnschedulable"] {
+        assert!(codes.contains(code), "no fixture shows the hold {code}");
+    }
+    assert!(strategies.contains("OnDelete") && strategies.contains("Rolling"), "{strategies:?}");
+}
+
+/// The events that the README's table names, each with its own fields.
+fn events_in_the_reference() -> Vec<(String, BTreeSet<String>)> {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let table = readme.split("| event | fields | |").nth(1).unwrap();
+    let words = |cell: &str| {
+        cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]").to_owned()).collect::<BTreeSet<_>>()
+    };
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').collect();
+        (words(cells[1]).pop_first().unwrap(), words(cells[2]))
+    })
+    .collect()
+}
+
+/// The variants of an enum of the source, each with its fields in the order of the names.
+fn variants_of(file: &str, name: &str) -> Vec<(String, BTreeSet<String>)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let body = text.split_once(&format!("pub(crate) enum {name} {{\n")).unwrap().1.split_once("\n}").unwrap().0;
+    let mut variants: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for line in body.lines() {
+        let word = line.trim();
+        let indent = line.len() - line.trim_start().len();
+        if indent == 4 && word.starts_with(|c: char| c.is_ascii_uppercase()) {
+            variants.push((word.trim_end_matches(['{', ',', ' ']).to_owned(), BTreeSet::new()));
+        } else if let (8, true, Some((_, fields))) =
+            (indent, word.starts_with(|c: char| c.is_ascii_lowercase()), variants.last_mut())
+        {
+            fields.insert(camel_case(word.split(':').next().unwrap()));
+        }
+    }
+    variants
+}
+
+/// What the events themselves hold is looked at where there are any: see `tests/live/reference.rs`.
+#[test]
+fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
+    let common = fields_in_the_reference("### JSON and YAML: RolloutEvent");
+    for field in ["at", "event", "namespace", "name", "message", "fix"] {
+        assert!(common.contains(field), "{field} is not documented");
+    }
+    for (field, _) in &ROLLOUT[2..8] {
+        assert!(common.contains(*field), "{field} is not documented");
+    }
+    let mut expected = variants_of("src/rollout/events.rs", "ChangeKind");
+    assert!(expected.len() > 10, "{expected:?}");
+    expected.push(("Ended".into(), ["outcome".to_owned()].into()));
+    for (_, fields) in &mut expected {
+        fields.retain(|field| !common.contains(field));
+    }
+    assert_eq!(events_in_the_reference(), expected);
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let outcomes = readme.lines().find(|line| line.starts_with("| `Ended` |")).unwrap();
+    for (ending, _) in variants_of("src/render/rollout/event.rs", "Ending") {
+        assert!(outcomes.contains(&format!("`{ending}`")), "{ending} is not documented");
+    }
+}
+
 /// Every enum of the source whose variants are codes: each with its fields.
 fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
     let mut codes = Vec::new();

@@ -9,7 +9,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, ResourceExt};
+use kube::api::{EvictParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
@@ -357,7 +359,17 @@ async fn eviction_blocked_and_allowed(scene: &Scene<'_>) -> Result<(), Failed> {
     obeyed(&watcher, &text)
 }
 
+/// A client that does not try again what is refused.
+async fn patient_client(plane: &Plane) -> Result<Client, Failed> {
+    let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
+    let mut config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)?;
+    config.default_retry = false;
+    Client::try_from(config).map_err(failed)
+}
+
 async fn eviction_never_allowed(scene: &Scene<'_>) -> Result<(), Failed> {
+    let trial =
+        EvictParams { post_options: PostParams { dry_run: true, ..PostParams::default() }, ..EvictParams::default() };
     begin(scene, &json!({})).await?;
     update(scene, "two", &json!({})).await?;
     let before = uids(scene).await?;
@@ -371,22 +383,11 @@ async fn eviction_never_allowed(scene: &Scene<'_>) -> Result<(), Failed> {
         let (_, said) = start(scene, &["--evict"])?.ends_with_remarks(2).await?;
         says(&said, &["the PodDisruptionBudget keep can never allow an eviction", words, "hint: "])?;
         // The API server says the same, for ever.
-        let pods: Api<Pod> = Api::namespaced(scene.plane.client(), scene.name);
+        let pods: Api<Pod> = Api::namespaced(patient_client(scene.plane).await?, scene.name);
         let name = scene.pods().await?[0].name_any();
-        wait_until("the eviction is refused", LIMIT, async || {
-            match pods
-                .evict(
-                    &name,
-                    &kube::api::EvictParams {
-                        delete_options: None,
-                        post_options: kube::api::PostParams { dry_run: true, ..Default::default() },
-                    },
-                )
-                .await
-            {
-                Err(kube::Error::Api(status)) if status.code == 429 => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
+        wait_until("the eviction is refused", LIMIT, async || match pods.evict(&name, &trial).await {
+            Err(kube::Error::Api(status)) if status.code == 429 => Ok(()),
+            other => Err(format!("{other:?}")),
         })
         .await?;
         scene.plane.delete(&budget).await?;

@@ -31,12 +31,14 @@ mod plane;
 mod ports;
 mod process;
 mod proxy;
+mod reference;
 mod remedies;
 mod rest;
 mod rights;
 mod rollout;
 mod scenarios;
 mod states;
+mod terminal;
 mod volumes;
 mod watching;
 mod world;
@@ -89,19 +91,18 @@ fn registry() -> Vec<(String, Test)> {
             "rollout::waits_for_deletion_and_sees_the_daemon_set_go",
             rollout::waits_for_deletion_and_sees_the_daemon_set_go,
         ),
+        ("scenarios::on_dead_nodes", scenarios::on_dead_nodes),
+        ("scenarios::side_by_side", scenarios::side_by_side),
         ("scenarios::two_hundred_nodes_at_once", scenarios::two_hundred_nodes_at_once),
         ("scenarios::outlives_the_api_server", scenarios::outlives_the_api_server),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
+        ("terminal::shows_what_holds_a_rollout", terminal::shows_what_holds_a_rollout),
         ("volumes::refusals_are_explained", volumes::refusals_are_explained),
         ("watching::follows_what_happens", watching::follows_what_happens),
         ("watching::outlives_the_api_server", watching::outlives_the_api_server),
     ];
     let mut tests: Vec<(String, Test)> = Vec::new();
-    // Not yet steady: two of them now and then depend on which of two looks sees a change. Run when asked for.
-    if std::env::var_os("DS_SCENARIOS").is_some() {
-        tests.push(("scenarios::side_by_side".into(), Box::new(scenarios::side_by_side)));
-    }
     for (name, test) in single {
         tests.push((name.into(), Box::new(test)));
     }

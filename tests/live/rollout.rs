@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::Api;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
@@ -143,6 +145,13 @@ fn daemon_set(image: &str, strategy: &str, behaviour: &Value) -> Value {
 /// Three nodes with the first template running everywhere.
 async fn begin(plane: &Plane, strategy: &str) -> Result<(), Failed> {
     plane.create_all(&[node("a"), node("b"), node("c"), daemon_set("one", strategy, &json!({}))]).await?;
+    let sets: Api<DaemonSet> = Api::default_namespaced(plane.client());
+    // As long as no node is ready none is wanted, and a rollout to none is complete.
+    wait_until("three nodes want it", Duration::from_secs(60), async || {
+        let status = sets.get("agent").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+        if status.desired_number_scheduled == 3 { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await?;
     Running::start(plane, &["rollout", "watch", "agent"])?.ends(0).await?;
     Ok(())
 }

@@ -120,7 +120,7 @@ pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
 pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
     let mut plane = Plane::builder(&ctx.programs).start()?;
     let watching = plane.run(async |plane| {
-        // One whose pod does not come up: its events are read again and again, through the outage too.
+        // One whose pod does not come up: its events are watched, through the outage too.
         let mut stuck = daemon_set("stuck", "one");
         stuck["spec"]["template"]["metadata"]["annotations"] = json!({"ds.test/starting": "*"});
         plane.create_all(&[node("a"), daemon_set("agent", "one"), stuck]).await?;

@@ -3,24 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::connect::Access;
-use crate::cluster::follow::{Follow, Step};
+use crate::cluster::follow::Follow;
 use crate::command::load::live::{self, Loaded};
 use crate::command::load::{About, Request};
-use crate::coverage::{Coverage, cover};
+use crate::command::rollout::wants_events;
+use crate::command::watching::{BURST, Heard, TICK, hear, until_events};
+use crate::coverage::Coverage;
 use crate::error::Error;
-use crate::snapshot::Snapshot;
-
-/// Changes come in bursts: one look at all that come within this time.
-const BURST: Duration = Duration::from_millis(250);
-/// Ages grow, and ready pods become available, without any change.
-const TICK: Duration = Duration::from_secs(5);
-/// Events are not read again more often than this.
-const EVENTS: Duration = Duration::from_secs(10);
-/// How long the events may take: they only explain.
-const EVENTS_PATIENCE: Duration = Duration::from_secs(5);
+use crate::snapshot::{Known, Snapshot};
 
 /// What is seen of one DaemonSet.
 pub(super) struct Eyes {
@@ -28,7 +21,6 @@ pub(super) struct Eyes {
     request: Request,
     loaded: Loaded,
     follow: Option<Follow>,
-    events_read: Option<Instant>,
     /// What is wrong with the connection.
     pub(super) trouble: Option<String>,
 }
@@ -50,7 +42,7 @@ impl Eyes {
     pub(super) async fn open(access: Access, request: Request) -> Result<Self, Error> {
         let loaded = live::load(&access, &request).await?;
         check(&loaded.snapshot)?;
-        Ok(Self { access, request, loaded, follow: None, events_read: None, trouble: None })
+        Ok(Self { access, request, loaded, follow: None, trouble: None })
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
@@ -64,25 +56,19 @@ impl Eyes {
     pub(super) async fn refresh(&mut self) -> Result<(), Error> {
         let mut loaded = live::load(&self.access, &self.request).await?;
         check(&loaded.snapshot)?;
-        loaded.snapshot.events = self.loaded.snapshot.events.clone();
+        // Events go on as they were: they only explain.
+        let known = std::mem::replace(&mut self.loaded.snapshot.events, Known::Known(Vec::new()));
+        self.follow = match self.follow.take().and_then(Follow::into_events) {
+            Some(events) => {
+                let mut follow = loaded.follow(&self.access);
+                follow.resume_events(events, known, &mut loaded.snapshot);
+                Some(follow)
+            }
+            None => None,
+        };
         self.loaded = loaded;
-        self.follow = None;
         self.trouble = None;
         Ok(())
-    }
-
-    /// Reads the events again where they may explain something, and not too often.
-    pub(super) async fn read_events(&mut self) {
-        let may_read = self.events_read.is_none_or(|read| read.elapsed() >= EVENTS);
-        if !may_read || !cover(&self.loaded.snapshot).iter().any(Coverage::wants_events) {
-            return;
-        }
-        self.events_read = Some(Instant::now());
-        let events = timeout(EVENTS_PATIENCE, live::events(&self.access, &self.request, About::Pods)).await;
-        // Without them, less is explained; an outage is noticed by the watches.
-        if let Ok(Ok(events)) = events {
-            self.loaded.snapshot.events = events;
-        }
     }
 
     /// Waits until something has changed, or until the moment given.
@@ -90,8 +76,15 @@ impl Eyes {
     /// # Errors
     /// What will not pass by itself, such as rights that were taken away.
     pub(super) async fn wait(&mut self, until: Option<Timestamp>) -> Result<Seen, Error> {
+        let wants_events = wants_events(&self.loaded.snapshot);
         let Self { access, loaded, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
+        if wants_events && !follow.has_events() {
+            follow.watch_events(access, live::event_fields(About::Pods));
+            if let Heard::Relist = until_events(&mut loaded.snapshot, follow, trouble).await? {
+                return Ok(Seen::Missed);
+            }
+        }
         let mut deadline = deadline(until);
         let seen = loop {
             let step = tokio::select! {
@@ -99,16 +92,11 @@ impl Eyes {
                 () = sleep_until(deadline) => break Seen::Changed,
                 step = follow.next(&mut loaded.snapshot) => step?,
             };
-            match step {
-                Step::Relist => break Seen::Missed,
-                Step::Changed => *trouble = None,
-                Step::Quiet if trouble.take().is_some() => {}
-                Step::Quiet => continue,
-                Step::Interrupted(error) => {
-                    trouble.get_or_insert_with(|| error.to_string());
-                }
+            match hear(step, trouble) {
+                Heard::Relist => break Seen::Missed,
+                Heard::News => deadline = deadline.min(Instant::now() + BURST),
+                Heard::Nothing => {}
             }
-            deadline = deadline.min(Instant::now() + BURST);
         };
         loaded.snapshot.as_of = Timestamp::now();
         Ok(seen)

@@ -16,7 +16,7 @@ use crate::cluster::list::Scope;
 use crate::cluster::remove::{Removed, Target};
 use crate::command::watching::connection_lost;
 use crate::coverage::cover;
-use crate::cycle::{Halt, Look, Outcome, PodRef, Removal, Run, Step, Summary, Waiting, barrier, plan};
+use crate::cycle::{Halt, Look, Outcome, PodRef, Removal, Run, Step, Summary, barrier, plan};
 use crate::error::Error;
 use crate::render::cycle::{PlanView, Told, barrier_in_words, question};
 use crate::render::terminal;
@@ -189,9 +189,9 @@ impl Shell {
                     self.replace(run, teller, &node, &pod).await?;
                     self.look_anew(run, teller).await?
                 }
-                Step::Wait { waiting, until } => {
+                Step::Wait { until, .. } => {
                     is_fresh = false;
-                    match self.wait(run, teller, &waiting, until).await? {
+                    match self.wait(run, teller, until).await? {
                         Some(outcome) => Next::End(outcome),
                         None => continue,
                     }
@@ -249,10 +249,7 @@ impl Shell {
                 },
             };
             let error = match refreshed {
-                Ok(()) => {
-                    self.eyes.read_events().await;
-                    return Ok(Next::Again);
-                }
+                Ok(()) => return Ok(Next::Again),
                 Err(Error::NotFound { .. }) => return Ok(Next::End(Outcome::Halted { halt: Halt::Deleted })),
                 Err(error) => error,
             };
@@ -315,7 +312,6 @@ impl Shell {
         &mut self,
         run: &mut Run,
         teller: &mut Teller,
-        waiting: &Waiting,
         until: Option<Timestamp>,
     ) -> Result<Option<Outcome>, Error> {
         let had_trouble = self.eyes.trouble.is_some();
@@ -331,12 +327,7 @@ impl Shell {
                 Next::Again => Ok(None),
                 Next::End(outcome) => Ok(Some(outcome)),
             },
-            Seen::Changed => {
-                if matches!(waiting, Waiting::Nodes | Waiting::Budget { .. }) {
-                    self.eyes.read_events().await;
-                }
-                Ok(None)
-            }
+            Seen::Changed => Ok(None),
         }
     }
 

@@ -91,11 +91,15 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
 /// # Errors
 /// Anything but a lack of rights.
 pub(crate) async fn events(access: &Access, request: &Request, about: About) -> Result<Known<Vec<Event>>, Error> {
-    let fields = match about {
+    readable(access.list::<Event>(&scope(request), None, Some(event_fields(about))).await, &mut None)
+}
+
+/// The fields of the warning events that are about this.
+pub(in crate::command) fn event_fields(about: About) -> &'static str {
+    match about {
         About::DaemonSets => "type=Warning,involvedObject.kind=DaemonSet",
         About::Pods => "type=Warning",
-    };
-    readable(access.list::<Event>(&scope(request), None, Some(fields)).await, &mut None)
+    }
 }
 
 /// Where a request looks, in words.

@@ -10,6 +10,8 @@ use crate::cli::Global;
 use crate::cli::rollout::{RolloutArgs, RolloutCommand};
 use crate::error::Error;
 
+pub(super) use status::wants_events;
+
 /// Goes on to the command that was asked for.
 ///
 /// # Errors

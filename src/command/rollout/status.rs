@@ -12,7 +12,7 @@ use crate::coverage::{Coverage, cover};
 use crate::error::Error;
 use crate::render::rollout::{Report, Screen, fleet, screen};
 use crate::render::{structured, terminal};
-use crate::rollout::{Phase, Standing, standing};
+use crate::rollout::{Phase, Standing, standing, wants_events as wants_events_of};
 use crate::snapshot::Snapshot;
 
 /// Loads, decides, renders.
@@ -56,8 +56,8 @@ pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> R
 }
 
 /// Whether events could tell more about any of the DaemonSets.
-pub(super) fn wants_events(snapshot: &Snapshot) -> bool {
-    cover(snapshot).iter().any(Coverage::wants_events)
+pub(in crate::command) fn wants_events(snapshot: &Snapshot) -> bool {
+    cover(snapshot).iter().any(wants_events_of)
 }
 
 fn screens(

@@ -145,7 +145,12 @@ impl View for Watching {
             return Err(status::unjudged(&standing));
         }
         match self.ending(&standing, current, trouble.is_some(), now) {
-            Some(ending) => self.end(ending, Some(&standing), now),
+            Some(ending) => {
+                if let Some(wanted) = self.goal.revision.filter(|wanted| Some(*wanted) != current) {
+                    terminal::note(&never_came(wanted, current));
+                }
+                self.end(ending, Some(&standing), now)
+            }
             None => Ok(ControlFlow::Continue(())),
         }
     }
@@ -246,7 +251,7 @@ impl Watching {
         remarks: &[String],
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let record = Record::of(standing);
+        let record = Record::of(standing).after(self.record.as_ref());
         let news = changes(self.record.as_ref(), Some(&record), now);
         let shown = self.screen(now);
         let is_read = match (&mut self.manner, &self.headway) {
@@ -259,9 +264,10 @@ impl Watching {
             }
             _ => {
                 remarks.iter().filter(|remark| !self.said.contains(remark)).for_each(|remark| terminal::note(remark));
-                // Where the end says the same in the next line, once is enough.
-                let is_lines = matches!(self.manner, Manner::Lines) && self.goal.revision.is_none();
-                let is_said = |change: &&Change| !(is_lines && is_completion(&change.kind));
+                let is_said = |change: &&Change| match self.manner {
+                    Manner::Lines => !is_said_beside(&change.kind, &news, self.goal.revision.is_none()),
+                    _ => true,
+                };
                 let news: Vec<Event<'_, '_>> =
                     news.iter().filter(is_said).map(|change| self.event(change, Some(standing))).collect();
                 self.write(&news)?
@@ -295,6 +301,23 @@ impl Watching {
     }
 }
 
-fn is_completion(kind: &ChangeKind) -> bool {
-    matches!(kind, ChangeKind::PhaseChanged { to: Phase::Complete, .. })
+/// Why it waited in vain.
+fn never_came(wanted: i64, current: Option<i64>) -> String {
+    let is = current.map(|current| format!(", which is {current}")).unwrap_or_default();
+    format!("revision {wanted} did not become the current one{is}")
+}
+
+/// Whether another line of the same moment says it better: the end, or what it is stuck on.
+fn is_said_beside(kind: &ChangeKind, news: &[Change], ends_when_complete: bool) -> bool {
+    let is_certain = |change: &Change| {
+        matches!(
+            change.kind,
+            ChangeKind::HoldBegan { is_certain: true, .. } | ChangeKind::HoldCertain { is_certain: true, .. }
+        )
+    };
+    match kind {
+        ChangeKind::PhaseChanged { to: Phase::Complete, .. } => ends_when_complete,
+        ChangeKind::PhaseChanged { to: Phase::Stuck, .. } => news.iter().any(is_certain),
+        _ => false,
+    }
 }

@@ -151,6 +151,7 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (Strin
             holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes))).collect();
         // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
         let held = if held.is_empty() { in_work(event) } else { held };
+        let held = if held.is_empty() { at_rest(event) } else { held };
         if held.is_empty() { String::new() } else { format!(": {}", held.join("; ")) }
     };
     match ending {
@@ -165,12 +166,33 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (Strin
 fn in_work(event: &Event<'_, '_>) -> Vec<String> {
     const ENOUGH: usize = 3;
     let nodes = event.standing.into_iter().flat_map(|standing| &standing.nodes);
-    let in_work = nodes.filter(|node| !matches!(node.step, Step::Done | Step::Outdated));
-    let told = in_work.map(|node| match node.reasons.first() {
+    let in_work: Vec<_> = nodes.filter(|node| !matches!(node.step, Step::Done | Step::Outdated)).collect();
+    let told = in_work.iter().take(ENOUGH).map(|node| match node.reasons.first() {
         Some(reason) => format!("{}: {}", safe(node.node), sentence(reason, event.at)),
-        None => format!("{}: {}", safe(node.node), at_first(node.step)),
+        None => format!("{}: {}", safe(node.node), in_words(node.step)),
     });
-    told.take(ENOUGH).collect()
+    let more = match in_work.len().saturating_sub(ENOUGH) {
+        0 => None,
+        more => Some(format!("and {more} more in work")),
+    };
+    told.chain(more).collect()
+}
+
+/// Nothing holds and nothing is in work: somebody else's turn.
+fn at_rest(event: &Event<'_, '_>) -> Vec<String> {
+    let Some(standing) = event.standing else { return Vec::new() };
+    let old: Vec<&str> =
+        standing.nodes.iter().filter(|node| node.step == Step::Outdated).map(|node| node.node).collect();
+    match standing.phase {
+        Phase::NotObserved => vec!["the controller has not seen the newest spec".into()],
+        Phase::WaitsForDeletion => {
+            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", hold::places(&old))]
+        }
+        Phase::Progressing if !old.is_empty() => {
+            vec![format!("the controller does not replace the old pod{}", hold::places(&old))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
@@ -201,17 +223,17 @@ fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
         ChangeKind::NodeRemoved { node, .. } => {
             (format!("{}: no pod is wanted here any more", safe(node)), Tone::Quiet)
         }
-        ChangeKind::HoldBegan { cause, nodes, is_certain, .. } => {
+        ChangeKind::HoldBegan { cause, nodes, is_certain } | ChangeKind::HoldCertain { cause, nodes, is_certain } => {
             let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-            let head = if *is_certain { "stuck" } else { "held" };
-            let text = format!("{head}{}: {}", hold::places(&nodes), hold::sentence(cause, event.at));
-            (text, if *is_certain { Tone::Bad } else { Tone::Warning })
+            let (head, tail, tone) = match is_certain {
+                true => ("stuck", ", cannot finish by itself", Tone::Bad),
+                false => ("held", "", Tone::Warning),
+            };
+            (format!("{head}{}{tail}: {}", hold::places(&nodes), hold::sentence(cause, event.at)), tone)
         }
         ChangeKind::HoldEnded { cause, .. } => (format!("no longer held: {}", hold::short(cause)), Tone::Moving),
         ChangeKind::PhaseChanged { to, .. } => match event.standing {
-            Some(standing) => {
-                (format!("{}{}", phase_in_words(standing), why_stuck(standing, event.at)), phase_tone(*to))
-            }
+            Some(standing) => (phase_in_words(standing), phase_tone(*to)),
             None => (super::phase_name(*to).to_owned(), phase_tone(*to)),
         },
         ChangeKind::Deleted => ("the DaemonSet is gone".into(), Tone::Bad),
@@ -241,12 +263,6 @@ fn phase_in_words(standing: &Standing<'_>) -> String {
     first.into_iter().chain(letters).chain(delete.chars()).collect()
 }
 
-/// What proves that it is stuck: a hold may have begun before it came to that.
-fn why_stuck(standing: &Standing<'_>, now: Timestamp) -> String {
-    let proofs = standing.holds.iter().filter(|hold| standing.phase == Phase::Stuck && hold.is_certain);
-    proofs.map(|hold| format!("; {}{}", hold::sentence(&hold.cause, now), hold::places(&hold.nodes))).collect()
-}
-
 /// The words of a step.
 pub(crate) fn in_words(step: Step) -> &'static str {
     match step {
@@ -268,8 +284,11 @@ fn at_first(step: Step) -> &'static str {
 }
 
 fn fixes(event: &Event<'_, '_>) -> Vec<Remedy> {
-    let (Told::Change(ChangeKind::HoldBegan { cause, nodes, is_certain, .. }), Some(standing)) =
-        (event.told, event.standing)
+    let (Told::Change(kind), Some(standing)) = (event.told, event.standing) else {
+        return Vec::new();
+    };
+    let (ChangeKind::HoldBegan { cause, nodes, is_certain } | ChangeKind::HoldCertain { cause, nodes, is_certain }) =
+        kind
     else {
         return Vec::new();
     };

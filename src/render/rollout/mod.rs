@@ -157,12 +157,21 @@ fn budget(standing: &Standing<'_>, room: usize, now: Timestamp) -> Option<String
     if standing.spent.is_empty() {
         return None;
     }
-    let named: Vec<String> = standing.spent.iter().take(room).map(|spender| spender_in_short(spender, now)).collect();
+    // Pods that are on their way spend it too; those to look at are named first.
+    let mut spent: Vec<&Spender<'_>> = standing.spent.iter().collect();
+    spent.sort_by_key(|spender| (!spender.lasts, spender.reasons.iter().all(is_on_its_way)));
+    let named: Vec<String> = spent.into_iter().take(room).map(|spender| spender_in_short(spender, now)).collect();
     let more = match standing.spent.len().saturating_sub(room) {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
     Some(format!("{what} {} of {limit} spent: {}{more}", standing.spent.len(), named.join(", ")))
+}
+
+/// What every node of a rollout goes through.
+fn is_on_its_way(reason: &Reason) -> bool {
+    reason.is_vague()
+        || matches!(reason, Reason::Terminating { .. } | Reason::MinReadySeconds { .. } | Reason::NotCreated)
 }
 
 /// `node-7 (NotReady since 14m)`.

@@ -17,8 +17,9 @@ use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe, width, wrap};
 use crate::rollout::{Hold, Mark, Phase, Progress, Spending, Standing, Step};
 
-/// So many who spend the budget are named.
+/// So many who spend the budget are named; on a terminal not as many.
 const SPENDERS: usize = 8;
+const SPENDERS_ON_A_TERMINAL: usize = 4;
 /// So many nodes in work are listed on a terminal.
 const IN_WORK: usize = 20;
 /// So many nodes are named in a line.
@@ -51,11 +52,12 @@ pub(crate) fn screen(
             style.line(out, &text, Tone::Warning)?;
         }
     }
-    obstacles(out, standing, screen)?;
+    // Of a few lines, so that they are seen also where what holds it fills the rest of a small terminal.
     if watched.is_some() && !standing.nodes.is_empty() {
         writeln!(out)?;
         cells(out, &standing.nodes, screen)?;
     }
+    obstacles(out, standing, screen)?;
     in_work(out, standing, screen)?;
     to_delete(out, standing, screen)?;
     leftovers(out, standing, screen)
@@ -112,7 +114,8 @@ fn waits_for(watched: Watched<'_>) -> Option<String> {
 
 /// The budget, and what holds the rollout: the certain things first.
 pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    let budget = budget(standing, SPENDERS, screen.now).filter(|_| standing.phase != Phase::Complete);
+    let room = if screen.style.width.is_some() { SPENDERS_ON_A_TERMINAL } else { SPENDERS };
+    let budget = budget(standing, room, screen.now).filter(|_| standing.phase != Phase::Complete);
     if budget.is_some() || !standing.holds.is_empty() {
         writeln!(out)?;
     }

@@ -91,8 +91,17 @@ fn the_budget_names_who_spends_it_and_why() {
          has no pod)"
     );
     assert!(budget(&standing, 1, NOW).unwrap().ends_with("node-7 (NotReady since 14m), and 2 more"));
+    // Those that last come first, then those in trouble, then those that are only on their way.
+    let lasting = Spender { lasts: true, ..spender("node-b", Spending::NewUnavailable, vec![crash(2)]) };
+    let starts = spender("node-0", Spending::NewUnavailable, vec![Reason::ContainerCreating]);
+    standing.spent.insert(0, starts);
+    standing.spent.push(lasting);
+    let order = budget(&standing, 8, NOW).unwrap();
+    let places: Vec<usize> =
+        ["node-b", "node-7", "node-9", "node-0", "node-a"].map(|node| order.find(node).unwrap()).into();
+    assert!(places.is_sorted(), "{order}");
     standing.strategy = Strategy::Surge { max_surge: 3 };
-    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 3 of 3 spent: "));
+    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 5 of 3 spent: "));
     standing.strategy = Strategy::OnDelete;
     assert_eq!(budget(&standing, 8, NOW), None);
 }
@@ -135,6 +144,47 @@ fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
 }
 
 #[test]
+fn who_gives_up_names_whose_turn_it_is_where_nothing_is_in_work() {
+    let (set, revision) = (daemon_set("RollingUpdate"), revision());
+    let rows: Vec<Row<'_>> = ["node-1", "node-2", "node-3", "node-4", "node-5"].map(row).into();
+    let said = |phase, step| {
+        let nodes = rows.iter().map(|row| progress(row, step)).collect();
+        let standing = Standing { phase, ..stands(&set, &revision, nodes) };
+        let told = Told::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
+        let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+        let mut out = Vec::new();
+        line(&mut out, &event, plain(None)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        text.split_once(" (--timeout)").unwrap().1.split(" (1 of 5").next().unwrap().to_owned()
+    };
+    assert_eq!(
+        said(Phase::Progressing, Step::Outdated),
+        ": the controller does not replace the old pod on 5 nodes (node-1, node-2, node-3, node-4, node-5)"
+    );
+    assert_eq!(said(Phase::NotObserved, Step::Done), ": the controller has not seen the newest spec");
+    assert!(said(Phase::WaitsForDeletion, Step::Outdated).starts_with(": nobody deleted an old pod, which OnDelete"));
+    assert_eq!(
+        said(Phase::Progressing, Step::Waiting),
+        ": node-1: no pod yet; node-2: no pod yet; node-3: no pod yet; and 2 more in work"
+    );
+    assert_eq!(said(Phase::Complete, Step::Done), "");
+}
+
+#[test]
+fn a_hold_that_becomes_certain_is_told_with_its_nodes_and_its_remedy() {
+    let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
+    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    let cause = Cause::TerminatingOnDeadNode { reason: "NodeStatusUnknown".into(), since: None };
+    let kind = ChangeKind::HoldCertain { cause, nodes: vec!["node-1".into()], is_certain: true };
+    let mut out = Vec::new();
+    let change = Change { at: NOW, kind };
+    line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&standing)), plain(None)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("Z stuck on node-1, cannot finish by itself: the old pod cannot go, "), "{text}");
+    assert!(text.ends_with("; bring the node's kubelet back: kubectl describe node node-1\n"), "{text}");
+}
+
+#[test]
 fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
@@ -174,7 +224,9 @@ fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
     assert_eq!(value["updated"], 1);
     let message = value["message"].as_str().unwrap();
     assert!(
-        message.starts_with("stuck on 2 nodes (node-1, node-2): the new pod wants host port 9100/TCP"),
+        message.starts_with(
+            "stuck on 2 nodes (node-1, node-2), cannot finish by itself: the new pod wants host port 9100/TCP"
+        ),
         "{message}"
     );
     let line = value["fix"][0]["lines"][0].as_str().unwrap();

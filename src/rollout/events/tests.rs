@@ -84,6 +84,20 @@ fn a_hold_begins_and_ends_however_its_numbers_change() {
 }
 
 #[test]
+fn a_hold_that_becomes_certain_is_told_again_with_its_nodes_and_only_then() {
+    let free = record(&[("a", Step::Starting), ("b", Step::Starting)]);
+    let held = Record { holds: vec![hold(1)], ..free.clone() };
+    let certain = HoldRecord { nodes: vec!["a".into(), "b".into()], is_certain: true, ..hold(3) };
+    let stuck = Record { holds: vec![certain], phase: Phase::Stuck, ..free.clone() };
+    assert_eq!(names(&held, &stuck), ["HoldCertain", "PhaseChanged"]);
+    let change = &changes(Some(&held), Some(&stuck), NOW)[0].kind;
+    assert!(matches!(change, ChangeKind::HoldCertain { nodes, is_certain: true, .. } if nodes == &["a", "b"]));
+    assert!(names(&stuck, &stuck).is_empty());
+    assert_eq!(names(&free, &stuck), ["HoldBegan", "PhaseChanged"]);
+    assert_eq!(names(&stuck, &held), ["PhaseChanged"]);
+}
+
+#[test]
 fn a_new_template_is_one_change_and_not_one_for_each_node() {
     let before = record(&[("a", Step::Done), ("b", Step::Outdated), ("c", Step::Starting)]);
     let after = record(&[("a", Step::Outdated), ("b", Step::Done), ("c", Step::Failing)]);
@@ -101,6 +115,25 @@ fn a_template_without_a_revision_yet_says_nothing_of_its_nodes() {
     assert_eq!(names(&before, &unobserved), ["PhaseChanged"]);
     let observed = Record { revision: Some("newer".into()), ..record(&[("a", Step::Outdated)]) };
     assert_eq!(names(&unobserved, &observed), ["NewRevision", "PhaseChanged"]);
+}
+
+#[test]
+fn a_look_between_two_templates_does_not_forget_what_was_before() {
+    let before = record(&[("a", Step::Done), ("b", Step::Starting)]);
+    let between = Record { revision: None, ..record(&[("a", Step::Outdated), ("b", Step::Outdated)]) };
+    let between = Record { phase: Phase::NotObserved, ..between }.after(Some(&before));
+    assert_eq!(names(&before, &between), ["PhaseChanged"]);
+    let newer = Record { revision: Some("newer".into()), ..record(&[("a", Step::Replacing), ("b", Step::Outdated)]) };
+    let newer = newer.after(Some(&between));
+    assert_eq!(names(&between, &newer), ["NewRevision", "NodeStarted a", "PhaseChanged"]);
+    let change = &changes(Some(&between), Some(&newer), NOW)[0].kind;
+    assert!(matches!(change, ChangeKind::NewRevision { from: Some(from), .. } if from == "new"), "{change:?}");
+    // The template was set back before the controller has looked at it.
+    let same = record(&[("a", Step::Done), ("b", Step::Done)]).after(Some(&between));
+    assert_eq!(names(&between, &same), ["NodeDone b", "PhaseChanged"]);
+    // Another DaemonSet of the name has nothing of this one.
+    let other = Record { uid: Some("v".into()), revision: None, ..record(&[]) };
+    assert_eq!(other.clone().after(Some(&before)), other);
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally
         watcher.rule(|rules| rules.current = None);
         // A node may still be silent from the cycle before.
         for index in 0..NODES {
-            silence(&scene(plane), index, false).await;
+            silence(&scene(plane), index, false).await?;
         }
         let current = update(&scene(plane), &format!("image-{round}"), &behaviour).await?;
         watcher.rule(|rules| (rules.budget, rules.current) = (budget, Some(current)));
@@ -165,11 +165,11 @@ fn disturb(
         2..5 => {
             tally.silences += 1;
             let index = rng.usize(..NODES);
-            plane.run(async |plane| Ok(silence(&scene(plane), index, true).await))?;
+            plane.run(async |plane| silence(&scene(plane), index, true).await)?;
         }
         5..12 => {
             let index = rng.usize(..NODES);
-            plane.run(async |plane| Ok(silence(&scene(plane), index, false).await))?;
+            plane.run(async |plane| silence(&scene(plane), index, false).await)?;
         }
         12..15 => {
             let index = rng.usize(..NODES);
@@ -182,13 +182,14 @@ fn disturb(
 }
 
 /// While the API server is away, nothing comes of it.
-async fn silence(scene: &Scene<'_>, index: usize, is_silent: bool) {
+async fn silence(scene: &Scene<'_>, index: usize, is_silent: bool) -> Result<(), Failed> {
     let mut node = scene.node(&letter(index));
     overlay(
         &mut node["metadata"]["labels"],
         &json!({"ds.test/silent": if is_silent { json!("") } else { Value::Null }}),
     );
     let _ = scene.plane.merge(&node).await;
+    Ok(())
 }
 
 /// Somebody else deletes the pod of a node.
