@@ -44,10 +44,11 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> 
         table(out, plan, screen)?;
     }
     skipped(out, plan, screen)?;
-    for (text, tone) in remarks(plan, policy) {
-        style.line(out, &text, tone)?;
+    let remarks = remarks(plan, policy);
+    if !remarks.is_empty() && !plan.nodes.is_empty() {
+        writeln!(out)?;
     }
-    Ok(())
+    remarks.iter().try_for_each(|(text, tone)| style.line(out, text, *tone))
 }
 
 fn head(plan: &Plan<'_>, policy: &Policy) -> String {
@@ -133,14 +134,13 @@ fn remarks(plan: &Plan<'_>, policy: &Policy) -> Vec<(String, Tone)> {
         return remarks;
     }
     if !plan.unavailable.is_empty() {
-        let verb = if plan.unavailable.len() == 1 { "is" } else { "are" };
-        let mut text = format!(
-            "! {} {verb} without an available pod already, and count: {}",
-            count(plan.unavailable.len(), "node"),
-            some_of(&plan.unavailable, NAMED)
-        );
+        let nodes = count(plan.unavailable.len(), "node");
+        let (verb, counts) = if plan.unavailable.len() == 1 { ("is", "counts") } else { ("are", "count") };
+        let named = some_of(&plan.unavailable, NAMED);
+        let mut text = format!("! {nodes} {verb} without an available pod already, and {counts}: {named}");
         if plan.unavailable.len() >= plan.budget {
-            text += &format!("; to go on beside them: --max-unavailable {}", plan.unavailable.len() + 1);
+            let enough = plan.unavailable.len() + 1;
+            text += &format!("; no other node is begun until that changes, or with --max-unavailable {enough}");
         }
         remarks.push((text, Tone::Warning));
     }
