@@ -7,6 +7,7 @@ mod completions;
 mod house;
 mod name;
 mod schema;
+mod shipped;
 
 use std::path::Path;
 
