@@ -6,6 +6,7 @@
 mod completions;
 mod house;
 mod name;
+mod readme;
 mod schema;
 mod shipped;
 
