@@ -1,15 +1,18 @@
 //! The command line, as clap reads it. Nothing of it travels further than the door of a command: there it becomes
 //! plain values.
 
+pub(crate) mod complete;
+mod completion;
 pub(crate) mod cycle;
 pub(crate) mod rollout;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::connect::AccessOptions;
 use crate::coverage::Threshold;
@@ -17,7 +20,9 @@ use crate::error::Error;
 use crate::explain::State;
 use crate::render::terminal::{self, ColorChoice};
 
+pub(crate) use completion::{CompletionArgs, Shell, to_complete};
 pub(crate) use rollout::{HistoryArgs, HistoryFormat};
+pub(crate) use tree::tree;
 
 /// kubectl's way to say how its own flags are grouped in the help.
 const CLUSTER: &str = "Cluster";
@@ -25,7 +30,7 @@ const OUTPUT: &str = "Output";
 
 /// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-ds", display_name = "kubectl ds", bin_name = "kubectl ds", version, max_term_width = 100)]
+#[command(name = "kubectl-ds", version, max_term_width = 100)]
 #[command(arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Cli {
     /// What to do.
@@ -41,7 +46,8 @@ pub(crate) struct Cli {
 /// # Errors
 /// The exit code, when help was asked for, or what was written makes no sense; either has been said by then.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|refusal| {
+    let read = tree().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    read.map_err(|refusal| {
         if !refusal.use_stderr() || refusal.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             // A closed pipe has no reader to tell.
             let _ = refusal.print();
@@ -79,6 +85,8 @@ pub(crate) enum Command {
     Rollout(rollout::RolloutArgs),
     /// Replace old pods node by node, safely: what OnDelete leaves to hand
     Cycle(Box<cycle::CycleArgs>),
+    /// Print the script that makes a shell complete the command line
+    Completion(CompletionArgs),
     /// Show the version of the client and of the server
     Version(VersionArgs),
 }

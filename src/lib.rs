@@ -12,6 +12,7 @@
 //! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
 //! | [`coverage`] | pure: a fold over nodes |
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
+//! | [`program`] | what the program is called |
 //! | [`error`] | the only mapping from a failure to message, hint and exit code |
 //!
 //! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
@@ -26,6 +27,7 @@ mod cycle;
 mod error;
 mod explain;
 mod placement;
+mod program;
 mod render;
 mod rollout;
 mod scheduling;
@@ -39,14 +41,33 @@ use crate::render::terminal;
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match cli::parse() {
-        Ok(cli) => cli,
-        Err(refusal) => return refusal,
-    };
-    start_log(cli.global.verbosity);
+    if let Some(zeroth) = std::env::args_os().next() {
+        program::take_name(&zeroth);
+    }
+    if let Some(words) = cli::to_complete() {
+        return finish(interruptible(command::complete::run(&words)));
+    }
+    match cli::parse() {
+        Ok(cli) => {
+            start_log(cli.global.verbosity);
+            finish(dispatch(cli))
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// The tree of commands, for who writes about them: the man pages are made from it.
+#[must_use]
+pub fn commands() -> clap::Command {
+    // The name of a page is one word.
+    cli::tree().display_name(program::USUAL_FILE)
+}
+
+/// Does the work, and tells of what kept it from its end.
+fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => Err(Error::Output(error)),
     };
     result.unwrap_or_else(|error| {
@@ -67,6 +88,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         cli::Command::Rollout(args) => interruptible(command::rollout::run(args, global)).await,
         // An interruption lets it finish what it has begun.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
+        cli::Command::Completion(args) => command::completion::run(&args),
         cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
     }
 }

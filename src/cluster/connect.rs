@@ -13,7 +13,8 @@ use kube::{Client, Config};
 use serde_json::Value;
 use tower::buffer::BufferLayer;
 
-use super::kubeconfig::{Chosen, Environment, choose, given, override_user};
+pub(crate) use super::kubeconfig::EntryNames;
+use super::kubeconfig::{Chosen, Environment, choose, entry_names, given, override_user};
 use super::request::Backoff;
 use super::{credentials, proxy};
 use crate::error::Error;
@@ -92,6 +93,14 @@ impl Access {
 /// [`Error::Usage`] for flags that do not go together.
 pub(crate) async fn connect(options: &AccessOptions) -> Result<Access, Error> {
     connect_within(options, &Environment::read()).await
+}
+
+/// What the contexts, clusters and users are called that the flags can choose from. Asks no server and runs nothing.
+///
+/// # Errors
+/// [`Error::Kubeconfig`] for a file that is there but broken.
+pub(crate) fn choices(options: &AccessOptions) -> Result<EntryNames, Error> {
+    entry_names(options.kubeconfig.as_deref(), &Environment::read())
 }
 
 /// [`connect`] in given surroundings.

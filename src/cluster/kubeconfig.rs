@@ -93,6 +93,30 @@ pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Resu
     }))
 }
 
+/// What the entries of the kubeconfig are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EntryNames {
+    /// `contexts[]`.
+    pub(crate) contexts: Vec<String>,
+    /// `clusters[]`.
+    pub(crate) clusters: Vec<String>,
+    /// `users[]`.
+    pub(crate) users: Vec<String>,
+}
+
+/// The names in the files that count.
+///
+/// # Errors
+/// A file that is there but broken.
+pub(super) fn entry_names(explicit: Option<&Path>, environment: &Environment) -> Result<EntryNames, Error> {
+    let Kubeconfig { contexts, clusters, auth_infos, .. } = load(explicit, environment)?;
+    Ok(EntryNames {
+        contexts: contexts.into_iter().map(|context| context.name).collect(),
+        clusters: clusters.into_iter().map(|cluster| cluster.name).collect(),
+        users: auth_infos.into_iter().map(|user| user.name).collect(),
+    })
+}
+
 /// A value that is there and not empty: client-go's types know no difference between the two.
 pub(super) fn given(value: &Option<String>) -> Option<String> {
     value.clone().filter(|value| !value.is_empty())

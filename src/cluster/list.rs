@@ -2,6 +2,8 @@
 //!
 //! A list is whole or an error: never a part of it as if it were all.
 
+pub(crate) mod names;
+
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::version::Info;
@@ -72,6 +74,8 @@ pub(super) struct Query {
     pub(super) field_selector: Option<String>,
     /// At most so many objects, and no further page.
     pub(super) limit: Option<u32>,
+    /// Whatever the server's cache holds will do.
+    pub(super) may_be_old: bool,
 }
 
 impl Query {
@@ -89,6 +93,7 @@ impl Query {
             label_selector: None,
             field_selector: None,
             limit: None,
+            may_be_old: false,
         }
     }
 
@@ -99,6 +104,7 @@ impl Query {
             label_selector: self.label_selector.clone(),
             field_selector: self.field_selector.clone(),
             limit: self.limit,
+            resource_version: self.may_be_old.then(|| "0".to_owned()),
             continue_token: Some(token.to_owned()).filter(|token| !token.is_empty()),
             ..ListParams::default()
         })

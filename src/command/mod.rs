@@ -1,5 +1,7 @@
 //! One file a subcommand: load, decide, render.
 
+pub(crate) mod complete;
+pub(crate) mod completion;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
 mod load;

@@ -12,6 +12,7 @@ use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::explain;
 use crate::explain::way::{Verdict, Way};
+use crate::program;
 use crate::render::terminal;
 use crate::render::text::count;
 use crate::render::why_not::{Report, Screen, overview, way};
@@ -85,7 +86,7 @@ fn show(
 fn understand(args: &WhyNotArgs) -> Result<(Which, Vec<String>), Error> {
     let usage = |message: String| Error::Usage {
         message,
-        hint: "it is called so: kubectl ds why-not NODE [DAEMONSET...]".into(),
+        hint: format!("it is called so: {} why-not NODE [DAEMONSET...]", program::name()),
     };
     let names = |words: &[String]| -> Result<Vec<String>, Error> {
         words.iter().map(|word| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))).collect()

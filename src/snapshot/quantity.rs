@@ -79,12 +79,13 @@ impl Quantity {
         }
     }
 
-    /// As it is written in a manifest: bytes with binary suffixes where that is exact, else like any other amount.
+    /// As it is written in a manifest: bytes with binary suffixes where that is exact, else like any other amount. So
+    /// many that a binary suffix would cut them have none.
     pub(crate) fn in_bytes(self) -> String {
         let whole = self.0 / PER_ONE;
         let binary = BINARY.iter().find(|(_, power)| {
             let unit = 1i128 << power;
-            self.0 % PER_ONE == 0 && whole != 0 && whole % unit == 0
+            self.0 % PER_ONE == 0 && whole != 0 && whole % unit == 0 && self.0.abs() <= BINARY_LIMIT
         });
         match binary {
             Some((suffix, power)) => format!("{}{suffix}", whole >> power),

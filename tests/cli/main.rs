@@ -1,10 +1,14 @@
 //! The real program on saved clusters. One folder a scenario; in each, transcripts of commands with everything they
 //! print and their exit codes. `TRYCMD=overwrite cargo test --test cli` writes what is printed now: read the
 //! difference before you commit it.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests")]
 
+mod completions;
 mod house;
+mod name;
+mod readme;
 mod schema;
+mod shipped;
 
 use std::path::Path;
 

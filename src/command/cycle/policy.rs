@@ -11,6 +11,7 @@ use crate::cluster::list::Scope;
 use crate::command::load::{Request, Source, nodes_with, written};
 use crate::cycle::{Look, Policy, Removal};
 use crate::error::Error;
+use crate::program;
 use crate::render::terminal::ColorChoice;
 use crate::rollout::Strategy;
 use crate::snapshot::{Node, selector};
@@ -118,7 +119,8 @@ pub(super) fn check_strategy(look: &Look<'_>, policy: &Policy) -> Result<(), Err
             "the update strategy of {namespace}/{name} is RollingUpdate: the controller replaces its old pods by itself"
         ),
         hint: format!(
-            "follow it: kubectl ds rollout watch {name} -n {namespace}; for a paced restart of all its pods add --all"
+            "follow it: {} rollout watch {name} -n {namespace}; for a paced restart of all its pods add --all",
+            program::name()
         ),
     })
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cycle::{Barrier, Failure, Halt, Outcome, Skip, Summary, Waiting};
+use crate::program;
 use crate::render::age::age;
 use crate::render::reason::sentence;
 use crate::render::remedy::{Remedy, word};
@@ -107,17 +108,18 @@ pub(super) fn next(why: &Halt, place: Place<'_>) -> Option<Remedy> {
     let again = "run the same command again to go on with the nodes that are left";
     Some(match why {
         Halt::Failures { nodes } | Halt::BudgetSpent { nodes } => {
-            let lines = nodes.iter().take(NAMED).map(|node| format!("kubectl ds why-not {} {ds} -n {ns}", word(node)));
+            let lines =
+                nodes.iter().take(NAMED).map(|node| format!("{} why-not {} {ds} -n {ns}", program::name(), word(node)));
             let way_out = if matches!(why, Halt::BudgetSpent { .. }) { ", or raise --max-unavailable" } else { "" };
             Remedy::paste(format!("find out why{way_out}; then {again}"), lines)
         }
         Halt::TemplateChanged { .. } => Remedy::paste(
             format!("look at what changed; {again}, by the new template"),
-            [format!("kubectl ds rollout history {ds} -n {ns}")],
+            [format!("{} rollout history {ds} -n {ns}", program::name())],
         ),
         Halt::StrategyChanged => Remedy::paste(
             "follow it, or restart it paced with --all",
-            [format!("kubectl ds rollout watch {ds} -n {ns}")],
+            [format!("{} rollout watch {ds} -n {ns}", program::name())],
         ),
         Halt::NotObserved => Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager"),
         Halt::Interrupted | Halt::Declined => Remedy::say(again),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::explain::Reason;
+use crate::program;
 use crate::render::reason;
 use crate::render::refusal;
 use crate::render::remedy::{Remedy, Target, word};
@@ -185,7 +186,7 @@ fn own_remedies(cause: &Cause, target: &Target<'_>) -> Vec<Remedy> {
         )],
         Cause::NewPodUnschedulable { .. } => vec![Remedy::paste(
             "see every obstacle on the node, and what to do about it",
-            [format!("kubectl ds why-not {node} -n {namespace} {name}")],
+            [format!("{} why-not {node} -n {namespace} {name}", program::name())],
         )],
         _ => Vec::new(),
     }

@@ -125,6 +125,8 @@ fn bytes_are_written_with_binary_suffixes_and_read_with_at_most_two_places() {
         ("16273412Ki", "16273412Ki", "15.52Gi", "15.51Gi"),
         ("1073741825", "1073741825", "1.01Gi", "1Gi"),
         ("1.5", "1500m", "1500m", "1500m"),
+        // 2^64: read with a binary suffix it would be cut.
+        ("18446744073709551616", "18446744073709551616", "16Ei", "16Ei"),
     ] {
         let bytes = quantity(text);
         assert_eq!(bytes.in_bytes(), written);

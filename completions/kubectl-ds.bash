@@ -1,0 +1,34 @@
+# Completion of kubectl-ds in bash. For ~/.bashrc: source <(kubectl-ds completion bash)
+# The words come from the program itself: `kubectl-ds __complete` prints a candidate a line, and last `:4`, or `:0` for files.
+
+_kubectl_ds() {
+    local words=() word last='' answer value typed joined i
+    # bash parts words at = and : as well; the program wants them as they were typed.
+    for ((i = 1; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if ((i > 1)) && [[ $word == [=:]* || $last == *[=:] ]]; then
+            words[${#words[@]} - 1]+=$word
+        else
+            words+=("$word")
+        fi
+        last=$word
+    done
+    COMPREPLY=()
+    answer=$(kubectl-ds __complete "${words[@]}" </dev/null 2>/dev/null) || return 0
+
+    # What bash keeps by itself: up to the last = or : of the word.
+    typed=${words[${#words[@]} - 1]}
+    if [[ $typed == -*=* ]]; then typed=${typed#*=}; fi
+    joined=''
+    if [[ $COMP_WORDBREAKS == *:* && $typed == *:* ]]; then joined=${typed%"${typed##*:}"}; fi
+    while IFS=$'\t' read -r value _; do
+        case $value in
+            :0) ;;
+            # No files where there is no candidate. bash 3.2 cannot be told so.
+            :*) compopt +o default 2>/dev/null ;;
+            *) COMPREPLY+=("${value#"$joined"}") ;;
+        esac
+    done <<<"$answer"
+}
+
+complete -o default -F _kubectl_ds kubectl-ds

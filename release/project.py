@@ -1,0 +1,51 @@
+"""What the scripts of a release know about the project."""
+
+import os
+import tomllib
+from typing import NamedTuple
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Where the project will live is not settled: this owner is a placeholder, and nothing is published there.
+OWNER = "OWNER"
+HOME = f"https://github.com/{OWNER}/kubectl-ds"
+
+
+class Platform(NamedTuple):
+    """A platform as krew and Go call it, and how Rust calls it."""
+
+    os: str
+    arch: str
+    target: str
+
+    @property
+    def program(self):
+        return "kubectl-ds.exe" if self.os == "windows" else "kubectl-ds"
+
+
+PLATFORMS = [
+    Platform("darwin", "amd64", "x86_64-apple-darwin"),
+    Platform("darwin", "arm64", "aarch64-apple-darwin"),
+    Platform("linux", "amd64", "x86_64-unknown-linux-musl"),
+    Platform("linux", "arm64", "aarch64-unknown-linux-musl"),
+    Platform("windows", "amd64", "x86_64-pc-windows-msvc"),
+]
+
+
+def platform_of(target):
+    """The platform of a Rust target."""
+    for platform in PLATFORMS:
+        if platform.target == target:
+            return platform
+    raise SystemExit(f"{target} is not released; there are: {', '.join(platform.target for platform in PLATFORMS)}")
+
+
+def version():
+    """That of Cargo.toml, as a tag is called: v0.1.0."""
+    with open(os.path.join(ROOT, "Cargo.toml"), "rb") as file:
+        return "v" + tomllib.load(file)["package"]["version"]
+
+
+def archive_name(platform):
+    """kubectl-ds_v0.1.0_linux_amd64.tar.gz"""
+    ending = "zip" if platform.os == "windows" else "tar.gz"
+    return f"kubectl-ds_{version()}_{platform.os}_{platform.arch}.{ending}"

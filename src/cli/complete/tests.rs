@@ -1,0 +1,111 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+use crate::cli::tree::tree;
+
+fn at(line: &str) -> Unfinished {
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    unfinished(tree(), &words)
+}
+
+fn words(line: &str) -> Vec<String> {
+    match at(line).wanted {
+        Wanted::Words(all) => all.into_iter().map(|candidate| candidate.word).collect(),
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn commands_come_with_what_they_do() {
+    let Wanted::Words(all) = at("").wanted else { panic!() };
+    let coverage = all.iter().find(|candidate| candidate.word == "coverage").unwrap();
+    assert!(coverage.meaning.starts_with("Show which nodes run the daemon pod"));
+    assert_eq!(words("rollout "), ["watch", "status", "history", "help"]);
+    assert_eq!(words("-n x --color=never rollout "), words("rollout "));
+}
+
+#[test]
+fn flags_are_those_of_the_command_and_of_all() {
+    let flags = words("coverage --");
+    for flag in ["--by", "--output", "--namespace", "--as-group", "--help"] {
+        assert!(flags.contains(&flag.to_owned()), "{flag}");
+    }
+    assert!(!words("why-not --").contains(&"--by".to_owned()));
+}
+
+#[test]
+fn a_value_is_looked_for_where_it_is_known() {
+    let daemon_sets = Wanted::Names(Names::DaemonSets { everywhere: false });
+    let everywhere = Wanted::Names(Names::DaemonSets { everywhere: true });
+    for (line, wanted) in [
+        ("coverage ", &daemon_sets),
+        ("coverage a b ", &daemon_sets),
+        ("coverage -Aw -n x -- ", &daemon_sets),
+        ("rollout history ", &daemon_sets),
+        ("why-not ", &Wanted::Names(Names::Nodes)),
+        ("why-not -n x ", &Wanted::Names(Names::Nodes)),
+        ("why-not node-1 ", &everywhere),
+        ("why-not --node-file f ", &everywhere),
+        ("coverage -n ", &Wanted::Names(Names::Namespaces)),
+        ("--namespace=", &Wanted::Names(Names::Namespaces)),
+        ("coverage --by top", &Wanted::Names(Names::NodeLabels)),
+        ("version --context ", &Wanted::Names(Names::Contexts)),
+        ("version --cluster ", &Wanted::Names(Names::Clusters)),
+        ("version --user ", &Wanted::Names(Names::Users)),
+        ("coverage --from ", &Wanted::Files),
+        ("coverage --kubeconfig=x/", &Wanted::Files),
+        ("coverage --min ", &Wanted::Anything),
+        ("coverage --nowhere=", &Wanted::Anything),
+        // These flags take a value only behind an equals sign.
+        ("coverage -A ", &daemon_sets),
+        ("coverage --watch ", &daemon_sets),
+    ] {
+        assert_eq!(&at(line).wanted, wanted, "{line:?}");
+    }
+    assert_eq!(words("rollout history a "), [""; 0], "one name is enough there");
+}
+
+#[test]
+fn values_of_a_fixed_set_are_words() {
+    assert_eq!(words("coverage -o "), ["wide", "json", "yaml", "name"]);
+    assert_eq!(words("coverage -wo "), ["wide", "json", "yaml", "name"]);
+    assert_eq!(words("--color="), ["auto", "always", "never"]);
+    assert!(words("coverage --only ").contains(&"NotReady".to_owned()));
+}
+
+#[test]
+fn what_every_candidate_begins_with_is_kept() {
+    for (line, typed, kept) in [
+        ("coverage ds/kube", "ds/kube", "ds/"),
+        ("coverage pod/kube", "pod/kube", ""),
+        ("why-not node/a", "node/a", "node/"),
+        ("coverage --only Missing,Not", "Missing,Not", "Missing,"),
+        ("coverage --only=Missing,Not", "Missing,Not", "Missing,"),
+        ("version --context arn:aws:eks/x", "arn:aws:eks/x", ""),
+    ] {
+        let unfinished = at(line);
+        assert_eq!((unfinished.typed.as_str(), &unfinished.typed[..unfinished.kept]), (typed, kept), "{line}");
+    }
+}
+
+#[test]
+fn the_flags_of_every_command_lead_to_the_cluster() {
+    let global =
+        at("-n=a coverage --context c --as=me --as-group g --as-group h -nb -A --kubeconfig f x").global.unwrap();
+    let access = global.access();
+    assert_eq!(access.namespace.as_deref(), Some("b"));
+    assert_eq!(access.context.as_deref(), Some("c"));
+    assert_eq!((access.as_user.as_deref(), access.as_group.len()), (Some("me"), 2));
+    assert_eq!(access.kubeconfig.unwrap().to_str(), Some("f"));
+    assert!(global.all_namespaces);
+    assert!(at("coverage --request-timeout soon x").global.is_none());
+}
+
+#[test]
+fn no_line_is_too_odd() {
+    for line in
+        ["-", "--", "---", "-=", "--=", "-é", "coverage -né ", "é ü", "-- -- -", "help ", "help rollout ", "x y -n"]
+    {
+        at(line);
+    }
+    unfinished(tree(), &[]);
+}

@@ -1,0 +1,80 @@
+//! The tree of commands under the name by which the program is called.
+
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory};
+
+use super::Cli;
+use crate::program;
+
+/// The tree of this process.
+pub(crate) fn tree() -> Command {
+    tree_of(program::name(), program::file())
+}
+
+/// The tree for who calls the program `name`, of the file `file`.
+fn tree_of(name: &'static str, file: &str) -> Command {
+    let tree = Cli::command().bin_name(name).display_name(name);
+    if name == program::USUAL_NAME { tree } else { renamed(tree, name, file) }
+}
+
+/// Examples and usage lines are written out in the source, with the usual name.
+fn renamed(mut command: Command, name: &str, file: &str) -> Command {
+    let completer = |file: &str| file.replacen('-', "_complete-", 1);
+    let said = |text: Option<&StyledStr>| {
+        let text = text?.to_string().replace(program::USUAL_NAME, name).replace(program::USUAL_FILE, file);
+        Some(text.replace(&completer(program::USUAL_FILE), &completer(file)))
+    };
+    if let Some(text) = said(command.get_about()) {
+        command = command.about(text);
+    }
+    if let Some(text) = said(command.get_long_about()) {
+        command = command.long_about(text);
+    }
+    if let Some(text) = said(command.get_after_help()) {
+        command = command.after_help(text);
+    }
+    if let Some(text) = said(command.get_overridden_usage()) {
+        command = command.override_usage(text);
+    }
+    command
+        .mut_args(|mut arg| {
+            if let Some(text) = said(arg.get_help()) {
+                arg = arg.help(text);
+            }
+            if let Some(text) = said(arg.get_long_help()) {
+                arg = arg.long_help(text);
+            }
+            arg
+        })
+        .mut_subcommands(|command| renamed(command, name, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every help text of the tree, with the path of its command.
+    fn helps(command: &mut Command, path: &str, all: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        let text = format!("{}\n{}", command.render_long_help(), command.render_help());
+        all.push((path.clone(), text));
+        for command in command.get_subcommands_mut() {
+            helps(command, &path, all);
+        }
+    }
+
+    #[test]
+    fn every_help_text_says_the_name_by_which_the_program_is_called() {
+        let mut tree = tree_of("kubectl daemon-sets", "kubectl-daemon_sets");
+        tree.build();
+        let mut all = Vec::new();
+        helps(&mut tree, "", &mut all);
+        assert!(all.len() > 5);
+        for (path, text) in &all {
+            for usual in ["kubectl ds", "kubectl-ds", "kubectl_complete-ds"] {
+                assert!(!text.contains(usual), "{path}: {text}");
+            }
+            assert!(text.contains("Usage: kubectl daemon-sets"), "{path}: {text}");
+        }
+    }
+}

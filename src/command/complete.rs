@@ -1,0 +1,169 @@
+//! Finishing a command line, by kubectl's own protocol, which is cobra's: a line for each candidate, with its meaning
+//! behind a tab, and a last line with a number that says what the shell should do besides (cobra's
+//! `ShellCompDirective`). Never a word about anything that goes wrong: it would stand in the middle of what is typed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::print;
+use crate::cli::complete::{Candidate, Names, Unfinished, Wanted, unfinished};
+use crate::cli::{Global, tree};
+use crate::cluster::connect::{AccessOptions, choices, connect};
+use crate::cluster::file::{self, Detail};
+use crate::cluster::list::Scope;
+use crate::cluster::list::names::Nameable;
+use crate::error::Error;
+use crate::render::text::safe;
+use crate::snapshot::Known;
+use crate::snapshot::object::ObjectMeta;
+
+/// Nobody waits longer for a completion.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Nodes of one cluster bear the same keys, but for a few.
+const NODES_FOR_LABELS: u32 = 500;
+
+/// `ShellCompDirectiveDefault`: files, where there is no candidate.
+const FILES: u8 = 0;
+/// `ShellCompDirectiveNoFileComp`.
+const NO_FILES: u8 = 4;
+
+/// Prints what the last word may become.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub(crate) async fn run(words: &[String]) -> Result<ExitCode, Error> {
+    let Unfinished { typed, kept, wanted, global } = unfinished(tree(), words);
+    let directive = if wanted == Wanted::Files { FILES } else { NO_FILES };
+    let candidates = match (wanted, global) {
+        (Wanted::Words(words), _) => words,
+        (Wanted::Names(names), Some(global)) => {
+            let found = tokio::time::timeout(PATIENCE, look_up(names, &global)).await;
+            found.ok().and_then(Result::ok).unwrap_or_default()
+        }
+        (Wanted::Names(_) | Wanted::Files | Wanted::Anything, _) => Vec::new(),
+    };
+    let (before, rest) = typed.split_at(kept);
+    let fitting = candidates.into_iter().filter(|candidate| candidate.word.starts_with(rest));
+    print(|out| lines(out, before, fitting, directive))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The answer, as kubectl and the shells' scripts read it.
+fn lines(
+    out: &mut impl Write,
+    before: &str,
+    candidates: impl Iterator<Item = Candidate>,
+    directive: u8,
+) -> io::Result<()> {
+    for Candidate { word, meaning } in candidates {
+        let word = safe(&word);
+        match meaning.as_str() {
+            "" => writeln!(out, "{before}{word}")?,
+            meaning => writeln!(out, "{before}{word}\t{}", safe(meaning))?,
+        }
+    }
+    writeln!(out, ":{directive}")
+}
+
+/// Asks where the words on the line lead: the kubeconfig, a saved cluster, or a live one.
+async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error> {
+    let access = global.access();
+    let plain =
+        |names: Vec<String>| Ok(names.into_iter().map(|word| Candidate { word, meaning: String::new() }).collect());
+    let (kind, limit) = match names {
+        Names::Contexts => return plain(choices(&access)?.contexts),
+        Names::Clusters => return plain(choices(&access)?.clusters),
+        Names::Users => return plain(choices(&access)?.users),
+        Names::DaemonSets { .. } => (Nameable::DaemonSets, None),
+        Names::Nodes => (Nameable::Nodes, None),
+        Names::NodeLabels => (Nameable::Nodes, Some(NODES_FOR_LABELS)),
+        Names::Namespaces => (Nameable::Namespaces, None),
+    };
+    let all = global.all_namespaces || (names == Names::DaemonSets { everywhere: true } && access.namespace.is_none());
+    let objects = match global.from.as_slice() {
+        [] => live(&access, kind, all, limit).await?,
+        from => saved(from, kind, access.namespace.filter(|_| !all))?,
+    };
+    Ok(match names {
+        Names::NodeLabels => keys(objects),
+        _ => named(objects, all),
+    })
+}
+
+async fn live(access: &AccessOptions, kind: Nameable, all: bool, limit: Option<u32>) -> Result<Vec<ObjectMeta>, Error> {
+    let access = connect(access).await?;
+    let scope = match kind {
+        Nameable::Nodes | Nameable::Namespaces => Scope::Cluster,
+        Nameable::DaemonSets if all => Scope::AllNamespaces,
+        Nameable::DaemonSets => Scope::Namespace(access.namespace().to_owned()),
+    };
+    access.metadata(kind, &scope, limit).await
+}
+
+/// A saved cluster has no namespace of its own: without one, all count.
+fn saved(from: &[PathBuf], kind: Nameable, namespace: Option<String>) -> Result<Vec<ObjectMeta>, Error> {
+    // Standard input is the shell's.
+    if from.iter().any(|path| path.as_os_str() == "-") {
+        return Ok(Vec::new());
+    }
+    let facts = file::read(from, Detail::Placement)?.into_facts();
+    let object = |name: Option<String>, namespace: Option<String>| ObjectMeta {
+        name: name.unwrap_or_default(),
+        namespace: namespace.unwrap_or_default(),
+        ..ObjectMeta::default()
+    };
+    Ok(match kind {
+        Nameable::Nodes => known(facts.nodes).into_iter().map(|node| node.metadata).collect(),
+        Nameable::Namespaces => match facts.namespaces {
+            Known::Known(all) => all.into_iter().map(|one| object(one.metadata.name, None)).collect(),
+            // Few save them; those that matter have a DaemonSet.
+            Known::Unknown(_) => {
+                known(facts.daemon_sets).into_iter().map(|one| object(one.metadata.namespace, None)).collect()
+            }
+        },
+        Nameable::DaemonSets => known(facts.daemon_sets)
+            .into_iter()
+            .map(|one| object(one.metadata.name, one.metadata.namespace))
+            .filter(|one| namespace.as_ref().is_none_or(|namespace| *namespace == one.namespace))
+            .collect(),
+    })
+}
+
+fn known<T>(facts: Known<Vec<T>>) -> Vec<T> {
+    match facts {
+        Known::Known(facts) => facts,
+        Known::Unknown(_) => Vec::new(),
+    }
+}
+
+/// Each name once; where several namespaces are looked at, with those in which it is.
+fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ObjectMeta { name, namespace, .. } in objects {
+        names.entry(name).or_default().push(namespace);
+    }
+    let candidate = |(word, mut namespaces): (String, Vec<String>)| {
+        namespaces.sort();
+        Candidate { word, meaning: if with_namespace { namespaces.join(", ") } else { String::new() } }
+    };
+    names.into_iter().map(candidate).collect()
+}
+
+/// The keys of the labels, with the number of their values: a key with as many values as nodes parts nothing.
+fn keys(objects: Vec<ObjectMeta>) -> Vec<Candidate> {
+    let mut values: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
+    for (key, value) in objects.into_iter().flat_map(|object| object.labels) {
+        values.entry(key).or_default().insert(value);
+    }
+    let candidate = |(word, values): (String, std::collections::BTreeSet<String>)| {
+        let meaning = match values.len() {
+            1 => values.into_iter().next().unwrap_or_default(),
+            many => format!("{many} values"),
+        };
+        Candidate { word, meaning }
+    };
+    values.into_iter().map(candidate).collect()
+}

@@ -1,0 +1,31 @@
+//! `kubectl ds completion`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::print;
+use crate::cli::{CompletionArgs, Shell};
+use crate::error::Error;
+use crate::program;
+
+/// Prints the shell's script.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub(crate) fn run(args: &CompletionArgs) -> Result<ExitCode, Error> {
+    print(|out| script(out, args.shell, program::file()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The scripts hold nothing of the tree of commands: they ask the program, each time, by [`super::complete`].
+fn script(out: &mut impl Write, shell: Shell, file: &str) -> io::Result<()> {
+    let text = match shell {
+        Shell::Bash => include_str!("completion/script.bash"),
+        Shell::Zsh => include_str!("completion/script.zsh"),
+        Shell::Fish => include_str!("completion/script.fish"),
+        Shell::Powershell => include_str!("completion/script.ps1"),
+        Shell::Kubectl => include_str!("completion/script.kubectl"),
+    };
+    let function = file.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    out.write_all(text.replace("@FILE@", file).replace("@FUNCTION@", &function).as_bytes())
+}

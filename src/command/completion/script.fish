@@ -1,0 +1,20 @@
+# Completion of @FILE@ in fish. For ~/.config/fish/config.fish: @FILE@ completion fish | source
+# The words come from the program itself: `@FILE@ __complete` prints a candidate a line, and last `:4`, or `:0` for files.
+
+function __@FUNCTION@_complete
+    set -l typed (commandline --current-token)
+    set -l words (commandline --tokenize --cut-at-cursor --current-process)
+    # fish replaces the whole word, so --flag= has to stand in each candidate.
+    set -l flag (string match --regex -- '^--[^=]+=' "$typed")
+    for line in (@FILE@ __complete $words[2..-1] "$typed" </dev/null 2>/dev/null)
+        switch $line
+            case ':0'
+                __fish_complete_path (string replace -- "$flag" '' "$typed") | string replace --regex '^' -- "$flag"
+            case ':*'
+            case '*'
+                echo -- "$flag$line"
+        end
+    end
+end
+
+complete --command @FILE@ --no-files --arguments '(__@FUNCTION@_complete)'

@@ -1,0 +1,159 @@
+//! The scripts under `completions/`, in the shells that they are for, and what the program answers them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const SCRIPTS: [(&str, &str); 5] = [
+    ("bash", "kubectl-ds.bash"),
+    ("zsh", "_kubectl-ds"),
+    ("fish", "kubectl-ds.fish"),
+    ("powershell", "kubectl-ds.ps1"),
+    ("kubectl", "kubectl_complete-ds"),
+];
+const SHOP: &str = "tests/fixtures/shop/cluster.yaml";
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A command that finds the program on its path, and no cluster.
+fn beside_the_program(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let folder = Path::new(env!("CARGO_BIN_EXE_kubectl-ds")).parent().unwrap();
+    let mut path = vec![folder.to_owned()];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let mut command = Command::new(program);
+    command.env("PATH", std::env::join_paths(path).unwrap());
+    command.env("KUBECONFIG", "tests/cli/completion/kubeconfig.yaml").env("TERM", "dumb");
+    command
+}
+
+/// Whether a tool must be there that a test needs: `.ci/run` installs them all.
+pub(crate) fn must_be_there() -> bool {
+    cfg!(target_os = "linux") && std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Runs a shell; `None` where it is not installed and need not be.
+fn shell(name: &str, arguments: &[&str]) -> Option<Output> {
+    match beside_the_program(name).args(arguments).output() {
+        Ok(output) => Some(output),
+        Err(error) => {
+            assert!(!must_be_there(), "{name}: {error}");
+            eprintln!("{name} is not installed: not tested");
+            None
+        }
+    }
+}
+
+fn words_of(output: Output) -> Vec<String> {
+    assert_eq!(text(&output.stderr), "");
+    assert!(output.status.success(), "{}", output.status);
+    text(&output.stdout).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+/// `TRYCMD=overwrite cargo test --test cli` writes them anew.
+#[test]
+fn the_files_are_what_the_program_prints() {
+    for (shell, file) in SCRIPTS {
+        let file = PathBuf::from("completions").join(file);
+        let output = Command::new(env!("CARGO_BIN_EXE_kubectl-ds")).args(["completion", shell]).output().unwrap();
+        if std::env::var("TRYCMD").is_ok_and(|value| value == "overwrite") {
+            std::fs::write(&file, &output.stdout).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(written, text(&output.stdout), "{} is stale", file.display());
+    }
+    assert_eq!(std::fs::read_dir("completions").unwrap().count(), SCRIPTS.len());
+}
+
+#[cfg(unix)]
+#[test]
+fn kubectl_can_run_its_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = "completions/kubectl_complete-ds";
+    assert_ne!(std::fs::metadata(file).unwrap().permissions().mode() & 0o111, 0, "it is to be run");
+    let answer = words_of(beside_the_program(file).args(["rollout", "his"]).output().unwrap());
+    assert_eq!(answer, ["history", ":4"]);
+}
+
+/// bash parts words at `=` and `:`, before it tells them and where it puts a candidate in.
+#[cfg(unix)]
+#[test]
+fn bash_completes() {
+    let complete = |words: &str| {
+        let script = format!(
+            "set -u; source completions/kubectl-ds.bash; COMP_WORDS=(kubectl-ds {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _kubectl_ds; [[ ${{#COMPREPLY[@]}} == 0 ]] || printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        shell("bash", &["--norc", "--noprofile", "-c", &script]).map(words_of)
+    };
+    let Some(nodes) = complete(&format!("why-not --from {SHOP} worker-a")) else { return };
+    assert_eq!(nodes, ["worker-a1", "worker-a2", "worker-a3"]);
+    assert_eq!(complete("rollout ''").unwrap(), ["watch", "status", "history", "help"]);
+    assert_eq!(complete("coverage --output = j").unwrap(), ["json"]);
+    assert_eq!(complete("coverage --color = ''").unwrap(), ["auto", "always", "never"]);
+    // "arn" and ":" stand on the line by then.
+    assert_eq!(complete("coverage --context arn : aws").unwrap(), ["aws:eks:eu-west-1:1:cluster/shop"]);
+    assert_eq!(complete("coverage --from tests/fi").unwrap(), [""; 0], "bash itself knows files");
+}
+
+#[cfg(unix)]
+#[test]
+fn zsh_completes() {
+    // The completion system shows its list to a person only; what it would show is what it is given.
+    let complete = |words: &str| {
+        let script = format!(
+            "autoload -Uz compinit && compinit -u -D && source completions/_kubectl-ds\n\
+             [[ ${{_comps[kubectl-ds]}} == _kubectl_ds ]] || exit 1\n\
+             _describe() {{ print -rl -- \"${{(@P)@[-1]}}\" }}; _files() {{ print files }}; compset() {{ : }}\n\
+             words=(kubectl-ds {words}); CURRENT=${{#words}}; PREFIX=${{words[-1]}}; _kubectl_ds"
+        );
+        shell("zsh", &["-f", "-c", &script]).map(words_of)
+    };
+    let Some(nodes) = complete(&format!("why-not --from {SHOP} worker-a")) else { return };
+    assert_eq!(nodes, ["worker-a1", "worker-a2", "worker-a3"]);
+    assert!(complete("rollout ''").unwrap()[0].starts_with("watch:Follow a rollout"));
+    assert_eq!(complete("coverage --context arn").unwrap(), ["arn\\:aws\\:eks\\:eu-west-1\\:1\\:cluster/shop"]);
+    assert_eq!(complete("coverage --from ''").unwrap(), ["files"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn fish_completes() {
+    let complete = |line: &str| {
+        let script = format!("source completions/kubectl-ds.fish; complete --do-complete 'kubectl-ds {line}'");
+        shell("fish", &["--no-config", "--command", &script]).map(words_of)
+    };
+    let Some(nodes) = complete(&format!("why-not --from {SHOP} worker-a")) else { return };
+    assert_eq!(nodes, ["worker-a1", "worker-a2", "worker-a3"]);
+    assert_eq!(complete("rollout s").unwrap(), ["status"]);
+    assert_eq!(complete("coverage --color=a").unwrap(), ["--color=always", "--color=auto"]);
+    assert_eq!(complete("coverage --context arn").unwrap(), ["arn:aws:eks:eu-west-1:1:cluster/shop"]);
+    assert_eq!(complete("coverage --from completions/_k").unwrap(), ["completions/_kubectl-ds"]);
+}
+
+#[test]
+fn power_shell_takes_the_script() {
+    let read = "$e = $null; [void][Management.Automation.Language.Parser]::ParseFile('completions/kubectl-ds.ps1', [ref]$null, \
+                [ref]$e); if ($e) { throw $e }; . ./completions/kubectl-ds.ps1";
+    // It is on few machines, and on none of those that run this regularly.
+    if let Ok(output) = beside_the_program("pwsh").args(["-NoProfile", "-Command", read]).output() {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+}
+
+/// Without a word to anybody: it would stand in the middle of what is typed.
+#[test]
+fn what_goes_wrong_is_not_told() {
+    for words in [
+        &["why-not", "--from", "missing.yaml", ""][..],
+        &["why-not", "--from", "-", ""],
+        &["why-not", "--kubeconfig", "missing.yaml", ""],
+        &["why-not", "--kubeconfig", "tests/cli/flags/broken-kubeconfig.yaml", ""],
+        &["why-not", "-s", "http://127.0.0.1:1", ""],
+        &["why-not", "--request-timeout", "soon", ""],
+        &["nothing", "--of=this", "-x", ""],
+    ] {
+        let mut command = beside_the_program(env!("CARGO_BIN_EXE_kubectl-ds"));
+        assert_eq!(words_of(command.arg("__complete").args(words).output().unwrap()), [":4"], "{words:?}");
+    }
+}

@@ -1,0 +1,56 @@
+//! The name that the program shows is the one by which kubectl finds its file.
+
+use std::process::Command;
+
+use crate::completions::text;
+
+/// The program under another name, with what it prints in all.
+#[cfg(unix)]
+fn called(file: &str, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join(file);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-ds"), &link).unwrap();
+    let output =
+        Command::new(link).args(arguments).env("KUBECONFIG", "/nonexistent").env("HOME", "/").output().unwrap();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_renamed_program_speaks_of_itself_by_its_new_name() {
+    for (arguments, said) in [
+        (&["--version"][..], "kubectl daemon-sets "),
+        (&["-h"], "Usage: kubectl daemon-sets [OPTIONS]"),
+        (&["coverage", "--help"], "  kubectl daemon-sets coverage -A\n"),
+        (&["why-not", "--help"], "Usage: kubectl daemon-sets why-not NODE"),
+        (&["why-not", "node/a/b", "-s", "x"], "kubectl daemon-sets why-not NODE"),
+        (&["completion", "bash"], "complete -o default -F _kubectl_daemon_sets kubectl-daemon_sets\n"),
+        (&["completion", "kubectl"], "exec kubectl-daemon_sets __complete "),
+        (&["completion", "--help"], "~/.local/bin/kubectl_complete-daemon_sets"),
+        (&["__complete", "rollout", "w"], "watch\t"),
+    ] {
+        let all = called("kubectl-daemon_sets", arguments);
+        assert!(all.contains(said), "{arguments:?}: {all}");
+        for usual in ["kubectl ds", "kubectl-ds", "kubectl_ds"] {
+            assert!(!all.contains(usual), "{arguments:?}: {all}");
+        }
+    }
+    assert!(called("kubectl_complete-daemon_sets", &["rollout", "w"]).starts_with("watch\t"));
+}
+
+/// A hint that names the program names it by [`program::name`](../../src/program.rs).
+#[test]
+fn no_text_but_the_help_has_the_usual_name_written_out() {
+    let mut written = Vec::new();
+    for file in crate::house::files_below(std::path::Path::new("src")) {
+        let path = file.display().to_string();
+        if path.starts_with("src/cli") || path == "src/program.rs" || path.contains("tests") {
+            continue;
+        }
+        let source = std::fs::read_to_string(&file).unwrap();
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//") && line.contains("kubectl ds "));
+        written.extend(lines.map(|line| format!("{path}: {}", line.trim())));
+    }
+    assert!(written.is_empty(), "{written:#?}");
+}
