@@ -7,14 +7,12 @@
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde::Serialize;
 
 use super::Look;
 use crate::snapshot::selector;
 
 /// Why evictions are refused whatever is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Barrier {
     /// The budget is stated in a way that cannot be computed for a DaemonSet.
     NotForDaemonSets {

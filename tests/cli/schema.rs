@@ -364,6 +364,52 @@ fn every_field_of_a_rollout_report_is_one_that_the_reference_names() {
     assert!(strategies.contains("OnDelete") && strategies.contains("Rolling"), "{strategies:?}");
 }
 
+const CYCLE: Shape = &[
+    ("apiVersion", &[Text]),
+    ("kind", &[Text]),
+    ("asOf", &[Text]),
+    ("namespace", &[Text]),
+    ("name", &[Text]),
+    ("revision", &[Text]),
+    ("outcome", &[Text]),
+    ("message", &[Text]),
+    ("budget", &[Number]),
+    ("desired", &[Number]),
+    ("planned", &[Number]),
+    ("replaced", &[Number]),
+    ("failed", &[Number]),
+    ("skipped", &[Number]),
+    ("inWork", &[Number]),
+    ("waiting", &[Number]),
+    ("medianSeconds", &[Number, Null]),
+    ("slowestSeconds", &[Number, Null]),
+    ("nodes", &[List]),
+];
+
+/// With `--dry-run=client` the report holds the plan; what it holds after a run is looked at by the live tests.
+#[test]
+fn the_plan_of_a_cycle_is_a_report_of_the_reference() {
+    let fields = fields_in_the_reference("### JSON and YAML: CycleReport");
+    for (field, _) in CYCLE {
+        assert!(fields.contains(*field), "{field} is not documented");
+    }
+    let arguments = ["cycle", "node-exporter", "-n", "monitoring", "--dry-run=client", "-o", "json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let output = command.args(arguments).args(["--from", "tests/fixtures/shop/cluster.yaml"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = check(&report, CYCLE, "the report");
+    assert_eq!((&report["kind"], &report["outcome"]), (&"CycleReport".into(), &"Planned".into()));
+    let nodes = report["nodes"].as_array().unwrap();
+    assert!(
+        nodes.iter().any(|node| node["status"] == "Waiting") && nodes.iter().any(|node| node["status"] == "Skipped")
+    );
+    for node in nodes {
+        for field in node.as_object().unwrap().keys() {
+            assert!(fields.contains(field), "{field} is not documented");
+        }
+    }
+}
+
 /// The events that the README's table names, each with its own fields.
 fn events_in_the_reference() -> Vec<(String, BTreeSet<String>)> {
     let readme = std::fs::read_to_string("README.md").unwrap();

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
 use crate::plane::{Builder, Plane};
+use crate::reference::is_documented;
 use crate::rollout::Running;
 use crate::scenarios::{Scene, letter, never_says, overlay, play, says, template};
 use watcher::{Rules, Watcher};
@@ -255,6 +256,8 @@ async fn crashing_image(scene: &Scene<'_>) -> Result<(), Failed> {
     begin(scene, &json!({})).await?;
     let current = update(scene, "two", &json!({"ds.test/crash": "*"})).await?;
     let watcher = watch(scene, 1, Some(current)).await?;
+    let json = start(scene, &["--dry-run=client", "-o", "json"])?.ends(0).await?;
+    ensure(documents(&json)?[0]["nodes"][0]["status"] == "Waiting", || json)?;
     let text = start(scene, &["--node-timeout", "50s"])?.ends(1).await?;
     says(
         &text,
@@ -266,6 +269,10 @@ async fn crashing_image(scene: &Scene<'_>) -> Result<(), Failed> {
         ],
     )?;
     ensure(watcher.removed() == ["crashes-a"], || text.clone())?;
+    // Once more: what crashes counts, so that nothing is begun.
+    let json = start(scene, &["--node-timeout", "2s", "-o", "json"])?.ends(1).await?;
+    let report = documents(&json)?.pop().unwrap_or_default();
+    ensure(report["halt"]["code"] == "BudgetSpent" && report["fix"]["lines"].is_array(), || json)?;
     ensure(with_image(scene, "one").await? == 3, || text)
 }
 
@@ -436,6 +443,14 @@ async fn two_at_once(scene: &Scene<'_>) -> Result<(), Failed> {
     ensure(watcher.removed().len() == 6 && watcher.most_out() == 1, || format!("{one}\n{other}"))
 }
 
+/// What it wrote in JSON: every event is one of the reference.
+fn documents(text: &str) -> Result<Vec<Value>, Failed> {
+    let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(failed)?;
+    lines.iter().filter(|line| line["kind"] == "CycleEvent").try_for_each(is_documented)?;
+    ensure(lines.last().is_some_and(|last| last["kind"] == "CycleReport"), || text.to_owned())?;
+    Ok(lines)
+}
+
 async fn dry_runs_delete_nothing(scene: &Scene<'_>) -> Result<(), Failed> {
     begin(scene, &json!({})).await?;
     update(scene, "two", &json!({})).await?;
@@ -451,7 +466,7 @@ async fn dry_runs_delete_nothing(scene: &Scene<'_>) -> Result<(), Failed> {
         says(&text, &["Replaces the old pods on 3 nodes", words])?;
     }
     let text = start(scene, &["--dry-run=server", "-o", "json"])?.ends(0).await?;
-    let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(failed)?;
+    let lines = documents(&text)?;
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["kind"].as_str()).collect();
     ensure(kinds == ["CycleEvent", "CycleEvent", "CycleEvent", "CycleReport"], || text.clone())?;
     ensure(lines[3]["outcome"] == "Planned" && lines[3]["planned"] == 3, || text.clone())?;
@@ -550,8 +565,10 @@ async fn restart_of_a_rolling_update(scene: &Scene<'_>) -> Result<(), Failed> {
     )?;
     let watcher = watch(scene, 1, None).await?;
     let before = uids(scene).await?;
-    let text = start(scene, &["--all"])?.ends(0).await?;
-    says(&text, &["Replaces the pods on 3 nodes", "(3 of 3 replaced)"])?;
+    let text = start(scene, &["--all", "-o", "json"])?.ends(0).await?;
+    let lines = documents(&text)?;
+    let replaced = lines.iter().filter(|line| line["event"] == "NodeReplaced").count();
+    ensure(replaced == 3 && lines[lines.len() - 1]["outcome"] == "Finished", || text.clone())?;
     obeyed(&watcher, &text)?;
     let after = uids(scene).await?;
     ensure(after.len() == 3 && after.iter().all(|uid| !before.contains(uid)), || text)
@@ -564,7 +581,8 @@ async fn deleted_midway(scene: &Scene<'_>) -> Result<(), Failed> {
     running.until("\"Removing\"").await?;
     scene.plane.delete(&scene.agent()).await?;
     let text = running.ends(1).await?;
-    let last: Value = serde_json::from_str(text.lines().last().unwrap_or_default()).map_err(failed)?;
+    let lines = documents(&text)?;
+    let last = &lines[lines.len() - 1];
     let code = &last["halt"]["code"];
     ensure(last["outcome"] == "Halted" && (code == "Deleted" || code == "BeingDeleted"), || text.clone())
 }

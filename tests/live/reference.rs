@@ -22,7 +22,8 @@ fn rows(text: &'static str, head: &str) -> impl Iterator<Item = Vec<&'static str
 
 /// Every field of the event is one that the reference names for it, of its type, and none is missing.
 pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
-    let section = README.split("### JSON and YAML: RolloutEvent").nth(1).unwrap_or_default();
+    let kind = event["kind"].as_str().unwrap_or_default();
+    let section = README.split(&format!("### JSON and YAML: {kind}\n")).nth(1).unwrap_or_default();
     let common: BTreeSet<&str> = rows(section, "| field | |").flat_map(|row| words(row[1])).collect();
     let name = event["event"].as_str().unwrap_or_default();
     let row = rows(section, "| event | fields | |").find(|row| words(row[1]).contains(name));
@@ -35,8 +36,10 @@ pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
         ensure(is_known, || format!("{name} has {field}, which is not documented"))?;
         let is_typed = match field.as_str() {
             "desired" | "updated" | "updatedAvailable" | "available" => value.is_u64() || value.is_null(),
-            "done" => value.is_u64(),
-            "isUndo" | "isCertain" | "wasDone" => value.is_boolean(),
+            "done" | "planned" | "replaced" | "failed" | "skipped" | "inWork" | "waiting" | "seconds" => value.is_u64(),
+            "isUndo" | "isCertain" | "wasDone" | "evict" => value.is_boolean(),
+            "why" => value["code"].is_string(),
+            "waits" => value["for"].is_string(),
             "nodes" | "causes" | "reasons" | "fix" => value.is_array(),
             "cause" => value["code"].is_string(),
             "revision" | "from" => value.is_string() || value.is_null(),
