@@ -35,6 +35,7 @@ mod rest;
 mod rights;
 mod rollout;
 mod scenarios;
+mod ship;
 mod states;
 mod volumes;
 mod watching;
@@ -84,6 +85,7 @@ fn registry() -> Vec<(String, Test)> {
         ),
         ("scenarios::two_hundred_nodes_at_once", scenarios::two_hundred_nodes_at_once),
         ("scenarios::outlives_the_api_server", scenarios::outlives_the_api_server),
+        ("ship::krew_installs_it", ship::krew_installs_it),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
         ("volumes::refusals_are_explained", volumes::refusals_are_explained),
