@@ -96,8 +96,10 @@ pub(crate) fn krew_installs_it(ctx: &Ctx) -> Result<(), Failed> {
         let archive = archives.join(archive_of(&archives, own_target())?).display().to_string();
         laptop.run(&["kubectl", "krew", "install", "--manifest", &manifest, "--archive", &archive])?;
         serves_the_cluster(plane, &mut laptop).await?;
-        // krew wants to see an index, whatever is in it.
-        fs::create_dir_all(laptop.krew.join("index/default"))?;
+        // krew wants to see a clone of an index, whatever is in it.
+        let index = laptop.krew.join("index/default").display().to_string();
+        laptop.run(&["git", "init", "--quiet", &index])?;
+        laptop.run(&["git", "-C", &index, "config", "remote.origin.url", "https://index.invalid"])?;
         laptop.run(&["kubectl", "krew", "uninstall", "ds"])?;
         let left = laptop.run(&["kubectl", "plugin", "list"])?;
         ensure(!text(&left.stdout).contains("kubectl-ds"), || text(&left.stdout))
