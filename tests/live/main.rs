@@ -37,6 +37,7 @@ mod rest;
 mod rights;
 mod rollout;
 mod scenarios;
+mod ship;
 mod states;
 mod terminal;
 mod volumes;
@@ -95,6 +96,7 @@ fn registry() -> Vec<(String, Test)> {
         ("scenarios::side_by_side", scenarios::side_by_side),
         ("scenarios::two_hundred_nodes_at_once", scenarios::two_hundred_nodes_at_once),
         ("scenarios::outlives_the_api_server", scenarios::outlives_the_api_server),
+        ("ship::krew_installs_it", ship::krew_installs_it),
         ("states::made_for_real", states::made_for_real),
         ("states::told_by_coverage", states::told_by_coverage),
         ("terminal::shows_what_holds_a_rollout", terminal::shows_what_holds_a_rollout),
