@@ -222,10 +222,8 @@ impl<'t> Reader<'t> {
             // A node first, and then DaemonSets; with the node in a file only those.
             "targets" if self.values == 0 && !self.given.contains(&"node_file") => Some(Names::Nodes),
             "targets" => Some(Names::DaemonSets { everywhere: true }),
-            "only" => {
-                let states = State::ALL.into_iter().map(|state| state.name().to_owned());
-                return Wanted::Words(states.map(|word| Candidate { word, meaning: String::new() }).collect());
-            }
+            "only" => return words(State::ALL.into_iter().map(State::name)),
+            "order" => return words(["name", "oldest", "zone"].into_iter()),
             _ => None,
         };
         if let Some(names) = names {
@@ -269,6 +267,11 @@ fn subcommands(command: &Command) -> Vec<Candidate> {
         meaning: command.get_about().map(|about| first_line(&about.to_string())).unwrap_or_default(),
     };
     shown.map(candidate).collect()
+}
+
+/// Words that speak for themselves.
+fn words<'w>(words: impl Iterator<Item = &'w str>) -> Wanted {
+    Wanted::Words(words.map(|word| Candidate { word: word.to_owned(), meaning: String::new() }).collect())
 }
 
 fn meaning(arg: &Arg) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::look::Spot;
 use super::plan::{Planned, Skip, skip};
-use super::run::{News, PodRef};
+use super::step::{News, PodRef};
 use super::{Look, Policy};
 use crate::explain::Reason;
 use crate::rollout;

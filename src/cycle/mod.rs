@@ -17,6 +17,7 @@ mod order;
 mod plan;
 mod policy;
 mod run;
+mod step;
 mod summary;
 
 #[cfg(test)]
@@ -32,5 +33,6 @@ pub(crate) use look::Look;
 pub(crate) use order::Order;
 pub(crate) use plan::{Plan, Planned, Skip, plan};
 pub(crate) use policy::{MaxUnavailable, Policy, Removal};
-pub(crate) use run::{Halt, News, PodRef, Run, Step, Waiting};
+pub(crate) use run::Run;
+pub(crate) use step::{Halt, News, PodRef, Step, Waiting};
 pub(crate) use summary::{Outcome, Summary};

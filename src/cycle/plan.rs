@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::look::Spot;
-use super::run::PodRef;
+use super::step::PodRef;
 use super::{Look, Policy};
 use crate::explain::{Reason, State};
 use crate::rollout::revision_of;

@@ -144,9 +144,10 @@ impl Shell {
         // A lack of rights is said before anybody is asked, and before anything is removed.
         self.remove(&first.pod, true).await?;
         let Mode::Real { is_answered: false } = self.wish.mode else { return Ok(None) };
-        if !prompt::can_ask() {
+        // Who asks for documents is not shown the plan either.
+        if self.wish.output.is_some() || !prompt::can_ask() {
             return Err(Error::Usage {
-                message: "there is no terminal to ask on whether the pods may be replaced".into(),
+                message: "whether the pods may be replaced cannot be asked here: there is no terminal, or -o".into(),
                 hint: "--yes answers beforehand; --dry-run=client shows the plan".into(),
             });
         }
@@ -178,7 +179,9 @@ impl Shell {
     /// Step after step, to the end.
     async fn carry_out(&mut self, run: &mut Run, teller: &mut Teller) -> Result<Outcome, Error> {
         // Some time went by since the plan.
-        self.look_anew(run, teller).await?;
+        if let Next::End(outcome) = self.look_anew(run, teller).await? {
+            return Ok(outcome);
+        }
         let mut is_fresh = true;
         let mut is_begun = false;
         loop {

@@ -44,8 +44,10 @@ pub(crate) fn screen(out: &mut impl Write, picture: Picture<'_>, screen: Screen)
     style.line(out, &format!("Cycling DaemonSet {name}  {}  revision {revision}", strategy(coverage)), Tone::Strong)?;
     let summary = Summary::of(run);
     let (cells_of_bar, tone) = bar(summary.replaced, summary.planned);
-    writeln!(out, "{} {}", style.paint(&cells_of_bar, tone), progress(summary, run))?;
+    writeln!(out, "{} {}", style.paint(&cells_of_bar, tone), progress(summary))?;
     bars(out, standing, screen)?;
+    let budget = format!("At most {} may be without an available pod", count(run.planned_budget(), "node"));
+    style.line(out, &budget, Tone::Quiet)?;
     if let Some(speed) = speed(standing, watched, screen.now) {
         style.line(out, &speed, Tone::Plain)?;
     }
@@ -61,17 +63,12 @@ pub(crate) fn screen(out: &mut impl Write, picture: Picture<'_>, screen: Screen)
     in_work(out, standing, screen)
 }
 
-/// `5 of 28 nodes replaced, 1 in work, 22 to go; at most 1 without an available pod`.
-fn progress(summary: Summary, run: &Run) -> String {
+/// `5 of 28 nodes replaced, 1 in work, 22 to go`.
+fn progress(summary: Summary) -> String {
     let Summary { planned, replaced, failed, skipped, in_work, waiting, .. } = summary;
     let parts = [(in_work, "in work"), (waiting, "to go"), (failed, "failed"), (skipped, "left alone")];
     let parts = parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
-    let budget = run.planned_budget();
-    format!(
-        "{replaced} of {} replaced{}; at most {budget} without an available pod",
-        count(planned, "node"),
-        parts.collect::<String>()
-    )
+    format!("{replaced} of {} replaced{}", count(planned, "node"), parts.collect::<String>())
 }
 
 fn remarks(picture: &Picture<'_>, screen: Screen) -> Vec<(String, Tone)> {
