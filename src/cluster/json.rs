@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+use serde_json::Value;
 
 use super::protobuf::{Broken, ListMeta};
 
@@ -30,6 +31,18 @@ pub(super) fn read<T: DeserializeOwned>(text: &[u8], each: &mut dyn FnMut(T)) ->
         serde_json::error::Category::Eof => Broken::Truncated { items },
         _ => Broken::Malformed(error.to_string()),
     })
+}
+
+/// An object of k8s-openapi, by way of a tree. Those types are large, and each further way to read them takes a good part
+/// of the program's size; they come by the dozen, so there is one way for all. Pods and nodes, which come by the hundred
+/// thousand, are trimmed types and read straight from the text.
+pub(super) struct Tree<T>(pub(super) T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Tree<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tree = Value::deserialize(deserializer)?;
+        serde_json::from_value(tree).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// `metav1.ListMeta` as JSON.

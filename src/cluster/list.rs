@@ -12,7 +12,7 @@ use kube::client::Body;
 use serde::de::DeserializeOwned;
 
 use super::connect::Access;
-use super::json;
+use super::json::{self, Tree};
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
 use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
 use super::watch::Watched;
@@ -251,7 +251,8 @@ impl Access {
         let mut query = Query::new("list", K::API_VERSION, K::URL_PATH_SEGMENT, scope);
         query.label_selector = label_selector.map(str::to_owned);
         query.field_selector = field_selector.map(str::to_owned);
-        self.gather(&query, &Encoding::JSON, &mut Some).await
+        let Listed { items, resource_version } = self.gather(&query, &Encoding::JSON, &mut Some).await?;
+        Ok(Listed { items: items.into_iter().map(|Tree(item)| item).collect(), resource_version })
     }
 
     /// One object by its name; `None` if there is none.
@@ -267,7 +268,7 @@ impl Access {
         let path = format!("{}/{}", query.path, escaped(name));
         match self.object(&query.subject, &path).await {
             Err(Error::Api { code: 404, .. }) => Ok(None),
-            outcome => outcome.map(Some),
+            outcome => outcome.map(|Tree(object)| Some(object)),
         }
     }
 

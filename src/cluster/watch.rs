@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::connect::Access;
+use super::json::Tree;
 use super::list::{Query, Scope};
 use super::request::{Failure, Status, innermost};
 use crate::error::Error;
@@ -42,6 +43,11 @@ pub(crate) trait Watched: DeserializeOwned + Send + 'static {
     const GROUP_VERSION: &'static str;
     /// Its name in a path.
     const PLURAL: &'static str;
+
+    /// Reads one that has changed.
+    fn read(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text)
+    }
 }
 
 impl Watched for Pod {
@@ -57,11 +63,19 @@ impl Watched for Node {
 impl Watched for DaemonSet {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
+
+    fn read(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text).map(|Tree(object)| object)
+    }
 }
 
 impl Watched for ControllerRevision {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
+
+    fn read(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text).map(|Tree(object)| object)
+    }
 }
 
 impl Watched for Event {
@@ -214,7 +228,7 @@ impl Watch {
             return Err(Failure::by_code(code, error, None));
         }
         let version: Versioned = serde_json::from_str(object.get()).map_err(bad)?;
-        let whole = || serde_json::from_str::<T>(object.get()).map_err(bad);
+        let whole = || T::read(object.get().as_bytes()).map_err(bad);
         let change = match kind {
             "ADDED" => Change::Added(whole()?),
             "MODIFIED" => Change::Modified(whole()?),

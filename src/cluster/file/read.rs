@@ -128,7 +128,7 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
         for (item, raw) in items.iter().enumerate() {
             let at = format!(".items[{item}]");
             let header: Header =
-                (*raw, at.as_str()).decode().map_err(|_| in_document(format!("{at}: not a Kubernetes object")))?;
+                (*raw, at.as_str()).decode_bulk().map_err(|_| in_document(format!("{at}: not a Kubernetes object")))?;
             let api_version = header.api_version.or_else(|| document.api_version.clone());
             let kind = header.kind.as_deref().or(list);
             put(cluster, (kind, api_version.as_deref()), (*raw, at.as_str())).map_err(in_document)?;
@@ -213,21 +213,26 @@ fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'
 }
 
 /// An object whose type is decided by the place it is put into.
-trait Decode {
+trait Decode: Sized {
+    /// By way of a tree, for which a null where a list or a map belongs means none; names the field that is wrong.
     fn decode<T: DeserializeOwned>(self) -> Result<T, String>;
+
+    /// What comes by the hundred thousand: pods, nodes, and the heads of all objects.
+    fn decode_bulk<T: DeserializeOwned>(self) -> Result<T, String> {
+        self.decode()
+    }
 }
 
 impl Decode for (&RawValue, &str) {
     fn decode<T: DeserializeOwned>(self) -> Result<T, String> {
         let (raw, at) = self;
-        // From bytes, as a live cluster's lists are read: each further way to read the large types of Kubernetes takes a
-        // good part of the program's size.
-        serde_json::from_slice(raw.get().as_bytes()).or_else(|refusal| {
-            // The long way round only where the short one failed: a null where a list or a map belongs means none. This
-            // one also names the field.
-            let value = serde_json::from_str(raw.get()).map_err(|_| refusal.to_string())?;
-            located(without_nulls(value), at)
-        })
+        let tree: serde_json::Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        (tree, at).decode()
+    }
+
+    fn decode_bulk<T: DeserializeOwned>(self) -> Result<T, String> {
+        // Straight from the text; the long way round only where that fails.
+        serde_json::from_slice(self.0.get().as_bytes()).or_else(|_| self.decode())
     }
 }
 
@@ -280,10 +285,10 @@ fn put(
         return Err("not a Kubernetes object: it has no kind".into());
     };
     match (api_version.unwrap_or_default(), kind) {
-        ("v1" | "", "Node") => cluster.put_node(object.decode()?),
+        ("v1" | "", "Node") => cluster.put_node(object.decode_bulk()?),
         ("v1" | "", "Pod") => match cluster.detail {
-            Detail::Placement => cluster.put_pod(object.decode()?),
-            Detail::Scheduling => cluster.put_full_pod(object.decode()?),
+            Detail::Placement => cluster.put_pod(object.decode_bulk()?),
+            Detail::Scheduling => cluster.put_full_pod(object.decode_bulk()?),
         },
         ("v1" | "", "Event") => cluster.put_event(object.decode()?),
         ("v1" | "", "Namespace") => cluster.put_namespace(object.decode()?),
