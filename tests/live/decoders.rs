@@ -100,12 +100,22 @@ fn first_difference(path: &str, direct: &Value, through: &Value) -> Option<Strin
     }
 }
 
-/// The report without the time at which it was made.
+/// The report without the time at which it was made, and without the sentences, which count seconds: what they are made
+/// of stands beside them.
 fn timeless(output: &Output) -> Result<Value, Failed> {
-    let mut report = json_of(output)?;
-    if let Some(fields) = report.as_object_mut() {
-        fields.remove("asOf");
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.remove("asOf");
+                fields.remove("message");
+                fields.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
     }
+    let mut report = json_of(output)?;
+    strip(&mut report);
     Ok(report)
 }
 
