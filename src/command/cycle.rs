@@ -18,11 +18,9 @@ use super::load::{About, Source, open};
 use crate::cli::Global;
 use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
-use crate::coverage::cover;
 use crate::cycle::{Look, Outcome, Run, plan};
 use crate::error::Error;
 use crate::render::cycle::PlanView;
-use crate::rollout::standing;
 
 /// Loads, plans, asks, and replaces node by node.
 ///
@@ -51,15 +49,23 @@ async fn plan_only(source: &mut Source, wish: &Wish) -> Result<ExitCode, Error> 
     }
     let snapshot = source.snapshot(&wish.request, About::DaemonSets, |_| false).await?;
     eyes::check(&snapshot)?;
-    let coverages = cover(&snapshot);
-    let Some(coverage) = coverages.first() else { return Ok(ExitCode::SUCCESS) };
-    let standing = standing(coverage, &snapshot);
-    let look = Look::of(coverage, &standing, &snapshot);
-    policy::check_strategy(&look, &wish.policy)?;
-    let plan = plan(&look, &wish.policy).ok_or_else(|| eyes::not_observed(coverage))?;
-    let run = Run::of(&plan, &look, wish.policy.clone());
-    let mut teller = Teller::new(wish, coverage);
-    teller.plan(PlanView { coverage, plan: &plan, policy: &wish.policy }, snapshot.as_of)?;
-    teller.end(&run, &Outcome::Planned, snapshot.as_of)?;
+    let planned = Look::at(&snapshot, |look| {
+        policy::check_strategy(look, &wish.policy)?;
+        let (run, mut teller) = present(look, wish)?;
+        teller.end(&run, &Outcome::Planned, look.now)
+    });
+    // A name that is not there was told when it was looked for.
+    planned.unwrap_or(Ok(()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the plan: the run that would carry it out, and who tells of it.
+///
+/// # Errors
+/// The controller has made no revision of today's template; the output cannot be written.
+fn present(look: &Look<'_>, wish: &Wish) -> Result<(Run, Teller), Error> {
+    let plan = plan(look, &wish.policy).ok_or_else(|| eyes::not_observed(look.coverage))?;
+    let mut teller = Teller::new(wish, look.coverage);
+    teller.plan(PlanView { coverage: look.coverage, plan: &plan, policy: &wish.policy }, look.now)?;
+    Ok((Run::of(&plan, look, wish.policy.clone()), teller))
 }

@@ -269,7 +269,6 @@ impl Entry {
     }
 
     fn recovered(&self, spot: &Spot<'_>, look: &Look<'_>) -> Option<Status> {
-        let Status::Failed { .. } = &self.status else { return None };
         let pod = self.new_pod(spot, look)?;
         let took = pod.metadata.creation_timestamp.map(|made| look.now.duration_since(made.timestamp()));
         Some(Status::Replaced { pod: pod.metadata.name.clone(), took: took.unwrap_or_default() })

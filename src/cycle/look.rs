@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::coverage::{Coverage, Row};
+use crate::coverage::{Coverage, Row, cover};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
-use crate::rollout::{Cause, Fault, Progress, Standing, is_current};
+use crate::rollout::{Cause, Fault, Progress, Standing, is_current, standing};
 use crate::snapshot::{Node, Pod, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.
@@ -38,9 +38,18 @@ pub(super) struct Down<'a> {
     pub(super) since: Option<Timestamp>,
 }
 
+impl Look<'_> {
+    /// Looks at the first DaemonSet of a snapshot; none where it holds none.
+    pub(crate) fn at<T>(snapshot: &Snapshot, see: impl FnOnce(&Look<'_>) -> T) -> Option<T> {
+        let coverages = cover(snapshot);
+        let coverage = coverages.first()?;
+        let standing = standing(coverage, snapshot);
+        Some(see(&Look::of(coverage, &standing, snapshot)))
+    }
+}
+
 impl<'a> Look<'a> {
-    /// Looks at a snapshot, of which coverage and rollout were judged.
-    pub(crate) fn of(coverage: &'a Coverage<'a>, standing: &'a Standing<'a>, snapshot: &'a Snapshot) -> Self {
+    fn of(coverage: &'a Coverage<'a>, standing: &'a Standing<'a>, snapshot: &'a Snapshot) -> Self {
         let nodes: HashMap<&str, &Node> =
             snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
         let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
@@ -58,6 +67,11 @@ impl<'a> Look<'a> {
         let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
         let is_observed = observed >= daemon_set.metadata.generation.unwrap_or_default();
         self.coverage.revision.hash.known()?.as_deref().filter(|_| is_observed)
+    }
+
+    /// Whether there is such a revision.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.revision().is_some()
     }
 
     /// Every node, in their order.

@@ -6,8 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::coverage::cover;
-use crate::rollout::standing;
 use crate::snapshot::{Known, Snapshot};
 
 const START: &str = "2026-01-02T12:00:00Z";
@@ -290,11 +288,7 @@ impl Cluster {
     }
 
     pub(super) fn look<T>(&self, at: impl FnOnce(&Look<'_>) -> T) -> Option<T> {
-        let snapshot = self.snapshot();
-        let coverages = cover(&snapshot);
-        let coverage = coverages.first()?;
-        let standing = standing(coverage, &snapshot);
-        Some(at(&Look::of(coverage, &standing, &snapshot)))
+        Look::at(&self.snapshot(), at)
     }
 
     /// What a run decides on this cluster.

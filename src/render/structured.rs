@@ -41,6 +41,12 @@ pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
     Ok(())
 }
 
+/// Writes a value as one YAML document of many.
+pub(crate) fn yaml_document(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    writeln!(out, "---")?;
+    yaml(out, value)
+}
+
 /// What every report begins with.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +64,25 @@ impl<'a> Head<'a> {
     /// The head of a report of that kind, on the facts of that moment.
     pub(super) fn of(kind: &'static str, as_of: Timestamp, unknown: &'a [String]) -> Self {
         Self { api_version: API_VERSION, kind, as_of, unknown }
+    }
+}
+
+/// What every event begins with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventHead<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(serialize_with = "to_the_second")]
+    at: Timestamp,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> EventHead<'a> {
+    /// The head of an event of that kind, seen at that moment, about this object.
+    pub(super) fn of(kind: &'static str, at: Timestamp, namespace: &'a str, name: &'a str) -> Self {
+        Self { api_version: API_VERSION, kind, at, namespace, name }
     }
 }
 

@@ -6,7 +6,6 @@ mod watcher;
 
 use std::time::Duration;
 
-use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -19,7 +18,7 @@ use crate::client::{ensure, failed, wait_until};
 use crate::plane::{Builder, Plane};
 use crate::reference::is_documented;
 use crate::rollout::Running;
-use crate::scenarios::{Scene, letter, never_says, overlay, play, says, template};
+use crate::scenarios::{Scene, letter, never_says, none_is_wrong, overlay, play, says, template};
 use watcher::{Rules, Watcher};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -37,8 +36,7 @@ pub(crate) fn fleets(ctx: &Ctx) -> Result<(), Failed> {
             play(plane, "three", 30, three_at_once),
             play(plane, "fifth", 30, a_fifth_at_once),
         ];
-        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
-        ensure(wrong.is_empty(), || wrong)
+        none_is_wrong(all).await
     })
 }
 
@@ -55,8 +53,7 @@ pub(crate) fn orders_and_ends(ctx: &Ctx) -> Result<(), Failed> {
             play(plane, "gone", 3, deleted_midway),
             play(plane, "denied", 3, denied_by_a_policy),
         ];
-        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
-        ensure(wrong.is_empty(), || wrong)
+        none_is_wrong(all).await
     })
 }
 
@@ -73,8 +70,7 @@ pub(crate) fn interruptions(ctx: &Ctx) -> Result<(), Failed> {
             play(plane, "leaves", 4, asked_twice_to_stop),
             play(plane, "life", 6, facts_of_life),
         ];
-        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
-        ensure(wrong.is_empty(), || wrong)
+        none_is_wrong(all).await
     })
 }
 
@@ -82,8 +78,7 @@ pub(crate) fn interruptions(ctx: &Ctx) -> Result<(), Failed> {
 pub(crate) fn dead_nodes(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         let all = [play(plane, "dies", 3, node_dies_in_work), play(plane, "down", 3, node_down_before)];
-        let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
-        ensure(wrong.is_empty(), || wrong)
+        none_is_wrong(all).await
     })
 }
 

@@ -59,7 +59,8 @@ pub(crate) fn on_dead_nodes(ctx: &Ctx) -> Result<(), Failed> {
     })
 }
 
-async fn none_is_wrong<const N: usize>(all: [LocalBoxFuture<'_, Option<String>>; N]) -> Result<(), Failed> {
+/// Plays them beside each other; all that went wrong.
+pub(crate) async fn none_is_wrong<const N: usize>(all: [LocalBoxFuture<'_, Option<String>>; N]) -> Result<(), Failed> {
     let wrong = join_all(all).await.into_iter().flatten().collect::<String>();
     ensure(wrong.is_empty(), || wrong)
 }

@@ -9,18 +9,17 @@ use tokio::time::sleep;
 
 use super::eyes::{Eyes, Seen, not_observed};
 use super::policy::{Mode, Wish, check_strategy};
+use super::present;
 use super::prompt;
 use super::signals::Signals;
 use super::teller::{Scene, Teller};
 use crate::cluster::list::Scope;
 use crate::cluster::remove::{Removed, Target};
 use crate::command::watching::connection_lost;
-use crate::coverage::cover;
-use crate::cycle::{Halt, Look, Outcome, PodRef, Removal, Run, Step, Summary, barrier, plan};
+use crate::cycle::{Halt, Look, Outcome, PodRef, Removal, Run, Step, Summary, barrier};
 use crate::error::Error;
-use crate::render::cycle::{PlanView, Told, barrier_in_words, question};
+use crate::render::cycle::{Told, barrier_in_words, question};
 use crate::render::terminal;
-use crate::rollout::standing;
 
 /// A refused removal is tried again after so long, unless the server names a time: as kubectl drain does.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -73,15 +72,11 @@ impl Shell {
     async fn until_observed(&mut self) -> Result<(), Error> {
         let begun = Timestamp::now();
         loop {
-            let (is_observed, missing) = {
-                let snapshot = self.eyes.snapshot();
-                let coverages = cover(snapshot);
-                let Some(coverage) = coverages.first() else { return Err(self.gone()) };
-                let standing = standing(coverage, snapshot);
-                let look = Look::of(coverage, &standing, snapshot);
-                check_strategy(&look, &self.wish.policy)?;
-                (plan(&look, &self.wish.policy).is_some(), not_observed(coverage))
-            };
+            let seen = Look::at(self.eyes.snapshot(), |look| {
+                check_strategy(look, &self.wish.policy)?;
+                Ok::<_, Error>((look.is_observed(), not_observed(look.coverage)))
+            });
+            let (is_observed, missing) = seen.ok_or_else(|| self.gone())??;
             if is_observed {
                 return Ok(());
             }
@@ -104,20 +99,17 @@ impl Shell {
             Removal::Evict => self.disruption_budgets().await?,
             Removal::Delete => Vec::new(),
         };
-        let snapshot = self.eyes.snapshot();
-        let coverages = cover(snapshot);
-        let Some(coverage) = coverages.first() else { return Err(self.gone()) };
-        let standing = standing(coverage, snapshot);
-        let look = Look::of(coverage, &standing, snapshot);
-        let plan = plan(&look, &self.wish.policy).ok_or_else(|| not_observed(coverage))?;
-        let run = Run::of(&plan, &look, self.wish.policy.clone());
-        let mut teller = Teller::new(&self.wish, coverage);
-        teller.plan(PlanView { coverage, plan: &plan, policy: &self.wish.policy }, snapshot.as_of)?;
-        if let Some(barrier) = barrier(&look, &budgets).filter(|_| !plan.nodes.is_empty()) {
-            let (message, hint) = barrier_in_words(&barrier);
-            return Err(Error::Usage { message, hint });
-        }
-        Ok((run, teller))
+        let planned = Look::at(self.eyes.snapshot(), |look| {
+            let (run, teller) = present(look, &self.wish)?;
+            match barrier(look, &budgets).filter(|_| !run.entries().is_empty()) {
+                Some(barrier) => {
+                    let (message, hint) = barrier_in_words(&barrier);
+                    Err(Error::Usage { message, hint })
+                }
+                None => Ok((run, teller)),
+            }
+        });
+        planned.ok_or_else(|| self.gone())?
     }
 
     async fn disruption_budgets(&self) -> Result<Vec<PodDisruptionBudget>, Error> {
@@ -219,25 +211,22 @@ impl Shell {
             // Who cannot be told of trouble is not to run into it.
             run.stop();
         }
-        let snapshot = self.eyes.snapshot();
-        let coverages = cover(snapshot);
-        let Some(coverage) = coverages.first() else { return Ok(run.next(None).0) };
-        let standing = standing(coverage, snapshot);
-        let look = Look::of(coverage, &standing, snapshot);
-        if !std::mem::replace(is_begun, true) {
-            teller.tell(Told::Began, Scene { coverage, standing: &standing, run, now: look.now })?;
-        }
-        let (step, news) = run.next(Some(&look));
-        let scene = Scene { coverage, standing: &standing, run, now: look.now };
-        for one in &news {
-            teller.tell(Told::News(one), scene)?;
-        }
-        let waiting = match &step {
-            Step::Wait { waiting, .. } => Some(waiting),
-            _ => None,
-        };
-        teller.waits(waiting, self.eyes.trouble.as_deref(), scene)?;
-        Ok(step)
+        let trouble = self.eyes.trouble.as_deref();
+        let decided = Look::at(self.eyes.snapshot(), |look| {
+            if !std::mem::replace(is_begun, true) {
+                teller.tell(Told::Began, Scene::of(look, run))?;
+            }
+            let (step, news) = run.next(Some(look));
+            let scene = Scene::of(look, run);
+            news.iter().try_for_each(|one| teller.tell(Told::News(one), scene))?;
+            let waiting = match &step {
+                Step::Wait { waiting, .. } => Some(waiting),
+                _ => None,
+            };
+            teller.waits(waiting, trouble, scene)?;
+            Ok(step)
+        });
+        decided.unwrap_or_else(|| Ok(run.next(None).0))
     }
 
     /// Lists anew, for as long as that takes; a signal meanwhile stops it.

@@ -1,6 +1,6 @@
 //! Tells what happens, as a picture, as lines or as documents.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::policy::Wish;
 use crate::cli::StructuredFormat;
 use crate::command::print;
 use crate::coverage::Coverage;
-use crate::cycle::{Outcome, Run, Summary, Waiting};
+use crate::cycle::{Look, Outcome, Run, Summary, Waiting};
 use crate::error::Error;
 use crate::render::cycle::{
     Event, Picture, Place, PlanView, Report, Told, json_line, line, plan, screen, summary, yaml,
@@ -44,10 +44,16 @@ pub(super) struct Teller {
 /// What stands behind an event.
 #[derive(Clone, Copy)]
 pub(super) struct Scene<'s> {
-    pub(super) coverage: &'s Coverage<'s>,
-    pub(super) standing: &'s Standing<'s>,
-    pub(super) run: &'s Run,
-    pub(super) now: Timestamp,
+    coverage: &'s Coverage<'s>,
+    standing: &'s Standing<'s>,
+    run: &'s Run,
+    now: Timestamp,
+}
+
+impl<'s> Scene<'s> {
+    pub(super) fn of(look: &'s Look<'_>, run: &'s Run) -> Self {
+        Self { coverage: look.coverage, standing: look.standing, run, now: look.now }
+    }
 }
 
 impl Teller {
@@ -174,8 +180,7 @@ impl Teller {
                 structured::json_line(out, &Report::of(run, outcome, teller.place(), now))
             }
             Manner::Structured(StructuredFormat::Yaml) => {
-                writeln!(out, "---")?;
-                structured::yaml(out, &Report::of(run, outcome, teller.place(), now))
+                structured::yaml_document(out, &Report::of(run, outcome, teller.place(), now))
             }
             Manner::Picture(_) | Manner::Lines => summary(out, run, outcome, teller.place(), shown),
         })

@@ -11,7 +11,7 @@ use crate::cycle::{News, PodRef, Summary, Waiting};
 use crate::render::age::age;
 use crate::render::reason::sentence;
 use crate::render::rollout::{Screen, step_in_words, step_tone};
-use crate::render::structured::{API_VERSION, to_the_second};
+use crate::render::structured::EventHead;
 use crate::render::style::Tone;
 use crate::render::text::{count, safe};
 use crate::rollout::{Standing, Step};
@@ -73,12 +73,8 @@ pub(crate) struct Event<'c, 'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventView<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    at: Timestamp,
-    namespace: &'a str,
-    name: &'a str,
+    #[serde(flatten)]
+    head: EventHead<'a>,
     #[serde(flatten)]
     fields: Map<String, Value>,
     #[serde(flatten)]
@@ -114,17 +110,12 @@ pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Resu
 
 /// Writes the event as one YAML document of many.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    writeln!(out, "---")?;
-    crate::render::structured::yaml(out, &view(event)?)
+    crate::render::structured::yaml_document(out, &view(event)?)
 }
 
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     Ok(EventView {
-        api_version: API_VERSION,
-        kind: "CycleEvent",
-        at: event.at,
-        namespace: event.place.namespace,
-        name: event.place.name,
+        head: EventHead::of("CycleEvent", event.at, event.place.namespace, event.place.name),
         fields: match fields(event.told)? {
             Value::Object(fields) => fields,
             _ => Map::new(),

@@ -13,7 +13,7 @@ use crate::render::age::age;
 use crate::render::coverage::strategy_of;
 use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
-use crate::render::structured::{API_VERSION, to_the_second};
+use crate::render::structured::EventHead;
 use crate::render::style::Tone;
 use crate::render::text::safe;
 use crate::rollout::{Change, ChangeKind, Hold, Phase, Standing, Step};
@@ -67,12 +67,8 @@ impl<'c, 'a> Event<'c, 'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventView<'a> {
-    api_version: &'static str,
-    kind: &'static str,
-    #[serde(serialize_with = "to_the_second")]
-    at: Timestamp,
-    namespace: &'a str,
-    name: &'a str,
+    #[serde(flatten)]
+    head: EventHead<'a>,
     /// The event's own fields and how the rollout stands, in one map, as some are of both.
     #[serde(flatten)]
     fields: Map<String, Value>,
@@ -88,8 +84,7 @@ pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Resu
 
 /// Writes the event as one YAML document of many.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    writeln!(out, "---")?;
-    crate::render::structured::yaml(out, &view(event)?)
+    crate::render::structured::yaml_document(out, &view(event)?)
 }
 
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
@@ -103,11 +98,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
         _ => None,
     });
     Ok(EventView {
-        api_version: API_VERSION,
-        kind: "RolloutEvent",
-        at: event.at,
-        namespace: event.namespace,
-        name: event.name,
+        head: EventHead::of("RolloutEvent", event.at, event.namespace, event.name),
         fields: maps.flatten().collect(),
         message: message(event).0,
         fix: fixes(event),
