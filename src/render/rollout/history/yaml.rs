@@ -3,7 +3,9 @@
 use std::io;
 
 use serde_json::Value;
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::udiff::UnifiedHunkHeader;
+use similar::{ChangeTag, group_diff_ops};
 
 use super::Side;
 use crate::render::text::is_hostile;
@@ -36,14 +38,16 @@ pub(super) fn diff(one: Side<'_, '_>, other: Side<'_, '_>) -> io::Result<Vec<Str
     let (old, new) = (lines(&one.template())?, lines(&other.template())?);
     let old: Vec<&str> = old.iter().map(String::as_str).collect();
     let new: Vec<&str> = new.iter().map(String::as_str).collect();
-    let compared = TextDiff::from_slices(&old, &new);
+    // As `TextDiff` does, which brings all of the library's algorithms into the program.
+    let mut compared = Compact::new(Replace::new(Capture::new()), &old, &new);
+    let Ok(()) = myers::diff(&mut compared, &old, 0..old.len(), &new, 0..new.len());
     let mut lines = Vec::new();
-    for hunk in compared.unified_diff().context_radius(CONTEXT).iter_hunks() {
+    for hunk in group_diff_ops(compared.into_inner().into_inner().into_ops(), CONTEXT) {
         if lines.is_empty() {
             lines.extend([format!("--- {}", one.words()), format!("+++ {}", other.words())]);
         }
-        lines.push(hunk.header().to_string());
-        for change in hunk.iter_changes() {
+        lines.push(UnifiedHunkHeader::new(&hunk).to_string());
+        for change in hunk.iter().flat_map(|part| part.iter_changes(&old, &new)) {
             let sign = match change.tag() {
                 ChangeTag::Delete => '-',
                 ChangeTag::Insert => '+',
