@@ -3,6 +3,7 @@
 //! Read is what `kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml` (or json) prints, several
 //! documents in a file, single objects, and the tree of `kubectl cluster-info dump --output-directory`.
 
+mod culprit;
 mod objects;
 mod read;
 #[cfg(test)]

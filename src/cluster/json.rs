@@ -41,7 +41,7 @@ pub(super) struct Tree<T>(pub(super) T);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Tree<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let tree = Value::deserialize(deserializer)?;
-        serde_json::from_value(tree).map(Self).map_err(D::Error::custom)
+        T::deserialize(&tree).map(Self).map_err(D::Error::custom)
     }
 }
 

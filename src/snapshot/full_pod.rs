@@ -379,7 +379,8 @@ impl FullPod {
     /// What a template says of its pods, in our own type.
     pub(crate) fn of_template(namespace: &str, template: &PodTemplateSpec) -> Self {
         // The one type's JSON is the other's: each field of ours is one of the complete type.
-        let mut pod: Self = serde_json::to_value(template).and_then(serde_json::from_value).unwrap_or_default();
+        let mut pod: Self =
+            serde_json::to_value(template).and_then(|tree| Self::deserialize(&tree)).unwrap_or_default();
         pod.metadata.namespace = namespace.to_owned();
         pod
     }

@@ -57,7 +57,7 @@ impl Objects {
         let Some(kind) = self.0.get(K::KIND) else {
             return Known::Unknown(format!("the files hold no {plural}"));
         };
-        let decoded: Result<Vec<K>, _> = kind.objects.iter().cloned().map(serde_json::from_value).collect();
+        let decoded: Result<Vec<K>, _> = kind.objects.iter().map(K::deserialize).collect();
         match decoded {
             Ok(objects) => Known::Known(objects),
             Err(error) => Known::Unknown(format!("the {plural} in the files cannot be read: {error}")),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::culprit::culprit;
 use super::{Detail, Objects, SavedCluster};
 use crate::error::Error;
 
@@ -114,7 +115,7 @@ fn read_json(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
         let in_document = |message: String| format!("document {}: {message}", index + 1);
         let raw = raw.map_err(|error| in_document(format!("not JSON: {error}")))?;
         let document: Document<'_> =
-            located(&mut serde_json::Deserializer::from_str(raw.get()), "").map_err(in_document)?;
+            serde_json::from_str(raw.get()).map_err(|error| in_document(without_position(&error)))?;
         let list = list_kind(cluster, document.kind.as_deref());
         let Some(items) = &document.items else {
             if list.is_some() {
@@ -156,7 +157,8 @@ fn read_yaml(cluster: &mut SavedCluster, text: &str) -> Result<(), String> {
         let list = list_kind(cluster, kind.as_deref());
         let items: Vec<serde_json::Value> = match items {
             serde_json::Value::Null => Vec::new(),
-            items => (items, ".items").decode().map_err(in_document)?,
+            serde_json::Value::Array(items) => items,
+            _ => return Err(in_document(".items: not a list".into())),
         };
         for (item, value) in items.into_iter().enumerate() {
             let at = format!(".items[{item}]");
@@ -238,7 +240,14 @@ impl Decode for (&RawValue, &str) {
 
 impl Decode for (serde_json::Value, &str) {
     fn decode<T: DeserializeOwned>(self) -> Result<T, String> {
-        located(without_nulls(self.0), self.1)
+        let tree = without_nulls(self.0);
+        T::deserialize(&tree).map_err(|error| {
+            let refusal = error.to_string();
+            let refused =
+                |tree: &serde_json::Value| T::deserialize(tree).is_err_and(|error| error.to_string() == refusal);
+            let path = format!("{}{}", self.1, culprit(&tree, &refused));
+            if path.is_empty() { refusal } else { format!("{path}: {refusal}") }
+        })
     }
 }
 
@@ -255,24 +264,10 @@ fn without_nulls(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// Decodes, and names the field at which that fails.
-fn located<'de, T, D>(deserializer: D, at: &str) -> Result<T, String>
-where
-    T: Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-    D::Error: std::fmt::Display,
-{
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.into_inner().to_string();
-        // The position counts within the item, which helps nobody.
-        let message = message.split(" at line ").next().unwrap_or_default();
-        match (at, path.as_str()) {
-            ("", ".") => message.to_owned(),
-            (at, ".") => format!("{at}: {message}"),
-            (at, path) => format!("{at}.{path}: {message}"),
-        }
-    })
+/// The words of an error without line and column, which would count from the beginning of the document.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 /// Puts an object where its kind belongs.
