@@ -13,6 +13,7 @@ use libtest_mimic::Failed;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::Ctx;
 use crate::plane::Plane;
 
 /// Asks `condition` again and again until it is `Ok`. After `limit` it fails with the last reason that it gave.
@@ -141,6 +142,24 @@ impl Plane {
             .current_dir(self.dir())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Runs lines as a user would, with the control plane's own kubectl; gives back what they print.
+    pub(crate) fn shell(&self, ctx: &Ctx, lines: &str) -> Result<String, Failed> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("sh")
+            .args(["-e", "-c", lines])
+            .env_clear()
+            .env("PATH", format!("{}:{path}", ctx.programs.display()))
+            .env("HOME", self.dir())
+            .env("KUBECONFIG", self.kubeconfig())
+            .current_dir(self.dir())
+            .output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure(output.status.success(), || {
+            format!("{lines}\n  {}: {}{}", output.status, text(&output.stdout), text(&output.stderr))
+        })?;
+        Ok(text(&output.stdout))
     }
 }
 

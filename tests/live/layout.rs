@@ -15,6 +15,9 @@ const BEHAVIOUR: &str = r#".spec.nodeName as $node | (.metadata.annotations // {
 /// The kubeconfig has a context for each, and `expired`, whose token nobody knows.
 const USERS: [(&str, &str); 4] = [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
 
+/// Who asked for what, but not the objects themselves.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
+
 /// Where things are, and the arguments that say so.
 pub(crate) struct Layout {
     dir: PathBuf,
@@ -49,6 +52,7 @@ impl Layout {
     pub(crate) fn write_files(&self) -> Result<(), Failed> {
         let users = USERS.map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n")).concat();
         std::fs::write(self.dir.join("users.csv"), users)?;
+        std::fs::write(self.dir.join("audit.yaml"), AUDIT)?;
         std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR))?;
         let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
         let mut text = format!(
@@ -81,6 +85,19 @@ impl Layout {
             "--peer-auto-tls".into(),
             "--unsafe-no-fsync".into(),
             "--log-level=warn".into(),
+        ]
+    }
+
+    /// Where the API server writes down who asked for what, when that is wanted.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.dir.join("audit.log")
+    }
+
+    /// What has it write that down.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        vec![
+            format!("--audit-log-path={}", self.audit_log().display()),
+            format!("--audit-policy-file={}", self.path("audit.yaml")),
         ]
     }
 

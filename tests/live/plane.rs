@@ -34,8 +34,7 @@ pub(crate) struct Plane {
     controllers: Client,
     /// For `/metrics` of the scheduler.
     scheduler: Client,
-    kubeconfig: PathBuf,
-    server: String,
+    layout: Layout,
     started: Duration,
     dir: TempDir,
 }
@@ -45,9 +44,16 @@ pub(crate) struct Builder {
     programs: PathBuf,
     silence: Duration,
     node_lease: u32,
+    is_audited: bool,
 }
 
 impl Builder {
+    /// Has the API server write down who asks for what, see [`Plane::audit_log`].
+    pub(crate) fn audited(mut self) -> Self {
+        self.is_audited = true;
+        self
+    }
+
     /// After how much silence a node becomes NotReady. The default is short; a test that leaves
     /// nodes alone may want it long.
     #[allow(dead_code, reason = "no test of today waits for less")]
@@ -66,7 +72,7 @@ impl Builder {
 impl Plane {
     /// A plane with the programs of `programs`.
     pub(crate) fn builder(programs: &Path) -> Builder {
-        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8 }
+        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8, is_audited: false }
     }
 
     /// The folder with the programs, or why there is none.
@@ -99,7 +105,8 @@ impl Plane {
         block_until(&mut processes, "etcd listens and has made its key", begun + START, || {
             layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok()
         })?;
-        processes.push(start("kube-apiserver", layout.api_server(etcd_port, server_port))?);
+        let audit = if builder.is_audited { layout.audit() } else { Vec::new() };
+        processes.push(start("kube-apiserver", [layout.api_server(etcd_port, server_port), audit].concat())?);
         // Its certificate is its own work; nobody can connect before it is there.
         block_until(&mut processes, "kube-apiserver listens and has made its certificate", begun + START, || {
             layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
@@ -114,17 +121,8 @@ impl Plane {
             let client = Client::try_from(config).map_err(failed)?;
             Ok::<_, Failed>((client, unverified(controllers_port)?, unverified(scheduler_port)?))
         })?;
-        let mut plane = Self {
-            processes,
-            runtime,
-            client,
-            controllers,
-            scheduler,
-            kubeconfig: layout.kubeconfig.clone(),
-            server: layout.server.clone(),
-            started: Duration::ZERO,
-            dir,
-        };
+        let mut plane =
+            Self { processes, runtime, client, controllers, scheduler, layout, started: Duration::ZERO, dir };
         plane.ready(begun + START)?;
         plane.started = begun.elapsed();
         Ok(plane)
@@ -206,13 +204,18 @@ impl Plane {
 
     /// A file for kubectl and its plugins; its contexts are `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.
     pub(crate) fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+        &self.layout.kubeconfig
+    }
+
+    /// What was asked of the API server, a JSON object a line, where the plane is audited.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.layout.audit_log()
     }
 
     /// The API server's URL.
     #[allow(dead_code, reason = "for messages")]
     pub(crate) fn server(&self) -> &str {
-        &self.server
+        &self.layout.server
     }
 
     /// How long it took to start.

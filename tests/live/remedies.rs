@@ -1,6 +1,5 @@
 //! What `kubectl ds why-not` advises is done, line by line, and the pod lands.
 
-use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -114,7 +113,7 @@ async fn tried(plane: &Plane, ctx: &Ctx, case: &Case, number: usize) -> Result<b
         return Ok(false);
     };
     eprintln!("remedies: {name}: {text}: {lines:?}");
-    shell(plane, ctx, &lines.join("\n"))?;
+    plane.shell(ctx, &lines.join("\n"))?;
     wait_until(&format!("the pod lands on {name} after {lines:?}"), LAND, async || landed(plane, &name).await).await?;
     Ok(true)
 }
@@ -187,23 +186,6 @@ fn to_paste(report: &Value, case: &Case) -> Vec<(String, Vec<String>)> {
         }
     }
     advised
-}
-
-/// Runs a line as a user would, with the control plane's own kubectl.
-fn shell(plane: &Plane, ctx: &Ctx, line: &str) -> Result<(), Failed> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("sh")
-        .args(["-e", "-c", line])
-        .env_clear()
-        .env("PATH", format!("{}:{path}", ctx.programs.display()))
-        .env("HOME", plane.dir())
-        .env("KUBECONFIG", plane.kubeconfig())
-        .current_dir(plane.dir())
-        .output()?;
-    ensure(output.status.success(), || {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        format!("{line}\n  {}: {}{}", output.status, text(&output.stdout), text(&output.stderr))
-    })
 }
 
 /// Whether a pod of the DaemonSet is ready on the node of the same name.
