@@ -87,6 +87,7 @@ fn registry() -> Vec<(String, Test)> {
         ("neighbours::told_by_the_scheduler", neighbours::told_by_the_scheduler),
         ("rights::users_differ", rights::users_differ),
         ("rights::coverage_says_what_it_may_not_read", rights::coverage_says_what_it_may_not_read),
+        ("rights::the_log_holds_no_token", rights::the_log_holds_no_token),
         ("roles::are_what_is_asked_for", roles::are_what_is_asked_for),
         ("rollout::follows_to_the_end", rollout::follows_to_the_end),
         ("rollout::names_a_bad_image", rollout::names_a_bad_image),

@@ -69,6 +69,27 @@ pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed
     })
 }
 
+/// The libraries' log, which people paste into reports, tells what was asked for but not by which token; whether that
+/// stands in the kubeconfig or comes from a credential plugin.
+pub(crate) fn the_log_holds_no_token(ctx: &Ctx) -> Result<(), Failed> {
+    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+        let plain = std::fs::read_to_string(plane.kubeconfig())?;
+        let token = "token-of-admin";
+        let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
+        std::fs::write(plane.dir().join("credential.json"), credential.to_string())?;
+        let plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: cat, args: [credential.json], interactiveMode: Never}}";
+        let by_plugin = plane.dir().join("by-plugin");
+        std::fs::write(&by_plugin, plain.replace(&format!("{{token: {token}}}"), plugin))?;
+        for kubeconfig in [plane.kubeconfig(), &by_plugin] {
+            let output = plane.ds_command(kubeconfig, &["coverage", "-A", "-v9"]).env("PATH", "/usr/bin:/bin").output()?;
+            let log = String::from_utf8_lossy(&output.stderr);
+            ensure(output.status.success() && log.contains("/api/v1/nodes"), || told("admin", &output))?;
+            ensure(!log.contains(token), || told("admin", &output))?;
+        }
+        Ok(())
+    })
+}
+
 fn told(context: &str, output: &Output) -> String {
     format!(
         "as {context}: {}\n  stdout: {:.500}\n  stderr: {:.500}",
