@@ -7,6 +7,9 @@ use jiff::SignedDuration;
 use super::world::*;
 use super::*;
 
+mod failing;
+mod planning;
+
 /// The nodes in the order in which their pods were removed, and how it ended.
 fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, Step) {
     let mut run = begin(cluster, policy);
@@ -51,43 +54,6 @@ fn every_old_pod_is_replaced_one_node_after_the_other() {
     let (removed, end) = play(&mut cluster, &careful(), 100);
     assert_eq!((removed, end), (vec!["n1".into(), "n2".into(), "n3".into(), "n4".into()], Step::Finish));
     assert!(cluster.pods.iter().all(|pod| pod.revision == "new"));
-}
-
-#[test]
-fn nodes_that_are_up_to_date_are_not_planned_and_with_all_they_are() {
-    let mut cluster = Cluster::new(3);
-    cluster.pod_on("n2").revision = "new".into();
-    assert_eq!(planned(&cluster, &careful()), ["n1", "n3"]);
-    let all = Policy { all: true, ..careful() };
-    assert_eq!(planned(&cluster, &all), ["n1", "n2", "n3"]);
-    // Each of them once: what is new since the plan is not replaced again.
-    let (removed, end) = play(&mut cluster, &all, 100);
-    assert_eq!((removed.len(), end), (3, Step::Finish));
-}
-
-#[test]
-fn only_nodes_that_were_asked_for_are_planned() {
-    let cluster = Cluster::new(4);
-    let only = Policy { only: Some(["n3".to_owned(), "n4".to_owned()].into()), ..careful() };
-    assert_eq!(planned(&cluster, &only), ["n3", "n4"]);
-    assert_eq!(cluster.look(|look| plan(look, &only).unwrap().not_asked_for), Some(2));
-}
-
-#[test]
-fn the_order_is_by_name_by_age_or_round_the_zones() {
-    let mut cluster = Cluster::new(6);
-    for (node, zone) in [("n1", "a"), ("n2", "a"), ("n3", "a"), ("n4", "b"), ("n5", "b")] {
-        cluster.node(node).zone = Some(zone.into());
-    }
-    for (node, made) in [("n1", -10), ("n2", -50), ("n3", -20), ("n4", -60), ("n5", -30), ("n6", -40)] {
-        cluster.pod_on(node).made = made;
-    }
-    assert_eq!(planned(&cluster, &careful()), ["n1", "n2", "n3", "n4", "n5", "n6"]);
-    let oldest = Policy { order: Order::Oldest, ..careful() };
-    assert_eq!(planned(&cluster, &oldest), ["n4", "n2", "n6", "n5", "n3", "n1"]);
-    let zone = Policy { order: "zone".parse().unwrap(), ..careful() };
-    // A node without the label is a zone of its own.
-    assert_eq!(planned(&cluster, &zone), ["n6", "n1", "n4", "n2", "n5", "n3"]);
 }
 
 #[test]
@@ -138,30 +104,6 @@ fn a_budget_that_others_spend_for_too_long_ends_it() {
 }
 
 #[test]
-fn nodes_that_are_not_ready_are_skipped_unless_they_are_asked_for() {
-    let mut cluster = Cluster::new(3);
-    cluster.node("n2").ready = false;
-    assert_eq!(skipped(&cluster, &careful()), [("n2".into(), "NodeNotReady".into())]);
-    let included = Policy { include_not_ready: true, ..careful() };
-    assert_eq!(planned(&cluster, &included), ["n1", "n2", "n3"]);
-}
-
-#[test]
-fn a_pod_that_would_not_come_back_or_is_not_ours_or_is_going_is_left_alone() {
-    let mut cluster = Cluster::new(4);
-    cluster.node("n1").tainted = true;
-    cluster.pod_on("n2").owner = None;
-    cluster.delete("d-3");
-    let why = [("n1", "NotWanted"), ("n2", "NotAdopted"), ("n3", "AlreadyGoing")];
-    let why: Vec<(String, String)> = why.iter().map(|(node, code)| ((*node).into(), (*code).into())).collect();
-    assert_eq!(skipped(&cluster, &careful()), why);
-    // The orphan of another is not even looked at.
-    cluster.pod_on("n2").owner = Some("another");
-    assert_eq!(skipped(&cluster, &careful()).len(), 2);
-    assert_eq!(planned(&cluster, &careful()), ["n4"]);
-}
-
-#[test]
 fn it_waits_for_the_old_pod_to_be_gone_and_the_new_one_to_be_available_for_long_enough() {
     let mut cluster = Cluster::new(2);
     cluster.min_ready_seconds = 7;
@@ -191,133 +133,6 @@ fn a_break_in_availability_begins_the_wait_anew() {
 }
 
 #[test]
-fn a_new_pod_that_crashes_ends_it_at_once_and_the_other_nodes_are_left_alone() {
-    let mut cluster = Cluster::new(3);
-    cluster.behaviour = Health::Crash(3);
-    let (removed, end) = play(&mut cluster, &careful(), 700);
-    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "Failures".into()));
-    assert!(cluster.clock < 10, "{}", cluster.clock);
-    assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
-}
-
-#[test]
-fn a_new_pod_that_is_only_slow_has_until_the_node_timeout() {
-    let mut cluster = Cluster::new(2);
-    cluster.behaviour = Health::Unready;
-    let (removed, end) = play(&mut cluster, &careful(), 700);
-    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "Failures".into()));
-    assert_eq!(cluster.clock, 600);
-}
-
-#[test]
-fn with_failures_allowed_it_goes_on_as_far_as_the_budget_lets_it() {
-    let mut cluster = Cluster::new(3);
-    let policy = Policy { max_failures: 1, max_unavailable: "2".parse().unwrap(), ..careful() };
-    let mut run = begin(&cluster, &policy);
-    cluster.behaviour = Health::Crash(3);
-    drive(&mut cluster, &mut run, 1);
-    cluster.behaviour = Health::From(1);
-    // Both nodes of the budget got their bad pods in the same second: one more than allowed.
-    assert!(
-        matches!(drive(&mut cluster, &mut run, 10), Step::Halt(Halt::Failures { .. })) || Summary::of(&run).failed < 2
-    );
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &Policy { max_failures: 1, ..careful() });
-    cluster.behaviour = Health::Crash(3);
-    drive(&mut cluster, &mut run, 4);
-    // The failed node spends the budget of one for ever.
-    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "BudgetSpent");
-    assert_eq!(Summary::of(&run).failed, 1);
-}
-
-#[test]
-fn a_failed_node_that_comes_up_late_is_replaced_after_all() {
-    let mut cluster = Cluster::new(2);
-    let policy = Policy { max_failures: 1, ..careful() };
-    let mut run = begin(&cluster, &policy);
-    cluster.behaviour = Health::Crash(3);
-    drive(&mut cluster, &mut run, 5);
-    assert_eq!(Summary::of(&run).failed, 1);
-    cluster.behaviour = Health::From(1);
-    cluster.pod_on("n1").health = Health::From(0);
-    assert_eq!(drive(&mut cluster, &mut run, 30), Step::Finish);
-    assert_eq!((Summary::of(&run).failed, Summary::of(&run).replaced), (0, 2));
-}
-
-#[test]
-fn a_replaced_node_that_goes_down_again_spends_the_budget_and_may_fail() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    drive(&mut cluster, &mut run, 9);
-    assert_eq!(Summary::of(&run).replaced, 1);
-    cluster.pod_on("n1").health = Health::Unready;
-    let removed_before = cluster.count;
-    let end = drive(&mut cluster, &mut run, 650);
-    assert_eq!(halt(&end), "Failures");
-    // The one that was in work by then, and no further one.
-    assert!(cluster.count <= removed_before + 1);
-    assert!(cluster.pods.iter().any(|pod| pod.node == "n3" && pod.revision == "old"));
-}
-
-#[test]
-fn a_node_that_dies_in_work_holds_its_place_until_it_is_back_or_has_failed() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    drive(&mut cluster, &mut run, 1);
-    cluster.node("n1").ready = false;
-    // The pod does not go, and no pod is wanted there any more; still nothing else is begun.
-    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
-    cluster.node("n1").ready = true;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    drive(&mut cluster, &mut run, 1);
-    cluster.node("n1").ready = false;
-    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "Failures");
-    assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old" && pod.deleted.is_none()).count(), 2);
-}
-
-#[test]
-fn a_node_that_dies_in_work_is_down_also_where_only_its_taint_says_so() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    drive(&mut cluster, &mut run, 1);
-    cluster.node("n1").lags = true;
-    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
-    assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
-}
-
-#[test]
-fn a_node_that_is_tainted_or_vanishes_in_work_is_left_behind() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    drive(&mut cluster, &mut run, 1);
-    cluster.node("n1").tainted = true;
-    drive(&mut cluster, &mut run, 5);
-    assert!(matches!(run.entries()[0].status, Status::Skipped(Skip::NotWanted { .. })), "{:?}", run.entries()[0]);
-    cluster.nodes.retain(|node| node.name != "n2");
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert!(matches!(run.entries()[1].status, Status::Skipped(Skip::NodeGone)), "{:?}", run.entries()[1]);
-    assert!(matches!(run.entries()[2].status, Status::Replaced { .. }));
-}
-
-#[test]
-fn a_node_whose_turn_has_not_come_may_go_down_and_come_back() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    cluster.node("n1").ready = false;
-    drive(&mut cluster, &mut run, 4);
-    cluster.node("n1").ready = true;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert_eq!(Summary::of(&run).replaced, 3);
-    let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    cluster.node("n1").ready = false;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert!(matches!(run.entries()[0].status, Status::Skipped(Skip::NodeNotReady { .. })));
-}
-
-#[test]
 fn what_somebody_else_replaces_is_not_replaced_again() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &careful());
@@ -327,50 +142,6 @@ fn what_somebody_else_replaces_is_not_replaced_again() {
     assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
     assert!(matches!(run.entries()[1].status, Status::Skipped(Skip::ReplacedMeanwhile)));
     assert_eq!(cluster.count, 6);
-}
-
-#[test]
-fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_it() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
-    run.begin(&node, &pod, cluster.now());
-    let (step, _) = cluster.next(&mut run);
-    assert_eq!(step, Step::Replace { node: node.clone(), pod: pod.clone() });
-    // Meanwhile another node went down by itself: now it would be one too many.
-    cluster.pod_on("n3").health = Health::Unready;
-    assert!(matches!(cluster.next(&mut run).0, Step::Wait { .. }));
-    cluster.pod_on("n3").health = Health::From(0);
-    assert_eq!(cluster.next(&mut run).0, Step::Replace { node, pod });
-}
-
-#[test]
-fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
-    let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
-    run.begin(&node, &pod, cluster.now());
-    let retry = cluster.now() + SignedDuration::from_secs(5);
-    run.refuse(&node, "Cannot evict pod as it would violate the pod's disruption budget.", retry);
-    let (step, _) = cluster.next(&mut run);
-    assert_eq!(step, Step::Wait { waiting: Waiting::Nodes, until: Some(retry) });
-    cluster.clock += 5;
-    assert_eq!(cluster.next(&mut run).0, Step::Replace { node: node.clone(), pod });
-    cluster.clock += 600;
-    assert_eq!(halt(&cluster.next(&mut run).0), "Failures");
-    let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.entries()[0].status else { panic!() };
-    // Nothing was removed, so nothing is out.
-    assert!(cluster.unavailable().is_empty());
-}
-
-#[test]
-fn a_removal_that_is_refused_for_good_fails_the_node() {
-    let cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
-    run.begin(&node, &pod, cluster.now());
-    assert!(matches!(run.fail(&node, "denied"), News::Failed { .. }));
-    assert_eq!(halt(&cluster.next(&mut run).0), "Failures");
 }
 
 #[test]
@@ -496,32 +267,4 @@ fn times_are_told_by_median_and_slowest() {
     let summary = Summary::of(&run);
     assert_eq!((summary.planned, summary.replaced), (3, 3));
     assert!(summary.median.is_some() && summary.median <= summary.slowest);
-}
-
-#[test]
-fn budgets_that_can_never_allow_an_eviction_are_recognised() {
-    let cluster = Cluster::new(3);
-    let seen = |budgets: &[serde_json::Value]| {
-        let budgets: Vec<_> = budgets
-            .iter()
-            .enumerate()
-            .map(|(index, spec)| {
-                let mut spec = spec.clone();
-                spec["selector"] = serde_json::json!({ "matchLabels": { "app": "d" } });
-                let status = serde_json::json!({ "expectedPods": 3, "currentHealthy": 3, "desiredHealthy": 1, "disruptionsAllowed": 1 });
-                from(serde_json::json!({ "metadata": { "name": format!("b{index}") }, "spec": spec, "status": status }))
-            })
-            .collect();
-        cluster.look(|look| barrier(look, &budgets)).unwrap()
-    };
-    let json = |text: &str| serde_json::from_str(text).unwrap();
-    assert_eq!(seen(&[]), None);
-    assert_eq!(seen(&[json(r#"{"minAvailable": 2}"#)]), None);
-    let never = |stated: &str| Some(Barrier::NotForDaemonSets { budget: "b0".into(), stated: stated.into() });
-    assert_eq!(seen(&[json(r#"{"maxUnavailable": 1}"#)]), never("maxUnavailable: 1"));
-    assert_eq!(seen(&[json(r#"{"minAvailable": "50%"}"#)]), never("minAvailable: 50%"));
-    let all = Barrier::WantsThemAll { budget: "b0".into(), min_available: 3, pods: 3 };
-    assert_eq!(seen(&[json(r#"{"minAvailable": 3}"#)]), Some(all));
-    let several = Barrier::Several { budgets: vec!["b0".into(), "b1".into()] };
-    assert_eq!(seen(&[json(r#"{"minAvailable": 1}"#), json(r#"{"minAvailable": 1}"#)]), Some(several));
 }

@@ -38,6 +38,7 @@ mod rights;
 mod roles;
 mod rollout;
 mod scenarios;
+mod scene;
 mod ship;
 mod states;
 mod terminal;

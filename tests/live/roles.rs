@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
@@ -15,10 +14,9 @@ use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
 use crate::plane::Plane;
 use crate::rollout::Running;
-use crate::scenarios::overlay;
+use crate::scene::{LIMIT, overlay};
 
 const README: &str = include_str!("../../README.md");
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// A verb, an API group, and a resource with its subresource.
 type Right = (String, String, String);

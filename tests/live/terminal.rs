@@ -105,7 +105,7 @@ const WIDE: (u16, u16) = (200, 50);
 /// terminal was resized and after it was resized back; Ctrl-C leaves the picture and a terminal to go on with.
 pub(crate) fn shows_what_holds_a_rollout(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(async |plane| {
-        scenarios::bad_image_of(plane, "screen", 150).await?;
+        scenarios::held::bad_image_of(plane, "screen", 150).await?;
         let mut terminal = Terminal::start(plane, &["rollout", "watch", "agent", "-n", "screen"], NARROW)?;
         let lines = terminal.until("the whole picture is there", &["Failing", "NODE", "ImagePullBackOff"]).await?;
         line(&lines, "DaemonSet screen/agent  RollingUpdate maxUnavailable 1")?;

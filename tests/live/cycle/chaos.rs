@@ -19,7 +19,7 @@ use crate::Ctx;
 use crate::client::{ensure, failed};
 use crate::plane::Plane;
 use crate::rollout::Running;
-use crate::scenarios::{Scene, letter, overlay};
+use crate::scene::{Scene, letter, overlay};
 
 /// How many cycles a run of all tests plays.
 const ROUNDS: usize = 4;
