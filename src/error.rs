@@ -197,3 +197,17 @@ impl Error {
         }
     }
 }
+
+/// What the operating system says, without its number; what is frequent in the same words on every system, as those of
+/// Windows come in the user's language.
+pub(crate) fn system_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+        }
+    }
+}

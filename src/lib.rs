@@ -9,6 +9,8 @@
 //! | [`placement`] | pure: the DaemonSet controller's rule for a node |
 //! | [`rollout`] | pure: revisions, the budget, progress and what holds it |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
+//! | [`admission`] | pure: the pod as the API server would make it, and what refuses it |
+//! | [`scheduling`] | pure: the scheduler's filters, one file each |
 //! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
 //! | [`coverage`] | pure: a fold over nodes |
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
@@ -38,9 +40,21 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::render::terminal;
 
+/// What the work may take of a stack. The first thread of a process has a megabyte on Windows; `why-not`, built without
+/// optimisation, takes more.
+const STACK: usize = 8 << 20;
+
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
+    match std::thread::Builder::new().stack_size(STACK).spawn(work) {
+        // A panic has said all that there is to say.
+        Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
+        Err(error) => finish(std::future::ready(Err(Error::Output(error)))),
+    }
+}
+
+fn work() -> ExitCode {
     if let Some(zeroth) = std::env::args_os().next() {
         program::take_name(&zeroth);
     }

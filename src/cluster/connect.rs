@@ -17,7 +17,7 @@ pub(crate) use super::kubeconfig::EntryNames;
 use super::kubeconfig::{Chosen, Environment, choose, entry_names, given, override_user};
 use super::request::Backoff;
 use super::{credentials, proxy};
-use crate::error::Error;
+use crate::error::{Error, system_words};
 
 /// kubectl's own flags on which cluster, and as whom. An empty value counts as not given.
 // No Debug: it would show the token.
@@ -215,7 +215,7 @@ fn certificate_authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Erro
         }
         (None, Some(path)) => {
             let name = format!("certificate-authority {}", Path::new(path).display());
-            let text = std::fs::read(path).map_err(|error| bad(&name, error.to_string()))?;
+            let text = std::fs::read(path).map_err(|error| bad(&name, system_words(&error)))?;
             (name, text)
         }
         (None, None) => return Ok(None),

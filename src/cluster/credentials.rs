@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tower::{BoxError, Layer, Service};
 
-use crate::error::Error;
+use crate::error::{Error, system_words};
 
 /// A token is renewed this long before it expires.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
@@ -149,7 +149,7 @@ impl CredentialLayer {
     /// The token of a file, which is read for the first time.
     fn of_file(path: PathBuf, user: &str) -> Result<Self, Error> {
         let token = std::fs::read_to_string(&path).map_err(|error| Error::Kubeconfig {
-            message: format!("the token file {} of user {user:?}: {error}", path.display()),
+            message: format!("the token file {} of user {user:?}: {}", path.display(), system_words(&error)),
             hint: "check the tokenFile of the user entry, or give --token".into(),
         })?;
         let until = Some(Timestamp::now() + FILE_LIFETIME);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::connect::Access;
 use super::protobuf;
-use crate::error::Error;
+use crate::error::{Error, system_words};
 
 /// What a request is about, for the words of an error.
 #[derive(Clone, Debug)]
@@ -285,11 +285,10 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (**error).source())
 }
 
-/// The innermost cause: `client error (Connect)` says nothing, `Connection refused` does.
+/// The innermost cause: `client error (Connect)` says nothing, `connection refused` does.
 pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let words = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    // The number that Rust adds to the system's words is of no use to a reader.
-    let words = words.split(" (os error").next().unwrap_or_default();
+    let cause = causes(error).last().unwrap_or(error);
+    let words = cause.downcast_ref().map_or_else(|| cause.to_string(), system_words);
     first_line(words.as_bytes()).unwrap_or_else(|| "no reason given".into())
 }
 

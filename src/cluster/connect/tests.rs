@@ -41,18 +41,21 @@ fn plugin(folder: &TempDir, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+#[cfg(unix)]
 fn runs(folder: &TempDir) -> Vec<String> {
     let text = fs::read_to_string(folder.path().join("runs")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
 /// `echo` of an ExecCredential with that status.
+#[cfg(unix)]
 fn credential(status: &str) -> String {
     format!(
         "echo '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{{{status}}}}}'"
     )
 }
 
+#[cfg(unix)]
 const EXEC: &str = "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true, installHint: \"get it\\n  there\"}";
 
 #[tokio::test]
@@ -134,7 +137,7 @@ async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
     let folder = TempDir::new().unwrap();
     let environment = kubeconfig(&folder, "https://h", "tokenFile: missing");
     let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
-    assert!(error.to_string().contains("missing of user \"u\": No such file"), "{error}");
+    assert!(error.to_string().contains("missing of user \"u\": no such file"), "{error}");
 }
 
 #[tokio::test]
@@ -319,7 +322,7 @@ fn a_certificate_authority_that_is_none_says_which() {
     };
     assert!(complaint(Some("?"), None).contains("certificate-authority-data: it is not base64"));
     assert!(complaint(Some("QUJD"), None).contains("certificate-authority-data: there is no certificate"));
-    assert!(complaint(None, Some("/no/such.crt")).contains("certificate-authority /no/such.crt: No such file"));
+    assert!(complaint(None, Some("/no/such.crt")).contains("certificate-authority /no/such.crt: no such file"));
 }
 
 #[tokio::test]

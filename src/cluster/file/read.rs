@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::culprit::culprit;
 use super::{Detail, Objects, SavedCluster};
-use crate::error::Error;
+use crate::error::{Error, system_words};
 
 /// The name that stands for standard input.
 const STDIN: &str = "-";
@@ -34,7 +34,7 @@ pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, 
         } else {
             for file in files_of(source)? {
                 let name = file.display().to_string();
-                let bytes = std::fs::read(&file).map_err(|error| broken(&name, plain(&error)))?;
+                let bytes = std::fs::read(&file).map_err(|error| broken(&name, system_words(&error)))?;
                 read_bytes(&mut cluster, &name, &bytes)?;
             }
         }
@@ -46,12 +46,6 @@ fn broken(file: &str, message: impl Into<String>) -> Error {
     Error::File { file: file.to_owned(), message: message.into(), hint: HINT.into() }
 }
 
-/// The operating system's words without its number.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-}
-
 /// The file itself, or what a folder holds, in the order of the names.
 fn files_of(source: &Path) -> Result<Vec<PathBuf>, Error> {
     if !source.is_dir() {
@@ -60,7 +54,7 @@ fn files_of(source: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     let mut folders = vec![source.to_owned()];
     while let Some(folder) = folders.pop() {
-        let unreadable = |error: std::io::Error| broken(&folder.display().to_string(), plain(&error));
+        let unreadable = |error: std::io::Error| broken(&folder.display().to_string(), system_words(&error));
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();

@@ -152,7 +152,8 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
     assert!(read(&[missing], Detail::default()).unwrap_err().to_string().contains("no such file or directory"));
     std::fs::write(folder.path().join("b.json"), [0xff, 0xfe]).unwrap();
     assert!(read(&[folder.path().join("b.json")], Detail::default()).unwrap_err().to_string().contains("not UTF-8"));
-    assert!(read(&[Path::new("/dev/null").to_owned()], Detail::default()).unwrap_err().to_string().contains("empty"));
+    let nothing = Path::new(if cfg!(windows) { "NUL" } else { "/dev/null" }).to_owned();
+    assert!(read(&[nothing], Detail::default()).unwrap_err().to_string().contains("empty"));
 }
 
 #[test]

@@ -235,12 +235,12 @@ async fn a_server_that_is_not_there_fails_at_once_and_says_why() {
     access.backoff.first = Duration::from_secs(3600);
     access.backoff.longest = Duration::from_secs(3600);
     let message = names(&access).await.unwrap_err().to_string();
-    assert!(message.ends_with(": Connection refused"), "{message}");
+    assert!(message.ends_with(": connection refused"), "{message}");
     // One that has answered before may come back.
     access.reached.store(true, std::sync::atomic::Ordering::Relaxed);
     access.backoff = crate::cluster::fake::quick();
     let message = names(&access).await.unwrap_err().to_string();
-    assert!(message.ends_with(": Connection refused (3 tries)"), "{message}");
+    assert!(message.ends_with(": connection refused (3 tries)"), "{message}");
 }
 
 #[tokio::test]
