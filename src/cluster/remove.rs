@@ -22,6 +22,8 @@ pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     /// Its uid: a pod of the same name with another uid is left alone.
     pub(crate) uid: &'a str,
+    /// Its resourceVersion, where a pod that has changed since is left alone too.
+    pub(crate) version: Option<&'a str>,
 }
 
 /// What became of a removal.
@@ -31,6 +33,11 @@ pub(crate) enum Removed {
     Accepted,
     /// There is no such pod any more, or another one has its name.
     NotThere,
+    /// The pod has changed since: it is left alone.
+    Changed {
+        /// The server's words.
+        message: String,
+    },
     /// Not now: a PodDisruptionBudget, a busy server, a connection that broke off. Whether it came through has to be
     /// looked at.
     NotNow {
@@ -110,6 +117,9 @@ fn outcome(error: Error, after: Option<Duration>) -> Result<Removed, Error> {
         // "Precondition failed: UID in precondition: …, UID in object meta: …", and every other conflict: what is
         // there has to be looked at.
         Error::Api { code: 409, message, .. } if message.contains("UID in precondition") => Ok(Removed::NotThere),
+        Error::Api { code: 409, message, .. } if message.contains("ResourceVersion in precondition") => {
+            Ok(Removed::Changed { message })
+        }
         Error::Api { code: 409 | 410 | 429 | 500.., message, .. } => Ok(Removed::NotNow { message, after }),
         Error::Api { message, .. } => Ok(Removed::Denied { message }),
         // The one who may not is told apart from the one whose request was looked at and denied.
@@ -129,6 +139,9 @@ fn options(target: Target<'_>, is_trial: bool) -> serde_json::Value {
         "kind": "DeleteOptions",
         "preconditions": { "uid": target.uid },
     });
+    if let Some(version) = target.version {
+        options["preconditions"]["resourceVersion"] = json!(version);
+    }
     if is_trial {
         options["dryRun"] = json!(["All"]);
     }

@@ -141,10 +141,12 @@ impl Entry {
         }
     }
 
-    /// Whether it has a stale pod that is available: then nothing was taken from the node yet.
-    pub(super) fn is_untouched(&self, look: &Look<'_>) -> bool {
-        look.spot(&self.node)
-            .is_some_and(|spot| spot.live().any(|pod| self.is_stale(pod, look) && spot.is_available(pod)))
+    /// Whether no stale pod of it is ready: then its node loses nothing. One that is ready and not available yet becomes
+    /// so by time alone, which no resourceVersion tells.
+    pub(super) fn is_down(&self, look: &Look<'_>) -> bool {
+        let is_ready = |pod: &Pod| pod.condition("Ready").is_some_and(|condition| condition.is_true());
+        let has_ready = |spot: &Spot<'_>| spot.live().any(|pod| self.is_stale(pod, look) && is_ready(pod));
+        !look.spot(&self.node).is_some_and(has_ready)
     }
 
     pub(super) fn begin(&mut self, pod: PodRef, now: Timestamp) {

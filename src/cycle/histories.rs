@@ -20,8 +20,10 @@ struct InFlight {
     target: String,
     stale: BTreeSet<String>,
     budget: usize,
-    /// How many were out when it was sent: a pod that was down then may be up when it arrives.
-    out: usize,
+    /// It was sent beyond the budget: the pod was down.
+    is_beyond: bool,
+    /// Only if the pod is still as it was seen.
+    unchanged: Option<String>,
     all: bool,
     /// Nothing but the run has changed the cluster since it was sent.
     is_calm: bool,
@@ -107,7 +109,7 @@ impl History {
         }
     }
 
-    fn send(&mut self, node: &str, pod: &PodRef) {
+    fn send(&mut self, node: &str, pod: &PodRef, unchanged: Option<String>) {
         self.run.begin(node, pod, self.cluster.now());
         let arrives = match self.rng.u8(..8) {
             0 => None,
@@ -115,13 +117,15 @@ impl History {
             _ => Some(self.cluster.clock),
         };
         let wanted = self.cluster.nodes.iter().filter(|node| self.cluster.is_wanted(node)).count();
+        let budget = self.policy.max_unavailable.of(wanted);
         self.in_flight.push(InFlight {
             uid: pod.uid.clone(),
             arrives,
             target: self.run.target().to_owned(),
             stale: self.planned.clone(),
-            budget: self.policy.max_unavailable.of(wanted),
-            out: self.cluster.unavailable().len(),
+            budget,
+            is_beyond: self.cluster.unavailable().len() > budget,
+            unchanged,
             all: self.policy.all,
             is_calm: true,
         });
@@ -147,6 +151,12 @@ impl History {
             else {
                 continue;
             };
+            if one.unchanged.as_ref().is_some_and(|seen| *seen != self.cluster.version(&pod)) {
+                continue;
+            }
+            if one.is_beyond && self.cluster.is_available(&pod) {
+                return Err(format!("beyond the budget, a pod that came up: {pod:?}"));
+            }
             self.removed += 1;
             self.cluster.delete(&one.uid);
             let after = self.cluster.unavailable().len();
@@ -158,7 +168,7 @@ impl History {
             if one.is_calm && pod.owner != Some("u") {
                 return Err(format!("a pod of another owner: {told}"));
             }
-            if one.is_calm && after > before.max(one.budget).max(one.out) {
+            if one.is_calm && after > before.max(one.budget) {
                 return Err(format!("beyond the budget: {told}"));
             }
             if one.is_calm && self.cluster.revision != one.target {
@@ -174,7 +184,7 @@ impl History {
             let _ = self.cluster.next(&mut self.run);
             for _ in 0..20 {
                 match self.cluster.next(&mut self.run).0 {
-                    Step::Replace { node, pod } => self.send(&node, &pod),
+                    Step::Replace { node, pod, unchanged } => self.send(&node, &pod, unchanged),
                     Step::Ask => self.run.go_on(),
                     Step::Wait { .. } => break,
                     end => return Ok(Some(end)),

@@ -9,6 +9,7 @@ use super::plan::{Plan, Skip};
 use super::step::{Halt, News, PodRef, Step, Waiting};
 use super::{Look, Policy};
 use crate::rollout::Strategy;
+use crate::snapshot::Pod;
 
 /// A plan that is being carried out.
 #[derive(Clone, Debug)]
@@ -97,6 +98,11 @@ impl Run {
     /// The API server refuses the removal for now.
     pub(crate) fn refuse(&mut self, node: &str, message: &str, retry: Timestamp) {
         self.with(node, |entry| entry.refuse(message, retry));
+    }
+
+    /// Nothing came of the removal, and nothing will: the pod is not as it was when that was decided.
+    pub(crate) fn withdraw(&mut self, node: &str) {
+        self.with(node, |entry| entry.status = Status::Waiting);
     }
 
     /// The removal will be refused however often it is tried.
@@ -201,9 +207,8 @@ impl Run {
             let pod = entry.removable(look)?;
             let refused = entry.work().and_then(|work| work.refused.as_ref());
             let may_retry = refused.is_none_or(|refused| refused.retry <= look.now);
-            let costs_nothing = !entry.is_untouched(look);
-            let is_allowed = may_retry && (costs_nothing || self.busy(look, Some(entry)).len() < budget);
-            is_allowed.then(|| Step::Replace { node: entry.node.clone(), pod: PodRef::of(pod) })
+            let has_room = self.busy(look, Some(entry)).len() < budget;
+            (may_retry && (has_room || entry.is_down(look))).then(|| replace(entry, pod, has_room))
         })
     }
 
@@ -220,9 +225,8 @@ impl Run {
             return None;
         }
         let has_room = self.busy(look, None).len() < budget;
-        let entry = self.candidates(look).find(|entry| has_room || !entry.is_untouched(look))?;
-        let pod = entry.removable(look)?;
-        Some(Step::Replace { node: entry.node.clone(), pod: PodRef::of(pod) })
+        let entry = self.candidates(look).find(|entry| has_room || entry.is_down(look))?;
+        Some(replace(entry, entry.removable(look)?, has_room))
     }
 
     /// Nodes that are without an available pod, or may be before long: those in work and those that failed count even
@@ -296,4 +300,9 @@ impl Run {
         self.idle = Some((since, waiting.clone()));
         Step::Wait { waiting, until: since.checked_add(self.policy.node_timeout).ok() }
     }
+}
+
+fn replace(entry: &Entry, pod: &Pod, has_room: bool) -> Step {
+    let unchanged = (!has_room).then(|| pod.metadata.resource_version.clone());
+    Step::Replace { node: entry.node.clone(), pod: PodRef::of(pod), unchanged }
 }

@@ -33,6 +33,9 @@ pub(crate) enum Step {
         node: String,
         /// The pod.
         pod: PodRef,
+        /// The resourceVersion that the pod must still have: the budget has no room, and the pod may go only because it is
+        /// down. One that has come up meanwhile may not.
+        unchanged: Option<String>,
     },
     /// Look again when something has changed, or at this moment at the latest.
     Wait {

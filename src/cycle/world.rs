@@ -124,7 +124,7 @@ impl Cluster {
         self.tolerates_all || (node.ready && !node.lags && !node.tainted)
     }
 
-    fn is_available(&self, pod: &SimPod) -> bool {
+    pub(super) fn is_available(&self, pod: &SimPod) -> bool {
         let node = self.nodes.iter().find(|node| node.name == pod.node);
         let is_up = node.is_some_and(|node| node.ready);
         let matured = |from: i64| from + self.min_ready_seconds <= self.clock;
@@ -255,12 +255,21 @@ impl Cluster {
         })
     }
 
-    fn pod_json(&self, pod: &SimPod) -> Value {
+    fn ready_since(&self, pod: &SimPod) -> Option<i64> {
         let node_is_up = self.nodes.iter().any(|node| node.name == pod.node && node.ready);
-        let ready_since = match pod.health {
+        match pod.health {
             Health::From(from) if from <= self.clock && node_is_up => Some(from),
             _ => None,
-        };
+        }
+    }
+
+    /// The pod's resourceVersion: another one when its status is another.
+    pub(super) fn version(&self, pod: &SimPod) -> String {
+        format!("{:?} {:?} {:?}", pod.health, self.ready_since(pod), pod.deleted)
+    }
+
+    fn pod_json(&self, pod: &SimPod) -> Value {
+        let ready_since = self.ready_since(pod);
         let state = match pod.health {
             Health::From(from) if from > self.clock => json!({ "waiting": { "reason": "ContainerCreating" } }),
             Health::Crash(_) => json!({ "waiting": { "reason": "CrashLoopBackOff" } }),
@@ -274,7 +283,8 @@ impl Cluster {
         let owner = pod.owner.map(|uid| json!([{ "kind": "DaemonSet", "name": "d", "uid": uid, "controller": true }]));
         json!({
             "metadata": {
-                "name": pod.uid, "namespace": "ns", "uid": pod.uid, "creationTimestamp": self.at(pod.made).to_string(),
+                "name": pod.uid, "namespace": "ns", "uid": pod.uid,
+                "resourceVersion": self.version(pod), "creationTimestamp": self.at(pod.made).to_string(),
                 "labels": { "app": "d", "controller-revision-hash": pod.revision },
                 "deletionTimestamp": pod.deleted.map(|at| self.at(at + GRACE).to_string()),
                 "ownerReferences": owner.unwrap_or(json!([])),
@@ -333,7 +343,7 @@ pub(super) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Step 
         loop {
             let (step, _) = cluster.next(run);
             match step {
-                Step::Replace { node, pod } => {
+                Step::Replace { node, pod, .. } => {
                     run.begin(&node, &pod, cluster.now());
                     cluster.delete(&pod.uid);
                 }

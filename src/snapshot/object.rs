@@ -19,6 +19,8 @@ pub(crate) struct ObjectMeta {
     pub(crate) namespace: String,
     #[prost(string, tag = "5")]
     pub(crate) uid: String,
+    #[prost(string, tag = "6")]
+    pub(crate) resource_version: String,
     #[prost(message, optional, tag = "8")]
     pub(crate) creation_timestamp: Option<Time>,
     #[prost(message, optional, tag = "9")]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cluster::fake::{Answer, Fake, JSON};
 
-const POD: Target<'static> = Target { namespace: "ns", name: "agent-1", uid: "u-1" };
+const POD: Target<'static> = Target { namespace: "ns", name: "agent-1", uid: "u-1", version: None };
 
 async fn deleted(answer: fn() -> Answer) -> Result<Removed, Error> {
     let server = Fake::start(move |_, _| answer()).await;
@@ -45,11 +45,29 @@ async fn an_eviction_carries_the_uid_where_the_server_reads_it() {
 }
 
 #[tokio::test]
+async fn a_pod_that_must_be_unchanged_is_removed_with_its_version() {
+    let server = Fake::start(|_, _| Answer::ok(JSON, "{}")).await;
+    let access = server.access().await;
+    let pod = Target { version: Some("7"), ..POD };
+    access.delete_pod(pod, false).await.unwrap();
+    access.evict_pod(pod, false).await.unwrap();
+    let [deletion, eviction] = server.seen().try_into().unwrap();
+    let deletion: serde_json::Value = serde_json::from_slice(&deletion.body).unwrap();
+    let eviction: serde_json::Value = serde_json::from_slice(&eviction.body).unwrap();
+    let preconditions = json!({ "uid": "u-1", "resourceVersion": "7" });
+    assert_eq!(deletion["preconditions"], preconditions);
+    assert_eq!(eviction["deleteOptions"]["preconditions"], preconditions);
+}
+
+#[tokio::test]
 async fn a_pod_that_is_another_one_by_now_is_not_there() {
     let gone = deleted(|| Answer::refusal(404, "pods \"agent-1\" not found")).await;
     assert_eq!(gone.unwrap(), Removed::NotThere);
     const OTHER: &str = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2";
     assert_eq!(deleted(|| Answer::refusal(409, OTHER)).await.unwrap(), Removed::NotThere);
+    const CHANGED: &str = "Precondition failed: ResourceVersion in precondition: 7, ResourceVersion in object meta: 8";
+    let changed = deleted(|| Answer::refusal(409, CHANGED)).await;
+    assert_eq!(changed.unwrap(), Removed::Changed { message: CHANGED.into() });
 }
 
 #[tokio::test]

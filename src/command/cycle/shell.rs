@@ -134,7 +134,7 @@ impl Shell {
             return Ok(Some(Outcome::Planned));
         }
         // A lack of rights is said before anybody is asked, and before anything is removed.
-        self.remove(&first.pod, true).await?;
+        self.remove(&first.pod, None, true).await?;
         let Mode::Real { is_answered: false } = self.wish.mode else { return Ok(None) };
         // Who asks for documents is not shown the plan either.
         if self.wish.output.is_some() || !prompt::can_ask() {
@@ -154,10 +154,10 @@ impl Shell {
         for (node, pod) in planned {
             let now = Timestamp::now();
             let news;
-            let told = match self.remove(&pod, true).await? {
+            let told = match self.remove(&pod, None, true).await? {
                 Removed::Accepted => Told::WouldRemove { node: &node, pod: &pod },
                 Removed::NotThere => Told::Remark("a pod of the plan is not there any more"),
-                Removed::NotNow { message, .. } | Removed::Denied { message } => {
+                Removed::Changed { message } | Removed::NotNow { message, .. } | Removed::Denied { message } => {
                     run.begin(&node, &pod, now);
                     news = run.fail(&node, &message);
                     Told::News(&news)
@@ -180,8 +180,8 @@ impl Shell {
             let step = self.decide(run, teller, &mut is_begun)?;
             let next = match step {
                 Step::Replace { .. } if !is_fresh => self.look_anew(run, teller).await?,
-                Step::Replace { node, pod } => {
-                    self.replace(run, teller, &node, &pod).await?;
+                Step::Replace { node, pod, unchanged } => {
+                    self.replace(run, teller, &node, &pod, unchanged.as_deref()).await?;
                     self.look_anew(run, teller).await?
                 }
                 Step::Wait { until, .. } => {
@@ -262,7 +262,14 @@ impl Shell {
     }
 
     /// Removes one pod, and remembers what became of it.
-    async fn replace(&mut self, run: &mut Run, teller: &mut Teller, node: &str, pod: &PodRef) -> Result<(), Error> {
+    async fn replace(
+        &mut self,
+        run: &mut Run,
+        teller: &mut Teller,
+        node: &str,
+        pod: &PodRef,
+        unchanged: Option<&str>,
+    ) -> Result<(), Error> {
         let now = Timestamp::now();
         let is_again = run.is_removing(node, pod);
         // Before it is sent: whatever becomes of the answer, the node is in work.
@@ -271,8 +278,15 @@ impl Shell {
             let is_eviction = self.wish.policy.removal == Removal::Evict;
             teller.event(Told::Removing { node, pod, is_eviction }, None, run, now)?;
         }
-        match self.remove(pod, false).await? {
+        match self.remove(pod, unchanged, false).await? {
             Removed::Accepted | Removed::NotThere => {}
+            Removed::Changed { message } => {
+                teller.event(Told::Refused { node, message: &message }, None, run, now)?;
+                // Of an earlier removal of the same pod something may come still.
+                if !is_again {
+                    run.withdraw(node);
+                }
+            }
             Removed::NotNow { message, after } => {
                 let usual = if self.wish.policy.removal == Removal::Evict { AGAIN } else { SOON };
                 let wait = SignedDuration::try_from(after.unwrap_or(usual)).unwrap_or(SignedDuration::ZERO);
@@ -290,9 +304,9 @@ impl Shell {
         Ok(())
     }
 
-    async fn remove(&self, pod: &PodRef, is_trial: bool) -> Result<Removed, Error> {
+    async fn remove(&self, pod: &PodRef, version: Option<&str>, is_trial: bool) -> Result<Removed, Error> {
         let namespace = self.wish.request.namespace.as_deref().unwrap_or_default();
-        let target = Target { namespace, name: &pod.name, uid: &pod.uid };
+        let target = Target { namespace, name: &pod.name, uid: &pod.uid, version };
         match self.wish.policy.removal {
             Removal::Delete => self.eyes.access.delete_pod(target, is_trial).await,
             Removal::Evict => self.eyes.access.evict_pod(target, is_trial).await,

@@ -133,29 +133,30 @@ fn a_node_whose_turn_has_not_come_may_go_down_and_come_back() {
 fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_it() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
+    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     let (step, _) = cluster.next(&mut run);
-    assert_eq!(step, Step::Replace { node: node.clone(), pod: pod.clone() });
+    let again = Step::Replace { node: node.clone(), pod: pod.clone(), unchanged: None };
+    assert_eq!(step, again);
     // Meanwhile another node went down by itself: now it would be one too many.
     cluster.pod_on("n3").health = Health::Unready;
     assert!(matches!(cluster.next(&mut run).0, Step::Wait { .. }));
     cluster.pod_on("n3").health = Health::From(0);
-    assert_eq!(cluster.next(&mut run).0, Step::Replace { node, pod });
+    assert_eq!(cluster.next(&mut run).0, again);
 }
 
 #[test]
 fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
+    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     let retry = cluster.now() + SignedDuration::from_secs(5);
     run.refuse(&node, "Cannot evict pod as it would violate the pod's disruption budget.", retry);
     let (step, _) = cluster.next(&mut run);
     assert_eq!(step, Step::Wait { waiting: Waiting::Nodes, until: Some(retry) });
     cluster.clock += 5;
-    assert_eq!(cluster.next(&mut run).0, Step::Replace { node: node.clone(), pod });
+    assert_eq!(cluster.next(&mut run).0, Step::Replace { node: node.clone(), pod, unchanged: None });
     cluster.clock += 600;
     assert_eq!(halt(&cluster.next(&mut run).0), "Failures");
     let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.entries()[0].status else { panic!() };
@@ -167,7 +168,7 @@ fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
 fn a_removal_that_is_refused_for_good_fails_the_node() {
     let cluster = Cluster::new(2);
     let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod }, _) = cluster.next(&mut run) else { panic!() };
+    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     assert!(matches!(run.fail(&node, "denied"), News::Failed { .. }));
     assert_eq!(halt(&cluster.next(&mut run).0), "Failures");

@@ -16,7 +16,7 @@ use super::fault_proxy::FaultProxy;
 use super::watcher::{Rules, Watcher};
 use super::{begin, update};
 use crate::Ctx;
-use crate::client::{ensure, failed};
+use crate::client::{ensure, failed, wait_until};
 use crate::plane::Plane;
 use crate::rollout::Running;
 use crate::scene::{Scene, letter, overlay};
@@ -61,13 +61,10 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
     })?;
     for round in 0..rounds {
         let begun = Instant::now();
+        let before = watcher.violations().len();
         play(&mut plane, &mut rng, round, &watcher, &mut tally)?;
-        eprintln!(
-            "cycle {}: {:.0} s, {} violations so far",
-            round + 1,
-            begun.elapsed().as_secs_f64(),
-            watcher.violations().len()
-        );
+        let violations = &watcher.violations()[before..];
+        eprintln!("cycle {}: {:.0} s, violations: {violations:?}", round + 1, begun.elapsed().as_secs_f64());
     }
     tally.violations = watcher.violations();
     tally.removed = watcher.removed().len();
@@ -94,6 +91,11 @@ fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];
     let behaviour = rng.choice(&behaviours).cloned().unwrap_or_default();
     plane.run(async |plane| {
+        // It may be away from the cycle before.
+        wait_until("the API server answers", LONGEST, async || {
+            plane.client().apiserver_version().await.map(|_| ()).map_err(|error| error.to_string())
+        })
+        .await?;
         watcher.rule(|rules| rules.current = None);
         // A node may still be silent from the cycle before.
         for index in 0..NODES {

@@ -6,11 +6,15 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::{Client, Config};
+
+/// A removal that takes longer is told: what is judged when it arrives was decided long before.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A running proxy; it takes no more connections when it is dropped.
 pub(crate) struct FaultProxy {
@@ -132,7 +136,12 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate) -> io::Result<()
         let request = http::Request::builder().method(method).uri(path).header("accept", accept);
         let request =
             request.header("content-type", "application/json").body(Body::from(body)).map_err(io::Error::other)?;
-        let (head, mut body) = client.send(request).await.map_err(io::Error::other)?.into_parts();
+        let sent = Instant::now();
+        let answer = client.send(request).await;
+        if method == "DELETE" && sent.elapsed() > SLOW {
+            eprintln!("a removal took {:.1} s: {path}", sent.elapsed().as_secs_f64());
+        }
+        let (head, mut body) = answer.map_err(io::Error::other)?.into_parts();
         let kind = head.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         write!(
             connection,

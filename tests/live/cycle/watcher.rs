@@ -61,6 +61,8 @@ struct Facts {
     owner: Option<String>,
     revision: Option<String>,
     is_available: bool,
+    /// Since when it is available, or is not.
+    since: Instant,
     is_going: bool,
 }
 
@@ -78,6 +80,7 @@ impl Facts {
                 .map(|owner| owner.uid.clone()),
             revision: pod.labels().get("controller-revision-hash").cloned(),
             is_available: is_ready && !is_going,
+            since: Instant::now(),
             is_going,
         }
     }
@@ -211,8 +214,11 @@ impl Seen {
 
     fn pod(&mut self, pod: &Pod, is_gone: bool) {
         let uid = pod.uid().unwrap_or_default();
-        let facts = Facts::of(pod);
+        let mut facts = Facts::of(pod);
         let before = self.pods.get(&uid).cloned();
+        if let Some(before) = before.as_ref().filter(|before| before.is_available == facts.is_available) {
+            facts.since = before.since;
+        }
         let is_taken = (facts.is_going || is_gone) && before.as_ref().is_some_and(|before| !before.is_going);
         if is_taken && !self.foreign.contains(&uid) && self.nodes.contains_key(&facts.node) {
             self.judge(&uid, &before.unwrap_or(facts.clone()));
@@ -242,7 +248,12 @@ impl Seen {
             let out = self.out.iter().filter(|(name, since)| **name != pod.node && counts(name, since)).count();
             if out + 1 > self.rules.budget {
                 let nodes: Vec<&String> = self.out.keys().collect();
-                self.violations.push(format!("{} out with {told}, budget {}: {nodes:?}", out + 1, self.rules.budget));
+                self.violations.push(format!(
+                    "{} out with {told}, which was available for {:?}, budget {}: {nodes:?}",
+                    out + 1,
+                    pod.since.elapsed(),
+                    self.rules.budget
+                ));
             }
         }
         self.taken.insert(pod.node.clone());
