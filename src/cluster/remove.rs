@@ -114,12 +114,11 @@ impl Access {
 fn outcome(error: Error, after: Option<Duration>) -> Result<Removed, Error> {
     match error {
         Error::Api { code: 404, .. } => Ok(Removed::NotThere),
-        // "Precondition failed: UID in precondition: …, UID in object meta: …", and every other conflict: what is
-        // there has to be looked at.
-        Error::Api { code: 409, message, .. } if message.contains("UID in precondition") => Ok(Removed::NotThere),
-        Error::Api { code: 409, message, .. } if message.contains("ResourceVersion in precondition") => {
+        Error::Api { code: 409, message, .. } if misses(&message, "UID") => Ok(Removed::NotThere),
+        Error::Api { code: 409, message, .. } if misses(&message, "ResourceVersion") => {
             Ok(Removed::Changed { message })
         }
+        // Of every other conflict: what is there has to be looked at.
         Error::Api { code: 409 | 410 | 429 | 500.., message, .. } => Ok(Removed::NotNow { message, after }),
         Error::Api { message, .. } => Ok(Removed::Denied { message }),
         // The one who may not is told apart from the one whose request was looked at and denied.
@@ -127,6 +126,13 @@ fn outcome(error: Error, after: Option<Duration>) -> Result<Removed, Error> {
         error if error.may_pass() => Ok(Removed::NotNow { message: error.to_string(), after }),
         error => Err(error),
     }
+}
+
+/// Whether a precondition did not hold: "the UID in the precondition (…) does not match" before the deed
+/// (`registry/rest/delete.go` `BeforeDelete`), "UID in precondition: …, UID in object meta: …" within it
+/// (`storage/interfaces.go` `Preconditions.Check`).
+fn misses(message: &str, what: &str) -> bool {
+    message.contains(&format!("{what} in the precondition")) || message.contains(&format!("{what} in precondition"))
 }
 
 fn path(target: Target<'_>) -> String {

@@ -90,6 +90,11 @@ impl Run {
         self.in_work().any(|entry| entry.node == node && entry.work().is_some_and(|work| work.pod == *pod))
     }
 
+    /// Whether the node's turn has not come yet.
+    pub(crate) fn is_waiting(&self, node: &str) -> bool {
+        self.entries.iter().any(|entry| entry.node == node && entry.is_waiting())
+    }
+
     /// The pod is about to be removed.
     pub(crate) fn begin(&mut self, node: &str, pod: &PodRef, now: Timestamp) {
         self.with(node, |entry| entry.begin(pod.clone(), now));
@@ -100,7 +105,7 @@ impl Run {
         self.with(node, |entry| entry.refuse(message, retry));
     }
 
-    /// Nothing came of the removal, and nothing will: the pod is not as it was when that was decided.
+    /// Nothing came of the first removal on this node, and nothing will: the pod is not as it was when that was decided.
     pub(crate) fn withdraw(&mut self, node: &str) {
         self.with(node, |entry| entry.status = Status::Waiting);
     }

@@ -63,11 +63,21 @@ async fn a_pod_that_must_be_unchanged_is_removed_with_its_version() {
 async fn a_pod_that_is_another_one_by_now_is_not_there() {
     let gone = deleted(|| Answer::refusal(404, "pods \"agent-1\" not found")).await;
     assert_eq!(gone.unwrap(), Removed::NotThere);
-    const OTHER: &str = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2";
-    assert_eq!(deleted(|| Answer::refusal(409, OTHER)).await.unwrap(), Removed::NotThere);
-    const CHANGED: &str = "Precondition failed: ResourceVersion in precondition: 7, ResourceVersion in object meta: 8";
+    // As Kubernetes 1.36.3 says it, in two places.
+    const BEFORE: &str = "Operation cannot be fulfilled on Pod \"agent-1\": the UID in the precondition (u-1) does not match \
+                          the UID in record (u-2). The object might have been deleted and then recreated";
+    const WITHIN: &str = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2";
+    for answer in [|| Answer::refusal(409, BEFORE), || Answer::refusal(409, WITHIN)] {
+        assert_eq!(deleted(answer).await.unwrap(), Removed::NotThere);
+    }
+    const CHANGED: &str = "Operation cannot be fulfilled on Pod \"agent-1\": the ResourceVersion in the precondition (7) does \
+                           not match the ResourceVersion in record (8). The object might have been modified";
+    const MEANWHILE: &str =
+        "Precondition failed: ResourceVersion in precondition: 7, ResourceVersion in object meta: 8";
     let changed = deleted(|| Answer::refusal(409, CHANGED)).await;
     assert_eq!(changed.unwrap(), Removed::Changed { message: CHANGED.into() });
+    let changed = deleted(|| Answer::refusal(409, MEANWHILE)).await;
+    assert_eq!(changed.unwrap(), Removed::Changed { message: MEANWHILE.into() });
 }
 
 #[tokio::test]

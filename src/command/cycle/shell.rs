@@ -271,7 +271,7 @@ impl Shell {
         unchanged: Option<&str>,
     ) -> Result<(), Error> {
         let now = Timestamp::now();
-        let is_again = run.is_removing(node, pod);
+        let (is_again, is_first) = (run.is_removing(node, pod), run.is_waiting(node));
         // Before it is sent: whatever becomes of the answer, the node is in work.
         run.begin(node, pod, now);
         if !is_again {
@@ -282,8 +282,8 @@ impl Shell {
             Removed::Accepted | Removed::NotThere => {}
             Removed::Changed { message } => {
                 teller.event(Told::Refused { node, message: &message }, None, run, now)?;
-                // Of an earlier removal of the same pod something may come still.
-                if !is_again {
+                // Of an earlier removal on the node something may come still.
+                if is_first {
                     run.withdraw(node);
                 }
             }

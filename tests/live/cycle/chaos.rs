@@ -49,7 +49,8 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
     let rounds: usize =
         if rounds.is_empty() { ROUNDS } else { rounds.parse().map_err(|_| failed("DS_CHAOS is SEED:N"))? };
     let mut rng = Rng::with_seed(seed);
-    let mut plane = Plane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(10)).start()?;
+    let mut plane =
+        Plane::builder(&ctx.programs).audited().node_monitor_grace_period(Duration::from_secs(10)).start()?;
     let mut tally = Tally::default();
     let watcher = plane.run(async |plane| {
         let scene = scene(plane);
@@ -65,6 +66,7 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
         play(&mut plane, &mut rng, round, &watcher, &mut tally)?;
         let violations = &watcher.violations()[before..];
         eprintln!("cycle {}: {:.0} s, violations: {violations:?}", round + 1, begun.elapsed().as_secs_f64());
+        violations.iter().try_for_each(|violation| who_did_it(&plane, violation))?;
     }
     tally.violations = watcher.violations();
     tally.removed = watcher.removed().len();
@@ -78,6 +80,24 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
     ensure(violations.is_empty(), || format!("{violations:#?}"))?;
     // Where nothing is removed, nothing is shown.
     ensure(*removed >= rounds * NODES / 2, || format!("only {removed} pods were removed"))
+}
+
+/// Who deleted the pod that a violation is about, by the API server's own log.
+fn who_did_it(plane: &Plane, violation: &str) -> Result<(), Failed> {
+    let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or("no name");
+    let log = std::fs::read_to_string(plane.audit_log())?;
+    for line in log.lines().filter(|line| line.contains(name) && line.contains("\"verb\":\"delete\"")) {
+        let entry: Value = serde_json::from_str(line).unwrap_or_default();
+        eprintln!(
+            "  {} {} by {} {}: {}",
+            entry["stageTimestamp"],
+            entry["stage"],
+            entry["user"]["username"],
+            entry["userAgent"],
+            entry["responseStatus"]
+        );
+    }
+    Ok(())
 }
 
 fn scene(plane: &Plane) -> Scene<'_> {

@@ -57,6 +57,7 @@ pub(crate) struct Rules {
 
 #[derive(Clone, Debug)]
 struct Facts {
+    name: String,
     node: String,
     owner: Option<String>,
     revision: Option<String>,
@@ -72,6 +73,7 @@ impl Facts {
         let is_ready = conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
         let is_going = pod.metadata.deletion_timestamp.is_some();
         Self {
+            name: pod.name_any(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             owner: pod
                 .owner_references()
@@ -232,7 +234,9 @@ impl Seen {
 
     /// The program has taken this pod, which was as told.
     fn judge(&mut self, uid: &str, pod: &Facts) {
-        let told = format!("{uid} on {}", pod.node);
+        let beside =
+            self.pods.values().filter(|other| other.node == pod.node && other.name != pod.name && !other.is_going);
+        let told = format!("{} on {} beside {} more", pod.name, pod.node, beside.count());
         if pod.owner.as_deref() != Some(&self.rules.owner) {
             self.violations.push(format!("a pod of another owner: {told}"));
         }
