@@ -18,6 +18,8 @@ Register-ArgumentCompleter -Native -CommandName 'kubectl-ds' -ScriptBlock {
         if ($answer -match '^:\d+$') { break }
         $value, $meaning = $answer -split "`t", 2
         if (-not $meaning) { $meaning = $value }
-        [System.Management.Automation.CompletionResult]::new("$flag$value", $value, 'ParameterValue', $meaning)
+        # Other characters may mean something to PowerShell.
+        $written = if ($value -match '[^A-Za-z0-9_./:@%+=,-]') { "'" + ($value -replace "'", "''") + "'" } else { $value }
+        [System.Management.Automation.CompletionResult]::new("$flag$written", $value, 'ParameterValue', $meaning)
     }
 }

@@ -59,7 +59,7 @@ fn work() -> ExitCode {
         program::take_name(&zeroth);
     }
     if let Some(words) = cli::to_complete() {
-        return finish(interruptible(command::complete::run(&words)));
+        return finish(std::future::ready(command::complete::run(&words)));
     }
     match cli::parse() {
         Ok(cli) => {

@@ -11,7 +11,20 @@ pub(crate) fn to_complete() -> Option<Vec<String>> {
     let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let zeroth = arguments.next()?;
     let is_link = Path::new(&zeroth).file_name()?.to_str()?.starts_with("kubectl_complete-");
-    (is_link || arguments.next()? == "__complete").then(|| arguments.collect())
+    (is_link || arguments.next()? == "__complete")
+        .then(|| at_home(arguments.collect(), std::env::home_dir().as_deref()))
+}
+
+/// A shell puts the home folder in the place of `~` when it runs a line, and not when it has one completed. The last word
+/// is the one that is being written.
+fn at_home(mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
+    let (Some(home), Some((_, done))) = (home.and_then(Path::to_str), words.split_last_mut()) else { return words };
+    for word in done {
+        if let Some(rest) = word.strip_prefix("~/") {
+            *word = format!("{home}/{rest}");
+        }
+    }
+    words
 }
 
 /// The script that makes a shell complete the command line.
@@ -54,4 +67,18 @@ pub(crate) enum Shell {
     Powershell,
     /// What kubectl runs, to complete behind its own name.
     Kubectl,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_done_is_below_the_home_folder() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let home = Some(Path::new("/home/x"));
+        assert_eq!(at_home(words("--from ~/a ~b ~/c"), home), words("--from /home/x/a ~b ~/c"));
+        assert_eq!(at_home(words("--from ~/a b"), None), words("--from ~/a b"));
+        assert!(at_home(Vec::new(), home).is_empty());
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use super::print;
@@ -34,21 +35,36 @@ const NO_FILES: u8 = 4;
 ///
 /// # Errors
 /// Standard output cannot be written to.
-pub(crate) async fn run(words: &[String]) -> Result<ExitCode, Error> {
+pub(crate) fn run(words: &[String]) -> Result<ExitCode, Error> {
     let Unfinished { typed, kept, wanted, global } = unfinished(tree(), words);
     let directive = if wanted == Wanted::Files { FILES } else { NO_FILES };
     let candidates = match (wanted, global) {
         (Wanted::Words(words), _) => words,
-        (Wanted::Names(names), Some(global)) => {
-            let found = tokio::time::timeout(PATIENCE, look_up(names, &global)).await;
-            found.ok().and_then(Result::ok).unwrap_or_default()
-        }
+        (Wanted::Names(names), Some(global)) => in_time(names, global),
         (Wanted::Names(_) | Wanted::Files | Wanted::Anything, _) => Vec::new(),
     };
     let (before, rest) = typed.split_at(kept);
     let fitting = candidates.into_iter().filter(|candidate| candidate.word.starts_with(rest));
     print(|out| lines(out, before, fitting, directive))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is found before the patience ends. On a thread of its own, which the program does not wait for: a credential
+/// plugin may hold it without end. A saved cluster is read to its end, however large it is.
+fn in_time(names: Names, global: Global) -> Vec<Candidate> {
+    let is_live = global.from.is_empty();
+    let (finder, found) = mpsc::channel();
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let candidates = runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(look_up(names, &global)));
+        // Nobody may be waiting any more.
+        let _ = finder.send(candidates.unwrap_or_default());
+    };
+    match std::thread::Builder::new().stack_size(crate::STACK).spawn(work) {
+        Ok(_) if is_live => found.recv_timeout(PATIENCE).unwrap_or_default(),
+        Ok(_) => found.recv().unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The answer, as kubectl and the shells' scripts read it.
@@ -105,8 +121,8 @@ async fn live(access: &AccessOptions, kind: Nameable, all: bool, limit: Option<u
 
 /// A saved cluster has no namespace of its own: without one, all count.
 fn saved(from: &[PathBuf], kind: Nameable, namespace: Option<String>) -> Result<Vec<ObjectMeta>, Error> {
-    // Standard input is the shell's.
-    if from.iter().any(|path| path.as_os_str() == "-") {
+    // Standard input is the shell's, and a pipe may never end.
+    if from.iter().any(|path| !path.is_file() && !path.is_dir()) {
         return Ok(Vec::new());
     }
     let facts = file::read(from, Detail::Placement)?.into_facts();
@@ -139,10 +155,16 @@ fn known<T>(facts: Known<Vec<T>>) -> Vec<T> {
     }
 }
 
+/// Whether a cluster can have this name. A file that somebody sends can hold any text, and what is put on a command line
+/// must mean nothing to the shell.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':'))
+}
+
 /// Each name once; where several namespaces are looked at, with those in which it is.
 fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for ObjectMeta { name, namespace, .. } in objects {
+    for ObjectMeta { name, namespace, .. } in objects.into_iter().filter(|object| is_plain(&object.name)) {
         names.entry(name).or_default().push(namespace);
     }
     let candidate = |(word, mut namespaces): (String, Vec<String>)| {
@@ -155,7 +177,8 @@ fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
 /// The keys of the labels, with the number of their values: a key with as many values as nodes parts nothing.
 fn keys(objects: Vec<ObjectMeta>) -> Vec<Candidate> {
     let mut values: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
-    for (key, value) in objects.into_iter().flat_map(|object| object.labels) {
+    let labels = objects.into_iter().flat_map(|object| object.labels);
+    for (key, value) in labels.filter(|(key, _)| is_plain(key)) {
         values.entry(key).or_default().insert(value);
     }
     let candidate = |(word, values): (String, std::collections::BTreeSet<String>)| {

@@ -94,6 +94,18 @@ fn bash_completes() {
     // "arn" and ":" stand on the line by then.
     assert_eq!(complete("coverage --context arn : aws").unwrap(), ["aws:eks:eu-west-1:1:cluster/shop"]);
     assert_eq!(complete("coverage --from tests/fi").unwrap(), [""; 0], "bash itself knows files");
+    // As bash gives them, quotes and all; and as bash must get them.
+    assert_eq!(complete(&format!("why-not --from '\"{SHOP}\"' worker-a")).unwrap(), nodes);
+    assert_eq!(complete(r"why-not --from 'tests/fixtures\/shop' \'worker-a").unwrap(), nodes);
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(
+        &kubeconfig,
+        "contexts: [{name: a $(b), context: {cluster: c}}, {name: plain, context: {cluster: c}}]",
+    )
+    .unwrap();
+    let contexts = complete(&format!("coverage --kubeconfig {} --context ''", kubeconfig.display())).unwrap();
+    assert_eq!(contexts, [r"a\ \$\(b\)", "plain"]);
 }
 
 #[cfg(unix)]
@@ -139,6 +151,32 @@ fn power_shell_takes_the_script() {
     if let Ok(output) = beside_the_program("pwsh").args(["-NoProfile", "-Command", read]).output() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
+}
+
+/// What is put on a command line must mean nothing to the shell, whoever made the file that it comes from.
+#[test]
+fn names_that_no_cluster_can_have_are_not_offered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cluster.yaml");
+    let daemon_set =
+        |name: &str| format!("apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {{name: '{name}', namespace: a}}\n");
+    let names = ["good", "evil$(touch${IFS}x)", "a;b", "a b", "a`b`"];
+    std::fs::write(&file, names.map(daemon_set).join("---\n")).unwrap();
+    let mut command = beside_the_program(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let answer = command.args(["__complete", "coverage", "--from"]).arg(&file).arg("").output().unwrap();
+    assert_eq!(words_of(answer), ["good", ":4"]);
+}
+
+/// This test hangs where the program does.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_which_nothing_comes_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = beside_the_program(env!("CARGO_BIN_EXE_kubectl-ds"));
+    let answer = command.args(["__complete", "why-not", "--from"]).arg(&pipe).arg("").output().unwrap();
+    assert_eq!(words_of(answer), [":4"]);
 }
 
 /// Without a word to anybody: it would stand in the middle of what is typed.

@@ -13,6 +13,12 @@ _@FUNCTION@() {
         fi
         last=$word
     done
+    # As the program would get them: without backslashes and quotes.
+    for ((i = 0; i < ${#words[@]}; i++)); do
+        IFS= read word <<<"${words[i]}" || :
+        word=${word#[\'\"]}
+        words[i]=${word%[\'\"]}
+    done
     COMPREPLY=()
     answer=$(@FILE@ __complete "${words[@]}" </dev/null 2>/dev/null) || return 0
 
@@ -26,7 +32,12 @@ _@FUNCTION@() {
             :0) ;;
             # No files where there is no candidate. bash 3.2 cannot be told so.
             :*) compopt +o default 2>/dev/null ;;
-            *) COMPREPLY+=("${value#"$joined"}") ;;
+            *)
+                value=${value#"$joined"}
+                # Other characters may mean something to bash.
+                if [[ $value == *[^A-Za-z0-9_./:@%+=,-]* ]]; then printf -v value %q "$value"; fi
+                COMPREPLY+=("$value")
+                ;;
         esac
     done <<<"$answer"
 }

@@ -24,7 +24,7 @@ _@FUNCTION@() {
 }
 
 # As a file in fpath it is called; sourced it makes itself known.
-if [[ ${funcstack[1]} == _@FUNCTION@ ]]; then
+if [[ ${funcstack[1]} == (_@FUNCTION@|_@FILE@) ]]; then
     _@FUNCTION@ "$@"
 elif (( $+functions[compdef] )); then
     compdef _@FUNCTION@ @FILE@
