@@ -95,7 +95,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = CLUSTER)]
 pub(crate) struct Global {
-    /// The namespace; by default that of the context
+    /// The namespace; by default that of the context, with --from all
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// All namespaces, whatever --namespace says

@@ -19,7 +19,8 @@ fn tree_of(name: &'static str, file: &str) -> Command {
 
 /// Examples and usage lines are written out in the source, with the usual name.
 fn renamed(mut command: Command, name: &str, file: &str) -> Command {
-    let completer = |file: &str| file.replacen('-', "_complete-", 1);
+    // One that is no plugin by its name must not be told to overwrite itself.
+    let completer = |file: &str| format!("kubectl_complete-{}", file.strip_prefix("kubectl-").unwrap_or(file));
     let said = |text: Option<&StyledStr>| {
         let text = text?.to_string().replace(program::USUAL_NAME, name).replace(program::USUAL_FILE, file);
         Some(text.replace(&completer(program::USUAL_FILE), &completer(file)))
@@ -76,5 +77,15 @@ mod tests {
             }
             assert!(text.contains("Usage: kubectl daemon-sets"), "{path}: {text}");
         }
+    }
+
+    #[test]
+    fn nobody_is_told_to_overwrite_the_program() {
+        let mut tree = tree_of("mytool", "mytool");
+        tree.build();
+        let mut all = Vec::new();
+        helps(&mut tree, "", &mut all);
+        assert!(all.iter().any(|(_, text)| text.contains("> ~/.local/bin/kubectl_complete-mytool\n")));
+        assert!(!all.iter().any(|(_, text)| text.contains("> ~/.local/bin/mytool\n")));
     }
 }

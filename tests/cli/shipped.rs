@@ -1,5 +1,8 @@
 //! What goes into a release besides the program.
 
+#[path = "../../examples/man-pages/pages.rs"]
+mod pages;
+
 use std::process::Command;
 
 use crate::completions::{must_be_there, text};
@@ -21,10 +24,18 @@ fn the_manifest_in_the_repository_is_what_its_script_prints() {
 #[test]
 fn every_command_has_a_man_page() {
     let folder = tempfile::tempdir().unwrap();
-    clap_mangen::generate_to(kubectl_ds::commands(), folder.path()).unwrap();
+    pages::write(kubectl_ds::commands(), folder.path()).unwrap();
     let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     let coverage = page("kubectl-ds-coverage.1");
-    for said in ["kubectl ds coverage", "Show which nodes run the daemon pod", "\\-\\-by", "A gate for CI"] {
+    // The last two are an example as it is pasted, and what only the long help explains.
+    for said in [
+        "kubectl ds coverage",
+        "Show which nodes run the daemon pod",
+        "\\-\\-by",
+        "# A gate for CI",
+        "\nkubectl ds coverage \\-n kube\\-system kube\\-proxy \\-\\-min 99%\n",
+        "Act as this user",
+    ] {
         assert!(coverage.contains(said), "{said}: {coverage}");
     }
     page("kubectl-ds.1");
