@@ -69,7 +69,7 @@ fn usage_error(refusal: &clap::Error) -> Error {
     let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
     Error::Usage {
         message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        hint: tip.unwrap_or("--help shows what goes together, with examples").to_owned(),
+        hint: tip.unwrap_or("--help shows what goes together").to_owned(),
     }
 }
 

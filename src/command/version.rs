@@ -36,6 +36,12 @@ struct ClientVersion {
 /// # Errors
 /// The server cannot be asked.
 pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, Error> {
+    if !global.from.is_empty() && !args.client {
+        return Err(Error::Usage {
+            message: "a saved cluster does not tell the server's version".into(),
+            hint: "--client tells that of the client alone".into(),
+        });
+    }
     let client_version = format!("v{}", env!("CARGO_PKG_VERSION"));
     if args.output.is_none() {
         // Said before anything can go wrong with the server.

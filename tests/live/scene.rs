@@ -16,8 +16,9 @@ use crate::layout::SILENT;
 use crate::plane::Plane;
 use crate::rollout::Running;
 
-/// How long a busy machine may take for anything.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// How long a busy machine may take for anything: a controller that lost the API server may wait half a minute before it
+/// asks again, and more than once.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// One rollout in a namespace and on nodes of its own, all of the same name.
 pub(crate) struct Scene<'p> {
