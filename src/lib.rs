@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
     match std::thread::Builder::new().stack_size(STACK).spawn(work) {
         // A panic has said all that there is to say.
         Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
-        Err(error) => finish(std::future::ready(Err(Error::Output(error)))),
+        Err(error) => tell(Err(Error::Output(error))),
     }
 }
 
@@ -59,7 +59,7 @@ fn work() -> ExitCode {
         program::take_name(&zeroth);
     }
     if let Some(words) = cli::to_complete() {
-        return finish(std::future::ready(command::complete::run(&words)));
+        return tell(command::complete::run(&words));
     }
     match cli::parse() {
         Ok(cli) => {
@@ -77,13 +77,17 @@ pub fn commands() -> clap::Command {
     cli::tree().display_name(program::USUAL_FILE)
 }
 
-/// Does the work, and tells of what kept it from its end.
+/// Does the work, and tells how it ended.
 fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
+    tell(match runtime {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => Err(Error::Output(error)),
-    };
+    })
+}
+
+/// The exit code; and what kept the work from its end.
+fn tell(result: Result<ExitCode, Error>) -> ExitCode {
     result.unwrap_or_else(|error| {
         match error {
             // Who interrupts it knows that.

@@ -64,12 +64,18 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_help_text_says_the_name_by_which_the_program_is_called() {
-        let mut tree = tree_of("kubectl daemon-sets", "kubectl-daemon_sets");
+    /// Those of the program of this name and file.
+    fn helps_of(name: &'static str, file: &str) -> Vec<(String, String)> {
+        let mut tree = tree_of(name, file);
         tree.build();
         let mut all = Vec::new();
         helps(&mut tree, "", &mut all);
+        all
+    }
+
+    #[test]
+    fn every_help_text_says_the_name_by_which_the_program_is_called() {
+        let all = helps_of("kubectl daemon-sets", "kubectl-daemon_sets");
         assert!(all.len() > 5);
         for (path, text) in &all {
             for usual in ["kubectl ds", "kubectl-ds", "kubectl_complete-ds"] {
@@ -81,10 +87,7 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_overwrite_the_program() {
-        let mut tree = tree_of("mytool", "mytool");
-        tree.build();
-        let mut all = Vec::new();
-        helps(&mut tree, "", &mut all);
+        let all = helps_of("mytool", "mytool");
         assert!(all.iter().any(|(_, text)| text.contains("> ~/.local/bin/kubectl_complete-mytool\n")));
         assert!(!all.iter().any(|(_, text)| text.contains("> ~/.local/bin/mytool\n")));
     }

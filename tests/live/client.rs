@@ -11,7 +11,7 @@ use kube::api::{
 };
 use libtest_mimic::Failed;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::plane::Plane;
@@ -36,6 +36,15 @@ pub(crate) async fn wait_until<T>(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));
     }
+}
+
+/// Gives a user the rights of a ClusterRole.
+pub(crate) fn binding(role: &str, user: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": role},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    })
 }
 
 /// Gives up on a test with this message.

@@ -15,7 +15,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{binding, ensure, failed, wait_until};
 use crate::plane::{Builder, Plane};
 use crate::reference::is_documented;
 use crate::rollout::Running;
@@ -99,11 +99,7 @@ pub(crate) fn needs_rights(ctx: &Ctx) -> Result<(), Failed> {
         ]);
         plane.create_all(&[
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"}, "rules": core}),
-            json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "reader"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
-            }),
+            binding("reader", "nobody"),
         ])
         .await?;
         for (arguments, right) in [(&["--yes"][..], "cannot delete pods"), (&["--yes", "--evict"], "cannot create pods/eviction")] {

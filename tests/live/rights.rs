@@ -11,7 +11,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
+use crate::client::{binding, ensure, failed, json_of, wait_until};
 use crate::plane::Plane;
 
 /// The contexts, and whether they may list pods and nodes.
@@ -110,11 +110,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     let role = |user: &str, core: Value| {
         [
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules(core)}),
-            json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-            }),
+            binding(user, user),
         ]
     };
     let labels = json!({"app": "agent"});

@@ -11,7 +11,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{binding, ensure, failed, wait_until};
 use crate::plane::Plane;
 use crate::rollout::Running;
 use crate::scene::{LIMIT, overlay};
@@ -157,7 +157,7 @@ async fn make(plane: &Plane, ctx: &Ctx) -> Result<(), Failed> {
     fs::write(plane.dir().join("roles.yaml"), roles)?;
     plane.shell(ctx, "kubectl apply -f roles.yaml")?;
     for role in &ROLES {
-        plane.create(&binding(role.name)).await?;
+        plane.create(&binding(role.name, role.name)).await?;
     }
     let volume = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
     let elsewhere = json!({"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "other"}},
@@ -188,14 +188,6 @@ async fn make(plane: &Plane, ctx: &Ctx) -> Result<(), Failed> {
         if events.iter().any(is_refusal) { Ok(()) } else { Err(format!("{} events", events.len())) }
     })
     .await
-}
-
-fn binding(role: &str) -> Value {
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": role},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": role}],
-    })
 }
 
 fn daemon_set(name: &str, annotations: &Value, spec: &Value) -> Value {
