@@ -21,7 +21,8 @@ const README: &str = include_str!("../../README.md");
 /// A verb, an API group, and a resource with its subresource.
 type Right = (String, String, String);
 
-/// A role by its name, and what is run with it: commands that end by themselves, and one that follows.
+/// A role by its name, and what is run with it: commands that end by themselves, and one that follows. The events are
+/// only asked for while a pod is missing or does not come up: the one that follows sees such a pod for as long as it runs.
 struct Role {
     name: &'static str,
     commands: &'static [&'static [&'static str]],
@@ -47,7 +48,7 @@ const ROLES: [Role; 5] = [
     Role {
         name: "kubectl-ds-cycle",
         commands: &[&["cycle", "plain", "--all", "--yes"], &["cycle", "plain", "--all", "--yes", "--evict"]],
-        follows: None,
+        follows: Some(&["cycle", "pending", "--all", "--yes"]),
     },
     Role {
         name: "kubectl-ds-completion",
