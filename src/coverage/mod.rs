@@ -221,15 +221,12 @@ fn extra_pods(pods: &[&Pod]) -> Option<Reason> {
 
 fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Vec<Reason> {
     let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
-    let generation = daemon_set.metadata.generation.unwrap_or_default();
-    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
     match events.known().and_then(|events| events::failed_create(events, uid)) {
         Some(event) => {
             let refusals = admission::told(daemon_set, &event);
             refusals.into_iter().map(|refusal| Reason::refused(refusal, Some(&event))).collect()
         }
-        None if observed < generation => vec![Reason::NotObserved { generation, observed }],
-        None => vec![Reason::NotCreated],
+        None => vec![Reason::not_created(daemon_set)],
     }
 }
 

@@ -8,7 +8,7 @@ use crate::coverage::{Coverage, Row, cover};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
 use crate::rollout::{Cause, Fault, Progress, Standing, is_current, standing};
-use crate::snapshot::{Node, Pod, Snapshot};
+use crate::snapshot::{Generation, Node, Pod, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.
 pub(crate) struct Look<'a> {
@@ -64,9 +64,8 @@ impl<'a> Look<'a> {
     /// The hash of today's template, once the controller has made a revision of it.
     pub(super) fn revision(&self) -> Option<&'a str> {
         let daemon_set = self.coverage.daemon_set;
-        let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
-        let is_observed = observed >= daemon_set.metadata.generation.unwrap_or_default();
-        self.coverage.revision.hash.known()?.as_deref().filter(|_| is_observed)
+        let revision = self.coverage.revision.hash.known()?.as_deref();
+        revision.filter(|_| Generation::of(daemon_set).is_observed())
     }
 
     /// Whether there is such a revision.

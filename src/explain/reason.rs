@@ -2,11 +2,13 @@
 //! are the renderer's.
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
 use crate::admission::{EventRefusal, Refusal};
 use crate::placement::Obstacle;
 use crate::scheduling::Misfit;
+use crate::snapshot::Generation;
 
 /// One cause and its evidence. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -204,6 +206,15 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// A pod is wanted, there is none, and nothing on record says why.
+    pub(crate) fn not_created(daemon_set: &DaemonSet) -> Self {
+        let generation = Generation::of(daemon_set);
+        match generation.is_observed() {
+            true => Self::NotCreated,
+            false => Self::NotObserved { generation: generation.newest, observed: generation.observed },
+        }
+    }
+
     /// A refusal with the event that speaks of it, if one does.
     pub(crate) fn refused(refusal: Refusal, event: Option<&EventRefusal>) -> Self {
         Self::Refused {

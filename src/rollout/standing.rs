@@ -15,7 +15,7 @@ use super::trouble::{Trouble, is_replaced_anyway, reasons, troubles};
 use super::{Cause, CurrentRevision, Hold, Strategy};
 use crate::coverage::{Coverage, Row};
 use crate::explain::Reason;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Generation, Snapshot};
 
 /// A rollout at one moment.
 #[derive(Clone, Debug)]
@@ -269,7 +269,6 @@ fn phase(
     outlook: &Outlook,
 ) -> Phase {
     let daemon_set = coverage.daemon_set;
-    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
     let wanted = |step| findings.iter().filter(|f| f.site.is_wanted && f.step == step).count();
     let Some(hash) = coverage.revision.hash.known().filter(|_| snapshot.pods.known().is_some()) else {
         return Phase::Unknown;
@@ -277,7 +276,7 @@ fn phase(
     if daemon_set.metadata.deletion_timestamp.is_some() {
         return Phase::BeingDeleted;
     }
-    if hash.is_none() || observed < daemon_set.metadata.generation.unwrap_or_default() {
+    if hash.is_none() || !Generation::of(daemon_set).is_observed() {
         return Phase::NotObserved;
     }
     match strategy {

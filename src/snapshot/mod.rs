@@ -4,6 +4,7 @@ pub(crate) mod daemon_pods;
 pub(crate) mod event;
 pub(crate) mod facts;
 pub(crate) mod full_pod;
+pub(crate) mod generation;
 pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod object;
@@ -17,6 +18,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 pub(crate) use daemon_pods::DaemonPods;
+pub(crate) use generation::Generation;
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod::Pod;

@@ -209,11 +209,5 @@ pub(super) fn deletion(daemon_set: &DaemonSet) -> Option<Check> {
 
 /// A pod is wanted, none is there, and nothing found explains it.
 pub(super) fn not_created(daemon_set: &DaemonSet) -> Check {
-    let generation = daemon_set.metadata.generation.unwrap_or_default();
-    let observed = daemon_set.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
-    let reason = match observed < generation {
-        true => Reason::NotObserved { generation, observed },
-        false => Reason::NotCreated,
-    };
-    Check::of(Stage::Controller, "PodCreated", vec![reason])
+    Check::of(Stage::Controller, "PodCreated", vec![Reason::not_created(daemon_set)])
 }
