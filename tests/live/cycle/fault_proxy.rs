@@ -48,8 +48,11 @@ impl Fate {
 }
 
 impl FaultProxy {
-    /// Listens, and passes on to the server of `config` with its credentials.
-    pub(crate) fn start(config: Config, seed: u64) -> io::Result<Self> {
+    /// Listens, and passes on to the server of `config` with its credentials, under the
+    /// name that each request gives itself.
+    pub(crate) fn start(mut config: Config, seed: u64) -> io::Result<Self> {
+        // What is tried again here would arrive later than the program sent it.
+        config.default_retry = false;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let (ended, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -101,13 +104,14 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate) -> io::Result<()
     reader.read_line(&mut first)?;
     let mut words = first.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
-    let (mut accept, mut length) = (String::new(), 0);
+    let (mut accept, mut agent, mut length) = (String::new(), String::new(), 0);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         match line.trim_end().split_once(':') {
             None => break,
             Some((name, value)) if name.eq_ignore_ascii_case("accept") => accept = value.trim().to_owned(),
+            Some((name, value)) if name.eq_ignore_ascii_case("user-agent") => agent = value.trim().to_owned(),
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.trim().parse().map_err(io::Error::other)?;
             }
@@ -134,6 +138,7 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate) -> io::Result<()
     runtime.block_on(async {
         let client = Client::try_from(config).map_err(io::Error::other)?;
         let request = http::Request::builder().method(method).uri(path).header("accept", accept);
+        let request = request.header("user-agent", agent);
         let request =
             request.header("content-type", "application/json").body(Body::from(body)).map_err(io::Error::other)?;
         let sent = Instant::now();
