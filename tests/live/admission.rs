@@ -4,7 +4,6 @@ mod cases;
 mod webhook;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::PostParams;
@@ -18,8 +17,6 @@ use crate::plane::Plane;
 use cases::{Case, Held};
 
 const NODE: &str = "n1";
-const LIMIT: Duration = Duration::from_secs(60);
-
 /// Every refusal has its event, with the words that are read back from it.
 pub(crate) fn refused_for_real(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
@@ -44,7 +41,7 @@ pub(crate) fn held_for_real(ctx: &Ctx) -> Result<(), Failed> {
         }
         // When the scheduler has bound the one that came last, it has had its say about the others too.
         plane.create(&daemon_set("held", "witness", json!({}))).await?;
-        wait_until("the pods are as they are to be", LIMIT, async || {
+        wait_until("the pods are as they are to be", async || {
             let pods: Vec<Pod> = plane.list().await.map_err(message)?;
             let facts = |name: &str| {
                 let pod = pods.iter().find(|pod| pod.labels().get("app").is_some_and(|app| app == name));
@@ -86,7 +83,7 @@ pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
         // The API server reads its classes and ranges from a cache: a pod that sees all of them comes after that.
         let probe =
             probe("ranged", json!({"containers": [{"name": "main", "image": "agent"}], "runtimeClassName": "kata"}));
-        wait_until("the API server has seen every object", LIMIT, async || {
+        wait_until("the API server has seen every object", async || {
             let pod = dry_run(plane, &probe).await.map_err(|error| error.to_string())?;
             let is_seen = pod["spec"]["priority"] == 5
                 && pod["spec"]["overhead"].is_object()
@@ -98,7 +95,7 @@ pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
             let (name, namespace) = (text(&case["name"]), text(&case["namespace"]));
             plane.create(&daemon_set(namespace, name, case["spec"].clone())).await?;
         }
-        let pods = wait_until("every DaemonSet has its pod", LIMIT, async || {
+        let pods = wait_until("every DaemonSet has its pod", async || {
             let pods: Vec<Pod> = plane.list().await.map_err(message)?;
             let by_name: BTreeMap<String, Value> = pods
                 .iter()
@@ -170,14 +167,14 @@ async fn refuse(plane: &Plane, case: &Case) -> Result<(), Failed> {
     plane.create(&case.namespace()).await?;
     plane.create_all(&case.objects).await?;
     let probe = probe(case.name, case.spec.clone());
-    wait_until(&format!("{}: a pod is refused", case.name), LIMIT, async || match dry_run(plane, &probe).await {
+    wait_until(&format!("{}: a pod is refused", case.name), async || match dry_run(plane, &probe).await {
         Ok(_) => Err("it is taken".to_owned()),
         Err(error) if case.words.iter().all(|words| error.to_string().contains(words)) => Ok(()),
         Err(error) => Err(error.to_string()),
     })
     .await?;
     plane.create(&daemon_set(case.name, "agent", case.spec.clone())).await?;
-    wait_until(&format!("{}: an event tells the refusal", case.name), LIMIT, async || {
+    wait_until(&format!("{}: an event tells the refusal", case.name), async || {
         let events: Vec<Event> = plane.list().await.map_err(message)?;
         let own = events.iter().filter(|event| {
             event.reason.as_deref() == Some("FailedCreate")

@@ -16,8 +16,20 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::plane::Plane;
 
-/// Asks `condition` again and again until it is `Ok`. After `limit` it fails with the last reason that it gave.
+/// How long what has to come is waited for: a loaded machine is slow, and a controller that lost the API server may wait
+/// half a minute before it asks again, and more than once. Where it comes, the limit costs nothing.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks `condition` again and again until it is `Ok`. When that lasts too long it fails with the last reason that it gave.
 pub(crate) async fn wait_until<T>(
+    description: &str,
+    condition: impl AsyncFnMut() -> Result<T, String>,
+) -> Result<T, Failed> {
+    wait_until_within(description, PATIENCE, condition).await
+}
+
+/// The same, with another limit.
+pub(crate) async fn wait_until_within<T>(
     description: &str,
     limit: Duration,
     mut condition: impl AsyncFnMut() -> Result<T, String>,

@@ -19,7 +19,7 @@ use crate::client::{binding, ensure, failed, wait_until};
 use crate::plane::{Builder, Plane};
 use crate::reference::is_documented;
 use crate::rollout::Running;
-use crate::scene::{LIMIT, Scene, letter, never_says, none_is_wrong, overlay, play, says, template};
+use crate::scene::{Scene, letter, never_says, none_is_wrong, overlay, play, says, template};
 use watcher::{Rules, Watcher};
 
 /// Nodes that a busy machine keeps from reporting in time are not down.
@@ -104,7 +104,7 @@ pub(crate) fn needs_rights(ctx: &Ctx) -> Result<(), Failed> {
         .await?;
         for (arguments, right) in [(&["--yes"][..], "cannot delete pods"), (&["--yes", "--evict"], "cannot create pods/eviction")] {
             let arguments = [&["cycle", "agent", "-n", "rights"], arguments].concat();
-            let said = wait_until("the reader may read, and not delete", LIMIT, async || {
+            let said = wait_until("the reader may read, and not delete", async || {
                 let output = plane.ds_as("nobody", &arguments);
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
                 let is_told = output.status.code() == Some(2) && said.contains(right);
@@ -129,7 +129,7 @@ async fn begin(scene: &Scene<'_>, spec: &Value) -> Result<(), Failed> {
 async fn update(scene: &Scene<'_>, image: &str, behaviour: &Value) -> Result<String, Failed> {
     scene.change(&template(image, behaviour)).await?;
     let revisions: Api<ControllerRevision> = Api::namespaced(scene.plane.client(), scene.name);
-    wait_until("the new revision is there", LIMIT, async || {
+    wait_until("the new revision is there", async || {
         let all = revisions.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
         let image_of = |revision: &ControllerRevision| {
             revision.data.0["spec"]["template"]["spec"]["containers"][0]["image"].as_str().map(str::to_owned)
@@ -357,7 +357,7 @@ async fn denied_by_a_policy(scene: &Scene<'_>) -> Result<(), Failed> {
         .await?;
     let pods: Api<Pod> = Api::namespaced(scene.plane.client(), scene.name);
     let name = scene.pods().await?[0].name_any();
-    wait_until("the policy is in force", LIMIT, async || {
+    wait_until("the policy is in force", async || {
         match pods.delete(&name, &kube::api::DeleteParams::default().dry_run()).await {
             Err(kube::Error::Api(status)) if status.message.contains("pods stay here") => Ok(()),
             other => Err(format!("{other:?}")),

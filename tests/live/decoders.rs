@@ -29,7 +29,7 @@ pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
         let client = Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
         let all = Api::<Pod>::all(client);
         // A failed pod may go and come between the two lists: they need not be alike the first time, but they must be.
-        wait_until("both lists are alike", REST, async || {
+        wait_until("both lists are alike", async || {
             let through = all.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
             let direct: Vec<Pod> = plane.list().await.map_err(|_| "no direct list".to_owned())?;
             let sorted = |mut pods: Vec<Pod>| {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -16,8 +15,6 @@ use crate::plane::Plane;
 
 const NAMESPACE: &str = "default";
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
-const PATIENCE: Duration = Duration::from_secs(40);
-
 /// What is to be told: the number, whether it is current, the nodes.
 type Told<'t> = &'t [(i64, bool, &'t [&'t str])];
 
@@ -31,7 +28,7 @@ pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
         plane.create_all(&nodes).await?;
         plane.create(&agent(1)).await?;
         is_told(plane, &[(1, true, &NODES)]).await?;
-        wait_until("every pod has its node", PATIENCE, async || {
+        wait_until("every pod has its node", async || {
             let pods = pods_by_node(plane).await.map_err(message)?;
             if pods.len() == NODES.len() { Ok(()) } else { Err(format!("{:?}", pods.keys())) }
         })
@@ -40,7 +37,7 @@ pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
         // Each change takes one node with it: nobody deletes the other pods.
         for (number, node) in [(2, "n2"), (3, "n3"), (4, "n4")] {
             plane.merge(&agent(number)).await?;
-            wait_until("the revision is made", PATIENCE, async || {
+            wait_until("the revision is made", async || {
                 let report = history(plane, &[]).map_err(message)?;
                 if report["current"] == number { Ok(()) } else { Err(report.to_string()) }
             })
@@ -119,7 +116,7 @@ fn history(plane: &Plane, more: &[&str]) -> Result<Value, Failed> {
 async fn is_told(plane: &Plane, expected: Told<'_>) -> Result<(), Failed> {
     let row = |(number, current, nodes): &(i64, bool, &[&str])| json!([number, current, nodes]);
     let expected: Vec<Value> = expected.iter().map(row).collect();
-    wait_until("the history is told", PATIENCE, async || {
+    wait_until("the history is told", async || {
         let report = history(plane, &[]).map_err(message)?;
         let revisions = report["revisions"].as_array().map_or(&[][..], Vec::as_slice);
         let told: Vec<Value> =
@@ -134,7 +131,7 @@ async fn delete_pod_on(plane: &Plane, node: &str) -> Result<(), Failed> {
     let name = pods.get(node).ok_or_else(|| failed(format!("no pod on {node}")))?.name_any();
     let metadata = json!({"namespace": NAMESPACE, "name": name});
     plane.delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})).await?;
-    wait_until("the pod is replaced", PATIENCE, async || match pods_by_node(plane).await.map_err(message)?.get(node) {
+    wait_until("the pod is replaced", async || match pods_by_node(plane).await.map_err(message)?.get(node) {
         Some(pod) if pod.name_any() != name => Ok(()),
         other => Err(format!("{:?} on {node}", other.map(ResourceExt::name_any))),
     })

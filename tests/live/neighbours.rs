@@ -2,7 +2,6 @@
 //! what the program's filters say.
 
 use std::process::Command;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -55,7 +54,7 @@ const EXPECTED: [(&str, &str, &str); 19] = [
 pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
-        wait_until("the scheduler has said it all", Duration::from_secs(60), async || {
+        wait_until("the scheduler has said it all", async || {
             let pods = plane.list::<Pod>().await.map_err(message)?;
             let wrong: Vec<String> = EXPECTED.iter().filter_map(|expected| mismatch(&pods, *expected)).collect();
             if wrong.is_empty() { Ok(()) } else { Err(format!("\n    {}", wrong.join("\n    "))) }
@@ -127,7 +126,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
             node("bare", json!({HOSTNAME: "bare"})),
         ])
         .await?;
-    wait_until("namespaces are ready for pods", Duration::from_secs(30), async || {
+    wait_until("namespaces are ready for pods", async || {
         let accounts = plane.list::<k8s_openapi::api::core::v1::ServiceAccount>().await.map_err(message)?;
         let ready = accounts
             .iter()
@@ -231,7 +230,7 @@ async fn claim_elsewhere(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
     )?;
     let uses = json!({"resourceClaims": [{"name": "gpu", "resourceClaimName": "elsewhere"}]});
     plane.create(&daemon_set("elsewhere", "alpha", uses)).await?;
-    wait_until("the scheduler has looked at the claim", Duration::from_secs(30), async || {
+    wait_until("the scheduler has looked at the claim", async || {
         let pods = plane.list::<Pod>().await.map_err(message)?;
         let expected = ("elsewhere", "Unschedulable", "resourceclaim not available on the node");
         mismatch(&pods, expected).map_or(Ok(()), Err)
@@ -254,7 +253,7 @@ async fn device_held(plane: &Plane) -> Result<(), Failed> {
     let uses = |claim: &str| json!({"resourceClaims": [{"name": "gpu", "resourceClaimName": claim}]});
     plane.create(&daemon_set("held", "bare", uses("of-held-device"))).await?;
     plane.create(&daemon_set("free", "beta", uses("of-free-device"))).await?;
-    wait_until("the scheduler has looked at the devices", Duration::from_secs(30), async || {
+    wait_until("the scheduler has looked at the devices", async || {
         let pods = plane.list::<Pod>().await.map_err(message)?;
         let held = mismatch(&pods, ("held", "Unschedulable", "cannot allocate all claims"));
         held.or_else(|| mismatch(&pods, ("free", "", ""))).map_or(Ok(()), Err)
@@ -268,7 +267,7 @@ async fn lift_gates(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
     let name = pod_of(&pods, "gated").ok_or_else(|| failed("no pod is gated"))?.name_any();
     let patch = r#"[{"op":"remove","path":"/spec/schedulingGates"}]"#;
     kubectl(ctx, plane, &["patch", "pod", &name, "-n", NAMESPACE, "--type=json", "-p", patch])?;
-    wait_until("the pod is bound", Duration::from_secs(30), async || {
+    wait_until("the pod is bound", async || {
         let pods = plane.list::<Pod>().await.map_err(message)?;
         mismatch(&pods, ("gated", "", "")).map_or(Ok(()), Err)
     })

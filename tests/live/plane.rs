@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::client::{failed, wait_until};
+use crate::client::{failed, wait_until_within};
 use crate::layout::Layout;
 use crate::ports;
 use crate::process::Process;
@@ -146,7 +146,7 @@ impl Plane {
                 ("the namespace kube-node-lease", client, "/api/v1/namespaces/kube-node-lease"),
             ] {
                 let description = format!("{name} is ready");
-                let answer = wait_until(&description, left(), async || {
+                let answer = wait_until_within(&description, left(), async || {
                     if let Some(process) = processes.iter_mut().find_map(|one| one.ended().map(|_| one.name())) {
                         // No use in waiting any longer: an answer that is none.
                         return Ok(Err(failed(format!("{process} ended at once"))));

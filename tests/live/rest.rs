@@ -12,7 +12,7 @@ use kube::{Api, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::json;
 
-use crate::client::{failed, wait_until};
+use crate::client::{failed, wait_until_within};
 use crate::layout::SILENT;
 use crate::plane::Plane;
 
@@ -68,10 +68,10 @@ pub(crate) fn full_name(object: &impl ResourceExt) -> String {
 pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
     let deadline = Instant::now() + limit;
     let left = || deadline.saturating_duration_since(Instant::now());
-    wait_until("the nodes are as their kubelets want them", left(), async || nodes_settled(plane).await).await?;
+    wait_until_within("the nodes are as their kubelets want them", left(), async || nodes_settled(plane).await).await?;
     poke(plane).await?;
     let mut last: Option<(Instant, Look)> = None;
-    wait_until("the DaemonSet controller rests", left(), async || {
+    wait_until_within("the DaemonSet controller rests", left(), async || {
         let work = plane.daemon_set_work().await?;
         let look = look(plane).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let mut why = look.unfinished();

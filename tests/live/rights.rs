@@ -1,7 +1,6 @@
 //! What becomes of coverage when the user may not read everything, or nothing.
 
 use std::process::Output;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
@@ -135,7 +134,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
         let config = Config::from_custom_kubeconfig(config, &options).await.map_err(failed)?;
         let client = Client::try_from(config).map_err(failed)?;
         // The authorizer learns of new roles by watching them.
-        wait_until(&format!("{context} has its rights"), Duration::from_secs(20), async || {
+        wait_until(&format!("{context} has its rights"), async || {
             let answers = (
                 answer(Api::<Pod>::all(client.clone()).list(&ListParams::default()).await)?,
                 answer(Api::<Node>::all(client.clone()).list(&ListParams::default()).await)?,

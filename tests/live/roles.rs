@@ -14,7 +14,7 @@ use crate::Ctx;
 use crate::client::{binding, ensure, failed, wait_until};
 use crate::plane::Plane;
 use crate::rollout::Running;
-use crate::scene::{LIMIT, overlay};
+use crate::scene::overlay;
 
 const README: &str = include_str!("../../README.md");
 
@@ -107,7 +107,7 @@ fn is_refused(said: &str) -> bool {
 async fn follows(plane: &Plane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
     let running = Running::start(plane, &with_user(arguments, role))?;
     let kinds = 5;
-    wait_until(&format!("{arguments:?} follows {kinds} kinds"), LIMIT, async || {
+    wait_until(&format!("{arguments:?} follows {kinds} kinds"), async || {
         let asked = asked(plane, role).map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let followed = asked.iter().filter(|(verb, ..)| verb == "watch").count();
         if followed == kinds { Ok(()) } else { Err(format!("{asked:?}, and it said {}", running.said())) }
@@ -183,7 +183,7 @@ async fn make(plane: &Plane, ctx: &Ctx) -> Result<(), Failed> {
         ])
         .await?;
     let events: Api<Event> = Api::default_namespaced(plane.client());
-    wait_until("the needy pods are refused", LIMIT, async || {
+    wait_until("the needy pods are refused", async || {
         let events = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
         let is_refusal = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
         if events.iter().any(is_refusal) { Ok(()) } else { Err(format!("{} events", events.len())) }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::Api;
@@ -82,7 +81,7 @@ impl Running {
 
     /// Waits until it has written this.
     pub(crate) async fn until(&self, what: &str) -> Result<(), Failed> {
-        wait_until(what, Duration::from_secs(40), async || {
+        wait_until(what, async || {
             let text = self.text();
             if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}\nand said {}", self.said())) }
         })
@@ -96,7 +95,7 @@ impl Running {
 
     /// The same, with what it wrote to standard error.
     pub(crate) async fn ends_with_remarks(mut self, expected: i32) -> Result<(String, String), Failed> {
-        let code = wait_until("the end of the watch", Duration::from_secs(90), async || {
+        let code = wait_until("the end of the watch", async || {
             match self.child.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => Ok(status.code()),
                 None => Err(format!("it wrote {}\nand said {}", text_of(&self.written), text_of(&self.said))),
@@ -104,7 +103,7 @@ impl Running {
         })
         .await?;
         // The readers may be a moment behind.
-        wait_until("all of it is read", Duration::from_secs(10), async || {
+        wait_until("all of it is read", async || {
             if self.readers.iter().all(JoinHandle::is_finished) { Ok(()) } else { Err("not yet".into()) }
         })
         .await?;
@@ -147,7 +146,7 @@ async fn begin(plane: &Plane, strategy: &str) -> Result<(), Failed> {
     plane.create_all(&[node("a"), node("b"), node("c"), daemon_set("one", strategy, &json!({}))]).await?;
     let sets: Api<DaemonSet> = Api::default_namespaced(plane.client());
     // As long as no node is ready none is wanted, and a rollout to none is complete.
-    wait_until("three nodes want it", Duration::from_secs(60), async || {
+    wait_until("three nodes want it", async || {
         let status = sets.get("agent").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
         if status.desired_number_scheduled == 3 { Ok(()) } else { Err(format!("{status:?}")) }
     })

@@ -13,7 +13,7 @@ use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
 use crate::plane::Plane;
 use crate::reference::is_documented;
-use crate::scene::{LIMIT, Scene, never_says, none_is_wrong, play, says, template};
+use crate::scene::{Scene, never_says, none_is_wrong, play, says, template};
 use dead_nodes::{dead_before, dead_during, terminating_on_a_dead_node};
 use held::{bad_image, crash_loop, never_ready, quota_exhausted_midway, surge_with_host_port};
 
@@ -279,7 +279,7 @@ pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
     })?;
     plane.stop_api_server()?;
     plane.run(async |_| {
-        wait_until("the outage is said", LIMIT, async || {
+        wait_until("the outage is said", async || {
             let said = running.said();
             if said.contains("the connection is lost") { Ok(()) } else { Err(said) }
         })

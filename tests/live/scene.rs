@@ -1,6 +1,6 @@
 //! A scene: one DaemonSet in a namespace and on nodes of its own, so that many are played beside each other on one plane.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, join_all};
@@ -15,10 +15,6 @@ use crate::client::{ensure, failed, wait_until};
 use crate::layout::SILENT;
 use crate::plane::Plane;
 use crate::rollout::Running;
-
-/// How long a busy machine may take for anything: a controller that lost the API server may wait half a minute before it
-/// asks again, and more than once.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// One rollout in a namespace and on nodes of its own, all of the same name.
 pub(crate) struct Scene<'p> {
@@ -62,7 +58,7 @@ impl Scene<'_> {
         self.plane.create_all(&nodes).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(self.plane.client(), self.name);
         // Without it no pod is made.
-        wait_until("the namespace has its service account", LIMIT, async || {
+        wait_until("the namespace has its service account", async || {
             accounts.get("default").await.map(|_| ()).map_err(|error| error.to_string())
         })
         .await
@@ -96,7 +92,7 @@ impl Scene<'_> {
         overlay(&mut agent["spec"], spec);
         self.plane.create(&agent).await?;
         let sets: Api<DaemonSet> = Api::namespaced(self.plane.client(), self.name);
-        wait_until("the DaemonSet is at rest", LIMIT, async || {
+        wait_until("the DaemonSet is at rest", async || {
             let status = sets.get("agent").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
             let wanted = i32::try_from(self.nodes).unwrap_or_default();
             let is_so = status.observed_generation == Some(1)
@@ -130,7 +126,7 @@ impl Scene<'_> {
         let nodes: Api<Node> = Api::all(self.plane.client());
         let name = format!("{}-{letter}", self.name);
         let wanted = if is_silent { "Unknown" } else { "True" };
-        wait_until("the node's silence is noticed, or its end", LIMIT, async || {
+        wait_until("the node's silence is noticed, or its end", async || {
             let status = nodes.get(&name).await.map_err(|error| error.to_string())?.status.unwrap_or_default();
             let ready = status.conditions.into_iter().flatten().find(|condition| condition.type_ == "Ready");
             let ready = ready.map(|condition| condition.status).unwrap_or_default();
@@ -151,7 +147,7 @@ impl Scene<'_> {
 
     /// Waits for a pod of the second template that is not let come up.
     pub(crate) async fn new_pod(&self) -> Result<String, Failed> {
-        wait_until("a new pod is there", LIMIT, async || {
+        wait_until("a new pod is there", async || {
             let pods = self.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
             let is_new = |pod: &&Pod| {
                 let behaviours = ["ds.test/starting", "ds.test/never-ready"];

@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::json;
@@ -125,7 +124,7 @@ async fn serves_the_cluster(plane: &Plane, laptop: &mut Laptop) -> Result<(), Fa
     let spec = json!({"selector": {"matchLabels": labels}, "template": template});
     let metadata = json!({"name": "agent", "namespace": "default"});
     plane.create(&json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec})).await?;
-    wait_until("coverage shows the agent on all nodes", Duration::from_secs(60), async || {
+    wait_until("coverage shows the agent on all nodes", async || {
         let shown = laptop.run(&["kubectl", "ds", "coverage", "agent"]);
         let shown = text(&shown.map_err(|failure| failure.message().unwrap_or_default().to_owned())?.stdout);
         if shown.contains("3 of 3 nodes covered") { Ok(()) } else { Err(shown) }

@@ -1,7 +1,6 @@
 //! One small cluster in which every state of a node is made for real, and what coverage says about it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -82,9 +81,8 @@ pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         // Again and again: a failed pod goes and comes.
-        wait_until("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message)).await?;
-        wait_until("why-not tells the states", Duration::from_secs(60), async || explained(plane).map_err(message))
-            .await
+        wait_until("coverage tells the states", async || told(plane).map_err(message)).await?;
+        wait_until("why-not tells the states", async || explained(plane).map_err(message)).await
     })
 }
 
@@ -191,7 +189,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     plane.create_all(&[agent, patient, everywhere, refused]).await?;
 
     // First all have their pods, then the nodes go bad.
-    wait_until("the pods that are to go bad run", Duration::from_secs(60), async || {
+    wait_until("the pods that are to go bad run", async || {
         let facts = facts(plane).await?;
         for (set, node) in [("agent", "drained"), ("agent", "silent"), ("agent", "leaving"), ("everywhere", "silent")] {
             let fact = facts.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
@@ -209,7 +207,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     plane
         .delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": NAMESPACE, "name": leaving}}))
         .await?;
-    wait_until("every state is there", Duration::from_secs(60), async || {
+    wait_until("every state is there", async || {
         let facts = facts(plane).await?;
         for (set, node, expected) in FACTS {
             let fact = facts.get(&(set.to_owned(), node.to_owned())).map(String::as_str);

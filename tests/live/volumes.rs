@@ -1,8 +1,6 @@
 //! Every refusal that has to do with volumes, made for real: what the scheduler says of it, and that why-not says the
 //! same.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use libtest_mimic::Failed;
@@ -88,7 +86,7 @@ pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
         refused.push((set, loser(plane, set).await?, Expected { check, code, scheduler }));
         for (set, node, expected) in &refused {
             let said = format!("the scheduler says of {set} on {node} that {}", expected.scheduler);
-            let message = wait_until(&said, Duration::from_secs(60), async || {
+            let message = wait_until(&said, async || {
                 let message = scheduled(plane, set, node).await?.unwrap_or_else(|| "it is bound".into());
                 if message.contains(expected.scheduler) { Ok(message) } else { Err(format!("it says: {message}")) }
             });
@@ -96,9 +94,7 @@ pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
         }
         for (set, node) in RUN_ELSEWHERE {
             let description = format!("{set} runs on {node}");
-            let bound = wait_until(&description, Duration::from_secs(60), async || {
-                scheduled(plane, set, node).await?.map_or(Ok(()), Err)
-            });
+            let bound = wait_until(&description, async || scheduled(plane, set, node).await?.map_or(Ok(()), Err));
             bound.await?;
         }
         for (set, node, expected) in refused {
@@ -110,7 +106,7 @@ pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
 
 /// The node on which the DaemonSet's pod did not get the claim.
 async fn loser(plane: &Plane, set: &str) -> Result<String, Failed> {
-    wait_until(&format!("one pod of {set} runs"), Duration::from_secs(60), async || {
+    wait_until(&format!("one pod of {set} runs"), async || {
         match (scheduled(plane, set, "near").await?, scheduled(plane, set, "far").await?) {
             (None, Some(_)) => Ok("far".to_owned()),
             (Some(_), None) => Ok("near".to_owned()),
@@ -144,7 +140,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     plane.create_all(&storage()).await?;
     plane.create_all(&[node("near", "a"), node("far", "b")]).await?;
     // All of them are bound before a pod asks, so that no pod is refused for another reason first.
-    wait_until("the claims are bound", Duration::from_secs(60), async || {
+    wait_until("the claims are bound", async || {
         let claims = plane.list::<PersistentVolumeClaim>().await;
         let claims = claims.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let is_bound = |claim: &&PersistentVolumeClaim| {
@@ -166,7 +162,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     let iscsi = json!([{"name": "disk", "iscsi": {"targetPortal": "10.0.0.1", "iqn": "iqn.2026-01.com.example:disk", "lun": 0}}]);
     plane.create(&daemon_set("holder", &iscsi)).await?;
     for node in ["near", "far"] {
-        let bound = wait_until("the holder of the disk runs", Duration::from_secs(60), async || {
+        let bound = wait_until("the holder of the disk runs", async || {
             scheduled(plane, "holder", node).await?.map_or(Ok(()), Err)
         });
         bound.await?;

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
@@ -48,7 +47,7 @@ impl Watching {
 
     /// Waits until the newest report says so.
     async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
-        wait_until(what, Duration::from_secs(40), async || {
+        wait_until(what, async || {
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if is_so(&newest) { Ok(()) } else { Err(format!("the newest report is {newest:.2000}")) }
         })
@@ -133,14 +132,14 @@ pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
     plane.run(async |_| {
         let said =
             || String::from_utf8_lossy(&watching.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-        wait_until("the outage is said", Duration::from_secs(20), async || {
+        wait_until("the outage is said", async || {
             if said().contains("the connection is lost") { Ok(()) } else { Err(format!("it said {:?}", said())) }
         })
         .await
     })?;
     plane.start_api_server()?;
     plane.run(async |plane| {
-        wait_until("the API server takes a node", Duration::from_secs(60), async || {
+        wait_until("the API server takes a node", async || {
             plane.create(&node("b")).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())
         })
         .await?;

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 
 use super::daemon_sets::UNKNOWN_SCHEDULER;
-use crate::client::{failed, wait_until};
+use crate::client::{failed, wait_until_within};
 use crate::plane::Plane;
 use crate::rest::{full_name, rest};
 
@@ -91,7 +91,7 @@ fn node_of(pod: &Pod) -> Option<&str> {
 /// Waits until the scheduler has tried every pod that is its own in vain, or waits for a gate, while nothing changes.
 async fn scheduler_rests(plane: &Plane, limit: Duration) -> Result<(), Failed> {
     let mut last: Option<(Instant, Versions)> = None;
-    wait_until("the scheduler rests", limit, async || {
+    wait_until_within("the scheduler rests", limit, async || {
         let queues = plane.scheduler_queues().await?;
         if queues[..2] != [0, 0] {
             last = None;

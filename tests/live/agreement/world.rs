@@ -196,7 +196,7 @@ fn in_namespaces() -> Vec<Value> {
 async fn volumes_are_bound(plane: &Plane) -> Result<(), Failed> {
     use k8s_openapi::api::core::v1::PersistentVolumeClaim;
     plane.create_all(&in_namespaces()).await?;
-    wait_until("the claims are bound", std::time::Duration::from_secs(30), async || {
+    wait_until("the claims are bound", async || {
         let claims: Vec<PersistentVolumeClaim> =
             plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let phase = |claim: &PersistentVolumeClaim| claim.status.as_ref().and_then(|status| status.phase.clone());

@@ -8,7 +8,7 @@ pub(super) async fn node_dies_in_work(scene: &Scene<'_>) -> Result<(), Failed> {
     let watcher = watch(scene, 1, Some(current)).await?;
     let running = start(scene, &[])?;
     running.until("dies-a: deleting pod ").await?;
-    wait_until("the new pod is there", LIMIT, async || match with_image(scene, "two").await {
+    wait_until("the new pod is there", async || match with_image(scene, "two").await {
         Ok(1..) => Ok(()),
         _ => Err("not yet".into()),
     })
@@ -70,7 +70,7 @@ pub(super) async fn eviction_blocked_and_allowed(scene: &Scene<'_>) -> Result<()
     let patch = kube::api::Patch::Strategic(&status);
     pods.patch_status(name, &Default::default(), &patch).await.map_err(failed)?;
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(scene.plane.client(), scene.name);
-    wait_until("the budget allows nothing", LIMIT, async || {
+    wait_until("the budget allows nothing", async || {
         let status = budgets.get("keep").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
         if status.expected_pods == Some(3) && status.disruptions_allowed == Some(0) {
             Ok(())
@@ -107,7 +107,7 @@ pub(super) async fn eviction_never_allowed(scene: &Scene<'_>) -> Result<(), Fail
         says(&said, &["the PodDisruptionBudget keep can never allow an eviction", words, "hint: "])?;
         // The disruption controller says the same: it allows none, and where it cannot compute, it says so.
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(scene.plane.client(), scene.name);
-        wait_until("the budget allows nothing", LIMIT, async || {
+        wait_until("the budget allows nothing", async || {
             let budget = budgets.get("keep").await.map_err(|error| error.to_string())?;
             let status = budget.status.clone().unwrap_or_default();
             let condition = status.conditions.iter().flatten().find(|one| one.type_ == "DisruptionAllowed");

@@ -110,7 +110,7 @@ impl Watcher {
             });
         });
         let watcher = Self { seen, _stop: stop };
-        crate::client::wait_until("the watcher sees", Duration::from_secs(20), async || {
+        crate::client::wait_until("the watcher sees", async || {
             if watcher.seen().synced.len() == 2 { Ok(()) } else { Err("not yet".into()) }
         })
         .await?;

@@ -35,7 +35,7 @@ pub(super) async fn dead_during(scene: &Scene<'_>) -> Result<(), Failed> {
     scene.begin(&json!({"template": {"spec": {"tolerations": [{"operator": "Exists"}]}}})).await?;
     let running = scene.watch(&["--revision", "2"]).await?;
     scene.change(&template("two", &json!({"ds.test/starting": "dead-during-a"}))).await?;
-    let new_pod = wait_until("the new pod is on node a", LIMIT, async || {
+    let new_pod = wait_until("the new pod is on node a", async || {
         let pods = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let is_new = |pod: &&Pod| {
             let spec = pod.spec.as_ref();
@@ -89,7 +89,7 @@ pub(super) async fn terminating_on_a_dead_node(scene: &Scene<'_>) -> Result<(), 
     scene.silence(letter, false).await?;
     running.until(&format!("{node}: done")).await?;
     // The other one does not go either.
-    wait_until("the last old pod is going", LIMIT, async || {
+    wait_until("the last old pod is going", async || {
         let all = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let going = all.iter().find(|pod| pod.metadata.deletion_timestamp.is_some());
         let name = going.map(ResourceExt::name_any).ok_or_else(|| "not yet".to_owned())?;

@@ -12,7 +12,7 @@ pub(crate) async fn bad_image_of(plane: &Plane, name: &'static str, nodes: usize
     scene.set().await?;
     scene.begin(&json!({})).await?;
     scene.change(&template("example.com/agent:2", &json!({"ds.test/no-image": "*"}))).await?;
-    wait_until("the image cannot be had", LIMIT, async || {
+    wait_until("the image cannot be had", async || {
         let pods = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let statuses = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref()).flatten();
         let mut waiting = statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
@@ -110,7 +110,7 @@ pub(super) async fn quota_exhausted_midway(scene: &Scene<'_>) -> Result<(), Fail
     scene.plane.create(&quota).await?;
     let quotas: Api<ResourceQuota> = Api::namespaced(scene.plane.client(), scene.name);
     // Until then a refusal says that nobody knows.
-    wait_until("the quota is counted", LIMIT, async || {
+    wait_until("the quota is counted", async || {
         let status = quotas.get("few").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
         if status.used.is_some_and(|used| used.contains_key("pods")) { Ok(()) } else { Err("not yet".into()) }
     })
