@@ -1,16 +1,16 @@
 //! What the API server fills in for pods, and not for templates.
 //!
 //! Upstream: `pkg/apis/core/v1/defaults.go` `SetDefaults_Pod`, `SetDefaults_PodSpec`, `SetDefaults_ResourceList`,
-//! `defaultHugePagePodLimits`, `defaultPodRequests`, `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go`
-//! `PrepareForCreate` for the label keys.
+//! `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go` `PrepareForCreate` for the label keys.
 
-use super::amounts;
+use super::pod_level;
 use crate::snapshot::Labels;
-use crate::snapshot::full_pod::{Amount, FullPod, FullSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
+use crate::snapshot::facts::Minor;
+use crate::snapshot::full_pod::{FullPod, FullSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
 use crate::snapshot::pod::NodeSelectorRequirement;
 
 /// Completes the spec as it is read, before any plugin sees it.
-pub(super) fn complete(spec: &mut FullSpec) {
+pub(super) fn complete(spec: &mut FullSpec, minor: Minor) {
     if spec.scheduler_name.is_empty() {
         spec.scheduler_name = "default-scheduler".into();
     }
@@ -31,7 +31,7 @@ pub(super) fn complete(spec: &mut FullSpec) {
         }
     }
     spec.resources.iter_mut().for_each(round_up);
-    complete_pod_level(spec);
+    pod_level::complete_on_reading(spec, minor);
 }
 
 /// Takes over what `list` lacks.
@@ -50,35 +50,6 @@ fn round_up(resources: &mut Resources) {
             *amount = rounded.into();
         }
     }
-}
-
-/// Limits for huge pages, and requests where there are limits, of the pod as a whole.
-fn complete_pod_level(spec: &mut FullSpec) {
-    let of_containers = amounts::of_containers(spec);
-    let Some(pod) = &mut spec.resources else {
-        return;
-    };
-    if pod.limits.is_empty() && pod.requests.is_empty() {
-        return;
-    }
-    for (resource, limit) in &of_containers.limits {
-        let is_open = !pod.requests.contains_key(resource) && !pod.limits.contains_key(resource);
-        if amounts::is_huge_page(resource) && is_open {
-            pod.limits.insert(resource.clone(), Amount::from(*limit));
-        }
-    }
-    if pod.limits.is_empty() {
-        return;
-    }
-    for (resource, request) in &of_containers.requests {
-        let is_overcommitted = amounts::is_pod_level(resource) && !amounts::is_huge_page(resource);
-        if is_overcommitted && !pod.requests.contains_key(resource) {
-            pod.requests.insert(resource.clone(), Amount::from(*request));
-        }
-    }
-    let Resources { limits, requests, .. } = pod;
-    let supported = limits.iter().filter(|(resource, _)| amounts::is_pod_level(resource));
-    fill(requests, &supported.map(|(resource, limit)| (resource.clone(), limit.clone())).collect());
 }
 
 /// Merges the label keys of pod affinity and of spread constraints into their selectors, with the pod's own values. A

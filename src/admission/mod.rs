@@ -11,6 +11,7 @@ mod defaults;
 mod event_text;
 mod limit_range;
 mod plugins;
+mod pod_level;
 mod quota;
 mod refusal;
 
@@ -44,8 +45,10 @@ pub(crate) fn make(daemon_set: &DaemonSet, node: &str, facts: &Facts) -> Made {
     controller::add_generation(&mut pod, daemon_set);
     controller::add_tolerations(&mut pod.spec);
     controller::pin(&mut pod.spec, node);
-    defaults::complete(&mut pod.spec);
+    defaults::complete(&mut pod.spec, facts.rules());
     let doubts = plugins::apply(&mut pod, facts);
+    pod_level::complete_on_storing(&mut pod.spec, facts.rules());
+    pod_level::complete_on_reading(&mut pod.spec, facts.rules());
     defaults::merge_label_keys(&mut pod);
     Made { pod, is_like_another: false, doubts }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::Known;
+use crate::snapshot::facts::Minor;
 use crate::snapshot::full_pod::Container;
 
 fn daemon_set(spec: Value) -> DaemonSet {
@@ -413,6 +414,18 @@ const EVERY_DAEMON_POD_TOLERATES: [&str; 6] = [
     "node.kubernetes.io/unschedulable/Exists//NoSchedule/-",
 ];
 
+/// What is expected of a version: of what differs between versions, the value of the last one that is not newer.
+fn of_version(expected: &Value, minor: u32) -> Value {
+    let mut expected = expected.clone();
+    for value in expected.as_object_mut().unwrap().values_mut() {
+        if let Some(by_version) = value.as_object() {
+            let known = by_version.iter().filter(|(from, _)| from.parse::<u32>().unwrap() <= minor);
+            *value = known.max_by_key(|(from, _)| from.parse::<u32>().unwrap()).unwrap().1.clone();
+        }
+    }
+    expected
+}
+
 /// The same cases, with the same expectations, as those of which the live test makes real pods.
 #[test]
 fn pods_are_as_the_api_server_makes_them() {
@@ -421,20 +434,24 @@ fn pods_are_as_the_api_server_makes_them() {
         let all = file["objects"].as_array().unwrap().iter().filter(|object| object["kind"] == kind);
         Known::Known(all.map(|object| serde_json::from_value(object.clone()).unwrap()).collect())
     }
-    let facts = Facts {
+    let facts = |minor| Facts {
+        minor: Known::Known(Minor(minor)),
         limit_ranges: of_kind(&file, "LimitRange"),
         priority_classes: of_kind(&file, "PriorityClass"),
         runtime_classes: of_kind(&file, "RuntimeClass"),
         namespaces: of_kind(&file, "Namespace"),
         ..Facts::default()
     };
-    for case in file["cases"].as_array().unwrap() {
-        let mut daemon_set = daemon_set(case["spec"].clone());
-        daemon_set.metadata.namespace = case["namespace"].as_str().map(str::to_owned);
-        let labels = daemon_set.spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
-        labels.insert("app".into(), case["name"].as_str().unwrap().to_owned());
-        let pod = made(&daemon_set, &facts);
-        assert_eq!(summary(&pod), case["expected"], "{}", case["name"]);
-        assert_eq!(pinned_to(&pod), ["n1"]);
+    for minor in [34, 36, 37] {
+        let facts = facts(minor);
+        for case in file["cases"].as_array().unwrap() {
+            let mut daemon_set = daemon_set(case["spec"].clone());
+            daemon_set.metadata.namespace = case["namespace"].as_str().map(str::to_owned);
+            let labels = daemon_set.spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
+            labels.insert("app".into(), case["name"].as_str().unwrap().to_owned());
+            let pod = made(&daemon_set, &facts);
+            assert_eq!(summary(&pod), of_version(&case["expected"], minor), "{} on 1.{minor}", case["name"]);
+            assert_eq!(pinned_to(&pod), ["n1"]);
+        }
     }
 }

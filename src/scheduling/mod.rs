@@ -69,7 +69,7 @@ pub(crate) struct Attempt<'a> {
 impl Attempt<'_> {
     /// The version whose rules hold.
     pub(crate) fn minor(&self) -> Minor {
-        self.facts.minor.known().copied().unwrap_or(Minor::NEWEST)
+        self.facts.rules()
     }
 }
 

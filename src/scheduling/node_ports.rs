@@ -138,8 +138,8 @@ fn host_ports(pod: &FullPod, minor: Minor) -> Vec<HostPort<'_>> {
 
 /// The first port of the host, with its protocol, for which the two pods cannot be on one node.
 pub(crate) fn first_clash(a: &FullPod, b: &FullPod) -> Option<(i32, String)> {
-    let taken = host_ports(b, Minor::NEWEST);
-    let ports = host_ports(a, Minor::NEWEST);
+    let taken = host_ports(b, Minor::ASSUMED);
+    let ports = host_ports(a, Minor::ASSUMED);
     let port = ports.iter().find(|port| taken.iter().any(|other| port.conflicts(other)))?;
     Some((port.port, port.protocol.to_owned()))
 }

@@ -27,7 +27,7 @@ impl World {
             node: serde_json::from_value(node).unwrap(),
             neighbours: Vec::new(),
             nominated: Vec::new(),
-            facts: Facts { minor: Known::Known(Minor::NEWEST), ..Facts::default() },
+            facts: Facts { minor: Known::Known(Minor::ASSUMED), ..Facts::default() },
         }
     }
 

@@ -17,8 +17,8 @@ use super::{Known, Node};
 pub(crate) struct Minor(pub(crate) u32);
 
 impl Minor {
-    /// The version whose rules hold where the server's is not known.
-    pub(crate) const NEWEST: Self = Self(36);
+    /// The version whose rules are taken where the server's is not known.
+    pub(crate) const ASSUMED: Self = Self(36);
 }
 
 /// The kinds of [`Facts`] that are read only where a pod needs them.
@@ -110,6 +110,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The version whose rules hold.
+    pub(crate) fn rules(&self) -> Minor {
+        self.minor.known().copied().unwrap_or(Minor::ASSUMED)
+    }
+
     /// The same with these pods in the place of those of the cluster, which are not copied.
     pub(crate) fn with_pods(&self, pods: Known<Vec<FullPod>>) -> Self {
         Self {

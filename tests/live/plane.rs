@@ -202,6 +202,11 @@ impl Plane {
         self.client.clone()
     }
 
+    /// The minor version of the API server: the 36 of 1.36.
+    pub(crate) async fn minor(&self) -> Result<u32, Failed> {
+        self.client.apiserver_version().await.map_err(failed)?.minor.parse().map_err(failed)
+    }
+
     /// A file for kubectl and its plugins; its contexts are `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.layout.kubeconfig

@@ -1,5 +1,7 @@
 //! One term of a pod affinity or anti-affinity, and the pods that meet it.
 
+use std::ops::RangeInclusive;
+
 use k8s_openapi::api::core::v1::Namespace;
 use serde::Serialize;
 
@@ -9,10 +11,10 @@ use crate::snapshot::full_pod::label_selector::selects;
 use crate::snapshot::full_pod::{FullPod, LabelSelector, PodAffinityTerm};
 use crate::snapshot::{Known, Labels};
 
-/// Since this version the scheduler keeps the namespace selector of a pod's own term and holds it against no labels
-/// at all besides: one that is met by a missing label selects every namespace. (`mergeAffinityTermNamespacesIfNotEmpty`
+/// In these versions the scheduler keeps the namespace selector of a pod's own term and holds it against no labels at
+/// all besides: one that is met by a missing label selects every namespace. (`mergeAffinityTermNamespacesIfNotEmpty`
 /// clears the selector in a copy.)
-const KEEPS_THE_SELECTOR: Minor = Minor(34);
+const KEEPS_THE_SELECTOR: RangeInclusive<Minor> = Minor(34)..=Minor(36);
 
 /// Which pods a term speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,7 +80,7 @@ impl Term {
             return Known::Known(self.namespaces.contains(namespace));
         };
         let needs_no_labels = selector.matches(&Labels::new());
-        if selector.is_empty() || (needs_no_labels && attempt.minor() >= KEEPS_THE_SELECTOR) {
+        if selector.is_empty() || (needs_no_labels && KEEPS_THE_SELECTOR.contains(&attempt.minor())) {
             return Known::Known(true);
         }
         // A namespace that is gone is not among those that the selector selects.

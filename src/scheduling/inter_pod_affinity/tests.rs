@@ -352,7 +352,7 @@ fn a_namespace_selector_that_a_missing_label_meets_selects_every_namespace_since
     let namespaces = json!([{ "metadata": { "name": "b", "labels": { "team": "x" } } }]);
     let there = pod("b", "web-1", json!({ "app": "web" }), "n1");
     let mut cluster = Cluster::of(anti_affinity(without_team)).with([there]).namespaces(namespaces);
-    for (minor, refused) in [(33, false), (34, true), (36, true)] {
+    for (minor, refused) in [(33, false), (34, true), (36, true), (37, false)] {
         cluster.facts.minor = Known::Known(Minor(minor));
         assert_eq!(!cluster.passes(), refused, "1.{minor}");
     }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scheduling::world::{asking, pod, pod_with};
 
-const NEWEST: Minor = Minor::NEWEST;
+const ASSUMED: Minor = Minor::ASSUMED;
 
 fn wanted_of(spec: Value, resource: &str) -> String {
-    wanted(&pod("p", spec), NEWEST).get(resource).map(Quantity::to_string).unwrap_or_default()
+    wanted(&pod("p", spec), ASSUMED).get(resource).map(Quantity::to_string).unwrap_or_default()
 }
 
 fn container(name: &str, cpu: &str) -> Value {
@@ -92,7 +92,7 @@ fn names_that_the_scheduler_does_not_compare_are_left_out() {
         "bad name.com/gpu": "1", "example.com/": "1", "example.com/gpu": "1", "hugepages-2Mi": "2Mi",
         "attachable-volumes-csi-x": "1", "kubernetes.io/batch-cpu": "1",
     }));
-    let wanted = wanted(&pod("p", spec), NEWEST);
+    let wanted = wanted(&pod("p", spec), ASSUMED);
     let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
     assert_eq!(
         names,
@@ -123,19 +123,19 @@ fn a_pod_in_a_resize_holds_the_most_of_what_it_has_was_granted_and_asks_for() {
 fn a_status_without_resources_and_a_pending_pods_status_count_for_nothing() {
     let status = json!({ "containerStatuses": [{ "name": "main", "allocatedResources": { "cpu": "9" } }] });
     let without = pod_with("p", asking(json!({ "cpu": "500m" })), status);
-    assert_eq!(held(&without, NEWEST)["cpu"].to_string(), "500m");
+    assert_eq!(held(&without, ASSUMED)["cpu"].to_string(), "500m");
     let status = json!({ "containerStatuses": [{ "name": "main", "resources": { "requests": { "cpu": "9" } } }] });
     let with = pod_with("p", asking(json!({ "cpu": "500m" })), status);
-    assert_eq!(held(&with, NEWEST)["cpu"].to_string(), "9");
-    assert_eq!(wanted(&with, NEWEST)["cpu"].to_string(), "500m");
+    assert_eq!(held(&with, ASSUMED)["cpu"].to_string(), "9");
+    assert_eq!(wanted(&with, ASSUMED)["cpu"].to_string(), "500m");
 }
 
 #[test]
 fn of_init_containers_only_a_sidecars_resize_counts() {
     let statuses = |name: &str| json!({ "initContainerStatuses": [{ "name": name, "resources": { "requests": { "cpu": "900m" } } }] });
     let spec = json!({ "containers": [], "initContainers": [sidecar("s", "50m"), container("i", "200m")] });
-    assert_eq!(held(&pod_with("p", spec.clone(), statuses("s")), NEWEST)["cpu"].to_string(), "1100m");
-    assert_eq!(held(&pod_with("p", spec, statuses("i")), NEWEST)["cpu"].to_string(), "250m");
+    assert_eq!(held(&pod_with("p", spec.clone(), statuses("s")), ASSUMED)["cpu"].to_string(), "1100m");
+    assert_eq!(held(&pod_with("p", spec, statuses("i")), ASSUMED)["cpu"].to_string(), "250m");
 }
 
 #[test]

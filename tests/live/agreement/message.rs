@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 /// the plugins that narrowed the choice: NodeAffinity, and what refuses the node that the pod is nominated for.
 const OTHERS: &str = "node(s) didn't satisfy plugin(s) [";
 
+/// What is said since 1.37 where preemption makes room; before, nothing was.
+const MADE_ROOM: &str = "found a potential placement for pod on node ";
+
 /// The same for preemption: it was not tried there.
 const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
 
@@ -60,7 +63,8 @@ pub(crate) fn take_apart(message: &str) -> Result<Told, String> {
             let parts = parts.ok_or_else(|| format!("preemption without counts: {message:?}"))?;
             of_one_node(&parts, nodes, NOT_HELPFUL, message)?
         }
-        None => Some(preemption.to_owned()).into_iter().filter(|text| !text.is_empty()).collect(),
+        None if preemption.is_empty() || preemption.starts_with(MADE_ROOM) => BTreeSet::new(),
+        None => BTreeSet::from([preemption.to_owned()]),
     };
     let rest = before.split(", ").filter(|part| !part.is_empty()).map(str::to_owned).collect();
     Ok(Told { reasons, everywhere, preemption, rest })

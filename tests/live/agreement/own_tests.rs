@@ -11,7 +11,7 @@ use super::message::{Told, take_apart};
 use crate::Ctx;
 use crate::client::{ensure, failed};
 
-/// Messages as the scheduler of 1.36 writes them.
+/// Messages as the schedulers of 1.36 and 1.37 write them.
 pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
     let none: [&str; 0] = [];
     let no_claims = "no new claims to deallocate";
@@ -41,6 +41,11 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
     )?;
     check(
         "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+        (&["Insufficient cpu"], false, &none, &none),
+    )?;
+    check(
+        "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
+         NodeResourcesFit]. preemption: found a potential placement for pod on node a.b, preempting 2 victims",
         (&["Insufficient cpu"], false, &none, &none),
     )?;
     check(
