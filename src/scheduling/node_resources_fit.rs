@@ -17,6 +17,9 @@ use crate::snapshot::quantity::Quantity;
 /// From this version on an extended resource may stand for claimed devices (`DRAExtendedResource`).
 const DEVICES_AS_EXTENDED_RESOURCES: Minor = Minor(36);
 
+/// From this version on preemption is not tried where the empty node would be too small.
+const KNOWS_TOO_SMALL: Minor = Minor(34);
+
 /// What the node is short of. Serialised, the variant's name is the `code`. Amounts are in cores, bytes, or pieces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
@@ -163,8 +166,9 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
     let lower = room.and_then(|_| lower_request(attempt, resource, allocatable.less(used), short_by));
     let resource = resource.to_owned();
     let scheduler = format!("Insufficient {resource}");
-    let may_preempt = requested <= allocatable;
-    let misfit = match (may_preempt, room) {
+    let is_large_enough = requested <= allocatable;
+    let may_preempt = is_large_enough || attempt.minor() < KNOWS_TOO_SMALL;
+    let misfit = match (is_large_enough, room) {
         (true, Some(room)) => {
             let holders = room.holders(&resource);
             ResourceMisfit::InsufficientResource { resource, requested, used, allocatable, short_by, holders, lower }

@@ -7,12 +7,17 @@ use std::collections::BTreeSet;
 use super::claims::{find, is_for_one_pod, named_claims_of};
 use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit, is_same};
 use super::{Attempt, Outcome};
+use crate::snapshot::facts::Minor;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::full_pod::volume::VolumeSource;
 
 const DISK_CONFLICT: &str = "node(s) had no available disk";
 const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode \
                                 already in-use by another pod";
+/// The same up to [`OTHER_WORDS`].
+const ONE_POD_CONFLICT_BEFORE: &str =
+    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+const OTHER_WORDS: Minor = Minor(33);
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
@@ -60,7 +65,8 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Find
         return;
     }
     let holders = holders.into_iter().collect();
-    findings.refuse(VolumeMisfit::VolumeClaimInUse { claim, holders }, ONE_POD_CONFLICT, true);
+    let words = if attempt.minor() > OTHER_WORDS { ONE_POD_CONFLICT } else { ONE_POD_CONFLICT_BEFORE };
+    findings.refuse(VolumeMisfit::VolumeClaimInUse { claim, holders }, words, true);
 }
 
 /// A disk that the pod names without a claim must not be used by another pod of the node.

@@ -178,7 +178,10 @@ async fn same_as_kubectl(ctx: &Ctx, plane: &Plane, causes: &[(i64, i64)]) -> Res
     for (number, _) in &theirs {
         let flag = format!("--revision={number}");
         let one = kubectl(ctx, plane, &["rollout", "history", "daemonset/agent", &flag, "-o", "json"])?;
-        let theirs: Value = serde_json::from_str(&one).map_err(failed)?;
+        let mut theirs: Value = serde_json::from_str(&one).map_err(failed)?;
+        // kubectl up to 1.33 writes down that there is none.
+        let metadata = theirs["spec"]["template"]["metadata"].as_object_mut();
+        metadata.and_then(|metadata| metadata.remove("creationTimestamp"));
         let ours = history(plane, &["--revision", number])?;
         let (ours, theirs) = (&ours["revisions"][0]["template"], &theirs["spec"]["template"]);
         ensure(ours == theirs, || format!("revision {number} is {ours}, and kubectl says {theirs}"))?;

@@ -73,7 +73,11 @@ pub(crate) fn are_what_is_asked_for(ctx: &Ctx) -> Result<(), Failed> {
             if let Some(arguments) = role.follows {
                 follows(plane, role.name, arguments).await?;
             }
-            let (granted, asked) = (granted(plane, role.name).await?, asked(plane, role.name)?);
+            let (mut granted, asked) = (granted(plane, role.name).await?, asked(plane, role.name)?);
+            // Where devices are off by default, templates have no claims.
+            if plane.minor().await? < 34 {
+                granted.retain(|(_, group, _)| group != "resource.k8s.io");
+            }
             ensure(granted == asked, || {
                 let (idle, missing) = (&granted - &asked, &asked - &granted);
                 format!("{}: never asked for {idle:?}; asked for besides {missing:?}", role.name)

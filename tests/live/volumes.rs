@@ -63,6 +63,10 @@ const EXPECTED: [(&str, &str, &str, &str, &str); 13] = [
     ("disk", "near", "VolumeRestrictions", "DiskInUse", "node(s) had no available disk"),
 ];
 
+/// What the scheduler says of a claim for one pod in versions before 1.34.
+const ONE_POD_BEFORE: &str =
+    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+
 /// A claim for one pod of the cluster: either node may win.
 const ONE_POD: (&str, &str, &str, &str) = (
     "lonely",
@@ -83,6 +87,7 @@ pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
             .map(|(set, node, check, code, scheduler)| (*set, (*node).into(), Expected { check, code, scheduler }))
             .collect();
         let (set, check, code, scheduler) = ONE_POD;
+        let scheduler = if plane.minor().await? < 34 { ONE_POD_BEFORE } else { scheduler };
         refused.push((set, loser(plane, set).await?, Expected { check, code, scheduler }));
         for (set, node, expected) in &refused {
             let said = format!("the scheduler says of {set} on {node} that {}", expected.scheduler);

@@ -162,6 +162,15 @@ fn neighbours_that_are_not_known_leave_it_open_unless_the_node_is_too_small() {
 }
 
 #[test]
+fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
+    for (minor, is_tried) in [(33, true), (34, false)] {
+        let world = on_two_cores("3").on(minor);
+        assert_eq!(refused(&world), insufficient("cpu", is_tried), "1.{minor}");
+        assert_eq!(evidence(&world)[0]["code"], "ExceedsAllocatable");
+    }
+}
+
+#[test]
 fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
     let outcome = |world: &World| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
     assert_eq!(outcome(&on_two_cores("1")), Outcome::Unknown { missing: "no pods".into() });

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::super::volume_world::{World, claim, data_volume, known, pod, unread};
 use super::*;
 use crate::snapshot::Known;
+use crate::snapshot::facts::Minor;
 
 fn one_pod_claim() -> Value {
     json!([claim("data", json!({"accessModes": ["ReadWriteOncePod"]}))])
@@ -46,6 +47,12 @@ fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_n
         scheduler,
         "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another \
          pod"
+    );
+    world.facts.minor = Known::Known(Minor(33));
+    let (_, scheduler) = world.refusal_for_now(filter);
+    assert_eq!(
+        scheduler,
+        "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
     );
 }
 

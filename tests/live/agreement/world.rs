@@ -58,7 +58,7 @@ const DEVICES: &str = "resource.k8s.io/v1";
 /// Makes the world of `seed`: what is there before anything is tight.
 pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(seed);
-    plane.create_all(&surroundings()).await?;
+    create_known(plane, surroundings()).await?;
     let nodes: Vec<Value> = (0..NODES).map(|index| node(&mut rng, index)).collect();
     plane.create_all(&nodes).await?;
     let names: Vec<String> = (0..NODES).map(name_of).collect();
@@ -192,10 +192,18 @@ fn in_namespaces() -> Vec<Value> {
     objects
 }
 
+/// Makes what the version knows. Before 1.34 devices are off by default, and the API server drops what templates say of
+/// claims.
+async fn create_known(plane: &Plane, mut objects: Vec<Value>) -> Result<(), Failed> {
+    let has_devices = plane.minor().await? >= 34;
+    objects.retain(|object| has_devices || object["apiVersion"] != DEVICES);
+    plane.create_all(&objects).await
+}
+
 /// Makes the claims, and waits until the controller has bound them.
 async fn volumes_are_bound(plane: &Plane) -> Result<(), Failed> {
     use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-    plane.create_all(&in_namespaces()).await?;
+    create_known(plane, in_namespaces()).await?;
     wait_until("the claims are bound", async || {
         let claims: Vec<PersistentVolumeClaim> =
             plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
