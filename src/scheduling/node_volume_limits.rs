@@ -2,8 +2,8 @@
 //! `filterAttachableVolumes`, `getCSIDriverInfo`, `checkCSIDriverOnNode`.
 //!
 //! Left out are the inline disks of Azure, Cinder and Portworx. That a driver must be on the node is behind the feature
-//! gate VolumeLimitScaling, off in 1.36; the API server keeps `preventPodSchedulingIfMissing` only where it is on, so a
-//! driver that has the field set tells.
+//! gate VolumeLimitScaling, off by default before 1.37; the API server keeps `preventPodSchedulingIfMissing` only where
+//! it is on, so a driver that has the field set tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 

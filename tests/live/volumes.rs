@@ -75,6 +75,15 @@ const ONE_POD: (&str, &str, &str, &str) = (
     "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
 );
 
+/// A driver that wants no pod where it is not. The API server keeps that wish since 1.37.
+const PREVENTED: (&str, &str, &str, &str, &str) = (
+    "prevented",
+    "near",
+    "NodeVolumeLimits",
+    "CsiDriverMissing",
+    "preventing.example.com CSI driver is not installed on the node",
+);
+
 /// The other node of these DaemonSets must have its pod: the refusal is the node's, not the pod's.
 const RUN_ELSEWHERE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
 
@@ -82,12 +91,15 @@ const RUN_ELSEWHERE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"),
 pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
+        let minor = plane.minor().await?;
+        let of_version = (minor >= 37).then_some(&PREVENTED);
         let mut refused: Vec<(&str, String, Expected<'_>)> = EXPECTED
             .iter()
+            .chain(of_version)
             .map(|(set, node, check, code, scheduler)| (*set, (*node).into(), Expected { check, code, scheduler }))
             .collect();
         let (set, check, code, scheduler) = ONE_POD;
-        let scheduler = if plane.minor().await? < 34 { ONE_POD_BEFORE } else { scheduler };
+        let scheduler = if minor < 34 { ONE_POD_BEFORE } else { scheduler };
         refused.push((set, loser(plane, set).await?, Expected { check, code, scheduler }));
         for (set, node, expected) in &refused {
             let said = format!("the scheduler says of {set} on {node} that {}", expected.scheduler);
@@ -176,9 +188,19 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     let mut sets = vec![daemon_set("disk", &iscsi), daemon_set("scratch", &scratch)];
     sets.push(daemon_set("many", &volumes_of(&["many-1", "many-2"])));
     sets.push(daemon_set("missing", &volumes_of(&["absent"])));
-    for name in
-        ["unbound", "leaving", "lost", "pinned", "zonal", "no-volume", "not-here", "chosen", "no-room", "lonely"]
-    {
+    for name in [
+        "unbound",
+        "leaving",
+        "lost",
+        "pinned",
+        "zonal",
+        "no-volume",
+        "not-here",
+        "chosen",
+        "no-room",
+        "lonely",
+        "prevented",
+    ] {
         sets.push(daemon_set(name, &volumes_of(&[name])));
     }
     plane.create_all(&sets).await
@@ -221,6 +243,11 @@ fn storage() -> Vec<Value> {
         class("elsewhere", "other.example.com", json!({"allowedTopologies": other_zone})),
         class("late", "other.example.com", json!({})),
         class("full", DRIVER, json!({})),
+        class("prevented", "preventing.example.com", json!({})),
+        json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "preventing.example.com"},
+            "spec": {"preventPodSchedulingIfMissing": true},
+        }),
         json!({
             "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": DRIVER},
             "spec": {"storageCapacity": true, "attachRequired": false},
@@ -246,6 +273,7 @@ fn storage() -> Vec<Value> {
         claim("not-here", json!({"storageClassName": "elsewhere"})),
         chosen,
         claim("no-room", json!({"storageClassName": "full"})),
+        claim("prevented", json!({"storageClassName": "prevented"})),
     ]
 }
 

@@ -127,7 +127,6 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
     match reason {
         "Too many pods" => "NodeResourcesFit",
         "node(s) were unschedulable" => "NodeUnschedulable",
-        "node(s) had untolerated taint(s)" => "TaintToleration",
         "node(s) didn't match Pod's node affinity/selector" => "NodeAffinity",
         "node(s) didn't have free ports for the requested pod ports" => "NodePorts",
         "node(s) didn't match pod affinity rules"
@@ -136,6 +135,8 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         "node(s) exceed max volume count" => "NodeVolumeLimits",
         "node(s) had no available volume zone" => "VolumeZone",
         "cannot allocate all claims" | "resourceclaim not available on the node" => "DynamicResources",
+        // Up to 1.33 followed by the taint.
+        _ if reason.starts_with("node(s) had untolerated taint") => "TaintToleration",
         _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
         _ if reason.starts_with(OTHERS) => "NodeAffinity",
         _ if reason.contains("topology spread") => "PodTopologySpread",
