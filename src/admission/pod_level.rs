@@ -3,7 +3,7 @@
 //! Upstream: up to 1.36 `pkg/apis/core/v1/defaults.go` `defaultHugePagePodLimits`, `defaultPodRequests`; from 1.37 on
 //! (feature gate PodLevelResourcesFixDefaulting) `pkg/api/pod/util.go` `DefaultPodLevelResources`.
 
-use super::amounts::{self, Totals, is_huge_page, is_pod_level};
+use super::amounts::{self, Sums, Totals, is_huge_page, is_pod_level};
 use super::defaults::fill;
 use crate::snapshot::facts::Minor;
 use crate::snapshot::full_pod::{Amount, FullSpec, Resources};
@@ -13,7 +13,11 @@ const ON_STORING: Minor = Minor(37);
 
 /// What is added each time that the pod is read: before the plugins see it, and again from the store.
 pub(super) fn complete_on_reading(spec: &mut FullSpec, minor: Minor) {
-    if let Some((pod, of_containers)) = stated(spec).filter(|_| minor < ON_STORING) {
+    if minor >= ON_STORING {
+        return;
+    }
+    let of_containers = of_containers(spec);
+    if let (Some(pod), Some(of_containers)) = (&mut spec.resources, of_containers) {
         add_limits_of_huge_pages(pod, &of_containers);
         if !pod.limits.is_empty() {
             add_requests(pod, &of_containers);
@@ -23,19 +27,21 @@ pub(super) fn complete_on_reading(spec: &mut FullSpec, minor: Minor) {
 
 /// What is added before it is stored.
 pub(super) fn complete_on_storing(spec: &mut FullSpec, minor: Minor) {
-    let limited = limited_everywhere(spec);
-    if let Some((pod, of_containers)) = stated(spec).filter(|_| minor >= ON_STORING) {
+    if minor < ON_STORING {
+        return;
+    }
+    let of_containers = of_containers(spec).map(|totals| (limits_of_all(spec, &totals), totals));
+    if let (Some(pod), Some((limits, of_containers))) = (&mut spec.resources, of_containers) {
         add_limits_of_huge_pages(pod, &of_containers);
         add_requests(pod, &of_containers);
-        add_limits(pod, &of_containers, &limited);
+        add_limits(pod, &limits);
     }
 }
 
-/// What the pod states for itself, if it does, and what its containers state together.
-fn stated(spec: &mut FullSpec) -> Option<(&mut Resources, Totals)> {
-    let of_containers = amounts::of_containers(spec);
-    let pod = spec.resources.as_mut()?;
-    (!pod.limits.is_empty() || !pod.requests.is_empty()).then_some((pod, of_containers))
+/// What the containers state together, where the pod states something for itself.
+fn of_containers(spec: &FullSpec) -> Option<Totals> {
+    let pod = spec.resources.as_ref()?;
+    (!pod.limits.is_empty() || !pod.requests.is_empty()).then(|| amounts::of_containers(spec))
 }
 
 fn add_limits_of_huge_pages(pod: &mut Resources, of_containers: &Totals) {
@@ -58,21 +64,22 @@ fn add_requests(pod: &mut Resources, of_containers: &Totals) {
     fill(requests, &supported.map(|(resource, limit)| (resource.clone(), limit.clone())).collect());
 }
 
-/// Those of the containers where each of them has one, and no less than is requested.
-fn add_limits(pod: &mut Resources, of_containers: &Totals, limited: &[String]) {
+/// Those of the containers, and no less than is requested.
+fn add_limits(pod: &mut Resources, limits: &Sums) {
     for (resource, request) in pod.requests.iter().filter(|(resource, _)| is_pod_level(resource)) {
-        if let Some(limit) = of_containers.limits.get(resource).filter(|_| limited.contains(resource)) {
+        if let Some(limit) = limits.get(resource) {
             let limit = (*limit).max(request.quantity());
             pod.limits.entry(resource.clone()).or_insert_with(|| Amount::from(limit));
         }
     }
 }
 
-/// The resources for which every container has a limit.
-fn limited_everywhere(spec: &FullSpec) -> Vec<String> {
-    let mut containers = spec.containers.iter().chain(&spec.init_containers);
-    let limits = |resources: &Option<Resources>| resources.as_ref().map(|one| one.limits.clone()).unwrap_or_default();
-    let first = containers.next().map(|container| limits(&container.resources)).unwrap_or_default();
-    let rest: Vec<_> = containers.map(|container| limits(&container.resources)).collect();
-    first.into_keys().filter(|resource| rest.iter().all(|limits| limits.contains_key(resource))).collect()
+/// The limits of all containers together, for the resources of which each of them has one.
+fn limits_of_all(spec: &FullSpec, of_containers: &Totals) -> Sums {
+    let mut sums = of_containers.limits.clone();
+    for container in spec.containers.iter().chain(&spec.init_containers) {
+        let own = container.resources.as_ref();
+        sums.retain(|resource, _| own.is_some_and(|own| own.limits.contains_key(resource)));
+    }
+    sums
 }
