@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
 use crate::explained;
-use crate::plane::Plane;
+use crate::plane::{DEVICES, Plane};
 
 const NAMESPACE: &str = "near";
 /// A namespace with the label `team=x`.
@@ -50,8 +50,6 @@ const EXPECTED: [(&str, &str, &str); 19] = [
     ("device-as-resource", "Unschedulable", "cannot allocate all claims"),
 ];
 
-/// Before this version devices are off by default, and the API server drops what templates say of claims.
-const DEVICES: u32 = 34;
 /// Since this version nodes declare features, and pods may need them.
 const DECLARED_FEATURES: u32 = 36;
 
@@ -75,8 +73,7 @@ fn is_made(name: &str, minor: u32) -> bool {
 pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
-        let minor = plane.minor().await?;
-        let all = expected(minor);
+        let all = expected(plane.minor().await?);
         wait_until("the scheduler has said it all", async || {
             let pods = plane.list::<Pod>().await.map_err(message)?;
             let wrong: Vec<String> = all.iter().filter_map(|expected| mismatch(&pods, *expected)).collect();
@@ -84,7 +81,7 @@ pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
         })
         .await?;
         explained(plane, &all).await?;
-        if minor >= DEVICES {
+        if plane.has_devices().await? {
             claim_elsewhere(ctx, plane).await?;
             device_held(plane).await?;
         }
@@ -168,8 +165,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
             with_app(pod(NAMESPACE, "second-resident", "alpha", json!({})), "resident"),
         ])
         .await?;
-    let minor = plane.minor().await?;
-    if minor >= DEVICES {
+    if plane.has_devices().await? {
         plane
             .create_all(&[
                 json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "example.com/gpu"}}),
@@ -181,6 +177,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
             ])
             .await?;
     }
+    let minor = plane.minor().await?;
     let mut sets = daemon_sets();
     sets.retain(|set| set["metadata"]["name"].as_str().is_some_and(|name| is_made(name, minor)));
     plane.create_all(&sets).await

@@ -21,6 +21,9 @@ use crate::process::Process;
 /// The programs a plane is made of, as `tests/control-plane/build` names them.
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
+/// The first minor version with devices (`resource.k8s.io/v1`).
+pub(crate) const DEVICES: u32 = 34;
+
 /// How long a plane may take to start on a busy machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -205,6 +208,11 @@ impl Plane {
     /// The minor version of the API server: the 36 of 1.36.
     pub(crate) async fn minor(&self) -> Result<u32, Failed> {
         self.client.apiserver_version().await.map_err(failed)?.minor.parse().map_err(failed)
+    }
+
+    /// Whether the API server knows devices. Before 1.34 they are off by default, and it drops what templates say of claims.
+    pub(crate) async fn has_devices(&self) -> Result<bool, Failed> {
+        Ok(self.minor().await? >= DEVICES)
     }
 
     /// A file for kubectl and its plugins; its contexts are `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.

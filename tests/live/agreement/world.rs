@@ -192,10 +192,9 @@ fn in_namespaces() -> Vec<Value> {
     objects
 }
 
-/// Makes what the version knows. Before 1.34 devices are off by default, and the API server drops what templates say of
-/// claims.
+/// Makes what the version knows.
 async fn create_known(plane: &Plane, mut objects: Vec<Value>) -> Result<(), Failed> {
-    let has_devices = plane.minor().await? >= 34;
+    let has_devices = plane.has_devices().await?;
     objects.retain(|object| has_devices || object["apiVersion"] != DEVICES);
     plane.create_all(&objects).await
 }
