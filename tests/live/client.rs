@@ -28,7 +28,7 @@ pub(crate) async fn wait_until<T>(
     wait_until_within(description, PATIENCE, condition).await
 }
 
-/// The same, with another limit.
+/// The same, with a limit of its own: where the program, or what it advises, has to be in time.
 pub(crate) async fn wait_until_within<T>(
     description: &str,
     limit: Duration,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -10,7 +11,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
+use crate::client::{ensure, failed, json_of, wait_until, wait_until_within};
 use crate::plane::Plane;
 
 const NAMESPACE: &str = "default";
@@ -116,7 +117,7 @@ fn history(plane: &Plane, more: &[&str]) -> Result<Value, Failed> {
 async fn is_told(plane: &Plane, expected: Told<'_>) -> Result<(), Failed> {
     let row = |(number, current, nodes): &(i64, bool, &[&str])| json!([number, current, nodes]);
     let expected: Vec<Value> = expected.iter().map(row).collect();
-    wait_until("the history is told", async || {
+    wait_until_within("the history is told", Duration::from_secs(40), async || {
         let report = history(plane, &[]).map_err(message)?;
         let revisions = report["revisions"].as_array().map_or(&[][..], Vec::as_slice);
         let told: Vec<Value> =

@@ -8,9 +8,12 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
+use crate::client::{ensure, failed, json_of, wait_until_within};
 use crate::oracle::target;
 use crate::plane::Plane;
+
+/// How long a pod may take to land.
+const LAND: Duration = Duration::from_secs(30);
 
 /// What kubectl does that changes nothing.
 const LOOKING: [&str; 5] = ["get", "describe", "logs", "events", "explain"];
@@ -96,7 +99,7 @@ pub(crate) fn let_the_pod_land(ctx: &Ctx) -> Result<(), Failed> {
 async fn tried(plane: &Plane, ctx: &Ctx, case: &Case, number: usize) -> Result<bool, Failed> {
     let name = format!("{}-{number}", case.name);
     make(plane, case, &name).await?;
-    let report = wait_until("the report tells what is in the way", async || {
+    let report = wait_until_within("the report tells what is in the way", LAND, async || {
         let report = json_of(&plane.ds(&["why-not", &name, &name, "-o", "json"]))
             .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         match report["daemonSets"][0]["verdict"].as_str() {
@@ -111,7 +114,8 @@ async fn tried(plane: &Plane, ctx: &Ctx, case: &Case, number: usize) -> Result<b
     };
     eprintln!("remedies: {name}: {text}: {lines:?}");
     plane.shell(ctx, &lines.join("\n"))?;
-    wait_until(&format!("the pod lands on {name} after {lines:?}"), async || landed(plane, &name).await).await?;
+    wait_until_within(&format!("the pod lands on {name} after {lines:?}"), LAND, async || landed(plane, &name).await)
+        .await?;
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::Api;
@@ -12,7 +13,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{ensure, failed, wait_until, wait_until_within};
 use crate::plane::Plane;
 
 /// The running program, and all that it wrote.
@@ -81,7 +82,7 @@ impl Running {
 
     /// Waits until it has written this.
     pub(crate) async fn until(&self, what: &str) -> Result<(), Failed> {
-        wait_until(what, async || {
+        wait_until_within(what, Duration::from_secs(40), async || {
             let text = self.text();
             if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}\nand said {}", self.said())) }
         })
@@ -95,7 +96,7 @@ impl Running {
 
     /// The same, with what it wrote to standard error.
     pub(crate) async fn ends_with_remarks(mut self, expected: i32) -> Result<(String, String), Failed> {
-        let code = wait_until("the end of the watch", async || {
+        let code = wait_until_within("the end of the watch", Duration::from_secs(90), async || {
             match self.child.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => Ok(status.code()),
                 None => Err(format!("it wrote {}\nand said {}", text_of(&self.written), text_of(&self.said))),
@@ -103,7 +104,7 @@ impl Running {
         })
         .await?;
         // The readers may be a moment behind.
-        wait_until("all of it is read", async || {
+        wait_until_within("all of it is read", Duration::from_secs(10), async || {
             if self.readers.iter().all(JoinHandle::is_finished) { Ok(()) } else { Err("not yet".into()) }
         })
         .await?;

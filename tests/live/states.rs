@@ -1,6 +1,7 @@
 //! One small cluster in which every state of a node is made for real, and what coverage says about it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -8,7 +9,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
+use crate::client::{ensure, failed, json_of, wait_until, wait_until_within};
 use crate::layout::SILENT;
 use crate::plane::Plane;
 use crate::world::change_taints;
@@ -81,8 +82,12 @@ pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
     Plane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         // Again and again: a failed pod goes and comes.
-        wait_until("coverage tells the states", async || told(plane).map_err(message)).await?;
-        wait_until("why-not tells the states", async || explained(plane).map_err(message)).await
+        wait_until_within("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message))
+            .await?;
+        wait_until_within("why-not tells the states", Duration::from_secs(60), async || {
+            explained(plane).map_err(message)
+        })
+        .await
     })
 }
 

@@ -12,7 +12,7 @@ use pty_process::blocking::{Command, Pty, open};
 use vt100::{Parser, Screen};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{ensure, failed, wait_until_within};
 use crate::plane::Plane;
 use crate::scenarios;
 
@@ -58,7 +58,7 @@ impl Terminal {
 
     /// Waits until a whole picture shows all of these, in lines that no terminal had to break.
     async fn until(&self, what: &str, all: &[&str]) -> Result<Vec<String>, Failed> {
-        wait_until(what, async || {
+        wait_until_within(what, Duration::from_secs(60), async || {
             let parser = self.parser();
             let lines = lines_of(parser.screen());
             let text = lines.join("\n");
@@ -137,7 +137,7 @@ pub(crate) fn shows_what_holds_a_rollout(ctx: &Ctx) -> Result<(), Failed> {
         ensure(lines.iter().filter(is_cell).count() == 2, || lines.join("\n"))?;
 
         terminal.types(b"\x03")?;
-        let code = wait_until("it ends", async || {
+        let code = wait_until_within("it ends", Duration::from_secs(20), async || {
             let status = terminal.child.try_wait().map_err(|error| error.to_string())?;
             status.map(|status| status.code()).ok_or_else(|| "it goes on".to_owned())
         })

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
+use crate::client::{ensure, failed, wait_until, wait_until_within};
 use crate::plane::Plane;
 use crate::world::change_taints;
 
@@ -47,7 +48,7 @@ impl Watching {
 
     /// Waits until the newest report says so.
     async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
-        wait_until(what, async || {
+        wait_until_within(what, Duration::from_secs(40), async || {
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if is_so(&newest) { Ok(()) } else { Err(format!("the newest report is {newest:.2000}")) }
         })
@@ -132,7 +133,7 @@ pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
     plane.run(async |_| {
         let said =
             || String::from_utf8_lossy(&watching.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-        wait_until("the outage is said", async || {
+        wait_until_within("the outage is said", Duration::from_secs(20), async || {
             if said().contains("the connection is lost") { Ok(()) } else { Err(format!("it said {:?}", said())) }
         })
         .await
