@@ -8,11 +8,13 @@ mod resources;
 mod spread;
 mod volumes;
 
-pub(super) use holders::{name, patch_line, some_of};
+pub(super) use holders::{name, patch_line, some_of, without_surge_patch};
 
+use super::command_line::CommandLine;
 use super::reason::{obstacle_in_full, obstacle_in_short};
-use super::remedy::{Remedy, Target, word};
+use super::remedy::{Remedy, Target};
 use crate::scheduling::Misfit;
+use serde_json::json;
 
 /// The cause without what differs between nodes, so that equal causes read equal.
 pub(super) fn short(misfit: &Misfit) -> String {
@@ -68,17 +70,15 @@ pub(super) fn remedies(misfit: &Misfit, target: &Target<'_>) -> Vec<Remedy> {
 
 /// Gates are only ever taken from a pod. The template that sets them, or the webhook, sets them again on the next one.
 fn lift_gates(target: &Target<'_>) -> Vec<Remedy> {
-    let namespace = word(target.namespace);
     let mut remedies = vec![Remedy::say("look at the log of the controller that is to lift the gate")];
-    if let Some(pod) = target.pod {
-        let patch = r#"[{"op":"remove","path":"/spec/schedulingGates"}]"#;
-        let line = format!("kubectl patch pod {} -n {namespace} --type=json -p {}", word(pod), word(patch));
-        remedies.push(Remedy::paste("lift the gates of this pod by hand, if nothing else is to happen first", [line]));
+    if target.pod.is_some() {
+        let patch = json!([{ "op": "remove", "path": "/spec/schedulingGates" }]);
+        let line = target.about_pod("patch pod").words("--type=json").patch(&patch);
+        remedies.push(Remedy::run("lift the gates of this pod by hand, if nothing else is to happen first", [line]));
     }
-    let edit = format!("kubectl edit daemonset {} -n {namespace}", word(target.daemon_set));
-    remedies.push(Remedy::paste(
+    remedies.push(Remedy::run(
         "drop schedulingGates from the template, if it has them: else every new pod is held again",
-        [edit],
+        [target.edit()],
     ));
     remedies
 }
@@ -86,8 +86,8 @@ fn lift_gates(target: &Target<'_>) -> Vec<Remedy> {
 /// A kubelet declares by itself what it can do; nothing that is written to the node makes it do more.
 fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
     let names = features.join(", ");
-    let look = format!("kubectl get node {} -o jsonpath={}", word(target.node), word("{.status.declaredFeatures}"));
-    let edit = format!("kubectl edit daemonset {} -n {}", word(target.daemon_set), word(target.namespace));
+    let look = CommandLine::new("kubectl get node").name(target.node);
+    let look = look.words("-o jsonpath='{.status.declaredFeatures}'");
     let uses = features.iter().map(|feature| match feature.as_str() {
         "RestartAllContainersOnContainerExits" => "the restart rule RestartAllContainers".to_owned(),
         "UserNamespacesHostNetworkSupport" => "hostUsers: false on the host's network".to_owned(),
@@ -95,13 +95,13 @@ fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
     });
     let uses: Vec<String> = uses.collect();
     vec![
-        Remedy::paste(
+        Remedy::run(
             format!(
                 "update or configure the node's kubelet and container runtime so that it declares {names}; what it declares now"
             ),
             [look],
         ),
-        Remedy::paste(format!("drop {} from the template", uses.join(" and ")), [edit]),
+        Remedy::run(format!("drop {} from the template", uses.join(" and ")), [target.edit()]),
     ]
 }
 
@@ -112,7 +112,7 @@ mod tests {
     const TARGET: Target<'_> = Target::named("n1", "a", "agent", Some("agent-x"));
 
     fn lines(misfit: &Misfit, target: &Target<'_>) -> Vec<String> {
-        remedies(misfit, target).into_iter().flat_map(|remedy| remedy.lines).collect()
+        remedies(misfit, target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
     }
 
     #[test]
@@ -120,10 +120,10 @@ mod tests {
         let gates = Misfit::SchedulingGates { gates: vec!["example.com/a".into()] };
         assert_eq!(sentence(&gates), "held by the scheduling gate example.com/a: no scheduler looks at the pod");
         let patch =
-            r#"kubectl patch pod agent-x -n a --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'"#;
-        assert_eq!(lines(&gates, &TARGET), [patch, "kubectl edit daemonset agent -n a"]);
+            r#"kubectl -n a patch pod agent-x --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'"#;
+        assert_eq!(lines(&gates, &TARGET), [patch, "kubectl -n a edit daemonset agent"]);
         // Before there is a pod, only the template can be changed.
-        assert_eq!(lines(&gates, &Target { pod: None, ..TARGET }), ["kubectl edit daemonset agent -n a"]);
+        assert_eq!(lines(&gates, &Target { pod: None, ..TARGET }), ["kubectl -n a edit daemonset agent"]);
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         );
         assert_eq!(
             lines(&features, &TARGET),
-            ["kubectl get node n1 -o jsonpath='{.status.declaredFeatures}'", "kubectl edit daemonset agent -n a"]
+            ["kubectl get node n1 -o jsonpath='{.status.declaredFeatures}'", "kubectl -n a edit daemonset agent"]
         );
         assert!(remedies(&features, &TARGET)[1].text.contains("hostUsers: false"));
     }

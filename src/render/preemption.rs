@@ -1,7 +1,10 @@
 //! The words of [`Preemption`]. Not made safe yet: that is for the caller, once for all.
 
 use super::misfit::{name, patch_line, some_of};
-use super::remedy::{Remedy, Target, word};
+use serde_json::{Value, json};
+
+use super::command_line::{CommandLine, valid};
+use super::remedy::{Remedy, Target};
 use crate::scheduling::Occupant;
 use crate::scheduling::preemption::{Enough, Preemption};
 
@@ -44,23 +47,26 @@ pub(super) fn remedies(preemption: &Preemption, target: &Target<'_>) -> Vec<Reme
 fn raise(enough: &Enough, is_never: bool, target: &Target<'_>) -> Remedy {
     let Enough { priority, class, victims } = enough;
     let victims = some_of(victims, with_priority);
-    // A policy in the template that is not the class's own is refused by the API server.
-    let policy = if is_never { r#","preemptionPolicy":null"# } else { "" };
     let patch = |class: &str| {
-        let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"priorityClassName":"{class}"{policy}}}}}}}}}"#);
-        patch_line(target, &patch)
+        let mut spec = json!({ "priorityClassName": class });
+        if is_never {
+            // A policy in the template that is not the class's own is refused by the API server.
+            spec["preemptionPolicy"] = Value::Null;
+        }
+        let patch = json!({ "spec": { "template": { "spec": spec } } });
+        patch_line(target, &patch).only_if(valid::is_object_name(class))
     };
     let effect = format!("preemption then evicts {victims} here, and may evict others on other nodes");
     match class {
         Some(class) => {
             let text = format!("set priorityClassName {class}, as a priority of {priority} is enough: {effect}");
-            Remedy::paste(text, [patch(class)])
+            Remedy::run(text, [patch(class)])
         }
         None => {
             let name = target.daemon_set;
-            let create = format!("kubectl create priorityclass {} --value={priority}", word(name));
+            let create = CommandLine::new("kubectl create priorityclass").name(name).number("--value", *priority);
             let text = format!("give the pods a priority of at least {priority}: {effect}");
-            Remedy::paste(text, [create, patch(name)])
+            Remedy::run(text, [create, patch(name)])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The words of what the API server refuses, and what to do about it. Not made safe yet: that is for the caller, once
 //! for all.
 
-use super::remedy::{Remedy, Target, word};
+use super::remedy::{Remedy, Target};
 use crate::admission::{Bound, QuotaShare, Refusal, Unspecified};
 
 mod remedies;

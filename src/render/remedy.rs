@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::command_line::{CommandLine, ManifestLine};
 use crate::snapshot::Taint;
 
 /// Whom a remedy is for.
@@ -43,10 +44,29 @@ impl<'a> Target<'a> {
     }
 
     /// The lines, and with OnDelete that which has the change reach the pod that is there.
-    pub(crate) fn reaching(&self, line: String) -> Vec<String> {
+    pub(crate) fn reaching(&self, line: CommandLine) -> Vec<CommandLine> {
         let delete = self.pod.filter(|_| self.on_delete);
-        let delete = delete.map(|pod| format!("kubectl -n {} delete pod {}", word(self.namespace), word(pod)));
+        let delete = delete.map(|pod| CommandLine::in_namespace(self.namespace, "delete pod").name(pod));
         [line].into_iter().chain(delete).collect()
+    }
+
+    /// Opens the DaemonSet in an editor.
+    pub(crate) fn edit(&self) -> CommandLine {
+        CommandLine::in_namespace(self.namespace, "edit daemonset").name(self.daemon_set)
+    }
+
+    /// A command about the daemon pod; not offered where there is none.
+    pub(crate) fn about_pod(&self, words: &'static str) -> CommandLine {
+        let line = CommandLine::in_namespace(self.namespace, words);
+        match self.pod {
+            Some(pod) => line.name(pod),
+            None => line.only_if(false),
+        }
+    }
+
+    /// Shows the node.
+    pub(crate) fn describe_node(&self) -> CommandLine {
+        CommandLine::new("kubectl describe node").name(self.node)
     }
 
     /// Whether the template has tolerations: a patch appends to them or makes the first.
@@ -61,9 +81,9 @@ impl<'a> Target<'a> {
 pub(crate) struct Remedy {
     /// What, in a sentence. Safe text.
     pub(crate) text: String,
-    /// Lines to paste into a shell or, where the text says so, into a manifest. Safe text.
+    /// Lines to paste into a shell or, where the text says so, into a manifest. Private, so that no other text gets in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) lines: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Remedy {
@@ -72,26 +92,30 @@ impl Remedy {
         Self { text: super::text::safe(text.as_ref()), lines: Vec::new() }
     }
 
-    /// Something to do with the lines that do it.
-    pub(crate) fn paste<L: AsRef<str>>(text: impl AsRef<str>, lines: impl IntoIterator<Item = L>) -> Self {
-        let lines = lines.into_iter().map(|line| super::text::safe(line.as_ref())).collect();
-        Self { lines, ..Self::say(text) }
+    /// Something to do, with the commands that do it. If one of them cannot be offered, none is: half of a sequence may
+    /// do harm.
+    pub(crate) fn run(text: impl AsRef<str>, commands: impl IntoIterator<Item = CommandLine>) -> Self {
+        let lines: Option<Vec<String>> = commands.into_iter().map(CommandLine::offered).collect();
+        Self { lines: lines.unwrap_or_default(), ..Self::say(text) }
     }
-}
 
-/// A word for a shell: quoted where a shell would make something else of it.
-pub(crate) fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    /// Something to do, with lines for a manifest.
+    pub(crate) fn manifest(text: impl AsRef<str>, lines: impl IntoIterator<Item = ManifestLine>) -> Self {
+        Self { lines: lines.into_iter().map(|line| line.to_string()).collect(), ..Self::say(text) }
+    }
+
+    /// The lines to paste.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
 }
 
 /// The line that changes the template by a JSON patch.
-pub(crate) fn edit_template(target: &Target<'_>, patch: &Value) -> String {
-    let (namespace, name) = (word(target.namespace), word(target.daemon_set));
-    format!("kubectl -n {namespace} patch daemonset {name} --type=json -p {}", word(&patch.to_string()))
+pub(crate) fn edit_template(target: &Target<'_>, patch: &Value) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "patch daemonset")
+        .name(target.daemon_set)
+        .words("--type=json")
+        .patch(patch)
 }
 
 /// A key as a part of a JSON pointer.
@@ -104,11 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_takes_a_word_as_it_was_meant() {
-        for (text, expected) in
-            [("a=b:NoSchedule", "a=b:NoSchedule"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("$x", "'$x'")]
-        {
-            assert_eq!(word(text), expected);
-        }
+    fn remedy_with_one_invalid_name_offers_no_command() {
+        let node = |name: &str| CommandLine::new("kubectl cordon").name(name);
+        assert_eq!(Remedy::run("x", [node("a"), node("b")]).lines(), ["kubectl cordon a", "kubectl cordon b"]);
+        assert_eq!(Remedy::run("x", [node("a"), node("--all")]), Remedy::say("x"));
     }
 }

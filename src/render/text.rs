@@ -1,23 +1,45 @@
 //! Makes text that came from a cluster safe for a terminal, and measures and cuts it.
 
+use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Whether a terminal, or a person's eye, could be misled by this character: control characters, marks that turn the
-/// direction of writing, and what takes no room at all.
+/// The longest word of a line, in characters: longer than any name of Kubernetes, of which the longest has 253.
+const LONGEST_WORD: usize = 300;
+/// The longest line, in characters: longer than any message that Kubernetes itself writes.
+const LONGEST_LINE: usize = 2000;
+
+/// Whether this character could mislead a terminal or a reader: control characters, line and paragraph separators, marks
+/// that change the direction of writing, and characters that are not displayed (Unicode's Default_Ignorable_Code_Point,
+/// and the annotation marks, which only some terminals display).
 pub(crate) fn is_hostile(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || DefaultIgnorableCodePoint::for_char(c)
 }
 
-/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces.
+/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces. A word or a line that
+/// is longer than any of Kubernetes is cut.
 pub(crate) fn safe(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut line = String::with_capacity(text.len().min(LONGEST_LINE));
+    let (mut shown, mut word) = (0, 0);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        word = if c.is_whitespace() { 0 } else { word + 1 };
+        if word > LONGEST_WORD + 1 {
+            continue;
+        }
+        if shown == LONGEST_LINE {
+            let more = chars.count() + 1;
+            line.push_str(&format!("… ({})", count(more, "more character")));
+            return line;
+        }
+        shown += 1;
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
+            _ if word > LONGEST_WORD => line.push('…'),
             c if is_hostile(c) => line.extend(c.escape_unicode()),
             c => line.push(c),
         }
@@ -88,6 +110,24 @@ mod tests {
         assert_eq!(safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
         assert_eq!(safe("two\nlines\tand\r\n"), "two lines and");
         assert_eq!(safe("über 日本"), "über 日本");
+    }
+
+    #[test]
+    fn characters_that_are_not_displayed_are_escaped() {
+        let invisible = ['\u{34f}', '\u{fe0f}', '\u{e0100}', '\u{17b4}', '\u{180b}', '\u{1d173}', '\u{ffa0}', '\u{ad}'];
+        let others = ['\u{115f}', '\u{1160}', '\u{200b}', '\u{2060}', '\u{206f}', '\u{3164}', '\u{feff}', '\u{fffa}'];
+        for c in invisible.into_iter().chain(others) {
+            assert_eq!(safe(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
+        }
+    }
+
+    #[test]
+    fn words_and_lines_beyond_any_of_kubernetes_are_cut() {
+        assert_eq!(safe(&"x".repeat(LONGEST_WORD)), "x".repeat(LONGEST_WORD));
+        assert_eq!(safe(&format!("{} y", "x".repeat(10_000))), format!("{}… y", "x".repeat(LONGEST_WORD)));
+        let words = "word ".repeat(2_000);
+        assert_eq!(safe(&words), format!("{}… (8000 more characters)", "word ".repeat(400)));
+        assert_eq!(safe(&"x ".repeat(LONGEST_LINE / 2)), "x ".repeat(LONGEST_LINE / 2).trim_end());
     }
 
     #[test]

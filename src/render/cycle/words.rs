@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use crate::cycle::{Barrier, Failure, Halt, Outcome, Skip, Summary, Waiting};
-use crate::program;
 use crate::render::age::age;
+use crate::render::command_line::CommandLine;
 use crate::render::reason::sentence;
-use crate::render::remedy::{Remedy, word};
+use crate::render::remedy::Remedy;
 use crate::render::rollout::{hold_sentence, some_of, step_in_words};
 use crate::render::text::{count, safe};
 
@@ -104,23 +104,22 @@ pub(super) fn halt(why: &Halt) -> String {
 /// How to go on after that. Safe text.
 pub(super) fn next(why: &Halt, place: Place<'_>) -> Option<Remedy> {
     let Place { namespace, name } = place;
-    let (ns, ds) = (word(namespace), word(name));
+    let about_daemon_set = |words| CommandLine::of_program(words).name(name).namespace(namespace);
     let again = "run the same command again to go on with the nodes that are left";
     Some(match why {
         Halt::Failures { nodes } | Halt::BudgetSpent { nodes } => {
-            let lines =
-                nodes.iter().take(NAMED).map(|node| format!("{} why-not {} {ds} -n {ns}", program::name(), word(node)));
+            let line = |node: &String| CommandLine::of_program("why-not").name(node).name(name).namespace(namespace);
+            let lines = nodes.iter().take(NAMED).map(line);
             let way_out = if matches!(why, Halt::BudgetSpent { .. }) { ", or raise --max-unavailable" } else { "" };
-            Remedy::paste(format!("find out why{way_out}; then {again}"), lines)
+            Remedy::run(format!("find out why{way_out}; then {again}"), lines)
         }
-        Halt::TemplateChanged { .. } => Remedy::paste(
+        Halt::TemplateChanged { .. } => Remedy::run(
             format!("look at what changed; {again}, by the new template"),
-            [format!("{} rollout history {ds} -n {ns}", program::name())],
+            [about_daemon_set("rollout history")],
         ),
-        Halt::StrategyChanged => Remedy::paste(
-            "follow it, or restart it paced with --all",
-            [format!("{} rollout watch {ds} -n {ns}", program::name())],
-        ),
+        Halt::StrategyChanged => {
+            Remedy::run("follow it, or restart it paced with --all", [about_daemon_set("rollout watch")])
+        }
         Halt::NotObserved => Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager"),
         Halt::Interrupted | Halt::Declined => Remedy::say(again),
         Halt::Deleted | Halt::BeingDeleted => return None,

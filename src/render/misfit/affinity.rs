@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::render::remedy::{Remedy, Target, word};
+use crate::render::command_line::CommandLine;
+use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::{AffinityMisfit, OtherPod, Selected};
 
 /// The label by which a node is a domain of its own.
@@ -46,7 +47,7 @@ pub(super) fn sentence(misfit: &AffinityMisfit) -> String {
 
 /// What to do about it.
 pub(super) fn remedies(misfit: &AffinityMisfit, target: &Target<'_>) -> Vec<Remedy> {
-    let change = |what: &str| Remedy::paste(format!("{what} in the template"), [edit(target)]);
+    let change = |what: &str| Remedy::run(format!("{what} in the template"), [target.edit()]);
     match misfit {
         AffinityMisfit::PodAffinityTopologyKey { topology_key } => vec![
             label_node(topology_key, target),
@@ -56,7 +57,7 @@ pub(super) fn remedies(misfit: &AffinityMisfit, target: &Target<'_>) -> Vec<Reme
             let place = place(topology_key, topology_value);
             let look = wanted.iter().filter_map(list).collect::<Vec<_>>();
             vec![
-                Remedy::paste(format!("bring such a pod to run {place}; see where they run"), look),
+                Remedy::run(format!("bring such a pod to run {place}; see where they run"), look),
                 change("make the pod affinity preferred instead of required"),
             ]
         }
@@ -75,22 +76,14 @@ pub(super) fn remedies(misfit: &AffinityMisfit, target: &Target<'_>) -> Vec<Reme
 
 /// Puts the label on the node: that of the host is the node's name, any other is the reader's to choose.
 pub(super) fn label_node(key: &str, target: &Target<'_>) -> Remedy {
-    let node = word(target.node);
+    let line = CommandLine::new("kubectl label node").name(target.node);
     match key {
-        HOSTNAME => Remedy::paste(
-            "label the node with its name",
-            [format!("kubectl label node {node} {}", word(&format!("{key}={}", target.node)))],
-        ),
-        _ => Remedy::paste(
+        HOSTNAME => Remedy::run("label the node with its name", [line.label(key, target.node)]),
+        _ => Remedy::run(
             format!("label the node with {key}, in place of VALUE the one that is true of it"),
-            [format!("kubectl label node {node} {}", word(&format!("{key}=VALUE")))],
+            [line.label(key, "VALUE")],
         ),
     }
-}
-
-/// Opens the DaemonSet in an editor.
-pub(super) fn edit(target: &Target<'_>) -> String {
-    format!("kubectl edit daemonset {} -n {}", word(target.daemon_set), word(target.namespace))
 }
 
 /// How to get pods out of the way. One that comes back at once is no way out.
@@ -107,10 +100,9 @@ fn away(pods: &[OtherPod], key: &str, value: &str, target: &Target<'_>) -> Vec<R
     } else if pods.iter().any(|pod| pod.node != target.node) {
         remedies.push(Remedy::say(format!("move {} out of {key}={value}", names(pods))));
     } else if !others.is_empty() {
-        let node = word(target.node);
-        let mut lines = vec![format!("kubectl cordon {node}")];
+        let mut lines = vec![CommandLine::new("kubectl cordon").name(target.node)];
         lines.extend(deletions(&others));
-        lines.push(format!("kubectl uncordon {node}"));
+        lines.push(CommandLine::new("kubectl uncordon").name(target.node));
         let gone = match others.iter().all(|pod| pod.controller.is_some()) {
             true => "",
             false => "; a pod without a controller is not made anew",
@@ -119,18 +111,18 @@ fn away(pods: &[OtherPod], key: &str, value: &str, target: &Target<'_>) -> Vec<R
             "move {} to another node: pods of DaemonSets may still come to a cordoned one; uncordon it when the daemon pod is on it{gone}",
             names(pods)
         );
-        remedies.push(Remedy::paste(text, lines));
+        remedies.push(Remedy::run(text, lines));
     }
     remedies
 }
 
-fn deletions(pods: &[&OtherPod]) -> Vec<String> {
-    let mut by_namespace: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+fn deletions(pods: &[&OtherPod]) -> Vec<CommandLine> {
+    let mut by_namespace: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for pod in pods {
-        by_namespace.entry(&pod.namespace).or_default().push(word(&pod.name));
+        by_namespace.entry(&pod.namespace).or_default().push(&pod.name);
     }
-    let line = |(namespace, names): (&str, Vec<String>)| {
-        format!("kubectl delete pod {} -n {}", names.join(" "), word(namespace))
+    let line = |(namespace, names): (&str, Vec<&str>)| {
+        names.into_iter().fold(CommandLine::in_namespace(namespace, "delete pod"), CommandLine::name)
     };
     by_namespace.into_iter().map(line).collect()
 }
@@ -160,16 +152,17 @@ fn selected(Selected { selector, namespaces, namespace_selector }: &Selected) ->
 }
 
 /// Lists such pods; none where the term speaks of no pod.
-fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Option<String> {
-    let labels = match selector.as_deref()? {
-        "" => String::new(),
-        selector => format!(" -l {}", word(selector)),
+fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Option<CommandLine> {
+    let line = CommandLine::new("kubectl get pods");
+    let line = match (namespaces.as_slice(), namespace_selector) {
+        ([one], None) => line.namespace(one),
+        _ => line.words("-A"),
     };
-    let scope = match (namespaces.as_slice(), namespace_selector) {
-        ([one], None) => format!("-n {}", word(one)),
-        _ => "-A".into(),
+    let line = match selector.as_deref()? {
+        "" => line,
+        selector => line.selector(selector),
     };
-    Some(format!("kubectl get pods {scope}{labels} -o wide"))
+    Some(line.words("-o wide"))
 }
 
 fn names(pods: &[OtherPod]) -> String {
@@ -203,7 +196,7 @@ mod tests {
     use super::*;
     use crate::scheduling::Owner;
 
-    const TARGET: Target<'_> = Target::named("n 1", "a", "agent", None);
+    const TARGET: Target<'_> = Target::named("n-1", "a", "agent", None);
 
     fn selected_by(selector: &str) -> Selected {
         Selected { selector: Some(selector.into()), namespaces: vec!["a".into()], namespace_selector: None }
@@ -220,7 +213,7 @@ mod tests {
     }
 
     fn lines(misfit: &AffinityMisfit) -> Vec<String> {
-        remedies(misfit, &TARGET).into_iter().flat_map(|remedy| remedy.lines).collect()
+        remedies(misfit, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
     }
 
     #[test]
@@ -230,9 +223,9 @@ mod tests {
             sentence(&missing("zone")),
             "the required pod affinity goes by the label zone, which the node does not have"
         );
-        assert_eq!(lines(&missing("zone"))[0], "kubectl label node 'n 1' zone=VALUE");
-        assert_eq!(lines(&missing(HOSTNAME))[0], "kubectl label node 'n 1' 'kubernetes.io/hostname=n 1'");
-        assert_eq!(lines(&missing("zone"))[1], "kubectl edit daemonset agent -n a");
+        assert_eq!(lines(&missing("zone"))[0], "kubectl label node n-1 zone=VALUE");
+        assert_eq!(lines(&missing(HOSTNAME))[0], "kubectl label node n-1 kubernetes.io/hostname=n-1");
+        assert_eq!(lines(&missing("zone"))[1], "kubectl -n a edit daemonset agent");
     }
 
     #[test]
@@ -253,21 +246,21 @@ mod tests {
 
     #[test]
     fn pods_in_the_way_are_named_and_moved_while_the_node_is_cordoned() {
-        let misfit = in_the_way(vec![pod("web-1", "n 1", Some("ReplicaSet")), pod("x", "n 1", None)], HOSTNAME);
+        let misfit = in_the_way(vec![pod("web-1", "n-1", Some("ReplicaSet")), pod("x", "n-1", None)], HOSTNAME);
         assert_eq!(
             sentence(&misfit),
             "the required anti-affinity keeps away from a pod with app=web in a, and on this node is b/web-1, b/x"
         );
         assert_eq!(
             lines(&misfit)[..3],
-            ["kubectl cordon 'n 1'", "kubectl delete pod web-1 x -n b", "kubectl uncordon 'n 1'"]
+            ["kubectl cordon n-1", "kubectl -n b delete pod web-1 x", "kubectl uncordon n-1"]
         );
         assert!(remedies(&misfit, &TARGET)[0].text.contains("without a controller"));
     }
 
     #[test]
     fn what_would_come_back_at_once_is_not_to_be_deleted() {
-        let of_daemon = in_the_way(vec![pod("web-1", "n 1", Some("DaemonSet"))], HOSTNAME);
+        let of_daemon = in_the_way(vec![pod("web-1", "n-1", Some("DaemonSet"))], HOSTNAME);
         assert_eq!(
             remedies(&of_daemon, &TARGET)[0].text,
             "keep DaemonSet b/web off the node with its node selector: a deleted pod would come back"
@@ -275,7 +268,7 @@ mod tests {
         let elsewhere = in_the_way(vec![pod("web-1", "n2", Some("ReplicaSet"))], "zone");
         assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::say("move b/web-1 out of zone=v"));
         for misfit in [of_daemon, elsewhere] {
-            assert_eq!(lines(&misfit), ["kubectl edit daemonset agent -n a"]);
+            assert_eq!(lines(&misfit), ["kubectl -n a edit daemonset agent"]);
         }
     }
 
@@ -290,7 +283,7 @@ mod tests {
             },
             topology_key: HOSTNAME.into(),
             topology_value: "n1".into(),
-            pods: names.map(|name| pod(name, "n 1", Some("ReplicaSet"))).into(),
+            pods: names.map(|name| pod(name, "n-1", Some("ReplicaSet"))).into(),
         };
         assert_eq!(
             sentence(&misfit),

@@ -1,9 +1,9 @@
 //! The words of [`DeviceMisfit`].
 
-use super::affinity::edit;
 use crate::placement::Obstacle;
+use crate::render::command_line::CommandLine;
 use crate::render::reason::obstacle_in_full;
-use crate::render::remedy::{Remedy, Target, word};
+use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
 use crate::scheduling::DeviceMisfit;
 
@@ -63,61 +63,55 @@ pub(super) fn sentence(misfit: &DeviceMisfit) -> String {
 
 /// What to do about it.
 pub(super) fn remedies(misfit: &DeviceMisfit, target: &Target<'_>) -> Vec<Remedy> {
-    let namespace = word(target.namespace);
-    let own = |verb: &str, claim: &str| format!("kubectl {verb} resourceclaim {} -n {namespace}", word(claim));
+    let describe_own = |claim: &str| describe_claim(target.namespace, claim);
     match misfit {
         DeviceMisfit::ResourceClaimNotCreated { template, template_found: Some(false), .. } => {
             vec![Remedy::say(format!("create the ResourceClaimTemplate {template} in namespace {}", target.namespace))]
         }
         DeviceMisfit::ResourceClaimNotCreated { .. } => {
-            let look = target.pod.map(|pod| format!("kubectl describe pod {} -n {namespace}", word(pod)));
-            vec![Remedy::paste("look for the event FailedResourceClaimCreation of the pod", look)]
+            let look = target.about_pod("describe pod");
+            vec![Remedy::run("look for the event FailedResourceClaimCreation of the pod", [look])]
         }
         DeviceMisfit::ResourceClaimNotFound { claim } => {
             vec![Remedy::say(format!("create the ResourceClaim {claim} in namespace {}", target.namespace))]
         }
         DeviceMisfit::ResourceClaimDeleting { claim } => {
-            vec![Remedy::paste("see who still uses it, and what finalizer holds it", [own("describe", claim)])]
+            vec![Remedy::run("see who still uses it, and what finalizer holds it", [describe_own(claim)])]
         }
         DeviceMisfit::ResourceClaimForeign { .. } => {
-            let delete = target.pod.map(|pod| format!("kubectl delete pod {} -n {namespace}", word(pod)));
-            vec![Remedy::paste("delete the pod: its successor gets a claim of its own", delete)]
+            let delete = target.about_pod("delete pod");
+            vec![Remedy::run("delete the pod: its successor gets a claim of its own", [delete])]
         }
-        DeviceMisfit::DeviceClassNotFound { class, .. } => vec![Remedy::paste(
+        DeviceMisfit::DeviceClassNotFound { class, .. } => vec![Remedy::run(
             format!("install the DeviceClass {class}, which comes with the devices' driver; those that there are"),
-            ["kubectl get deviceclasses"],
+            [CommandLine::new("kubectl get deviceclasses")],
         )],
-        DeviceMisfit::ResourceClaimElsewhere { .. } => vec![Remedy::paste(
+        DeviceMisfit::ResourceClaimElsewhere { .. } => vec![Remedy::run(
             "use a resourceClaimTemplateName instead of the one resourceClaimName in the template: then each pod has a claim of its own",
-            [edit(target)],
+            [target.edit()],
         )],
         DeviceMisfit::ResourceClaimBindingFailed { claim, .. } => {
-            vec![Remedy::paste(
-                "look at the driver of the device, and at the state of the claim",
-                [own("describe", claim)],
-            )]
+            vec![Remedy::run("look at the driver of the device, and at the state of the claim", [describe_own(claim)])]
         }
-        DeviceMisfit::DevicesUnavailable { devices: 0, .. } => vec![Remedy::paste(
+        DeviceMisfit::DevicesUnavailable { devices: 0, .. } => vec![Remedy::run(
             "bring the devices' driver to run on this node: it publishes the ResourceSlices; those that there are",
-            ["kubectl get resourceslices"],
+            [CommandLine::new("kubectl get resourceslices")],
         )],
         DeviceMisfit::DevicesUnavailable { held_by, .. } => {
-            let lines: Vec<String> = held_by
+            let lines = held_by
                 .iter()
                 .filter_map(|holder| holder.split_once('/'))
-                .map(|(namespace, claim)| {
-                    format!("kubectl describe resourceclaim {} -n {}", word(claim), word(namespace))
-                })
-                .collect();
+                .map(|(namespace, claim)| describe_claim(namespace, claim));
             vec![
-                Remedy::paste(
-                    "free a device of this node: end the pods that a claim in the way is reserved for",
-                    lines,
-                ),
+                Remedy::run("free a device of this node: end the pods that a claim in the way is reserved for", lines),
                 Remedy::say("ask for fewer devices in the claim or its template"),
             ]
         }
     }
+}
+
+fn describe_claim(namespace: &str, claim: &str) -> CommandLine {
+    CommandLine::in_namespace(namespace, "describe resourceclaim").name(claim)
 }
 
 #[cfg(test)]
@@ -136,11 +130,11 @@ mod tests {
         let held = unavailable(4, 1, &["b/one", "b/two"]);
         assert_eq!(sentence(&held), "2 devices wanted, 1 of 4 free on this node; held by b/one, b/two");
         assert_eq!(
-            remedies(&held, &TARGET)[0].lines,
-            ["kubectl describe resourceclaim one -n b", "kubectl describe resourceclaim two -n b"]
+            remedies(&held, &TARGET)[0].lines(),
+            ["kubectl -n b describe resourceclaim one", "kubectl -n b describe resourceclaim two"]
         );
         assert_eq!(sentence(&unavailable(0, 0, &[])), "no device for this node, 2 wanted: no ResourceSlice has one");
-        assert_eq!(remedies(&unavailable(0, 0, &[]), &TARGET)[0].lines, ["kubectl get resourceslices"]);
+        assert_eq!(remedies(&unavailable(0, 0, &[]), &TARGET)[0].lines(), ["kubectl get resourceslices"]);
     }
 
     #[test]
@@ -162,7 +156,7 @@ mod tests {
             sentence(&not_made(None)),
             "the ResourceClaim for gpu is not made yet: it is to come from the ResourceClaimTemplate gpus"
         );
-        assert_eq!(remedies(&not_made(Some(true)), &TARGET)[0].lines, ["kubectl describe pod agent-x -n a"]);
+        assert_eq!(remedies(&not_made(Some(true)), &TARGET)[0].lines(), ["kubectl -n a describe pod agent-x"]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Pods that are in the way on a node, and how each kind of them gets out of it.
 
-use crate::render::remedy::{Remedy, Target, word};
+use serde_json::{Value, json};
+
+use crate::render::command_line::CommandLine;
+use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::Occupant;
 
 /// How many are named before the rest is counted.
@@ -26,19 +29,18 @@ pub(super) fn move_off(what_for: &str, movable: &[&Occupant], target: &Target<'_
     let (it, runs) = if movable.len() == 1 { ("it", "runs") } else { ("they", "run") };
     let is_made_anew = movable.iter().any(|occupant| occupant.owner.is_some());
     let delete =
-        |occupant: &&Occupant| format!("kubectl -n {} delete pod {}", word(&occupant.namespace), word(&occupant.pod));
+        |occupant: &&Occupant| CommandLine::in_namespace(&occupant.namespace, "delete pod").name(&occupant.pod);
     let deletes = movable.iter().map(delete);
     if !is_made_anew {
         let text = format!("{what_for}: delete {names}, which no controller makes anew, if {it} may be lost");
-        return Remedy::paste(text, deletes);
+        return Remedy::run(text, deletes);
     }
-    let node = word(target.node);
     let text = format!(
         "{what_for}: move {names} off {}. Cordon the node first, or {it} may come back to it; daemon pods still come. \
          Uncordon it when {it} {runs} elsewhere",
         target.node
     );
-    Remedy::paste(text, std::iter::once(format!("kubectl cordon {node}")).chain(deletes))
+    Remedy::run(text, std::iter::once(CommandLine::new("kubectl cordon").name(target.node)).chain(deletes))
 }
 
 /// Pods that are being deleted.
@@ -59,15 +61,19 @@ pub(super) fn is_own(occupant: &Occupant, target: &Target<'_>) -> bool {
 
 /// A surge that has no room for two pods on one node.
 pub(super) fn without_surge(own: &Occupant, target: &Target<'_>) -> Remedy {
-    let patch = r#"{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}"#;
     let text = format!(
         "update without a surge: {} is this DaemonSet's own old pod, and stays until the new one is available",
         name(own)
     );
-    Remedy::paste(text, [patch_line(target, patch)])
+    Remedy::run(text, [patch_line(target, &without_surge_patch())])
+}
+
+/// The patch of a DaemonSet by which the old pod is deleted before the new one is created.
+pub(in crate::render) fn without_surge_patch() -> Value {
+    json!({ "spec": { "updateStrategy": { "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } } } })
 }
 
 /// `kubectl patch` on the DaemonSet.
-pub(in crate::render) fn patch_line(target: &Target<'_>, patch: &str) -> String {
-    format!("kubectl -n {} patch daemonset {} -p {}", word(target.namespace), word(target.daemon_set), word(patch))
+pub(in crate::render) fn patch_line(target: &Target<'_>, patch: &Value) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set).patch(patch)
 }

@@ -1,7 +1,7 @@
 //! The words of [`PortMisfit`].
 
 use super::holders::{is_own, move_off, name, some_of, wait_for, without_surge};
-use crate::render::remedy::{Remedy, Target, word};
+use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::{Occupant, PortHolder, PortMisfit};
 
 /// The cause without what differs between nodes.
@@ -51,8 +51,7 @@ pub(super) fn remedies(misfit: &PortMisfit, target: &Target<'_>) -> Vec<Remedy> 
     }
     if needs_another || !movable.is_empty() {
         let text = format!("give container {container} another hostPort than {port}, on every node");
-        let edit = format!("kubectl -n {} edit daemonset {}", word(target.namespace), word(target.daemon_set));
-        remedies.push(Remedy::paste(text, [edit]));
+        remedies.push(Remedy::run(text, [target.edit()]));
     }
     remedies
 }

@@ -1,7 +1,10 @@
 //! The words of [`ResourceMisfit`].
 
 use super::holders::{is_own, move_off, name, patch_line, some_of, wait_for, without_surge};
-use crate::render::remedy::{Remedy, Target, word};
+use serde_json::{Value, json};
+
+use crate::render::command_line::{CommandLine, valid};
+use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
 use crate::scheduling::{Holder, LowerRequest, Occupant, ResourceMisfit};
 use crate::snapshot::quantity::{Quantity, Rounding};
@@ -169,36 +172,39 @@ fn lower_request(resource: &str, lower: &LowerRequest, target: &Target<'_>) -> R
     };
     // What cannot be shared is limited to what is requested.
     let has_equal_limit = !matches!(resource, "cpu" | "memory" | "ephemeral-storage");
-    let requests = format!("{{\"{resource}\":\"{amount}\"}}");
-    let limits = if has_equal_limit { format!(",\"limits\":{requests}") } else { String::new() };
-    let resources = format!("{{\"requests\":{requests}{limits}}}");
-    let patch_of = |inner: &str| patch_line(target, &format!(r#"{{"spec":{{"template":{{"spec":{inner}}}}}}}"#));
+    let share = json!({ resource: amount });
+    let resources = match has_equal_limit {
+        true => json!({ "requests": share, "limits": share }),
+        false => json!({ "requests": share }),
+    };
+    let patch_of = |spec: Value| {
+        let line = patch_line(target, &json!({ "spec": { "template": { "spec": spec } } }));
+        line.only_if(valid::is_qualified_name(resource))
+    };
     let (whose, line) = match container {
-        None => ("of the pod as a whole".to_owned(), patch_of(&format!("{{\"resources\":{resources}}}"))),
+        None => ("of the pod as a whole".to_owned(), patch_of(json!({ "resources": resources }))),
         Some(container) if *init => {
-            let inner = format!(r#"{{"initContainers":[{{"name":"{container}","resources":{resources}}}]}}"#);
-            (format!("of init container {container}"), patch_of(&inner))
+            let line = patch_of(json!({ "initContainers": [{ "name": container, "resources": resources }] }));
+            (format!("of init container {container}"), line.only_if(valid::is_label_name(container)))
         }
         Some(container) => {
-            let flag = |flag: &str| word(&format!("--{flag}={resource}={amount}"));
-            let limits = if has_equal_limit { format!(" {}", flag("limits")) } else { String::new() };
-            let line = format!(
-                "kubectl -n {} set resources {} -c {} {}{limits}",
-                word(target.namespace),
-                word(&format!("daemonset/{}", target.daemon_set)),
-                word(container),
-                flag("requests"),
-            );
+            let line = CommandLine::in_namespace(target.namespace, "set resources")
+                .name_within("daemonset/", target.daemon_set, "")
+                .container(container)
+                .amounts("--requests", [(resource, amount.as_str())]);
+            let line = match has_equal_limit {
+                true => line.amounts("--limits", [(resource, amount.as_str())]),
+                false => line,
+            };
             (format!("of container {container}"), line)
         }
     };
     let effect = target.effect();
-    Remedy::paste(format!("lower the {resource} request {whose} to at most {amount}; {effect}"), target.reaching(line))
+    Remedy::run(format!("lower the {resource} request {whose} to at most {amount}; {effect}"), target.reaching(line))
 }
 
 /// A resource that the node does not know.
 fn none_at_all(resource: &str, target: &Target<'_>) -> Remedy {
-    let node = word(target.node);
     if resource.starts_with("hugepages-") {
         return Remedy::say(format!("reserve huge pages of that size on {}, and restart its kubelet", target.node));
     }
@@ -210,7 +216,8 @@ fn none_at_all(resource: &str, target: &Target<'_>) -> Remedy {
          it with a node selector. What the node has:",
         target.node
     );
-    Remedy::paste(text, [format!("kubectl get node {node} -o jsonpath={}", word("{.status.allocatable}"))])
+    let line = CommandLine::new("kubectl get node").name(target.node).words("-o jsonpath='{.status.allocatable}'");
+    Remedy::run(text, [line])
 }
 
 fn share_in_words(resource: &str, holder: &Holder) -> String {

@@ -1,6 +1,6 @@
 //! The words of [`SpreadMisfit`].
 
-use super::affinity::{edit, label_node};
+use super::affinity::label_node;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
 use crate::scheduling::SpreadMisfit;
@@ -49,20 +49,20 @@ pub(super) fn sentence(misfit: &SpreadMisfit) -> String {
 /// What to do about it.
 pub(super) fn remedies(misfit: &SpreadMisfit, target: &Target<'_>) -> Vec<Remedy> {
     let relax =
-        Remedy::paste("set whenUnsatisfiable of the constraint to ScheduleAnyway in the template", [edit(target)]);
+        Remedy::run("set whenUnsatisfiable of the constraint to ScheduleAnyway in the template", [target.edit()]);
     match misfit {
         SpreadMisfit::TopologySpreadLabel { topology_key } => vec![label_node(topology_key, target), relax],
         SpreadMisfit::TopologySpread { domains, min_domains, .. } if domains < min_domains => vec![
-            Remedy::paste(
+            Remedy::run(
                 "drop minDomains from the constraint in the template: of a pod pinned to its node only that node counts, unless nodeAffinityPolicy is Ignore",
-                [edit(target)],
+                [target.edit()],
             ),
             relax,
         ],
         SpreadMisfit::TopologySpread { .. } => vec![
-            Remedy::paste(
+            Remedy::run(
                 "drop nodeAffinityPolicy Ignore from the constraint in the template: then only the pod's own node counts",
-                [edit(target)],
+                [target.edit()],
             ),
             relax,
         ],
@@ -108,7 +108,8 @@ mod tests {
     fn a_missing_label_is_named_with_the_line_that_sets_it() {
         let missing = SpreadMisfit::TopologySpreadLabel { topology_key: "zone".into() };
         assert_eq!(sentence(&missing), "the topology spread goes by the label zone, which the node does not have");
-        let lines: Vec<String> = remedies(&missing, &TARGET).into_iter().flat_map(|remedy| remedy.lines).collect();
-        assert_eq!(lines, ["kubectl label node n1 zone=VALUE", "kubectl edit daemonset agent -n a"]);
+        let lines: Vec<String> =
+            remedies(&missing, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
+        assert_eq!(lines, ["kubectl label node n1 zone=VALUE", "kubectl -n a edit daemonset agent"]);
     }
 }

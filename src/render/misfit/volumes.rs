@@ -1,8 +1,11 @@
 //! The words of [`VolumeMisfit`].
 
 use crate::placement::{Obstacle, TermMiss};
+use serde_json::json;
+
+use crate::render::command_line::{CommandLine, ManifestLine};
 use crate::render::reason::obstacle_in_full;
-use crate::render::remedy::{Remedy, Target, word};
+use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
 use crate::scheduling::{PodOnNode, Unfit, UnfitVolume, VolumeMisfit};
 
@@ -134,34 +137,31 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
             own_volumes(),
         ],
         VolumeMisfit::VolumeClaimMissing { claim } => vec![claim_manifest(claim, target)],
-        VolumeMisfit::VolumeClaimPending { .. } => vec![Remedy::paste(
+        VolumeMisfit::VolumeClaimPending { .. } => vec![Remedy::run(
             "wait a moment; if the claim stays away, look at the events of the pod",
-            target.pod.map(|pod| events_of_pod(pod, target)),
+            [events_of_pod(target)],
         )],
         VolumeMisfit::VolumeClaimLost { ephemeral: true, .. }
         | VolumeMisfit::VolumeClaimTerminating { ephemeral: true, .. }
         | VolumeMisfit::VolumeMissing { ephemeral: true, .. } => vec![another_pod(target)],
         VolumeMisfit::VolumeClaimLost { claim, .. } | VolumeMisfit::VolumeMissing { claim, .. } => vec![
-            Remedy::paste(
+            Remedy::run(
                 "restore the PersistentVolume from its backup, or delete the claim and make it anew; what was on the \
                  volume is not on the new one",
-                [format!("kubectl delete pvc {} -n {}", word(claim), word(target.namespace))],
+                [delete_claim(claim, target)],
             ),
             claim_manifest(claim, target),
         ],
         VolumeMisfit::VolumeClaimTerminating { claim, .. } => vec![
-            Remedy::paste("find out what still holds the claim", [describe_claim(claim, target)]),
+            Remedy::run("find out what still holds the claim", [describe_claim(claim, target)]),
             Remedy::say("create the claim again under the same name once it is gone"),
         ],
-        VolumeMisfit::VolumeClaimNotOwned { claim, .. } => vec![Remedy::paste(
+        VolumeMisfit::VolumeClaimNotOwned { claim, .. } => vec![Remedy::run(
             "delete the claim if nothing needs it, or give the volume another name in the template",
-            [
-                describe_claim(claim, target),
-                format!("kubectl delete pvc {} -n {}", word(claim), word(target.namespace)),
-            ],
+            [describe_claim(claim, target), delete_claim(claim, target)],
         )],
         VolumeMisfit::VolumeClaimUnbound { claim, .. } => {
-            vec![Remedy::paste("see what the claim waits for", [describe_claim(claim, target)])]
+            vec![Remedy::run("see what the claim waits for", [describe_claim(claim, target)])]
         }
         VolumeMisfit::VolumeClaimElsewhere { .. } => vec![own_volumes()],
         VolumeMisfit::VolumeNodeAffinity { volume, .. } | VolumeMisfit::VolumeZone { volume, .. } => vec![
@@ -169,9 +169,11 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
                 "use a volume that every node has for itself, hostPath or an ephemeral volume with a \
                  volumeClaimTemplate: one volume cannot serve nodes that do not reach it",
             ),
-            Remedy::paste(
+            Remedy::run(
                 "keep the DaemonSet to nodes that reach the volume: add a nodeSelector with a label that they share",
-                [format!("kubectl get pv {} -o jsonpath='{{.spec.nodeAffinity}} {{.metadata.labels}}'", word(volume))],
+                [CommandLine::new("kubectl get pv")
+                    .name(volume)
+                    .words("-o jsonpath='{.spec.nodeAffinity} {.metadata.labels}'")],
             ),
         ],
         VolumeMisfit::NoVolumeToBind { .. } => {
@@ -182,14 +184,14 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
         }
         VolumeMisfit::StorageTopology { storage_class, .. } => vec![
             Remedy::say("use a storage class that makes volumes where the node is"),
-            Remedy::paste(
+            Remedy::run(
                 "keep the DaemonSet to nodes of the class: add a nodeSelector with a label of its allowedTopologies",
-                [format!("kubectl get storageclass {} -o yaml", word(storage_class))],
+                [CommandLine::new("kubectl get storageclass").name(storage_class).words("-o yaml")],
             ),
         ],
         VolumeMisfit::StorageCapacity { .. } => vec![
             Remedy::say("ask for less, or free storage that the node can reach"),
-            Remedy::paste("see what the driver has left", ["kubectl get csistoragecapacities -A"]),
+            Remedy::run("see what the driver has left", [CommandLine::new("kubectl get csistoragecapacities -A")]),
         ],
         VolumeMisfit::VolumeLimit { driver, limit, requested, holders, .. } => {
             if i64::try_from(*requested).is_ok_and(|requested| requested > *limit) {
@@ -200,20 +202,20 @@ pub(super) fn remedies(misfit: &VolumeMisfit, target: &Target<'_>) -> Vec<Remedy
             }
             let mut remedies = vec![Remedy::say("free a volume: delete or move a pod that has one on this node")];
             remedies.extend(look_at(holders));
-            let attached = format!("kubectl get volumeattachments | grep -w {}", word(target.node));
-            remedies.push(Remedy::paste("look at what is attached to the node, in use or not", [attached]));
+            let attached = CommandLine::new("kubectl get volumeattachments | grep -w").name(target.node);
+            remedies.push(Remedy::run("look at what is attached to the node, in use or not", [attached]));
             remedies
         }
-        VolumeMisfit::CsiDriverMissing { driver } => vec![Remedy::paste(
+        VolumeMisfit::CsiDriverMissing { driver } => vec![Remedy::run(
             format!("get the node's pod of {driver} to run: it registers the driver"),
-            [format!("kubectl get csinode {} -o yaml", word(target.node))],
+            [CommandLine::new("kubectl get csinode").name(target.node).words("-o yaml")],
         )],
     }
 }
 
 /// A claim for one pod, or for one node, is not for a DaemonSet.
 fn own_volumes() -> Remedy {
-    Remedy::paste(
+    Remedy::manifest(
         "give each pod a volume of its own, in the template; access mode and size are for you to choose",
         [
             "volumes:",
@@ -223,52 +225,55 @@ fn own_volumes() -> Remedy {
             "      spec:",
             "        accessModes: [ReadWriteOnce]",
             "        resources: {requests: {storage: 1Gi}}",
-        ],
+        ]
+        .map(ManifestLine::new),
     )
 }
 
 /// What was made for one pod alone goes and comes with it.
 fn another_pod(target: &Target<'_>) -> Remedy {
-    let delete = |pod: &str| format!("kubectl -n {} delete pod {}", word(target.namespace), word(pod));
-    Remedy::paste(
+    Remedy::run(
         "delete the pod: the DaemonSet controller makes another, which gets a claim of its own",
-        target.pod.map(delete),
+        [target.about_pod("delete pod")],
     )
 }
 
 /// The lines are a manifest and not a command: they stay one when they are indented.
 fn claim_manifest(claim: &str, target: &Target<'_>) -> Remedy {
-    // Quoted as in JSON, which YAML reads: a template may name a claim as no claim can be named.
-    let (name, namespace) = (serde_json::Value::from(claim), serde_json::Value::from(target.namespace));
-    Remedy::paste(
+    let metadata = json!({ "name": claim, "namespace": target.namespace });
+    Remedy::manifest(
         "create the claim with kubectl apply -f, from this manifest; access mode, size and storage class are for you to \
          choose, and pods on several nodes want ReadWriteMany or ReadOnlyMany",
         [
-            "apiVersion: v1".to_owned(),
-            "kind: PersistentVolumeClaim".to_owned(),
-            format!("metadata: {{name: {name}, namespace: {namespace}}}"),
-            "spec:".to_owned(),
-            "  accessModes: [ReadWriteMany]".to_owned(),
-            "  resources: {requests: {storage: 1Gi}}".to_owned(),
+            ManifestLine::new("apiVersion: v1"),
+            ManifestLine::new("kind: PersistentVolumeClaim"),
+            ManifestLine::field("metadata", &metadata),
+            ManifestLine::new("spec:"),
+            ManifestLine::new("  accessModes: [ReadWriteMany]"),
+            ManifestLine::new("  resources: {requests: {storage: 1Gi}}"),
         ],
     )
 }
 
-fn describe_claim(claim: &str, target: &Target<'_>) -> String {
-    format!("kubectl -n {} describe pvc {}", word(target.namespace), word(claim))
+fn describe_claim(claim: &str, target: &Target<'_>) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "describe pvc").name(claim)
 }
 
-fn events_of_pod(pod: &str, target: &Target<'_>) -> String {
-    format!("kubectl -n {} events --for {}", word(target.namespace), word(&format!("pod/{pod}")))
+fn delete_claim(claim: &str, target: &Target<'_>) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "delete pvc").name(claim)
+}
+
+fn events_of_pod(target: &Target<'_>) -> CommandLine {
+    let line = CommandLine::in_namespace(target.namespace, "events --for");
+    match target.pod {
+        Some(pod) => line.name_within("pod/", pod, ""),
+        None => line.only_if(false),
+    }
 }
 
 fn look_at(holders: &[PodOnNode]) -> Option<Remedy> {
-    let lines: Vec<String> = holders
-        .iter()
-        .take(ENOUGH)
-        .map(|pod| format!("kubectl -n {} get pod {} -o wide", word(&pod.namespace), word(&pod.name)))
-        .collect();
-    (!lines.is_empty()).then(|| Remedy::paste("look at the pods that hold it", lines))
+    let line = |pod: &PodOnNode| CommandLine::in_namespace(&pod.namespace, "get pod").name(&pod.name).words("-o wide");
+    (!holders.is_empty()).then(|| Remedy::run("look at the pods that hold it", holders.iter().take(ENOUGH).map(line)))
 }
 
 /// `node affinity not met: …`.

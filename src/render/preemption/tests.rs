@@ -55,7 +55,7 @@ fn a_class_that_is_there_is_set() {
          and may evict others on other nodes"
     );
     assert_eq!(
-        found[0].lines,
+        found[0].lines(),
         [
             r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"priorityClassName":"mid"}}}}'"#
         ]
@@ -66,10 +66,10 @@ fn a_class_that_is_there_is_set() {
 fn a_class_that_is_not_there_is_made_first() {
     let found = remedies(&Preemption::Never { enough: enough(6, None) }, &TARGET);
     assert_eq!(
-        found[0].lines,
+        found[0].lines(),
         [
             "kubectl create priorityclass agent --value=6",
-            r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"priorityClassName":"agent","preemptionPolicy":null}}}}'"#,
+            r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"preemptionPolicy":null,"priorityClassName":"agent"}}}}'"#,
         ]
     );
 }

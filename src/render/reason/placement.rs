@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::placement::{Obstacle, Requirement, TermMiss};
-use crate::render::remedy::{Remedy, Target, edit_template, pointer, word};
+use crate::render::command_line::{CommandLine, valid};
+use crate::render::remedy::{Remedy, Target, edit_template, pointer};
 use crate::snapshot::Taint;
 
 /// Labels that tell what a node is: to write them by hand would be a lie.
@@ -13,22 +14,25 @@ const FACTS_OF_A_NODE: [&str; 4] =
 /// What to do about it.
 pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> {
     match obstacle {
-        Obstacle::NodeName { wanted } => vec![Remedy::paste(
+        Obstacle::NodeName { wanted } => vec![Remedy::run(
             format!("take the node name {wanted} out of the template; {}", target.effect()),
             target
                 .reaching(edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))),
         )],
         Obstacle::NodeSelector { key, wanted, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
-            let unselect = Remedy::paste(
+            let unselect = Remedy::run(
                 format!("or take {key} out of the template's node selector; {}", target.effect()),
-                target.reaching(edit_template(target, &json!([{ "op": "remove", "path": path }]))),
+                target.reaching(
+                    edit_template(target, &json!([{ "op": "remove", "path": path }]))
+                        .only_if(valid::is_qualified_name(key)),
+                ),
             );
-            let overwrite = if found.is_some() { " --overwrite" } else { "" };
+            let line = CommandLine::new("kubectl label node").name(target.node).label(key, wanted);
             let label = on_node(
                 target,
                 &format!("label the node, if it is meant to have {key}={wanted}"),
-                format!("kubectl label node {} {}{overwrite}", word(target.node), word(&format!("{key}={wanted}"))),
+                if found.is_some() { line.words("--overwrite") } else { line },
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
                 true => vec![unselect],
@@ -42,19 +46,19 @@ pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> 
             target.namespace
         ))],
         Obstacle::NamespaceMissing => Vec::new(),
-        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => vec![Remedy::paste(
+        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => vec![Remedy::run(
             "bring the node back: the pod is made when the taint goes, which it does by itself",
-            [format!("kubectl describe node {}", word(target.node))],
+            [target.describe_node()],
         )],
         Obstacle::Taint { taint } => tainted(taint, target),
     }
 }
 
 /// Something to do to the node; of one that is only planned, in its file or in the template of its pool.
-fn on_node(target: &Target<'_>, text: &str, line: String) -> Remedy {
+fn on_node(target: &Target<'_>, text: &str, line: CommandLine) -> Remedy {
     match target.is_planned {
         true => Remedy::say(format!("{text}: in the template of the node's pool")),
-        false => Remedy::paste(text, [line]),
+        false => Remedy::run(text, [line]),
     }
 }
 
@@ -83,57 +87,69 @@ fn tainted(taint: &Taint, target: &Target<'_>) -> Vec<Remedy> {
     let named: Vec<String> = taints.iter().map(|taint| taint.to_string()).collect();
     let Taint { key, effect, .. } = taint;
     vec![
-        Remedy::paste(
+        Remedy::run(
             format!(
                 "add to the template what tolerates {}, if pods are meant to run beside it; {}",
                 named.join(" and "),
                 target.effect()
             ),
-            target.reaching(edit_template(target, &patch)),
+            target.reaching(edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint)))),
         ),
         on_node(
             target,
             "or take the taint off the node, if it is no longer meant",
-            format!("kubectl taint node {} {}", word(target.node), word(&format!("{key}:{effect}-"))),
+            CommandLine::new("kubectl taint node").name(target.node).without_taint(key, effect),
         ),
     ]
+}
+
+/// Whether the API server would accept the taint, and so a toleration of it.
+fn is_valid(Taint { key, value, effect, .. }: &Taint) -> bool {
+    valid::is_qualified_name(key) && valid::is_label_value(value) && valid::is_taint_effect(effect)
 }
 
 /// The labels by which the node would meet the term that misses least.
 fn affinity(terms: &[TermMiss], target: &Target<'_>) -> Vec<Remedy> {
     let usable = terms.iter().filter(|term| term.void.is_none());
-    let changes = usable.filter_map(|term| term.missed.iter().map(change).collect::<Option<Vec<String>>>());
+    let changes = usable.filter_map(|term| term.missed.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
     let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
     let edit = "mend the template's node affinity, if it is meant to match this node";
-    let by_template = Remedy::paste(
-        if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() },
-        [format!("kubectl -n {} edit daemonset {}", word(target.namespace), word(target.daemon_set))],
-    );
+    let by_template =
+        Remedy::run(if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() }, [target.edit()]);
     let by_label = easiest.map(|changes| {
-        let changes: Vec<String> = changes.iter().map(|change| word(change)).collect();
-        on_node(
-            target,
-            "label the node, if it is meant to be such a one",
-            format!("kubectl label node {} {} --overwrite", word(target.node), changes.join(" ")),
-        )
+        let line = CommandLine::new("kubectl label node").name(target.node);
+        let line = changes.into_iter().fold(line, |line, change| match change {
+            LabelChange::Set { key, value } => line.label(key, &value),
+            LabelChange::Remove { key } => line.without_label(key),
+        });
+        on_node(target, "label the node, if it is meant to be such a one", line.words("--overwrite"))
     });
     by_label.into_iter().chain([by_template]).collect()
 }
 
-/// What `kubectl label` takes to make a requirement hold; none where no honest label would.
-fn change(requirement: &Requirement) -> Option<String> {
+/// A change that `kubectl label` makes.
+enum LabelChange<'a> {
+    Set { key: &'a str, value: String },
+    Remove { key: &'a str },
+}
+
+/// The change of a label that makes a requirement true; none where the label would be false.
+fn change(requirement: &Requirement) -> Option<LabelChange<'_>> {
     let Requirement { key, operator, values, .. } = requirement;
     if key == "metadata.name" || FACTS_OF_A_NODE.contains(&key.as_str()) {
         return None;
     }
     let limit = || values.first()?.parse::<i64>().ok();
     match operator.as_str() {
-        "In" => Some(format!("{key}={}", values.first()?)),
-        "Exists" => Some(format!("{key}=")),
-        "NotIn" | "DoesNotExist" => Some(format!("{key}-")),
-        "Gt" => Some(format!("{key}={}", limit()?.checked_add(1)?)),
+        "In" => Some(LabelChange::Set { key, value: values.first()?.clone() }),
+        "Exists" => Some(LabelChange::Set { key, value: String::new() }),
+        "NotIn" | "DoesNotExist" => Some(LabelChange::Remove { key }),
+        "Gt" => Some(LabelChange::Set { key, value: limit()?.checked_add(1)?.to_string() }),
         // A label value does not begin with a dash.
-        "Lt" => Some(limit()?.checked_sub(1)?).filter(|below| *below >= 0).map(|below| format!("{key}={below}")),
+        "Lt" => {
+            let below = limit()?.checked_sub(1).filter(|below| *below >= 0)?;
+            Some(LabelChange::Set { key, value: below.to_string() })
+        }
         _ => None,
     }
 }
@@ -148,7 +164,7 @@ mod tests {
     }
 
     fn lines(obstacle: &Obstacle) -> Vec<String> {
-        remedies(obstacle, &target()).into_iter().flat_map(|remedy| remedy.lines).collect()
+        remedies(obstacle, &target()).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
     }
 
     fn missed(key: &str, operator: &str, values: &[&str]) -> Requirement {
@@ -178,10 +194,12 @@ mod tests {
 
     #[test]
     fn a_key_with_a_slash_keeps_its_place_in_a_patch() {
-        let selector = Obstacle::NodeSelector { key: "a.io/b~c".into(), wanted: "x".into(), found: Some("y".into()) };
-        let lines = lines(&selector);
-        assert_eq!(lines[0], "kubectl label node n1 a.io/b~c=x --overwrite".replace("a.io/b~c=x", "'a.io/b~c=x'"));
-        assert!(lines[1].contains("/spec/template/spec/nodeSelector/a.io~1b~0c"), "{}", lines[1]);
+        let selector =
+            |key: &str| lines(&Obstacle::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) });
+        let valid = selector("a.io/b");
+        assert_eq!(valid[0], "kubectl label node n1 a.io/b=x --overwrite");
+        assert!(valid[1].contains("/spec/template/spec/nodeSelector/a.io~1b"), "{}", valid[1]);
+        assert!(selector("a.io/b~c").is_empty(), "no node can have such a label");
     }
 
     #[test]
@@ -191,7 +209,7 @@ mod tests {
         let target = Target { untolerated: &untolerated, ..target() };
         let of = |key: &str| remedies(&Obstacle::Taint { taint: taint(key) }, &target).swap_remove(0);
         assert_eq!(of("a"), of("b"));
-        let line = of("a").lines.swap_remove(0);
+        let line = of("a").lines()[0].clone();
         assert!(line.contains(r#""key":"a""#) && line.contains(r#""key":"b""#), "{line}");
     }
 
@@ -200,7 +218,7 @@ mod tests {
         let target = Target { on_delete: true, pod: Some("ds-x"), ..target() };
         let taint = Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() };
         let first = remedies(&Obstacle::Taint { taint }, &target).swap_remove(0);
-        assert_eq!(first.lines[1..], ["kubectl -n ns delete pod ds-x"]);
+        assert_eq!(first.lines()[1..], ["kubectl -n ns delete pod ds-x"]);
         assert!(!first.text.contains("everywhere"), "{}", first.text);
     }
 
@@ -208,7 +226,8 @@ mod tests {
     fn nothing_is_done_to_a_node_that_is_only_planned() {
         let target = Target { is_planned: true, ..target() };
         let selector = Obstacle::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
-        let lines: Vec<String> = remedies(&selector, &target).into_iter().flat_map(|remedy| remedy.lines).collect();
+        let lines: Vec<String> =
+            remedies(&selector, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert!(lines.iter().all(|line| !line.contains("label node")), "{lines:?}");
     }
 
@@ -220,7 +239,8 @@ mod tests {
         let spec: k8s_openapi::api::core::v1::PodSpec =
             serde_json::from_value(json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] })).unwrap();
         let target = Target { template: Some(&spec), ..target() };
-        let lines: Vec<String> = remedies(&obstacle, &target).into_iter().flat_map(|remedy| remedy.lines).collect();
+        let lines: Vec<String> =
+            remedies(&obstacle, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert!(lines[0].contains(r#""path":"/spec/template/spec/tolerations/-","value":{"#), "{}", lines[0]);
         assert_eq!(lines[1], "kubectl taint node n1 k:NoExecute-");
     }

@@ -3,86 +3,86 @@
 use serde_json::json;
 
 use crate::explain::{Exit, Reason};
-use crate::render::remedy::{Remedy, Target, edit_template, word};
+use crate::render::command_line::CommandLine;
+use crate::render::remedy::{Remedy, Target, edit_template};
 
 /// The scheduler that a pod gets that asks for none.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// What to do about it.
 pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
-    let namespace = word(target.namespace);
-    let pod = target.pod.map(word).unwrap_or_default();
-    let about_pod = format!("kubectl -n {namespace} describe pod {pod}");
+    let about_daemon_set = |words| CommandLine::in_namespace(target.namespace, words).name(target.daemon_set);
+    let about_pod = target.about_pod("describe pod");
     match reason {
-        Reason::NotCreated => vec![Remedy::paste(
+        Reason::NotCreated => vec![Remedy::run(
             "look at the DaemonSet's events, and whether kube-controller-manager runs: it makes the pods",
-            [format!("kubectl -n {namespace} describe daemonset {}", word(target.daemon_set))],
+            [about_daemon_set("describe daemonset")],
         )],
         Reason::NotObserved { .. } => vec![Remedy::say(
             "wait a moment; if the number stays behind, kube-controller-manager does not run or is busy: look at its log",
         )],
-        Reason::NoLongerUnschedulable { .. } => vec![Remedy::paste(
+        Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
             "nothing found now stands in its way, so the scheduler's last word may be old; it tries again within \
              5 minutes, or at once when the pod is made anew",
-            [format!("kubectl -n {namespace} delete pod {pod}")],
+            [target.about_pod("delete pod")],
         )],
         Reason::SchedulerError { .. } => vec![Remedy::say("look at the scheduler's log")],
         Reason::NotScheduled { scheduler_name } => vec![not_scheduled(scheduler_name.as_deref(), target)],
-        Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::paste(
+        Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::run(
             "the controller makes a new pod by itself; free what the node is short of, or it is evicted again",
-            [format!("kubectl describe node {}", word(target.node))],
+            [target.describe_node()],
         )],
         Reason::PodFailed { .. } => {
-            vec![Remedy::paste("the controller makes a new pod by itself; see why it failed", [about_pod])]
+            vec![Remedy::run("the controller makes a new pod by itself; see why it failed", [about_pod])]
         }
         Reason::ImageError { container, .. } => vec![
-            Remedy::paste(
+            Remedy::run(
                 format!("check the image's name and tag, and the pull secret of container {container}"),
                 [about_pod],
             ),
-            Remedy::paste(
+            Remedy::run(
                 format!("set the right image; {}", target.effect()),
-                target.reaching(format!(
-                    "kubectl -n {namespace} set image daemonset/{} {}=IMAGE",
-                    word(target.daemon_set),
-                    word(container)
-                )),
+                target.reaching(
+                    CommandLine::in_namespace(target.namespace, "set image")
+                        .name_within("daemonset/", target.daemon_set, "")
+                        .container_within("", container, "=IMAGE"),
+                ),
             ),
         ],
         Reason::ContainerError { detail, .. } => vec![container_error(detail, target, about_pod)],
         Reason::CrashLoopBackOff { container, last_exit, .. } => crash(container, last_exit.as_ref(), target),
         Reason::ContainerTerminated { container, last_exit, .. } => crash(container, Some(last_exit), target),
         Reason::ContainersNotReady { containers } => {
-            let log = |container: &String| format!("kubectl -n {namespace} logs {pod} -c {}", word(container));
+            let log = |container: &String| target.about_pod("logs").container(container);
             let lines = containers.iter().map(log).chain([about_pod]);
-            vec![Remedy::paste("see what the readiness probe says, and the log", lines)]
+            vec![Remedy::run("see what the readiness probe says, and the log", lines)]
         }
-        Reason::PodSucceeded => vec![Remedy::paste(
+        Reason::PodSucceeded => vec![Remedy::run(
             "see why its command ends: a daemon's goes on for ever",
-            [format!("kubectl -n {namespace} logs {pod} --all-containers")],
+            [target.about_pod("logs").words("--all-containers")],
         )],
-        Reason::DaemonSetDeleting { .. } => vec![Remedy::paste(
+        Reason::DaemonSetDeleting { .. } => vec![Remedy::run(
             "see who does not finish with it, or make it again under the same name when it is gone",
-            [format!("kubectl -n {namespace} get daemonset {} -o yaml", word(target.daemon_set))],
+            [about_daemon_set("get daemonset").words("-o yaml")],
         )],
         Reason::NotSeenByKubelet
         | Reason::Warning { .. }
         | Reason::ContainerCreating
         | Reason::Initializing { .. }
         | Reason::ReadinessGatesNotReady { .. } => {
-            vec![Remedy::paste("see the pod's events", [about_pod])]
+            vec![Remedy::run("see the pod's events", [about_pod])]
         }
-        Reason::NodeNotReady { .. } => vec![Remedy::paste(
+        Reason::NodeNotReady { .. } => vec![Remedy::run(
             "bring the node's kubelet back; the pod cannot get ready before",
-            [format!("kubectl describe node {}", word(target.node))],
+            [target.describe_node()],
         )],
-        Reason::NodePressure { condition } => vec![Remedy::paste(
+        Reason::NodePressure { condition } => vec![Remedy::run(
             format!("free what the node is short of: {condition} has to go before pods stay"),
-            [format!("kubectl describe node {}", word(target.node))],
+            [target.describe_node()],
         )],
-        Reason::TaintEviction { .. } => vec![Remedy::paste(
+        Reason::TaintEviction { .. } => vec![Remedy::run(
             "take tolerationSeconds out of the toleration that stands first and covers the taint",
-            [format!("kubectl -n {namespace} edit daemonset {}", word(target.daemon_set))],
+            [target.edit()],
         )],
         Reason::Terminating { .. } => vec![Remedy::say("wait: a new pod is made when this one is gone")],
         Reason::StuckTerminating { finalizers, .. } => vec![stuck(finalizers, target)],
@@ -92,80 +92,80 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
 
 fn not_scheduled(scheduler: Option<&str>, target: &Target<'_>) -> Remedy {
     match scheduler {
-        Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::paste(
+        Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::run(
             format!("start the scheduler {name}, or let the default one do it; {}", target.effect()),
             target.reaching(edit_template(
                 target,
                 &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
             )),
         ),
-        _ => Remedy::paste(
+        _ => Remedy::run(
             "see whether kube-scheduler runs",
-            ["kubectl -n kube-system get pods -l component=kube-scheduler -o wide"],
+            [CommandLine::new("kubectl -n kube-system get pods -l component=kube-scheduler -o wide")],
         ),
     }
 }
 
 /// The kubelet names what is missing: `configmap "x" not found`.
-fn container_error(detail: &str, target: &Target<'_>, about_pod: String) -> Remedy {
-    let namespace = word(target.namespace);
+fn container_error(detail: &str, target: &Target<'_>, about_pod: CommandLine) -> Remedy {
     let missing = |kind: &str| {
         let (_, rest) = detail.split_once(&format!("{kind} \""))?;
         let (name, rest) = rest.split_once('"')?;
-        rest.trim_start().starts_with("not found").then(|| word(name.rsplit('/').next().unwrap_or(name)))
+        rest.trim_start().starts_with("not found").then(|| name.rsplit('/').next().unwrap_or(name))
+    };
+    let create = |words, name: &str| {
+        CommandLine::in_namespace(target.namespace, words).name(name).words("--from-literal=KEY=VALUE")
     };
     if let Some(name) = missing("configmap") {
-        return Remedy::paste(
+        return Remedy::run(
             "make the ConfigMap that is missing, with what the container reads from it; the kubelet goes on by itself",
-            [format!("kubectl -n {namespace} create configmap {name} --from-literal=KEY=VALUE")],
+            [create("create configmap", name)],
         );
     }
     if let Some(name) = missing("secret") {
-        return Remedy::paste(
+        return Remedy::run(
             "make the Secret that is missing, with what the container reads from it; the kubelet goes on by itself",
-            [format!("kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE")],
+            [create("create secret generic", name)],
         );
     }
-    Remedy::paste("see the pod's events", [about_pod])
+    Remedy::run("see the pod's events", [about_pod])
 }
 
 fn crash(container: &str, last_exit: Option<&Exit>, target: &Target<'_>) -> Vec<Remedy> {
-    let namespace = word(target.namespace);
-    let pod = target.pod.map(word).unwrap_or_default();
-    let log = Remedy::paste(
+    let log = Remedy::run(
         format!("read what {container} wrote before it ended"),
-        [format!("kubectl -n {namespace} logs {pod} -c {} --previous", word(container))],
+        [target.about_pod("logs").container(container).words("--previous")],
     );
     let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
-        Remedy::paste(
+        Remedy::run(
             format!("{container} used more memory than its limit: raise it; {}", target.effect()),
-            target.reaching(format!(
-                "kubectl -n {namespace} set resources daemonset/{} -c {} --limits=memory=AMOUNT",
-                word(target.daemon_set),
-                word(container)
-            )),
+            target.reaching(
+                CommandLine::in_namespace(target.namespace, "set resources")
+                    .name_within("daemonset/", target.daemon_set, "")
+                    .container(container)
+                    .words("--limits=memory=AMOUNT"),
+            ),
         )
     });
     [log].into_iter().chain(memory).collect()
 }
 
 fn stuck(finalizers: &[String], target: &Target<'_>) -> Remedy {
-    let namespace = word(target.namespace);
-    let pod = target.pod.map(word).unwrap_or_default();
     if finalizers.is_empty() {
-        return Remedy::paste(
+        return Remedy::run(
             "if the node is off for good, take the pod out of the API; while it runs there, a second one would run beside it",
-            [format!("kubectl -n {namespace} delete pod {pod} --grace-period=0 --force")],
+            [target.about_pod("delete pod").words("--grace-period=0 --force")],
         );
     }
-    Remedy::paste(
+    Remedy::run(
         format!(
             "see why the owner of {} does not finish; only if it is gone for good, take them off",
             finalizers.join(", ")
         ),
-        [format!(
-            r#"kubectl -n {namespace} patch pod {pod} --type=json -p '[{{"op":"remove","path":"/metadata/finalizers"}}]'"#
-        )],
+        [target
+            .about_pod("patch pod")
+            .words("--type=json")
+            .patch(&json!([{ "op": "remove", "path": "/metadata/finalizers" }]))],
     )
 }
 
@@ -184,7 +184,7 @@ mod tests {
             reason: "CreateContainerConfigError".into(),
             detail: detail.into(),
         };
-        first(&reason).lines.swap_remove(0)
+        first(&reason).lines()[0].clone()
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let target = Target::named("n1", "ns", "ds", Some("ds-x"));
         assert_eq!(crash("main", Some(&exit("OOMKilled")), &target).len(), 2);
         assert_eq!(crash("main", Some(&exit("Error")), &target).len(), 1);
-        assert_eq!(crash("main", None, &target)[0].lines, ["kubectl -n ns logs ds-x -c main --previous"]);
+        assert_eq!(crash("main", None, &target)[0].lines(), ["kubectl -n ns logs ds-x -c main --previous"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn share(resource: &str, requested: &str, used: &str, limited: &str) -> QuotaSha
 }
 
 fn lines(refusal: &Refusal) -> Vec<String> {
-    remedies(refusal, &TARGET).into_iter().flat_map(|remedy| remedy.lines).collect()
+    remedies(refusal, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
 }
 
 #[test]
@@ -131,7 +131,12 @@ fn a_webhook_is_found_by_its_service() {
 #[test]
 fn hostile_names_reach_neither_shell_nor_terminal() {
     let account = Refusal::ServiceAccountMissing { service_account: "$(reboot)\u{1b}[2J".into() };
-    assert_eq!(lines(&account), [r"kubectl -n ns create serviceaccount '$(reboot)\u{1b}[2J'"]);
+    assert!(lines(&account).is_empty());
+    let quota =
+        Refusal::QuotaExceeded { quota: "--kubeconfig=x".into(), resources: vec![share("pods", "1", "1", "1")] };
+    assert!(lines(&quota).is_empty());
+    let missing = vec![Unspecified { resource: "limits.cpu$(touch x)".into(), containers: vec!["main".into()] }];
+    assert!(lines(&Refusal::QuotaUnspecified { quota: "q".into(), missing }).is_empty());
 }
 
 #[test]

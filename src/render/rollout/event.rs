@@ -120,7 +120,7 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
 }
 
 fn in_one_line(remedy: &Remedy) -> String {
-    match remedy.lines.as_slice() {
+    match remedy.lines() {
         [] => remedy.text.clone(),
         [line] => format!("{}: {line}", remedy.text),
         [line, ..] => format!("{}: {line} …", remedy.text),

@@ -130,7 +130,7 @@ fn node_cells(nodes: Option<&[&str]>, wide: bool) -> Vec<(String, Tone)> {
     };
     let names = match nodes {
         None | Some([]) => ("-".to_owned(), Tone::Quiet),
-        Some(nodes) => (safe(&nodes.join(",")), Tone::Plain),
+        Some(nodes) => (nodes.iter().map(|node| safe(node)).collect::<Vec<_>>().join(","), Tone::Plain),
     };
     if wide { vec![number, names] } else { vec![number] }
 }

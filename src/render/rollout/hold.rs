@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use crate::explain::Reason;
-use crate::program;
+use crate::render::command_line::CommandLine;
+use crate::render::misfit::without_surge_patch;
 use crate::render::reason;
 use crate::render::refusal;
-use crate::render::remedy::{Remedy, Target, word};
+use crate::render::remedy::{Remedy, Target};
 use crate::render::text::safe;
 use crate::rollout::{Cause, Fault, Hold, Standing, Strategy, is_current};
 
@@ -130,9 +131,9 @@ pub(super) fn remedies(hold: &Hold<'_>, standing: &Standing<'_>) -> Vec<Remedy> 
         _ => {}
     }
     if hold.cause.fault() == Fault::Pod && has_earlier_revision(standing) {
-        all.push(Remedy::paste(
+        all.push(Remedy::run(
             "go back to the revision before",
-            [format!("kubectl -n {} rollout undo daemonset/{}", word(namespace), word(name))],
+            [CommandLine::in_namespace(namespace, "rollout undo").name_within("daemonset/", name, "")],
         ));
     }
     all
@@ -154,39 +155,37 @@ fn pod_on<'a>(standing: &Standing<'a>, node: &str, cause: &Cause) -> Option<&'a 
 }
 
 fn own_remedies(cause: &Cause, target: &Target<'_>) -> Vec<Remedy> {
-    let (namespace, name) = (word(target.namespace), word(target.daemon_set));
-    let node = word(target.node);
+    let by_force = |pod: &str| {
+        let line = CommandLine::in_namespace(target.namespace, "delete pod").name(pod);
+        [line.words("--force --grace-period=0")]
+    };
     match cause {
         Cause::TerminatingOnDeadNode { .. } => {
             let mut all = vec![
-                Remedy::paste("bring the node's kubelet back", [format!("kubectl describe node {node}")]),
-                Remedy::paste(
+                Remedy::run("bring the node's kubelet back", [target.describe_node()]),
+                Remedy::run(
                     "delete the node, if its machine is gone for good: its pods go with it",
-                    [format!("kubectl delete node {node}")],
+                    [CommandLine::new("kubectl delete node").name(target.node)],
                 ),
             ];
             all.extend(target.pod.map(|pod| {
-                Remedy::paste(
-                    "delete the pod by force, if it is sure that nothing of it runs any more",
-                    [format!("kubectl -n {namespace} delete pod {} --force --grace-period=0", word(pod))],
-                )
+                Remedy::run("delete the pod by force, if it is sure that nothing of it runs any more", by_force(pod))
             }));
             all
         }
-        Cause::SurgeHostPort { .. } => vec![Remedy::paste(
+        Cause::SurgeHostPort { .. } => vec![Remedy::run(
             "replace the pods one after the other: delete the old one before the new one is made",
-            [format!(
-                "kubectl -n {namespace} patch daemonset {name} --type=merge -p {}",
-                word(r#"{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}"#)
-            )],
+            [CommandLine::in_namespace(target.namespace, "patch daemonset")
+                .name(target.daemon_set)
+                .words("--type=merge")
+                .patch(&without_surge_patch())],
         )],
-        Cause::SurgeOldPodOnDeletedNode { pod } => vec![Remedy::paste(
-            "delete the pod; the garbage collector does so too after a while",
-            [format!("kubectl -n {namespace} delete pod {} --force --grace-period=0", word(pod))],
-        )],
-        Cause::NewPodUnschedulable { .. } => vec![Remedy::paste(
+        Cause::SurgeOldPodOnDeletedNode { pod } => {
+            vec![Remedy::run("delete the pod; the garbage collector does so too after a while", by_force(pod))]
+        }
+        Cause::NewPodUnschedulable { .. } => vec![Remedy::run(
             "see every obstacle on the node, and what to do about it",
-            [format!("{} why-not {node} -n {namespace} {name}", program::name())],
+            [CommandLine::of_program("why-not").name(target.node).namespace(target.namespace).name(target.daemon_set)],
         )],
         _ => Vec::new(),
     }

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::coverage::Coverage;
 use crate::render::age::age;
+use crate::render::command_line::CommandLine;
 use crate::render::coverage::strategy;
-use crate::render::remedy::{Remedy, word};
+use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe, width, wrap};
@@ -157,7 +158,7 @@ pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> i
         writeln!(out, "{lead}{part}")?;
     }
     // Not broken: they are there to be pasted.
-    remedy.lines.iter().try_for_each(|line| writeln!(out, "      {line}"))
+    remedy.lines().iter().try_for_each(|line| writeln!(out, "      {line}"))
 }
 
 /// The nodes at which something happens, or should.
@@ -209,8 +210,8 @@ fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> i
     screen.style.line(out, &line, Tone::Warning)?;
     if let Some(pod) = first.row.pods.first() {
         let namespace = standing.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let line = format!("kubectl -n {} delete pod {}", word(namespace), word(&pod.metadata.name));
-        let remedy = Remedy::paste("delete an old pod, and wait for the new one before the next", [line]);
+        let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);
+        let remedy = Remedy::run("delete an old pod, and wait for the new one before the next", [line]);
         advice(out, &remedy, screen)?;
     }
     Ok(())

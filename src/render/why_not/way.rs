@@ -47,7 +47,7 @@ pub(crate) fn way(out: &mut impl Write, way: &Way<'_>, node: &str, screen: Scree
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
         hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
-        for line in &remedy.lines {
+        for line in remedy.lines() {
             // Never broken: it is there to be pasted.
             writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;
         }

@@ -35,7 +35,7 @@ fn taken_by(holders: Vec<PortHolder>) -> PortMisfit {
 }
 
 fn all(misfit: &PortMisfit) -> Vec<(String, Vec<String>)> {
-    remedies(misfit, &TARGET).into_iter().map(|remedy| (remedy.text, remedy.lines)).collect()
+    remedies(misfit, &TARGET).into_iter().map(|remedy| (remedy.text.clone(), remedy.lines().to_vec())).collect()
 }
 
 const ANOTHER: &str = "give container main another hostPort than 9100, on every node";

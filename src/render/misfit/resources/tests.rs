@@ -34,7 +34,7 @@ fn exceeding(resource: &str, requested: &str, allocatable: &str, lower: Option<L
 }
 
 fn all(misfit: &ResourceMisfit) -> Vec<(String, Vec<String>)> {
-    remedies(misfit, &TARGET).into_iter().map(|remedy| (remedy.text, remedy.lines)).collect()
+    remedies(misfit, &TARGET).into_iter().map(|remedy| (remedy.text.clone(), remedy.lines().to_vec())).collect()
 }
 
 fn too_many(allocatable: &str, holders: Vec<Holder>) -> ResourceMisfit {
@@ -160,7 +160,7 @@ fn a_lower_request_comes_as_the_line_that_sets_it() {
             "hugepages-2Mi",
             lower(None, false, "4Mi"),
             "lower the hugepages-2Mi request of the pod as a whole to at most 4Mi; it rolls out everywhere",
-            r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"resources":{"requests":{"hugepages-2Mi":"4Mi"},"limits":{"hugepages-2Mi":"4Mi"}}}}}}'"#,
+            r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"template":{"spec":{"resources":{"limits":{"hugepages-2Mi":"4Mi"},"requests":{"hugepages-2Mi":"4Mi"}}}}}}'"#,
         ),
     ] {
         assert_eq!(all(&exceeding(resource, "100Gi", "50Gi", lower)), [(text.into(), vec![line.into()])]);
@@ -171,10 +171,10 @@ fn a_lower_request_comes_as_the_line_that_sets_it() {
 fn patches_are_json() {
     let lower = LowerRequest { container: Some("i".into()), init: true, request: "1".parse().unwrap() };
     let remedy = lower_request("nvidia.com/gpu", &lower, &TARGET);
-    let patch = remedy.lines[0].split('\'').nth(1).unwrap();
+    let patch = remedy.lines()[0].split('\'').nth(1).unwrap();
     let amount = json!({ "nvidia.com/gpu": "1" });
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(patch).unwrap()["spec"]["template"]["spec"]["initContainers"][0],
+        serde_json::from_str::<Value>(patch).unwrap()["spec"]["template"]["spec"]["initContainers"][0],
         json!({ "name": "i", "resources": { "requests": amount, "limits": amount } })
     );
 }

@@ -128,7 +128,7 @@ fn a_missing_claim_comes_with_a_manifest_of_its_name() {
     for name in ["data", "data\"}\nkind: Secret\n"] {
         let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
         // Indented as a report does it.
-        let manifest: String = remedies[0].lines.iter().map(|line| format!("    {line}\n")).collect();
+        let manifest: String = remedies[0].lines().iter().map(|line| format!("    {line}\n")).collect();
         let claim: serde_json::Value = serde_saphyr::from_str(&manifest).unwrap();
         assert_eq!(claim["kind"], "PersistentVolumeClaim");
         assert_eq!(claim["metadata"], serde_json::json!({"name": name, "namespace": "ops"}));
@@ -147,7 +147,7 @@ fn what_was_made_for_one_pod_comes_anew_with_the_next() {
     ] {
         let remedies = remedies(&misfit, &TARGET);
         assert_eq!(remedies.len(), 1);
-        assert_eq!(remedies[0].lines, ["kubectl -n ops delete pod agent-x"]);
+        assert_eq!(remedies[0].lines(), ["kubectl -n ops delete pod agent-x"]);
     }
 }
 
@@ -155,7 +155,7 @@ fn what_was_made_for_one_pod_comes_anew_with_the_next() {
 fn an_unbound_claim_is_described() {
     let misfit =
         VolumeMisfit::VolumeClaimUnbound { claim: "data".into(), storage_class: None, provisioner: None, volume: None };
-    assert_eq!(remedies(&misfit, &TARGET)[0].lines, ["kubectl -n ops describe pvc data"]);
+    assert_eq!(remedies(&misfit, &TARGET)[0].lines(), ["kubectl -n ops describe pvc data"]);
 }
 
 #[test]

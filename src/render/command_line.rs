@@ -1,0 +1,190 @@
+//! The only way into a line that is offered for pasting into a shell.
+//!
+//! A [`CommandLine`] is built from fixed words, which are literals of this program, and from values, which are checked as
+//! names of their kind first (see [`valid`]). A line with one value that Kubernetes would not accept is not offered:
+//! [`Remedy::run`](super::remedy::Remedy::run) then keeps the advice and drops the lines.
+//!
+//! A valid name holds letters, digits, `-`, `_`, `.` and `/` only, and begins with a letter or a digit. bash, dash and
+//! zsh take it as it is, and kubectl never takes it for an option. Patches and selectors are the only values in which
+//! other characters occur: they are quoted, and are the value of an option.
+
+pub(crate) mod valid;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::program;
+
+/// A command to paste: printable ASCII on one line. Only this module can make one.
+#[derive(Clone, Debug)]
+pub(crate) struct CommandLine {
+    text: String,
+    /// Every value in it is valid.
+    offered: bool,
+}
+
+impl CommandLine {
+    /// Begins with literal shell text, such as `kubectl get node`.
+    pub(crate) fn new(words: &'static str) -> Self {
+        Self { text: words.to_owned(), offered: true }
+    }
+
+    /// A command of this program: `kubectl ds why-not`. The program's name is checked when it is taken.
+    pub(crate) fn of_program(command: &'static str) -> Self {
+        Self { text: format!("{} {command}", program::name()), offered: true }
+    }
+
+    /// `kubectl -n NAMESPACE`, with literal words behind it.
+    pub(crate) fn in_namespace(namespace: &str, words: &'static str) -> Self {
+        Self::new("kubectl").namespace(namespace).words(words)
+    }
+
+    /// Literal shell text.
+    pub(crate) fn words(self, words: &'static str) -> Self {
+        self.push(words, true)
+    }
+
+    /// `-n NAMESPACE`.
+    pub(crate) fn namespace(self, namespace: &str) -> Self {
+        let is_valid = valid::is_label_name(namespace);
+        self.words("-n").push(namespace, is_valid)
+    }
+
+    /// The name of an object of any kind.
+    pub(crate) fn name(self, name: &str) -> Self {
+        self.name_within("", name, "")
+    }
+
+    /// The name of an object, with literal text on both sides of it: `daemonset/NAME`.
+    pub(crate) fn name_within(self, before: &'static str, name: &str, after: &'static str) -> Self {
+        self.push(&format!("{before}{name}{after}"), valid::is_object_name(name))
+    }
+
+    /// `-c CONTAINER`.
+    pub(crate) fn container(self, container: &str) -> Self {
+        self.words("-c").container_within("", container, "")
+    }
+
+    /// The name of a container, with literal text on both sides of it: `CONTAINER=IMAGE`.
+    pub(crate) fn container_within(self, before: &'static str, container: &str, after: &'static str) -> Self {
+        self.push(&format!("{before}{container}{after}"), valid::is_label_name(container))
+    }
+
+    /// `KEY=VALUE` as `kubectl label` takes it.
+    pub(crate) fn label(self, key: &str, value: &str) -> Self {
+        let is_valid = valid::is_qualified_name(key) && valid::is_label_value(value);
+        self.push(&format!("{key}={value}"), is_valid)
+    }
+
+    /// `KEY-`: `kubectl label` removes the label.
+    pub(crate) fn without_label(self, key: &str) -> Self {
+        self.push(&format!("{key}-"), valid::is_qualified_name(key))
+    }
+
+    /// `KEY:EFFECT-`: `kubectl taint` removes the taint.
+    pub(crate) fn without_taint(self, key: &str, effect: &str) -> Self {
+        let is_valid = valid::is_qualified_name(key) && valid::is_taint_effect(effect);
+        self.push(&format!("{key}:{effect}-"), is_valid)
+    }
+
+    /// `--OPTION=RESOURCE=AMOUNT,…`, the option with its leading dashes.
+    pub(crate) fn amounts<'v>(
+        mut self,
+        option: &'static str,
+        amounts: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> Self {
+        let mut pairs = Vec::new();
+        for (resource, amount) in amounts {
+            self.offered &= valid::is_qualified_name(resource) && valid::is_amount(amount);
+            pairs.push(format!("{resource}={amount}"));
+        }
+        let pairs = pairs.join(",");
+        self.push(&format!("{option}={pairs}"), true)
+    }
+
+    /// `--OPTION=NUMBER`.
+    pub(crate) fn number(self, option: &'static str, number: i32) -> Self {
+        self.push(&format!("{option}={number}"), true)
+    }
+
+    /// `-l SELECTOR`.
+    pub(crate) fn selector(self, selector: &str) -> Self {
+        self.words("-l").push(&quoted(selector), valid::is_selector(selector))
+    }
+
+    /// `-p PATCH`. The strings in the patch are values of fields, and mean nothing to a shell or to kubectl; whether
+    /// they are valid is for the caller to check with [`CommandLine::only_if`].
+    pub(crate) fn patch(self, patch: &Value) -> Self {
+        self.words("-p").push(&quoted(&ascii_json(patch)), true)
+    }
+
+    /// The line is offered only if this is true as well.
+    pub(crate) fn only_if(mut self, is_valid: bool) -> Self {
+        self.offered &= is_valid;
+        self
+    }
+
+    /// The line, if it may be offered.
+    pub(super) fn offered(self) -> Option<String> {
+        self.offered.then_some(self.text)
+    }
+
+    fn push(mut self, text: &str, is_valid: bool) -> Self {
+        self.offered &= is_valid;
+        self.text.push(' ');
+        self.text.push_str(text);
+        self
+    }
+}
+
+/// A line of a manifest: YAML, not a command.
+#[derive(Clone, Debug)]
+pub(crate) struct ManifestLine(String);
+
+impl ManifestLine {
+    /// A literal line.
+    pub(crate) fn new(line: &'static str) -> Self {
+        Self(line.to_owned())
+    }
+
+    /// `FIELD: VALUE`, the value in JSON, which YAML reads.
+    pub(crate) fn field(field: &'static str, value: &Value) -> Self {
+        Self(format!("{field}: {}", ascii_json(value)))
+    }
+}
+
+impl fmt::Display for ManifestLine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A value as one word of a shell. Between single quotes every character but the quote stands for itself, in bash, dash
+/// and zsh, and in an interactive shell too.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    // `=` is plain within a word only: zsh replaces a leading `=COMMAND`.
+    let is_word =
+        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| is_plain(c) || c == '=');
+    match is_word {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// JSON in printable ASCII without a single quote: what is anything else stands there as its escape.
+fn ascii_json(value: &Value) -> String {
+    let mut text = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            // Characters that JSON has outside of strings are all printable ASCII, so this one is within a string.
+            c if c.is_ascii_graphic() && c != '\'' || c == ' ' => text.push(c),
+            c => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
