@@ -63,6 +63,28 @@ fn cluster_and_render_never_meet_and_neither_knows_the_command_line() {
     assert!(all.is_empty(), "{all:#?}");
 }
 
+/// A command with a value in it comes from `render::command_line` alone: there, every value is checked.
+#[test]
+fn command_lines_are_never_made_by_format() {
+    let mut found = Vec::new();
+    for file in files_below(Path::new("src/render")).into_iter().chain(files_below(Path::new("src/command"))) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        found.extend(formatted_commands(&text).map(|line| format!("{}: {line}", file.display())));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    let made = "let line = format!(\"kubectl -n {namespace} delete pod {pod}\");";
+    assert_eq!(formatted_commands(made).count(), 1);
+}
+
+/// Lines in which a placeholder follows a command within one call of `format!`.
+fn formatted_commands(text: &str) -> impl Iterator<Item = &str> {
+    let is_formatted = |line: &&str| {
+        let call = line.split_once("format!(\"").map_or("", |(_, call)| call);
+        call.find("kubectl ").is_some_and(|at| call[at..].contains('{'))
+    };
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).filter(is_formatted)
+}
+
 #[test]
 fn an_offence_would_be_seen() {
     assert!(!offences("cluster", &["kube::client"]).is_empty());

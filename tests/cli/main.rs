@@ -4,7 +4,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests")]
 
 mod completions;
+mod hostile_clusters;
 mod house;
+#[cfg(unix)]
+mod injection;
 mod name;
 mod readme;
 mod schema;
