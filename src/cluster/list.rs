@@ -65,6 +65,15 @@ impl Bulk for Node {
 
 /// A 410 on a continue token starts the list over this often.
 const RESTARTS: u32 = 2;
+/// A list has at most so many pages: clients that ask for pages ask for 500 items, and no cluster has 5,000,000 objects
+/// of a kind.
+const MOST_PAGES: u32 = 10_000;
+/// So many pages in a row may be empty. A server whose pages continue without items would be asked again and again.
+const MOST_EMPTY_PAGES: u32 = 10;
+/// A list has at most so many items, as the server decides how many it sends.
+const MOST_ITEMS: u64 = 5_000_000;
+/// The longest single object, in bytes.
+const LONGEST_OBJECT: usize = protobuf::LONGEST_ITEM as usize;
 
 /// What to ask for.
 pub(super) struct Query {
@@ -125,7 +134,7 @@ pub(super) fn escaped(segment: &str) -> String {
 /// Takes the frames of one answer.
 trait Reader<T> {
     fn push(&mut self, frame: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken>;
-    fn finish(self: Box<Self>, each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken>;
+    fn finish(self: Box<Self>) -> Result<ListMeta, Broken>;
 }
 
 impl<T: prost::Message + Default> Reader<T> for ListDecoder<T> {
@@ -133,23 +142,18 @@ impl<T: prost::Message + Default> Reader<T> for ListDecoder<T> {
         Self::push(self, frame, each)
     }
 
-    fn finish(self: Box<Self>, _each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken> {
+    fn finish(self: Box<Self>) -> Result<ListMeta, Broken> {
         Self::finish(*self)
     }
 }
 
-/// JSON has to be there whole.
-#[derive(Default)]
-struct Text(Vec<u8>);
-
-impl<T: DeserializeOwned> Reader<T> for Text {
-    fn push(&mut self, frame: &[u8], _each: &mut dyn FnMut(T)) -> Result<(), Broken> {
-        self.0.extend_from_slice(frame);
-        Ok(())
+impl<T: DeserializeOwned> Reader<T> for json::ListDecoder<T> {
+    fn push(&mut self, frame: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
+        Self::push(self, frame, each)
     }
 
-    fn finish(self: Box<Self>, each: &mut dyn FnMut(T)) -> Result<ListMeta, Broken> {
-        json::read(&self.0, each)
+    fn finish(self: Box<Self>) -> Result<ListMeta, Broken> {
+        Self::finish(*self)
     }
 }
 
@@ -174,7 +178,7 @@ impl<T: DeserializeOwned + 'static> Encoding<T> {
     const JSON: Self = Self {
         accept: "application/json",
         open: |content_type| match content_type {
-            "application/json" => Some(Box::new(Text::default())),
+            "application/json" => Some(Box::new(json::ListDecoder::new())),
             _ => None,
         },
     };
@@ -291,29 +295,47 @@ impl Access {
     }
 
     async fn object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
+        self.in_time(self.every_try_of_object(subject, path)).await
+    }
+
+    async fn every_try_of_object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
         let mut retries = Retries::new(self.backoff);
         loop {
-            let request = http::Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
-            let request = request.map_err(|error| self.unreachable(error.to_string()))?;
-            let outcome = self.in_time(async {
-                let mut text = Vec::new();
-                let answer = self.send(subject, request).await?;
-                self.frames(answer.into_body(), |frame| {
-                    text.extend_from_slice(frame);
-                    Ok(())
-                })
-                .await?;
-                serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
-            });
-            match outcome.await {
+            match self.one_try_of_object(subject, path).await {
                 Ok(object) => return Ok(object),
                 Err(failure) => retries.after(failure).await?,
             }
         }
     }
 
-    /// All pages of a list. A page that fails is asked for again; what came of it before is dropped.
+    async fn one_try_of_object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Failure> {
+        let request = http::Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
+        let request = request.map_err(|error| Failure::Final(self.unreachable(error.to_string())))?;
+        let mut text = Vec::new();
+        let answer = self.send(subject, request).await?;
+        self.frames(answer.into_body(), |frame| {
+            if text.len() + frame.len() > LONGEST_OBJECT {
+                return Err(self.bad_answer(subject, format!("it is longer than {LONGEST_OBJECT} bytes")));
+            }
+            text.extend_from_slice(frame);
+            Ok(())
+        })
+        .await?;
+        serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
+    }
+
+    /// All pages of a list. `--request-timeout` is for all of them together, with every try of each.
     async fn gather<T>(
+        &self,
+        query: &Query,
+        encoding: &Encoding<T>,
+        keep: &mut dyn FnMut(T) -> Option<T>,
+    ) -> Result<Listed<T>, Error> {
+        self.in_time(self.every_page(query, encoding, keep)).await
+    }
+
+    /// A page that fails is asked for again; what came of it before is dropped.
+    async fn every_page<T>(
         &self,
         query: &Query,
         encoding: &Encoding<T>,
@@ -323,9 +345,15 @@ impl Access {
         let mut token = String::new();
         let mut restarts = 0;
         let mut retries = Retries::new(self.backoff);
+        let mut pages = PageCount::default();
         loop {
             let page_start = items.len();
-            match self.page(query, &token, encoding, &mut |item| items.extend(keep(item))).await {
+            let mut seen = 0;
+            let mut take = |item| {
+                seen += 1;
+                items.extend(keep(item));
+            };
+            match self.page(query, &token, encoding, &mut take).await {
                 Ok(meta) if meta.continue_.is_empty() || query.limit.is_some() => {
                     return Ok(Listed { items, resource_version: meta.resource_version });
                 }
@@ -335,6 +363,9 @@ impl Access {
                     return Err(self.bad_answer(&query.subject, message).into_error());
                 }
                 Ok(meta) => {
+                    if let Some(message) = pages.excess(seen) {
+                        return Err(self.bad_answer(&query.subject, message).into_error());
+                    }
                     token = meta.continue_;
                     retries = Retries::new(self.backoff);
                 }
@@ -361,21 +392,30 @@ impl Access {
     ) -> Result<ListMeta, Failure> {
         let mut request = query.list(token).map_err(|error| Failure::Final(self.unreachable(innermost(&error))))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(encoding.accept));
-        self.in_time(async {
-            let answer = self.send(&query.subject, request).await?;
-            let content_type = content_type(&answer);
-            let Some(mut reader) = (encoding.open)(&content_type) else {
-                let line = first_line(&beginning(answer.into_body()).await).unwrap_or_default();
-                return Err(self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}")));
+        let answer = self.send(&query.subject, request).await?;
+        let content_type = content_type(&answer);
+        let Some(mut reader) = (encoding.open)(&content_type) else {
+            let line = first_line(&beginning(answer.into_body()).await).unwrap_or_default();
+            return Err(self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}")));
+        };
+        let undecoded = |broken: Broken| match broken {
+            Broken::Truncated { .. } => Failure::Broken(self.unreachable(broken.to_string())),
+            Broken::Malformed(message) => self.bad_answer(&query.subject, message),
+        };
+        let mut seen: u64 = 0;
+        self.frames(answer.into_body(), |frame| {
+            let mut counted = |item| {
+                seen += 1;
+                each(item);
             };
-            let undecoded = |broken: Broken| match broken {
-                Broken::Truncated { .. } => Failure::Broken(self.unreachable(broken.to_string())),
-                Broken::Malformed(message) => self.bad_answer(&query.subject, message),
-            };
-            self.frames(answer.into_body(), |frame| reader.push(frame, each).map_err(undecoded)).await?;
-            reader.finish(each).map_err(undecoded)
+            reader.push(frame, &mut counted).map_err(undecoded)?;
+            match seen > MOST_ITEMS {
+                true => Err(self.bad_answer(&query.subject, format!("it has more than {MOST_ITEMS} items"))),
+                false => Ok(()),
+            }
         })
-        .await
+        .await?;
+        reader.finish().map_err(undecoded)
     }
 
     /// Hands the bytes of a body on as they come.
@@ -387,6 +427,31 @@ impl Access {
             }
         }
         Ok(())
+    }
+}
+
+/// The pages of a list that continues.
+#[derive(Default)]
+struct PageCount {
+    pages: u32,
+    items: u64,
+    /// In a row, up to the last one.
+    empty_pages: u32,
+}
+
+impl PageCount {
+    /// Counts a page that another one follows; what is wrong with the list if this goes beyond what a cluster can have.
+    fn excess(&mut self, items: u64) -> Option<String> {
+        self.pages += 1;
+        self.items += items;
+        self.empty_pages = if items == 0 { self.empty_pages + 1 } else { 0 };
+        if self.empty_pages > MOST_EMPTY_PAGES {
+            return Some(format!("{} pages in a row have no items, and there are more", self.empty_pages));
+        }
+        if self.pages > MOST_PAGES {
+            return Some(format!("it has more than {MOST_PAGES} pages"));
+        }
+        (self.items > MOST_ITEMS).then(|| format!("it has more than {MOST_ITEMS} items"))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`connect`](connect::connect) follows a kubeconfig to an [`Access`](connect::Access); on it,
 //! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
-//! [`remove`] takes one pod away, the only write in the program. [`file`] reads a saved cluster.
+//! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, the only write in the program. [`file`] reads a saved cluster.
 
 pub(crate) mod connect;
 mod credentials;
@@ -13,6 +13,7 @@ mod kubeconfig;
 pub(crate) mod list;
 mod protobuf;
 mod proxy;
+pub(crate) mod relist;
 pub(crate) mod remove;
 mod request;
 pub(crate) mod watch;

@@ -12,10 +12,12 @@ use prost::Message;
 /// The content type of the encoding.
 pub(super) const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const MAGIC: &[u8] = b"k8s\0";
-/// The longest message that protobuf allows; `raw` alone may be longer, for it is never held whole.
+/// The longest message that protobuf allows; `raw` alone may be longer, because it is never kept whole.
 const LONGEST: u64 = i32::MAX as u64;
-/// What is held whole besides the items is small: a longer one is a fraud.
-const LONGEST_HEAD: u64 = 1 << 20;
+/// The longest item, in bytes: etcd accepts no object of this size. An item is kept whole while it is decoded.
+pub(super) const LONGEST_ITEM: u64 = 32 << 20;
+/// The longest text around the items, in bytes, which is kept whole too.
+pub(super) const LONGEST_HEAD: u64 = 1 << 20;
 
 /// Why the bytes are no list.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -235,6 +237,7 @@ impl<T: Message + Default> ListDecoder<T> {
             Part::Type | Part::Meta if length > LONGEST_HEAD => {
                 return Err(malformed("its head is too long"));
             }
+            Part::Item if length > LONGEST_ITEM => return Err(malformed("an item is too long")),
             _ if length > LONGEST => return Err(malformed("a field is longer than 2 GiB")),
             _ => State::Value(part, length),
         };

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
 use serde::Deserialize;
@@ -36,6 +36,12 @@ pub(super) enum Failure {
     Broken(Error),
     /// 410: what the request builds on is forgotten.
     Gone(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
 }
 
 impl Failure {
@@ -91,6 +97,8 @@ pub(super) struct Retries {
     failures: u32,
 }
 
+/// So much of a server's message is kept, in characters.
+const LONGEST_MESSAGE: usize = 4096;
 /// A server that asks for more than this is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
 
@@ -153,8 +161,9 @@ impl Access {
         Err(self.refused(subject, answer).await)
     }
 
-    /// Holds the work, which is a whole request with the reading of its answer, to `--request-timeout`.
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    /// Limits the work to `--request-timeout`: a list with all of its pages, a request with the reading of its answer,
+    /// and in either case every try.
+    pub(super) async fn in_time<T, E: From<Error>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let Some(limit) = self.request_timeout else {
             return work.await;
         };
@@ -162,7 +171,7 @@ impl Access {
             Ok(outcome) => outcome,
             Err(_) => {
                 let seconds = limit.as_secs_f64();
-                Err(Failure::Final(Error::Timeout { server: self.server.clone(), seconds }))
+                Err(Error::Timeout { server: self.server.clone(), seconds }.into())
             }
         }
     }
@@ -218,6 +227,10 @@ impl Access {
         let after = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let is_protobuf = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
         let reason = head.status.canonical_reason().unwrap_or("no reason given");
+        if head.status.is_redirection() {
+            let target = header(LOCATION).map(|target| format!(" to {}", without_userinfo(target))).unwrap_or_default();
+            return self.bad_answer(subject, format!("it is a redirect{target}, which is not followed"));
+        }
         let text = beginning(body).await;
         let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
         let error = self.refusal(subject, code, message);
@@ -225,7 +238,10 @@ impl Access {
     }
 
     /// The error for a refusal, by its HTTP status code.
-    pub(super) fn refusal(&self, subject: &Subject, code: u16, message: String) -> Error {
+    pub(super) fn refusal(&self, subject: &Subject, code: u16, mut message: String) -> Error {
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(end);
+        }
         let Subject { verb, resource, namespace } = subject.clone();
         match code {
             401 => Error::Unauthorized { server: self.server.clone(), user: self.user.clone() },
@@ -236,6 +252,16 @@ impl Access {
             _ => Error::Api { verb, resource, message, code },
         }
     }
+}
+
+/// A URL to show: what stands between the scheme and the last `@` of its authority may be a password.
+fn without_userinfo(url: &str) -> String {
+    let shown = first_line(url.as_bytes()).unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("//") else { return shown };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}//{host}{path}")
 }
 
 /// As much of a refusal's body as can matter; a body that breaks off is as good as what came of it.

@@ -20,6 +20,7 @@ use kube::client::Body;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::connect::Access;
 use super::json::Tree;
@@ -34,8 +35,11 @@ const LIFETIME: u32 = 290;
 const SILENCE: Duration = Duration::from_secs(90);
 /// A server that hangs takes connections and never answers.
 const OPENING: Duration = Duration::from_secs(15);
+/// A connection that lasted less long counts as one that failed, whatever it brought: a server that ends each connection
+/// after its first line would be asked without a pause.
+const STEADY: Duration = Duration::from_secs(5);
 /// A longer line is no object: etcd holds none of this size.
-const LONGEST_LINE: usize = 64 << 20;
+const LONGEST_LINE: usize = 32 << 20;
 
 /// A kind that can be watched.
 pub(crate) trait Watched: DeserializeOwned + Send + 'static {
@@ -146,7 +150,7 @@ struct Watch {
     resource_version: String,
     /// The connection, if there is one.
     lines: Option<Lines>,
-    /// Connections in a row that brought nothing.
+    /// Connections in a row that failed, or lasted less than [`STEADY`].
     failures: u32,
     /// The outage was said.
     is_told: bool,
@@ -180,20 +184,15 @@ impl Watch {
         loop {
             match self.line().await.and_then(|line| line.map(|line| self.read(&line)).transpose()) {
                 Ok(Some(change)) => {
-                    self.failures = 0;
                     self.is_told = false;
                     return Ok(change);
                 }
                 // The server ended the connection. One that brought nothing may be one that never will.
-                Ok(None) => {
-                    self.lines = None;
-                    self.failures += 1;
-                }
+                Ok(None) => self.lost(),
                 Err(Failure::Gone(_)) => return Ok(Change::Relist),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Broken(error) | Failure::Busy { error, .. }) => {
-                    self.lines = None;
-                    self.failures += 1;
+                    self.lost();
                     // One word for each time that it goes away is enough.
                     if !std::mem::replace(&mut self.is_told, true) {
                         return Ok(Change::Interrupted(error));
@@ -201,6 +200,14 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// The connection is over; how long it lasted decides how soon the next one is opened.
+    fn lost(&mut self) {
+        if self.lines.take().is_some_and(|lines| lines.opened.elapsed() >= STEADY) {
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
     }
 
     /// The next line; `None` where the connection came to its end.
@@ -247,6 +254,7 @@ impl Watch {
 /// A connection, line by line.
 struct Lines {
     body: Body,
+    opened: Instant,
     /// What came after the last whole line.
     held: Vec<u8>,
     /// So much of it holds no end of a line.
@@ -275,7 +283,7 @@ impl Lines {
             return Err(Failure::Broken(access.unreachable(cause)));
         };
         let answer = answer?;
-        Ok(Self { body: answer.into_body(), held: Vec::new(), searched: 0 })
+        Ok(Self { body: answer.into_body(), opened: Instant::now(), held: Vec::new(), searched: 0 })
     }
 
     async fn next(&mut self, access: &Access, query: &Query) -> Result<Option<Vec<u8>>, Failure> {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::load::{About, Request, live};
 use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Step};
+use crate::cluster::relist::RelistPace;
 use crate::error::Error;
 use crate::render::terminal;
 use crate::snapshot::{Known, Snapshot};
@@ -64,6 +65,7 @@ pub(super) trait View {
 pub(super) async fn watch(access: &Access, request: &Request, view: &mut impl View) -> Result<ExitCode, Error> {
     let mut loaded = live::load(access, request).await?;
     let mut events = None;
+    let mut pace = RelistPace::default();
     loop {
         let mut follow = loaded.follow(access);
         if let Some((events, known)) = events.take() {
@@ -74,10 +76,25 @@ pub(super) async fn watch(access: &Access, request: &Request, view: &mut impl Vi
         }
         let known = std::mem::replace(&mut loaded.snapshot.events, Known::Known(Vec::new()));
         events = follow.into_events().map(|events| (events, known));
+        tokio::select! {
+            () = pace.pause() => {}
+            // What the view waits for, such as its time limit, does not wait for the pause.
+            () = until_due(view) => {}
+        }
+        if let Some(note) = pace.note() {
+            terminal::note(note);
+        }
         loaded = match load_again(access, request, view).await? {
             ControlFlow::Continue(loaded) => loaded,
             ControlFlow::Break(code) => return Ok(code),
         };
+    }
+}
+
+async fn until_due(view: &impl View) {
+    match view.due() {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

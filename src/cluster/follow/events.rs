@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Event;
 use super::{Identified, Places, Step};
 use crate::cluster::connect::Access;
 use crate::cluster::list::Scope;
+use crate::cluster::relist::RelistPace;
 use crate::cluster::watch::Change;
 use crate::error::Error;
 use crate::snapshot::Known;
@@ -161,18 +162,25 @@ impl Identified for Event {
 enum Source {
     /// To be listed, after so many lists that failed.
     List(u32),
+    /// To be listed, because their watch is lost.
+    Relist,
     Watch(BoxStream<'static, Result<Change<Event>, Error>>),
     Over,
 }
 
 /// Ends where they cannot be read for good.
 fn news(access: Access, scope: Scope, fields: Arc<str>) -> LocalBoxStream<'static, Result<News, Error>> {
-    stream::unfold(Source::List(0), move |mut source| {
+    stream::unfold((Source::List(0), RelistPace::default()), move |(mut source, mut pace)| {
         let (access, scope, fields) = (access.clone(), scope.clone(), Arc::clone(&fields));
         async move {
             loop {
                 let (news, next) = match source {
                     Source::Over => return None,
+                    Source::Relist => {
+                        pace.pause().await;
+                        source = Source::List(0);
+                        continue;
+                    }
                     Source::List(failures) => match list(&access, &scope, &fields, failures).await {
                         // One word for each time that they cannot be had is enough.
                         (Ok(News::Failed(_)), next) if failures > 0 => {
@@ -183,14 +191,14 @@ fn news(access: Access, scope: Scope, fields: Arc<str>) -> LocalBoxStream<'stati
                     },
                     Source::Watch(mut changes) => match changes.next().await {
                         None | Some(Ok(Change::Relist)) => {
-                            source = Source::List(0);
+                            source = Source::Relist;
                             continue;
                         }
                         Some(Ok(change)) => (Ok(News::Changed(Box::new(change))), Source::Watch(changes)),
                         Some(Err(error)) => unreadable(error),
                     },
                 };
-                return Some((news, next));
+                return Some((news, (next, pace)));
             }
         }
     })

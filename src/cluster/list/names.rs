@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
-use super::{Encoding, Query, Reader, Scope, Text};
+use super::{Encoding, Query, Reader, Scope};
 use crate::cluster::connect::Access;
+use crate::cluster::json;
 use crate::cluster::protobuf::{self, ListDecoder};
 use crate::error::Error;
 use crate::snapshot::object::ObjectMeta;
@@ -34,7 +35,7 @@ impl Encoding<Partial> {
                  application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         open: |content_type| match content_type {
             protobuf::CONTENT_TYPE => Some(Box::new(ListDecoder::new("PartialObjectMetadataList"))),
-            "application/json" => Some(Box::new(Text::default()) as Box<dyn Reader<Partial> + Send>),
+            "application/json" => Some(Box::new(json::ListDecoder::new()) as Box<dyn Reader<Partial> + Send>),
             _ => None,
         },
     };

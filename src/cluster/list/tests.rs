@@ -145,6 +145,54 @@ async fn a_list_is_not_started_over_for_ever() {
 }
 
 #[tokio::test]
+async fn list_whose_pages_never_end_is_refused() {
+    let (error, requests) = failure(|number, _| Answer::ok(PROTOBUF, pods(&[], &format!("token-{number}")))).await;
+    assert!(error.to_string().contains("11 pages in a row have no items"), "{error}");
+    assert_eq!(requests, MOST_EMPTY_PAGES as usize + 1);
+    // Pages with items are counted too.
+    let mut pages = PageCount::default();
+    assert!((0..MOST_PAGES).all(|_| pages.excess(500).is_none()), "{} items", pages.items);
+    assert_eq!(pages.excess(1), Some("it has more than 10000 pages".into()));
+    let mut pages = PageCount::default();
+    assert_eq!(pages.excess(MOST_ITEMS + 1), Some("it has more than 5000000 items".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_timeout_covers_all_pages_of_a_list() {
+    let request_timeout = Some(Duration::from_secs(1));
+    let fake = Fake::start(|number, _| match number % 2 {
+        0 => Answer::ok(PROTOBUF, pods(&["a"], &format!("token-{number}"))),
+        _ => Answer::refusal(429, "busy").with("retry-after", "2"),
+    })
+    .await;
+    let access = fake.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
+    let error = names(&access).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn redirect_is_not_followed_and_its_password_not_shown() {
+    let other = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a"], ""))).await;
+    for code in [301, 302, 307, 308] {
+        let target = other.url.replace("http://", "http://user:secret@");
+        let location = format!("{target}/api/v1/pods");
+        let (error, requests) = failure(move |_, _| Answer::refusal(code, "moved").with("location", &location)).await;
+        let message = error.to_string();
+        assert!(message.contains("it is a redirect to http://127.0.0.1:") && !message.contains("secret"), "{message}");
+        assert_eq!(requests, 1);
+    }
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
+async fn object_without_an_end_is_refused() {
+    let body = [&b"{\"metadata\":{\"name\":\""[..], &vec![b'x'; LONGEST_OBJECT]].concat();
+    let fake = Fake::start(move |_, _| Answer::Stall(JSON, body.clone())).await;
+    let error = fake.access().await.get::<Namespace>(&Scope::Cluster, "n").await.unwrap_err();
+    assert!(error.to_string().contains("longer than"), "{error}");
+}
+
+#[tokio::test]
 async fn refusals_say_who_may_not_do_what() {
     let (error, requests) = failure(|_, _| Answer::refusal(401, "Unauthorized")).await;
     assert!(matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials)"), "{error}");

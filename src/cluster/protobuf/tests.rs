@@ -141,7 +141,14 @@ fn hostile_lengths_are_errors() {
         prost::encoding::encode_varint(length, &mut bytes);
         bytes
     };
-    malformed_by(&item_of(1 << 31, u64::MAX), "2 GiB");
+    malformed_by(&item_of(LONGEST_ITEM + 1, u64::MAX), "an item is too long");
+    let other = |length: u64| {
+        let mut bytes = claimed(u64::MAX);
+        bytes.push(0x4a);
+        prost::encoding::encode_varint(length, &mut bytes);
+        bytes
+    };
+    malformed_by(&other(1 << 31), "2 GiB");
     malformed_by(&item_of(11, 12), "beyond the end of the list");
     malformed_by(&item_of(u64::MAX, 1 << 40), "beyond the end of the list");
     // The length's own bytes are beyond the end, a number is, the rest of a number is.
@@ -159,7 +166,7 @@ fn hostile_lengths_are_errors() {
 fn a_length_that_is_only_claimed_takes_no_memory() {
     let mut bytes = claimed(u64::MAX);
     bytes.push(0x12);
-    prost::encoding::encode_varint(LONGEST, &mut bytes);
+    prost::encoding::encode_varint(LONGEST_ITEM, &mut bytes);
     bytes.extend_from_slice(b"few");
     let mut decoder = ListDecoder::new("PodList");
     decoder.push(&bytes, &mut |_: Pod| ()).unwrap();

@@ -108,3 +108,18 @@ async fn a_server_that_hangs_is_noticed_and_left() {
     assert_eq!(said, ["+a", "interrupted", "relist"]);
     assert_eq!(seen.len(), 3);
 }
+
+/// What a server can do to be asked again at once: end the watch after each line, or before the first.
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_at_once_are_opened_less_and_less_often() {
+    for bookmark in [line("BOOKMARK", "", "6"), String::new()] {
+        let fake = Fake::start(move |_, _| Answer::ok(JSON, bookmark.clone())).await;
+        let mut access = fake.access().await;
+        access.backoff = crate::cluster::request::Backoff::default();
+        let mut watch = access.watch::<Pod>(&Scope::AllNamespaces, None, None, "5".into());
+        let follow = async { while watch.next().await.is_some() {} };
+        assert!(tokio::time::timeout(Duration::from_secs(600), follow).await.is_err());
+        let requests = fake.seen().len();
+        assert!((10..60).contains(&requests), "{requests} requests in 600 s");
+    }
+}
