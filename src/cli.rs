@@ -110,6 +110,9 @@ pub(crate) struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// The file with kubectl's preferences, which state the credential plugins that may run
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) kuberc: Option<PathBuf>,
     /// The cluster entry of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) cluster: Option<String>,
@@ -172,6 +175,7 @@ impl Global {
             as_uid: self.as_uid.clone(),
             namespace: self.namespace.clone(),
             request_timeout: self.request_timeout,
+            kuberc: self.kuberc.clone(),
         }
     }
 }

@@ -141,7 +141,7 @@ pub(crate) enum Error {
     /// Ctrl-C or a termination signal.
     #[error("interrupted")]
     Interrupted {
-        /// 130 for SIGINT, 143 for SIGTERM.
+        /// 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
         code: u8,
     },
 }
@@ -189,7 +189,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 2 for an error, 130 and 143 for an interruption.
+    /// The exit code: 2 for an error, 129, 130 and 143 for an interruption.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Interrupted { code } => ExitCode::from(*code),

@@ -15,6 +15,7 @@
 //! | [`coverage`] | pure: a fold over nodes |
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
 //! | [`program`] | what the program is called |
+//! | [`interrupt`] | the signals that end it |
 //! | [`error`] | the only mapping from a failure to message, hint and exit code |
 //!
 //! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
@@ -28,6 +29,7 @@ mod coverage;
 mod cycle;
 mod error;
 mod explain;
+mod interrupt;
 mod placement;
 mod program;
 mod render;
@@ -81,7 +83,10 @@ pub fn commands() -> clap::Command {
 fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     tell(match runtime {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            runtime.spawn(command::waiting::report());
+            runtime.block_on(work)
+        }
         Err(error) => Err(Error::Output(error)),
     })
 }
@@ -111,39 +116,15 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     }
 }
 
-/// Ends the work on Ctrl-C, and on a termination signal.
+/// Ends the work on Ctrl-C, on a termination signal, and when the terminal is closed.
 async fn interruptible(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     tokio::select! {
         // The work goes first: while it reads a file and cannot be asked to stop, the system's own way of
         // interrupting still holds.
         biased;
         result = work => result,
-        () = interrupted() => Err(Error::Interrupted { code: 130 }),
-        () = terminated() => Err(Error::Interrupted { code: 143 }),
+        code = interrupt::next() => Err(Error::Interrupted { code }),
     }
-}
-
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler the system's own way of interrupting remains.
-        std::future::pending::<()>().await;
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
 }
 
 /// The libraries' own log, on standard error: silent by default, as one of them writes whole answers to it.

@@ -8,14 +8,17 @@ use std::time::Duration;
 use http::header::{HeaderValue, USER_AGENT};
 use k8s_openapi::ByteString;
 use kube::client::ClientBuilder;
-use kube::config::{Cluster, ExecAuthCluster, KubeconfigError};
+use kube::config::{AuthInfo, Cluster, ExecAuthCluster, KubeconfigError};
 use kube::{Client, Config};
 use serde_json::Value;
 use tower::buffer::BufferLayer;
 
+use super::bounded::{CONFIG_LIMIT, read_regular};
+use super::credentials::{Surroundings, policy};
 pub(crate) use super::kubeconfig::EntryNames;
 use super::kubeconfig::{Chosen, Environment, choose, entry_names, given, override_user};
 use super::request::Backoff;
+use super::server::{origin, redacted};
 use super::{credentials, proxy};
 use crate::error::{Error, system_words};
 
@@ -51,6 +54,8 @@ pub(crate) struct AccessOptions {
     pub(crate) namespace: Option<String>,
     /// `--request-timeout`; zero is no limit.
     pub(crate) request_timeout: Option<Duration>,
+    /// `--kuberc`: kubectl's preferences, with the policy for credential plugins.
+    pub(crate) kuberc: Option<PathBuf>,
 }
 
 /// A way to one API server. Cheap to clone.
@@ -67,9 +72,15 @@ pub(crate) struct Access {
     /// The server has answered before: what fails now may well pass.
     pub(super) reached: Arc<AtomicBool>,
     pub(super) backoff: Backoff,
+    warning: Option<String>,
 }
 
 impl Access {
+    /// What the user has to know about the configuration, although it can be used.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
     /// The server's URL.
     pub(crate) fn server(&self) -> &str {
         &self.server
@@ -111,57 +122,63 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
             hint: "give one of the two".into(),
         });
     }
+    let policy::Loaded { policy, warning } = policy::load(options.kuberc.as_deref(), &environment.kuberc)?;
     let chosen = choose(options, environment)?;
     let user = user_name(options, chosen.as_ref());
     let context = chosen.as_ref().and_then(|chosen| chosen.context.clone());
     let mut config = match chosen {
-        Some(chosen) => from_entries(chosen)?,
+        Some(chosen) => from_entries(chosen, &user)?,
         None if environment.in_cluster => in_cluster(options)?,
         None => return Err(Error::NoCluster),
     };
-    let auth = &config.auth_info;
-    if auth.impersonate.is_none() && (auth.impersonate_uid.is_some() || auth.impersonate_groups.is_some()) {
-        return Err(Error::Usage {
-            message: "a group or uid to act as needs a user to act as".into(),
-            hint: "add --as USER".into(),
-        });
-    }
     prepare(&mut config, environment)?;
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
-    let proxy = config.proxy_url.as_ref().map(without_password);
+    let proxy = config.proxy_url.as_ref().map(origin);
+    let request_timeout = options.request_timeout.filter(|limit| !limit.is_zero());
+    let surroundings = Surroundings { policy, path: environment.path.clone(), timeout: request_timeout };
     Ok(Access {
-        client: client(config, &user).await?,
+        client: client(config, &user, &surroundings).await?,
         server,
         context,
         user,
         namespace,
         proxy,
-        request_timeout: options.request_timeout.filter(|limit| !limit.is_zero()),
+        request_timeout,
         reached: Arc::default(),
         backoff: Backoff::default(),
+        warning,
     })
 }
 
 fn user_name(options: &AccessOptions, chosen: Option<&Chosen>) -> String {
-    if given(&options.token).is_some() {
-        return "--token".into();
-    }
     match chosen {
+        Some(chosen) if !chosen.server.has_tls() => "nobody (no credentials are sent without TLS)".into(),
+        _ if given(&options.token).is_some() => "--token".into(),
         Some(chosen) => chosen.user_name.clone().unwrap_or_else(|| "nobody (no credentials)".into()),
         None => "the pod's service account".into(),
     }
 }
 
 /// kube's own way from the entries to a [`Config`] reads the proxy variables, so this is done by hand.
-fn from_entries(chosen: Chosen) -> Result<Config, Error> {
-    let Chosen { cluster, mut user, namespace, .. } = chosen;
+fn from_entries(chosen: Chosen, user_name: &str) -> Result<Config, Error> {
+    let Chosen { mut cluster, server, mut user, namespace, .. } = chosen;
+    check_impersonation(&user)?;
+    credentials::validate(&user, user_name)?;
+    let root_cert = certificate_authority(&mut cluster, server.has_tls())?;
+    let mut config = Config::new(server.url.clone());
+    if !server.has_tls() {
+        user = without_credentials(user);
+    } else if let Some((name, password)) = server.basic {
+        // Go's HTTP client sends them, and every other way is for requests that have no credentials yet.
+        (user.username, user.password) = (Some(name), Some(password.into()));
+        (user.token, user.token_file, user.exec, user.auth_provider) = (None, None, None, None);
+    }
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         exec.cluster = Some(ExecAuthCluster::try_from(&cluster).map_err(|error| kubeconfig(&error))?);
     }
-    let mut config = Config::new(server_url(&cluster, user.client_certificate.is_some())?);
     config.default_namespace = namespace;
-    config.root_cert = certificate_authority(&cluster)?;
+    config.root_cert = root_cert;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     if config.accept_invalid_certs && config.root_cert.is_some() {
         return Err(Error::Kubeconfig {
@@ -179,34 +196,41 @@ fn from_entries(chosen: Chosen) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// The server's URL. Without a scheme it is plain text unless something about TLS is set: `DefaultServerURL` of
-/// client-go.
-fn server_url(cluster: &Cluster, has_certificate: bool) -> Result<http::Uri, Error> {
-    let text = cluster.server.clone().unwrap_or_default();
-    let whole = |text: &str| {
-        let known = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
-        text.parse::<http::Uri>().ok().filter(known)
-    };
-    let tls = has_certificate
-        || cluster.certificate_authority.is_some()
-        || cluster.certificate_authority_data.is_some()
-        || cluster.insecure_skip_tls_verify == Some(true);
-    let scheme = if tls { "https" } else { "http" };
-    whole(&text).or_else(|| whole(&format!("{scheme}://{text}")).filter(|_| !text.contains("://"))).ok_or_else(|| {
-        Error::Kubeconfig {
-            message: format!("{text:?} is not the URL of a server"),
-            hint: "a server is written as https://HOST:PORT".into(),
-        }
-    })
+/// What is left of a user entry for a server without TLS: whom to impersonate. Whoever listens there would learn the
+/// rest: `DirectClientConfig.ClientConfig` of client-go (`tools/clientcmd/client_config.go`).
+fn without_credentials(user: AuthInfo) -> AuthInfo {
+    AuthInfo {
+        impersonate: user.impersonate,
+        impersonate_uid: user.impersonate_uid,
+        impersonate_groups: user.impersonate_groups,
+        impersonate_user_extra: user.impersonate_user_extra,
+        ..AuthInfo::default()
+    }
 }
 
-/// The certificates that the server's must lead to; `None` leaves it to the operating system.
-fn certificate_authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Error> {
+fn check_impersonation(user: &AuthInfo) -> Result<(), Error> {
+    if user.impersonate.is_none() && (user.impersonate_uid.is_some() || user.impersonate_groups.is_some()) {
+        return Err(Error::Usage {
+            message: "a group or uid to act as needs a user to act as".into(),
+            hint: "add --as USER".into(),
+        });
+    }
+    Ok(())
+}
+
+/// The certificates that the server's must lead to; `None` leaves it to the operating system. Without TLS the file
+/// only has to exist. The content of a file replaces its path, so that kube does not read it without a bound.
+fn certificate_authority(cluster: &mut Cluster, has_tls: bool) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let bad = |name: &str, why: String| Error::Kubeconfig {
         message: format!("{name}: {why}"),
         hint: "check the certificate authority of the cluster entry".into(),
     };
     let (name, text) = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+        (_, Some(path)) if !has_tls => {
+            let name = format!("certificate-authority {}", Path::new(path).display());
+            return std::fs::metadata(path).map(|_| None).map_err(|error| bad(&name, system_words(&error)));
+        }
+        (Some(_), None) if !has_tls => return Ok(None),
         (Some(data), _) => {
             let name = "certificate-authority-data".to_owned();
             let text = serde_json::from_value::<ByteString>(Value::String(data.clone()));
@@ -215,11 +239,13 @@ fn certificate_authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Erro
         }
         (None, Some(path)) => {
             let name = format!("certificate-authority {}", Path::new(path).display());
-            let text = std::fs::read(path).map_err(|error| bad(&name, system_words(&error)))?;
+            let text = read_regular(Path::new(path), CONFIG_LIMIT).map_err(|error| bad(&name, system_words(&error)))?;
             (name, text)
         }
         (None, None) => return Ok(None),
     };
+    cluster.certificate_authority = None;
+    cluster.certificate_authority_data = Some(credentials::base64(text.clone()));
     let blocks = pem::parse_many(text).map_err(|error| bad(&name, error.to_string()))?;
     let certificates: Vec<Vec<u8>> =
         blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
@@ -235,7 +261,11 @@ fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
         message: format!("the pod's service account: {error}"),
         hint: "name a kubeconfig instead: --kubeconfig FILE".into(),
     })?;
+    if given(&options.token).is_some() {
+        config.auth_info.token_file = None;
+    }
     override_user(&mut config.auth_info, options);
+    check_impersonation(&config.auth_info)?;
     if let Some(namespace) = given(&options.namespace) {
         config.default_namespace = namespace;
     }
@@ -243,7 +273,10 @@ fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
         config.accept_invalid_certs = true;
     }
     if let Some(path) = &options.certificate_authority {
-        config.root_cert_file = Some(path.clone());
+        let path = Some(path.to_string_lossy().into_owned());
+        let mut cluster = Cluster { certificate_authority: path, ..Cluster::default() };
+        config.root_cert = certificate_authority(&mut cluster, true)?;
+        config.root_cert_file = None;
     }
     config.tls_server_name = given(&options.tls_server_name);
     Ok(config)
@@ -285,15 +318,9 @@ fn spelled_for_kube(url: &http::Uri) -> Result<http::Uri, Error> {
     }
 }
 
-/// `http://host:port` of a URL that may hold a name and a password.
-fn without_password(url: &http::Uri) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", url.scheme_str().unwrap_or_default(), url.host().unwrap_or_default())
-}
-
 fn bad_proxy(url: &str) -> Error {
     Error::Kubeconfig {
-        message: format!("cannot use the proxy {url:?}"),
+        message: format!("cannot use the proxy {:?}", redacted(url)),
         hint: "a proxy is written as http://, https:// or socks5:// with HOST:PORT".into(),
     }
 }
@@ -303,8 +330,8 @@ fn is_loopback(url: &http::Uri) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-async fn client(mut config: Config, user: &str) -> Result<Client, Error> {
-    let layer = credentials::take(&mut config.auth_info, user).await?;
+async fn client(mut config: Config, user: &str, surroundings: &Surroundings) -> Result<Client, Error> {
+    let layer = credentials::take(&mut config.auth_info, user, surroundings).await?;
     let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&error))?;
     Ok(match layer {
         // The buffer makes kube's service one that can be cloned.
@@ -335,4 +362,4 @@ fn unusable(error: &kube::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

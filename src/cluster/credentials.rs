@@ -6,9 +6,12 @@
 //!
 //! The rules: client-go `plugin/pkg/client/auth/exec` and `rest.InClusterConfig`'s token source.
 
-use std::io::{ErrorKind, IsTerminal};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+mod look_path;
+mod plugin;
+pub(super) mod policy;
+mod process;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -18,14 +21,15 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use kube::client::Body;
-use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use kube::config::{AuthInfo, ExecConfig};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tower::{BoxError, Layer, Service};
 
+use self::plugin::Plugin;
+pub(super) use self::plugin::Surroundings;
+use super::bounded::{CONFIG_LIMIT, TOKEN_LIMIT, read_regular};
 use crate::error::{Error, system_words};
 
 /// A token is renewed this long before it expires.
@@ -33,40 +37,132 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(10);
 /// A token file is read again after this long, as client-go does.
 const FILE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
+/// Refuses a user entry that kubectl refuses whatever the server: `validateAuthInfo` of client-go
+/// (`tools/clientcmd/validation.go`).
+///
+/// # Errors
+/// [`Error::Kubeconfig`] for an entry that says two things, or too little.
+pub(super) fn validate(auth: &AuthInfo, user: &str) -> Result<(), Error> {
+    if auth.token.is_some() && (auth.username.is_some() || auth.password.is_some()) {
+        return Err(Error::Kubeconfig {
+            message: format!("user {user:?} has a token and a password, and only one of them can be sent"),
+            hint: "remove one of them from the user entry, or choose another user: --user NAME".into(),
+        });
+    }
+    for (what, path) in [("client certificate", &auth.client_certificate), ("client key", &auth.client_key)] {
+        if let Some(Err(error)) = path.as_ref().map(std::fs::metadata) {
+            let path = path.as_deref().unwrap_or_default();
+            return Err(unreadable(what, Path::new(path), user, &error));
+        }
+    }
+    let Some(exec) = &auth.exec else {
+        return Ok(());
+    };
+    match wrong(exec).or(auth.auth_provider.is_some().then_some("an auth-provider beside it")) {
+        None => Ok(()),
+        Some(what) => Err(Error::Kubeconfig {
+            message: format!("the credential plugin of user {user:?} has {what}"),
+            hint: "fix the exec of the user entry, or choose another user: --user NAME".into(),
+        }),
+    }
+}
+
+fn wrong(exec: &ExecConfig) -> Option<&'static str> {
+    let is_empty = |value: &Option<String>| value.as_ref().is_none_or(String::is_empty);
+    let unnamed = exec.env.iter().flatten().any(|variable| variable.get("name").is_none_or(String::is_empty));
+    // Older versions have a default.
+    let needs_mode = !matches!(
+        exec.api_version.as_deref(),
+        Some("client.authentication.k8s.io/v1beta1" | "client.authentication.k8s.io/v1alpha1")
+    );
+    match exec {
+        _ if is_empty(&exec.command) => Some("no command"),
+        _ if is_empty(&exec.api_version) => Some("no apiVersion"),
+        _ if unnamed => Some("an env entry without a name"),
+        _ if needs_mode && exec.interactive_mode.is_none() => Some("no interactiveMode"),
+        _ => None,
+    }
+}
+
 /// Takes the changing credentials out of `auth`, so that kube does not handle them too. A plugin runs here, once;
 /// a certificate that it gives stays in `auth`. `None` where nothing is left to add to a request.
 ///
 /// # Errors
-/// [`Error::Kubeconfig`] for a plugin that is missing or fails, and for a token file that cannot be read.
-pub(super) async fn take(auth: &mut AuthInfo, user: &str) -> Result<Option<CredentialLayer>, Error> {
+/// [`Error::Kubeconfig`] for a plugin that is missing, is denied or fails, and for a file that cannot be read.
+pub(super) async fn take(
+    auth: &mut AuthInfo,
+    user: &str,
+    surroundings: &Surroundings,
+) -> Result<Option<CredentialLayer>, Error> {
+    read_certificates(auth, user)?;
     if let Some(token) = auth.token.take() {
         // A block of YAML ends in a newline, which kube would send, and fail on.
         let token = token.expose_secret().trim().to_owned();
         bearer(&token)?;
         auth.token = Some(token.into());
     }
-    let exec = auth.exec.take();
-    let file = auth.token_file.take();
-    let has_password = auth.username.is_some() && auth.password.is_some();
-    if auth.token.is_some() || auth.auth_provider.is_some() || has_password {
-        return Ok(None);
+    if auth.username.is_some() || auth.password.is_some() {
+        // kube sends them only as a pair, client-go also apart.
+        auth.username.get_or_insert_default();
+        auth.password.get_or_insert_with(|| String::new().into());
     }
-    if let Some(file) = file {
-        return CredentialLayer::of_file(file.into(), user).map(Some);
+    let exec = auth.exec.take();
+    // The file goes before the token of the entry and that of the flag, as long as it can be read:
+    // `NewBearerAuthWithRefreshRoundTripper` of client-go.
+    if let Some(file) = auth.token_file.take() {
+        match CredentialLayer::of_file(file.into(), user) {
+            Ok(layer) => {
+                auth.token = None;
+                return Ok(Some(layer));
+            }
+            Err(error) if auth.token.is_none() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    if let Some(provider) = auth.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
+        // kube would run a command for `gcp`. kubectl has had none of these since 1.26.
+        return Err(Error::Kubeconfig {
+            message: format!("the auth-provider {:?} of user {user:?} is not supported", provider.name),
+            hint: "use the credential plugin (exec) of the cloud provider, as kubectl requires since 1.26".into(),
+        });
+    }
+    if auth.token.is_some() || auth.auth_provider.is_some() || auth.username.is_some() {
+        return Ok(None);
     }
     // A client certificate of the entry's own speaks for it: client-go does not run the plugin then.
-    let has_certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
-    let Some(exec) = exec.filter(|_| !has_certificate) else {
+    let Some(exec) = exec.filter(|_| auth.client_certificate_data.is_none()) else {
         return Ok(None);
     };
-    let plugin = Plugin { exec: Arc::new(exec), user: user.to_owned() };
-    let credential = plugin.run_apart().await?;
+    let plugin = Plugin::new(exec, user, surroundings)?;
+    let credential = plugin.run().await?;
     if let (Some(certificate), Some(key)) = (credential.client_certificate_data, credential.client_key_data) {
-        auth.client_certificate_data = Some(base64(certificate));
-        auth.client_key_data = Some(base64(key).into());
+        auth.client_certificate_data = Some(base64(certificate.into_bytes()));
+        auth.client_key_data = Some(base64(key.into_bytes()).into());
     }
     let until = credential.expiration_timestamp;
     Ok(credential.token.map(|token| CredentialLayer::of_plugin(plugin, token, until)))
+}
+
+/// Puts the files of the client certificate into the entry itself: kube would read them without a bound.
+fn read_certificates(auth: &mut AuthInfo, user: &str) -> Result<(), Error> {
+    let read = |what: &str, path: String| match read_regular(Path::new(&path), CONFIG_LIMIT) {
+        Ok(content) => Ok(base64(content)),
+        Err(error) => Err(unreadable(what, Path::new(&path), user, &error)),
+    };
+    if let (None, Some(path)) = (&auth.client_certificate_data, auth.client_certificate.take()) {
+        auth.client_certificate_data = Some(read("client certificate", path)?);
+    }
+    if let (None, Some(path)) = (&auth.client_key_data, auth.client_key.take()) {
+        auth.client_key_data = Some(read("client key", path)?.into());
+    }
+    Ok(())
+}
+
+fn unreadable(what: &str, path: &Path, user: &str, error: &std::io::Error) -> Error {
+    Error::Kubeconfig {
+        message: format!("the {what} {} of user {user:?}: {}", path.display(), system_words(error)),
+        hint: "check the paths in the user entry, or choose another user: --user NAME".into(),
+    }
 }
 
 /// The value of an `Authorization` header, which is never shown.
@@ -79,8 +175,8 @@ fn bearer(token: &str) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-fn base64(text: String) -> String {
-    match serde_json::to_value(ByteString(text.into_bytes())) {
+pub(super) fn base64(content: Vec<u8>) -> String {
+    match serde_json::to_value(ByteString(content)) {
         Ok(Value::String(encoded)) => encoded,
         _ => String::new(),
     }
@@ -117,13 +213,13 @@ impl Shared {
     async fn renew(&self, held: &mut Held) -> Result<(), Error> {
         match &self.source {
             Source::Plugin(plugin) => {
-                let credential = plugin.run_apart().await?;
+                let credential = plugin.run().await?;
                 held.token = credential.token.unwrap_or_default();
                 held.until = credential.expiration_timestamp;
             }
             Source::File(path) => {
                 // A file that has gone away leaves the last token in force, as in client-go.
-                if let Ok(token) = std::fs::read_to_string(path) {
+                if let Ok(token) = read_token(path) {
                     held.token = token;
                 }
                 held.until = Some(Timestamp::now() + FILE_LIFETIME);
@@ -148,7 +244,7 @@ impl CredentialLayer {
 
     /// The token of a file, which is read for the first time.
     fn of_file(path: PathBuf, user: &str) -> Result<Self, Error> {
-        let token = std::fs::read_to_string(&path).map_err(|error| Error::Kubeconfig {
+        let token = read_token(&path).map_err(|error| Error::Kubeconfig {
             message: format!("the token file {} of user {user:?}: {}", path.display(), system_words(&error)),
             hint: "check the tokenFile of the user entry, or give --token".into(),
         })?;
@@ -156,6 +252,11 @@ impl CredentialLayer {
         let source = Source::File(path);
         Ok(Self { shared: Arc::new(Shared { source, held: Mutex::new(Held { token, until }) }) })
     }
+}
+
+fn read_token(path: &Path) -> std::io::Result<String> {
+    let content = read_regular(path, TOKEN_LIMIT)?;
+    String::from_utf8(content).map_err(|_| std::io::Error::other("not UTF-8"))
 }
 
 impl<S> Layer<S> for CredentialLayer {
@@ -200,97 +301,5 @@ where
     }
 }
 
-/// A credential plugin of a user entry.
-#[derive(Clone)]
-struct Plugin {
-    exec: Arc<ExecConfig>,
-    user: String,
-}
-
-/// `ExecCredential` of `client.authentication.k8s.io`, trimmed.
-#[derive(Deserialize)]
-struct ExecCredential {
-    status: Option<Credential>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Credential {
-    token: Option<String>,
-    expiration_timestamp: Option<Timestamp>,
-    client_certificate_data: Option<String>,
-    client_key_data: Option<String>,
-}
-
-impl Plugin {
-    /// Runs it where waiting for it holds up nothing else.
-    async fn run_apart(&self) -> Result<Credential, Error> {
-        let plugin = self.clone();
-        match spawn_blocking(move || plugin.run()).await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(self.failed(error.to_string())),
-        }
-    }
-
-    fn run(&self) -> Result<Credential, Error> {
-        let output = self.command()?.output().map_err(|error| match error.kind() {
-            ErrorKind::NotFound => self.missing(),
-            _ => self.failed(error.to_string()),
-        })?;
-        if !output.status.success() {
-            return Err(self.failed(output.status.to_string()));
-        }
-        // client-go reads YAML here too, and some plugins write it.
-        let answer: ExecCredential = serde_saphyr::from_slice(&output.stdout)
-            .map_err(|_| self.failed("its answer is not an ExecCredential".into()))?;
-        let credential = answer.status.unwrap_or_default();
-        let has_pair = credential.client_certificate_data.is_some() && credential.client_key_data.is_some();
-        if credential.token.as_deref().unwrap_or_default().is_empty() && !has_pair {
-            return Err(self.failed("its answer holds neither a token nor a certificate with its key".into()));
-        }
-        Ok(credential)
-    }
-
-    fn command(&self) -> Result<Command, Error> {
-        let ExecConfig { command, args, env, interactive_mode, provide_cluster_info, cluster, .. } = &*self.exec;
-        let program = command.as_deref().filter(|command| !command.is_empty());
-        let mut process = Command::new(program.ok_or_else(|| self.failed("the entry names no command".into()))?);
-        process.args(args.iter().flatten());
-        for variable in env.iter().flatten() {
-            if let (Some(name), Some(value)) = (variable.get("name"), variable.get("value")) {
-                process.env(name, value);
-            }
-        }
-        let interactive = *interactive_mode != Some(ExecInteractiveMode::Never) && std::io::stdin().is_terminal();
-        process.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
-        // A prompt, or the plugin's own words on what went wrong.
-        process.stderr(Stdio::inherit());
-        let mut spec = json!({ "interactive": interactive });
-        if *provide_cluster_info {
-            spec["cluster"] = json!(cluster);
-        }
-        let request = json!({ "apiVersion": self.exec.api_version, "kind": "ExecCredential", "spec": spec });
-        process.env("KUBERNETES_EXEC_INFO", request.to_string());
-        Ok(process)
-    }
-
-    fn name(&self) -> &str {
-        self.exec.command.as_deref().unwrap_or_default()
-    }
-
-    fn missing(&self) -> Error {
-        let install = self.exec.install_hint.iter().flat_map(|hint| hint.split_whitespace());
-        let hint = install.collect::<Vec<_>>().join(" ");
-        Error::Kubeconfig {
-            message: format!("the credential plugin {:?} of user {:?} is not installed", self.name(), self.user),
-            hint: if hint.is_empty() { "install it, or choose another user: --user NAME".into() } else { hint },
-        }
-    }
-
-    fn failed(&self, why: String) -> Error {
-        Error::Kubeconfig {
-            message: format!("the credential plugin {:?} of user {:?} failed: {why}", self.name(), self.user),
-            hint: "log in again, or run the plugin by hand to see why; another user: --user NAME".into(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prost::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::connect::{Access, AccessOptions, connect_within};
 use super::kubeconfig::Environment;
@@ -85,13 +90,44 @@ impl Fake {
     /// Answers the request of that number, counted from 0, with what the script says. CONNECT is granted, and what
     /// comes through the tunnel is answered here too.
     pub(super) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(None, script).await
+    }
+
+    /// The same with TLS: credentials are sent to no other server. Its certificate has no authority.
+    pub(super) async fn start_tls(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.crt"));
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.key"));
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.unwrap()], key.unwrap())
+            .unwrap();
+        Self::start_with(Some(Arc::new(config).into()), script).await
+    }
+
+    async fn start_with(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (script, shared): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&seen));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&shared)));
+                let (script, shared, tls) = (Arc::clone(&script), Arc::clone(&shared), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, script, shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, script, shared).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { url, seen }
@@ -108,6 +144,7 @@ impl Fake {
     /// Access with those flags, to this server unless they name one, that waits next to nothing between tries.
     pub(super) async fn access_with(&self, mut options: AccessOptions) -> Access {
         options.server.get_or_insert_with(|| self.url.clone());
+        options.insecure_skip_tls_verify |= self.url.starts_with("https");
         let mut access = connect_within(&options, &Environment::default()).await.unwrap();
         access.backoff = quick();
         access
@@ -119,7 +156,7 @@ pub(super) fn quick() -> Backoff {
     Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1), tries: 3 }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
     while let Some(request) = read(&mut stream).await {
         let number = {
             let mut seen = seen.lock().unwrap();
@@ -153,7 +190,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, seen: Arc<Mutex<Vec<S
     }
 }
 
-async fn send(stream: &mut TcpStream, head: &str, body: &[u8], end: &[u8]) -> std::io::Result<()> {
+async fn send(stream: &mut (impl AsyncWrite + Unpin), head: &str, body: &[u8], end: &[u8]) -> std::io::Result<()> {
     stream.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await?;
     for chunk in body.chunks(1000) {
         stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
@@ -164,7 +201,7 @@ async fn send(stream: &mut TcpStream, head: &str, body: &[u8], end: &[u8]) -> st
     stream.flush().await
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Seen> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

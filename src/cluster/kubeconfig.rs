@@ -2,18 +2,21 @@
 //!
 //! kube 5.0.0 reads kubeconfigs too, but refuses a `KUBECONFIG` that names a missing file, takes an unknown user
 //! for an anonymous one and an empty entry for a value. The rules here are client-go's
-//! (`tools/clientcmd`: `loader.go`, `client_config.go`); kube only reads the single file.
+//! (`tools/clientcmd`: `loader.go`, `client_config.go`); kube only parses the single file.
+
+mod read;
 
 use std::env;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, KubeconfigError};
-use serde_json::Value;
+use kube::config::{AuthInfo, Cluster, Context, Kubeconfig};
 
+use self::read::{broken, read};
 use super::connect::AccessOptions;
+use super::credentials::policy::KubercSource;
 use super::proxy::ProxyVariables;
+use super::server::Server;
 use crate::error::Error;
 
 /// What the process's surroundings say about the cluster; a value, so that tests need not touch the process.
@@ -27,6 +30,10 @@ pub(super) struct Environment {
     pub(super) proxy: ProxyVariables,
     /// Inside a pod with a service account.
     pub(super) in_cluster: bool,
+    /// `PATH`, where credential plugins are.
+    pub(super) path: Option<OsString>,
+    /// Where the kuberc file is.
+    pub(super) kuberc: KubercSource,
 }
 
 impl Environment {
@@ -41,17 +48,26 @@ impl Environment {
             in_cluster: set("KUBERNETES_SERVICE_HOST")
                 && set("KUBERNETES_SERVICE_PORT")
                 && Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token").is_file(),
+            path: env::var_os("PATH"),
+            kuberc: KubercSource {
+                variable: env::var_os("KUBERC"),
+                // `FeatureGate.IsDisabled` of kubectl.
+                disabled: env::var_os("KUBECTL_KUBERC").is_some_and(|value| value.eq_ignore_ascii_case("false")),
+                home: env::home_dir(),
+            },
         }
     }
 }
 
 /// What was chosen from the files and the flags. Every value that is there is not empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chosen {
     /// The context's name; `None` where the flags alone name the server.
     pub(super) context: Option<String>,
     /// Where the server is and how it proves itself. `server` is set.
     pub(super) cluster: Cluster,
+    /// The server's URL, taken apart.
+    pub(super) server: Server,
     /// The user entry's name.
     pub(super) user_name: Option<String>,
     /// How we prove ourselves.
@@ -82,11 +98,13 @@ pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Resu
             hint: "write its server: into the kubeconfig, or give --server".into(),
         });
     }
-    let (user_name, mut user) = find_user(&files, options, &context)?;
+    let server = Server::parse(cluster.server.as_deref().unwrap_or_default())?;
+    let (user_name, mut user) = find_user(&files, options, &context, server.has_tls())?;
     override_user(&mut user, options);
     Ok(Some(Chosen {
         context: context_name,
         cluster,
+        server,
         user_name,
         user,
         namespace: given(&options.namespace).or_else(|| given(&context.namespace)).unwrap_or_else(|| "default".into()),
@@ -157,67 +175,6 @@ fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig
     Ok(merged)
 }
 
-/// One file, its relative paths made absolute by kube; `None` if there is none.
-fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
-    match Kubeconfig::read_from(path) {
-        Ok(mut file) => {
-            empty_is_unset(&mut file, path.parent());
-            Ok(Some(file))
-        }
-        Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(broken(path, &error)),
-    }
-}
-
-/// The error for a file that cannot be read or parsed. Only the first line of the parser's words: the rest shows
-/// the file's text, and that holds secrets.
-fn broken(path: &Path, error: &KubeconfigError) -> Error {
-    let words = match error {
-        KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        KubeconfigError::Parse(error) => error.without_snippet().to_string(),
-        other => other.to_string(),
-    };
-    Error::Kubeconfig {
-        message: format!("{}: {}", path.display(), words.lines().next().unwrap_or_default()),
-        hint: "mend the file, or name another: --kubeconfig FILE".into(),
-    }
-}
-
-/// Makes `""` the same as a missing entry, as in client-go: tools write `certificate-authority-data: ""` and
-/// `current-context: ""`. kube has joined an empty path with the file's folder by now.
-fn empty_is_unset(file: &mut Kubeconfig, folder: Option<&Path>) {
-    let clear = |value: &mut Option<String>| *value = given(value);
-    let joined = folder.and_then(|folder| folder.join("").to_str().map(str::to_owned));
-    let clear_path = |value: &mut Option<String>| *value = given(value).filter(|path| Some(path) != joined.as_ref());
-    clear(&mut file.current_context);
-    for cluster in file.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-        clear(&mut cluster.server);
-        clear_path(&mut cluster.certificate_authority);
-        clear(&mut cluster.certificate_authority_data);
-        clear(&mut cluster.proxy_url);
-        clear(&mut cluster.tls_server_name);
-    }
-    for user in file.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
-        clear(&mut user.username);
-        clear_path(&mut user.token_file);
-        clear_path(&mut user.client_certificate);
-        clear(&mut user.client_certificate_data);
-        clear_path(&mut user.client_key);
-        clear(&mut user.impersonate);
-        clear(&mut user.impersonate_uid);
-        // The type that hides a secret cannot be looked into from here, but serde can.
-        let shown = serde_json::to_value(&*user).unwrap_or_default();
-        let clear_secret = |name: &str, unset: &mut dyn FnMut()| {
-            if shown.get(name).and_then(Value::as_str) == Some("") {
-                unset();
-            }
-        };
-        clear_secret("password", &mut || user.password = None);
-        clear_secret("token", &mut || user.token = None);
-        clear_secret("client-key-data", &mut || user.client_key_data = None);
-    }
-}
-
 fn find_context(files: &Kubeconfig, name: &str) -> Result<Context, Error> {
     match files.contexts.iter().find(|context| context.name == name) {
         Some(found) => Ok(found.context.clone().unwrap_or_default()),
@@ -251,11 +208,12 @@ fn find_cluster(files: &Kubeconfig, options: &AccessOptions, context: &Context) 
 }
 
 /// The user entry that counts, with its name. kubectl asks for a name and a password where the context's user is
-/// missing; here that is an error, unless `--token` says who we are.
+/// missing; here that is an error, unless `--token` says who we are, or no credentials are sent as there is no TLS.
 fn find_user(
     files: &Kubeconfig,
     options: &AccessOptions,
     context: &Context,
+    has_tls: bool,
 ) -> Result<(Option<String>, AuthInfo), Error> {
     let flag = given(&options.user);
     let Some(name) = flag.clone().or_else(|| given(&context.user)) else {
@@ -263,7 +221,7 @@ fn find_user(
     };
     match files.auth_infos.iter().find(|user| user.name == name) {
         Some(found) => Ok((Some(name), found.auth_info.clone().unwrap_or_default())),
-        None if flag.is_none() && given(&options.token).is_some() => Ok((None, AuthInfo::default())),
+        None if flag.is_none() && (given(&options.token).is_some() || !has_tls) => Ok((None, AuthInfo::default())),
         None => Err(unknown(
             "user",
             &name,
@@ -292,19 +250,11 @@ fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
     }
 }
 
-/// The flags over a user entry: the token stands in for every other way but the client certificate, which TLS
-/// sends beside it.
+/// The flags over a user entry: `DirectClientConfig.getAuthInfo` of client-go. The token replaces the entry's, and
+/// makes a credential plugin needless. A token file of the entry goes before it, as for kubectl.
 pub(super) fn override_user(user: &mut AuthInfo, options: &AccessOptions) {
     if let Some(token) = given(&options.token) {
-        *user = AuthInfo {
-            token: Some(token.into()),
-            token_file: None,
-            exec: None,
-            auth_provider: None,
-            username: None,
-            password: None,
-            ..user.clone()
-        };
+        user.token = Some(token.into());
     }
     if let Some(name) = given(&options.as_user) {
         user.impersonate = Some(name);

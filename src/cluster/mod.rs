@@ -4,6 +4,8 @@
 //! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
 //! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, the only write in the program. [`file`] reads a saved cluster.
 
+pub(crate) mod activity;
+mod bounded;
 pub(crate) mod connect;
 mod credentials;
 pub(crate) mod file;
@@ -16,6 +18,7 @@ mod proxy;
 pub(crate) mod relist;
 pub(crate) mod remove;
 mod request;
+mod server;
 pub(crate) mod watch;
 
 #[cfg(test)]

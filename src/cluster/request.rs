@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use super::connect::Access;
 use super::protobuf;
+use super::server::redacted;
+use super::activity::{self, Activity};
 use crate::error::{Error, system_words};
 
 /// What a request is about, for the words of an error.
@@ -167,12 +169,25 @@ impl Access {
         let Some(limit) = self.request_timeout else {
             return work.await;
         };
-        match tokio::time::timeout(limit, work).await {
+        let mut work = std::pin::pin!(work);
+        match tokio::time::timeout(limit, &mut work).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let seconds = limit.as_secs_f64();
-                Err(Error::Timeout { server: self.server.clone(), seconds }.into())
-            }
+            Err(_) => Err(self.timed_out(limit).into()),
+        }
+    }
+
+    /// `--request-timeout` is over. The work is still there, so that what it waits for is known.
+    fn timed_out(&self, limit: Duration) -> Error {
+        let seconds = limit.as_secs_f64();
+        match activity::current() {
+            Some(Activity::CredentialPlugin { name }) => Error::Kubeconfig {
+                message: format!(
+                    "the credential plugin {name:?} of user {:?} did not answer within {seconds} s",
+                    self.user
+                ),
+                hint: "raise --request-timeout (0 waits for ever), or run the plugin by hand to see why".into(),
+            },
+            None => Error::Timeout { server: self.server.clone(), seconds },
         }
     }
 
@@ -228,7 +243,9 @@ impl Access {
         let is_protobuf = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with(protobuf::CONTENT_TYPE));
         let reason = head.status.canonical_reason().unwrap_or("no reason given");
         if head.status.is_redirection() {
-            let target = header(LOCATION).map(|target| format!(" to {}", without_userinfo(target))).unwrap_or_default();
+            let target = header(LOCATION)
+                .map(|target| format!(" to {}", first_line(redacted(target).as_bytes()).unwrap_or_default()))
+                .unwrap_or_default();
             return self.bad_answer(subject, format!("it is a redirect{target}, which is not followed"));
         }
         let text = beginning(body).await;
@@ -252,16 +269,6 @@ impl Access {
             _ => Error::Api { verb, resource, message, code },
         }
     }
-}
-
-/// A URL to show: what stands between the scheme and the last `@` of its authority may be a password.
-fn without_userinfo(url: &str) -> String {
-    let shown = first_line(url.as_bytes()).unwrap_or_default();
-    let Some((scheme, rest)) = shown.split_once("//") else { return shown };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    format!("{scheme}//{host}{path}")
 }
 
 /// As much of a refusal's body as can matter; a body that breaks off is as good as what came of it.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::cluster::connect::{Access, AccessOptions, connect};
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
+use crate::render::terminal;
 use crate::snapshot::{Known, Snapshot};
 
 pub(crate) use names::{nodes_with, written};
@@ -53,7 +54,11 @@ pub(crate) enum About {
 /// What is wrong with the files, or with the way to the cluster.
 pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detail) -> Result<Source, Error> {
     if from.is_empty() {
-        return Ok(Source::Live(Box::new(connect(access).await?)));
+        let access = connect(access).await?;
+        if let Some(warning) = access.warning() {
+            terminal::note(warning);
+        }
+        return Ok(Source::Live(Box::new(access)));
     }
     Ok(Source::Saved(Box::new(file::read(from, detail)?.into_facts())))
 }

@@ -7,6 +7,7 @@ pub(crate) mod cycle;
 mod load;
 pub(crate) mod rollout;
 pub(crate) mod version;
+pub(crate) mod waiting;
 mod watching;
 pub(crate) mod why_not;
 

@@ -94,6 +94,11 @@ impl Redraw {
     }
 }
 
+/// Whether standard error is a terminal, so that a person reads the notes as they come.
+pub(crate) fn shows_notes_to_a_user() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
     write_to_stderr(&format!("note: {}\n", safe(text)));

@@ -12,16 +12,23 @@ use crate::cluster::proxy::ProxyVariables;
 
 const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;
 
-async fn fake() -> Fake {
+pub(in crate::cluster) async fn fake() -> Fake {
     Fake::start(|_, _| Answer::ok(JSON, EMPTY)).await
 }
 
-async fn ask(access: &Access) {
+/// A server that may be sent credentials.
+pub(in crate::cluster) async fn secure() -> Fake {
+    Fake::start_tls(|_, _| Answer::ok(JSON, EMPTY)).await
+}
+
+pub(in crate::cluster) async fn ask(access: &Access) {
     access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap();
 }
 
-/// A kubeconfig whose only user is as given.
-fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
+/// A kubeconfig whose only user is as given. The certificate of a server of the tests is not checked.
+pub(in crate::cluster) fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
+    let unchecked = format!("{server}', insecure-skip-tls-verify: true, tls-server-name: 'localhost");
+    let server = if server.starts_with("https://") && server.contains("127.0.0.1:") { &unchecked } else { server };
     let path = folder.path().join("config");
     let text = format!(
         "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
@@ -33,7 +40,7 @@ fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
 
 /// A credential plugin that notes each of its runs.
 #[cfg(unix)]
-fn plugin(folder: &TempDir, script: &str) {
+pub(in crate::cluster) fn plugin(folder: &TempDir, script: &str) {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.path().join("plugin");
     let runs = folder.path().join("runs");
@@ -42,21 +49,21 @@ fn plugin(folder: &TempDir, script: &str) {
 }
 
 #[cfg(unix)]
-fn runs(folder: &TempDir) -> Vec<String> {
+pub(in crate::cluster) fn runs(folder: &TempDir) -> Vec<String> {
     let text = fs::read_to_string(folder.path().join("runs")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
 /// `echo` of an ExecCredential with that status.
 #[cfg(unix)]
-fn credential(status: &str) -> String {
+pub(in crate::cluster) fn credential(status: &str) -> String {
     format!(
         "echo '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{{{status}}}}}'"
     )
 }
 
 #[cfg(unix)]
-const EXEC: &str = "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true, installHint: \"get it\\n  there\"}";
+pub(in crate::cluster) const EXEC: &str = "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, installHint: \"get it\\n  there\"}";
 
 #[tokio::test]
 async fn without_any_configuration_there_is_no_cluster() {
@@ -85,7 +92,7 @@ async fn the_path_of_the_server_stays_in_front() {
 
 #[tokio::test]
 async fn token_and_impersonation_are_sent() {
-    let fake = fake().await;
+    let fake = secure().await;
     let options = AccessOptions {
         token: Some("t".into()),
         as_user: Some("jane".into()),
@@ -142,7 +149,7 @@ async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_header_can_carry_is_refused() {
-    let (fake, folder) = (fake().await, TempDir::new().unwrap());
+    let (fake, folder) = (secure().await, TempDir::new().unwrap());
     let environment = kubeconfig(&folder, &fake.url, "token: \"secret\\n\"");
     let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
     ask(&access).await;
@@ -154,7 +161,7 @@ async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_heade
 
 #[tokio::test]
 async fn a_token_file_is_sent_without_its_newline() {
-    let fake = fake().await;
+    let fake = secure().await;
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
     let environment = kubeconfig(&folder, &fake.url, "tokenFile: token");
@@ -166,7 +173,7 @@ async fn a_token_file_is_sent_without_its_newline() {
 #[tokio::test]
 async fn a_credential_plugin_runs_once() {
     for expiry in ["", ",\"expirationTimestamp\":\"2999-01-01T00:00:00Z\""] {
-        let fake = fake().await;
+        let fake = secure().await;
         let folder = TempDir::new().unwrap();
         plugin(&folder, &credential(&format!("\"token\":\"from-plugin\"{expiry}")));
         let environment = kubeconfig(&folder, &fake.url, EXEC);
@@ -185,7 +192,7 @@ async fn a_credential_plugin_runs_once() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_token_that_has_expired_is_renewed() {
-    let fake = fake().await;
+    let fake = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""));
     let environment = kubeconfig(&folder, &fake.url, EXEC);
@@ -209,7 +216,7 @@ async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
-    let fake = fake().await;
+    let fake = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, "exit 1");
     let environment = kubeconfig(&folder, &fake.url, EXEC);
@@ -236,7 +243,13 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
     for (script, why) in [
         ("exit 7", "exit status: 7"),
         ("echo nonsense", "not an ExecCredential"),
-        ("echo '{}'", "neither a token nor a certificate"),
+        ("echo '{}'", "not an ExecCredential"),
+        (&credential(""), "neither a token nor a certificate"),
+        (&credential("\"token\":\"t\",\"clientKeyData\":\"k\""), "not both"),
+        (
+            &credential("\"token\":\"t\"").replace("/v1", "/v1beta1"),
+            "its answer is \"client.authentication.k8s.io/v1beta1",
+        ),
     ] {
         plugin(&folder, script);
         let (message, _) = complaint().await;
@@ -292,33 +305,18 @@ fn proxies_are_spelled_as_kube_knows_them() {
     assert_eq!(spelled("socks5h://h:1080").unwrap(), "socks5://h:1080/");
     assert_eq!(spelled("https://u:p@h:1").unwrap(), "https://u:p@h:1/");
     assert!(spelled("ftp://h").is_err());
-    assert_eq!(without_password(&"http://u:p@h:1".parse().unwrap()), "http://h:1");
-}
-
-#[test]
-fn the_scheme_of_a_server_is_guessed_as_kubectl_does() {
-    let url = |server: &str, insecure: bool| {
-        let cluster =
-            Cluster { server: Some(server.into()), insecure_skip_tls_verify: Some(insecure), ..Cluster::default() };
-        server_url(&cluster, false).map(|url| url.to_string())
-    };
-    assert_eq!(url("h:8080", false).unwrap(), "http://h:8080/");
-    assert_eq!(url("h:6443", true).unwrap(), "https://h:6443/");
-    assert_eq!(url("HTTPS://h/x", false).unwrap(), "https://h/x");
-    for bad in ["ftp://h", "not a url", "http://", "://"] {
-        assert!(url(bad, false).is_err(), "{bad}");
-    }
+    assert_eq!(origin(&"http://u:p@h:1".parse().unwrap()), "http://h:1");
 }
 
 #[test]
 fn a_certificate_authority_that_is_none_says_which() {
     let complaint = |data: Option<&str>, path: Option<&str>| {
-        let cluster = Cluster {
+        let mut cluster = Cluster {
             certificate_authority_data: data.map(str::to_owned),
             certificate_authority: path.map(str::to_owned),
             ..Cluster::default()
         };
-        certificate_authority(&cluster).unwrap_err().to_string()
+        certificate_authority(&mut cluster, true).unwrap_err().to_string()
     };
     assert!(complaint(Some("?"), None).contains("certificate-authority-data: it is not base64"));
     assert!(complaint(Some("QUJD"), None).contains("certificate-authority-data: there is no certificate"));

@@ -257,11 +257,19 @@ fn skipping_the_check_clears_the_authority_and_an_authority_clears_the_skipping(
 }
 
 #[test]
-fn a_token_stands_in_for_every_other_way_but_the_client_certificate() {
+fn token_flag_replaces_the_token_only() {
     let user = two(&AccessOptions { token: some("new"), ..Default::default() }).unwrap().user;
     assert_eq!(token(&user).as_deref(), Some("new"));
-    assert!(user.token_file.is_none() && user.exec.is_none() && user.username.is_none() && user.password.is_none());
-    assert!(user.client_certificate.is_some() && user.client_key.is_some());
+    // kubectl reads the file all the same, and refuses a password beside a token.
+    assert!(user.token_file.is_some() && user.username.is_some() && user.client_certificate.is_some());
+}
+
+#[test]
+fn missing_user_matters_only_with_tls() {
+    let plain = AccessOptions { context: some("torn"), server: some("http://h"), ..Default::default() };
+    assert_eq!(two(&plain).unwrap().user_name, None);
+    let words = complaint(two(&AccessOptions { user: some("gone"), ..plain }));
+    assert!(words.contains("user \"gone\""), "{words}");
 }
 
 #[test]

@@ -178,7 +178,10 @@ async fn redirect_is_not_followed_and_its_password_not_shown() {
         let location = format!("{target}/api/v1/pods");
         let (error, requests) = failure(move |_, _| Answer::refusal(code, "moved").with("location", &location)).await;
         let message = error.to_string();
-        assert!(message.contains("it is a redirect to http://127.0.0.1:") && !message.contains("secret"), "{message}");
+        assert!(
+            message.contains("it is a redirect to http://…@127.0.0.1:") && !message.contains("secret"),
+            "{message}"
+        );
         assert_eq!(requests, 1);
     }
     assert!(other.seen().is_empty());
@@ -195,7 +198,10 @@ async fn object_without_an_end_is_refused() {
 #[tokio::test]
 async fn refusals_say_who_may_not_do_what() {
     let (error, requests) = failure(|_, _| Answer::refusal(401, "Unauthorized")).await;
-    assert!(matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials)"), "{error}");
+    assert!(
+        matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials are sent without TLS)"),
+        "{error}"
+    );
     assert_eq!(requests, 1);
     let (error, requests) = failure(|_, _| Answer::refusal(403, "pods is forbidden: no")).await;
     assert_eq!(error.to_string(), "cannot list pods: pods is forbidden: no");
