@@ -16,11 +16,13 @@
 //! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
 //! | [`program`] | what the program is called |
 //! | [`interrupt`] | the signals that end it |
+//! | [`activity`] | what it waits for |
 //! | [`error`] | the only mapping from a failure to message, hint and exit code |
 //!
 //! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
 //! `cluster` and `render` never meet.
 
+mod activity;
 mod admission;
 mod cli;
 mod cluster;
@@ -40,7 +42,7 @@ mod snapshot;
 use std::process::ExitCode;
 
 use crate::error::Error;
-use crate::render::terminal;
+use crate::render::{progress, terminal};
 
 /// What the work may take of a stack. The first thread of a process has a megabyte on Windows; `why-not`, built without
 /// optimisation, takes more.
@@ -84,7 +86,7 @@ fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     tell(match runtime {
         Ok(runtime) => {
-            runtime.spawn(command::waiting::report());
+            progress::start();
             runtime.block_on(work)
         }
         Err(error) => Err(Error::Output(error)),
@@ -140,6 +142,8 @@ fn start_log(verbosity: u8) {
             Targets::new().with_target("kube_client", LevelFilter::TRACE).with_target("hyper_util", LevelFilter::DEBUG)
         }
     };
+    // The log has the terminal for itself.
+    progress::turn_off();
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     tracing_subscriber::registry().with(targets).with(log).init();
 }

@@ -16,6 +16,7 @@ use super::json::{self, Tree};
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
 use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
 use super::watch::Watched;
+use crate::activity::{Activity, begin};
 use crate::error::Error;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::{Node, Pod};
@@ -295,7 +296,12 @@ impl Access {
     }
 
     async fn object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
+        let _reading = begin(self.objects(subject));
         self.in_time(self.every_try_of_object(subject, path)).await
+    }
+
+    fn objects(&self, subject: &Subject) -> Activity {
+        Activity::Objects { resource: subject.resource.clone(), server: self.server.clone() }
     }
 
     async fn every_try_of_object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
@@ -331,7 +337,12 @@ impl Access {
         encoding: &Encoding<T>,
         keep: &mut dyn FnMut(T) -> Option<T>,
     ) -> Result<Listed<T>, Error> {
-        self.in_time(self.every_page(query, encoding, keep)).await
+        let reading = begin(self.objects(&query.subject));
+        let mut counted = |item| {
+            reading.add_one();
+            keep(item)
+        };
+        self.in_time(self.every_page(query, encoding, &mut counted)).await
     }
 
     /// A page that fails is asked for again; what came of it before is dropped.

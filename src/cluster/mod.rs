@@ -4,7 +4,6 @@
 //! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
 //! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, the only write in the program. [`file`] reads a saved cluster.
 
-pub(crate) mod activity;
 mod bounded;
 pub(crate) mod connect;
 mod credentials;

@@ -7,17 +7,18 @@ pub(crate) mod cycle;
 mod load;
 pub(crate) mod rollout;
 pub(crate) mod version;
-pub(crate) mod waiting;
 mod watching;
 pub(crate) mod why_not;
 
 use std::io::{self, BufWriter, Write};
 
 use crate::error::Error;
+use crate::render::progress;
 
 /// Hands standard output to a renderer, and tells whether there is still a reader: one that has gone away, as `head`
 /// does, is no error.
 fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
+    progress::clear();
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match render(&mut out).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),

@@ -1,46 +1,116 @@
-//! What a person at a terminal sees while a large cluster is being read.
+//! Shows on a terminal what a command waits for, once it has waited for half a second.
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-/// Whoever waits for less sees nothing flicker.
+use super::terminal;
+use super::text::{cut, safe};
+use crate::activity::{self, Activity, Status};
+
+/// Nothing is shown before this much waiting.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The terminal is looked after once for this many objects.
-const STRIDE: u64 = 500;
+/// How often the line is drawn.
+const TICK: Duration = Duration::from_millis(100);
 
-/// Counts objects on standard error, while that is a terminal and it takes long enough to wonder.
-pub(crate) struct Reading {
-    bar: ProgressBar,
-    begun: Instant,
-    count: Cell<u64>,
+/// The line, if it is on the screen. Whoever writes to the terminal removes it first.
+static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// A live screen shows the state of the command by itself.
+static IS_OFF: AtomicBool = AtomicBool::new(false);
+
+fn line() -> MutexGuard<'static, Option<ProgressBar>> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Reading {
-    /// Begins to count objects of a kind.
-    pub(crate) fn start(plural: &'static str) -> Self {
-        let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} reading {plural}: {{human_pos}}")) {
+/// Begins to show activities, in a thread: files are read without a pause in which a timer could run. Does nothing where
+/// standard error is not a terminal that can redraw a line.
+pub(crate) fn start() {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if !io::stderr().is_terminal() || is_dumb {
+        return;
+    }
+    // Without a thread the command runs as well, and shows nothing.
+    let _ = std::thread::Builder::new().spawn(|| {
+        let mut noted = None;
+        loop {
+            std::thread::sleep(TICK);
+            draw(&mut noted);
+        }
+    });
+}
+
+fn draw(noted: &mut Option<Activity>) {
+    // Held until the line is drawn, so that no line appears after `clear`.
+    let mut line = line();
+    let current = activity::current().filter(|status| status.waited >= PATIENCE);
+    let Some(status) = current.filter(|_| !IS_OFF.load(Ordering::Relaxed)) else {
+        remove(&mut line);
+        return;
+    };
+    if matches!(status.activity, Activity::CredentialPlugin { .. }) {
+        // The terminal may be the plugin's, which may ask something: one line, and nothing is redrawn.
+        remove(&mut line);
+        drop(line);
+        if noted.as_ref() != Some(&status.activity) {
+            terminal::note(&status.activity.to_string());
+            *noted = Some(status.activity);
+        }
+        return;
+    }
+    let bar = line.get_or_insert_with(|| {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        Self { bar, begun: Instant::now(), count: Cell::new(0) }
-    }
+        bar
+    });
+    // Room for the sign, and for the `^C` that a terminal writes behind the line: on a line of its own, the line could
+    // not be removed any more.
+    bar.set_message(cut(&words(&status), terminal::columns().saturating_sub(6)));
+    bar.tick();
+}
 
-    /// One more.
-    pub(crate) fn saw_one(&self) {
-        let count = self.count.get() + 1;
-        self.count.set(count);
-        if count.is_multiple_of(STRIDE) && self.begun.elapsed() >= PATIENCE {
-            self.bar.set_position(count);
-            self.bar.tick();
-        }
+/// `reading pods from https://…: 8,213 (3s)`.
+fn words(status: &Status) -> String {
+    let count = match status.count {
+        0 => String::new(),
+        count => format!(": {}", HumanCount(count)),
+    };
+    format!("{}{count} ({}s)", safe(&status.activity.to_string()), status.waited.as_secs())
+}
+
+/// Removes the line, as something else is written to the terminal.
+pub(crate) fn clear() {
+    remove(&mut line());
+}
+
+/// Shows nothing from here on.
+pub(crate) fn turn_off() {
+    IS_OFF.store(true, Ordering::Relaxed);
+    clear();
+}
+
+fn remove(line: &mut Option<ProgressBar>) {
+    if let Some(bar) = line.take() {
+        bar.finish_and_clear();
     }
 }
 
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_names_what_is_read_and_how_much_has_arrived() {
+        let status = |count, server: &str| Status {
+            activity: Activity::Objects { resource: "pods".into(), server: server.into() },
+            count,
+            waited: Duration::from_millis(3900),
+        };
+        assert_eq!(words(&status(8213, "https://k8s")), "reading pods from https://k8s: 8,213 (3s)");
+        assert_eq!(words(&status(0, "https://a\u{1b}[2J")), "reading pods from https://a\\u{1b}[2J (3s)");
     }
 }

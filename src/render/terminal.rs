@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::progress;
 use super::style::Style;
 use super::text::{cut, safe};
 use crate::error::Error;
@@ -50,6 +51,11 @@ fn size() -> (usize, usize) {
     size.map_or((80, 24), |(columns, lines)| (usize::from(columns.0), usize::from(lines.0)))
 }
 
+/// Columns of the terminal.
+pub(super) fn columns() -> usize {
+    size().0
+}
+
 impl Redraw {
     /// Whether remarks stand in the picture. Elsewhere the output is for a program, and standard error takes them.
     pub(crate) fn shows_remarks(&self) -> bool {
@@ -70,6 +76,7 @@ impl Redraw {
         if !self.is_terminal {
             return out.write_all(picture);
         }
+        progress::turn_off();
         let text = String::from_utf8_lossy(picture);
         let lines: Vec<&str> = text.lines().collect();
         let (columns, height) = size();
@@ -92,11 +99,6 @@ impl Redraw {
         }
         write!(out, "{CLEAR_BELOW}")
     }
-}
-
-/// Whether standard error is a terminal, so that a person reads the notes as they come.
-pub(crate) fn shows_notes_to_a_user() -> bool {
-    io::stderr().is_terminal()
 }
 
 /// Writes a note to standard error.
@@ -127,5 +129,6 @@ pub(crate) fn end_line() {
 
 /// Where standard error is closed, there is nobody left to be told.
 fn write_to_stderr(text: &str) {
+    progress::clear();
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -18,7 +18,7 @@ use tokio::process::Command;
 use super::look_path::{NotFound, clean, look_path};
 use super::policy::Policy;
 use super::process::{Failure, Group, Process};
-use crate::cluster::activity::{Activity, begin};
+use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 use crate::interrupt;
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::culprit::culprit;
 use super::{Detail, Objects, SavedCluster};
+use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 
 /// The name that stands for standard input.
@@ -28,12 +29,14 @@ pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, 
     for source in sources {
         if source.as_os_str() == STDIN {
             let mut bytes = Vec::new();
+            let _reading = begin(Activity::File { path: "standard input".into() });
             let end = std::io::stdin().lock().read_to_end(&mut bytes);
             end.map_err(|error| broken("standard input", error.to_string()))?;
             read_bytes(&mut cluster, "standard input", &bytes)?;
         } else {
             for file in files_of(source)? {
                 let name = file.display().to_string();
+                let _reading = begin(Activity::File { path: name.clone() });
                 let bytes = std::fs::read(&file).map_err(|error| broken(&name, system_words(&error)))?;
                 read_bytes(&mut cluster, &name, &bytes)?;
             }

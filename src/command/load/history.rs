@@ -9,7 +9,6 @@ use super::{Request, Source, saved};
 use crate::cluster::connect::Access;
 use crate::cluster::list::Scope;
 use crate::error::Error;
-use crate::render::progress::Reading;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{Known, Pod, Snapshot};
 
@@ -41,17 +40,10 @@ async fn live(access: &Access, request: &Request, place: &str) -> Result<Snapsho
     let daemon_sets = named(daemon_sets, request, place)?;
     let scope = Scope::Namespace(only_one(&daemon_sets)?.to_owned());
     let labels = covering(&daemon_sets);
-    let reading = Reading::start("pods");
-    let mut keep = ours(&daemon_sets);
-    let counted = |pod| {
-        reading.saw_one();
-        keep(pod)
-    };
     let (pods, revisions) = tokio::join!(
-        access.bulk::<Pod>(&scope, labels.as_deref(), counted),
+        access.bulk::<Pod>(&scope, labels.as_deref(), ours(&daemon_sets)),
         access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
     );
-    drop(reading);
     Ok(Snapshot {
         daemon_sets,
         nodes: Known::Known(Vec::new()),

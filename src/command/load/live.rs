@@ -12,7 +12,6 @@ use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Selection, Versions};
 use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
-use crate::render::progress::Reading;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{Known, Node, OpenShift, Pod, Snapshot};
 
@@ -52,18 +51,11 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     check_nodes(&nodes, request)?;
 
     let labels = covering(&daemon_sets);
-    let reading = Reading::start("pods");
-    let mut keep = ours(&daemon_sets);
-    let counted = |pod| {
-        reading.saw_one();
-        keep(pod)
-    };
     let (pods, revisions, openshift) = tokio::join!(
-        access.bulk::<Pod>(&scope, labels.as_deref(), counted),
+        access.bulk::<Pod>(&scope, labels.as_deref(), ours(&daemon_sets)),
         access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
         openshift(access, &nodes),
     );
-    drop(reading);
     Ok(Loaded {
         snapshot: Snapshot {
             nodes,
