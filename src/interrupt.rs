@@ -2,47 +2,50 @@
 
 /// Waits for Ctrl-C or a termination signal: the exit code that belongs to it. Each caller sees each signal.
 pub(crate) async fn next() -> u8 {
-    tokio::select! {
-        () = ctrl_c() => 130,
-        () = unix::terminated() => 143,
-        () = unix::hung_up() => 129,
-    }
-}
-
-async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler the default action of the system applies.
-        std::future::pending::<()>().await;
-    }
+    Signals::listen().next().await
 }
 
 #[cfg(unix)]
+pub(crate) use self::unix::Signals;
+
+#[cfg(unix)]
 mod unix {
-    use tokio::signal::unix::{SignalKind, signal};
+    use std::future::{pending, poll_fn};
+    use std::task::Poll;
 
-    pub(super) async fn terminated() {
-        received(SignalKind::terminate()).await;
-    }
+    use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    /// A program that `nohup` started ignores this signal.
-    pub(super) async fn hung_up() {
-        match ignores_hangup() {
-            true => std::future::pending().await,
-            false => received(SignalKind::hangup()).await,
+    /// SIGINT, SIGTERM and SIGHUP, each with the exit code that belongs to it.
+    pub(crate) struct Signals(Vec<(Signal, u8)>);
+
+    impl Signals {
+        /// Listens from here on. A signal that comes before the first call of [`Signals::next`] is not lost.
+        pub(crate) fn listen() -> Self {
+            let hangup = (!ignores_hangup()).then_some((SignalKind::hangup(), 129));
+            let kinds = [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143)];
+            // Without a handler the default action of the system applies.
+            let listened = kinds.into_iter().chain(hangup).filter_map(|(kind, code)| Some((signal(kind).ok()?, code)));
+            Self(listened.collect())
         }
-    }
 
-    async fn received(kind: SignalKind) {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
+        /// Waits for the next one.
+        pub(crate) async fn next(&mut self) -> u8 {
+            if self.0.is_empty() {
+                return pending().await;
             }
-            Err(_) => std::future::pending().await,
+            poll_fn(|context| {
+                let mut came = self.0.iter_mut().filter_map(|(signal, code)| {
+                    // All are polled, so that each of them wakes this task.
+                    signal.poll_recv(context).is_ready().then_some(*code)
+                });
+                came.next().map_or(Poll::Pending, Poll::Ready)
+            })
+            .await
         }
     }
 
-    /// Whether SIGHUP was ignored when the program started. Only Linux shows it without unsafe code. A handler, once
-    /// it is there, takes the signal out of the set, so this is asked once.
+    /// Whether SIGHUP was ignored when the program started, as `nohup` arranges it. Only Linux shows it without unsafe
+    /// code. A handler takes the signal out of the set, so this is asked once.
     fn ignores_hangup() -> bool {
         static IGNORED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
             let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -54,13 +57,23 @@ mod unix {
     }
 }
 
+/// Ctrl-C.
 #[cfg(not(unix))]
-mod unix {
-    pub(super) async fn terminated() {
-        std::future::pending().await
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Listens from the first call of [`Signals::next`] on.
+    pub(crate) fn listen() -> Self {
+        Self
     }
 
-    pub(super) async fn hung_up() {
-        std::future::pending().await
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> u8 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a handler the default action of the system applies.
+            std::future::pending::<()>().await;
+        }
+        130
     }
 }

@@ -95,6 +95,7 @@ pub(super) async fn take(
     surroundings: &Surroundings,
 ) -> Result<Option<CredentialLayer>, Error> {
     read_certificates(auth, user)?;
+    check_version(auth, user)?;
     if let Some(token) = auth.token.take() {
         // A block of YAML ends in a newline, which kube would send, and fail on.
         let token = token.expose_secret().trim().to_owned();
@@ -141,6 +142,18 @@ pub(super) async fn take(
     }
     let until = credential.expiration_timestamp;
     Ok(credential.token.map(|token| CredentialLayer::of_plugin(plugin, token, until)))
+}
+
+/// client-go refuses a version that it does not know even where the plugin is not needed: `newAuthenticator`.
+fn check_version(auth: &AuthInfo, user: &str) -> Result<(), Error> {
+    let version = auth.exec.as_ref().map(|exec| exec.api_version.as_deref().unwrap_or_default());
+    match version {
+        None | Some("client.authentication.k8s.io/v1" | "client.authentication.k8s.io/v1beta1") => Ok(()),
+        Some(version) => Err(Error::Kubeconfig {
+            message: format!("the credential plugin of user {user:?} has the unknown apiVersion {version:?}"),
+            hint: "client.authentication.k8s.io/v1 is the current one, or choose another user: --user NAME".into(),
+        }),
+    }
 }
 
 /// Puts the files of the client certificate into the entry itself: kube would read them without a bound.

@@ -9,6 +9,7 @@ mod house;
 #[cfg(unix)]
 mod injection;
 mod name;
+mod plugin;
 mod readme;
 mod schema;
 mod shipped;

@@ -17,6 +17,7 @@ mod admission;
 mod agreement;
 mod client;
 mod counts;
+mod credentials;
 mod cycle;
 mod daemon_sets;
 mod decoders;
@@ -73,6 +74,8 @@ fn registry() -> Vec<(String, Test)> {
         ("admission::refused_for_real", admission::refused_for_real),
         ("admission::held_for_real", admission::held_for_real),
         ("admission::made_for_real", admission::made_for_real),
+        ("credentials::equal_kubectl", credentials::equal_kubectl),
+        ("credentials::password_in_a_plain_url", credentials::password_in_a_plain_url),
         ("cycle::fleets", cycle::fleets),
         ("cycle::orders_and_ends", cycle::orders_and_ends),
         ("cycle::interruptions", cycle::interruptions),

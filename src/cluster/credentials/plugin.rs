@@ -20,7 +20,7 @@ use super::policy::Policy;
 use super::process::{Failure, Group, Process};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
-use crate::interrupt;
+use crate::interrupt::Signals;
 
 /// What a plugin runs under, besides its entry in the kubeconfig.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +69,6 @@ impl Plugin {
         let Surroundings { policy, path, timeout } = surroundings;
         let mut plugin =
             Self { exec: Arc::new(exec), user: user.to_owned(), program: PathBuf::new(), timeout: *timeout };
-        if !matches!(plugin.api_version(), "client.authentication.k8s.io/v1" | "client.authentication.k8s.io/v1beta1") {
-            return Err(plugin.failed(&format!("invalid apiVersion {:?}", plugin.api_version())));
-        }
         let find = |command: &str| look_path(&clean(command).to_string_lossy(), path.as_deref());
         let found = find(plugin.command());
         let program = found.as_deref().unwrap_or(Path::new(plugin.command()));
@@ -91,12 +88,14 @@ impl Plugin {
         let interactive = is_interactive(self.exec.interactive_mode.as_ref(), stdin().is_terminal())
             .map_err(|why| self.failed(why))?;
         let _running = begin(Activity::CredentialPlugin { name: self.name() });
+        // Before the plugin is there: a signal that ended this program at once would leave it behind.
+        let mut signals = Signals::listen();
         let group = Group::choose(self.exec.interactive_mode == Some(ExecInteractiveMode::Never));
         let mut process =
             Process::start(self.process(interactive), group).map_err(|error| self.failed(&system_words(&error)))?;
         let output = tokio::select! {
             biased;
-            code = interrupt::next() => return Err(Error::Interrupted { code }),
+            code = signals.next() => return Err(Error::Interrupted { code }),
             () = over(self.timeout) => return Err(self.too_slow()),
             output = process.output() => output,
         };
