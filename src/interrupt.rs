@@ -1,8 +1,20 @@
 //! The signals that end the program.
 
-/// Waits for Ctrl-C or a termination signal: the exit code that belongs to it. Each caller sees each signal.
-pub(crate) async fn next() -> u8 {
-    Signals::listen().next().await
+use crate::error::Error;
+
+/// Ends the work on Ctrl-C, on a termination signal, and when the terminal is closed.
+///
+/// # Errors
+/// [`Error::Interrupted`], or the work's own error.
+pub(crate) async fn interruptible<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let interrupted = async { Signals::listen().next().await };
+    tokio::select! {
+        // The work goes first: while it reads a file and cannot be asked to stop, the system's own way of
+        // interrupting still holds.
+        biased;
+        result = work => result,
+        code = interrupted => Err(Error::Interrupted { code }),
+    }
 }
 
 #[cfg(unix)]

@@ -42,6 +42,7 @@ mod snapshot;
 use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::interrupt::interruptible;
 use crate::render::{progress, terminal};
 
 /// What the work may take of a stack. The first thread of a process has a megabyte on Windows; `why-not`, built without
@@ -115,17 +116,6 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Completion(args) => command::completion::run(&args),
         cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
-    }
-}
-
-/// Ends the work on Ctrl-C, on a termination signal, and when the terminal is closed.
-async fn interruptible(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
-    tokio::select! {
-        // The work goes first: while it reads a file and cannot be asked to stop, the system's own way of
-        // interrupting still holds.
-        biased;
-        result = work => result,
-        code = interrupt::next() => Err(Error::Interrupted { code }),
     }
 }
 

@@ -23,6 +23,8 @@ use crate::snapshot::object::ObjectMeta;
 
 /// Nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Shorter, so that there is time to end a credential plugin.
+const PLUGIN_PATIENCE: Duration = Duration::from_millis(1500);
 /// Nodes of one cluster bear the same keys, but for a few.
 const NODES_FOR_LABELS: u32 = 500;
 
@@ -110,7 +112,10 @@ async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error>
 }
 
 async fn live(access: &AccessOptions, kind: Nameable, all: bool, limit: Option<u32>) -> Result<Vec<ObjectMeta>, Error> {
-    let access = connect(access).await?;
+    // The program ends after its patience whatever still runs. A credential plugin has to end before that.
+    let asked = access.request_timeout.filter(|asked| !asked.is_zero()).unwrap_or(PLUGIN_PATIENCE);
+    let request_timeout = Some(asked.min(PLUGIN_PATIENCE));
+    let access = connect(&AccessOptions { request_timeout, ..access.clone() }).await?;
     let scope = match kind {
         Nameable::Nodes | Nameable::Namespaces => Scope::Cluster,
         Nameable::DaemonSets if all => Scope::AllNamespaces,

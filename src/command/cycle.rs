@@ -20,6 +20,7 @@ use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
 use crate::cycle::{Look, Outcome, Run, plan};
 use crate::error::Error;
+use crate::interrupt::interruptible;
 use crate::render::cycle::PlanView;
 
 /// Loads, plans, asks, and replaces node by node.
@@ -27,8 +28,13 @@ use crate::render::cycle::PlanView;
 /// # Errors
 /// What keeps the command from an answer; then nothing more is removed.
 pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Error> {
-    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let wish = understand(args, &global, &source).await?;
+    // A credential plugin leaves handlers of the signals behind, so they have to be listened to from the start.
+    let (mut source, wish) = interruptible(async {
+        let source = open(&global.from, &global.access(), Detail::Placement).await?;
+        let wish = understand(args, &global, &source).await?;
+        Ok((source, wish))
+    })
+    .await?;
     match source {
         Source::Saved(_) => plan_only(&mut source, &wish).await,
         Source::Live(access) => {

@@ -98,8 +98,8 @@ fn ended_by(arguments: &[&str], signal: Option<&str>, code: i32) -> (Duration, S
 fn signal_ends_a_plugin_that_hangs_and_its_child() {
     for arguments in [&["coverage"][..], &["cycle", "ds/x", "--yes"], &["version"], &["rollout", "watch", "x"]] {
         for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
-            let (lasted, words) = ended_by(arguments, Some(signal), code);
-            eprintln!("{arguments:?} {signal}: {lasted:?} {words:?}");
+            let (lasted, _) = ended_by(arguments, Some(signal), code);
+            eprintln!("{arguments:?} {signal}: {lasted:?}");
         }
     }
 }
@@ -108,6 +108,11 @@ fn signal_ends_a_plugin_that_hangs_and_its_child() {
 fn request_timeout_ends_a_plugin_that_hangs_and_its_child() {
     let (_, words) = ended_by(&["coverage", "--request-timeout=1s"], None, 2);
     assert!(words.contains("plugin\" of user \"u\" did not answer within 1 s\nhint: "), "{words}");
+}
+
+#[test]
+fn completion_leaves_no_plugin_behind() {
+    ended_by(&["__complete", "why-not", ""], None, 0);
 }
 
 #[test]

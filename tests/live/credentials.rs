@@ -132,7 +132,8 @@ impl Scene {
         if let Some(text) = kuberc {
             fs::write(&preferences, self.filled(text))?;
         }
-        (self.http.take(), self.https.take());
+        self.http.take();
+        self.https.take();
         let mut command = Command::new(program);
         command.args(["version", "-o", "json"]).args(flags.iter().map(|flag| self.filled(flag)));
         command.env_clear().env("HOME", self.path("home")).env("KUBECONFIG", self.path("config"));
