@@ -4,6 +4,7 @@
 //! documents in a file, single objects, and the tree of `kubectl cluster-info dump --output-directory`.
 
 mod culprit;
+mod event_v1;
 mod objects;
 mod read;
 #[cfg(test)]

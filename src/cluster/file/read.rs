@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::culprit::culprit;
+use super::event_v1::{self, EventV1};
 use super::{Detail, Objects, SavedCluster};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
@@ -283,6 +284,9 @@ fn put(
             Detail::Scheduling => cluster.put_full_pod(object.decode_bulk()?),
         },
         ("v1" | "", "Event") => cluster.put_event(object.decode()?),
+        (version, "Event") if event_v1::API_VERSIONS.contains(&version) => {
+            cluster.put_event(object.decode::<EventV1>()?.into());
+        }
         ("v1" | "", "Namespace") => cluster.put_namespace(object.decode()?),
         ("apps/v1" | "", "DaemonSet") => cluster.put_daemon_set(object.decode()?),
         ("apps/v1" | "", "ControllerRevision") => cluster.put_revision(object.decode()?),

@@ -169,3 +169,27 @@ fn a_deep_or_a_wide_document_is_refused_or_read_and_never_overflows() {
         (0..2_000).map(|i| format!("---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{i}}}\n")).collect();
     assert_eq!(names(&read_text("f", &wide).unwrap()).len(), 2_000);
 }
+
+#[test]
+fn events_of_both_groups_are_read_and_count_once() {
+    let core = "{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"metadata\":{\"namespace\":\"d\",\"name\":\"p.1\",\"uid\":\"e\"},\
+        \"involvedObject\":{\"kind\":\"Pod\",\"uid\":\"p\"},\"type\":\"Warning\",\"message\":\"words\",\"count\":72,\
+        \"lastTimestamp\":\"2026-01-04T00:00:00Z\"}";
+    let new = core
+        .replace("\"v1\"", "\"events.k8s.io/v1\"")
+        .replace("involvedObject", "regarding")
+        .replace("message", "note")
+        .replace("count", "deprecatedCount")
+        .replace("lastTimestamp", "deprecatedLastTimestamp");
+    let beta = new.replace("events.k8s.io/v1", "events.k8s.io/v1beta1");
+    for text in [core, &new, &beta, &format!("{core}{new}"), &format!("{new}{core}")] {
+        let facts = read_text("f", text).unwrap();
+        let events = facts.events.known().unwrap();
+        assert_eq!(events.len(), 1, "{text}");
+        let (count, message, uid) = (events[0].count, &events[0].message, &events[0].involved_object.uid);
+        assert_eq!((count, message.as_deref(), uid.as_deref()), (Some(72), Some("words"), Some("p")), "{text}");
+        assert_eq!(facts.as_of.unwrap().to_string(), "2026-01-04T00:00:00Z", "the newest instant is the event's");
+    }
+    let empty = "{\"kind\":\"EventList\",\"apiVersion\":\"events.k8s.io/v1\",\"items\":[]}";
+    assert_eq!(read_text("f", empty).unwrap().events.known().map(Vec::len), Some(0));
+}
