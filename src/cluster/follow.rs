@@ -13,7 +13,7 @@ use super::connect::Access;
 use super::list::Scope;
 use super::watch::{Change, Watched};
 use crate::error::Error;
-use crate::snapshot::{Known, Node, Pod, Snapshot};
+use crate::snapshot::{EventFields, EventQuery, Known, Node, Pod, Snapshot};
 
 pub(crate) use events::Events;
 use events::News;
@@ -113,14 +113,20 @@ impl Follow {
         }
     }
 
-    /// Lists the events with these fields too, and watches them from there.
-    pub(crate) fn watch_events(&mut self, access: &Access, fields: &str) {
+    /// Lists and watches the events that a query needs, unless what is watched already covers them. Tells whether it
+    /// began to: then they are awaited.
+    pub(crate) fn watch_events(&mut self, access: &Access, query: impl FnOnce() -> EventQuery) -> bool {
+        let watched = self.events.as_ref().map(Events::fields);
+        if watched.is_some_and(EventFields::covers_all) {
+            return false;
+        }
+        let Some(needed) = query().fields().filter(|needed| !watched.is_some_and(|fields| fields.covers(*needed)))
+        else {
+            return false;
+        };
+        let fields = watched.map_or(needed, |watched| watched.union(needed));
         self.events = Some(Events::start(access, &self.scope, fields));
-    }
-
-    /// Whether events are watched.
-    pub(crate) fn has_events(&self) -> bool {
-        self.events.is_some()
+        true
     }
 
     /// Whether events are to come of which nothing is known yet.

@@ -9,10 +9,10 @@ use super::load::{Request, Source, open};
 use super::print;
 use crate::cli::{CoverageArgs, Global};
 use crate::cluster::file::Detail;
-use crate::coverage::{Coverage, cover};
+use crate::coverage::cover;
 use crate::error::Error;
 use crate::render::terminal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{EventQuery, Snapshot};
 
 /// Loads, decides, renders.
 ///
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     if let (Source::Live(access), true) = (&source, is_watch) {
         return watch::watch(access, &request, &policy).await;
     }
-    let snapshot = source.snapshot(&request, policy.about(), wants_events).await?;
+    let snapshot = source.snapshot(&request, event_query).await?;
     notes(&source, &request, &snapshot);
     let coverages = cover(&snapshot);
     print(|out| policy.render(out, &coverages, &snapshot))?;
@@ -41,9 +41,11 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     policy.exit_code(&coverages)
 }
 
-/// Whether events could tell more about any of the DaemonSets.
-fn wants_events(snapshot: &Snapshot) -> bool {
-    cover(snapshot).iter().any(Coverage::wants_events)
+/// The events that may say more about any of the DaemonSets.
+fn event_query(snapshot: &Snapshot) -> EventQuery {
+    let mut query = EventQuery::default();
+    cover(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));
+    query
 }
 
 fn notes(source: &Source, request: &Request, snapshot: &Snapshot) {

@@ -14,7 +14,7 @@ use self::policy::{Mode, Wish, understand};
 use self::shell::Shell;
 use self::signals::Signals;
 use self::teller::Teller;
-use super::load::{About, Source, open};
+use super::load::{Source, open};
 use crate::cli::Global;
 use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
@@ -22,6 +22,7 @@ use crate::cycle::{Look, Outcome, Run, plan};
 use crate::error::Error;
 use crate::interrupt::interruptible;
 use crate::render::cycle::PlanView;
+use crate::snapshot::EventQuery;
 
 /// Loads, plans, asks, and replaces node by node.
 ///
@@ -53,7 +54,8 @@ async fn plan_only(source: &mut Source, wish: &Wish) -> Result<ExitCode, Error> 
             hint: "--dry-run=client shows the plan".into(),
         });
     }
-    let snapshot = source.snapshot(&wish.request, About::DaemonSets, |_| false).await?;
+    // As on a live cluster, a plan looks at no events.
+    let snapshot = source.snapshot(&wish.request, |_| EventQuery::default()).await?;
     eyes::check(&snapshot)?;
     let planned = Look::at(&snapshot, |look| {
         policy::check_strategy(look, &wish.policy)?;

@@ -14,7 +14,7 @@ use crate::cluster::connect::{Access, AccessOptions, connect};
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::render::terminal;
-use crate::snapshot::{Known, Snapshot};
+use crate::snapshot::{EventQuery, Known, Snapshot};
 
 pub(crate) use names::{nodes_with, written};
 
@@ -37,15 +37,6 @@ pub(crate) struct Request {
     pub(crate) selector: Option<String>,
     /// Only nodes with these labels.
     pub(crate) nodes: Option<String>,
-}
-
-/// What the events must be about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum About {
-    /// DaemonSets: why no pod could be made.
-    DaemonSets,
-    /// DaemonSets and their pods.
-    Pods,
 }
 
 /// Opens the files, or finds the cluster.
@@ -81,32 +72,26 @@ impl Source {
         }
     }
 
-    /// Loads the facts. Events of a live cluster are read only when `wants_events` says that something is to be
-    /// explained by them.
+    /// Loads the facts, with those events that `event_query` needs, and no others.
     ///
     /// # Errors
     /// What is needed and cannot be read. The rest is marked as unknown in the snapshot.
     pub(crate) async fn snapshot(
         &mut self,
         request: &Request,
-        about: About,
-        wants_events: impl Fn(&Snapshot) -> bool,
+        event_query: impl Fn(&Snapshot) -> EventQuery,
     ) -> Result<Snapshot, Error> {
         let place = self.place(request);
         match self {
             Self::Live(access) => {
                 let mut snapshot = live::load(access, request).await?.snapshot;
-                if wants_events(&snapshot) {
-                    snapshot.events = live::events(access, request, about).await?;
-                }
+                snapshot.events = live::events(access, &live::scope(request), &event_query(&snapshot)).await?;
                 Ok(snapshot)
             }
             Self::Saved(facts) => {
                 let mut snapshot = saved::saved(std::mem::take(&mut **facts), request, &place)?;
-                if !wants_events(&snapshot) {
-                    // Nobody misses them, so nobody is told that they are missing.
-                    snapshot.events = Known::Known(Vec::new());
-                }
+                let events = std::mem::replace(&mut snapshot.events, Known::Known(Vec::new()));
+                snapshot.events = event_query(&snapshot).select(events);
                 Ok(snapshot)
             }
         }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use super::load::{About, Request, live};
+use super::load::{Request, live};
 use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Step};
 use crate::cluster::relist::RelistPace;
 use crate::error::Error;
 use crate::render::terminal;
-use crate::snapshot::{Known, Snapshot};
+use crate::snapshot::{EventQuery, Known, Snapshot};
 
 /// Changes come in bursts: one look at all that come within this time.
 pub(super) const BURST: Duration = Duration::from_millis(250);
@@ -26,11 +26,8 @@ const RELOAD: Duration = Duration::from_secs(5);
 
 /// What is done with each state of the cluster.
 pub(super) trait View {
-    /// Which events there is room for.
-    fn about(&self) -> About;
-
-    /// Whether events could tell more.
-    fn wants_events(&self, snapshot: &Snapshot) -> bool;
+    /// The events that may say more.
+    fn event_query(&self, snapshot: &Snapshot) -> EventQuery;
 
     /// Shows the snapshot, and what is wrong with the connection. `Break` ends the watch.
     ///
@@ -129,11 +126,10 @@ async fn until_relist(
     let mut trouble: Option<String> = None;
     let mut window = Window::new();
     loop {
-        if !follow.has_events() && view.wants_events(snapshot) {
-            follow.watch_events(access, live::event_fields(view.about()));
-            if let Heard::Relist = until_events(snapshot, follow, &mut trouble).await? {
-                return Ok(ControlFlow::Continue(()));
-            }
+        if follow.watch_events(access, || view.event_query(snapshot))
+            && let Heard::Relist = until_events(snapshot, follow, &mut trouble).await?
+        {
+            return Ok(ControlFlow::Continue(()));
         }
         snapshot.as_of = Timestamp::now();
         if let ControlFlow::Break(code) = view.show(snapshot, trouble.as_deref())? {

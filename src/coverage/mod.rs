@@ -18,7 +18,7 @@ use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
 use crate::rollout::{CurrentRevision, is_current};
 use crate::snapshot::full_pod::FullPod;
-use crate::snapshot::{DaemonPods, Known, Labels, Node, Pod, Snapshot};
+use crate::snapshot::{DaemonPods, EventQuery, Known, Labels, Node, Pod, Snapshot};
 
 pub(crate) use counts::Counts;
 pub(crate) use group::by_label;
@@ -58,6 +58,15 @@ pub(crate) struct Row<'a> {
     pub(crate) up_to_date: Option<bool>,
     /// Every reason.
     pub(crate) reasons: Vec<Reason>,
+    /// Whether events may say more: of the DaemonSet where a pod is missing, else of the first pod.
+    pub(crate) wants_events: bool,
+}
+
+/// The state of a node, before it becomes a [`Row`].
+struct Judged {
+    state: State,
+    reasons: Vec<Reason>,
+    wants_events: bool,
 }
 
 /// Covers every DaemonSet of the snapshot, in its order.
@@ -125,7 +134,7 @@ impl<'a> Case<'a> {
             let verdict = rule.place(node);
             let pods = pods.on(&node.metadata.name).to_vec();
             let obstacles = verdict.obstacles.into_iter().map(Reason::NotPlaced).collect();
-            let (state, reasons) = self.judge(verdict.placement, obstacles, &pods, node);
+            let Judged { state, reasons, wants_events } = self.judge(verdict.placement, obstacles, &pods, node);
             Row {
                 node: &node.metadata.name,
                 labels: Some(&node.metadata.labels),
@@ -135,25 +144,30 @@ impl<'a> Case<'a> {
                 up_to_date: self.up_to_date(&pods),
                 pods,
                 reasons,
+                wants_events,
             }
         };
         nodes.iter().map(row).collect()
     }
 
-    fn judge(&self, placement: Placement, obstacles: Vec<Reason>, pods: &[&Pod], node: &Node) -> (State, Vec<Reason>) {
-        let (state, mut reasons) = match (placement, pods) {
+    fn judge(&self, placement: Placement, obstacles: Vec<Reason>, pods: &[&Pod], node: &Node) -> Judged {
+        let silent = |state, reasons| Judged { state, reasons, wants_events: false };
+        let mut judged = match (placement, pods) {
             // Without pods nothing is missing for sure, and nothing is excluded for sure.
-            _ if self.snapshot.pods.known().is_none() => (State::Unknown, obstacles),
-            (Placement::Run, []) => (State::Missing, self.why_missing.clone()),
+            _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, obstacles),
+            (Placement::Run, []) => {
+                Judged { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
+            }
             (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
-            (_, []) => (State::Excluded, obstacles),
+            (_, []) => silent(State::Excluded, obstacles),
             (_, [pod, ..]) => {
-                let (_, of_pod) = self.examine(pod, Some(node));
-                (State::Misscheduled, obstacles.into_iter().chain(of_pod).collect())
+                let of_pod = self.examine(pod, Some(node));
+                let reasons = obstacles.into_iter().chain(of_pod.reasons).collect();
+                Judged { state: State::Misscheduled, reasons, ..of_pod }
             }
         };
-        reasons.extend(extra_pods(pods));
-        (state, reasons)
+        judged.reasons.extend(extra_pods(pods));
+        judged
     }
 
     /// Without nodes, only what the pods tell is known.
@@ -162,9 +176,9 @@ impl<'a> Case<'a> {
         nodes.sort_unstable();
         let row = |node| {
             let pods = pods.on(node).to_vec();
-            let (state, mut reasons) = match pods.first() {
+            let Judged { state, mut reasons, wants_events } = match pods.first() {
                 Some(pod) => self.examine(pod, None),
-                None => (State::Unknown, Vec::new()),
+                None => Judged { state: State::Unknown, reasons: Vec::new(), wants_events: false },
             };
             reasons.extend(extra_pods(&pods));
             Row {
@@ -176,21 +190,20 @@ impl<'a> Case<'a> {
                 up_to_date: self.up_to_date(&pods),
                 pods,
                 reasons,
+                wants_events,
             }
         };
         nodes.into_iter().map(row).collect()
     }
 
-    fn examine(&self, pod: &Pod, node: Option<&Node>) -> (State, Vec<Reason>) {
+    fn examine(&self, pod: &Pod, node: Option<&Node>) -> Judged {
         let now = self.snapshot.as_of;
         let (state, mut reasons) = pod_state::examine(pod, node, self.min_ready_seconds, now);
-        if reasons.iter().all(Reason::is_vague)
-            && matches!(state, State::Starting | State::NotReady)
-            && let Some(events) = self.snapshot.events.known()
-        {
+        let wants_events = events::may_explain(state, &reasons);
+        if let (true, Some(events)) = (wants_events, self.snapshot.events.known()) {
             reasons.extend(events::newest_warning(events, &pod.metadata.uid));
         }
-        (state, reasons)
+        Judged { state, reasons, wants_events }
     }
 
     fn is_available(&self, pods: &[&Pod]) -> bool {
@@ -246,14 +259,16 @@ impl Coverage<'_> {
         self.rows.iter().filter(|row| row.state == state).count()
     }
 
-    /// Whether events could tell more: something is missing or does not come up.
-    pub(crate) fn wants_events(&self) -> bool {
-        let is_open = |row: &Row<'_>| match row.state {
-            State::Missing => true,
-            State::Starting | State::NotReady => row.reasons.iter().all(Reason::is_vague),
-            _ => false,
-        };
-        self.rows.iter().any(is_open)
+    /// The events that may say more than the rows do: the same whether they were read or not.
+    pub(crate) fn event_query(&self) -> EventQuery {
+        let mut query = EventQuery::default();
+        for row in self.rows.iter().filter(|row| row.wants_events) {
+            match row.pods.first() {
+                None => query.add_daemon_set(self.daemon_set),
+                Some(pod) => query.add_pod(&pod.metadata.uid),
+            }
+        }
+        query
     }
 }
 

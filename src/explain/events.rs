@@ -5,13 +5,19 @@
 
 use k8s_openapi::api::core::v1::Event;
 
-use super::Reason;
+use super::{Reason, State};
 use crate::admission::EventRefusal;
-use crate::snapshot::event::last_seen;
+use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
+
+/// Whether a warning may say more of a pod than its own status does: of one that is on its way, or not ready, without
+/// any trouble of its own. `reasons` are those of the status alone.
+pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
+    matches!(state, State::Starting | State::NotReady) && reasons.iter().all(Reason::is_vague)
+}
 
 /// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
 pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<EventRefusal> {
-    let event = newest(events, daemon_set_uid, |event| event.reason.as_deref() == Some("FailedCreate"))?;
+    let event = newest(events, daemon_set_uid, is_failed_create)?;
     let message = event.message.as_deref().unwrap_or_default();
     // The client library marks what it folded together; the words behind that mark are the newest.
     let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
@@ -24,7 +30,7 @@ pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Ev
 
 /// The newest warning about the pod with this uid.
 pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
-    let event = newest(events, pod_uid, |_| true)?;
+    let event = newest(events, pod_uid, is_warning)?;
     Some(Reason::Warning {
         reason: event.reason.clone().unwrap_or_default(),
         detail: event.message.clone().unwrap_or_default(),
@@ -36,8 +42,7 @@ pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> 
 fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
     events
         .iter()
-        .filter(|event| event.type_.as_deref() == Some("Warning"))
-        .filter(|event| event.involved_object.uid.as_deref() == Some(uid))
+        .filter(|event| !uid.is_empty() && involved_uid(event) == uid)
         .filter(|event| wanted(event))
         .max_by_key(|event| last_seen(event))
 }

@@ -224,6 +224,13 @@ impl Reason {
         }
     }
 
+    /// The one reason to show where there is room for one: the first, unless an event says more than that.
+    pub(crate) fn leading(reasons: &[Self]) -> Option<&Self> {
+        let first = reasons.first()?;
+        let warning = reasons.iter().find(|reason| matches!(reason, Self::Warning { .. }));
+        warning.filter(|_| first.is_vague()).or(Some(first))
+    }
+
     /// Whether it only says that something is not done yet, so that an event may say more.
     pub(crate) fn is_vague(&self) -> bool {
         matches!(

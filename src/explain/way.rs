@@ -18,7 +18,7 @@ use crate::scheduling::preemption::Preemption;
 use crate::snapshot::facts::Facts;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::site::Site;
-use crate::snapshot::{Known, Node, OpenShift, Taint};
+use crate::snapshot::{EventQuery, Known, Node, OpenShift, Taint};
 
 /// Whether a node has a healthy daemon pod, and if not, at which end that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -137,6 +137,8 @@ pub(crate) struct Way<'a> {
     pub(crate) untolerated: Vec<Taint>,
     /// What is not certain of a pod that does not exist.
     pub(crate) doubts: &'a [String],
+    /// The events that may say more: the same whether they were read or not.
+    pub(crate) event_query: EventQuery,
 }
 
 impl<'a> Case<'a> {
@@ -196,6 +198,7 @@ impl<'a> Case<'a> {
             preemption,
             is_planned: !self.node_exists,
             untolerated,
+            event_query: self.event_query(state),
             doubts: match (pod, self.made) {
                 (None, Some(made)) => &made.doubts,
                 _ => &[],
@@ -220,18 +223,52 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Where the pod stands by its own status, with the newest warning about it where that says too little.
-    fn examine(&self, pod: &FullPod) -> (State, Vec<Reason>) {
+    /// Where the pod stands by its own status.
+    fn status_of(&self, pod: &FullPod) -> (State, Vec<Reason>) {
         let min_ready_seconds = self.daemon_set.spec.min_ready_seconds.unwrap_or_default();
         let node = Some(self.node).filter(|_| !pod.spec.node_name.is_empty());
-        let (state, mut reasons) = pod_state::examine(&pod.trimmed(), node, min_ready_seconds, self.now);
-        let is_unwell = !matches!(state, State::Available | State::Ready | State::Pending);
-        if let (true, Some(events)) = (is_unwell, self.events.known()) {
+        pod_state::examine(&pod.trimmed(), node, min_ready_seconds, self.now)
+    }
+
+    /// The same, with the newest warning about it where it is not well.
+    fn examine(&self, pod: &FullPod) -> (State, Vec<Reason>) {
+        let (state, mut reasons) = self.status_of(pod);
+        if let (true, Some(events)) = (is_unwell(state), self.events.known()) {
             let warning = super::events::newest_warning(events, &pod.metadata.uid);
             reasons.extend(warning.filter(|warning| !is_told_by(&reasons, warning)));
         }
         (state, reasons)
     }
+
+    /// The events that may say more: about pods that are not well, and why none could be made where one is missing.
+    fn event_query(&self, state: State) -> EventQuery {
+        let mut query = EventQuery::default();
+        if self.looks_for_rejections(state) {
+            query.add_daemon_set(self.daemon_set);
+        }
+        let pods = self.pods.known().into_iter().flatten();
+        for pod in pods.filter(|pod| is_unwell(self.status_of(pod).0)) {
+            query.add_pod(&pod.metadata.uid);
+        }
+        query
+    }
+
+    /// The event stays for an hour: it speaks of today only while a pod is missing.
+    fn looks_for_rejections(&self, state: State) -> bool {
+        state == State::Missing && self.node_exists
+    }
+}
+
+/// Whether a pod in that state is looked up in the events: the scheduler's words are in the status of one without a node.
+fn is_unwell(state: State) -> bool {
+    !matches!(state, State::Available | State::Ready | State::Pending)
+}
+
+/// The events that may say more about any of them.
+pub(crate) fn event_query(ways: &[Way<'_>]) -> EventQuery {
+    let mut query = EventQuery::default();
+    ways.iter().for_each(|way| query.extend(way.event_query.clone()));
+    query
 }
 
 /// The way of every DaemonSet of the site, in its order; `made` holds the pods that do not exist.
@@ -328,13 +365,6 @@ impl Way<'_> {
     /// The DaemonSet's name.
     pub(crate) fn name(&self) -> &str {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// Whether events could tell more: a pod is missing, or is there and not well.
-    pub(crate) fn wants_events(&self) -> bool {
-        let is_well = matches!(self.state, State::Available | State::Ready | State::Excluded | State::Unknown);
-        let waits = self.pod.is_some_and(|pod| pod.spec.node_name.is_empty());
-        !is_well && !waits && self.verdict != Verdict::WouldRun
     }
 
     /// The reasons of every check that fails, in the order of the way.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::world::*;
 use super::*;
 use crate::coverage::cover;
-use crate::snapshot::Known;
+use crate::snapshot::{EventFields, Known};
 
 #[test]
 fn h45_percentages_are_rounded_up_on_the_desired_number() {
@@ -161,7 +161,7 @@ fn h52_a_quota_without_room_for_the_surge_stops_it() {
 
 #[test]
 fn h52_events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
-    let wants = |world: World| wants_events(&cover(&world.0)[0]);
+    let wants = |world: World| !event_query(&cover(&world.0)[0], &world.0).is_empty();
     assert!(wants(World::surge(2, json!(1)).pods([1, 2], "old", &well())));
     assert!(!wants(World::surge(2, json!(1)).pods([1, 2], "new", &well())));
     assert!(!wants(World::rolling(2, json!(1)).pods([1, 2], "old", &well())));
@@ -203,4 +203,52 @@ fn h55_with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
     });
     let coming = World::surge(1, json!(1)).pod(1, "old", well()).pod(1, "new", starting());
     assert_eq!((coming.steps(), coming.spent()), (vec![Step::Starting], vec![("n1".into(), Spending::BothRevisions)]));
+}
+
+/// Rollouts in every state about which an event may say more, and some about which none does.
+fn rollouts_with_open_questions() -> Vec<World> {
+    let misscheduled = || {
+        let mut world = World::rolling(2, json!(1)).pod(1, "new", starting()).pod(2, "new", well());
+        let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
+        nodes[0].spec.taints = vec![from(json!({ "key": "a", "effect": "NoSchedule" }))];
+        world
+    };
+    vec![
+        World::rolling(2, json!(1)).pod(1, "new", starting()).pod(2, "old", well()),
+        World::rolling(2, json!(1)).pod(1, "new", unready()).pod(2, "old", unready()),
+        World::rolling(2, json!(1)).pod(1, "new", waiting("CrashLoopBackOff", "", 5)).pod(2, "old", going()),
+        World::rolling(2, json!(1)).pod(1, "new", unbound(1)),
+        World::rolling(2, json!(1)).pods([1, 2], "new", &well()),
+        World::rolling(2, json!(1)).pod(1, "old", going()).pod(1, "new", starting()).dead(2, true),
+        World::surge(2, json!(1)).pods([1, 2], "old", &well()).pod(1, "new", starting()),
+        World::surge(2, json!(1)).pods([1, 2], "new", &well()).pod(1, "new", well()),
+        World::new(2, json!({ "type": "OnDelete" })).pod(1, "new", starting()).pod(1, "old", well()),
+        misscheduled(),
+    ]
+}
+
+#[test]
+fn event_query_of_a_rollout_needs_no_events_and_misses_none() {
+    for (index, World(mut snapshot)) in rollouts_with_open_questions().into_iter().enumerate() {
+        let event = |kind: &str, uid: &str, reason: &str| {
+            let about = json!({ "kind": kind, "namespace": "ns", "name": uid, "uid": uid });
+            from(json!({
+                "metadata": { "name": format!("{uid}.{reason}"), "namespace": "ns" }, "type": "Warning",
+                "reason": reason, "message": "words", "involvedObject": about, "lastTimestamp": NOW,
+            }))
+        };
+        let pods: Vec<String> =
+            snapshot.pods.known().into_iter().flatten().map(|pod| pod.metadata.uid.clone()).collect();
+        let of_pods = pods.iter().map(|uid| event("Pod", uid, "FailedMount"));
+        let all = of_pods.chain([event("DaemonSet", "u", "FailedCreate")]).collect();
+        let without = event_query(&cover(&snapshot)[0], &snapshot);
+        snapshot.events = Known::Known(all);
+        assert_eq!(without, event_query(&cover(&snapshot)[0], &snapshot), "{index}");
+        let in_full = format!("{:?} {:?}", standing(&cover(&snapshot)[0], &snapshot), cover(&snapshot));
+        snapshot.events = without.select(snapshot.events);
+        let selected = format!("{:?} {:?}", standing(&cover(&snapshot)[0], &snapshot), cover(&snapshot));
+        assert_eq!(in_full, selected, "{index}");
+        let words = selected.matches("detail: \"words\"").count();
+        assert_eq!(words > 0, without.fields().is_some_and(|fields| fields.covers(EventFields::Pods)), "{index}");
+    }
 }

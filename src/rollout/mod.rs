@@ -29,4 +29,4 @@ pub(crate) use history::{Between, Gone, History, Revision};
 pub(crate) use hold::{Cause, Fault, Hold};
 pub(crate) use pace::{Pace, pace};
 pub(crate) use revision::{CurrentRevision, is_current, revision_of};
-pub(crate) use standing::{Phase, Progress, Spender, Spending, Standing, Step, standing, wants_events};
+pub(crate) use standing::{Phase, Progress, Spender, Spending, Standing, Step, event_query, standing};

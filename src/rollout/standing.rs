@@ -11,11 +11,11 @@ use super::revision::is_undo;
 use super::site::{Site, Yardstick, sites};
 use super::stuck::{self, Outlook};
 use super::surge_ports::SurgePorts;
-use super::trouble::{Trouble, is_replaced_anyway, reasons, troubles};
+use super::trouble::{Trouble, is_replaced_anyway, pod_with_open_question, reasons, troubles};
 use super::{Cause, CurrentRevision, Hold, Strategy};
 use crate::coverage::{Coverage, Row};
 use crate::explain::Reason;
-use crate::snapshot::{Generation, Snapshot};
+use crate::snapshot::{EventQuery, Generation, Snapshot};
 
 /// A rollout at one moment.
 #[derive(Clone, Debug)]
@@ -157,7 +157,10 @@ pub(crate) fn standing<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -
     let sites = sites(coverage, snapshot);
     let desired = desired(coverage, &sites);
     let strategy = Strategy::of(daemon_set, desired);
-    let refusals = refused(coverage, &sites, by);
+    let refusals = match may_be_refused(&sites, strategy, by) {
+        true => refused(coverage, &sites, by),
+        false => Vec::new(),
+    };
     let findings = findings(sites, coverage, strategy, &refusals, by);
 
     let first_pods = || {
@@ -188,11 +191,29 @@ pub(crate) fn standing<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -
     }
 }
 
-/// Whether events could tell more about a rollout. With a surge, every node may still have its old pod, and be well,
-/// while the new ones are refused or do not come up beside them.
-pub(crate) fn wants_events(coverage: &Coverage<'_>) -> bool {
-    let is_surge = matches!(Strategy::of(coverage.daemon_set, coverage.rows.len()), Strategy::Surge { .. });
-    coverage.wants_events() || (is_surge && coverage.rows.iter().any(|row| row.up_to_date == Some(false)))
+/// The events that may say more about a rollout: the same whether they were read or not.
+pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> EventQuery {
+    let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
+    let by = Yardstick { snapshot, min_ready_seconds };
+    let sites = sites(coverage, snapshot);
+    let strategy = Strategy::of(coverage.daemon_set, desired(coverage, &sites));
+    let mut query = coverage.event_query();
+    if may_be_refused(&sites, strategy, by) {
+        query.add_daemon_set(coverage.daemon_set);
+    }
+    for pod in sites.iter().filter_map(|site| pod_with_open_question(site, by)) {
+        query.add_pod(&pod.metadata.uid);
+    }
+    query
+}
+
+/// Whether the controller is about to make a pod. With a surge, every node may still have its old pod, and be well,
+/// while the new ones are refused beside them.
+fn may_be_refused(sites: &[Site<'_>], strategy: Strategy, by: Yardstick<'_>) -> bool {
+    let is_surge = matches!(strategy, Strategy::Surge { .. });
+    // Where pods could not be read, none is missing for sure.
+    by.snapshot.pods.known().is_some()
+        && sites.iter().any(|site| needs_pod(site, is_surge) || (is_surge && site.lone_old().is_some()))
 }
 
 /// Without nodes, the number is the controller's own.

@@ -7,7 +7,7 @@ use super::Cause;
 use super::crash_loop::{CRASHES, between_crashes};
 use super::site::{Site, Yardstick};
 use super::standing::Spending;
-use crate::explain::{Reason, events, pod as pod_state};
+use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::snapshot::Pod;
 
 /// A pod may take so long to come up before it is named as one that holds the rollout.
@@ -39,23 +39,36 @@ impl Trouble {
     }
 }
 
+/// The pod that counts where it is another one than that of the row: the new one where there is one, else the first.
+fn pod_beside_row<'a>(site: &Site<'a>, by: Yardstick<'_>) -> Option<&'a Pod> {
+    let first = site.row.and_then(|row| row.pods.first().copied());
+    let pod = site.new_pod(by).or(first).or(site.going.first().copied())?;
+    (!site.is_wanted || first != Some(pod)).then_some(pod)
+}
+
+/// That pod by its own status.
+fn status_of(pod: &Pod, site: &Site<'_>, by: Yardstick<'_>) -> (State, Vec<Reason>) {
+    pod_state::examine(pod, site.node, by.min_ready_seconds, by.snapshot.as_of)
+}
+
+/// The pod about which events may say more, unless it is that of the row.
+pub(super) fn pod_with_open_question<'a>(site: &Site<'a>, by: Yardstick<'_>) -> Option<&'a Pod> {
+    pod_beside_row(site, by).filter(|pod| {
+        let (state, reasons) = status_of(pod, site, by);
+        events::may_explain(state, &reasons)
+    })
+}
+
 /// Why the pod that counts is not available: the new one where there is one, else the first.
 pub(super) fn reasons(site: &Site<'_>, by: Yardstick<'_>) -> Vec<Reason> {
-    let of_row = || site.row.map(|row| row.reasons.clone()).unwrap_or_default();
-    let first = site.row.and_then(|row| row.pods.first().copied());
-    match site.new_pod(by).or(first).or(site.going.first().copied()) {
-        None => of_row(),
-        Some(pod) if site.is_wanted && first == Some(pod) => of_row(),
-        Some(pod) => {
-            let (_, mut reasons) = pod_state::examine(pod, site.node, by.min_ready_seconds, by.snapshot.as_of);
-            if reasons.iter().all(Reason::is_vague)
-                && let Some(events) = by.snapshot.events.known()
-            {
-                reasons.extend(events::newest_warning(events, &pod.metadata.uid));
-            }
-            reasons
-        }
+    let Some(pod) = pod_beside_row(site, by) else {
+        return site.row.map(|row| row.reasons.clone()).unwrap_or_default();
+    };
+    let (state, mut reasons) = status_of(pod, site, by);
+    if let (true, Some(events)) = (events::may_explain(state, &reasons), by.snapshot.events.known()) {
+        reasons.extend(events::newest_warning(events, &pod.metadata.uid));
     }
+    reasons
 }
 
 /// Every cause on the node.

@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon_pods;
 pub(crate) mod event;
+pub(crate) mod event_query;
 pub(crate) mod facts;
 pub(crate) mod full_pod;
 pub(crate) mod generation;
@@ -18,6 +19,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 pub(crate) use daemon_pods::DaemonPods;
+pub(crate) use event_query::{EventFields, EventQuery};
 pub(crate) use generation::Generation;
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};

@@ -15,13 +15,15 @@ use crate::cluster::list::Scope;
 use crate::cluster::relist::RelistPace;
 use crate::cluster::watch::Change;
 use crate::error::Error;
-use crate::snapshot::Known;
+use crate::snapshot::event::involved_uid;
+use crate::snapshot::{EventFields, Known};
 
 /// So many events about what is not known yet are kept: an event may come before the pod that it is about.
 const EARLY: usize = 256;
 
 /// The events of a snapshot, and how they go on.
 pub(crate) struct Events {
+    fields: EventFields,
     news: LocalBoxStream<'static, Result<News, Error>>,
     /// The first list is on its way.
     is_awaited: bool,
@@ -41,9 +43,14 @@ pub(super) enum News {
 
 impl Events {
     /// Lists and watches the events with these fields.
-    pub(super) fn start(access: &Access, scope: &Scope, fields: &str) -> Self {
-        let news = news(access.clone(), scope.clone(), fields.into());
-        Self { news, is_awaited: true, places: Places::of::<Event>(&[]), early: VecDeque::new() }
+    pub(super) fn start(access: &Access, scope: &Scope, fields: EventFields) -> Self {
+        let news = news(access.clone(), scope.clone(), fields.selector().into());
+        Self { fields, news, is_awaited: true, places: Places::of::<Event>(&[]), early: VecDeque::new() }
+    }
+
+    /// What was asked for.
+    pub(super) fn fields(&self) -> EventFields {
+        self.fields
     }
 
     /// Whether nothing is known of them yet.
@@ -116,7 +123,7 @@ impl Events {
 
     fn put(&mut self, mut event: Event, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) -> Step {
         event.metadata.managed_fields = None;
-        if is_ours(about(&event)) {
+        if is_ours(involved_uid(&event)) {
             return self.places.apply_known(events, Change::Added(event), Some);
         }
         self.early.retain(|early| early.uid() != event.uid());
@@ -130,7 +137,7 @@ impl Events {
     /// The snapshot holds the object now: what came before it is about it.
     pub(super) fn welcome(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
         let all = std::mem::take(&mut self.early);
-        let (ours, early): (VecDeque<Event>, _) = all.into_iter().partition(|event| about(event) == uid);
+        let (ours, early): (VecDeque<Event>, _) = all.into_iter().partition(|event| involved_uid(event) == uid);
         self.early = early;
         for event in ours {
             self.places.apply_known(events, Change::Added(event), Some);
@@ -141,15 +148,11 @@ impl Events {
     pub(super) fn forget(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
         let Known::Known(all) = events else { return };
         let before = all.len();
-        all.retain(|event| about(event) != uid);
+        all.retain(|event| involved_uid(event) != uid);
         if all.len() != before {
             self.places = Places::of(all);
         }
     }
-}
-
-fn about(event: &Event) -> &str {
-    event.involved_object.uid.as_deref().unwrap_or_default()
 }
 
 impl Identified for Event {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{CoverageArgs, Global, OutputFormat};
-use crate::command::load::{About, Request, Source, written};
+use crate::command::load::{Request, Source, written};
 use crate::coverage::{Coverage, Row, Threshold};
 use crate::error::Error;
 use crate::explain::State;
@@ -75,11 +75,6 @@ pub(super) fn understand(args: CoverageArgs, global: &Global, source: &Source) -
 }
 
 impl Policy {
-    /// Which events the screen has room for.
-    pub(super) fn about(&self) -> About {
-        if self.by_node { About::Pods } else { About::DaemonSets }
-    }
-
     /// Writes what was asked for.
     pub(super) fn render(
         &self,

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use super::policy::Policy;
 use crate::cluster::connect::Access;
-use crate::command::load::{About, Request};
+use crate::command::load::Request;
 use crate::command::print;
 use crate::command::watching::{self, View, connection_lost};
 use crate::coverage::{cover, fingerprint};
 use crate::error::Error;
 use crate::render::terminal::{self, Redraw};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{EventQuery, Snapshot};
 
 /// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
 pub(super) async fn watch(access: &Access, request: &Request, policy: &Policy) -> Result<ExitCode, Error> {
@@ -30,12 +30,8 @@ struct Screen<'p> {
 }
 
 impl View for Screen<'_> {
-    fn about(&self) -> About {
-        self.policy.about()
-    }
-
-    fn wants_events(&self, snapshot: &Snapshot) -> bool {
-        super::wants_events(snapshot)
+    fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
+        super::event_query(snapshot)
     }
 
     /// Draws, if there is anything new to see.

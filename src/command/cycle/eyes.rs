@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::connect::Access;
 use crate::cluster::follow::Follow;
+use crate::command::load::Request;
 use crate::command::load::live::{self, Loaded};
-use crate::command::load::{About, Request};
-use crate::command::rollout::wants_events;
+use crate::command::rollout::event_query;
 use crate::command::watching::{BURST, Heard, TICK, hear, until_events};
 use crate::coverage::Coverage;
 use crate::error::Error;
@@ -76,14 +76,12 @@ impl Eyes {
     /// # Errors
     /// What will not pass by itself, such as rights that were taken away.
     pub(super) async fn wait(&mut self, until: Option<Timestamp>) -> Result<Seen, Error> {
-        let wants_events = wants_events(&self.loaded.snapshot);
         let Self { access, loaded, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
-        if wants_events && !follow.has_events() {
-            follow.watch_events(access, live::event_fields(About::Pods));
-            if let Heard::Relist = until_events(&mut loaded.snapshot, follow, trouble).await? {
-                return Ok(Seen::Missed);
-            }
+        if follow.watch_events(access, || event_query(&loaded.snapshot))
+            && let Heard::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
+        {
+            return Ok(Seen::Missed);
         }
         let mut deadline = deadline(until);
         let seen = loop {

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
+use super::Request;
 use super::names::{check_nodes, hint, named};
-use super::{About, Request};
 use crate::cluster::connect::Access;
 use crate::cluster::follow::{Follow, Selection, Versions};
 use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
 use crate::snapshot::selector::covering;
-use crate::snapshot::{Known, Node, OpenShift, Pod, Snapshot};
+use crate::snapshot::{EventQuery, Known, Node, OpenShift, Pod, Snapshot};
 
 /// A snapshot of a live cluster, and what it takes to follow it.
 pub(crate) struct Loaded {
@@ -78,20 +78,16 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     })
 }
 
-/// The warning events.
+/// The events that a query needs; without such, nothing is asked.
 ///
 /// # Errors
 /// Anything but a lack of rights.
-pub(crate) async fn events(access: &Access, request: &Request, about: About) -> Result<Known<Vec<Event>>, Error> {
-    readable(access.list::<Event>(&scope(request), None, Some(event_fields(about))).await, &mut None)
-}
-
-/// The fields of the warning events that are about this.
-pub(in crate::command) fn event_fields(about: About) -> &'static str {
-    match about {
-        About::DaemonSets => "type=Warning,involvedObject.kind=DaemonSet",
-        About::Pods => "type=Warning",
-    }
+pub(super) async fn events(access: &Access, scope: &Scope, query: &EventQuery) -> Result<Known<Vec<Event>>, Error> {
+    let Some(fields) = query.fields() else {
+        return Ok(Known::Known(Vec::new()));
+    };
+    let listed = access.list::<Event>(scope, None, Some(&fields.selector())).await;
+    Ok(query.select(readable(listed, &mut None)?))
 }
 
 /// Where a request looks, in words.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::Event;
 
-use super::live::readable;
-use super::site::events;
+use super::live::{events, readable};
 use super::{Source, facts};
 use crate::admission::{self, Made};
 use crate::cluster::connect::Access;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::explain::way::{self, Way};
 use crate::rollout::CurrentRevision;
 use crate::scheduling::needs::{needs, needs_after_claims, needs_beside};
+use crate::snapshot::Known;
 use crate::snapshot::facts::Need;
 use crate::snapshot::full_pod::FullPod;
 use crate::snapshot::selector;
@@ -32,22 +33,23 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 /// # Errors
 /// Anything but a lack of rights, which leaves a gap.
 pub(crate) async fn complete(source: &Source, site: &mut Site, is_named: bool) -> Result<Vec<Option<Made>>, Error> {
+    // Which events explain something is decided before any is looked at.
+    let saved = std::mem::replace(&mut site.events, Known::Known(Vec::new()));
     let made = predict(source, site, is_named).await?;
-    if let Source::Live(access) = source {
-        read_needs(access, site, &made).await?;
-        read_events(access, site, &made).await?;
-    }
+    site.events = match source {
+        Source::Live(access) => {
+            read_needs(access, site, &made).await?;
+            read_events(access, site, &made).await?
+        }
+        Source::Saved(_) => way::event_query(&way::all(site, &made)).select(saved),
+    };
     Ok(made)
 }
 
-async fn read_events(access: &Access, site: &mut Site, made: &[Option<Made>]) -> Result<(), Error> {
+async fn read_events(access: &Access, site: &Site, made: &[Option<Made>]) -> Result<Known<Vec<Event>>, Error> {
     let ways = way::all(site, made);
-    let mut in_question = ways.iter().filter(|way| way.wants_events()).map(Way::namespace).peekable();
-    let scope = in_question.peek().is_some().then(|| facts::scope_of(in_question));
-    if let Some(scope) = scope {
-        site.events = events(access, &scope).await?;
-    }
-    Ok(())
+    let in_question = ways.iter().filter(|way| !way.event_query.is_empty()).map(Way::namespace);
+    events(access, &facts::scope_of(in_question), &way::event_query(&ways)).await
 }
 
 /// The pods that are not there, as the API server would make them: of each DaemonSet in question.

@@ -1,7 +1,6 @@
 //! The facts about one node: what every question needs in one round, the rest only where a pod in question needs it.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Event;
 
 use super::live::{openshift_of, readable, scope};
 use super::names::{hint, named};
@@ -136,14 +135,6 @@ async fn minor(access: &Access) -> Result<Known<Minor>, Error> {
         Ok(minor) => Known::Known(Minor(minor)),
         Err(_) => Known::Unknown(format!("the server's version {:?} is not understood", info.git_version)),
     })
-}
-
-/// The warnings about DaemonSets and pods.
-///
-/// # Errors
-/// Anything but a lack of rights.
-pub(crate) async fn events(access: &Access, scope: &Scope) -> Result<Known<Vec<Event>>, Error> {
-    readable(access.list::<Event>(scope, None, Some("type=Warning")).await, &mut None)
 }
 
 fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {

@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::cli::rollout::{RolloutArgs, RolloutCommand};
 use crate::error::Error;
 
-pub(super) use status::wants_events;
+pub(super) use status::event_query;
 
 /// Goes on to the command that was asked for.
 ///

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use crate::cli::rollout::RolloutStatusArgs;
 use crate::cli::{Global, StructuredFormat};
 use crate::cluster::file::Detail;
-use crate::command::load::{About, Request, Source, open};
+use crate::command::load::{Request, Source, open};
 use crate::command::print;
 use crate::coverage::{Coverage, cover};
 use crate::error::Error;
 use crate::render::rollout::{Report, Screen, fleet, screen};
 use crate::render::{structured, terminal};
-use crate::rollout::{Phase, Standing, standing, wants_events as wants_events_of};
-use crate::snapshot::Snapshot;
+use crate::rollout::{self, Phase, Standing, standing};
+use crate::snapshot::{EventQuery, Snapshot};
 
 /// Loads, decides, renders.
 ///
@@ -23,8 +23,7 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     let RolloutStatusArgs { names, output, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = request(names, &global, &source);
-    let about = if request.names.is_empty() { About::DaemonSets } else { About::Pods };
-    let snapshot = source.snapshot(&request, about, wants_events).await?;
+    let snapshot = source.snapshot(&request, event_query).await?;
     let gaps = snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
@@ -55,9 +54,11 @@ pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> R
     Request { namespace, names, ..Request::default() }
 }
 
-/// Whether events could tell more about any of the DaemonSets.
-pub(in crate::command) fn wants_events(snapshot: &Snapshot) -> bool {
-    cover(snapshot).iter().any(wants_events_of)
+/// The events that may say more about any of the DaemonSets.
+pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
+    let mut query = EventQuery::default();
+    cover(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
+    query
 }
 
 fn screens(

@@ -12,7 +12,7 @@ use super::status;
 use crate::cli::rollout::{RolloutStatusArgs, RolloutWatchArgs};
 use crate::cli::{Global, StructuredFormat};
 use crate::cluster::file::Detail;
-use crate::command::load::{About, Source, open};
+use crate::command::load::{Source, open};
 use crate::command::print;
 use crate::command::watching::{self, View, connection_lost};
 use crate::coverage::{Coverage, cover};
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::render::rollout::{Ending, Event, Screen, Told, Watched, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice, Redraw};
 use crate::rollout::{Change, ChangeKind, Headway, Mark, Phase, Record, Standing, changes, revision_number, standing};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{EventQuery, Snapshot};
 
 /// Follows one rollout to its end.
 ///
@@ -112,12 +112,8 @@ struct Watching {
 }
 
 impl View for Watching {
-    fn about(&self) -> About {
-        About::Pods
-    }
-
-    fn wants_events(&self, snapshot: &Snapshot) -> bool {
-        status::wants_events(snapshot)
+    fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
+        status::event_query(snapshot)
     }
 
     fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {

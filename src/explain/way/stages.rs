@@ -42,8 +42,7 @@ pub(super) fn controller(template: &FullSpec, obstacles: Vec<Obstacle>) -> Vec<C
 /// What the API server would say of a pod that is not there.
 pub(super) fn admission(case: &Case<'_>, made: &Made, state: State) -> Vec<Check> {
     let uid = case.daemon_set.metadata.uid.as_deref().unwrap_or_default();
-    // The event stays for an hour: it speaks of today only while a pod is missing.
-    let event = case.events.known().filter(|_| state == State::Missing && case.node_exists);
+    let event = case.events.known().filter(|_| case.looks_for_rejections(state));
     let event = event.and_then(|events| events::failed_create(events, uid));
     let checks = admission::checks(case.daemon_set, made, case.facts, event.as_ref());
     // Only a pod that was refused, or one that was made, tells what these think of it.

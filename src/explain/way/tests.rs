@@ -289,3 +289,36 @@ fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
         { "name": "main", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } }] });
     assert_eq!(failed(ended), ["Pod/Phase"]);
 }
+
+#[test]
+fn event_query_of_a_node_needs_no_events_and_misses_none() {
+    let starting = json!({ "phase": "Pending", "containerStatuses": [
+        { "name": "main", "state": { "waiting": { "reason": "ContainerCreating" } } }] });
+    let crashing = json!({ "phase": "Running", "containerStatuses": [
+        { "name": "main", "state": { "waiting": { "reason": "CrashLoopBackOff" } } }] });
+    let bound = |status: &Value| vec![pod("n1", &plain(), status.clone())];
+    let waiting = || vec![pod("", &plain(), json!({ "phase": "Pending" }))];
+    for (bound, pinned, wants_events) in [
+        (bound(&starting), vec![], true),
+        (bound(&crashing), vec![], true),
+        (bound(&ready()), vec![], false),
+        (vec![], waiting(), false),
+        (vec![], vec![], true),
+    ] {
+        let mut site = site(node(json!({}), json!([])), daemon_set(plain()), bound, pinned);
+        let made: Vec<_> = open_questions(&site, false).into_iter().flat_map(|_| made(&site)).collect();
+        let query = event_query(&all(&site, &made));
+        assert_eq!(!query.is_empty(), wants_events, "{query:?}");
+        let event = |kind: &str, uid: &str, reason: &str| {
+            let about = json!({ "kind": kind, "namespace": "ns", "name": uid, "uid": uid });
+            let event =
+                json!({ "metadata": { "name": uid }, "type": "Warning", "reason": reason, "involvedObject": about });
+            serde_json::from_value(event).unwrap()
+        };
+        site.events = Known::Known(vec![event("Pod", "p1", "FailedMount"), event("DaemonSet", "u1", "FailedCreate")]);
+        assert_eq!(query, event_query(&all(&site, &made)));
+        let in_full = format!("{:?}", all(&site, &made));
+        site.events = query.select(site.events);
+        assert_eq!(in_full, format!("{:?}", all(&site, &made)));
+    }
+}

@@ -88,7 +88,7 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>> + Clone)
     let is_trouble = |row: &&Row<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
-        if let Some(reason) = row.reasons.first() {
+        if let Some(reason) = Reason::leading(&row.reasons) {
             *tally.entry(short(reason)).or_default() += 1;
         }
     }

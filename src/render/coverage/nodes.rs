@@ -210,6 +210,7 @@ mod tests {
             is_available: true,
             up_to_date: None,
             reasons: Vec::new(),
+            wants_events: false,
         }
     }
 

@@ -176,7 +176,7 @@ fn is_on_its_way(reason: &Reason) -> bool {
 
 /// `node-7 (NotReady since 14m)`.
 fn spender_in_short(spender: &Spender<'_>, now: Timestamp) -> String {
-    let why = match spender.reasons.first() {
+    let why = match Reason::leading(&spender.reasons) {
         Some(reason) => in_brackets(reason, now),
         None => screen::spending_in_short(spender.cause).to_owned(),
     };

@@ -37,6 +37,7 @@ fn row(node: &str) -> Row<'_> {
         is_available: false,
         up_to_date: None,
         reasons: Vec::new(),
+        wants_events: false,
     }
 }
 

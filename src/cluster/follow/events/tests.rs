@@ -39,7 +39,7 @@ async fn told(
     script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
 ) -> (Vec<String>, Vec<Seen>) {
     let fake = Fake::start(script).await;
-    let mut events = Events::start(&fake.access().await, &Scope::Namespace("n".into()), "type=Warning");
+    let mut events = Events::start(&fake.access().await, &Scope::Namespace("n".into()), EventFields::Warnings);
     let mut known = Known::Known(Vec::new());
     let mut told = Vec::new();
     for _ in 0..words {
@@ -108,6 +108,7 @@ async fn a_list_that_fails_is_said_once_and_tried_again_and_what_was_known_stays
 
 fn none_yet() -> Events {
     Events {
+        fields: EventFields::Warnings,
         news: stream::pending().boxed_local(),
         is_awaited: false,
         places: Places::of::<Event>(&[]),

@@ -1,0 +1,182 @@
+//! Which events a question needs. A live cluster is asked for them, and the events of saved files are filtered by them,
+//! by one and the same [`EventQuery`], so that both explain the same.
+//!
+//! Whoever uses an event in an explanation adds its object here, and decides that without looking at any event: the
+//! query of a snapshot is the same before and after its events are read.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Event;
+
+use super::Known;
+use super::event::{FAILED_CREATE, involved_uid, is_failed_create, is_warning};
+
+/// The objects whose events explain something: of pods all warnings, of DaemonSets why no pod could be created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventQuery {
+    daemon_sets: BTreeSet<String>,
+    pods: BTreeSet<String>,
+}
+
+/// What is asked of the API server: the smallest of its field selectors that covers a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventFields {
+    /// `FailedCreate` of DaemonSets.
+    DaemonSets,
+    /// Warnings about pods.
+    Pods,
+    /// Both, and warnings about everything else: a field selector has no "or".
+    Warnings,
+}
+
+impl EventQuery {
+    /// Adds why no pod of the DaemonSet could be created.
+    pub(crate) fn add_daemon_set(&mut self, daemon_set: &DaemonSet) {
+        self.daemon_sets.extend(daemon_set.metadata.uid.clone());
+    }
+
+    /// Adds the warnings about the pod with this uid.
+    pub(crate) fn add_pod(&mut self, uid: &str) {
+        if !uid.is_empty() {
+            self.pods.insert(uid.to_owned());
+        }
+    }
+
+    /// Adds what another question needs.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.daemon_sets.extend(other.daemon_sets);
+        self.pods.extend(other.pods);
+    }
+
+    /// Whether no event explains anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fields().is_none()
+    }
+
+    /// What to ask of an API server; none where there is nothing to ask.
+    pub(crate) fn fields(&self) -> Option<EventFields> {
+        match (self.daemon_sets.is_empty(), self.pods.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(EventFields::DaemonSets),
+            (true, false) => Some(EventFields::Pods),
+            (false, false) => Some(EventFields::Warnings),
+        }
+    }
+
+    /// Whether the event is one of those.
+    pub(crate) fn selects(&self, event: &Event) -> bool {
+        let uid = involved_uid(event);
+        (is_warning(event) && self.pods.contains(uid)) || (is_failed_create(event) && self.daemon_sets.contains(uid))
+    }
+
+    /// Only those of the events; where none explains anything, none is missed either.
+    pub(crate) fn select(&self, events: Known<Vec<Event>>) -> Known<Vec<Event>> {
+        match events {
+            Known::Known(mut events) => {
+                events.retain(|event| self.selects(event));
+                Known::Known(events)
+            }
+            Known::Unknown(_) if self.is_empty() => Known::Known(Vec::new()),
+            unknown @ Known::Unknown(_) => unknown,
+        }
+    }
+}
+
+impl EventFields {
+    /// The field selector.
+    ///
+    /// Upstream: `pkg/registry/core/event/strategy.go` `ToSelectableFields`.
+    pub(crate) fn selector(self) -> String {
+        match self {
+            Self::DaemonSets => format!("type=Warning,reason={FAILED_CREATE},involvedObject.kind=DaemonSet"),
+            Self::Pods => "type=Warning,involvedObject.kind=Pod".to_owned(),
+            Self::Warnings => "type=Warning".to_owned(),
+        }
+    }
+
+    /// Whether events that were asked for with these fields hold all that others ask for.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self == other || self.covers_all()
+    }
+
+    /// Whether they hold whatever any query may need.
+    pub(crate) fn covers_all(self) -> bool {
+        self == Self::Warnings
+    }
+
+    /// The fields that cover both.
+    pub(crate) fn union(self, other: Self) -> Self {
+        if self == other { self } else { Self::Warnings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(kind: &str, uid: &str, reason: &str, event_type: &str) -> Event {
+        let event = json!({
+            "metadata": { "name": format!("{uid}.{reason}") },
+            "involvedObject": { "kind": kind, "uid": uid }, "reason": reason, "type": event_type,
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    fn query(daemon_sets: &[&str], pods: &[&str]) -> EventQuery {
+        let mut query = EventQuery::default();
+        for uid in daemon_sets {
+            let daemon_set: Value = json!({ "metadata": { "uid": uid }, "spec": { "selector": {}, "template": {} } });
+            query.add_daemon_set(&serde_json::from_value(daemon_set).unwrap());
+        }
+        pods.iter().for_each(|uid| query.add_pod(uid));
+        query
+    }
+
+    #[test]
+    fn event_query_selects_by_object_type_and_reason() {
+        let query = query(&["ds"], &["pod"]);
+        for (event, expected) in [
+            (event("Pod", "pod", "FailedMount", "Warning"), true),
+            (event("Pod", "pod", "Pulled", "Normal"), false),
+            (event("Pod", "other", "FailedMount", "Warning"), false),
+            (event("DaemonSet", "ds", "FailedCreate", "Warning"), true),
+            (event("DaemonSet", "ds", "FailedDaemonPod", "Warning"), false),
+            (event("DaemonSet", "ds", "SuccessfulCreate", "Normal"), false),
+            (event("DaemonSet", "other", "FailedCreate", "Warning"), false),
+        ] {
+            assert_eq!(query.selects(&event), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn event_query_without_objects_misses_no_events() {
+        let unknown = || Known::Unknown("the files hold no events".to_owned());
+        assert!(query(&[], &[]).is_empty());
+        assert_eq!(query(&[], &[]).select(unknown()), Known::Known(Vec::new()));
+        assert_eq!(query(&[], &["pod"]).select(unknown()), unknown());
+        let events = Known::Known(vec![event("Pod", "pod", "FailedMount", "Warning")]);
+        assert_eq!(query(&[], &[]).select(events), Known::Known(Vec::new()));
+    }
+
+    #[test]
+    fn event_fields_are_the_smallest_that_cover_a_query() {
+        use EventFields::{DaemonSets, Pods, Warnings};
+        let fields = |daemon_sets: &[&str], pods: &[&str]| query(daemon_sets, pods).fields();
+        assert_eq!(fields(&[], &[]), None);
+        assert_eq!(fields(&["ds"], &[]), Some(DaemonSets));
+        assert_eq!(fields(&[], &["pod"]), Some(Pods));
+        assert_eq!(fields(&["ds"], &["pod"]), Some(Warnings));
+        assert_eq!(DaemonSets.selector(), "type=Warning,reason=FailedCreate,involvedObject.kind=DaemonSet");
+        for (one, other, covers) in
+            [(Pods, Pods, true), (Pods, DaemonSets, false), (Warnings, Pods, true), (Pods, Warnings, false)]
+        {
+            assert_eq!(one.covers(other), covers, "{one:?} {other:?}");
+            assert!(one.union(other).covers(one) && one.union(other).covers(other));
+        }
+    }
+}
