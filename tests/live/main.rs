@@ -38,6 +38,7 @@ mod rest;
 mod rights;
 mod roles;
 mod rollout;
+mod saved;
 mod scenarios;
 mod scene;
 mod ship;
@@ -99,6 +100,7 @@ fn registry() -> Vec<(String, Test)> {
             "rollout::waits_for_deletion_and_sees_the_daemon_set_go",
             rollout::waits_for_deletion_and_sees_the_daemon_set_go,
         ),
+        ("saved::events_explain_what_they_explain_live", saved::events_explain_what_they_explain_live),
         ("scenarios::on_dead_nodes", scenarios::on_dead_nodes),
         ("scenarios::side_by_side", scenarios::side_by_side),
         ("scenarios::two_hundred_nodes_at_once", scenarios::two_hundred_nodes_at_once),
