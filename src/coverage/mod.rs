@@ -99,7 +99,6 @@ pub(crate) fn fingerprint(coverages: &[Coverage<'_>]) -> u64 {
 struct Case<'a> {
     snapshot: &'a Snapshot,
     daemon_set: &'a DaemonSet,
-    revision: CurrentRevision,
     min_ready_seconds: i32,
     /// Why no pod could be created, the same for all nodes that miss one.
     why_missing: Vec<Reason>,
@@ -110,19 +109,35 @@ impl<'a> Case<'a> {
         Self {
             snapshot,
             daemon_set,
-            revision: CurrentRevision::of(daemon_set, &snapshot.revisions),
             min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default(),
             why_missing: why_missing(daemon_set, &snapshot.events),
         }
     }
 
     fn cover(self, pods: DaemonPods<'a>) -> Coverage<'a> {
-        let rows = match &self.snapshot.nodes {
+        let mut rows = match &self.snapshot.nodes {
             Known::Known(nodes) => self.rows_of_nodes(nodes, &pods),
             Known::Unknown(_) => self.rows_of_pods(&pods),
         };
+        let strays = self.strays(&pods);
+        let revision = self.revision_by(&rows, &strays);
+        for row in &mut rows {
+            row.up_to_date = row.pods.first().and_then(|pod| is_current(pod, &revision));
+        }
         let counts = Counts::of(&rows, self.snapshot);
-        Coverage { strays: self.strays(&pods), daemon_set: self.daemon_set, revision: self.revision, counts, rows }
+        Coverage { strays, daemon_set: self.daemon_set, revision, counts, rows }
+    }
+
+    /// The current revision, which the pods have to tell where revisions could not be read.
+    fn revision_by(&self, rows: &[Row<'a>], strays: &[&'a Pod]) -> CurrentRevision {
+        let revision = CurrentRevision::of(self.daemon_set, &self.snapshot.revisions);
+        if self.snapshot.revisions.known().is_some() {
+            return revision;
+        }
+        let all: Vec<&Pod> = rows.iter().flat_map(|row| &row.pods).chain(strays).copied().collect();
+        let is_wanted = |row: &&Row<'_>| matches!(row.placement, Some(Placement::Run) | None);
+        let counted: Vec<&Pod> = rows.iter().filter(is_wanted).filter_map(|row| row.pods.first().copied()).collect();
+        revision.inferred(self.daemon_set, &all, &counted)
     }
 
     fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<Row<'a>> {
@@ -141,7 +156,7 @@ impl<'a> Case<'a> {
                 placement: Some(verdict.placement),
                 state,
                 is_available: self.is_available(&pods),
-                up_to_date: self.up_to_date(&pods),
+                up_to_date: None,
                 pods,
                 reasons,
                 wants_events,
@@ -187,7 +202,7 @@ impl<'a> Case<'a> {
                 placement: None,
                 state,
                 is_available: self.is_available(&pods),
-                up_to_date: self.up_to_date(&pods),
+                up_to_date: None,
                 pods,
                 reasons,
                 wants_events,
@@ -209,10 +224,6 @@ impl<'a> Case<'a> {
     fn is_available(&self, pods: &[&Pod]) -> bool {
         let first = pods.first();
         first.is_some_and(|pod| pod_state::is_available(pod, self.min_ready_seconds, self.snapshot.as_of))
-    }
-
-    fn up_to_date(&self, pods: &[&Pod]) -> Option<bool> {
-        is_current(pods.first()?, &self.revision)
     }
 
     fn strays(&self, pods: &DaemonPods<'a>) -> Vec<&'a Pod> {
@@ -257,6 +268,13 @@ impl Coverage<'_> {
     /// How many nodes are in a state.
     pub(crate) fn in_state(&self, state: State) -> usize {
         self.rows.iter().filter(|row| row.state == state).count()
+    }
+
+    /// Whether it is known of every pod whether it runs today's template.
+    pub(crate) fn is_revision_known(&self) -> bool {
+        let pods = || self.rows.iter().flat_map(|row| &row.pods).chain(&self.strays);
+        let is_known = |pod: &&Pod| is_current(pod, &self.revision).is_some();
+        self.revision.hash.known().is_some() || (self.revision.source.is_some() && pods().all(is_known))
     }
 
     /// The events that may say more than the rows do: the same whether they were read or not.

@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::Deserialize;
 
+use super::revision_source::RevisionSource;
 use crate::snapshot::{Known, Labels, Pod};
 
 /// The label that tells a pod's revision.
@@ -20,25 +21,42 @@ const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 /// What a pod has to show to be up to date.
 #[derive(Clone, Debug)]
 pub(crate) struct CurrentRevision {
-    /// The hash of today's template; none while the controller has not yet made a revision of it.
+    /// The hash of today's template; none while the controller has not yet made a revision of it, or where it is
+    /// inferred and no pod runs it.
     pub(crate) hash: Known<Option<String>>,
-    generation: Option<i64>,
+    /// What tells which pods are up to date; none where nothing does.
+    pub(crate) source: Option<RevisionSource>,
+    pub(super) generation: Option<i64>,
 }
 
 impl CurrentRevision {
     /// Finds the revision that holds today's template.
     pub(crate) fn of(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
         let hash_of = |revision: &ControllerRevision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned();
-        let hash = match revisions {
-            Known::Known(revisions) => Known::Known(current_of(daemon_set, revisions).and_then(hash_of)),
-            Known::Unknown(why) => Known::Unknown(why.clone()),
+        let (hash, source) = match revisions {
+            Known::Known(revisions) => (
+                Known::Known(current_of(daemon_set, revisions).and_then(hash_of)),
+                Some(RevisionSource::ControllerRevision),
+            ),
+            Known::Unknown(why) => (Known::Unknown(why.clone()), None),
         };
         let annotations = daemon_set.metadata.annotations.as_ref();
         Self {
             hash,
+            source,
             generation: annotations
                 .and_then(|annotations| annotations.get(GENERATION_ANNOTATION))
                 .and_then(|generation| generation.parse().ok()),
+        }
+    }
+
+    /// Whether the controller is known to have made a revision of today's template.
+    pub(crate) fn is_made(&self) -> bool {
+        match self.source {
+            Some(RevisionSource::ControllerRevision) => self.hash.known().is_some_and(Option::is_some),
+            // It makes one before it writes the status or a pod.
+            Some(RevisionSource::TemplateGeneration | RevisionSource::Status) => true,
+            None => false,
         }
     }
 }
@@ -96,13 +114,15 @@ pub(crate) fn revision_of(labels: &Labels) -> Option<&str> {
     labels.get(HASH_LABEL).map(String::as_str)
 }
 
+/// Whether the pod is labelled with the generation of today's template.
+pub(super) fn has_current_generation(pod: &Pod, current: &CurrentRevision) -> bool {
+    let generation = pod.metadata.labels.get(GENERATION_LABEL).and_then(|generation| generation.parse::<i64>().ok());
+    generation.is_some_and(|generation| Some(generation) == current.generation)
+}
+
 /// Whether the pod runs today's template; none when that cannot be known.
 pub(crate) fn is_current(pod: &Pod, current: &CurrentRevision) -> Option<bool> {
-    let generation = pod.metadata.labels.get(GENERATION_LABEL);
-    let has_generation = generation
-        .and_then(|generation| generation.parse::<i64>().ok())
-        .is_some_and(|generation| Some(generation) == current.generation);
-    if has_generation {
+    if has_current_generation(pod, current) {
         return Some(true);
     }
     let hash = current.hash.known()?;

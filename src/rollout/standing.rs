@@ -183,12 +183,15 @@ pub(crate) fn standing<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -
         holds: stuck::holds(&findings, &refusals, &outlook, phase),
         leftovers: findings.iter().filter(|f| is_old(&f.site)).map(|f| f.site.name).collect(),
         is_undo: snapshot.revisions.known().is_some_and(|revisions| is_undo(daemon_set, revisions)),
-        missing: [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        missing: missing(coverage, snapshot),
         nodes: findings.into_iter().filter_map(progress).collect(),
     }
+}
+
+/// What could not be read. Revisions are missed only where nothing else tells which pods are up to date.
+fn missing<'a>(coverage: &Coverage<'_>, snapshot: &'a Snapshot) -> Vec<&'a str> {
+    let revisions = snapshot.revisions.missing().filter(|_| !coverage.is_revision_known());
+    [snapshot.nodes.missing(), snapshot.pods.missing(), revisions].into_iter().flatten().collect()
 }
 
 /// The events that may say more about a rollout: the same whether they were read or not.
@@ -291,13 +294,13 @@ fn phase(
 ) -> Phase {
     let daemon_set = coverage.daemon_set;
     let wanted = |step| findings.iter().filter(|f| f.site.is_wanted && f.step == step).count();
-    let Some(hash) = coverage.revision.hash.known().filter(|_| snapshot.pods.known().is_some()) else {
+    if !coverage.is_revision_known() || snapshot.pods.known().is_none() {
         return Phase::Unknown;
-    };
+    }
     if daemon_set.metadata.deletion_timestamp.is_some() {
         return Phase::BeingDeleted;
     }
-    if hash.is_none() || !Generation::of(daemon_set).is_observed() {
+    if !coverage.revision.is_made() || !Generation::of(daemon_set).is_observed() {
         return Phase::NotObserved;
     }
     match strategy {

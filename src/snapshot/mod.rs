@@ -76,14 +76,14 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// What could not be read, in words.
     pub(crate) fn gaps(&self) -> Vec<String> {
-        let gaps = [
-            self.nodes.missing(),
-            self.pods.missing(),
-            self.revisions.missing(),
-            self.events.missing(),
-            self.openshift.missing(),
-        ];
-        gaps.into_iter().flatten().map(|gap| format!("{gap}: that part is unknown")).collect()
+        let unknown = |gap: &str| format!("{gap}: that part is unknown");
+        // The pods and the DaemonSets tell what revisions would.
+        let inferred =
+            |gap: &str| format!("{gap}: up to date is judged by template generation and .status, where they tell");
+        let before = [self.nodes.missing(), self.pods.missing()].into_iter().flatten().map(unknown);
+        let revisions = self.revisions.missing().map(inferred);
+        let after = [self.events.missing(), self.openshift.missing()].into_iter().flatten().map(unknown);
+        before.chain(revisions).chain(after).collect()
     }
 }
 

@@ -42,13 +42,13 @@ pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
             "waits" => value["for"].is_string(),
             "nodes" | "causes" | "reasons" | "fix" => value.is_array(),
             "cause" => value["code"].is_string(),
-            "revision" | "from" => value.is_string() || value.is_null(),
+            "revision" | "revisionSource" | "from" => value.is_string() || value.is_null(),
             _ => value.is_string(),
         };
         ensure(is_typed, || format!("{name}: {field} is {value}"))?;
     }
     // Some are only there where there is something to say.
-    let numbers = ["revision", "phase", "desired", "updated", "updatedAvailable", "available"];
+    let numbers = ["revision", "revisionSource", "phase", "desired", "updated", "updatedAvailable", "available"];
     let is_gone = name == "Deleted" || event["outcome"] == "Deleted";
     let needed = common.iter().chain(&own).filter(|field| **field != "fix" && !(is_gone && numbers.contains(field)));
     let missing: Vec<_> = needed.filter(|field| !object.contains_key(**field)).collect();

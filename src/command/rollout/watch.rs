@@ -66,6 +66,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         color: global.color,
         begun: (Instant::now(), Timestamp::now()),
         uid: None,
+        is_judged: false,
         headway: None,
         record: None,
         said: Vec::new(),
@@ -104,6 +105,8 @@ struct Watching {
     begun: (Instant, Timestamp),
     /// Whom it is about: a name can be given anew.
     uid: Option<String>,
+    /// Whether its phase was known once: where it rests on the pods, it may be unknown for a moment.
+    is_judged: bool,
     headway: Option<Headway>,
     record: Option<Record>,
     /// The remarks that were written last.
@@ -137,7 +140,10 @@ impl View for Watching {
         if !is_read {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
-        if standing.phase == Phase::Unknown && trouble.is_none() {
+        self.is_judged |= standing.phase != Phase::Unknown;
+        // A number of a revision is in the revisions alone.
+        let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
+        if (!self.is_judged || is_blind) && trouble.is_none() {
             return Err(status::unjudged(&standing));
         }
         match self.ending(&standing, current, trouble.is_some(), now) {

@@ -21,6 +21,7 @@ use super::text::count;
 use crate::coverage::Row;
 use crate::explain::{Reason, State};
 use crate::placement::{Obstacle, Placement};
+use crate::rollout::{CurrentRevision, RevisionSource};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,22 @@ fn lacking(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, To
     match lacking {
         Some(0) => ("0".to_owned(), Tone::Quiet),
         lacking => (number(lacking), tone),
+    }
+}
+
+/// `revision 86bf5b`, with what it rests on where that is no ControllerRevision. Safe text.
+pub(in crate::render) fn revision_in_words(revision: &CurrentRevision) -> String {
+    let by = match revision.source {
+        Some(RevisionSource::ControllerRevision) | None => "",
+        Some(RevisionSource::TemplateGeneration) => " (by template generation)",
+        Some(RevisionSource::Status) => " (by .status)",
+    };
+    match revision.hash.known() {
+        Some(Some(hash)) => format!("revision {}{by}", super::text::safe(hash)),
+        Some(None) if by.is_empty() => "revision not made yet".into(),
+        // The pods tell hashes, and none of them has it.
+        Some(None) => format!("revision not on any node{by}"),
+        None => format!("revision unknown{by}"),
     }
 }
 

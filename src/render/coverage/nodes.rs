@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, down_and_not_counted, folded, known_bar, number};
+use super::{Screen, down_and_not_counted, folded, known_bar, number, revision_in_words};
 use crate::coverage::{Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
@@ -97,11 +97,7 @@ fn fold_the_well(listed: &mut Vec<&Row<'_>>, screen: Screen) -> usize {
 /// Two lines: what it is, and how it stands.
 fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Result<()> {
     let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
-    let revision = match coverage.revision.hash.known() {
-        Some(Some(hash)) => format!("revision {}", safe(hash)),
-        Some(None) => "revision not made yet".into(),
-        None => "revision unknown".into(),
-    };
+    let revision = revision_in_words(&coverage.revision);
     let strategy = safe(&super::report::strategy(coverage));
     screen.style.line(out, &format!("DaemonSet {name}  {strategy}  {revision}"), Tone::Strong)?;
 

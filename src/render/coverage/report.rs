@@ -10,7 +10,7 @@ use crate::placement::Placement;
 use crate::render::reason::sentence;
 use crate::render::structured::Head;
 use crate::render::text::safe;
-use crate::rollout::revision_of;
+use crate::rollout::{RevisionSource, revision_of};
 
 /// `kind: CoverageReport`.
 #[derive(Serialize)]
@@ -27,6 +27,7 @@ struct DaemonSetView<'a> {
     namespace: &'a str,
     name: &'a str,
     update_strategy: &'a str,
+    revision_source: Option<RevisionSource>,
     #[serde(flatten)]
     counts: Counts,
     status: &'a DaemonSetStatus,
@@ -68,6 +69,7 @@ impl<'a> Report<'a> {
             namespace: coverage.namespace(),
             name: coverage.name(),
             update_strategy: strategy_type(coverage.daemon_set),
+            revision_source: coverage.revision.source,
             counts: coverage.counts,
             status: coverage.daemon_set.status.as_ref().unwrap_or(&NO_STATUS),
             nodes: coverage.rows.iter().filter(|row| is_shown(row)).map(|row| node_view(row, now)).collect(),

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::report::Numbers;
-use super::{Screen, hold, phase_sentence, phase_tone, revision, step_name, step_tone, tally};
+use super::{Screen, hold, phase_sentence, phase_tone, step_name, step_tone, tally};
 use crate::explain::Reason;
 use crate::render::age::age;
+use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
 use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
@@ -236,7 +237,7 @@ fn began(standing: &Standing<'_>, event: &Event<'_, '_>) -> String {
         "{}: {}, {}: {}; {}",
         safe(&format!("{}/{}", event.namespace, event.name)),
         strategy_of(standing.daemon_set),
-        revision(standing),
+        revision_in_words(standing.revision),
         tally(standing),
         phase_in_words(standing)
     )

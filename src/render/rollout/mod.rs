@@ -137,15 +137,6 @@ fn tally(standing: &Standing<'_>) -> String {
     format!("{updated} of {desired} updated, {available} available")
 }
 
-/// `revision 86bf5b`.
-fn revision(standing: &Standing<'_>) -> String {
-    match standing.revision.hash.known() {
-        Some(Some(hash)) => format!("revision {}", safe(hash)),
-        Some(None) => "revision not made yet".into(),
-        None => "revision unknown".into(),
-    }
-}
-
 /// How much of what may be spent is spent, and by whom: `budget 2 of 2 spent: node-7 (NotReady since 14m), …`. None
 /// with OnDelete, which knows no budget, and none where nothing is spent. `room` is how many are named.
 fn budget(standing: &Standing<'_>, room: usize, now: Timestamp) -> Option<String> {

@@ -8,7 +8,7 @@ use super::{ReasonView, hold, reason_views};
 use crate::explain::State;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
-use crate::rollout::{Hold, Phase, Progress, Spending, Standing, Step, Strategy, revision_of};
+use crate::rollout::{Hold, Phase, Progress, RevisionSource, Spending, Standing, Step, Strategy, revision_of};
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
@@ -24,6 +24,7 @@ pub(crate) struct Report<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Numbers<'a> {
     revision: Option<&'a str>,
+    revision_source: Option<RevisionSource>,
     phase: Phase,
     desired: Option<usize>,
     updated: Option<usize>,
@@ -36,6 +37,7 @@ impl<'a> Numbers<'a> {
         let known = |number| (standing.phase != Phase::Unknown).then_some(number);
         Self {
             revision: standing.revision.hash.known().and_then(Option::as_deref),
+            revision_source: standing.revision.source,
             phase: standing.phase,
             desired: known(standing.desired),
             updated: known(standing.updated),

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Screen, Watched, budget, cells::cells, hold, phase_sentence, phase_tone, reasons, revision, some_of, step_name,
-    step_sign, step_tone, urgency,
+    Screen, Watched, budget, cells::cells, hold, phase_sentence, phase_tone, reasons, some_of, step_name, step_sign,
+    step_tone, urgency,
 };
 use crate::coverage::Coverage;
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
-use crate::render::coverage::strategy;
+use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
@@ -37,7 +37,7 @@ pub(crate) fn screen(
     let style = screen.style;
     if screen.titles {
         let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
-        let head = format!("DaemonSet {name}  {}  {}", strategy(coverage), revision(standing));
+        let head = format!("DaemonSet {name}  {}  {}", strategy(coverage), revision_in_words(standing.revision));
         style.line(out, &head, Tone::Strong)?;
     }
     style.line(out, &phase_sentence(standing), phase_tone(standing.phase))?;

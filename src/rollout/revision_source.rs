@@ -1,0 +1,181 @@
+//! Which pods are up to date where ControllerRevisions could not be read: by the template generation, and by `.status`.
+//!
+//! The API server counts the changes of a template (`pkg/registry/apps/daemonset/strategy.go` `PrepareForUpdate`), the
+//! controller labels each pod with that count and with the revision's hash
+//! (`pkg/controller/daemon/daemon_controller.go` `syncNodes`), and a pod is up to date if either matches
+//! (`pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`). A pod of another count may still be up to date: a
+//! template that is rolled back to gets a new count and its old hash. So the hash is what has to be found out.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use serde::Serialize;
+
+use super::revision::{CurrentRevision, has_current_generation, revision_of};
+use crate::snapshot::{Generation, Known, Pod};
+
+/// What tells which pods are up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum RevisionSource {
+    /// The revision that holds today's template.
+    ControllerRevision,
+    /// Pods that were created from today's template, by its generation.
+    TemplateGeneration,
+    /// The number of pods that the controller counts as up to date.
+    Status,
+}
+
+impl CurrentRevision {
+    /// The same, with the hash inferred where no revision could be read. `counted` are the pods that the controller
+    /// counts: the first one of each node on which a pod is wanted.
+    pub(crate) fn inferred(self, daemon_set: &DaemonSet, pods: &[&Pod], counted: &[&Pod]) -> Self {
+        if self.source == Some(RevisionSource::ControllerRevision) {
+            return self;
+        }
+        let is_of_generation = |pod: &&&Pod| has_current_generation(pod, &self);
+        // An adopted pod has the count of another DaemonSet.
+        let created = daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let is_own = |pod: &&&Pod| {
+            let made = pod.metadata.creation_timestamp.map(|time| time.timestamp());
+            created.is_none_or(|created| made.is_none_or(|made| made >= created))
+        };
+        let hashes: BTreeSet<&str> = pods
+            .iter()
+            .filter(is_of_generation)
+            .filter(is_own)
+            .filter_map(|pod| revision_of(&pod.metadata.labels))
+            .collect();
+        let by_generation = hashes.first().filter(|_| hashes.len() == 1).map(|hash| Some((*hash).to_owned()));
+        let of_status = || hash_by_status(&self, daemon_set, pods, counted);
+        let (hash, source) = match by_generation {
+            Some(hash) => (Known::Known(hash), Some(RevisionSource::TemplateGeneration)),
+            None => match of_status() {
+                Some(hash) => (Known::Known(hash), Some(RevisionSource::Status)),
+                None => {
+                    let is_of_use = pods.iter().any(|pod| is_of_generation(&pod));
+                    (self.hash.clone(), is_of_use.then_some(RevisionSource::TemplateGeneration))
+                }
+            },
+        };
+        Self { hash, source, ..self }
+    }
+}
+
+/// The one hash, or none of those that pods have, by which as many pods are up to date as `.status` says; none where
+/// several fit, or where `.status` is not of these pods.
+fn hash_by_status(
+    revision: &CurrentRevision,
+    daemon_set: &DaemonSet,
+    pods: &[&Pod],
+    counted: &[&Pod],
+) -> Option<Option<String>> {
+    let status = daemon_set.status.as_ref().filter(|_| Generation::of(daemon_set).is_observed())?;
+    let is_number = |number: i32, of: usize| usize::try_from(number).is_ok_and(|number| number == of);
+    if !is_number(status.current_number_scheduled, counted.len()) {
+        return None;
+    }
+    let hash_of = |pod: &&Pod| revision_of(&pod.metadata.labels).map(str::to_owned);
+    let candidates: BTreeSet<Option<String>> = pods.iter().map(hash_of).chain([None]).collect();
+    let updated = status.updated_number_scheduled.unwrap_or_default();
+    let fits = |hash: &Option<String>| {
+        let is_updated =
+            |pod: &&&Pod| has_current_generation(pod, revision) || (hash.is_some() && hash_of(pod) == *hash);
+        is_number(updated, counted.iter().filter(is_updated).count())
+    };
+    let mut fitting = candidates.into_iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::RevisionSource::{Status, TemplateGeneration};
+    use super::*;
+    use crate::rollout::is_current;
+
+    const CREATED: &str = "2026-01-01T00:00:00Z";
+    const BEFORE: &str = "2025-12-31T00:00:00Z";
+
+    /// A pod by its generation, its hash and its creation.
+    type PodFacts = (&'static str, &'static str, &'static str);
+
+    /// The hash, the source, and which pods are up to date: of a template of this generation, and a status that counts
+    /// all pods and this many as updated; none for a status that is not of the newest spec.
+    fn judged(
+        generation: &str,
+        pods: &[PodFacts],
+        updated: Option<usize>,
+    ) -> (Known<Option<String>>, Option<RevisionSource>, Vec<Option<bool>>) {
+        let daemon_set: DaemonSet = serde_json::from_value(json!({
+            "metadata": {
+                "name": "d", "generation": 5, "creationTimestamp": CREATED,
+                "annotations": { "deprecated.daemonset.template.generation": generation },
+            },
+            "spec": { "selector": {}, "template": {} },
+            "status": {
+                "observedGeneration": if updated.is_some() { 5 } else { 4 }, "currentNumberScheduled": pods.len(),
+                "updatedNumberScheduled": updated, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
+                "numberReady": 0,
+            },
+        }))
+        .unwrap();
+        let pod = |(generation, hash, created): &PodFacts| -> Pod {
+            let labels = json!({ "pod-template-generation": generation, "controller-revision-hash": hash });
+            serde_json::from_value(json!({ "metadata": { "labels": labels, "creationTimestamp": created } })).unwrap()
+        };
+        let pods: Vec<Pod> = pods.iter().map(pod).collect();
+        let pods: Vec<&Pod> = pods.iter().collect();
+        let unread = Known::Unknown("unread".to_owned());
+        let revision = CurrentRevision::of(&daemon_set, &unread).inferred(&daemon_set, &pods, &pods);
+        let current = pods.iter().map(|pod| is_current(pod, &revision)).collect();
+        (revision.hash, revision.source, current)
+    }
+
+    fn hash(text: &str) -> Known<Option<String>> {
+        Known::Known(Some(text.to_owned()))
+    }
+
+    #[test]
+    fn hash_is_that_of_pods_with_the_template_generation() {
+        let pods = [("2", "b", CREATED), ("1", "a", CREATED)];
+        assert_eq!(judged("2", &pods, None), (hash("b"), Some(TemplateGeneration), vec![Some(true), Some(false)]));
+        // A template that was rolled back to: the pods that were never replaced are up to date.
+        let pods = [("3", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
+        let expected = vec![Some(true), Some(false), Some(true)];
+        assert_eq!(judged("3", &pods, Some(2)), (hash("a"), Some(TemplateGeneration), expected));
+    }
+
+    #[test]
+    fn hash_is_the_one_that_fits_the_status_where_no_generation_does() {
+        let pods = [("1", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
+        assert_eq!(judged("3", &pods, Some(2)).0, hash("a"));
+        assert_eq!(judged("3", &pods, Some(1)).2, [Some(false), Some(true), Some(false)]);
+        let none = (Known::Known(None), Some(Status), vec![Some(false); 3]);
+        assert_eq!(judged("3", &pods, Some(0)), none);
+        let all = [("1", "a", CREATED), ("1", "a", CREATED)];
+        assert_eq!(judged("3", &all, Some(2)), (hash("a"), Some(Status), vec![Some(true); 2]));
+    }
+
+    #[test]
+    fn hash_stays_unknown_where_several_fit_or_none_does() {
+        let unknown = (Known::Unknown("unread".to_owned()), None, vec![None; 2]);
+        let pods = [("1", "a", CREATED), ("2", "b", CREATED)];
+        assert_eq!(judged("3", &pods, Some(1)), unknown, "either of them");
+        assert_eq!(judged("3", &pods, Some(2)), unknown, "a status of other pods");
+        assert_eq!(judged("3", &pods, None), unknown, "a status of another spec");
+        let unlabeled = [("", "a", CREATED), ("x", "b", CREATED)];
+        assert_eq!(judged("", &unlabeled, Some(1)), unknown, "no generation that is a number");
+    }
+
+    #[test]
+    fn hash_of_an_adopted_pod_is_not_that_of_the_template() {
+        let adopted = [("1", "a", BEFORE), ("1", "a", BEFORE)];
+        let counted = (Known::Unknown("unread".to_owned()), Some(TemplateGeneration), vec![Some(true); 2]);
+        assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts them by their generation");
+        let beside = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
+        assert_eq!(judged("1", &beside, Some(2)).2, [Some(true), Some(true), Some(false)]);
+    }
+}
