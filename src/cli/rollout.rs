@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{OUTPUT, StructuredFormat, daemon_set_name, duration};
+use super::{OUTPUT, daemon_set_name, duration};
 use crate::rollout::Between;
 
 /// What to do with a rollout.
@@ -64,7 +64,7 @@ pub(crate) struct RolloutWatchArgs {
     pub(crate) timeout: Option<Duration>,
     /// The format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    pub(crate) output: Option<HistoryFormat>,
 }
 
 /// Shows how far rollouts are, and what holds them.
@@ -92,7 +92,7 @@ pub(crate) struct RolloutStatusArgs {
     pub(crate) names: Vec<String>,
     /// The format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    pub(crate) output: Option<HistoryFormat>,
     /// No column titles
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
@@ -134,10 +134,10 @@ pub(crate) struct HistoryArgs {
     pub(crate) no_headers: bool,
 }
 
-/// `-o` of `rollout history`.
+/// `-o` of `rollout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HistoryFormat {
-    /// The table with the hashes and the names of the nodes, and nothing shortened.
+    /// With all names, and nothing shortened.
     Wide,
     /// One JSON document.
     Json,

@@ -17,6 +17,7 @@ use crate::cluster::file::{self, Detail};
 use crate::cluster::list::Scope;
 use crate::cluster::list::names::Nameable;
 use crate::error::Error;
+use crate::render::ListLength;
 use crate::render::text::safe;
 use crate::snapshot::Known;
 use crate::snapshot::object::ObjectMeta;
@@ -174,7 +175,7 @@ fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
     }
     let candidate = |(word, mut namespaces): (String, Vec<String>)| {
         namespaces.sort();
-        Candidate { word, meaning: if with_namespace { namespaces.join(", ") } else { String::new() } }
+        Candidate { word, meaning: if with_namespace { ListLength::Handful.list(&namespaces) } else { String::new() } }
     };
     names.into_iter().map(candidate).collect()
 }

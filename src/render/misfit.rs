@@ -11,6 +11,7 @@ mod volumes;
 pub(super) use holders::{name, patch_line, some_of, without_surge_patch};
 
 use super::command_line::CommandLine;
+use super::names::{HANDFUL, ListLength};
 use super::reason::{obstacle_in_full, obstacle_in_short};
 use super::remedy::{Remedy, Target};
 use crate::scheduling::Misfit;
@@ -21,7 +22,9 @@ pub(super) fn short(misfit: &Misfit) -> String {
     match misfit {
         Misfit::SchedulingGates { .. } => "a scheduling gate is not lifted".into(),
         Misfit::NodeUnschedulable => "the node is cordoned".into(),
-        Misfit::NodeDeclaredFeatures { features } => format!("the node lacks features: {}", features.join(", ")),
+        Misfit::NodeDeclaredFeatures { features } => {
+            format!("the node lacks features: {}", ListLength::Handful.list(features))
+        }
         Misfit::Placed(obstacle) => obstacle_in_short(obstacle),
         Misfit::Ports(misfit) => ports::short(misfit),
         Misfit::Resources(misfit) => resources::short(misfit),
@@ -33,23 +36,23 @@ pub(super) fn short(misfit: &Misfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &Misfit) -> String {
+pub(super) fn sentence(misfit: &Misfit, names: ListLength) -> String {
     match misfit {
         Misfit::SchedulingGates { gates } => {
             let noun = if gates.len() == 1 { "scheduling gate" } else { "scheduling gates" };
-            format!("held by the {noun} {}: no scheduler looks at the pod", gates.join(", "))
+            format!("held by the {noun} {}: no scheduler looks at the pod", names.list(gates))
         }
         Misfit::NodeUnschedulable => "the node is cordoned, and the pod does not tolerate that".into(),
         Misfit::NodeDeclaredFeatures { features } => {
-            format!("the pod asks for what the node's kubelet does not declare: {}", features.join(", "))
+            format!("the pod asks for what the node's kubelet does not declare: {}", names.list(features))
         }
-        Misfit::Placed(obstacle) => obstacle_in_full(obstacle),
-        Misfit::Ports(misfit) => ports::sentence(misfit),
-        Misfit::Resources(misfit) => resources::sentence(misfit),
-        Misfit::Volumes(misfit) => volumes::sentence(misfit),
-        Misfit::Affinity(misfit) => affinity::sentence(misfit),
+        Misfit::Placed(obstacle) => obstacle_in_full(obstacle, names),
+        Misfit::Ports(misfit) => ports::sentence(misfit, names),
+        Misfit::Resources(misfit) => resources::sentence(misfit, names),
+        Misfit::Volumes(misfit) => volumes::sentence(misfit, names),
+        Misfit::Affinity(misfit) => affinity::sentence(misfit, names),
         Misfit::Spread(misfit) => spread::sentence(misfit),
-        Misfit::Devices(misfit) => devices::sentence(misfit),
+        Misfit::Devices(misfit) => devices::sentence(misfit, names),
     }
 }
 
@@ -85,7 +88,7 @@ fn lift_gates(target: &Target<'_>) -> Vec<Remedy> {
 
 /// A kubelet declares by itself what it can do; nothing that is written to the node makes it do more.
 fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
-    let names = features.join(", ");
+    let names = ListLength::Handful.list(features);
     let look = CommandLine::new("kubectl get node").name(target.node);
     let look = look.words("-o jsonpath='{.status.declaredFeatures}'");
     let uses = features.iter().map(|feature| match feature.as_str() {
@@ -101,7 +104,10 @@ fn declare_features(features: &[String], target: &Target<'_>) -> Vec<Remedy> {
             ),
             [look],
         ),
-        Remedy::run(format!("drop {} from the template", uses.join(" and ")), [target.edit()]),
+        Remedy::run(
+            format!("drop {} from the template", ListLength::Handful.join(&uses, HANDFUL, " and ", String::clone)),
+            [target.edit()],
+        ),
     ]
 }
 
@@ -118,7 +124,10 @@ mod tests {
     #[test]
     fn gates_are_lifted_from_the_pod_and_from_the_template() {
         let gates = Misfit::SchedulingGates { gates: vec!["example.com/a".into()] };
-        assert_eq!(sentence(&gates), "held by the scheduling gate example.com/a: no scheduler looks at the pod");
+        assert_eq!(
+            sentence(&gates, ListLength::Handful),
+            "held by the scheduling gate example.com/a: no scheduler looks at the pod"
+        );
         let patch =
             r#"kubectl -n a patch pod agent-x --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'"#;
         assert_eq!(lines(&gates, &TARGET), [patch, "kubectl -n a edit daemonset agent"]);
@@ -130,7 +139,7 @@ mod tests {
     fn features_are_a_matter_of_the_kubelet_or_of_the_template() {
         let features = Misfit::NodeDeclaredFeatures { features: vec!["UserNamespacesHostNetworkSupport".into()] };
         assert_eq!(
-            sentence(&features),
+            sentence(&features, ListLength::Handful),
             "the pod asks for what the node's kubelet does not declare: UserNamespacesHostNetworkSupport"
         );
         assert_eq!(

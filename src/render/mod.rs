@@ -23,4 +23,4 @@ pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod why_not;
 
-pub(crate) use names::names;
+pub(crate) use names::{ListLength, names};

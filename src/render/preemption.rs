@@ -4,19 +4,20 @@ use super::misfit::{name, patch_line, some_of};
 use serde_json::{Value, json};
 
 use super::command_line::{CommandLine, valid};
+use super::names::ListLength;
 use super::remedy::{Remedy, Target};
 use crate::scheduling::Occupant;
 use crate::scheduling::preemption::{Enough, Preemption};
 
 /// What preemption does for the pod.
-pub(super) fn sentence(preemption: &Preemption) -> String {
+pub(super) fn sentence(preemption: &Preemption, names: ListLength) -> String {
     match preemption {
         Preemption::NotNeeded => "no preemption needed".into(),
         Preemption::NotTried => "no preemption as long as the pod is held back".into(),
         Preemption::NotHelpful => "preemption cannot help: without other pods the node would refuse it too".into(),
         Preemption::Never { .. } => "no preemption: the pod has preemptionPolicy Never".into(),
         Preemption::UnderWay { victims } => {
-            format!("preemption has made room: waiting until {} is gone", some_of(victims, name))
+            format!("preemption has made room: waiting until {} is gone", some_of(victims, names, name))
         }
         Preemption::NoVictims { .. } => "preemption cannot help: no pod on the node has a lower priority".into(),
         Preemption::NotEnough { candidates, remains, .. } => {
@@ -24,10 +25,10 @@ pub(super) fn sentence(preemption: &Preemption) -> String {
                 [one] => format!("{}, the one pod of lower priority,", name(one)),
                 several => format!("the {} pods of lower priority", several.len()),
             };
-            format!("preemption cannot help: without {who} it would still be: {}", remains.join(", "))
+            format!("preemption cannot help: without {who} it would still be: {}", names.list(remains))
         }
         Preemption::Possible { victims } => {
-            format!("preemption can make room: the scheduler evicts {}", some_of(victims, with_priority))
+            format!("preemption can make room: the scheduler evicts {}", some_of(victims, names, with_priority))
         }
         Preemption::Unknown { missing } => format!("whether preemption can help is not known: {missing}"),
     }
@@ -46,7 +47,7 @@ pub(super) fn remedies(preemption: &Preemption, target: &Target<'_>) -> Vec<Reme
 
 fn raise(enough: &Enough, is_never: bool, target: &Target<'_>) -> Remedy {
     let Enough { priority, class, victims } = enough;
-    let victims = some_of(victims, with_priority);
+    let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
         if is_never {

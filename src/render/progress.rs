@@ -26,23 +26,23 @@ fn line() -> MutexGuard<'static, Option<ProgressBar>> {
 }
 
 /// Begins to show activities, in a thread: files are read without a pause in which a timer could run. Does nothing where
-/// standard error is not a terminal that can redraw a line.
+/// standard error is not a terminal; one that cannot redraw a line is only told of a credential plugin.
 pub(crate) fn start() {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    if !io::stderr().is_terminal() || is_dumb {
+    if !io::stderr().is_terminal() {
         return;
     }
+    let redraws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
     // Without a thread the command runs as well, and shows nothing.
     let _ = std::thread::Builder::new().spawn(|| {
         let mut noted = None;
         loop {
             std::thread::sleep(TICK);
-            draw(&mut noted);
+            draw(&mut noted, redraws);
         }
     });
 }
 
-fn draw(noted: &mut Option<Activity>) {
+fn draw(noted: &mut Option<Activity>, redraws: bool) {
     // Held until the line is drawn, so that no line appears after `clear`.
     let mut line = line();
     let current = activity::current().filter(|status| status.waited >= PATIENCE);
@@ -58,6 +58,9 @@ fn draw(noted: &mut Option<Activity>) {
             terminal::note(&status.activity.to_string());
             *noted = Some(status.activity);
         }
+        return;
+    }
+    if !redraws {
         return;
     }
     let bar = line.get_or_insert_with(|| {

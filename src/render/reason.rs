@@ -6,6 +6,7 @@ mod pod;
 use jiff::Timestamp;
 
 use super::age::age;
+use super::names::{HANDFUL, ListLength};
 use super::remedy::{Remedy, Target};
 use super::text::{count, safe};
 use super::{misfit, refusal};
@@ -62,7 +63,7 @@ pub(crate) fn short(reason: &Reason) -> String {
 }
 
 /// The cause with its evidence. Safe text.
-pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
+pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> String {
     let ago = |since: Option<Timestamp>| since.map(|since| age(since, now));
     let text = match reason {
         Reason::NotCreated => "no pod was created, and no event on record says why".into(),
@@ -87,9 +88,9 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         }
         Reason::Refused { refusal, count, last_seen } => {
             let times = count.map(|count| times(count, ago(*last_seen))).unwrap_or_default();
-            format!("{}{times}", refusal::sentence(refusal))
+            format!("{}{times}", refusal::sentence(refusal, names))
         }
-        Reason::Misfit(misfit) => misfit::sentence(misfit),
+        Reason::Misfit(misfit) => misfit::sentence(misfit, names),
         Reason::PodFailed { detail, disruption, .. } => {
             let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
             with_detail(&format!("{}{disruption}", short(reason)), detail)
@@ -107,7 +108,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::Initializing { done, total } => format!("init containers: {done} of {total} done"),
         Reason::NotSeenByKubelet => "bound, and the kubelet has not reported on it yet".into(),
         Reason::ContainersNotReady { containers } => {
-            format!("not ready: {}", containers.join(", "))
+            format!("not ready: {}", names.list(containers))
         }
         Reason::ReadinessGatesNotReady { detail } => with_detail("readiness gates not met", detail),
         Reason::NodeNotReady { reason, since } => {
@@ -126,14 +127,14 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
         Reason::DaemonSetDeleting { since, finalizers } => {
             let held = match finalizers.as_slice() {
                 [] => String::new(),
-                finalizers => format!(", held by the finalizers {}", finalizers.join(", ")),
+                finalizers => format!(", held by the finalizers {}", names.list(finalizers)),
             };
             format!("the DaemonSet is being deleted since {}{held}: no pod is made any more", age(*since, now))
         }
         Reason::StuckTerminating { deadline, finalizers } => {
             let held = match finalizers.as_slice() {
                 [] => String::new(),
-                finalizers => format!(", held by the finalizers {}", finalizers.join(", ")),
+                finalizers => format!(", held by the finalizers {}", names.list(finalizers)),
             };
             format!("stuck terminating: was to be gone {} ago{held}", age(*deadline, now))
         }
@@ -141,9 +142,9 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp) -> String {
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
         Reason::ExtraPods { pods } => {
-            format!("{} besides: {}", count(pods.len(), "pod"), some_of(pods))
+            format!("{} besides: {}", count(pods.len(), "pod"), names.join(pods, 3, ", ", String::clone))
         }
-        Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle),
+        Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle, names),
         Reason::NoLongerUnschedulable { .. } => format!("{}; no filter refuses it any more", short(reason)),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
     };
@@ -155,16 +156,6 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
     match reason {
         Reason::NotPlaced(obstacle) => placement::remedies(obstacle, target),
         other => pod::remedies(other, target),
-    }
-}
-
-/// A controller in a loop can leave hundreds: the first few tell them all.
-fn some_of(names: &[String]) -> String {
-    const ENOUGH: usize = 3;
-    let first = names.get(..ENOUGH).unwrap_or(names).join(", ");
-    match names.len().saturating_sub(ENOUGH) {
-        0 => first,
-        more => format!("{first} and {more} more"),
     }
 }
 
@@ -235,8 +226,8 @@ pub(super) fn obstacle_in_short(obstacle: &Obstacle) -> String {
             format!("node selector {key}={wanted} not met")
         }
         Obstacle::NodeAffinity { terms } => {
-            let term = |term: &TermMiss| term_in_words(term, wanted);
-            affinity_in_words(terms, term)
+            let names = ListLength::Handful;
+            affinity_in_words(terms, names, |term| term_in_words(term, names, |one| wanted(one, names)))
         }
         Obstacle::NamespaceSelector { selector } => {
             format!("node selector of the namespace ({selector}) not met")
@@ -247,7 +238,7 @@ pub(super) fn obstacle_in_short(obstacle: &Obstacle) -> String {
     }
 }
 
-pub(super) fn obstacle_in_full(obstacle: &Obstacle) -> String {
+pub(super) fn obstacle_in_full(obstacle: &Obstacle, names: ListLength) -> String {
     let found_text = |key: &str, found: &Option<String>| match found {
         Some(found) => format!("the node has {key}={found}"),
         None => format!("the node has no label {key}"),
@@ -259,34 +250,34 @@ pub(super) fn obstacle_in_full(obstacle: &Obstacle) -> String {
         Obstacle::NodeAffinity { terms } => {
             let requirement = |requirement: &Requirement| {
                 let found = found_text(&requirement.key, &requirement.found);
-                format!("{} ({found})", wanted(requirement))
+                format!("{} ({found})", wanted(requirement, names))
             };
-            affinity_in_words(terms, |term| term_in_words(term, requirement))
+            affinity_in_words(terms, names, |term| term_in_words(term, names, requirement))
         }
         other => obstacle_in_short(other),
     }
 }
 
-fn affinity_in_words(terms: &[TermMiss], term: impl Fn(&TermMiss) -> String) -> String {
+fn affinity_in_words(terms: &[TermMiss], names: ListLength, term: impl Fn(&TermMiss) -> String) -> String {
     match terms {
         [] => "node affinity not met: it has no term that could match".into(),
-        terms => format!("node affinity not met: {}", terms.iter().map(term).collect::<Vec<_>>().join("; or ")),
+        terms => format!("node affinity not met: {}", names.join(terms, HANDFUL, "; or ", term)),
     }
 }
 
-fn term_in_words(term: &TermMiss, requirement: impl Fn(&Requirement) -> String) -> String {
+fn term_in_words(term: &TermMiss, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
     match &term.void {
         Some(why) => format!("a term that matches nothing ({why})"),
-        None => term.missed.iter().map(requirement).collect::<Vec<_>>().join(" and "),
+        None => names.join(&term.missed, HANDFUL, " and ", requirement),
     }
 }
 
-fn wanted(requirement: &Requirement) -> String {
+fn wanted(requirement: &Requirement, names: ListLength) -> String {
     let Requirement { key, operator, values, .. } = requirement;
     match values.as_slice() {
         [] => format!("{key} {operator}"),
         [value] if operator != "In" && operator != "NotIn" => format!("{key} {operator} {value}"),
-        values => format!("{key} {operator} [{}]", values.join(", ")),
+        values => format!("{key} {operator} [{}]", names.list(values)),
     }
 }
 
@@ -328,7 +319,7 @@ mod tests {
             last_seen: None,
         };
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(sentence(&reason, now), "Failed\\u{1b}[2J: a\\u{202e}b");
+        assert_eq!(sentence(&reason, now, ListLength::Handful), "Failed\\u{1b}[2J: a\\u{202e}b");
         assert_eq!(short(&reason), "Failed\\u{1b}[2J");
     }
 }

@@ -1,6 +1,7 @@
 //! The words of what the API server refuses, and what to do about it. Not made safe yet: that is for the caller, once
 //! for all.
 
+use super::names::{HANDFUL, ListLength};
 use super::remedy::{Remedy, Target};
 use crate::admission::{Bound, QuotaShare, Refusal, Unspecified};
 
@@ -40,15 +41,18 @@ pub(super) fn short(refusal: &Refusal) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(refusal: &Refusal) -> String {
+pub(super) fn sentence(refusal: &Refusal, names: ListLength) -> String {
     match refusal {
         Refusal::QuotaExceeded { quota, resources } => {
             let shares: Vec<String> = resources.iter().map(share).collect();
-            format!("quota {quota} exceeded: {}", shares.join("; "))
+            format!("quota {quota} exceeded: {}", names.join(&shares, HANDFUL, "; ", String::clone))
         }
         Refusal::QuotaUnspecified { quota, missing } => {
-            let missing: Vec<String> = missing.iter().map(unspecified).collect();
-            format!("quota {quota} wants every container to state {}", missing.join("; "))
+            let missing: Vec<String> = missing.iter().map(|one| unspecified(one, names)).collect();
+            format!(
+                "quota {quota} wants every container to state {}",
+                names.join(&missing, HANDFUL, "; ", String::clone)
+            )
         }
         Refusal::QuotaUncovered { uncovered } => {
             format!("such pods need a quota that covers them, and the namespace has none: {uncovered}")
@@ -65,7 +69,7 @@ pub(super) fn sentence(refusal: &Refusal) -> String {
             format!("{container} requests {request} of {resource}, more than its limit of {limit}{origin}")
         }
         Refusal::PodSecurity { level, version, violations } => {
-            format!("violates PodSecurity {level}:{version}: {}", violations.join("; "))
+            format!("violates PodSecurity {level}:{version}: {}", names.join(violations, HANDFUL, "; ", String::clone))
         }
         Refusal::PriorityClassMissing { priority_class } => {
             format!("the template names PriorityClass {priority_class}, and there is none of that name")
@@ -113,10 +117,10 @@ fn share(share: &QuotaShare) -> String {
     format!("{resource}: one more pod needs {requested}, {used} of {limited} used")
 }
 
-fn unspecified(missing: &Unspecified) -> String {
+fn unspecified(missing: &Unspecified, names: ListLength) -> String {
     match missing.containers.as_slice() {
         [] => missing.resource.clone(),
-        containers => format!("{} (not stated by {})", missing.resource, containers.join(", ")),
+        containers => format!("{} (not stated by {})", missing.resource, names.list(containers)),
     }
 }
 

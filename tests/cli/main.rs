@@ -8,6 +8,7 @@ mod hostile_clusters;
 mod house;
 #[cfg(unix)]
 mod injection;
+mod lists;
 mod name;
 mod plugin;
 mod readme;

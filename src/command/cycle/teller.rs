@@ -10,6 +10,7 @@ use crate::command::print;
 use crate::coverage::Coverage;
 use crate::cycle::{Look, Outcome, Run, Summary, Waiting};
 use crate::error::Error;
+use crate::render::ListLength;
 use crate::render::cycle::{
     Event, Picture, Place, PlanView, Report, Told, json_line, line, plan, screen, summary, yaml,
 };
@@ -80,7 +81,7 @@ impl Teller {
     }
 
     fn screen(&self, now: Timestamp) -> Screen {
-        Screen { style: terminal::style(self.color), titles: true, now }
+        Screen { style: terminal::style(self.color), titles: true, names: ListLength::Handful, now }
     }
 
     /// Shows the plan; a program gets it with the report.

@@ -9,6 +9,7 @@ use super::{Request, Source, saved};
 use crate::cluster::connect::Access;
 use crate::cluster::list::Scope;
 use crate::error::Error;
+use crate::render::ListLength;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{Known, Pod, Snapshot};
 
@@ -63,7 +64,10 @@ fn only_one(daemon_sets: &[DaemonSet]) -> Result<&str, Error> {
     match namespaces[..] {
         [one] => Ok(one),
         _ => Err(Error::Usage {
-            message: format!("several namespaces have a DaemonSet of that name: {}", namespaces.join(", ")),
+            message: format!(
+                "several namespaces have a DaemonSet of that name: {}",
+                ListLength::Handful.list(&namespaces)
+            ),
             hint: "name one of them with -n".into(),
         }),
     }

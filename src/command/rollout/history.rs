@@ -9,7 +9,7 @@ use crate::command::load::{Request, open};
 use crate::command::print;
 use crate::error::Error;
 use crate::render::rollout::history::{Report, Screen, Side, diff, table, template};
-use crate::render::{structured, terminal};
+use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{Between, History, Revision};
 use crate::snapshot::Snapshot;
 
@@ -103,7 +103,7 @@ fn no_such_revision(history: &History<'_>, number: i64) -> Error {
     let numbers: Vec<String> = history.revisions.iter().map(|revision| revision.number.to_string()).collect();
     let there_are = match &numbers[..] {
         [one] => format!("there is only revision {one}"),
-        several => format!("there are the revisions {}", several.join(", ")),
+        several => format!("there are the revisions {}", ListLength::Handful.list(several)),
     };
     Error::NotFound {
         message: format!("{} has no revision {number}", subject(history)),

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::rollout::RolloutStatusArgs;
-use crate::cli::{Global, StructuredFormat};
+use crate::cli::{Global, HistoryFormat};
 use crate::cluster::file::Detail;
 use crate::command::load::{Request, Source, open};
 use crate::command::print;
 use crate::coverage::{Coverage, cover};
 use crate::error::Error;
 use crate::render::rollout::{Report, Screen, fleet, screen};
-use crate::render::{structured, terminal};
+use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{self, Phase, Standing, standing};
 use crate::snapshot::{EventQuery, Snapshot};
 
@@ -33,12 +33,15 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     }
     let coverages = cover(&snapshot);
     let standings: Vec<Standing<'_>> = coverages.iter().map(|coverage| standing(coverage, &snapshot)).collect();
-    let shown = Screen { style: terminal::style(global.color), titles: !no_headers, now: snapshot.as_of };
+    let names = ListLength::wide(output == Some(HistoryFormat::Wide));
+    let shown = Screen { style: terminal::style(global.color), titles: !no_headers, names, now: snapshot.as_of };
     print(|out| match output {
-        Some(StructuredFormat::Json) => structured::json(out, &Report::of(&standings, &gaps, snapshot.as_of)),
-        Some(StructuredFormat::Yaml) => structured::yaml(out, &Report::of(&standings, &gaps, snapshot.as_of)),
-        None if request.names.is_empty() => fleet(out, &standings, request.namespace.is_none(), shown),
-        None => screens(out, &coverages, &standings, shown),
+        Some(HistoryFormat::Json) => structured::json(out, &Report::of(&standings, &gaps, snapshot.as_of)),
+        Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::of(&standings, &gaps, snapshot.as_of)),
+        Some(HistoryFormat::Wide) | None if request.names.is_empty() => {
+            fleet(out, &standings, request.namespace.is_none(), shown)
+        }
+        Some(HistoryFormat::Wide) | None => screens(out, &coverages, &standings, shown),
     })?;
     exit_code(&standings)
 }

@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::status;
 use crate::cli::rollout::{RolloutStatusArgs, RolloutWatchArgs};
-use crate::cli::{Global, StructuredFormat};
+use crate::cli::{Global, HistoryFormat, StructuredFormat};
 use crate::cluster::file::Detail;
 use crate::command::load::{Source, open};
 use crate::command::print;
 use crate::command::watching::{self, View, connection_lost};
 use crate::coverage::{Coverage, cover};
 use crate::error::Error;
+use crate::render::ListLength;
 use crate::render::rollout::{Ending, Event, Screen, Told, Watched, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice, Redraw};
 use crate::rollout::{Change, ChangeKind, Headway, Mark, Phase, Record, Standing, changes, revision_number, standing};
@@ -59,11 +60,13 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
             timeout: timeout.filter(|limit| !limit.is_zero()),
         },
         manner: match output {
-            Some(format) => Manner::Structured(format),
-            None if redraw.shows_remarks() => Manner::Picture(redraw),
-            None => Manner::Lines,
+            Some(HistoryFormat::Json) => Manner::Structured(StructuredFormat::Json),
+            Some(HistoryFormat::Yaml) => Manner::Structured(StructuredFormat::Yaml),
+            Some(HistoryFormat::Wide) | None if redraw.shows_remarks() => Manner::Picture(redraw),
+            Some(HistoryFormat::Wide) | None => Manner::Lines,
         },
         color: global.color,
+        names: ListLength::wide(output == Some(HistoryFormat::Wide)),
         begun: (Instant::now(), Timestamp::now()),
         uid: None,
         is_judged: false,
@@ -102,6 +105,7 @@ struct Watching {
     goal: Goal,
     manner: Manner,
     color: ColorChoice,
+    names: ListLength,
     begun: (Instant, Timestamp),
     /// Whom it is about: a name can be given anew.
     uid: Option<String>,
@@ -282,7 +286,7 @@ impl Watching {
 
     fn screen(&self, now: Timestamp) -> Screen {
         // A terminal may have another size by now.
-        Screen { style: terminal::style(self.color), titles: true, now }
+        Screen { style: terminal::style(self.color), titles: true, names: self.names, now }
     }
 
     fn event<'c, 'a>(&'c self, change: &'c Change, standing: Option<&'c Standing<'a>>) -> Event<'c, 'a> {

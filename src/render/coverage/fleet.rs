@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::{Screen, known_bar, lacking, number, reasons_in_short};
 use crate::coverage::Coverage;
 use crate::explain::State;
+use crate::render::names::HANDFUL;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{cut, safe};
@@ -104,7 +105,8 @@ fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
         let available = status.number_available.unwrap_or_default();
         let copy = format!("the API's .status says {available}/{}", status.desired_number_scheduled);
         let all = reasons_in_short(coverage.rows.iter());
-        return [copy].into_iter().chain(all).collect::<Vec<_>>().join("; ");
+        let all: Vec<String> = [copy].into_iter().chain(all).collect();
+        return screen.names().join(&all, HANDFUL, "; ", String::clone);
     }
     if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
         return match super::folded(coverage.rows.iter()).first() {
@@ -113,13 +115,9 @@ fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
         };
     }
     let all = reasons_in_short(coverage.rows.iter());
-    if screen.wide || screen.style.width.is_none() {
-        return all.join("; ");
-    }
-    let more = match all.len().saturating_sub(REASONS) {
-        0 => String::new(),
-        more => format!("; {more} more"),
+    let (room, columns) = match screen.style.width {
+        Some(_) if !screen.wide => (REASONS, REASON_WIDTH),
+        _ => (HANDFUL, usize::MAX),
     };
-    let first: Vec<String> = all.iter().take(REASONS).map(|reason| cut(reason, REASON_WIDTH)).collect();
-    first.join("; ") + &more
+    screen.names().join(&all, room, "; ", |reason| cut(reason, columns))
 }

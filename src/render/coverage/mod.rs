@@ -15,6 +15,7 @@ pub(crate) use nodes::nodes;
 pub(crate) use report::Report;
 pub(super) use report::{strategy, strategy_of};
 
+use super::names::ListLength;
 use super::reason::short;
 use super::style::{Style, Tone, bar};
 use super::text::count;
@@ -36,6 +37,13 @@ pub(crate) struct Screen {
     pub(crate) unfolded: bool,
     /// The moment that ages are counted to.
     pub(crate) now: jiff::Timestamp,
+}
+
+impl Screen {
+    /// How much of a list is shown.
+    fn names(self) -> ListLength {
+        ListLength::wide(self.wide)
+    }
 }
 
 /// A number, or a question mark for what is not known.
@@ -120,7 +128,7 @@ fn folded<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Row<'a>>) -> Vec<String> {
     let mut tally: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for row in rows {
         let causes: Vec<String> = row.reasons.iter().map(short).collect();
-        tally.entry(causes.join(", ")).or_default().push(row.node);
+        tally.entry(ListLength::Handful.list(&causes)).or_default().push(row.node);
     }
     let mut tally: Vec<(String, Vec<&str>)> = tally.into_iter().collect();
     tally.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));

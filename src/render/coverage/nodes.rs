@@ -7,6 +7,7 @@ use crate::coverage::{Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::age::age;
+use crate::render::names::HANDFUL;
 use crate::render::reason::sentence;
 use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::table::{Column, Table};
@@ -19,7 +20,9 @@ const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// So many nodes that are well are listed on a terminal; more of them are folded.
 const WELL: usize = 100;
-/// So many causes of exclusion are listed on a terminal.
+/// So many pods of no node are listed.
+const STRAYS: usize = 8;
+/// So many causes of exclusion are listed.
 const CAUSES: usize = 20;
 
 /// Writes the head and the table of one DaemonSet; `shown` are the rows that were asked for.
@@ -61,7 +64,7 @@ fn folds<'r, 'a: 'r>(
     }
     let sign = sign_of(State::Excluded);
     let causes = folded(excluded);
-    let room = if screen.style.width.is_some() { CAUSES } else { causes.len() };
+    let room = screen.names().room(CAUSES, causes.len());
     for cause in causes.iter().take(room) {
         screen.style.line(out, &format!("{sign} {cause}"), Tone::Quiet)?;
     }
@@ -73,14 +76,18 @@ fn folds<'r, 'a: 'r>(
 
 /// Pods that belong to no node of the cluster.
 fn strays(out: &mut impl Write, pods: &[&Pod], screen: Screen) -> io::Result<()> {
-    for pod in pods {
+    let room = screen.names().room(STRAYS, pods.len());
+    for pod in pods.iter().take(room) {
         let what = match pod.target_node() {
             Some(node) => format!("on node {node}, which does not exist"),
             None => "names no node: the controller does not count it".into(),
         };
         screen.style.line(out, &safe(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
     }
-    Ok(())
+    match pods.len() - room {
+        0 => Ok(()),
+        more => screen.style.line(out, &format!("! and {more} more such pods (-o wide names all)"), Tone::Warning),
+    }
 }
 
 /// On a terminal, thousands of rows that say nothing push the trouble off the screen: takes them out, and tells how many.
@@ -184,8 +191,9 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
         cells.push(zone.map_or_else(dash, |zone| plain(safe(zone))));
         cells.push(hash.map_or_else(dash, |hash| plain(safe(hash))));
     }
-    let reasons: Vec<String> = row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now)).collect();
-    cells.push(plain(reasons.join("; ")));
+    let reasons: Vec<String> =
+        row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now, screen.names())).collect();
+    cells.push(plain(screen.names().join(&reasons, HANDFUL, "; ", String::clone)));
     cells
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::coverage::{Counts, Coverage, Row};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
+use crate::render::names::ListLength;
 use crate::render::reason::sentence;
 use crate::render::structured::Head;
 use crate::render::text::safe;
@@ -97,7 +98,7 @@ static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
 
 fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
     let pod = row.pods.first();
-    let reason = |reason: &'a Reason| ReasonView { reason, message: sentence(reason, now) };
+    let reason = |reason: &'a Reason| ReasonView { reason, message: sentence(reason, now, ListLength::Handful) };
     NodeView {
         node: row.node,
         placement: row.placement,

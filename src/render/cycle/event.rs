@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::words::{self, Place};
 use crate::cycle::{News, PodRef, Summary, Waiting};
 use crate::render::age::age;
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::sentence;
 use crate::render::rollout::{Screen, step_in_words, step_tone};
 use crate::render::structured::EventHead;
@@ -194,10 +195,14 @@ fn message(event: &Event<'_, '_>) -> (String, Tone) {
 fn of_news(news: &News, now: Timestamp) -> (String, Tone) {
     match news {
         News::Moved { node, step, reasons } => {
-            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
+            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now, ListLength::Handful)).collect();
             // What a new pod waits for at first is nothing to tell.
             let is_trouble = *step == Step::Failing && !why.is_empty();
-            let why = if is_trouble { format!(": {}", why.join("; ")) } else { String::new() };
+            let why = if is_trouble {
+                format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
+            } else {
+                String::new()
+            };
             (format!("{}: {}{why}", safe(node), step_in_words(*step)), step_tone(*step))
         }
         News::Replaced { node, pod, took } => {

@@ -7,7 +7,7 @@ use crate::coverage::Coverage;
 use crate::cycle::{Plan, Planned, Policy, Removal};
 use crate::render::age::age;
 use crate::render::coverage::strategy;
-use crate::render::rollout::{Screen, some_of};
+use crate::render::rollout::Screen;
 use crate::render::style::{Tone, sign_of, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
@@ -44,7 +44,7 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> 
         table(out, plan, screen)?;
     }
     skipped(out, plan, screen)?;
-    let remarks = remarks(plan, policy);
+    let remarks = remarks(plan, policy, screen);
     if !remarks.is_empty() && !plan.nodes.is_empty() {
         writeln!(out)?;
     }
@@ -119,7 +119,7 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
 }
 
 /// What a careful person would want to know before saying yes.
-fn remarks(plan: &Plan<'_>, policy: &Policy) -> Vec<(String, Tone)> {
+fn remarks(plan: &Plan<'_>, policy: &Policy, screen: Screen) -> Vec<(String, Tone)> {
     let mut remarks = Vec::new();
     let rest = [(plan.up_to_date, "up to date"), (plan.not_asked_for, "with an old pod and not asked for")];
     let rest: Vec<String> = rest
@@ -136,7 +136,7 @@ fn remarks(plan: &Plan<'_>, policy: &Policy) -> Vec<(String, Tone)> {
     if !plan.unavailable.is_empty() {
         let nodes = count(plan.unavailable.len(), "node");
         let (verb, counts) = if plan.unavailable.len() == 1 { ("is", "counts") } else { ("are", "count") };
-        let named = some_of(&plan.unavailable, NAMED);
+        let named = screen.names.join(&plan.unavailable, NAMED, ", ", |node| safe(node));
         let mut text = format!("! {nodes} {verb} without an available pod already, and {counts}: {named}");
         if plan.unavailable.len() >= plan.budget {
             let enough = plan.unavailable.len() + 1;

@@ -5,13 +5,11 @@ use jiff::Timestamp;
 use crate::cycle::{Barrier, Failure, Halt, Outcome, Skip, Summary, Waiting};
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
-use crate::render::rollout::{hold_sentence, some_of, step_in_words};
+use crate::render::rollout::{hold_sentence, step_in_words};
 use crate::render::text::{count, safe};
-
-/// So many nodes are named in a line.
-const NAMED: usize = 5;
 
 /// The DaemonSet, for lines to paste.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +29,12 @@ pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
             format!("the node is not ready{since}{reason}; --include-not-ready takes it along")
         }
         Skip::NotWanted { reasons } => {
-            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
-            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now, ListLength::Handful)).collect();
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
+            };
             format!("no pod is wanted there any more{why}, so none would come after it")
         }
         Skip::NotAdopted => "the DaemonSet does not control its pod".into(),
@@ -45,11 +47,15 @@ pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
 /// Why a node has failed. Safe text.
 pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
     match why {
-        Failure::Trouble { cause } => hold_sentence(cause, now),
+        Failure::Trouble { cause } => hold_sentence(cause, now, ListLength::Handful),
         Failure::TimedOut { step, reasons } => {
             let step = step.map(|step| format!(": {}", step_in_words(step))).unwrap_or_default();
-            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now)).collect();
-            let why = if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) };
+            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now, ListLength::Handful)).collect();
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
+            };
             format!("not done within --node-timeout{step}{why}")
         }
         Failure::NotRemoved { message } => format!("its pod was not removed: {}", safe(message)),
@@ -66,7 +72,7 @@ pub(super) fn waiting(waiting: &Waiting, now: Timestamp) -> String {
             let verb = if nodes.len() == 1 { "is" } else { "are" };
             format!(
                 "waits: {} {verb} without an available pod, and no more than {budget} may be (--max-unavailable)",
-                some_of(&nodes, NAMED)
+                safe(&ListLength::Handful.list(&nodes))
             )
         }
         Waiting::Soak { until } => match *until > now {
@@ -80,7 +86,7 @@ pub(super) fn waiting(waiting: &Waiting, now: Timestamp) -> String {
 pub(super) fn halt(why: &Halt) -> String {
     let named = |nodes: &[String]| {
         let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        some_of(&nodes, NAMED)
+        safe(&ListLength::Handful.list(&nodes))
     };
     match why {
         Halt::Failures { nodes } => {
@@ -109,7 +115,7 @@ pub(super) fn next(why: &Halt, place: Place<'_>) -> Option<Remedy> {
     Some(match why {
         Halt::Failures { nodes } | Halt::BudgetSpent { nodes } => {
             let line = |node: &String| CommandLine::of_program("why-not").name(node).name(name).namespace(namespace);
-            let lines = nodes.iter().take(NAMED).map(line);
+            let lines = nodes.iter().take(HANDFUL).map(line);
             let way_out = if matches!(why, Halt::BudgetSpent { .. }) { ", or raise --max-unavailable" } else { "" };
             Remedy::run(format!("find out why{way_out}; then {again}"), lines)
         }
@@ -166,7 +172,7 @@ pub(crate) fn barrier(barrier: &Barrier) -> (String, String) {
             (
                 format!(
                     "more than one PodDisruptionBudget covers the pods, and such a pod is never evicted: {}",
-                    some_of(&names, NAMED)
+                    safe(&ListLength::Handful.list(&names))
                 ),
                 "let only one of them cover the pods, or leave --evict out".into(),
             )

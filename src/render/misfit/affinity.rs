@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::render::command_line::CommandLine;
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::{AffinityMisfit, OtherPod, Selected};
 
@@ -24,23 +25,34 @@ pub(super) fn short(misfit: &AffinityMisfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &AffinityMisfit) -> String {
+pub(super) fn sentence(misfit: &AffinityMisfit, names: ListLength) -> String {
     match misfit {
         AffinityMisfit::PodAffinityTopologyKey { topology_key } => {
             format!("the required pod affinity goes by the label {topology_key}, which the node does not have")
         }
         AffinityMisfit::PodAffinity { wanted, topology_key, topology_value } => {
-            let pods: Vec<String> = wanted.iter().map(selected).collect();
+            let pods: Vec<String> = wanted.iter().map(|term| selected(term, names)).collect();
             let place = place(topology_key, topology_value);
-            format!("the required pod affinity asks for {}, and there is none {place}", pods.join(" that is also "))
+            format!(
+                "the required pod affinity asks for {}, and there is none {place}",
+                names.join(&pods, HANDFUL, " that is also ", String::clone)
+            )
         }
         AffinityMisfit::PodAntiAffinity { unwanted, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
-            format!("the required anti-affinity keeps away from {}, and {place} is {}", selected(unwanted), names(pods))
+            format!(
+                "the required anti-affinity keeps away from {}, and {place} is {}",
+                selected(unwanted, names),
+                pod_names(pods, names)
+            )
         }
         AffinityMisfit::ExistingPodsAntiAffinity { unwanted, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
-            format!("the required anti-affinity of {} keeps {} from being {place}", names(pods), selected(unwanted))
+            format!(
+                "the required anti-affinity of {} keeps {} from being {place}",
+                pod_names(pods, names),
+                selected(unwanted, names)
+            )
         }
     }
 }
@@ -98,7 +110,7 @@ fn away(pods: &[OtherPod], key: &str, value: &str, target: &Target<'_>) -> Vec<R
             owners(&daemons)
         )));
     } else if pods.iter().any(|pod| pod.node != target.node) {
-        remedies.push(Remedy::say(format!("move {} out of {key}={value}", names(pods))));
+        remedies.push(Remedy::say(format!("move {} out of {key}={value}", pod_names(pods, ListLength::Handful))));
     } else if !others.is_empty() {
         let mut lines = vec![CommandLine::new("kubectl cordon").name(target.node)];
         lines.extend(deletions(&others));
@@ -109,7 +121,7 @@ fn away(pods: &[OtherPod], key: &str, value: &str, target: &Target<'_>) -> Vec<R
         };
         let text = format!(
             "move {} to another node: pods of DaemonSets may still come to a cordoned one; uncordon it when the daemon pod is on it{gone}",
-            names(pods)
+            pod_names(pods, ListLength::Handful)
         );
         remedies.push(Remedy::run(text, lines));
     }
@@ -136,13 +148,13 @@ fn place(key: &str, value: &str) -> String {
 }
 
 /// The pods that a term speaks of.
-fn selected(Selected { selector, namespaces, namespace_selector }: &Selected) -> String {
+fn selected(Selected { selector, namespaces, namespace_selector }: &Selected, names: ListLength) -> String {
     let pods = match selector.as_deref() {
         None => return "no pod at all (the term has no labelSelector)".into(),
         Some("") => "any pod".into(),
         Some(selector) => format!("a pod with {selector}"),
     };
-    let named = namespaces.join(", ");
+    let named = names.list(namespaces);
     match namespace_selector.as_deref() {
         None => format!("{pods} in {named}"),
         Some("") => format!("{pods} in any namespace"),
@@ -165,8 +177,8 @@ fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Opt
     Some(line.words("-o wide"))
 }
 
-fn names(pods: &[OtherPod]) -> String {
-    listed(pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect())
+fn pod_names(pods: &[OtherPod], names: ListLength) -> String {
+    names.join(pods, NAMED, ", ", |pod| format!("{}/{}", pod.namespace, pod.name))
 }
 
 /// What controls the pods, or else the pods themselves.
@@ -181,14 +193,7 @@ fn owners(pods: &[OtherPod]) -> String {
             owners.push(owner);
         }
     }
-    listed(owners)
-}
-
-fn listed(mut names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let names = names.join(", ");
-    if more == 0 { names } else { format!("{names} and {more} more") }
+    ListLength::Handful.join(&owners, NAMED, ", ", String::clone)
 }
 
 #[cfg(test)]
@@ -220,7 +225,7 @@ mod tests {
     fn a_missing_label_is_named_with_the_line_that_sets_it() {
         let missing = |key: &str| AffinityMisfit::PodAffinityTopologyKey { topology_key: key.into() };
         assert_eq!(
-            sentence(&missing("zone")),
+            sentence(&missing("zone"), ListLength::Handful),
             "the required pod affinity goes by the label zone, which the node does not have"
         );
         assert_eq!(lines(&missing("zone"))[0], "kubectl label node n-1 zone=VALUE");
@@ -236,7 +241,7 @@ mod tests {
             topology_value: "z1".into(),
         };
         assert_eq!(
-            sentence(&misfit),
+            sentence(&misfit, ListLength::Handful),
             "the required pod affinity asks for a pod with app=web in a that is also a pod with tier in (1,2) in a, \
              and there is none within zone=z1"
         );
@@ -248,7 +253,7 @@ mod tests {
     fn pods_in_the_way_are_named_and_moved_while_the_node_is_cordoned() {
         let misfit = in_the_way(vec![pod("web-1", "n-1", Some("ReplicaSet")), pod("x", "n-1", None)], HOSTNAME);
         assert_eq!(
-            sentence(&misfit),
+            sentence(&misfit, ListLength::Handful),
             "the required anti-affinity keeps away from a pod with app=web in a, and on this node is b/web-1, b/x"
         );
         assert_eq!(
@@ -286,7 +291,7 @@ mod tests {
             pods: names.map(|name| pod(name, "n-1", Some("ReplicaSet"))).into(),
         };
         assert_eq!(
-            sentence(&misfit),
+            sentence(&misfit, ListLength::Handful),
             "the required anti-affinity of b/p1, b/p2, b/p3 and 1 more keeps any pod in any namespace from being on this node"
         );
         let texts: Vec<String> = remedies(&misfit, &TARGET).into_iter().map(|remedy| remedy.text).collect();

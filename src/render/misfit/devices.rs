@@ -2,6 +2,7 @@
 
 use crate::placement::Obstacle;
 use crate::render::command_line::CommandLine;
+use crate::render::names::ListLength;
 use crate::render::reason::obstacle_in_full;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
@@ -22,7 +23,7 @@ pub(super) fn short(misfit: &DeviceMisfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &DeviceMisfit) -> String {
+pub(super) fn sentence(misfit: &DeviceMisfit, names: ListLength) -> String {
     match misfit {
         DeviceMisfit::ResourceClaimNotCreated { pod_claim, template, template_found } => {
             let why = match template_found {
@@ -38,10 +39,10 @@ pub(super) fn sentence(misfit: &DeviceMisfit) -> String {
             format!("there is no DeviceClass {class}, which request {request} of {claim} names")
         }
         DeviceMisfit::ResourceClaimElsewhere { claim, terms, reserved_for } => {
-            let why = obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.clone() });
+            let why = obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.clone() }, names);
             let users = match reserved_for.is_empty() {
                 true => String::new(),
-                false => format!("; used by {}", reserved_for.join(", ")),
+                false => format!("; used by {}", names.list(reserved_for)),
             };
             format!("the devices of the ResourceClaim {claim} cannot be used here: {why}{users}")
         }
@@ -54,7 +55,7 @@ pub(super) fn sentence(misfit: &DeviceMisfit) -> String {
         DeviceMisfit::DevicesUnavailable { wanted, devices, free, held_by, .. } => {
             let holders = match held_by.is_empty() {
                 true => String::new(),
-                false => format!("; held by {}", held_by.join(", ")),
+                false => format!("; held by {}", names.list(held_by)),
             };
             format!("{} wanted, {free} of {devices} free on this node{holders}", count(*wanted, "device"))
         }
@@ -128,12 +129,18 @@ mod tests {
     #[test]
     fn devices_are_told_in_numbers_with_who_holds_them() {
         let held = unavailable(4, 1, &["b/one", "b/two"]);
-        assert_eq!(sentence(&held), "2 devices wanted, 1 of 4 free on this node; held by b/one, b/two");
+        assert_eq!(
+            sentence(&held, ListLength::Handful),
+            "2 devices wanted, 1 of 4 free on this node; held by b/one, b/two"
+        );
         assert_eq!(
             remedies(&held, &TARGET)[0].lines(),
             ["kubectl -n b describe resourceclaim one", "kubectl -n b describe resourceclaim two"]
         );
-        assert_eq!(sentence(&unavailable(0, 0, &[])), "no device for this node, 2 wanted: no ResourceSlice has one");
+        assert_eq!(
+            sentence(&unavailable(0, 0, &[]), ListLength::Handful),
+            "no device for this node, 2 wanted: no ResourceSlice has one"
+        );
         assert_eq!(remedies(&unavailable(0, 0, &[]), &TARGET)[0].lines(), ["kubectl get resourceslices"]);
     }
 
@@ -145,7 +152,7 @@ mod tests {
             template_found,
         };
         assert_eq!(
-            sentence(&not_made(Some(false))),
+            sentence(&not_made(Some(false)), ListLength::Handful),
             "the ResourceClaim for gpu is not made yet: there is no ResourceClaimTemplate gpus"
         );
         assert_eq!(
@@ -153,7 +160,7 @@ mod tests {
             [Remedy::say("create the ResourceClaimTemplate gpus in namespace a")]
         );
         assert_eq!(
-            sentence(&not_made(None)),
+            sentence(&not_made(None), ListLength::Handful),
             "the ResourceClaim for gpu is not made yet: it is to come from the ResourceClaimTemplate gpus"
         );
         assert_eq!(remedies(&not_made(Some(true)), &TARGET)[0].lines(), ["kubectl -n a describe pod agent-x"]);
@@ -166,8 +173,11 @@ mod tests {
             terms: vec![],
             reserved_for: vec!["p1".into()],
         };
-        assert!(sentence(&elsewhere).starts_with("the devices of the ResourceClaim gpu cannot be used here: "));
-        assert!(sentence(&elsewhere).ends_with("; used by p1"));
+        assert!(
+            sentence(&elsewhere, ListLength::Handful)
+                .starts_with("the devices of the ResourceClaim gpu cannot be used here: ")
+        );
+        assert!(sentence(&elsewhere, ListLength::Handful).ends_with("; used by p1"));
         assert!(remedies(&elsewhere, &TARGET)[0].text.contains("resourceClaimTemplateName"));
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::render::command_line::CommandLine;
+use crate::render::names::ListLength;
 use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::Occupant;
 
@@ -15,17 +16,13 @@ pub(in crate::render) fn name(occupant: &Occupant) -> String {
 }
 
 /// The first few in words, the rest by their number.
-pub(in crate::render) fn some_of<T>(all: &[T], words: impl Fn(&T) -> String) -> String {
-    let first = all.get(..NAMED).unwrap_or(all).iter().map(words).collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+pub(in crate::render) fn some_of<T>(all: &[T], names: ListLength, words: impl Fn(&T) -> String) -> String {
+    names.join(all, NAMED, ", ", words)
 }
 
 /// Pods that could run on another node, taken off this one.
 pub(super) fn move_off(what_for: &str, movable: &[&Occupant], target: &Target<'_>) -> Remedy {
-    let names = some_of(movable, |occupant| name(occupant));
+    let names = some_of(movable, ListLength::Handful, |occupant| name(occupant));
     let (it, runs) = if movable.len() == 1 { ("it", "runs") } else { ("they", "run") };
     let is_made_anew = movable.iter().any(|occupant| occupant.owner.is_some());
     let delete =
@@ -45,7 +42,7 @@ pub(super) fn move_off(what_for: &str, movable: &[&Occupant], target: &Target<'_
 
 /// Pods that are being deleted.
 pub(super) fn wait_for(leaving: &[&Occupant]) -> Remedy {
-    let names = some_of(leaving, |occupant| name(occupant));
+    let names = some_of(leaving, ListLength::Handful, |occupant| name(occupant));
     match leaving {
         [_] => Remedy::say(format!("wait for {names}: it is being deleted, and counts until it is gone")),
         _ => Remedy::say(format!("wait for {names}: they are being deleted, and count until they are gone")),

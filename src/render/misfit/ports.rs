@@ -1,6 +1,7 @@
 //! The words of [`PortMisfit`].
 
 use super::holders::{is_own, move_off, name, some_of, wait_for, without_surge};
+use crate::render::names::ListLength;
 use crate::render::remedy::{Remedy, Target};
 use crate::scheduling::{Occupant, PortHolder, PortMisfit};
 
@@ -11,7 +12,7 @@ pub(super) fn short(misfit: &PortMisfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &PortMisfit) -> String {
+pub(super) fn sentence(misfit: &PortMisfit, names: ListLength) -> String {
     let PortMisfit::HostPortInUse { container, port, protocol, host_ip, holders } = misfit;
     let holder = |holder: &PortHolder| {
         let at = if holder.host_ip == *host_ip { String::new() } else { format!(" at {}", holder.host_ip) };
@@ -23,7 +24,7 @@ pub(super) fn sentence(misfit: &PortMisfit) -> String {
         format!("{}{at}{state}", name(&holder.occupant))
     };
     let port = port_in_words(*port, protocol, host_ip);
-    format!("host port {port} of container {container} is taken by {}", some_of(holders, holder))
+    format!("host port {port} of container {container} is taken by {}", some_of(holders, names, holder))
 }
 
 /// What to do about it.

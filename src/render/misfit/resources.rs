@@ -4,6 +4,7 @@ use super::holders::{is_own, move_off, name, patch_line, some_of, wait_for, with
 use serde_json::{Value, json};
 
 use crate::render::command_line::{CommandLine, valid};
+use crate::render::names::ListLength;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
 use crate::scheduling::{Holder, LowerRequest, Occupant, ResourceMisfit};
@@ -22,14 +23,14 @@ pub(super) fn short(misfit: &ResourceMisfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &ResourceMisfit) -> String {
+pub(super) fn sentence(misfit: &ResourceMisfit, names: ListLength) -> String {
     match misfit {
         ResourceMisfit::InsufficientResource { resource, requested, used, allocatable, short_by, holders, .. } => {
             let [requested, used, short_by] =
                 [requested, used, short_by].map(|amount| amount_in_words(resource, *amount, Rounding::Up));
             let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
             let share = |holder: &Holder| share_in_words(resource, holder);
-            let holders = some_of(holders, share);
+            let holders = some_of(holders, names, share);
             let holders = if holders.is_empty() { holders } else { format!(": {holders}") };
             format!(
                 "insufficient {resource}: {requested} requested, {used} of {allocatable} taken, short by \

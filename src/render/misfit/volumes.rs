@@ -4,6 +4,7 @@ use crate::placement::{Obstacle, TermMiss};
 use serde_json::json;
 
 use crate::render::command_line::{CommandLine, ManifestLine};
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::obstacle_in_full;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
@@ -42,14 +43,14 @@ pub(super) fn short(misfit: &VolumeMisfit) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn sentence(misfit: &VolumeMisfit) -> String {
+pub(super) fn sentence(misfit: &VolumeMisfit, names: ListLength) -> String {
     match misfit {
         VolumeMisfit::DiskInUse { volume, source, disk, holders } => {
-            format!("volume {volume}: {source} {disk} is used by {}", pods(holders))
+            format!("volume {volume}: {source} {disk} is used by {}", pods(holders, names))
         }
         VolumeMisfit::VolumeClaimInUse { claim, holders } => format!(
             "claim {claim} is for one pod of the whole cluster (ReadWriteOncePod), and in use by {}",
-            pods(holders)
+            pods(holders, names)
         ),
         VolumeMisfit::VolumeClaimMissing { claim } => format!("PersistentVolumeClaim {claim} does not exist"),
         VolumeMisfit::VolumeClaimPending { claim, volume } => {
@@ -73,21 +74,24 @@ pub(super) fn sentence(misfit: &VolumeMisfit) -> String {
             format!("PersistentVolumeClaim {claim} is bound to PersistentVolume {volume}, which does not exist")
         }
         VolumeMisfit::VolumeNodeAffinity { claim, volume, terms } => {
-            format!("PersistentVolume {volume} (claim {claim}) cannot be reached from this node: {}", missed(terms))
+            format!(
+                "PersistentVolume {volume} (claim {claim}) cannot be reached from this node: {}",
+                missed(terms, names)
+            )
         }
         VolumeMisfit::VolumeZone { claim, volume, key, wanted, found } => {
             let found = found.as_ref().map_or_else(|| "in none".into(), |found| format!("in {found}"));
-            let wanted = wanted.join(" or ");
+            let wanted = names.join(wanted, HANDFUL, " or ", String::clone);
             format!("PersistentVolume {volume} (claim {claim}) is in {wanted}, the node {found} (label {key})")
         }
         VolumeMisfit::NoVolumeToBind { claim, storage_class, requested, unfit } => {
             let requested = requested.in_bytes();
             let class = format!("storage class {storage_class} makes none by itself");
-            let unfit = if unfit.is_empty() { "has none".to_owned() } else { unfit_volumes(unfit) };
+            let unfit = if unfit.is_empty() { "has none".to_owned() } else { unfit_volumes(unfit, names) };
             format!("no PersistentVolume for claim {claim} ({requested}) on this node: {class}, and {unfit}")
         }
         VolumeMisfit::StorageTopology { claim, storage_class, terms } => {
-            let missed = missed(terms).replacen("node affinity", "allowedTopologies", 1);
+            let missed = missed(terms, names).replacen("node affinity", "allowedTopologies", 1);
             format!("storage class {storage_class} makes no volume for claim {claim} on this node: {missed}")
         }
         VolumeMisfit::StorageCapacity { claim, driver, requested, largest, .. } => {
@@ -277,18 +281,16 @@ fn look_at(holders: &[PodOnNode]) -> Option<Remedy> {
 }
 
 /// `node affinity not met: …`.
-fn missed(terms: &[TermMiss]) -> String {
-    obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.to_vec() })
+fn missed(terms: &[TermMiss], names: ListLength) -> String {
+    obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.to_vec() }, names)
 }
 
 /// `pod a/b on node-1 and 2 more`.
-fn pods(holders: &[PodOnNode]) -> String {
-    let first: Vec<String> =
-        holders.iter().take(ENOUGH).map(|pod| format!("pod {}/{} on {}", pod.namespace, pod.name, pod.node)).collect();
-    and_more(&first, holders.len(), ", ")
+fn pods(holders: &[PodOnNode], names: ListLength) -> String {
+    names.join(holders, ENOUGH, ", ", |pod| format!("pod {}/{} on {}", pod.namespace, pod.name, pod.node))
 }
 
-fn unfit_volumes(unfit: &[UnfitVolume]) -> String {
+fn unfit_volumes(unfit: &[UnfitVolume], names: ListLength) -> String {
     let why = |volume: &UnfitVolume| {
         let why = match &volume.cause {
             Unfit::ClaimedBy { claim } => format!("is kept for claim {claim}"),
@@ -299,20 +301,12 @@ fn unfit_volumes(unfit: &[UnfitVolume]) -> String {
             Unfit::Terminating => "is being deleted".into(),
             Unfit::NotAvailable { phase } => format!("is {phase}"),
             Unfit::OtherLabels => "is not selected by the claim".into(),
-            Unfit::OtherNodes { terms } => format!("cannot be reached ({})", missed(terms)),
-            Unfit::OtherAccess { found } => format!("has only access modes {}", found.join(", ")),
+            Unfit::OtherNodes { terms } => format!("cannot be reached ({})", missed(terms, names)),
+            Unfit::OtherAccess { found } => format!("has only access modes {}", names.list(found)),
         };
         format!("{} {why}", volume.volume)
     };
-    let first: Vec<String> = unfit.iter().take(ENOUGH).map(why).collect();
-    format!("of its {}: {}", count(unfit.len(), "volume"), and_more(&first, unfit.len(), "; "))
-}
-
-fn and_more(first: &[String], total: usize, between: &str) -> String {
-    match total.saturating_sub(first.len()) {
-        0 => first.join(between),
-        more => format!("{} and {more} more", first.join(between)),
-    }
+    format!("of its {}: {}", count(unfit.len(), "volume"), names.join(unfit, ENOUGH, "; ", why))
 }
 
 #[cfg(test)]

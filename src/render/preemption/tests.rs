@@ -42,7 +42,7 @@ fn every_verdict_has_its_sentence() {
         ),
         (Preemption::Unknown { missing: "no pods".into() }, "whether preemption can help is not known: no pods"),
     ] {
-        assert_eq!(sentence(&verdict), expected);
+        assert_eq!(sentence(&verdict, ListLength::Handful), expected);
     }
 }
 

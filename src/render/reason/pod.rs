@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::explain::{Exit, Reason};
 use crate::render::command_line::CommandLine;
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, Target, edit_template};
 
 /// The scheduler that a pod gets that asks for none.
@@ -54,7 +55,7 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
         Reason::ContainerTerminated { container, last_exit, .. } => crash(container, Some(last_exit), target),
         Reason::ContainersNotReady { containers } => {
             let log = |container: &String| target.about_pod("logs").container(container);
-            let lines = containers.iter().map(log).chain([about_pod]);
+            let lines = containers.iter().take(HANDFUL).map(log).chain([about_pod]);
             vec![Remedy::run("see what the readiness probe says, and the log", lines)]
         }
         Reason::PodSucceeded => vec![Remedy::run(
@@ -160,7 +161,7 @@ fn stuck(finalizers: &[String], target: &Target<'_>) -> Remedy {
     Remedy::run(
         format!(
             "see why the owner of {} does not finish; only if it is gone for good, take them off",
-            finalizers.join(", ")
+            ListLength::Handful.list(finalizers)
         ),
         [target
             .about_pod("patch pod")

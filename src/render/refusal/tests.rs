@@ -26,7 +26,7 @@ fn a_quota_is_raised_to_what_one_more_pod_needs() {
         ]
     );
     assert_eq!(
-        sentence(&refusal),
+        sentence(&refusal, ListLength::Handful),
         "quota q exceeded: pods: one more pod needs 1, 10 of 10 used; limits.memory: one more pod needs 512Mi, 3584Mi of \
          4000Mi used"
     );
@@ -85,7 +85,7 @@ fn a_limit_range_is_told_with_both_numbers() {
             "bring limit and request for cpu within 2 to one",
         ),
     ] {
-        assert_eq!(sentence(&refusal), words);
+        assert_eq!(sentence(&refusal, ListLength::Handful), words);
         assert_eq!(remedies(&refusal, &TARGET)[0].text, fix);
     }
 }
@@ -159,7 +159,7 @@ fn every_refusal_has_words() {
         Refusal::NoLongerRefused { refusal: text() },
         Refusal::Refused { refusal: text() },
     ] {
-        assert!(!short(&refusal).is_empty() && !sentence(&refusal).is_empty(), "{refusal:?}");
+        assert!(!short(&refusal).is_empty() && !sentence(&refusal, ListLength::Handful).is_empty(), "{refusal:?}");
         let remedies = remedies(&refusal, &TARGET);
         assert!(!remedies.is_empty(), "{refusal:?}");
         let begins_low = remedies.iter().all(|remedy| remedy.text.starts_with(|c: char| c.is_ascii_lowercase()));

@@ -12,6 +12,7 @@ use crate::explain::Reason;
 use crate::render::age::age;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
 use crate::render::structured::EventHead;
@@ -101,14 +102,14 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     Ok(EventView {
         head: EventHead::of("RolloutEvent", event.at, event.namespace, event.name),
         fields: maps.flatten().collect(),
-        message: message(event).0,
+        message: message(event, ListLength::Handful).0,
         fix: fixes(event),
     })
 }
 
 /// Writes the event as one line: when, what, and how far the rollout is.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
-    let (text, tone) = message(event);
+    let (text, tone) = message(event, screen.names);
     let tally = match (event.told, event.standing) {
         (Told::Change(ChangeKind::Began { .. }), _) | (_, None) => String::new(),
         (_, Some(standing)) => format!(" ({})", tally(standing)),
@@ -128,23 +129,23 @@ fn in_one_line(remedy: &Remedy) -> String {
     }
 }
 
-fn message(event: &Event<'_, '_>) -> (String, Tone) {
+fn message(event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     match event.told {
-        Told::Ended(ending, after) => ended(ending, after, event),
-        Told::Change(kind) => changed(kind, event),
+        Told::Ended(ending, after) => ended(ending, after, event, names),
+        Told::Change(kind) => changed(kind, event, names),
     }
 }
 
-fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (String, Tone) {
+fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     let after = age(event.at.saturating_sub(after).unwrap_or(event.at), event.at);
     let held = || {
         let holds = event.standing.into_iter().flat_map(|standing| &standing.holds);
         let held: Vec<String> =
-            holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes))).collect();
+            holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes, names))).collect();
         // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
-        let held = if held.is_empty() { in_work(event) } else { held };
-        let held = if held.is_empty() { at_rest(event) } else { held };
-        if held.is_empty() { String::new() } else { format!(": {}", held.join("; ")) }
+        let held = if held.is_empty() { in_work(event, names) } else { held };
+        let held = if held.is_empty() { at_rest(event, names) } else { held };
+        if held.is_empty() { String::new() } else { format!(": {}", names.join(&held, HANDFUL, "; ", String::clone)) }
     };
     match ending {
         Ending::Complete => (format!("complete after {after}"), Tone::Good),
@@ -155,15 +156,16 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>) -> (Strin
 }
 
 /// The first nodes in work, with their reasons: `node-1: not ready: main`.
-fn in_work(event: &Event<'_, '_>) -> Vec<String> {
+fn in_work(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     const ENOUGH: usize = 3;
     let nodes = event.standing.into_iter().flat_map(|standing| &standing.nodes);
     let in_work: Vec<_> = nodes.filter(|node| !matches!(node.step, Step::Done | Step::Outdated)).collect();
-    let told = in_work.iter().take(ENOUGH).map(|node| match node.reasons.first() {
-        Some(reason) => format!("{}: {}", safe(node.node), sentence(reason, event.at)),
+    let room = names.room(ENOUGH, in_work.len());
+    let told = in_work.iter().take(room).map(|node| match node.reasons.first() {
+        Some(reason) => format!("{}: {}", safe(node.node), sentence(reason, event.at, names)),
         None => format!("{}: {}", safe(node.node), in_words(node.step)),
     });
-    let more = match in_work.len().saturating_sub(ENOUGH) {
+    let more = match in_work.len() - room {
         0 => None,
         more => Some(format!("and {more} more in work")),
     };
@@ -171,26 +173,26 @@ fn in_work(event: &Event<'_, '_>) -> Vec<String> {
 }
 
 /// Nothing holds and nothing is in work: somebody else's turn.
-fn at_rest(event: &Event<'_, '_>) -> Vec<String> {
+fn at_rest(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     let Some(standing) = event.standing else { return Vec::new() };
     let old: Vec<&str> =
         standing.nodes.iter().filter(|node| node.step == Step::Outdated).map(|node| node.node).collect();
     match standing.phase {
         Phase::NotObserved => vec!["the controller has not seen the newest spec".into()],
         Phase::WaitsForDeletion => {
-            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", hold::places(&old))]
+            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", hold::places(&old, names))]
         }
         Phase::Progressing if !old.is_empty() => {
-            vec![format!("the controller does not replace the old pod{}", hold::places(&old))]
+            vec![format!("the controller does not replace the old pod{}", hold::places(&old, names))]
         }
         _ => Vec::new(),
     }
 }
 
-fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
+fn changed(kind: &ChangeKind, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     let why = |reasons: &[Reason]| {
-        let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, event.at)).collect();
-        if why.is_empty() { String::new() } else { format!(": {}", why.join("; ")) }
+        let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, event.at, names)).collect();
+        if why.is_empty() { String::new() } else { format!(": {}", names.join(&why, HANDFUL, "; ", String::clone)) }
     };
     match kind {
         ChangeKind::Began { .. } => match event.standing {
@@ -221,7 +223,7 @@ fn changed(kind: &ChangeKind, event: &Event<'_, '_>) -> (String, Tone) {
                 true => ("stuck", ", cannot finish by itself", Tone::Bad),
                 false => ("held", "", Tone::Warning),
             };
-            (format!("{head}{}{tail}: {}", hold::places(&nodes), hold::sentence(cause, event.at)), tone)
+            (format!("{head}{}{tail}: {}", hold::places(&nodes, names), hold::sentence(cause, event.at, names)), tone)
         }
         ChangeKind::HoldEnded { cause, .. } => (format!("no longer held: {}", hold::short(cause)), Tone::Moving),
         ChangeKind::PhaseChanged { to, .. } => match event.standing {

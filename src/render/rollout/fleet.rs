@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Screen, budget, hold, phase_name, phase_tone};
+use crate::render::names::HANDFUL;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
@@ -79,15 +80,17 @@ fn held_by(standing: &Standing<'_>, screen: Screen) -> String {
         Phase::Complete => Vec::new(),
         _ => {
             let holds = standing.holds.iter();
-            holds.map(|found| format!("{}{}", hold::short(&found.cause), hold::places(&found.nodes))).collect()
+            holds
+                .map(|found| format!("{}{}", hold::short(&found.cause), hold::places(&found.nodes, screen.names)))
+                .collect()
         }
     };
     if parts.is_empty() && standing.phase != Phase::Complete {
-        parts.extend(budget(standing, SPENDERS, screen.now));
+        parts.extend(budget(standing, SPENDERS, screen));
     }
     match standing.leftovers.len() {
         0 => {}
         nodes => parts.push(format!("an old pod on {} no longer counted", count(nodes, "node"))),
     }
-    parts.join("; ")
+    screen.names.join(&parts, HANDFUL, "; ", String::clone)
 }

@@ -5,14 +5,12 @@ use jiff::Timestamp;
 use crate::explain::Reason;
 use crate::render::command_line::CommandLine;
 use crate::render::misfit::without_surge_patch;
+use crate::render::names::ListLength;
 use crate::render::reason;
 use crate::render::refusal;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::safe;
 use crate::rollout::{Cause, Fault, Hold, Standing, Strategy, is_current};
-
-/// How many nodes are named.
-const NAMED: usize = 5;
 
 /// The cause without what differs between nodes. Safe text.
 pub(super) fn short(cause: &Cause) -> String {
@@ -37,20 +35,20 @@ pub(super) fn short(cause: &Cause) -> String {
 }
 
 /// The cause with its evidence. Safe text.
-pub(crate) fn sentence(cause: &Cause, now: Timestamp) -> String {
+pub(crate) fn sentence(cause: &Cause, now: Timestamp, names: ListLength) -> String {
     let text = match cause {
-        Cause::CreatesRefused { .. } => return evidence(cause, "new pods are refused", now),
+        Cause::CreatesRefused { .. } => return evidence(cause, "new pods are refused", now, names),
         Cause::TerminatingOnDeadNode { .. } => {
-            return evidence(cause, "the old pod cannot go, as nobody on its node answers", now);
+            return evidence(cause, "the old pod cannot go, as nobody on its node answers", now, names);
         }
-        Cause::TerminatingPastGrace { .. } => return evidence(cause, "the old pod does not go", now),
-        Cause::NewPodOnDeadNode { .. } => return evidence(cause, "the new pod cannot come up", now),
+        Cause::TerminatingPastGrace { .. } => return evidence(cause, "the old pod does not go", now, names),
+        Cause::NewPodOnDeadNode { .. } => return evidence(cause, "the new pod cannot come up", now, names),
         Cause::BadImage { image, .. } => {
             let image = image.as_deref().map(|image| format!(" {image}")).unwrap_or_default();
-            return evidence(cause, &format!("the new pod's image{image} cannot be had"), now);
+            return evidence(cause, &format!("the new pod's image{image} cannot be had"), now, names);
         }
-        Cause::CrashLoop { .. } => return evidence(cause, "the new pod crashes", now),
-        Cause::ContainerConfig { .. } => return evidence(cause, "the new pod's container cannot be made", now),
+        Cause::CrashLoop { .. } => return evidence(cause, "the new pod crashes", now, names),
+        Cause::ContainerConfig { .. } => return evidence(cause, "the new pod's container cannot be made", now, names),
         Cause::SurgeHostPort { port, protocol } => format!(
             "the new pod wants host port {port}/{protocol}, which the old pod beside it has, and with maxSurge the old \
              one goes only when the new one is available"
@@ -58,18 +56,18 @@ pub(crate) fn sentence(cause: &Cause, now: Timestamp) -> String {
         Cause::SurgeOldPodOnDeletedNode { pod } => format!(
             "the old pod {pod} is left on a node that was deleted, and the controller stops at it until it is gone"
         ),
-        Cause::NewPodUnschedulable { .. } => return evidence(cause, "the new pod gets no node", now),
-        Cause::NewPodFailed { .. } => return evidence(cause, "the new pod fails", now),
-        Cause::NewPodNotReady { .. } => return evidence(cause, "the new pod runs and does not get ready", now),
-        Cause::NewPodWarned { .. } => return evidence(cause, "the new pod does not come up", now),
+        Cause::NewPodUnschedulable { .. } => return evidence(cause, "the new pod gets no node", now, names),
+        Cause::NewPodFailed { .. } => return evidence(cause, "the new pod fails", now, names),
+        Cause::NewPodNotReady { .. } => return evidence(cause, "the new pod runs and does not get ready", now, names),
+        Cause::NewPodWarned { .. } => return evidence(cause, "the new pod does not come up", now, names),
         Cause::NewPodGated => return short(cause),
     };
     safe(&text)
 }
 
-fn evidence(cause: &Cause, head: &str, now: Timestamp) -> String {
+fn evidence(cause: &Cause, head: &str, now: Timestamp, names: ListLength) -> String {
     match as_reason(cause) {
-        Some(found) => format!("{}: {}", safe(head), reason::sentence(&found, now)),
+        Some(found) => format!("{}: {}", safe(head), reason::sentence(&found, now, names)),
         None => safe(head),
     }
 }
@@ -98,11 +96,11 @@ fn as_reason(cause: &Cause) -> Option<Reason> {
 }
 
 /// ` on 3 nodes (a, b, c)`; nothing where it concerns no node in particular.
-pub(super) fn places(nodes: &[&str]) -> String {
+pub(super) fn places(nodes: &[&str], names: ListLength) -> String {
     match nodes {
         [] => String::new(),
         [node] => format!(" on {}", safe(node)),
-        nodes => format!(" on {} nodes ({})", nodes.len(), super::some_of(nodes, NAMED)),
+        nodes => format!(" on {} nodes ({})", nodes.len(), safe(&names.list(nodes))),
     }
 }
 

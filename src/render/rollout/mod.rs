@@ -20,6 +20,7 @@ pub(crate) use hold::sentence as hold_sentence;
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
 
+use super::names::{HANDFUL, ListLength};
 use super::reason::{exit_in_short, sentence, short};
 use super::style::{Style, Tone};
 use super::text::{count, safe};
@@ -33,6 +34,8 @@ pub(crate) struct Screen {
     pub(crate) style: Style,
     /// Not `--no-headers`.
     pub(crate) titles: bool,
+    /// How much of a list is shown.
+    pub(crate) names: ListLength,
     /// The moment that ages are counted to.
     pub(crate) now: Timestamp,
 }
@@ -139,7 +142,7 @@ fn tally(standing: &Standing<'_>) -> String {
 
 /// How much of what may be spent is spent, and by whom: `budget 2 of 2 spent: node-7 (NotReady since 14m), …`. None
 /// with OnDelete, which knows no budget, and none where nothing is spent. `room` is how many are named.
-fn budget(standing: &Standing<'_>, room: usize, now: Timestamp) -> Option<String> {
+fn budget(standing: &Standing<'_>, room: usize, screen: Screen) -> Option<String> {
     let (what, limit) = match &standing.strategy {
         Strategy::OnDelete => return None,
         Strategy::Rolling { max_unavailable } => ("budget", *max_unavailable),
@@ -151,12 +154,8 @@ fn budget(standing: &Standing<'_>, room: usize, now: Timestamp) -> Option<String
     // Pods that are on their way spend it too; those to look at are named first.
     let mut spent: Vec<&Spender<'_>> = standing.spent.iter().collect();
     spent.sort_by_key(|spender| (!spender.lasts, spender.reasons.iter().all(is_on_its_way)));
-    let named: Vec<String> = spent.into_iter().take(room).map(|spender| spender_in_short(spender, now)).collect();
-    let more = match standing.spent.len().saturating_sub(room) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    Some(format!("{what} {} of {limit} spent: {}{more}", standing.spent.len(), named.join(", ")))
+    let named = screen.names.join(&spent, room, ", ", |spender| spender_in_short(spender, screen.now));
+    Some(format!("{what} {} of {limit} spent: {named}", standing.spent.len()))
 }
 
 /// What every node of a rollout goes through.
@@ -190,8 +189,8 @@ fn in_brackets(reason: &Reason, now: Timestamp) -> String {
 }
 
 /// The reasons of a node in full.
-fn reasons(progress: &Progress<'_>, now: Timestamp) -> String {
-    progress.reasons.iter().map(|reason| sentence(reason, now)).collect::<Vec<_>>().join("; ")
+fn reasons(progress: &Progress<'_>, screen: Screen) -> String {
+    screen.names.join(&progress.reasons, HANDFUL, "; ", |reason| sentence(reason, screen.now, screen.names))
 }
 
 /// A reason, as the JSON has it.
@@ -203,14 +202,5 @@ struct ReasonView<'a> {
 }
 
 fn reason_views(reasons: &[Reason], now: Timestamp) -> Vec<ReasonView<'_>> {
-    reasons.iter().map(|reason| ReasonView { reason, message: sentence(reason, now) }).collect()
-}
-
-/// Some names: `a, b, c and 4 more`.
-pub(crate) fn some_of(nodes: &[&str], room: usize) -> String {
-    let first = nodes.iter().take(room).map(|node| safe(node)).collect::<Vec<_>>().join(", ");
-    match nodes.len().saturating_sub(room) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+    reasons.iter().map(|reason| ReasonView { reason, message: sentence(reason, now, ListLength::Handful) }).collect()
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{ReasonView, hold, reason_views};
 use crate::explain::State;
+use crate::render::names::ListLength;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
 use crate::rollout::{Hold, Phase, Progress, RevisionSource, Spending, Standing, Step, Strategy, revision_of};
@@ -124,7 +125,7 @@ fn view<'a>(standing: &'a Standing<'a>, now: Timestamp) -> DaemonSetView<'a> {
             .iter()
             .map(|found| HoldView {
                 hold: found,
-                message: hold::sentence(&found.cause, now),
+                message: hold::sentence(&found.cause, now, ListLength::Handful),
                 fix: hold::remedies(found, standing),
             })
             .collect(),

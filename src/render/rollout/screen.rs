@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Screen, Watched, budget, cells::cells, hold, phase_sentence, phase_tone, reasons, some_of, step_name, step_sign,
-    step_tone, urgency,
+    Screen, Watched, budget, cells::cells, hold, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone,
+    urgency,
 };
 use crate::coverage::Coverage;
 use crate::render::age::age;
@@ -116,7 +116,7 @@ fn waits_for(watched: Watched<'_>) -> Option<String> {
 /// The budget, and what holds the rollout: the certain things first.
 pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
     let room = if screen.style.width.is_some() { SPENDERS_ON_A_TERMINAL } else { SPENDERS };
-    let budget = budget(standing, room, screen.now).filter(|_| standing.phase != Phase::Complete);
+    let budget = budget(standing, room, screen).filter(|_| standing.phase != Phase::Complete);
     if budget.is_some() || !standing.holds.is_empty() {
         writeln!(out)?;
     }
@@ -130,7 +130,10 @@ pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: S
     for found in holds {
         let tone = if found.is_certain { Tone::Bad } else { Tone::Warning };
         let sign = if found.is_certain { '✗' } else { '!' };
-        let line = headed(&format!("{sign}{}", hold::places(&found.nodes)), &hold::sentence(&found.cause, screen.now));
+        let line = headed(
+            &format!("{sign}{}", hold::places(&found.nodes, screen.names)),
+            &hold::sentence(&found.cause, screen.now, screen.names),
+        );
         screen.style.line(out, &line, tone)?;
         for remedy in hold::remedies(found, standing) {
             if said.contains(&remedy) {
@@ -186,7 +189,7 @@ pub(crate) fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Scr
             (format!("{} {}", step_sign(progress.step), step_name(progress.step)), step_tone(progress.step)),
             (pod, Tone::Plain),
             (created, Tone::Plain),
-            (reasons(progress, screen.now), Tone::Plain),
+            (reasons(progress, screen), Tone::Plain),
         ]);
     }
     table.write(out, screen.style, screen.titles)?;
@@ -204,9 +207,8 @@ fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> i
     let waiting = || standing.nodes.iter().filter(|progress| progress.step == Step::Outdated);
     let Some(first) = waiting().next() else { return Ok(()) };
     let names: Vec<&str> = waiting().map(|progress| progress.node).collect();
-    let room = if screen.style.width.is_some() { NAMED } else { names.len() };
     writeln!(out)?;
-    let line = format!("{} with an old pod: {}", count(names.len(), "node"), some_of(&names, room));
+    let line = format!("{} with an old pod: {}", count(names.len(), "node"), named(&names, screen));
     screen.style.line(out, &line, Tone::Warning)?;
     if let Some(pod) = first.row.pods.first() {
         let namespace = standing.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
@@ -217,17 +219,21 @@ fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> i
     Ok(())
 }
 
+/// The nodes of a line. Safe text.
+fn named(nodes: &[&str], screen: Screen) -> String {
+    screen.names.join(nodes, NAMED, ", ", |node| safe(node))
+}
+
 /// What `.status` does not tell: nodes that drop out of the count with their old pod still there.
 fn leftovers(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
     if standing.leftovers.is_empty() {
         return Ok(());
     }
-    let room = if screen.style.width.is_some() { NAMED } else { standing.leftovers.len() };
     let nodes = count(standing.leftovers.len(), "node");
     let verb = if standing.leftovers.len() == 1 { "runs" } else { "run" };
     let line = format!(
         "! {nodes} no longer counted {verb} an old pod: {}; no pod is wanted there, and none is updated",
-        some_of(&standing.leftovers, room)
+        named(&standing.leftovers, screen)
     );
     screen.style.line(out, &line, Tone::Warning)
 }

@@ -70,14 +70,14 @@ fn crash(restarts: i32) -> Reason {
 }
 
 fn plain(width: Option<usize>) -> Screen {
-    Screen { style: Style { color: false, width }, titles: true, now: NOW }
+    Screen { style: Style { color: false, width }, titles: true, names: ListLength::Handful, now: NOW }
 }
 
 #[test]
 fn the_budget_names_who_spends_it_and_why() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let mut standing = stands(&set, &revision, Vec::new());
-    assert_eq!(budget(&standing, 8, NOW), None);
+    assert_eq!(budget(&standing, 8, plain(None)), None);
     let since = Some(NOW - SignedDuration::from_mins(14));
     let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
     let spender = |node, cause, reasons| Spender { node, cause, reasons, is_node_down: false, lasts: false };
@@ -87,24 +87,24 @@ fn the_budget_names_who_spends_it_and_why() {
         spender("node-a", Spending::Missing, Vec::new()),
     ];
     assert_eq!(
-        budget(&standing, 8, NOW).unwrap(),
+        budget(&standing, 8, plain(None)).unwrap(),
         "budget 3 of 2 spent: node-7 (NotReady since 14m), node-9 (CrashLoopBackOff, exit 1, 6 restarts), node-a (it \
          has no pod)"
     );
-    assert!(budget(&standing, 1, NOW).unwrap().ends_with("node-7 (NotReady since 14m), and 2 more"));
+    assert!(budget(&standing, 1, plain(None)).unwrap().ends_with("node-7 (NotReady since 14m) and 2 more"));
     // Those that last come first, then those in trouble, then those that are only on their way.
     let lasting = Spender { lasts: true, ..spender("node-b", Spending::NewUnavailable, vec![crash(2)]) };
     let starts = spender("node-0", Spending::NewUnavailable, vec![Reason::ContainerCreating]);
     standing.spent.insert(0, starts);
     standing.spent.push(lasting);
-    let order = budget(&standing, 8, NOW).unwrap();
+    let order = budget(&standing, 8, plain(None)).unwrap();
     let places: Vec<usize> =
         ["node-b", "node-7", "node-9", "node-0", "node-a"].map(|node| order.find(node).unwrap()).into();
     assert!(places.is_sorted(), "{order}");
     standing.strategy = Strategy::Surge { max_surge: 3 };
-    assert!(budget(&standing, 1, NOW).unwrap().starts_with("surge 5 of 3 spent: "));
+    assert!(budget(&standing, 1, plain(None)).unwrap().starts_with("surge 5 of 3 spent: "));
     standing.strategy = Strategy::OnDelete;
-    assert_eq!(budget(&standing, 8, NOW), None);
+    assert_eq!(budget(&standing, 8, plain(None)), None);
 }
 
 #[test]

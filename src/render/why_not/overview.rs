@@ -6,13 +6,14 @@ use super::{Screen, verdict_sign, verdict_tone};
 use crate::explain::way::{Outcome, Verdict, Way};
 use crate::placement::Placement;
 use crate::render::age::age;
+use crate::render::names::HANDFUL;
 use crate::render::reason::short;
 use crate::render::style::{Tone, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{count, safe};
 use crate::snapshot::Node;
 
-/// So many causes are shown on a terminal; `-o wide` and a pipe show all.
+/// So many causes are shown on a terminal; `-o wide` shows all.
 const CAUSES: usize = 2;
 
 /// Writes the head and the table.
@@ -123,9 +124,6 @@ fn causes(way: &Way<'_>, screen: Screen) -> String {
             unknown => causes.push(format!("{} unknown", count(unknown, "check"))),
         }
     }
-    if screen.wide || screen.style.width.is_none() || causes.len() <= CAUSES {
-        return causes.join("; ");
-    }
-    let more = causes.len() - CAUSES;
-    format!("{}; {more} more", causes.get(..CAUSES).unwrap_or_default().join("; "))
+    let room = if screen.style.width.is_some() { CAUSES } else { HANDFUL };
+    screen.names().join(&causes, room, "; ", String::clone)
 }

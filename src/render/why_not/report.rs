@@ -7,6 +7,7 @@ use super::{remedies, target};
 use crate::explain::way::{Check, Finding, Outcome, Stage, Verdict, Way};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
+use crate::render::names::ListLength;
 use crate::render::preemption as words;
 use crate::render::reason::sentence;
 use crate::render::remedy::{Remedy, Target};
@@ -95,7 +96,7 @@ impl<'a> Report<'a> {
 fn preemption_view<'a>(preemption: &'a Preemption, target: &Target<'_>) -> PreemptionView<'a> {
     PreemptionView {
         preemption,
-        message: safe(&words::sentence(preemption)),
+        message: safe(&words::sentence(preemption, ListLength::Handful)),
         scheduler: preemption.scheduler(),
         fix: words::remedies(preemption, target),
     }
@@ -104,7 +105,7 @@ fn preemption_view<'a>(preemption: &'a Preemption, target: &Target<'_>) -> Preem
 fn check_view<'a>(check: &'a Check, target: &Target<'_>, now: Timestamp) -> CheckView<'a> {
     let reason = |finding: &'a Finding| ReasonView {
         reason: &finding.reason,
-        message: sentence(&finding.reason, now),
+        message: sentence(&finding.reason, now, ListLength::Handful),
         // Of a reason that holds the scheduler's words as its evidence, they are there already.
         scheduler: finding.scheduler.as_deref(),
         fix: if check.outcome == Outcome::Fail { remedies(&finding.reason, target) } else { Vec::new() },

@@ -50,7 +50,7 @@ fn the_sentence_names_the_port_and_who_has_it() {
     ]);
     assert_eq!(short(&misfit), "host port 9100/TCP is taken");
     assert_eq!(
-        sentence(&misfit),
+        sentence(&misfit, ListLength::Handful),
         "host port 9100/TCP of container main is taken by web/a at 10.0.0.1, web/b (being deleted), web/c (nominated \
          for this node) and 1 more"
     );

@@ -48,7 +48,7 @@ fn the_arithmetic_is_told_with_the_greatest_holders() {
     let misfit = short_of("cpu", ["1", "1500m", "2", "500m"], holders);
     assert_eq!(short(&misfit), "insufficient cpu");
     assert_eq!(
-        sentence(&misfit),
+        sentence(&misfit, ListLength::Handful),
         "insufficient cpu: 1 requested, 1500m of 2 taken, short by 500m: web/a 300m, web/b 300m, web/c 300m and 2 more"
     );
 }
@@ -58,7 +58,7 @@ fn bytes_are_told_in_binary_units_and_never_too_favourably() {
     let holders = vec![leaving(holder("a", "", "1536Mi"))];
     let misfit = short_of("memory", ["2Gi", "14.2Gi", "16273412Ki", "712345Ki"], holders);
     assert_eq!(
-        sentence(&misfit),
+        sentence(&misfit, ListLength::Handful),
         "insufficient memory: 2Gi requested, 14.2Gi of 15.51Gi taken, short by 695.65Mi: web/a 1.5Gi (being deleted)"
     );
 }
@@ -67,11 +67,11 @@ fn bytes_are_told_in_binary_units_and_never_too_favourably() {
 fn what_the_node_can_never_hold_is_told_so() {
     let cpu = exceeding("cpu", "4", "1930m", None);
     assert_eq!(short(&cpu), "requests more cpu than the node has");
-    assert_eq!(sentence(&cpu), "4 cpu requested, and the whole node has 1930m: it can never fit");
+    assert_eq!(sentence(&cpu, ListLength::Handful), "4 cpu requested, and the whole node has 1930m: it can never fit");
     assert_eq!(all(&cpu), [("lower the requests of cpu of several containers: the whole node has 1930m, and what others hold of it is not free; or make the node larger".into(), vec![])]);
     let gpu = exceeding("nvidia.com/gpu", "1", "0", None);
     assert_eq!(short(&gpu), "the node has no nvidia.com/gpu");
-    assert_eq!(sentence(&gpu), "1 nvidia.com/gpu requested, and the node has none");
+    assert_eq!(sentence(&gpu, ListLength::Handful), "1 nvidia.com/gpu requested, and the node has none");
     assert_eq!(
         all(&gpu),
         [(
@@ -184,13 +184,19 @@ fn a_full_node_says_how_many_pods_have_to_go() {
     let holders = vec![holder("a", "DaemonSet", "1"), holder("b", "ReplicaSet", "1"), holder("c", "ReplicaSet", "1")];
     let misfit = too_many("2", holders);
     assert_eq!(short(&misfit), "too many pods");
-    assert_eq!(sentence(&misfit), "too many pods: the node takes 2, and has 3");
+    assert_eq!(sentence(&misfit, ListLength::Handful), "too many pods: the node takes 2, and has 3");
     let found = all(&misfit);
     assert!(found[0].0.starts_with("free room for 2 pods: move web/b, web/c off n1. "), "{}", found[0].0);
     assert_eq!(found[0].1.len(), 3);
     assert_eq!(found[1].0, "raise maxPods in the configuration of the node's kubelet, and restart it");
     let leaving = too_many("2", vec![leaving(holder("a", "", "1")), holder("b", "", "1")]);
-    assert_eq!(sentence(&leaving), "too many pods: the node takes 2, and has 2, 1 of them being deleted");
+    assert_eq!(
+        sentence(&leaving, ListLength::Handful),
+        "too many pods: the node takes 2, and has 2, 1 of them being deleted"
+    );
     assert_eq!(all(&leaving).len(), 2);
-    assert_eq!(sentence(&too_many("0", vec![])), "the node takes no pods at all (allocatable pods: 0)");
+    assert_eq!(
+        sentence(&too_many("0", vec![]), ListLength::Handful),
+        "the node takes no pods at all (allocatable pods: 0)"
+    );
 }

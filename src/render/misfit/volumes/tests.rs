@@ -58,7 +58,7 @@ fn misfits() -> Vec<VolumeMisfit> {
 
 #[test]
 fn every_cause_has_its_sentence() {
-    let told: Vec<String> = misfits().iter().map(sentence).collect();
+    let told: Vec<String> = misfits().iter().map(|misfit| sentence(misfit, ListLength::Handful)).collect();
     let expected = [
         "volume v: iscsi iqn is used by pod ops/a on n2",
         "claim data is for one pod of the whole cluster (ReadWriteOncePod), and in use by pod ops/a on n2, pod ops/b on \
