@@ -33,7 +33,7 @@ pub(crate) fn start() {
     }
     let redraws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
     // Without a thread the command runs as well, and shows nothing.
-    let _ = std::thread::Builder::new().spawn(|| {
+    let _ = std::thread::Builder::new().spawn(move || {
         let mut noted = None;
         loop {
             std::thread::sleep(TICK);
