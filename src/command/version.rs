@@ -11,7 +11,7 @@ use crate::cli::{Global, StructuredFormat, VersionArgs};
 use crate::cluster::connect::connect;
 use crate::error::Error;
 use crate::render::structured;
-use crate::render::text::safe;
+use crate::render::text::{bounded, safe};
 
 /// `kind: Version`.
 #[derive(Serialize)]
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         Some(StructuredFormat::Json) => structured::json(out, &versions),
         Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
         None => match &versions.server_version {
-            Some(server) => writeln!(out, "Server Version: {}", safe(&server.git_version)),
+            Some(server) => writeln!(out, "Server Version: {}", bounded(&safe(&server.git_version))),
             None => Ok(()),
         },
     })?;

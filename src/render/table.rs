@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
 use super::style::{Style, Tone};
-use super::text::{cut, width, wrap};
+use super::text::{bounded, cut, width, wrap};
 
 /// Blank columns between two columns of a table.
 const GAP: usize = 2;
@@ -58,9 +58,9 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row: a safe text and a tone for each column.
+    /// Adds a row: a safe text, which is bounded here, and a tone for each column.
     pub(crate) fn row(&mut self, cells: Vec<(String, Tone)>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(|(text, tone)| (bounded(&text).into_owned(), tone)).collect());
     }
 
     /// Writes the table.

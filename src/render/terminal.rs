@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::progress;
 use super::style::Style;
-use super::text::{cut, safe};
+use super::text::{bounded, cut, safe};
 use crate::error::Error;
 
 /// `--color`.
@@ -103,20 +103,20 @@ impl Redraw {
 
 /// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
-    write_to_stderr(&format!("note: {}\n", safe(text)));
+    write_to_stderr(&format!("note: {}\n", bounded(&safe(text))));
 }
 
 /// Writes a question to standard error: the answer is awaited behind it.
 pub(crate) fn ask(question: &str) {
-    write_to_stderr(&format!("{} [y/N] ", safe(question)));
+    write_to_stderr(&format!("{} [y/N] ", bounded(&safe(question))));
 }
 
 /// Writes an error and what to do about it to standard error.
 pub(crate) fn error(error: &Error) {
-    write_to_stderr(&format!("error: {}\n", safe(&error.to_string())));
+    write_to_stderr(&format!("error: {}\n", bounded(&safe(&error.to_string()))));
     match error.hint() {
         hint if hint.is_empty() => {}
-        hint => write_to_stderr(&format!("hint: {}\n", safe(&hint))),
+        hint => write_to_stderr(&format!("hint: {}\n", bounded(&safe(&hint)))),
     }
 }
 

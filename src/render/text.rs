@@ -1,11 +1,15 @@
 //! Makes text that came from a cluster safe for a terminal, and measures and cuts it.
 
+use std::borrow::Cow;
+
 use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The longest word of a line, in characters: longer than any name of Kubernetes, of which the longest has 253.
-const LONGEST_WORD: usize = 300;
-/// The longest line, in characters: longer than any message that Kubernetes itself writes.
+/// The longest word of a screen, in columns. Nothing valid is longer: a namespace and a name are 317, the key and value
+/// of a label 381, an image with its tag and digest about 460.
+const LONGEST_WORD: usize = 512;
+/// The longest line of a screen, in columns: an event's message is at most 1024 bytes (`NoteLengthLimit` of
+/// `pkg/apis/core/validation/events.go`), and five node names of the longest kind are 1273.
 const LONGEST_LINE: usize = 2000;
 
 /// Whether this character could mislead a terminal or a reader: control characters, line and paragraph separators, marks
@@ -20,32 +24,34 @@ pub(crate) fn is_hostile(c: char) -> bool {
         || DefaultIgnorableCodePoint::for_char(c)
 }
 
-/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces. A word or a line that
-/// is longer than any of Kubernetes is cut.
+/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces. It is as long as the
+/// text: whoever writes it for people cuts it with [`bounded`], and JSON keeps the whole.
 pub(crate) fn safe(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(LONGEST_LINE));
-    let (mut shown, mut word) = (0, 0);
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        word = if c.is_whitespace() { 0 } else { word + 1 };
-        if word > LONGEST_WORD + 1 {
-            continue;
-        }
-        if shown == LONGEST_LINE {
-            let more = chars.count() + 1;
-            line.push_str(&format!("… ({})", count(more, "more character")));
-            return line;
-        }
-        shown += 1;
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
-            _ if word > LONGEST_WORD => line.push('…'),
             c if is_hostile(c) => line.extend(c.escape_unicode()),
             c => line.push(c),
         }
     }
     line.truncate(line.trim_end().len());
     line
+}
+
+/// The line for a screen: no word and no whole beyond the bounds that everything valid keeps.
+pub(crate) fn bounded(line: &str) -> Cow<'_, str> {
+    // A character takes at most as many columns as bytes.
+    if line.len() <= LONGEST_WORD {
+        return Cow::Borrowed(line);
+    }
+    let line = line.split(' ').map(|word| cut(word, LONGEST_WORD)).collect::<Vec<_>>().join(" ");
+    if width(&line) <= LONGEST_LINE {
+        return Cow::Owned(line);
+    }
+    let kept = cut(&line, LONGEST_LINE);
+    let more = line.chars().count().saturating_sub(kept.chars().count() - 1);
+    Cow::Owned(format!("{kept} ({})", count(more, "more character")))
 }
 
 /// The columns that a line takes on a terminal.
@@ -71,9 +77,11 @@ pub(crate) fn cut(line: &str, limit: usize) -> String {
     kept
 }
 
-/// Breaks a line at its spaces into lines of at most `limit` columns; a word that is longer is broken anywhere.
+/// Breaks a line, [`bounded`], at its spaces into lines of at most `limit` columns; a word that is longer is broken
+/// anywhere.
 pub(crate) fn wrap(line: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(1);
+    let line = bounded(line);
     let mut lines = Vec::new();
     let mut current = String::new();
     for word in line.split(' ') {
@@ -122,12 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn words_and_lines_beyond_any_of_kubernetes_are_cut() {
-        assert_eq!(safe(&"x".repeat(LONGEST_WORD)), "x".repeat(LONGEST_WORD));
-        assert_eq!(safe(&format!("{} y", "x".repeat(10_000))), format!("{}… y", "x".repeat(LONGEST_WORD)));
-        let words = "word ".repeat(2_000);
-        assert_eq!(safe(&words), format!("{}… (8000 more characters)", "word ".repeat(400)));
-        assert_eq!(safe(&"x ".repeat(LONGEST_LINE / 2)), "x ".repeat(LONGEST_LINE / 2).trim_end());
+    fn word_or_line_beyond_any_valid_one_is_cut() {
+        let image = format!("{}:{}@sha256:{}", "x".repeat(255), "t".repeat(128), "a".repeat(64));
+        let names = vec!["n".repeat(253); 5].join(", ");
+        for valid in [image, names, format!("{}/{}", "s".repeat(63), "n".repeat(253)), "w ".repeat(900)] {
+            assert_eq!(bounded(&valid), valid);
+        }
+        assert_eq!(bounded(&format!("{} y", "x".repeat(10_000))), format!("{}… y", "x".repeat(LONGEST_WORD - 1)));
+        assert_eq!(bounded(&"word ".repeat(2_000)), format!("{}word… (8001 more characters)", "word ".repeat(399)));
+        assert!(width(&bounded(&safe(&"\u{1b}".repeat(10_000)))) <= LONGEST_WORD);
+        assert!(width(&bounded(&"日 ".repeat(10_000))) <= LONGEST_LINE + 30);
+    }
+
+    #[test]
+    fn text_for_a_program_is_escaped_and_never_cut() {
+        assert_eq!(safe(&"x".repeat(10_000)), "x".repeat(10_000));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::render::reason::sentence;
 use crate::render::rollout::{Screen, step_in_words, step_tone};
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
-use crate::render::text::{count, safe};
+use crate::render::text::{bounded, count, safe};
 use crate::rollout::{Standing, Step};
 
 /// One thing to tell.
@@ -166,7 +166,7 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
         _ => String::new(),
     };
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    writeln!(out, "{at} {}", screen.style.paint(&format!("{text}{tally}"), tone))
+    writeln!(out, "{at} {}", screen.style.paint(&bounded(&format!("{text}{tally}")), tone))
 }
 
 fn message(event: &Event<'_, '_>) -> (String, Tone) {

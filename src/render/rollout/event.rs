@@ -17,7 +17,7 @@ use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
-use crate::render::text::safe;
+use crate::render::text::{bounded, count, safe};
 use crate::rollout::{Change, ChangeKind, Hold, Phase, Standing, Step};
 
 /// How a watch ends.
@@ -118,14 +118,15 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
     // The first one will do in a log; the screen and the JSON show them all.
     let fix = remedies.first().map(|remedy| format!("; {}", in_one_line(remedy))).unwrap_or_default();
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    writeln!(out, "{at} {}", screen.style.paint(&format!("{text}{tally}{fix}"), tone))
+    writeln!(out, "{at} {}", screen.style.paint(&format!("{}{fix}", bounded(&format!("{text}{tally}"))), tone))
 }
 
 fn in_one_line(remedy: &Remedy) -> String {
     match remedy.lines() {
-        [] => remedy.text.clone(),
-        [line] => format!("{}: {line}", remedy.text),
-        [line, ..] => format!("{}: {line} …", remedy.text),
+        [] => bounded(&remedy.text).into_owned(),
+        [line] => format!("{}: {line}", bounded(&remedy.text)),
+        // The first of several commands alone may do harm, and a sign behind it would be an argument of it.
+        lines => format!("{} ({}: rollout status shows them)", bounded(&remedy.text), count(lines.len(), "command")),
     }
 }
 

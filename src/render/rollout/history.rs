@@ -13,7 +13,7 @@ pub(crate) use report::Report;
 use crate::render::age::age;
 use crate::render::style::{Style, Tone};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe};
+use crate::render::text::{bounded, count, safe};
 use crate::rollout::{Gone, History, Revision};
 use crate::snapshot::Known;
 
@@ -152,7 +152,7 @@ pub(crate) fn template(
     if let Some(cause) = revision.change_cause() {
         title += &format!(": {cause}");
     }
-    writeln!(out, "{}", screen.style.paint(&safe(&title), Tone::Quiet))?;
+    writeln!(out, "{}", screen.style.paint(&bounded(&safe(&title)), Tone::Quiet))?;
     for line in yaml::lines(&revision.template())? {
         writeln!(out, "{}", yaml::safe_line(&line))?;
     }
