@@ -37,7 +37,9 @@ fn file_of(zeroth: &OsStr) -> Option<String> {
     let name = Path::new(zeroth).file_name()?.to_str()?;
     let name = name.strip_suffix(".exe").unwrap_or(name).replace("kubectl_complete-", "kubectl-");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (!name.is_empty() && name.chars().all(is_plain)).then_some(name)
+    // A word that begins with a dash or, as kubectl reads it, with an underscore would be an option.
+    let is_option = name.split('-').any(|word| word.starts_with('_')) || name.starts_with('-');
+    (!name.is_empty() && name.chars().all(is_plain) && !is_option).then_some(name)
 }
 
 /// How kubectl calls a plugin of this file: a dash parts two words, an underscore stands for a dash
@@ -67,7 +69,7 @@ mod tests {
         ] {
             assert_eq!(name(zeroth).as_deref(), Some(shown), "{zeroth}");
         }
-        for zeroth in ["", "/", "kubectl-\u{1b}[31m", "a b", "$(x)"] {
+        for zeroth in ["", "/", "kubectl-\u{1b}[31m", "a b", "$(x)", "kubectl-_o", "kubectl-ds-_o", "-bash"] {
             assert_eq!(name(zeroth), None, "{zeroth:?}");
         }
     }

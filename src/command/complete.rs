@@ -18,6 +18,7 @@ use crate::cluster::list::Scope;
 use crate::cluster::list::names::Nameable;
 use crate::error::Error;
 use crate::render::ListLength;
+use crate::render::command_line::valid::{is_object_name, is_qualified_name};
 use crate::render::text::safe;
 use crate::snapshot::Known;
 use crate::snapshot::object::ObjectMeta;
@@ -161,16 +162,11 @@ fn known<T>(facts: Known<Vec<T>>) -> Vec<T> {
     }
 }
 
-/// Whether a cluster can have this name. A file that somebody sends can hold any text, and what is put on a command line
-/// must mean nothing to the shell.
-fn is_plain(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':'))
-}
-
-/// Each name once; where several namespaces are looked at, with those in which it is.
+/// Each valid name once; where several namespaces are looked at, with those in which it is. A file that somebody sends can
+/// hold any text, while a valid name means nothing to a shell and is no option.
 fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for ObjectMeta { name, namespace, .. } in objects.into_iter().filter(|object| is_plain(&object.name)) {
+    for ObjectMeta { name, namespace, .. } in objects.into_iter().filter(|object| is_object_name(&object.name)) {
         names.entry(name).or_default().push(namespace);
     }
     let candidate = |(word, mut namespaces): (String, Vec<String>)| {
@@ -184,7 +180,7 @@ fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
 fn keys(objects: Vec<ObjectMeta>) -> Vec<Candidate> {
     let mut values: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
     let labels = objects.into_iter().flat_map(|object| object.labels);
-    for (key, value) in labels.filter(|(key, _)| is_plain(key)) {
+    for (key, value) in labels.filter(|(key, _)| is_qualified_name(key)) {
         values.entry(key).or_default().insert(value);
     }
     let candidate = |(word, values): (String, std::collections::BTreeSet<String>)| {

@@ -126,7 +126,7 @@ impl CommandLine {
     }
 
     /// The line, if it may be offered.
-    pub(super) fn offered(self) -> Option<String> {
+    pub(crate) fn offered(self) -> Option<String> {
         self.offered.then_some(self.text)
     }
 

@@ -1,7 +1,7 @@
 //! Values into text, JSON and YAML, written to whatever is given.
 
 mod age;
-mod command_line;
+pub(crate) mod command_line;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
 

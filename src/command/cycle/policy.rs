@@ -11,7 +11,7 @@ use crate::cluster::list::Scope;
 use crate::command::load::{Request, Source, nodes_with, written};
 use crate::cycle::{Look, Policy, Removal};
 use crate::error::Error;
-use crate::program;
+use crate::render::command_line::CommandLine;
 use crate::render::terminal::ColorChoice;
 use crate::rollout::Strategy;
 use crate::snapshot::{Node, selector};
@@ -118,9 +118,9 @@ pub(super) fn check_strategy(look: &Look<'_>, policy: &Policy) -> Result<(), Err
         message: format!(
             "the update strategy of {namespace}/{name} is RollingUpdate: the controller replaces its old pods by itself"
         ),
-        hint: format!(
-            "follow it: {} rollout watch {name} -n {namespace}; for a paced restart of all its pods add --all",
-            program::name()
-        ),
+        hint: match CommandLine::of_program("rollout watch").name(name).namespace(namespace).offered() {
+            Some(line) => format!("follow it: {line}; for a paced restart of all its pods add --all"),
+            None => "for a paced restart of all its pods add --all".into(),
+        },
     })
 }

@@ -3,8 +3,8 @@
 use crate::placement::{Obstacle, TermMiss};
 use serde_json::json;
 
-use crate::render::command_line::{CommandLine, ManifestLine};
 use crate::render::names::{HANDFUL, ListLength};
+use crate::render::command_line::{CommandLine, ManifestLine, valid};
 use crate::render::reason::obstacle_in_full;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
@@ -244,6 +244,9 @@ fn another_pod(target: &Target<'_>) -> Remedy {
 
 /// The lines are a manifest and not a command: they stay one when they are indented.
 fn claim_manifest(claim: &str, target: &Target<'_>) -> Remedy {
+    if !(valid::is_object_name(claim) && valid::is_label_name(target.namespace)) {
+        return Remedy::say("correct the claim's name in the template: no claim can have this one");
+    }
     let metadata = json!({ "name": claim, "namespace": target.namespace });
     Remedy::manifest(
         "create the claim with kubectl apply -f, from this manifest; access mode, size and storage class are for you to \

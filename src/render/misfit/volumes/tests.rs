@@ -124,16 +124,18 @@ fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
 
 #[test]
 fn a_missing_claim_comes_with_a_manifest_of_its_name() {
-    // A template may name anything.
-    for name in ["data", "data\"}\nkind: Secret\n"] {
-        let remedies = remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
+    let missing = |name: &str| remedies(&VolumeMisfit::VolumeClaimMissing { claim: name.into() }, &TARGET);
+    // A number in YAML, but for its quotes.
+    for name in ["data", "1e3"] {
         // Indented as a report does it.
-        let manifest: String = remedies[0].lines().iter().map(|line| format!("    {line}\n")).collect();
+        let manifest: String = missing(name)[0].lines().iter().map(|line| format!("    {line}\n")).collect();
         let claim: serde_json::Value = serde_saphyr::from_str(&manifest).unwrap();
         assert_eq!(claim["kind"], "PersistentVolumeClaim");
         assert_eq!(claim["metadata"], serde_json::json!({"name": name, "namespace": "ops"}));
         assert_eq!(claim["spec"]["accessModes"], serde_json::json!(["ReadWriteMany"]));
     }
+    // A template may name anything.
+    assert!(missing("data\"}\nkind: Secret\n")[0].lines().is_empty());
 }
 
 #[test]
