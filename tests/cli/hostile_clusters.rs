@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The node that every DaemonSet of a cluster is asked about.
 pub(crate) const NODE: &str = "worker-1";
 /// The DaemonSets of one cluster.
-pub(crate) const DAEMON_SETS: usize = 60;
+const DAEMON_SETS: usize = 240;
 
 /// Messages of `FailedCreate` events, as API servers, webhooks and policies write them.
 const MESSAGES: &str = include_str!("../fixtures/admission/event-messages.json");
@@ -56,7 +56,7 @@ const PAYLOADS: [&str; 38] = [
 
 /// One cluster from a seed, as `kubectl get -o json` prints a list.
 pub(crate) fn cluster(seed: u64) -> Value {
-    let mut world = World { rng: Rng::with_seed(seed), items: Vec::new() };
+    let mut world = World { seed, rng: Rng::with_seed(seed), items: Vec::new() };
     world.node();
     for number in 0..DAEMON_SETS {
         world.daemon_set(number);
@@ -65,6 +65,8 @@ pub(crate) fn cluster(seed: u64) -> Value {
 }
 
 struct World {
+    /// In every name, so that the lines of two clusters differ.
+    seed: u64,
     rng: Rng,
     items: Vec<Value>,
 }
@@ -109,7 +111,7 @@ impl World {
 
     fn daemon_set(&mut self, number: usize) {
         let namespace = self.text("shop");
-        let name = self.text(&format!("agent-{number}"));
+        let name = self.text(&format!("agent-{}-{number}", self.seed));
         let uid = format!("uid-{number}");
         let mut spec = self.pod_spec();
         let labels = json!({ "app": format!("a{number}") });
@@ -206,7 +208,7 @@ impl World {
     }
 
     fn pod(&mut self, namespace: &str, daemon_set: &str, uid: &str, number: usize, spec: &Value) {
-        let name = self.text(&format!("agent-{number}-x"));
+        let name = self.text(&format!("agent-{}-{number}-x", self.seed));
         let container = spec["containers"][0]["name"].clone();
         let waiting = |reason: &str, message: String| json!({ "waiting": { "reason": reason, "message": message } });
         let mut phase = "Running";
