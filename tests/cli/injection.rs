@@ -151,7 +151,8 @@ fn collect(seed: u64) -> Found {
         lines.extend(commands_in(&text));
     }
     let daemon_sets = cluster["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "DaemonSet");
-    for daemon_set in daemon_sets.take(2) {
+    let is_hostile = |item: &&Value| item["metadata"]["name"].as_str().unwrap().contains(['$', ';', '=', '`']);
+    for daemon_set in daemon_sets.clone().take(1).chain(daemon_sets.filter(is_hostile).take(3)) {
         let name = daemon_set["metadata"]["name"].as_str().unwrap();
         let namespace = format!("--namespace={}", daemon_set["metadata"]["namespace"].as_str().unwrap());
         for command in [["cycle", "--dry-run=client", &namespace].as_slice(), &["rollout", "history", &namespace]] {
@@ -167,15 +168,20 @@ fn collect(seed: u64) -> Found {
 
 /// What a person sees: lines that stand alone, behind nothing but blanks.
 fn commands_in(text: &str) -> impl Iterator<Item = String> {
-    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "a control character: {text:?}");
+    assert_printable(text);
     text.lines().map(str::trim).filter(|line| is_command(line)).map(str::to_owned)
 }
 
 /// The command within the hint that `cycle` prints for a DaemonSet that it is not for.
 fn hints_in(errors: &str) -> impl Iterator<Item = String> {
-    assert!(errors.chars().all(|c| c == '\n' || !c.is_control()), "a control character: {errors:?}");
+    assert_printable(errors);
     let hints = errors.lines().filter_map(|line| line.strip_prefix("hint: follow it: "));
     hints.map(|hint| hint.split_once("; for a paced restart").unwrap().0.to_owned())
+}
+
+fn assert_printable(text: &str) {
+    let raw = text.lines().find(|line| line.contains(char::is_control));
+    assert_eq!(raw, None, "a control character");
 }
 
 fn json(file: &Path, command: &[&str]) -> Value {
