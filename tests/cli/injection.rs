@@ -116,7 +116,10 @@ fn long_names_and_messages_are_cut_on_screens_and_whole_in_json() {
     let long = "x".repeat(LENGTH);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.json");
-    let cluster = cluster(1).to_string();
+    let mut cluster = cluster(1);
+    // The nodes, and some DaemonSets with what belongs to them.
+    cluster["items"].as_array_mut().unwrap().truncate(60);
+    let cluster = cluster.to_string();
     let cluster = cluster.replace("\"agent-1-", &format!("\"agent-1-{long}-"));
     let cluster = cluster.replace("Error creating: ", &format!("Error creating: {}", "w ".repeat(LENGTH)));
     std::fs::write(&file, cluster).unwrap();
@@ -138,7 +141,10 @@ fn collect(seed: u64) -> Found {
     std::fs::write(&file, cluster.to_string()).unwrap();
     let (mut lines, mut names) = (Vec::new(), BTreeSet::new());
     names_in(&cluster, &mut names);
-    for command in [["why-not", NODE].as_slice(), &["rollout", "status", "-A"], &["coverage", "-A"]] {
+    let commands = [["why-not", NODE].as_slice(), &["rollout", "status", "-A"], &["coverage", "-A"]];
+    // `coverage` and `history` offer no line so far: a few clusters show whether they begin to.
+    let is_first = seed <= BATCH;
+    for command in commands.into_iter().take(if is_first { 3 } else { 2 }) {
         let (text, _) = output(&file, command);
         lines.extend(commands_in(&text));
         let report = json(&file, command);
@@ -152,11 +158,12 @@ fn collect(seed: u64) -> Found {
     }
     let daemon_sets = cluster["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "DaemonSet");
     let is_hostile = |item: &&Value| item["metadata"]["name"].as_str().unwrap().contains(['$', ';', '=', '`']);
-    for daemon_set in daemon_sets.clone().take(1).chain(daemon_sets.filter(is_hostile).take(3)) {
+    for daemon_set in daemon_sets.clone().take(1).chain(daemon_sets.filter(is_hostile).take(2)) {
         let name = daemon_set["metadata"]["name"].as_str().unwrap();
         let namespace = format!("--namespace={}", daemon_set["metadata"]["namespace"].as_str().unwrap());
-        for command in [["cycle", "--dry-run=client", &namespace].as_slice(), &["rollout", "history", &namespace]] {
-            let command: Vec<&str> = command.iter().copied().chain(["--", name]).collect();
+        let commands = [vec!["cycle", "--dry-run=client", &namespace], vec!["rollout", "history", &namespace]];
+        for command in commands.into_iter().take(if is_first { 2 } else { 1 }) {
+            let command: Vec<&str> = command.into_iter().chain(["--", name]).collect();
             // Some names cannot be given, and some strategies need no cycle: then it is an error with a hint.
             let (text, errors) = output(&file, &command);
             lines.extend(commands_in(&text));
