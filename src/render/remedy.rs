@@ -95,8 +95,12 @@ impl Remedy {
     /// Something to do, with the commands that do it. If one of them cannot be offered, none is: half of a sequence may
     /// do harm.
     pub(crate) fn run(text: impl AsRef<str>, commands: impl IntoIterator<Item = CommandLine>) -> Self {
+        const NOT_OFFERED: &str = "(no command is shown: a value in it is missing or not valid)";
         let lines: Option<Vec<String>> = commands.into_iter().map(CommandLine::offered).collect();
-        Self { lines: lines.unwrap_or_default(), ..Self::say(text) }
+        match lines {
+            Some(lines) => Self { lines, ..Self::say(text) },
+            None => Self::say(format!("{} {NOT_OFFERED}", text.as_ref())),
+        }
     }
 
     /// Something to do, with lines for a manifest.
@@ -131,6 +135,7 @@ mod tests {
     fn remedy_with_one_invalid_name_offers_no_command() {
         let node = |name: &str| CommandLine::new("kubectl cordon").name(name);
         assert_eq!(Remedy::run("x", [node("a"), node("b")]).lines(), ["kubectl cordon a", "kubectl cordon b"]);
-        assert_eq!(Remedy::run("x", [node("a"), node("--all")]), Remedy::say("x"));
+        let advice = "x (no command is shown: a value in it is missing or not valid)";
+        assert_eq!(Remedy::run("x", [node("a"), node("--all")]), Remedy::say(advice));
     }
 }
