@@ -3,8 +3,8 @@
 use crate::placement::{Obstacle, TermMiss};
 use serde_json::json;
 
-use crate::render::names::{HANDFUL, ListLength};
 use crate::render::command_line::{CommandLine, ManifestLine, valid};
+use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::obstacle_in_full;
 use crate::render::remedy::{Remedy, Target};
 use crate::render::text::count;
