@@ -179,7 +179,7 @@ fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
 /// The keys of the labels, with the number of their values: a key with as many values as nodes parts nothing.
 fn keys(objects: Vec<ObjectMeta>) -> Vec<Candidate> {
     let mut values: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
-    let labels = objects.into_iter().flat_map(|object| object.labels);
+    let labels = objects.into_iter().flat_map(|object| object.labels.take());
     for (key, value) in labels.filter(|(key, _)| is_qualified_name(key)) {
         values.entry(key).or_default().insert(value);
     }

@@ -87,11 +87,11 @@ fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
 fn failed(pod: &Pod) -> Reason {
     let ended = pod.status.container_statuses.iter().filter_map(terminated).find(|end| end.exit_code != 0);
     let (reason, detail) = match (pod.status.reason.as_str(), ended) {
-        ("", Some(end)) => (end.reason.clone(), format!("a container ended with exit code {}", end.exit_code)),
-        (reason, _) => (reason.to_owned(), pod.status.message.clone()),
+        ("", Some(end)) => (end.reason.to_string(), format!("a container ended with exit code {}", end.exit_code)),
+        (reason, _) => (reason.to_owned(), pod.status.message.to_string()),
     };
     let disruption = pod.condition("DisruptionTarget").filter(|condition| condition.is_true());
-    Reason::PodFailed { reason, detail, disruption: disruption.map(|condition| condition.reason.clone()) }
+    Reason::PodFailed { reason, detail, disruption: disruption.map(|condition| condition.reason.to_string()) }
 }
 
 fn exits(pod: &Pod) -> Vec<Reason> {
@@ -103,7 +103,7 @@ fn unscheduled(pod: &Pod) -> Reason {
     let Some(condition) = pod.condition("PodScheduled") else {
         return Reason::NotScheduled { scheduler_name: None };
     };
-    let scheduler = condition.message.clone();
+    let scheduler = condition.message.to_string();
     match condition.reason.as_str() {
         "SchedulingGated" => Reason::SchedulingGated,
         "SchedulerError" => Reason::SchedulerError { scheduler },
@@ -137,13 +137,13 @@ fn trouble(status: &ContainerStatus) -> Option<Reason> {
         return (end.exit_code != 0 || end.signal != 0).then(|| ended(status, end));
     }
     let waiting = state.waiting.as_ref()?;
-    let container = status.name.clone();
-    let (reason, detail) = (waiting.reason.clone(), waiting.message.clone());
+    let container = status.name.to_string();
+    let (reason, detail) = (waiting.reason.to_string(), waiting.message.to_string());
     match waiting.reason.as_str() {
         "CrashLoopBackOff" => Some(Reason::CrashLoopBackOff {
             container,
             restarts: status.restart_count,
-            last_exit: status.last_state.as_ref().and_then(|last| last.terminated.as_ref()).map(exit),
+            last_exit: status.last_state.as_ref().and_then(|last| last.terminated.as_deref()).map(exit),
         }),
         passing if PASSING_REASONS.contains(&passing) => None,
         image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError { container, reason, detail }),
@@ -152,16 +152,25 @@ fn trouble(status: &ContainerStatus) -> Option<Reason> {
 }
 
 fn terminated(status: &ContainerStatus) -> Option<&Terminated> {
-    status.state.as_ref()?.terminated.as_ref()
+    status.state.as_ref()?.terminated.as_deref()
 }
 
 fn ended(status: &ContainerStatus, end: &Terminated) -> Reason {
-    Reason::ContainerTerminated { container: status.name.clone(), restarts: status.restart_count, last_exit: exit(end) }
+    Reason::ContainerTerminated {
+        container: status.name.to_string(),
+        restarts: status.restart_count,
+        last_exit: exit(end),
+    }
 }
 
 /// How a container ended.
 pub(crate) fn exit(end: &Terminated) -> Exit {
-    Exit { exit_code: end.exit_code, signal: end.signal, reason: end.reason.clone(), message: end.message.clone() }
+    Exit {
+        exit_code: end.exit_code,
+        signal: end.signal,
+        reason: end.reason.to_string(),
+        message: end.message.to_string(),
+    }
 }
 
 /// What a pod without trouble is busy with, while its containers do not all run.
@@ -193,8 +202,8 @@ fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
 fn unready(pod: &Pod) -> Reason {
     let condition = pod.condition("Ready");
     if let Some(condition) = condition.filter(|condition| condition.reason == "ReadinessGatesNotReady") {
-        return Reason::ReadinessGatesNotReady { detail: condition.message.clone() };
+        return Reason::ReadinessGatesNotReady { detail: condition.message.to_string() };
     }
     let unready = pod.status.container_statuses.iter().filter(|status| !status.ready);
-    Reason::ContainersNotReady { containers: unready.map(|status| status.name.clone()).collect() }
+    Reason::ContainersNotReady { containers: unready.map(|status| status.name.to_string()).collect() }
 }

@@ -35,14 +35,14 @@ fn crash(status: &ContainerStatus, is_init: bool, pod: &Pod, now: Timestamp) -> 
     // A pod that is ready, and not yet for minReadySeconds, has only not crashed yet.
     let is_open = !status.ready || (is_loop && is_ready(pod));
     (is_crash && is_open && !is_over(status, pod, now)).then(|| Trouble {
-        cause: Cause::CrashLoop { container: status.name.clone(), restarts, last_exit: Some(exit(end)) },
+        cause: Cause::CrashLoop { container: status.name.to_string(), restarts, last_exit: Some(exit(end)) },
         lasts: is_loop,
     })
 }
 
 fn last_end(status: &ContainerStatus) -> Option<&Terminated> {
     let states = [&status.state, &status.last_state];
-    states.into_iter().flatten().find_map(|state| state.terminated.as_ref())
+    states.into_iter().flatten().find_map(|state| state.terminated.as_deref())
 }
 
 /// Whether the present run is a good one: it was ready in it and is not any more, or it has lasted for long.

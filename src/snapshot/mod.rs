@@ -12,6 +12,7 @@ pub(crate) mod object;
 pub(crate) mod pod;
 pub(crate) mod quantity;
 pub(crate) mod selector;
+pub(crate) mod shared;
 pub(crate) mod site;
 
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ pub(crate) use generation::Generation;
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod::Pod;
+pub(crate) use shared::Interner;
 
 /// Something that was read, or the reason why it could not be: what is not known is never taken for empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::shared::Shared;
+
 /// The labels of an object, or of a template.
 pub(crate) type Labels = BTreeMap<String, String>;
 
@@ -26,9 +28,9 @@ pub(crate) struct ObjectMeta {
     #[prost(message, optional, tag = "9")]
     pub(crate) deletion_timestamp: Option<Time>,
     #[prost(btree_map = "string, string", tag = "11")]
-    pub(crate) labels: Labels,
+    pub(crate) labels: Shared<Labels>,
     #[prost(message, repeated, tag = "13")]
-    pub(crate) owner_references: Vec<OwnerReference>,
+    pub(crate) owner_references: Shared<Vec<OwnerReference>>,
     #[prost(string, repeated, tag = "14")]
     pub(crate) finalizers: Vec<String>,
 }
@@ -41,7 +43,7 @@ impl ObjectMeta {
 }
 
 /// `metav1.OwnerReference`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct OwnerReference {
     #[prost(string, tag = "1")]

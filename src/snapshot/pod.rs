@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::object::{ObjectMeta, Time};
+use super::shared::{Interner, Text};
 
 /// One pod.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -19,12 +20,13 @@ pub(crate) struct Pod {
 
 /// `v1.PodSpec`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodSpec {
     #[prost(string, tag = "10")]
-    pub(crate) node_name: String,
-    #[prost(message, optional, tag = "18")]
-    pub(crate) affinity: Option<Affinity>,
+    pub(crate) node_name: Text,
+    #[prost(message, optional, boxed, tag = "18")]
+    pub(crate) affinity: Option<Box<Affinity>>,
     #[prost(message, repeated, tag = "20")]
     pub(crate) init_containers: Vec<InitContainer>,
 }
@@ -95,16 +97,17 @@ pub(crate) struct NodeSelectorRequirement {
 
 /// `v1.PodStatus`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodStatus {
     #[prost(string, tag = "1")]
-    pub(crate) phase: String,
+    pub(crate) phase: Text,
     #[prost(message, repeated, tag = "2")]
     pub(crate) conditions: Vec<Condition>,
     #[prost(string, tag = "3")]
-    pub(crate) message: String,
+    pub(crate) message: Text,
     #[prost(string, tag = "4")]
-    pub(crate) reason: String,
+    pub(crate) reason: Text,
     #[prost(message, repeated, tag = "8")]
     pub(crate) container_statuses: Vec<ContainerStatus>,
     #[prost(message, repeated, tag = "10")]
@@ -113,19 +116,20 @@ pub(crate) struct PodStatus {
 
 /// `v1.PodCondition`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Condition {
     #[prost(string, tag = "1")]
     #[serde(rename = "type")]
-    pub(crate) type_: String,
+    pub(crate) type_: Text,
     #[prost(string, tag = "2")]
-    pub(crate) status: String,
+    pub(crate) status: Text,
     #[prost(message, optional, tag = "4")]
     pub(crate) last_transition_time: Option<Time>,
     #[prost(string, tag = "5")]
-    pub(crate) reason: String,
+    pub(crate) reason: Text,
     #[prost(string, tag = "6")]
-    pub(crate) message: String,
+    pub(crate) message: Text,
 }
 
 impl Condition {
@@ -137,10 +141,11 @@ impl Condition {
 
 /// `v1.ContainerStatus`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ContainerStatus {
     #[prost(string, tag = "1")]
-    pub(crate) name: String,
+    pub(crate) name: Text,
     #[prost(message, optional, boxed, tag = "2")]
     pub(crate) state: Option<Box<ContainerState>>,
     #[prost(message, optional, boxed, tag = "3")]
@@ -157,22 +162,23 @@ pub(crate) struct ContainerStatus {
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerState {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) waiting: Option<Waiting>,
+    #[prost(message, optional, boxed, tag = "1")]
+    pub(crate) waiting: Option<Box<Waiting>>,
     #[prost(message, optional, tag = "2")]
     pub(crate) running: Option<Running>,
-    #[prost(message, optional, tag = "3")]
-    pub(crate) terminated: Option<Terminated>,
+    #[prost(message, optional, boxed, tag = "3")]
+    pub(crate) terminated: Option<Box<Terminated>>,
 }
 
 /// `v1.ContainerStateWaiting`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(default)]
 pub(crate) struct Waiting {
     #[prost(string, tag = "1")]
-    pub(crate) reason: String,
+    pub(crate) reason: Text,
     #[prost(string, tag = "2")]
-    pub(crate) message: String,
+    pub(crate) message: Text,
 }
 
 /// `v1.ContainerStateRunning`.
@@ -185,6 +191,7 @@ pub(crate) struct Running {
 
 /// `v1.ContainerStateTerminated`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Terminated {
     #[prost(int32, tag = "1")]
@@ -192,9 +199,9 @@ pub(crate) struct Terminated {
     #[prost(int32, tag = "2")]
     pub(crate) signal: i32,
     #[prost(string, tag = "3")]
-    pub(crate) reason: String,
+    pub(crate) reason: Text,
     #[prost(string, tag = "4")]
-    pub(crate) message: String,
+    pub(crate) message: Text,
     #[prost(message, optional, tag = "6")]
     pub(crate) finished_at: Option<Time>,
 }
@@ -202,18 +209,56 @@ pub(crate) struct Terminated {
 /// The conditions that any rule reads.
 const CONDITIONS_READ: [&str; 4] = ["Ready", "PodScheduled", "Initialized", "DisruptionTarget"];
 
+impl PodStatus {
+    fn compact(&mut self, interner: &mut Interner) {
+        for text in [&mut self.phase, &mut self.reason, &mut self.message] {
+            interner.text(text);
+        }
+        self.conditions.retain(|condition| CONDITIONS_READ.contains(&condition.type_.as_str()));
+        for condition in &mut self.conditions {
+            let Condition { type_, status, reason, message, .. } = condition;
+            for text in [type_, status, reason, message] {
+                interner.text(text);
+            }
+        }
+        self.conditions.shrink_to_fit();
+        for statuses in [&mut self.container_statuses, &mut self.init_container_statuses] {
+            statuses.iter_mut().for_each(|status| status.compact(interner));
+            statuses.shrink_to_fit();
+        }
+    }
+}
+
+impl ContainerStatus {
+    fn compact(&mut self, interner: &mut Interner) {
+        interner.text(&mut self.name);
+        // A container that never ended has an empty last state.
+        self.last_state.take_if(|state| **state == ContainerState::default());
+        for state in [&mut self.state, &mut self.last_state].into_iter().flatten() {
+            if let Some(Waiting { reason, message }) = state.waiting.as_deref_mut() {
+                interner.text(reason);
+                interner.text(message);
+            }
+            if let Some(Terminated { reason, message, .. }) = state.terminated.as_deref_mut() {
+                interner.text(reason);
+                interner.text(message);
+            }
+        }
+    }
+}
+
 impl Pod {
-    /// The same pod in as little room as it goes: decoders leave room for more, and what is not read takes room too.
-    pub(crate) fn compact(mut self) -> Self {
+    /// The same pod in as little room as it goes: decoders leave room for more, what is not read takes room too, and
+    /// what other pods have as well is shared with them.
+    pub(crate) fn compact(mut self, interner: &mut Interner) -> Self {
         if !self.spec.node_name.is_empty() {
             // It only tells where an unbound pod is meant to go.
             self.spec.affinity = None;
         }
-        self.metadata.owner_references.shrink_to_fit();
-        self.status.conditions.retain(|condition| CONDITIONS_READ.contains(&condition.type_.as_str()));
-        self.status.conditions.shrink_to_fit();
-        self.status.container_statuses.shrink_to_fit();
-        self.status.init_container_statuses.shrink_to_fit();
+        interner.labels(&mut self.metadata.labels);
+        interner.owners(&mut self.metadata.owner_references);
+        interner.text(&mut self.spec.node_name);
+        self.status.compact(interner);
         self
     }
 

@@ -13,7 +13,7 @@ use crate::cluster::follow::{Follow, Selection, Versions};
 use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
 use crate::snapshot::selector::covering;
-use crate::snapshot::{EventQuery, Known, Node, OpenShift, Pod, Snapshot};
+use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, Pod, Snapshot};
 
 /// A snapshot of a live cluster, and what it takes to follow it.
 pub(crate) struct Loaded {
@@ -127,9 +127,10 @@ pub(in crate::command) fn readable<T>(
 /// Lets through the pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
 pub(super) fn ours(daemon_sets: &[DaemonSet]) -> impl FnMut(Pod) -> Option<Pod> + 'static {
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
+    let mut interner = Interner::default();
     move |pod: Pod| {
         let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid));
-        may_be_ours.then(|| pod.compact())
+        may_be_ours.then(|| pod.compact(&mut interner))
     }
 }
 

@@ -1,0 +1,286 @@
+//! Values that many objects have in common, held once.
+//!
+//! The pods of a DaemonSet have their labels, their owner and nearly all words of their status in common. A [`Shared`]
+//! value is one pointer, and an [`Interner`] lets equal values point to the same place. It holds nothing that no object
+//! holds: what only the interner still holds is dropped before the interner doubles.
+
+use std::collections::{BTreeMap, HashSet, btree_map};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::Deserializer;
+
+use super::object::{Labels, OwnerReference};
+
+/// A text that objects may have in common.
+pub(crate) type Text = Shared<String>;
+
+/// prost with another type for strings, for the derive of messages whose texts are all [`Text`]. The derive names the type
+/// of an empty string by this path; all else of a [`Text`] goes as the [`String`] that it reads and is written as.
+pub(crate) mod prost {
+    pub(crate) use ::prost::*;
+
+    pub(crate) mod alloc {
+        pub(crate) mod string {
+            pub(crate) type String = crate::snapshot::shared::Text;
+        }
+    }
+}
+
+/// A value that may have several owners. It reads as the value itself; a change is seen by the owner that makes it only.
+/// The decoders write into it as into the value, and an empty one takes no memory besides the pointer.
+#[derive(Clone)]
+pub(crate) struct Shared<T>(Option<Arc<T>>);
+
+/// A type whose empty value is known before the program runs.
+pub(crate) trait Empty: Sized + 'static {
+    /// The empty value.
+    const EMPTY: &'static Self;
+}
+
+impl Empty for String {
+    const EMPTY: &'static Self = &Self::new();
+}
+
+impl<K: 'static, V: 'static> Empty for BTreeMap<K, V> {
+    const EMPTY: &'static Self = &Self::new();
+}
+
+impl<T: 'static> Empty for Vec<T> {
+    const EMPTY: &'static Self = &Self::new();
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Empty> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::EMPTY)
+    }
+}
+
+impl<T: Empty + Clone> Shared<T> {
+    /// The value itself.
+    pub(crate) fn take(self) -> T {
+        self.0.map_or_else(|| T::EMPTY.clone(), Arc::unwrap_or_clone)
+    }
+}
+
+impl<T: Empty + Clone + Default> DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Some(Arc::new(value)))
+    }
+}
+
+impl Text {
+    /// The empty text.
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<T: Empty + fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl<T: Empty + PartialEq> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Empty + Eq> Eq for Shared<T> {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<String> for Text {
+    fn eq(&self, other: &String) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<Text> for String {
+    fn eq(&self, other: &Text) -> bool {
+        *self == **other
+    }
+}
+
+impl<T: Empty + Hash> Hash for Shared<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl<'a, T: 'static> IntoIterator for &'a Shared<Vec<T>> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Shared<Labels> {
+    type Item = (&'a String, &'a String);
+    type IntoIter = btree_map::Iter<'a, String, String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Lets equal values of the objects that pass through it be one.
+#[derive(Default)]
+pub(crate) struct Interner {
+    texts: Pool<String>,
+    labels: Pool<Labels>,
+    owners: Pool<Vec<OwnerReference>>,
+}
+
+impl Interner {
+    /// Shares a text.
+    pub(crate) fn text(&mut self, text: &mut Text) {
+        self.texts.share(text);
+    }
+
+    /// Shares labels, keys and values together.
+    pub(crate) fn labels(&mut self, labels: &mut Shared<Labels>) {
+        self.labels.share(labels);
+    }
+
+    /// Shares the owners of an object.
+    pub(crate) fn owners(&mut self, owners: &mut Shared<Vec<OwnerReference>>) {
+        self.owners.share(owners);
+    }
+}
+
+/// The values of one type that were seen.
+struct Pool<T> {
+    values: HashSet<Shared<T>>,
+    /// With so many values, those that no object holds any more are dropped.
+    sweep_at: usize,
+}
+
+/// A pool below this size is not worth a sweep.
+const SMALLEST_SWEEP: usize = 256;
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { values: HashSet::new(), sweep_at: SMALLEST_SWEEP }
+    }
+}
+
+impl<T: Empty + Eq + Hash> Pool<T> {
+    fn share(&mut self, value: &mut Shared<T>) {
+        if value.0.is_none() {
+            return;
+        }
+        if let Some(known) = self.values.get(value) {
+            value.0.clone_from(&known.0);
+            return;
+        }
+        if self.values.len() >= self.sweep_at {
+            self.values.retain(|value| value.0.as_ref().is_some_and(|held| Arc::strong_count(held) > 1));
+            self.sweep_at = SMALLEST_SWEEP.max(2 * self.values.len());
+        }
+        self.values.insert(Shared(value.0.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(index: usize) -> Text {
+        format!("text {index}").into()
+    }
+
+    fn is_same(a: &Text, b: &Text) -> bool {
+        std::ptr::eq::<String>(&**a, &**b)
+    }
+
+    #[test]
+    fn equal_texts_are_held_once() {
+        let mut interner = Interner::default();
+        let (mut first, mut second, mut other) = (text(1), text(1), text(2));
+        for one in [&mut first, &mut second, &mut other] {
+            interner.text(one);
+        }
+        assert!(is_same(&first, &second) && !is_same(&first, &other));
+        assert_eq!((first.as_str(), other.as_str()), ("text 1", "text 2"));
+    }
+
+    #[test]
+    fn a_change_is_seen_by_one_owner_only() {
+        let mut interner = Interner::default();
+        let (mut first, mut second) = (text(1), text(1));
+        interner.text(&mut first);
+        interner.text(&mut second);
+        second.push('0');
+        assert_eq!((first.as_str(), second.as_str()), ("text 1", "text 10"));
+    }
+
+    #[test]
+    fn an_empty_value_equals_one_that_was_never_set() {
+        assert_eq!(Text::default(), Text::from(""));
+        assert_eq!(Shared::<Labels>::default(), Labels::new().into());
+    }
+
+    #[test]
+    fn texts_of_objects_that_are_gone_are_dropped() {
+        let mut interner = Interner::default();
+        let mut kept: Vec<Text> = (0..10).map(text).collect();
+        kept.iter_mut().for_each(|one| interner.text(one));
+        for index in 10..100 * SMALLEST_SWEEP {
+            interner.text(&mut text(index));
+        }
+        assert!(interner.texts.values.len() <= SMALLEST_SWEEP + 1, "{}", interner.texts.values.len());
+        let mut again = text(3);
+        interner.text(&mut again);
+        assert!(is_same(&again, &kept[3]));
+    }
+}
