@@ -182,6 +182,8 @@ impl<'a> Case<'a> {
             }
         };
         judged.reasons.extend(extra_pods(pods));
+        // Rows come by the hundred thousand.
+        judged.reasons.shrink_to_fit();
         judged
     }
 

@@ -277,3 +277,32 @@ impl Pod {
         matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": { "name": name, "labels": { "app": "agent" }, "ownerReferences": [{ "uid": "u", "controller": true }] },
+            "spec": { "nodeName": "node" },
+            "status": { "phase": "Running", "containerStatuses": [{ "name": "main", "lastState": {} }] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn compact_pods_share_labels_owners_and_words() {
+        let mut interner = Interner::default();
+        let [a, b] = ["a", "b"].map(|name| pod(name).compact(&mut interner));
+        assert_eq!((a.metadata.name.as_str(), b.metadata.name.as_str()), ("a", "b"));
+        assert!(std::ptr::eq(&*a.metadata.labels, &*b.metadata.labels));
+        assert!(std::ptr::eq(&*a.metadata.owner_references, &*b.metadata.owner_references));
+        assert!(std::ptr::eq(&*a.spec.node_name, &*b.spec.node_name));
+        assert!(std::ptr::eq(&*a.status.phase, &*b.status.phase));
+        let [main, other] = [&a, &b].map(|pod| &pod.status.container_statuses[0]);
+        assert!(std::ptr::eq(&*main.name, &*other.name) && main.last_state.is_none());
+    }
+}

@@ -10,6 +10,8 @@ import time
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PLANE = os.environ.get("DS_CONTROL_PLANE", os.path.join(ROOT, "target", "control-plane"))
 KUBECTL = os.path.join(PLANE, "kubectl")
+# So many seconds may pass without another pod that is available.
+PATIENCE = 1800
 
 
 def say(*words):
@@ -90,13 +92,17 @@ def create(objects, env):
 def wait_for_rest(env):
     """Until every DaemonSet has as many available pods as it wants."""
     path = "jsonpath={range .items[*]}{.status.numberAvailable}/{.status.desiredNumberScheduled}{\"\\n\"}{end}"
-    deadline = time.monotonic() + 1800
+    deadline = time.monotonic() + PATIENCE
+    best = 0
     while time.monotonic() < deadline:
         text = subprocess.run([KUBECTL, "get", "daemonsets", "-o", path], env=env, check=True, capture_output=True, text=True).stdout
         pairs = [line.split("/") for line in text.split()]
         done = sum(int(have or 0) for have, _ in pairs)
         wanted = sum(int(want or 0) for _, want in pairs)
         say(f"{done} of {wanted} pods are available")
+        if done > best:
+            # A large cluster takes long; one that stands still never ends.
+            best, deadline = done, time.monotonic() + PATIENCE
         if wanted and all(have == want for have, want in pairs):
             return wanted
         time.sleep(10)
