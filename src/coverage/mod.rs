@@ -15,9 +15,10 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use crate::admission;
 use crate::explain::{Reason, State, events, pod as pod_state};
-use crate::placement::{Gates, NamespaceSelector, Placement, Rule};
+use crate::placement::{Gates, NamespaceSelector, Obstacle, Placement, Rule, TermMiss};
 use crate::rollout::{CurrentRevision, is_current};
 use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::shared::Pool;
 use crate::snapshot::{DaemonPods, EventQuery, Known, Labels, Node, Pod, Snapshot};
 
 pub(crate) use counts::Counts;
@@ -145,8 +146,15 @@ impl<'a> Case<'a> {
         let template = FullPod::of_template(namespace, &self.daemon_set.spec.template);
         let namespace = NamespaceSelector::of(self.snapshot.openshift.known().and_then(Option::as_ref), namespace);
         let rule = Rule::of(&template.spec, namespace, Gates::implied_by(&template.spec));
+        // What keeps a DaemonSet off its nodes is the same on many of them.
+        let mut seen: Pool<Vec<TermMiss>> = Pool::default();
         let row = |node: &'a Node| {
-            let verdict = rule.place(node);
+            let mut verdict = rule.place(node);
+            for obstacle in &mut verdict.obstacles {
+                if let Obstacle::NodeAffinity { terms } = obstacle {
+                    seen.share(terms);
+                }
+            }
             let pods = pods.on(&node.metadata.name).to_vec();
             let obstacles = verdict.obstacles.into_iter().map(Reason::NotPlaced).collect();
             let Judged { state, reasons, wants_events } = self.judge(verdict.placement, obstacles, &pods, node);

@@ -29,7 +29,7 @@ enum Term<'a> {
 }
 
 /// A term of the affinity and what it missed on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TermMiss {
     /// Why the term can never match; then nothing was compared.
@@ -41,7 +41,7 @@ pub(crate) struct TermMiss {
 }
 
 /// A requirement and what the node has instead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Requirement {
     /// The label's key, or `metadata.name`.
@@ -80,7 +80,7 @@ impl<'a> Affinity<'a> {
             }
             misses.push(miss);
         }
-        Some(Obstacle::NodeAffinity { terms: misses })
+        Some(Obstacle::NodeAffinity { terms: misses.into() })
     }
 }
 
@@ -102,10 +102,7 @@ impl Term<'_> {
             let found = if is_name { node.metadata.name.as_str() } else { "" };
             (!holds(requirement, Some(found))).then(|| missed(requirement, Some(found)))
         });
-        // One for each node that is kept out: collecting leaves room for four.
-        let mut missed: Vec<Requirement> = by_label.chain(by_field).collect();
-        missed.shrink_to_fit();
-        TermMiss { void: None, missed }
+        TermMiss { void: None, missed: by_label.chain(by_field).collect() }
     }
 }
 

@@ -13,6 +13,7 @@ mod edge_cases;
 use serde::Serialize;
 
 use crate::snapshot::full_pod::FullSpec;
+use crate::snapshot::shared::Shared;
 use crate::snapshot::{Labels, Node, Taint};
 
 pub(crate) use affinity::{Affinity, Requirement, TermMiss};
@@ -53,7 +54,7 @@ pub(crate) enum Obstacle {
     /// No term of the required node affinity matches.
     NodeAffinity {
         /// Each usable term with what it missed; none when there is no usable term at all.
-        terms: Vec<TermMiss>,
+        terms: Shared<Vec<TermMiss>>,
     },
     /// The labels that the namespace asks for, on OpenShift.
     NamespaceSelector {

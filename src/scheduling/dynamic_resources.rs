@@ -185,7 +185,11 @@ fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Opt
     if let Some(Obstacle::NodeAffinity { terms }) = obstacle {
         let reserved_for = claim.status.iter().flat_map(|status| status.reserved_for.iter().flatten());
         let reserved_for = reserved_for.map(|consumer| consumer.name.clone()).collect();
-        return Some(DeviceMisfit::ResourceClaimElsewhere { claim: demand.name.to_owned(), terms, reserved_for });
+        return Some(DeviceMisfit::ResourceClaimElsewhere {
+            claim: demand.name.to_owned(),
+            terms: terms.take(),
+            reserved_for,
+        });
     }
     judge_binding(demand.name, claim, missing)
 }

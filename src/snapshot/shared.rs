@@ -10,8 +10,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::Deserializer;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::object::{Labels, OwnerReference};
 
@@ -102,6 +102,12 @@ impl From<&str> for Text {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<T: Empty + Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
     }
 }
 
@@ -199,7 +205,7 @@ impl Interner {
 }
 
 /// The values of one type that were seen.
-struct Pool<T> {
+pub(crate) struct Pool<T> {
     values: HashSet<Shared<T>>,
     /// With so many values, those that no object holds any more are dropped.
     sweep_at: usize,
@@ -215,7 +221,8 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Empty + Eq + Hash> Pool<T> {
-    fn share(&mut self, value: &mut Shared<T>) {
+    /// Lets the value be the equal one that was seen before, if there is one.
+    pub(crate) fn share(&mut self, value: &mut Shared<T>) {
         if value.0.is_none() {
             return;
         }

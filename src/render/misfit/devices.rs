@@ -39,7 +39,7 @@ pub(super) fn sentence(misfit: &DeviceMisfit, names: ListLength) -> String {
             format!("there is no DeviceClass {class}, which request {request} of {claim} names")
         }
         DeviceMisfit::ResourceClaimElsewhere { claim, terms, reserved_for } => {
-            let why = obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.clone() }, names);
+            let why = obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.clone().into() }, names);
             let users = match reserved_for.is_empty() {
                 true => String::new(),
                 false => format!("; used by {}", names.list(reserved_for)),

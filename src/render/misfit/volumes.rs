@@ -285,7 +285,7 @@ fn look_at(holders: &[PodOnNode]) -> Option<Remedy> {
 
 /// `node affinity not met: …`.
 fn missed(terms: &[TermMiss], names: ListLength) -> String {
-    obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.to_vec() }, names)
+    obstacle_in_full(&Obstacle::NodeAffinity { terms: terms.to_vec().into() }, names)
 }
 
 /// `pod a/b on node-1 and 2 more`.

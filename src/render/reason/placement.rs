@@ -180,14 +180,14 @@ mod tests {
             term(vec![missed("size", "Gt", &["5"])]),
             TermMiss { void: Some("broken".into()), missed: vec![] },
         ];
-        let lines = lines(&Obstacle::NodeAffinity { terms });
+        let lines = lines(&Obstacle::NodeAffinity { terms: terms.into() });
         assert_eq!(lines, ["kubectl label node n1 size=6 --overwrite", "kubectl -n ns edit daemonset ds"]);
     }
 
     #[test]
     fn no_label_is_advised_that_would_be_a_lie() {
         let terms = vec![TermMiss { void: None, missed: vec![missed("kubernetes.io/os", "In", &["windows"])] }];
-        assert_eq!(lines(&Obstacle::NodeAffinity { terms }), ["kubectl -n ns edit daemonset ds"]);
+        assert_eq!(lines(&Obstacle::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
         let selector = Obstacle::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
         assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
     }

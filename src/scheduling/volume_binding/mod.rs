@@ -214,7 +214,7 @@ fn missed_terms(volume: &PersistentVolume, csi_node: Option<&CSINode>, node: &No
         }
     }
     match Affinity::of(&required).obstacle(node)? {
-        Obstacle::NodeAffinity { terms } => Some(terms),
+        Obstacle::NodeAffinity { terms } => Some(terms.take()),
         _ => None,
     }
 }
