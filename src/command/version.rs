@@ -10,6 +10,7 @@ use super::print;
 use crate::cli::{Global, StructuredFormat, VersionArgs};
 use crate::cluster::connect::connect;
 use crate::error::Error;
+use crate::render::ListLength;
 use crate::render::structured;
 use crate::render::text::{bounded, safe};
 
@@ -64,7 +65,9 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         Some(StructuredFormat::Json) => structured::json(out, &versions),
         Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
         None => match &versions.server_version {
-            Some(server) => writeln!(out, "Server Version: {}", bounded(&safe(&server.git_version))),
+            Some(server) => {
+                writeln!(out, "Server Version: {}", bounded(&safe(&server.git_version), ListLength::Handful))
+            }
             None => Ok(()),
         },
     })?;

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::explain;
 use crate::explain::way::{Verdict, Way};
 use crate::program;
+use crate::render::ListLength;
 use crate::render::terminal;
 use crate::render::text::count;
 use crate::render::why_not::{Report, Screen, overview, way};
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
     }
     let ways = explain::way::all(&site, &made);
     let screen = Screen {
-        style: terminal::style(global.color),
+        style: terminal::style(global.color, ListLength::wide(args.output == Some(OutputFormat::Wide))),
         wide: args.output == Some(OutputFormat::Wide),
         titles: !args.no_headers,
         now: site.as_of,

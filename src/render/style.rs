@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use owo_colors::OwoColorize;
 
+use super::names::ListLength;
 use super::text::wrap;
 use crate::explain::State;
 
@@ -33,6 +34,8 @@ pub(crate) struct Style {
     pub(crate) color: bool,
     /// The columns of the terminal; none where nothing is to be cut.
     pub(crate) width: Option<usize>,
+    /// How much of a list of names is shown.
+    pub(crate) names: ListLength,
 }
 
 impl Style {
@@ -58,7 +61,7 @@ impl Style {
         const INDENT: &str = "  ";
         let columns = self.width.unwrap_or(usize::MAX);
         // Lines that follow are indented, so that each entry of a list still shows where it begins.
-        for (number, part) in wrap(text, columns.saturating_sub(INDENT.len())).into_iter().enumerate() {
+        for (number, part) in wrap(text, columns.saturating_sub(INDENT.len()), self.names).into_iter().enumerate() {
             let indent = if number == 0 { "" } else { INDENT };
             writeln!(out, "{indent}{}", self.paint(&part, tone))?;
         }

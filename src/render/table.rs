@@ -1,6 +1,7 @@
 //! Plain tables that fit: the last column wraps, or goes below its row when it has no room beside it; other columns go
 //! when there is no room for them at all.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
@@ -58,13 +59,18 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row: a safe text, which is bounded here, and a tone for each column.
+    /// Adds a row: a safe text, which is bounded when it is written, and a tone for each column.
     pub(crate) fn row(&mut self, cells: Vec<(String, Tone)>) {
-        self.rows.push(cells.into_iter().map(|(text, tone)| (bounded(&text).into_owned(), tone)).collect());
+        self.rows.push(cells);
     }
 
     /// Writes the table.
     pub(crate) fn write(mut self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
+        for (text, _) in self.rows.iter_mut().flatten() {
+            if let Cow::Owned(cut) = bounded(text, style.names) {
+                *text = cut;
+            }
+        }
         let last = self.columns.len().saturating_sub(1);
         let mut widths: Vec<usize> = (0..=last).map(|index| self.width_of(index, with_titles)).collect();
         let shown = self.shown_columns(&widths[..last], style);
@@ -92,7 +98,7 @@ impl Table {
         for (line, cells) in lines.zip(&self.rows) {
             writeln!(out, "{line}")?;
             let Some((text, tone)) = cells.last().filter(|(text, _)| !text.is_empty()) else { continue };
-            for (number, part) in wrap(text, room).into_iter().enumerate() {
+            for (number, part) in wrap(text, room, style.names).into_iter().enumerate() {
                 let lead = if number == 0 { BELOW.to_owned() } else { " ".repeat(width(BELOW)) };
                 writeln!(out, "{lead}{}", style.paint(&part, *tone))?;
             }
@@ -172,6 +178,7 @@ impl Table {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::render::ListLength;
 
     fn text(columns: Option<usize>, note: &str) -> String {
         let mut table = Table::new(vec![Column::text("NODE"), Column::number("AGE").weight(1), Column::text("REASON")]);
@@ -179,7 +186,7 @@ mod tests {
         table.row(vec![plain("node-1"), plain("5m"), plain(note)]);
         table.row(vec![plain("node-22"), plain("10m"), plain("")]);
         let mut out = Vec::new();
-        table.write(&mut out, Style { color: false, width: columns }, true).unwrap();
+        table.write(&mut out, Style { color: false, width: columns, names: ListLength::Handful }, true).unwrap();
         String::from_utf8(out).unwrap()
     }
 

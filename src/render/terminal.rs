@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::names::ListLength;
 use super::progress;
 use super::style::Style;
 use super::text::{bounded, cut, safe};
@@ -20,7 +21,7 @@ pub(crate) enum ColorChoice {
 }
 
 /// The style for standard output.
-pub(crate) fn style(choice: ColorChoice) -> Style {
+pub(crate) fn style(choice: ColorChoice, names: ListLength) -> Style {
     let is_terminal = io::stdout().is_terminal();
     let is_unset_or_empty = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -29,7 +30,7 @@ pub(crate) fn style(choice: ColorChoice) -> Style {
         ColorChoice::Never => false,
         ColorChoice::Auto => is_terminal && !is_dumb && is_unset_or_empty("NO_COLOR"),
     };
-    Style { color, width: is_terminal.then(|| size().0) }
+    Style { color, width: is_terminal.then(|| size().0), names }
 }
 
 /// How a screen that changes is written.
@@ -103,20 +104,20 @@ impl Redraw {
 
 /// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
-    write_to_stderr(&format!("note: {}\n", bounded(&safe(text))));
+    write_to_stderr(&format!("note: {}\n", bounded(&safe(text), ListLength::Handful)));
 }
 
 /// Writes a question to standard error: the answer is awaited behind it.
 pub(crate) fn ask(question: &str) {
-    write_to_stderr(&format!("{} [y/N] ", bounded(&safe(question))));
+    write_to_stderr(&format!("{} [y/N] ", bounded(&safe(question), ListLength::Handful)));
 }
 
 /// Writes an error and what to do about it to standard error.
 pub(crate) fn error(error: &Error) {
-    write_to_stderr(&format!("error: {}\n", bounded(&safe(&error.to_string()))));
+    write_to_stderr(&format!("error: {}\n", bounded(&safe(&error.to_string()), ListLength::Handful)));
     match error.hint() {
         hint if hint.is_empty() => {}
-        hint => write_to_stderr(&format!("hint: {}\n", bounded(&safe(&hint)))),
+        hint => write_to_stderr(&format!("hint: {}\n", bounded(&safe(&hint), ListLength::Handful))),
     }
 }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::names::ListLength;
+
 /// The longest word of a screen, in columns. Nothing valid is longer: a namespace and a name are 317, the key and value
 /// of a label 381, an image with its tag and digest about 460.
 const LONGEST_WORD: usize = 512;
@@ -39,14 +41,15 @@ pub(crate) fn safe(text: &str) -> String {
     line
 }
 
-/// The line for a screen: no word and no whole beyond the bounds that everything valid keeps.
-pub(crate) fn bounded(line: &str) -> Cow<'_, str> {
+/// The line for a screen: no word and no whole beyond the bounds that everything valid keeps. Where all names are to be
+/// listed, only words are cut.
+pub(crate) fn bounded(line: &str, names: ListLength) -> Cow<'_, str> {
     // A character takes at most as many columns as bytes.
     if line.len() <= LONGEST_WORD {
         return Cow::Borrowed(line);
     }
     let line = line.split(' ').map(|word| cut(word, LONGEST_WORD)).collect::<Vec<_>>().join(" ");
-    if width(&line) <= LONGEST_LINE {
+    if names == ListLength::All || width(&line) <= LONGEST_LINE {
         return Cow::Owned(line);
     }
     let kept = cut(&line, LONGEST_LINE);
@@ -79,9 +82,9 @@ pub(crate) fn cut(line: &str, limit: usize) -> String {
 
 /// Breaks a line, [`bounded`], at its spaces into lines of at most `limit` columns; a word that is longer is broken
 /// anywhere.
-pub(crate) fn wrap(line: &str, limit: usize) -> Vec<String> {
+pub(crate) fn wrap(line: &str, limit: usize, names: ListLength) -> Vec<String> {
     let limit = limit.max(1);
-    let line = bounded(line);
+    let line = bounded(line, names);
     let mut lines = Vec::new();
     let mut current = String::new();
     for word in line.split(' ') {
@@ -134,12 +137,18 @@ mod tests {
         let image = format!("{}:{}@sha256:{}", "x".repeat(255), "t".repeat(128), "a".repeat(64));
         let names = vec!["n".repeat(253); 5].join(", ");
         for valid in [image, names, format!("{}/{}", "s".repeat(63), "n".repeat(253)), "w ".repeat(900)] {
-            assert_eq!(bounded(&valid), valid);
+            assert_eq!(bounded(&valid, ListLength::Handful), valid);
         }
-        assert_eq!(bounded(&format!("{} y", "x".repeat(10_000))), format!("{}… y", "x".repeat(LONGEST_WORD - 1)));
-        assert_eq!(bounded(&"word ".repeat(2_000)), format!("{}word… (8001 more characters)", "word ".repeat(399)));
-        assert!(width(&bounded(&safe(&"\u{1b}".repeat(10_000)))) <= LONGEST_WORD);
-        assert!(width(&bounded(&"日 ".repeat(10_000))) <= LONGEST_LINE + 30);
+        assert_eq!(
+            bounded(&format!("{} y", "x".repeat(10_000)), ListLength::Handful),
+            format!("{}… y", "x".repeat(LONGEST_WORD - 1))
+        );
+        let long = "word ".repeat(2_000);
+        let cut = format!("{}word… (8001 more characters)", "word ".repeat(399));
+        assert_eq!(bounded(&long, ListLength::Handful), cut);
+        assert_eq!(bounded(&long, ListLength::All), long);
+        assert!(width(&bounded(&safe(&"\u{1b}".repeat(10_000)), ListLength::Handful)) <= LONGEST_WORD);
+        assert!(width(&bounded(&"日 ".repeat(10_000), ListLength::Handful)) <= LONGEST_LINE + 30);
     }
 
     #[test]
@@ -149,11 +158,11 @@ mod tests {
 
     #[test]
     fn a_line_is_broken_at_its_spaces_and_a_long_word_anywhere() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("one", 80), ["one"]);
-        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
-        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
-        assert_eq!(wrap("", 4), [""]);
+        assert_eq!(wrap("one two three", 7, ListLength::Handful), ["one two", "three"]);
+        assert_eq!(wrap("one", 80, ListLength::Handful), ["one"]);
+        assert_eq!(wrap("abcdefgh ij", 3, ListLength::Handful), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("日本語", 4, ListLength::Handful), ["日本", "語"]);
+        assert_eq!(wrap("", 4, ListLength::Handful), [""]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ pub(crate) use overview::overview;
 pub(crate) use report::Report;
 pub(crate) use way::way;
 
-use super::names::ListLength;
 use super::preemption;
 use super::remedy::{Remedy, Target};
 use super::style::{Style, Tone};
@@ -27,13 +26,6 @@ pub(crate) struct Screen {
     pub(crate) titles: bool,
     /// The moment that ages are counted to.
     pub(crate) now: jiff::Timestamp,
-}
-
-impl Screen {
-    /// How much of a list is shown.
-    fn names(self) -> ListLength {
-        ListLength::wide(self.wide)
-    }
 }
 
 fn verdict_tone(verdict: Verdict) -> Tone {

@@ -9,6 +9,7 @@ use crate::command::load::{Request, Source, written};
 use crate::coverage::{Coverage, Row, Threshold};
 use crate::error::Error;
 use crate::explain::State;
+use crate::render::ListLength;
 use crate::render::coverage::{Report, Screen, fleet, groups, map, nodes};
 use crate::render::terminal::{self, ColorChoice};
 use crate::render::{names, structured};
@@ -107,7 +108,7 @@ impl Policy {
     ) -> io::Result<()> {
         let screen = Screen {
             // A terminal may have another size by now.
-            style: terminal::style(self.color),
+            style: terminal::style(self.color, ListLength::wide(self.wide)),
             wide: self.wide,
             titles: self.titles,
             // What was asked for by name is not folded away.

@@ -81,7 +81,7 @@ impl Teller {
     }
 
     fn screen(&self, now: Timestamp) -> Screen {
-        Screen { style: terminal::style(self.color), titles: true, names: ListLength::Handful, now }
+        Screen { style: terminal::style(self.color, ListLength::Handful), titles: true, now }
     }
 
     /// Shows the plan; a program gets it with the report.

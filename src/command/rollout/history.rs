@@ -41,7 +41,7 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
         terminal::note(gap);
     }
     let screen = Screen {
-        style: terminal::style(global.color),
+        style: terminal::style(global.color, ListLength::wide(output == Some(HistoryFormat::Wide))),
         wide: output == Some(HistoryFormat::Wide),
         titles: !no_headers,
         now: snapshot.as_of,

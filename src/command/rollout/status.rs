@@ -34,7 +34,7 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     let coverages = cover(&snapshot);
     let standings: Vec<Standing<'_>> = coverages.iter().map(|coverage| standing(coverage, &snapshot)).collect();
     let names = ListLength::wide(output == Some(HistoryFormat::Wide));
-    let shown = Screen { style: terminal::style(global.color), titles: !no_headers, names, now: snapshot.as_of };
+    let shown = Screen { style: terminal::style(global.color, names), titles: !no_headers, now: snapshot.as_of };
     print(|out| match output {
         Some(HistoryFormat::Json) => structured::json(out, &Report::of(&standings, &gaps, snapshot.as_of)),
         Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::of(&standings, &gaps, snapshot.as_of)),

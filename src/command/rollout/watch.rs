@@ -286,7 +286,7 @@ impl Watching {
 
     fn screen(&self, now: Timestamp) -> Screen {
         // A terminal may have another size by now.
-        Screen { style: terminal::style(self.color), titles: true, names: self.names, now }
+        Screen { style: terminal::style(self.color, self.names), titles: true, now }
     }
 
     fn event<'c, 'a>(&'c self, change: &'c Change, standing: Option<&'c Standing<'a>>) -> Event<'c, 'a> {

@@ -106,7 +106,7 @@ fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
         let copy = format!("the API's .status says {available}/{}", status.desired_number_scheduled);
         let all = reasons_in_short(coverage.rows.iter());
         let all: Vec<String> = [copy].into_iter().chain(all).collect();
-        return screen.names().join(&all, HANDFUL, "; ", String::clone);
+        return screen.style.names.join(&all, HANDFUL, "; ", String::clone);
     }
     if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
         return match super::folded(coverage.rows.iter()).first() {
@@ -119,5 +119,5 @@ fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
         Some(_) if !screen.wide => (REASONS, REASON_WIDTH),
         _ => (HANDFUL, usize::MAX),
     };
-    screen.names().join(&all, room, "; ", |reason| cut(reason, columns))
+    screen.style.names.join(&all, room, "; ", |reason| cut(reason, columns))
 }

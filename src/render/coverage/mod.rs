@@ -39,13 +39,6 @@ pub(crate) struct Screen {
     pub(crate) now: jiff::Timestamp,
 }
 
-impl Screen {
-    /// How much of a list is shown.
-    fn names(self) -> ListLength {
-        ListLength::wide(self.wide)
-    }
-}
-
 /// A number, or a question mark for what is not known.
 fn number(value: Option<usize>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())

@@ -64,7 +64,7 @@ fn folds<'r, 'a: 'r>(
     }
     let sign = sign_of(State::Excluded);
     let causes = folded(excluded);
-    let room = screen.names().room(CAUSES, causes.len());
+    let room = screen.style.names.room(CAUSES, causes.len());
     for cause in causes.iter().take(room) {
         screen.style.line(out, &format!("{sign} {cause}"), Tone::Quiet)?;
     }
@@ -76,7 +76,7 @@ fn folds<'r, 'a: 'r>(
 
 /// Pods that belong to no node of the cluster.
 fn strays(out: &mut impl Write, pods: &[&Pod], screen: Screen) -> io::Result<()> {
-    let room = screen.names().room(STRAYS, pods.len());
+    let room = screen.style.names.room(STRAYS, pods.len());
     for pod in pods.iter().take(room) {
         let what = match pod.target_node() {
             Some(node) => format!("on node {node}, which does not exist"),
@@ -192,14 +192,15 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
         cells.push(hash.map_or_else(dash, |hash| plain(safe(hash))));
     }
     let reasons: Vec<String> =
-        row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now, screen.names())).collect();
-    cells.push(plain(screen.names().join(&reasons, HANDFUL, "; ", String::clone)));
+        row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now, screen.style.names)).collect();
+    cells.push(plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone)));
     cells
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::ListLength;
     use crate::render::style::Style;
 
     fn well<'a>(node: &'a str) -> Row<'a> {
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn on_a_terminal_many_nodes_that_are_well_are_one_line_and_trouble_stays() {
         let screen = |width, unfolded| Screen {
-            style: Style { color: false, width },
+            style: Style { color: false, width, names: ListLength::Handful },
             wide: false,
             titles: true,
             unfolded,

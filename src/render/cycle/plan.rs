@@ -136,7 +136,7 @@ fn remarks(plan: &Plan<'_>, policy: &Policy, screen: Screen) -> Vec<(String, Ton
     if !plan.unavailable.is_empty() {
         let nodes = count(plan.unavailable.len(), "node");
         let (verb, counts) = if plan.unavailable.len() == 1 { ("is", "counts") } else { ("are", "count") };
-        let named = screen.names.join(&plan.unavailable, NAMED, ", ", |node| safe(node));
+        let named = screen.style.names.join(&plan.unavailable, NAMED, ", ", |node| safe(node));
         let mut text = format!("! {nodes} {verb} without an available pod already, and {counts}: {named}");
         if plan.unavailable.len() >= plan.budget {
             let enough = plan.unavailable.len() + 1;

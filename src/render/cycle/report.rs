@@ -150,7 +150,7 @@ pub(crate) fn summary(
 pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
     const LEAD: &str = "  ";
     let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
-    let mut parts = wrap(text, columns).into_iter();
+    let mut parts = wrap(text, columns, screen.style.names).into_iter();
     parts.try_for_each(|part| writeln!(out, "{LEAD}{}", screen.style.paint(&part, tone)))
 }
 

@@ -109,7 +109,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
 
 /// Writes the event as one line: when, what, and how far the rollout is.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
-    let (text, tone) = message(event, screen.names);
+    let (text, tone) = message(event, screen.style.names);
     let tally = match (event.told, event.standing) {
         (Told::Change(ChangeKind::Began { .. }), _) | (_, None) => String::new(),
         (_, Some(standing)) => format!(" ({})", tally(standing)),
@@ -118,15 +118,23 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
     // The first one will do in a log; the screen and the JSON show them all.
     let fix = remedies.first().map(|remedy| format!("; {}", in_one_line(remedy))).unwrap_or_default();
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    writeln!(out, "{at} {}", screen.style.paint(&format!("{}{fix}", bounded(&format!("{text}{tally}"))), tone))
+    writeln!(
+        out,
+        "{at} {}",
+        screen.style.paint(&format!("{}{fix}", bounded(&format!("{text}{tally}"), screen.style.names)), tone)
+    )
 }
 
 fn in_one_line(remedy: &Remedy) -> String {
     match remedy.lines() {
-        [] => bounded(&remedy.text).into_owned(),
-        [line] => format!("{}: {line}", bounded(&remedy.text)),
+        [] => bounded(&remedy.text, ListLength::Handful).into_owned(),
+        [line] => format!("{}: {line}", bounded(&remedy.text, ListLength::Handful)),
         // The first of several commands alone may do harm, and a sign behind it would be an argument of it.
-        lines => format!("{} ({}: rollout status shows them)", bounded(&remedy.text), count(lines.len(), "command")),
+        lines => format!(
+            "{} ({}: rollout status shows them)",
+            bounded(&remedy.text, ListLength::Handful),
+            count(lines.len(), "command")
+        ),
     }
 }
 

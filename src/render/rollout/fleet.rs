@@ -81,7 +81,7 @@ fn held_by(standing: &Standing<'_>, screen: Screen) -> String {
         _ => {
             let holds = standing.holds.iter();
             holds
-                .map(|found| format!("{}{}", hold::short(&found.cause), hold::places(&found.nodes, screen.names)))
+                .map(|found| format!("{}{}", hold::short(&found.cause), hold::places(&found.nodes, screen.style.names)))
                 .collect()
         }
     };
@@ -92,5 +92,5 @@ fn held_by(standing: &Standing<'_>, screen: Screen) -> String {
         0 => {}
         nodes => parts.push(format!("an old pod on {} no longer counted", count(nodes, "node"))),
     }
-    screen.names.join(&parts, HANDFUL, "; ", String::clone)
+    screen.style.names.join(&parts, HANDFUL, "; ", String::clone)
 }

@@ -152,7 +152,7 @@ pub(crate) fn template(
     if let Some(cause) = revision.change_cause() {
         title += &format!(": {cause}");
     }
-    writeln!(out, "{}", screen.style.paint(&bounded(&safe(&title)), Tone::Quiet))?;
+    writeln!(out, "{}", screen.style.paint(&bounded(&safe(&title), screen.style.names), Tone::Quiet))?;
     for line in yaml::lines(&revision.template())? {
         writeln!(out, "{}", yaml::safe_line(&line))?;
     }

@@ -34,8 +34,6 @@ pub(crate) struct Screen {
     pub(crate) style: Style,
     /// Not `--no-headers`.
     pub(crate) titles: bool,
-    /// How much of a list is shown.
-    pub(crate) names: ListLength,
     /// The moment that ages are counted to.
     pub(crate) now: Timestamp,
 }
@@ -154,7 +152,7 @@ fn budget(standing: &Standing<'_>, room: usize, screen: Screen) -> Option<String
     // Pods that are on their way spend it too; those to look at are named first.
     let mut spent: Vec<&Spender<'_>> = standing.spent.iter().collect();
     spent.sort_by_key(|spender| (!spender.lasts, spender.reasons.iter().all(is_on_its_way)));
-    let named = screen.names.join(&spent, room, ", ", |spender| spender_in_short(spender, screen.now));
+    let named = screen.style.names.join(&spent, room, ", ", |spender| spender_in_short(spender, screen.now));
     Some(format!("{what} {} of {limit} spent: {named}", standing.spent.len()))
 }
 
@@ -190,7 +188,7 @@ fn in_brackets(reason: &Reason, now: Timestamp) -> String {
 
 /// The reasons of a node in full.
 fn reasons(progress: &Progress<'_>, screen: Screen) -> String {
-    screen.names.join(&progress.reasons, HANDFUL, "; ", |reason| sentence(reason, screen.now, screen.names))
+    screen.style.names.join(&progress.reasons, HANDFUL, "; ", |reason| sentence(reason, screen.now, screen.style.names))
 }
 
 /// A reason, as the JSON has it.

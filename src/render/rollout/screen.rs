@@ -131,8 +131,8 @@ pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: S
         let tone = if found.is_certain { Tone::Bad } else { Tone::Warning };
         let sign = if found.is_certain { '✗' } else { '!' };
         let line = headed(
-            &format!("{sign}{}", hold::places(&found.nodes, screen.names)),
-            &hold::sentence(&found.cause, screen.now, screen.names),
+            &format!("{sign}{}", hold::places(&found.nodes, screen.style.names)),
+            &hold::sentence(&found.cause, screen.now, screen.style.names),
         );
         screen.style.line(out, &line, tone)?;
         for remedy in hold::remedies(found, standing) {
@@ -156,7 +156,9 @@ fn headed(head: &str, text: &str) -> String {
 pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<()> {
     const LEAD: &str = "  → ";
     let columns = screen.style.width.unwrap_or(usize::MAX);
-    for (number, part) in wrap(&remedy.text, columns.saturating_sub(width(LEAD))).into_iter().enumerate() {
+    for (number, part) in
+        wrap(&remedy.text, columns.saturating_sub(width(LEAD)), screen.style.names).into_iter().enumerate()
+    {
         let lead = if number == 0 { LEAD.to_owned() } else { " ".repeat(width(LEAD)) };
         writeln!(out, "{lead}{part}")?;
     }
@@ -221,7 +223,7 @@ fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> i
 
 /// The nodes of a line. Safe text.
 fn named(nodes: &[&str], screen: Screen) -> String {
-    screen.names.join(nodes, NAMED, ", ", |node| safe(node))
+    screen.style.names.join(nodes, NAMED, ", ", |node| safe(node))
 }
 
 /// What `.status` does not tell: nodes that drop out of the count with their old pod still there.

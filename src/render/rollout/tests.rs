@@ -70,7 +70,7 @@ fn crash(restarts: i32) -> Reason {
 }
 
 fn plain(width: Option<usize>) -> Screen {
-    Screen { style: Style { color: false, width }, titles: true, names: ListLength::Handful, now: NOW }
+    Screen { style: Style { color: false, width, names: ListLength::Handful }, titles: true, now: NOW }
 }
 
 #[test]

@@ -125,5 +125,5 @@ fn causes(way: &Way<'_>, screen: Screen) -> String {
         }
     }
     let room = if screen.style.width.is_some() { CAUSES } else { HANDFUL };
-    screen.names().join(&causes, room, "; ", String::clone)
+    screen.style.names.join(&causes, room, "; ", String::clone)
 }

@@ -34,7 +34,7 @@ pub(crate) fn way(out: &mut impl Write, way: &Way<'_>, node: &str, screen: Scree
     // That it cannot help goes without saying where the refusal has nothing to do with other pods.
     if let Some(verdict) = way.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
     {
-        entry(out, "preemption", &safe(&preemption::sentence(verdict, screen.names())), Tone::Plain, screen)?;
+        entry(out, "preemption", &safe(&preemption::sentence(verdict, screen.style.names)), Tone::Plain, screen)?;
     }
     for doubt in way.doubts {
         entry(out, "not certain", &safe(doubt), Tone::Warning, screen)?;
@@ -96,7 +96,7 @@ fn station(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) 
             _ => ('?', Tone::Warning),
         };
         for finding in &check.findings {
-            let text = format!("{sign} {}: {}", check.name, sentence(&finding.reason, screen.now, screen.names()));
+            let text = format!("{sign} {}: {}", check.name, sentence(&finding.reason, screen.now, screen.style.names));
             entry(out, lead, &text, tone, screen)?;
             lead = "";
         }
@@ -128,7 +128,7 @@ fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: Scr
     const LEAST: usize = 20;
     let indent = width(lead);
     let room = screen.style.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));
-    for (number, part) in wrap(text, room).into_iter().enumerate() {
+    for (number, part) in wrap(text, room, screen.style.names).into_iter().enumerate() {
         let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
         writeln!(out, "{before}{}", screen.style.paint(&part, tone))?;
     }

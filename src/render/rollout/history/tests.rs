@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::json;
 
 use super::*;
+use crate::render::ListLength;
 use crate::snapshot::Snapshot;
 
 fn made_of(args: &[&str]) -> Value {
@@ -43,7 +44,7 @@ fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
     }
 }
 
-const PLAIN: Style = Style { color: false, width: None };
+const PLAIN: Style = Style { color: false, width: None, names: ListLength::Handful };
 
 fn written(old: &[&str], new: &[&str], style: Style) -> String {
     let snapshot = snapshot(old, new);
@@ -74,7 +75,7 @@ fn a_text_of_many_lines_is_compared_line_by_line_and_a_long_one_stays_on_its_lin
 
 #[test]
 fn colour_follows_the_signs() {
-    let text = written(&["old"], &["new"], Style { color: true, width: None });
+    let text = written(&["old"], &["new"], Style { color: true, width: None, names: ListLength::Handful });
     assert!(text.contains("\u{1b}[31m-    - old\u{1b}[39m"), "{text:?}");
     assert!(text.contains("\u{1b}[32m+    - new\u{1b}[39m"), "{text:?}");
 }
