@@ -290,7 +290,7 @@ mod tests {
             "spec": { "nodeName": "node" },
             "status": { "phase": "Running", "containerStatuses": [{ "name": "main", "lastState": {} }] },
         }))
-        .unwrap()
+        .unwrap_or_default()
     }
 
     #[test]
