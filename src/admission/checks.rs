@@ -105,9 +105,12 @@ pub(crate) fn checks(
 
 /// What can be told from the objects that a plugin reads.
 fn of_objects(check: &str, pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome {
+    let namespace = &pod.metadata.namespace;
     match check {
-        "NamespaceLifecycle" => judged(&facts.namespaces, |namespaces| lifecycle(namespaces, pod)),
-        "ServiceAccount" => judged(&facts.service_accounts, |accounts| {
+        "NamespaceLifecycle" => {
+            judged(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| lifecycle(namespaces, pod))
+        }
+        "ServiceAccount" => judged(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
             let name = &pod.spec.service_account_name;
             let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
                 meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
@@ -125,8 +128,10 @@ fn of_objects(check: &str, pod: &FullPod, template: Option<&PodSpec>, facts: &Fa
             }
         }),
         "Validation" => Outcome::of(limits_below_requests(pod, template, facts)),
-        "LimitRanger" => judged(&facts.limit_ranges, |ranges| limit_range::refusals(ranges, pod)),
-        "ResourceQuota" => judged(&facts.quotas, |quotas| quota::refusals(quotas, pod)),
+        "LimitRanger" => {
+            judged(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| limit_range::refusals(ranges, pod))
+        }
+        "ResourceQuota" => judged(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::refusals(quotas, pod)),
         // Only its own words tell what it says.
         _ => Outcome::Pass,
     }
@@ -277,7 +282,9 @@ fn as_of_now(refusal: &Refusal, pod: &FullPod, facts: &Facts) -> Option<Refusal>
     let same = || Some(refusal.clone());
     let unless = |is_gone: Option<bool>| if is_gone == Some(true) { None } else { same() };
     let namespace = &pod.metadata.namespace;
-    let own_quotas = || facts.quotas.known().map(|quotas| quota::of_namespace(quotas, namespace));
+    let quotas = facts.in_namespace(&facts.quotas, namespace);
+    let limit_ranges = facts.in_namespace(&facts.limit_ranges, namespace);
+    let own_quotas = || quotas.known().map(|quotas| quota::of_namespace(quotas, namespace));
     let has_name = |name: &str, one: &Option<String>| one.as_deref() == Some(name);
     match refusal {
         Refusal::QuotaExceeded { quota, resources } => {
@@ -297,9 +304,9 @@ fn as_of_now(refusal: &Refusal, pod: &FullPod, facts: &Facts) -> Option<Refusal>
             let is_there = own_quotas().map(|all| all.iter().any(|one| has_name(quota, &one.metadata.name)));
             unless(is_there.map(|is_there| !is_there || are_own))
         }
-        Refusal::QuotaUncounted { .. } => unless(facts.quotas.known().map(|_| true)),
+        Refusal::QuotaUncounted { .. } => unless(quotas.known().map(|_| true)),
         Refusal::LimitRange { .. } => {
-            unless(facts.limit_ranges.known().map(|ranges| plugins::ranges_of(ranges, namespace).is_empty()))
+            unless(limit_ranges.known().map(|ranges| plugins::ranges_of(ranges, namespace).is_empty()))
         }
         Refusal::PodSecurity { .. } => {
             let enforced = |namespace: &Namespace| {

@@ -23,7 +23,8 @@ const TOLERATIONS_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/defaultToler
 pub(super) fn apply(pod: &mut FullPod, facts: &Facts) -> Vec<String> {
     let mut doubts = Vec::new();
     let namespace = pod.metadata.namespace.clone();
-    apply_limit_ranges(&mut pod.spec, &namespace, &facts.limit_ranges, &mut doubts);
+    let limit_ranges = facts.in_namespace(&facts.limit_ranges, &namespace);
+    apply_limit_ranges(&mut pod.spec, &namespace, &limit_ranges, &mut doubts);
     if pod.spec.service_account_name.is_empty() {
         pod.spec.service_account_name = DEFAULT_SERVICE_ACCOUNT.into();
     }

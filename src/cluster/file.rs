@@ -1,14 +1,29 @@
 //! `--from`: a saved cluster in the place of a live one.
 //!
 //! Read is what `kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml` (or json) prints, several
-//! documents in a file, single objects, and the tree of `kubectl cluster-info dump --output-directory`.
+//! documents in a file, single objects, what `kubectl cluster-info dump` prints, and the trees and archives of support
+//! tools.
+//!
+//! [`walk`] finds the files, [`archive`] unpacks them, [`documents`] takes a text apart (JSON by serde, YAML by [`yaml`]
+//! and [`scalar`], without the logs that [`dump`] knows), [`decode`] makes types of it. Where a file cannot be read,
+//! [`kinds`] says of which kinds objects are missing, and [`report`] makes notes of it. Nothing here uses more memory
+//! than a small multiple of a file.
 
+mod archive;
 mod culprit;
+mod decode;
+mod documents;
+mod dump;
 mod event_v1;
+mod kinds;
 mod objects;
 mod read;
+mod report;
+mod scalar;
 #[cfg(test)]
 mod tests;
+mod walk;
+mod yaml;
 
 use std::collections::HashMap;
 
@@ -18,6 +33,7 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 
 use crate::snapshot::event::last_seen;
 use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::saved::SavedNamespaces;
 use crate::snapshot::{Known, Node, Pod};
 
 pub(crate) use objects::Objects;
@@ -48,6 +64,12 @@ pub(crate) struct SavedCluster {
     /// How many objects of kinds that nothing here reads.
     others: usize,
     newest: Option<Timestamp>,
+    /// Which namespaces are covered.
+    saved: SavedNamespaces,
+    /// How many times in the objects are none.
+    bad_times: usize,
+    /// What was skipped.
+    notes: Vec<String>,
 }
 
 /// The objects of one kind.
@@ -58,11 +80,13 @@ struct Kind<T> {
     places: HashMap<(String, String), usize>,
     /// Whether the files speak of this kind at all, be it by an empty list.
     is_there: bool,
+    /// Why objects are missing, where a file could not be read.
+    lost: Option<String>,
 }
 
 impl<T> Default for Kind<T> {
     fn default() -> Self {
-        Self { objects: Vec::new(), places: HashMap::new(), is_there: false }
+        Self { objects: Vec::new(), places: HashMap::new(), is_there: false, lost: None }
     }
 }
 
@@ -78,11 +102,16 @@ impl<T> Kind<T> {
         }
     }
 
-    /// The objects, or that the files hold none.
+    fn lose(&mut self, why: &str) {
+        self.lost.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// The objects; or that the files hold none, or not all.
     fn known(self, plural: &str) -> Known<Vec<T>> {
-        match self.is_there {
-            true => Known::Known(self.objects),
-            false => Known::Unknown(format!("the files hold no {plural}")),
+        match (self.lost, self.is_there) {
+            (Some(why), _) => Known::Unknown(format!("not all {plural} are in the files: {why}")),
+            (None, true) => Known::Known(self.objects),
+            (None, false) => Known::Unknown(format!("the files hold no {plural}")),
         }
     }
 }
@@ -108,6 +137,10 @@ pub(crate) struct Facts {
     pub(crate) objects: Objects,
     /// How many objects were of other kinds.
     pub(crate) others: usize,
+    /// Which namespaces the files cover.
+    pub(crate) saved: SavedNamespaces,
+    /// What was skipped, one sentence each.
+    pub(crate) notes: Vec<String>,
     /// The newest instant on record: the moment at which the cluster was saved, as nearly as the files tell.
     pub(crate) as_of: Option<Timestamp>,
 }
@@ -121,7 +154,15 @@ impl Default for Facts {
 impl SavedCluster {
     /// Gives the facts away.
     pub(crate) fn into_facts(self) -> Facts {
+        let mut notes = self.notes;
+        match self.bad_times {
+            0 => {}
+            1 => notes.push("1 time in the files is not valid and is left out".into()),
+            several => notes.push(format!("{several} times in the files are not valid and are left out")),
+        }
         Facts {
+            notes,
+            saved: self.saved,
             daemon_sets: self.daemon_sets.known("DaemonSets"),
             nodes: self.nodes.known("nodes"),
             pods: self.pods.known("pods"),
@@ -138,6 +179,26 @@ impl SavedCluster {
     fn saw(&mut self, instants: impl IntoIterator<Item = Option<Timestamp>>) {
         let newest = instants.into_iter().flatten().max();
         self.newest = self.newest.max(newest);
+    }
+
+    /// Objects of this kind are missing.
+    fn lose(&mut self, kind: &str, why: &str) {
+        match kind {
+            "Node" => self.nodes.lose(why),
+            "Pod" => {
+                self.pods.lose(why);
+                self.full_pods.lose(why);
+            }
+            "DaemonSet" => self.daemon_sets.lose(why),
+            "ControllerRevision" => self.revisions.lose(why),
+            "Event" => self.events.lose(why),
+            "Namespace" => self.namespaces.lose(why),
+            other => {
+                if let Some(kind) = Objects::kept(other) {
+                    self.objects.lose(kind, why);
+                }
+            }
+        }
     }
 
     fn put_node(&mut self, node: Node) {
@@ -159,6 +220,7 @@ impl SavedCluster {
         let all = transitions.chain(containers).chain([pod.metadata.creation_timestamp]);
         self.saw(all.map(instant).collect::<Vec<_>>());
         let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+        self.saved.saw("Pod", &namespace);
         self.pods.put(&namespace, &name, pod);
     }
 
@@ -171,23 +233,27 @@ impl SavedCluster {
     fn put_event(&mut self, event: Event) {
         self.saw([last_seen(&event)]);
         let (namespace, name) = names(&event.metadata);
+        self.saved.saw("Event", &namespace);
         self.events.put(&namespace, &name, event);
     }
 
     fn put_daemon_set(&mut self, daemon_set: DaemonSet) {
         self.saw([daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
         let (namespace, name) = names(&daemon_set.metadata);
+        self.saved.saw("DaemonSet", &namespace);
         self.daemon_sets.put(&namespace, &name, daemon_set);
     }
 
     fn put_revision(&mut self, revision: ControllerRevision) {
         self.saw([revision.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
         let (namespace, name) = names(&revision.metadata);
+        self.saved.saw("ControllerRevision", &namespace);
         self.revisions.put(&namespace, &name, revision);
     }
 
     fn put_namespace(&mut self, namespace: Namespace) {
         let (_, name) = names(&namespace.metadata);
+        self.saved.saw_namespace(&name);
         self.namespaces.put("", &name, namespace);
     }
 }

@@ -51,7 +51,11 @@ pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detai
         }
         return Ok(Source::Live(Box::new(access)));
     }
-    Ok(Source::Saved(Box::new(file::read(from, detail)?.into_facts())))
+    let facts = file::read(from, detail)?.into_facts();
+    for note in &facts.notes {
+        terminal::note(note);
+    }
+    Ok(Source::Saved(Box::new(facts)))
 }
 
 impl Source {

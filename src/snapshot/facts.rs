@@ -1,6 +1,10 @@
 //! What admission and the scheduler's filters read besides the node, the DaemonSet and the pods on the node. Each kind
 //! is read only where a pod in question needs it.
 
+use std::borrow::Cow;
+
+use k8s_openapi::Resource;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{
     LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, ServiceAccount,
 };
@@ -10,6 +14,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 use super::full_pod::FullPod;
+use super::saved::SavedNamespaces;
 use super::{Known, Node};
 
 /// The minor version of the API server: the 36 of 1.36. Rules differ between versions.
@@ -107,6 +112,10 @@ pub(crate) struct Facts {
     pub(crate) resource_slices: Known<Vec<ResourceSlice>>,
     /// `deviceclasses`.
     pub(crate) device_classes: Known<Vec<DeviceClass>>,
+    /// Which namespaces a saved cluster covers; none for a live one, which covers all.
+    pub(crate) saved: Option<SavedNamespaces>,
+    /// Why pods of some namespaces may be missing; none where all are known or none were read.
+    pub(crate) partial_pods: Option<String>,
 }
 
 impl Facts {
@@ -138,7 +147,34 @@ impl Facts {
             resource_claim_templates: self.resource_claim_templates.clone(),
             resource_slices: self.resource_slices.clone(),
             device_classes: self.device_classes.clone(),
+            saved: self.saved.clone(),
+            partial_pods: self.partial_pods.clone(),
         }
+    }
+
+    /// The objects of a kind as far as they tell about one namespace: unknown where that was not saved.
+    pub(crate) fn in_namespace<'a, K: Resource>(
+        &self,
+        objects: &'a Known<Vec<K>>,
+        namespace: &str,
+    ) -> Cow<'a, Known<Vec<K>>>
+    where
+        K: Clone,
+    {
+        let is_covered = self.saved.as_ref().is_none_or(|saved| saved.covers(K::KIND, namespace));
+        match objects {
+            Known::Known(_) if !is_covered => {
+                let kind = K::URL_PATH_SEGMENT;
+                Cow::Owned(Known::Unknown(format!("the files hold no {kind} of namespace {namespace}")))
+            }
+            objects => Cow::Borrowed(objects),
+        }
+    }
+
+    /// Why pods of this DaemonSet that its status counts are not in the files of a saved cluster.
+    pub(crate) fn unsaved_pods(&self, daemon_set: &DaemonSet) -> Option<String> {
+        let saved = self.saved.as_ref().filter(|saved| saved.lacks_pods(daemon_set))?;
+        saved.partial_pods(std::slice::from_ref(daemon_set))
     }
 
     /// What was asked for and may not be read, each once.
@@ -194,6 +230,8 @@ impl Default for Facts {
             resource_claim_templates: unread("resourceclaimtemplates"),
             resource_slices: unread("resourceslices"),
             device_classes: unread("deviceclasses"),
+            saved: None,
+            partial_pods: None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod node;
 pub(crate) mod object;
 pub(crate) mod pod;
 pub(crate) mod quantity;
+pub(crate) mod saved;
 pub(crate) mod selector;
 pub(crate) mod shared;
 pub(crate) mod site;

@@ -48,6 +48,9 @@ impl Site {
         let all: Vec<&FullPod> = bound.iter().chain(pinned).collect();
         let trimmed: Vec<Pod> = all.iter().map(|pod| pod.trimmed()).collect();
         let pods_of = |daemon_set| {
+            if let Some(why) = self.facts.unsaved_pods(daemon_set) {
+                return Known::Unknown(why);
+            }
             let of_daemon_set = DaemonPods::of(daemon_set, &trimmed);
             let here = of_daemon_set.on(&self.node.metadata.name).iter();
             // The trimmed pods stand where the full ones do.
@@ -64,6 +67,7 @@ impl Site {
                 .into_iter()
                 .flatten()
                 .collect();
+        gaps.extend(self.facts.partial_pods.as_deref());
         gaps.extend(self.facts.refused());
         gaps.dedup();
         gaps.into_iter().map(|gap| format!("{gap}: that part is unknown")).collect()

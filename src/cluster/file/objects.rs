@@ -39,16 +39,22 @@ impl Objects {
         KINDS.into_iter().find(|kept| *kept == kind)
     }
 
-    /// Keeps an object.
-    pub(super) fn put(&mut self, kind: &'static str, object: Value) {
+    /// Keeps an object, and tells its namespace.
+    pub(super) fn put(&mut self, kind: &'static str, object: Value) -> String {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text("namespace"), text("name"));
         self.0.entry(kind).or_default().put(&namespace, &name, object);
+        namespace
     }
 
     /// That the files speak of the kind counts even where they hold none of it.
     pub(super) fn saw(&mut self, kind: &'static str) {
         self.0.entry(kind).or_default().is_there = true;
+    }
+
+    /// Objects of this kind are missing.
+    pub(super) fn lose(&mut self, kind: &'static str, why: &str) {
+        self.0.entry(kind).or_default().lose(why);
     }
 
     /// All objects of a kind.
@@ -57,6 +63,9 @@ impl Objects {
         let Some(kind) = self.0.get(K::KIND) else {
             return Known::Unknown(format!("the files hold no {plural}"));
         };
+        if let Some(why) = &kind.lost {
+            return Known::Unknown(format!("not all {plural} are in the files: {why}"));
+        }
         let decoded: Result<Vec<K>, _> = kind.objects.iter().map(K::deserialize).collect();
         match decoded {
             Ok(objects) => Known::Known(objects),

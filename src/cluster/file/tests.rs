@@ -115,11 +115,9 @@ fn a_pipe_in_a_folder_is_not_waited_for() {
 #[test]
 fn a_broken_file_is_named_with_its_document_and_its_field() {
     let list = |node: &str| format!("{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{NODE},{node}]}}");
-    let broken = NODE.replace("\"name\":\"n1\"", "\"name\":\"n2\",\"creationTimestamp\":\"yesterday\"");
-    assert_eq!(
-        refusal(&list(&broken)),
-        "FILE: document 1: .items[1].metadata.creationTimestamp: not an RFC 3339 time: \"yesterday\""
-    );
+    let broken = NODE.replace("\"name\":\"n1\"", "\"name\":\"n2\",\"finalizers\":\"a\"");
+    let text = refusal(&list(&broken));
+    assert!(text.starts_with("FILE: document 1: .items[1].metadata.finalizers: "), "{text}");
     let broken = NODE.replace("{\"name\":\"n1\"}", "{\"name\":5}");
     let text = refusal(&format!("{NODE}\n{broken}"));
     assert!(text.starts_with("FILE: document 2: .metadata.name: "), "{text}");
@@ -137,7 +135,7 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
         ("  \n", "FILE: the file is empty"),
         ("{\"a\":1}", "FILE: document 1: not a Kubernetes object: it has no kind"),
         ("hello", "FILE: document 1: not a Kubernetes object"),
-        ("- a\n- b\n", "FILE: document 1: not a Kubernetes object"),
+        ("- a\n- b\n", "FILE: document 1: .items[0]: not a Kubernetes object"),
     ] {
         assert_eq!(refusal(text), expected, "{text:?}");
     }
@@ -192,4 +190,161 @@ fn events_of_both_groups_are_read_and_count_once() {
     }
     let empty = "{\"kind\":\"EventList\",\"apiVersion\":\"events.k8s.io/v1\",\"items\":[]}";
     assert_eq!(read_text("f", empty).unwrap().events.known().map(Vec::len), Some(0));
+}
+
+/// A folder with these files, and what is read of it.
+fn read_tree(files: &[(&str, &[u8])]) -> Facts {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let mut facts = read(&[folder.path().to_owned()], Detail::Scheduling).unwrap().into_facts();
+    for note in &mut facts.notes {
+        *note = note.replace(&format!("{}/", folder.path().display()), "");
+    }
+    facts
+}
+
+#[test]
+fn foreign_files_of_a_folder_are_skipped_in_one_note() {
+    let facts = read_tree(&[
+        ("analysis.json", b"[{\"name\":\"all.nodes\"}]"),
+        ("auth-cani-list/default.json", b"{\"spec\":{},\"kind\":5}"),
+        ("b/empty.yaml", b""),
+        ("b/latin.yaml", b"a: \xff"),
+        ("b/text.yml", b"hello: [world"),
+        ("nodes.json", NODE.as_bytes()),
+        ("pods-errors.json", b"{\"default\":\"forbidden\"}"),
+        ("statefulsets-errors.json/default.json", b"[\"a\"]"),
+    ]);
+    assert_eq!(names(&facts), ["n1"]);
+    assert_eq!(facts.notes, ["7 files skipped: not Kubernetes objects, such as analysis.json"]);
+}
+
+#[test]
+fn broken_file_of_a_folder_makes_its_kind_unknown() {
+    let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"}}";
+    let cut = format!("{{\"apiVersion\":\"v1\",\"items\":[{pod},{{\"apiVersion\":\"v1\",\"ki");
+    for (name, bytes) in
+        [("a/all.json", cut.as_bytes()), ("pods.json", &b""[..]), ("core_v1_pods.json", &b"\xff\xfe"[..])]
+    {
+        let facts = read_tree(&[("nodes.json", NODE.as_bytes()), (name, bytes), ("p/x.json", pod.as_bytes())]);
+        assert!(facts.pods.missing().unwrap().contains(name), "{:?}", facts.pods);
+        assert!(facts.full_pods.known().is_none());
+        assert_eq!(names(&facts), ["n1"]);
+        assert!(facts.notes[0].starts_with(&format!("{name}: ")), "{:?}", facts.notes);
+    }
+}
+
+#[test]
+fn lists_without_a_head_are_read_by_kind_or_file_name() {
+    let named = format!("[{NODE}]");
+    let facts = read_tree(&[
+        ("a.json", named.as_bytes()),
+        ("custom.yaml", b"- apiVersion: v1\n  kind: Node\n  metadata: {name: n2}\n"),
+        ("nodes.json", b"[{\"metadata\":{\"name\":\"n3\"}}]"),
+    ]);
+    assert_eq!(names(&facts), ["n1", "n2", "n3"]);
+    assert!(facts.notes.is_empty());
+}
+
+#[test]
+fn time_that_is_none_costs_only_its_field() {
+    let event = "apiVersion: v1\nkind: Event\nmetadata: {name: e, namespace: d, creationTimestamp: \"null\"}\n\
+        eventTime: \"null\"\nfirstTimestamp: \"\"\nlastTimestamp: yesterday\nreason: x\ninvolvedObject: {}\n";
+    let facts = read_text("f", event).unwrap();
+    let events = facts.events.known().unwrap();
+    assert_eq!((events[0].reason.as_deref(), &events[0].last_timestamp), (Some("x"), &None));
+    assert_eq!(facts.notes, ["1 time in the files is not valid and is left out"]);
+    let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"creationTimestamp\":\"null\"},\
+        \"spec\":{\"priority\":2.000001e+09}}";
+    assert_eq!(read_text("f", pod).unwrap().pods.known().unwrap()[0].metadata.creation_timestamp, None);
+}
+
+#[test]
+fn numbers_of_yaml_are_text_where_kubernetes_has_text() {
+    let node =
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: 12\n  labels: {a: 894e2526, b: 1e3, c: yes, d: 0x10, e: 1_0}\n";
+    let facts = read_text("f", node).unwrap();
+    let metadata = &facts.nodes.known().unwrap()[0].metadata;
+    let labels: Vec<&str> = metadata.labels.values().map(|value| &**value).collect();
+    assert_eq!((&*metadata.name, labels), ("12", vec!["894e2526", "1e3", "yes", "0x10", "1_0"]));
+}
+
+#[test]
+fn aliases_are_read_as_long_as_they_stay_small() {
+    let small = "apiVersion: v1\nkind: Node\nmetadata: &m {name: n1, labels: &l {a: b}}\nspec: *l\n";
+    assert_eq!(names(&read_text("f", small).unwrap()), ["n1"]);
+    let big = "x".repeat(300_000);
+    let items = "- *a\n".repeat(20_000);
+    let text = refusal(&format!("kind: List\na: &a {big}\nitems:\n{items}"));
+    assert!(text.ends_with("its aliases expand to many times the size of the file"), "{text}");
+    assert!(refusal("kind: &a [*a]").contains("alias"));
+}
+
+#[test]
+fn object_larger_than_any_of_a_cluster_is_refused() {
+    let maps = "{},".repeat(300_000);
+    let pod = format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"spec\":{{\"containers\":[{maps}{{}}]}}}}");
+    for text in [pod.clone(), pod.replacen('{', "---\n{", 1)] {
+        assert!(refusal(&text).ends_with("larger than any that a cluster can hold"), "{}", refusal(&text));
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn archives_are_read_to_one_level_within_another() {
+    let long = format!("{}/nodes.json", "folder/".repeat(30));
+    let inner = tar(&[(&long, NODE.as_bytes())]);
+    let n2 = gzip(NODE.replace("n1", "n2").as_bytes());
+    let outer = gzip(&tar(&[("a/inner.tar", &inner), ("n.json.gz", &n2), ("log.txt", b"x"), ("x.json", b"{")]));
+    let facts = read_tree(&[("bundle.tgz", &outer)]);
+    assert_eq!(names(&facts), ["n1", "n2"]);
+    assert_eq!(facts.notes, ["1 file skipped: bundle.tgz/x.json holds no Kubernetes objects"]);
+    let deeper = tar(&[("b.tar", &tar(&[("c.tar", &tar(&[("d.tar", &inner)]))]))]);
+    let facts = read_tree(&[("a.tar", &deeper), ("n.json", NODE.as_bytes())]);
+    assert!(facts.notes[0].contains("an archive within an archive"), "{:?}", facts.notes);
+}
+
+#[test]
+fn archive_that_expands_too_much_is_refused() {
+    let bomb = gzip(&vec![b' '; 40 << 20]);
+    for name in ["a.json.gz", "a.tar.gz"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let bytes = if name == "a.tar.gz" { gzip(&tar(&[("a.json", &vec![b' '; 40 << 20])])) } else { bomb.clone() };
+        std::fs::write(&path, bytes).unwrap();
+        let error = read(&[path], Detail::default()).unwrap_err().to_string();
+        assert!(error.contains("expands to more than is read"), "{error}");
+    }
+}
+
+#[test]
+fn dump_on_one_stream_is_read_without_its_logs() {
+    let words = "c of pod d/p ====";
+    let log = format!("==== START logs for container {words}\n{{\"a\": }}\n==== END logs for container {words}\n");
+    for (first, second) in [
+        (format!("{NODE}\n"), NODE.replace("n1", "n2")),
+        ("apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n".into(), "---\nkind: Node\nmetadata: {name: n2}\n".into()),
+    ] {
+        assert_eq!(names(&read_text("f", &format!("{first}{log}{log}{second}")).unwrap()), ["n1", "n2"]);
+    }
 }

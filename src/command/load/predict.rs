@@ -41,7 +41,13 @@ pub(crate) async fn complete(source: &Source, site: &mut Site, is_named: bool) -
             read_needs(access, site, &made).await?;
             read_events(access, site, &made).await?
         }
-        Source::Saved(_) => way::event_query(&way::all(site, &made)).select(saved),
+        Source::Saved(_) => {
+            // Pods like those in question were looked for among the saved ones; to count what is in the way takes all.
+            if let Some(why) = &site.facts.partial_pods {
+                site.facts.pods = Known::Unknown(why.clone());
+            }
+            way::event_query(&way::all(site, &made)).select(saved)
+        }
     };
     Ok(made)
 }

@@ -47,11 +47,19 @@ pub(super) fn saved(facts: file::Facts, request: &Request, place: &str) -> Resul
         (true, Known::Unknown(why)) => Known::Unknown(why),
         (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
     };
+    let daemon_sets = named(daemon_sets, request, place)?;
+    let pods = match facts.pods {
+        // Their namespaces were not saved: no pod in the files is not no pod.
+        Known::Known(_) if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| facts.saved.lacks_pods(one)) => {
+            Known::Unknown(facts.saved.partial_pods(&daemon_sets).unwrap_or_default())
+        }
+        pods => pods,
+    };
     Ok(Snapshot {
-        daemon_sets: named(daemon_sets, request, place)?,
+        daemon_sets,
         nodes,
         has_all_nodes: request.nodes.is_none(),
-        pods: facts.pods,
+        pods,
         revisions: facts.revisions,
         events: facts.events,
         openshift,

@@ -1,6 +1,9 @@
 //! The facts about one node: what every question needs in one round, the rest only where a pod in question needs it.
 
 use jiff::Timestamp;
+use k8s_openapi::Resource;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::PodSpec;
 
 use super::live::{openshift_of, readable, scope};
 use super::names::{hint, named};
@@ -11,6 +14,7 @@ use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
 use crate::snapshot::facts::{Facts, Minor};
 use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::saved::SavedNamespaces;
 use crate::snapshot::site::Site;
 use crate::snapshot::{Known, Node};
 
@@ -41,7 +45,7 @@ impl Source {
 async fn live(access: &Access, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {
     let scope = scope(request);
     let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
-        access.list::<k8s_openapi::api::apps::v1::DaemonSet>(&scope, None, None),
+        access.list::<DaemonSet>(&scope, None, None),
         node_of(access, which),
         bound_to(access, which),
         unbound(access, which),
@@ -139,7 +143,8 @@ async fn minor(access: &Access) -> Result<Known<Minor>, Error> {
 
 fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str) -> Result<Site, Error> {
     let (objects, full_pods) = (facts.objects, facts.full_pods);
-    let namespaces = facts.namespaces.clone();
+    let (namespaces, saved_namespaces) = (facts.namespaces.clone(), facts.saved.clone());
+    let partial_pods = full_pods.known().and(facts.daemon_sets.known()).and_then(|all| facts.saved.partial_pods(all));
     let facts = file::Facts { objects: file::Objects::default(), full_pods: Known::Known(Vec::new()), ..facts };
     let snapshot = saved::saved(facts, request, place)?;
     let node = match which {
@@ -175,7 +180,13 @@ fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str)
         revisions: snapshot.revisions,
         events: snapshot.events,
         openshift: snapshot.openshift,
-        facts: saved_facts(objects, full_pods, namespaces, snapshot.nodes),
+        facts: Facts {
+            claims: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_claims),
+            resource_claim_templates: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_devices),
+            saved: Some(saved_namespaces),
+            partial_pods,
+            ..saved_facts(&objects, full_pods, namespaces, snapshot.nodes)
+        },
         as_of: snapshot.as_of,
         daemon_sets: snapshot.daemon_sets,
         node,
@@ -183,7 +194,7 @@ fn from_files(facts: file::Facts, request: &Request, which: &Which, place: &str)
 }
 
 fn saved_facts(
-    objects: file::Objects,
+    objects: &file::Objects,
     pods: Known<Vec<FullPod>>,
     namespaces: Known<Vec<k8s_openapi::api::core::v1::Namespace>>,
     nodes: Known<Vec<Node>>,
@@ -193,7 +204,6 @@ fn saved_facts(
         nodes,
         pods,
         namespaces,
-        claims: objects.all(),
         volumes: objects.all(),
         storage_classes: objects.all(),
         csi_nodes: objects.all(),
@@ -206,8 +216,35 @@ fn saved_facts(
         priority_classes: objects.all(),
         runtime_classes: objects.all(),
         resource_claims: objects.all(),
-        resource_claim_templates: objects.all(),
         resource_slices: objects.all(),
         device_classes: objects.all(),
+        ..Facts::default()
     }
+}
+
+/// The objects; unknown where a DaemonSet that needs them is in a namespace that was not saved.
+fn covered<K: Resource + Clone>(
+    objects: Known<Vec<K>>,
+    saved: &SavedNamespaces,
+    daemon_sets: &[DaemonSet],
+    needs: fn(&PodSpec) -> bool,
+) -> Known<Vec<K>> {
+    let of = |daemon_set: &DaemonSet| daemon_set.metadata.namespace.clone().unwrap_or_default();
+    let in_need =
+        daemon_sets.iter().filter(|daemon_set| daemon_set.spec.template.spec.as_ref().is_some_and(needs)).map(of);
+    match in_need.into_iter().find(|namespace| !saved.covers(K::KIND, namespace)) {
+        Some(namespace) if objects.known().is_some() => {
+            Known::Unknown(format!("the files hold no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
+        }
+        _ => objects,
+    }
+}
+
+fn uses_claims(spec: &PodSpec) -> bool {
+    let volumes = spec.volumes.iter().flatten();
+    volumes.into_iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some())
+}
+
+fn uses_devices(spec: &PodSpec) -> bool {
+    spec.resource_claims.iter().flatten().next().is_some()
 }

@@ -126,6 +126,10 @@ fn judged(case: &Case<'_>, pod: &FullPod, stage: Stage, is_asked: &dyn Fn(&str) 
 
 fn attempt<'a>(case: &Case<'a>, pod: &'a FullPod) -> Attempt<'a> {
     let others = |pods: &'a Known<Vec<FullPod>>| match pods {
+        // Of a node that does not exist all pods are known: it has none.
+        Known::Known(_) if case.node_exists && case.facts.partial_pods.is_some() => {
+            Known::Unknown(case.facts.partial_pods.clone().unwrap_or_default())
+        }
         Known::Known(pods) => {
             let counts = |other: &&FullPod| !other.is_terminal() && !is_same(other, pod);
             Known::Known(pods.iter().filter(counts).collect())

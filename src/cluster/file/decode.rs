@@ -1,0 +1,133 @@
+//! From the text or the tree of an object to its type.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::culprit::culprit;
+use super::scalar;
+
+/// What the tree of one object may take, estimated in bytes; far more than any object of a cluster does.
+const MOST: usize = 64 << 20;
+/// Below this size a text is not looked at: its tree cannot take more than that.
+const SMALL: usize = 64 << 10;
+
+/// An object whose type is decided by the place it is put into.
+pub(super) trait Decode: Sized {
+    /// By way of a tree, for which a null where a list or a map belongs means none; names the field that is wrong. The
+    /// number counts the times that are none.
+    fn decode<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String>;
+
+    /// What comes by the hundred thousand: pods, nodes, and the heads of all objects.
+    fn decode_bulk<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
+        self.decode(bad_times)
+    }
+}
+
+impl Decode for (&RawValue, &str) {
+    fn decode<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
+        let (raw, at) = self;
+        check_size(raw.get(), at)?;
+        let tree: Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        (tree, at).decode(bad_times)
+    }
+
+    fn decode_bulk<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
+        check_size(self.0.get(), self.1)?;
+        // Straight from the text; the long way round only where that fails.
+        serde_json::from_slice(self.0.get().as_bytes()).or_else(|_| self.decode(bad_times))
+    }
+}
+
+impl Decode for (Value, &str) {
+    fn decode<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
+        let mut tree = without_nulls(self.0);
+        if let Ok(object) = T::deserialize(&tree) {
+            return Ok(object);
+        }
+        repair(&mut tree, bad_times);
+        T::deserialize(&tree).map_err(|error| {
+            let refusal = error.to_string();
+            let refused = |tree: &Value| T::deserialize(tree).is_err_and(|error| error.to_string() == refusal);
+            let path = format!("{}{}", self.1, culprit(&tree, &refused));
+            if path.is_empty() { refusal } else { format!("{path}: {refusal}") }
+        })
+    }
+}
+
+/// Refuses a text whose tree would take too much: of empty maps, three bytes of text become hundreds.
+fn check_size(text: &str, at: &str) -> Result<(), String> {
+    if text.len() <= SMALL {
+        return Ok(());
+    }
+    let of_byte = |byte: u8| match byte {
+        b'{' => 600,
+        b'[' | b',' => 40,
+        _ => 1,
+    };
+    let size: usize = text.bytes().map(of_byte).sum();
+    match size > MOST {
+        true => Err(format!("{at}: the object is larger than any that a cluster can hold")
+            .trim_start_matches(": ")
+            .to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// The same without fields that are null, as the API server takes it: a null is a field that is not there.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+/// Mends what tools write that do not know the types: a time that is none costs only that field (some write `"null"`
+/// for a time that is not set), a float that is a whole number is that number, and a number among labels is text.
+fn repair(value: &mut Value, bad_times: &mut usize) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, value| {
+                let is_bad = is_time_field(key) && !is_time(value);
+                // A list or a map under such a name is a field of another kind.
+                let is_lost = is_bad && !value.is_object() && !value.is_array();
+                *bad_times += usize::from(is_lost && !matches!(value.as_str(), Some("" | "null")));
+                !is_lost
+            });
+            for (key, value) in fields {
+                match (matches!(key.as_str(), "labels" | "annotations" | "matchLabels" | "nodeSelector"), value) {
+                    (true, Value::Object(texts)) => texts.values_mut().for_each(to_text),
+                    (_, value) => repair(value, bad_times),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| repair(item, bad_times)),
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = number.as_f64().and_then(scalar::whole) {
+                *number = whole;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn to_text(value: &mut Value) {
+    if let Value::Number(_) | Value::Bool(_) = value {
+        *value = Value::String(value.to_string());
+    }
+}
+
+/// The names that Kubernetes gives to fields with a time.
+fn is_time_field(key: &str) -> bool {
+    key.ends_with("Time")
+        || key.ends_with("Timestamp")
+        || matches!(key, "startedAt" | "finishedAt" | "timeAdded" | "time")
+}
+
+fn is_time(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok())
+}

@@ -1,0 +1,278 @@
+//! The documents of a text, and the objects in them.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::decode::Decode;
+use super::event_v1::{self, EventV1};
+use super::{Detail, Objects, SavedCluster, dump, kinds, yaml};
+
+/// Why a text is not read.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    /// Whether it is a whole and proper text that holds no objects of Kubernetes, or none that seems to be one.
+    pub(super) is_foreign: bool,
+}
+
+const NOT_AN_OBJECT: &str = "not a Kubernetes object";
+
+impl Refusal {
+    fn broken(message: String) -> Self {
+        Self { message, is_foreign: false }
+    }
+
+    fn foreign(message: String) -> Self {
+        Self { message, is_foreign: true }
+    }
+
+    fn in_document(self, index: usize) -> Self {
+        Self { message: format!("document {}: {}", index + 1, self.message), ..self }
+    }
+}
+
+/// Puts the objects of a text into the cluster.
+pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result<(), Refusal> {
+    let mut reader = Reader { cluster, file, index: 0 };
+    for part in dump::without_logs(text) {
+        let part = part.trim_start();
+        match part.chars().next() {
+            None => Ok(()),
+            Some('{') => reader.json(part),
+            // Flow sequences of YAML begin so too.
+            Some('[') if serde_json::from_str::<&RawValue>(part).is_ok() => reader.json(part),
+            Some(_) => reader.yaml(part),
+        }?;
+    }
+    Ok(())
+}
+
+/// A document as far as it is looked into at first: a list or a single object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    kind: Option<String>,
+    #[serde(default)]
+    api_version: Option<String>,
+    /// The items stay text until their kind is known: a dump of hundreds of megabytes is never held twice.
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    kind: Option<String>,
+    api_version: Option<String>,
+}
+
+/// What the items of a list have in common.
+#[derive(Clone, Copy)]
+struct List<'l> {
+    kind: Option<&'l str>,
+    api_version: Option<&'l str>,
+}
+
+struct Reader<'c> {
+    cluster: &'c mut SavedCluster,
+    file: &'c str,
+    /// How many documents were read.
+    index: usize,
+}
+
+impl Reader<'_> {
+    fn json(&mut self, text: &str) -> Result<(), Refusal> {
+        for raw in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
+            let outcome = match raw {
+                Ok(raw) => self.json_document(raw),
+                Err(error) => Err(Refusal::broken(format!("not JSON: {error}"))),
+            };
+            outcome.map_err(|refusal| refusal.in_document(self.index))?;
+            self.index += 1;
+        }
+        Ok(())
+    }
+
+    fn json_document(&mut self, raw: &RawValue) -> Result<(), Refusal> {
+        if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+            return self.json_items(&items, self.bare_list());
+        }
+        let document: Document<'_> = serde_json::from_str(raw.get()).map_err(|error| {
+            let message = without_position(&error);
+            // A text, a number; or fields of these names that mean something else.
+            Refusal { message, is_foreign: !kinds::has_objects(raw.get()) }
+        })?;
+        let list = list_kind(self.cluster, document.kind.as_deref());
+        let Some(items) = &document.items else {
+            if list.is_some() {
+                // An empty list is written as null by some.
+                self.cluster.saved.end_list();
+                return Ok(());
+            }
+            return put(self.cluster, (document.kind.as_deref(), document.api_version.as_deref()), (raw, ""));
+        };
+        let own = List { kind: list, api_version: document.api_version.as_deref() };
+        self.json_items(items, own)
+    }
+
+    /// What is known of a list without a head, as support bundles write them: the kind that the file is named after.
+    fn bare_list(&self) -> List<'static> {
+        List { kind: kinds::by_name(self.file), api_version: None }
+    }
+
+    fn json_items(&mut self, items: &[&RawValue], list: List<'_>) -> Result<(), Refusal> {
+        self.cluster.saved.begin_list(true);
+        for (item, raw) in items.iter().enumerate() {
+            let at = format!(".items[{item}]");
+            let header: Header =
+                serde_json::from_str(raw.get()).map_err(|_| Refusal::foreign(format!("{at}: {NOT_AN_OBJECT}")))?;
+            let kind = header.kind.as_deref().or(list.kind);
+            let api_version = header.api_version.as_deref().or(list.api_version);
+            put(self.cluster, (kind, api_version), (*raw, at.as_str()))?;
+        }
+        self.cluster.saved.end_list();
+        Ok(())
+    }
+
+    fn yaml(&mut self, text: &str) -> Result<(), Refusal> {
+        let mut documents = yaml::Documents::of(text);
+        loop {
+            let (cluster, index) = (&mut *self.cluster, self.index);
+            let mut refusal = None;
+            cluster.saved.begin_list(true);
+            let read = documents.read_next(&mut |place, item| {
+                let outcome = put_item(cluster, List { kind: None, api_version: None }, place, item);
+                outcome.map_err(|reason| refusal.insert(reason).message.clone())
+            });
+            let document = match read {
+                None => {
+                    cluster.saved.end_list();
+                    return Ok(());
+                }
+                Some(Ok(document)) => document,
+                Some(Err(message)) => {
+                    return Err(refusal.unwrap_or_else(|| Refusal::broken(message)).in_document(index));
+                }
+            };
+            self.yaml_document(document).map_err(|refusal| refusal.in_document(index))?;
+            self.index += 1;
+        }
+    }
+
+    fn yaml_document(&mut self, document: yaml::Document) -> Result<(), Refusal> {
+        let yaml::Document { mut rest, kindless, has_items } = document;
+        let text_of = |field: &str| rest.get(field).and_then(Value::as_str).map(str::to_owned);
+        let (kind, api_version) = (text_of("kind"), text_of("apiVersion"));
+        if has_items {
+            let named = list_kind(self.cluster, kind.as_deref());
+            let bare = if rest.is_null() { self.bare_list().kind } else { None };
+            let list = List { kind: named.or(bare), api_version: api_version.as_deref() };
+            for (place, item) in kindless {
+                put_item(self.cluster, list, place, item)?;
+            }
+            self.cluster.saved.end_list();
+            return Ok(());
+        }
+        self.cluster.saved.begin_list(false);
+        match rest.get_mut("items").map(Value::take) {
+            // An empty list is written as null by some.
+            Some(Value::Null) => {
+                list_kind(self.cluster, kind.as_deref());
+                self.cluster.saved.end_list();
+                Ok(())
+            }
+            Some(_) => Err(Refusal { message: ".items: not a list".into(), is_foreign: kind.is_none() }),
+            // Nothing between two separators, or only a comment.
+            None if rest.is_null() && self.index > 0 => Ok(()),
+            None if !rest.is_object() => Err(Refusal::foreign(NOT_AN_OBJECT.into())),
+            None => put(self.cluster, (kind.as_deref(), api_version.as_deref()), (rest, "")),
+        }
+    }
+}
+
+fn put_item(cluster: &mut SavedCluster, list: List<'_>, place: usize, item: Value) -> Result<(), Refusal> {
+    let at = format!(".items[{place}]");
+    let text_of = |field: &str| item.get(field).and_then(Value::as_str).map(str::to_owned);
+    let (kind, api_version) = (text_of("kind"), text_of("apiVersion"));
+    let kind = kind.as_deref().or(list.kind);
+    let api_version = api_version.as_deref().or(list.api_version);
+    if !item.is_object() {
+        return Err(Refusal::foreign(format!("{at}: {NOT_AN_OBJECT}")));
+    }
+    put(cluster, (kind, api_version), (item, at.as_str()))
+}
+
+/// The kind of a typed list's items (`NodeList`); that the list is there counts even when it is empty.
+fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'k str> {
+    let items = kind?.strip_suffix("List").filter(|items| !items.is_empty())?;
+    match items {
+        "Node" => cluster.nodes.is_there = true,
+        "Pod" => {
+            cluster.pods.is_there = true;
+            cluster.full_pods.is_there = true;
+        }
+        "DaemonSet" => cluster.daemon_sets.is_there = true,
+        "ControllerRevision" => cluster.revisions.is_there = true,
+        "Event" => cluster.events.is_there = true,
+        "Namespace" => cluster.namespaces.is_there = true,
+        other => {
+            if let Some(kind) = Objects::kept(other) {
+                cluster.objects.saw(kind);
+            }
+        }
+    }
+    cluster.saved.saw_list(items);
+    Some(items)
+}
+
+/// The words of an error without line and column, which would count from the beginning of the document.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Puts an object where its kind belongs.
+fn put(
+    cluster: &mut SavedCluster,
+    (kind, api_version): (Option<&str>, Option<&str>),
+    object: impl Decode,
+) -> Result<(), Refusal> {
+    let Some(kind) = kind else {
+        return Err(Refusal::foreign(format!("{NOT_AN_OBJECT}: it has no kind")));
+    };
+    let mut bad_times = 0;
+    let outcome = put_kind(cluster, (kind, api_version.unwrap_or_default()), object, &mut bad_times);
+    cluster.bad_times += bad_times;
+    outcome.map_err(Refusal::broken)
+}
+
+fn put_kind(
+    cluster: &mut SavedCluster,
+    (kind, api_version): (&str, &str),
+    object: impl Decode,
+    times: &mut usize,
+) -> Result<(), String> {
+    match (api_version, kind) {
+        ("v1" | "", "Node") => cluster.put_node(object.decode_bulk(times)?),
+        ("v1" | "", "Pod") => match cluster.detail {
+            Detail::Placement => cluster.put_pod(object.decode_bulk(times)?),
+            Detail::Scheduling => cluster.put_full_pod(object.decode_bulk(times)?),
+        },
+        ("v1" | "", "Event") => cluster.put_event(object.decode(times)?),
+        (version, "Event") if event_v1::API_VERSIONS.contains(&version) => {
+            cluster.put_event(object.decode::<EventV1>(times)?.into());
+        }
+        ("v1" | "", "Namespace") => cluster.put_namespace(object.decode(times)?),
+        ("apps/v1" | "", "DaemonSet") => cluster.put_daemon_set(object.decode(times)?),
+        ("apps/v1" | "", "ControllerRevision") => cluster.put_revision(object.decode(times)?),
+        (_, other) => match Objects::kept(other).filter(|_| cluster.detail == Detail::Scheduling) {
+            Some(kind) => {
+                let namespace = cluster.objects.put(kind, object.decode(times)?);
+                cluster.saved.saw(kind, &namespace);
+            }
+            None => cluster.others += 1,
+        },
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! From the arguments of `--from` to texts: files, folders, archives, standard input.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, Allowance, HEAD, Packing};
+use super::report::Report;
+use super::{SavedCluster, documents, kinds};
+use crate::activity::{Activity, begin};
+use crate::error::{Error, system_words};
+
+/// The name that stands for standard input.
+const STDIN: &str = "-";
+/// What counts as a saved object in a folder or an archive, besides compressed.
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
+/// The archives that are looked into.
+const ARCHIVES: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
+/// How deep archives are looked into: one within one that is named or lies in a folder.
+const DEEPEST: usize = 1;
+
+/// What reads the texts into a cluster.
+pub(super) struct Walk<'c> {
+    pub(super) cluster: &'c mut SavedCluster,
+    pub(super) report: Report,
+    /// The argument that is being read: only what lies below it tells of which namespace a file is.
+    pub(super) root: String,
+}
+
+/// A file that is read: its name in messages, and whether a person named it. What is wrong with one that was named is an
+/// error; one that lies in a folder or an archive is skipped, and that is reported.
+#[derive(Clone, Copy)]
+struct Named<'n> {
+    name: &'n str,
+    is_named: bool,
+}
+
+/// Where bytes come from: how many archives are around them, and what may still be unpacked.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    depth: usize,
+    allowance: &'a Allowance,
+}
+
+impl Walk<'_> {
+    /// Reads one argument.
+    ///
+    /// # Errors
+    /// What is wrong with a file that was named; a folder or an archive without any file to read.
+    pub(super) fn read(&mut self, source: &Path) -> Result<(), Error> {
+        if source.as_os_str() == STDIN {
+            return self.read_stdin();
+        }
+        let name = source.display().to_string();
+        self.root.clone_from(&name);
+        if !source.is_dir() {
+            return self.file(source, Named { name: &name, is_named: true });
+        }
+        let files = files_below(source, &mut self.report)?;
+        let is_empty = files.is_empty();
+        for file in files {
+            let name = file.display().to_string();
+            self.file(&file, Named { name: &name, is_named: false })?;
+        }
+        if is_empty {
+            return Err(super::read::broken(&name, "the folder holds no .yaml, .yml or .json file, and no archive"));
+        }
+        Ok(())
+    }
+
+    fn read_stdin(&mut self) -> Result<(), Error> {
+        let name = "standard input";
+        let _reading = begin(Activity::File { path: name.into() });
+        let mut bytes = Vec::new();
+        let end = std::io::stdin().lock().read_to_end(&mut bytes);
+        end.map_err(|error| super::read::broken(name, error.to_string()))?;
+        let allowance = Allowance::new(bytes.len() as u64);
+        self.bytes(&bytes, Named { name, is_named: true }, Place { depth: 0, allowance: &allowance })
+    }
+
+    fn file(&mut self, path: &Path, named: Named<'_>) -> Result<(), Error> {
+        let _reading = begin(Activity::File { path: named.name.to_owned() });
+        let Opened { file, packing, size } = match open(path, named.name) {
+            Ok(opened) => opened,
+            Err(error) => return self.refuse(named, "", &system_words(&error)),
+        };
+        let allowance = Allowance::new(size);
+        let place = Place { depth: 0, allowance: &allowance };
+        if packing == Packing::Plain {
+            let mut bytes = Vec::new();
+            return match BufReader::new(file).read_to_end(&mut bytes) {
+                Ok(_) => self.bytes(&bytes, named, place),
+                Err(error) => self.refuse(named, "", &system_words(&error)),
+            };
+        }
+        let mut seen = 0;
+        let outcome = archive::unpack(packing, file, &allowance, &is_wanted, &mut |name, bytes| {
+            seen += 1;
+            self.entry(named, packing, name, bytes, place)
+        });
+        self.finish(named, packing, outcome, seen)
+    }
+
+    /// Reads bytes that may be packed.
+    fn bytes(&mut self, bytes: &[u8], named: Named<'_>, place: Place<'_>) -> Result<(), Error> {
+        let packing = Packing::of(named.name, bytes.get(..HEAD).unwrap_or(bytes));
+        match packing {
+            Packing::Plain => return self.text(bytes, named),
+            Packing::Gzip => {}
+            _ if place.depth > DEEPEST => {
+                return self.refuse(named, "", "an archive within an archive within an archive");
+            }
+            _ => {}
+        }
+        let mut seen = 0;
+        let outcome = archive::unpack(packing, Cursor::new(bytes), place.allowance, &is_wanted, &mut |name, bytes| {
+            seen += 1;
+            self.entry(named, packing, name, bytes, place)
+        });
+        self.finish(named, packing, outcome, seen)
+    }
+
+    /// What an archive that was named holds counts as the files of a folder do.
+    fn entry(
+        &mut self,
+        outer: Named<'_>,
+        packing: Packing,
+        name: &str,
+        bytes: Result<Vec<u8>, String>,
+        place: Place<'_>,
+    ) -> Result<(), Error> {
+        let (name, is_named) = match packing {
+            Packing::Gzip => (without_gz(outer.name).to_owned(), outer.is_named),
+            _ => (format!("{}/{name}", outer.name), false),
+        };
+        let named = Named { name: &name, is_named };
+        match bytes {
+            Err(why) => self.refuse(named, "", &why),
+            // The file in a compressed file may be an archive by its content only where standard input is read.
+            Ok(bytes) if packing == Packing::Gzip && place.depth > DEEPEST => self.text(&bytes, named),
+            Ok(bytes) => self.bytes(&bytes, named, Place { depth: place.depth + 1, ..place }),
+        }
+    }
+
+    fn finish(
+        &mut self,
+        named: Named<'_>,
+        packing: Packing,
+        outcome: Result<Result<(), Error>, String>,
+        seen: usize,
+    ) -> Result<(), Error> {
+        match outcome {
+            Err(why) => self.refuse(named, "", &format!("cannot be unpacked: {why}")),
+            Ok(Err(refusal)) => Err(refusal),
+            Ok(Ok(())) if seen == 0 && packing != Packing::Gzip && named.is_named => {
+                Err(super::read::broken(named.name, "the archive holds no .yaml, .yml or .json file"))
+            }
+            Ok(Ok(())) => Ok(()),
+        }
+    }
+
+    fn text(&mut self, bytes: &[u8], named: Named<'_>) -> Result<(), Error> {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return self.refuse(named, "", "the file is not UTF-8 text");
+        };
+        let text = text.trim_start_matches('\u{feff}');
+        if text.trim().is_empty() {
+            return self.refuse(named, "", "the file is empty");
+        }
+        let below = named.name.strip_prefix(self.root.as_str()).unwrap_or_default();
+        self.cluster.saved.begin_file(kinds::namespace_of_path(below));
+        let outcome = documents::read(self.cluster, named.name, text);
+        self.cluster.saved.end_file();
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(refusal) if refusal.is_foreign && !named.is_named => {
+                self.report.foreign(named.name);
+                Ok(())
+            }
+            Err(refusal) => self.refuse(named, text, &refusal.message),
+        }
+    }
+
+    /// A file that cannot be read, or only in part.
+    fn refuse(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
+        if named.is_named {
+            return Err(super::read::broken(named.name, why));
+        }
+        let kinds = kinds::lost(named.name, text);
+        if kinds.is_empty() && !kinds::is_archive(named.name) && !kinds::has_objects(text) {
+            self.report.foreign(named.name);
+            return Ok(());
+        }
+        let message = format!("{}: {why}", named.name);
+        for kind in &kinds {
+            self.cluster.lose(kind, &message);
+        }
+        self.report.broken(message);
+        Ok(())
+    }
+}
+
+/// A file, and how it is packed.
+struct Opened {
+    file: File,
+    packing: Packing,
+    size: u64,
+}
+
+/// Opens a file. A device or a pipe is read once, from its beginning to its end, and is looked at then.
+fn open(path: &Path, name: &str) -> std::io::Result<Opened> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Opened { file, packing: Packing::Plain, size: 0 });
+    }
+    let mut head = Vec::new();
+    (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(Opened { file, packing: Packing::of(name, &head), size: metadata.len() })
+}
+
+fn without_gz(name: &str) -> &str {
+    name.strip_suffix(".gz").unwrap_or(name)
+}
+
+/// Whether a file's name is one of those that are read.
+fn is_wanted(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let plain = without_gz(&lower);
+    // What macOS puts beside the files of an archive.
+    let is_shadow = lower.rsplit('/').next().is_some_and(|last| last.starts_with("._"));
+    !is_shadow
+        && (ENDINGS.iter().any(|ending| plain.ends_with(ending))
+            || ARCHIVES.iter().any(|ending| lower.ends_with(ending)))
+}
+
+/// What a folder holds, in the order of the names.
+fn files_below(source: &Path, report: &mut Report) -> Result<Vec<PathBuf>, Error> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![source.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if folder == source => {
+                return Err(super::read::broken(&folder.display().to_string(), system_words(&error)));
+            }
+            Err(error) => {
+                report.broken(format!("{}: {}", folder.display(), system_words(&error)));
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            // A link to a folder is not followed: it may lead in a circle, and what it shows within the tree is read
+            // there. A link to a file is read. A pipe is not, as it may never end.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder {
+                folders.push(path);
+            } else if is_wanted(&path.to_string_lossy()) && path.is_file() {
+                files.insert(path);
+            }
+        }
+    }
+    Ok(files.into_iter().collect())
+}

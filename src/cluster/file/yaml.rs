@@ -1,0 +1,296 @@
+//! YAML text into trees, item by item.
+//!
+//! The parser gives events; the tree is built here, for three reasons. A plain scalar means what it means to kubectl
+//! ([`super::scalar`]). Memory is bounded: of a list only one item is held at a time, a single object may not be larger
+//! than any that an API server stores, and what aliases copy is limited to a few times the size of the text. And where
+//! Kubernetes has text, as in labels, the scalar is the text that is written there.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput};
+use serde_json::{Map, Value};
+
+use super::scalar::resolve;
+
+/// What a tree of one object may take, estimated in bytes. An API server takes requests of at most 3 MiB.
+const MOST_PER_OBJECT: usize = 64 << 20;
+/// What aliases may copy in any text.
+const ALIAS_FLOOR: usize = 1 << 20;
+/// What aliases may copy besides, for each byte of the text.
+const ALIAS_FACTOR: usize = 4;
+/// What a value takes in a list or a map, without what it points to.
+const VALUE: usize = size_of::<Value>();
+/// What the first entries of a map take together.
+const MAP: usize = 11 * (VALUE + size_of::<String>()) + 16;
+
+/// One document: all of it but the items of a list, which went to the receiver.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// What was read besides the items.
+    pub(super) rest: Value,
+    /// The items that named no kind, and the place of each. That of a typed list is written behind its items.
+    pub(super) kindless: Vec<(usize, Value)>,
+    /// Whether there was a list of items.
+    pub(super) has_items: bool,
+}
+
+/// What receives a list's items that have a kind: the place in the list, and the object.
+pub(super) type Receiver<'r> = &'r mut dyn FnMut(usize, Value) -> Result<(), String>;
+
+/// The documents of a text.
+pub(super) struct Documents<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// Nodes with an anchor and what a copy of each takes.
+    anchors: HashMap<usize, (Value, usize)>,
+    /// What aliases may still copy.
+    alias_room: usize,
+    /// What the items without a kind may take together.
+    kindless_room: usize,
+    /// What the tree that is being built may still take.
+    room: usize,
+}
+
+/// Where a value stands, as far as it decides what a scalar is.
+#[derive(Clone, Copy, Default)]
+struct Place<'k> {
+    /// The key of the map in which the value stands.
+    outer: &'k str,
+    /// The key of the value.
+    key: &'k str,
+}
+
+impl Place<'_> {
+    /// Maps of which every value is text, and fields that are text wherever they are. A quantity is text as well.
+    fn is_text(self) -> bool {
+        matches!(
+            self.outer,
+            "labels" | "annotations" | "matchLabels" | "nodeSelector" | "limits" | "requests" | "capacity" | "allocatable"
+                | "hard" | "used" | "overhead" | "podFixed" | "parameters" | "max" | "min" | "default" | "defaultRequest"
+        ) || matches!(
+                self.key,
+                "name" | "namespace" | "uid" | "resourceVersion" | "nodeName" | "image" | "message" | "reason" | "operator"
+                    | "values" | "args" | "command" | "topologyKey" | "apiVersion" | "kind"
+            )
+            // A PriorityClass has its value at the top, and it is a number.
+            || matches!(self.key, "key" | "value") && !self.outer.is_empty()
+    }
+}
+
+impl<'t> Documents<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let mut options = Options::default();
+        options.set_emit_comments(false);
+        Self {
+            parser: Parser::new_from_str_with_options(text, options),
+            anchors: HashMap::new(),
+            alias_room: text.len().saturating_mul(ALIAS_FACTOR).max(ALIAS_FLOOR),
+            kindless_room: text.len().saturating_mul(16).max(MOST_PER_OBJECT),
+            room: 0,
+        }
+    }
+
+    /// The next document; `None` behind the last.
+    pub(super) fn read_next(&mut self, receiver: Receiver<'_>) -> Option<Result<Document, String>> {
+        loop {
+            match self.event() {
+                Err(refusal) => return Some(Err(refusal)),
+                Ok(None | Some(Event::StreamEnd)) => return None,
+                Ok(Some(Event::DocumentStart(..))) => {
+                    self.anchors.clear();
+                    return Some(self.document(receiver));
+                }
+                Ok(Some(_)) => {}
+            }
+        }
+    }
+
+    fn event(&mut self) -> Result<Option<Event<'t>>, String> {
+        match self.parser.next_event() {
+            None => Ok(None),
+            Some(Ok((event, _))) => Ok(Some(event)),
+            Some(Err(error)) => Err(format!("not YAML: {}", first_line(&error.to_string()))),
+        }
+    }
+
+    fn needed(&mut self) -> Result<Event<'t>, String> {
+        self.event()?.ok_or_else(|| "not YAML: the document is not complete".to_owned())
+    }
+
+    fn document(&mut self, receiver: Receiver<'_>) -> Result<Document, String> {
+        self.room = MOST_PER_OBJECT;
+        let mut document = Document { rest: Value::Null, kindless: Vec::new(), has_items: false };
+        match self.needed()? {
+            Event::DocumentEnd => {}
+            Event::MappingStart(_, 0, _) => {
+                document.rest = self.top_map(&mut document.kindless, &mut document.has_items, receiver)?
+            }
+            Event::SequenceStart(_, 0, _) => {
+                document.has_items = true;
+                self.items(&mut document.kindless, receiver)?;
+            }
+            other => document.rest = self.value(other, Place::default())?,
+        }
+        Ok(document)
+    }
+
+    /// The map at the top of a document, whose items are given away one by one.
+    fn top_map(
+        &mut self,
+        kindless: &mut Vec<(usize, Value)>,
+        has_items: &mut bool,
+        receiver: Receiver<'_>,
+    ) -> Result<Value, String> {
+        let mut map = Map::new();
+        while let Some(key) = self.key()? {
+            let event = self.needed()?;
+            if key == "items" && matches!(event, Event::SequenceStart(_, 0, _)) {
+                *has_items = true;
+                self.items(kindless, receiver)?;
+                self.room = MOST_PER_OBJECT;
+                continue;
+            }
+            let value = self.value(event, Place { outer: "", key: &key })?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+
+    fn items(&mut self, kindless: &mut Vec<(usize, Value)>, receiver: Receiver<'_>) -> Result<(), String> {
+        let mut place = 0;
+        loop {
+            let event = self.needed()?;
+            if event == Event::SequenceEnd {
+                return Ok(());
+            }
+            self.room = MOST_PER_OBJECT;
+            let item = self.value(event, Place::default())?;
+            if item.get("kind").is_some_and(Value::is_string) {
+                receiver(place, item)?;
+            } else {
+                let taken = MOST_PER_OBJECT - self.room;
+                self.kindless_room = self.kindless_room.checked_sub(taken).ok_or("the list takes too much memory")?;
+                kindless.push((place, item));
+            }
+            place += 1;
+        }
+    }
+
+    /// The next key of a map; none at its end.
+    fn key(&mut self) -> Result<Option<String>, String> {
+        let key = match self.needed()? {
+            Event::MappingEnd => return Ok(None),
+            Event::Scalar(text, _, anchor, _) => {
+                if anchor != 0 {
+                    self.keep(anchor, &Value::String(text.clone().into_owned()), text.len())?;
+                }
+                text.into_owned()
+            }
+            Event::Alias(anchor) => match self.alias(anchor)? {
+                Value::String(key) => key,
+                _ => return Err("a key of a map is not text".into()),
+            },
+            _ => return Err("a key of a map is not text".into()),
+        };
+        self.take(key.len() + MAP / 8)?;
+        Ok(Some(key))
+    }
+
+    /// The value that begins with this event.
+    fn value(&mut self, event: Event<'t>, place: Place<'_>) -> Result<Value, String> {
+        let before = self.room;
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.take(VALUE + text.len())?;
+                let tag = tag.as_deref().and_then(granit_parser::Tag::core_suffix);
+                (scalar(&text, style, tag, place), anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => (self.sequence(place)?, anchor),
+            Event::MappingStart(_, anchor, _) => (self.map(place)?, anchor),
+            Event::Alias(anchor) => (self.alias(anchor)?, 0),
+            _ => return Err("not YAML: a value is missing".into()),
+        };
+        if anchor != 0 {
+            self.keep(anchor, &value, before - self.room)?;
+        }
+        Ok(value)
+    }
+
+    fn sequence(&mut self, place: Place<'_>) -> Result<Value, String> {
+        self.take(VALUE)?;
+        let mut items = Vec::new();
+        loop {
+            let event = self.needed()?;
+            if event == Event::SequenceEnd {
+                return Ok(Value::Array(items));
+            }
+            items.push(self.value(event, Place { outer: place.outer, key: place.key })?);
+            self.take(VALUE)?;
+        }
+    }
+
+    fn map(&mut self, place: Place<'_>) -> Result<Value, String> {
+        self.take(MAP)?;
+        let mut map = Map::new();
+        let mut merged = Vec::new();
+        while let Some(key) = self.key()? {
+            let event = self.needed()?;
+            let value = self.value(event, Place { outer: place.key, key: &key })?;
+            match (key.as_str(), value) {
+                ("<<", Value::Object(others)) => merged.push(others),
+                ("<<", Value::Array(all)) => merged.extend(all.into_iter().filter_map(|one| match one {
+                    Value::Object(others) => Some(others),
+                    _ => None,
+                })),
+                (_, value) => {
+                    map.insert(key, value);
+                }
+            }
+        }
+        for (key, value) in merged.into_iter().flatten() {
+            map.entry(key).or_insert(value);
+        }
+        Ok(Value::Object(map))
+    }
+
+    /// A copy of a node with an anchor.
+    fn alias(&mut self, anchor: usize) -> Result<Value, String> {
+        let Some(taken) = self.anchors.get(&anchor).map(|(_, taken)| *taken) else {
+            return Err("not YAML: an alias stands within the node that it repeats".into());
+        };
+        self.take(taken)?;
+        self.take_alias(taken)?;
+        Ok(self.anchors.get(&anchor).map(|(value, _)| value.clone()).unwrap_or_default())
+    }
+
+    fn keep(&mut self, anchor: usize, value: &Value, taken: usize) -> Result<(), String> {
+        self.take_alias(taken)?;
+        self.anchors.insert(anchor, (value.clone(), taken));
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.room = self.room.checked_sub(bytes).ok_or("an object is larger than any that a cluster can hold")?;
+        Ok(())
+    }
+
+    fn take_alias(&mut self, bytes: usize) -> Result<(), String> {
+        self.alias_room =
+            self.alias_room.checked_sub(bytes).ok_or("its aliases expand to many times the size of the file")?;
+        Ok(())
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, place: Place<'_>) -> Value {
+    match (style, tag) {
+        (_, Some("str")) => Value::String(text.to_owned()),
+        (_, Some("int" | "float" | "bool" | "null")) | (ScalarStyle::Plain, None) => match resolve(text) {
+            Value::Number(_) | Value::Bool(_) if place.is_text() => Value::String(text.to_owned()),
+            value => value,
+        },
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
