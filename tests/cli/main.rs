@@ -14,6 +14,7 @@ mod plugin;
 mod readme;
 mod schema;
 mod shipped;
+mod trees;
 
 use std::path::Path;
 

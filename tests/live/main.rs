@@ -47,6 +47,7 @@ mod terminal;
 mod volumes;
 mod watching;
 mod world;
+mod yaml;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ fn registry() -> Vec<(String, Test)> {
     let single: Vec<(&str, Plain)> = vec![
         ("agreement::differences_are_seen", agreement::differences_are_seen),
         ("agreement::messages_are_understood", agreement::messages_are_understood),
+        ("yaml::odd_strings_are_read_back", yaml::odd_strings_are_read_back),
         ("plane::starts_and_stops", plane_starts_and_stops),
         ("admission::refused_for_real", admission::refused_for_real),
         ("admission::held_for_real", admission::held_for_real),

@@ -1,0 +1,185 @@
+//! What kubectl prints as YAML is read as what it was: odd strings from a seed, printed by the real kubectl and read back
+//! by the program. No cluster takes part.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use fastrand::Rng;
+use libtest_mimic::Failed;
+use serde_json::{Map, Value, json};
+
+use crate::Ctx;
+use crate::client::{ensure, failed};
+
+const STRINGS: usize = 10_000;
+const SEED: u64 = 9;
+
+/// Strings of the forms at which YAML writers and readers differ.
+fn odd_string(rng: &mut Rng) -> String {
+    const WORDS: [&str; 60] = [
+        "yes",
+        "No",
+        "ON",
+        "off",
+        "y",
+        "N",
+        "true",
+        "False",
+        "null",
+        "Null",
+        "~",
+        "",
+        "<<",
+        "=",
+        "-",
+        "?",
+        ":",
+        "- a",
+        "? b",
+        "# c",
+        "a # b",
+        "a: b",
+        "a:",
+        "&a",
+        "*a",
+        "!a",
+        "!!str",
+        "%a",
+        "@a",
+        "`a",
+        "|",
+        ">",
+        "{}",
+        "{a: b}",
+        "[]",
+        "[a",
+        ".inf",
+        "-.INF",
+        "+.Inf",
+        ".nan",
+        ".NaN",
+        "2026-01-01",
+        "2026-11-26T08:36:02Z",
+        "2001-12-14 21:59:43.10",
+        "12:30:45",
+        "190:20:30.15",
+        "1_000",
+        "0x1F",
+        "0o17",
+        "0b101",
+        "-0b11",
+        "0x_1",
+        ".5",
+        "5.",
+        "+1",
+        "-0",
+        "--- a",
+        "...",
+        "\t",
+        "'\"",
+    ];
+    const ALPHABETS: [&str; 6] = [
+        "0123456789e",
+        "0123456789abcdef",
+        "0123456789+-._eExob:",
+        "aé漢🙂 \u{85}\u{a0}\u{2028}\u{feff}\u{1f}",
+        " \n\ta-#:'\"\\",
+        "yesnoOFTru~",
+    ];
+    let word = |rng: &mut Rng| WORDS[rng.usize(..WORDS.len())].to_owned();
+    let letters = |rng: &mut Rng, most: usize| -> String {
+        let alphabet: Vec<char> = ALPHABETS[rng.usize(..ALPHABETS.len())].chars().collect();
+        (0..rng.usize(1..=most)).map(|_| alphabet[rng.usize(..alphabet.len())]).collect()
+    };
+    match rng.u8(..10) {
+        0 => word(rng),
+        1 => format!("{}{}", " ".repeat(rng.usize(..3)), word(rng)),
+        2 => format!("{}{}", word(rng), ["\n", " ", "\n\n", "e5", ":", "\r\n"][rng.usize(..6)]),
+        // Git hashes of seven and eight digits.
+        3 => format!("{}e{}", rng.u32(1..99_999), rng.u32(1..9_999)),
+        4 => format!("{:08x}", rng.u32(..)),
+        5 => (0..rng.usize(20..60)).map(|_| letters(rng, 9)).collect::<Vec<_>>().join(" "),
+        6 => (0..rng.usize(2..6)).map(|_| letters(rng, 12)).collect::<Vec<_>>().join("\n"),
+        7 => format!("{}{}", letters(rng, 3), letters(rng, 3)),
+        _ => letters(rng, 12),
+    }
+}
+
+/// The program shows the template of a revision as it read it: in it the strings are labels, annotations and values of
+/// environment variables.
+fn cluster(strings: &[String]) -> Value {
+    let map: Map<String, Value> =
+        strings.iter().enumerate().map(|(index, text)| (format!("k{index}"), text.as_str().into())).collect();
+    let env: Vec<Value> = strings.iter().map(|text| json!({ "name": "a", "value": text })).collect();
+    let template = json!({
+        "metadata": { "labels": map, "annotations": map },
+        "spec": { "containers": [{ "name": "main", "image": "a", "env": env, "args": strings }] },
+    });
+    let owner = json!([{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "a", "uid": "u", "controller": true }]);
+    json!({ "apiVersion": "v1", "kind": "List", "items": [
+        { "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": "a", "namespace": "d", "uid": "u" },
+          "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": template } },
+        { "apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 1,
+          "metadata": { "name": "a-1", "namespace": "d", "uid": "r", "labels": { "a": "b", "controller-revision-hash": "1" },
+                        "ownerReferences": owner },
+          "data": { "spec": { "template": template } } },
+    ] })
+}
+
+/// `kubectl annotate --local` prints what it was given.
+fn printed(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
+    let mut kubectl = Command::new(ctx.programs.join("kubectl"))
+        .args(["annotate", "--local", "-f", "-", "-o", "yaml", "printed=yes"])
+        .env("KUBECONFIG", "/nonexistent")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let input = cluster.to_string();
+    let mut stdin = kubectl.stdin.take().ok_or("no input")?;
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = kubectl.wait_with_output().map_err(failed)?;
+    writer.join().map_err(|_| "the writer failed")?.map_err(failed)?;
+    ensure(output.status.success(), || format!("kubectl: {:?}", output.status))?;
+    Ok(output.stdout)
+}
+
+/// The template that the program reads.
+fn template_read(yaml: &[u8]) -> Result<Value, Failed> {
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let path = folder.path().join("cluster.yaml");
+    std::fs::write(&path, yaml).map_err(failed)?;
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"))
+        .args(["rollout", "history", "a", "--revision", "1", "-o", "json", "--from"])
+        .arg(&path)
+        .env("KUBECONFIG", "/nonexistent")
+        .output()
+        .map_err(failed)?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer: Value = serde_json::from_slice(&output.stdout).map_err(|_| error)?;
+    let template =
+        ["/revision/template", "/template", "/revisions/0/template"].iter().find_map(|path| answer.pointer(path));
+    template.cloned().ok_or_else(|| format!("no template in {answer}").into())
+}
+
+pub(crate) fn odd_strings_are_read_back(ctx: &Ctx) -> Result<(), Failed> {
+    let mut rng = Rng::with_seed(SEED);
+    let strings: Vec<String> = (0..STRINGS).map(|_| odd_string(&mut rng)).collect();
+    let yaml = printed(ctx, &cluster(&strings))?;
+    let template = template_read(&yaml)?;
+    let container = &template["spec"]["containers"][0];
+    let mut wrong = Vec::new();
+    for (index, text) in strings.iter().enumerate() {
+        let key = format!("k{index}");
+        let read = [
+            &template["metadata"]["labels"][&key],
+            &template["metadata"]["annotations"][&key],
+            &container["env"][index]["value"],
+            &container["args"][index],
+        ];
+        if read.iter().any(|read| read.as_str() != Some(text)) {
+            wrong.push(format!("{text:?} is read as {read:?}"));
+        }
+    }
+    ensure(wrong.is_empty(), || format!("{} of {STRINGS}: {}", wrong.len(), wrong[..wrong.len().min(20)].join("\n")))
+}
