@@ -136,7 +136,8 @@ impl Reader<'_> {
     }
 
     fn yaml(&mut self, text: &str) -> Result<(), Refusal> {
-        let mut documents = yaml::Documents::of(text);
+        let text = yaml::without_old_breaks(text);
+        let mut documents = yaml::Documents::of(&text);
         loop {
             let (cluster, index) = (&mut *self.cluster, self.index);
             let mut refusal = None;

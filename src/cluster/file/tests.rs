@@ -348,3 +348,22 @@ fn dump_on_one_stream_is_read_without_its_logs() {
         assert_eq!(names(&read_text("f", &format!("{first}{log}{log}{second}")).unwrap()), ["n1", "n2"]);
     }
 }
+
+#[test]
+fn old_line_breaks_within_scalars_do_not_cost_the_file() {
+    let node = |label: &str| format!("kind: Node\nmetadata:\n  name: n1\n  labels:\n    a: {label}\n    b: c\n");
+    for (written, expected) in [
+        ("'x\u{2028}      y'", "x\u{2028}y"),
+        ("|2-\n\u{2028}      y", "\u{2028}y"),
+        ("|-\n      x\n\u{2028}      y", "x\n\u{2028}y"),
+    ] {
+        let facts = read_text("f", &node(written)).unwrap();
+        assert_eq!(
+            facts.nodes.known().unwrap()[0].metadata.labels.get("a").map(|text| &**text),
+            Some(expected),
+            "{written:?}"
+        );
+    }
+    let ends_with_one = "kind: Node\nmetadata:\n  name: n1\n  labels:\n    a: |+\n      x\n\u{2028}    b: c\n";
+    assert_eq!(names(&read_text("f", ends_with_one).unwrap()), ["n1"]);
+}

@@ -5,6 +5,7 @@
 //! than any that an API server stores, and what aliases copy is limited to a few times the size of the text. And where
 //! Kubernetes has text, as in labels, the scalar is the text that is written there.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput};
@@ -289,6 +290,44 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, place: Place<'_>) -
         },
         _ => Value::String(text.to_owned()),
     }
+}
+
+/// The same for a parser of YAML 1.2, in which three characters no longer break a line. kubectl's writer breaks the line
+/// with them within a scalar, and indents what follows: upstream `go.yaml.in/yaml/v2` `yamlprivateh.go` `is_break`,
+/// `emitterc.go` `yaml_emitter_write_literal_scalar`.
+pub(super) fn without_old_breaks(text: &str) -> Cow<'_, str> {
+    let is_old = |letter: char| matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
+    if !text.contains(is_old) {
+        return Cow::Borrowed(text);
+    }
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_old) {
+        whole.push_str(&rest[..at]);
+        let behind = rest[at..].trim_start_matches(is_old);
+        let breaks = &rest[at..rest.len() - behind.len()];
+        rest = behind.trim_start_matches(' ');
+        let spaces = behind.len() - rest.len();
+        if !(whole.is_empty() || whole.ends_with('\n')) {
+            whole.push_str(breaks);
+            continue;
+        }
+        // The line begins with the break: its indentation follows behind it, or on the next line that has one.
+        let last = whole.trim_end_matches('\n').rsplit('\n').next().unwrap_or_default();
+        let last_spaces = last.len() - last.trim_start_matches(' ').len();
+        let is_header =
+            last.trim_end_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with(['|', '>']);
+        if spaces < last_spaces && !rest.starts_with('\n') && !is_header {
+            // The scalar ends with the break, and what follows is no part of it.
+            whole.extend([&" ".repeat(last_spaces), breaks, "\n", &behind[..spaces]]);
+            continue;
+        }
+        let next = behind.trim_start_matches(['\n', '\u{85}', '\u{2028}', '\u{2029}']);
+        let indentation = next.len() - next.trim_start_matches(' ').len();
+        whole.extend([&next[..indentation], breaks]);
+    }
+    whole.push_str(rest);
+    Cow::Owned(whole)
 }
 
 fn first_line(text: &str) -> &str {
