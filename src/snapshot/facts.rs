@@ -153,14 +153,11 @@ impl Facts {
     }
 
     /// The objects of a kind as far as they tell about one namespace: unknown where that was not saved.
-    pub(crate) fn in_namespace<'a, K: Resource>(
+    pub(crate) fn in_namespace<'a, K: Resource + Clone>(
         &self,
         objects: &'a Known<Vec<K>>,
         namespace: &str,
-    ) -> Cow<'a, Known<Vec<K>>>
-    where
-        K: Clone,
-    {
+    ) -> Cow<'a, Known<Vec<K>>> {
         let is_covered = self.saved.as_ref().is_none_or(|saved| saved.covers(K::KIND, namespace));
         match objects {
             Known::Known(_) if !is_covered => {

@@ -281,3 +281,47 @@ fn hostile_files_stay_within_a_memory_limit() {
         assert!(error.starts_with("error: "), "{name}: {error}");
     }
 }
+
+/// `kubectl cluster-info dump --output-directory` writes the namespaces `default` and `kube-system`, or those it is told.
+fn dump_of(namespaces: &[&str]) -> Tree {
+    let mut tree = Tree::new();
+    for ((namespace, plural), objects) in by_place(&objects()) {
+        if namespace.is_empty() {
+            tree.insert(format!("{plural}.json"), json_bytes(&list_of(&objects)));
+        } else if namespaces.contains(&namespace.as_str()) {
+            tree.insert(format!("{namespace}/{plural}.json"), json_bytes(&list_of(&objects)));
+        }
+    }
+    tree
+}
+
+#[test]
+fn save_of_one_namespace_leaves_what_counts_pods_unknown() {
+    let why_not = |source: &Path| {
+        let arguments =
+            ["why-not", "worker-a1", "csi-node", "-n", "storage", "-o", "json", "--from", source.to_str().unwrap()];
+        String::from_utf8(run(&arguments).stdout).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (partial, whole) = (folder.path().join("partial"), folder.path().join("whole"));
+    write_tree(&dump_of(&["storage"]), &partial);
+    let everywhere = ["default", "gpu", "kube-system", "logging", "monitoring", "security", "storage"];
+    let mut tree = dump_of(&everywhere);
+    let spaces: Vec<Value> = everywhere
+        .iter()
+        .map(|name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+        .collect();
+    tree.insert("namespaces.json".into(), json_bytes(&list_of(&spaces)));
+    write_tree(&tree, &whole);
+    let words = "the files hold pods of storage only";
+    let (answer, of_all) = (why_not(&partial), why_not(&whole));
+    assert!(answer.contains(words), "{answer}");
+    assert!(!of_all.contains("the files hold pods of"), "{of_all}");
+    // The monitoring DaemonSet's own pods were not saved: they are not missing.
+    let tree = dump_of(&["storage", "monitoring"]).into_iter().filter(|(name, _)| name != "monitoring/pods.json");
+    let lacking = folder.path().join("lacking");
+    write_tree(&tree.collect(), &lacking);
+    let output = run(&["coverage", "node-exporter", "-n", "monitoring", "--from", lacking.to_str().unwrap()]);
+    let (answer, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(notes.contains(words) && !answer.contains("Missing"), "{answer}{notes}");
+}
