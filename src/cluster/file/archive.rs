@@ -40,7 +40,7 @@ impl Packing {
             Self::TarGzip
         } else if ends(".tar") {
             Self::Tar
-        } else if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+        } else if ends(".zip") || head.starts_with(b"PK\x03\x04") {
             Self::Zip
         } else if head.starts_with(&[0x1f, 0x8b]) {
             Self::Gzip

@@ -70,11 +70,6 @@ pub(super) fn namespace_of_path(path: &str) -> Option<&str> {
     (!matches!(folder, "cluster" | "cluster-scoped-resources" | "cluster-resources")).then_some(folder)
 }
 
-pub(super) fn is_archive(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    [".tar.gz", ".tgz", ".tar", ".zip"].iter().any(|ending| lower.ends_with(ending))
-}
-
 fn known(kind: &str) -> Option<&'static str> {
     let kind = kind.strip_suffix("List").unwrap_or(kind);
     let own = PLACES.iter().map(|(_, own)| *own).find(|own| *own == kind);

@@ -367,3 +367,11 @@ fn old_line_breaks_within_scalars_do_not_cost_the_file() {
     let ends_with_one = "kind: Node\nmetadata:\n  name: n1\n  labels:\n    a: |+\n      x\n\u{2028}    b: c\n";
     assert_eq!(names(&read_text("f", ends_with_one).unwrap()), ["n1"]);
 }
+
+#[test]
+fn file_of_a_folder_that_cannot_be_unpacked_is_named() {
+    let whole = gzip(NODE.repeat(50).as_bytes());
+    let facts = read_tree(&[("all.json.gz", &whole[..whole.len() / 2]), ("b.zip", b"PK"), ("n.json", NODE.as_bytes())]);
+    assert!(facts.notes[0].starts_with("all.json.gz: cannot be unpacked: "), "{:?}", facts.notes);
+    assert!(facts.notes[1].starts_with("b.zip: cannot be unpacked: "), "{:?}", facts.notes);
+}

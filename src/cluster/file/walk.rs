@@ -83,7 +83,7 @@ impl Walk<'_> {
         let _reading = begin(Activity::File { path: named.name.to_owned() });
         let Opened { file, packing, size } = match open(path, named.name) {
             Ok(opened) => opened,
-            Err(error) => return self.refuse(named, "", &system_words(&error)),
+            Err(error) => return self.lose(named, "", &system_words(&error)),
         };
         let allowance = Allowance::new(size);
         let place = Place { depth: 0, allowance: &allowance };
@@ -91,7 +91,7 @@ impl Walk<'_> {
             let mut bytes = Vec::new();
             return match BufReader::new(file).read_to_end(&mut bytes) {
                 Ok(_) => self.bytes(&bytes, named, place),
-                Err(error) => self.refuse(named, "", &system_words(&error)),
+                Err(error) => self.lose(named, "", &system_words(&error)),
             };
         }
         let mut seen = 0;
@@ -109,7 +109,7 @@ impl Walk<'_> {
             Packing::Plain => return self.text(bytes, named),
             Packing::Gzip => {}
             _ if place.depth > DEEPEST => {
-                return self.refuse(named, "", "an archive within an archive within an archive");
+                return self.lose(named, "", "an archive within an archive within an archive");
             }
             _ => {}
         }
@@ -136,7 +136,7 @@ impl Walk<'_> {
         };
         let named = Named { name: &name, is_named };
         match bytes {
-            Err(why) => self.refuse(named, "", &why),
+            Err(why) => self.lose(named, "", &why),
             // The file in a compressed file may be an archive by its content only where standard input is read.
             Ok(bytes) if packing == Packing::Gzip && place.depth > DEEPEST => self.text(&bytes, named),
             Ok(bytes) => self.bytes(&bytes, named, Place { depth: place.depth + 1, ..place }),
@@ -151,7 +151,7 @@ impl Walk<'_> {
         seen: usize,
     ) -> Result<(), Error> {
         match outcome {
-            Err(why) => self.refuse(named, "", &format!("cannot be unpacked: {why}")),
+            Err(why) => self.lose(named, "", &format!("cannot be unpacked: {why}")),
             Ok(Err(refusal)) => Err(refusal),
             Ok(Ok(())) if seen == 0 && packing != Packing::Gzip && named.is_named => {
                 Err(super::read::broken(named.name, "the archive holds no .yaml, .yml or .json file"))
@@ -182,18 +182,22 @@ impl Walk<'_> {
         }
     }
 
-    /// A file that cannot be read, or only in part.
+    /// A text that is no proper JSON or YAML: of Kubernetes, unless nothing in it says so.
     fn refuse(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
-        if named.is_named {
-            return Err(super::read::broken(named.name, why));
-        }
-        let kinds = kinds::lost(named.name, text);
-        if kinds.is_empty() && !kinds::is_archive(named.name) && !kinds::has_objects(text) {
+        if !named.is_named && kinds::lost(named.name, text).is_empty() && !kinds::has_objects(text) {
             self.report.foreign(named.name);
             return Ok(());
         }
+        self.lose(named, text, why)
+    }
+
+    /// A file with objects that cannot be read, or only in part.
+    fn lose(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
+        if named.is_named {
+            return Err(super::read::broken(named.name, why));
+        }
         let message = format!("{}: {why}", named.name);
-        for kind in &kinds {
+        for kind in kinds::lost(named.name, text) {
             self.cluster.lose(kind, &message);
         }
         self.report.broken(message);
