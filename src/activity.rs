@@ -12,6 +12,8 @@ pub(crate) enum Activity {
     CredentialPlugin {
         /// Its name, without its folder.
         name: String,
+        /// The user entry of the kubeconfig that it is for.
+        user: String,
     },
     /// An API server is asked for objects.
     Objects {
@@ -30,7 +32,7 @@ pub(crate) enum Activity {
 impl fmt::Display for Activity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CredentialPlugin { name } => write!(formatter, "waiting for the credential plugin {name:?}"),
+            Self::CredentialPlugin { name, .. } => write!(formatter, "waiting for the credential plugin {name:?}"),
             Self::Objects { resource, server } => write!(formatter, "reading {resource} from {server}"),
             Self::File { path } => write!(formatter, "reading {path}"),
         }
@@ -83,6 +85,14 @@ pub(crate) fn begin(activity: Activity) -> Running {
     let (number, count) = (register.next, Arc::default());
     register.entries.push(Entry { number, activity, count: Arc::clone(&count) });
     Running { number, count }
+}
+
+/// The name of the credential plugin that is waited for on behalf of this user entry.
+pub(crate) fn plugin_of(owner: &str) -> Option<String> {
+    register().entries.iter().find_map(|entry| match &entry.activity {
+        Activity::CredentialPlugin { name, user } if user == owner => Some(name.clone()),
+        _ => None,
+    })
 }
 
 /// What is being waited for; `None` if nothing is.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::connect::Access;
 use super::protobuf;
 use super::server::redacted;
-use crate::activity::{self, Activity};
+use crate::activity;
 use crate::error::{Error, system_words};
 
 /// What a request is about, for the words of an error.
@@ -179,15 +179,15 @@ impl Access {
     /// `--request-timeout` is over. The work is still there, so that what it waits for is known.
     fn timed_out(&self, limit: Duration) -> Error {
         let seconds = limit.as_secs_f64();
-        match activity::current().map(|status| status.activity) {
-            Some(Activity::CredentialPlugin { name }) => Error::Kubeconfig {
+        match activity::plugin_of(&self.user) {
+            Some(name) => Error::Kubeconfig {
                 message: format!(
                     "the credential plugin {name:?} of user {:?} did not answer within {seconds} s",
                     self.user
                 ),
                 hint: "raise --request-timeout (0 waits for ever), or run the plugin by hand to see why".into(),
             },
-            _ => Error::Timeout { server: self.server.clone(), seconds },
+            None => Error::Timeout { server: self.server.clone(), seconds },
         }
     }
 

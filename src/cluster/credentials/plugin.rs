@@ -87,7 +87,7 @@ impl Plugin {
     pub(super) async fn run(&self) -> Result<Credential, Error> {
         let interactive = is_interactive(self.exec.interactive_mode.as_ref(), stdin().is_terminal())
             .map_err(|why| self.failed(why))?;
-        let _running = begin(Activity::CredentialPlugin { name: self.name() });
+        let _running = begin(Activity::CredentialPlugin { name: self.name(), user: self.user.clone() });
         // Before the plugin is there: a signal that ended this program at once would leave it behind.
         let mut signals = Signals::listen();
         let group = Group::choose(self.exec.interactive_mode == Some(ExecInteractiveMode::Never));
