@@ -134,11 +134,18 @@ pub(crate) enum Error {
         gap: String,
     },
 
+    /// Pods are not to be replaced without a lock by who did not ask for that.
+    #[error("cannot lock the DaemonSet: {cause}")]
+    NoLock {
+        /// Why not.
+        cause: String,
+    },
+
     /// Standard output is not writable for another reason than a closed pipe.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 
-    /// Ctrl-C or a termination signal.
+    /// Ctrl-C, a termination signal, or a terminal that is gone.
     #[error("interrupted")]
     Interrupted {
         /// 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
@@ -175,6 +182,11 @@ impl Error {
             Self::Blind { .. } => {
                 "ask for the right to read it; the README holds the ClusterRole that this command needs".into()
             }
+            Self::NoLock { .. } => {
+                "ask for the rights on leases.coordination.k8s.io that the README names, or pass --no-lock \
+                 if no other cycle runs"
+                    .into()
+            }
             Self::Output(_) => "check the disk and the target of the output".into(),
             Self::Interrupted { .. } => String::new(),
         }
@@ -189,7 +201,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 2 for an error, 129, 130 and 143 for an interruption.
+    /// The exit code: 2 for an error; 129, 130 and 143 for an interruption.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Interrupted { code } => ExitCode::from(*code),

@@ -2,6 +2,9 @@
 
 use crate::error::Error;
 
+/// The exit code after SIGHUP: the terminal was closed.
+pub(crate) const HANGUP: u8 = 129;
+
 /// Ends the work on Ctrl-C, on a termination signal, and when the terminal is closed.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ mod unix {
     impl Signals {
         /// Listens from here on. A signal that comes before the first call of [`Signals::next`] is not lost.
         pub(crate) fn listen() -> Self {
-            let hangup = (!ignores_hangup()).then_some((SignalKind::hangup(), 129));
+            let hangup = (!ignores_hangup()).then_some((SignalKind::hangup(), super::HANGUP));
             let kinds = [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143)];
             // Without a handler the default action of the system applies.
             let listened = kinds.into_iter().chain(hangup).filter_map(|(kind, code)| Some((signal(kind).ok()?, code)));
@@ -59,33 +62,55 @@ mod unix {
     /// Whether SIGHUP was ignored when the program started, as `nohup` arranges it. Only Linux shows it without unsafe
     /// code. A handler takes the signal out of the set, so this is asked once.
     fn ignores_hangup() -> bool {
-        static IGNORED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-            let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-            // The first bit of the set is signal 1, SIGHUP.
-            set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & 1 == 1)
-        });
+        static IGNORED: std::sync::LazyLock<bool> =
+            std::sync::LazyLock::new(|| has_hangup(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()));
         *IGNORED
+    }
+
+    /// Whether SIGHUP is in the set of ignored signals of `/proc/PID/status` (proc_pid_status(5)).
+    fn has_hangup(status: &str) -> bool {
+        let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        // The first bit of the set is signal 1, SIGHUP.
+        set.and_then(|set| u128::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & 1 == 1)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn hangup_is_ignored_where_the_set_has_it() {
+            for (status, expected) in [
+                ("Name:\tx\nSigIgn:\t0000000000000001\n", true),
+                ("SigIgn:\t0000000000001001\n", true),
+                ("SigIgn:\t0000000000001000\nSigCgt:\t0000000000000001\n", false),
+                ("SigIgn:\tnothing\n", false),
+                ("", false),
+            ] {
+                assert_eq!(has_hangup(status), expected, "{status:?}");
+            }
+        }
     }
 }
 
 /// Ctrl-C.
-#[cfg(not(unix))]
-pub(crate) struct Signals;
+#[cfg(windows)]
+pub(crate) struct Signals(Option<tokio::signal::windows::CtrlC>);
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
-    /// Listens from the first call of [`Signals::next`] on.
+    /// Listens from here on.
     pub(crate) fn listen() -> Self {
-        Self
+        // Without a handler the default action of the system applies.
+        Self(tokio::signal::windows::ctrl_c().ok())
     }
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> u8 {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without a handler the default action of the system applies.
-            std::future::pending::<()>().await;
-        }
+        match &mut self.0 {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        };
         130
     }
 }

@@ -19,6 +19,9 @@ const PACE: &str = "Pace and patience";
 /// new pod is available. When a node fails, it halts and leaves the rest alone. The state is the revision that each node
 /// runs: run it again, and it goes on where it was. Ctrl-C lets the node in work finish, a second one leaves at once.
 ///
+/// A Lease in the DaemonSet's namespace lets only one cycle of a DaemonSet remove pods at a time. A second one ends with
+/// exit code 1 and names the first, or waits with --wait-for-lock.
+///
 /// It is made for DaemonSets with the update strategy OnDelete. With --all it restarts any DaemonSet, paced.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -81,6 +84,13 @@ pub(crate) struct CycleArgs {
     /// Evict the pods instead of deleting them, so that PodDisruptionBudgets are honoured
     #[arg(long)]
     pub(crate) evict: bool,
+    /// Wait while another cycle of this DaemonSet holds the lock, for this long at most: 30m; without a value for as long
+    /// as that takes
+    #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, require_equals = true, default_missing_value = "0s", conflicts_with = "no_lock")]
+    pub(crate) wait_for_lock: Option<Duration>,
+    /// Take no lock: another cycle of this DaemonSet at the same time can exceed the budget
+    #[arg(long)]
+    pub(crate) no_lock: bool,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -2,7 +2,8 @@
 //!
 //! [`connect`](connect::connect) follows a kubeconfig to an [`Access`](connect::Access); on it,
 //! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
-//! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, the only write in the program. [`file`] reads a saved cluster.
+//! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, and [`lease`] writes the lock of who
+//! does so: the only writes in the program. [`file`] reads a saved cluster.
 
 mod bounded;
 pub(crate) mod connect;
@@ -11,6 +12,7 @@ pub(crate) mod file;
 pub(crate) mod follow;
 mod json;
 mod kubeconfig;
+pub(crate) mod lease;
 pub(crate) mod list;
 mod protobuf;
 mod proxy;

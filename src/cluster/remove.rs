@@ -1,4 +1,4 @@
-//! Removes one pod, by its name and its uid: the only write in the program.
+//! Removes one pod, by its name and its uid: besides the lock's Lease the only write in the program.
 
 use std::time::Duration;
 
@@ -10,8 +10,12 @@ use super::list::escaped;
 use super::request::{Failure, Subject};
 use crate::error::Error;
 
-/// A removal that gets no answer for so long may have come through or not.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A removal that has not come through by then never will: the API server is asked to give it up (the parameter
+/// `timeout`, as client-go sends it: apiserver `pkg/endpoints/filters/request_deadline.go`). A lock that is valid for this
+/// long guards it to its end.
+pub(crate) const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+/// How much longer the answer may take.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// Which pod.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +63,7 @@ impl Access {
     /// # Errors
     /// A lack of rights, and credentials that are not accepted.
     pub(crate) async fn delete_pod(&self, target: Target<'_>, is_trial: bool) -> Result<Removed, Error> {
-        let path = path(target);
+        let path = format!("{}?{}", path(target), self.limit());
         let body = options(target, is_trial);
         self.remove("delete", "pods", target, http::Request::delete(path), &body).await
     }
@@ -71,7 +75,8 @@ impl Access {
     /// # Errors
     /// As for a deletion.
     pub(crate) async fn evict_pod(&self, target: Target<'_>, is_trial: bool) -> Result<Removed, Error> {
-        let path = format!("{}/eviction{}", path(target), if is_trial { "?dryRun=All" } else { "" });
+        let dry_run = if is_trial { "&dryRun=All" } else { "" };
+        let path = format!("{}/eviction?{}{dry_run}", path(target), self.limit());
         let body = json!({
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -79,6 +84,12 @@ impl Access {
             "deleteOptions": options(target, is_trial),
         });
         self.remove("create", "pods/eviction", target, http::Request::post(path), &body).await
+    }
+
+    /// How long the API server may work on a removal.
+    fn limit(&self) -> String {
+        let limit = self.request_timeout.map_or(REMOVAL_LIMIT, |limit| limit.min(REMOVAL_LIMIT));
+        format!("timeout={}ms", limit.as_millis().max(1))
     }
 
     async fn remove(
@@ -94,12 +105,12 @@ impl Access {
         let request = request.body(body.to_string().into_bytes());
         let request = request.map_err(|error| self.unreachable(error.to_string()))?;
         // Never tried again here: who asked for it looks at the cluster first.
-        let sent = tokio::time::timeout(PATIENCE, self.in_time(self.send(&subject, request))).await;
+        let sent = tokio::time::timeout(REMOVAL_LIMIT + ON_ITS_WAY, self.in_time(self.send(&subject, request))).await;
         let failure = match sent {
             Ok(Ok(_)) => return Ok(Removed::Accepted),
             Ok(Err(failure)) => failure,
             Err(_) => {
-                let message = format!("the API server did not answer within {} s", PATIENCE.as_secs());
+                let message = format!("the API server did not answer within {} s", REMOVAL_LIMIT.as_secs());
                 return Ok(Removed::NotNow { message, after: None });
             }
         };

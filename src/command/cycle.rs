@@ -1,26 +1,29 @@
 //! `kubectl ds cycle`.
 
 mod eyes;
+mod lease_keeper;
+mod locking;
 mod policy;
 mod prompt;
+mod removal;
 mod shell;
-mod signals;
+mod start;
 mod teller;
 
 use std::process::ExitCode;
 
 use self::eyes::Eyes;
+use self::lease_keeper::Clock;
 use self::policy::{Mode, Wish, understand};
 use self::shell::Shell;
-use self::signals::Signals;
 use self::teller::Teller;
 use super::load::{Source, open};
 use crate::cli::Global;
 use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
-use crate::cycle::{Look, Outcome, Run, plan};
+use crate::cycle::{LockStatus, Look, Outcome, Run, plan};
 use crate::error::Error;
-use crate::interrupt::interruptible;
+use crate::interrupt::{Signals, interruptible};
 use crate::render::cycle::PlanView;
 use crate::snapshot::EventQuery;
 
@@ -39,9 +42,10 @@ pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Err
     match source {
         Source::Saved(_) => plan_only(&mut source, &wish).await,
         Source::Live(access) => {
-            let signals = Signals::start()?;
-            let eyes = Eyes::open(*access, wish.request.clone()).await?;
-            Shell::new(eyes, signals, wish).run().await
+            let signals = Signals::listen();
+            let clock = Clock::start();
+            let eyes = Eyes::open(*access, wish.request.clone(), clock).await?;
+            Shell::new(eyes, signals, wish, clock).run().await
         }
     }
 }
@@ -59,7 +63,7 @@ async fn plan_only(source: &mut Source, wish: &Wish) -> Result<ExitCode, Error> 
     eyes::check(&snapshot)?;
     let planned = Look::at(&snapshot, |look| {
         policy::check_strategy(look, &wish.policy)?;
-        let (run, mut teller) = present(look, wish)?;
+        let (run, mut teller) = present(look, wish, None)?;
         teller.end(&run, &Outcome::Planned, look.now)
     });
     // A name that is not there was told when it was looked for.
@@ -71,9 +75,10 @@ async fn plan_only(source: &mut Source, wish: &Wish) -> Result<ExitCode, Error> 
 ///
 /// # Errors
 /// The controller has made no revision of today's template; the output cannot be written.
-fn present(look: &Look<'_>, wish: &Wish) -> Result<(Run, Teller), Error> {
+fn present(look: &Look<'_>, wish: &Wish, lock: Option<LockStatus>) -> Result<(Run, Teller), Error> {
     let plan = plan(look, &wish.policy).ok_or_else(|| eyes::not_observed(look.coverage))?;
-    let mut teller = Teller::new(wish, look.coverage);
-    teller.plan(PlanView { coverage: look.coverage, plan: &plan, policy: &wish.policy }, look.now)?;
+    let mut teller = Teller::new(wish, look.coverage, lock.clone());
+    let view = PlanView { coverage: look.coverage, plan: &plan, policy: &wish.policy, lock: lock.as_ref() };
+    teller.plan(view, look.now)?;
     Ok((Run::of(&plan, look, wish.policy.clone()), teller))
 }

@@ -152,14 +152,24 @@ impl Entry {
     pub(super) fn begin(&mut self, pod: PodRef, now: Timestamp) {
         match &mut self.status {
             // The same node again: its time goes on.
-            Status::InWork(work) => work.pod = pod,
+            Status::InWork(work) => {
+                if work.pod != pod {
+                    work.refused = None;
+                }
+                work.pod = pod;
+            }
             status => *status = Status::InWork(Work::of(pod, now, None)),
         }
     }
 
-    pub(super) fn refuse(&mut self, message: &str, retry: Timestamp) {
-        if let Status::InWork(work) = &mut self.status {
-            work.refused = Some(Refused { message: message.to_owned(), retry });
+    /// Whether that is the first refusal of this pod's removal.
+    pub(super) fn refuse(&mut self, message: &str, retry: Timestamp) -> bool {
+        match &mut self.status {
+            Status::InWork(work) => {
+                let refused = Refused { message: message.to_owned(), retry };
+                work.refused.replace(refused).is_none()
+            }
+            _ => false,
         }
     }
 
@@ -195,7 +205,9 @@ impl Entry {
     }
 
     fn in_work(&mut self, mut work: Work, spot: &Spot<'_>, look: &Look<'_>, policy: &Policy) -> Option<News> {
-        if self.removable(look).is_some() && self.obstacle(look, policy).is_some() {
+        if self.removable(look).is_none() {
+            work.refused = None;
+        } else if self.obstacle(look, policy).is_some() {
             // Nothing was removed yet, and by now nothing should be.
             self.status = Status::Waiting;
             return None;

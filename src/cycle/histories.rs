@@ -38,6 +38,8 @@ struct History {
     planned: BTreeSet<String>,
     in_flight: Vec<InFlight>,
     removed: usize,
+    /// What changes have shown so far: less than there is.
+    seen: Cluster,
 }
 
 impl History {
@@ -66,7 +68,8 @@ impl History {
         }
         let run = begin(&cluster, &policy);
         let planned = cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
-        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0 }
+        let seen = cluster.clone();
+        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0, seen }
     }
 
     /// Somebody or something else acts.
@@ -178,10 +181,26 @@ impl History {
         Ok(())
     }
 
+    /// Changes come late, and at the time that it is now: by them a run does nothing but wait.
+    fn look_by_changes(&mut self) -> Result<(), String> {
+        match self.rng.bool() {
+            true => self.seen = self.cluster.clone(),
+            false => self.seen.clock = self.cluster.clock,
+        }
+        let before = Summary::of(&self.run);
+        let (step, news) = self.seen.next_by_changes(&mut self.run);
+        if !matches!(step, Step::Wait { .. } | Step::LookAgain) {
+            return Err(format!("decided by changes alone: {step:?}"));
+        }
+        if news.iter().any(News::is_final) || Summary::of(&self.run).failed > before.failed {
+            return Err(format!("ended by changes alone: {news:?}"));
+        }
+        Ok(())
+    }
+
     fn play(&mut self, seconds: usize) -> Result<Option<Step>, String> {
         for _ in 0..seconds {
-            // A look through a watch tells what is new; what it would remove is left alone.
-            let _ = self.cluster.next(&mut self.run);
+            self.look_by_changes()?;
             for _ in 0..20 {
                 match self.cluster.next(&mut self.run).0 {
                     Step::Replace { node, pod, unchanged } => self.send(&node, &pod, unchanged),

@@ -2,16 +2,18 @@
 //!
 //! A [`Plan`] is made from one look at the cluster; a [`Run`] carries it out, one [`Step`] at a time. Nothing is stored
 //! but in memory: the revision that each node runs is the state, so that a run that was killed is taken up by the next
-//! one.
+//! one. Only one run removes pods at a time: the one that has the lock ([`Candidate`], [`Held`]).
 //!
 //! What no step ever does, whatever the cluster does meanwhile:
 //! - leave more wanted nodes without an available pod than the budget, those already down counted; where more are down
 //!   than that when a pod is removed, their number does not grow by it;
 //! - touch a pod that the DaemonSet does not control, or one that is not stale;
-//! - go on after the template or the DaemonSet became another one.
+//! - go on after the template or the DaemonSet became another one;
+//! - fail a node, halt or finish by changes alone, which may be long past after a suspend: that takes fresh lists.
 
 mod disruption;
 mod entry;
+mod lock;
 mod look;
 mod order;
 mod plan;
@@ -29,10 +31,14 @@ mod world;
 
 pub(crate) use disruption::{Barrier, barrier};
 pub(crate) use entry::{Entry, Failure, Status};
+pub(crate) use lock::{
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, LockStatus, Moment,
+    RENEW_PERIOD, lease_name,
+};
 pub(crate) use look::Look;
 pub(crate) use order::Order;
 pub(crate) use plan::{Plan, Planned, Skip, plan};
 pub(crate) use policy::{MaxUnavailable, Policy, Removal};
 pub(crate) use run::Run;
-pub(crate) use step::{Halt, News, PodRef, Step, Waiting};
+pub(crate) use step::{Halt, News, PodRef, Sight, Step, Waiting};
 pub(crate) use summary::{Outcome, Summary};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::entry::{Entry, Failure, Status};
 use super::plan::{Plan, Skip};
-use super::step::{Halt, News, PodRef, Step, Waiting};
+use super::step::{Halt, News, PodRef, Sight, Step, Waiting};
 use super::{Look, Policy};
 use crate::rollout::Strategy;
 use crate::snapshot::Pod;
@@ -25,7 +25,8 @@ pub(crate) struct Run {
     planned_wanted: usize,
     planned_budget: usize,
     gate: Gate,
-    is_stopping: bool,
+    /// Begins no further node, and halts for this reason once nothing is in work.
+    stopping: Option<Halt>,
     /// Since when nothing goes on for a reason that is not the run's own, and which.
     idle: Option<(Timestamp, Waiting)>,
 }
@@ -54,7 +55,7 @@ impl Run {
             planned_wanted: plan.wanted,
             planned_budget: plan.budget,
             gate: policy.canary.map_or(Gate::Open, Gate::Canary),
-            is_stopping: false,
+            stopping: None,
             idle: None,
             policy,
         }
@@ -100,9 +101,10 @@ impl Run {
         self.with(node, |entry| entry.begin(pod.clone(), now));
     }
 
-    /// The API server refuses the removal for now.
-    pub(crate) fn refuse(&mut self, node: &str, message: &str, retry: Timestamp) {
-        self.with(node, |entry| entry.refuse(message, retry));
+    /// The API server refuses the removal for now; whether that is new.
+    pub(crate) fn refuse(&mut self, node: &str, message: &str, retry: Timestamp) -> bool {
+        let entry = self.entries.iter_mut().find(|entry| entry.node == node);
+        entry.is_some_and(|entry| entry.refuse(message, retry))
     }
 
     /// Nothing came of the first removal on this node, and nothing will: the pod is not as it was when that was decided.
@@ -126,9 +128,9 @@ impl Run {
         self.gate = Gate::Open;
     }
 
-    /// Begins no further node.
-    pub(crate) fn stop(&mut self) {
-        self.is_stopping = true;
+    /// Begins no further node, for the first reason that there is.
+    pub(crate) fn stop(&mut self, why: Halt) {
+        self.stopping.get_or_insert(why);
     }
 
     fn with(&mut self, node: &str, change: impl FnOnce(&mut Entry)) {
@@ -137,9 +139,31 @@ impl Run {
         }
     }
 
-    /// Decides what to do next from one look, or from the DaemonSet being gone; and tells what is new. A step that
-    /// removes a pod may only be done if the look is of lists that are newer than everything done so far.
-    pub(crate) fn next(&mut self, look: Option<&Look<'_>>) -> (Step, Vec<News>) {
+    /// Decides what to do next from one look, or from the DaemonSet being gone; and tells what is new. By changes alone
+    /// it only waits, or halts as it was asked to: whatever else would come next is decided by fresh lists.
+    pub(crate) fn next(&mut self, look: Option<&Look<'_>>, sight: Sight) -> (Step, Vec<News>) {
+        match sight {
+            Sight::Listed => self.next_by_lists(look),
+            Sight::Followed => {
+                let mut trial = self.clone();
+                let (step, news) = trial.next_by_lists(look);
+                let is_idle = self.in_work().next().is_none();
+                let may_do = match &step {
+                    Step::Wait { .. } => true,
+                    // It was asked to halt, whatever the cluster looks like.
+                    Step::Halt(why) => is_idle && self.stopping.as_ref() == Some(why),
+                    Step::LookAgain | Step::Replace { .. } | Step::Ask | Step::Finish => false,
+                };
+                if !may_do || news.iter().any(News::is_final) {
+                    return (Step::LookAgain, Vec::new());
+                }
+                *self = trial;
+                (step, news)
+            }
+        }
+    }
+
+    fn next_by_lists(&mut self, look: Option<&Look<'_>>) -> (Step, Vec<News>) {
         let Some(look) = look.filter(|look| look.coverage.daemon_set.metadata.uid.as_deref() == Some(&self.uid)) else {
             return (Step::Halt(Halt::Deleted), Vec::new());
         };
@@ -172,8 +196,8 @@ impl Run {
         if failed.len() > self.policy.max_failures {
             return Step::Halt(Halt::Failures { nodes: failed });
         }
-        if self.is_stopping {
-            return self.wind_up(look);
+        if let Some(why) = self.stopping.clone() {
+            return self.wind_up(why, look);
         }
         if let Some(step) = self.unfinished(look).or_else(|| self.begin_next(look)) {
             self.idle = None;
@@ -193,14 +217,14 @@ impl Run {
     }
 
     /// Begins nothing, and waits for what was begun.
-    fn wind_up(&mut self, look: &Look<'_>) -> Step {
+    fn wind_up(&mut self, why: Halt, look: &Look<'_>) -> Step {
         for entry in self.entries.iter_mut().filter(|entry| entry.work().is_some()) {
             if entry.removable(look).is_some() {
                 entry.status = Status::Waiting;
             }
         }
         match self.in_work().count() {
-            0 => Step::Halt(Halt::Interrupted),
+            0 => Step::Halt(why),
             _ => self.wait(Waiting::Nodes, None, look),
         }
     }

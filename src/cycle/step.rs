@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::entry::Failure;
+use super::lock::{LockHolder, LockLoss};
 use super::plan::Skip;
 use crate::explain::Reason;
 use crate::rollout;
@@ -24,10 +25,21 @@ impl PodRef {
     }
 }
 
+/// What a look is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Lists that are newer than everything done so far, and that arrived just now.
+    Listed,
+    /// Lists and the changes after them: late ones where the process was suspended, or the connection was.
+    Followed,
+}
+
 /// The next thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
-    /// Remove this pod: only with this uid, and only if the look was a fresh one.
+    /// List anew and ask again: what comes next cannot be decided by changes alone.
+    LookAgain,
+    /// Remove this pod: only with this uid.
     Replace {
         /// The node that it is on.
         node: String,
@@ -58,6 +70,8 @@ pub(crate) enum Step {
 pub(crate) enum Waiting {
     /// Nodes in work.
     Nodes,
+    /// Another run holds the lock.
+    Lock(LockHolder),
     /// The controller has not made a revision of today's template yet.
     Revision,
     /// Nodes that are not in work spend the budget.
@@ -103,8 +117,43 @@ pub(crate) enum Halt {
     NotObserved,
     /// The user asked it to stop.
     Interrupted,
+    /// Another run holds the lock.
+    Locked {
+        /// The holder's identity.
+        holder: String,
+        /// Since when, by the holder's clock.
+        since: Option<Timestamp>,
+    },
+    /// The lock was lost: the Lease is gone, has no holder, or has another one.
+    LockLost {
+        /// The other holder's identity.
+        holder: Option<String>,
+        /// Since when, by that holder's clock.
+        since: Option<Timestamp>,
+    },
+    /// The lock could not be renewed for as long as `--node-timeout`, or must not be.
+    LockNotRenewed {
+        /// The API server's words, or what happened to the connection.
+        message: String,
+    },
     /// The user did not want to go on after the canary.
     Declined,
+}
+
+impl Halt {
+    /// Halts for another run that holds the lock.
+    pub(crate) fn locked(holder: LockHolder) -> Self {
+        let LockHolder { holder, since } = holder;
+        Self::Locked { holder, since }
+    }
+
+    /// Halts for a lock that was lost.
+    pub(crate) fn lock_lost(loss: LockLoss) -> Self {
+        match loss {
+            LockLoss::TakenOver(LockHolder { holder, since }) => Self::LockLost { holder: Some(holder), since },
+            LockLoss::Deleted | LockLoss::Cleared => Self::LockLost { holder: None, since: None },
+        }
+    }
 }
 
 /// What is new since the last look.
@@ -147,4 +196,14 @@ pub(crate) enum News {
         /// Why.
         why: Skip,
     },
+}
+
+impl News {
+    /// Whether it ends what is done on a node. What ends by time alone may have gone on unseen.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Replaced { .. } | Self::Failed { .. } | Self::Skipped { .. } => true,
+            Self::Moved { .. } | Self::Undone { .. } => false,
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::*;
 
 mod failing;
 mod planning;
+mod suspended;
 
 /// The nodes in the order in which their pods were removed, and how it ended.
 fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, Step) {
@@ -220,7 +221,7 @@ fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &careful());
     drive(&mut cluster, &mut run, 1);
-    run.stop();
+    run.stop(Halt::Interrupted);
     assert!(matches!(cluster.next(&mut run).0, Step::Wait { waiting: Waiting::Nodes, .. }));
     assert_eq!(drive(&mut cluster, &mut run, 60), Step::Halt(Halt::Interrupted));
     assert_eq!((Summary::of(&run).replaced, Summary::of(&run).waiting), (1, 2));
@@ -229,7 +230,7 @@ fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
     let mut run = begin(&cluster, &careful());
     let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
-    run.stop();
+    run.stop(Halt::Interrupted);
     assert_eq!(cluster.next(&mut run).0, Step::Halt(Halt::Interrupted));
 }
 

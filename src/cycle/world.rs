@@ -303,9 +303,18 @@ impl Cluster {
 
     /// What a run decides on this cluster.
     pub(super) fn next(&self, run: &mut Run) -> (Step, Vec<News>) {
-        match self.look(|look| run.next(Some(look))) {
+        self.next_by(Sight::Listed, run)
+    }
+
+    /// The same, where this cluster is what changes have shown of it.
+    pub(super) fn next_by_changes(&self, run: &mut Run) -> (Step, Vec<News>) {
+        self.next_by(Sight::Followed, run)
+    }
+
+    fn next_by(&self, sight: Sight, run: &mut Run) -> (Step, Vec<News>) {
+        match self.look(|look| run.next(Some(look), sight)) {
             Some(next) => next,
-            None => run.next(None),
+            None => run.next(None, sight),
         }
     }
 }

@@ -375,6 +375,7 @@ const CYCLE: Shape = &[
     ("revision", &[Text]),
     ("outcome", &[Text]),
     ("message", &[Text]),
+    ("lock", &[Object, Null]),
     ("budget", &[Number]),
     ("desired", &[Number]),
     ("planned", &[Number]),

@@ -19,7 +19,10 @@ async fn a_deletion_carries_the_uid() {
     assert_eq!(access.delete_pod(POD, false).await.unwrap(), Removed::Accepted);
     assert_eq!(access.delete_pod(POD, true).await.unwrap(), Removed::Accepted);
     let [real, trial] = server.seen().try_into().unwrap();
-    assert_eq!((real.method.as_str(), real.target.as_str()), ("DELETE", "/api/v1/namespaces/ns/pods/agent-1"));
+    assert_eq!(
+        (real.method.as_str(), real.target.as_str()),
+        ("DELETE", "/api/v1/namespaces/ns/pods/agent-1?timeout=10000ms")
+    );
     let body: serde_json::Value = serde_json::from_slice(&real.body).unwrap();
     assert_eq!((&body["preconditions"]["uid"], body.get("dryRun")), (&json!("u-1"), None));
     let body: serde_json::Value = serde_json::from_slice(&trial.body).unwrap();
@@ -34,7 +37,7 @@ async fn an_eviction_carries_the_uid_where_the_server_reads_it() {
     let seen = &server.seen()[0];
     assert_eq!(
         (seen.method.as_str(), seen.target.as_str()),
-        ("POST", "/api/v1/namespaces/ns/pods/agent-1/eviction?dryRun=All")
+        ("POST", "/api/v1/namespaces/ns/pods/agent-1/eviction?timeout=10000ms&dryRun=All")
     );
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(body["kind"], "Eviction");

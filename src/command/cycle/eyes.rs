@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::lease_keeper::Clock;
 use crate::cluster::connect::Access;
 use crate::cluster::follow::Follow;
+use crate::cluster::relist::RelistPace;
 use crate::command::load::Request;
 use crate::command::load::live::{self, Loaded};
 use crate::command::rollout::event_query;
 use crate::command::watching::{BURST, Heard, TICK, hear, until_events};
 use crate::coverage::Coverage;
+use crate::cycle::Moment;
 use crate::error::Error;
 use crate::snapshot::{Known, Snapshot};
+
+/// Lists that are older than this are of the past.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// What is seen of one DaemonSet.
 pub(super) struct Eyes {
@@ -21,8 +27,12 @@ pub(super) struct Eyes {
     request: Request,
     loaded: Loaded,
     follow: Option<Follow>,
+    clock: Clock,
+    /// When the last lists had arrived.
+    listed: Moment,
     /// What is wrong with the connection.
     pub(super) trouble: Option<String>,
+    pace: RelistPace,
 }
 
 /// Why a wait is over.
@@ -39,10 +49,24 @@ impl Eyes {
     ///
     /// # Errors
     /// What cannot be read, all of which is needed here.
-    pub(super) async fn open(access: Access, request: Request) -> Result<Self, Error> {
+    pub(super) async fn open(access: Access, request: Request, clock: Clock) -> Result<Self, Error> {
         let loaded = live::load(&access, &request).await?;
         check(&loaded.snapshot)?;
-        Ok(Self { access, request, loaded, follow: None, trouble: None })
+        Ok(Self {
+            access,
+            request,
+            loaded,
+            follow: None,
+            clock,
+            listed: clock.now(),
+            trouble: None,
+            pace: RelistPace::default(),
+        })
+    }
+
+    /// Whether the last lists arrived a moment ago: after a suspend they did not.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clock.now().at_most_since(self.listed) <= FRESH
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
@@ -54,8 +78,14 @@ impl Eyes {
     /// # Errors
     /// What cannot be read; it may pass.
     pub(super) async fn refresh(&mut self) -> Result<(), Error> {
+        let asked = self.clock.now();
         let mut loaded = live::load(&self.access, &self.request).await?;
+        if self.clock.now().at_most_since(asked) > FRESH {
+            // A suspend may lie between the answers and now. Where it was a slow server, they are as new as they get.
+            loaded = live::load(&self.access, &self.request).await?;
+        }
         check(&loaded.snapshot)?;
+        self.listed = self.clock.now();
         // Events go on as they were: they only explain.
         let known = std::mem::replace(&mut self.loaded.snapshot.events, Known::Known(Vec::new()));
         self.follow = match self.follow.take().and_then(Follow::into_events) {
@@ -71,11 +101,27 @@ impl Eyes {
         Ok(())
     }
 
-    /// Waits until something has changed, or until the moment given.
+    /// Waits until something has changed, or until the moment given. Watches that end at once are not begun again at once.
     ///
     /// # Errors
     /// What will not pass by itself, such as rights that were taken away.
     pub(super) async fn wait(&mut self, until: Option<Timestamp>) -> Result<Seen, Error> {
+        let seen = self.until_seen(until).await?;
+        if seen == Seen::Missed {
+            tokio::select! {
+                () = self.pace.pause() => {}
+                () = until_moment(until) => {}
+            }
+        }
+        Ok(seen)
+    }
+
+    /// What the user is told of watches that end at once.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.pace.note()
+    }
+
+    async fn until_seen(&mut self, until: Option<Timestamp>) -> Result<Seen, Error> {
         let Self { access, loaded, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
         if follow.watch_events(access, || event_query(&loaded.snapshot))
@@ -101,11 +147,21 @@ impl Eyes {
     }
 }
 
+async fn until_moment(until: Option<Timestamp>) {
+    match until.map(left) {
+        Some(left) => sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The time that is left; none is negative.
+fn left(until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+}
+
 fn deadline(until: Option<Timestamp>) -> Instant {
-    let left = until.map(|until| until.duration_since(Timestamp::now()));
-    let left = left.map(|left| Duration::try_from(left).unwrap_or(Duration::ZERO));
     // A moment that is hardly reached would be looked at again and again.
-    let left = left.map(|left| left + Duration::from_millis(20));
+    let left = until.map(|until| left(until) + Duration::from_millis(20));
     Instant::now() + left.map_or(TICK, |left| left.min(TICK))
 }
 

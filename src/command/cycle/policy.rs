@@ -9,7 +9,7 @@ use crate::cli::cycle::{CycleArgs, DryRun};
 use crate::cli::{Global, StructuredFormat};
 use crate::cluster::list::Scope;
 use crate::command::load::{Request, Source, nodes_with, written};
-use crate::cycle::{Look, Policy, Removal};
+use crate::cycle::{LockPatience, Look, Policy, Removal};
 use crate::error::Error;
 use crate::render::command_line::CommandLine;
 use crate::render::terminal::ColorChoice;
@@ -21,6 +21,8 @@ pub(super) struct Wish {
     pub(super) request: Request,
     pub(super) policy: Policy,
     pub(super) mode: Mode,
+    /// What to do while another run holds the lock; none where no lock is wanted.
+    pub(super) lock: Option<LockPatience>,
     pub(super) output: Option<StructuredFormat>,
     pub(super) color: ColorChoice,
 }
@@ -76,6 +78,12 @@ pub(super) async fn understand(args: CycleArgs, global: &Global, source: &Source
             Some(DryRun::Client) => Mode::Plan,
             Some(DryRun::Server) => Mode::Trial,
             Some(DryRun::None) | None => Mode::Real { is_answered: args.yes },
+        },
+        lock: match args.wait_for_lock {
+            _ if args.no_lock => None,
+            None => Some(LockPatience::GiveUp),
+            Some(Duration::ZERO) => Some(LockPatience::Wait),
+            Some(limit) => Some(LockPatience::WaitFor(limit)),
         },
         output: args.output,
         color: global.color,

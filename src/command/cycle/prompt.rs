@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tokio::sync::oneshot;
 
-use super::signals::Signals;
 use crate::error::Error;
+use crate::interrupt::Signals;
 use crate::render::terminal;
 
 /// Whether somebody is there to be asked.

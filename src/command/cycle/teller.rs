@@ -8,11 +8,11 @@ use super::policy::Wish;
 use crate::cli::StructuredFormat;
 use crate::command::print;
 use crate::coverage::Coverage;
-use crate::cycle::{Look, Outcome, Run, Summary, Waiting};
+use crate::cycle::{LockLoss, LockStatus, Look, Outcome, Run, Summary, Waiting};
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::cycle::{
-    Event, Picture, Place, PlanView, Report, Told, json_line, line, plan, screen, summary, yaml,
+    Event, Picture, Place, PlanView, Report, STOPPING, Told, json_line, line, lock_lost, plan, screen, summary, yaml,
 };
 use crate::render::rollout::{Screen, Watched};
 use crate::render::structured;
@@ -37,9 +37,14 @@ pub(super) struct Teller {
     name: String,
     headway: Option<Headway>,
     waits: Option<Waiting>,
-    pub(super) is_stopping: bool,
+    /// The lock when the plan was made; none for a saved cluster.
+    lock: Option<LockStatus>,
+    /// What is said where no further node is begun.
+    stopping: Option<String>,
     /// Nobody reads any more.
     is_unheard: bool,
+    /// The terminal is gone: what cannot be written is no error.
+    is_hung_up: bool,
 }
 
 /// What stands behind an event.
@@ -48,7 +53,7 @@ pub(super) struct Scene<'s> {
     coverage: &'s Coverage<'s>,
     standing: &'s Standing<'s>,
     run: &'s Run,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl<'s> Scene<'s> {
@@ -58,7 +63,7 @@ impl<'s> Scene<'s> {
 }
 
 impl Teller {
-    pub(super) fn new(wish: &Wish, coverage: &Coverage<'_>) -> Self {
+    pub(super) fn new(wish: &Wish, coverage: &Coverage<'_>, lock: Option<LockStatus>) -> Self {
         let redraw = terminal::redraw();
         Self {
             manner: match wish.output {
@@ -71,9 +76,31 @@ impl Teller {
             name: coverage.name().to_owned(),
             headway: None,
             waits: None,
-            is_stopping: false,
+            lock,
+            stopping: None,
             is_unheard: false,
+            is_hung_up: false,
         }
+    }
+
+    /// The lock when the plan was made.
+    pub(super) fn lock(&self) -> Option<&LockStatus> {
+        self.lock.as_ref()
+    }
+
+    /// It was asked to stop.
+    pub(super) fn stop(&mut self) {
+        self.stopping = Some(STOPPING.to_owned());
+    }
+
+    /// The lock is lost.
+    pub(super) fn lose_lock(&mut self, loss: &LockLoss) {
+        self.stopping = Some(lock_lost(loss));
+    }
+
+    /// The terminal is gone.
+    pub(super) fn hang_up(&mut self) {
+        self.is_hung_up = true;
     }
 
     pub(super) fn place(&self) -> Place<'_> {
@@ -165,9 +192,9 @@ impl Teller {
                 return Ok(());
             };
             let watched = Watched { headway, waits_for: None };
-            let (waiting, is_stopping) = (teller.waits.as_ref(), teller.is_stopping);
+            let (waiting, stopping) = (teller.waits.as_ref(), teller.stopping.as_deref());
             let mut picture = Vec::new();
-            screen(&mut picture, Picture { coverage, standing, watched, run, waiting, is_stopping }, shown)?;
+            screen(&mut picture, Picture { coverage, standing, watched, run, waiting, stopping }, shown)?;
             let remarks: Vec<String> = trouble.map(crate::command::watching::connection_lost).into_iter().collect();
             redraw.frame(out, &picture, &remarks)
         })
@@ -178,10 +205,10 @@ impl Teller {
         let shown = self.screen(now);
         self.print(|teller, out| match &teller.manner {
             Manner::Structured(StructuredFormat::Json) => {
-                structured::json_line(out, &Report::of(run, outcome, teller.place(), now))
+                structured::json_line(out, &Report::of(run, outcome, teller.lock(), teller.place(), now))
             }
             Manner::Structured(StructuredFormat::Yaml) => {
-                structured::yaml_document(out, &Report::of(run, outcome, teller.place(), now))
+                structured::yaml_document(out, &Report::of(run, outcome, teller.lock(), teller.place(), now))
             }
             Manner::Picture(_) | Manner::Lines => summary(out, run, outcome, teller.place(), shown),
         })
@@ -195,7 +222,11 @@ impl Teller {
         if self.is_unheard {
             return Ok(());
         }
-        let is_read = print(|out| render(self, out))?;
+        let is_read = match print(|out| render(self, out)) {
+            // A terminal that cannot be written to is gone; the signal may come later.
+            Err(Error::Output(_)) if self.is_hung_up || matches!(self.manner, Manner::Picture(_)) => false,
+            written => written?,
+        };
         self.is_unheard |= !is_read;
         Ok(())
     }

@@ -165,6 +165,21 @@ fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
 }
 
 #[test]
+fn refusal_is_new_once_and_forgotten_with_the_removal() {
+    let mut cluster = Cluster::new(2);
+    let mut run = begin(&cluster, &careful());
+    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    run.begin(&node, &pod, cluster.now());
+    assert!(run.refuse(&node, "not now", cluster.now()));
+    assert!(!run.refuse(&node, "not now", cluster.now()));
+    cluster.next(&mut run);
+    assert!(run.entries()[0].work().unwrap().refused.is_some());
+    cluster.delete(&pod.uid);
+    cluster.next(&mut run);
+    assert!(run.entries()[0].work().unwrap().refused.is_none());
+}
+
+#[test]
 fn a_removal_that_is_refused_for_good_fails_the_node() {
     let cluster = Cluster::new(2);
     let mut run = begin(&cluster, &careful());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::words::{self, Place};
-use crate::cycle::{News, PodRef, Summary, Waiting};
+use crate::cycle::{LockHolder, LockLoss, News, PodRef, Summary, Waiting};
 use crate::render::age::age;
 use crate::render::names::{HANDFUL, ListLength};
 use crate::render::reason::sentence;
@@ -51,6 +51,8 @@ pub(crate) enum Told<'c> {
     Waits(&'c Waiting),
     /// It was asked to stop, and waits for the nodes in work.
     Stopping,
+    /// The lock is lost, and the nodes in work are waited for.
+    LockLost(&'c LockLoss),
     /// The connection is lost, or something could not be read.
     Remark(&'c str),
 }
@@ -140,6 +142,12 @@ fn fields(told: Told<'_>) -> io::Result<Value> {
         Told::Waits(waiting) => json!({ "event": "Waits", "waits": serde_json::to_value(waiting)? }),
         Told::Began => json!({ "event": "Began" }),
         Told::Stopping => json!({ "event": "Stopping" }),
+        Told::LockLost(LockLoss::TakenOver(LockHolder { holder, since })) => {
+            json!({ "event": "LockLost", "holder": holder, "since": since })
+        }
+        Told::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
+            json!({ "event": "LockLost", "holder": null, "since": null })
+        }
         Told::Remark(_) => json!({ "event": "Remark" }),
         Told::News(News::Moved { node, step, reasons }) => {
             json!({ "event": "NodeMoved", "node": node, "step": step, "reasons": serde_json::to_value(reasons)? })
@@ -188,6 +196,7 @@ fn message(event: &Event<'_, '_>) -> (String, Tone) {
             "stopping: begins no further node, and waits for those in work; Ctrl-C again leaves at once".into(),
             Tone::Warning,
         ),
+        Told::LockLost(loss) => (words::lock_lost(loss), Tone::Bad),
         Told::Remark(text) => (safe(text), Tone::Warning),
     }
 }

@@ -10,4 +10,4 @@ pub(crate) use event::{Event, Told, json_line, line, yaml};
 pub(crate) use plan::{PlanView, plan};
 pub(crate) use report::{Report, summary};
 pub(crate) use screen::{Picture, screen};
-pub(crate) use words::{Place, barrier as barrier_in_words, question};
+pub(crate) use words::{Place, STOPPING, barrier as barrier_in_words, lock_lost, question};

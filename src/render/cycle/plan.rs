@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::report::indented;
 use crate::coverage::Coverage;
-use crate::cycle::{Plan, Planned, Policy, Removal};
+use crate::cycle::{LockStatus, Plan, Planned, Policy, Removal};
 use crate::render::age::age;
 use crate::render::coverage::strategy;
 use crate::render::rollout::Screen;
@@ -26,11 +26,13 @@ pub(crate) struct PlanView<'a> {
     pub(crate) plan: &'a Plan<'a>,
     /// What the user wants.
     pub(crate) policy: &'a Policy,
+    /// The lock; none for a saved cluster.
+    pub(crate) lock: Option<&'a LockStatus>,
 }
 
 /// Writes the plan.
 pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> io::Result<()> {
-    let PlanView { coverage, plan, policy } = view;
+    let PlanView { coverage, plan, policy, lock } = view;
     let style = screen.style;
     let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
     style.line(
@@ -44,7 +46,7 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> 
         table(out, plan, screen)?;
     }
     skipped(out, plan, screen)?;
-    let remarks = remarks(plan, policy, screen);
+    let remarks = remarks(plan, policy, lock, screen);
     if !remarks.is_empty() && !plan.nodes.is_empty() {
         writeln!(out)?;
     }
@@ -119,7 +121,7 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
 }
 
 /// What a careful person would want to know before saying yes.
-fn remarks(plan: &Plan<'_>, policy: &Policy, screen: Screen) -> Vec<(String, Tone)> {
+fn remarks(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Screen) -> Vec<(String, Tone)> {
     let mut remarks = Vec::new();
     let rest = [(plan.up_to_date, "up to date"), (plan.not_asked_for, "with an old pod and not asked for")];
     let rest: Vec<String> = rest
@@ -148,5 +150,9 @@ fn remarks(plan: &Plan<'_>, policy: &Policy, screen: Screen) -> Vec<(String, Ton
         let text = "! a failed node keeps counting, so --max-failures beyond the budget does not take it further";
         remarks.push((text.to_owned(), Tone::Warning));
     }
+    remarks.extend(lock.map(|lock| match super::words::lock_status(lock) {
+        (text, true) => (text, Tone::Warning),
+        (text, false) => (text, Tone::Quiet),
+    }));
     remarks
 }

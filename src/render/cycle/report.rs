@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::event::Numbers;
 use super::words::{self, Place};
-use crate::cycle::{Entry, Failure, Outcome, Run, Skip, Status, Summary};
+use crate::cycle::{Entry, Failure, LockStatus, Outcome, Run, Skip, Status, Summary};
 use crate::render::age::age;
 use crate::render::remedy::Remedy;
 use crate::render::rollout::Screen;
@@ -30,6 +30,7 @@ pub(crate) struct Report<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<Remedy>,
+    lock: Option<&'a LockStatus>,
     budget: usize,
     desired: usize,
     #[serde(flatten)]
@@ -58,7 +59,13 @@ struct NodeView<'a> {
 
 impl<'a> Report<'a> {
     /// The report on a run, or on a plan that was not carried out.
-    pub(crate) fn of(run: &'a Run, outcome: &'a Outcome, place: Place<'a>, now: Timestamp) -> Self {
+    pub(crate) fn of(
+        run: &'a Run,
+        outcome: &'a Outcome,
+        lock: Option<&'a LockStatus>,
+        place: Place<'a>,
+        now: Timestamp,
+    ) -> Self {
         let summary = Summary::of(run);
         let left_alone = run.left_alone().iter().map(|(node, why)| NodeView {
             skip: Some(why),
@@ -73,6 +80,7 @@ impl<'a> Report<'a> {
             outcome,
             message: words::outcome(outcome, summary),
             fix: fix(outcome, place),
+            lock,
             budget: run.planned_budget(),
             desired: run.planned_wanted(),
             numbers: summary.into(),

@@ -31,8 +31,8 @@ pub(crate) struct Picture<'p> {
     pub(crate) run: &'p Run,
     /// What is waited for; none while something is being done.
     pub(crate) waiting: Option<&'p Waiting>,
-    /// It was asked to stop.
-    pub(crate) is_stopping: bool,
+    /// What is said of it where it begins no further node.
+    pub(crate) stopping: Option<&'p str>,
 }
 
 /// Writes the picture.
@@ -73,8 +73,7 @@ fn progress(summary: Summary) -> String {
 
 fn remarks(picture: &Picture<'_>, screen: Screen) -> Vec<(String, Tone)> {
     let mut remarks = Vec::new();
-    if picture.is_stopping {
-        let text = "Stopping: the nodes in work are waited for; Ctrl-C again leaves at once";
+    if let Some(text) = picture.stopping {
         remarks.push((text.to_owned(), Tone::Warning));
     }
     if let Some(waiting) = picture.waiting.filter(|waiting| !matches!(waiting, Waiting::Nodes)) {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::cycle::{Barrier, Failure, Halt, Outcome, Skip, Summary, Waiting};
+use crate::cycle::{Barrier, Failure, Halt, LockLoss, LockStatus, Outcome, Skip, Summary, Waiting};
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
 use crate::render::names::{HANDFUL, ListLength};
@@ -10,6 +10,9 @@ use crate::render::reason::sentence;
 use crate::render::remedy::Remedy;
 use crate::render::rollout::{hold_sentence, step_in_words};
 use crate::render::text::{count, safe};
+
+/// What is said while it is asked to stop.
+pub(crate) const STOPPING: &str = "Stopping: the nodes in work are waited for; Ctrl-C again leaves at once";
 
 /// The DaemonSet, for lines to paste.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +69,7 @@ pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
 pub(super) fn waiting(waiting: &Waiting, now: Timestamp) -> String {
     match waiting {
         Waiting::Nodes => "waits for the nodes in work".into(),
+        Waiting::Lock(holder) => format!("waits: {}", lock_holder(&holder.holder, holder.since)),
         Waiting::Revision => "waits for the controller to see the newest template".into(),
         Waiting::Budget { spent_by, budget } => {
             let nodes: Vec<&str> = spent_by.iter().map(String::as_str).collect();
@@ -103,8 +107,48 @@ pub(super) fn halt(why: &Halt) -> String {
         }
         Halt::NotObserved => "the controller did not make a revision of the template within --node-timeout".into(),
         Halt::Interrupted => "it was asked to stop".into(),
+        Halt::Locked { holder, since } => lock_holder(holder, *since),
+        Halt::LockLost { holder, since } => lock_loss(holder.as_deref(), *since),
+        Halt::LockNotRenewed { message } => format!("the lock was not renewed: {}", safe(message)),
         Halt::Declined => "you did not want to go on".into(),
     }
+}
+
+/// What the plan says of the lock, and whether that is a warning. Safe text.
+pub(super) fn lock_status(status: &LockStatus) -> (String, bool) {
+    match status {
+        LockStatus::Free { lease } => (format!("Takes the lock first: Lease {}", safe(lease)), false),
+        LockStatus::Held { holder, since, .. } => (format!("! {}", lock_holder(holder, *since)), true),
+        LockStatus::Unavailable { message, .. } => {
+            (format!("! no lock: {}; --no-lock goes without it", safe(message)), true)
+        }
+        LockStatus::Disabled => {
+            ("! no lock: another cycle of this DaemonSet at the same time can exceed the budget".into(), true)
+        }
+    }
+}
+
+/// Who holds the lock. Safe text.
+pub(super) fn lock_holder(holder: &str, since: Option<Timestamp>) -> String {
+    format!("another cycle holds the lock: {}", named_holder(holder, since))
+}
+
+/// How the lock was lost. Safe text.
+pub(super) fn lock_loss(holder: Option<&str>, since: Option<Timestamp>) -> String {
+    match holder {
+        Some(holder) => format!("the lock is lost: the Lease has another holder, {}", named_holder(holder, since)),
+        None => "the lock is lost: the Lease was deleted or cleared".into(),
+    }
+}
+
+/// The same while nodes are in work. Safe text.
+pub(crate) fn lock_lost(loss: &LockLoss) -> String {
+    format!("{}; begins no further node, and waits for those in work", halt(&Halt::lock_lost(loss.clone())))
+}
+
+fn named_holder(holder: &str, since: Option<Timestamp>) -> String {
+    let since = since.map(|since| format!(", since {}", since.strftime("%Y-%m-%dT%H:%M:%SZ"))).unwrap_or_default();
+    format!("{}{since}", safe(holder))
 }
 
 /// How to go on after that. Safe text.
@@ -127,7 +171,8 @@ pub(super) fn next(why: &Halt, place: Place<'_>) -> Option<Remedy> {
             Remedy::run("follow it, or restart it paced with --all", [about_daemon_set("rollout watch")])
         }
         Halt::NotObserved => Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager"),
-        Halt::Interrupted | Halt::Declined => Remedy::say(again),
+        Halt::Interrupted | Halt::Declined | Halt::LockLost { .. } | Halt::LockNotRenewed { .. } => Remedy::say(again),
+        Halt::Locked { .. } => Remedy::say("run it again when the other cycle has ended, or with --wait-for-lock"),
         Halt::Deleted | Halt::BeingDeleted => return None,
     })
 }
@@ -141,6 +186,7 @@ pub(super) fn outcome(outcome: &Outcome, summary: Summary) -> String {
         Outcome::CanaryDone => {
             "the canary is replaced; run it again without --canary to go on with the nodes that are left".into()
         }
+        Outcome::Halted { halt: why @ Halt::Locked { .. } } => format!("nothing was removed: {}", halt(why)),
         Outcome::Halted { halt: why } => format!("halted: {}", halt(why)),
         Outcome::Planned => "dry run: nothing was removed".into(),
         Outcome::Declined => "nothing was removed".into(),

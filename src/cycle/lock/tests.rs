@@ -1,0 +1,163 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const START: &str = "2026-01-02T12:00:00Z";
+
+/// So many seconds after the start, on both clocks.
+fn at(seconds: u64) -> Moment {
+    at_both(seconds, i64::try_from(seconds).unwrap())
+}
+
+fn at_both(uptime: u64, wall: i64) -> Moment {
+    let start: Timestamp = START.parse().unwrap();
+    Moment { uptime: Duration::from_secs(uptime), wall: start + jiff::SignedDuration::from_secs(wall) }
+}
+
+fn holder(name: &str) -> LockHolder {
+    LockHolder { holder: name.into(), since: Some(START.parse().unwrap()) }
+}
+
+fn record(holder_name: &str, version: &str) -> LockRecord {
+    let holder = (!holder_name.is_empty()).then(|| holder(holder_name));
+    LockRecord { holder, duration: LEASE_DURATION, version: version.into() }
+}
+
+fn candidate(patience: LockPatience) -> Candidate {
+    Candidate::new("me".into(), patience, at(0))
+}
+
+/// Each look: when, the record, and what is to be done.
+fn follow(patience: LockPatience, looks: &[(u64, Option<LockRecord>, Attempt)]) {
+    let mut candidate = candidate(patience);
+    for (seconds, record, expected) in looks {
+        assert_eq!(candidate.next(record.as_ref(), at(*seconds)), *expected, "at {seconds} s: {record:?}");
+    }
+}
+
+fn waits() -> Attempt {
+    Attempt::Wait(holder("other"))
+}
+
+fn gives_up() -> Attempt {
+    Attempt::GiveUp(holder("other"))
+}
+
+#[test]
+fn lock_without_a_holder_is_acquired_at_once() {
+    follow(LockPatience::GiveUp, &[(0, None, Attempt::Create)]);
+    follow(LockPatience::GiveUp, &[(0, Some(record("", "1")), Attempt::Update)]);
+    // The answer to an earlier write was lost.
+    follow(LockPatience::GiveUp, &[(0, Some(record("me", "1")), Attempt::Update)]);
+}
+
+#[test]
+fn lock_of_a_live_holder_is_left_at_its_first_renewal() {
+    let looks = [(0, Some(record("other", "1")), waits()), (2, Some(record("other", "2")), gives_up())];
+    follow(LockPatience::GiveUp, &looks);
+}
+
+#[test]
+fn lock_of_a_killed_holder_is_taken_over_when_it_expires() {
+    for patience in [LockPatience::GiveUp, LockPatience::Wait, LockPatience::WaitFor(Duration::from_secs(60))] {
+        follow(
+            patience,
+            &[
+                (1, Some(record("other", "1")), waits()),
+                (15, Some(record("other", "1")), waits()),
+                (16, Some(record("other", "1")), Attempt::Update),
+            ],
+        );
+    }
+}
+
+#[test]
+fn lock_that_never_expires_is_left_after_the_observation() {
+    let forever = LockRecord { duration: Duration::MAX, ..record("other", "1") };
+    follow(LockPatience::GiveUp, &[(0, Some(forever.clone()), waits()), (19, Some(forever), gives_up())]);
+}
+
+#[test]
+fn lock_is_waited_for_as_long_as_was_asked_for() {
+    let renewed = |seconds: u64| (seconds, Some(record("other", &seconds.to_string())), waits());
+    follow(LockPatience::Wait, &[renewed(0), renewed(100), renewed(100_000), (100_001, None, Attempt::Create)]);
+    let limit = LockPatience::WaitFor(Duration::from_secs(30));
+    follow(limit, &[renewed(0), renewed(29), (30, Some(record("other", "30")), gives_up())]);
+}
+
+#[test]
+fn lock_expires_anew_with_each_renewal() {
+    follow(
+        LockPatience::Wait,
+        &[
+            (0, Some(record("other", "1")), waits()),
+            (14, Some(record("other", "2")), waits()),
+            (28, Some(record("other", "2")), waits()),
+            (29, Some(record("other", "2")), Attempt::Update),
+        ],
+    );
+}
+
+#[test]
+fn lock_of_another_does_not_expire_by_the_wall_clock() {
+    // The machine was suspended for an hour, or its clock was set: for an hour nobody looked at the Lease.
+    let mut candidate = candidate(LockPatience::Wait);
+    candidate.next(Some(&record("other", "1")), at_both(0, 0));
+    assert_eq!(candidate.next(Some(&record("other", "1")), at_both(1, 3600)), waits());
+    assert_eq!(candidate.next(Some(&record("other", "1")), at_both(2, -3600)), waits());
+}
+
+#[test]
+fn held_lock_is_valid_by_the_later_of_both_clocks() {
+    let held = Held::new("me".into(), at(100));
+    let needed = Duration::from_secs(10);
+    for (uptime, wall, expected) in [
+        (100, 100, true),
+        (105, 105, true),
+        (106, 106, false),
+        // A suspend: one clock stood still.
+        (101, 200, false),
+        // The wall clock was set back.
+        (106, 0, false),
+        (104, 0, true),
+    ] {
+        assert_eq!(held.is_valid_for(needed, at_both(uptime, wall)), expected, "{uptime} s, {wall} s");
+    }
+}
+
+#[test]
+fn held_lock_is_valid_again_after_a_renewal() {
+    let mut held = Held::new("me".into(), at(0));
+    assert!(!held.is_valid_for(Duration::ZERO, at(16)));
+    held.renew(at(16));
+    assert!(held.is_valid_for(LEASE_DURATION, at(16)));
+}
+
+#[test]
+fn held_lock_is_lost_once_another_is_in_the_lease() {
+    let held = Held::new("me".into(), at(0));
+    assert_eq!(held.check(Some(&record("me", "7"))), Ok(()));
+    assert_eq!(held.check(Some(&record("other", "7"))), Err(LockLoss::TakenOver(holder("other"))));
+    assert_eq!(held.check(Some(&record("", "7"))), Err(LockLoss::Cleared));
+    assert_eq!(held.check(None), Err(LockLoss::Deleted));
+}
+
+#[test]
+fn lease_names_are_valid_and_differ() {
+    let long = |last: char| "a".repeat(252) + &last.to_string();
+    let dotted = "a".repeat(201) + "." + &"b".repeat(51);
+    let names = ["agent".to_owned(), "a.b-c".into(), "a".repeat(236), "a".repeat(237), long('a'), long('b'), dotted];
+    let leases: Vec<String> = names.iter().map(|name| lease_name(name)).collect();
+    assert_eq!(leases[0], "kubectl-ds-cycle-agent");
+    for (index, lease) in leases.iter().enumerate() {
+        let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let labels: Vec<&str> = lease.split('.').collect();
+        assert!(
+            lease.len() <= 253 && labels.iter().all(|label| label.starts_with(is_edge) && label.ends_with(is_edge)),
+            "{lease}"
+        );
+        assert!(!leases[..index].contains(lease), "{lease} twice");
+    }
+    // The same in every version.
+    assert!(lease_name(&long('a')).ends_with("-ac0511ac70a8d3b78adcc8d3daa483d8"), "{}", lease_name(&long('a')));
+}
