@@ -3,6 +3,11 @@
 mod between;
 pub(crate) mod chaos;
 mod fault_proxy;
+mod hangup;
+mod lock;
+pub(crate) mod pairs;
+pub(crate) mod rights;
+mod suspend;
 mod watcher;
 
 use std::time::Duration;
@@ -15,7 +20,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{binding, ensure, failed, wait_until};
+use crate::client::{ensure, failed, wait_until};
 use crate::plane::{Builder, Plane};
 use crate::reference::is_documented;
 use crate::rollout::Running;
@@ -64,10 +69,76 @@ pub(crate) fn interruptions(ctx: &Ctx) -> Result<(), Failed> {
             play(plane, "never", 3, between::eviction_never_allowed),
             play(plane, "changed", 4, between::template_changed_midway),
             play(plane, "killed", 4, between::killed_and_run_again),
-            play(plane, "two", 6, between::two_at_once),
+            play(plane, "pretended", 3, between::removals_that_change_nothing),
             play(plane, "stops", 4, between::asked_to_stop),
             play(plane, "leaves", 4, between::asked_twice_to_stop),
             play(plane, "life", 6, between::facts_of_life),
+        ];
+        none_is_wrong(all).await
+    })
+}
+
+/// The lock: who gets it, who waits, how it is lost and released.
+pub(crate) fn locks(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
+            play(plane, "holder", 3, lock::second_run_names_the_holder),
+            play(plane, "waits", 4, lock::waiting_run_continues),
+            play(plane, "restart", 3, lock::restarts_do_not_add_up),
+            play(plane, "killed", 4, lock::killed_holder_is_replaced),
+            play(plane, "deleted", 3, lock::deleted_lease_stops_it),
+            play(plane, "taken", 3, lock::other_holder_stops_it),
+            play(plane, "renewal", 3, lock::denied_renewal_halts_it),
+            play(plane, "signals", 5, lock::signals_release_it),
+            play(plane, "rights", 3, rights::locks_need_rights),
+        ];
+        none_is_wrong(all).await
+    })
+}
+
+/// Runs that sleep, as on a laptop that is closed.
+pub(crate) fn suspends(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
+            play(plane, "sleeps", 3, suspend::slept_through_the_timeout),
+            play(plane, "spent", 3, suspend::slept_through_a_spent_budget),
+            play(plane, "over", 3, suspend::slept_until_another_took_over),
+            play(plane, "alone", 3, suspend::slept_alone),
+        ];
+        none_is_wrong(all).await
+    })
+}
+
+/// The API server is away for longer than a lock is valid: nobody else can have taken it.
+pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
+    const OUTAGE: Duration = Duration::from_secs(18);
+    let mut plane = patient(ctx).start()?;
+    let (running, watcher) = plane.run(async |plane| {
+        let scene = Scene { plane, name: "outage", nodes: 2 };
+        scene.set().await?;
+        let watcher = lock::outdated(&scene, &json!({"ds.test/slow": "*"})).await?;
+        let running = start(&scene, &[])?;
+        running.until("outage-a: deleting pod ").await?;
+        Ok((running, watcher))
+    })?;
+    plane.stop_api_server()?;
+    std::thread::sleep(OUTAGE);
+    plane.start_api_server()?;
+    plane.run(async |plane| {
+        let text = running.ends(0).await?;
+        says(&text, &["(2 of 2 replaced)", "\nDone\n"])?;
+        obeyed(&watcher, &text)?;
+        lock::is_released(&Scene { plane, name: "outage", nodes: 2 }).await
+    })
+}
+
+/// Terminals that go away.
+pub(crate) fn hangups(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
+            play(plane, "closed", 3, hangup::closed_terminal_stops_it),
+            play(plane, "ends", 2, hangup::closed_terminal_ends_a_watch),
+            play(plane, "ignored", 3, hangup::ignored_hangup_stops_nothing),
         ];
         none_is_wrong(all).await
     })
@@ -79,42 +150,6 @@ pub(crate) fn dead_nodes(ctx: &Ctx) -> Result<(), Failed> {
         let all =
             [play(plane, "dies", 3, between::node_dies_in_work), play(plane, "down", 3, between::node_down_before)];
         none_is_wrong(all).await
-    })
-}
-
-/// Who may only read is told before anything is deleted, and who may not even read is told too.
-pub(crate) fn needs_rights(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
-        let scene = Scene { plane, name: "rights", nodes: 3 };
-        scene.set().await?;
-        begin(&scene, &json!({})).await?;
-        update(&scene, "two", &json!({})).await?;
-        let before = uids(&scene).await?;
-        let nobody = plane.ds_as("nobody", &["cycle", "agent", "-n", "rights", "--yes"]);
-        let said = String::from_utf8_lossy(&nobody.stderr).into_owned();
-        ensure(nobody.status.code() == Some(2) && said.contains("cannot list"), || said.clone())?;
-        let core = json!([
-            {"apiGroups": [""], "resources": ["pods", "nodes", "events"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
-        ]);
-        plane.create_all(&[
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"}, "rules": core}),
-            binding("reader", "nobody"),
-        ])
-        .await?;
-        for (arguments, right) in [(&["--yes"][..], "cannot delete pods"), (&["--yes", "--evict"], "cannot create pods/eviction")] {
-            let arguments = [&["cycle", "agent", "-n", "rights"], arguments].concat();
-            let said = wait_until("the reader may read, and not delete", async || {
-                let output = plane.ds_as("nobody", &arguments);
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                let is_told = output.status.code() == Some(2) && said.contains(right);
-                if is_told { Ok(said) } else { Err(format!("{:?} {said}", output.status)) }
-            })
-            .await?;
-            ensure(said.contains("hint: ask for the right to"), || said)?;
-        }
-        let after = uids(&scene).await?;
-        ensure(before == after, || format!("{before:?} -> {after:?}"))
     })
 }
 
@@ -336,25 +371,8 @@ async fn denied_by_a_policy(scene: &Scene<'_>) -> Result<(), Failed> {
     begin(scene, &json!({})).await?;
     update(scene, "two", &json!({})).await?;
     let before = uids(scene).await?;
-    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": scene.name}});
-    scene
-        .plane
-        .create_all(&[
-            json!({
-                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "keep-pods"},
-                "spec": {
-                    "matchConstraints": {"namespaceSelector": selector, "resourceRules": [
-                        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]},
-                    ]},
-                    "validations": [{"expression": "false", "message": "pods stay here"}],
-                },
-            }),
-            json!({
-                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "keep-pods"},
-                "spec": {"policyName": "keep-pods", "validationActions": ["Deny"]},
-            }),
-        ])
-        .await?;
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["pods"]});
+    deny(scene, "keep-pods", &rule, "pods stay here").await?;
     let pods: Api<Pod> = Api::namespaced(scene.plane.client(), scene.name);
     let name = scene.pods().await?[0].name_any();
     wait_until("the policy is in force", async || {
@@ -367,4 +385,25 @@ async fn denied_by_a_policy(scene: &Scene<'_>) -> Result<(), Failed> {
     let text = start(scene, &[])?.ends(1).await?;
     says(&text, &["denied-a: failed: its pod was not removed: ", "pods stay here", "Halted: 1 node failed"])?;
     ensure(uids(scene).await? == before, || text)
+}
+
+/// A policy denies these requests in the scene's namespace; it takes a moment until it does.
+async fn deny(scene: &Scene<'_>, name: &str, rule: &Value, message: &str) -> Result<(), Failed> {
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": scene.name}});
+    scene
+        .plane
+        .create_all(&[
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+                "spec": {
+                    "matchConstraints": {"namespaceSelector": selector, "resourceRules": [rule]},
+                    "validations": [{"expression": "false", "message": message}],
+                },
+            }),
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+                "spec": {"policyName": name, "validationActions": ["Deny"]},
+            }),
+        ])
+        .await
 }

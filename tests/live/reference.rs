@@ -42,7 +42,7 @@ pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
             "waits" => value["for"].is_string(),
             "nodes" | "causes" | "reasons" | "fix" => value.is_array(),
             "cause" => value["code"].is_string(),
-            "revision" | "revisionSource" | "from" => value.is_string() || value.is_null(),
+            "revision" | "revisionSource" | "from" | "holder" | "since" => value.is_string() || value.is_null(),
             _ => value.is_string(),
         };
         ensure(is_typed, || format!("{name}: {field} is {value}"))?;

@@ -48,7 +48,8 @@ impl Running {
         Self::spawn(plane.ds_command(plane.kubeconfig(), arguments))
     }
 
-    fn spawn(mut command: Command) -> Result<Self, Failed> {
+    /// Starts a command of a test's own in a pipe.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self, Failed> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (written, stdout) = collect(child.stdout.take().ok_or_else(|| failed("no stdout"))?);
         let (said, stderr) = collect(child.stderr.take().ok_or_else(|| failed("no stderr"))?);

@@ -1,5 +1,9 @@
 //! What comes in between: budgets, other templates, kills, questions to stop, nodes that come, go and die.
 
+use kube::Config;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use super::fault_proxy::FaultProxy;
 use super::*;
 
 pub(super) async fn node_dies_in_work(scene: &Scene<'_>) -> Result<(), Failed> {
@@ -152,14 +156,28 @@ pub(super) async fn killed_and_run_again(scene: &Scene<'_>) -> Result<(), Failed
     ensure(watcher.removed().len() == 4, || text)
 }
 
-pub(super) async fn two_at_once(scene: &Scene<'_>) -> Result<(), Failed> {
+/// A server that accepts removals and does nothing is asked now and then, and the node fails in the end.
+pub(super) async fn removals_that_change_nothing(scene: &Scene<'_>) -> Result<(), Failed> {
     begin(scene, &json!({})).await?;
-    let current = update(scene, "two", &json!({"ds.test/slow": "*"})).await?;
-    let watcher = watch(scene, 1, Some(current)).await?;
-    let (one, other) = (start(scene, &[])?, start(scene, &[])?);
-    let (one, other) = (one.ends(0).await?, other.ends(0).await?);
-    obeyed(&watcher, &format!("{one}\n{other}"))?;
-    ensure(watcher.removed().len() == 6 && watcher.most_out() == 1, || format!("{one}\n{other}"))
+    update(scene, "two", &json!({})).await?;
+    let config = Kubeconfig::read_from(scene.plane.kubeconfig()).map_err(failed)?;
+    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)?;
+    let proxy = FaultProxy::pretending(config)?;
+    let kubeconfig = scene.plane.dir().join("kubeconfig-of-the-pretender");
+    proxy.write_kubeconfig(&kubeconfig)?;
+    let arguments = ["cycle", "agent", "-n", scene.name, "--yes", "--no-lock", "--node-timeout", "12s"];
+    let text = Running::start_with(scene.plane, &kubeconfig, &arguments)?.ends(1).await?;
+    says(
+        &text,
+        &[
+            "pretended-a: not removed yet, trying again: the API server has accepted the removal",
+            "Halted: 1 node failed",
+        ],
+    )?;
+    // The dry run before the start, two at once, and one every five seconds.
+    ensure((3..=6).contains(&proxy.faults()), || format!("{} removals\n{text}", proxy.faults()))?;
+    let old = with_image(scene, "one").await?;
+    ensure(old == 3, || format!("{old} old pods are left\n{text}"))
 }
 
 pub(super) async fn asked_to_stop(scene: &Scene<'_>) -> Result<(), Failed> {

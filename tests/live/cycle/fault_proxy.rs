@@ -4,8 +4,8 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -34,6 +34,8 @@ enum Fate {
     Refused(u16),
     /// It arrives, and its answer breaks off after so many bytes.
     CutAfter(usize),
+    /// A removal is answered as if it had been done, and never arrives; anything else passes.
+    Pretended,
 }
 
 impl Fate {
@@ -50,24 +52,31 @@ impl Fate {
 impl FaultProxy {
     /// Listens, and passes on to the server of `config` with its credentials, under the
     /// name that each request gives itself.
-    pub(crate) fn start(mut config: Config, seed: u64) -> io::Result<Self> {
+    pub(crate) fn start(config: Config, seed: u64) -> io::Result<Self> {
+        let mut rng = Rng::with_seed(seed);
+        Self::start_with(config, move || Fate::draw(&mut rng))
+    }
+
+    /// The same, and no removal arrives although each is accepted.
+    pub(crate) fn pretending(config: Config) -> io::Result<Self> {
+        Self::start_with(config, || Fate::Pretended)
+    }
+
+    fn start_with(mut config: Config, mut fate: impl FnMut() -> Fate + Send + 'static) -> io::Result<Self> {
         // What is tried again here would arrive later than the program sent it.
         config.default_retry = false;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let (ended, faults) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
         let proxy = Self { port, ended: Arc::clone(&ended), faults: Arc::clone(&faults) };
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let fate = Fate::draw(&mut rng.lock().unwrap_or_else(PoisonError::into_inner));
-                faults.fetch_add(u64::from(fate != Fate::Passes), Ordering::SeqCst);
-                let config = config.clone();
+                let (fate, config, faults) = (fate(), config.clone(), Arc::clone(&faults));
                 // Its client may go away at any time.
-                std::thread::spawn(move || drop(serve(connection, config, fate)));
+                std::thread::spawn(move || drop(serve(connection, config, fate, &faults)));
             }
         });
         Ok(proxy)
@@ -98,7 +107,7 @@ impl Drop for FaultProxy {
 }
 
 /// One request on one connection.
-fn serve(mut connection: TcpStream, config: Config, fate: Fate) -> io::Result<()> {
+fn serve(mut connection: TcpStream, config: Config, fate: Fate, faults: &AtomicU64) -> io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -120,8 +129,14 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate) -> io::Result<()
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    let fate = if fate == Fate::Pretended && method != "DELETE" { Fate::Passes } else { fate };
+    faults.fetch_add(u64::from(fate != Fate::Passes), Ordering::SeqCst);
     match fate {
         Fate::Lost => return Ok(()),
+        Fate::Pretended => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close";
+            return write!(connection, "{head}\r\n\r\n{{}}");
+        }
         Fate::Refused(code) => {
             let text = format!("{{\"kind\":\"Status\",\"code\":{code},\"message\":\"the proxy does not want to\"}}");
             return write!(

@@ -1,0 +1,103 @@
+//! The terminal goes away: SIGHUP, and nothing that could be written to.
+
+use std::io::Read;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pty_process::Size;
+use pty_process::blocking::{Command as TerminalCommand, Pty, open};
+
+use super::lock::{is_released, outdated};
+use super::*;
+use crate::client::wait_until_within;
+
+/// The program on a terminal that somebody closes.
+struct Terminal {
+    child: Child,
+    pty: Option<Arc<Pty>>,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Terminal {
+    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+        let (pty, pts) = open().map_err(failed)?;
+        pty.resize(Size::new(24, 100)).map_err(failed)?;
+        let command = plane.ds_command(plane.kubeconfig(), arguments);
+        let child = TerminalCommand::from(command).spawn(pts).map_err(failed)?;
+        let (pty, is_closed) = (Arc::new(pty), Arc::new(AtomicBool::new(false)));
+        let (from, is_over) = (Arc::clone(&pty), Arc::clone(&is_closed));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while !is_over.load(Ordering::SeqCst) && matches!((&*from).read(&mut bytes), Ok(1..)) {}
+        });
+        Ok(Self { child, pty: Some(pty), is_closed })
+    }
+
+    /// It closes when the thread has read what comes next.
+    fn close(&mut self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        drop(self.pty.take());
+    }
+
+    async fn ends(&mut self, expected: i32) -> Result<(), Failed> {
+        let code = wait_until_within("it ends", Duration::from_secs(60), async || {
+            let status = self.child.try_wait().map_err(|error| error.to_string())?;
+            status.map(|status| status.code()).ok_or_else(|| "it runs".to_owned())
+        })
+        .await?;
+        ensure(code == Some(expected), || format!("it ended with {code:?}"))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A cycle whose terminal is closed lets the node in work finish.
+pub(super) async fn closed_terminal_stops_it(scene: &Scene<'_>) -> Result<(), Failed> {
+    let watcher = outdated(scene, &json!({"ds.test/starting": "*"})).await?;
+    let mut terminal = Terminal::start(scene.plane, &["cycle", "agent", "-n", scene.name, "--yes"])?;
+    scene.new_pod().await?;
+    terminal.close();
+    // It writes a picture every five seconds at the latest; a node in work is waited for meanwhile.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    ensure(terminal.child.try_wait()?.is_none(), || "it did not wait for the node in work".into())?;
+    scene.release_one().await?;
+    terminal.ends(129).await?;
+    ensure(watcher.removed() == ["closed-a"], || format!("{:?}", watcher.removed()))?;
+    ensure(with_image(scene, "two").await? == 1, || "the node in work did not finish".into())?;
+    is_released(scene).await
+}
+
+/// What only reads ends at once.
+pub(super) async fn closed_terminal_ends_a_watch(scene: &Scene<'_>) -> Result<(), Failed> {
+    outdated(scene, &json!({})).await?;
+    for arguments in
+        [["rollout", "watch", "agent", "-n", scene.name], ["coverage", "agent", "--watch", "-n", scene.name]]
+    {
+        let running = Running::start(scene.plane, &arguments)?;
+        running.until("agent").await?;
+        kill(&running, "-HUP")?;
+        running.ends(129).await?;
+    }
+    Ok(())
+}
+
+/// Started to outlive its terminal, it goes on to the end.
+pub(super) async fn ignored_hangup_stops_nothing(scene: &Scene<'_>) -> Result<(), Failed> {
+    let watcher = outdated(scene, &json!({"ds.test/slow": "*"})).await?;
+    let program = scene.plane.ds_command(scene.plane.kubeconfig(), &["cycle", "agent", "-n", scene.name, "--yes"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program.get_program()).args(program.get_args());
+    command.env_clear().env("HOME", scene.plane.dir()).env("KUBECONFIG", scene.plane.kubeconfig());
+    let running = Running::spawn(command)?;
+    running.until("ignored-a: deleting pod ").await?;
+    kill(&running, "-HUP")?;
+    let text = running.ends(0).await?;
+    says(&text, &["(3 of 3 replaced)", "\nDone\n"])?;
+    obeyed(&watcher, &text)
+}
