@@ -44,7 +44,7 @@ pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Err
         Source::Live(access) => {
             let signals = Signals::listen();
             let clock = Clock::start();
-            let eyes = Eyes::open(*access, wish.request.clone(), clock).await?;
+            let eyes = interruptible(Eyes::open(*access, wish.request.clone(), clock)).await?;
             Shell::new(eyes, signals, wish, clock).run().await
         }
     }

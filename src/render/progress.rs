@@ -1,11 +1,11 @@
 //! Shows on a terminal what a command waits for, once it has waited for half a second.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::terminal;
 use super::text::{cut, safe};
@@ -64,16 +64,60 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         return;
     }
     let bar = line.get_or_insert_with(|| {
-        let bar = ProgressBar::new_spinner();
+        let target = ProgressDrawTarget::term_like(Box::new(OneLine));
+        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
         bar
     });
-    // Room for the sign, and for the `^C` that a terminal writes behind the line: on a line of its own, the line could
-    // not be removed any more.
-    bar.set_message(cut(&words(&status), terminal::columns().saturating_sub(6)));
+    // Room for the sign.
+    bar.set_message(cut(&words(&status), usize::from(OneLine.width()).saturating_sub(2)));
     bar.tick();
+}
+
+/// One line of standard error. indicatif fills it with blanks up to its width.
+#[derive(Debug)]
+struct OneLine;
+
+impl TermLike for OneLine {
+    /// Leaves room for the `^C` that a terminal writes behind the line: if that began a new line, the old one could not
+    /// be removed any more.
+    fn width(&self) -> u16 {
+        u16::try_from(terminal::columns()).unwrap_or(u16::MAX).saturating_sub(4)
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        io::stderr().lock().write_all(text.as_bytes())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.write_str("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }
 
 /// `reading pods from https://…: 8,213 (3s)`.

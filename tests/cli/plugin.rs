@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// For what has to happen at some time on a machine under load.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::processes::{send, wait_for};
 
 /// A kubeconfig with a plugin that runs `script` after it has written the number of its process and of a child that
 /// never ends into the file `pids`.
@@ -45,17 +44,6 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = ready() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// The numbers of the plugin and of its child, when both run.
 fn pids(folder: &Path) -> Vec<String> {
     wait_for("the plugin", || {
@@ -69,10 +57,6 @@ fn is_alive(pid: &str) -> bool {
     let state = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap();
     let state = String::from_utf8_lossy(&state.stdout).into_owned();
     !state.trim().is_empty() && !state.trim().starts_with('Z')
-}
-
-fn send(signal: &str, pid: u32) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
 /// Starts the program, sends it a signal or lets its time run out once the plugin runs, and checks that nothing of the plugin is left.

@@ -1,5 +1,6 @@
 //! Removes one pod, while the lock is held.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use tokio::time::sleep;
 use super::shell::Shell;
 use super::teller::Teller;
 use crate::cluster::remove::{Removed, Target};
-use crate::cycle::{PodRef, Removal, Run};
+use crate::cycle::{Outcome, PodRef, Removal, Run};
 use crate::error::Error;
 use crate::render::cycle::Told;
 
@@ -18,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(1);
 
 impl Shell {
-    /// Removes one pod, and remembers what became of it.
+    /// Removes one pod, and remembers what became of it; an outcome where the user does not wait for that.
     pub(super) async fn replace(
         &mut self,
         run: &mut Run,
@@ -26,7 +27,7 @@ impl Shell {
         node: &str,
         pod: &PodRef,
         unchanged: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Outcome>, Error> {
         let now = Timestamp::now();
         let (is_again, is_first) = (run.is_removing(node, pod), run.is_waiting(node));
         // Before it is sent: whatever becomes of the answer, the node is in work.
@@ -40,10 +41,19 @@ impl Shell {
             if is_first {
                 run.withdraw(node);
             }
-            return Ok(());
+            return Ok(None);
         }
-        let (message, wait) = match self.remove(pod, unchanged, false).await? {
-            Removed::Accepted | Removed::NotThere if !is_again => return Ok(()),
+        let mut removal = pin!(self.remove(pod, unchanged, false));
+        let removed = loop {
+            tokio::select! {
+                removed = &mut removal => break removed?,
+                code = self.signals.next() => if let Some(outcome) = self.stop(run, teller, code)? {
+                    return Ok(Some(outcome));
+                },
+            }
+        };
+        let (message, wait) = match removed {
+            Removed::Accepted | Removed::NotThere if !is_again => return Ok(None),
             Removed::Accepted | Removed::NotThere => {
                 ("the API server has accepted the removal, and the pod is as before".to_owned(), AGAIN)
             }
@@ -55,7 +65,7 @@ impl Shell {
                 }
                 // A server that refuses each state of a pod would be asked without end.
                 sleep(SOON).await;
-                return Ok(());
+                return Ok(None);
             }
             Removed::NotNow { message, after } => {
                 let usual = if self.wish.policy.removal == Removal::Evict { AGAIN } else { SOON };
@@ -63,7 +73,8 @@ impl Shell {
             }
             Removed::Denied { message } => {
                 let news = run.fail(node, &message);
-                return teller.event(Told::News(&news), None, run, now);
+                teller.event(Told::News(&news), None, run, now)?;
+                return Ok(None);
             }
         };
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
@@ -71,15 +82,25 @@ impl Shell {
         if run.refuse(node, &message, retry) {
             teller.event(Told::Refused { node, message: &message }, None, run, now)?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    pub(super) async fn remove(&self, pod: &PodRef, version: Option<&str>, is_trial: bool) -> Result<Removed, Error> {
-        let namespace = self.wish.request.namespace.as_deref().unwrap_or_default();
-        let target = Target { namespace, name: &pod.name, uid: &pod.uid, version };
-        match self.wish.policy.removal {
-            Removal::Delete => self.eyes.access.delete_pod(target, is_trial).await,
-            Removal::Evict => self.eyes.access.evict_pod(target, is_trial).await,
+    /// Sends the removal of one pod, when it is polled first.
+    pub(super) fn remove(
+        &self,
+        pod: &PodRef,
+        version: Option<&str>,
+        is_trial: bool,
+    ) -> impl Future<Output = Result<Removed, Error>> + use<> {
+        let (access, removal) = (self.eyes.access.clone(), self.wish.policy.removal);
+        let namespace = self.wish.request.namespace.clone().unwrap_or_default();
+        let (pod, version) = (pod.clone(), version.map(str::to_owned));
+        async move {
+            let target = Target { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
+            match removal {
+                Removal::Delete => access.delete_pod(target, is_trial).await,
+                Removal::Evict => access.evict_pod(target, is_trial).await,
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::teller::{Scene, Teller};
 use crate::command::watching::connection_lost;
 use crate::cycle::{Halt, Held, Look, Moment, Outcome, Run, Sight, Step, Summary};
 use crate::error::Error;
-use crate::interrupt::{self, Signals};
+use crate::interrupt::{self, Signals, interruptible};
 use crate::render::cycle::{Told, question};
 
 /// How long to wait before lists that failed are asked for again.
@@ -57,15 +57,23 @@ impl Shell {
     /// # Errors
     /// What keeps it from going on.
     pub(super) async fn run(mut self) -> Result<ExitCode, Error> {
-        self.until_observed().await?;
-        let (mut run, mut teller) = self.plan().await?;
-        let outcome = match self.permission(&run, &teller).await? {
+        // Nothing is in work: a signal ends it at once.
+        let (mut run, mut teller, outcome) = interruptible(self.prepare()).await?;
+        let outcome = match outcome {
             Some(outcome) => outcome,
-            None if self.wish.mode == Mode::Trial => self.rehearse(&mut run, &mut teller).await?,
+            None if self.wish.mode == Mode::Trial => interruptible(self.rehearse(&mut run, &mut teller)).await?,
             None => self.carry_out_locked(&mut run, &mut teller).await?,
         };
         teller.end(&run, &outcome, Timestamp::now())?;
         Ok(self.exit_code(&run, &outcome))
+    }
+
+    /// Plans and asks; an outcome where the plan is not to be carried out.
+    async fn prepare(&mut self) -> Result<(Run, Teller, Option<Outcome>), Error> {
+        self.until_observed().await?;
+        let (run, teller) = self.plan().await?;
+        let outcome = self.permission(&run, &teller).await?;
+        Ok((run, teller, outcome))
     }
 
     /// Carries the plan out with the lock, and gives that back however it ends.
@@ -92,10 +100,10 @@ impl Shell {
             let next = match step {
                 Step::LookAgain => self.look_anew(run, teller).await?,
                 Step::Replace { node, pod, unchanged } => match self.permit(run, teller).await? {
-                    Permit::Granted => {
-                        self.replace(run, teller, &node, &pod, unchanged.as_deref()).await?;
-                        self.look_anew(run, teller).await?
-                    }
+                    Permit::Granted => match self.replace(run, teller, &node, &pod, unchanged.as_deref()).await? {
+                        Some(outcome) => Next::End(outcome),
+                        None => self.look_anew(run, teller).await?,
+                    },
                     Permit::LookAgain => self.look_anew(run, teller).await?,
                     Permit::End(outcome) => Next::End(outcome),
                 },
