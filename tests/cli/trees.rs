@@ -154,6 +154,36 @@ fn sonobuoy() -> Tree {
     tree
 }
 
+/// A backup of velero: each object in a file of its own, twice.
+fn velero() -> Tree {
+    let mut tree = Tree::from([("metadata/version".into(), b"1.1.0".to_vec())]);
+    for object in objects() {
+        let (namespace, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+        let resource = match group(&object) {
+            "core" => plural(&object),
+            group => format!("{}.{group}", plural(&object)),
+        };
+        let place = if namespace.is_empty() { "cluster".to_owned() } else { format!("namespaces/{namespace}") };
+        for version in ["", "v1-preferredversion/"] {
+            tree.insert(format!("resources/{resource}/{version}{place}/{name}.json"), json_bytes(&object));
+        }
+    }
+    tree
+}
+
+/// crust-gather: each object in a YAML file of its own, logs in folders beside them.
+fn crust_gather() -> Tree {
+    let mut tree = Tree::from([("namespaces/x/v1/pod/p/c/current.log".into(), b"{".to_vec())]);
+    for object in objects() {
+        let (namespace, name) = (text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+        let version = text(&object, "/apiVersion").replace('/', "-");
+        let kind = text(&object, "/kind").to_lowercase();
+        let place = if namespace.is_empty() { "cluster".to_owned() } else { format!("namespaces/{namespace}") };
+        tree.insert(format!("{place}/{version}/{kind}/{name}.yaml"), yaml_bytes(&object));
+    }
+    tree
+}
+
 fn write_tree(tree: &Tree, folder: &Path) {
     for (name, bytes) in tree {
         let path = folder.join(name);
@@ -229,6 +259,8 @@ fn trees_of_support_tools_give_the_counts_of_status() {
         ("troubleshoot", troubleshoot()),
         ("rancher", rancher()),
         ("sonobuoy", sonobuoy()),
+        ("velero", velero()),
+        ("crust-gather", crust_gather()),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let plain = folder.path().join("tree");
