@@ -3,6 +3,7 @@
 //! A list is whole or an error: never a part of it as if it were all.
 
 pub(crate) mod names;
+mod pages;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http_body_util::BodyExt;
@@ -11,6 +12,7 @@ use kube::api::{ListParams, Request};
 use kube::client::Body;
 use serde::de::DeserializeOwned;
 
+use self::pages::{MOST_ITEMS, PageCount};
 use super::connect::Access;
 use super::json::{self, Tree};
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
@@ -66,13 +68,6 @@ impl Bulk for Node {
 
 /// A 410 on a continue token starts the list over this often.
 const RESTARTS: u32 = 2;
-/// A list has at most so many pages: clients that ask for pages ask for 500 items, and no cluster has 5,000,000 objects
-/// of a kind.
-const MOST_PAGES: u32 = 10_000;
-/// So many pages in a row may be empty. A server whose pages continue without items would be asked again and again.
-const MOST_EMPTY_PAGES: u32 = 10;
-/// A list has at most so many items, as the server decides how many it sends.
-const MOST_ITEMS: u64 = 5_000_000;
 /// The longest single object, in bytes.
 const LONGEST_OBJECT: usize = protobuf::LONGEST_ITEM as usize;
 
@@ -438,31 +433,6 @@ impl Access {
             }
         }
         Ok(())
-    }
-}
-
-/// The pages of a list that continues.
-#[derive(Default)]
-struct PageCount {
-    pages: u32,
-    items: u64,
-    /// In a row, up to the last one.
-    empty_pages: u32,
-}
-
-impl PageCount {
-    /// Counts a page that another one follows; what is wrong with the list if this goes beyond what a cluster can have.
-    fn excess(&mut self, items: u64) -> Option<String> {
-        self.pages += 1;
-        self.items += items;
-        self.empty_pages = if items == 0 { self.empty_pages + 1 } else { 0 };
-        if self.empty_pages > MOST_EMPTY_PAGES {
-            return Some(format!("{} pages in a row have no items, and there are more", self.empty_pages));
-        }
-        if self.pages > MOST_PAGES {
-            return Some(format!("it has more than {MOST_PAGES} pages"));
-        }
-        (self.items > MOST_ITEMS).then(|| format!("it has more than {MOST_ITEMS} items"))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Namespace;
 
+use super::pages::{MOST_EMPTY_PAGES, MOST_ITEMS, MOST_PAGES};
 use super::*;
 use crate::cluster::connect::AccessOptions;
 use crate::cluster::fake::{Answer, Fake, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list};
