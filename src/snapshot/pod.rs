@@ -206,15 +206,23 @@ pub(crate) struct Terminated {
     pub(crate) finished_at: Option<Time>,
 }
 
-/// The conditions that any rule reads.
-const CONDITIONS_READ: [&str; 4] = ["Ready", "PodScheduled", "Initialized", "DisruptionTarget"];
+/// Whether any rule reads the condition: that a pod has its node tells the node's name, and that it is initialized is
+/// asked only of one with init containers.
+fn is_read(condition: &Condition, has_init_containers: bool) -> bool {
+    match condition.type_.as_str() {
+        "Ready" | "DisruptionTarget" => true,
+        "PodScheduled" => !condition.is_true(),
+        "Initialized" => has_init_containers,
+        _ => false,
+    }
+}
 
 impl PodStatus {
-    fn compact(&mut self, interner: &mut Interner) {
+    fn compact(&mut self, has_init_containers: bool, interner: &mut Interner) {
         for text in [&mut self.phase, &mut self.reason, &mut self.message] {
             interner.text(text);
         }
-        self.conditions.retain(|condition| CONDITIONS_READ.contains(&condition.type_.as_str()));
+        self.conditions.retain(|condition| is_read(condition, has_init_containers));
         for condition in &mut self.conditions {
             let Condition { type_, status, reason, message, .. } = condition;
             for text in [type_, status, reason, message] {
@@ -258,7 +266,7 @@ impl Pod {
         interner.labels(&mut self.metadata.labels);
         interner.owners(&mut self.metadata.owner_references);
         interner.text(&mut self.spec.node_name);
-        self.status.compact(interner);
+        self.status.compact(!self.spec.init_containers.is_empty(), interner);
         self
     }
 
@@ -304,5 +312,25 @@ mod tests {
         assert!(std::ptr::eq(&*a.status.phase, &*b.status.phase));
         let [main, other] = [&a, &b].map(|pod| &pod.status.container_statuses[0]);
         assert!(std::ptr::eq(&*main.name, &*other.name) && main.last_state.is_none());
+    }
+
+    #[test]
+    fn compact_pods_keep_the_conditions_that_are_read() {
+        let kept = |init_containers: usize, scheduled: &str| {
+            let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status });
+            let pod: Pod = serde_json::from_value(json!({
+                "spec": { "initContainers": vec![json!({ "name": "init" }); init_containers] },
+                "status": { "conditions": [
+                    condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
+                    condition("Ready", "True"), condition("PodScheduled", scheduled), condition("DisruptionTarget", "True"),
+                ] },
+            }))
+            .unwrap_or_default();
+            let conditions = pod.compact(&mut Interner::default()).status.conditions;
+            conditions.iter().map(|condition| condition.type_.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(0, "True"), ["Ready", "DisruptionTarget"]);
+        assert_eq!(kept(0, "False"), ["Ready", "PodScheduled", "DisruptionTarget"]);
+        assert_eq!(kept(1, "True"), ["Initialized", "Ready", "DisruptionTarget"]);
     }
 }
