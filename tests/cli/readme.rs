@@ -41,7 +41,7 @@ fn words(command: &str) -> Option<Vec<&str>> {
 
 fn run(words: &[&str], more: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
-    command.args(words).args(more).env("KUBECONFIG", "/nonexistent").env("HOME", "/nonexistent");
+    command.args(words).args(more).env("KUBECONFIG", "/nonexistent/kubeconfig").env("HOME", "/nonexistent");
     let output = command.output().unwrap();
     (output.status.success(), text(&output.stdout) + &text(&output.stderr))
 }

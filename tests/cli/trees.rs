@@ -14,7 +14,7 @@ type Tree = BTreeMap<String, Vec<u8>>;
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
-    command.args(arguments).env("KUBECONFIG", "/nonexistent").env("HOME", "/nonexistent").output().unwrap()
+    command.args(arguments).env("KUBECONFIG", "/nonexistent/kubeconfig").env("HOME", "/nonexistent").output().unwrap()
 }
 
 fn objects() -> Vec<Value> {
@@ -305,7 +305,7 @@ fn hostile_files_stay_within_a_memory_limit() {
         let script = format!("ulimit -v {LIMIT_KIB} && exec \"$0\" coverage --from \"$1\"");
         let output = Command::new("sh")
             .args(["-c", &script, env!("CARGO_BIN_EXE_kubectl-ds"), path.to_str().unwrap()])
-            .env("KUBECONFIG", "/nonexistent")
+            .env("KUBECONFIG", "/nonexistent/kubeconfig")
             .output()
             .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);

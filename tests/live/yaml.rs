@@ -131,7 +131,7 @@ fn cluster(strings: &[String]) -> Value {
 fn printed(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
     let mut kubectl = Command::new(ctx.programs.join("kubectl"))
         .args(["annotate", "--local", "-f", "-", "-o", "yaml", "printed=yes"])
-        .env("KUBECONFIG", "/nonexistent")
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -153,7 +153,7 @@ fn template_read(yaml: &[u8]) -> Result<Value, Failed> {
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"))
         .args(["rollout", "history", "a", "--revision", "1", "-o", "json", "--from"])
         .arg(&path)
-        .env("KUBECONFIG", "/nonexistent")
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
         .output()
         .map_err(failed)?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
