@@ -28,8 +28,10 @@ impl Report {
     pub(super) fn notes(self) -> Vec<String> {
         let mut notes: Vec<String> =
             self.broken.into_iter().map(|message| format!("{message}; the objects in it are missing")).collect();
-        if self.more_broken > 0 {
-            notes.push(format!("{} more files cannot be read", self.more_broken));
+        match self.more_broken {
+            0 => {}
+            1 => notes.push("1 more file cannot be read".to_owned()),
+            several => notes.push(format!("{several} more files cannot be read")),
         }
         if let Some(first) = self.first_foreign {
             notes.push(match self.foreign {
