@@ -1,5 +1,5 @@
-//! Every line that is offered for pasting, over clusters with hostile names and hostile messages of events: run in bash
-//! and dash, it calls the command that it names with the arguments that it shows, and nothing else happens.
+//! Every line that is offered for pasting, over clusters with hostile names and hostile messages of events: run in bash,
+//! dash and zsh, it calls the command that it names with the arguments that it shows, and nothing else happens.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
@@ -92,7 +92,7 @@ fn pasted_lines_do_nothing_but_what_they_show() {
     assert!(distinct > lines.len() / 5, "the lines are too much alike: {distinct} of {}", lines.len());
     let verbs: BTreeSet<&str> = lines.iter().filter_map(|line| line.split(' ').find(|word| is_verb(word))).collect();
     assert!(verbs.len() >= 12, "the lines show too few commands: {verbs:?}");
-    for shell in ["bash", "dash"] {
+    for shell in ["bash", "dash", "zsh"] {
         run(shell, &lines, &names);
     }
 }
@@ -260,6 +260,10 @@ fn run(shell: &str, lines: &[String], names: &BTreeSet<String>) {
     let record = folder.path().join("record");
     let script = format!("exec 3>'{}'\n{STUBS}", record.display());
     let mut command = Command::new(shell);
+    if shell == "zsh" {
+        // Without the files that a user or a system may have for it.
+        command.arg("-f");
+    }
     command.arg("-c").arg(script).current_dir(&empty);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{shell} is needed for this test: {error}"));

@@ -10,8 +10,12 @@ fn called(file: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join(file);
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kubectl-ds"), &link).unwrap();
-    let output =
-        Command::new(link).args(arguments).env("KUBECONFIG", "/nonexistent/kubeconfig").env("HOME", "/").output().unwrap();
+    let output = Command::new(link)
+        .args(arguments)
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .env("HOME", "/")
+        .output()
+        .unwrap();
     text(&output.stdout) + &text(&output.stderr)
 }
 
