@@ -375,3 +375,12 @@ fn file_of_a_folder_that_cannot_be_unpacked_is_named() {
     assert!(facts.notes[0].starts_with("all.json.gz: cannot be unpacked: "), "{:?}", facts.notes);
     assert!(facts.notes[1].starts_with("b.zip: cannot be unpacked: "), "{:?}", facts.notes);
 }
+
+#[test]
+fn file_larger_than_any_cluster_is_refused_by_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    std::fs::File::create(&path).unwrap().set_len(5 << 30).unwrap();
+    let error = read(&[path], Detail::default()).unwrap_err().to_string();
+    assert!(error.ends_with("it is larger than 4 GiB"), "{error}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::archive::{self, Allowance, HEAD, Packing};
@@ -19,6 +19,9 @@ const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 const ARCHIVES: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
 /// How deep archives are looked into: one within one that is named or lies in a folder.
 const DEEPEST: usize = 1;
+
+/// What a file may have that is not compressed: a cluster of 100,000 pods is saved as 3 GB.
+const MOST_PER_FILE: u64 = 4 << 30;
 
 /// What reads the texts into a cluster.
 pub(super) struct Walk<'c> {
@@ -72,9 +75,7 @@ impl Walk<'_> {
     fn read_stdin(&mut self) -> Result<(), Error> {
         let name = "standard input";
         let _reading = begin(Activity::File { path: name.into() });
-        let mut bytes = Vec::new();
-        let end = std::io::stdin().lock().read_to_end(&mut bytes);
-        end.map_err(|error| super::read::broken(name, error.to_string()))?;
+        let bytes = read_all(std::io::stdin().lock(), 0).map_err(|why| super::read::broken(name, why))?;
         let allowance = Allowance::new(bytes.len() as u64);
         self.bytes(&bytes, Named { name, is_named: true }, Place { depth: 0, allowance: &allowance })
     }
@@ -88,10 +89,9 @@ impl Walk<'_> {
         let allowance = Allowance::new(size);
         let place = Place { depth: 0, allowance: &allowance };
         if packing == Packing::Plain {
-            let mut bytes = Vec::new();
-            return match BufReader::new(file).read_to_end(&mut bytes) {
-                Ok(_) => self.bytes(&bytes, named, place),
-                Err(error) => self.lose(named, "", &system_words(&error)),
+            return match read_all(file, size) {
+                Ok(bytes) => self.bytes(&bytes, named, place),
+                Err(why) => self.lose(named, "", &why),
             };
         }
         let mut seen = 0;
@@ -223,6 +223,16 @@ fn open(path: &Path, name: &str) -> std::io::Result<Opened> {
     (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(Opened { file, packing: Packing::of(name, &head), size: metadata.len() })
+}
+
+/// Reads to the end of a file of this size, or of a stream, which may have no end.
+fn read_all(stream: impl Read, size: u64) -> Result<Vec<u8>, String> {
+    let too_large = || format!("it is larger than {} GiB", MOST_PER_FILE >> 30);
+    let capacity = usize::try_from(size).ok().filter(|_| size <= MOST_PER_FILE).ok_or_else(too_large)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(capacity).map_err(|error| error.to_string())?;
+    stream.take(MOST_PER_FILE + 1).read_to_end(&mut bytes).map_err(|error| system_words(&error))?;
+    if bytes.len() as u64 > MOST_PER_FILE { Err(too_large()) } else { Ok(bytes) }
 }
 
 fn without_gz(name: &str) -> &str {
