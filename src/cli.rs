@@ -47,21 +47,21 @@ pub(crate) struct Cli {
 /// The exit code, when help was asked for, or what was written makes no sense; either has been said by then.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let read = tree().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    read.map_err(|refusal| {
-        if !refusal.use_stderr() || refusal.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    read.map_err(|rejection| {
+        if !rejection.use_stderr() || rejection.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             // A closed pipe has no reader to tell.
-            let _ = refusal.print();
-            return ExitCode::from(if refusal.use_stderr() { 2 } else { 0 });
+            let _ = rejection.print();
+            return ExitCode::from(if rejection.use_stderr() { 2 } else { 0 });
         }
-        let error = usage_error(&refusal);
+        let error = usage_error(&rejection);
         terminal::error(&error);
         error.exit_code()
     })
 }
 
 /// clap's own message takes a paragraph; this project's errors take two lines.
-fn usage_error(refusal: &clap::Error) -> Error {
-    let text = refusal.render().to_string();
+fn usage_error(rejection: &clap::Error) -> Error {
+    let text = rejection.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message = message.strip_prefix("error: ").unwrap_or(message);
     // clap's advice on how to pass a flag as a value helps nobody here: values do not begin with a dash.

@@ -71,7 +71,7 @@ fn work() -> ExitCode {
             start_log(cli.global.verbosity);
             finish(dispatch(cli))
         }
-        Err(refusal) => refusal,
+        Err(rejection) => rejection,
     }
 }
 

@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, PodSpec};
 
-use super::refusal::Refusal;
-use super::{Made, event_text, limit_range, plugins, quota};
+use super::rejection::AdmissionRejection;
+use super::{PredictedPod, event_text, limit_range, plugins, quota};
 use crate::snapshot::Known;
-use crate::snapshot::facts::Facts;
-use crate::snapshot::full_pod::{FullPod, ResourceList};
+use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::snapshot::pod::{Pod, ResourceList};
 
 /// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
 /// only for a pod that is missing now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EventRefusal {
+pub(crate) struct FailedCreateEvent {
     /// The server's words.
     pub(crate) text: String,
     /// How often.
@@ -32,7 +32,7 @@ pub(crate) struct AdmissionCheck {
     /// What it says.
     pub(crate) outcome: Outcome,
     /// The event that speaks of it, if one does.
-    pub(crate) event: Option<EventRefusal>,
+    pub(crate) event: Option<FailedCreateEvent>,
 }
 
 /// Whether the pod gets through.
@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     /// Nothing that can be read stands against it.
     Pass,
     /// It does not.
-    Fail(Vec<Refusal>),
+    Fail(Vec<AdmissionRejection>),
     /// What it would take to tell is missing.
     Unknown {
         /// What, and why.
@@ -69,7 +69,7 @@ const ORDER: [&str; 15] = [
     "Admission",
 ];
 /// Those of which only a refusal tells that they are there at all.
-const UNSEEN: [&str; 5] = [
+const SHOWN_ONLY_ON_FAILURE: [&str; 5] = [
     "PodNodeSelector",
     "PodTolerationRestriction",
     "MutatingAdmissionPolicy",
@@ -80,20 +80,20 @@ const UNSEEN: [&str; 5] = [
 /// What every check says of the pod that is to be made, in the server's order.
 pub(crate) fn checks(
     daemon_set: &DaemonSet,
-    made: &Made,
-    facts: &Facts,
-    refusal_event: Option<&EventRefusal>,
+    predicted: &PredictedPod,
+    facts: &ClusterObjects,
+    failed_create: Option<&FailedCreateEvent>,
 ) -> Vec<AdmissionCheck> {
-    let pod = &made.pod;
+    let pod = &predicted.pod;
     let template = daemon_set.spec.template.spec.as_ref();
-    let told = refusal_event.map(|event| event_text::read(&event.text, pod)).unwrap_or_default();
+    let told = failed_create.map(|event| failed_create_message::read(&event.text, pod)).unwrap_or_default();
     let rows = ORDER.into_iter().filter_map(|check| {
-        let of_event: Vec<&Refusal> = told.iter().filter(|refusal| refusal.check() == check).collect();
-        if of_event.is_empty() && UNSEEN.contains(&check) {
+        let of_event: Vec<&AdmissionRejection> = told.iter().filter(|rejection| rejection.check() == check).collect();
+        if of_event.is_empty() && SHOWN_ONLY_ON_FAILURE.contains(&check) {
             return None;
         }
         let outcome = of_objects(check, pod, template, facts);
-        let event = refusal_event.filter(|_| !of_event.is_empty());
+        let event = failed_create.filter(|_| !of_event.is_empty());
         let outcome = match event {
             Some(event) => with_event(outcome, &of_event, &event.text, pod, facts),
             None => outcome,
@@ -104,75 +104,75 @@ pub(crate) fn checks(
 }
 
 /// What can be told from the objects that a plugin reads.
-fn of_objects(check: &str, pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome {
+fn of_objects(check: &str, pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Outcome {
     let namespace = &pod.metadata.namespace;
     match check {
         "NamespaceLifecycle" => {
-            judged(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| lifecycle(namespaces, pod))
+            check_known(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| lifecycle(namespaces, pod))
         }
-        "ServiceAccount" => judged(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
+        "ServiceAccount" => check_known(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
             let name = &pod.spec.service_account_name;
             let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
                 meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
             };
             let is_there = accounts.iter().any(|account| is_it(&account.metadata));
-            missing_if(!is_there, || Refusal::ServiceAccountMissing { service_account: name.clone() })
+            missing_if(!is_there, || AdmissionRejection::ServiceAccountMissing { service_account: name.clone() })
         }),
         "Priority" => priority(pod, template, facts),
         "RuntimeClass" if pod.spec.runtime_class_name.is_empty() => Outcome::Pass,
-        "RuntimeClass" => judged(&facts.runtime_classes, |classes| {
+        "RuntimeClass" => check_known(&facts.runtime_classes, |classes| {
             let name = &pod.spec.runtime_class_name;
             match plugins::runtime_class(classes, name) {
                 Some(class) => contradictions(class, template),
-                None => vec![Refusal::RuntimeClassMissing { runtime_class: name.clone() }],
+                None => vec![AdmissionRejection::RuntimeClassMissing { runtime_class: name.clone() }],
             }
         }),
-        "Validation" => Outcome::of(limits_below_requests(pod, template, facts)),
+        "Validation" => Outcome::from_rejections(limits_below_requests(pod, template, facts)),
         "LimitRanger" => {
-            judged(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| limit_range::refusals(ranges, pod))
+            check_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| limit_range::rejections(ranges, pod))
         }
-        "ResourceQuota" => judged(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::refusals(quotas, pod)),
+        "ResourceQuota" => check_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::rejections(quotas, pod)),
         // Only its own words tell what it says.
         _ => Outcome::Pass,
     }
 }
 
 impl Outcome {
-    fn of(refusals: Vec<Refusal>) -> Self {
-        if refusals.is_empty() { Self::Pass } else { Self::Fail(refusals) }
+    fn from_rejections(rejections: Vec<AdmissionRejection>) -> Self {
+        if rejections.is_empty() { Self::Pass } else { Self::Fail(rejections) }
     }
 }
 
-fn judged<T>(objects: &Known<T>, judge: impl FnOnce(&T) -> Vec<Refusal>) -> Outcome {
+fn check_known<T>(objects: &Known<T>, judge: impl FnOnce(&T) -> Vec<AdmissionRejection>) -> Outcome {
     match objects {
-        Known::Known(objects) => Outcome::of(judge(objects)),
+        Known::Known(objects) => Outcome::from_rejections(judge(objects)),
         Known::Unknown(why) => Outcome::Unknown { missing: why.clone() },
     }
 }
 
-fn missing_if(is_missing: bool, refusal: impl FnOnce() -> Refusal) -> Vec<Refusal> {
-    if is_missing { vec![refusal()] } else { Vec::new() }
+fn missing_if(is_missing: bool, rejection: impl FnOnce() -> AdmissionRejection) -> Vec<AdmissionRejection> {
+    if is_missing { vec![rejection()] } else { Vec::new() }
 }
 
-fn namespace_of<'n>(namespaces: &'n [Namespace], pod: &FullPod) -> Option<&'n Namespace> {
+fn namespace_of<'n>(namespaces: &'n [Namespace], pod: &Pod) -> Option<&'n Namespace> {
     namespaces.iter().find(|namespace| namespace.metadata.name.as_ref() == Some(&pod.metadata.namespace))
 }
 
-fn lifecycle(namespaces: &[Namespace], pod: &FullPod) -> Vec<Refusal> {
+fn lifecycle(namespaces: &[Namespace], pod: &Pod) -> Vec<AdmissionRejection> {
     let phase = namespace_of(namespaces, pod).and_then(|namespace| namespace.status.as_ref()?.phase.as_deref());
-    missing_if(phase == Some("Terminating"), || Refusal::NamespaceTerminating)
+    missing_if(phase == Some("Terminating"), || AdmissionRejection::NamespaceTerminating)
 }
 
-fn priority(pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome {
+fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Outcome {
     let named = template.and_then(|spec| spec.priority_class_name.as_deref()).filter(|name| !name.is_empty());
     // A sibling's class may be the work of a webhook: it was there when that pod was made.
     let name = named.unwrap_or(&pod.spec.priority_class_name);
     let stated = template.and_then(|spec| spec.priority);
     let mismatch = |computed: i32| {
         let stated = stated.filter(|stated| *stated != computed);
-        let refusal =
-            |stated: i32| Refusal::PriorityMismatch { stated: stated.to_string(), computed: computed.to_string() };
-        Outcome::of(stated.map(refusal).into_iter().collect())
+        let rejection =
+            |stated: i32| AdmissionRejection::PriorityMismatch { stated: stated.to_string(), computed: computed.to_string() };
+        Outcome::from_rejections(stated.map(rejection).into_iter().collect())
     };
     if let Some(value) = plugins::built_in_priority(name) {
         return mismatch(value);
@@ -183,42 +183,42 @@ fn priority(pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Outcome
         (Known::Known(_), "") => mismatch(0),
         (Known::Known(classes), name) => match plugins::priority_of(classes, name) {
             Some((value, _)) => mismatch(value),
-            None => Outcome::Fail(vec![Refusal::PriorityClassMissing { priority_class: name.to_owned() }]),
+            None => Outcome::Fail(vec![AdmissionRejection::PriorityClassMissing { priority_class: name.to_owned() }]),
         },
     }
 }
 
 /// Where the template says something else than its RuntimeClass.
-fn contradictions(class: &k8s_openapi::api::node::v1::RuntimeClass, template: Option<&PodSpec>) -> Vec<Refusal> {
+fn contradictions(class: &k8s_openapi::api::node::v1::RuntimeClass, template: Option<&PodSpec>) -> Vec<AdmissionRejection> {
     let selector = template.and_then(|spec| spec.node_selector.clone()).unwrap_or_default();
     let wanted = class.scheduling.iter().flat_map(|scheduling| scheduling.node_selector.iter().flatten());
-    let mut refusals: Vec<Refusal> = wanted
+    let mut rejections: Vec<AdmissionRejection> = wanted
         .filter_map(|(key, class_value)| {
             let pod_value = selector.get(key).filter(|value| *value != class_value)?;
-            Some(Refusal::RuntimeClassConflict {
+            Some(AdmissionRejection::RuntimeClassConflict {
                 key: key.clone(),
                 class_value: class_value.clone(),
                 pod_value: pod_value.clone(),
             })
         })
         .collect();
-    let quantities = |list: ResourceList| -> super::amounts::Sums {
+    let quantities = |list: ResourceList| -> super::resources::ResourceSums {
         list.into_iter().map(|(resource, amount)| (resource, amount.quantity())).collect()
     };
     let stated = quantities(plugins::amounts(template.and_then(|spec| spec.overhead.as_ref())));
     let fixed = class.overhead.as_ref().and_then(|overhead| overhead.pod_fixed.as_ref());
     if !stated.is_empty() && stated != quantities(plugins::amounts(fixed)) {
-        refusals.push(Refusal::OverheadMismatch);
+        rejections.push(AdmissionRejection::OverheadMismatch);
     }
-    refusals
+    rejections
 }
 
 /// Containers that request more than they may use. The API takes no such template, so the limit is not the template's.
-fn limits_below_requests(pod: &FullPod, template: Option<&PodSpec>, facts: &Facts) -> Vec<Refusal> {
+fn limits_below_requests(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Vec<AdmissionRejection> {
     let ranges = facts.limit_ranges.known().map_or(&[][..], Vec::as_slice);
     let ranges = plugins::ranges_of(ranges, &pod.metadata.namespace);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    let mut refusals = Vec::new();
+    let mut rejections = Vec::new();
     for container in containers {
         let Some(resources) = &container.resources else {
             continue;
@@ -230,7 +230,7 @@ fn limits_below_requests(pod: &FullPod, template: Option<&PodSpec>, facts: &Fact
             if request.quantity() > limit.quantity() {
                 let is_stated = template.is_some_and(|spec| states_limit(spec, &container.name, resource));
                 let range = ranges.iter().find(|range| gives_limit(range, resource)).filter(|_| !is_stated);
-                refusals.push(Refusal::LimitBelowRequest {
+                rejections.push(AdmissionRejection::LimitBelowRequest {
                     container: container.name.clone(),
                     resource: resource.clone(),
                     request: request.text.clone(),
@@ -240,7 +240,7 @@ fn limits_below_requests(pod: &FullPod, template: Option<&PodSpec>, facts: &Fact
             }
         }
     }
-    refusals
+    rejections
 }
 
 fn states_limit(spec: &PodSpec, container: &str, resource: &str) -> bool {
@@ -257,45 +257,45 @@ fn gives_limit(range: &LimitRange, resource: &str) -> bool {
 }
 
 /// The event's words beside what the objects tell now: theirs are the newer numbers.
-fn with_event(of_objects: Outcome, told: &[&Refusal], text: &str, pod: &FullPod, facts: &Facts) -> Outcome {
-    let mut refusals = match of_objects {
-        Outcome::Fail(refusals) => refusals,
+fn with_event(of_objects: Outcome, told: &[&AdmissionRejection], text: &str, pod: &Pod, facts: &ClusterObjects) -> Outcome {
+    let mut rejections = match of_objects {
+        Outcome::Fail(rejections) => rejections,
         Outcome::Pass | Outcome::Unknown { .. } => Vec::new(),
     };
-    let is_vain = refusals.is_empty();
-    for refusal in told {
-        let is_told_already = refusals.iter().any(|one| discriminant(one) == discriminant(*refusal));
-        match as_of_now(refusal, pod, facts) {
-            Some(refusal) if !is_told_already => refusals.push(refusal),
-            None if is_vain && refusals.is_empty() => {
-                refusals.push(Refusal::NoLongerRefused { refusal: text.to_owned() });
+    let is_vain = rejections.is_empty();
+    for rejection in told {
+        let is_told_already = rejections.iter().any(|one| discriminant(one) == discriminant(*rejection));
+        match refresh(rejection, pod, facts) {
+            Some(rejection) if !is_told_already => rejections.push(rejection),
+            None if is_vain && rejections.is_empty() => {
+                rejections.push(AdmissionRejection::NoLongerRejected { rejection: text.to_owned() });
             }
             _ => {}
         }
     }
-    Outcome::Fail(refusals)
+    Outcome::Fail(rejections)
 }
 
 /// The refusal with the numbers of now; none where its cause is surely gone. A webhook may have changed the pod that
 /// was refused, so that ours would pass is no proof.
-fn as_of_now(refusal: &Refusal, pod: &FullPod, facts: &Facts) -> Option<Refusal> {
-    let same = || Some(refusal.clone());
+fn refresh(rejection: &AdmissionRejection, pod: &Pod, facts: &ClusterObjects) -> Option<AdmissionRejection> {
+    let same = || Some(rejection.clone());
     let unless = |is_gone: Option<bool>| if is_gone == Some(true) { None } else { same() };
     let namespace = &pod.metadata.namespace;
     let quotas = facts.in_namespace(&facts.quotas, namespace);
     let limit_ranges = facts.in_namespace(&facts.limit_ranges, namespace);
     let own_quotas = || quotas.known().map(|quotas| quota::of_namespace(quotas, namespace));
     let has_name = |name: &str, one: &Option<String>| one.as_deref() == Some(name);
-    match refusal {
-        Refusal::QuotaExceeded { quota, resources } => {
+    match rejection {
+        AdmissionRejection::QuotaExceeded { quota, resources } => {
             let Some(quotas) = own_quotas() else {
                 return same();
             };
             let now = quotas.into_iter().find(|one| has_name(quota, &one.metadata.name))?;
             let resources = quota::still_short(now, resources);
-            (!resources.is_empty()).then(|| Refusal::QuotaExceeded { quota: quota.clone(), resources })
+            (!resources.is_empty()).then(|| AdmissionRejection::QuotaExceeded { quota: quota.clone(), resources })
         }
-        Refusal::QuotaUnspecified { quota, missing } => {
+        AdmissionRejection::QuotaRequestMissing { quota, missing } => {
             let own = |name: &String| {
                 pod.spec.containers.iter().chain(&pod.spec.init_containers).any(|container| container.name == *name)
             };
@@ -304,26 +304,26 @@ fn as_of_now(refusal: &Refusal, pod: &FullPod, facts: &Facts) -> Option<Refusal>
             let is_there = own_quotas().map(|all| all.iter().any(|one| has_name(quota, &one.metadata.name)));
             unless(is_there.map(|is_there| !is_there || are_own))
         }
-        Refusal::QuotaUncounted { .. } => unless(quotas.known().map(|_| true)),
-        Refusal::LimitRange { .. } => {
+        AdmissionRejection::QuotaStatusMissing { .. } => unless(quotas.known().map(|_| true)),
+        AdmissionRejection::LimitRange { .. } => {
             unless(limit_ranges.known().map(|ranges| plugins::ranges_of(ranges, namespace).is_empty()))
         }
-        Refusal::PodSecurity { .. } => {
+        AdmissionRejection::PodSecurity { .. } => {
             let enforced = |namespace: &Namespace| {
                 namespace.metadata.labels.as_ref()?.get("pod-security.kubernetes.io/enforce").cloned()
             };
             let own = facts.namespaces.known().and_then(|all| namespace_of(all, pod)).and_then(enforced);
             unless(own.map(|level| level == "privileged"))
         }
-        Refusal::PriorityClassMissing { priority_class: name } => {
+        AdmissionRejection::PriorityClassMissing { priority_class: name } => {
             let classes = facts.priority_classes.known();
             unless(classes.map(|all| all.iter().any(|one| has_name(name, &one.metadata.name))))
         }
-        Refusal::RuntimeClassMissing { runtime_class: name } => {
+        AdmissionRejection::RuntimeClassMissing { runtime_class: name } => {
             let classes = facts.runtime_classes.known();
             unless(classes.map(|all| plugins::runtime_class(all, name).is_some()))
         }
-        Refusal::ServiceAccountMissing { service_account: name } => {
+        AdmissionRejection::ServiceAccountMissing { service_account: name } => {
             let is_own = |one: &k8s_openapi::api::core::v1::ServiceAccount| {
                 has_name(name, &one.metadata.name) && has_name(namespace, &one.metadata.namespace)
             };

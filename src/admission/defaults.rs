@@ -5,12 +5,12 @@
 
 use super::pod_level;
 use crate::snapshot::Labels;
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::{FullPod, FullSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
-use crate::snapshot::pod::NodeSelectorRequirement;
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::{Pod, PodSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
+use crate::snapshot::pod_summary::NodeSelectorRequirement;
 
 /// Completes the spec as it is read, before any plugin sees it.
-pub(super) fn complete(spec: &mut FullSpec, minor: Minor) {
+pub(super) fn complete(spec: &mut PodSpec, minor: KubeMinor) {
     if spec.scheduler_name.is_empty() {
         spec.scheduler_name = "default-scheduler".into();
     }
@@ -31,7 +31,7 @@ pub(super) fn complete(spec: &mut FullSpec, minor: Minor) {
         }
     }
     spec.resources.iter_mut().for_each(round_up);
-    pod_level::complete_on_reading(spec, minor);
+    pod_level_resources::complete_on_reading(spec, minor);
 }
 
 /// Takes over what `list` lacks.
@@ -54,8 +54,8 @@ fn round_up(resources: &mut Resources) {
 
 /// Merges the label keys of pod affinity and of spread constraints into their selectors, with the pod's own values. A
 /// key that the pod lacks is passed over.
-pub(super) fn merge_label_keys(pod: &mut FullPod) {
-    let FullPod { metadata, spec, .. } = pod;
+pub(super) fn merge_label_keys(pod: &mut Pod) {
+    let Pod { metadata, spec, .. } = pod;
     let labels = &metadata.labels;
     if let Some(affinity) = &mut spec.affinity {
         let both = [&mut affinity.pod_affinity, &mut affinity.pod_anti_affinity];

@@ -5,37 +5,37 @@
 
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
 
-use super::amounts::{self, Sums, Totals};
+use super::resources::{self, ResourceSums, ResourceTotals};
 use super::plugins::{amounts as own, ranges_of};
-use super::refusal::{Bound, Refusal};
-use crate::snapshot::full_pod::{Amount, Container, FullPod, FullSpec, ResourceList};
+use super::rejection::{Bound, AdmissionRejection};
+use crate::snapshot::pod::{Amount, Container, Pod, PodSpec, ResourceList};
 use crate::snapshot::quantity::Quantity;
 
 /// Everything that lies outside of the ranges of the pod's namespace.
-pub(super) fn refusals(ranges: &[LimitRange], pod: &FullPod) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
+pub(super) fn rejections(ranges: &[LimitRange], pod: &Pod) -> Vec<AdmissionRejection> {
+    let mut rejections = Vec::new();
     for range in ranges_of(ranges, &pod.metadata.namespace) {
         for item in range.spec.iter().flat_map(|spec| &spec.limits) {
             for subject in subjects(item, &pod.spec) {
-                refusals.extend(subject.refusals(range, item));
+                rejections.extend(subject.rejections(range, item));
             }
         }
     }
-    refusals
+    rejections
 }
 
 /// A container, or the pod as a whole.
 struct Subject {
     container: Option<String>,
-    totals: Totals,
+    totals: ResourceTotals,
 }
 
-fn subjects(item: &LimitRangeItem, spec: &FullSpec) -> Vec<Subject> {
+fn subjects(item: &LimitRangeItem, spec: &PodSpec) -> Vec<Subject> {
     match item.type_.as_str() {
-        "Container" => spec.containers.iter().chain(&spec.init_containers).map(Subject::of).collect(),
+        "Container" => spec.containers.iter().chain(&spec.init_containers).map(Subject::from_container).collect(),
         // Huge pages that a pod states for itself do not count here, and neither does its overhead.
         "Pod" => {
-            let totals = amounts::of_pod(spec, |resource| matches!(resource, "cpu" | "memory"));
+            let totals = resources::of_pod(spec, |resource| matches!(resource, "cpu" | "memory"));
             vec![Subject { container: None, totals }]
         }
         _ => Vec::new(),
@@ -43,17 +43,17 @@ fn subjects(item: &LimitRangeItem, spec: &FullSpec) -> Vec<Subject> {
 }
 
 impl Subject {
-    fn of(container: &Container) -> Self {
-        let sums = |list: &ResourceList| -> Sums {
+    fn from_container(container: &Container) -> Self {
+        let sums = |list: &ResourceList| -> ResourceSums {
             list.iter().map(|(resource, amount)| (resource.clone(), amount.quantity())).collect()
         };
         let resources = container.resources.clone().unwrap_or_default();
-        let totals = Totals { requests: sums(&resources.requests), limits: sums(&resources.limits) };
+        let totals = ResourceTotals { requests: sums(&resources.requests), limits: sums(&resources.limits) };
         Self { container: Some(container.name.clone()), totals }
     }
 
-    fn refusals(&self, range: &LimitRange, item: &LimitRangeItem) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
+    fn rejections(&self, range: &LimitRange, item: &LimitRangeItem) -> Vec<AdmissionRejection> {
+        let mut rejections = Vec::new();
         let bounds =
             [(Bound::Minimum, &item.min), (Bound::Maximum, &item.max), (Bound::Ratio, &item.max_limit_request_ratio)];
         for (bound, list) in bounds {
@@ -61,7 +61,7 @@ impl Subject {
                 let Some((of, found)) = self.offence(bound, &resource, &allowed) else {
                     continue;
                 };
-                refusals.push(Refusal::LimitRange {
+                rejections.push(AdmissionRejection::LimitRange {
                     limit_range: range.metadata.name.clone(),
                     per: item.type_.clone(),
                     container: self.container.clone(),
@@ -73,7 +73,7 @@ impl Subject {
                 });
             }
         }
-        refusals
+        rejections
     }
 
     /// What is out of bounds, and its value: the first that upstream would name.
@@ -97,7 +97,7 @@ impl Subject {
     }
 
     fn ratio_offence(&self, resource: &str, allowed: Quantity) -> Option<(&'static str, Option<String>)> {
-        let not_zero = |sums: &Sums| sums.get(resource).copied().filter(|quantity| !quantity.is_zero());
+        let not_zero = |sums: &ResourceSums| sums.get(resource).copied().filter(|quantity| !quantity.is_zero());
         let Some(request) = not_zero(&self.totals.requests) else {
             return Some(("request", None));
         };

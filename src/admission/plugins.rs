@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::defaults::fill;
 use crate::snapshot::Known;
-use crate::snapshot::facts::Facts;
-use crate::snapshot::full_pod::{Amount, Container, FullPod, FullSpec, ResourceList, Resources, Toleration};
+use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::snapshot::pod::{Amount, Container, Pod, PodSpec, ResourceList, Resources, Toleration};
 
 /// The service account of pods that name none.
 pub(super) const DEFAULT_SERVICE_ACCOUNT: &str = "default";
@@ -20,20 +20,20 @@ const NODE_SELECTOR_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selec
 const TOLERATIONS_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/defaultTolerations";
 
 /// Applies the plugins to the pod, in the server's order; answers with what is in doubt, one sentence each.
-pub(super) fn apply(pod: &mut FullPod, facts: &Facts) -> Vec<String> {
-    let mut doubts = Vec::new();
+pub(super) fn apply(pod: &mut Pod, facts: &ClusterObjects) -> Vec<String> {
+    let mut assumptions = Vec::new();
     let namespace = pod.metadata.namespace.clone();
     let limit_ranges = facts.in_namespace(&facts.limit_ranges, &namespace);
-    apply_limit_ranges(&mut pod.spec, &namespace, &limit_ranges, &mut doubts);
+    apply_limit_ranges(&mut pod.spec, &namespace, &limit_ranges, &mut assumptions);
     if pod.spec.service_account_name.is_empty() {
         pod.spec.service_account_name = DEFAULT_SERVICE_ACCOUNT.into();
     }
-    apply_priority(&mut pod.spec, &facts.priority_classes, &mut doubts);
-    apply_runtime_class(&mut pod.spec, &facts.runtime_classes, &mut doubts);
+    apply_priority(&mut pod.spec, &facts.priority_classes, &mut assumptions);
+    apply_runtime_class(&mut pod.spec, &facts.runtime_classes, &mut assumptions);
     let is_own = |one: &&Namespace| one.metadata.name.as_ref() == Some(&namespace);
     let own = facts.namespaces.known().and_then(|all| all.iter().find(is_own));
-    doubts.extend(own.into_iter().flat_map(opt_in_plugins));
-    doubts
+    assumptions.extend(own.into_iter().flat_map(opt_in_plugins));
+    assumptions
 }
 
 /// The limit ranges of one namespace, by name: the server's own order is not determined.
@@ -51,12 +51,12 @@ pub(super) fn amounts(list: Option<&std::collections::BTreeMap<String, ApiQuanti
     list.into_iter().flatten().map(amount).collect()
 }
 
-fn apply_limit_ranges(spec: &mut FullSpec, namespace: &str, ranges: &Known<Vec<LimitRange>>, doubts: &mut Vec<String>) {
+fn apply_limit_ranges(spec: &mut PodSpec, namespace: &str, ranges: &Known<Vec<LimitRange>>, assumptions: &mut Vec<String>) {
     let ranges = match ranges {
         Known::Known(ranges) => ranges_of(ranges, namespace),
         Known::Unknown(why) => {
             if containers(spec).any(is_open) {
-                doubts.push(format!("{why}: a LimitRange may add requests and limits"));
+                assumptions.push(format!("{why}: a LimitRange may add requests and limits"));
             }
             return;
         }
@@ -66,7 +66,7 @@ fn apply_limit_ranges(spec: &mut FullSpec, namespace: &str, ranges: &Known<Vec<L
         for (other, others) in all.iter().skip(at + 1) {
             if is_torn(spec, defaults, others) {
                 let name = |range: &LimitRange| range.metadata.name.clone().unwrap_or_default();
-                doubts.push(format!(
+                assumptions.push(format!(
                     "the LimitRanges {} and {} name different defaults: which of them counts is not determined",
                     name(range),
                     name(other)
@@ -95,7 +95,7 @@ fn container_defaults(range: &LimitRange) -> (ResourceList, ResourceList) {
 }
 
 /// Whether a container lacks an amount for which the two name different defaults.
-fn is_torn(spec: &FullSpec, one: &(ResourceList, ResourceList), other: &(ResourceList, ResourceList)) -> bool {
+fn is_torn(spec: &PodSpec, one: &(ResourceList, ResourceList), other: &(ResourceList, ResourceList)) -> bool {
     let differ = |one: &ResourceList, other: &ResourceList, list: fn(&Resources) -> &ResourceList| {
         let differing = one.iter().filter(|(resource, amount)| {
             other.get(*resource).is_some_and(|other| other.quantity() != amount.quantity())
@@ -114,7 +114,7 @@ fn lacks(container: &Container, resource: &str, list: fn(&Resources) -> &Resourc
     !container.resources.as_ref().is_some_and(|resources| list(resources).contains_key(resource))
 }
 
-fn containers(spec: &FullSpec) -> impl Iterator<Item = &Container> {
+fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.containers.iter().chain(&spec.init_containers)
 }
 
@@ -134,7 +134,7 @@ pub(super) fn priority_of(classes: &[PriorityClass], name: &str) -> Option<(i32,
     of_class.or_else(|| built_in_priority(name).map(|value| (value, Some("PreemptLowerPriority".into()))))
 }
 
-fn apply_priority(spec: &mut FullSpec, classes: &Known<Vec<PriorityClass>>, doubts: &mut Vec<String>) {
+fn apply_priority(spec: &mut PodSpec, classes: &Known<Vec<PriorityClass>>, assumptions: &mut Vec<String>) {
     let known = classes.known().map_or(&[][..], Vec::as_slice);
     if spec.priority_class_name.is_empty() {
         // Of several defaults, which only a race makes, the lowest counts.
@@ -149,14 +149,14 @@ fn apply_priority(spec: &mut FullSpec, classes: &Known<Vec<PriorityClass>>, doub
     match (priority_of(known, &spec.priority_class_name), classes.missing()) {
         (Some((value, policy)), _) => set_priority(spec, value, policy),
         (None, Some(why)) => {
-            doubts.push(format!("{why}: the priority of PriorityClass {} is not known", spec.priority_class_name));
+            assumptions.push(format!("{why}: the priority of PriorityClass {} is not known", spec.priority_class_name));
         }
         // There is no such class, and so there is no pod.
         (None, None) => {}
     }
 }
 
-fn set_priority(spec: &mut FullSpec, value: i32, policy: Option<String>) {
+fn set_priority(spec: &mut PodSpec, value: i32, policy: Option<String>) {
     spec.priority = Some(value);
     if let Some(policy) = policy {
         spec.preemption_policy = policy;
@@ -168,7 +168,7 @@ pub(super) fn runtime_class<'c>(classes: &'c [RuntimeClass], name: &str) -> Opti
     classes.iter().find(|class| class.metadata.name.as_deref() == Some(name))
 }
 
-fn apply_runtime_class(spec: &mut FullSpec, classes: &Known<Vec<RuntimeClass>>, doubts: &mut Vec<String>) {
+fn apply_runtime_class(spec: &mut PodSpec, classes: &Known<Vec<RuntimeClass>>, assumptions: &mut Vec<String>) {
     let name = &spec.runtime_class_name;
     if name.is_empty() {
         return;
@@ -176,7 +176,7 @@ fn apply_runtime_class(spec: &mut FullSpec, classes: &Known<Vec<RuntimeClass>>, 
     let classes = match classes {
         Known::Known(classes) => classes,
         Known::Unknown(why) => {
-            doubts.push(format!(
+            assumptions.push(format!(
                 "{why}: what RuntimeClass {name} adds to the pod (overhead, node selector, tolerations) is not known"
             ));
             return;

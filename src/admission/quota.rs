@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
 
-use super::amounts::{self, Sums, Totals};
-use super::refusal::{QuotaShare, Refusal, Unspecified};
-use crate::snapshot::full_pod::{FullPod, FullSpec};
+use super::resources::{self, ResourceSums, ResourceTotals};
+use super::rejection::{QuotaUsage, AdmissionRejection, MissingQuotaRequest};
+use crate::snapshot::pod::{Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
 
 /// What a quota's `must specify` is about, and nothing else.
 const TO_BE_SPECIFIED: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
 
 /// What the quotas of the pod's namespace have against one more pod like this one.
-pub(super) fn refusals(quotas: &[ResourceQuota], pod: &FullPod) -> Vec<Refusal> {
+pub(super) fn rejections(quotas: &[ResourceQuota], pod: &Pod) -> Vec<AdmissionRejection> {
     of_namespace(quotas, &pod.metadata.namespace).into_iter().flat_map(|quota| refusals_of(quota, &pod.spec)).collect()
 }
 
@@ -29,7 +29,7 @@ pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> 
 }
 
 /// The shares again with the quota's numbers of now, and only those that are still short.
-pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaShare]) -> Vec<QuotaShare> {
+pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaUsage]) -> Vec<QuotaUsage> {
     let (hard, used) = status_of(quota);
     let now = shares.iter().filter_map(|share| {
         let needed = share.requested.parse().unwrap_or_default();
@@ -38,7 +38,7 @@ pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaShare]) -> Vec<Q
     now.collect()
 }
 
-fn refusals_of(quota: &ResourceQuota, spec: &FullSpec) -> Vec<Refusal> {
+fn refusals_of(quota: &ResourceQuota, spec: &PodSpec) -> Vec<AdmissionRejection> {
     let name = quota.metadata.name.clone().unwrap_or_default();
     let (hard, used) = status_of(quota);
     let counted: Vec<&String> = hard.keys().filter(|resource| is_about_pods(resource)).collect();
@@ -47,17 +47,17 @@ fn refusals_of(quota: &ResourceQuota, spec: &FullSpec) -> Vec<Refusal> {
     }
     let missing = unspecified(spec, &counted);
     if !missing.is_empty() {
-        return vec![Refusal::QuotaUnspecified { quota: name, missing }];
+        return vec![AdmissionRejection::QuotaRequestMissing { quota: name, missing }];
     }
     if counted.iter().any(|resource| !used.contains_key(*resource)) {
-        return vec![Refusal::QuotaUncounted { quota: name }];
+        return vec![AdmissionRejection::QuotaStatusMissing { quota: name }];
     }
     let needed = usage(spec);
-    let resources: Vec<QuotaShare> =
+    let resources: Vec<QuotaUsage> =
         needed.iter().filter_map(|(resource, needed)| short(resource, *needed, &hard, &used)).collect();
     match resources.is_empty() {
         true => Vec::new(),
-        false => vec![Refusal::QuotaExceeded { quota: name, resources }],
+        false => vec![AdmissionRejection::QuotaExceeded { quota: name, resources }],
     }
 }
 
@@ -66,12 +66,12 @@ fn short(
     needed: Quantity,
     hard: &BTreeMap<String, String>,
     used: &BTreeMap<String, String>,
-) -> Option<QuotaShare> {
+) -> Option<QuotaUsage> {
     let limited = hard.get(resource)?;
     let used = used.get(resource).map_or("0", String::as_str);
     let number = |text: &str| text.parse::<Quantity>().unwrap_or_default();
     let is_short = !needed.is_zero() && number(used) + needed > number(limited);
-    is_short.then(|| QuotaShare {
+    is_short.then(|| QuotaUsage {
         resource: resource.to_owned(),
         requested: in_words(resource, needed),
         used: used.to_owned(),
@@ -111,8 +111,8 @@ fn is_about_pods(resource: &str) -> bool {
     ];
     let requested = resource.strip_prefix("requests.");
     plain.contains(&resource)
-        || amounts::is_huge_page(resource)
-        || requested.is_some_and(|requested| amounts::is_huge_page(requested) || is_extended(requested))
+        || resources::is_huge_page(resource)
+        || requested.is_some_and(|requested| resources::is_huge_page(requested) || is_extended(requested))
 }
 
 /// Whether it is a resource of devices, and not one of Kubernetes' own.
@@ -122,8 +122,8 @@ fn is_extended(resource: &str) -> bool {
 }
 
 /// What one pod counts for, by the names of quotas.
-fn usage(spec: &FullSpec) -> Sums {
-    let totals = amounts::with_overhead(amounts::of_pod(spec, amounts::is_pod_level), &spec.overhead);
+fn usage(spec: &PodSpec) -> ResourceSums {
+    let totals = resources::with_overhead(resources::of_pod(spec, resources::is_pod_level), &spec.overhead);
     let mut usage = usage_of(&totals);
     for objects in ["pods", "count/pods"] {
         usage.insert(objects.into(), Quantity::whole(1));
@@ -131,14 +131,14 @@ fn usage(spec: &FullSpec) -> Sums {
     usage
 }
 
-fn usage_of(totals: &Totals) -> Sums {
-    let mut usage = Sums::new();
+fn usage_of(totals: &ResourceTotals) -> ResourceSums {
+    let mut usage = ResourceSums::new();
     for (resource, quantity) in &totals.requests {
         let is_plain = matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage");
-        if is_plain || amounts::is_huge_page(resource) {
+        if is_plain || resources::is_huge_page(resource) {
             usage.insert(resource.clone(), *quantity);
         }
-        if is_plain || amounts::is_huge_page(resource) || is_extended(resource) {
+        if is_plain || resources::is_huge_page(resource) || is_extended(resource) {
             usage.insert(format!("requests.{resource}"), *quantity);
         }
     }
@@ -151,8 +151,8 @@ fn usage_of(totals: &Totals) -> Sums {
 }
 
 /// What the quota wants every container to state, and which do not. A pod that states amounts for itself is let off.
-fn unspecified(spec: &FullSpec, counted: &[&String]) -> Vec<Unspecified> {
-    if amounts::has_pod_level(spec) {
+fn unspecified(spec: &PodSpec, counted: &[&String]) -> Vec<MissingQuotaRequest> {
+    if resources::has_pod_level(spec) {
         return Vec::new();
     }
     let required = counted.iter().filter(|resource| TO_BE_SPECIFIED.contains(&resource.as_str()));
@@ -167,7 +167,7 @@ fn unspecified(spec: &FullSpec, counted: &[&String]) -> Vec<Unspecified> {
             !list.is_some_and(|list| list.contains_key(plain))
         });
         let containers = containers.map(|container| container.name.clone()).collect();
-        Unspecified { resource: (*resource).clone(), containers }
+        MissingQuotaRequest { resource: (*resource).clone(), containers }
     });
     missing.filter(|missing| !missing.containers.is_empty()).collect()
 }
@@ -183,12 +183,12 @@ fn scopes_of(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequirement> {
     plain.chain(selected.into_iter().flatten()).collect()
 }
 
-fn is_in_scope(spec: &FullSpec, scope: &ScopedResourceSelectorRequirement) -> bool {
+fn is_in_scope(spec: &PodSpec, scope: &ScopedResourceSelectorRequirement) -> bool {
     match scope.scope_name.as_str() {
         // A daemon pod has no deadline: the API does not let it.
         "NotTerminating" => true,
-        "BestEffort" => amounts::is_best_effort(spec),
-        "NotBestEffort" => !amounts::is_best_effort(spec),
+        "BestEffort" => resources::is_best_effort(spec),
+        "NotBestEffort" => !resources::is_best_effort(spec),
         "PriorityClass" => {
             let class = Some(&spec.priority_class_name).filter(|class| !class.is_empty());
             let is_listed = class.is_some_and(|class| scope.values.iter().flatten().any(|value| value == class));
@@ -205,7 +205,7 @@ fn is_in_scope(spec: &FullSpec, scope: &ScopedResourceSelectorRequirement) -> bo
     }
 }
 
-fn looks_across_namespaces(spec: &FullSpec) -> bool {
+fn looks_across_namespaces(spec: &PodSpec) -> bool {
     let Some(affinity) = &spec.affinity else {
         return false;
     };

@@ -1,13 +1,13 @@
 //! The pod that the API server would make.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod made;
+mod predicted;
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::Known;
-use crate::snapshot::full_pod::Container;
+use crate::snapshot::pod::Container;
 
 fn daemon_set(spec: Value) -> DaemonSet {
     let labels = json!({"app": "agent"});
@@ -23,28 +23,28 @@ fn with_container(container: Value) -> DaemonSet {
 }
 
 /// Nothing is there, and that is known.
-fn empty() -> Facts {
-    Facts {
+fn empty() -> ClusterObjects {
+    ClusterObjects {
         limit_ranges: Known::Known(Vec::new()),
         priority_classes: Known::Known(Vec::new()),
         runtime_classes: Known::Known(Vec::new()),
         namespaces: Known::Known(Vec::new()),
-        ..Facts::default()
+        ..ClusterObjects::default()
     }
 }
 
-fn with_ranges(ranges: Value) -> Facts {
-    Facts { limit_ranges: Known::Known(serde_json::from_value(ranges).unwrap()), ..empty() }
+fn with_ranges(ranges: Value) -> ClusterObjects {
+    ClusterObjects { limit_ranges: Known::Known(serde_json::from_value(ranges).unwrap()), ..empty() }
 }
 
-fn made(daemon_set: &DaemonSet, facts: &Facts) -> FullPod {
-    let Made { pod, doubts, .. } = make(daemon_set, "n1", facts);
-    assert_eq!(doubts, Vec::<String>::new());
+fn predicted(daemon_set: &DaemonSet, facts: &ClusterObjects) -> Pod {
+    let PredictedPod { pod, assumptions, .. } = make(daemon_set, "n1", facts);
+    assert_eq!(assumptions, Vec::<String>::new());
     pod
 }
 
 fn amounts_of(container: &Container) -> Value {
-    let list = |list: &crate::snapshot::full_pod::ResourceList| {
+    let list = |list: &crate::snapshot::pod::ResourceList| {
         json!(
             list.iter()
                 .map(|(name, amount)| (name.clone(), amount.text.clone()))
@@ -55,7 +55,7 @@ fn amounts_of(container: &Container) -> Value {
     json!({"requests": list(&resources.requests), "limits": list(&resources.limits)})
 }
 
-fn pinned_to(pod: &FullPod) -> Vec<String> {
+fn pinned_to(pod: &Pod) -> Vec<String> {
     let terms = &pod.spec.required_node_affinity().unwrap().node_selector_terms;
     assert_eq!(terms.len(), 1);
     assert!(terms[0].match_expressions.is_empty());
@@ -78,7 +78,7 @@ fn required_node_affinity_is_replaced_and_the_rest_of_it_stays() {
             "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term},
         },
     });
-    let pod = made(&daemon_set(spec), &empty());
+    let pod = predicted(&daemon_set(spec), &empty());
     assert_eq!(pinned_to(&pod), ["n1"]);
     assert_eq!(pod.spec.node_selector["disk"], "ssd");
     assert_eq!(pod.spec.affinity.as_ref().unwrap().pod_anti_affinity.as_ref().unwrap().required.len(), 1);
@@ -91,8 +91,8 @@ fn required_node_affinity_is_replaced_and_the_rest_of_it_stays() {
 fn h15_a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_beside() {
     let not_ready = "node.kubernetes.io/not-ready";
     let of = |toleration: Value| {
-        let pod = made(&daemon_set(json!({"containers": [], "tolerations": [toleration]})), &empty());
-        let same = |one: &&crate::snapshot::full_pod::Toleration| one.key == not_ready;
+        let pod = predicted(&daemon_set(json!({"containers": [], "tolerations": [toleration]})), &empty());
+        let same = |one: &&crate::snapshot::pod::Toleration| one.key == not_ready;
         let seconds: Vec<Option<i64>> =
             pod.spec.tolerations.iter().filter(same).map(|one| one.toleration_seconds).collect();
         (seconds, pod.spec.tolerations.len())
@@ -106,7 +106,7 @@ fn h15_a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_be
 #[test]
 fn a_pod_of_the_hosts_network_tolerates_a_network_that_is_not_there() {
     let has = |host_network: bool| {
-        let pod = made(&daemon_set(json!({"containers": [], "hostNetwork": host_network})), &empty());
+        let pod = predicted(&daemon_set(json!({"containers": [], "hostNetwork": host_network})), &empty());
         pod.spec.tolerations.iter().any(|one| one.key == "node.kubernetes.io/network-unavailable")
     };
     assert!(has(true));
@@ -120,7 +120,7 @@ fn h56_limits_alone_become_requests_and_a_stated_request_stays() {
         "containers": [{"name": "main", "resources": resources}],
         "initContainers": [{"name": "init", "resources": {"limits": {"memory": "2Gi"}}}, {"name": "bare"}],
     });
-    let pod = made(&daemon_set(template), &empty());
+    let pod = predicted(&daemon_set(template), &empty());
     assert_eq!(
         amounts_of(&pod.spec.containers[0]),
         json!({"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"cpu": "500m", "memory": "1Gi"}})
@@ -132,7 +132,7 @@ fn h56_limits_alone_become_requests_and_a_stated_request_stays() {
 #[test]
 fn h60_an_amount_finer_than_thousandths_is_rounded_up_in_each_container() {
     let one = json!({"name": "a", "resources": {"requests": {"cpu": "0.5m", "memory": "1024.0001Ki"}}});
-    let pod = made(&with_container(one), &empty());
+    let pod = predicted(&with_container(one), &empty());
     let requests = amounts_of(&pod.spec.containers[0])["requests"].clone();
     assert_eq!(requests["cpu"], "1m");
 }
@@ -146,10 +146,10 @@ fn pod_level_requests_come_from_containers_first_and_from_its_limits_then() {
             {"name": "b", "resources": {"requests": {"cpu": "300m", "example.com/x": "1"}}},
         ],
     });
-    let pod = made(&daemon_set(template), &empty());
+    let pod = predicted(&daemon_set(template), &empty());
     let resources = pod.spec.resources.unwrap();
     let text =
-        |list: &crate::snapshot::full_pod::ResourceList, name: &str| list.get(name).map(|amount| amount.quantity());
+        |list: &crate::snapshot::pod::ResourceList, name: &str| list.get(name).map(|amount| amount.quantity());
     let is = |text: &str| Some(text.parse().unwrap());
     assert_eq!(text(&resources.requests, "cpu"), is("600m"));
     assert_eq!(text(&resources.requests, "memory"), is("4Gi"));
@@ -164,7 +164,7 @@ fn pod_level_requests_alone_get_nothing_from_containers() {
         "resources": {"requests": {"cpu": "2"}},
         "containers": [{"name": "a", "resources": {"requests": {"memory": "1Gi"}}}],
     });
-    let resources = made(&daemon_set(template), &empty()).spec.resources.unwrap();
+    let resources = predicted(&daemon_set(template), &empty()).spec.resources.unwrap();
     assert_eq!(resources.requests.keys().collect::<Vec<_>>(), ["cpu"]);
 }
 
@@ -176,13 +176,13 @@ fn h66_a_port_of_the_hosts_network_takes_the_hosts_port_of_the_same_number() {
         "containers": [{"name": "a", "ports": ports}],
         "initContainers": [{"name": "i", "ports": [{"containerPort": 9}]}],
     });
-    let pod = made(&daemon_set(template), &empty());
+    let pod = predicted(&daemon_set(template), &empty());
     let ports = |container: &Container| -> Vec<(i32, String)> {
         container.ports.iter().map(|port| (port.host_port, port.protocol.clone())).collect()
     };
     assert_eq!(ports(&pod.spec.containers[0]), [(8080, "TCP".into()), (2, "UDP".into())]);
     assert_eq!(ports(&pod.spec.init_containers[0]), [(9, "TCP".into())]);
-    let plain = made(&with_container(json!({"name": "a", "ports": [{"containerPort": 8080}]})), &empty());
+    let plain = predicted(&with_container(json!({"name": "a", "ports": [{"containerPort": 8080}]})), &empty());
     assert_eq!(plain.spec.containers[0].ports[0].host_port, 0);
 }
 
@@ -199,7 +199,7 @@ fn limit_ranges_of_the_namespace_give_what_containers_lack() {
     ]));
     let stated = json!({"name": "a", "resources": {"limits": {"cpu": "2"}}});
     let template = json!({"containers": [stated], "initContainers": [{"name": "i"}]});
-    let pod = made(&daemon_set(template), &facts);
+    let pod = predicted(&daemon_set(template), &facts);
     assert_eq!(
         amounts_of(&pod.spec.containers[0]),
         json!({"requests": {"cpu": "2", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
@@ -213,15 +213,15 @@ fn limit_ranges_of_the_namespace_give_what_containers_lack() {
 #[test]
 fn two_limit_ranges_that_contradict_each_other_are_in_doubt_where_it_matters() {
     let range = |name: &str, cpu: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": cpu}}]}});
-    let doubts = |facts: &Facts, container: Value| make(&with_container(container), "n1", facts).doubts;
+    let assumptions = |facts: &ClusterObjects, container: Value| make(&with_container(container), "n1", facts).assumptions;
     let torn = with_ranges(json!([range("b", "2"), range("a", "1")]));
     assert_eq!(
-        doubts(&torn, json!({"name": "c"})),
+        assumptions(&torn, json!({"name": "c"})),
         ["the LimitRanges a and b name different defaults: which of them counts is not determined"]
     );
-    assert!(doubts(&torn, json!({"name": "c", "resources": {"requests": {"cpu": "1"}}})).is_empty());
+    assert!(assumptions(&torn, json!({"name": "c", "resources": {"requests": {"cpu": "1"}}})).is_empty());
     let agreed = with_ranges(json!([range("b", "1000m"), range("a", "1")]));
-    assert!(doubts(&agreed, json!({"name": "c"})).is_empty());
+    assert!(assumptions(&agreed, json!({"name": "c"})).is_empty());
 }
 
 #[test]
@@ -230,19 +230,19 @@ fn the_priority_is_that_of_the_class_named_or_of_the_default_one() {
         {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"},
         {"metadata": {"name": "usual"}, "value": 5, "globalDefault": true, "preemptionPolicy": "PreemptLowerPriority"},
     ]);
-    let facts = Facts { priority_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
-    let of = |facts: &Facts, name: Option<&str>| {
+    let facts = ClusterObjects { priority_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
+    let of = |facts: &ClusterObjects, name: Option<&str>| {
         let mut template = json!({"containers": []});
         if let Some(name) = name {
             template["priorityClassName"] = json!(name);
         }
-        let spec = made(&daemon_set(template), facts).spec;
+        let spec = predicted(&daemon_set(template), facts).spec;
         (spec.priority, spec.preemption_policy, spec.priority_class_name)
     };
     assert_eq!(of(&facts, Some("high")), (Some(1000), "Never".into(), "high".into()));
     assert_eq!(of(&facts, None), (Some(5), "PreemptLowerPriority".into(), "usual".into()));
     assert_eq!(of(&empty(), None), (Some(0), "PreemptLowerPriority".into(), String::new()));
-    let unread = Facts { priority_classes: Known::Unknown("cannot list priorityclasses".into()), ..empty() };
+    let unread = ClusterObjects { priority_classes: Known::Unknown("cannot list priorityclasses".into()), ..empty() };
     assert_eq!(of(&unread, Some("system-node-critical")).0, Some(2_000_001_000));
     assert_eq!(of(&unread, Some("system-cluster-critical")).0, Some(2_000_000_000));
 }
@@ -257,12 +257,12 @@ fn h73_a_runtime_class_gives_overhead_labels_and_tolerations() {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
         ]},
     }]);
-    let facts = Facts { runtime_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
+    let facts = ClusterObjects { runtime_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
     let template = json!({
         "containers": [], "runtimeClassName": "kata", "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "kata", "operator": "Exists", "effect": "NoSchedule"}],
     });
-    let spec = made(&daemon_set(template), &facts).spec;
+    let spec = predicted(&daemon_set(template), &facts).spec;
     assert_eq!(spec.overhead["cpu"].text, "250m");
     assert_eq!((spec.node_selector["kata"].as_str(), spec.node_selector["disk"].as_str()), ("yes", "ssd"));
     let of_key = |key: &str| -> Vec<(String, Option<i64>)> {
@@ -286,7 +286,7 @@ fn label_keys_are_merged_with_the_pods_own_values_where_it_has_them() {
         "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term, without_selector]}},
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "labelSelector": {}, "matchLabelKeys": ["app"]}],
     });
-    let spec = made(&daemon_set(template), &empty()).spec;
+    let spec = predicted(&daemon_set(template), &empty()).spec;
     let terms = spec.affinity.unwrap().pod_affinity.unwrap().required;
     let merged: Vec<(String, String)> = terms[0]
         .label_selector
@@ -303,12 +303,12 @@ fn label_keys_are_merged_with_the_pods_own_values_where_it_has_them() {
 
 #[test]
 fn doubts_are_told_only_where_they_matter() {
-    let unread = Facts::default();
-    let doubts = |template: Value| make(&daemon_set(template), "n1", &unread).doubts;
+    let unread = ClusterObjects::default();
+    let assumptions = |template: Value| make(&daemon_set(template), "n1", &unread).assumptions;
     let full = json!({"name": "a", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}});
-    assert_eq!(doubts(json!({"containers": [full]})), Vec::<String>::new());
+    assert_eq!(assumptions(json!({"containers": [full]})), Vec::<String>::new());
     assert_eq!(
-        doubts(json!({"containers": [{"name": "a"}], "priorityClassName": "high", "runtimeClassName": "kata"})),
+        assumptions(json!({"containers": [{"name": "a"}], "priorityClassName": "high", "runtimeClassName": "kata"})),
         [
             "limitranges were not read: a LimitRange may add requests and limits",
             "priorityclasses were not read: the priority of PriorityClass high is not known",
@@ -316,18 +316,18 @@ fn doubts_are_told_only_where_they_matter() {
              is not known",
         ]
     );
-    assert!(doubts(json!({"containers": [full], "priorityClassName": "system-node-critical"})).is_empty());
+    assert!(assumptions(json!({"containers": [full], "priorityClassName": "system-node-critical"})).is_empty());
     let annotated =
         json!([{"metadata": {"name": "ns", "annotations": {"scheduler.alpha.kubernetes.io/node-selector": "a=b"}}}]);
-    let facts = Facts { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
-    let Made { pod, doubts, .. } = make(&daemon_set(json!({"containers": []})), "n1", &facts);
-    assert!(doubts.len() == 1 && doubts[0].contains("PodNodeSelector"), "{doubts:?}");
+    let facts = ClusterObjects { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
+    let PredictedPod { pod, assumptions, .. } = make(&daemon_set(json!({"containers": []})), "n1", &facts);
+    assert!(assumptions.len() == 1 && assumptions[0].contains("PodNodeSelector"), "{assumptions:?}");
     assert!(pod.spec.node_selector.is_empty());
 }
 
 #[test]
 fn a_sibling_gives_all_but_its_place_and_its_past() {
-    let sibling: FullPod = serde_json::from_value(json!({
+    let sibling: Pod = serde_json::from_value(json!({
         "metadata": {"name": "agent-x", "namespace": "ns", "uid": "u", "labels": {"controller-revision-hash": "h"}},
         "spec": {
             "nodeName": "n0", "priority": 7, "containers": [{"name": "main"}, {"name": "injected"}],
@@ -338,10 +338,10 @@ fn a_sibling_gives_all_but_its_place_and_its_past() {
         "status": {"phase": "Failed", "nominatedNodeName": "n0"},
     }))
     .unwrap();
-    let pod = make_like(&sibling, "n1");
+    let pod = predict_from(&sibling, "n1");
     assert_eq!(pinned_to(&pod), ["n1"]);
     assert_eq!((pod.metadata.name.as_str(), pod.metadata.uid.as_str(), pod.spec.node_name.as_str()), ("", "", ""));
-    assert_eq!(pod.status, FullStatus::default());
+    assert_eq!(pod.status, PodStatus::default());
     assert_eq!((pod.spec.containers.len(), pod.spec.priority), (2, Some(7)));
     assert_eq!(pod.metadata.labels["controller-revision-hash"], "h");
 }

@@ -14,9 +14,9 @@ use serde_json::Value;
 use tower::buffer::BufferLayer;
 
 use super::bounded::{CONFIG_LIMIT, read_regular};
-use super::credentials::{Surroundings, policy};
+use super::credentials::{Topology, policy};
 pub(crate) use super::kubeconfig::EntryNames;
-use super::kubeconfig::{Chosen, Environment, choose, entry_names, given, override_user};
+use super::kubeconfig::{ResolvedContext, Environment, resolve, entry_names, non_empty, override_user};
 use super::request::Backoff;
 use super::server::{origin, redacted};
 use super::{credentials, proxy};
@@ -110,7 +110,7 @@ pub(crate) async fn connect(options: &AccessOptions) -> Result<Access, Error> {
 ///
 /// # Errors
 /// [`Error::Kubeconfig`] for a file that is there but broken.
-pub(crate) fn choices(options: &AccessOptions) -> Result<EntryNames, Error> {
+pub(crate) fn context_names(options: &AccessOptions) -> Result<EntryNames, Error> {
     entry_names(options.kubeconfig.as_deref(), &Environment::read())
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
         });
     }
     let policy::Loaded { policy, warning } = policy::load(options.kuberc.as_deref(), &environment.kuberc)?;
-    let chosen = choose(options, environment)?;
+    let chosen = resolve(options, environment)?;
     let user = user_name(options, chosen.as_ref());
     let context = chosen.as_ref().and_then(|chosen| chosen.context.clone());
     let mut config = match chosen {
@@ -136,7 +136,7 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
     let namespace = config.default_namespace.clone();
     let proxy = config.proxy_url.as_ref().map(origin);
     let request_timeout = options.request_timeout.filter(|limit| !limit.is_zero());
-    let surroundings = Surroundings { policy, path: environment.path.clone(), timeout: request_timeout };
+    let surroundings = Topology { policy, path: environment.path.clone(), timeout: request_timeout };
     Ok(Access {
         client: client(config, &user, &surroundings).await?,
         server,
@@ -151,18 +151,18 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
     })
 }
 
-fn user_name(options: &AccessOptions, chosen: Option<&Chosen>) -> String {
+fn user_name(options: &AccessOptions, chosen: Option<&ResolvedContext>) -> String {
     match chosen {
         Some(chosen) if !chosen.server.has_tls() => "nobody (no credentials are sent without TLS)".into(),
-        _ if given(&options.token).is_some() => "--token".into(),
+        _ if non_empty(&options.token).is_some() => "--token".into(),
         Some(chosen) => chosen.user_name.clone().unwrap_or_else(|| "nobody (no credentials)".into()),
         None => "the pod's service account".into(),
     }
 }
 
 /// kube's own way from the entries to a [`Config`] reads the proxy variables, so this is done by hand.
-fn from_entries(chosen: Chosen, user_name: &str) -> Result<Config, Error> {
-    let Chosen { mut cluster, server, mut user, namespace, .. } = chosen;
+fn from_entries(chosen: ResolvedContext, user_name: &str) -> Result<Config, Error> {
+    let ResolvedContext { mut cluster, server, mut user, namespace, .. } = chosen;
     check_impersonation(&user)?;
     credentials::validate(&user, user_name)?;
     let root_cert = certificate_authority(&mut cluster, server.has_tls())?;
@@ -261,12 +261,12 @@ fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
         message: format!("the pod's service account: {error}"),
         hint: "name a kubeconfig instead: --kubeconfig FILE".into(),
     })?;
-    if given(&options.token).is_some() {
+    if non_empty(&options.token).is_some() {
         config.auth_info.token_file = None;
     }
     override_user(&mut config.auth_info, options);
     check_impersonation(&config.auth_info)?;
-    if let Some(namespace) = given(&options.namespace) {
+    if let Some(namespace) = non_empty(&options.namespace) {
         config.default_namespace = namespace;
     }
     if options.insecure_skip_tls_verify {
@@ -278,7 +278,7 @@ fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
         config.root_cert = certificate_authority(&mut cluster, true)?;
         config.root_cert_file = None;
     }
-    config.tls_server_name = given(&options.tls_server_name);
+    config.tls_server_name = non_empty(&options.tls_server_name);
     Ok(config)
 }
 
@@ -288,7 +288,7 @@ fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> 
         config.proxy_url = proxy::from_environment(&config.cluster_url, &environment.proxy);
     }
     if let Some(url) = config.proxy_url.clone() {
-        config.proxy_url = Some(spelled_for_kube(&url)?);
+        config.proxy_url = Some(normalize_proxy_scheme(&url)?);
     }
     // kube tries 15 times from 5 ms on, in silence, and eviction's 429 too. Lists have their own, bounded.
     config.default_retry = false;
@@ -309,7 +309,7 @@ fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> 
 }
 
 /// kube knows `socks5` alone, which leaves the name of the server to the proxy, as Go's `socks5h` does.
-fn spelled_for_kube(url: &http::Uri) -> Result<http::Uri, Error> {
+fn normalize_proxy_scheme(url: &http::Uri) -> Result<http::Uri, Error> {
     let text = url.to_string();
     match url.scheme_str() {
         Some("http" | "https" | "socks5") => Ok(url.clone()),
@@ -330,7 +330,7 @@ fn is_loopback(url: &http::Uri) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-async fn client(mut config: Config, user: &str, surroundings: &Surroundings) -> Result<Client, Error> {
+async fn client(mut config: Config, user: &str, surroundings: &Topology) -> Result<Client, Error> {
     let layer = credentials::take(&mut config.auth_info, user, surroundings).await?;
     let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&error))?;
     Ok(match layer {
@@ -353,7 +353,7 @@ fn unusable(error: &kube::Error) -> Error {
         kube::Error::InferKubeconfig(error) => return kubeconfig(error),
         kube::Error::Auth(error) => error.to_string(),
         kube::Error::RustlsTls(error) => error.to_string(),
-        other => super::request::innermost(other),
+        other => super::request::root_cause(other),
     };
     Error::Kubeconfig {
         message,

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tower::{BoxError, Layer, Service};
 
 use self::plugin::Plugin;
-pub(super) use self::plugin::Surroundings;
+pub(super) use self::plugin::Topology;
 use super::bounded::{CONFIG_LIMIT, TOKEN_LIMIT, read_regular};
 use crate::error::{Error, system_words};
 
@@ -92,7 +92,7 @@ fn wrong(exec: &ExecConfig) -> Option<&'static str> {
 pub(super) async fn take(
     auth: &mut AuthInfo,
     user: &str,
-    surroundings: &Surroundings,
+    surroundings: &Topology,
 ) -> Result<Option<CredentialLayer>, Error> {
     read_certificates(auth, user)?;
     check_version(auth, user)?;
@@ -111,7 +111,7 @@ pub(super) async fn take(
     // The file goes before the token of the entry and that of the flag, as long as it can be read:
     // `NewBearerAuthWithRefreshRoundTripper` of client-go.
     if let Some(file) = auth.token_file.take() {
-        match CredentialLayer::of_file(file.into(), user) {
+        match CredentialLayer::from_file(file.into(), user) {
             Ok(layer) => {
                 auth.token = None;
                 return Ok(Some(layer));
@@ -141,7 +141,7 @@ pub(super) async fn take(
         auth.client_key_data = Some(base64(key.into_bytes()).into());
     }
     let until = credential.expiration_timestamp;
-    Ok(credential.token.map(|token| CredentialLayer::of_plugin(plugin, token, until)))
+    Ok(credential.token.map(|token| CredentialLayer::from_plugin(plugin, token, until)))
 }
 
 /// client-go refuses a version that it does not know even where the plugin is not needed: `newAuthenticator`.
@@ -250,13 +250,13 @@ pub(super) struct CredentialLayer {
 
 impl CredentialLayer {
     /// The token of a plugin that has just run.
-    fn of_plugin(plugin: Plugin, token: String, until: Option<Timestamp>) -> Self {
+    fn from_plugin(plugin: Plugin, token: String, until: Option<Timestamp>) -> Self {
         let source = Source::Plugin(plugin);
         Self { shared: Arc::new(Shared { source, held: Mutex::new(Held { token, until }) }) }
     }
 
     /// The token of a file, which is read for the first time.
-    fn of_file(path: PathBuf, user: &str) -> Result<Self, Error> {
+    fn from_file(path: PathBuf, user: &str) -> Result<Self, Error> {
         let token = read_token(&path).map_err(|error| Error::Kubeconfig {
             message: format!("the token file {} of user {user:?}: {}", path.display(), system_words(&error)),
             hint: "check the tokenFile of the user entry, or give --token".into(),

@@ -10,7 +10,7 @@
 //! than a small multiple of a file.
 
 mod archive;
-mod culprit;
+mod bad_field;
 mod decode;
 mod documents;
 mod dump;
@@ -32,9 +32,9 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 use crate::snapshot::event::last_seen;
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
-use crate::snapshot::{Known, Node, Pod};
+use crate::snapshot::{Known, Node, PodSummary};
 
 pub(crate) use objects::Objects;
 pub(crate) use read::{HINT, read};
@@ -55,11 +55,11 @@ pub(crate) struct SavedCluster {
     detail: Detail,
     daemon_sets: Kind<DaemonSet>,
     nodes: Kind<Node>,
-    pods: Kind<Pod>,
+    pods: Kind<PodSummary>,
     revisions: Kind<ControllerRevision>,
     events: Kind<Event>,
     namespaces: Kind<Namespace>,
-    full_pods: Kind<FullPod>,
+    scheduling_pods: Kind<Pod>,
     objects: Objects,
     /// How many objects of kinds that nothing here reads.
     others: usize,
@@ -118,13 +118,13 @@ impl<T> Kind<T> {
 
 /// A saved cluster, taken apart.
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(crate) struct SavedObjects {
     /// All DaemonSets.
     pub(crate) daemon_sets: Known<Vec<DaemonSet>>,
     /// All nodes.
     pub(crate) nodes: Known<Vec<Node>>,
     /// All pods.
-    pub(crate) pods: Known<Vec<Pod>>,
+    pub(crate) pods: Known<Vec<PodSummary>>,
     /// All revisions.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// All events.
@@ -132,7 +132,7 @@ pub(crate) struct Facts {
     /// All namespaces.
     pub(crate) namespaces: Known<Vec<Namespace>>,
     /// All pods with all that a scheduler reads; only with [`Detail::Scheduling`].
-    pub(crate) full_pods: Known<Vec<FullPod>>,
+    pub(crate) scheduling_pods: Known<Vec<Pod>>,
     /// Objects of the kinds that only scheduling and admission read; only with [`Detail::Scheduling`].
     pub(crate) objects: Objects,
     /// How many objects were of other kinds.
@@ -145,7 +145,7 @@ pub(crate) struct Facts {
     pub(crate) as_of: Option<Timestamp>,
 }
 
-impl Default for Facts {
+impl Default for SavedObjects {
     fn default() -> Self {
         SavedCluster::default().into_facts()
     }
@@ -153,14 +153,14 @@ impl Default for Facts {
 
 impl SavedCluster {
     /// Gives the facts away.
-    pub(crate) fn into_facts(self) -> Facts {
+    pub(crate) fn into_facts(self) -> SavedObjects {
         let mut notes = self.notes;
         match self.bad_times {
             0 => {}
             1 => notes.push("1 time in the files is not valid and is left out".into()),
             several => notes.push(format!("{several} times in the files are not valid and are left out")),
         }
-        Facts {
+        SavedObjects {
             notes,
             saved: self.saved,
             daemon_sets: self.daemon_sets.known("DaemonSets"),
@@ -169,7 +169,7 @@ impl SavedCluster {
             revisions: self.revisions.known("ControllerRevisions"),
             events: self.events.known("events"),
             namespaces: self.namespaces.known("namespaces"),
-            full_pods: self.full_pods.known("pods"),
+            scheduling_pods: self.scheduling_pods.known("pods"),
             objects: self.objects,
             others: self.others,
             as_of: self.newest,
@@ -187,7 +187,7 @@ impl SavedCluster {
             "Node" => self.nodes.lose(why),
             "Pod" => {
                 self.pods.lose(why);
-                self.full_pods.lose(why);
+                self.scheduling_pods.lose(why);
             }
             "DaemonSet" => self.daemon_sets.lose(why),
             "ControllerRevision" => self.revisions.lose(why),
@@ -209,7 +209,7 @@ impl SavedCluster {
         self.nodes.put("", &name, node);
     }
 
-    fn put_pod(&mut self, pod: Pod) {
+    fn put_pod(&mut self, pod: PodSummary) {
         let transitions = pod.status.conditions.iter().map(|condition| condition.last_transition_time);
         let states = pod.status.container_statuses.iter().filter_map(|status| status.state.as_ref());
         let containers = states.flat_map(|state| {
@@ -224,10 +224,10 @@ impl SavedCluster {
         self.pods.put(&namespace, &name, pod);
     }
 
-    fn put_full_pod(&mut self, pod: FullPod) {
-        self.put_pod(pod.trimmed());
+    fn put_full_pod(&mut self, pod: Pod) {
+        self.put_pod(pod.summary());
         let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
-        self.full_pods.put(&namespace, &name, pod);
+        self.scheduling_pods.put(&namespace, &name, pod);
     }
 
     fn put_event(&mut self, event: Event) {

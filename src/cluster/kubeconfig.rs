@@ -61,7 +61,7 @@ impl Environment {
 
 /// What was chosen from the files and the flags. Every value that is there is not empty.
 #[derive(Debug)]
-pub(super) struct Chosen {
+pub(super) struct ResolvedContext {
     /// The context's name; `None` where the flags alone name the server.
     pub(super) context: Option<String>,
     /// Where the server is and how it proves itself. `server` is set.
@@ -80,9 +80,9 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// A file that is there but broken, names that nothing bears, flags that do not go together.
-pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Result<Option<Chosen>, Error> {
+pub(super) fn resolve(options: &AccessOptions, environment: &Environment) -> Result<Option<ResolvedContext>, Error> {
     let files = load(options.kubeconfig.as_deref(), environment)?;
-    let context_name = given(&options.context).or_else(|| given(&files.current_context));
+    let context_name = non_empty(&options.context).or_else(|| non_empty(&files.current_context));
     let context = match &context_name {
         Some(name) => find_context(&files, name)?,
         None => Context::default(),
@@ -91,8 +91,8 @@ pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Resu
         return nothing_chosen(&files);
     };
     override_cluster(&mut cluster, options);
-    let cluster_name = given(&options.cluster).or_else(|| given(&Some(context.cluster.clone())));
-    if given(&cluster.server).is_none() {
+    let cluster_name = non_empty(&options.cluster).or_else(|| non_empty(&Some(context.cluster.clone())));
+    if non_empty(&cluster.server).is_none() {
         return Err(Error::Kubeconfig {
             message: format!("cluster {:?} names no server", cluster_name.unwrap_or_default()),
             hint: "write its server: into the kubeconfig, or give --server".into(),
@@ -101,13 +101,13 @@ pub(super) fn choose(options: &AccessOptions, environment: &Environment) -> Resu
     let server = Server::parse(cluster.server.as_deref().unwrap_or_default())?;
     let (user_name, mut user) = find_user(&files, options, &context, server.has_tls())?;
     override_user(&mut user, options);
-    Ok(Some(Chosen {
+    Ok(Some(ResolvedContext {
         context: context_name,
         cluster,
         server,
         user_name,
         user,
-        namespace: given(&options.namespace).or_else(|| given(&context.namespace)).unwrap_or_else(|| "default".into()),
+        namespace: non_empty(&options.namespace).or_else(|| non_empty(&context.namespace)).unwrap_or_else(|| "default".into()),
     }))
 }
 
@@ -136,12 +136,12 @@ pub(super) fn entry_names(explicit: Option<&Path>, environment: &Environment) ->
 }
 
 /// A value that is there and not empty: client-go's types know no difference between the two.
-pub(super) fn given(value: &Option<String>) -> Option<String> {
+pub(super) fn non_empty(value: &Option<String>) -> Option<String> {
     value.clone().filter(|value| !value.is_empty())
 }
 
 /// No context and no `--server`. With no entries at all that is the same as no kubeconfig.
-fn nothing_chosen(files: &Kubeconfig) -> Result<Option<Chosen>, Error> {
+fn nothing_chosen(files: &Kubeconfig) -> Result<Option<ResolvedContext>, Error> {
     if files.contexts.is_empty() && files.clusters.is_empty() {
         return Ok(None);
     }
@@ -190,9 +190,9 @@ fn find_context(files: &Kubeconfig, name: &str) -> Result<Context, Error> {
 /// The cluster entry that counts; `None` if nothing names one. `--server` makes up for a missing entry that only
 /// the context names, never for one that `--cluster` names.
 fn find_cluster(files: &Kubeconfig, options: &AccessOptions, context: &Context) -> Result<Option<Cluster>, Error> {
-    let flag = given(&options.cluster);
-    let has_server = given(&options.server).is_some();
-    let Some(name) = flag.clone().or_else(|| given(&Some(context.cluster.clone()))) else {
+    let flag = non_empty(&options.cluster);
+    let has_server = non_empty(&options.server).is_some();
+    let Some(name) = flag.clone().or_else(|| non_empty(&Some(context.cluster.clone()))) else {
         return Ok(has_server.then(Cluster::default));
     };
     match files.clusters.iter().find(|cluster| cluster.name == name) {
@@ -215,13 +215,13 @@ fn find_user(
     context: &Context,
     has_tls: bool,
 ) -> Result<(Option<String>, AuthInfo), Error> {
-    let flag = given(&options.user);
-    let Some(name) = flag.clone().or_else(|| given(&context.user)) else {
+    let flag = non_empty(&options.user);
+    let Some(name) = flag.clone().or_else(|| non_empty(&context.user)) else {
         return Ok((None, AuthInfo::default()));
     };
     match files.auth_infos.iter().find(|user| user.name == name) {
         Some(found) => Ok((Some(name), found.auth_info.clone().unwrap_or_default())),
-        None if flag.is_none() && (given(&options.token).is_some() || !has_tls) => Ok((None, AuthInfo::default())),
+        None if flag.is_none() && (non_empty(&options.token).is_some() || !has_tls) => Ok((None, AuthInfo::default())),
         None => Err(unknown(
             "user",
             &name,
@@ -233,8 +233,8 @@ fn find_user(
 
 /// The flags over a cluster entry: `DirectClientConfig.getCluster` of client-go.
 fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
-    let server = given(&options.server);
-    let server_name = given(&options.tls_server_name);
+    let server = non_empty(&options.server);
+    let server_name = non_empty(&options.tls_server_name);
     if server.is_some() || server_name.is_some() {
         // A name for the entry's server says nothing about another server.
         cluster.tls_server_name = server_name;
@@ -253,13 +253,13 @@ fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
 /// The flags over a user entry: `DirectClientConfig.getAuthInfo` of client-go. The token replaces the entry's, and
 /// makes a credential plugin needless. A token file of the entry goes before it, as for kubectl.
 pub(super) fn override_user(user: &mut AuthInfo, options: &AccessOptions) {
-    if let Some(token) = given(&options.token) {
+    if let Some(token) = non_empty(&options.token) {
         user.token = Some(token.into());
     }
-    if let Some(name) = given(&options.as_user) {
+    if let Some(name) = non_empty(&options.as_user) {
         user.impersonate = Some(name);
     }
-    if let Some(uid) = given(&options.as_uid) {
+    if let Some(uid) = non_empty(&options.as_uid) {
         user.impersonate_uid = Some(uid);
     }
     if !options.as_group.is_empty() {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::connect::Access;
 use super::list::escaped;
-use super::request::{Failure, Subject, beginning};
+use super::request::{Failure, RequestInfo, read_body_prefix};
 use crate::error::Error;
 
 /// A request that has no answer by then is given up: a Lease is renewed in time, or it is not.
@@ -120,7 +120,7 @@ impl Access {
         let request = request.map_err(|error| Failure::Final(self.unreachable(error.to_string())))?;
         let answer = self.in_time(async {
             let answer = self.send(&subject, request).await?;
-            Ok(beginning(answer.into_body()).await)
+            Ok(read_body_prefix(answer.into_body()).await)
         });
         tokio::time::timeout(LIMIT, answer).await.unwrap_or_else(|_| {
             Err(Failure::Final(Error::Timeout { server: self.server.clone(), seconds: LIMIT.as_secs_f64() }))
@@ -128,8 +128,8 @@ impl Access {
     }
 }
 
-fn subject(verb: &'static str, namespace: &str) -> Subject {
-    Subject { verb, resource: "leases.coordination.k8s.io".into(), namespace: Some(namespace.to_owned()) }
+fn subject(verb: &'static str, namespace: &str) -> RequestInfo {
+    RequestInfo { verb, resource: "leases.coordination.k8s.io".into(), namespace: Some(namespace.to_owned()) }
 }
 
 fn path(namespace: &str, name: Option<&str>) -> String {

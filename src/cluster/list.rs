@@ -2,7 +2,7 @@
 //!
 //! A list is whole or an error: never a part of it as if it were all.
 
-pub(crate) mod names;
+pub(crate) mod metadata;
 mod pages;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -16,12 +16,12 @@ use self::pages::{MOST_ITEMS, PageCount};
 use super::connect::Access;
 use super::json::{self, Tree};
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
-use super::request::{Failure, Retries, Subject, beginning, first_line, innermost};
-use super::watch::Watched;
+use super::request::{Failure, Retries, RequestInfo, read_body_prefix, first_line, root_cause};
+use super::watch::ApiKind;
 use crate::activity::{Activity, begin};
 use crate::error::Error;
-use crate::snapshot::full_pod::FullPod;
-use crate::snapshot::{Node, Pod};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::{Node, PodSummary};
 
 /// A whole list, as it was at one moment.
 #[derive(Clone, Debug)]
@@ -44,25 +44,25 @@ pub(crate) enum Scope {
 }
 
 /// A kind that comes by the hundred thousand: a trimmed type of our own, in both encodings.
-pub(crate) trait Bulk: prost::Message + Default + Watched {
+pub(crate) trait StreamedKind: prost::Message + Default + ApiKind {
     /// The kind of its list.
     const LIST: &'static str;
 }
 
-impl Bulk for Pod {
+impl StreamedKind for PodSummary {
     const LIST: &'static str = "PodList";
 }
 
-impl Watched for FullPod {
-    const GROUP_VERSION: &'static str = Pod::GROUP_VERSION;
-    const PLURAL: &'static str = Pod::PLURAL;
+impl ApiKind for Pod {
+    const GROUP_VERSION: &'static str = PodSummary::GROUP_VERSION;
+    const PLURAL: &'static str = PodSummary::PLURAL;
 }
 
-impl Bulk for FullPod {
-    const LIST: &'static str = Pod::LIST;
+impl StreamedKind for Pod {
+    const LIST: &'static str = PodSummary::LIST;
 }
 
-impl Bulk for Node {
+impl StreamedKind for Node {
     const LIST: &'static str = "NodeList";
 }
 
@@ -73,7 +73,7 @@ const LONGEST_OBJECT: usize = protobuf::LONGEST_ITEM as usize;
 
 /// What to ask for.
 pub(super) struct Query {
-    pub(super) subject: Subject,
+    pub(super) subject: RequestInfo,
     pub(super) path: String,
     pub(super) label_selector: Option<String>,
     pub(super) field_selector: Option<String>,
@@ -93,7 +93,7 @@ impl Query {
         };
         let inside = namespace.as_deref().map(|name| format!("namespaces/{}/", escaped(name))).unwrap_or_default();
         Self {
-            subject: Subject { verb, resource: plural.to_owned(), namespace },
+            subject: RequestInfo { verb, resource: plural.to_owned(), namespace },
             path: format!("/{root}/{group_version}/{inside}{plural}"),
             label_selector: None,
             field_selector: None,
@@ -159,7 +159,7 @@ struct Encoding<T> {
     open: fn(&str) -> Option<Box<dyn Reader<T> + Send>>,
 }
 
-impl<T: Bulk> Encoding<T> {
+impl<T: StreamedKind> Encoding<T> {
     /// Protobuf, or JSON where a server or a proxy knows nothing else.
     const BULK: Self = Self {
         accept: "application/vnd.kubernetes.protobuf, application/json",
@@ -188,7 +188,7 @@ impl Access {
     /// # Errors
     /// The API server's refusals, a timeout, a connection or an answer that breaks off three times, an answer
     /// that is no list.
-    pub(crate) async fn bulk<T: Bulk>(
+    pub(crate) async fn bulk<T: StreamedKind>(
         &self,
         scope: &Scope,
         label_selector: Option<&str>,
@@ -203,7 +203,7 @@ impl Access {
     ///
     /// # Errors
     /// As for [`Access::bulk`].
-    pub(crate) async fn bulk_by_field<T: Bulk>(
+    pub(crate) async fn bulk_by_field<T: StreamedKind>(
         &self,
         scope: &Scope,
         field_selector: &str,
@@ -218,7 +218,7 @@ impl Access {
     ///
     /// # Errors
     /// As for [`Access::bulk`].
-    pub(crate) async fn any<T: Bulk>(&self, scope: &Scope, label_selector: &str) -> Result<Option<T>, Error> {
+    pub(crate) async fn any<T: StreamedKind>(&self, scope: &Scope, label_selector: &str) -> Result<Option<T>, Error> {
         let mut query = Query::new("list", T::GROUP_VERSION, T::PLURAL, scope);
         query.label_selector = Some(label_selector.to_owned());
         query.limit = Some(1);
@@ -229,7 +229,7 @@ impl Access {
     ///
     /// # Errors
     /// As for [`Access::bulk`].
-    pub(crate) async fn bulk_one<T: Bulk>(&self, scope: &Scope, name: &str) -> Result<Option<T>, Error> {
+    pub(crate) async fn bulk_one<T: StreamedKind>(&self, scope: &Scope, name: &str) -> Result<Option<T>, Error> {
         let query = Query::new("get", T::GROUP_VERSION, T::PLURAL, scope);
         let path = format!("{}/{}", query.path, escaped(name));
         match self.object(&query.subject, &path).await {
@@ -277,7 +277,7 @@ impl Access {
     /// # Errors
     /// As for [`Access::bulk`].
     pub(crate) async fn get_at(&self, path: &str, plural: &str) -> Result<serde_json::Value, Error> {
-        let subject = Subject { verb: "get", resource: plural.into(), namespace: None };
+        let subject = RequestInfo { verb: "get", resource: plural.into(), namespace: None };
         self.object(&subject, path).await
     }
 
@@ -286,20 +286,20 @@ impl Access {
     /// # Errors
     /// As for [`Access::bulk`].
     pub(crate) async fn get_version(&self) -> Result<Info, Error> {
-        let subject = Subject { verb: "get", resource: "version".into(), namespace: None };
+        let subject = RequestInfo { verb: "get", resource: "version".into(), namespace: None };
         self.object(&subject, "/version").await
     }
 
-    async fn object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
+    async fn object<K: DeserializeOwned>(&self, subject: &RequestInfo, path: &str) -> Result<K, Error> {
         let _reading = begin(self.objects(subject));
         self.in_time(self.every_try_of_object(subject, path)).await
     }
 
-    fn objects(&self, subject: &Subject) -> Activity {
+    fn objects(&self, subject: &RequestInfo) -> Activity {
         Activity::Objects { resource: subject.resource.clone(), server: self.server.clone() }
     }
 
-    async fn every_try_of_object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Error> {
+    async fn every_try_of_object<K: DeserializeOwned>(&self, subject: &RequestInfo, path: &str) -> Result<K, Error> {
         let mut retries = Retries::new(self.backoff);
         loop {
             match self.one_try_of_object(subject, path).await {
@@ -309,7 +309,7 @@ impl Access {
         }
     }
 
-    async fn one_try_of_object<K: DeserializeOwned>(&self, subject: &Subject, path: &str) -> Result<K, Failure> {
+    async fn one_try_of_object<K: DeserializeOwned>(&self, subject: &RequestInfo, path: &str) -> Result<K, Failure> {
         let request = http::Request::get(path).header(ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(|error| Failure::Final(self.unreachable(error.to_string())))?;
         let mut text = Vec::new();
@@ -396,12 +396,12 @@ impl Access {
         encoding: &Encoding<T>,
         each: &mut dyn FnMut(T),
     ) -> Result<ListMeta, Failure> {
-        let mut request = query.list(token).map_err(|error| Failure::Final(self.unreachable(innermost(&error))))?;
+        let mut request = query.list(token).map_err(|error| Failure::Final(self.unreachable(root_cause(&error))))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(encoding.accept));
         let answer = self.send(&query.subject, request).await?;
         let content_type = content_type(&answer);
         let Some(mut reader) = (encoding.open)(&content_type) else {
-            let line = first_line(&beginning(answer.into_body()).await).unwrap_or_default();
+            let line = first_line(&read_body_prefix(answer.into_body()).await).unwrap_or_default();
             return Err(self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}")));
         };
         let undecoded = |broken: Broken| match broken {

@@ -18,7 +18,7 @@ use crate::error::{Error, system_words};
 
 /// What a request is about, for the words of an error.
 #[derive(Clone, Debug)]
-pub(super) struct Subject {
+pub(super) struct RequestInfo {
     /// `list`, `get`, `watch`.
     pub(super) verb: &'static str,
     /// The resource in the plural.
@@ -152,15 +152,15 @@ impl Access {
     /// Sends the request and waits for the head of a good answer (2xx).
     pub(super) async fn send(
         &self,
-        subject: &Subject,
+        subject: &RequestInfo,
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Body>, Failure> {
-        let answer = self.client.send(request.map(Body::from)).await.map_err(|error| self.unsent(error))?;
+        let answer = self.client.send(request.map(Body::from)).await.map_err(|error| self.send_error(error))?;
         self.reached.store(true, Ordering::Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
-        Err(self.refused(subject, answer).await)
+        Err(self.rejected(subject, answer).await)
     }
 
     /// Limits the work to `--request-timeout`: a list with all of its pages, a request with the reading of its answer,
@@ -192,7 +192,7 @@ impl Access {
     }
 
     /// The request brought no answer at all.
-    fn unsent(&self, error: kube::Error) -> Failure {
+    fn send_error(&self, error: kube::Error) -> Failure {
         let error = match error {
             kube::Error::Service(inner) => match inner.downcast::<Error>() {
                 Ok(own) => return Failure::Final(*own),
@@ -207,7 +207,7 @@ impl Access {
             });
         }
         let no_connection = causes(&error).any(|cause| cause.to_string().starts_with("client error (Connect)"));
-        let failure = self.unreachable(innermost(&error));
+        let failure = self.unreachable(root_cause(&error));
         // A server that was never there will not be there in a second. One that was may be starting anew.
         if no_connection && !self.reached.load(Ordering::Relaxed) {
             return Failure::Final(failure);
@@ -217,7 +217,7 @@ impl Access {
 
     /// The answer's body ended before its time.
     pub(super) fn broke_off(&self, error: &kube::Error) -> Failure {
-        Failure::Broken(self.unreachable(innermost(error)))
+        Failure::Broken(self.unreachable(root_cause(error)))
     }
 
     /// [`Error::Unreachable`], naming the proxy in between.
@@ -229,13 +229,13 @@ impl Access {
     }
 
     /// An answer that is not what the Kubernetes API sends.
-    pub(super) fn bad_answer(&self, subject: &Subject, message: String) -> Failure {
-        let Subject { verb, resource, .. } = subject;
+    pub(super) fn bad_answer(&self, subject: &RequestInfo, message: String) -> Failure {
+        let RequestInfo { verb, resource, .. } = subject;
         let (server, resource) = (self.server.clone(), resource.clone());
         Failure::Final(Error::BadAnswer { server, verb, resource, message })
     }
 
-    async fn refused(&self, subject: &Subject, answer: http::Response<Body>) -> Failure {
+    async fn rejected(&self, subject: &RequestInfo, answer: http::Response<Body>) -> Failure {
         let (head, body) = answer.into_parts();
         let code = head.status.as_u16();
         let header = |name| head.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
@@ -248,18 +248,18 @@ impl Access {
                 .unwrap_or_default();
             return self.bad_answer(subject, format!("it is a redirect{target}, which is not followed"));
         }
-        let text = beginning(body).await;
+        let text = read_body_prefix(body).await;
         let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
-        let error = self.refusal(subject, code, message);
+        let error = self.rejection(subject, code, message);
         Failure::by_code(code, error, after)
     }
 
     /// The error for a refusal, by its HTTP status code.
-    pub(super) fn refusal(&self, subject: &Subject, code: u16, mut message: String) -> Error {
+    pub(super) fn rejection(&self, subject: &RequestInfo, code: u16, mut message: String) -> Error {
         if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
             message.truncate(end);
         }
-        let Subject { verb, resource, namespace } = subject.clone();
+        let RequestInfo { verb, resource, namespace } = subject.clone();
         match code {
             401 => Error::Unauthorized { server: self.server.clone(), user: self.user.clone() },
             403 => {
@@ -272,7 +272,7 @@ impl Access {
 }
 
 /// As much of a refusal's body as can matter; a body that breaks off is as good as what came of it.
-pub(super) async fn beginning(mut body: Body) -> Vec<u8> {
+pub(super) async fn read_body_prefix(mut body: Body) -> Vec<u8> {
     const ENOUGH: usize = 64 * 1024;
     let mut text = Vec::new();
     while text.len() < ENOUGH {
@@ -319,7 +319,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
 }
 
 /// The innermost cause: `client error (Connect)` says nothing, `connection refused` does.
-pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let cause = causes(error).last().unwrap_or(error);
     let words = cause.downcast_ref().map_or_else(|| cause.to_string(), system_words);
     first_line(words.as_bytes()).unwrap_or_else(|| "no reason given".into())

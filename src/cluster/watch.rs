@@ -25,9 +25,9 @@ use tokio::time::Instant;
 use super::connect::Access;
 use super::json::Tree;
 use super::list::{Query, Scope};
-use super::request::{Failure, Status, innermost};
+use super::request::{Failure, Status, root_cause};
 use crate::error::Error;
-use crate::snapshot::{Node, Pod};
+use crate::snapshot::{Node, PodSummary};
 
 /// The server is asked to end each connection after this many seconds.
 const LIFETIME: u32 = 290;
@@ -42,7 +42,7 @@ const STEADY: Duration = Duration::from_secs(5);
 const LONGEST_LINE: usize = 32 << 20;
 
 /// A kind that can be watched.
-pub(crate) trait Watched: DeserializeOwned + Send + 'static {
+pub(crate) trait ApiKind: DeserializeOwned + Send + 'static {
     /// `v1`, `apps/v1`.
     const GROUP_VERSION: &'static str;
     /// Its name in a path.
@@ -54,17 +54,17 @@ pub(crate) trait Watched: DeserializeOwned + Send + 'static {
     }
 }
 
-impl Watched for Pod {
+impl ApiKind for PodSummary {
     const GROUP_VERSION: &'static str = "v1";
     const PLURAL: &'static str = "pods";
 }
 
-impl Watched for Node {
+impl ApiKind for Node {
     const GROUP_VERSION: &'static str = "v1";
     const PLURAL: &'static str = "nodes";
 }
 
-impl Watched for DaemonSet {
+impl ApiKind for DaemonSet {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 
@@ -73,7 +73,7 @@ impl Watched for DaemonSet {
     }
 }
 
-impl Watched for ControllerRevision {
+impl ApiKind for ControllerRevision {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 
@@ -82,7 +82,7 @@ impl Watched for ControllerRevision {
     }
 }
 
-impl Watched for Event {
+impl ApiKind for Event {
     const GROUP_VERSION: &'static str = Self::API_VERSION;
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 }
@@ -111,7 +111,7 @@ impl Access {
     /// # Errors
     /// What will not pass by itself: no rights, no such kind, an answer that is none. Everything else is
     /// [`Change::Interrupted`].
-    pub(crate) fn watch<T: Watched>(
+    pub(crate) fn watch<T: ApiKind>(
         &self,
         scope: &Scope,
         label_selector: Option<&str>,
@@ -180,7 +180,7 @@ struct Version {
 }
 
 impl Watch {
-    async fn next<T: Watched>(&mut self) -> Result<Change<T>, Error> {
+    async fn next<T: ApiKind>(&mut self) -> Result<Change<T>, Error> {
         loop {
             match self.line().await.and_then(|line| line.map(|line| self.read(&line)).transpose()) {
                 Ok(Some(change)) => {
@@ -225,13 +225,13 @@ impl Watch {
         lines.next(&self.access, &self.query).await
     }
 
-    fn read<T: Watched>(&mut self, line: &[u8]) -> Result<Change<T>, Failure> {
+    fn read<T: ApiKind>(&mut self, line: &[u8]) -> Result<Change<T>, Failure> {
         let bad = |error: serde_json::Error| self.access.bad_answer(&self.query.subject, error.to_string());
         let Line { kind, object } = serde_json::from_slice(line).map_err(bad)?;
         if kind == "ERROR" {
             let status: Status = serde_json::from_str(object.get()).map_err(bad)?;
             let code = u16::try_from(status.code).unwrap_or_default();
-            let error = self.access.refusal(&self.query.subject, code, status.message);
+            let error = self.access.rejection(&self.query.subject, code, status.message);
             return Err(Failure::by_code(code, error, None));
         }
         let version: Versioned = serde_json::from_str(object.get()).map_err(bad)?;
@@ -272,7 +272,7 @@ impl Lines {
             ..WatchParams::default()
         };
         let request = Request::new(&query.path).watch(&parameters, resource_version);
-        let mut request = request.map_err(|error| Failure::Final(access.unreachable(innermost(&error))))?;
+        let mut request = request.map_err(|error| Failure::Final(access.unreachable(root_cause(&error))))?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         // Since 1.37 each event may be packed on its own, and kube 5.0.0 unpacks only the first.

@@ -12,14 +12,14 @@ use std::time::Duration;
 use super::print;
 use crate::cli::complete::{Candidate, Names, Unfinished, Wanted, unfinished};
 use crate::cli::{Global, tree};
-use crate::cluster::connect::{AccessOptions, choices, connect};
+use crate::cluster::connect::{AccessOptions, context_names, connect};
 use crate::cluster::file::{self, Detail};
 use crate::cluster::list::Scope;
-use crate::cluster::list::names::Nameable;
+use crate::cluster::list::metadata::MetadataKind;
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::command_line::valid::{is_object_name, is_qualified_name};
-use crate::render::text::safe;
+use crate::render::text::sanitize;
 use crate::snapshot::Known;
 use crate::snapshot::object::ObjectMeta;
 
@@ -79,10 +79,10 @@ fn lines(
     directive: u8,
 ) -> io::Result<()> {
     for Candidate { word, meaning } in candidates {
-        let word = safe(&word);
+        let word = sanitize(&word);
         match meaning.as_str() {
             "" => writeln!(out, "{before}{word}")?,
-            meaning => writeln!(out, "{before}{word}\t{}", safe(meaning))?,
+            meaning => writeln!(out, "{before}{word}\t{}", sanitize(meaning))?,
         }
     }
     writeln!(out, ":{directive}")
@@ -94,13 +94,13 @@ async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error>
     let plain =
         |names: Vec<String>| Ok(names.into_iter().map(|word| Candidate { word, meaning: String::new() }).collect());
     let (kind, limit) = match names {
-        Names::Contexts => return plain(choices(&access)?.contexts),
-        Names::Clusters => return plain(choices(&access)?.clusters),
-        Names::Users => return plain(choices(&access)?.users),
-        Names::DaemonSets { .. } => (Nameable::DaemonSets, None),
-        Names::Nodes => (Nameable::Nodes, None),
-        Names::NodeLabels => (Nameable::Nodes, Some(NODES_FOR_LABELS)),
-        Names::Namespaces => (Nameable::Namespaces, None),
+        Names::Contexts => return plain(context_names(&access)?.contexts),
+        Names::Clusters => return plain(context_names(&access)?.clusters),
+        Names::Users => return plain(context_names(&access)?.users),
+        Names::DaemonSets { .. } => (MetadataKind::DaemonSets, None),
+        Names::Nodes => (MetadataKind::Nodes, None),
+        Names::NodeLabels => (MetadataKind::Nodes, Some(NODES_FOR_LABELS)),
+        Names::Namespaces => (MetadataKind::Namespaces, None),
     };
     let all = global.all_namespaces || (names == Names::DaemonSets { everywhere: true } && access.namespace.is_none());
     let objects = match global.from.as_slice() {
@@ -113,21 +113,21 @@ async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error>
     })
 }
 
-async fn live(access: &AccessOptions, kind: Nameable, all: bool, limit: Option<u32>) -> Result<Vec<ObjectMeta>, Error> {
+async fn live(access: &AccessOptions, kind: MetadataKind, all: bool, limit: Option<u32>) -> Result<Vec<ObjectMeta>, Error> {
     // The program ends after its patience whatever still runs. A credential plugin has to end before that.
     let asked = access.request_timeout.filter(|asked| !asked.is_zero()).unwrap_or(PLUGIN_PATIENCE);
     let request_timeout = Some(asked.min(PLUGIN_PATIENCE));
     let access = connect(&AccessOptions { request_timeout, ..access.clone() }).await?;
     let scope = match kind {
-        Nameable::Nodes | Nameable::Namespaces => Scope::Cluster,
-        Nameable::DaemonSets if all => Scope::AllNamespaces,
-        Nameable::DaemonSets => Scope::Namespace(access.namespace().to_owned()),
+        MetadataKind::Nodes | MetadataKind::Namespaces => Scope::Cluster,
+        MetadataKind::DaemonSets if all => Scope::AllNamespaces,
+        MetadataKind::DaemonSets => Scope::Namespace(access.namespace().to_owned()),
     };
     access.metadata(kind, &scope, limit).await
 }
 
 /// A saved cluster has no namespace of its own: without one, all count.
-fn saved(from: &[PathBuf], kind: Nameable, namespace: Option<String>) -> Result<Vec<ObjectMeta>, Error> {
+fn saved(from: &[PathBuf], kind: MetadataKind, namespace: Option<String>) -> Result<Vec<ObjectMeta>, Error> {
     // Standard input is the shell's, and a pipe may never end.
     if from.iter().any(|path| !path.is_file() && !path.is_dir()) {
         return Ok(Vec::new());
@@ -139,15 +139,15 @@ fn saved(from: &[PathBuf], kind: Nameable, namespace: Option<String>) -> Result<
         ..ObjectMeta::default()
     };
     Ok(match kind {
-        Nameable::Nodes => known(facts.nodes).into_iter().map(|node| node.metadata).collect(),
-        Nameable::Namespaces => match facts.namespaces {
+        MetadataKind::Nodes => known(facts.nodes).into_iter().map(|node| node.metadata).collect(),
+        MetadataKind::Namespaces => match facts.namespaces {
             Known::Known(all) => all.into_iter().map(|one| object(one.metadata.name, None)).collect(),
             // Few save them; those that matter have a DaemonSet.
             Known::Unknown(_) => {
                 known(facts.daemon_sets).into_iter().map(|one| object(one.metadata.namespace, None)).collect()
             }
         },
-        Nameable::DaemonSets => known(facts.daemon_sets)
+        MetadataKind::DaemonSets => known(facts.daemon_sets)
             .into_iter()
             .map(|one| object(one.metadata.name, one.metadata.namespace))
             .filter(|one| namespace.as_ref().is_none_or(|namespace| *namespace == one.namespace))

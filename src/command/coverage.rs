@@ -1,15 +1,15 @@
 //! `kubectl ds coverage`.
 
-mod policy;
+mod options;
 mod watch;
 
 use std::process::ExitCode;
 
-use super::load::{Request, Source, open};
+use crate::load::{Request, Source, open};
 use super::print;
 use crate::cli::{CoverageArgs, Global};
 use crate::cluster::file::Detail;
-use crate::coverage::cover;
+use crate::coverage::compute_coverage;
 use crate::error::Error;
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Snapshot};
@@ -27,24 +27,24 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
         });
     }
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let (request, policy) = policy::understand(args, &global, &source)?;
+    let (request, options) = options::from_args(args, &global, &source)?;
     if let (Source::Live(access), true) = (&source, is_watch) {
-        return watch::watch(access, &request, &policy).await;
+        return watch::watch(access, &request, &options).await;
     }
     let snapshot = source.snapshot(&request, event_query).await?;
     notes(&source, &request, &snapshot);
-    let coverages = cover(&snapshot);
-    print(|out| policy.render(out, &coverages, &snapshot))?;
-    if let Some(remark) = policy.remark(&coverages) {
-        terminal::note(&remark);
+    let coverages = compute_coverage(&snapshot);
+    print(|out| options.render(out, &coverages, &snapshot))?;
+    if let Some(empty_note) = options.empty_note(&coverages) {
+        terminal::note(&empty_note);
     }
-    policy.exit_code(&coverages)
+    options.exit_code(&coverages)
 }
 
 /// The events that may say more about any of the DaemonSets.
 fn event_query(snapshot: &Snapshot) -> EventQuery {
     let mut query = EventQuery::default();
-    cover(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));
+    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));
     query
 }
 

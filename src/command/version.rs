@@ -12,7 +12,7 @@ use crate::cluster::connect::connect;
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::structured;
-use crate::render::text::{bounded, safe};
+use crate::render::text::{bounded, sanitize};
 
 /// `kind: Version`.
 #[derive(Serialize)]
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
         None => match &versions.server_version {
             Some(server) => {
-                writeln!(out, "Server Version: {}", bounded(&safe(&server.git_version), ListLength::Handful))
+                writeln!(out, "Server Version: {}", bounded(&sanitize(&server.git_version), ListLength::Handful))
             }
             None => Ok(()),
         },

@@ -3,20 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::load::predict::complete;
-use super::load::site::Which;
-use super::load::{Request, Source, open};
+use crate::load::predict::complete;
+use crate::load::site::Which;
+use crate::load::{Request, Source, open};
 use super::print;
 use crate::cli::{Global, OutputFormat, WhyNotArgs, daemon_set_name, node_name};
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::explain;
-use crate::explain::way::{Verdict, Way};
+use crate::explain::diagnosis::{Verdict, Diagnosis};
 use crate::program;
 use crate::render::ListLength;
 use crate::render::terminal;
-use crate::render::text::count;
-use crate::render::why_not::{Report, Screen, overview, way};
+use crate::render::text::pluralize;
+use crate::render::why_not::{Report, Screen, overview, diagnosis};
 use crate::render::{self, structured};
 use crate::snapshot::Node;
 
@@ -29,32 +29,32 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
     let request = Request { namespace: namespace(&global, &source, &names), names, ..Request::default() };
     let is_named = !request.names.is_empty();
-    let mut site = source.site(&request, &which).await?;
-    let made = complete(&source, &mut site, is_named).await?;
-    let gaps = site.gaps();
+    let mut node_snapshot = source.node_snapshot(&request, &which).await?;
+    let made = complete(&source, &mut node_snapshot, is_named).await?;
+    let gaps = node_snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
     }
-    if site.daemon_sets.is_empty() {
+    if node_snapshot.daemon_sets.is_empty() {
         terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
     }
-    let ways = explain::way::all(&site, &made);
+    let diagnoses = explain::diagnosis::all(&node_snapshot, &made);
     let screen = Screen {
         style: terminal::style(global.color, ListLength::wide(args.output == Some(OutputFormat::Wide))),
         wide: args.output == Some(OutputFormat::Wide),
-        titles: !args.no_headers,
-        now: site.as_of,
+        headers: !args.no_headers,
+        now: node_snapshot.as_of,
     };
-    let node = &site.node.metadata.name;
+    let node = &node_snapshot.node.metadata.name;
     print(|out| match args.output {
-        Some(OutputFormat::Json) => structured::json(out, &Report::of(node, &ways, &gaps, site.as_of)),
-        Some(OutputFormat::Yaml) => structured::yaml(out, &Report::of(node, &ways, &gaps, site.as_of)),
+        Some(OutputFormat::Json) => structured::json(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
+        Some(OutputFormat::Yaml) => structured::yaml(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
         Some(OutputFormat::Name) => {
-            let unwell = ways.iter().filter(|way| matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy));
-            render::names(out, "daemonset.apps", unwell.map(Way::name))
+            let unwell = diagnoses.iter().filter(|diagnosis| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy));
+            render::names(out, "daemonset.apps", unwell.map(Diagnosis::name))
         }
         Some(OutputFormat::Wide) | None => {
-            show(out, &ways, &site.node, (request.namespace.is_none(), is_named), screen)
+            show(out, &diagnoses, &node_snapshot.node, (request.namespace.is_none(), is_named), screen)
         }
     })?;
     Ok(ExitCode::SUCCESS)
@@ -63,22 +63,22 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
 /// The table, unless DaemonSets were named; and the way of each that was named or is in trouble.
 fn show(
     out: &mut impl std::io::Write,
-    ways: &[Way<'_>],
+    diagnoses: &[Diagnosis<'_>],
     node: &Node,
     (with_namespace, is_named): (bool, bool),
     screen: Screen,
 ) -> std::io::Result<()> {
     if !is_named {
-        overview(out, ways, node, with_namespace, screen)?;
+        overview(out, diagnoses, node, with_namespace, screen)?;
     }
-    let mut of_interest: Vec<&Way<'_>> =
-        ways.iter().filter(|way| is_named || matches!(way.verdict, Verdict::Blocked | Verdict::NotHealthy)).collect();
-    of_interest.sort_by_key(|way| (way.verdict, way.namespace(), way.name()));
+    let mut of_interest: Vec<&Diagnosis<'_>> =
+        diagnoses.iter().filter(|diagnosis| is_named || matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy)).collect();
+    of_interest.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
     for (index, one) in of_interest.into_iter().enumerate() {
         if index > 0 || !is_named {
             writeln!(out)?;
         }
-        way(out, one, &node.metadata.name, screen)?;
+        diagnosis(out, one, &node.metadata.name, screen)?;
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ fn planned(path: &Path) -> Result<Node, Error> {
         }
         _ => Err(Error::File {
             file: name,
-            message: format!("it holds {}, and exactly one is wanted", count(found, "Node")),
+            message: format!("it holds {}, and exactly one is wanted", pluralize(found, "Node")),
             hint: "start from a node that is like it: kubectl get node NAME -o yaml > FILE".into(),
         }),
     }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::Row;
+use super::NodeCoverage;
 use crate::explain::pod::is_ready;
 use crate::placement::Placement;
 use crate::snapshot::Snapshot;
@@ -30,7 +30,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(rows: &[Row<'_>], snapshot: &Snapshot) -> Self {
+    pub(super) fn new(rows: &[NodeCoverage<'_>], snapshot: &Snapshot) -> Self {
         if snapshot.nodes.known().is_none() {
             return Self::default();
         }
@@ -43,7 +43,7 @@ impl Counts {
             wanted.filter_map(|row| Some((row, row.pods.first()?)))
         };
         let available = first_pods().filter(|(row, _)| row.is_available).count();
-        let is_misscheduled = |row: &&Row<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
+        let is_misscheduled = |row: &&NodeCoverage<'_>| row.placement != Some(Placement::Run) && !row.pods.is_empty();
         Self {
             desired: Some(desired),
             current: Some(first_pods().count()),

@@ -11,9 +11,9 @@ const NOW: &str = "2026-01-02T12:00:00Z";
 const READY: &str = "2026-01-02T11:00:00Z";
 
 /// A DaemonSet `d` with two nodes at hand, `n1` and `n2`, of which a test says what is on them.
-struct World(Snapshot);
+struct CoverageFixture(Snapshot);
 
-impl World {
+impl CoverageFixture {
     fn new() -> Self {
         let template = json!({ "metadata": { "labels": { "app": "d" } }, "spec": { "containers": [{ "name": "c" }] } });
         let daemon_set: DaemonSet = serde_json::from_value(json!({
@@ -87,16 +87,16 @@ impl World {
 
     /// desired, current, ready, up to date, available, misscheduled
     fn counts(&self) -> [Option<usize>; 6] {
-        let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } = cover(&self.0)[0].counts;
+        let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } = compute_coverage(&self.0)[0].counts;
         [desired, current, ready, up_to_date, available, misscheduled]
     }
 
     fn states(&self) -> Vec<State> {
-        cover(&self.0)[0].rows.iter().map(|row| row.state).collect()
+        compute_coverage(&self.0)[0].rows.iter().map(|row| row.state).collect()
     }
 
     fn first_pod(&self) -> String {
-        cover(&self.0)[0].rows[0].pods[0].metadata.name.clone()
+        compute_coverage(&self.0)[0].rows[0].pods[0].metadata.name.clone()
     }
 }
 
@@ -121,14 +121,14 @@ fn all(numbers: [usize; 6]) -> [Option<usize>; 6] {
 
 #[test]
 fn a_ready_pod_on_each_wanted_node_is_full_coverage() {
-    let world = World::new().pod("a", json!({})).pod("b", json!({ "spec": { "nodeName": "n2" } }));
+    let world = CoverageFixture::new().pod("a", json!({})).pod("b", json!({ "spec": { "nodeName": "n2" } }));
     assert_eq!(world.counts(), all([2, 2, 2, 2, 2, 0]));
     assert_eq!(world.states(), [State::Available, State::Available]);
 }
 
 #[test]
 fn h05_a_node_that_became_tainted_under_its_pod_is_misscheduled() {
-    let world = World::new().pod("a", json!({})).taint(0, "k", "NoSchedule");
+    let world = CoverageFixture::new().pod("a", json!({})).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
     assert_eq!(world.states(), [State::Misscheduled, State::Missing]);
 }
@@ -136,13 +136,13 @@ fn h05_a_node_that_became_tainted_under_its_pod_is_misscheduled() {
 #[test]
 fn h06_the_same_holds_for_a_pod_that_is_still_pending() {
     let pending = json!({ "spec": { "nodeName": "" , "affinity": pinned("n1") }, "status": { "phase": "Pending", "conditions": [] } });
-    let world = World::new().pod("a", pending).taint(0, "k", "NoSchedule");
+    let world = CoverageFixture::new().pod("a", pending).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
 }
 
 #[test]
 fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
-    let world = World::new()
+    let world = CoverageFixture::new()
         .pod("a", json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }))
         .taint(0, "node.kubernetes.io/not-ready", "NoSchedule")
         .taint(0, "node.kubernetes.io/not-ready", "NoExecute");
@@ -151,7 +151,7 @@ fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
 
 #[test]
 fn h26_a_node_named_by_the_template_makes_the_desired_number_one() {
-    let world = World::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
+    let world = CoverageFixture::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
     assert_eq!(world.counts()[0], Some(1));
     assert_eq!(world.states(), [State::Missing, State::Excluded]);
 }
@@ -165,7 +165,7 @@ fn h29_a_pod_that_no_node_can_take_counts_as_desired_and_current() {
             "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes are available: 1 Insufficient cpu." }],
         },
     });
-    let world = World::new().pod("a", unschedulable);
+    let world = CoverageFixture::new().pod("a", unschedulable);
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Pending);
 }
@@ -178,15 +178,15 @@ fn pinned(node: &str) -> Value {
 #[test]
 fn h33_of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
     let unbound = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" }, "spec": { "nodeName": "", "affinity": pinned("n1") } });
-    assert_eq!(World::new().pod("a", unbound).pod("b", json!({})).first_pod(), "b");
+    assert_eq!(CoverageFixture::new().pod("a", unbound).pod("b", json!({})).first_pod(), "b");
     let older = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" } });
-    assert_eq!(World::new().pod("a", json!({})).pod("b", older).first_pod(), "b");
-    assert_eq!(World::new().pod("b", json!({})).pod("a", json!({})).first_pod(), "a");
+    assert_eq!(CoverageFixture::new().pod("a", json!({})).pod("b", older).first_pod(), "b");
+    assert_eq!(CoverageFixture::new().pod("b", json!({})).pod("a", json!({})).first_pod(), "a");
 }
 
 #[test]
 fn h34_a_terminating_pod_still_holds_its_node() {
-    let world = World::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
+    let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts()[1], Some(1));
     assert_eq!(world.states()[0], State::Terminating);
 }
@@ -194,7 +194,7 @@ fn h34_a_terminating_pod_still_holds_its_node() {
 #[test]
 fn h35_a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
     let dead = json!({ "metadata": { "deletionTimestamp": NOW, "finalizers": ["f"] }, "status": { "phase": "Failed", "conditions": [] } });
-    let world = World::new().pod("a", dead);
+    let world = CoverageFixture::new().pod("a", dead);
     assert_eq!(world.counts()[1], Some(0));
     assert_eq!(world.states()[0], State::Missing);
 }
@@ -202,7 +202,7 @@ fn h35_a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
 #[test]
 fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
     let failed = json!({ "status": { "phase": "Failed", "reason": "Evicted", "conditions": [] } });
-    let world = World::new().pod("a", failed);
+    let world = CoverageFixture::new().pod("a", failed);
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Failed);
 }
@@ -211,14 +211,14 @@ fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
 fn h37_beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
     let failed = json!({ "status": { "phase": "Failed", "conditions": [] } });
     let second = json!({ "metadata": { "creationTimestamp": "2026-01-02T00:00:00Z" } });
-    let world = World::new().pod("a", failed).pod("b", second);
+    let world = CoverageFixture::new().pod("a", failed).pod("b", second);
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Failed);
 }
 
 #[test]
 fn h38_a_succeeded_pod_counts_as_current_until_it_is_deleted() {
-    let world = World::new().pod("a", json!({ "status": { "phase": "Succeeded", "conditions": [] } }));
+    let world = CoverageFixture::new().pod("a", json!({ "status": { "phase": "Succeeded", "conditions": [] } }));
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Succeeded);
 }
@@ -226,14 +226,14 @@ fn h38_a_succeeded_pod_counts_as_current_until_it_is_deleted() {
 #[test]
 fn h39_an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
     let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
-    assert_eq!(World::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));
+    assert_eq!(CoverageFixture::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));
 }
 
 #[test]
 fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_deleted() {
     let leaving = json!({ "metadata": { "ownerReferences": [], "deletionTimestamp": NOW } });
-    assert_eq!(World::new().pod("a", leaving).counts()[1], Some(0));
-    let world = World::new()
+    assert_eq!(CoverageFixture::new().pod("a", leaving).counts()[1], Some(0));
+    let world = CoverageFixture::new()
         .pod("a", json!({ "metadata": { "ownerReferences": [] } }))
         .daemon_set(|d| d.metadata.deletion_timestamp = Some(from(json!(NOW))));
     assert_eq!(world.counts()[1], Some(0));
@@ -242,81 +242,81 @@ fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_
 #[test]
 fn h40_an_orphan_that_names_no_node_is_counted_nowhere() {
     let orphan = json!({ "metadata": { "ownerReferences": [] }, "spec": { "nodeName": "" } });
-    let world = World::new().pod("a", orphan);
+    let world = CoverageFixture::new().pod("a", orphan);
     assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
-    assert_eq!(cover(&world.0)[0].strays.len(), 1);
+    assert_eq!(compute_coverage(&world.0)[0].unmapped_pods.len(), 1);
 }
 
 #[test]
 fn h41_a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
-    assert_eq!(World::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1], Some(0));
+    assert_eq!(CoverageFixture::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1], Some(0));
 }
 
 #[test]
 fn a_pod_of_another_owner_is_never_ours() {
     let foreign = json!({ "metadata": { "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "other", "controller": true }] } });
-    assert_eq!(World::new().pod("a", foreign).counts()[1], Some(0));
-    assert_eq!(World::new().pod("a", json!({ "metadata": { "namespace": "elsewhere" } })).counts()[1], Some(0));
+    assert_eq!(CoverageFixture::new().pod("a", foreign).counts()[1], Some(0));
+    assert_eq!(CoverageFixture::new().pod("a", json!({ "metadata": { "namespace": "elsewhere" } })).counts()[1], Some(0));
 }
 
 #[test]
 fn h42_pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
-    let world = World::new().pod("a", json!({ "spec": { "nodeName": "gone" } }));
+    let world = CoverageFixture::new().pod("a", json!({ "spec": { "nodeName": "gone" } }));
     assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
-    assert_eq!(cover(&world.0)[0].strays[0].metadata.name, "a");
+    assert_eq!(compute_coverage(&world.0)[0].unmapped_pods[0].metadata.name, "a");
 }
 
 #[test]
 fn h43_a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
-    let world = World::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
+    let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts(), all([2, 1, 1, 1, 1, 0]));
 }
 
 #[test]
 fn h44_pods_without_a_node_make_current_equal_desired() {
     let pending = |node: &str| json!({ "spec": { "nodeName": "", "affinity": pinned(node) }, "status": { "phase": "Pending", "conditions": [] } });
-    let world = World::new().pod("a", pending("n1")).pod("b", pending("n2"));
+    let world = CoverageFixture::new().pod("a", pending("n1")).pod("b", pending("n2"));
     assert_eq!(world.counts(), all([2, 2, 0, 2, 0, 0]));
 }
 
 #[test]
 fn h55_with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
     let old = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z", "labels": { "controller-revision-hash": "old" } } });
-    let world = World::new().pod("new", json!({})).pod("old", old);
+    let world = CoverageFixture::new().pod("new", json!({})).pod("old", old);
     assert_eq!(world.counts()[3], Some(0));
-    assert_eq!(cover(&world.0)[0].rows[0].reasons, [Reason::ExtraPods { pods: vec!["new".into()] }]);
+    assert_eq!(compute_coverage(&world.0)[0].rows[0].reasons, [Reason::ExtraPods { pods: vec!["new".into()] }]);
 }
 
 #[test]
 fn a_pod_of_the_current_template_generation_is_up_to_date_whatever_its_hash() {
     let by_generation =
         json!({ "metadata": { "labels": { "controller-revision-hash": "old", "pod-template-generation": "7" } } });
-    assert_eq!(World::new().pod("a", by_generation).counts()[3], Some(1));
+    assert_eq!(CoverageFixture::new().pod("a", by_generation).counts()[3], Some(1));
 }
 
 #[test]
 fn of_two_revisions_with_todays_template_the_newer_one_is_current() {
-    let mut world = World::new().pod("a", json!({}));
+    let mut world = CoverageFixture::new().pod("a", json!({}));
     let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
     let mut twin = revisions[1].clone();
     twin.revision = Some(3);
     twin.metadata.labels.as_mut().unwrap().insert("controller-revision-hash".into(), "twin".into());
     revisions.push(twin);
     assert_eq!(world.counts()[3], Some(0));
-    assert_eq!(cover(&world.0)[0].revision.hash, Known::Known(Some("twin".into())));
+    assert_eq!(compute_coverage(&world.0)[0].revision.hash, Known::Known(Some("twin".into())));
 }
 
 #[test]
 fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() {
     let changed = |d: &mut DaemonSet| d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into());
-    let world = World::new().pod("a", json!({})).daemon_set(changed);
+    let world = CoverageFixture::new().pod("a", json!({})).daemon_set(changed);
     assert_eq!(world.counts()[3], Some(0));
-    assert!(matches!(cover(&world.0)[0].revision.hash, Known::Known(None)));
+    assert!(matches!(compute_coverage(&world.0)[0].revision.hash, Known::Known(None)));
 }
 
 #[test]
 fn a_pod_is_available_only_after_min_ready_seconds() {
-    let world = |seconds| World::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
+    let world = |seconds| CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
     assert_eq!((world(3600).counts()[4], world(3600).states()[0]), (Some(1), State::Available));
     assert_eq!((world(3601).counts()[4], world(3601).states()[0]), (Some(0), State::Ready));
 }
@@ -324,44 +324,44 @@ fn a_pod_is_available_only_after_min_ready_seconds() {
 #[test]
 fn time_alone_is_nothing_new_unless_a_pod_becomes_available_by_it() {
     let at = |seconds: i64, min_ready: i32| {
-        let mut world = World::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
+        let mut world = CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
         world.0.as_of += jiff::SignedDuration::from_secs(seconds);
-        fingerprint(&cover(&world.0))
+        fingerprint(&compute_coverage(&world.0))
     };
     assert_eq!(at(0, 0), at(600, 0));
     assert_eq!(at(0, 3700), at(99, 3700));
     assert_ne!(at(0, 3700), at(100, 3700));
     let restarted = json!({ "status": { "containerStatuses": [{ "name": "c", "restartCount": 1 }] } });
     assert_ne!(
-        fingerprint(&cover(&World::new().pod("a", restarted).0)),
-        fingerprint(&cover(&World::new().pod("a", json!({})).0))
+        fingerprint(&compute_coverage(&CoverageFixture::new().pod("a", restarted).0)),
+        fingerprint(&compute_coverage(&CoverageFixture::new().pod("a", json!({})).0))
     );
 }
 
 #[test]
 fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
-    let mut world = World::new().pod("a", json!({}));
+    let mut world = CoverageFixture::new().pod("a", json!({}));
     world.0.nodes = Known::Unknown("forbidden".into());
     assert_eq!(world.counts(), [None; 6]);
     assert_eq!(world.states(), [State::Available]);
 
-    let mut world = World::new();
+    let mut world = CoverageFixture::new();
     world.0.pods = Known::Unknown("forbidden".into());
     assert_eq!(world.counts(), [Some(2), None, None, None, None, None]);
     assert_eq!(world.states(), [State::Unknown, State::Unknown]);
 
-    let group = |world: &World| {
-        let coverages = cover(&world.0);
+    let group = |world: &CoverageFixture| {
+        let coverages = compute_coverage(&world.0);
         let groups = by_label(&coverages, "zone", |_| true);
         (groups[0].desired, groups[0].available)
     };
     assert_eq!(group(&world), (Some(2), None));
     world.0.nodes = Known::Unknown("forbidden".into());
-    world.0.pods = World::new().pod("a", json!({})).0.pods;
+    world.0.pods = CoverageFixture::new().pod("a", json!({})).0.pods;
     assert_eq!(group(&world), (None, None));
-    assert_eq!(group(&World::new().pod("a", json!({}))), (Some(2), Some(1)));
+    assert_eq!(group(&CoverageFixture::new().pod("a", json!({}))), (Some(2), Some(1)));
 
-    let mut world = World::new().pod("a", json!({}));
+    let mut world = CoverageFixture::new().pod("a", json!({}));
     world.0.revisions = Known::Unknown("forbidden".into());
     assert_eq!(world.counts(), [Some(2), Some(1), Some(1), None, Some(1), Some(0)]);
 }

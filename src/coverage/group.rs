@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Coverage, Row};
+use super::{Coverage, NodeCoverage};
 use crate::explain::State;
 use crate::explain::pod::is_ready;
 use crate::placement::Placement;
@@ -21,7 +21,7 @@ pub(crate) struct Group<'r, 'a> {
     /// Of these, those with a ready one.
     pub(crate) ready: Option<usize>,
     /// All rows of the group.
-    pub(crate) rows: Vec<&'r Row<'a>>,
+    pub(crate) rows: Vec<&'r NodeCoverage<'a>>,
 }
 
 impl Group<'_, '_> {
@@ -36,18 +36,18 @@ impl Group<'_, '_> {
 pub(crate) fn by_label<'r, 'a>(
     coverages: &'r [Coverage<'a>],
     label: &str,
-    is_shown: impl Fn(&Row<'a>) -> bool,
+    is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
 ) -> Vec<Group<'r, 'a>> {
-    let mut groups: BTreeMap<(bool, Option<&'a str>), Vec<&'r Row<'a>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, Option<&'a str>), Vec<&'r NodeCoverage<'a>>> = BTreeMap::new();
     for row in coverages.iter().flat_map(|coverage| &coverage.rows).filter(|row| is_shown(row)) {
         let value = row.labels.and_then(|labels| labels.get(label)).map(String::as_str);
         groups.entry((value.is_none(), value)).or_default().push(row);
     }
-    groups.into_iter().map(|((_, value), rows)| Group::of(value, rows)).collect()
+    groups.into_iter().map(|((_, value), rows)| Group::new(value, rows)).collect()
 }
 
 impl<'r, 'a> Group<'r, 'a> {
-    fn of(value: Option<&'a str>, rows: Vec<&'r Row<'a>>) -> Self {
+    fn new(value: Option<&'a str>, rows: Vec<&'r NodeCoverage<'a>>) -> Self {
         let knows_nodes = rows.iter().all(|row| row.placement.is_some());
         let knows_pods = knows_nodes && rows.iter().all(|row| row.state != State::Unknown);
         let wanted = || rows.iter().filter(|row| row.placement == Some(Placement::Run));

@@ -18,7 +18,7 @@ struct InFlight {
     /// It arrives then, or never.
     arrives: Option<i64>,
     target: String,
-    stale: BTreeSet<String>,
+    outdated_uids: BTreeSet<String>,
     budget: usize,
     /// It was sent beyond the budget: the pod was down.
     is_beyond: bool,
@@ -61,7 +61,7 @@ impl History {
             node_timeout: SignedDuration::from_secs(*pick(&mut rng, &[15, 60])),
             max_failures: rng.usize(..3),
             include_not_ready: rng.u8(..4) == 0,
-            ..careful()
+            ..default_policy()
         };
         if policy.all && rng.bool() {
             cluster.strategy = "RollingUpdate";
@@ -104,7 +104,7 @@ impl History {
 
     /// The program is killed and started again.
     fn start_again(&mut self) {
-        let can_plan = self.cluster.look(|look| plan(look, &self.policy).is_some());
+        let can_plan = self.cluster.observation(|observation| plan(observation, &self.policy).is_some());
         if can_plan == Some(true) {
             self.run = begin(&self.cluster, &self.policy);
             self.planned = self.cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
@@ -119,13 +119,13 @@ impl History {
             1 => Some(self.cluster.clock + self.rng.i64(1..6)),
             _ => Some(self.cluster.clock),
         };
-        let wanted = self.cluster.nodes.iter().filter(|node| self.cluster.is_wanted(node)).count();
-        let budget = self.policy.max_unavailable.of(wanted);
+        let desired = self.cluster.nodes.iter().filter(|node| self.cluster.is_eligible(node)).count();
+        let budget = self.policy.max_unavailable.resolve(desired);
         self.in_flight.push(InFlight {
             uid: pod.uid.clone(),
             arrives,
             target: self.run.target().to_owned(),
-            stale: self.planned.clone(),
+            outdated_uids: self.planned.clone(),
             budget,
             is_beyond: self.cluster.unavailable().len() > budget,
             unchanged,
@@ -163,49 +163,49 @@ impl History {
             self.removed += 1;
             self.cluster.delete(&one.uid);
             let after = self.cluster.unavailable().len();
-            let is_stale = pod.revision != one.target || (one.all && one.stale.contains(&pod.uid));
-            let told = format!("{before} -> {after} unavailable, budget {}, {pod:?}", one.budget);
-            if !is_stale {
-                return Err(format!("a pod that is not stale: {told}"));
+            let is_outdated = pod.revision != one.target || (one.all && one.outdated_uids.contains(&pod.uid));
+            let last_reported = format!("{before} -> {after} unavailable, budget {}, {pod:?}", one.budget);
+            if !is_outdated {
+                return Err(format!("a pod that is not stale: {last_reported}"));
             }
             if one.is_calm && pod.owner != Some("u") {
-                return Err(format!("a pod of another owner: {told}"));
+                return Err(format!("a pod of another owner: {last_reported}"));
             }
             if one.is_calm && after > before.max(one.budget) {
-                return Err(format!("beyond the budget: {told}"));
+                return Err(format!("beyond the budget: {last_reported}"));
             }
             if one.is_calm && self.cluster.revision != one.target {
-                return Err(format!("for a template that is not today's: {told}"));
+                return Err(format!("for a template that is not today's: {last_reported}"));
             }
         }
         Ok(())
     }
 
     /// Changes come late, and at the time that it is now: by them a run does nothing but wait.
-    fn look_by_changes(&mut self) -> Result<(), String> {
+    fn observe_changes(&mut self) -> Result<(), String> {
         match self.rng.bool() {
             true => self.seen = self.cluster.clone(),
             false => self.seen.clock = self.cluster.clock,
         }
-        let before = Summary::of(&self.run);
+        let before = Summary::new(&self.run);
         let (step, news) = self.seen.next_by_changes(&mut self.run);
-        if !matches!(step, Step::Wait { .. } | Step::LookAgain) {
+        if !matches!(step, Action::Wait { .. } | Action::Relist) {
             return Err(format!("decided by changes alone: {step:?}"));
         }
-        if news.iter().any(News::is_final) || Summary::of(&self.run).failed > before.failed {
+        if news.iter().any(NodeEvent::is_final) || Summary::new(&self.run).failed > before.failed {
             return Err(format!("ended by changes alone: {news:?}"));
         }
         Ok(())
     }
 
-    fn play(&mut self, seconds: usize) -> Result<Option<Step>, String> {
+    fn play(&mut self, seconds: usize) -> Result<Option<Action>, String> {
         for _ in 0..seconds {
-            self.look_by_changes()?;
+            self.observe_changes()?;
             for _ in 0..20 {
                 match self.cluster.next(&mut self.run).0 {
-                    Step::Replace { node, pod, unchanged } => self.send(&node, &pod, unchanged),
-                    Step::Ask => self.run.go_on(),
-                    Step::Wait { .. } => break,
+                    Action::Replace { node, pod, unchanged } => self.send(&node, &pod, unchanged),
+                    Action::Ask => self.run.resume(),
+                    Action::Wait { .. } => break,
                     end => return Ok(Some(end)),
                 }
                 self.arrive()?;
@@ -246,9 +246,9 @@ proptest! {
     #[test]
     fn without_disturbances_every_pod_is_replaced_within_the_budget(nodes in 1usize..12, budget in 1usize..5, all: bool) {
         let mut cluster = Cluster::new(nodes);
-        let policy = Policy { max_unavailable: budget.to_string().parse().unwrap(), all, ..careful() };
+        let policy = Policy { max_unavailable: budget.to_string().parse().unwrap(), all, ..default_policy() };
         let mut run = begin(&cluster, &policy);
-        prop_assert_eq!(drive(&mut cluster, &mut run, 200), Step::Finish);
+        prop_assert_eq!(drive(&mut cluster, &mut run, 200), Action::Finish);
         prop_assert!(cluster.pods.iter().all(|pod| pod.revision == "new"));
         prop_assert_eq!(cluster.count, 2 * nodes);
     }
@@ -256,7 +256,7 @@ proptest! {
 
 #[test]
 fn the_histories_are_full_of_life() {
-    let played: Vec<(usize, Option<Step>)> = (0..60)
+    let played: Vec<(usize, Option<Action>)> = (0..60)
         .map(|seed| {
             let mut history = History::begin(seed);
             let end = history.play(90).unwrap();
@@ -266,7 +266,7 @@ fn the_histories_are_full_of_life() {
     let removed: usize = played.iter().map(|(removed, _)| removed).sum();
     assert!(removed > 100, "{removed}");
     let ended = |name: &str| played.iter().filter(|(_, end)| format!("{end:?}").contains(name)).count();
-    for end in ["Finish", "Failures", "TemplateChanged", "None"] {
+    for end in ["Finish", "TooManyFailures", "TemplateChanged", "None"] {
         assert!(ended(end) > 0, "no history ends with {end}: {played:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use super::look::Spot;
+use super::observation::NodeView;
 
 /// The label of a node that names its zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -35,22 +35,22 @@ impl FromStr for Order {
 
 impl Order {
     /// Puts the nodes in order.
-    pub(super) fn sort<'s, 'a>(&self, mut spots: Vec<&'s Spot<'a>>) -> Vec<&'s Spot<'a>> {
-        spots.sort_by_key(|spot| spot.row.node);
+    pub(super) fn sort<'s, 'a>(&self, mut nodes: Vec<&'s NodeView<'a>>) -> Vec<&'s NodeView<'a>> {
+        nodes.sort_by_key(|node_view| node_view.row.node);
         match self {
             Self::Name => {}
-            Self::Oldest => spots.sort_by_key(|spot| spot.created()),
-            Self::Zone(label) => return in_turn(spots, label),
+            Self::Oldest => nodes.sort_by_key(|node_view| node_view.created()),
+            Self::Zone(label) => return round_robin(nodes, label),
         }
-        spots
+        nodes
     }
 }
 
-fn in_turn<'s, 'a>(spots: Vec<&'s Spot<'a>>, label: &str) -> Vec<&'s Spot<'a>> {
-    let mut groups: BTreeMap<Option<&str>, Vec<&Spot<'_>>> = BTreeMap::new();
-    for spot in spots {
-        let zone = spot.row.labels.and_then(|labels| labels.get(label)).map(String::as_str);
-        groups.entry(zone).or_default().push(spot);
+fn round_robin<'s, 'a>(nodes: Vec<&'s NodeView<'a>>, label: &str) -> Vec<&'s NodeView<'a>> {
+    let mut groups: BTreeMap<Option<&str>, Vec<&NodeView<'_>>> = BTreeMap::new();
+    for node_view in nodes {
+        let zone = node_view.row.labels.and_then(|labels| labels.get(label)).map(String::as_str);
+        groups.entry(zone).or_default().push(node_view);
     }
     let longest = groups.values().map(Vec::len).max().unwrap_or_default();
     let round = |index: usize| groups.values().filter_map(move |group| group.get(index).copied());

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::look::Spot;
-use super::step::PodRef;
-use super::{Look, Policy};
+use super::observation::NodeView;
+use super::decision::PodRef;
+use super::{Observation, Policy};
 use crate::explain::{Reason, State};
 use crate::rollout::revision_of;
-use crate::snapshot::Pod;
+use crate::snapshot::PodSummary;
 
 /// The plan, as one look gives it.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Plan<'a> {
     /// The hash of the template that pods are replaced by.
     pub(crate) target: &'a str,
     /// On how many nodes a pod is wanted.
-    pub(crate) wanted: usize,
+    pub(crate) desired: usize,
     /// How many of these may be without an available pod at once.
     pub(crate) budget: usize,
     /// Those that are so now.
@@ -30,7 +30,7 @@ pub(crate) struct Plan<'a> {
     /// Nodes with nothing to replace.
     pub(crate) up_to_date: usize,
     /// Nodes with a stale pod that were not asked for.
-    pub(crate) not_asked_for: usize,
+    pub(crate) not_selected: usize,
 }
 
 /// A node whose pod is replaced.
@@ -47,7 +47,7 @@ pub(crate) struct Planned<'a> {
     /// When the pod was made.
     pub(crate) created: Option<Timestamp>,
     /// The uids of all pods to be replaced here.
-    pub(super) stale: BTreeSet<String>,
+    pub(super) outdated_uids: BTreeSet<String>,
 }
 
 /// A node that is left alone.
@@ -71,14 +71,14 @@ pub(crate) enum Skip {
         since: Option<Timestamp>,
     },
     /// No pod is wanted there any more, so that the controller would make none.
-    NotWanted {
+    NotEligible {
         /// Why.
         reasons: Vec<Reason>,
     },
     /// The DaemonSet does not control the pod: it would adopt it.
-    NotAdopted,
+    NotControlled,
     /// The pod is being deleted already.
-    AlreadyGoing,
+    AlreadyTerminating,
     /// Somebody else replaced it meanwhile.
     ReplacedMeanwhile,
     /// The node is gone.
@@ -86,62 +86,62 @@ pub(crate) enum Skip {
 }
 
 /// Makes the plan; none while the controller has not made a revision of today's template.
-pub(crate) fn plan<'a>(look: &Look<'a>, policy: &Policy) -> Option<Plan<'a>> {
-    let target = look.revision()?;
-    let wanted = look.wanted();
+pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option<Plan<'a>> {
+    let target = observation.revision()?;
+    let desired = observation.desired();
     let mut plan = Plan {
         target,
-        wanted,
-        budget: policy.max_unavailable.of(wanted),
-        unavailable: look.unavailable().collect(),
+        desired,
+        budget: policy.max_unavailable.resolve(desired),
+        unavailable: observation.unavailable().collect(),
         nodes: Vec::new(),
         skipped: Vec::new(),
         up_to_date: 0,
-        not_asked_for: 0,
+        not_selected: 0,
     };
-    let is_asked_for = |spot: &Spot<'_>| policy.only.as_ref().is_none_or(|only| only.contains(spot.row.node));
-    let is_stale = |pod: &Pod| policy.all || look.is_old(pod);
-    for spot in policy.order.sort(look.spots().iter().collect()) {
-        let has_stale = spot.row.pods.iter().any(|pod| is_stale(pod));
+    let is_selected = |node_view: &NodeView<'_>| policy.only.as_ref().is_none_or(|only| only.contains(node_view.row.node));
+    let is_outdated = |pod: &PodSummary| policy.all || observation.is_outdated(pod);
+    for node_view in policy.order.sort(observation.nodes().iter().collect()) {
+        let has_outdated = node_view.row.pods.iter().any(|pod| is_outdated(pod));
         match () {
-            () if !has_stale && spot.row.pods.is_empty() => {}
-            () if !has_stale => plan.up_to_date += 1,
-            () if !is_asked_for(spot) => plan.not_asked_for += 1,
-            () => match skip(spot, is_stale, policy) {
-                Some(why) => plan.skipped.push(Skipped { node: spot.row.node, why }),
-                None => plan.nodes.extend(planned(spot, is_stale)),
+            () if !has_outdated && node_view.row.pods.is_empty() => {}
+            () if !has_outdated => plan.up_to_date += 1,
+            () if !is_selected(node_view) => plan.not_selected += 1,
+            () => match skip(node_view, is_outdated, policy) {
+                Some(why) => plan.skipped.push(Skipped { node: node_view.row.node, why }),
+                None => plan.nodes.extend(planned(node_view, is_outdated)),
             },
         }
     }
     Some(plan)
 }
 
-fn planned<'a>(spot: &Spot<'a>, is_stale: impl Fn(&Pod) -> bool) -> Option<Planned<'a>> {
-    let stale: Vec<&Pod> = spot.live().filter(|pod| is_stale(pod) && spot.owns(pod)).collect();
-    let pod = stale.first()?;
+fn planned<'a>(node_view: &NodeView<'a>, is_outdated: impl Fn(&PodSummary) -> bool) -> Option<Planned<'a>> {
+    let outdated_uids: Vec<&PodSummary> = node_view.live().filter(|pod| is_outdated(pod) && node_view.owns(pod)).collect();
+    let pod = outdated_uids.first()?;
     Some(Planned {
-        node: spot.row.node,
-        pod: PodRef::of(pod),
+        node: node_view.row.node,
+        pod: PodRef::from_pod(pod),
         revision: revision_of(&pod.metadata.labels),
-        state: spot.row.state,
+        state: node_view.row.state,
         created: pod.metadata.creation_timestamp.map(|time| time.timestamp()),
-        stale: stale.iter().map(|pod| pod.metadata.uid.clone()).collect(),
+        outdated_uids: outdated_uids.iter().map(|pod| pod.metadata.uid.clone()).collect(),
     })
 }
 
 /// Why a node with a stale pod is left alone.
-pub(super) fn skip(spot: &Spot<'_>, is_stale: impl Fn(&Pod) -> bool, policy: &Policy) -> Option<Skip> {
-    let stale = || spot.live().filter(|pod| is_stale(pod));
-    if stale().next().is_none() {
-        return Some(Skip::AlreadyGoing);
+pub(super) fn skip(node_view: &NodeView<'_>, is_outdated: impl Fn(&PodSummary) -> bool, policy: &Policy) -> Option<Skip> {
+    let outdated_uids = || node_view.live().filter(|pod| is_outdated(pod));
+    if outdated_uids().next().is_none() {
+        return Some(Skip::AlreadyTerminating);
     }
-    if stale().all(|pod| !spot.owns(pod)) {
-        return Some(Skip::NotAdopted);
+    if outdated_uids().all(|pod| !node_view.owns(pod)) {
+        return Some(Skip::NotControlled);
     }
-    match spot.down() {
+    match node_view.down() {
         Some(_) if policy.include_not_ready => None,
         Some(down) => Some(Skip::NodeNotReady { reason: down.reason.to_owned(), since: down.since }),
-        None if !spot.is_wanted() => Some(Skip::NotWanted { reasons: spot.row.reasons.clone() }),
+        None if !node_view.is_eligible() => Some(Skip::NotEligible { reasons: node_view.row.reasons.clone() }),
         None => None,
     }
 }

@@ -33,12 +33,12 @@ pub(crate) struct Policy {
     /// Also nodes that are not ready.
     pub(crate) include_not_ready: bool,
     /// How a pod is removed.
-    pub(crate) removal: Removal,
+    pub(crate) removal: RemovalMethod,
 }
 
 /// How a pod is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Removal {
+pub(crate) enum RemovalMethod {
     /// It is deleted.
     Delete,
     /// It is evicted: PodDisruptionBudgets are asked.
@@ -52,8 +52,8 @@ pub(crate) struct MaxUnavailable(IntOrString);
 
 impl MaxUnavailable {
     /// The number of nodes.
-    pub(crate) fn of(&self, wanted: usize) -> usize {
-        resolve(&self.0, wanted)
+    pub(crate) fn resolve(&self, desired: usize) -> usize {
+        resolve(&self.0, desired)
     }
 }
 
@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_number_or_a_percentage_that_is_rounded_up() {
-        for (text, wanted, budget) in [("1", 30, 1), ("3", 2, 3), ("20%", 30, 6), ("20%", 31, 7), ("1%", 5, 1)] {
-            assert_eq!(text.parse::<MaxUnavailable>().unwrap().of(wanted), budget, "{text} of {wanted}");
+        for (text, desired, budget) in [("1", 30, 1), ("3", 2, 3), ("20%", 30, 6), ("20%", 31, 7), ("1%", 5, 1)] {
+            assert_eq!(text.parse::<MaxUnavailable>().unwrap().resolve(desired), budget, "{text} of {desired}");
         }
     }
 

@@ -3,13 +3,13 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::entry::Status;
-use super::{Halt, Run};
+use super::node_task::Status;
+use super::{HaltReason, Run};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome")]
-pub(crate) enum Outcome {
+pub(crate) enum CycleOutcome {
     /// Every planned node came to its end.
     Finished,
     /// The canary is replaced, and the rest is for another run.
@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
     /// The rest was left alone.
     Halted {
         /// Why.
-        halt: Halt,
+        halt: HaltReason,
     },
     /// Nothing was to be done but the plan.
     Planned,
@@ -37,7 +37,7 @@ pub(crate) struct Summary {
     /// Nodes that were left alone after all.
     pub(crate) skipped: usize,
     /// Nodes that are still in work.
-    pub(crate) in_work: usize,
+    pub(crate) in_progress: usize,
     /// Nodes whose turn did not come.
     pub(crate) waiting: usize,
     /// The median of the times that nodes took.
@@ -48,13 +48,13 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Counts the nodes of a run.
-    pub(crate) fn of(run: &Run) -> Self {
-        let mut summary = Self { planned: run.entries().len(), ..Self::default() };
+    pub(crate) fn new(run: &Run) -> Self {
+        let mut summary = Self { planned: run.tasks().len(), ..Self::default() };
         let mut times = Vec::new();
-        for entry in run.entries() {
-            match &entry.status {
-                Status::Waiting => summary.waiting += 1,
-                Status::InWork(_) => summary.in_work += 1,
+        for task in run.tasks() {
+            match &task.status {
+                Status::WaitReason => summary.waiting += 1,
+                Status::InProgress(_) => summary.in_progress += 1,
                 Status::Failed { .. } => summary.failed += 1,
                 Status::Skipped(_) => summary.skipped += 1,
                 Status::Replaced { took, .. } => {

@@ -12,18 +12,18 @@ mod planning;
 mod suspended;
 
 /// The nodes in the order in which their pods were removed, and how it ended.
-fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, Step) {
+fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, Action) {
     let mut run = begin(cluster, policy);
     let mut removed = Vec::new();
     for _ in 0..seconds {
         loop {
             match cluster.next(&mut run).0 {
-                Step::Replace { node, pod, .. } => {
+                Action::Replace { node, pod, .. } => {
                     run.begin(&node, &pod, cluster.now());
                     cluster.delete(&pod.uid);
                     removed.push(node);
                 }
-                Step::Wait { .. } => break,
+                Action::Wait { .. } => break,
                 end => return (removed, end),
             }
         }
@@ -33,18 +33,18 @@ fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, S
 }
 
 fn planned(cluster: &Cluster, policy: &Policy) -> Vec<String> {
-    cluster.look(|look| plan(look, policy).unwrap().nodes.iter().map(|node| node.node.to_owned()).collect()).unwrap()
+    cluster.observation(|observation| plan(observation, policy).unwrap().nodes.iter().map(|node| node.node.to_owned()).collect()).unwrap()
 }
 
 fn skipped(cluster: &Cluster, policy: &Policy) -> Vec<(String, String)> {
     let code = |why: &Skip| serde_json::to_value(why).unwrap()["code"].as_str().unwrap().to_owned();
     let of = |plan: &Plan<'_>| plan.skipped.iter().map(|one| (one.node.to_owned(), code(&one.why))).collect();
-    cluster.look(|look| of(&plan(look, policy).unwrap())).unwrap()
+    cluster.observation(|observation| of(&plan(observation, policy).unwrap())).unwrap()
 }
 
-fn halt(step: &Step) -> String {
+fn halt(step: &Action) -> String {
     match step {
-        Step::Halt(halt) => serde_json::to_value(halt).unwrap()["code"].as_str().unwrap().to_owned(),
+        Action::HaltReason(halt) => serde_json::to_value(halt).unwrap()["code"].as_str().unwrap().to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -52,26 +52,26 @@ fn halt(step: &Step) -> String {
 #[test]
 fn every_old_pod_is_replaced_one_node_after_the_other() {
     let mut cluster = Cluster::new(4);
-    let (removed, end) = play(&mut cluster, &careful(), 100);
-    assert_eq!((removed, end), (vec!["n1".into(), "n2".into(), "n3".into(), "n4".into()], Step::Finish));
+    let (removed, end) = play(&mut cluster, &default_policy(), 100);
+    assert_eq!((removed, end), (vec!["n1".into(), "n2".into(), "n3".into(), "n4".into()], Action::Finish));
     assert!(cluster.pods.iter().all(|pod| pod.revision == "new"));
 }
 
 #[test]
 fn as_many_as_the_budget_are_in_work_at_once_and_never_more() {
     let mut cluster = Cluster::new(10);
-    let policy = Policy { max_unavailable: "30%".parse().unwrap(), ..careful() };
+    let policy = Policy { max_unavailable: "30%".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     let mut most = 0;
     for _ in 0..100 {
-        while let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) {
+        while let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) {
             run.begin(&node, &pod, cluster.now());
             cluster.delete(&pod.uid);
         }
         most = most.max(cluster.unavailable().len());
         cluster.tick();
     }
-    assert_eq!((most, cluster.next(&mut run).0), (3, Step::Finish));
+    assert_eq!((most, cluster.next(&mut run).0), (3, Action::Finish));
 }
 
 #[test]
@@ -80,23 +80,23 @@ fn a_node_that_is_down_already_counts_and_one_whose_pod_is_down_costs_nothing() 
     // Up to date and not available: it spends the budget of one, and nobody replaces it.
     cluster.pod_on("n1").revision = "new".into();
     cluster.pod_on("n1").health = Health::Unready;
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     let (step, _) = cluster.next(&mut run);
-    let spent = Waiting::Budget { spent_by: vec!["n1".into()], budget: 1 };
-    assert!(matches!(&step, Step::Wait { waiting, .. } if *waiting == spent), "{step:?}");
+    let spent = WaitReason::Budget { budget_used_by: vec!["n1".into()], budget: 1 };
+    assert!(matches!(&step, Action::Wait { waiting, .. } if *waiting == spent), "{step:?}");
     // An old pod that is not available can be replaced without another node being out.
     cluster.pod_on("n3").health = Health::Unready;
     let (step, _) = cluster.next(&mut run);
     // Only as long as it is down, which only the API server can tell.
     let version = cluster.version(cluster.pods.iter().find(|pod| pod.node == "n3").unwrap());
     assert!(
-        matches!(&step, Step::Replace { node, unchanged, .. } if node == "n3" && *unchanged == Some(version)),
+        matches!(&step, Action::Replace { node, unchanged, .. } if node == "n3" && *unchanged == Some(version)),
         "{step:?}"
     );
     // One after the other nevertheless.
     run.begin("n3", &PodRef { name: "d-3".into(), uid: "d-3".into() }, cluster.now());
     cluster.delete("d-3");
-    assert!(matches!(cluster.next(&mut run).0, Step::Wait { waiting: Waiting::Nodes, .. }));
+    assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Nodes, .. }));
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn a_budget_that_others_spend_for_too_long_ends_it() {
     let mut cluster = Cluster::new(3);
     cluster.pod_on("n1").revision = "new".into();
     cluster.pod_on("n1").health = Health::Unready;
-    let (removed, end) = play(&mut cluster, &careful(), 700);
-    assert_eq!((removed, halt(&end)), (Vec::new(), "BudgetSpent".into()));
+    let (removed, end) = play(&mut cluster, &default_policy(), 700);
+    assert_eq!((removed, halt(&end)), (Vec::new(), "BudgetExhausted".into()));
     assert_eq!(cluster.clock, 600);
 }
 
@@ -113,73 +113,73 @@ fn a_budget_that_others_spend_for_too_long_ends_it() {
 fn it_waits_for_the_old_pod_to_be_gone_and_the_new_one_to_be_available_for_long_enough() {
     let mut cluster = Cluster::new(2);
     cluster.min_ready_seconds = 7;
-    let policy = Policy { min_ready: SignedDuration::from_secs(20), ..careful() };
+    let policy = Policy { min_ready: SignedDuration::from_secs(20), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     drive(&mut cluster, &mut run, 1);
     // 2 s to go, 5 s to be ready, 7 s to be available, 20 s more.
     drive(&mut cluster, &mut run, 32);
-    assert!(matches!(run.entries()[0].status, Status::InWork(_)), "{:?}", run.entries()[0]);
+    assert!(matches!(run.tasks()[0].status, Status::InProgress(_)), "{:?}", run.tasks()[0]);
     drive(&mut cluster, &mut run, 3);
-    assert!(matches!(run.entries()[0].status, Status::Replaced { .. }), "{:?}", run.entries()[0]);
-    assert!(matches!(run.entries()[1].status, Status::InWork(_)));
+    assert!(matches!(run.tasks()[0].status, Status::Replaced { .. }), "{:?}", run.tasks()[0]);
+    assert!(matches!(run.tasks()[1].status, Status::InProgress(_)));
 }
 
 #[test]
 fn a_break_in_availability_begins_the_wait_anew() {
     let mut cluster = Cluster::new(1);
-    let policy = Policy { min_ready: SignedDuration::from_secs(20), ..careful() };
+    let policy = Policy { min_ready: SignedDuration::from_secs(20), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     drive(&mut cluster, &mut run, 20);
     cluster.pod_on("n1").health = Health::Unready;
     drive(&mut cluster, &mut run, 1);
     cluster.pod_on("n1").health = Health::From(0);
     drive(&mut cluster, &mut run, 15);
-    assert!(matches!(run.entries()[0].status, Status::InWork(_)));
-    assert_eq!(drive(&mut cluster, &mut run, 10), Step::Finish);
+    assert!(matches!(run.tasks()[0].status, Status::InProgress(_)));
+    assert_eq!(drive(&mut cluster, &mut run, 10), Action::Finish);
 }
 
 #[test]
 fn what_somebody_else_replaces_is_not_replaced_again() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     cluster.delete("d-2");
     let (step, _) = cluster.next(&mut run);
-    assert!(matches!(step, Step::Wait { waiting: Waiting::Budget { .. }, .. }), "{step:?}");
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert!(matches!(run.entries()[1].status, Status::Skipped(Skip::ReplacedMeanwhile)));
+    assert!(matches!(step, Action::Wait { waiting: WaitReason::Budget { .. }, .. }), "{step:?}");
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
+    assert!(matches!(run.tasks()[1].status, Status::Skipped(Skip::ReplacedMeanwhile)));
     assert_eq!(cluster.count, 6);
 }
 
 #[test]
 fn the_canary_is_first_and_then_it_asks_or_soaks() {
     let mut cluster = Cluster::new(5);
-    let canary = Policy { canary: Some(2), max_unavailable: "3".parse().unwrap(), ..careful() };
+    let canary = Policy { canary: Some(2), max_unavailable: "3".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &canary);
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Ask);
-    assert_eq!((Summary::of(&run).replaced, cluster.count), (2, 7));
-    run.go_on();
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Ask);
+    assert_eq!((Summary::new(&run).replaced, cluster.count), (2, 7));
+    run.resume();
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
 
     let mut cluster = Cluster::new(5);
     let soak = Policy { soak: Some(SignedDuration::from_secs(100)), ..canary };
     let mut run = begin(&cluster, &soak);
     let step = drive(&mut cluster, &mut run, 60);
-    assert!(matches!(step, Step::Wait { waiting: Waiting::Soak { .. }, .. }), "{step:?}");
-    assert_eq!(Summary::of(&run).replaced, 2);
+    assert!(matches!(step, Action::Wait { waiting: WaitReason::Soak { .. }, .. }), "{step:?}");
+    assert_eq!(Summary::new(&run).replaced, 2);
     // One of the canary goes down while it is watched: the watch begins anew when it is back.
     cluster.pod_on("n1").health = Health::Unready;
     drive(&mut cluster, &mut run, 10);
     cluster.pod_on("n1").health = Health::From(0);
     let step = drive(&mut cluster, &mut run, 80);
-    assert!(matches!(step, Step::Wait { waiting: Waiting::Soak { .. }, .. }), "{step:?}");
-    assert_eq!(drive(&mut cluster, &mut run, 100), Step::Finish);
+    assert!(matches!(step, Action::Wait { waiting: WaitReason::Soak { .. }, .. }), "{step:?}");
+    assert_eq!(drive(&mut cluster, &mut run, 100), Action::Finish);
 }
 
 #[test]
 fn a_canary_as_large_as_the_fleet_asks_nothing() {
     let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &Policy { canary: Some(9), ..careful() });
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
+    let mut run = begin(&cluster, &Policy { canary: Some(9), ..default_policy() });
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
 }
 
 #[test]
@@ -188,13 +188,13 @@ fn another_template_strategy_or_daemon_set_ends_it_before_the_next_step() {
     let cases: [(Change, &str); 5] = [
         (|cluster| cluster.change_template("newer"), "TemplateChanged"),
         (|cluster| cluster.strategy = "RollingUpdate", "StrategyChanged"),
-        (|cluster| cluster.being_deleted = true, "BeingDeleted"),
+        (|cluster| cluster.being_deleted = true, "Deleting"),
         (|cluster| cluster.uid = None, "Deleted"),
         (|cluster| cluster.uid = Some("another"), "Deleted"),
     ];
     for (change, code) in cases {
         let mut cluster = Cluster::new(3);
-        let mut run = begin(&cluster, &careful());
+        let mut run = begin(&cluster, &default_policy());
         drive(&mut cluster, &mut run, 3);
         let before = cluster.pods.len();
         change(&mut cluster);
@@ -207,11 +207,11 @@ fn another_template_strategy_or_daemon_set_ends_it_before_the_next_step() {
 fn a_template_that_the_controller_has_not_seen_is_waited_for() {
     let mut cluster = Cluster::new(3);
     cluster.observed = false;
-    assert!(cluster.look(|look| plan(look, &careful()).is_none()).unwrap());
+    assert!(cluster.observation(|observation| plan(observation, &default_policy()).is_none()).unwrap());
     cluster.observed = true;
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     cluster.observed = false;
-    assert!(matches!(cluster.next(&mut run).0, Step::Wait { waiting: Waiting::Revision, .. }));
+    assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Revision, .. }));
     cluster.clock += 600;
     assert_eq!(halt(&cluster.next(&mut run).0), "NotObserved");
 }
@@ -219,58 +219,58 @@ fn a_template_that_the_controller_has_not_seen_is_waited_for() {
 #[test]
 fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
-    run.stop(Halt::Interrupted);
-    assert!(matches!(cluster.next(&mut run).0, Step::Wait { waiting: Waiting::Nodes, .. }));
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Halt(Halt::Interrupted));
-    assert_eq!((Summary::of(&run).replaced, Summary::of(&run).waiting), (1, 2));
+    run.stop(HaltReason::Interrupted);
+    assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Nodes, .. }));
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::HaltReason(HaltReason::Interrupted));
+    assert_eq!((Summary::new(&run).replaced, Summary::new(&run).waiting), (1, 2));
     // A removal that was only intended is not sent any more.
     let cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let mut run = begin(&cluster, &default_policy());
+    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
-    run.stop(Halt::Interrupted);
-    assert_eq!(cluster.next(&mut run).0, Step::Halt(Halt::Interrupted));
+    run.stop(HaltReason::Interrupted);
+    assert_eq!(cluster.next(&mut run).0, Action::HaltReason(HaltReason::Interrupted));
 }
 
 #[test]
 fn a_second_old_pod_on_the_node_goes_too() {
     let mut cluster = Cluster::new(1);
     cluster.put("n1", "old", Health::From(-500));
-    let (removed, end) = play(&mut cluster, &careful(), 60);
-    assert_eq!((removed, end), (vec!["n1".to_owned(), "n1".to_owned()], Step::Finish));
+    let (removed, end) = play(&mut cluster, &default_policy(), 60);
+    assert_eq!((removed, end), (vec!["n1".to_owned(), "n1".to_owned()], Action::Finish));
 }
 
 #[test]
 fn a_pod_that_a_finalizer_keeps_is_waited_for() {
     let mut cluster = Cluster::new(2);
     cluster.pod_on("n1").kept = true;
-    let mut run = begin(&cluster, &careful());
-    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
+    let mut run = begin(&cluster, &default_policy());
+    assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     cluster.pods[0].kept = false;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
 }
 
 #[test]
 fn who_takes_it_up_again_waits_for_what_the_last_run_left_in_work() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 10);
     let first = cluster.pods.iter().filter(|pod| pod.revision == "new").count();
     assert!((1..3).contains(&first));
     // The first run is gone without a trace.
-    let mut run = begin(&cluster, &careful());
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
+    let mut run = begin(&cluster, &default_policy());
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
     assert_eq!(cluster.count, 6);
 }
 
 #[test]
 fn times_are_told_by_median_and_slowest() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 60);
-    let summary = Summary::of(&run);
+    let summary = Summary::new(&run);
     assert_eq!((summary.planned, summary.replaced), (3, 3));
     assert!(summary.median.is_some() && summary.median <= summary.slowest);
 }

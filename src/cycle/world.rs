@@ -120,7 +120,7 @@ impl Cluster {
         true
     }
 
-    pub(super) fn is_wanted(&self, node: &SimNode) -> bool {
+    pub(super) fn is_eligible(&self, node: &SimNode) -> bool {
         self.tolerates_all || (node.ready && !node.lags && !node.tainted)
     }
 
@@ -136,7 +136,7 @@ impl Cluster {
     /// As somebody who watches from outside counts them.
     pub(super) fn unavailable(&self) -> Vec<&str> {
         let has_one = |node: &SimNode| self.pods.iter().any(|pod| pod.node == node.name && self.is_available(pod));
-        let out = self.nodes.iter().filter(|node| self.is_wanted(node) && !has_one(node));
+        let out = self.nodes.iter().filter(|node| self.is_eligible(node) && !has_one(node));
         out.map(|node| node.name.as_str()).collect()
     }
 
@@ -156,7 +156,7 @@ impl Cluster {
         }
         for node in &nodes {
             let has_pod = self.pods.iter().any(|pod| pod.node == node.name && pod.owner == Some("u"));
-            if self.is_wanted(node) && !has_pod {
+            if self.is_eligible(node) && !has_pod {
                 let (revision, behaviour) = (self.revision.clone(), self.behaviour.clone());
                 let health = match behaviour {
                     Health::From(wait) => Health::From(clock + wait),
@@ -297,22 +297,22 @@ impl Cluster {
         })
     }
 
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Look<'_>) -> T) -> Option<T> {
-        Look::at(&self.snapshot(), at)
+    pub(super) fn observation<T>(&self, at: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
+        Observation::at(&self.snapshot(), at)
     }
 
     /// What a run decides on this cluster.
-    pub(super) fn next(&self, run: &mut Run) -> (Step, Vec<News>) {
-        self.next_by(Sight::Listed, run)
+    pub(super) fn next(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
+        self.next_by(ObservationSource::Listed, run)
     }
 
     /// The same, where this cluster is what changes have shown of it.
-    pub(super) fn next_by_changes(&self, run: &mut Run) -> (Step, Vec<News>) {
-        self.next_by(Sight::Followed, run)
+    pub(super) fn next_by_changes(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
+        self.next_by(ObservationSource::Watched, run)
     }
 
-    fn next_by(&self, sight: Sight, run: &mut Run) -> (Step, Vec<News>) {
-        match self.look(|look| run.next(Some(look), sight)) {
+    fn next_by(&self, sight: ObservationSource, run: &mut Run) -> (Action, Vec<NodeEvent>) {
+        match self.observation(|observation| run.next(Some(observation), sight)) {
             Some(next) => next,
             None => run.next(None, sight),
         }
@@ -324,7 +324,7 @@ pub(super) fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
 }
 
 /// One node at a time, by name, and no patience with failures.
-pub(super) fn careful() -> Policy {
+pub(super) fn default_policy() -> Policy {
     Policy {
         all: false,
         only: None,
@@ -336,27 +336,27 @@ pub(super) fn careful() -> Policy {
         node_timeout: SignedDuration::from_mins(10),
         max_failures: 0,
         include_not_ready: false,
-        removal: Removal::Delete,
+        removal: RemovalMethod::Delete,
     }
 }
 
 /// A plan, and a run that begins to carry it out.
 pub(super) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
-    cluster.look(|look| Run::of(&plan(look, policy).unwrap(), look, policy.clone())).unwrap()
+    cluster.observation(|observation| Run::new(&plan(observation, policy).unwrap(), observation, policy.clone())).unwrap()
 }
 
 /// Does what a run decides for as long as it removes pods or waits, for so many seconds at most; then the last step.
 /// The watcher from outside sees after each second how many nodes are out.
-pub(super) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Step {
+pub(super) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Action {
     for _ in 0..seconds {
         loop {
             let (step, _) = cluster.next(run);
             match step {
-                Step::Replace { node, pod, .. } => {
+                Action::Replace { node, pod, .. } => {
                     run.begin(&node, &pod, cluster.now());
                     cluster.delete(&pod.uid);
                 }
-                Step::Wait { .. } => break,
+                Action::Wait { .. } => break,
                 end => return end,
             }
         }

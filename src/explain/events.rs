@@ -6,22 +6,22 @@
 use k8s_openapi::api::core::v1::Event;
 
 use super::{Reason, State};
-use crate::admission::EventRefusal;
+use crate::admission::FailedCreateEvent;
 use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
 
 /// Whether a warning may say more of a pod than its own status does: of one that is on its way, or not ready, without
 /// any trouble of its own. `reasons` are those of the status alone.
 pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
-    matches!(state, State::Starting | State::NotReady) && reasons.iter().all(Reason::is_vague)
+    matches!(state, State::Starting | State::NotReady) && reasons.iter().all(Reason::is_transitional)
 }
 
 /// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
-pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<EventRefusal> {
-    let event = newest(events, daemon_set_uid, is_failed_create)?;
+pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<FailedCreateEvent> {
+    let event = current(events, daemon_set_uid, is_failed_create)?;
     let message = event.message.as_deref().unwrap_or_default();
     // The client library marks what it folded together; the words behind that mark are the newest.
     let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
-    Some(EventRefusal {
+    Some(FailedCreateEvent {
         text: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
         count: count(event),
         last_seen: last_seen(event),
@@ -30,7 +30,7 @@ pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Ev
 
 /// The newest warning about the pod with this uid.
 pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
-    let event = newest(events, pod_uid, is_warning)?;
+    let event = current(events, pod_uid, is_warning)?;
     Some(Reason::Warning {
         reason: event.reason.clone().unwrap_or_default(),
         detail: event.message.clone().unwrap_or_default(),
@@ -39,7 +39,7 @@ pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> 
     })
 }
 
-fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
+fn current<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
     events
         .iter()
         .filter(|event| !uid.is_empty() && involved_uid(event) == uid)

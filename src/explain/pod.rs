@@ -6,8 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Exit, Reason, State};
-use crate::snapshot::pod::{Condition, ContainerStatus, Terminated};
-use crate::snapshot::{Node, Pod};
+use crate::snapshot::pod_summary::{Condition, ContainerStatus, Terminated};
+use crate::snapshot::{Node, PodSummary};
 
 /// The kubelet's reasons for an image that cannot be had (`pkg/kubelet/images/types.go`).
 const IMAGE_REASONS: [&str; 7] = [
@@ -23,12 +23,12 @@ const IMAGE_REASONS: [&str; 7] = [
 const PASSING_REASONS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 
 /// Condition `Ready` is `True`; neither phase nor deletion matters.
-pub(crate) fn is_ready(pod: &Pod) -> bool {
+pub(crate) fn is_ready(pod: &PodSummary) -> bool {
     pod.condition("Ready").is_some_and(Condition::is_true)
 }
 
 /// Ready for at least `min_ready_seconds`.
-pub(crate) fn is_available(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> bool {
+pub(crate) fn is_available(pod: &PodSummary, min_ready_seconds: i32, now: Timestamp) -> bool {
     if !is_ready(pod) {
         return false;
     }
@@ -39,12 +39,12 @@ pub(crate) fn is_available(pod: &Pod, min_ready_seconds: i32, now: Timestamp) ->
     ready_since(pod).is_some_and(|since| now.duration_since(since) >= wait)
 }
 
-fn ready_since(pod: &Pod) -> Option<Timestamp> {
+fn ready_since(pod: &PodSummary) -> Option<Timestamp> {
     Some(pod.condition("Ready")?.last_transition_time?.timestamp())
 }
 
 /// Where the pod stands, with every reason for it. `node` is the node it is bound to, where that is known.
-pub(crate) fn examine(pod: &Pod, node: Option<&Node>, min_ready_seconds: i32, now: Timestamp) -> (State, Vec<Reason>) {
+pub(crate) fn pod_state(pod: &PodSummary, node: Option<&Node>, min_ready_seconds: i32, now: Timestamp) -> (State, Vec<Reason>) {
     if pod.is_terminating() {
         return (State::Terminating, terminating(pod, node, now));
     }
@@ -72,7 +72,7 @@ pub(crate) fn examine(pod: &Pod, node: Option<&Node>, min_ready_seconds: i32, no
     }
 }
 
-fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
+fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
     // The timestamp already includes the grace period.
     let Some(deadline) = pod.metadata.deletion_timestamp.map(|time| time.timestamp()) else {
         return Vec::new();
@@ -84,7 +84,7 @@ fn terminating(pod: &Pod, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
     [stuck].into_iter().chain(node.and_then(node_not_ready)).collect()
 }
 
-fn failed(pod: &Pod) -> Reason {
+fn failed(pod: &PodSummary) -> Reason {
     let ended = pod.status.container_statuses.iter().filter_map(terminated).find(|end| end.exit_code != 0);
     let (reason, detail) = match (pod.status.reason.as_str(), ended) {
         ("", Some(end)) => (end.reason.to_string(), format!("a container ended with exit code {}", end.exit_code)),
@@ -94,12 +94,12 @@ fn failed(pod: &Pod) -> Reason {
     Reason::PodFailed { reason, detail, disruption: disruption.map(|condition| condition.reason.to_string()) }
 }
 
-fn exits(pod: &Pod) -> Vec<Reason> {
+fn exits(pod: &PodSummary) -> Vec<Reason> {
     let with_end = |status: &ContainerStatus| Some(ended(status, terminated(status)?));
     pod.status.container_statuses.iter().filter_map(with_end).collect()
 }
 
-fn unscheduled(pod: &Pod) -> Reason {
+fn unscheduled(pod: &PodSummary) -> Reason {
     let Some(condition) = pod.condition("PodScheduled") else {
         return Reason::NotScheduled { scheduler_name: None };
     };
@@ -122,7 +122,7 @@ pub(super) fn node_not_ready(node: &Node) -> Option<Reason> {
 }
 
 /// Containers that cannot go on: an init container that holds the others back is the only one to speak.
-fn troubles(pod: &Pod) -> Vec<Reason> {
+fn troubles(pod: &PodSummary) -> Vec<Reason> {
     let init: Vec<Reason> = pod.status.init_container_statuses.iter().filter_map(trouble).collect();
     if !init.is_empty() {
         return init;
@@ -174,7 +174,7 @@ pub(crate) fn exit(end: &Terminated) -> Exit {
 }
 
 /// What a pod without trouble is busy with, while its containers do not all run.
-fn progress(pod: &Pod) -> Option<Reason> {
+fn progress(pod: &PodSummary) -> Option<Reason> {
     let total = pod.spec.init_containers.len();
     let is_initialized = pod.condition("Initialized").is_some_and(Condition::is_true);
     if pod.status.container_statuses.is_empty() && pod.status.init_container_statuses.is_empty() {
@@ -190,7 +190,7 @@ fn progress(pod: &Pod) -> Option<Reason> {
 }
 
 /// An ordinary init container is done when it ended with 0, a sidecar when it has started.
-fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
+fn is_done(pod: &PodSummary, name: &str, is_sidecar: bool) -> bool {
     let status = pod.status.init_container_statuses.iter().find(|status| status.name == name);
     status.is_some_and(|status| match is_sidecar {
         true => status.started == Some(true),
@@ -199,7 +199,7 @@ fn is_done(pod: &Pod, name: &str, is_sidecar: bool) -> bool {
 }
 
 /// All containers run, and the pod is not ready.
-fn unready(pod: &Pod) -> Reason {
+fn unready(pod: &PodSummary) -> Reason {
     let condition = pod.condition("Ready");
     if let Some(condition) = condition.filter(|condition| condition.reason == "ReadinessGatesNotReady") {
         return Reason::ReadinessGatesNotReady { detail: condition.message.to_string() };

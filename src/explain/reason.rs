@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use crate::admission::{EventRefusal, Refusal};
-use crate::placement::Obstacle;
-use crate::scheduling::Misfit;
+use crate::admission::{FailedCreateEvent, AdmissionRejection};
+use crate::placement::PlacementFailure;
+use crate::scheduling::FilterRejection;
 use crate::snapshot::Generation;
 
 /// One cause and its evidence. Serialised, the variant's name is the `code`.
@@ -186,13 +186,13 @@ pub(crate) enum Reason {
     },
     /// The controller does not want a pod here.
     #[serde(untagged)]
-    NotPlaced(Obstacle),
+    NotEligible(PlacementFailure),
     /// The API server does not let the pod be made.
     #[serde(untagged)]
-    Refused {
+    Rejected {
         /// Why.
         #[serde(flatten)]
-        refusal: Refusal,
+        rejection: AdmissionRejection,
         /// How often an event says so; an event names no node.
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<i32>,
@@ -202,23 +202,23 @@ pub(crate) enum Reason {
     },
     /// The scheduler finds that the node does not take the pod.
     #[serde(untagged)]
-    Misfit(Misfit),
+    FilterRejection(FilterRejection),
 }
 
 impl Reason {
     /// A pod is wanted, there is none, and nothing on record says why.
     pub(crate) fn not_created(daemon_set: &DaemonSet) -> Self {
-        let generation = Generation::of(daemon_set);
+        let generation = Generation::new(daemon_set);
         match generation.is_observed() {
             true => Self::NotCreated,
-            false => Self::NotObserved { generation: generation.newest, observed: generation.observed },
+            false => Self::NotObserved { generation: generation.current, observed: generation.observed },
         }
     }
 
     /// A refusal with the event that speaks of it, if one does.
-    pub(crate) fn refused(refusal: Refusal, event: Option<&EventRefusal>) -> Self {
-        Self::Refused {
-            refusal,
+    pub(crate) fn rejected(rejection: AdmissionRejection, event: Option<&FailedCreateEvent>) -> Self {
+        Self::Rejected {
+            rejection,
             count: event.map(|event| event.count),
             last_seen: event.and_then(|event| event.last_seen),
         }
@@ -228,11 +228,11 @@ impl Reason {
     pub(crate) fn leading(reasons: &[Self]) -> Option<&Self> {
         let first = reasons.first()?;
         let warning = reasons.iter().find(|reason| matches!(reason, Self::Warning { .. }));
-        warning.filter(|_| first.is_vague()).or(Some(first))
+        warning.filter(|_| first.is_transitional()).or(Some(first))
     }
 
     /// Whether it only says that something is not done yet, so that an event may say more.
-    pub(crate) fn is_vague(&self) -> bool {
+    pub(crate) fn is_transitional(&self) -> bool {
         matches!(
             self,
             Self::Initializing { .. }

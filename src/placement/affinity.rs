@@ -5,11 +5,11 @@
 
 use serde::Serialize;
 
-use super::Obstacle;
+use super::PlacementFailure;
 use crate::snapshot::Node;
 use crate::snapshot::labels::{is_label_key, is_label_value};
-use crate::snapshot::pod::NodeSelectorRequirement;
-use crate::snapshot::pod::{NodeSelector, NodeSelectorTerm};
+use crate::snapshot::pod_summary::NodeSelectorRequirement;
+use crate::snapshot::pod_summary::{NodeSelector, NodeSelectorTerm};
 
 /// The one field of a node that `matchFields` knows.
 const NAME_FIELD: &str = "metadata.name";
@@ -31,13 +31,13 @@ enum Term<'a> {
 /// A term of the affinity and what it missed on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct TermMiss {
+pub(crate) struct TermMismatch {
     /// Why the term can never match; then nothing was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) void: Option<String>,
+    pub(crate) invalid: Option<String>,
     /// The requirements that the node does not meet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) missed: Vec<Requirement>,
+    pub(crate) mismatches: Vec<Requirement>,
 }
 
 /// A requirement and what the node has instead.
@@ -56,7 +56,7 @@ pub(crate) struct Requirement {
 
 impl<'a> Affinity<'a> {
     /// Reads the terms.
-    pub(crate) fn of(selector: &'a NodeSelector) -> Self {
+    pub(crate) fn new(selector: &'a NodeSelector) -> Self {
         // A term that asks for nothing is left out: it does not match everything.
         let terms = selector
             .node_selector_terms
@@ -71,42 +71,42 @@ impl<'a> Affinity<'a> {
     }
 
     /// What keeps the node out, if no term matches it.
-    pub(crate) fn obstacle(&self, node: &Node) -> Option<Obstacle> {
+    pub(crate) fn failure(&self, node: &Node) -> Option<PlacementFailure> {
         let mut misses = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
-            let miss = term.miss(node);
-            if miss.void.is_none() && miss.missed.is_empty() {
+            let mismatch = term.mismatch(node);
+            if mismatch.invalid.is_none() && mismatch.mismatches.is_empty() {
                 return None;
             }
-            misses.push(miss);
+            misses.push(mismatch);
         }
-        Some(Obstacle::NodeAffinity { terms: misses.into() })
+        Some(PlacementFailure::NodeAffinity { terms: misses.into() })
     }
 }
 
 impl Term<'_> {
-    fn miss(&self, node: &Node) -> TermMiss {
+    fn mismatch(&self, node: &Node) -> TermMismatch {
         let term = match self {
             Term::All(term) => term,
             Term::Void(fault) => {
-                return TermMiss { void: Some(fault.clone()), missed: Vec::new() };
+                return TermMismatch { invalid: Some(fault.clone()), mismatches: Vec::new() };
             }
         };
         let by_label = term.match_expressions.iter().filter_map(|requirement| {
             let found = node.metadata.labels.get(&requirement.key).map(String::as_str);
-            (!holds(requirement, found)).then(|| missed(requirement, found))
+            (!holds(requirement, found)).then(|| mismatches(requirement, found))
         });
         let by_field = term.match_fields.iter().filter_map(|requirement| {
             // Upstream's field set answers an unknown field with the empty string.
             let is_name = requirement.key == NAME_FIELD;
             let found = if is_name { node.metadata.name.as_str() } else { "" };
-            (!holds(requirement, Some(found))).then(|| missed(requirement, Some(found)))
+            (!holds(requirement, Some(found))).then(|| mismatches(requirement, Some(found)))
         });
-        TermMiss { void: None, missed: by_label.chain(by_field).collect() }
+        TermMismatch { invalid: None, mismatches: by_label.chain(by_field).collect() }
     }
 }
 
-fn missed(requirement: &NodeSelectorRequirement, found: Option<&str>) -> Requirement {
+fn mismatches(requirement: &NodeSelectorRequirement, found: Option<&str>) -> Requirement {
     Requirement {
         key: requirement.key.clone(),
         operator: requirement.operator.clone(),

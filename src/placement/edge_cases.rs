@@ -8,28 +8,28 @@ use serde_json::{Value, json};
 use super::Placement::{ContinueOnly, Exclude, Run};
 use super::*;
 use crate::snapshot::OpenShift;
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::pod::Pod;
 
 fn node(labels: Value, taints: Value) -> Node {
     serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": labels }, "spec": { "taints": taints } }))
         .unwrap()
 }
 
-fn template(spec: Value) -> FullSpec {
+fn template(spec: Value) -> PodSpec {
     serde_json::from_value(spec).unwrap()
 }
 
-fn place_with(spec: Value, node: &Node, gates: Gates) -> Placement {
-    Rule::of(&template(spec), NamespaceSelector::Any, gates).place(node).placement
+fn place_with(spec: Value, node: &Node, gates: FeatureGates) -> Placement {
+    EligibilityRule::new(&template(spec), NamespaceSelector::Any, gates).evaluate(node).placement
 }
 
-fn place(spec: Value, node: &Node) -> Placement {
-    place_with(spec, node, Gates::default())
+fn evaluate(spec: Value, node: &Node) -> Placement {
+    place_with(spec, node, FeatureGates::default())
 }
 
 /// Placement of a template with these tolerations on a node with this one taint, `key[=value]:effect`.
 fn tolerating(tolerations: Value, taint: &str) -> Placement {
-    place(json!({ "containers": [], "tolerations": tolerations }), &tainted(&[taint]))
+    evaluate(json!({ "containers": [], "tolerations": tolerations }), &tainted(&[taint]))
 }
 
 fn tainted(taints: &[&str]) -> Node {
@@ -44,7 +44,7 @@ fn tainted(taints: &[&str]) -> Node {
 fn with_terms(terms: Value, labels: Value) -> Placement {
     let affinity =
         json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": terms } } });
-    place(json!({ "containers": [], "affinity": affinity }), &node(labels, json!([])))
+    evaluate(json!({ "containers": [], "affinity": affinity }), &node(labels, json!([])))
 }
 
 fn with_expression(operator: &str, values: Value, labels: Value) -> Placement {
@@ -56,8 +56,8 @@ const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready:NoSchedule", "node.k
 #[test]
 fn h01_a_toleration_of_everything_keeps_not_ready_nodes_wanted() {
     let spec = json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] });
-    assert_eq!(place(spec.clone(), &tainted(&NOT_READY)), Run);
-    assert_eq!(place(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])), Run);
+    assert_eq!(evaluate(spec.clone(), &tainted(&NOT_READY)), Run);
+    assert_eq!(evaluate(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])), Run);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn h05_no_schedule_lets_a_running_pod_stay() {
 #[test]
 fn h07_no_execute_lets_no_pod_stay() {
     assert_eq!(tolerating(json!([]), "k=v:NoExecute"), Exclude);
-    assert_eq!(place(json!({ "containers": [] }), &tainted(&["a:NoSchedule", "b:NoExecute"])), Exclude);
+    assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&["a:NoSchedule", "b:NoExecute"])), Exclude);
 }
 
 #[test]
@@ -96,9 +96,9 @@ fn h08_no_execute_tolerated_for_a_while_is_tolerated() {
 
 #[test]
 fn h09_a_not_ready_node_is_not_wanted_by_default_and_its_pod_may_stay() {
-    assert_eq!(place(json!({ "containers": [] }), &tainted(&NOT_READY)), ContinueOnly);
+    assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&NOT_READY)), ContinueOnly);
     let unreachable = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
-    assert_eq!(place(json!({ "containers": [] }), &tainted(&unreachable)), ContinueOnly);
+    assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&unreachable)), ContinueOnly);
 }
 
 #[test]
@@ -113,32 +113,32 @@ fn h10_a_cordoned_node_is_wanted() {
 fn h11_the_field_unschedulable_alone_changes_nothing() {
     let mut cordoned = node(json!({}), json!([]));
     cordoned.spec.unschedulable = true;
-    assert_eq!(place(json!({ "containers": [] }), &cordoned), Run);
+    assert_eq!(evaluate(json!({ "containers": [] }), &cordoned), Run);
 }
 
 #[test]
 fn h12_network_unavailable_matters_only_off_the_hosts_network() {
     let node = tainted(&["node.kubernetes.io/network-unavailable:NoSchedule"]);
-    assert_eq!(place(json!({ "containers": [], "hostNetwork": false }), &node), ContinueOnly);
-    assert_eq!(place(json!({ "containers": [], "hostNetwork": true }), &node), Run);
+    assert_eq!(evaluate(json!({ "containers": [], "hostNetwork": false }), &node), ContinueOnly);
+    assert_eq!(evaluate(json!({ "containers": [], "hostNetwork": true }), &node), Run);
 }
 
 #[test]
 fn h13_a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
     let new = tainted(&["node.kubernetes.io/not-ready:NoSchedule"]);
-    assert_eq!(place(json!({ "containers": [] }), &new), ContinueOnly);
+    assert_eq!(evaluate(json!({ "containers": [] }), &new), ContinueOnly);
     let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule" }]);
-    assert_eq!(place(json!({ "containers": [], "tolerations": tolerations }), &new), Run);
+    assert_eq!(evaluate(json!({ "containers": [], "tolerations": tolerations }), &new), Run);
 }
 
 #[test]
 fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() {
-    let on = Gates { comparison_tolerations: true };
+    let on = FeatureGates { comparison_tolerations: true };
     let compared = |operator: &str, own: &str, taint: &str, gates| {
         let spec = json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": own }] });
         place_with(spec, &tainted(&[&format!("k={taint}:NoSchedule")]), gates)
     };
-    assert_eq!(compared("Gt", "5", "14", Gates::default()), ContinueOnly);
+    assert_eq!(compared("Gt", "5", "14", FeatureGates::default()), ContinueOnly);
     assert_eq!(compared("Gt", "5", "14", on), Run);
     assert_eq!(compared("Gt", "05", "14", on), ContinueOnly);
     assert_eq!(compared("Gt", "5", "x", on), ContinueOnly);
@@ -152,7 +152,7 @@ fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integer
 #[test]
 fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
     let gates = |operator| {
-        Gates::implied_by(&template(
+        FeatureGates::implied_by(&template(
             json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }),
         ))
     };
@@ -172,9 +172,9 @@ fn h15_seconds_on_not_ready_change_nothing_for_the_placement() {
 #[test]
 fn h16_an_empty_value_of_the_node_selector_wants_the_key() {
     let spec = json!({ "containers": [], "nodeSelector": { "a": "" } });
-    assert_eq!(place(spec.clone(), &node(json!({}), json!([]))), Exclude);
-    assert_eq!(place(spec.clone(), &node(json!({ "a": "" }), json!([]))), Run);
-    assert_eq!(place(spec, &node(json!({ "a": "b" }), json!([]))), Exclude);
+    assert_eq!(evaluate(spec.clone(), &node(json!({}), json!([]))), Exclude);
+    assert_eq!(evaluate(spec.clone(), &node(json!({ "a": "" }), json!([]))), Run);
+    assert_eq!(evaluate(spec, &node(json!({ "a": "b" }), json!([]))), Exclude);
 }
 
 #[test]
@@ -262,17 +262,17 @@ fn h25_a_node_off_the_selector_keeps_no_pod_although_it_ran_there() {
 #[test]
 fn h26_a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
     let spec = |name: &str| json!({ "containers": [], "nodeName": name });
-    assert_eq!(place(spec("n1"), &node(json!({}), json!([]))), Run);
-    assert_eq!(place(spec("n2"), &node(json!({}), json!([]))), Exclude);
-    assert_eq!(place(spec("n1"), &tainted(&["k:NoSchedule"])), ContinueOnly);
-    assert_eq!(place(spec(""), &node(json!({}), json!([]))), Run);
+    assert_eq!(evaluate(spec("n1"), &node(json!({}), json!([]))), Run);
+    assert_eq!(evaluate(spec("n2"), &node(json!({}), json!([]))), Exclude);
+    assert_eq!(evaluate(spec("n1"), &tainted(&["k:NoSchedule"])), ContinueOnly);
+    assert_eq!(evaluate(spec(""), &node(json!({}), json!([]))), Run);
 }
 
 #[test]
 fn h28_a_node_that_is_being_deleted_is_wanted_until_it_is_gone() {
     let mut leaving = node(json!({}), json!([]));
     leaving.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH.into());
-    assert_eq!(place(json!({ "containers": [] }), &leaving), Run);
+    assert_eq!(evaluate(json!({ "containers": [] }), &leaving), Run);
 }
 
 #[test]
@@ -281,12 +281,12 @@ fn h29_what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "1000" } }, "ports": [{ "containerPort": 1, "hostPort": 1 }] }],
         "affinity": { "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [{ "topologyKey": "nowhere" }] } },
     });
-    assert_eq!(place(spec, &node(json!({}), json!([]))), Run);
+    assert_eq!(evaluate(spec, &node(json!({}), json!([]))), Run);
 }
 
 #[test]
 fn h30_a_runtime_class_selects_no_nodes_for_the_controller() {
-    assert_eq!(place(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
+    assert_eq!(evaluate(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
 }
 
 fn openshift(annotations: Value, default_node_selector: &str) -> OpenShift {
@@ -300,7 +300,7 @@ fn openshift(annotations: Value, default_node_selector: &str) -> OpenShift {
 
 fn in_namespace(openshift: &OpenShift, namespace: &str, node: &Node) -> Placement {
     let template = template(json!({ "containers": [] }));
-    Rule::of(&template, NamespaceSelector::of(Some(openshift), namespace), Gates::default()).place(node).placement
+    EligibilityRule::new(&template, NamespaceSelector::new(Some(openshift), namespace), FeatureGates::default()).evaluate(node).placement
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn h32_on_openshift_a_pod_on_a_tainted_node_stays_whatever_the_namespace_asks() 
 #[test]
 fn h73_tolerations_that_admission_would_add_do_not_widen_the_placement() {
     let spec = json!({ "containers": [], "runtimeClassName": "gpu" });
-    assert_eq!(place(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])), ContinueOnly);
+    assert_eq!(evaluate(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])), ContinueOnly);
 }
 
 #[test]
@@ -339,11 +339,11 @@ fn h74_gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
 fn every_obstacle_is_told_and_not_only_the_first() {
     let spec = json!({ "containers": [], "nodeName": "other", "nodeSelector": { "a": "b", "c": "d" } });
     let template = template(spec);
-    let verdict = Rule::of(&template, NamespaceSelector::Any, Gates::default()).place(&node(
+    let verdict = EligibilityRule::new(&template, NamespaceSelector::Any, FeatureGates::default()).evaluate(&node(
         json!({ "a": "x" }),
         json!([{ "key": "k", "effect": "NoExecute" }, { "key": "l", "value": "v", "effect": "NoSchedule" }]),
     ));
-    let codes: Vec<Value> = verdict.obstacles.iter().map(|obstacle| serde_json::to_value(obstacle).unwrap()).collect();
+    let codes: Vec<Value> = verdict.failures.iter().map(|failure| serde_json::to_value(failure).unwrap()).collect();
     assert_eq!(
         Value::from(codes),
         json!([
@@ -358,6 +358,6 @@ fn every_obstacle_is_told_and_not_only_the_first() {
 
 #[test]
 fn a_malformed_daemon_set_is_placed_without_panic() {
-    let empty = FullPod::of_template("", &DaemonSet::default().spec.template);
-    assert_eq!(Rule::of(&empty.spec, NamespaceSelector::Any, Gates::default()).place(&Node::default()).placement, Run);
+    let empty = Pod::from_template("", &DaemonSet::default().spec.template);
+    assert_eq!(EligibilityRule::new(&empty.spec, NamespaceSelector::Any, FeatureGates::default()).evaluate(&Node::default()).placement, Run);
 }

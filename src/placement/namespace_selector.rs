@@ -4,7 +4,7 @@
 
 use kube::core::Selector;
 
-use super::Obstacle;
+use super::PlacementFailure;
 use crate::snapshot::{Node, OpenShift, selector};
 
 const KUBE_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selector";
@@ -24,7 +24,7 @@ pub(crate) enum NamespaceSelector {
 
 impl NamespaceSelector {
     /// Reads what applies to a namespace: its own annotation, else the cluster's default.
-    pub(crate) fn of(openshift: Option<&OpenShift>, name: &str) -> Self {
+    pub(crate) fn new(openshift: Option<&OpenShift>, name: &str) -> Self {
         let Some(openshift) = openshift else {
             return Self::Any;
         };
@@ -43,12 +43,12 @@ impl NamespaceSelector {
         }
     }
 
-    pub(super) fn obstacle(&self, node: &Node) -> Option<Obstacle> {
+    pub(super) fn failure(&self, node: &Node) -> Option<PlacementFailure> {
         match self {
             Self::Any => None,
-            Self::Missing => Some(Obstacle::NamespaceMissing),
+            Self::Missing => Some(PlacementFailure::NamespaceMissing),
             Self::Labels(selector) => (!selector::matches(selector, &node.metadata.labels))
-                .then(|| Obstacle::NamespaceSelector { selector: selector.to_string() }),
+                .then(|| PlacementFailure::NamespaceSelector { selector: selector.to_string() }),
         }
     }
 }

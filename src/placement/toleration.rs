@@ -4,7 +4,7 @@
 //! `AddOrUpdateDaemonPodTolerations`.
 
 use crate::snapshot::Taint;
-use crate::snapshot::full_pod::{FullSpec, Toleration};
+use crate::snapshot::pod::{PodSpec, Toleration};
 
 /// The taints that every pod of a DaemonSet tolerates, whatever their value.
 const ADDED: [(&str, &str); 6] = [
@@ -25,15 +25,15 @@ pub(crate) fn added(host_network: bool) -> impl Iterator<Item = (&'static str, &
 
 /// The feature gates that the rule depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gates {
+pub(crate) struct FeatureGates {
     /// `TaintTolerationComparisonOperators`: the operators `Gt` and `Lt` of a toleration.
     pub(crate) comparison_tolerations: bool,
 }
 
-impl Gates {
+impl FeatureGates {
     /// What a template tells about the gates. The API server refuses `Gt` and `Lt` while the gate is off, so a
     /// template that holds one comes from a cluster where it is on.
-    pub(crate) fn implied_by(spec: &FullSpec) -> Self {
+    pub(crate) fn implied_by(spec: &PodSpec) -> Self {
         let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_str(), "Gt" | "Lt");
         Self { comparison_tolerations: spec.tolerations.iter().any(is_comparison) }
     }
@@ -43,14 +43,14 @@ impl Gates {
 /// plays no part here.
 #[derive(Debug)]
 pub(super) struct Tolerations<'a> {
-    of_template: &'a [Toleration],
+    from_template: &'a [Toleration],
     host_network: bool,
-    gates: Gates,
+    gates: FeatureGates,
 }
 
 impl<'a> Tolerations<'a> {
-    pub(super) fn of_daemon(spec: &'a FullSpec, gates: Gates) -> Self {
-        Self { of_template: &spec.tolerations, host_network: spec.host_network, gates }
+    pub(super) fn for_daemon_pod(spec: &'a PodSpec, gates: FeatureGates) -> Self {
+        Self { from_template: &spec.tolerations, host_network: spec.host_network, gates }
     }
 
     /// The taints that keep the pod away: `PreferNoSchedule` never does.
@@ -65,12 +65,12 @@ impl<'a> Tolerations<'a> {
     fn tolerate(&self, taint: &Taint) -> bool {
         let is_added = |(key, effect): (&str, &str)| taint.key == key && taint.effect == effect;
         added(self.host_network).any(is_added)
-            || self.of_template.iter().any(|toleration| tolerates(toleration, taint, self.gates))
+            || self.from_template.iter().any(|toleration| tolerates(toleration, taint, self.gates))
     }
 }
 
 /// Whether a toleration covers a taint.
-pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint, gates: Gates) -> bool {
+pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint, gates: FeatureGates) -> bool {
     let Toleration { key, operator, value, effect, .. } = toleration;
     if !effect.is_empty() && *effect != taint.effect {
         return false;

@@ -31,7 +31,7 @@ impl CommandLine {
     }
 
     /// A command of this program: `kubectl ds why-not`. The program's name is checked when it is taken.
-    pub(crate) fn of_program(command: &'static str) -> Self {
+    pub(crate) fn own_program(command: &'static str) -> Self {
         Self { text: format!("{} {command}", program::name()), offered: true }
     }
 

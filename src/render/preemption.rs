@@ -1,16 +1,16 @@
 //! The words of [`Preemption`]. Not made safe yet: that is for the caller, once for all.
 
-use super::misfit::{name, patch_line, some_of};
+use super::scheduling::{name, patch_line, some_of};
 use serde_json::{Value, json};
 
 use super::command_line::{CommandLine, valid};
-use super::names::ListLength;
-use super::remedy::{Remedy, Target};
-use crate::scheduling::Occupant;
+use super::name_list::ListLength;
+use super::remedy::{Remedy, RemedyContext};
+use crate::scheduling::NodePod;
 use crate::scheduling::preemption::{Enough, Preemption};
 
 /// What preemption does for the pod.
-pub(super) fn sentence(preemption: &Preemption, names: ListLength) -> String {
+pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
     match preemption {
         Preemption::NotNeeded => "no preemption needed".into(),
         Preemption::NotTried => "no preemption as long as the pod is held back".into(),
@@ -35,18 +35,18 @@ pub(super) fn sentence(preemption: &Preemption, names: ListLength) -> String {
 }
 
 /// What to do for preemption to help.
-pub(super) fn remedies(preemption: &Preemption, target: &Target<'_>) -> Vec<Remedy> {
+pub(super) fn remedies(preemption: &Preemption, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match preemption {
-        Preemption::Never { enough: Some(enough) } => vec![raise(enough, true, target)],
-        Preemption::NoVictims { enough: Some(enough) } | Preemption::NotEnough { enough: Some(enough), .. } => {
-            vec![raise(enough, false, target)]
+        Preemption::Never { required_priority: Some(required_priority) } => vec![raise(required_priority, true, target)],
+        Preemption::NoVictims { required_priority: Some(required_priority) } | Preemption::NotEnough { required_priority: Some(required_priority), .. } => {
+            vec![raise(required_priority, false, target)]
         }
         _ => Vec::new(),
     }
 }
 
-fn raise(enough: &Enough, is_never: bool, target: &Target<'_>) -> Remedy {
-    let Enough { priority, class, victims } = enough;
+fn raise(required_priority: &Enough, is_never: bool, target: &RemedyContext<'_>) -> Remedy {
+    let Enough { priority, class, victims } = required_priority;
     let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
@@ -72,8 +72,8 @@ fn raise(enough: &Enough, is_never: bool, target: &Target<'_>) -> Remedy {
     }
 }
 
-fn with_priority(occupant: &Occupant) -> String {
-    format!("{} (priority {})", name(occupant), occupant.priority)
+fn with_priority(node_pod: &NodePod) -> String {
+    format!("{} (priority {})", name(node_pod), node_pod.priority)
 }
 
 #[cfg(test)]

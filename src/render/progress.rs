@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::terminal;
-use super::text::{cut, safe};
+use super::text::{truncate, sanitize};
 use crate::activity::{self, Activity, Status};
 
 /// Nothing is shown before this much waiting.
@@ -72,7 +72,7 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         bar
     });
     // Room for the sign.
-    bar.set_message(cut(&words(&status), usize::from(OneLine.width()).saturating_sub(2)));
+    bar.set_message(truncate(&words(&status), usize::from(OneLine.width()).saturating_sub(2)));
     bar.tick();
 }
 
@@ -126,7 +126,7 @@ fn words(status: &Status) -> String {
         0 => String::new(),
         count => format!(": {}", HumanCount(count)),
     };
-    format!("{}{count} ({}s)", safe(&status.activity.to_string()), status.waited.as_secs())
+    format!("{}{count} ({}s)", sanitize(&status.activity.to_string()), status.waited.as_secs())
 }
 
 /// Removes the line, as something else is written to the terminal.

@@ -6,15 +6,15 @@ mod pod;
 use jiff::Timestamp;
 
 use super::age::age;
-use super::names::{HANDFUL, ListLength};
-use super::remedy::{Remedy, Target};
-use super::text::{count, safe};
-use super::{misfit, refusal};
+use super::name_list::{HANDFUL, ListLength};
+use super::remedy::{Remedy, RemedyContext};
+use super::text::{pluralize, sanitize};
+use super::{rejection, rejection};
 use crate::explain::{Exit, Reason};
-use crate::placement::{Obstacle, Requirement, TermMiss};
+use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 
 /// The cause without what differs between nodes, so that equal causes read equal. Safe text.
-pub(crate) fn short(reason: &Reason) -> String {
+pub(crate) fn summary(reason: &Reason) -> String {
     let text = match reason {
         Reason::NotCreated => "no pod was created".into(),
         Reason::NotObserved { .. } => "the controller has not seen the newest spec yet".into(),
@@ -26,8 +26,8 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::NotKnown { missing } => missing.clone(),
         Reason::NodePressure { condition } => format!("the node has {condition}"),
         Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated for a time only"),
-        Reason::Refused { refusal, .. } => format!("not created: {}", refusal::short(refusal)),
-        Reason::Misfit(misfit) => misfit::short(misfit),
+        Reason::Rejected { rejection, .. } => format!("not created: {}", admission::summary(rejection)),
+        Reason::FilterRejection(rejection) => scheduling::summary(rejection),
         Reason::PodFailed { reason, .. } => {
             if reason.is_empty() {
                 "failed".into()
@@ -57,13 +57,13 @@ pub(crate) fn short(reason: &Reason) -> String {
         Reason::MinReadySeconds { min_ready_seconds, .. } => format!("ready for less than {min_ready_seconds}s"),
         Reason::StuckTerminating { .. } => "stuck terminating".into(),
         Reason::ExtraPods { .. } => "more pods than one".into(),
-        Reason::NotPlaced(obstacle) => obstacle_in_short(obstacle),
+        Reason::NotEligible(failure) => placement_summary(failure),
     };
-    safe(&text)
+    sanitize(&text)
 }
 
 /// The cause with its evidence. Safe text.
-pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> String {
+pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> String {
     let ago = |since: Option<Timestamp>| since.map(|since| age(since, now));
     let text = match reason {
         Reason::NotCreated => "no pod was created, and no event on record says why".into(),
@@ -77,7 +77,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> St
         Reason::NotScheduled { scheduler_name: Some(name) } => {
             format!("no scheduler has looked at it: is there one of the name {name}, and is it running?")
         }
-        Reason::NotKnown { .. } => short(reason),
+        Reason::NotKnown { .. } => summary(reason),
         Reason::NodePressure { condition } => {
             format!(
                 "the node has {condition}: its kubelet evicts every pod of a priority below 2000000000 that arrives"
@@ -86,24 +86,24 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> St
         Reason::TaintEviction { taint, seconds } => {
             format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
         }
-        Reason::Refused { refusal, count, last_seen } => {
+        Reason::Rejected { rejection, count, last_seen } => {
             let times = count.map(|count| times(count, ago(*last_seen))).unwrap_or_default();
-            format!("{}{times}", refusal::sentence(refusal, names))
+            format!("{}{times}", admission::detail(rejection, names))
         }
-        Reason::Misfit(misfit) => misfit::sentence(misfit, names),
+        Reason::FilterRejection(rejection) => scheduling::detail(rejection, names),
         Reason::PodFailed { detail, disruption, .. } => {
             let disruption = disruption.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            with_detail(&format!("{}{disruption}", short(reason)), detail)
+            with_detail(&format!("{}{disruption}", summary(reason)), detail)
         }
         Reason::ImageError { container, detail, .. } | Reason::ContainerError { container, detail, .. } => {
-            with_detail(&format!("{} in container {container}", short(reason)), detail)
+            with_detail(&format!("{} in container {container}", summary(reason)), detail)
         }
         Reason::CrashLoopBackOff { container, restarts, last_exit } => {
             let exit = last_exit.as_ref().map(|exit| format!("{}, ", exit_in_full(exit))).unwrap_or_default();
-            format!("CrashLoopBackOff of {container} ({exit}{})", count(clamped(*restarts), "restart"))
+            format!("CrashLoopBackOff of {container} ({exit}{})", pluralize(clamped(*restarts), "restart"))
         }
         Reason::ContainerTerminated { container, restarts, last_exit } => {
-            format!("{container} ended ({}, {})", exit_in_full(last_exit), count(clamped(*restarts), "restart"))
+            format!("{container} ended ({}, {})", exit_in_full(last_exit), pluralize(clamped(*restarts), "restart"))
         }
         Reason::Initializing { done, total } => format!("init containers: {done} of {total} done"),
         Reason::NotSeenByKubelet => "bound, and the kubelet has not reported on it yet".into(),
@@ -117,7 +117,7 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> St
         }
         Reason::MinReadySeconds { min_ready_seconds, since } => match ago(*since) {
             Some(since) => format!("ready for {since} of {min_ready_seconds}s"),
-            None => short(reason),
+            None => summary(reason),
         },
         Reason::PodSucceeded => {
             "all containers ended well, which those of a daemon should not: the controller makes a new pod each time"
@@ -142,19 +142,19 @@ pub(crate) fn sentence(reason: &Reason, now: Timestamp, names: ListLength) -> St
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
         Reason::ExtraPods { pods } => {
-            format!("{} besides: {}", count(pods.len(), "pod"), names.join(pods, 3, ", ", String::clone))
+            format!("{} besides: {}", pluralize(pods.len(), "pod"), names.join(pods, 3, ", ", String::clone))
         }
-        Reason::NotPlaced(obstacle) => obstacle_in_full(obstacle, names),
-        Reason::NoLongerUnschedulable { .. } => format!("{}; no filter refuses it any more", short(reason)),
-        Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => short(reason),
+        Reason::NotEligible(failure) => placement_detail(failure, names),
+        Reason::NoLongerUnschedulable { .. } => format!("{}; no filter refuses it any more", summary(reason)),
+        Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => summary(reason),
     };
-    safe(&text)
+    sanitize(&text)
 }
 
 /// What to do about a reason that is neither a misfit nor a refusal.
-pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match reason {
-        Reason::NotPlaced(obstacle) => placement::remedies(obstacle, target),
+        Reason::NotEligible(failure) => placement::remedies(failure, target),
         other => pod::remedies(other, target),
     }
 }
@@ -219,56 +219,56 @@ fn without_count(part: &str) -> &str {
     }
 }
 
-pub(super) fn obstacle_in_short(obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::NodeName { wanted } => format!("the template names node {wanted}"),
-        Obstacle::NodeSelector { key, wanted, .. } => {
+pub(super) fn placement_summary(failure: &PlacementFailure) -> String {
+    match failure {
+        PlacementFailure::NodeName { wanted } => format!("the template names node {wanted}"),
+        PlacementFailure::NodeSelector { key, wanted, .. } => {
             format!("node selector {key}={wanted} not met")
         }
-        Obstacle::NodeAffinity { terms } => {
+        PlacementFailure::NodeAffinity { terms } => {
             let names = ListLength::Handful;
             affinity_in_words(terms, names, |term| term_in_words(term, names, |one| wanted(one, names)))
         }
-        Obstacle::NamespaceSelector { selector } => {
+        PlacementFailure::NamespaceSelector { selector } => {
             format!("node selector of the namespace ({selector}) not met")
         }
-        Obstacle::NamespaceMissing => "the namespace is not there".into(),
-        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => format!("node down (taint {taint})"),
-        Obstacle::Taint { taint } => format!("taint {taint} not tolerated"),
+        PlacementFailure::NamespaceMissing => "the namespace is not there".into(),
+        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => format!("node down (taint {taint})"),
+        PlacementFailure::Taint { taint } => format!("taint {taint} not tolerated"),
     }
 }
 
-pub(super) fn obstacle_in_full(obstacle: &Obstacle, names: ListLength) -> String {
+pub(super) fn placement_detail(failure: &PlacementFailure, names: ListLength) -> String {
     let found_text = |key: &str, found: &Option<String>| match found {
         Some(found) => format!("the node has {key}={found}"),
         None => format!("the node has no label {key}"),
     };
-    match obstacle {
-        Obstacle::NodeSelector { key, wanted, found } => {
+    match failure {
+        PlacementFailure::NodeSelector { key, wanted, found } => {
             format!("node selector {key}={wanted} not met: {}", found_text(key, found))
         }
-        Obstacle::NodeAffinity { terms } => {
+        PlacementFailure::NodeAffinity { terms } => {
             let requirement = |requirement: &Requirement| {
                 let found = found_text(&requirement.key, &requirement.found);
                 format!("{} ({found})", wanted(requirement, names))
             };
             affinity_in_words(terms, names, |term| term_in_words(term, names, requirement))
         }
-        other => obstacle_in_short(other),
+        other => placement_summary(other),
     }
 }
 
-fn affinity_in_words(terms: &[TermMiss], names: ListLength, term: impl Fn(&TermMiss) -> String) -> String {
+fn affinity_in_words(terms: &[TermMismatch], names: ListLength, term: impl Fn(&TermMismatch) -> String) -> String {
     match terms {
         [] => "node affinity not met: it has no term that could match".into(),
         terms => format!("node affinity not met: {}", names.join(terms, HANDFUL, "; or ", term)),
     }
 }
 
-fn term_in_words(term: &TermMiss, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
-    match &term.void {
+fn term_in_words(term: &TermMismatch, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
+    match &term.invalid {
         Some(why) => format!("a term that matches nothing ({why})"),
-        None => names.join(&term.missed, HANDFUL, " and ", requirement),
+        None => names.join(&term.mismatches, HANDFUL, " and ", requirement),
     }
 }
 
@@ -306,7 +306,7 @@ mod tests {
             ("", "unschedulable: "),
         ] {
             let reason = Reason::Unschedulable { scheduler: message.into() };
-            assert_eq!(short(&reason), safe(expected));
+            assert_eq!(summary(&reason), sanitize(expected));
         }
     }
 
@@ -319,7 +319,7 @@ mod tests {
             last_seen: None,
         };
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(sentence(&reason, now, ListLength::Handful), "Failed\\u{1b}[2J: a\\u{202e}b");
-        assert_eq!(short(&reason), "Failed\\u{1b}[2J");
+        assert_eq!(detail(&reason, now, ListLength::Handful), "Failed\\u{1b}[2J: a\\u{202e}b");
+        assert_eq!(summary(&reason), "Failed\\u{1b}[2J");
     }
 }

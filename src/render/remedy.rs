@@ -9,7 +9,7 @@ use crate::snapshot::Taint;
 
 /// Whom a remedy is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
+pub(crate) struct RemedyContext<'a> {
     /// The node's name.
     pub(crate) node: &'a str,
     /// The DaemonSet's namespace.
@@ -28,7 +28,7 @@ pub(crate) struct Target<'a> {
     pub(crate) untolerated: &'a [Taint],
 }
 
-impl<'a> Target<'a> {
+impl<'a> RemedyContext<'a> {
     /// A node and a DaemonSet of which no more is known than their names.
     #[cfg(test)]
     pub(crate) const fn named(node: &'a str, namespace: &'a str, daemon_set: &'a str, pod: Option<&'a str>) -> Self {
@@ -36,7 +36,7 @@ impl<'a> Target<'a> {
     }
 
     /// What becomes of a change of the template, in a half sentence.
-    pub(crate) fn effect(&self) -> &'static str {
+    pub(crate) fn rollout_note(&self) -> &'static str {
         match self.on_delete {
             true => "with OnDelete only pods get it that are made from now on",
             false => "it rolls out everywhere",
@@ -44,7 +44,7 @@ impl<'a> Target<'a> {
     }
 
     /// The lines, and with OnDelete that which has the change reach the pod that is there.
-    pub(crate) fn reaching(&self, line: CommandLine) -> Vec<CommandLine> {
+    pub(crate) fn commands_reaching_existing_pod(&self, line: CommandLine) -> Vec<CommandLine> {
         let delete = self.pod.filter(|_| self.on_delete);
         let delete = delete.map(|pod| CommandLine::in_namespace(self.namespace, "delete pod").name(pod));
         [line].into_iter().chain(delete).collect()
@@ -89,7 +89,7 @@ pub(crate) struct Remedy {
 impl Remedy {
     /// Something to do for which there is no line to paste.
     pub(crate) fn say(text: impl AsRef<str>) -> Self {
-        Self { text: super::text::safe(text.as_ref()), lines: Vec::new() }
+        Self { text: super::text::sanitize(text.as_ref()), lines: Vec::new() }
     }
 
     /// Something to do, with the commands that do it. If one of them cannot be offered, none is: half of a sequence may
@@ -115,7 +115,7 @@ impl Remedy {
 }
 
 /// The line that changes the template by a JSON patch.
-pub(crate) fn edit_template(target: &Target<'_>, patch: &Value) -> CommandLine {
+pub(crate) fn edit_template(target: &RemedyContext<'_>, patch: &Value) -> CommandLine {
     CommandLine::in_namespace(target.namespace, "patch daemonset")
         .name(target.daemon_set)
         .words("--type=json")

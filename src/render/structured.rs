@@ -62,7 +62,7 @@ pub(super) struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// The head of a report of that kind, on the facts of that moment.
-    pub(super) fn of(kind: &'static str, as_of: Timestamp, unknown: &'a [String]) -> Self {
+    pub(super) fn new(kind: &'static str, as_of: Timestamp, unknown: &'a [String]) -> Self {
         Self { api_version: API_VERSION, kind, as_of, unknown }
     }
 }
@@ -81,7 +81,7 @@ pub(super) struct EventHead<'a> {
 
 impl<'a> EventHead<'a> {
     /// The head of an event of that kind, seen at that moment, about this object.
-    pub(super) fn of(kind: &'static str, at: Timestamp, namespace: &'a str, name: &'a str) -> Self {
+    pub(super) fn new(kind: &'static str, at: Timestamp, namespace: &'a str, name: &'a str) -> Self {
         Self { api_version: API_VERSION, kind, at, namespace, name }
     }
 }

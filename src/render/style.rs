@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use owo_colors::OwoColorize;
 
-use super::names::ListLength;
+use super::name_list::ListLength;
 use super::text::wrap;
 use crate::explain::State;
 
@@ -81,7 +81,7 @@ pub(crate) fn tone_of(state: State) -> Tone {
 }
 
 /// The sign of a state: one column, different for each.
-pub(crate) fn sign_of(state: State) -> char {
+pub(crate) fn symbol(state: State) -> char {
     match state {
         State::Available => '■',
         State::Ready => '◧',
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_state_has_a_sign_of_its_own() {
-        let signs: BTreeSet<char> = State::ALL.into_iter().map(sign_of).collect();
+        let signs: BTreeSet<char> = State::ALL.into_iter().map(symbol).collect();
         assert_eq!(signs.len(), State::ALL.len());
     }
 

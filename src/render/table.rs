@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
 use super::style::{Style, Tone};
-use super::text::{bounded, cut, width, wrap};
+use super::text::{bounded, truncate, width, wrap};
 
 /// Blank columns between two columns of a table.
 const GAP: usize = 2;
@@ -91,8 +91,8 @@ impl Table {
     fn write_below(&self, out: &mut impl Write, shown: &[usize], style: Style, with_titles: bool) -> io::Result<()> {
         let unlimited = Style { width: None, ..style };
         let mut lines = self.layout(shown, unlimited, with_titles).into_iter();
-        if with_titles && let Some(titles) = lines.next() {
-            writeln!(out, "{titles}")?;
+        if with_titles && let Some(headers) = lines.next() {
+            writeln!(out, "{headers}")?;
         }
         let room = style.width.unwrap_or(usize::MAX).saturating_sub(width(BELOW));
         for (line, cells) in lines.zip(&self.rows) {
@@ -146,7 +146,7 @@ impl Table {
             let Some(widest) = widest.filter(|&index| needed > limit && widths[index] > LEAST_WIDTH) else { return };
             widths[widest] = widths[widest].saturating_sub(needed - limit).max(LEAST_WIDTH);
             for (text, _) in self.rows.iter_mut().filter_map(|cells| cells.get_mut(widest)) {
-                *text = cut(text, widths[widest]);
+                *text = truncate(text, widths[widest]);
             }
         }
     }

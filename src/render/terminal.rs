@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::names::ListLength;
+use super::name_list::ListLength;
 use super::progress;
 use super::style::Style;
-use super::text::{bounded, cut, safe};
+use super::text::{bounded, truncate, sanitize};
 use crate::error::Error;
 
 /// `--color`.
@@ -87,7 +87,7 @@ impl Redraw {
         }
         write!(out, "{HOME}")?;
         for remark in remarks {
-            writeln!(out, "{}{CLEAR_LINE}", cut(&format!("note: {}", safe(remark)), columns))?;
+            writeln!(out, "{}{CLEAR_LINE}", truncate(&format!("note: {}", sanitize(remark)), columns))?;
         }
         // The last line of the screen stays free, or the terminal would scroll.
         let room = height.saturating_sub(1 + remarks.len());
@@ -104,20 +104,20 @@ impl Redraw {
 
 /// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
-    write_to_stderr(&format!("note: {}\n", bounded(&safe(text), ListLength::Handful)));
+    write_to_stderr(&format!("note: {}\n", bounded(&sanitize(text), ListLength::Handful)));
 }
 
 /// Writes a question to standard error: the answer is awaited behind it.
 pub(crate) fn ask(question: &str) {
-    write_to_stderr(&format!("{} [y/N] ", bounded(&safe(question), ListLength::Handful)));
+    write_to_stderr(&format!("{} [y/N] ", bounded(&sanitize(question), ListLength::Handful)));
 }
 
 /// Writes an error and what to do about it to standard error.
 pub(crate) fn error(error: &Error) {
-    write_to_stderr(&format!("error: {}\n", bounded(&safe(&error.to_string()), ListLength::Handful)));
+    write_to_stderr(&format!("error: {}\n", bounded(&sanitize(&error.to_string()), ListLength::Handful)));
     match error.hint() {
         hint if hint.is_empty() => {}
-        hint => write_to_stderr(&format!("hint: {}\n", bounded(&safe(&hint), ListLength::Handful))),
+        hint => write_to_stderr(&format!("hint: {}\n", bounded(&sanitize(&hint), ListLength::Handful))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use icu_properties::props::{BinaryProperty, DefaultIgnorableCodePoint};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::names::ListLength;
+use super::name_list::ListLength;
 
 /// The longest word of a screen, in columns. Nothing valid is longer: a namespace and a name are 317, the key and value
 /// of a label 381, an image with its tag and digest about 460.
@@ -28,7 +28,7 @@ pub(crate) fn is_hostile(c: char) -> bool {
 
 /// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces. It is as long as the
 /// text: whoever writes it for people cuts it with [`bounded`], and JSON keeps the whole.
-pub(crate) fn safe(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -48,13 +48,13 @@ pub(crate) fn bounded(line: &str, names: ListLength) -> Cow<'_, str> {
     if line.len() <= LONGEST_WORD {
         return Cow::Borrowed(line);
     }
-    let line = line.split(' ').map(|word| cut(word, LONGEST_WORD)).collect::<Vec<_>>().join(" ");
+    let line = line.split(' ').map(|word| truncate(word, LONGEST_WORD)).collect::<Vec<_>>().join(" ");
     if names == ListLength::All || width(&line) <= LONGEST_LINE {
         return Cow::Owned(line);
     }
-    let kept = cut(&line, LONGEST_LINE);
+    let kept = truncate(&line, LONGEST_LINE);
     let more = line.chars().count().saturating_sub(kept.chars().count() - 1);
-    Cow::Owned(format!("{kept} ({})", count(more, "more character")))
+    Cow::Owned(format!("{kept} ({})", pluralize(more, "more character")))
 }
 
 /// The columns that a line takes on a terminal.
@@ -63,7 +63,7 @@ pub(crate) fn width(line: &str) -> usize {
 }
 
 /// Cuts a line to at most `limit` columns, with an ellipsis where something is missing.
-pub(crate) fn cut(line: &str, limit: usize) -> String {
+pub(crate) fn truncate(line: &str, limit: usize) -> String {
     if width(line) <= limit {
         return line.to_owned();
     }
@@ -106,7 +106,7 @@ pub(crate) fn wrap(line: &str, limit: usize, names: ListLength) -> Vec<String> {
 }
 
 /// `1 node`, `2 nodes`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn pluralize(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn escape_sequences_and_direction_marks_are_shown_and_not_obeyed() {
-        assert_eq!(safe("a\u{1b}[31mred"), "a\\u{1b}[31mred");
-        assert_eq!(safe("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
-        assert_eq!(safe("two\nlines\tand\r\n"), "two lines and");
-        assert_eq!(safe("über 日本"), "über 日本");
+        assert_eq!(sanitize("a\u{1b}[31mred"), "a\\u{1b}[31mred");
+        assert_eq!(sanitize("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
+        assert_eq!(sanitize("two\nlines\tand\r\n"), "two lines and");
+        assert_eq!(sanitize("über 日本"), "über 日本");
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         let invisible = ['\u{34f}', '\u{fe0f}', '\u{e0100}', '\u{17b4}', '\u{180b}', '\u{1d173}', '\u{ffa0}', '\u{ad}'];
         let others = ['\u{115f}', '\u{1160}', '\u{200b}', '\u{2060}', '\u{206f}', '\u{3164}', '\u{feff}', '\u{fffa}'];
         for c in invisible.into_iter().chain(others) {
-            assert_eq!(safe(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
+            assert_eq!(sanitize(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
         }
     }
 
@@ -147,13 +147,13 @@ mod tests {
         let cut = format!("{}word… (8001 more characters)", "word ".repeat(399));
         assert_eq!(bounded(&long, ListLength::Handful), cut);
         assert_eq!(bounded(&long, ListLength::All), long);
-        assert!(width(&bounded(&safe(&"\u{1b}".repeat(10_000)), ListLength::Handful)) <= LONGEST_WORD);
+        assert!(width(&bounded(&sanitize(&"\u{1b}".repeat(10_000)), ListLength::Handful)) <= LONGEST_WORD);
         assert!(width(&bounded(&"日 ".repeat(10_000), ListLength::Handful)) <= LONGEST_LINE + 30);
     }
 
     #[test]
     fn text_for_a_program_is_escaped_and_never_cut() {
-        assert_eq!(safe(&"x".repeat(10_000)), "x".repeat(10_000));
+        assert_eq!(sanitize(&"x".repeat(10_000)), "x".repeat(10_000));
     }
 
     #[test]
@@ -167,10 +167,10 @@ mod tests {
 
     #[test]
     fn a_cut_line_never_takes_more_than_its_room() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("a b c", 3), "a…");
-        assert_eq!(cut("abc", 0), "…");
+        assert_eq!(truncate("abcdef", 6), "abcdef");
+        assert_eq!(truncate("abcdef", 4), "abc…");
+        assert_eq!(truncate("日本語", 4), "日…");
+        assert_eq!(truncate("a b c", 3), "a…");
+        assert_eq!(truncate("abc", 0), "…");
     }
 }

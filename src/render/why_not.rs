@@ -2,18 +2,18 @@
 
 mod overview;
 mod report;
-mod way;
+mod diagnosis;
 
 pub(crate) use overview::overview;
 pub(crate) use report::Report;
-pub(crate) use way::way;
+pub(crate) use diagnosis::diagnosis;
 
 use super::preemption;
-use super::remedy::{Remedy, Target};
+use super::remedy::{Remedy, RemedyContext};
 use super::style::{Style, Tone};
-use super::{misfit, reason, refusal};
+use super::{rejection, reason, rejection};
 use crate::explain::Reason;
-use crate::explain::way::{Outcome, Verdict, Way};
+use crate::explain::diagnosis::{Outcome, Verdict, Diagnosis};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Screen {
     /// `-o wide`.
     pub(crate) wide: bool,
     /// Not `--no-headers`.
-    pub(crate) titles: bool,
+    pub(crate) headers: bool,
     /// The moment that ages are counted to.
     pub(crate) now: jiff::Timestamp,
 }
@@ -37,7 +37,7 @@ fn verdict_tone(verdict: Verdict) -> Tone {
     }
 }
 
-fn verdict_sign(verdict: Verdict) -> char {
+fn verdict_symbol(verdict: Verdict) -> char {
     match verdict {
         Verdict::Running | Verdict::WouldRun => '✓',
         Verdict::NotWanted => '·',
@@ -46,34 +46,34 @@ fn verdict_sign(verdict: Verdict) -> char {
     }
 }
 
-fn target<'a>(way: &'a Way<'_>, node: &'a str) -> Target<'a> {
-    let strategy = way.daemon_set.spec.update_strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
-    Target {
+fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str) -> RemedyContext<'a> {
+    let strategy = diagnosis.daemon_set.spec.update_strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
+    RemedyContext {
         node,
-        namespace: way.namespace(),
-        daemon_set: way.name(),
-        pod: way.pod.map(|pod| pod.metadata.name.as_str()),
-        template: way.daemon_set.spec.template.spec.as_ref(),
+        namespace: diagnosis.namespace(),
+        daemon_set: diagnosis.name(),
+        pod: diagnosis.pod.map(|pod| pod.metadata.name.as_str()),
+        template: diagnosis.daemon_set.spec.template.spec.as_ref(),
         on_delete: strategy == Some("OnDelete"),
-        is_planned: way.is_planned,
-        untolerated: &way.untolerated,
+        is_planned: diagnosis.is_planned,
+        untolerated: &diagnosis.untolerated,
     }
 }
 
 /// What to do about one reason.
-fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match reason {
-        Reason::Misfit(misfit) => misfit::remedies(misfit, target),
-        Reason::Refused { refusal, .. } => refusal::remedies(refusal, target),
+        Reason::FilterRejection(rejection) => scheduling::remedies(rejection, target),
+        Reason::Rejected { rejection, .. } => admission::remedies(rejection, target),
         other => reason::remedies(other, target),
     }
 }
 
 /// Everything to do about a DaemonSet on the node, each thing once, in the order of the way.
-fn all_remedies(way: &Way<'_>, node: &str) -> Vec<Remedy> {
-    let target = target(way, node);
-    let of_reasons = way.failures().flat_map(|(_, finding)| remedies(&finding.reason, &target));
-    let of_preemption = way.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
+fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
+    let target = target(diagnosis, node);
+    let of_reasons = diagnosis.failures().flat_map(|(_, reason)| remedies(&reason.reason, &target));
+    let of_preemption = diagnosis.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
     let mut all: Vec<Remedy> = Vec::new();
     for remedy in of_reasons.chain(of_preemption) {
         if !all.contains(&remedy) {
@@ -84,6 +84,6 @@ fn all_remedies(way: &Way<'_>, node: &str) -> Vec<Remedy> {
 }
 
 /// Whether any check of the way ended so.
-fn has(way: &Way<'_>, outcome: Outcome) -> bool {
-    way.checks.iter().any(|check| check.outcome == outcome)
+fn has(diagnosis: &Diagnosis<'_>, outcome: Outcome) -> bool {
+    diagnosis.checks.iter().any(|check| check.outcome == outcome)
 }

@@ -28,7 +28,7 @@ pub(crate) enum Strategy {
 
 impl Strategy {
     /// Resolves what the DaemonSet states on the number of nodes on which a pod is wanted.
-    pub(crate) fn of(daemon_set: &DaemonSet, desired: usize) -> Self {
+    pub(crate) fn new(daemon_set: &DaemonSet, desired: usize) -> Self {
         let strategy = daemon_set.spec.update_strategy.as_ref();
         if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
             return Self::OnDelete;

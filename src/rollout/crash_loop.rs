@@ -6,18 +6,18 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Cause;
-use super::trouble::Trouble;
+use super::node_problem::NodeProblem;
 use crate::explain::pod::{exit, is_ready};
-use crate::snapshot::{Pod, pod::ContainerStatus, pod::Terminated};
+use crate::snapshot::{PodSummary, pod::ContainerStatus, pod::Terminated};
 
 /// From so many restarts on, a crash is taken for one that goes on until somebody acts.
 pub(super) const CRASHES: i32 = 3;
 /// A container that has run for so long starts anew with its kubelet: its crashes are forgotten.
-const FORGOTTEN: SignedDuration = SignedDuration::from_mins(10);
+const BACKOFF_RESET: SignedDuration = SignedDuration::from_mins(10);
 
 /// The containers of a pod that is not available which crashed before, and have not been well since: between two
 /// crashes the trouble is still the same.
-pub(super) fn between_crashes(pod: &Pod, now: Timestamp) -> Vec<Trouble> {
+pub(super) fn between_crashes(pod: &PodSummary, now: Timestamp) -> Vec<NodeProblem> {
     if pod.is_terminal() {
         return Vec::new();
     }
@@ -26,7 +26,7 @@ pub(super) fn between_crashes(pod: &Pod, now: Timestamp) -> Vec<Trouble> {
     init.chain(pod.status.container_statuses.iter().filter_map(of(false))).collect()
 }
 
-fn crash(status: &ContainerStatus, is_init: bool, pod: &Pod, now: Timestamp) -> Option<Trouble> {
+fn crash(status: &ContainerStatus, is_init: bool, pod: &PodSummary, now: Timestamp) -> Option<NodeProblem> {
     let end = last_end(status)?;
     let restarts = status.restart_count;
     let is_loop = restarts >= CRASHES;
@@ -34,9 +34,9 @@ fn crash(status: &ContainerStatus, is_init: bool, pod: &Pod, now: Timestamp) -> 
     let is_crash = restarts > 0 && (end.exit_code != 0 || end.signal != 0 || (is_loop && !is_init));
     // A pod that is ready, and not yet for minReadySeconds, has only not crashed yet.
     let is_open = !status.ready || (is_loop && is_ready(pod));
-    (is_crash && is_open && !is_over(status, pod, now)).then(|| Trouble {
+    (is_crash && is_open && !is_over(status, pod, now)).then(|| NodeProblem {
         cause: Cause::CrashLoop { container: status.name.to_string(), restarts, last_exit: Some(exit(end)) },
-        lasts: is_loop,
+        needs_intervention: is_loop,
     })
 }
 
@@ -46,12 +46,12 @@ fn last_end(status: &ContainerStatus) -> Option<&Terminated> {
 }
 
 /// Whether the present run is a good one: it was ready in it and is not any more, or it has lasted for long.
-fn is_over(status: &ContainerStatus, pod: &Pod, now: Timestamp) -> bool {
+fn is_over(status: &ContainerStatus, pod: &PodSummary, now: Timestamp) -> bool {
     let running = status.state.as_ref().and_then(|state| state.running.as_ref());
     let Some(started) = running.and_then(|running| running.started_at).map(|time| time.timestamp()) else {
         return false;
     };
     let turned = pod.condition("Ready").and_then(|ready| ready.last_transition_time).map(|time| time.timestamp());
     let was_ready = !is_ready(pod) && turned.is_some_and(|turned| turned > started);
-    was_ready || now.duration_since(started) > FORGOTTEN
+    was_ready || now.duration_since(started) > BACKOFF_RESET
 }

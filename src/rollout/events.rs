@@ -5,55 +5,55 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cause, Hold, Phase, Standing, Step};
+use super::{Cause, Blocker, Phase, RolloutStatus, NodeStep};
 use crate::explain::Reason;
 
-/// What is kept of a [`Standing`] to be held against the next one: it borrows nothing.
+/// What is kept of a [`RolloutStatus`] to be held against the next one: it borrows nothing.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Record {
+pub(crate) struct StatusRecord {
     uid: Option<String>,
     revision: Option<String>,
-    is_undo: bool,
+    is_rollback: bool,
     phase: Phase,
     desired: usize,
     nodes: BTreeMap<String, NodeRecord>,
-    holds: Vec<HoldRecord>,
+    blockers: Vec<BlockerRecord>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct NodeRecord {
-    step: Step,
+    step: NodeStep,
     reasons: Vec<Reason>,
     causes: Vec<Cause>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct HoldRecord {
+struct BlockerRecord {
     cause: Cause,
     nodes: Vec<String>,
-    is_certain: bool,
+    blocking: bool,
 }
 
-impl Record {
+impl StatusRecord {
     /// Takes down how things stand.
-    pub(crate) fn of(standing: &Standing<'_>) -> Self {
-        let node = |progress: &super::Progress<'_>| {
+    pub(crate) fn new(rollout_status: &RolloutStatus<'_>) -> Self {
+        let node = |progress: &super::NodeProgress<'_>| {
             let (reasons, causes) = (progress.reasons.clone(), progress.causes.clone());
             (progress.node.to_owned(), NodeRecord { step: progress.step, reasons, causes })
         };
-        let hold = |hold: &Hold<'_>| HoldRecord {
-            cause: hold.cause.clone(),
-            nodes: hold.nodes.iter().map(|node| (*node).to_owned()).collect(),
-            is_certain: hold.is_certain,
+        let blocker = |blocker: &Blocker<'_>| BlockerRecord {
+            cause: blocker.cause.clone(),
+            nodes: blocker.nodes.iter().map(|node| (*node).to_owned()).collect(),
+            blocking: blocker.blocking,
         };
         Self {
-            uid: standing.daemon_set.metadata.uid.clone(),
-            revision: standing.revision.hash.known().cloned().flatten(),
-            is_undo: standing.is_undo,
-            phase: standing.phase,
-            desired: standing.desired,
-            nodes: standing.nodes.iter().map(node).collect(),
-            holds: standing.holds.iter().map(hold).collect(),
+            uid: rollout_status.daemon_set.metadata.uid.clone(),
+            revision: rollout_status.revision.hash.known().cloned().flatten(),
+            is_rollback: rollout_status.is_rollback,
+            phase: rollout_status.phase,
+            desired: rollout_status.desired,
+            nodes: rollout_status.nodes.iter().map(node).collect(),
+            blockers: rollout_status.blockers.iter().map(blocker).collect(),
         }
     }
 
@@ -69,27 +69,27 @@ impl Record {
     }
 
     fn done(&self) -> usize {
-        self.nodes.values().filter(|node| node.step == Step::Done).count()
+        self.nodes.values().filter(|node| node.step == NodeStep::Done).count()
     }
 }
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Change {
+pub(crate) struct RolloutEvent {
     /// When it was seen.
     pub(crate) at: Timestamp,
     /// What it is.
     #[serde(flatten)]
-    pub(crate) kind: ChangeKind,
+    pub(crate) kind: EventKind,
 }
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all_fields = "camelCase")]
-pub(crate) enum ChangeKind {
+pub(crate) enum EventKind {
     /// The first look.
-    Began {
+    Started {
         /// Where the rollout is.
         phase: Phase,
         /// The hash of the current revision; none while there is none.
@@ -106,7 +106,7 @@ pub(crate) enum ChangeKind {
         /// The hash that is.
         to: String,
         /// Whether the template is one that the DaemonSet had before.
-        is_undo: bool,
+        is_rollback: bool,
         /// Nodes that are done, by the new template.
         done: usize,
         /// Nodes on which a pod is wanted.
@@ -117,7 +117,7 @@ pub(crate) enum ChangeKind {
         /// The node.
         node: String,
         /// Where it is.
-        step: Step,
+        step: NodeStep,
     },
     /// A node's new pod is in trouble, or in another trouble than before.
     NodeFailing {
@@ -134,11 +134,11 @@ pub(crate) enum ChangeKind {
         node: String,
     },
     /// A node that was done is not any more.
-    NodeUndone {
+    NodeRegressed {
         /// The node.
         node: String,
         /// Where it is.
-        step: Step,
+        step: NodeStep,
         /// Why.
         reasons: Vec<Reason>,
     },
@@ -147,35 +147,35 @@ pub(crate) enum ChangeKind {
         /// The node.
         node: String,
         /// Where it is.
-        step: Step,
+        step: NodeStep,
     },
     /// A node is gone, or none is wanted there any more.
     NodeRemoved {
         /// The node.
         node: String,
         /// Whether it was done.
-        was_done: bool,
+        done: bool,
     },
     /// Something began to hold nodes.
-    HoldBegan {
+    BlockerFound {
         /// What.
         cause: Cause,
         /// The nodes.
         nodes: Vec<String>,
         /// Whether the rollout as a whole does not go on because of it.
-        is_certain: bool,
+        blocking: bool,
     },
     /// What held nodes before holds the rollout as a whole by now.
-    HoldCertain {
+    BlockerConfirmed {
         /// What.
         cause: Cause,
         /// The nodes.
         nodes: Vec<String>,
         /// `true`, as where a hold begins so.
-        is_certain: bool,
+        blocking: bool,
     },
     /// It holds them no more.
-    HoldEnded {
+    BlockerCleared {
         /// What did.
         cause: Cause,
     },
@@ -192,41 +192,41 @@ pub(crate) enum ChangeKind {
 
 /// What changed since the last look, causes before what follows from them. Without a last look it is the first one;
 /// without a present one the DaemonSet is gone.
-pub(crate) fn changes(before: Option<&Record>, now: Option<&Record>, at: Timestamp) -> Vec<Change> {
+pub(crate) fn changes(before: Option<&StatusRecord>, now: Option<&StatusRecord>, at: Timestamp) -> Vec<RolloutEvent> {
     let kinds = match (before, now) {
         (None, None) => Vec::new(),
-        (Some(_), None) => vec![ChangeKind::Deleted],
+        (Some(_), None) => vec![EventKind::Deleted],
         (None, Some(now)) => began(now),
         // The name was taken by another one.
         (Some(before), Some(now)) if before.uid != now.uid => {
-            std::iter::once(ChangeKind::Deleted).chain(began(now)).collect()
+            std::iter::once(EventKind::Deleted).chain(began(now)).collect()
         }
         (Some(before), Some(now)) => between(before, now),
     };
-    kinds.into_iter().map(|kind| Change { at, kind }).collect()
+    kinds.into_iter().map(|kind| RolloutEvent { at, kind }).collect()
 }
 
-fn began(now: &Record) -> Vec<ChangeKind> {
-    let Record { revision, phase, desired, .. } = now;
-    let first = ChangeKind::Began { phase: *phase, revision: revision.clone(), done: now.done(), desired: *desired };
-    let failing = now.nodes.iter().filter(|(_, node)| node.step == Step::Failing);
+fn began(now: &StatusRecord) -> Vec<EventKind> {
+    let StatusRecord { revision, phase, desired, .. } = now;
+    let first = EventKind::Started { phase: *phase, revision: revision.clone(), done: now.done(), desired: *desired };
+    let failing = now.nodes.iter().filter(|(_, node)| node.step == NodeStep::Failing);
     let failing = failing.map(|(name, node)| node.failing(name));
-    let holds = now.holds.iter().map(HoldRecord::began);
-    std::iter::once(first).chain(failing).chain(holds).collect()
+    let blockers = now.blockers.iter().map(BlockerRecord::began);
+    std::iter::once(first).chain(failing).chain(blockers).collect()
 }
 
-fn between(before: &Record, now: &Record) -> Vec<ChangeKind> {
+fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
     let mut kinds = Vec::new();
     // The moment at which the controller has no revision yet belongs to the new one.
     let is_new = now.revision.is_some() && now.revision != before.revision;
     if let Some(to) = now.revision.clone().filter(|_| is_new) {
-        let (from, is_undo, done, desired) = (before.revision.clone(), now.is_undo, now.done(), now.desired);
-        kinds.push(ChangeKind::NewRevision { from, to, is_undo, done, desired });
+        let (from, is_rollback, done, desired) = (before.revision.clone(), now.is_rollback, now.done(), now.desired);
+        kinds.push(EventKind::NewRevision { from, to, is_rollback, done, desired });
     }
     let removed = before.nodes.iter().filter(|(name, _)| !now.nodes.contains_key(*name));
-    kinds.extend(removed.map(|(name, node)| ChangeKind::NodeRemoved {
+    kinds.extend(removed.map(|(name, node)| EventKind::NodeRemoved {
         node: name.clone(),
-        was_done: !is_new && node.step == Step::Done,
+        done: !is_new && node.step == NodeStep::Done,
     }));
     for (name, node) in &now.nodes {
         match before.nodes.get(name) {
@@ -237,73 +237,73 @@ fn between(before: &Record, now: &Record) -> Vec<ChangeKind> {
             Some(before) => kinds.extend(node.since(before, name)),
         }
     }
-    let ended = before.holds.iter().filter(|hold| !now.holds.iter().any(|other| other.cause.is_same(&hold.cause)));
-    kinds.extend(ended.map(|hold| ChangeKind::HoldEnded { cause: hold.cause.clone() }));
-    let known = |hold: &HoldRecord| before.holds.iter().find(|other| other.cause.is_same(&hold.cause));
-    kinds.extend(now.holds.iter().filter_map(|hold| match known(hold) {
-        None => Some(hold.began()),
-        Some(known) if hold.is_certain && !known.is_certain => Some(hold.certain()),
+    let ended = before.blockers.iter().filter(|blocker| !now.blockers.iter().any(|other| other.cause.is_same(&blocker.cause)));
+    kinds.extend(ended.map(|blocker| EventKind::BlockerCleared { cause: blocker.cause.clone() }));
+    let known = |blocker: &BlockerRecord| before.blockers.iter().find(|other| other.cause.is_same(&blocker.cause));
+    kinds.extend(now.blockers.iter().filter_map(|blocker| match known(blocker) {
+        None => Some(blocker.began()),
+        Some(known) if blocker.blocking && !known.blocking => Some(blocker.certain()),
         Some(_) => None,
     }));
     if before.phase != now.phase {
-        kinds.push(ChangeKind::PhaseChanged { from: before.phase, to: now.phase });
+        kinds.push(EventKind::PhaseChanged { from: before.phase, to: now.phase });
     }
     kinds
 }
 
-impl HoldRecord {
-    fn began(&self) -> ChangeKind {
-        let Self { cause, nodes, is_certain } = self.clone();
-        ChangeKind::HoldBegan { cause, nodes, is_certain }
+impl BlockerRecord {
+    fn began(&self) -> EventKind {
+        let Self { cause, nodes, blocking } = self.clone();
+        EventKind::BlockerFound { cause, nodes, blocking }
     }
 
-    fn certain(&self) -> ChangeKind {
-        let Self { cause, nodes, is_certain } = self.clone();
-        ChangeKind::HoldCertain { cause, nodes, is_certain }
+    fn certain(&self) -> EventKind {
+        let Self { cause, nodes, blocking } = self.clone();
+        EventKind::BlockerConfirmed { cause, nodes, blocking }
     }
 }
 
 impl NodeRecord {
-    fn failing(&self, name: &str) -> ChangeKind {
-        ChangeKind::NodeFailing { node: name.to_owned(), causes: self.causes.clone(), reasons: self.reasons.clone() }
+    fn failing(&self, name: &str) -> EventKind {
+        EventKind::NodeFailing { node: name.to_owned(), causes: self.causes.clone(), reasons: self.reasons.clone() }
     }
 
-    fn added(&self, name: &str, is_new: bool) -> Vec<ChangeKind> {
+    fn added(&self, name: &str, is_new: bool) -> Vec<EventKind> {
         let node = name.to_owned();
-        let mut kinds = vec![ChangeKind::NodeAdded { node: node.clone(), step: self.step }];
+        let mut kinds = vec![EventKind::NodeAdded { node: node.clone(), step: self.step }];
         match self.step {
             // The new revision has counted it.
-            Step::Done if !is_new => kinds.push(ChangeKind::NodeDone { node }),
-            Step::Failing => kinds.push(self.failing(name)),
+            NodeStep::Done if !is_new => kinds.push(EventKind::NodeDone { node }),
+            NodeStep::Failing => kinds.push(self.failing(name)),
             _ => {}
         }
         kinds
     }
 
-    fn under_new_revision(&self, before: &Self, name: &str) -> Vec<ChangeKind> {
-        let has_started = self.step != before.step && !matches!(self.step, Step::Outdated | Step::Done);
-        let started = has_started.then(|| ChangeKind::NodeStarted { node: name.to_owned(), step: self.step });
-        let failing = (self.step == Step::Failing).then(|| self.failing(name));
+    fn under_new_revision(&self, before: &Self, name: &str) -> Vec<EventKind> {
+        let has_started = self.step != before.step && !matches!(self.step, NodeStep::Outdated | NodeStep::Done);
+        let started = has_started.then(|| EventKind::NodeStarted { node: name.to_owned(), step: self.step });
+        let failing = (self.step == NodeStep::Failing).then(|| self.failing(name));
         started.into_iter().chain(failing).collect()
     }
 
-    fn since(&self, before: &Self, name: &str) -> Vec<ChangeKind> {
+    fn since(&self, before: &Self, name: &str) -> Vec<EventKind> {
         let node = || name.to_owned();
         let mut kinds = Vec::new();
         let has_moved = self.step != before.step;
-        if has_moved && before.step == Step::Done {
+        if has_moved && before.step == NodeStep::Done {
             let reasons = self.reasons.clone();
-            kinds.push(ChangeKind::NodeUndone { node: node(), step: self.step, reasons });
+            kinds.push(EventKind::NodeRegressed { node: node(), step: self.step, reasons });
         }
         // However many steps were between the two looks, a node that leaves its old pod has started.
-        if has_moved && before.step == Step::Outdated {
-            kinds.push(ChangeKind::NodeStarted { node: node(), step: self.step });
+        if has_moved && before.step == NodeStep::Outdated {
+            kinds.push(EventKind::NodeStarted { node: node(), step: self.step });
         }
-        if self.step == Step::Failing && (has_moved || !self.has_causes_of(before)) {
+        if self.step == NodeStep::Failing && (has_moved || !self.has_causes_of(before)) {
             kinds.push(self.failing(name));
         }
-        if has_moved && self.step == Step::Done {
-            kinds.push(ChangeKind::NodeDone { node: node() });
+        if has_moved && self.step == NodeStep::Done {
+            kinds.push(EventKind::NodeDone { node: node() });
         }
         kinds
     }

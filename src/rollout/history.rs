@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::Value;
 
 use super::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
-use crate::snapshot::{DaemonPods, Known, Pod, Snapshot};
+use crate::snapshot::{DaemonPods, Known, PodSummary, Snapshot};
 
 /// The annotation in which a revision keeps why it was made.
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
@@ -26,7 +26,7 @@ pub(crate) struct History<'a> {
     /// By number, the oldest first.
     pub(crate) revisions: Vec<Revision<'a>>,
     /// What pods run of which there is no revision any more.
-    pub(crate) gone: Vec<Gone<'a>>,
+    pub(crate) deleted_revisions: Vec<DeletedRevision<'a>>,
 }
 
 /// One template that the DaemonSet had, or has.
@@ -43,7 +43,7 @@ pub(crate) struct Revision<'a> {
 
 /// Pods of a revision that no longer exists.
 #[derive(Debug)]
-pub(crate) struct Gone<'a> {
+pub(crate) struct DeletedRevision<'a> {
     /// Its hash; none where the pods tell none.
     pub(crate) hash: Option<&'a str>,
     /// The nodes that have a pod of it, by name.
@@ -55,7 +55,7 @@ impl<'a> History<'a> {
     ///
     /// # Errors
     /// What is missing, when revisions could not be read.
-    pub(crate) fn of(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Result<Self, String> {
+    pub(crate) fn new(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Result<Self, String> {
         let all = match &snapshot.revisions {
             Known::Known(revisions) => revisions,
             Known::Unknown(why) => return Err(why.clone()),
@@ -73,22 +73,22 @@ impl<'a> History<'a> {
                 Known::Unknown(why) => Known::Unknown(why.clone()),
             },
         };
-        let mut history = Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), gone: Vec::new() };
+        let mut history = Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), deleted_revisions: Vec::new() };
         if let Known::Known(pods) = &snapshot.pods {
-            history.place(&DaemonPods::of(daemon_set, pods), &CurrentRevision::of(daemon_set, &snapshot.revisions));
+            history.assign_nodes(&DaemonPods::new(daemon_set, pods), &CurrentRevision::new(daemon_set, &snapshot.revisions));
         }
         Ok(history)
     }
 
     /// Gives every node to the revisions of its pods: several while one is being replaced.
-    fn place(&mut self, pods: &DaemonPods<'a>, current: &CurrentRevision) {
+    fn assign_nodes(&mut self, pods: &DaemonPods<'a>, current: &CurrentRevision) {
         let mut of_revisions: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.revisions.len()];
-        let mut gone: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+        let mut deleted_revisions: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
         for node in pods.nodes() {
             for pod in pods.on(node) {
                 let nodes = match self.index_of(pod, current) {
                     Some(index) => &mut of_revisions[index],
-                    None => gone.entry(revision_of(&pod.metadata.labels)).or_default(),
+                    None => deleted_revisions.entry(revision_of(&pod.metadata.labels)).or_default(),
                 };
                 nodes.insert(node);
             }
@@ -96,12 +96,12 @@ impl<'a> History<'a> {
         for (revision, nodes) in self.revisions.iter_mut().zip(of_revisions) {
             revision.nodes = Known::Known(nodes.into_iter().collect());
         }
-        let gone = gone.into_iter().map(|(hash, nodes)| Gone { hash, nodes: nodes.into_iter().collect() });
-        self.gone = gone.collect();
+        let deleted_revisions = deleted_revisions.into_iter().map(|(hash, nodes)| DeletedRevision { hash, nodes: nodes.into_iter().collect() });
+        self.deleted_revisions = deleted_revisions.collect();
     }
 
     /// The revision of a pod: by its hash, or by the generation of the template where the hash tells nothing.
-    fn index_of(&self, pod: &Pod, current: &CurrentRevision) -> Option<usize> {
+    fn index_of(&self, pod: &PodSummary, current: &CurrentRevision) -> Option<usize> {
         let hash = revision_of(&pod.metadata.labels);
         let of_hash = hash.and_then(|hash| self.revisions.iter().rposition(|revision| revision.hash() == hash));
         of_hash.or_else(|| match is_current(pod, current) {
@@ -121,8 +121,8 @@ impl<'a> History<'a> {
     }
 
     /// Today's template, as the DaemonSet has it.
-    pub(crate) fn todays_template(&self) -> Value {
-        serde_json::to_value(&self.daemon_set.spec.template).map(bare).unwrap_or_default()
+    pub(crate) fn current_template(&self) -> Value {
+        serde_json::to_value(&self.daemon_set.spec.template).map(normalize_template).unwrap_or_default()
     }
 
     /// The DaemonSet's namespace.
@@ -161,12 +161,12 @@ impl<'a> Revision<'a> {
 
     /// The template, with every field that is stored, be it known to this program or not.
     pub(crate) fn template(&self) -> Value {
-        bare(self.object.data.0.pointer("/spec/template").cloned().unwrap_or_default())
+        normalize_template(self.object.data.0.pointer("/spec/template").cloned().unwrap_or_default())
     }
 }
 
 /// A stored template without the directive of the patch, and without the nulls that older API servers wrote into it.
-fn bare(mut template: Value) -> Value {
+fn normalize_template(mut template: Value) -> Value {
     if let Some(fields) = template.as_object_mut() {
         fields.remove(PATCH_DIRECTIVE);
     }
@@ -187,14 +187,14 @@ fn drop_nulls(value: &mut Value) {
 
 /// Two revisions to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Between {
+pub(crate) struct RevisionRange {
     /// The number of the one.
     pub(crate) from: i64,
     /// The number of the other; none for today's template.
     pub(crate) to: Option<i64>,
 }
 
-impl FromStr for Between {
+impl FromStr for RevisionRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::Deserialize;
 
 use super::revision_source::RevisionSource;
-use crate::snapshot::{Known, Labels, Pod};
+use crate::snapshot::{Known, Labels, PodSummary};
 
 /// The label that tells a pod's revision.
 pub(super) const HASH_LABEL: &str = "controller-revision-hash";
@@ -31,7 +31,7 @@ pub(crate) struct CurrentRevision {
 
 impl CurrentRevision {
     /// Finds the revision that holds today's template.
-    pub(crate) fn of(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
+    pub(crate) fn new(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
         let hash_of = |revision: &ControllerRevision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned();
         let (hash, source) = match revisions {
             Known::Known(revisions) => (
@@ -51,7 +51,7 @@ impl CurrentRevision {
     }
 
     /// Whether the controller is known to have made a revision of today's template.
-    pub(crate) fn is_made(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         match self.source {
             Some(RevisionSource::ControllerRevision) => self.hash.known().is_some_and(Option::is_some),
             // It makes one before it writes the status or a pod.
@@ -83,7 +83,7 @@ pub(super) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet)
 }
 
 /// Whether today's template was rolled out before: its revision is older than another one.
-pub(super) fn is_undo(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
+pub(super) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
     let created = |revision: &ControllerRevision| revision.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let own = || revisions.iter().filter(|revision| is_owned_by(revision, daemon_set));
     let is_current = |revision: &&ControllerRevision| template_of(revision).as_ref() == Some(&daemon_set.spec.template);
@@ -115,13 +115,13 @@ pub(crate) fn revision_of(labels: &Labels) -> Option<&str> {
 }
 
 /// Whether the pod is labelled with the generation of today's template.
-pub(super) fn has_current_generation(pod: &Pod, current: &CurrentRevision) -> bool {
+pub(super) fn has_current_generation(pod: &PodSummary, current: &CurrentRevision) -> bool {
     let generation = pod.metadata.labels.get(GENERATION_LABEL).and_then(|generation| generation.parse::<i64>().ok());
     generation.is_some_and(|generation| Some(generation) == current.generation)
 }
 
 /// Whether the pod runs today's template; none when that cannot be known.
-pub(crate) fn is_current(pod: &Pod, current: &CurrentRevision) -> Option<bool> {
+pub(crate) fn is_current(pod: &PodSummary, current: &CurrentRevision) -> Option<bool> {
     if has_current_generation(pod, current) {
         return Some(true);
     }

@@ -12,7 +12,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
 use super::revision::{CurrentRevision, has_current_generation, revision_of};
-use crate::snapshot::{Generation, Known, Pod};
+use crate::snapshot::{Generation, Known, PodSummary};
 
 /// What tells which pods are up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,16 +28,16 @@ pub(crate) enum RevisionSource {
 impl CurrentRevision {
     /// The same, with the hash inferred where no revision could be read. `counted` are the pods that the controller
     /// counts: the first one of each node on which a pod is wanted.
-    pub(crate) fn inferred(self, daemon_set: &DaemonSet, pods: &[&Pod], counted: &[&Pod]) -> Self {
+    pub(crate) fn inferred(self, daemon_set: &DaemonSet, pods: &[&PodSummary], counted: &[&PodSummary]) -> Self {
         if self.source == Some(RevisionSource::ControllerRevision) {
             return self;
         }
-        let is_of_generation = |pod: &&&Pod| has_current_generation(pod, &self);
+        let is_of_generation = |pod: &&&PodSummary| has_current_generation(pod, &self);
         // An adopted pod has the count of another DaemonSet.
         let created = daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        let is_own = |pod: &&&Pod| {
-            let made = pod.metadata.creation_timestamp.map(|time| time.timestamp());
-            created.is_none_or(|created| made.is_none_or(|made| made >= created))
+        let is_own = |pod: &&&PodSummary| {
+            let predicted = pod.metadata.creation_timestamp.map(|time| time.timestamp());
+            created.is_none_or(|created| predicted.is_none_or(|predicted| predicted >= created))
         };
         let hashes: BTreeSet<&str> = pods
             .iter()
@@ -66,20 +66,20 @@ impl CurrentRevision {
 fn hash_by_status(
     revision: &CurrentRevision,
     daemon_set: &DaemonSet,
-    pods: &[&Pod],
-    counted: &[&Pod],
+    pods: &[&PodSummary],
+    counted: &[&PodSummary],
 ) -> Option<Option<String>> {
-    let status = daemon_set.status.as_ref().filter(|_| Generation::of(daemon_set).is_observed())?;
+    let status = daemon_set.status.as_ref().filter(|_| Generation::new(daemon_set).is_observed())?;
     let is_number = |number: i32, of: usize| usize::try_from(number).is_ok_and(|number| number == of);
     if !is_number(status.current_number_scheduled, counted.len()) {
         return None;
     }
-    let hash_of = |pod: &&Pod| revision_of(&pod.metadata.labels).map(str::to_owned);
+    let hash_of = |pod: &&PodSummary| revision_of(&pod.metadata.labels).map(str::to_owned);
     let candidates: BTreeSet<Option<String>> = pods.iter().map(hash_of).chain([None]).collect();
     let updated = status.updated_number_scheduled.unwrap_or_default();
     let fits = |hash: &Option<String>| {
         let is_updated =
-            |pod: &&&Pod| has_current_generation(pod, revision) || (hash.is_some() && hash_of(pod) == *hash);
+            |pod: &&&PodSummary| has_current_generation(pod, revision) || (hash.is_some() && hash_of(pod) == *hash);
         is_number(updated, counted.iter().filter(is_updated).count())
     };
     let mut fitting = candidates.into_iter().filter(fits);
@@ -122,14 +122,14 @@ mod tests {
             },
         }))
         .unwrap();
-        let pod = |(generation, hash, created): &PodFacts| -> Pod {
+        let pod = |(generation, hash, created): &PodFacts| -> PodSummary {
             let labels = json!({ "pod-template-generation": generation, "controller-revision-hash": hash });
             serde_json::from_value(json!({ "metadata": { "labels": labels, "creationTimestamp": created } })).unwrap()
         };
-        let pods: Vec<Pod> = pods.iter().map(pod).collect();
-        let pods: Vec<&Pod> = pods.iter().collect();
+        let pods: Vec<PodSummary> = pods.iter().map(pod).collect();
+        let pods: Vec<&PodSummary> = pods.iter().collect();
         let unread = Known::Unknown("unread".to_owned());
-        let revision = CurrentRevision::of(&daemon_set, &unread).inferred(&daemon_set, &pods, &pods);
+        let revision = CurrentRevision::new(&daemon_set, &unread).inferred(&daemon_set, &pods, &pods);
         let current = pods.iter().map(|pod| is_current(pod, &revision)).collect();
         (revision.hash, revision.source, current)
     }
@@ -175,7 +175,7 @@ mod tests {
         let adopted = [("1", "a", BEFORE), ("1", "a", BEFORE)];
         let counted = (Known::Unknown("unread".to_owned()), Some(TemplateGeneration), vec![Some(true); 2]);
         assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts them by their generation");
-        let beside = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
-        assert_eq!(judged("1", &beside, Some(2)).2, [Some(true), Some(true), Some(false)]);
+        let higher_priority_planned = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
+        assert_eq!(judged("1", &higher_priority_planned, Some(2)).2, [Some(true), Some(true), Some(false)]);
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate` decides what the next step would be.
 
-use super::site::Yardstick;
-use super::standing::{Finding, Phase, Step, needs_pod};
-use super::trouble::Trouble;
-use super::{Cause, Hold, Strategy};
+use super::node_pods::Availability;
+use super::status::{NodeAssessment, Phase, NodeStep, needs_pod};
+use super::node_problem::NodeProblem;
+use super::{Cause, Blocker, Strategy};
 
 /// Why the rollout does not go on; each alone is enough.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Outlook {
+pub(super) struct StuckProof {
     /// A pod is wanted and refused, so that the controller does not come to the rollout.
     creates_refused: bool,
     /// New pods cannot come beside the old ones, for their ports.
@@ -19,26 +19,26 @@ pub(super) struct Outlook {
     nodes_last: bool,
 }
 
-impl Outlook {
-    pub(super) fn of(findings: &[Finding<'_>], strategy: Strategy, refusals: &[Trouble], by: Yardstick<'_>) -> Self {
-        let wanted = || findings.iter().filter(|finding| finding.site.is_wanted);
+impl StuckProof {
+    pub(super) fn new(assessments: &[NodeAssessment<'_>], strategy: Strategy, rejections: &[NodeProblem], availability: Availability<'_>) -> Self {
+        let eligible = || assessments.iter().filter(|assessment| assessment.site.is_eligible);
         let is_surge = matches!(strategy, Strategy::Surge { .. });
-        let is_available = |finding: &Finding<'_>| finding.site.lone_old().is_some_and(|old| by.is_available(old));
+        let is_available = |assessment: &NodeAssessment<'_>| assessment.site.only_outdated().is_some_and(|old| availability.is_available(old));
         // Old pods that are not available are replaced whatever the budget says.
-        let has_old_unavailable = findings.iter().any(|f| f.site.lone_old().is_some() && !is_available(f));
-        let candidates = wanted().filter(|finding| is_available(finding)).count();
-        let spent = findings.iter().filter(|finding| finding.spending.is_some()).count();
-        let spent_for_good = findings.iter().filter(|f| f.spending.is_some() && f.lasts()).count();
+        let has_old_unavailable = assessments.iter().any(|f| f.site.only_outdated().is_some() && !is_available(f));
+        let candidates = eligible().filter(|assessment| is_available(assessment)).count();
+        let budget_used_by = assessments.iter().filter(|assessment| assessment.budget_use.is_some()).count();
+        let spent_for_good = assessments.iter().filter(|f| f.budget_use.is_some() && f.needs_intervention()).count();
         let budget = strategy.budget().unwrap_or(usize::MAX);
 
-        let needs_surge = is_surge && (has_old_unavailable || (candidates > 0 && spent < budget));
-        let needs_pod = wanted().any(|finding| needs_pod(&finding.site, is_surge)) || needs_surge;
-        let is_refused = refusals.iter().any(|refusal| refusal.lasts);
-        let ports_clash = wanted().any(|finding| finding.troubles.iter().any(clashes));
+        let needs_surge = is_surge && (has_old_unavailable || (candidates > 0 && budget_used_by < budget));
+        let needs_pod = eligible().any(|assessment| needs_pod(&assessment.site, is_surge)) || needs_surge;
+        let is_refused = rejections.iter().any(|rejection| rejection.needs_intervention);
+        let ports_clash = eligible().any(|assessment| assessment.problems.iter().any(port_conflicts));
 
-        let open = || wanted().filter(|finding| finding.step != Step::Done && !is_available(finding));
+        let open = || eligible().filter(|assessment| assessment.step != NodeStep::Done && !is_available(assessment));
         let nodes_last = match candidates {
-            0 => open().count() > 0 && open().all(Finding::lasts),
+            0 => open().count() > 0 && open().all(NodeAssessment::needs_intervention),
             _ => strategy != Strategy::OnDelete && spent_for_good >= budget,
         };
         Self { creates_refused: needs_pod && is_refused, ports_clash, nodes_last: nodes_last && !has_old_unavailable }
@@ -49,9 +49,9 @@ impl Outlook {
     }
 
     /// Whether a cause is one of those that the proof rests on.
-    fn rests_on(&self, trouble: &Trouble) -> bool {
-        trouble.lasts
-            && match trouble.cause {
+    fn is_evidence(&self, problem: &NodeProblem) -> bool {
+        problem.needs_intervention
+            && match problem.cause {
                 Cause::CreatesRefused { .. } => self.creates_refused,
                 Cause::SurgeHostPort { .. } => self.ports_clash,
                 _ => self.nodes_last,
@@ -59,55 +59,55 @@ impl Outlook {
     }
 }
 
-fn clashes(trouble: &Trouble) -> bool {
-    matches!(trouble.cause, Cause::SurgeHostPort { .. })
+fn port_conflicts(problem: &NodeProblem) -> bool {
+    matches!(problem.cause, Cause::SurgeHostPort { .. })
 }
 
 /// Every cause once, with its nodes; what is certain first, then what most nodes have.
-pub(super) fn holds<'a>(
-    findings: &[Finding<'a>],
-    refusals: &[Trouble],
-    outlook: &Outlook,
+pub(super) fn blockers<'a>(
+    assessments: &[NodeAssessment<'a>],
+    rejections: &[NodeProblem],
+    outlook: &StuckProof,
     phase: Phase,
-) -> Vec<Hold<'a>> {
-    if matches!(phase, Phase::Unknown | Phase::Complete | Phase::BeingDeleted) {
+) -> Vec<Blocker<'a>> {
+    if matches!(phase, Phase::Unknown | Phase::Complete | Phase::Deleting) {
         return Vec::new();
     }
-    let mut holds: Vec<Hold<'a>> = Vec::new();
-    let mut add = |trouble: &Trouble, node: Option<&'a str>| {
-        let is_certain = phase == Phase::Stuck && outlook.rests_on(trouble);
-        let known = holds.iter_mut().find(|hold| hold.cause.is_same(&trouble.cause));
-        let Some(hold) = known else {
-            let (cause, nodes) = (trouble.cause.clone(), node.into_iter().collect());
-            holds.push(Hold { cause, nodes, lasts: trouble.lasts, is_certain });
+    let mut blockers: Vec<Blocker<'a>> = Vec::new();
+    let mut add = |problem: &NodeProblem, node: Option<&'a str>| {
+        let blocking = phase == Phase::Stuck && outlook.is_evidence(problem);
+        let known = blockers.iter_mut().find(|blocker| blocker.cause.is_same(&problem.cause));
+        let Some(blocker) = known else {
+            let (cause, nodes) = (problem.cause.clone(), node.into_iter().collect());
+            blockers.push(Blocker { cause, nodes, needs_intervention: problem.needs_intervention, blocking });
             return;
         };
         if let (Cause::CrashLoop { restarts, .. }, Cause::CrashLoop { restarts: more, .. }) =
-            (&hold.cause, &trouble.cause)
+            (&blocker.cause, &problem.cause)
             && more > restarts
         {
-            hold.cause = trouble.cause.clone();
+            blocker.cause = problem.cause.clone();
         }
-        if trouble.lasts && !hold.lasts {
+        if problem.needs_intervention && !blocker.needs_intervention {
             // The evidence is that of the proof.
-            hold.cause = trouble.cause.clone();
+            blocker.cause = problem.cause.clone();
         }
-        hold.nodes.extend(node);
-        hold.lasts |= trouble.lasts;
-        hold.is_certain |= is_certain;
+        blocker.nodes.extend(node);
+        blocker.needs_intervention |= problem.needs_intervention;
+        blocker.blocking |= blocking;
     };
-    for finding in findings.iter().filter(|finding| finding.spending.is_some() || finding.site.is_wanted) {
-        finding.troubles.iter().for_each(|trouble| add(trouble, Some(finding.site.name)));
+    for assessment in assessments.iter().filter(|assessment| assessment.budget_use.is_some() || assessment.site.is_eligible) {
+        assessment.problems.iter().for_each(|problem| add(problem, Some(assessment.site.name)));
     }
-    for finding in findings.iter().filter(|f| f.spending.is_none() && !f.site.is_wanted) {
-        let gone = finding.troubles.iter().filter(|t| matches!(t.cause, Cause::SurgeOldPodOnDeletedNode { .. }));
-        gone.for_each(|trouble| add(trouble, Some(finding.site.name)));
+    for assessment in assessments.iter().filter(|f| f.budget_use.is_none() && !f.site.is_eligible) {
+        let deleted_revisions = assessment.problems.iter().filter(|t| matches!(t.cause, Cause::SurgeOldPodOnDeletedNode { .. }));
+        deleted_revisions.for_each(|problem| add(problem, Some(assessment.site.name)));
     }
     if outlook.creates_refused {
         // Under surge, the pod that is refused belongs to a node that still has its old one.
-        let is_named = |refusal: &&Trouble| !findings.iter().any(|f| f.troubles.contains(refusal));
-        refusals.iter().filter(is_named).for_each(|refusal| add(refusal, None));
+        let is_named = |rejection: &&NodeProblem| !assessments.iter().any(|f| f.problems.contains(rejection));
+        rejections.iter().filter(is_named).for_each(|rejection| add(rejection, None));
     }
-    holds.sort_by_key(|hold| (!hold.is_certain, std::cmp::Reverse(hold.nodes.len())));
-    holds
+    blockers.sort_by_key(|blocker| (!blocker.blocking, std::cmp::Reverse(blocker.nodes.len())));
+    blockers
 }

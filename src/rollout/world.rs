@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::coverage::cover;
+use crate::coverage::compute_coverage;
 use crate::snapshot::{Known, Snapshot};
 
 pub(super) const NOW: &str = "2026-01-02T12:00:00Z";
@@ -14,9 +14,9 @@ pub(super) const READY: &str = "2026-01-02T11:00:00Z";
 pub(super) const PAST: &str = "2026-01-02T11:30:00Z";
 
 /// A DaemonSet `d` with nodes `n1` to `nX`, of which a test says what is on them.
-pub(super) struct World(pub(super) Snapshot);
+pub(super) struct RolloutFixture(pub(super) Snapshot);
 
-impl World {
+impl RolloutFixture {
     pub(super) fn new(nodes: usize, strategy: Value) -> Self {
         let names = (1..=nodes).map(|number| from(json!({ "metadata": { "name": format!("n{number}") } })));
         let snapshot = Snapshot {
@@ -97,7 +97,7 @@ impl World {
     }
 
     /// The node stops to report; the node lifecycle controller taints it.
-    pub(super) fn dead(mut self, node: usize, is_tainted: bool) -> Self {
+    pub(super) fn node_down(mut self, node: usize, is_tainted: bool) -> Self {
         let Known::Known(nodes) = &mut self.0.nodes else { unreachable!() };
         let ready =
             json!({ "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": PAST });
@@ -109,7 +109,7 @@ impl World {
         self
     }
 
-    pub(super) fn refusal(mut self, message: &str, last_seen: &str) -> Self {
+    pub(super) fn failed_create_event(mut self, message: &str, last_seen: &str) -> Self {
         let event = json!({
             "metadata": { "name": "e", "namespace": "ns" }, "type": "Warning", "reason": "FailedCreate", "count": 4,
             "involvedObject": { "kind": "DaemonSet", "name": "d", "uid": "u" },
@@ -124,29 +124,29 @@ impl World {
         self
     }
 
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Standing<'_>) -> T) -> T {
-        at(&standing(&cover(&self.0)[0], &self.0))
+    pub(super) fn status_of<T>(&self, at: impl FnOnce(&RolloutStatus<'_>) -> T) -> T {
+        at(&rollout_status(&compute_coverage(&self.0)[0], &self.0))
     }
 
     pub(super) fn phase(&self) -> Phase {
-        self.look(|standing| standing.phase)
+        self.status_of(|rollout_status| rollout_status.phase)
     }
 
-    pub(super) fn steps(&self) -> Vec<Step> {
-        self.look(|standing| standing.nodes.iter().map(|progress| progress.step).collect())
+    pub(super) fn steps(&self) -> Vec<NodeStep> {
+        self.status_of(|rollout_status| rollout_status.nodes.iter().map(|progress| progress.step).collect())
     }
 
-    pub(super) fn spent(&self) -> Vec<(String, Spending)> {
-        self.look(|standing| standing.spent.iter().map(|spender| (spender.node.to_owned(), spender.cause)).collect())
+    pub(super) fn budget_used_by(&self) -> Vec<(String, BudgetUseReason)> {
+        self.status_of(|rollout_status| rollout_status.budget_used_by.iter().map(|budget_use| (budget_use.node.to_owned(), budget_use.cause)).collect())
     }
 
     /// The holds' codes, with a mark where they are certain.
-    pub(super) fn holds(&self) -> Vec<String> {
-        let name = |hold: &Hold<'_>| {
-            let code = serde_json::to_value(hold).unwrap()["code"].as_str().unwrap().to_owned();
-            format!("{code}{} {}", if hold.is_certain { "!" } else { "" }, hold.nodes.join(","))
+    pub(super) fn blockers(&self) -> Vec<String> {
+        let name = |blocker: &Blocker<'_>| {
+            let code = serde_json::to_value(blocker).unwrap()["code"].as_str().unwrap().to_owned();
+            format!("{code}{} {}", if blocker.blocking { "!" } else { "" }, blocker.nodes.join(","))
         };
-        self.look(|standing| standing.holds.iter().map(name).collect())
+        self.status_of(|rollout_status| rollout_status.blockers.iter().map(name).collect())
     }
 }
 
@@ -165,7 +165,7 @@ pub(super) fn merge(target: &mut Value, change: Value) {
     }
 }
 
-pub(super) fn well() -> Value {
+pub(super) fn healthy() -> Value {
     json!({})
 }
 
@@ -192,7 +192,7 @@ pub(super) fn waiting(reason: &str, message: &str, restarts: i32) -> Value {
     pod
 }
 
-pub(super) fn going() -> Value {
+pub(super) fn terminating() -> Value {
     json!({ "metadata": { "deletionTimestamp": PAST } })
 }
 

@@ -6,7 +6,7 @@
 //! Which device suits which request is not decided here: upstream's allocator evaluates CEL expressions for it. Only
 //! where there cannot be enough devices, whatever suits, is that said for certain.
 
-mod claims;
+mod pvc;
 mod devices;
 mod extended;
 
@@ -16,16 +16,16 @@ mod tests;
 use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 use serde::Serialize;
 
-use super::{Attempt, Misfit, Outcome, Phase, Refusal};
-use crate::placement::{Affinity, Obstacle, TermMiss};
+use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure};
+use crate::placement::{Affinity, PlacementFailure, TermMismatch};
 use crate::snapshot::Known;
-use crate::snapshot::pod::NodeSelector;
-use claims::Demand;
+use crate::snapshot::pod_summary::NodeSelector;
+use pvc::Demand;
 
 /// What is wrong with the claims. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum DeviceMisfit {
+pub(crate) enum DeviceRejection {
     /// The claim that is to be made from a template is not there yet.
     ResourceClaimNotCreated {
         /// The pod's own name for the claim.
@@ -47,7 +47,7 @@ pub(crate) enum DeviceMisfit {
         claim: String,
     },
     /// The claim was made for another pod.
-    ResourceClaimForeign {
+    ResourceClaimNotOwned {
         /// The ResourceClaim.
         claim: String,
     },
@@ -65,7 +65,7 @@ pub(crate) enum DeviceMisfit {
         /// The ResourceClaim.
         claim: String,
         /// What the allocation asks of a node, and what this one has.
-        terms: Vec<TermMiss>,
+        terms: Vec<TermMismatch>,
         /// The pods and other objects that use it, by their names.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         reserved_for: Vec<String>,
@@ -93,7 +93,7 @@ pub(crate) enum DeviceMisfit {
         free: usize,
         /// The claims that hold the others, as namespace/name.
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        held_by: Vec<String>,
+        used_by: Vec<String>,
     },
 }
 
@@ -106,40 +106,40 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             Known::Unknown(missing) => Outcome::Unknown { missing },
         };
     }
-    let found = claims::of(attempt);
-    if !found.refusals.is_empty() {
-        return Outcome::Fail { phase: Phase::PreEnqueue, refusals: found.refusals };
+    let found = pvc::of(attempt);
+    if !found.rejections.is_empty() {
+        return Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: found.rejections };
     }
     let mut missing = found.missing;
     let absent = judge_classes(&found.demands, attempt, &mut missing);
     if !absent.is_empty() {
-        return Outcome::Fail { phase: Phase::PreFilter, refusals: absent };
+        return Outcome::Fail { phase: ExtensionPoint::PreFilter, rejections: absent };
     }
-    let mut refusals: Vec<Refusal> = found
+    let mut rejections: Vec<FilterFailure> = found
         .demands
         .iter()
         .filter_map(|demand| judge_allocated(demand, attempt, &mut missing))
-        .map(|misfit| refusal(misfit, "resourceclaim not available on the node"))
+        .map(|rejection| rejection(rejection, "resourceclaim not available on the node"))
         .collect();
     let more = extended::asked_of_devices(attempt);
     let more = more.known().copied().unwrap_or_default();
     match judge_devices(&found.demands, more, attempt) {
         Outcome::Pass => {}
-        Outcome::Fail { refusals: of_devices, .. } => refusals.extend(of_devices),
+        Outcome::Fail { rejections: of_devices, .. } => rejections.extend(of_devices),
         Outcome::Unknown { missing: why } => missing = missing.or(Some(why)),
     }
     match missing {
-        Some(missing) if refusals.is_empty() => Outcome::Unknown { missing },
-        _ => Outcome::of(refusals),
+        Some(missing) if rejections.is_empty() => Outcome::Unknown { missing },
+        _ => Outcome::from_rejections(rejections),
     }
 }
 
-fn refusal(misfit: DeviceMisfit, scheduler: impl Into<String>) -> Refusal {
-    Refusal { misfit: Misfit::Devices(misfit), scheduler: scheduler.into(), may_preempt: false }
+fn rejection(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
+    FilterFailure { rejection: FilterRejection::Devices(rejection), scheduler: scheduler.into(), may_preempt: false }
 }
 
 /// `validateDeviceClass` of every request of every claim that is not allocated yet.
-fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Option<String>) -> Vec<Refusal> {
+fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Option<String>) -> Vec<FilterFailure> {
     let named = demands.iter().filter(|demand| demand.allocation.is_none()).flat_map(|demand| {
         let named = demand.requests.iter().flat_map(classes_of);
         named.map(|(request, class)| (demand.name.to_owned(), request, class))
@@ -158,7 +158,7 @@ fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Op
         .filter(|(_, _, class)| is_absent(class))
         .map(|(claim, request, class)| {
             let scheduler = format!("request {request}: device class {class} does not exist");
-            refusal(DeviceMisfit::DeviceClassNotFound { claim, request, class }, scheduler)
+            rejection(DeviceRejection::DeviceClassNotFound { claim, request, class }, scheduler)
         })
         .collect()
 }
@@ -173,7 +173,7 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
 }
 
 /// Whether a claim that is allocated can be used on the node.
-fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Option<String>) -> Option<DeviceMisfit> {
+fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Option<String>) -> Option<DeviceRejection> {
     let allocation = demand.allocation?;
     let claim = demand.claim?;
     let selector = allocation.node_selector.as_ref().map(|selector| {
@@ -181,11 +181,11 @@ fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Opt
         let own: NodeSelector = serde_json::to_value(selector).and_then(serde_json::from_value).unwrap_or_default();
         own
     });
-    let obstacle = selector.as_ref().and_then(|selector| Affinity::of(selector).obstacle(attempt.node));
-    if let Some(Obstacle::NodeAffinity { terms }) = obstacle {
+    let failure = selector.as_ref().and_then(|selector| Affinity::new(selector).failure(attempt.node));
+    if let Some(PlacementFailure::NodeAffinity { terms }) = failure {
         let reserved_for = claim.status.iter().flat_map(|status| status.reserved_for.iter().flatten());
         let reserved_for = reserved_for.map(|consumer| consumer.name.clone()).collect();
-        return Some(DeviceMisfit::ResourceClaimElsewhere {
+        return Some(DeviceRejection::ResourceClaimElsewhere {
             claim: demand.name.to_owned(),
             terms: terms.take(),
             reserved_for,
@@ -196,7 +196,7 @@ fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Opt
 
 /// `isClaimReadyForBinding`: a device may have to be made ready, and may have failed to be. How long it may take only a
 /// clock tells.
-fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>) -> Option<DeviceMisfit> {
+fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>) -> Option<DeviceRejection> {
     let status = claim.status.as_ref()?;
     let results = status.allocation.as_ref()?.devices.as_ref()?.results.as_ref()?;
     for result in results {
@@ -211,7 +211,7 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>
             conditions.into_iter().flatten().find(|condition| condition.type_ == *name && condition.status == "True")
         };
         if let Some(failed) = result.binding_failure_conditions.iter().flatten().find_map(is_true) {
-            return Some(DeviceMisfit::ResourceClaimBindingFailed {
+            return Some(DeviceRejection::ResourceClaimBindingFailed {
                 claim: name.to_owned(),
                 condition: failed.type_.clone(),
                 reason: failed.reason.clone(),
@@ -244,13 +244,13 @@ fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> 
     let wanted = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
     let is_short = !stock.is_shared && (wanted > stock.free || stock.devices == 0);
     if is_short {
-        return Outcome::of(vec![refusal(
-            DeviceMisfit::DevicesUnavailable {
+        return Outcome::from_rejections(vec![rejection(
+            DeviceRejection::DevicesUnavailable {
                 claims: open.iter().map(|demand| demand.name.to_owned()).collect(),
                 wanted,
                 devices: stock.devices,
                 free: stock.free,
-                held_by: stock.held_by,
+                used_by: stock.used_by,
             },
             "cannot allocate all claims",
         )]);

@@ -4,12 +4,12 @@
 //! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
 //! feature under `features`. None of them has a version from which on it is taken for granted yet.
 
-use super::{Attempt, Misfit, Outcome, Refusal};
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::{Container, FullSpec};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::{Container, PodSpec};
 
 /// Since this version the gate `NodeDeclaredFeatures` is on by default.
-const SINCE: Minor = Minor(36);
+const SINCE: KubeMinor = KubeMinor(36);
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
@@ -23,11 +23,11 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         return Outcome::Pass;
     }
     let scheduler = "node(s) didn't match Pod's required features".into();
-    Outcome::of(vec![Refusal { misfit: Misfit::NodeDeclaredFeatures { features }, scheduler, may_preempt: false }])
+    Outcome::from_rejections(vec![FilterFailure { rejection: FilterRejection::NodeDeclaredFeatures { features }, scheduler, may_preempt: false }])
 }
 
 /// The features that the pod cannot do without.
-fn required(spec: &FullSpec) -> impl Iterator<Item = &'static str> {
+fn required(spec: &PodSpec) -> impl Iterator<Item = &'static str> {
     let restarts_all =
         |container: &Container| container.restart_policy_rules.iter().any(|rule| rule.action == "RestartAllContainers");
     let restarts_all = spec.containers.iter().chain(&spec.init_containers).any(restarts_all);
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
     use crate::snapshot::Known;
-    use crate::snapshot::facts::Facts;
+    use crate::snapshot::cluster_objects::ClusterObjects;
 
     fn judge(spec: Value, declared: Value, minor: u32) -> Outcome {
         let pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
@@ -55,15 +55,15 @@ mod tests {
         filter(&Attempt {
             pod: &pod,
             node: &node,
-            neighbours: Known::Known(Vec::new()),
+            bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: &Facts { minor: Known::Known(Minor(minor)), ..Facts::default() },
+            facts: &ClusterObjects { minor: Known::Known(KubeMinor(minor)), ..ClusterObjects::default() },
         })
     }
 
-    fn refusal(features: &[&str]) -> Outcome {
-        Outcome::of(vec![Refusal {
-            misfit: Misfit::NodeDeclaredFeatures { features: features.iter().map(|name| (*name).to_owned()).collect() },
+    fn rejection(features: &[&str]) -> Outcome {
+        Outcome::from_rejections(vec![FilterFailure {
+            rejection: FilterRejection::NodeDeclaredFeatures { features: features.iter().map(|name| (*name).to_owned()).collect() },
             scheduler: "node(s) didn't match Pod's required features".into(),
             may_preempt: false,
         }])
@@ -86,15 +86,15 @@ mod tests {
 
     #[test]
     fn what_the_node_does_not_declare_is_missing() {
-        let rules = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
+        let kube_minor_or_default = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(json!({ "containers": rules }), json!([]), 36), refusal(&[RESTART]));
-        assert_eq!(judge(json!({ "initContainers": rules }), json!([USERS]), 36), refusal(&[RESTART]));
-        assert_eq!(judge(own_users.clone(), json!([]), 36), refusal(&[USERS]));
+        assert_eq!(judge(json!({ "containers": kube_minor_or_default }), json!([]), 36), rejection(&[RESTART]));
+        assert_eq!(judge(json!({ "initContainers": kube_minor_or_default }), json!([USERS]), 36), rejection(&[RESTART]));
+        assert_eq!(judge(own_users.clone(), json!([]), 36), rejection(&[USERS]));
         assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), Outcome::Pass);
-        let both = json!({ "containers": rules, "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(both.clone(), json!([]), 36), refusal(&[RESTART, USERS]));
-        assert_eq!(judge(both, json!([RESTART]), 36), refusal(&[USERS]));
+        let both = json!({ "containers": kube_minor_or_default, "hostNetwork": true, "hostUsers": false });
+        assert_eq!(judge(both.clone(), json!([]), 36), rejection(&[RESTART, USERS]));
+        assert_eq!(judge(both, json!([RESTART]), 36), rejection(&[USERS]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A pod that names its node. Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
 
-use super::{Attempt, Misfit, Outcome, Refusal};
-use crate::placement::Obstacle;
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use crate::placement::PlacementFailure;
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
@@ -9,8 +9,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     if wanted.is_empty() || *wanted == attempt.node.metadata.name {
         return Outcome::Pass;
     }
-    Outcome::of(vec![Refusal {
-        misfit: Misfit::Placed(Obstacle::NodeName { wanted: wanted.clone() }),
+    Outcome::from_rejections(vec![FilterFailure {
+        rejection: FilterRejection::Placed(PlacementFailure::NodeName { wanted: wanted.clone() }),
         scheduler: "node(s) didn't match the requested node name".into(),
         may_preempt: false,
     }])

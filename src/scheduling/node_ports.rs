@@ -3,22 +3,22 @@
 
 use serde::Serialize;
 
-use super::occupant::{Occupant, to_yield_to};
-use super::{Attempt, Misfit, Outcome, Refusal};
+use super::node_pod::{NodePod, nominated_ahead};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
 use crate::snapshot::Known;
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::{ContainerPort, FullPod};
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::{ContainerPort, Pod};
 
 /// From this version on the ports of sidecars count. The fix went into patch releases of this version too, and no
 /// cluster should run one without it.
-const PORTS_OF_SIDECARS: Minor = Minor(33);
+const PORTS_OF_SIDECARS: KubeMinor = KubeMinor(33);
 /// The address that stands for all of them.
 const ANY: &str = "0.0.0.0";
 
 /// What is in the way of a port. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum PortMisfit {
+pub(crate) enum PortRejection {
     /// Another pod has it.
     HostPortInUse {
         /// The container that asks for it.
@@ -31,17 +31,17 @@ pub(crate) enum PortMisfit {
         #[serde(rename = "hostIP")]
         host_ip: String,
         /// Who has it.
-        holders: Vec<PortHolder>,
+        used_by: Vec<PortUser>,
     },
 }
 
 /// A pod that has a port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PortHolder {
+pub(crate) struct PortUser {
     /// Which.
     #[serde(flatten)]
-    pub(crate) occupant: Occupant,
+    pub(crate) node_pod: NodePod,
     /// At which address; `0.0.0.0` for all.
     #[serde(rename = "hostIP")]
     pub(crate) host_ip: String,
@@ -53,41 +53,41 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     if wanted.is_empty() {
         return Outcome::Pass;
     }
-    let bound = match &attempt.neighbours {
+    let bound = match &attempt.bound_pods {
         Known::Known(pods) => pods.as_slice(),
         Known::Unknown(missing) => return Outcome::Unknown { missing: missing.clone() },
     };
-    let nominated = attempt.nominated.known().map(|pods| to_yield_to(attempt, pods)).unwrap_or_default();
+    let nominated = attempt.nominated.known().map(|pods| nominated_ahead(attempt, pods)).unwrap_or_default();
     let tenants = bound.iter().map(|pod| (*pod, false)).chain(nominated.into_iter().map(|pod| (pod, true)));
-    let used: Vec<(&FullPod, bool, HostPort<'_>)> = tenants
+    let used: Vec<(&Pod, bool, HostPort<'_>)> = tenants
         .flat_map(|(pod, nominated)| {
             host_ports(pod, attempt.minor()).into_iter().map(move |port| (pod, nominated, port))
         })
         .collect();
-    let refusals = wanted.iter().filter_map(|port| refusal(port, &used)).collect();
-    match (Outcome::of(refusals), &attempt.nominated) {
+    let rejections = wanted.iter().filter_map(|port| rejection(port, &used)).collect();
+    match (Outcome::from_rejections(rejections), &attempt.nominated) {
         // More pods would only take more.
         (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
     }
 }
 
-fn refusal(wanted: &HostPort<'_>, used: &[(&FullPod, bool, HostPort<'_>)]) -> Option<Refusal> {
-    let mut holders = Vec::new();
+fn rejection(wanted: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Option<FilterFailure> {
+    let mut used_by = Vec::new();
     for (pod, nominated, port) in used.iter().filter(|(.., port)| wanted.conflicts(port)) {
-        let holder = PortHolder { occupant: Occupant::of(pod, *nominated), host_ip: port.host_ip.to_owned() };
-        if !holders.contains(&holder) {
-            holders.push(holder);
+        let holder = PortUser { node_pod: NodePod::from_pod(pod, *nominated), host_ip: port.host_ip.to_owned() };
+        if !used_by.contains(&holder) {
+            used_by.push(holder);
         }
     }
     let HostPort { container, port, protocol, host_ip } = *wanted;
-    (!holders.is_empty()).then(|| Refusal {
-        misfit: Misfit::Ports(PortMisfit::HostPortInUse {
+    (!used_by.is_empty()).then(|| FilterFailure {
+        rejection: FilterRejection::Ports(PortRejection::HostPortInUse {
             container: container.to_owned(),
             port,
             protocol: protocol.to_owned(),
             host_ip: host_ip.to_owned(),
-            holders,
+            used_by,
         }),
         scheduler: "node(s) didn't have free ports for the requested pod ports".into(),
         may_preempt: true,
@@ -104,7 +104,7 @@ struct HostPort<'a> {
 }
 
 impl<'a> HostPort<'a> {
-    fn of(container: &'a str, port: &'a ContainerPort) -> Self {
+    fn new(container: &'a str, port: &'a ContainerPort) -> Self {
         let or = |text: &'a str, default| if text.is_empty() { default } else { text };
         Self { container, port: port.host_port, protocol: or(&port.protocol, "TCP"), host_ip: or(&port.host_ip, ANY) }
     }
@@ -121,13 +121,13 @@ impl<'a> HostPort<'a> {
 }
 
 /// The ports of the host that the pod takes, each once. Init containers that end take none.
-fn host_ports(pod: &FullPod, minor: Minor) -> Vec<HostPort<'_>> {
+fn host_ports(pod: &Pod, minor: KubeMinor) -> Vec<HostPort<'_>> {
     let sidecars = pod.spec.init_containers.iter().filter(|container| container.is_sidecar());
     let sidecars = sidecars.filter(|_| minor >= PORTS_OF_SIDECARS);
     let mut ports: Vec<HostPort<'_>> = Vec::new();
     for container in sidecars.chain(&pod.spec.containers) {
         for port in container.ports.iter().filter(|port| port.host_port > 0) {
-            let port = HostPort::of(&container.name, port);
+            let port = HostPort::new(&container.name, port);
             if !ports.iter().any(|other| other.is_same(&port)) {
                 ports.push(port);
             }
@@ -137,9 +137,9 @@ fn host_ports(pod: &FullPod, minor: Minor) -> Vec<HostPort<'_>> {
 }
 
 /// The first port of the host, with its protocol, for which the two pods cannot be on one node.
-pub(crate) fn first_clash(a: &FullPod, b: &FullPod) -> Option<(i32, String)> {
-    let taken = host_ports(b, Minor::ASSUMED);
-    let ports = host_ports(a, Minor::ASSUMED);
+pub(crate) fn host_port_conflict(a: &Pod, b: &Pod) -> Option<(i32, String)> {
+    let taken = host_ports(b, KubeMinor::ASSUMED);
+    let ports = host_ports(a, KubeMinor::ASSUMED);
     let port = ports.iter().find(|port| taken.iter().any(|other| port.conflicts(other)))?;
     Some((port.port, port.protocol.to_owned()))
 }

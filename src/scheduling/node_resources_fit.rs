@@ -6,24 +6,24 @@
 use k8s_openapi::api::resource::v1::DeviceClass;
 use serde::Serialize;
 
-use super::occupant::{Holder, Occupant, to_yield_to};
+use super::node_pod::{ResourceUser, NodePod, nominated_ahead};
 use super::requests::{self, Requests};
-use super::{Attempt, Misfit, Outcome, Refusal};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
 use crate::snapshot::Known;
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
 /// From this version on an extended resource may stand for claimed devices (`DRAExtendedResource`).
-const DEVICES_AS_EXTENDED_RESOURCES: Minor = Minor(36);
+const DEVICES_AS_EXTENDED_RESOURCES: KubeMinor = KubeMinor(36);
 
 /// From this version on preemption is not tried where the empty node would be too small.
-const KNOWS_TOO_SMALL: Minor = Minor(34);
+const KNOWS_TOO_SMALL: KubeMinor = KubeMinor(34);
 
 /// What the node is short of. Serialised, the variant's name is the `code`. Amounts are in cores, bytes, or pieces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum ResourceMisfit {
+pub(crate) enum ResourceRejection {
     /// The node is large enough, but too much of it is taken.
     InsufficientResource {
         /// Which.
@@ -37,10 +37,10 @@ pub(crate) enum ResourceMisfit {
         /// How much would have to come free.
         short_by: Quantity,
         /// Who has it, the greatest share first.
-        holders: Vec<Holder>,
+        used_by: Vec<ResourceUser>,
         /// A smaller request with which the pod would have its place now.
         #[serde(skip_serializing_if = "Option::is_none")]
-        lower: Option<LowerRequest>,
+        reduce_to: Option<LowerRequest>,
     },
     /// Even empty, the node could not hold it.
     ExceedsAllocatable {
@@ -52,7 +52,7 @@ pub(crate) enum ResourceMisfit {
         allocatable: Quantity,
         /// A smaller request with which the pod would have its place now.
         #[serde(skip_serializing_if = "Option::is_none")]
-        lower: Option<LowerRequest>,
+        reduce_to: Option<LowerRequest>,
     },
     /// The node has as many pods as it takes.
     TooManyPods {
@@ -61,7 +61,7 @@ pub(crate) enum ResourceMisfit {
         /// How many it takes.
         allocatable: Quantity,
         /// Which.
-        holders: Vec<Occupant>,
+        used_by: Vec<NodePod>,
     },
 }
 
@@ -82,14 +82,14 @@ pub(crate) struct LowerRequest {
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let wanted = requests::wanted(attempt.pod, attempt.minor());
-    let Some(room) = Room::of(attempt) else {
+    let Some(room) = Room::new(attempt) else {
         // What not even the empty node could hold needs no look at the others.
-        return match (Outcome::of(refusals(attempt, &wanted, None)), &attempt.neighbours) {
+        return match (Outcome::from_rejections(rejections(attempt, &wanted, None)), &attempt.bound_pods) {
             (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
             (outcome, _) => outcome,
         };
     };
-    match (Outcome::of(refusals(attempt, &wanted, Some(&room))), &attempt.nominated) {
+    match (Outcome::from_rejections(rejections(attempt, &wanted, Some(&room))), &attempt.nominated) {
         // More pods would only take more.
         (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
@@ -98,15 +98,15 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
 
 /// Who takes what of the node.
 struct Room {
-    tenants: Vec<(Occupant, Requests)>,
+    tenants: Vec<(NodePod, Requests)>,
 }
 
 impl Room {
     /// None where the neighbours are not known.
-    fn of(attempt: &Attempt<'_>) -> Option<Self> {
-        let tenant = |pod: &FullPod, nominated| (Occupant::of(pod, nominated), requests::held(pod, attempt.minor()));
-        let bound = attempt.neighbours.known()?.iter().map(|pod| tenant(pod, false));
-        let nominated = attempt.nominated.known().map(|pods| to_yield_to(attempt, pods)).unwrap_or_default();
+    fn new(attempt: &Attempt<'_>) -> Option<Self> {
+        let tenant = |pod: &Pod, nominated| (NodePod::from_pod(pod, nominated), requests::held(pod, attempt.minor()));
+        let bound = attempt.bound_pods.known()?.iter().map(|pod| tenant(pod, false));
+        let nominated = attempt.nominated.known().map(|pods| nominated_ahead(attempt, pods)).unwrap_or_default();
         Some(Self { tenants: bound.chain(nominated.into_iter().map(|pod| tenant(pod, true))).collect() })
     }
 
@@ -114,20 +114,20 @@ impl Room {
         self.tenants.iter().filter_map(|(_, held)| held.get(resource)).copied().sum()
     }
 
-    fn holders(&self, resource: &str) -> Vec<Holder> {
-        let holder = |(occupant, held): &(Occupant, Requests)| {
+    fn used_by(&self, resource: &str) -> Vec<ResourceUser> {
+        let holder = |(node_pod, held): &(NodePod, Requests)| {
             let amount = held.get(resource).copied().filter(|amount| !amount.is_zero())?;
-            Some(Holder { occupant: occupant.clone(), amount })
+            Some(ResourceUser { node_pod: node_pod.clone(), amount })
         };
-        let mut holders: Vec<Holder> = self.tenants.iter().filter_map(holder).collect();
-        let name = |holder: &Holder| (holder.occupant.namespace.clone(), holder.occupant.pod.clone());
-        holders.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| name(a).cmp(&name(b))));
-        holders
+        let mut used_by: Vec<ResourceUser> = self.tenants.iter().filter_map(holder).collect();
+        let name = |holder: &ResourceUser| (holder.node_pod.namespace.clone(), holder.node_pod.pod.clone());
+        used_by.sort_by(|a, b| b.amount.cmp(&a.amount).then_with(|| name(a).cmp(&name(b))));
+        used_by
     }
 }
 
 /// Every refusal; without the room only those that hold on an empty node.
-fn refusals(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Vec<Refusal> {
+fn rejections(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Vec<FilterFailure> {
     let too_many = too_many_pods(attempt, room);
     // The three that every node has come first, the others in the order of their names.
     let core = ["cpu", "memory", "ephemeral-storage"];
@@ -139,20 +139,20 @@ fn refusals(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Ve
     too_many.into_iter().chain(short).collect()
 }
 
-fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<Refusal> {
+fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<FilterFailure> {
     let allocatable = requests::allocatable(&attempt.node.status.allocatable, "pods");
-    let holders: Vec<Occupant> = room.into_iter().flat_map(|room| &room.tenants).map(|(pod, _)| pod.clone()).collect();
-    let pods = holders.len();
+    let used_by: Vec<NodePod> = room.into_iter().flat_map(|room| &room.tenants).map(|(pod, _)| pod.clone()).collect();
+    let pods = used_by.len();
     let with_it = Quantity::whole(i64::try_from(pods + 1).unwrap_or(i64::MAX));
-    (with_it > allocatable).then(|| Refusal {
-        misfit: Misfit::Resources(ResourceMisfit::TooManyPods { pods, allocatable, holders }),
+    (with_it > allocatable).then(|| FilterFailure {
+        rejection: FilterRejection::Resources(ResourceRejection::TooManyPods { pods, allocatable, used_by }),
         scheduler: "Too many pods".into(),
         // So it is even on a node that takes none at all.
         may_preempt: true,
     })
 }
 
-fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Option<&Room>) -> Option<Refusal> {
+fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Option<&Room>) -> Option<FilterFailure> {
     let allocatable = requests::allocatable(&attempt.node.status.allocatable, resource);
     if allocatable.is_zero() && is_of_devices(attempt, resource) {
         return None;
@@ -163,19 +163,19 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
         return None;
     }
     // Negative where more is taken than there is, as after the node has shrunk: nothing is left then either.
-    let lower = room.and_then(|_| lower_request(attempt, resource, allocatable.less(used), short_by));
+    let reduce_to = room.and_then(|_| lower_request(attempt, resource, allocatable.less(used), short_by));
     let resource = resource.to_owned();
     let scheduler = format!("Insufficient {resource}");
     let is_large_enough = requested <= allocatable;
     let may_preempt = is_large_enough || attempt.minor() < KNOWS_TOO_SMALL;
-    let misfit = match (is_large_enough, room) {
+    let rejection = match (is_large_enough, room) {
         (true, Some(room)) => {
-            let holders = room.holders(&resource);
-            ResourceMisfit::InsufficientResource { resource, requested, used, allocatable, short_by, holders, lower }
+            let used_by = room.used_by(&resource);
+            ResourceRejection::InsufficientResource { resource, requested, used, allocatable, short_by, used_by, reduce_to }
         }
-        _ => ResourceMisfit::ExceedsAllocatable { resource, requested, allocatable, lower },
+        _ => ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, reduce_to },
     };
-    Some(Refusal { misfit: Misfit::Resources(misfit), scheduler, may_preempt })
+    Some(FilterFailure { rejection: FilterRejection::Resources(rejection), scheduler, may_preempt })
 }
 
 /// Whether the resource is left to the filter of claimed devices. Where the device classes are not known it is not:
@@ -235,7 +235,7 @@ fn in_steps(resource: &str, amount: Quantity) -> Quantity {
     amount.rounded_down_to(step)
 }
 
-fn with_request(pod: &FullPod, container: &str, resource: &str, request: Quantity) -> FullPod {
+fn with_request(pod: &Pod, container: &str, resource: &str, request: Quantity) -> Pod {
     let mut pod = pod.clone();
     let all = pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers);
     for one in all.filter(|one| one.name == container) {

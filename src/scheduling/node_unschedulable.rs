@@ -1,7 +1,7 @@
 //! Cordoned nodes. Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
 
-use super::{Attempt, Misfit, Outcome, Refusal};
-use crate::placement::{Gates, tolerates};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::Taint;
 
 /// Judges the attempt. Pods of a DaemonSet tolerate it: the controller has seen to that.
@@ -16,10 +16,10 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         time_added: None,
     };
     let spec = &attempt.pod.spec;
-    let gates = Gates::implied_by(spec);
+    let gates = FeatureGates::implied_by(spec);
     if spec.tolerations.iter().any(|toleration| tolerates(toleration, &taint, gates)) {
         return Outcome::Pass;
     }
     let scheduler = "node(s) were unschedulable".into();
-    Outcome::of(vec![Refusal { misfit: Misfit::NodeUnschedulable, scheduler, may_preempt: false }])
+    Outcome::from_rejections(vec![FilterFailure { rejection: FilterRejection::NodeUnschedulable, scheduler, may_preempt: false }])
 }

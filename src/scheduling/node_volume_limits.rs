@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::CSINode;
 
-use super::claims::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
-use super::migrated::Plugin;
-use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit};
+use super::pvc::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
+use super::csi_migration::Plugin;
+use super::volume_rejection::{FilterReport, PodOnNode, VolumeRejection};
 use super::{Attempt, Outcome};
-use crate::snapshot::facts::{Facts, Minor};
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
 
 /// From this version on a driver may ask that no pod come before it.
-const DRIVERS_MAY_PREVENT: Minor = Minor(35);
+const DRIVERS_MAY_PREVENT: KubeMinor = KubeMinor(35);
 
 /// What tells the volumes of one driver apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,15 +36,15 @@ type Volumes = BTreeSet<(String, Handle)>;
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
-    let mut findings = Findings::default();
+    let mut findings = FilterReport::default();
     judge(attempt, &mut findings);
     findings.outcome()
 }
 
 /// Returns early, with what is missing noted, where there is nothing more to say.
-fn judge(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<()> {
+fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
     let Attempt { pod, node, facts, .. } = attempt;
-    let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::of_source(&volume.source).is_some());
+    let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::from_source(&volume.source).is_some());
     if !has_inline && claims_of(pod).next().is_none() {
         return None;
     }
@@ -62,7 +62,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<()> {
         |driver: &str| csi_node.is_some_and(|csi_node| csi_node.spec.drivers.iter().any(|there| there.name == driver));
     for driver in drivers.iter().filter(|driver| preventing.contains(**driver) && !is_on_node(driver)) {
         let scheduler = format!("{driver} CSI driver is not installed on the node");
-        findings.refuse(VolumeMisfit::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
+        findings.reject(VolumeRejection::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
     }
     let limited: Vec<(&str, i64)> =
         drivers.into_iter().filter_map(|driver| Some((driver, *limits.get(driver)?))).collect();
@@ -70,7 +70,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<()> {
         return None;
     }
 
-    let mut users: BTreeMap<(String, Handle), Vec<&FullPod>> = BTreeMap::new();
+    let mut users: BTreeMap<(String, Handle), Vec<&Pod>> = BTreeMap::new();
     for other in findings.pods_of_node(attempt)? {
         for volume in volumes_of(other, csi_node, facts, findings)? {
             users.entry(volume).or_default().push(other);
@@ -86,10 +86,10 @@ fn judge(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<()> {
             continue;
         }
         let of_driver = users.iter().filter(|(volume, _)| volume.0 == driver).flat_map(|(_, pods)| pods);
-        let holders: BTreeSet<PodOnNode> = of_driver.map(|pod| PodOnNode::of(pod)).collect();
-        let holders = holders.into_iter().collect();
-        let misfit = VolumeMisfit::VolumeLimit { driver: driver.to_owned(), limit, used, requested, holders };
-        findings.refuse(misfit, "node(s) exceed max volume count", true);
+        let used_by: BTreeSet<PodOnNode> = of_driver.map(|pod| PodOnNode::from_pod(pod)).collect();
+        let used_by = used_by.into_iter().collect();
+        let rejection = VolumeRejection::VolumeLimit { driver: driver.to_owned(), limit, used, requested, used_by };
+        findings.reject(rejection, "node(s) exceed max volume count", true);
     }
     Some(())
 }
@@ -104,7 +104,7 @@ fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
 }
 
 /// The drivers that want no pod on a node where they are not.
-fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut Findings) -> BTreeSet<&'f str> {
+fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport) -> BTreeSet<&'f str> {
     if attempt.minor() < DRIVERS_MAY_PREVENT {
         return BTreeSet::new();
     }
@@ -115,9 +115,9 @@ fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut Findings) -> 
 
 /// The volumes that count for a pod (`filterAttachableVolumes`). A claim that is not there counts nothing: of the pod
 /// in question another filter tells it.
-fn volumes_of(pod: &FullPod, csi_node: Option<&CSINode>, facts: &Facts, findings: &mut Findings) -> Option<Volumes> {
+fn volumes_of(pod: &Pod, csi_node: Option<&CSINode>, facts: &ClusterObjects, findings: &mut FilterReport) -> Option<Volumes> {
     let is_migrated = csi_node.is_some();
-    let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::of_source(&volume.source));
+    let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::from_source(&volume.source));
     let inline = inline.filter(|_| is_migrated);
     let mut volumes: Volumes =
         inline.map(|(plugin, id)| (plugin.driver.to_owned(), Handle::Migrated(id.to_owned()))).collect();
@@ -143,12 +143,12 @@ fn volumes_of(pod: &FullPod, csi_node: Option<&CSINode>, facts: &Facts, findings
 }
 
 fn planned_volume(
-    pod: &FullPod,
+    pod: &Pod,
     claim: &str,
-    ephemeral: Option<&crate::snapshot::full_pod::volume::Ephemeral>,
-    facts: &Facts,
+    ephemeral: Option<&crate::snapshot::pod::volume::Ephemeral>,
+    facts: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut Findings,
+    findings: &mut FilterReport,
 ) -> Option<Option<(String, Handle)>> {
     let spec = ephemeral.and_then(|source| source.volume_claim_template.as_ref()?.spec.as_ref());
     let Some(spec) = spec.filter(|_| pod.metadata.name.is_empty()) else { return Some(None) };
@@ -172,16 +172,16 @@ fn driver_volume(volume: &PersistentVolume, is_migrated: bool) -> Option<(String
 fn claimed_volume(
     claim: &PersistentVolumeClaim,
     class: &str,
-    facts: &Facts,
+    facts: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut Findings,
+    findings: &mut FilterReport,
 ) -> Option<Option<(String, Handle)>> {
     if class.is_empty() {
         return Some(None);
     }
     let classes = findings.read(&facts.storage_classes)?;
     let Some(class) = classes.iter().find(|one| name_of(&one.metadata) == class) else { return Some(None) };
-    let driver = match Plugin::of_provisioner(&class.provisioner) {
+    let driver = match Plugin::from_provisioner(&class.provisioner) {
         Some(_) if !is_migrated => return Some(None),
         Some(plugin) => plugin.driver,
         None => class.provisioner.as_str(),
@@ -192,7 +192,7 @@ fn claimed_volume(
 }
 
 /// What is attached to the node, whether or not a pod uses it (`getNodeVolumeAttachmentInfo`).
-fn attached_volumes(attempt: &Attempt<'_>, findings: &mut Findings) -> Option<Volumes> {
+fn attached_volumes(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<Volumes> {
     let attachments = findings.read(&attempt.facts.volume_attachments)?;
     let mut attached = Volumes::new();
     for attachment in attachments.iter().filter(|one| one.spec.node_name == attempt.node.metadata.name) {

@@ -13,17 +13,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::surroundings::{Surroundings, is_same};
-use super::{Attempt, Misfit, Outcome, Refusal};
-use crate::placement::{Affinity, Gates, selector_obstacles, tolerates};
-use crate::snapshot::full_pod::label_selector::selects;
-use crate::snapshot::full_pod::{FullPod, FullSpec, LabelSelector, TopologySpreadConstraint};
+use super::topology::{Topology, is_same};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use crate::placement::{Affinity, FeatureGates, selector_obstacles, tolerates};
+use crate::snapshot::pod::label_selector::selects;
+use crate::snapshot::pod::{Pod, PodSpec, LabelSelector, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
 /// What the spread would be. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum SpreadMisfit {
+pub(crate) enum SpreadRejection {
     /// The node lacks the label by which pods are to be spread.
     TopologySpreadLabel {
         /// The label's key.
@@ -40,9 +40,9 @@ pub(crate) enum SpreadMisfit {
         /// How many of them are in the domain already.
         matching: usize,
         /// Whether the pod is one of them.
-        counts_itself: bool,
+        self_match: bool,
         /// How many the domain with the fewest has; none while there are fewer domains than `minDomains`.
-        fewest: usize,
+        min_matching: usize,
         /// How many domains count.
         domains: usize,
         /// How many there must be for `fewest` to be more than none.
@@ -60,34 +60,34 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         .topology_spread_constraints
         .iter()
         .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule")
-        .map(|constraint| Constraint::of(constraint, attempt.pod))
+        .map(|constraint| Constraint::new(constraint, attempt.pod))
         .collect();
     if constraints.is_empty() {
         return Outcome::Pass;
     }
-    let surroundings = Surroundings::of(attempt);
-    let mut refusals = Vec::new();
+    let topology = Topology::new(attempt);
+    let mut rejections = Vec::new();
     let mut missing: Option<String> = None;
     for constraint in &constraints {
-        match judge(constraint, &constraints, attempt, &surroundings) {
-            Known::Known(misfit) => refusals.extend(misfit.map(refusal)),
+        match judge(constraint, &constraints, attempt, &topology) {
+            Known::Known(rejection) => rejections.extend(rejection.map(rejection)),
             Known::Unknown(why) => missing = missing.or(Some(why)),
         }
     }
     match missing {
-        Some(missing) if refusals.is_empty() => Outcome::Unknown { missing },
-        _ => Outcome::of(refusals),
+        Some(missing) if rejections.is_empty() => Outcome::Unknown { missing },
+        _ => Outcome::from_rejections(rejections),
     }
 }
 
-fn refusal(misfit: SpreadMisfit) -> Refusal {
-    let (scheduler, may_preempt) = match misfit {
-        SpreadMisfit::TopologySpreadLabel { .. } => {
+fn rejection(rejection: SpreadRejection) -> FilterFailure {
+    let (scheduler, may_preempt) = match rejection {
+        SpreadRejection::TopologySpreadLabel { .. } => {
             ("node(s) didn't match pod topology spread constraints (missing required label)", false)
         }
-        SpreadMisfit::TopologySpread { .. } => ("node(s) didn't match pod topology spread constraints", true),
+        SpreadRejection::TopologySpread { .. } => ("node(s) didn't match pod topology spread constraints", true),
     };
-    Refusal { misfit: Misfit::Spread(misfit), scheduler: scheduler.into(), may_preempt }
+    FilterFailure { rejection: FilterRejection::Spread(rejection), scheduler: scheduler.into(), may_preempt }
 }
 
 /// A constraint with its defaults filled in.
@@ -101,7 +101,7 @@ struct Constraint<'a> {
 }
 
 impl<'a> Constraint<'a> {
-    fn of(constraint: &'a TopologySpreadConstraint, pod: &FullPod) -> Self {
+    fn new(constraint: &'a TopologySpreadConstraint, pod: &Pod) -> Self {
         let mut selector = constraint.label_selector.clone();
         if let Some(selector) = &mut selector {
             selector.merge_label_keys(&constraint.match_label_keys, "In", &pod.metadata.labels);
@@ -117,11 +117,11 @@ impl<'a> Constraint<'a> {
     }
 
     /// Whether the node is one of those among which pods are spread.
-    fn counts_node(&self, node: &Node, spec: &FullSpec) -> bool {
+    fn counts_node(&self, node: &Node, spec: &PodSpec) -> bool {
         (!self.honors_affinity || is_selected(node, spec)) && (!self.honors_taints || is_tolerated(node, spec))
     }
 
-    fn counts_pod(&self, other: &FullPod, namespace: &str) -> bool {
+    fn counts_pod(&self, other: &Pod, namespace: &str) -> bool {
         // A selector of everything counts nothing.
         !self.selector.as_ref().is_some_and(LabelSelector::is_empty)
             && other.metadata.namespace == namespace
@@ -129,19 +129,19 @@ impl<'a> Constraint<'a> {
     }
 }
 
-fn is_selected(node: &Node, spec: &FullSpec) -> bool {
+fn is_selected(node: &Node, spec: &PodSpec) -> bool {
     selector_obstacles(&spec.node_selector, node).next().is_none()
-        && spec.required_node_affinity().is_none_or(|terms| Affinity::of(terms).obstacle(node).is_none())
+        && spec.required_node_affinity().is_none_or(|terms| Affinity::new(terms).failure(node).is_none())
 }
 
-fn is_tolerated(node: &Node, spec: &FullSpec) -> bool {
-    let gates = Gates::implied_by(spec);
+fn is_tolerated(node: &Node, spec: &PodSpec) -> bool {
+    let gates = FeatureGates::implied_by(spec);
     let repelling = node.spec.taints.iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
     repelling.into_iter().all(|taint| spec.tolerations.iter().any(|toleration| tolerates(toleration, taint, gates)))
 }
 
 /// Whether the pod's required node affinity lets it go to this node only, as that of a daemon pod does.
-fn is_pinned(spec: &FullSpec, node: &Node) -> bool {
+fn is_pinned(spec: &PodSpec, node: &Node) -> bool {
     spec.required_node_affinity().is_some_and(|affinity| {
         affinity.node_selector_terms.iter().all(|term| {
             term.match_fields.iter().any(|field| {
@@ -156,28 +156,28 @@ fn judge(
     constraint: &Constraint<'_>,
     all: &[Constraint<'_>],
     attempt: &Attempt<'_>,
-    surroundings: &Surroundings<'_>,
-) -> Known<Option<SpreadMisfit>> {
+    topology: &Topology<'_>,
+) -> Known<Option<SpreadRejection>> {
     let key = constraint.topology_key;
     let Some(value) = attempt.node.metadata.labels.get(key) else {
-        return Known::Known(Some(SpreadMisfit::TopologySpreadLabel { topology_key: key.to_owned() }));
+        return Known::Known(Some(SpreadRejection::TopologySpreadLabel { topology_key: key.to_owned() }));
     };
-    let counts = match count(constraint, all, attempt, surroundings) {
+    let counts = match count(constraint, all, attempt, topology) {
         Ok(counts) => counts,
         Err(missing) => return Known::Unknown(missing),
     };
-    let counts_itself = selects(constraint.selector.as_ref(), &attempt.pod.metadata.labels);
-    let misfit = |counts: &BTreeMap<&str, usize>| {
-        let fewest = counts.values().min().copied().filter(|_| counts.len() >= constraint.min_domains);
-        let fewest = fewest.unwrap_or_default();
+    let self_match = selects(constraint.selector.as_ref(), &attempt.pod.metadata.labels);
+    let rejection = |counts: &BTreeMap<&str, usize>| {
+        let min_matching = counts.values().min().copied().filter(|_| counts.len() >= constraint.min_domains);
+        let min_matching = min_matching.unwrap_or_default();
         let matching = counts.get(value.as_str()).copied().unwrap_or_default();
-        (matching + usize::from(counts_itself) > constraint.max_skew + fewest).then(|| SpreadMisfit::TopologySpread {
+        (matching + usize::from(self_match) > constraint.max_skew + min_matching).then(|| SpreadRejection::TopologySpread {
             topology_key: key.to_owned(),
             topology_value: value.clone(),
             selector: constraint.selector.as_ref().map(LabelSelector::to_string).unwrap_or_default(),
             matching,
-            counts_itself,
-            fewest,
+            self_match,
+            min_matching,
             domains: counts.len(),
             min_domains: constraint.min_domains,
             max_skew: constraint.max_skew,
@@ -192,7 +192,7 @@ fn judge(
     if promised > 0 {
         *with_promised.entry(value).or_default() += promised;
     }
-    Known::Known(misfit(&counts).or_else(|| misfit(&with_promised)))
+    Known::Known(rejection(&counts).or_else(|| rejection(&with_promised)))
 }
 
 /// How many pods that count each domain has.
@@ -203,7 +203,7 @@ fn count<'a>(
     constraint: &Constraint<'_>,
     all: &[Constraint<'_>],
     attempt: &Attempt<'a>,
-    surroundings: &Surroundings<'a>,
+    topology: &Topology<'a>,
 ) -> Result<BTreeMap<&'a str, usize>, String> {
     let (spec, namespace) = (&attempt.pod.spec, attempt.pod.metadata.namespace.as_str());
     let mut counts: BTreeMap<&'a str, usize> = BTreeMap::new();
@@ -212,20 +212,20 @@ fn count<'a>(
         let counts = has_all_keys && constraint.counts_node(node, spec);
         node.metadata.labels.get(constraint.topology_key).filter(|_| counts).map(String::as_str)
     };
-    let counts_pod = |pod: &FullPod| !pod.is_terminating() && constraint.counts_pod(pod, namespace);
+    let counts_pod = |pod: &Pod| !pod.is_terminating() && constraint.counts_pod(pod, namespace);
     if let Some(value) = value_on(attempt.node) {
-        let here = known(&surroundings.here)?;
-        *counts.entry(value).or_default() += here.iter().filter(|pod| counts_pod(pod)).count();
+        let node_pods = known(&topology.node_pods)?;
+        *counts.entry(value).or_default() += node_pods.iter().filter(|pod| counts_pod(pod)).count();
     }
     if constraint.honors_affinity && is_pinned(spec, attempt.node) {
         return Ok(counts);
     }
-    for node in known(&surroundings.others)? {
+    for node in known(&topology.others)? {
         if let Some(value) = value_on(node) {
             counts.entry(value).or_default();
         }
     }
-    for (pod, node) in known(&surroundings.beyond)? {
+    for (pod, node) in known(&topology.other_pods)? {
         if let Some(value) = value_on(node).filter(|_| counts_pod(pod)) {
             *counts.entry(value).or_default() += 1;
         }
@@ -248,7 +248,7 @@ fn promised(constraint: &Constraint<'_>, all: &[Constraint<'_>], attempt: &Attem
     if !has_all_keys || !constraint.counts_node(node, &pod.spec) {
         return Known::Known(0);
     }
-    let counts = |other: &&&FullPod| {
+    let counts = |other: &&&Pod| {
         other.priority() >= pod.priority()
             && !is_same(other, pod)
             && other.metadata.namespace == pod.metadata.namespace

@@ -10,11 +10,11 @@ use std::cmp::Reverse;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde::Serialize;
 
-use super::occupant::Occupant;
-use super::{Attempt, Outcome, Refusal, first_refusal, judge};
+use super::node_pod::NodePod;
+use super::{Attempt, Outcome, FilterFailure, first_failure, run_filters};
 use crate::snapshot::Known;
-use crate::snapshot::facts::Facts;
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::snapshot::pod::Pod;
 
 /// What preemption does for a pod on its node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,33 +30,33 @@ pub(crate) enum Preemption {
     Never {
         /// What would do, if it were allowed to.
         #[serde(skip_serializing_if = "Option::is_none")]
-        enough: Option<Enough>,
+        required_priority: Option<RequiredPriority>,
     },
     /// It has happened, and its victims are on their way out.
     UnderWay {
         /// Who.
-        victims: Vec<Occupant>,
+        victims: Vec<NodePod>,
     },
     /// No pod on the node has a lower priority.
     NoVictims {
         /// With which priority there would be some, and enough of them.
         #[serde(skip_serializing_if = "Option::is_none")]
-        enough: Option<Enough>,
+        required_priority: Option<RequiredPriority>,
     },
     /// Without any pod of a lower priority it would still not fit.
     NotEnough {
         /// The pods of a lower priority.
-        candidates: Vec<Occupant>,
+        candidates: Vec<NodePod>,
         /// What would still refuse it, in the scheduler's words.
         remains: Vec<String>,
         /// With which priority it would fit.
         #[serde(skip_serializing_if = "Option::is_none")]
-        enough: Option<Enough>,
+        required_priority: Option<RequiredPriority>,
     },
     /// The scheduler evicts these, and the pod takes their place.
     Possible {
         /// The most important one first.
-        victims: Vec<Occupant>,
+        victims: Vec<NodePod>,
     },
     /// What it would take to tell is missing.
     Unknown {
@@ -68,14 +68,14 @@ pub(crate) enum Preemption {
 /// A priority with which preemption would make room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Enough {
+pub(crate) struct RequiredPriority {
     /// The least.
     pub(crate) priority: i32,
     /// The PriorityClass of the least priority that is enough, if the cluster has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) class: Option<String>,
     /// Whom it would evict.
-    pub(crate) victims: Vec<Occupant>,
+    pub(crate) victims: Vec<NodePod>,
 }
 
 impl Preemption {
@@ -97,7 +97,7 @@ impl Preemption {
 pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outcome)]) -> Preemption {
     let facts = relevant(attempt);
     let attempt = &Attempt { facts: &facts, ..attempt.clone() };
-    let Some((_, refusals)) = first_refusal(outcomes) else {
+    let Some((_, rejections)) = first_failure(outcomes) else {
         return match missing(outcomes) {
             Some(missing) => Preemption::Unknown { missing },
             None => Preemption::NotNeeded,
@@ -107,27 +107,27 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outco
         return Preemption::NotTried;
     }
     // The scheduler has looked no further than this plugin, whatever others would say.
-    let is_helpful = refusals.iter().all(|refusal| refusal.may_preempt);
-    let neighbours = attempt.neighbours.known().map(Vec::as_slice);
+    let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt);
+    let bound_pods = attempt.bound_pods.known().map(Vec::as_slice);
     if attempt.pod.spec.preemption_policy == "Never" {
-        let enough = neighbours.filter(|_| is_helpful).and_then(|neighbours| enough(attempt, neighbours));
-        return Preemption::Never { enough };
+        let required_priority = bound_pods.filter(|_| is_helpful).and_then(|bound_pods| required_priority(attempt, bound_pods));
+        return Preemption::Never { required_priority };
     }
     if !is_helpful {
         return Preemption::NotHelpful;
     }
-    let neighbours = match &attempt.neighbours {
-        Known::Known(neighbours) => neighbours,
+    let bound_pods = match &attempt.bound_pods {
+        Known::Known(bound_pods) => bound_pods,
         Known::Unknown(missing) => return Preemption::Unknown { missing: missing.clone() },
     };
-    let victims = under_way(attempt, neighbours);
+    let victims = under_way(attempt, bound_pods);
     if !victims.is_empty() {
         return Preemption::UnderWay { victims };
     }
-    match trial(attempt, neighbours) {
-        Trial::NoVictims => Preemption::NoVictims { enough: enough(attempt, neighbours) },
+    match trial(attempt, bound_pods) {
+        Trial::NoVictims => Preemption::NoVictims { required_priority: required_priority(attempt, bound_pods) },
         Trial::Remains { candidates, remains } => {
-            Preemption::NotEnough { candidates, remains, enough: enough(attempt, neighbours) }
+            Preemption::NotEnough { candidates, remains, required_priority: required_priority(attempt, bound_pods) }
         }
         Trial::Fits { victims } => Preemption::Possible { victims },
         Trial::Unknown { missing } => Preemption::Unknown { missing },
@@ -135,13 +135,13 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outco
 }
 
 /// The facts without the pods of which no filter takes notice for this pod: each trial copies them.
-fn relevant(attempt: &Attempt<'_>) -> Facts {
+fn relevant(attempt: &Attempt<'_>) -> ClusterObjects {
     let spec = &attempt.pod.spec;
     let affinity = spec.affinity.as_ref();
     let looks_at_all = affinity.is_some_and(|own| own.pod_affinity.is_some() || own.pod_anti_affinity.is_some())
         || !spec.topology_spread_constraints.is_empty()
         || spec.volumes.iter().any(|volume| volume.source.persistent_volume_claim.is_some());
-    let repels = |pod: &&FullPod| {
+    let repels = |pod: &&Pod| {
         let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
         affinity.is_some_and(|affinity| !affinity.required.is_empty())
     };
@@ -154,33 +154,33 @@ fn relevant(attempt: &Attempt<'_>) -> Facts {
 
 /// The victims of an earlier preemption for this pod that are not gone yet. Upstream: `PodEligibleToPreemptOthers`,
 /// `podTerminatingByPreemption`.
-fn under_way(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Vec<Occupant> {
+fn under_way(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Vec<NodePod> {
     let pod = attempt.pod;
     if pod.status.nominated_node_name != attempt.node.metadata.name {
         return Vec::new();
     }
-    let is_victim = |other: &&&FullPod| {
+    let is_victim = |other: &&&Pod| {
         let target = other.status.conditions.iter().find(|condition| condition.type_ == "DisruptionTarget");
         other.is_terminating()
             && other.priority() < pod.priority()
             && target.is_some_and(|target| target.status == "True" && target.reason == "PreemptionByScheduler")
     };
-    neighbours.iter().filter(is_victim).map(|pod| Occupant::of(pod, false)).collect()
+    bound_pods.iter().filter(is_victim).map(|pod| NodePod::from_pod(pod, false)).collect()
 }
 
 /// What came of it when the pods of lower priority were taken away.
 enum Trial {
     NoVictims,
-    Remains { candidates: Vec<Occupant>, remains: Vec<String> },
-    Fits { victims: Vec<Occupant> },
+    Remains { candidates: Vec<NodePod>, remains: Vec<String> },
+    Fits { victims: Vec<NodePod> },
     Unknown { missing: String },
 }
 
 /// Takes all pods of lower priority away, then gives back as many as there is room for, the most important ones first.
-fn trial(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Trial {
+fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     let priority = attempt.pod.priority();
-    let (mut candidates, mut staying): (Vec<&FullPod>, Vec<&FullPod>) =
-        neighbours.iter().copied().partition(|pod| pod.priority() < priority);
+    let (mut candidates, mut staying): (Vec<&Pod>, Vec<&Pod>) =
+        bound_pods.iter().copied().partition(|pod| pod.priority() < priority);
     if candidates.is_empty() {
         return Trial::NoVictims;
     }
@@ -190,9 +190,9 @@ fn trial(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Trial {
         (Reverse(pod.priority()), start.is_none(), start, &pod.metadata.namespace, &pod.metadata.name)
     });
     let mut facts = facts_without(attempt.facts, &candidates);
-    let outcomes = judge(&without(attempt, &staying, &facts));
-    if let Some((_, refusals)) = first_refusal(&outcomes) {
-        return Trial::Remains { candidates: occupants(&candidates), remains: words(refusals) };
+    let outcomes = run_filters(&without(attempt, &staying, &facts));
+    if let Some((_, rejections)) = first_failure(&outcomes) {
+        return Trial::Remains { candidates: node_pods(&candidates), remains: words(rejections) };
     }
     if let Some(missing) = missing(&outcomes) {
         return Trial::Unknown { missing };
@@ -201,7 +201,7 @@ fn trial(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Trial {
     for pod in candidates {
         staying.push(pod);
         give_back(&mut facts, pod);
-        let outcomes = judge(&without(attempt, &staying, &facts));
+        let outcomes = run_filters(&without(attempt, &staying, &facts));
         if outcomes.iter().any(|(_, outcome)| *outcome != Outcome::Pass) {
             staying.pop();
             take_away(&mut facts, pod);
@@ -211,16 +211,16 @@ fn trial(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Trial {
     match victims.is_empty() {
         // Then it fitted all along, and what was said of the first try was of another moment.
         true => Trial::NoVictims,
-        false => Trial::Fits { victims: occupants(&victims) },
+        false => Trial::Fits { victims: node_pods(&victims) },
     }
 }
 
-fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b FullPod], facts: &'b Facts) -> Attempt<'b> {
-    Attempt { neighbours: Known::Known(staying.to_vec()), facts, ..attempt.clone() }
+fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b Pod], facts: &'b ClusterObjects) -> Attempt<'b> {
+    Attempt { bound_pods: Known::Known(staying.to_vec()), facts, ..attempt.clone() }
 }
 
 /// The same facts without these pods: filters that look beyond the node find them there.
-fn facts_without(facts: &Facts, gone: &[&FullPod]) -> Facts {
+fn facts_without(facts: &ClusterObjects, gone: &[&Pod]) -> ClusterObjects {
     let mut facts = facts.clone();
     if let Known::Known(pods) = &mut facts.pods {
         pods.retain(|pod| !gone.iter().any(|other| is_same(pod, other)));
@@ -228,26 +228,26 @@ fn facts_without(facts: &Facts, gone: &[&FullPod]) -> Facts {
     facts
 }
 
-fn give_back(facts: &mut Facts, pod: &FullPod) {
+fn give_back(facts: &mut ClusterObjects, pod: &Pod) {
     if let Known::Known(pods) = &mut facts.pods {
         pods.push(pod.clone());
     }
 }
 
-fn take_away(facts: &mut Facts, pod: &FullPod) {
+fn take_away(facts: &mut ClusterObjects, pod: &Pod) {
     if let Known::Known(pods) = &mut facts.pods {
         pods.retain(|other| !is_same(other, pod));
     }
 }
 
-fn is_same(a: &FullPod, b: &FullPod) -> bool {
+fn is_same(a: &Pod, b: &Pod) -> bool {
     a.metadata.name == b.metadata.name && a.metadata.namespace == b.metadata.namespace
 }
 
 /// The least priority with which preemption would make room. A pod's own policy is left aside.
-fn enough(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Option<Enough> {
+fn required_priority(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Option<RequiredPriority> {
     // Nobody gives up a priority that the pod has.
-    let above = neighbours.iter().filter_map(|pod| pod.priority().checked_add(1));
+    let above = bound_pods.iter().filter_map(|pod| pod.priority().checked_add(1));
     let mut priorities: Vec<i32> = above.map(|priority| priority.max(attempt.pod.priority())).collect();
     priorities.sort_unstable();
     priorities.dedup();
@@ -255,10 +255,10 @@ fn enough(attempt: &Attempt<'_>, neighbours: &[&FullPod]) -> Option<Enough> {
         let mut pod = attempt.pod.clone();
         pod.spec.priority = Some(priority);
         pod.spec.preemption_policy = String::new();
-        let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, neighbours) else { return None };
+        let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, bound_pods) else { return None };
         let class = class_of(attempt.facts, priority);
         // No class of a person's own can be as high.
-        (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(Enough { priority, class, victims })
+        (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(RequiredPriority { priority, class, victims })
     })
 }
 
@@ -269,7 +269,7 @@ const SYSTEM: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("
 
 /// The lowest class of at least that priority whose pods may preempt. Those of the system are for what nothing else
 /// reaches.
-fn class_of(facts: &Facts, priority: i32) -> Option<String> {
+fn class_of(facts: &ClusterObjects, priority: i32) -> Option<String> {
     let is_fit =
         |class: &&PriorityClass| class.value >= Some(priority) && class.preemption_policy.as_deref() != Some("Never");
     let named = |class: &PriorityClass| Some((class.value, class.metadata.name.clone()?));
@@ -287,15 +287,15 @@ fn missing(outcomes: &[(&'static str, Outcome)]) -> Option<String> {
 }
 
 /// Each wording once, as the scheduler counts nodes and not causes.
-fn words(refusals: &[Refusal]) -> Vec<String> {
-    let mut words: Vec<String> = refusals.iter().map(|refusal| refusal.scheduler.clone()).collect();
+fn words(rejections: &[FilterFailure]) -> Vec<String> {
+    let mut words: Vec<String> = rejections.iter().map(|rejection| rejection.scheduler.clone()).collect();
     words.sort();
     words.dedup();
     words
 }
 
-fn occupants(pods: &[&FullPod]) -> Vec<Occupant> {
-    pods.iter().map(|pod| Occupant::of(pod, false)).collect()
+fn node_pods(pods: &[&Pod]) -> Vec<NodePod> {
+    pods.iter().map(|pod| NodePod::from_pod(pod, false)).collect()
 }
 
 #[cfg(test)]

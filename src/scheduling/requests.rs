@@ -2,30 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::{Container, FullContainerStatus, FullPod, ResourceList};
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::{Container, ContainerAllocation, Pod, ResourceList};
 use crate::snapshot::labels::is_label_key;
 use crate::snapshot::quantity::Quantity;
 
 /// From this version on the state of an in-place resize counts (`InPlacePodVerticalScaling`).
-const RESIZE: Minor = Minor(33);
+const RESIZE: KubeMinor = KubeMinor(33);
 /// From this version on the resources of the pod as a whole count (`PodLevelResources`).
-const POD_LEVEL: Minor = Minor(34);
+const POD_LEVEL: KubeMinor = KubeMinor(34);
 /// From this version on the state of a resize of those counts too (`InPlacePodLevelResourcesVerticalScaling`).
-const POD_LEVEL_RESIZE: Minor = Minor(36);
+const POD_LEVEL_RESIZE: KubeMinor = KubeMinor(36);
 
 /// Amounts by the name of their resource: CPU to the thousandth, all else in whole ones.
 pub(super) type Requests = BTreeMap<String, Quantity>;
 
 /// What a pod without a node asks for. Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go`
 /// `computePodResourceRequest`, `pkg/scheduler/framework/types.go` `Resource.SetMaxResource`.
-pub(super) fn wanted(pod: &FullPod, minor: Minor) -> Requests {
+pub(super) fn wanted(pod: &Pod, minor: KubeMinor) -> Requests {
     counted(total(pod, minor, false))
 }
 
 /// What a pod holds of its node; during a resize the most of what it has, was granted and asks for. Upstream:
 /// `pkg/scheduler/framework/types.go` `PodInfo.CalculateResource`, `Resource.Add`.
-pub(super) fn held(pod: &FullPod, minor: Minor) -> Requests {
+pub(super) fn held(pod: &Pod, minor: KubeMinor) -> Requests {
     counted(total(pod, minor, minor >= RESIZE))
 }
 
@@ -37,12 +37,12 @@ pub(super) fn allocatable(list: &ResourceList, resource: &str) -> Quantity {
 
 /// The containers' requests alone, exactly. Upstream: `component-helpers/resource/helpers.go`
 /// `AggregateContainerRequests`.
-pub(super) fn of_containers(pod: &FullPod, resource: &str) -> Quantity {
+pub(super) fn of_containers(pod: &Pod, resource: &str) -> Quantity {
     aggregate(pod, false).get(resource).copied().unwrap_or_default()
 }
 
 /// Whether the request of the pod as a whole decides, whatever its containers ask for.
-pub(super) fn is_decided_by_pod(pod: &FullPod, minor: Minor, resource: &str) -> bool {
+pub(super) fn is_decided_by_pod(pod: &Pod, minor: KubeMinor, resource: &str) -> bool {
     minor >= POD_LEVEL && of_pod(pod).any(|(name, _)| name == resource)
 }
 
@@ -84,7 +84,7 @@ fn rounded(resource: &str, amount: Quantity) -> Quantity {
 }
 
 /// Upstream: `component-helpers/resource/helpers.go` `PodRequests`.
-fn total(pod: &FullPod, minor: Minor, with_status: bool) -> Requests {
+fn total(pod: &Pod, minor: KubeMinor, with_status: bool) -> Requests {
     let mut requests = aggregate(pod, with_status);
     if minor >= POD_LEVEL {
         let actuated = pod.status.resources.as_ref().filter(|_| with_status && minor >= POD_LEVEL_RESIZE);
@@ -106,14 +106,14 @@ fn total(pod: &FullPod, minor: Minor, with_status: bool) -> Requests {
 
 /// The requests of the pod as a whole for what it may decide as a whole. Upstream:
 /// `component-helpers/resource/helpers.go` `IsSupportedPodLevelResource`.
-fn of_pod(pod: &FullPod) -> impl Iterator<Item = (&str, Quantity)> {
+fn of_pod(pod: &Pod) -> impl Iterator<Item = (&str, Quantity)> {
     let is_supported = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
     let requests = pod.spec.resources.iter().flat_map(|resources| &resources.requests);
     requests.map(|(name, amount)| (name.as_str(), amount.quantity())).filter(move |(name, _)| is_supported(name))
 }
 
 /// Upstream: `component-helpers/resource/helpers.go` `AggregateContainerRequests`.
-fn aggregate(pod: &FullPod, with_status: bool) -> Requests {
+fn aggregate(pod: &Pod, with_status: bool) -> Requests {
     let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
     let status_of = |container: &Container| statuses().find(|status| with_status && status.name == container.name);
     let mut sum = Requests::new();
@@ -139,7 +139,7 @@ fn aggregate(pod: &FullPod, with_status: bool) -> Requests {
     sum
 }
 
-fn of_container(pod: &FullPod, container: &Container, status: Option<&FullContainerStatus>) -> Requests {
+fn of_container(pod: &Pod, container: &Container, status: Option<&ContainerAllocation>) -> Requests {
     let spec = container.resources.as_ref().map(|resources| &resources.requests);
     match status.and_then(|status| status.resources.as_ref().map(|actuated| (status, actuated))) {
         Some((status, actuated)) => effective(pod, spec, &actuated.requests, &status.allocated_resources),
@@ -149,7 +149,7 @@ fn of_container(pod: &FullPod, container: &Container, status: Option<&FullContai
 
 /// Upstream: `component-helpers/resource/helpers.go` `determineEffectiveRequests`, `IsPodResizeInfeasible`.
 fn effective(
-    pod: &FullPod,
+    pod: &Pod,
     spec: Option<&ResourceList>,
     actuated: &ResourceList,
     allocated: &ResourceList,

@@ -4,7 +4,7 @@
 //! The scheduler says nothing about such a pod anywhere. What its condition `PodScheduled` reads is written by the API
 //! server when the pod is created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
 
-use super::{Attempt, Misfit, Outcome, Phase, Refusal};
+use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure};
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
@@ -13,8 +13,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         return Outcome::Pass;
     }
     let scheduler = "Scheduling is blocked due to non-empty scheduling gates".into();
-    let refusal = Refusal { misfit: Misfit::SchedulingGates { gates }, scheduler, may_preempt: false };
-    Outcome::Fail { phase: Phase::PreEnqueue, refusals: vec![refusal] }
+    let rejection = FilterFailure { rejection: FilterRejection::SchedulingGates { gates }, scheduler, may_preempt: false };
+    Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: vec![rejection] }
 }
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::snapshot::facts::Facts;
+    use crate::snapshot::cluster_objects::ClusterObjects;
     use crate::snapshot::{Known, Node};
 
     fn judge(gates: Value) -> Outcome {
@@ -31,9 +31,9 @@ mod tests {
         filter(&Attempt {
             pod: &pod,
             node: &Node::default(),
-            neighbours: Known::Known(Vec::new()),
+            bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: &Facts::default(),
+            facts: &ClusterObjects::default(),
         })
     }
 
@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn gates_hold_the_pod_before_the_queue_by_name() {
-        let refusal = Refusal {
-            misfit: Misfit::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
+        let rejection = FilterFailure {
+            rejection: FilterRejection::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
             scheduler: "Scheduling is blocked due to non-empty scheduling gates".into(),
             may_preempt: false,
         };
-        let expected = Outcome::Fail { phase: Phase::PreEnqueue, refusals: vec![refusal] };
+        let expected = Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: vec![rejection] };
         assert_eq!(judge(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);
     }
 }

@@ -1,17 +1,17 @@
 //! Taints. Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
 
-use super::{Attempt, Misfit, Outcome, Refusal};
-use crate::placement::{Gates, Obstacle, tolerates};
+use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use crate::placement::{FeatureGates, PlacementFailure, tolerates};
 use crate::snapshot::Taint;
-use crate::snapshot::facts::Minor;
+use crate::snapshot::cluster_objects::KubeMinor;
 
 /// Up to this version the refusal names the first taint.
-const NAMES_THE_TAINT: Minor = Minor(33);
+const NAMES_THE_TAINT: KubeMinor = KubeMinor(33);
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let spec = &attempt.pod.spec;
-    let gates = Gates::implied_by(spec);
+    let gates = FeatureGates::implied_by(spec);
     let repels = |taint: &&Taint| {
         matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
             && !spec.tolerations.iter().any(|toleration| tolerates(toleration, taint, gates))
@@ -23,10 +23,10 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         }
         _ => "node(s) had untolerated taint(s)".into(),
     };
-    let refusal = |taint: &Taint| Refusal {
-        misfit: Misfit::Placed(Obstacle::Taint { taint: taint.clone() }),
+    let rejection = |taint: &Taint| FilterFailure {
+        rejection: FilterRejection::Placed(PlacementFailure::Taint { taint: taint.clone() }),
         scheduler: scheduler.clone(),
         may_preempt: false,
     };
-    Outcome::of(untolerated.into_iter().map(refusal).collect())
+    Outcome::from_rejections(untolerated.into_iter().map(rejection).collect())
 }

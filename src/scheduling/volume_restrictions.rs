@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::claims::{find, is_for_one_pod, named_claims_of};
-use super::volume_misfit::{Findings, PodOnNode, VolumeMisfit, is_same};
+use super::pvc::{find, is_for_one_pod, named_claims_of};
+use super::volume_rejection::{FilterReport, PodOnNode, VolumeRejection, is_same};
 use super::{Attempt, Outcome};
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::FullPod;
-use crate::snapshot::full_pod::volume::VolumeSource;
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::Pod;
+use crate::snapshot::pod::volume::VolumeSource;
 
 const DISK_CONFLICT: &str = "node(s) had no available disk";
 const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode \
@@ -17,18 +17,18 @@ const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim
 /// The same up to [`OTHER_WORDS`].
 const ONE_POD_CONFLICT_BEFORE: &str =
     "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
-const OTHER_WORDS: Minor = Minor(33);
+const OTHER_WORDS: KubeMinor = KubeMinor(33);
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
-    let mut findings = Findings::default();
+    let mut findings = FilterReport::default();
     judge_claims(attempt, &mut findings);
     judge_disks(attempt, &mut findings);
     findings.outcome()
 }
 
 /// Each claim must be there, and one for a single pod must be free in the whole cluster.
-fn judge_claims(attempt: &Attempt<'_>, findings: &mut Findings) {
+fn judge_claims(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     let Attempt { pod, facts, .. } = attempt;
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
@@ -39,7 +39,7 @@ fn judge_claims(attempt: &Attempt<'_>, findings: &mut Findings) {
         match find(claims, &pod.metadata.namespace, &name) {
             None => {
                 let scheduler = format!("persistentvolumeclaim {name:?} not found");
-                findings.refuse_pod(VolumeMisfit::VolumeClaimMissing { claim: name }, scheduler);
+                findings.reject_pod(VolumeRejection::VolumeClaimMissing { claim: name }, scheduler);
             }
             Some(claim) if is_for_one_pod(claim) => judge_one_pod_claim(attempt, name, findings),
             Some(_) => {}
@@ -47,30 +47,30 @@ fn judge_claims(attempt: &Attempt<'_>, findings: &mut Findings) {
     }
 }
 
-fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Findings) {
+fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut FilterReport) {
     let pod = attempt.pod;
-    let holds = |other: &FullPod| {
+    let holds = |other: &Pod| {
         other.metadata.namespace == pod.metadata.namespace
             && !other.spec.node_name.is_empty()
             && !other.is_terminal()
             && !is_same(other, pod)
             && named_claims_of(other).any(|other| other.name == claim)
     };
-    let near = attempt.neighbours.known().into_iter().flatten().copied();
+    let near = attempt.bound_pods.known().into_iter().flatten().copied();
     let everywhere = attempt.facts.pods.known().into_iter().flatten();
-    let holders: BTreeSet<PodOnNode> = near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::of).collect();
-    if holders.is_empty() {
+    let used_by: BTreeSet<PodOnNode> = near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
+    if used_by.is_empty() {
         // A neighbour would have been enough; that there is none anywhere takes all pods to know.
         findings.read(&attempt.facts.pods);
         return;
     }
-    let holders = holders.into_iter().collect();
+    let used_by = used_by.into_iter().collect();
     let words = if attempt.minor() > OTHER_WORDS { ONE_POD_CONFLICT } else { ONE_POD_CONFLICT_BEFORE };
-    findings.refuse(VolumeMisfit::VolumeClaimInUse { claim, holders }, words, true);
+    findings.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, true);
 }
 
 /// A disk that the pod names without a claim must not be used by another pod of the node.
-fn judge_disks(attempt: &Attempt<'_>, findings: &mut Findings) {
+fn judge_disks(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     let disks: Vec<(&str, Disk<'_>)> = attempt
         .pod
         .spec
@@ -83,15 +83,15 @@ fn judge_disks(attempt: &Attempt<'_>, findings: &mut Findings) {
     }
     let Some(others) = findings.pods_of_node(attempt) else { return };
     for (volume, disk) in disks {
-        let holds = |other: &&&FullPod| {
+        let holds = |other: &&&Pod| {
             let others = other.spec.volumes.iter().flat_map(|volume| disks_of(&volume.source));
             others.into_iter().any(|other| disk.conflicts_with(&other))
         };
-        let holders: Vec<PodOnNode> = others.iter().filter(holds).map(|pod| PodOnNode::of(pod)).collect();
-        if !holders.is_empty() {
+        let used_by: Vec<PodOnNode> = others.iter().filter(holds).map(|pod| PodOnNode::from_pod(pod)).collect();
+        if !used_by.is_empty() {
             let (source, name) = disk.names();
-            let misfit = VolumeMisfit::DiskInUse { volume: volume.to_owned(), source, disk: name, holders };
-            findings.refuse(misfit, DISK_CONFLICT, true);
+            let rejection = VolumeRejection::DiskInUse { volume: volume.to_owned(), source, disk: name, used_by };
+            findings.reject(rejection, DISK_CONFLICT, true);
         }
     }
 }

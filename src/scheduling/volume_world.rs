@@ -4,9 +4,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Attempt, Misfit, Outcome, Phase, Refusal, VolumeMisfit};
-use crate::snapshot::facts::{Facts, Minor};
-use crate::snapshot::full_pod::FullPod;
+use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure, VolumeRejection};
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
 /// Objects of a kind, as manifests.
@@ -20,15 +20,15 @@ pub(super) fn unread<T>(what: &str) -> Known<T> {
 }
 
 /// One attempt with all that it looks at.
-pub(super) struct World {
-    pub(super) pod: FullPod,
+pub(super) struct VolumeFixture {
+    pub(super) pod: Pod,
     pub(super) node: Node,
-    pub(super) neighbours: Known<Vec<FullPod>>,
-    pub(super) nominated: Known<Vec<FullPod>>,
-    pub(super) facts: Facts,
+    pub(super) bound_pods: Known<Vec<Pod>>,
+    pub(super) nominated: Known<Vec<Pod>>,
+    pub(super) facts: ClusterObjects,
 }
 
-impl World {
+impl VolumeFixture {
     /// A pod `agent` of namespace `ops` with these volumes, on node `n1` of zone `a`.
     pub(super) fn with_volumes(volumes: Value) -> Self {
         Self {
@@ -37,10 +37,10 @@ impl World {
                 "kubernetes.io/hostname": "n1", "topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r",
             }}}))
             .unwrap(),
-            neighbours: Known::Known(Vec::new()),
+            bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: Facts {
-                minor: Known::Known(Minor(36)),
+            facts: ClusterObjects {
+                minor: Known::Known(KubeMinor(36)),
                 pods: Known::Known(Vec::new()),
                 claims: Known::Known(Vec::new()),
                 volumes: Known::Known(Vec::new()),
@@ -49,7 +49,7 @@ impl World {
                 csi_drivers: Known::Known(Vec::new()),
                 storage_capacities: Known::Known(Vec::new()),
                 volume_attachments: Known::Known(Vec::new()),
-                ..Facts::default()
+                ..ClusterObjects::default()
             },
         }
     }
@@ -62,7 +62,7 @@ impl World {
     }
 
     pub(super) fn judge(&self, filter: fn(&Attempt<'_>) -> Outcome) -> Outcome {
-        fn borrowed(pods: &Known<Vec<FullPod>>) -> Known<Vec<&FullPod>> {
+        fn borrowed(pods: &Known<Vec<Pod>>) -> Known<Vec<&Pod>> {
             match pods {
                 Known::Known(pods) => Known::Known(pods.iter().collect()),
                 Known::Unknown(why) => Known::Unknown(why.clone()),
@@ -71,42 +71,42 @@ impl World {
         filter(&Attempt {
             pod: &self.pod,
             node: &self.node,
-            neighbours: borrowed(&self.neighbours),
+            bound_pods: borrowed(&self.bound_pods),
             nominated: borrowed(&self.nominated),
             facts: &self.facts,
         })
     }
 
     /// The refusals, which there must be.
-    pub(super) fn refusals(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (Phase, Vec<Refusal>) {
+    pub(super) fn rejections(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (ExtensionPoint, Vec<FilterFailure>) {
         match self.judge(filter) {
-            Outcome::Fail { phase, refusals } => (phase, refusals),
+            Outcome::Fail { phase, rejections } => (phase, rejections),
             other => panic!("{other:?}"),
         }
     }
 
     /// The only refusal of the pod as such: misfit and wording.
-    pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeMisfit, String) {
-        self.only(filter, Phase::PreFilter, false)
+    pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+        self.only(filter, ExtensionPoint::PreFilter, false)
     }
 
     /// The only refusal of the node, which no eviction could help.
-    pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeMisfit, String) {
-        self.only(filter, Phase::Filter, false)
+    pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+        self.only(filter, ExtensionPoint::Filter, false)
     }
 
     /// The only refusal of the node, which an eviction might help.
-    pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeMisfit, String) {
-        self.only(filter, Phase::Filter, true)
+    pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+        self.only(filter, ExtensionPoint::Filter, true)
     }
 
-    fn only(&self, filter: fn(&Attempt<'_>) -> Outcome, phase: Phase, may_preempt: bool) -> (VolumeMisfit, String) {
-        let (found, mut refusals) = self.refusals(filter);
-        assert_eq!((found, refusals.len()), (phase, 1), "{refusals:?}");
-        let refusal = refusals.remove(0);
-        assert_eq!(refusal.may_preempt, may_preempt);
-        match refusal.misfit {
-            Misfit::Volumes(misfit) => (misfit, refusal.scheduler),
+    fn only(&self, filter: fn(&Attempt<'_>) -> Outcome, phase: ExtensionPoint, may_preempt: bool) -> (VolumeRejection, String) {
+        let (found, mut rejections) = self.rejections(filter);
+        assert_eq!((found, rejections.len()), (phase, 1), "{rejections:?}");
+        let rejection = rejections.remove(0);
+        assert_eq!(rejection.may_preempt, may_preempt);
+        match rejection.rejection {
+            FilterRejection::Volumes(rejection) => (rejection, rejection.scheduler),
             other => panic!("{other:?}"),
         }
     }
@@ -121,7 +121,7 @@ impl World {
 }
 
 /// A pod of namespace `ops`.
-pub(super) fn pod(name: &str, node: &str, volumes: Value) -> FullPod {
+pub(super) fn pod(name: &str, node: &str, volumes: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": name, "namespace": "ops", "uid": format!("uid-of-{name}")},
         "spec": {"nodeName": node, "volumes": volumes},

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
 
-use super::claims::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
-use super::volume_misfit::{Findings, VolumeMisfit};
+use super::pvc::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
+use super::volume_rejection::{FilterReport, VolumeRejection};
 use super::{Attempt, Outcome};
 
 /// The labels of zones and regions with those that took their place.
@@ -23,7 +23,7 @@ const DELIMITER: &str = "__";
 /// VolumeRestrictions'.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let Attempt { pod, facts, .. } = attempt;
-    let mut findings = Findings::default();
+    let mut findings = FilterReport::default();
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return Outcome::Pass;
@@ -41,8 +41,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
                 let scheduler = format!("persistentvolume {wanted:?} not found");
-                let misfit = VolumeMisfit::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
-                findings.refuse_pod(misfit, scheduler);
+                let rejection = VolumeRejection::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
+                findings.reject_pod(rejection, scheduler);
             }
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
 }
 
 /// Every zone or region that the volume names must be the node's. A node that names none takes all.
-fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut Findings) {
+fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut FilterReport) {
     let of_node = &attempt.node.metadata.labels;
     if !LABELS.iter().any(|(key, _)| of_node.contains_key(*key)) {
         return;
@@ -64,14 +64,14 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
         if found.is_some_and(|found| zones.contains(found)) || !told.insert((key_now, zones.clone())) {
             continue;
         }
-        let misfit = VolumeMisfit::VolumeZone {
+        let rejection = VolumeRejection::VolumeZone {
             claim: claim.to_owned(),
             volume: volume.metadata.name.clone().unwrap_or_default(),
             key: key.to_owned(),
             wanted: zones.into_iter().collect(),
             found: found.cloned(),
         };
-        findings.refuse(misfit, "node(s) had no available volume zone", false);
+        findings.reject(rejection, "node(s) had no available volume zone", false);
     }
 }
 

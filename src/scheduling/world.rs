@@ -5,53 +5,53 @@
 use serde_json::{Value, json};
 
 use super::Attempt;
-use crate::snapshot::facts::{Facts, Minor};
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
 /// The inputs of one attempt.
-pub(super) struct World {
-    pub(super) pod: FullPod,
+pub(super) struct FilterFixture {
+    pub(super) pod: Pod,
     pub(super) node: Node,
-    pub(super) neighbours: Vec<FullPod>,
-    pub(super) nominated: Vec<FullPod>,
-    pub(super) facts: Facts,
+    pub(super) bound_pods: Vec<Pod>,
+    pub(super) nominated: Vec<Pod>,
+    pub(super) facts: ClusterObjects,
 }
 
-impl World {
+impl FilterFixture {
     /// A pod of this spec, and a node with this to give, on the newest version.
     pub(super) fn new(spec: Value, allocatable: Value) -> Self {
         let node = json!({ "metadata": { "name": "n1" }, "status": { "allocatable": allocatable } });
         Self {
             pod: pod("agent", spec),
             node: serde_json::from_value(node).unwrap(),
-            neighbours: Vec::new(),
+            bound_pods: Vec::new(),
             nominated: Vec::new(),
-            facts: Facts { minor: Known::Known(Minor::ASSUMED), ..Facts::default() },
+            facts: ClusterObjects { minor: Known::Known(KubeMinor::ASSUMED), ..ClusterObjects::default() },
         }
     }
 
     /// With one more pod on the node.
-    pub(super) fn with(mut self, neighbour: FullPod) -> Self {
-        self.neighbours.push(neighbour);
+    pub(super) fn with(mut self, neighbour: Pod) -> Self {
+        self.bound_pods.push(neighbour);
         self
     }
 
     /// With one more pod that the node is nominated for.
-    pub(super) fn with_nominated(mut self, pod: FullPod) -> Self {
+    pub(super) fn with_nominated(mut self, pod: Pod) -> Self {
         self.nominated.push(pod);
         self
     }
 
     /// For another pod.
-    pub(super) fn of(mut self, pod: FullPod) -> Self {
+    pub(super) fn of(mut self, pod: Pod) -> Self {
         self.pod = pod;
         self
     }
 
     /// By the rules of another version.
     pub(super) fn on(mut self, minor: u32) -> Self {
-        self.facts.minor = Known::Known(Minor(minor));
+        self.facts.minor = Known::Known(KubeMinor(minor));
         self
     }
 
@@ -60,7 +60,7 @@ impl World {
         Attempt {
             pod: &self.pod,
             node: &self.node,
-            neighbours: Known::Known(self.neighbours.iter().collect()),
+            bound_pods: Known::Known(self.bound_pods.iter().collect()),
             nominated: Known::Known(self.nominated.iter().collect()),
             facts: &self.facts,
         }
@@ -68,12 +68,12 @@ impl World {
 }
 
 /// A pod of namespace `ns`.
-pub(super) fn pod(name: &str, spec: Value) -> FullPod {
+pub(super) fn pod(name: &str, spec: Value) -> Pod {
     pod_with(name, spec, json!({}))
 }
 
 /// The same with a status.
-pub(super) fn pod_with(name: &str, spec: Value, status: Value) -> FullPod {
+pub(super) fn pod_with(name: &str, spec: Value, status: Value) -> Pod {
     let metadata = json!({ "name": name, "namespace": "ns", "uid": format!("uid-{name}") });
     serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).unwrap()
 }

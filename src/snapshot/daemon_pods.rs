@@ -9,20 +9,20 @@ use std::collections::HashMap;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use super::{Pod, selector};
+use super::{PodSummary, selector};
 
 /// The pods of one DaemonSet by the node they are meant for.
 #[derive(Debug, Default)]
 pub(crate) struct DaemonPods<'a> {
-    by_node: HashMap<&'a str, Vec<&'a Pod>>,
-    unmapped: Vec<&'a Pod>,
+    by_node: HashMap<&'a str, Vec<&'a PodSummary>>,
+    unmapped: Vec<&'a PodSummary>,
 }
 
 impl<'a> DaemonPods<'a> {
     /// Picks the DaemonSet's pods out of `pods` and maps them to nodes.
-    pub(crate) fn of(daemon_set: &DaemonSet, pods: impl IntoIterator<Item = &'a Pod>) -> Self {
+    pub(crate) fn new(daemon_set: &DaemonSet, pods: impl IntoIterator<Item = &'a PodSummary>) -> Self {
         let mut mapped = Self::default();
-        let Some(claim) = Claim::of(daemon_set) else {
+        let Some(claim) = OwnershipRule::new(daemon_set) else {
             return mapped;
         };
         for pod in pods.into_iter().filter(|pod| claim.covers(pod)) {
@@ -40,7 +40,7 @@ impl<'a> DaemonPods<'a> {
     }
 
     /// The pods meant for a node, the one that the controller counts first.
-    pub(crate) fn on(&self, node: &str) -> &[&'a Pod] {
+    pub(crate) fn on(&self, node: &str) -> &[&'a PodSummary] {
         self.by_node.get(node).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -50,13 +50,13 @@ impl<'a> DaemonPods<'a> {
     }
 
     /// Pods that name no node at all: the controller neither counts nor deletes them.
-    pub(crate) fn unmapped(&self) -> &[&'a Pod] {
+    pub(crate) fn unmapped(&self) -> &[&'a PodSummary] {
         &self.unmapped
     }
 }
 
 /// What makes a pod the DaemonSet's own.
-struct Claim<'d> {
+struct OwnershipRule<'d> {
     namespace: &'d str,
     uid: &'d str,
     selector: kube::core::Selector,
@@ -64,17 +64,17 @@ struct Claim<'d> {
     adopts: bool,
 }
 
-impl<'d> Claim<'d> {
-    fn of(daemon_set: &'d DaemonSet) -> Option<Self> {
+impl<'d> OwnershipRule<'d> {
+    fn new(daemon_set: &'d DaemonSet) -> Option<Self> {
         Some(Self {
             namespace: daemon_set.metadata.namespace.as_deref().unwrap_or_default(),
             uid: daemon_set.metadata.uid.as_deref().unwrap_or_default(),
-            selector: selector::of_object(&daemon_set.spec.selector)?,
+            selector: selector::from_label_selector(&daemon_set.spec.selector)?,
             adopts: daemon_set.metadata.deletion_timestamp.is_none(),
         })
     }
 
-    fn covers(&self, pod: &Pod) -> bool {
+    fn covers(&self, pod: &PodSummary) -> bool {
         let is_ours = match pod.metadata.controller() {
             Some(owner) => owner.uid == self.uid,
             // An orphan that fits is adopted at the controller's next look.
@@ -85,7 +85,7 @@ impl<'d> Claim<'d> {
 }
 
 /// Bound before unbound, then older, then by name.
-fn controller_order(a: &Pod, b: &Pod) -> Ordering {
+fn controller_order(a: &PodSummary, b: &PodSummary) -> Ordering {
     a.spec
         .node_name
         .is_empty()
@@ -94,7 +94,7 @@ fn controller_order(a: &Pod, b: &Pod) -> Ordering {
         .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
-impl Pod {
+impl PodSummary {
     /// The node that the pod runs on or is pinned to: `spec.nodeName`, else the first `metadata.name In [node]` among
     /// the fields of the required node affinity.
     pub(crate) fn target_node(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::full_pod::ResourceList;
+use super::pod::ResourceList;
 use super::object::{ObjectMeta, Time};
 
 /// One node.
@@ -89,7 +89,7 @@ impl Node {
 impl Taint {
     /// Whether the node lifecycle controller put it there because the node does not report, or reports that it is not
     /// ready (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
-    pub(crate) fn is_of_a_node_that_is_down(&self) -> bool {
+    pub(crate) fn is_node_lifecycle_taint(&self) -> bool {
         matches!(self.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
     }
 }

@@ -1,10 +1,25 @@
-//! `v1.Pod`, trimmed to the fields that are read. Pods come by the hundred thousand: a field that no
-//! rule reads is not declared, and both decoders skip it.
+//! `v1.Pod` with all that a scheduler's filter reads: for the pod in question, and for those that it meets on a node.
+//!
+//! A [`Pod`] is read from the same bytes with less of it, for those that come by the hundred thousand.
 
+pub(crate) mod label_selector;
+pub(crate) mod volume;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use prost::Message;
 use serde::Deserialize;
+use serde::de::Deserializer;
 
-use super::object::{ObjectMeta, Time};
-use super::shared::{Interner, Text};
+use super::object::{Labels, ObjectMeta, Time};
+use super::pod_summary::{Condition, ContainerState, NodeAffinity, NodeSelector, NodeSelectorRequirement, PodSummary};
+use super::quantity::Quantity;
+use volume::Volume;
+
+/// Amounts by the name of their resource.
+pub(crate) type ResourceList = BTreeMap<String, Amount>;
 
 /// One pod.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -20,132 +35,310 @@ pub(crate) struct Pod {
 
 /// `v1.PodSpec`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodSpec {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) volumes: Vec<Volume>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) containers: Vec<Container>,
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub(crate) node_selector: Labels,
+    #[prost(string, tag = "8")]
+    pub(crate) service_account_name: String,
     #[prost(string, tag = "10")]
-    pub(crate) node_name: Text,
-    #[prost(message, optional, boxed, tag = "18")]
-    pub(crate) affinity: Option<Box<Affinity>>,
+    pub(crate) node_name: String,
+    #[prost(bool, tag = "11")]
+    pub(crate) host_network: bool,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) affinity: Option<Affinity>,
+    #[prost(string, tag = "19")]
+    pub(crate) scheduler_name: String,
     #[prost(message, repeated, tag = "20")]
-    pub(crate) init_containers: Vec<InitContainer>,
+    pub(crate) init_containers: Vec<Container>,
+    #[prost(message, repeated, tag = "22")]
+    pub(crate) tolerations: Vec<Toleration>,
+    #[prost(string, tag = "24")]
+    pub(crate) priority_class_name: String,
+    #[prost(int32, optional, tag = "25")]
+    pub(crate) priority: Option<i32>,
+    #[prost(string, tag = "29")]
+    pub(crate) runtime_class_name: String,
+    #[prost(string, tag = "31")]
+    pub(crate) preemption_policy: String,
+    #[prost(btree_map = "string, message", tag = "32")]
+    pub(crate) overhead: ResourceList,
+    #[prost(message, repeated, tag = "33")]
+    pub(crate) topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    #[prost(bool, optional, tag = "37")]
+    pub(crate) host_users: Option<bool>,
+    #[prost(message, repeated, tag = "38")]
+    pub(crate) scheduling_gates: Vec<SchedulingGate>,
+    #[prost(message, repeated, tag = "39")]
+    pub(crate) resource_claims: Vec<PodResourceClaim>,
+    /// Those of the pod as a whole.
+    #[prost(message, optional, tag = "40")]
+    pub(crate) resources: Option<Resources>,
 }
 
-/// `v1.Container` in the role of an init container, trimmed: only what tells a sidecar apart.
+/// `v1.Container`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct InitContainer {
+pub(crate) struct Container {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
-    #[prost(string, optional, tag = "24")]
-    pub(crate) restart_policy: Option<String>,
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) ports: Vec<ContainerPort>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) resources: Option<Resources>,
+    #[prost(string, tag = "24")]
+    pub(crate) restart_policy: String,
+    #[prost(message, repeated, tag = "25")]
+    pub(crate) restart_policy_rules: Vec<RestartRule>,
 }
 
-impl InitContainer {
+impl Container {
     /// An init container that restarts for ever runs beside the others: a sidecar.
     pub(crate) fn is_sidecar(&self) -> bool {
-        self.restart_policy.as_deref() == Some("Always")
+        self.restart_policy == "Always"
     }
 }
 
-/// `v1.Affinity`, trimmed to the way by which the DaemonSet controller pins a pod to its node.
+/// `v1.ContainerRestartRule`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct RestartRule {
+    #[prost(string, tag = "1")]
+    pub(crate) action: String,
+}
+
+/// `v1.ContainerPort`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerPort {
+    #[prost(int32, tag = "2")]
+    pub(crate) host_port: i32,
+    #[prost(int32, tag = "3")]
+    pub(crate) container_port: i32,
+    #[prost(string, tag = "4")]
+    pub(crate) protocol: String,
+    #[prost(string, tag = "5")]
+    #[serde(rename = "hostIP")]
+    pub(crate) host_ip: String,
+}
+
+/// `v1.ResourceRequirements`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct Resources {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(crate) limits: ResourceList,
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub(crate) requests: ResourceList,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) claims: Vec<ContainerClaim>,
+}
+
+/// `v1.ResourceClaim`, by which a container names a claim of its pod; trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct ContainerClaim {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+}
+
+/// A quantity as the API writes it.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct Amount {
+    #[prost(string, tag = "1")]
+    pub(crate) text: String,
+}
+
+impl Amount {
+    /// The number. What is no quantity counts as none: the API server lets no such thing pass.
+    pub(crate) fn quantity(&self) -> Quantity {
+        self.text.parse().unwrap_or_default()
+    }
+}
+
+impl From<Quantity> for Amount {
+    fn from(quantity: Quantity) -> Self {
+        Self { text: quantity.to_string() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl serde::de::Visitor<'_> for Written {
+            type Value = String;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quantity")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<String, E> {
+                Ok(text.to_owned())
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<String, E> {
+                Ok(number.to_string())
+            }
+        }
+        deserializer.deserialize_any(Written).map(|text| Self { text })
+    }
+}
+
+/// `v1.Affinity`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Affinity {
     #[prost(message, optional, tag = "1")]
     pub(crate) node_affinity: Option<NodeAffinity>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) pod_affinity: Option<PodAffinity>,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) pod_anti_affinity: Option<PodAffinity>,
 }
 
-/// `v1.NodeAffinity`, trimmed to what is required.
+/// `v1.PodAffinity` and `v1.PodAntiAffinity`, trimmed to what is required.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
-pub(crate) struct NodeAffinity {
-    #[prost(message, optional, tag = "1")]
+pub(crate) struct PodAffinity {
+    #[prost(message, repeated, tag = "1")]
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
-    pub(crate) required: Option<NodeSelector>,
+    pub(crate) required: Vec<PodAffinityTerm>,
 }
 
-/// `v1.NodeSelector`.
+/// `v1.PodAffinityTerm`. What its label keys ask for, the API server has merged into the selector.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct NodeSelector {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) node_selector_terms: Vec<NodeSelectorTerm>,
+pub(crate) struct PodAffinityTerm {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) label_selector: Option<LabelSelector>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) namespaces: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(crate) topology_key: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) namespace_selector: Option<LabelSelector>,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) match_label_keys: Vec<String>,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) mismatch_label_keys: Vec<String>,
 }
 
-/// `v1.NodeSelectorTerm`.
+/// `metav1.LabelSelector`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct NodeSelectorTerm {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) match_expressions: Vec<NodeSelectorRequirement>,
+pub(crate) struct LabelSelector {
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub(crate) match_labels: Labels,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) match_fields: Vec<NodeSelectorRequirement>,
+    pub(crate) match_expressions: Vec<NodeSelectorRequirement>,
 }
 
-/// `v1.NodeSelectorRequirement`.
+/// `v1.TopologySpreadConstraint`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
-pub(crate) struct NodeSelectorRequirement {
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct TopologySpreadConstraint {
+    #[prost(int32, tag = "1")]
+    pub(crate) max_skew: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) topology_key: String,
+    #[prost(string, tag = "3")]
+    pub(crate) when_unsatisfiable: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) label_selector: Option<LabelSelector>,
+    #[prost(int32, optional, tag = "5")]
+    pub(crate) min_domains: Option<i32>,
+    #[prost(string, tag = "6")]
+    pub(crate) node_affinity_policy: String,
+    #[prost(string, tag = "7")]
+    pub(crate) node_taints_policy: String,
+    #[prost(string, repeated, tag = "8")]
+    pub(crate) match_label_keys: Vec<String>,
+}
+
+/// `v1.Toleration`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Toleration {
     #[prost(string, tag = "1")]
     pub(crate) key: String,
     #[prost(string, tag = "2")]
     pub(crate) operator: String,
-    #[prost(string, repeated, tag = "3")]
-    pub(crate) values: Vec<String>,
+    #[prost(string, tag = "3")]
+    pub(crate) value: String,
+    #[prost(string, tag = "4")]
+    pub(crate) effect: String,
+    #[prost(int64, optional, tag = "5")]
+    pub(crate) toleration_seconds: Option<i64>,
+}
+
+/// `v1.PodSchedulingGate`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct SchedulingGate {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+}
+
+/// `v1.PodResourceClaim`.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodResourceClaim {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) resource_claim_name: String,
+    #[prost(string, tag = "4")]
+    pub(crate) resource_claim_template_name: String,
 }
 
 /// `v1.PodStatus`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodStatus {
     #[prost(string, tag = "1")]
-    pub(crate) phase: Text,
+    pub(crate) phase: String,
     #[prost(message, repeated, tag = "2")]
     pub(crate) conditions: Vec<Condition>,
     #[prost(string, tag = "3")]
-    pub(crate) message: Text,
+    pub(crate) message: String,
     #[prost(string, tag = "4")]
-    pub(crate) reason: Text,
+    pub(crate) reason: String,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) start_time: Option<Time>,
     #[prost(message, repeated, tag = "8")]
-    pub(crate) container_statuses: Vec<ContainerStatus>,
+    pub(crate) container_statuses: Vec<ContainerAllocation>,
     #[prost(message, repeated, tag = "10")]
-    pub(crate) init_container_statuses: Vec<ContainerStatus>,
-}
-
-/// `v1.PodCondition`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Condition {
-    #[prost(string, tag = "1")]
-    #[serde(rename = "type")]
-    pub(crate) type_: Text,
-    #[prost(string, tag = "2")]
-    pub(crate) status: Text,
-    #[prost(message, optional, tag = "4")]
-    pub(crate) last_transition_time: Option<Time>,
-    #[prost(string, tag = "5")]
-    pub(crate) reason: Text,
-    #[prost(string, tag = "6")]
-    pub(crate) message: Text,
-}
-
-impl Condition {
-    /// Whether the condition's status is `True`.
-    pub(crate) fn is_true(&self) -> bool {
-        self.status == "True"
-    }
+    pub(crate) init_container_statuses: Vec<ContainerAllocation>,
+    #[prost(string, tag = "11")]
+    pub(crate) nominated_node_name: String,
+    #[prost(message, repeated, tag = "15")]
+    pub(crate) resource_claim_statuses: Vec<ResourceClaimStatus>,
+    #[prost(message, optional, tag = "18")]
+    pub(crate) extended_resource_claim_status: Option<ExtendedResourceClaimStatus>,
+    #[prost(btree_map = "string, message", tag = "19")]
+    pub(crate) allocated_resources: ResourceList,
+    #[prost(message, optional, tag = "20")]
+    pub(crate) resources: Option<Resources>,
 }
 
 /// `v1.ContainerStatus`, trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct ContainerStatus {
+pub(crate) struct ContainerAllocation {
     #[prost(string, tag = "1")]
-    pub(crate) name: Text,
+    pub(crate) name: String,
     #[prost(message, optional, boxed, tag = "2")]
     pub(crate) state: Option<Box<ContainerState>>,
     #[prost(message, optional, boxed, tag = "3")]
@@ -154,125 +347,48 @@ pub(crate) struct ContainerStatus {
     pub(crate) ready: bool,
     #[prost(int32, tag = "5")]
     pub(crate) restart_count: i32,
+    #[prost(string, tag = "6")]
+    pub(crate) image: String,
     #[prost(bool, optional, tag = "9")]
     pub(crate) started: Option<bool>,
+    #[prost(btree_map = "string, message", tag = "10")]
+    pub(crate) allocated_resources: ResourceList,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) resources: Option<Resources>,
 }
 
-/// `v1.ContainerState`: at most one of the three is there.
+/// `v1.PodResourceClaimStatus`.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
-pub(crate) struct ContainerState {
-    #[prost(message, optional, boxed, tag = "1")]
-    pub(crate) waiting: Option<Box<Waiting>>,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) running: Option<Running>,
-    #[prost(message, optional, boxed, tag = "3")]
-    pub(crate) terminated: Option<Box<Terminated>>,
-}
-
-/// `v1.ContainerStateWaiting`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
-#[serde(default)]
-pub(crate) struct Waiting {
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ResourceClaimStatus {
     #[prost(string, tag = "1")]
-    pub(crate) reason: Text,
+    pub(crate) name: String,
+    #[prost(string, optional, tag = "2")]
+    pub(crate) resource_claim_name: Option<String>,
+}
+
+/// `v1.PodExtendedResourceClaimStatus`, trimmed.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ExtendedResourceClaimStatus {
     #[prost(string, tag = "2")]
-    pub(crate) message: Text,
-}
-
-/// `v1.ContainerStateRunning`.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Running {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) started_at: Option<Time>,
-}
-
-/// `v1.ContainerStateTerminated`, trimmed.
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[prost(prost_path = "crate::snapshot::shared::prost")]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Terminated {
-    #[prost(int32, tag = "1")]
-    pub(crate) exit_code: i32,
-    #[prost(int32, tag = "2")]
-    pub(crate) signal: i32,
-    #[prost(string, tag = "3")]
-    pub(crate) reason: Text,
-    #[prost(string, tag = "4")]
-    pub(crate) message: Text,
-    #[prost(message, optional, tag = "6")]
-    pub(crate) finished_at: Option<Time>,
-}
-
-/// Whether any rule reads the condition: that a pod has its node tells the node's name, and that it is initialized is
-/// asked only of one with init containers.
-fn is_read(condition: &Condition, has_init_containers: bool) -> bool {
-    match condition.type_.as_str() {
-        "Ready" | "DisruptionTarget" => true,
-        "PodScheduled" => !condition.is_true(),
-        "Initialized" => has_init_containers,
-        _ => false,
-    }
-}
-
-impl PodStatus {
-    fn compact(&mut self, has_init_containers: bool, interner: &mut Interner) {
-        for text in [&mut self.phase, &mut self.reason, &mut self.message] {
-            interner.text(text);
-        }
-        self.conditions.retain(|condition| is_read(condition, has_init_containers));
-        for condition in &mut self.conditions {
-            let Condition { type_, status, reason, message, .. } = condition;
-            for text in [type_, status, reason, message] {
-                interner.text(text);
-            }
-        }
-        self.conditions.shrink_to_fit();
-        for statuses in [&mut self.container_statuses, &mut self.init_container_statuses] {
-            statuses.iter_mut().for_each(|status| status.compact(interner));
-            statuses.shrink_to_fit();
-        }
-    }
-}
-
-impl ContainerStatus {
-    fn compact(&mut self, interner: &mut Interner) {
-        interner.text(&mut self.name);
-        // A container that never ended has an empty last state.
-        self.last_state.take_if(|state| **state == ContainerState::default());
-        for state in [&mut self.state, &mut self.last_state].into_iter().flatten() {
-            if let Some(Waiting { reason, message }) = state.waiting.as_deref_mut() {
-                interner.text(reason);
-                interner.text(message);
-            }
-            if let Some(Terminated { reason, message, .. }) = state.terminated.as_deref_mut() {
-                interner.text(reason);
-                interner.text(message);
-            }
-        }
-    }
+    pub(crate) resource_claim_name: String,
 }
 
 impl Pod {
-    /// The same pod in as little room as it goes: decoders leave room for more, what is not read takes room too, and
-    /// what other pods have as well is shared with them.
-    pub(crate) fn compact(mut self, interner: &mut Interner) -> Self {
-        if !self.spec.node_name.is_empty() {
-            // It only tells where an unbound pod is meant to go.
-            self.spec.affinity = None;
-        }
-        interner.labels(&mut self.metadata.labels);
-        interner.owners(&mut self.metadata.owner_references);
-        interner.text(&mut self.spec.node_name);
-        self.status.compact(!self.spec.init_containers.is_empty(), interner);
-        self
+    /// What a template says of its pods, in our own type.
+    pub(crate) fn from_template(namespace: &str, template: &PodTemplateSpec) -> Self {
+        // The one type's JSON is the other's: each field of ours is one of the complete type.
+        let mut pod: Self =
+            serde_json::to_value(template).and_then(|tree| Self::deserialize(&tree)).unwrap_or_default();
+        pod.metadata.namespace = namespace.to_owned();
+        pod
     }
 
-    /// The condition of that type, if the pod has it.
-    pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
-        self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    /// The same pod with what the rules about daemon pods read.
+    pub(crate) fn summary(&self) -> PodSummary {
+        // Both are messages of one kind, and this one holds every field that the other does.
+        PodSummary::decode(self.encode_to_vec().as_slice()).unwrap_or_default()
     }
 
     /// Being deleted.
@@ -280,57 +396,21 @@ impl Pod {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Ended for good: nothing of it runs any more.
+    /// Ended for good: it holds nothing of the node any more.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
     }
+
+    /// The priority; without one it is that of the cluster's default, zero where there is none
+    /// (`component-helpers/scheduling/corev1` `PodPriority`).
+    pub(crate) fn priority(&self) -> i32 {
+        self.spec.priority.unwrap_or_default()
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn pod(name: &str) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": { "name": name, "labels": { "app": "agent" }, "ownerReferences": [{ "uid": "u", "controller": true }] },
-            "spec": { "nodeName": "node" },
-            "status": { "phase": "Running", "containerStatuses": [{ "name": "main", "lastState": {} }] },
-        }))
-        .unwrap_or_default()
-    }
-
-    #[test]
-    fn compact_pods_share_labels_owners_and_words() {
-        let mut interner = Interner::default();
-        let [a, b] = ["a", "b"].map(|name| pod(name).compact(&mut interner));
-        assert_eq!((a.metadata.name.as_str(), b.metadata.name.as_str()), ("a", "b"));
-        assert!(std::ptr::eq(&*a.metadata.labels, &*b.metadata.labels));
-        assert!(std::ptr::eq(&*a.metadata.owner_references, &*b.metadata.owner_references));
-        assert!(std::ptr::eq(&*a.spec.node_name, &*b.spec.node_name));
-        assert!(std::ptr::eq(&*a.status.phase, &*b.status.phase));
-        let [main, other] = [&a, &b].map(|pod| &pod.status.container_statuses[0]);
-        assert!(std::ptr::eq(&*main.name, &*other.name) && main.last_state.is_none());
-    }
-
-    #[test]
-    fn compact_pods_keep_the_conditions_that_are_read() {
-        let kept = |init_containers: usize, scheduled: &str| {
-            let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status });
-            let pod: Pod = serde_json::from_value(json!({
-                "spec": { "initContainers": vec![json!({ "name": "init" }); init_containers] },
-                "status": { "conditions": [
-                    condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
-                    condition("Ready", "True"), condition("PodScheduled", scheduled), condition("DisruptionTarget", "True"),
-                ] },
-            }))
-            .unwrap_or_default();
-            let conditions = pod.compact(&mut Interner::default()).status.conditions;
-            conditions.iter().map(|condition| condition.type_.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(kept(0, "True"), ["Ready", "DisruptionTarget"]);
-        assert_eq!(kept(0, "False"), ["Ready", "PodScheduled", "DisruptionTarget"]);
-        assert_eq!(kept(1, "True"), ["Initialized", "Ready", "DisruptionTarget"]);
+impl PodSpec {
+    /// The node selector that the pod's affinity requires.
+    pub(crate) fn required_node_affinity(&self) -> Option<&NodeSelector> {
+        self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn matches(selector: &Selector, labels: &Labels) -> bool {
 }
 
 /// The selector of an object (`spec.selector`).
-pub(crate) fn of_object(selector: &LabelSelector) -> Option<Selector> {
+pub(crate) fn from_label_selector(selector: &LabelSelector) -> Option<Selector> {
     Selector::try_from(selector.clone()).ok()
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn of_object(selector: &LabelSelector) -> Option<Selector> {
 /// a label that all of them select by. None where only all pods will do.
 pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
     if let [one] = daemon_sets {
-        return of_object(&one.spec.selector).map(|selector| selector.to_string());
+        return from_label_selector(&one.spec.selector).map(|selector| selector.to_string());
     }
     let labels_of = |daemon_set: &'_ DaemonSet| daemon_set.spec.selector.match_labels.clone().unwrap_or_default();
     let all: Vec<Labels> = daemon_sets.iter().map(labels_of).collect();

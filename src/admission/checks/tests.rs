@@ -24,15 +24,15 @@ fn known<T: serde::de::DeserializeOwned>(objects: Value) -> Known<Vec<T>> {
 }
 
 /// A cluster in which nothing stands against the pod.
-fn well() -> Facts {
-    Facts {
+fn well() -> ClusterObjects {
+    ClusterObjects {
         namespaces: known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Active"}}])),
         service_accounts: known(json!([{"metadata": {"name": "default", "namespace": "ns"}}])),
         priority_classes: known(json!([])),
         runtime_classes: known(json!([])),
         limit_ranges: known(json!([])),
         quotas: known(json!([])),
-        ..Facts::default()
+        ..ClusterObjects::default()
     }
 }
 
@@ -45,27 +45,27 @@ fn limits(limits: Value) -> Known<Vec<LimitRange>> {
 }
 
 /// What does not pass, as `check: code` or `check: Unknown`.
-fn told(daemon_set: &DaemonSet, facts: &Facts, event: Option<&str>) -> Vec<String> {
-    let made = make(daemon_set, "n1", facts);
-    let event = event.map(|text| EventRefusal { text: text.into(), count: 1, last_seen: None });
-    let rows = checks(daemon_set, &made, facts, event.as_ref());
+fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> Vec<String> {
+    let predicted = make(daemon_set, "n1", facts);
+    let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
+    let rows = checks(daemon_set, &predicted, facts, event.as_ref());
     let told = rows.iter().flat_map(|row| match &row.outcome {
         Outcome::Pass => Vec::new(),
         Outcome::Unknown { .. } => vec![format!("{}: Unknown", row.check)],
-        Outcome::Fail(refusals) => {
-            let code = |refusal: &Refusal| serde_json::to_value(refusal).unwrap()["code"].as_str().unwrap().to_owned();
-            refusals.iter().map(|refusal| format!("{}: {}", row.check, code(refusal))).collect()
+        Outcome::Fail(rejections) => {
+            let code = |rejection: &AdmissionRejection| serde_json::to_value(rejection).unwrap()["code"].as_str().unwrap().to_owned();
+            rejections.iter().map(|rejection| format!("{}: {}", row.check, code(rejection))).collect()
         }
     });
     told.collect()
 }
 
-fn refusals(daemon_set: &DaemonSet, facts: &Facts, event: Option<&str>, check: &str) -> Value {
-    let made = make(daemon_set, "n1", facts);
-    let event = event.map(|text| EventRefusal { text: text.into(), count: 1, last_seen: None });
-    let rows = checks(daemon_set, &made, facts, event.as_ref());
+fn rejections(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>, check: &str) -> Value {
+    let predicted = make(daemon_set, "n1", facts);
+    let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
+    let rows = checks(daemon_set, &predicted, facts, event.as_ref());
     match &rows.iter().find(|row| row.check == check).unwrap().outcome {
-        Outcome::Fail(refusals) => serde_json::to_value(refusals).unwrap(),
+        Outcome::Fail(rejections) => serde_json::to_value(rejections).unwrap(),
         other => json!(format!("{other:?}")),
     }
 }
@@ -76,8 +76,8 @@ const NOTHING: [&str; 0] = [];
 fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
     let daemon_set = daemon_set(json!({}));
     assert_eq!(told(&daemon_set, &well(), None), NOTHING);
-    let made = make(&daemon_set, "n1", &well());
-    let names: Vec<&str> = checks(&daemon_set, &made, &well(), None).iter().map(|row| row.check).collect();
+    let predicted = make(&daemon_set, "n1", &well());
+    let names: Vec<&str> = checks(&daemon_set, &predicted, &well(), None).iter().map(|row| row.check).collect();
     assert_eq!(
         names,
         [
@@ -97,7 +97,7 @@ fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
 
 #[test]
 fn what_was_not_read_is_unknown_only_where_it_is_needed() {
-    let unread = Facts::default();
+    let unread = ClusterObjects::default();
     assert_eq!(
         told(&daemon_set(json!({})), &unread, None),
         ["NamespaceLifecycle: Unknown", "ServiceAccount: Unknown", "LimitRanger: Unknown", "ResourceQuota: Unknown"]
@@ -110,8 +110,8 @@ fn what_was_not_read_is_unknown_only_where_it_is_needed() {
 #[test]
 fn a_quota_counts_what_one_more_pod_needs() {
     let of = |hard: Value, used: Value, change: Value| {
-        let facts = Facts { quotas: known(json!([quota(json!({}), hard, used)])), ..well() };
-        refusals(&daemon_set(change), &facts, None, "ResourceQuota")
+        let facts = ClusterObjects { quotas: known(json!([quota(json!({}), hard, used)])), ..well() };
+        rejections(&daemon_set(change), &facts, None, "ResourceQuota")
     };
     let exceeded = |share: Value| json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]);
     let share = |resource: &str, requested: &str, used: &str, limited: &str| json!({"resource": resource, "requested": requested, "used": used, "limited": limited});
@@ -133,14 +133,14 @@ fn a_quota_counts_what_one_more_pod_needs() {
         of(json!({"requests.example.com/gpu": "1"}), json!({"requests.example.com/gpu": "0"}), device),
         exceeded(share("requests.example.com/gpu", "2", "0", "1"))
     );
-    assert_eq!(of(json!({"pods": "1"}), json!({}), json!({})), json!([{"code": "QuotaUncounted", "quota": "q"}]));
+    assert_eq!(of(json!({"pods": "1"}), json!({}), json!({})), json!([{"code": "QuotaStatusMissing", "quota": "q"}]));
 }
 
 #[test]
 fn the_overhead_counts_for_the_quota() {
     let kata = json!([{"metadata": {"name": "kata"}, "handler": "k", "overhead": {"podFixed": {"cpu": "100m"}}}]);
     let quotas = known(json!([quota(json!({}), json!({"cpu": "250m"}), json!({"cpu": "0"}))]));
-    let facts = Facts { quotas, runtime_classes: known(kata), ..well() };
+    let facts = ClusterObjects { quotas, runtime_classes: known(kata), ..well() };
     assert_eq!(told(&daemon_set(json!({})), &facts, None), NOTHING);
     assert_eq!(told(&daemon_set(json!({"runtimeClassName": "kata"})), &facts, None), ["ResourceQuota: QuotaExceeded"]);
 }
@@ -149,21 +149,21 @@ fn the_overhead_counts_for_the_quota() {
 fn a_quota_wants_every_container_to_state_what_it_counts() {
     let hard = json!({"limits.cpu": "10", "memory": "1Gi", "requests.cpu": "10", "ephemeral-storage": "1Gi"});
     let quotas = known(json!([quota(json!({}), hard.clone(), hard)]));
-    let facts = Facts { quotas, ..well() };
-    let expected = json!([{"code": "QuotaUnspecified", "quota": "q", "missing": [
+    let facts = ClusterObjects { quotas, ..well() };
+    let expected = json!([{"code": "QuotaRequestMissing", "quota": "q", "missing": [
         {"resource": "limits.cpu", "containers": ["main"]}, {"resource": "memory", "containers": ["main"]},
     ]}]);
-    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "ResourceQuota"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "ResourceQuota"), expected);
     let for_itself = daemon_set(json!({"resources": {"requests": {"cpu": "1"}}}));
-    assert_ne!(refusals(&for_itself, &facts, None, "ResourceQuota")[0]["code"], "QuotaUnspecified");
+    assert_ne!(rejections(&for_itself, &facts, None, "ResourceQuota")[0]["code"], "QuotaRequestMissing");
     // A range of the namespace may state it for them.
-    let facts = Facts {
+    let facts = ClusterObjects {
         limit_ranges: limits(
             json!([{"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"memory": "1"}}]),
         ),
         ..facts
     };
-    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "ResourceQuota")[0]["code"], "QuotaExceeded");
+    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "ResourceQuota")[0]["code"], "QuotaExceeded");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_quota_is_only_about_pods_in_its_scope() {
     let is_refused = |spec: Value, change: Value| {
         let classes = json!([{"metadata": {"name": "high"}, "value": 5}]);
         let quotas = known(json!([quota(spec, json!({"pods": "0"}), json!({"pods": "0"}))]));
-        let facts = Facts { quotas, priority_classes: known(classes), ..well() };
+        let facts = ClusterObjects { quotas, priority_classes: known(classes), ..well() };
         !told(&daemon_set(change), &facts, None).is_empty()
     };
     let scopes = |scope: &str| json!({"scopes": [scope]});
@@ -203,9 +203,9 @@ fn a_quota_is_only_about_pods_in_its_scope() {
 fn limit_ranges_bound_containers_and_pods() {
     let of = |item: Value, resources: Value| {
         let containers = json!([{"name": "a", "resources": resources}, {"name": "b", "resources": resources}]);
-        let facts = Facts { limit_ranges: limits(json!([item])), ..well() };
-        let refusals = refusals(&daemon_set(json!({"containers": containers})), &facts, None, "LimitRanger");
-        match refusals {
+        let facts = ClusterObjects { limit_ranges: limits(json!([item])), ..well() };
+        let rejections = rejections(&daemon_set(json!({"containers": containers})), &facts, None, "LimitRanger");
+        match rejections {
             Value::Array(all) => all
                 .iter()
                 .map(|one| {
@@ -235,16 +235,16 @@ fn limit_ranges_bound_containers_and_pods() {
 
 #[test]
 fn h72_a_default_limit_below_the_templates_request_is_told_with_its_range() {
-    let facts = Facts { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
+    let facts = ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
     let expected = json!([{
         "code": "LimitBelowRequest", "container": "main", "resource": "cpu", "request": "200m", "limit": "100m",
         "limitRange": "range",
     }]);
-    assert_eq!(refusals(&daemon_set(json!({})), &facts, None, "Validation"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "Validation"), expected);
     // The event says the same with less: the objects' words are kept.
     let event = "Pod \"agent-x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"200m\": must be less \
                  than or equal to cpu limit of 100m";
-    assert_eq!(refusals(&daemon_set(json!({})), &facts, Some(event), "Validation"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &facts, Some(event), "Validation"), expected);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn what_the_template_names_has_to_be_there() {
             "RuntimeClass: RuntimeClassMissing",
         ]
     );
-    let there = Facts {
+    let there = ClusterObjects {
         service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])),
         priority_classes: known(json!([{"metadata": {"name": "p"}, "value": 1}])),
         runtime_classes: known(json!([{"metadata": {"name": "r"}, "handler": "h"}])),
@@ -266,7 +266,7 @@ fn what_the_template_names_has_to_be_there() {
     };
     assert_eq!(told(&named, &there, None), NOTHING);
     let elsewhere =
-        Facts { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "other"}}])), ..there };
+        ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "other"}}])), ..there };
     assert_eq!(told(&named, &elsewhere, None), ["ServiceAccount: ServiceAccountMissing"]);
     assert_eq!(told(&daemon_set(json!({"priorityClassName": "system-node-critical"})), &well(), None), NOTHING);
 }
@@ -277,7 +277,7 @@ fn contradictions_of_the_template_are_found() {
         "metadata": {"name": "r"}, "handler": "h", "scheduling": {"nodeSelector": {"a": "x"}},
         "overhead": {"podFixed": {"cpu": "1"}},
     }]);
-    let facts = Facts { runtime_classes: known(class), ..well() };
+    let facts = ClusterObjects { runtime_classes: known(class), ..well() };
     let with = |mut change: Value| {
         change["runtimeClassName"] = json!("r");
         told(&daemon_set(change), &facts, None)
@@ -292,7 +292,7 @@ fn contradictions_of_the_template_are_found() {
 #[test]
 fn h75_a_namespace_that_ends_is_told_without_an_event() {
     let ending = known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Terminating"}}]));
-    let facts = Facts { namespaces: ending, ..well() };
+    let facts = ClusterObjects { namespaces: ending, ..well() };
     assert_eq!(told(&daemon_set(json!({})), &facts, None), ["NamespaceLifecycle: NamespaceTerminating"]);
 }
 
@@ -305,9 +305,9 @@ fn an_event_speaks_where_no_object_does() {
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(conflict)), ["PodNodeSelector: NamespaceSelectorConflict"]);
     let security = "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": hostPort (container \"main\" uses hostPort 1)";
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(security)), ["PodSecurity: PodSecurity"]);
-    let made = make(&daemon_set(json!({})), "n1", &well());
-    let event = EventRefusal { text: denied.into(), count: 3, last_seen: None };
-    let rows = checks(&daemon_set(json!({})), &made, &well(), Some(&event));
+    let predicted = make(&daemon_set(json!({})), "n1", &well());
+    let event = FailedCreateEvent { text: denied.into(), count: 3, last_seen: None };
+    let rows = checks(&daemon_set(json!({})), &predicted, &well(), Some(&event));
     let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.check).collect();
     assert_eq!(with_event, ["Webhook"]);
 }
@@ -319,13 +319,13 @@ fn an_event_gets_the_numbers_of_now() {
     // A sidecar that a webhook adds: 300m, where the template alone wants 200m.
     let at = |used: &str| {
         let quotas = known(json!([quota(json!({}), json!({"requests.cpu": "1"}), json!({"requests.cpu": used}))]));
-        let facts = Facts { quotas, ..well() };
-        refusals(&daemon_set(json!({})), &facts, Some(event), "ResourceQuota")
+        let facts = ClusterObjects { quotas, ..well() };
+        rejections(&daemon_set(json!({})), &facts, Some(event), "ResourceQuota")
     };
     let share = json!({"resource": "requests.cpu", "requested": "300m", "used": "750m", "limited": "1"});
     assert_eq!(at("750m"), json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]));
-    assert_eq!(at("700m")[0]["code"], "NoLongerRefused");
-    let unread = Facts { quotas: Known::Unknown("cannot list".into()), ..well() };
+    assert_eq!(at("700m")[0]["code"], "NoLongerRejected");
+    let unread = ClusterObjects { quotas: Known::Unknown("cannot list".into()), ..well() };
     assert_eq!(told(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(event)), ["ResourceQuota: NoLongerRefused"]);
 }
@@ -335,16 +335,16 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let forbidden = |core: &str| format!("pods \"x\" is forbidden: {core}");
     let named = daemon_set(json!({"serviceAccountName": "s"}));
     let missing = forbidden("error looking up service account ns/s: serviceaccount \"s\" not found");
-    let there = Facts { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
+    let there = ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
     assert_eq!(told(&named, &well(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
     assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRefused"]);
-    let unread = Facts { service_accounts: Known::Unknown("cannot list".into()), ..well() };
+    let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..well() };
     assert_eq!(told(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
 
     let unstated = |containers: &str| forbidden(&format!("failed quota: q: must specify limits.cpu for: {containers}"));
     let quotas = || known(json!([quota(json!({}), json!({"limits.cpu": "9"}), json!({"limits.cpu": "0"}))]));
     let stating = json!({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1"}}}]});
-    let facts = Facts { quotas: quotas(), ..well() };
+    let facts = ClusterObjects { quotas: quotas(), ..well() };
     assert_eq!(told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))), ["ResourceQuota: NoLongerRefused"]);
     // One that a webhook adds says nothing still.
     assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaUnspecified"]);
@@ -352,7 +352,7 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");
     let labelled = |level: &str| {
         let labels = json!({"pod-security.kubernetes.io/enforce": level});
-        let facts = Facts { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
+        let facts = ClusterObjects { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
         told(&daemon_set(json!({})), &facts, Some(&security))
     };
     assert_eq!(labelled("restricted"), ["PodSecurity: PodSecurity"]);

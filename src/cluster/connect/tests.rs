@@ -6,19 +6,19 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cluster::fake::{Answer, Fake, JSON};
+use crate::cluster::test_server::{Answer, TestServer, JSON};
 use crate::cluster::list::Scope;
 use crate::cluster::proxy::ProxyVariables;
 
 const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;
 
-pub(in crate::cluster) async fn fake() -> Fake {
-    Fake::start(|_, _| Answer::ok(JSON, EMPTY)).await
+pub(in crate::cluster) async fn test_server() -> TestServer {
+    TestServer::start(|_, _| Answer::ok(JSON, EMPTY)).await
 }
 
 /// A server that may be sent credentials.
-pub(in crate::cluster) async fn secure() -> Fake {
-    Fake::start_tls(|_, _| Answer::ok(JSON, EMPTY)).await
+pub(in crate::cluster) async fn secure() -> TestServer {
+    TestServer::start_tls(|_, _| Answer::ok(JSON, EMPTY)).await
 }
 
 pub(in crate::cluster) async fn ask(access: &Access) {
@@ -73,26 +73,26 @@ async fn without_any_configuration_there_is_no_cluster() {
 
 #[tokio::test]
 async fn a_server_alone_is_enough() {
-    let fake = fake().await;
-    let server = Some(fake.url.trim_start_matches("http://").to_owned());
+    let test_server = test_server().await;
+    let server = Some(test_server.url.trim_start_matches("http://").to_owned());
     let options = AccessOptions { server, ..AccessOptions::default() };
     let access = connect_within(&options, &Environment::default()).await.unwrap();
     ask(&access).await;
-    assert_eq!(access.server(), fake.url);
+    assert_eq!(access.server(), test_server.url);
     assert_eq!((access.context(), access.namespace()), (None, "default"));
 }
 
 #[tokio::test]
 async fn the_path_of_the_server_stays_in_front() {
-    let fake = fake().await;
-    let options = AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", fake.url)), ..Default::default() };
+    let test_server = test_server().await;
+    let options = AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", test_server.url)), ..Default::default() };
     ask(&connect_within(&options, &Environment::default()).await.unwrap()).await;
-    assert_eq!(fake.seen()[0].target, "/k8s/clusters/c-1/api/v1/namespaces?");
+    assert_eq!(test_server.seen()[0].target, "/k8s/clusters/c-1/api/v1/namespaces?");
 }
 
 #[tokio::test]
 async fn token_and_impersonation_are_sent() {
-    let fake = secure().await;
+    let test_server = secure().await;
     let options = AccessOptions {
         token: Some("t".into()),
         as_user: Some("jane".into()),
@@ -100,9 +100,9 @@ async fn token_and_impersonation_are_sent() {
         as_uid: Some("7".into()),
         ..AccessOptions::default()
     };
-    let access = fake.access_with(options).await;
+    let access = test_server.access_with(options).await;
     ask(&access).await;
-    let seen = &fake.seen()[0];
+    let seen = &test_server.seen()[0];
     assert_eq!(seen.header("authorization"), Some("Bearer t"));
     assert_eq!(seen.header("impersonate-user"), Some("jane"));
     assert_eq!(seen.all("impersonate-group"), ["a", "b"]);
@@ -149,11 +149,11 @@ async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_header_can_carry_is_refused() {
-    let (fake, folder) = (secure().await, TempDir::new().unwrap());
-    let environment = kubeconfig(&folder, &fake.url, "token: \"secret\\n\"");
+    let (test_server, folder) = (secure().await, TempDir::new().unwrap());
+    let environment = kubeconfig(&folder, &test_server.url, "token: \"secret\\n\"");
     let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
     ask(&access).await;
-    assert_eq!(fake.seen()[0].header("authorization"), Some("Bearer secret"));
+    assert_eq!(test_server.seen()[0].header("authorization"), Some("Bearer secret"));
     let broken = AccessOptions { token: Some("a\nb".into()), ..AccessOptions::default() };
     let error = connect_within(&broken, &environment).await.err().unwrap().to_string();
     assert!(error.contains("cannot carry") && !error.contains("a\nb"), "{error}");
@@ -161,30 +161,30 @@ async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_heade
 
 #[tokio::test]
 async fn a_token_file_is_sent_without_its_newline() {
-    let fake = secure().await;
+    let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
-    let environment = kubeconfig(&folder, &fake.url, "tokenFile: token");
+    let environment = kubeconfig(&folder, &test_server.url, "tokenFile: token");
     ask(&connect_within(&AccessOptions::default(), &environment).await.unwrap()).await;
-    assert_eq!(fake.seen()[0].header("authorization"), Some("Bearer from-file"));
+    assert_eq!(test_server.seen()[0].header("authorization"), Some("Bearer from-file"));
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_credential_plugin_runs_once() {
     for expiry in ["", ",\"expirationTimestamp\":\"2999-01-01T00:00:00Z\""] {
-        let fake = secure().await;
+        let test_server = secure().await;
         let folder = TempDir::new().unwrap();
         plugin(&folder, &credential(&format!("\"token\":\"from-plugin\"{expiry}")));
-        let environment = kubeconfig(&folder, &fake.url, EXEC);
+        let environment = kubeconfig(&folder, &test_server.url, EXEC);
         let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
         ask(&access).await;
         ask(&access).await;
-        assert_eq!(fake.seen()[1].header("authorization"), Some("Bearer from-plugin"));
+        assert_eq!(test_server.seen()[1].header("authorization"), Some("Bearer from-plugin"));
         let [info] = runs(&folder).try_into().unwrap();
         let info: Value = serde_json::from_str(&info).unwrap();
         assert_eq!(info["apiVersion"], "client.authentication.k8s.io/v1");
-        assert_eq!(info["spec"]["cluster"]["server"], fake.url);
+        assert_eq!(info["spec"]["cluster"]["server"], test_server.url);
         assert_eq!(access.user, "u");
     }
 }
@@ -192,10 +192,10 @@ async fn a_credential_plugin_runs_once() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_token_that_has_expired_is_renewed() {
-    let fake = secure().await;
+    let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""));
-    let environment = kubeconfig(&folder, &fake.url, EXEC);
+    let environment = kubeconfig(&folder, &test_server.url, EXEC);
     let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
     ask(&access).await;
     assert_eq!(runs(&folder).len(), 2);
@@ -216,13 +216,13 @@ async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
-    let fake = secure().await;
+    let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, "exit 1");
-    let environment = kubeconfig(&folder, &fake.url, EXEC);
+    let environment = kubeconfig(&folder, &test_server.url, EXEC);
     let options = AccessOptions { token: Some("t".into()), ..AccessOptions::default() };
     ask(&connect_within(&options, &environment).await.unwrap()).await;
-    let environment = kubeconfig(&folder, &fake.url, &format!("{EXEC}, client-certificate: c, client-key: k"));
+    let environment = kubeconfig(&folder, &test_server.url, &format!("{EXEC}, client-certificate: c, client-key: k"));
     let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
     assert!(error.to_string().contains("client certificate"), "{error}");
     assert!(runs(&folder).is_empty());
@@ -259,7 +259,7 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
 
 #[tokio::test]
 async fn the_proxy_is_decided_by_the_name_of_the_server() {
-    let proxy = fake().await;
+    let proxy = test_server().await;
     let options = AccessOptions { server: Some("http://api.invalid:8001".into()), ..AccessOptions::default() };
     let variables = |exceptions: &str| ProxyVariables {
         http: proxy.url.clone(),
@@ -285,7 +285,7 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
 
 #[tokio::test]
 async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
-    let proxy = fake().await;
+    let proxy = test_server().await;
     let folder = TempDir::new().unwrap();
     let mut environment = kubeconfig(&folder, &format!("http://localhost:1', proxy-url: '{}", proxy.url), "");
     environment.proxy =
@@ -301,7 +301,7 @@ async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
 
 #[test]
 fn proxies_are_spelled_as_kube_knows_them() {
-    let spelled = |url: &str| spelled_for_kube(&url.parse().unwrap()).map(|url| url.to_string());
+    let spelled = |url: &str| normalize_proxy_scheme(&url.parse().unwrap()).map(|url| url.to_string());
     assert_eq!(spelled("socks5h://h:1080").unwrap(), "socks5://h:1080/");
     assert_eq!(spelled("https://u:p@h:1").unwrap(), "https://u:p@h:1/");
     assert!(spelled("ftp://h").is_err());

@@ -24,7 +24,7 @@ use crate::interrupt::Signals;
 
 /// What a plugin runs under, besides its entry in the kubeconfig.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cluster) struct Surroundings {
+pub(in crate::cluster) struct Topology {
     /// Which plugins may run.
     pub(in crate::cluster) policy: Policy,
     /// `PATH`.
@@ -65,8 +65,8 @@ pub(super) struct Credential {
 
 impl Plugin {
     /// Finds the program of the entry and asks the policy about it. Runs nothing.
-    pub(super) fn new(exec: ExecConfig, user: &str, surroundings: &Surroundings) -> Result<Self, Error> {
-        let Surroundings { policy, path, timeout } = surroundings;
+    pub(super) fn new(exec: ExecConfig, user: &str, surroundings: &Topology) -> Result<Self, Error> {
+        let Topology { policy, path, timeout } = surroundings;
         let mut plugin =
             Self { exec: Arc::new(exec), user: user.to_owned(), program: PathBuf::new(), timeout: *timeout };
         let find = |command: &str| look_path(&clean(command).to_string_lossy(), path.as_deref());

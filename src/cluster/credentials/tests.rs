@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::policy::KubercSource;
-use crate::cluster::connect::tests::{ask, fake, kubeconfig, secure};
+use crate::cluster::connect::tests::{ask, test_server, kubeconfig, secure};
 use crate::cluster::connect::{AccessOptions, connect_within};
-use crate::cluster::fake::{Answer, Fake};
+use crate::cluster::test_server::{Answer, TestServer};
 use crate::cluster::kubeconfig::Environment;
 use crate::cluster::list::Scope;
 use crate::error::Error;
@@ -17,17 +17,17 @@ const TOKEN: &str = "token: s3cret";
 const PASSWORD: &str = "username: u, password: s3cret";
 
 /// The error of a connection that must fail.
-async fn refused(options: &AccessOptions, environment: &Environment) -> Error {
+async fn rejected(options: &AccessOptions, environment: &Environment) -> Error {
     connect_within(options, environment).await.err().unwrap()
 }
 
-fn authorization(server: &Fake) -> Option<String> {
+fn authorization(server: &TestServer) -> Option<String> {
     server.seen().last().unwrap().header("authorization").map(str::to_owned)
 }
 
 #[tokio::test]
 async fn server_without_tls_gets_no_credentials() {
-    let (plain, folder) = (fake().await, TempDir::new().unwrap());
+    let (plain, folder) = (test_server().await, TempDir::new().unwrap());
     fs::write(folder.path().join("token"), "s3cret").unwrap();
     let flag = AccessOptions { token: Some("s3cret".into()), as_user: Some("jane".into()), ..Default::default() };
     let with_password = plain.url.replace("http://", "http://u:s3cret@");
@@ -87,22 +87,22 @@ async fn user_entry_that_kubectl_refuses_is_an_error() {
         (&format!("exec: {{command: x, {v1}, interactiveMode: Never, env: [{{name: '', value: x}}]}}"), "env entry"),
     ] {
         for server in ["https://127.0.0.1:1", "http://127.0.0.1:1"] {
-            let error = refused(&AccessOptions::default(), &kubeconfig(&folder, server, user)).await.to_string();
+            let error = rejected(&AccessOptions::default(), &kubeconfig(&folder, server, user)).await.to_string();
             assert!(error.contains(expected) && !error.contains("s3cret"), "{user}: {error}");
         }
     }
     let environment = kubeconfig(&folder, "https://127.0.0.1:1", "auth-provider: {name: gcp, config: {cmd-path: x}}");
-    let error = refused(&AccessOptions::default(), &environment).await.to_string();
+    let error = rejected(&AccessOptions::default(), &environment).await.to_string();
     assert!(error.contains("auth-provider \"gcp\""), "{error}");
 }
 
 #[tokio::test]
 async fn redirect_is_an_error_and_is_not_followed() {
     for code in [301, 302, 303, 307, 308] {
-        let (other, plain) = (secure().await, fake().await);
+        let (other, plain) = (secure().await, test_server().await);
         for target in [&other.url, &plain.url] {
             let location = format!("{target}/api/v1/namespaces");
-            let server = Fake::start_tls(move |_, _| Answer::refusal(code, "moved").with("location", &location)).await;
+            let server = TestServer::start_tls(move |_, _| Answer::rejection(code, "moved").with("location", &location)).await;
             let access = server.access_with(AccessOptions { token: Some("t".into()), ..Default::default() }).await;
             let error = access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap_err();
             assert!(error.to_string().contains("it is a redirect to "), "{error}");
@@ -155,19 +155,19 @@ async fn special_and_large_files_are_errors() {
             format!("client-certificate: key, client-key: {path}"),
         ] {
             let environment = kubeconfig(&folder, "https://127.0.0.1:1", &user);
-            let error = refused(&AccessOptions::default(), &environment).await.to_string();
+            let error = rejected(&AccessOptions::default(), &environment).await.to_string();
             assert!(error.contains(expected) && error.contains(path), "{user}: {error}");
         }
         let environment = kubeconfig(&folder, &format!("https://h', certificate-authority: '{path}"), "");
-        let error = refused(&AccessOptions::default(), &environment).await.to_string();
+        let error = rejected(&AccessOptions::default(), &environment).await.to_string();
         assert!(error.contains(expected) && error.contains(path), "{error}");
     }
     for path in ["/dev/zero", large.to_str().unwrap()] {
         let environment = Environment { kubeconfig: Some(path.into()), ..Environment::default() };
-        let error = refused(&AccessOptions::default(), &environment).await.to_string();
+        let error = rejected(&AccessOptions::default(), &environment).await.to_string();
         assert!(error.contains("larger than 8388608 bytes") && error.contains(path), "{error}");
         let kuberc = AccessOptions { kuberc: Some(path.into()), ..Default::default() };
-        let error = refused(&kuberc, &Environment::default()).await.to_string();
+        let error = rejected(&kuberc, &Environment::default()).await.to_string();
         assert!(error.contains("larger than 8388608 bytes") && error.contains(path), "{error}");
     }
 }
@@ -181,7 +181,7 @@ mod plugins {
 
     #[tokio::test]
     async fn server_without_tls_runs_no_plugin() {
-        let (plain, folder) = (fake().await, TempDir::new().unwrap());
+        let (plain, folder) = (test_server().await, TempDir::new().unwrap());
         plugin(&folder, &credential("\"token\":\"t\""));
         ask(&connect_within(&AccessOptions::default(), &kubeconfig(&folder, &plain.url, EXEC)).await.unwrap()).await;
         assert!(runs(&folder).is_empty());
@@ -204,7 +204,7 @@ mod plugins {
             ),
         ] {
             fs::write(&kuberc, format!("{head}: {policy}\n")).unwrap();
-            let error = refused(&AccessOptions::default(), &environment).await;
+            let error = rejected(&AccessOptions::default(), &environment).await;
             assert!(error.to_string().contains(expected) && !error.to_string().contains('\n'), "{error}");
             let program = folder.path().join("plugin");
             assert!(error.hint().contains(&format!("add command: {}", program.display())), "{}", error.hint());
@@ -223,7 +223,7 @@ mod plugins {
         plugin(&folder, "sleep 1000");
         let environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
         let request_timeout = Some(Duration::from_millis(300));
-        let error = refused(&AccessOptions { request_timeout, ..Default::default() }, &environment).await;
+        let error = rejected(&AccessOptions { request_timeout, ..Default::default() }, &environment).await;
         assert!(error.to_string().ends_with("plugin\" of user \"u\" did not answer within 0.3 s"), "{error}");
         assert!(error.hint().contains("--request-timeout"));
     }
@@ -246,7 +246,7 @@ mod plugins {
     async fn plugin_that_answers_without_end_is_an_error() {
         let folder = TempDir::new().unwrap();
         plugin(&folder, "exec yes");
-        let error = refused(&AccessOptions::default(), &kubeconfig(&folder, "https://127.0.0.1:1", EXEC)).await;
+        let error = rejected(&AccessOptions::default(), &kubeconfig(&folder, "https://127.0.0.1:1", EXEC)).await;
         assert!(error.to_string().ends_with("failed: its answer is longer than 1 MiB"), "{error}");
     }
 
@@ -256,7 +256,7 @@ mod plugins {
         plugin(&folder, &credential("\"token\":\"t\""));
         let bare = EXEC.replace("./plugin", "plugin");
         let mut environment = kubeconfig(&folder, &server.url, &bare);
-        let error = refused(&AccessOptions::default(), &environment).await.to_string();
+        let error = rejected(&AccessOptions::default(), &environment).await.to_string();
         assert!(error.contains("the credential plugin \"plugin\" of user \"u\" is not installed"), "{error}");
         environment.path = Some(folder.path().as_os_str().to_owned());
         ask(&connect_within(&AccessOptions::default(), &environment).await.unwrap()).await;

@@ -33,7 +33,7 @@ pub(super) enum Packing {
 
 impl Packing {
     /// By the end of a file's name, and by its first bytes where that says nothing.
-    pub(super) fn of(name: &str, head: &[u8]) -> Self {
+    pub(super) fn detect(name: &str, head: &[u8]) -> Self {
         let name = name.to_ascii_lowercase();
         let ends = |ending: &str| name.ends_with(ending);
         if ends(".tar.gz") || ends(".tgz") {
@@ -132,8 +132,8 @@ fn tar(
         let name = long_name.take().unwrap_or_else(short);
         if entry_type.is_file() && wanted(&name) {
             let bytes = allowance.read(&mut entry)?;
-            if let Err(refusal) = receiver(&name, Ok(bytes)) {
-                return Ok(Err(refusal));
+            if let Err(rejection) = receiver(&name, Ok(bytes)) {
+                return Ok(Err(rejection));
             }
         }
     }
@@ -163,8 +163,8 @@ fn zip<R: Read + Seek>(
             let mut entry = match archive.by_index(index) {
                 Ok(entry) => entry,
                 Err(error) => {
-                    if let Err(refusal) = receiver(&format!("entry {index}"), Err(error.to_string())) {
-                        return Ok(Err(refusal));
+                    if let Err(rejection) = receiver(&format!("entry {index}"), Err(error.to_string())) {
+                        return Ok(Err(rejection));
                     }
                     continue;
                 }
@@ -175,8 +175,8 @@ fn zip<R: Read + Seek>(
             }
             (name, allowance.read(&mut entry)?)
         };
-        if let Err(refusal) = receiver(&name, Ok(bytes)) {
-            return Ok(Err(refusal));
+        if let Err(rejection) = receiver(&name, Ok(bytes)) {
+            return Ok(Err(rejection));
         }
     }
     Ok(Ok(()))

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::culprit::culprit;
+use super::bad_field::culprit;
 use super::scalar;
 
 /// What the tree of one object may take, estimated in bytes; far more than any object of a cluster does.
@@ -47,10 +47,10 @@ impl Decode for (Value, &str) {
         }
         repair(&mut tree, bad_times);
         T::deserialize(&tree).map_err(|error| {
-            let refusal = error.to_string();
-            let refused = |tree: &Value| T::deserialize(tree).is_err_and(|error| error.to_string() == refusal);
-            let path = format!("{}{}", self.1, culprit(&tree, &refused));
-            if path.is_empty() { refusal } else { format!("{path}: {refusal}") }
+            let rejection = error.to_string();
+            let rejected = |tree: &Value| T::deserialize(tree).is_err_and(|error| error.to_string() == rejection);
+            let path = format!("{}{}", self.1, culprit(&tree, &rejected));
+            if path.is_empty() { rejection } else { format!("{path}: {rejection}") }
         })
     }
 }

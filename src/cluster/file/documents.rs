@@ -88,7 +88,7 @@ impl Reader<'_> {
                 Ok(raw) => self.json_document(raw),
                 Err(error) => Err(Refusal::broken(format!("not JSON: {error}"))),
             };
-            outcome.map_err(|refusal| refusal.in_document(self.index))?;
+            outcome.map_err(|rejection| rejection.in_document(self.index))?;
             self.index += 1;
         }
         Ok(())
@@ -137,14 +137,14 @@ impl Reader<'_> {
 
     fn yaml(&mut self, text: &str) -> Result<(), Refusal> {
         let text = yaml::without_old_breaks(text);
-        let mut documents = yaml::Documents::of(&text);
+        let mut documents = yaml::Documents::new(&text);
         loop {
             let (cluster, index) = (&mut *self.cluster, self.index);
-            let mut refusal = None;
+            let mut rejection = None;
             cluster.saved.begin_list(true);
             let read = documents.read_next(&mut |place, item| {
                 let outcome = put_item(cluster, List { kind: None, api_version: None }, place, item);
-                outcome.map_err(|reason| refusal.insert(reason).message.clone())
+                outcome.map_err(|reason| rejection.insert(reason).message.clone())
             });
             let document = match read {
                 None => {
@@ -153,10 +153,10 @@ impl Reader<'_> {
                 }
                 Some(Ok(document)) => document,
                 Some(Err(message)) => {
-                    return Err(refusal.unwrap_or_else(|| Refusal::broken(message)).in_document(index));
+                    return Err(rejection.unwrap_or_else(|| Refusal::broken(message)).in_document(index));
                 }
             };
-            self.yaml_document(document).map_err(|refusal| refusal.in_document(index))?;
+            self.yaml_document(document).map_err(|rejection| rejection.in_document(index))?;
             self.index += 1;
         }
     }
@@ -211,7 +211,7 @@ fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'
         "Node" => cluster.nodes.is_there = true,
         "Pod" => {
             cluster.pods.is_there = true;
-            cluster.full_pods.is_there = true;
+            cluster.scheduling_pods.is_there = true;
         }
         "DaemonSet" => cluster.daemon_sets.is_there = true,
         "ControllerRevision" => cluster.revisions.is_there = true,

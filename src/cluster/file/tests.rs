@@ -8,7 +8,7 @@ use super::*;
 
 const NODE: &str = "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\"}}";
 
-fn read_text(name: &str, text: &str) -> Result<Facts, String> {
+fn read_text(name: &str, text: &str) -> Result<SavedObjects, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -18,11 +18,11 @@ fn read_text(name: &str, text: &str) -> Result<Facts, String> {
         .map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
 }
 
-fn names(facts: &Facts) -> Vec<&str> {
+fn names(facts: &SavedObjects) -> Vec<&str> {
     facts.nodes.known().unwrap().iter().map(|node| node.metadata.name.as_str()).collect()
 }
 
-fn refusal(text: &str) -> String {
+fn rejection(text: &str) -> String {
     read_text("f", text).err().unwrap_or_else(|| panic!("was read: {text}"))
 }
 
@@ -116,15 +116,15 @@ fn a_pipe_in_a_folder_is_not_waited_for() {
 fn a_broken_file_is_named_with_its_document_and_its_field() {
     let list = |node: &str| format!("{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{NODE},{node}]}}");
     let broken = NODE.replace("\"name\":\"n1\"", "\"name\":\"n2\",\"finalizers\":\"a\"");
-    let text = refusal(&list(&broken));
+    let text = rejection(&list(&broken));
     assert!(text.starts_with("FILE: document 1: .items[1].metadata.finalizers: "), "{text}");
     let broken = NODE.replace("{\"name\":\"n1\"}", "{\"name\":5}");
-    let text = refusal(&format!("{NODE}\n{broken}"));
+    let text = rejection(&format!("{NODE}\n{broken}"));
     assert!(text.starts_with("FILE: document 2: .metadata.name: "), "{text}");
-    let text = refusal("apiVersion: v1\nkind: Node\nmetadata:\n  labels: [a]\n");
+    let text = rejection("apiVersion: v1\nkind: Node\nmetadata:\n  labels: [a]\n");
     assert!(text.starts_with("FILE: document 1: .metadata.labels: "), "{text}");
     let set = "{\"apiVersion\":\"apps/v1\",\"kind\":\"DaemonSet\",\"spec\":{\"selector\":{},\"template\":{\"spec\":{\"containers\":7}}}}";
-    let text = refusal(set);
+    let text = rejection(set);
     assert!(text.contains("spec.template.spec.containers"), "{text}");
 }
 
@@ -137,12 +137,12 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
         ("hello", "FILE: document 1: not a Kubernetes object"),
         ("- a\n- b\n", "FILE: document 1: .items[0]: not a Kubernetes object"),
     ] {
-        assert_eq!(refusal(text), expected, "{text:?}");
+        assert_eq!(rejection(text), expected, "{text:?}");
     }
     for text in
         ["{", "{\"kind\":\"List\",\"items\":[{}", "a: [", "\u{0}\u{1}", "a: b: c", "{\"kind\":\"List\",\"items\":5}"]
     {
-        assert!(refusal(text).starts_with("FILE: document 1: "), "{text:?}: {}", refusal(text));
+        assert!(rejection(text).starts_with("FILE: document 1: "), "{text:?}: {}", rejection(text));
     }
     let folder = tempfile::tempdir().unwrap();
     assert!(read(&[folder.path().to_owned()], Detail::default()).unwrap_err().to_string().contains("holds no .yaml"));
@@ -193,7 +193,7 @@ fn events_of_both_groups_are_read_and_count_once() {
 }
 
 /// A folder with these files, and what is read of it.
-fn read_tree(files: &[(&str, &[u8])]) -> Facts {
+fn read_tree(files: &[(&str, &[u8])]) -> SavedObjects {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         let path = folder.path().join(name);
@@ -232,7 +232,7 @@ fn broken_file_of_a_folder_makes_its_kind_unknown() {
     {
         let facts = read_tree(&[("nodes.json", NODE.as_bytes()), (name, bytes), ("p/x.json", pod.as_bytes())]);
         assert!(facts.pods.missing().unwrap().contains(name), "{:?}", facts.pods);
-        assert!(facts.full_pods.known().is_none());
+        assert!(facts.scheduling_pods.known().is_none());
         assert_eq!(names(&facts), ["n1"]);
         assert!(facts.notes[0].starts_with(&format!("{name}: ")), "{:?}", facts.notes);
     }
@@ -279,9 +279,9 @@ fn aliases_are_read_as_long_as_they_stay_small() {
     assert_eq!(names(&read_text("f", small).unwrap()), ["n1"]);
     let big = "x".repeat(300_000);
     let items = "- *a\n".repeat(20_000);
-    let text = refusal(&format!("kind: List\na: &a {big}\nitems:\n{items}"));
+    let text = rejection(&format!("kind: List\na: &a {big}\nitems:\n{items}"));
     assert!(text.ends_with("its aliases expand to many times the size of the file"), "{text}");
-    assert!(refusal("kind: &a [*a]").contains("alias"));
+    assert!(rejection("kind: &a [*a]").contains("alias"));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn object_larger_than_any_of_a_cluster_is_refused() {
     let maps = "{},".repeat(300_000);
     let pod = format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"spec\":{{\"containers\":[{maps}{{}}]}}}}");
     for text in [pod.clone(), pod.replacen('{', "---\n{", 1)] {
-        assert!(refusal(&text).ends_with("larger than any that a cluster can hold"), "{}", refusal(&text));
+        assert!(rejection(&text).ends_with("larger than any that a cluster can hold"), "{}", rejection(&text));
     }
 }
 

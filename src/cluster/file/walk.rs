@@ -95,7 +95,7 @@ impl Walk<'_> {
             };
         }
         let mut seen = 0;
-        let outcome = archive::unpack(packing, file, &allowance, &is_wanted, &mut |name, bytes| {
+        let outcome = archive::unpack(packing, file, &allowance, &is_eligible, &mut |name, bytes| {
             seen += 1;
             self.entry(named, packing, name, bytes, place)
         });
@@ -104,7 +104,7 @@ impl Walk<'_> {
 
     /// Reads bytes that may be packed.
     fn bytes(&mut self, bytes: &[u8], named: Named<'_>, place: Place<'_>) -> Result<(), Error> {
-        let packing = Packing::of(named.name, bytes.get(..HEAD).unwrap_or(bytes));
+        let packing = Packing::detect(named.name, bytes.get(..HEAD).unwrap_or(bytes));
         match packing {
             Packing::Plain => return self.text(bytes, named),
             Packing::Gzip => {}
@@ -114,7 +114,7 @@ impl Walk<'_> {
             _ => {}
         }
         let mut seen = 0;
-        let outcome = archive::unpack(packing, Cursor::new(bytes), place.allowance, &is_wanted, &mut |name, bytes| {
+        let outcome = archive::unpack(packing, Cursor::new(bytes), place.allowance, &is_eligible, &mut |name, bytes| {
             seen += 1;
             self.entry(named, packing, name, bytes, place)
         });
@@ -152,7 +152,7 @@ impl Walk<'_> {
     ) -> Result<(), Error> {
         match outcome {
             Err(why) => self.lose(named, "", &format!("cannot be unpacked: {why}")),
-            Ok(Err(refusal)) => Err(refusal),
+            Ok(Err(rejection)) => Err(rejection),
             Ok(Ok(())) if seen == 0 && packing != Packing::Gzip && named.is_named => {
                 Err(super::read::broken(named.name, "the archive holds no .yaml, .yml or .json file"))
             }
@@ -174,11 +174,11 @@ impl Walk<'_> {
         self.cluster.saved.end_file();
         match outcome {
             Ok(()) => Ok(()),
-            Err(refusal) if refusal.is_foreign && !named.is_named => {
+            Err(rejection) if rejection.is_foreign && !named.is_named => {
                 self.report.foreign(named.name);
                 Ok(())
             }
-            Err(refusal) => self.refuse(named, text, &refusal.message),
+            Err(rejection) => self.refuse(named, text, &rejection.message),
         }
     }
 
@@ -222,7 +222,7 @@ fn open(path: &Path, name: &str) -> std::io::Result<Opened> {
     let mut head = Vec::new();
     (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(Opened { file, packing: Packing::of(name, &head), size: metadata.len() })
+    Ok(Opened { file, packing: Packing::detect(name, &head), size: metadata.len() })
 }
 
 /// Reads to the end of a file of this size, or of a stream, which may have no end.
@@ -240,7 +240,7 @@ fn without_gz(name: &str) -> &str {
 }
 
 /// Whether a file's name is one of those that are read.
-fn is_wanted(name: &str) -> bool {
+fn is_eligible(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let plain = without_gz(&lower);
     // What macOS puts beside the files of an archive.
@@ -272,7 +272,7 @@ fn files_below(source: &Path, report: &mut Report) -> Result<Vec<PathBuf>, Error
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder {
                 folders.push(path);
-            } else if is_wanted(&path.to_string_lossy()) && path.is_file() {
+            } else if is_eligible(&path.to_string_lossy()) && path.is_file() {
                 files.insert(path);
             }
         }

@@ -78,7 +78,7 @@ impl Place<'_> {
 }
 
 impl<'t> Documents<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str) -> Self {
         let mut options = Options::default();
         options.set_emit_comments(false);
         Self {
@@ -94,7 +94,7 @@ impl<'t> Documents<'t> {
     pub(super) fn read_next(&mut self, receiver: Receiver<'_>) -> Option<Result<Document, String>> {
         loop {
             match self.event() {
-                Err(refusal) => return Some(Err(refusal)),
+                Err(rejection) => return Some(Err(rejection)),
                 Ok(None | Some(Event::StreamEnd)) => return None,
                 Ok(Some(Event::DocumentStart(..))) => {
                     self.anchors.clear();

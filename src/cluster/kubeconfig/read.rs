@@ -6,7 +6,7 @@ use std::path::{MAIN_SEPARATOR, Path, absolute};
 use kube::config::{Kubeconfig, KubeconfigError};
 use serde_json::Value;
 
-use super::given;
+use super::non_empty;
 use crate::cluster::bounded::{CONFIG_LIMIT, read_any};
 use crate::error::Error;
 
@@ -79,7 +79,7 @@ fn resolve_paths(file: &mut Kubeconfig, folder: &Path) {
 /// Makes `""` the same as a missing entry, as in client-go: tools write `certificate-authority-data: ""` and
 /// `current-context: ""`.
 fn empty_is_unset(file: &mut Kubeconfig) {
-    let clear = |value: &mut Option<String>| *value = given(value);
+    let clear = |value: &mut Option<String>| *value = non_empty(value);
     clear(&mut file.current_context);
     for cluster in file.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
         clear(&mut cluster.server);

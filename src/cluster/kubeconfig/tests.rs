@@ -38,16 +38,16 @@ fn files(contents: &[&str]) -> (TempDir, Environment) {
     (folder, Environment { kubeconfig, ..Environment::default() })
 }
 
-fn two(options: &AccessOptions) -> Result<Chosen, Error> {
+fn two(options: &AccessOptions) -> Result<ResolvedContext, Error> {
     let (_folder, environment) = files(&[TWO]);
-    choose(options, &environment).map(Option::unwrap)
+    resolve(options, &environment).map(Option::unwrap)
 }
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn server(chosen: &Chosen) -> &str {
+fn server(chosen: &ResolvedContext) -> &str {
     chosen.cluster.server.as_deref().unwrap()
 }
 
@@ -88,7 +88,7 @@ fn cluster_and_user_can_be_chosen_apart_from_the_context() {
 #[test]
 fn paths_are_relative_to_the_file_that_holds_them() {
     let (folder, environment) = files(&[TWO]);
-    let chosen = choose(&AccessOptions::default(), &environment).unwrap().unwrap();
+    let chosen = resolve(&AccessOptions::default(), &environment).unwrap().unwrap();
     let below = |name: &str| Some(folder.path().join(name).to_str().unwrap().to_owned());
     assert_eq!(chosen.cluster.certificate_authority, below("ca.crt"));
     assert_eq!(chosen.user.token_file, below("sub/token"));
@@ -118,7 +118,7 @@ fn several_files_are_merged_and_the_first_wins() {
     let list = [&missing, &files[0], &files[1], &PathBuf::new()];
     let list = env::join_paths(list).unwrap();
     environment.kubeconfig = Some(list);
-    let chosen = choose(&AccessOptions::default(), &environment).unwrap().unwrap();
+    let chosen = resolve(&AccessOptions::default(), &environment).unwrap().unwrap();
     assert_eq!(chosen.context.as_deref(), Some("prod"));
     assert_eq!(server(&chosen), "https://mine");
     assert_eq!(chosen.cluster.certificate_authority, None, "nothing of the second entry of that name counts");
@@ -132,7 +132,7 @@ fn without_kubeconfig_the_home_folder_holds_it() {
     for kubeconfig in [None, Some(OsString::new())] {
         let home = Some(folder.path().to_owned());
         let environment = Environment { kubeconfig, home, ..Environment::default() };
-        assert!(choose(&AccessOptions::default(), &environment).unwrap().is_some());
+        assert!(resolve(&AccessOptions::default(), &environment).unwrap().is_some());
     }
 }
 
@@ -141,11 +141,11 @@ fn the_flag_names_the_only_file_and_it_must_exist() {
     let (folder, environment) = files(&[TWO]);
     let other = folder.path().join("other");
     let options = AccessOptions { kubeconfig: Some(other.clone()), ..Default::default() };
-    let words = complaint(choose(&options, &environment));
+    let words = complaint(resolve(&options, &environment));
     assert!(words.contains(other.to_str().unwrap()) && words.contains("no such file"), "{words}");
     fs::write(&other, "clusters: [{name: c, cluster: {server: 'http://other'}}]").unwrap();
     let options = AccessOptions { cluster: some("c"), ..options };
-    let chosen = choose(&options, &environment).unwrap().unwrap();
+    let chosen = resolve(&options, &environment).unwrap().unwrap();
     assert_eq!(server(&chosen), "http://other");
     assert_eq!(chosen.context, None);
 }
@@ -155,7 +155,7 @@ fn a_broken_file_is_an_error_that_names_it_and_shows_nothing_of_it() {
     let broken = "users:\n- name: u\n  user: {token: s3cret, exec: [s3cret]}\n";
     let (folder, mut environment) = files(&[broken]);
     environment.in_cluster = true;
-    let words = complaint(choose(&AccessOptions::default(), &environment));
+    let words = complaint(resolve(&AccessOptions::default(), &environment));
     assert!(words.contains(folder.path().to_str().unwrap()), "{words}");
     assert!(!words.contains("s3cret") && !words.contains('\n'), "{words}");
 }
@@ -164,7 +164,7 @@ fn a_broken_file_is_an_error_that_names_it_and_shows_nothing_of_it() {
 fn a_file_that_cannot_be_read_is_an_error() {
     let (folder, mut environment) = files(&[]);
     environment.kubeconfig = Some(folder.path().as_os_str().to_owned());
-    let words = complaint(choose(&AccessOptions::default(), &environment));
+    let words = complaint(resolve(&AccessOptions::default(), &environment));
     let cause = fs::read(folder.path()).unwrap_err().to_string();
     assert!(words.contains(folder.path().to_str().unwrap()) && words.contains(&cause), "{words}");
 }
@@ -172,10 +172,10 @@ fn a_file_that_cannot_be_read_is_an_error() {
 #[test]
 fn nothing_at_all_is_no_cluster_and_no_error() {
     let (folder, mut environment) = files(&["", "apiVersion: v1\nkind: Config\n"]);
-    assert!(choose(&AccessOptions::default(), &environment).unwrap().is_none());
+    assert!(resolve(&AccessOptions::default(), &environment).unwrap().is_none());
     environment.kubeconfig = Some(folder.path().join("missing").into_os_string());
-    assert!(choose(&AccessOptions::default(), &environment).unwrap().is_none());
-    assert!(choose(&AccessOptions::default(), &Environment::default()).unwrap().is_none());
+    assert!(resolve(&AccessOptions::default(), &environment).unwrap().is_none());
+    assert!(resolve(&AccessOptions::default(), &Environment::default()).unwrap().is_none());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn names_that_nothing_bears_are_errors_with_the_nearest_name() {
     let words = complaint(two(&AccessOptions { context: some("torn"), ..Default::default() }));
     assert!(words.contains("cluster \"gone\""), "{words}");
     let (_folder, environment) = files(&["current-context: gone"]);
-    let words = complaint(choose(&AccessOptions { server: some("http://h"), ..Default::default() }, &environment));
+    let words = complaint(resolve(&AccessOptions { server: some("http://h"), ..Default::default() }, &environment));
     assert!(words.contains("context \"gone\""), "{words}");
 }
 
@@ -212,18 +212,18 @@ fn server_and_token_make_up_for_entries_that_only_the_context_names() {
 fn without_a_current_context_the_server_alone_will_do() {
     let text = TWO.replace("current-context: prod", "current-context: ''");
     let (_folder, environment) = files(&[&text]);
-    let words = complaint(choose(&AccessOptions::default(), &environment));
+    let words = complaint(resolve(&AccessOptions::default(), &environment));
     assert!(words.contains("no current context") && words.contains("prod, stage, torn"), "{words}");
     let options = AccessOptions { server: some("http://h"), ..Default::default() };
-    let chosen = choose(&options, &environment).unwrap().unwrap();
+    let chosen = resolve(&options, &environment).unwrap().unwrap();
     assert_eq!((server(&chosen), chosen.user_name.as_deref()), ("http://h", None));
-    assert!(choose(&options, &Environment::default()).unwrap().is_some());
+    assert!(resolve(&options, &Environment::default()).unwrap().is_some());
 }
 
 #[test]
 fn a_cluster_without_a_server_is_an_error() {
     let (_folder, environment) = files(&["clusters: [{name: c, cluster: {server: ''}}]"]);
-    let words = complaint(choose(&AccessOptions { cluster: some("c"), ..Default::default() }, &environment));
+    let words = complaint(resolve(&AccessOptions { cluster: some("c"), ..Default::default() }, &environment));
     assert!(words.contains("cluster \"c\" names no server"), "{words}");
 }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cluster::fake::{Answer, Fake, JSON};
+use crate::cluster::test_server::{Answer, TestServer, JSON};
 
 const LEASE: &str = r#"{"metadata": {"name": "lock", "namespace": "ns", "uid": "u-1", "resourceVersion": "7"},
     "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}}"#;
@@ -12,8 +12,8 @@ fn lease() -> Lease {
 
 #[tokio::test]
 async fn lease_that_is_not_there_is_none() {
-    let server = Fake::start(|number, _| match number {
-        0 => Answer::refusal(404, "leases.coordination.k8s.io \"lock\" not found"),
+    let server = TestServer::start(|number, _| match number {
+        0 => Answer::rejection(404, "leases.coordination.k8s.io \"lock\" not found"),
         _ => Answer::ok(JSON, LEASE),
     })
     .await;
@@ -25,7 +25,7 @@ async fn lease_that_is_not_there_is_none() {
 
 #[tokio::test]
 async fn lease_writes_carry_the_uid_and_the_version() {
-    let server = Fake::start(|_, _| Answer::ok(JSON, LEASE)).await;
+    let server = TestServer::start(|_, _| Answer::ok(JSON, LEASE)).await;
     let access = server.access().await;
     assert_eq!(access.replace_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Done(lease()));
     assert_eq!(access.delete_lease("ns", &lease()).await.unwrap(), Written::Done(()));
@@ -45,7 +45,7 @@ async fn lease_writes_carry_the_uid_and_the_version() {
 #[tokio::test]
 async fn lease_that_another_wrote_is_a_conflict() {
     for code in [404, 409] {
-        let server = Fake::start(move |_, _| Answer::refusal(code, "x")).await;
+        let server = TestServer::start(move |_, _| Answer::rejection(code, "x")).await;
         let access = server.access().await;
         assert_eq!(access.create_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Conflict);
         assert_eq!(access.replace_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Conflict);
@@ -56,16 +56,16 @@ async fn lease_that_another_wrote_is_a_conflict() {
 
 #[tokio::test]
 async fn lease_requests_that_fail_say_which_right_is_missing() {
-    let server = Fake::start(|_, _| Answer::refusal(403, "no")).await;
+    let server = TestServer::start(|_, _| Answer::rejection(403, "no")).await;
     let error = server.access().await.create_lease("ns", &lease(), DryRun::None).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot create leases.coordination.k8s.io in namespace \"ns\": no");
-    let server = Fake::start(|_, _| Answer::ok(JSON, "{}{")).await;
+    let server = TestServer::start(|_, _| Answer::ok(JSON, "{}{")).await;
     assert!(matches!(server.access().await.lease("ns", "lock").await, Err(Error::BadAnswer { .. })));
 }
 
 #[tokio::test]
 async fn lease_request_without_an_answer_is_given_up() {
-    let server = Fake::start(|_, _| Answer::Mute).await;
+    let server = TestServer::start(|_, _| Answer::Mute).await;
     let access = server.access().await;
     tokio::time::pause();
     assert!(matches!(access.lease("ns", "lock").await, Err(Error::Timeout { seconds: 10.0, .. })));

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use super::pages::{MOST_EMPTY_PAGES, MOST_ITEMS, MOST_PAGES};
 use super::*;
 use crate::cluster::connect::AccessOptions;
-use crate::cluster::fake::{Answer, Fake, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list};
+use crate::cluster::test_server::{Answer, TestServer, JSON, PROTOBUF, Seen, field, pod, protobuf_answer, protobuf_list};
 
 fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
     let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();
@@ -16,26 +16,26 @@ fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
 }
 
 async fn names(access: &Access) -> Result<Vec<String>, Error> {
-    let listed = access.bulk::<Pod>(&Scope::AllNamespaces, None, Some).await?;
+    let listed = access.bulk::<PodSummary>(&Scope::AllNamespaces, None, Some).await?;
     assert_eq!(listed.resource_version, "42");
     Ok(listed.items.into_iter().map(|pod| pod.metadata.name).collect())
 }
 
 /// The error of a list whose every request is answered so, with the number of requests that it took.
 async fn failure(answer: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Error, usize) {
-    let fake = Fake::start(answer).await;
-    let error = names(&fake.access().await).await.unwrap_err();
-    (error, fake.seen().len())
+    let test_server = TestServer::start(answer).await;
+    let error = names(&test_server.access().await).await.unwrap_err();
+    (error, test_server.seen().len())
 }
 
 #[tokio::test]
 async fn one_request_without_limit_or_resource_version() {
-    let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b"], ""))).await;
-    let access = fake.access().await;
+    let test_server = TestServer::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b"], ""))).await;
+    let access = test_server.access().await;
     let scope = Scope::Namespace("kube-system".into());
-    access.bulk::<Pod>(&scope, Some("app in (x, y)"), Some).await.unwrap();
+    access.bulk::<PodSummary>(&scope, Some("app in (x, y)"), Some).await.unwrap();
     assert_eq!(names(&access).await.unwrap(), ["a", "b"]);
-    let [first, second] = fake.seen().try_into().unwrap();
+    let [first, second] = test_server.seen().try_into().unwrap();
     assert_eq!(first.target, "/api/v1/namespaces/kube-system/pods?&labelSelector=app+in+%28x%2C+y%29");
     assert_eq!(second.target, "/api/v1/pods?");
     assert_eq!(second.header("accept"), Some("application/vnd.kubernetes.protobuf, application/json"));
@@ -46,44 +46,44 @@ async fn one_request_without_limit_or_resource_version() {
 
 #[tokio::test]
 async fn what_keep_drops_is_not_in_the_list() {
-    let fake = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b", "c"], ""))).await;
-    let keep = |pod: Pod| (pod.metadata.name != "b").then_some(pod);
-    let listed = fake.access().await.bulk(&Scope::AllNamespaces, None, keep).await.unwrap();
+    let test_server = TestServer::start(|_, _| Answer::ok(PROTOBUF, pods(&["a", "b", "c"], ""))).await;
+    let keep = |pod: PodSummary| (pod.metadata.name != "b").then_some(pod);
+    let listed = test_server.access().await.bulk(&Scope::AllNamespaces, None, keep).await.unwrap();
     assert_eq!(listed.items.len(), 2);
 }
 
 #[tokio::test]
 async fn an_answer_in_json_serves_as_well() {
     let text = r#"{"kind":"PodList","metadata":{"resourceVersion":"42"},"items":[{"metadata":{"name":"a"}}]}"#;
-    let fake = Fake::start(move |_, _| Answer::ok("application/json; charset=utf-8", text)).await;
-    assert_eq!(names(&fake.access().await).await.unwrap(), ["a"]);
+    let test_server = TestServer::start(move |_, _| Answer::ok("application/json; charset=utf-8", text)).await;
+    assert_eq!(names(&test_server.access().await).await.unwrap(), ["a"]);
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_asked_for_again_and_nothing_comes_twice() {
     for content_type in [PROTOBUF, JSON] {
-        let fake = Fake::start(move |number, _| {
+        let test_server = TestServer::start(move |number, _| {
             let json = r#"{"metadata":{"resourceVersion":"42"},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}"#;
             let body = if content_type == JSON { json.into() } else { pods(&["a", "b"], "") };
             let most = body.len() - 3;
             if number == 0 { Answer::Cut(content_type, body[..most].to_vec()) } else { Answer::ok(content_type, body) }
         })
         .await;
-        assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
-        assert_eq!(fake.seen().len(), 2);
+        assert_eq!(names(&test_server.access().await).await.unwrap(), ["a", "b"]);
+        assert_eq!(test_server.seen().len(), 2);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_ends_early_without_a_word_is_asked_for_again_too() {
     // A proxy that closes the body properly after half of it: only the decoder can tell.
-    let fake = Fake::start(|number, _| {
+    let test_server = TestServer::start(|number, _| {
         let mut body = pods(&["a", "b"], "");
         body.truncate(if number == 0 { body.len() - 6 } else { body.len() });
         Answer::ok(PROTOBUF, body)
     })
     .await;
-    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
+    assert_eq!(names(&test_server.access().await).await.unwrap(), ["a", "b"]);
 }
 
 #[tokio::test]
@@ -104,9 +104,9 @@ async fn a_server_that_hangs_up_is_tried_again() {
 
 #[tokio::test]
 async fn pages_follow_the_continue_token() {
-    let fake = Fake::start(|number, _| match number {
+    let test_server = TestServer::start(|number, _| match number {
         0 => Answer::ok(PROTOBUF, pods(&["a"], "x/1")),
-        1 => Answer::refusal(503, "later"),
+        1 => Answer::rejection(503, "later"),
         // `b` is whole by then, and must not come twice.
         2 => {
             let body = pods(&["b", "c"], "");
@@ -115,27 +115,27 @@ async fn pages_follow_the_continue_token() {
         _ => Answer::ok(PROTOBUF, pods(&["b", "c"], "")),
     })
     .await;
-    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b", "c"]);
-    assert_eq!(fake.seen()[3].target, "/api/v1/pods?&continue=x%2F1");
+    assert_eq!(names(&test_server.access().await).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(test_server.seen()[3].target, "/api/v1/pods?&continue=x%2F1");
 }
 
 #[tokio::test]
 async fn a_forgotten_continue_token_starts_the_list_over() {
-    let fake = Fake::start(|number, _| match number {
+    let test_server = TestServer::start(|number, _| match number {
         0 => Answer::ok(PROTOBUF, pods(&["old"], "x")),
-        1 => Answer::refusal(410, "The provided continue parameter is too old"),
+        1 => Answer::rejection(410, "The provided continue parameter is too old"),
         2 => Answer::ok(PROTOBUF, pods(&["a"], "y")),
         _ => Answer::ok(PROTOBUF, pods(&["b"], "")),
     })
     .await;
-    assert_eq!(names(&fake.access().await).await.unwrap(), ["a", "b"]);
+    assert_eq!(names(&test_server.access().await).await.unwrap(), ["a", "b"]);
 }
 
 #[tokio::test]
 async fn a_list_is_not_started_over_for_ever() {
     let (error, requests) = failure(|number, _| match number % 2 {
         0 => Answer::ok(PROTOBUF, pods(&["a"], "x")),
-        _ => Answer::refusal(410, "too old"),
+        _ => Answer::rejection(410, "too old"),
     })
     .await;
     assert!(matches!(error, Error::Api { code: 410, .. }), "{error}");
@@ -161,23 +161,23 @@ async fn list_whose_pages_never_end_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn request_timeout_covers_all_pages_of_a_list() {
     let request_timeout = Some(Duration::from_secs(1));
-    let fake = Fake::start(|number, _| match number % 2 {
+    let test_server = TestServer::start(|number, _| match number % 2 {
         0 => Answer::ok(PROTOBUF, pods(&["a"], &format!("token-{number}"))),
-        _ => Answer::refusal(429, "busy").with("retry-after", "2"),
+        _ => Answer::rejection(429, "busy").with("retry-after", "2"),
     })
     .await;
-    let access = fake.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
+    let access = test_server.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
     let error = names(&access).await.unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn redirect_is_not_followed_and_its_password_not_shown() {
-    let other = Fake::start(|_, _| Answer::ok(PROTOBUF, pods(&["a"], ""))).await;
+    let other = TestServer::start(|_, _| Answer::ok(PROTOBUF, pods(&["a"], ""))).await;
     for code in [301, 302, 307, 308] {
         let target = other.url.replace("http://", "http://user:secret@");
         let location = format!("{target}/api/v1/pods");
-        let (error, requests) = failure(move |_, _| Answer::refusal(code, "moved").with("location", &location)).await;
+        let (error, requests) = failure(move |_, _| Answer::rejection(code, "moved").with("location", &location)).await;
         let message = error.to_string();
         assert!(
             message.contains("it is a redirect to http://…@127.0.0.1:") && !message.contains("secret"),
@@ -191,25 +191,25 @@ async fn redirect_is_not_followed_and_its_password_not_shown() {
 #[tokio::test]
 async fn object_without_an_end_is_refused() {
     let body = [&b"{\"metadata\":{\"name\":\""[..], &vec![b'x'; LONGEST_OBJECT]].concat();
-    let fake = Fake::start(move |_, _| Answer::Stall(JSON, body.clone())).await;
-    let error = fake.access().await.get::<Namespace>(&Scope::Cluster, "n").await.unwrap_err();
+    let test_server = TestServer::start(move |_, _| Answer::Stall(JSON, body.clone())).await;
+    let error = test_server.access().await.get::<Namespace>(&Scope::Cluster, "n").await.unwrap_err();
     assert!(error.to_string().contains("longer than"), "{error}");
 }
 
 #[tokio::test]
 async fn refusals_say_who_may_not_do_what() {
-    let (error, requests) = failure(|_, _| Answer::refusal(401, "Unauthorized")).await;
+    let (error, requests) = failure(|_, _| Answer::rejection(401, "Unauthorized")).await;
     assert!(
         matches!(&error, Error::Unauthorized { user, .. } if user == "nobody (no credentials are sent without TLS)"),
         "{error}"
     );
     assert_eq!(requests, 1);
-    let (error, requests) = failure(|_, _| Answer::refusal(403, "pods is forbidden: no")).await;
+    let (error, requests) = failure(|_, _| Answer::rejection(403, "pods is forbidden: no")).await;
     assert_eq!(error.to_string(), "cannot list pods: pods is forbidden: no");
     assert_eq!(requests, 1);
-    let fake = Fake::start(|_, _| Answer::refusal(403, "no")).await;
+    let test_server = TestServer::start(|_, _| Answer::rejection(403, "no")).await;
     let scope = Scope::Namespace("x".into());
-    let error = fake.access().await.list::<DaemonSet>(&scope, None, None).await.unwrap_err();
+    let error = test_server.access().await.list::<DaemonSet>(&scope, None, None).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot list daemonsets in namespace \"x\": no");
 }
 
@@ -246,20 +246,20 @@ async fn a_page_of_html_is_shown_by_its_first_line() {
 
 #[tokio::test]
 async fn a_busy_server_is_asked_again() {
-    let fake = Fake::start(|number, _| match number {
-        0 => Answer::refusal(429, "too many requests").with("retry-after", "0"),
-        1 => Answer::refusal(504, "timeout"),
+    let test_server = TestServer::start(|number, _| match number {
+        0 => Answer::rejection(429, "too many requests").with("retry-after", "0"),
+        1 => Answer::rejection(504, "timeout"),
         _ => Answer::ok(PROTOBUF, pods(&["a"], "")),
     })
     .await;
-    assert_eq!(names(&fake.access().await).await.unwrap(), ["a"]);
-    let (error, requests) = failure(|_, _| Answer::refusal(429, "too many requests")).await;
+    assert_eq!(names(&test_server.access().await).await.unwrap(), ["a"]);
+    let (error, requests) = failure(|_, _| Answer::rejection(429, "too many requests")).await;
     assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
     assert_eq!(requests, 3);
-    let (error, requests) = failure(|_, _| Answer::refusal(429, "go away").with("retry-after", "3600")).await;
+    let (error, requests) = failure(|_, _| Answer::rejection(429, "go away").with("retry-after", "3600")).await;
     assert!(matches!(error, Error::Api { code: 429, .. }), "{error}");
     assert_eq!(requests, 1);
-    let (error, requests) = failure(|_, _| Answer::refusal(500, "broken")).await;
+    let (error, requests) = failure(|_, _| Answer::rejection(500, "broken")).await;
     assert!(matches!(error, Error::Api { code: 500, .. }), "{error}");
     assert_eq!(requests, 1);
 }
@@ -271,9 +271,9 @@ async fn the_request_timeout_covers_the_head_and_the_body() {
         |_, _| Answer::Stall(PROTOBUF, pods(&["a", "b"], "")[..30].to_vec()),
     ];
     for stall in stalls {
-        let fake = Fake::start(stall).await;
+        let test_server = TestServer::start(stall).await;
         let request_timeout = Some(Duration::from_millis(30));
-        let access = fake.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
+        let access = test_server.access_with(AccessOptions { request_timeout, ..AccessOptions::default() }).await;
         let error = names(&access).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
     }
@@ -284,8 +284,8 @@ async fn a_server_that_is_not_there_fails_at_once_and_says_why() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Some(format!("http://{}", listener.local_addr().unwrap()));
     drop(listener);
-    let fake = Fake::start(|_, _| Answer::HangUp).await;
-    let mut access = fake.access_with(AccessOptions { server, ..AccessOptions::default() }).await;
+    let test_server = TestServer::start(|_, _| Answer::HangUp).await;
+    let mut access = test_server.access_with(AccessOptions { server, ..AccessOptions::default() }).await;
     // Trying again would take for ever.
     access.backoff.first = Duration::from_secs(3600);
     access.backoff.longest = Duration::from_secs(3600);
@@ -293,7 +293,7 @@ async fn a_server_that_is_not_there_fails_at_once_and_says_why() {
     assert!(message.ends_with(": connection refused"), "{message}");
     // One that has answered before may come back.
     access.reached.store(true, std::sync::atomic::Ordering::Relaxed);
-    access.backoff = crate::cluster::fake::quick();
+    access.backoff = crate::cluster::test_server::quick();
     let message = names(&access).await.unwrap_err().to_string();
     assert!(message.ends_with(": connection refused (3 tries)"), "{message}");
 }
@@ -309,7 +309,7 @@ async fn an_answer_that_is_no_list_of_pods_is_an_error() {
 
 #[tokio::test]
 async fn typed_lists_and_objects_come_in_json() {
-    let fake = Fake::start(|_, seen| match seen.target.split('?').next().unwrap() {
+    let test_server = TestServer::start(|_, seen| match seen.target.split('?').next().unwrap() {
         "/apis/apps/v1/namespaces/n/daemonsets" => Answer::ok(
             JSON,
             r#"{"kind":"DaemonSetList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"d"}}]}"#,
@@ -320,16 +320,16 @@ async fn typed_lists_and_objects_come_in_json() {
             JSON,
             r#"{"major":"1","minor":"37","buildDate":"","compiler":"","gitCommit":"","gitTreeState":"","gitVersion":"v1.37.0","goVersion":"","platform":""}"#,
         ),
-        _ => Answer::refusal(404, "not found"),
+        _ => Answer::rejection(404, "not found"),
     })
     .await;
-    let access = fake.access().await;
+    let access = test_server.access().await;
     let scope = Scope::Namespace("n".into());
     let sets = access.list::<DaemonSet>(&scope, None, Some("metadata.name=d")).await.unwrap();
     assert_eq!(sets.items[0].metadata.name.as_deref(), Some("d"));
     assert_eq!(sets.resource_version, "9");
-    assert_eq!(fake.seen()[0].target, "/apis/apps/v1/namespaces/n/daemonsets?&fieldSelector=metadata.name%3Dd");
-    assert_eq!(fake.seen()[0].header("accept"), Some("application/json"));
+    assert_eq!(test_server.seen()[0].target, "/apis/apps/v1/namespaces/n/daemonsets?&fieldSelector=metadata.name%3Dd");
+    assert_eq!(test_server.seen()[0].header("accept"), Some("application/json"));
     assert!(access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap().items.is_empty());
     let found: Option<Namespace> = access.get(&Scope::Cluster, "n").await.unwrap();
     assert_eq!(found.unwrap().metadata.name.as_deref(), Some("n"));

@@ -10,8 +10,8 @@ use k8s_pb::apimachinery::pkg::apis::meta::v1 as meta;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use crate::snapshot::full_pod::FullPod;
-use crate::snapshot::{Node, Pod};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::{Node, PodSummary};
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -186,7 +186,7 @@ const VOLUMES: &str = r#"[{"name": "volume", "gcePersistentDisk": {"pdName": "di
     "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "class", "accessModes": ["ReadWriteOnce"],
         "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}}}}}]"#;
 
-fn pod() -> core::Pod {
+fn pod() -> core::PodSummary {
     let container = |name: &str| core::Container {
         name: text(name),
         image: text("image"),
@@ -202,9 +202,9 @@ fn pod() -> core::Pod {
         restart_policy_rules: vec![core::ContainerRestartRule { action: text("Restart"), ..Default::default() }],
         ..Default::default()
     };
-    core::Pod {
+    core::PodSummary {
         metadata: metadata(),
-        spec: Some(core::PodSpec {
+        spec: Some(core::SummarySpec {
             containers: vec![container("main")],
             init_containers: vec![container("sidecar")],
             restart_policy: text("Always"),
@@ -265,7 +265,7 @@ fn pod() -> core::Pod {
             }),
             ..Default::default()
         }),
-        status: Some(core::PodStatus {
+        status: Some(core::SummaryStatus {
             nominated_node_name: text("nominated"),
             resource_claim_statuses: vec![core::PodResourceClaimStatus {
                 name: text("claim"),
@@ -421,18 +421,18 @@ where
 
 #[test]
 fn every_field_of_a_pod_is_read_alike_from_both_encodings() {
-    same::<Pod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
+    same::<PodSummary, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
 }
 
 #[test]
 fn every_field_of_a_full_pod_is_read_alike_from_both_encodings() {
-    same::<FullPod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
+    same::<Pod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
 }
 
 #[test]
 fn a_full_pod_holds_every_field_of_a_trimmed_one() {
     let bytes = pod().encode_to_vec();
-    assert_eq!(FullPod::decode(bytes.as_slice()).unwrap().trimmed(), Pod::decode(bytes.as_slice()).unwrap());
+    assert_eq!(Pod::decode(bytes.as_slice()).unwrap().summary(), PodSummary::decode(bytes.as_slice()).unwrap());
 }
 
 #[test]

@@ -4,15 +4,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::fake::{field, pod, protobuf_answer, protobuf_list};
-use crate::snapshot::Pod;
+use crate::cluster::test_server::{field, pod, protobuf_answer, protobuf_list};
+use crate::snapshot::PodSummary;
 
 /// Pushes the pieces; the names that came out, and what the list says of itself.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, ListMeta), Broken> {
     let mut names = Vec::new();
     let mut decoder = ListDecoder::new("PodList");
     for piece in pieces {
-        decoder.push(piece, &mut |pod: Pod| names.push(pod.metadata.name))?;
+        decoder.push(piece, &mut |pod: PodSummary| names.push(pod.metadata.name))?;
     }
     Ok((names, decoder.finish()?))
 }
@@ -91,7 +91,7 @@ fn bytes_byte_by_byte_hold_no_more_than_an_item() {
     let names: Vec<String> = (0..50).map(|number| format!("{number}").repeat(100)).collect();
     let mut decoder = ListDecoder::new("PodList");
     for byte in list(&names).chunks(1) {
-        decoder.push(byte, &mut |_: Pod| ()).unwrap();
+        decoder.push(byte, &mut |_: PodSummary| ()).unwrap();
         assert!(decoder.held.capacity() < 2048, "{}", decoder.held.capacity());
     }
 }
@@ -102,7 +102,7 @@ fn bytes_that_nobody_reads_are_not_held() {
     field(&mut raw, 9, &[b'x'; 100_000]);
     let mut decoder = ListDecoder::new("PodList");
     for piece in protobuf_answer("PodList", &raw).chunks(1000) {
-        decoder.push(piece, &mut |_: Pod| ()).unwrap();
+        decoder.push(piece, &mut |_: PodSummary| ()).unwrap();
         assert!(decoder.held.capacity() < 100);
     }
     decoder.finish().unwrap();
@@ -169,7 +169,7 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
     prost::encoding::encode_varint(LONGEST_ITEM, &mut bytes);
     bytes.extend_from_slice(b"few");
     let mut decoder = ListDecoder::new("PodList");
-    decoder.push(&bytes, &mut |_: Pod| ()).unwrap();
+    decoder.push(&bytes, &mut |_: PodSummary| ()).unwrap();
     assert!(decoder.held.capacity() < 100);
     assert_eq!(decoder.finish(), Err(Broken::Truncated { items: 0 }));
 }

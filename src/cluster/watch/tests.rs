@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::cluster::fake::{Answer, Fake, JSON, Seen};
+use crate::cluster::test_server::{Answer, TestServer, JSON, Seen};
 
 fn line(kind: &str, name: &str, version: &str) -> String {
     format!(
@@ -15,10 +15,10 @@ fn error(code: u16) -> String {
 
 /// A word for each thing that a watch from version 5 says; ends with the watch.
 async fn said(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Vec<String>, Vec<Seen>) {
-    let fake = Fake::start(script).await;
+    let test_server = TestServer::start(script).await;
     let scope = Scope::Namespace("n".into());
-    let stream = fake.access().await.watch::<Pod>(&scope, Some("a=b"), None, "5".into());
-    let word = |change: Result<Change<Pod>, Error>| match change {
+    let stream = test_server.access().await.watch::<PodSummary>(&scope, Some("a=b"), None, "5".into());
+    let word = |change: Result<Change<PodSummary>, Error>| match change {
         Ok(Change::Added(pod)) => format!("+{}", pod.metadata.name),
         Ok(Change::Modified(pod)) => format!("~{}", pod.metadata.name),
         Ok(Change::Deleted(pod)) => format!("-{}", pod.metadata.name),
@@ -28,7 +28,7 @@ async fn said(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -
         Err(error) => error.to_string(),
     };
     let said = stream.map(word).collect().await;
-    (said, fake.seen())
+    (said, test_server.seen())
 }
 
 #[tokio::test]
@@ -60,10 +60,10 @@ async fn a_watch_goes_on_from_the_last_version_that_came() {
             Answer::Cut(JSON, lines.into_bytes()[..120].into())
         }
         3 => Answer::HangUp,
-        4 => Answer::refusal(503, "later"),
+        4 => Answer::rejection(503, "later"),
         5 => Answer::ok(JSON, ""),
         6 => Answer::ok(JSON, line("ADDED", "c", "72")),
-        _ => Answer::refusal(410, "too old"),
+        _ => Answer::rejection(410, "too old"),
     })
     .await;
     assert_eq!(said, ["+a", "bookmark", "+b", "interrupted", "+c", "relist"]);
@@ -73,7 +73,7 @@ async fn a_watch_goes_on_from_the_last_version_that_came() {
 
 #[tokio::test]
 async fn what_will_not_pass_ends_the_watch() {
-    let (words, _) = said(|_, _| Answer::refusal(403, "no")).await;
+    let (words, _) = said(|_, _| Answer::rejection(403, "no")).await;
     assert_eq!(words, ["cannot watch pods in namespace \"n\": no"]);
     let (words, seen) = said(|_, _| Answer::ok(JSON, error(403))).await;
     assert_eq!(words, ["cannot watch pods in namespace \"n\": too old"]);
@@ -113,13 +113,13 @@ async fn a_server_that_hangs_is_noticed_and_left() {
 #[tokio::test(start_paused = true)]
 async fn watches_that_end_at_once_are_opened_less_and_less_often() {
     for bookmark in [line("BOOKMARK", "", "6"), String::new()] {
-        let fake = Fake::start(move |_, _| Answer::ok(JSON, bookmark.clone())).await;
-        let mut access = fake.access().await;
+        let test_server = TestServer::start(move |_, _| Answer::ok(JSON, bookmark.clone())).await;
+        let mut access = test_server.access().await;
         access.backoff = crate::cluster::request::Backoff::default();
-        let mut watch = access.watch::<Pod>(&Scope::AllNamespaces, None, None, "5".into());
+        let mut watch = access.watch::<PodSummary>(&Scope::AllNamespaces, None, None, "5".into());
         let follow = async { while watch.next().await.is_some() {} };
         assert!(tokio::time::timeout(Duration::from_secs(600), follow).await.is_err());
-        let requests = fake.seen().len();
+        let requests = test_server.seen().len();
         assert!((10..60).contains(&requests), "{requests} requests in 600 s");
     }
 }

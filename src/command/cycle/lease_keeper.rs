@@ -1,6 +1,6 @@
 //! Gets the lock's Lease, renews it in the background, and releases it.
 //!
-//! [`Seeker`] asks for it, one try at a time. Once it has it, a [`Lock`] stands for the task that renews it: that task
+//! [`LockAcquirer`] asks for it, one try at a time. Once it has it, a [`Lock`] stands for the task that renews it: that task
 //! alone writes the Lease, so that no two writes of one run meet. Before a removal [`Lock::confirm`] has it renewed: a
 //! write that succeeds, with the resourceVersion of the last one, proves that no other run had the lock in between.
 
@@ -138,23 +138,23 @@ fn record(lease: &Lease) -> LockRecord {
 }
 
 /// Asks for the lock.
-pub(super) struct Seeker {
+pub(super) struct LockAcquirer {
     client: LeaseClient,
     clock: Clock,
     candidate: Candidate,
 }
 
 /// What a try brought.
-pub(super) enum Sought {
+pub(super) enum Acquisition {
     /// The lock.
     Acquired(Lock),
     /// Another run holds it: try again.
-    Waits(LockHolder),
+    Waiting(LockHolder),
     /// Another run holds it, and it is not waited for any longer.
     GaveUp(LockHolder),
 }
 
-impl Seeker {
+impl LockAcquirer {
     pub(super) fn new(client: LeaseClient, clock: Clock, patience: LockPatience) -> Self {
         let candidate = Candidate::new(client.identity.clone(), patience, clock.now());
         Self { client, clock, candidate }
@@ -164,7 +164,7 @@ impl Seeker {
     ///
     /// # Errors
     /// What the API server refuses, and what keeps it from an answer.
-    pub(super) async fn seek(&mut self) -> Result<Sought, Error> {
+    pub(super) async fn acquire(&mut self) -> Result<Acquisition, Error> {
         let LeaseClient { access, namespace, .. } = &self.client;
         loop {
             let lease = self.client.read().await?;
@@ -175,14 +175,14 @@ impl Seeker {
             let outcome = match attempt {
                 Attempt::Create => access.create_lease(namespace, &written, DryRun::None).await?,
                 Attempt::Update => access.replace_lease(namespace, &written, DryRun::None).await?,
-                Attempt::Wait(holder) => return Ok(Sought::Waits(holder)),
-                Attempt::GiveUp(holder) => return Ok(Sought::GaveUp(holder)),
+                Attempt::Wait(holder) => return Ok(Acquisition::Waiting(holder)),
+                Attempt::GiveUp(holder) => return Ok(Acquisition::GaveUp(holder)),
             };
             match outcome {
                 Written::Done(lease) => {
                     let held = Held::new(self.client.identity.clone(), sent);
-                    let keeper = Keeper { client: self.client.clone(), clock: self.clock, held, lease };
-                    return Ok(Sought::Acquired(Lock::keep(keeper)));
+                    let keeper = LeaseRenewer { client: self.client.clone(), clock: self.clock, held, lease };
+                    return Ok(Acquisition::Acquired(Lock::keep(keeper)));
                 }
                 // Somebody was faster: the next look shows who.
                 Written::Conflict => sleep(RETRY_PERIOD).await,
@@ -195,7 +195,7 @@ impl Seeker {
         if let Ok(Some(lease)) = self.client.read().await {
             let held = Held::new(self.client.identity.clone(), self.clock.now());
             if held.check(Some(&record(&lease))).is_ok() {
-                let keeper = Keeper { client: self.client, clock: self.clock, held, lease };
+                let keeper = LeaseRenewer { client: self.client, clock: self.clock, held, lease };
                 let _ = keeper.release().await;
             }
         }
@@ -221,7 +221,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    fn keep(keeper: Keeper) -> Self {
+    fn keep(keeper: LeaseRenewer) -> Self {
         let (asks, asked) = mpsc::channel(1);
         let (loss, lost) = watch::channel(None);
         Self { asks, lost, keeper: tokio::spawn(keeper.work(asked, loss)) }
@@ -255,7 +255,7 @@ impl Lock {
 }
 
 /// Writes the Lease.
-struct Keeper {
+struct LeaseRenewer {
     client: LeaseClient,
     clock: Clock,
     held: Held,
@@ -263,7 +263,7 @@ struct Keeper {
     lease: Lease,
 }
 
-impl Keeper {
+impl LeaseRenewer {
     /// Renews the lock until nobody wants it any more, and then releases it.
     async fn work(
         mut self,
@@ -304,7 +304,7 @@ impl Keeper {
                     self.held.renew(sent);
                     return Confirmed::Held(self.held.clone());
                 }
-                Ok(Written::Conflict) => match self.look().await {
+                Ok(Written::Conflict) => match self.observation().await {
                     Ok(Ok(lease)) => self.lease = lease,
                     Ok(Err(loss)) => return Confirmed::Lost(loss),
                     Err(error) => return Confirmed::Unknown(error),
@@ -317,7 +317,7 @@ impl Keeper {
     }
 
     /// The Lease as it is now, if it is still this holder's: an answer that was lost may have been a good one.
-    async fn look(&self) -> Result<Result<Lease, LockLoss>, Error> {
+    async fn observation(&self) -> Result<Result<Lease, LockLoss>, Error> {
         let lease = self.client.read().await?;
         let checked = self.held.check(lease.as_ref().map(record).as_ref());
         Ok(checked.and_then(|()| lease.ok_or(LockLoss::Deleted)))
@@ -335,7 +335,7 @@ impl Keeper {
                 Ok(Written::Conflict) if is_last => return Ok(()),
                 Err(_) => sleep(RETRY_PERIOD).await,
                 // An answer that was lost may have been a good one, to a renewal or to the deletion.
-                Ok(Written::Conflict) => match self.look().await? {
+                Ok(Written::Conflict) => match self.observation().await? {
                     Ok(lease) => self.lease = lease,
                     Err(_) => return Ok(()),
                 },

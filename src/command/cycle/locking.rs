@@ -5,15 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::lease_keeper::{Confirmed, LeaseClient, Lock, Seeker, Sought};
-use super::policy::Mode;
-use super::shell::{RELOAD, Shell};
-use super::teller::{Scene, Teller};
-use crate::cluster::remove::REMOVAL_LIMIT;
-use crate::command::watching::connection_lost;
-use crate::cycle::{Halt, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Look, Outcome, Run, Waiting};
+use super::lease_keeper::{Confirmed, LeaseClient, Lock, LockAcquirer, Acquisition};
+use super::options::Mode;
+use super::executor::{RELIST_DELAY, Executor};
+use super::reporter::{EventContext, Reporter};
+use crate::cluster::delete::REMOVAL_LIMIT;
+use crate::command::watch_loop::connection_lost;
+use crate::cycle::{HaltReason, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Observation, CycleOutcome, Run, WaitReason};
 use crate::error::Error;
-use crate::render::cycle::Told;
+use crate::render::cycle::ReportEvent;
 use crate::render::terminal;
 
 /// How often a lock that another run holds is looked at.
@@ -33,26 +33,26 @@ pub(super) enum Permit {
     /// Not by what was seen: look again.
     LookAgain,
     /// It is over.
-    End(Outcome),
+    End(CycleOutcome),
 }
 
-impl Shell {
+impl Executor {
     fn lease_client(&self) -> LeaseClient {
-        let namespace = self.wish.request.namespace.as_deref().unwrap_or_default();
-        let name = self.wish.request.names.first().map_or("", String::as_str);
-        LeaseClient::new(&self.eyes.access, namespace, name)
+        let namespace = self.options.request.namespace.as_deref().unwrap_or_default();
+        let name = self.options.request.names.first().map_or("", String::as_str);
+        LeaseClient::new(&self.observer.access, namespace, name)
     }
 
     /// The lock before the plan is shown. Rights are tried only by who is to use them.
     pub(super) async fn lock_status(&self) -> Result<LockStatus, Error> {
-        if self.wish.lock.is_none() {
+        if self.options.lock.is_none() {
             return Ok(LockStatus::Disabled);
         }
         let client = self.lease_client();
         let lease = client.full_name();
         let seen = async {
             let holder = client.holder().await?;
-            if self.wish.mode != Mode::Plan {
+            if self.options.mode != Mode::Plan {
                 client.check_rights().await?;
             }
             Ok(holder)
@@ -67,35 +67,35 @@ impl Shell {
     }
 
     /// Gets the lock, if one is wanted; an outcome where that is the end.
-    pub(super) async fn acquire(&mut self, run: &mut Run, teller: &mut Teller) -> Result<Option<Outcome>, Error> {
-        let Some(patience) = self.wish.lock else { return Ok(None) };
-        let mut seeker = Seeker::new(self.lease_client(), self.clock, patience);
+    pub(super) async fn acquire(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Option<CycleOutcome>, Error> {
+        let Some(patience) = self.options.lock else { return Ok(None) };
+        let mut seeker = LockAcquirer::new(self.lease_client(), self.clock, patience);
         let mut is_told = false;
         loop {
             let sought = tokio::select! {
-                sought = seeker.seek() => sought,
+                sought = seeker.acquire() => sought,
                 code = self.signals.next() => return self.leave(seeker, code).await,
             };
             let wait = match sought {
-                Ok(Sought::Acquired(lock)) => {
+                Ok(Acquisition::Acquired(lock)) => {
                     self.lock = Some(lock);
                     return Ok(None);
                 }
-                Ok(Sought::GaveUp(holder)) => return Ok(Some(Outcome::Halted { halt: Halt::locked(holder) })),
-                Ok(Sought::Waits(holder)) => {
-                    self.tell_of_holder(holder, run, teller)?;
+                Ok(Acquisition::GaveUp(holder)) => return Ok(Some(CycleOutcome::Halted { halt: HaltReason::locked(holder) })),
+                Ok(Acquisition::Waiting(holder)) => {
+                    self.report_holder(holder, run, reporter)?;
                     LOOK_PERIOD
                 }
                 Err(error) if error.may_pass() => {
                     if !std::mem::replace(&mut is_told, true) {
-                        teller.remark(&connection_lost(&error.to_string()), run, Timestamp::now())?;
+                        reporter.connection_note(&connection_lost(&error.to_string()), run, Timestamp::now())?;
                     }
-                    RELOAD
+                    RELIST_DELAY
                 }
                 Err(error) => return Err(Error::NoLock { cause: error.to_string() }),
             };
-            if teller.is_unheard() {
-                return Ok(Some(Outcome::Halted { halt: Halt::Interrupted }));
+            if reporter.is_output_closed() {
+                return Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }));
             }
             tokio::select! {
                 () = sleep(wait) => {}
@@ -105,30 +105,30 @@ impl Shell {
     }
 
     /// Stopped while it waits for the lock: nothing is in work.
-    async fn leave(&mut self, seeker: Seeker, code: u8) -> Result<Option<Outcome>, Error> {
+    async fn leave(&mut self, seeker: LockAcquirer, code: u8) -> Result<Option<CycleOutcome>, Error> {
         self.stopped_by = Some(code);
         let _ = timeout(HURRIED_RELEASE_LIMIT, seeker.give_back()).await;
-        Ok(Some(Outcome::Halted { halt: Halt::Interrupted }))
+        Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }))
     }
 
-    fn tell_of_holder(&self, holder: LockHolder, run: &Run, teller: &mut Teller) -> Result<(), Error> {
-        let waiting = Waiting::Lock(holder);
-        let told = Look::at(self.eyes.snapshot(), |look| {
-            let mut scene = Scene::of(look, run);
-            scene.now = Timestamp::now();
-            teller.waits(Some(&waiting), None, scene)
+    fn report_holder(&self, holder: LockHolder, run: &Run, reporter: &mut Reporter) -> Result<(), Error> {
+        let waiting = WaitReason::Lock(holder);
+        let event = Observation::at(self.observer.snapshot(), |observation| {
+            let mut context = EventContext::new(observation, run);
+            context.now = Timestamp::now();
+            reporter.emit_waiting(Some(&waiting), None, context)
         });
-        told.unwrap_or(Ok(()))
+        event.unwrap_or(Ok(()))
     }
 
     /// Has the lock renewed: only then a removal is allowed, and only at once.
-    pub(super) async fn permit(&mut self, run: &mut Run, teller: &mut Teller) -> Result<Permit, Error> {
+    pub(super) async fn permit(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Permit, Error> {
         let Some(lock) = &self.lock else {
             return Ok(if self.may_remove() { Permit::Granted } else { Permit::LookAgain });
         };
         let confirmed = tokio::select! {
             confirmed = lock.confirm() => confirmed,
-            code = self.signals.next() => return Ok(match self.stop(run, teller, code)? {
+            code = self.signals.next() => return Ok(match self.stop(run, reporter, code)? {
                 Some(outcome) => Permit::End(outcome),
                 None => Permit::LookAgain,
             }),
@@ -140,14 +140,14 @@ impl Shell {
                 Ok(if self.may_remove() { Permit::Granted } else { Permit::LookAgain })
             }
             Confirmed::Held(_) => {
-                let (server, seconds) = (self.eyes.access.server().to_owned(), LATEST_RENEWAL.as_secs_f64());
-                self.not_renewed(&Error::Timeout { server, seconds }, run, teller).await
+                let (server, seconds) = (self.observer.access.server().to_owned(), LATEST_RENEWAL.as_secs_f64());
+                self.not_renewed(&Error::Timeout { server, seconds }, run, reporter).await
             }
             Confirmed::Lost(loss) => {
-                self.lose(&loss, run, teller)?;
+                self.lose(&loss, run, reporter)?;
                 Ok(Permit::LookAgain)
             }
-            Confirmed::Unknown(error) => self.not_renewed(&error, run, teller).await,
+            Confirmed::Unknown(error) => self.not_renewed(&error, run, reporter).await,
         }
     }
 
@@ -159,26 +159,26 @@ impl Shell {
             (Some(_), None) => false,
             (Some(_), Some(held)) => held.is_valid_for(REMOVAL_LIMIT, self.clock.now()),
         };
-        is_locked && self.eyes.is_fresh()
+        is_locked && self.observer.is_fresh()
     }
 
     /// The lock could not be renewed: nothing is removed until it is.
-    async fn not_renewed(&mut self, error: &Error, run: &mut Run, teller: &mut Teller) -> Result<Permit, Error> {
+    async fn not_renewed(&mut self, error: &Error, run: &mut Run, reporter: &mut Reporter) -> Result<Permit, Error> {
         let now = self.clock.now();
         let is_first = self.unconfirmed_since.is_none();
         let since = *self.unconfirmed_since.get_or_insert(now);
-        let limit = Duration::try_from(self.wish.policy.node_timeout).unwrap_or(Duration::MAX);
+        let limit = Duration::try_from(self.options.policy.node_timeout).unwrap_or(Duration::MAX);
         if !error.may_pass() || now.at_most_since(since) >= limit {
-            run.stop(Halt::LockNotRenewed { message: error.to_string() });
+            run.stop(HaltReason::LockNotRenewed { message: error.to_string() });
             return Ok(Permit::LookAgain);
         }
         if is_first {
             let text = format!("the lock was not renewed, so no pod is removed; trying again: {error}");
-            teller.remark(&text, run, Timestamp::now())?;
+            reporter.connection_note(&text, run, Timestamp::now())?;
         }
         tokio::select! {
-            () = sleep(RELOAD) => Ok(Permit::LookAgain),
-            code = self.signals.next() => Ok(match self.stop(run, teller, code)? {
+            () = sleep(RELIST_DELAY) => Ok(Permit::LookAgain),
+            code = self.signals.next() => Ok(match self.stop(run, reporter, code)? {
                 Some(outcome) => Permit::End(outcome),
                 None => Permit::LookAgain,
             }),
@@ -186,11 +186,11 @@ impl Shell {
     }
 
     /// Begins no further node.
-    pub(super) fn lose(&mut self, loss: &LockLoss, run: &mut Run, teller: &mut Teller) -> Result<(), Error> {
+    pub(super) fn lose(&mut self, loss: &LockLoss, run: &mut Run, reporter: &mut Reporter) -> Result<(), Error> {
         self.is_lock_lost = true;
-        run.stop(Halt::lock_lost(loss.clone()));
-        teller.lose_lock(loss);
-        teller.event(Told::LockLost(loss), None, run, Timestamp::now())
+        run.stop(HaltReason::lock_lost(loss.clone()));
+        reporter.lose_lock(loss);
+        reporter.event(ReportEvent::LockLost(loss), None, run, Timestamp::now())
     }
 
     /// Gives the lock back. A second signal is not kept waiting for it.

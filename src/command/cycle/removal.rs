@@ -6,40 +6,40 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
-use super::shell::Shell;
-use super::teller::Teller;
-use crate::cluster::remove::{Removed, Target};
-use crate::cycle::{Outcome, PodRef, Removal, Run};
+use super::executor::Executor;
+use super::reporter::Reporter;
+use crate::cluster::delete::{DeleteOutcome, PodPrecondition};
+use crate::cycle::{CycleOutcome, PodRef, RemovalMethod, Run};
 use crate::error::Error;
-use crate::render::cycle::Told;
+use crate::render::cycle::ReportEvent;
 
 /// A refused removal is tried again after so long, unless the server names a time: as kubectl drain does.
-const AGAIN: Duration = Duration::from_secs(5);
+const EVICTION_RETRY: Duration = Duration::from_secs(5);
 /// The same where the connection broke off, or the server failed.
-const SOON: Duration = Duration::from_secs(1);
+const DELETE_RETRY: Duration = Duration::from_secs(1);
 
-impl Shell {
+impl Executor {
     /// Removes one pod, and remembers what became of it; an outcome where the user does not wait for that.
     pub(super) async fn replace(
         &mut self,
         run: &mut Run,
-        teller: &mut Teller,
+        reporter: &mut Reporter,
         node: &str,
         pod: &PodRef,
         unchanged: Option<&str>,
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Option<CycleOutcome>, Error> {
         let now = Timestamp::now();
         let (is_again, is_first) = (run.is_removing(node, pod), run.is_waiting(node));
         // Before it is sent: whatever becomes of the answer, the node is in work.
         run.begin(node, pod, now);
         if !is_again {
-            let is_eviction = self.wish.policy.removal == Removal::Evict;
-            teller.event(Told::Removing { node, pod, is_eviction }, None, run, now)?;
+            let is_eviction = self.options.policy.removal == RemovalMethod::Evict;
+            reporter.event(ReportEvent::Removing { node, pod, is_eviction }, None, run, now)?;
         }
         if !self.may_remove() {
             // Writing that took its time, or the machine slept.
             if is_first {
-                run.withdraw(node);
+                run.revert_to_pending(node);
             }
             return Ok(None);
         }
@@ -47,40 +47,40 @@ impl Shell {
         let removed = loop {
             tokio::select! {
                 removed = &mut removal => break removed?,
-                code = self.signals.next() => if let Some(outcome) = self.stop(run, teller, code)? {
+                code = self.signals.next() => if let Some(outcome) = self.stop(run, reporter, code)? {
                     return Ok(Some(outcome));
                 },
             }
         };
         let (message, wait) = match removed {
-            Removed::Accepted | Removed::NotThere if !is_again => return Ok(None),
-            Removed::Accepted | Removed::NotThere => {
-                ("the API server has accepted the removal, and the pod is as before".to_owned(), AGAIN)
+            DeleteOutcome::Accepted | DeleteOutcome::NotThere if !is_again => return Ok(None),
+            DeleteOutcome::Accepted | DeleteOutcome::NotThere => {
+                ("the API server has accepted the removal, and the pod is as before".to_owned(), EVICTION_RETRY)
             }
-            Removed::Changed { message } => {
-                teller.event(Told::Refused { node, message: &message }, None, run, now)?;
+            DeleteOutcome::Changed { message } => {
+                reporter.event(ReportEvent::Rejected { node, message: &message }, None, run, now)?;
                 // Of an earlier removal on the node something may come still.
                 if is_first {
-                    run.withdraw(node);
+                    run.revert_to_pending(node);
                 }
                 // A server that refuses each state of a pod would be asked without end.
-                sleep(SOON).await;
+                sleep(DELETE_RETRY).await;
                 return Ok(None);
             }
-            Removed::NotNow { message, after } => {
-                let usual = if self.wish.policy.removal == Removal::Evict { AGAIN } else { SOON };
+            DeleteOutcome::RetryLater { message, after } => {
+                let usual = if self.options.policy.removal == RemovalMethod::Evict { EVICTION_RETRY } else { DELETE_RETRY };
                 (message, after.unwrap_or(usual))
             }
-            Removed::Denied { message } => {
+            DeleteOutcome::Denied { message } => {
                 let news = run.fail(node, &message);
-                teller.event(Told::News(&news), None, run, now)?;
+                reporter.event(ReportEvent::NodeEvent(&news), None, run, now)?;
                 return Ok(None);
             }
         };
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
         let retry = now.saturating_add(wait.max(SignedDuration::from_secs(1))).unwrap_or(now);
-        if run.refuse(node, &message, retry) {
-            teller.event(Told::Refused { node, message: &message }, None, run, now)?;
+        if run.reject(node, &message, retry) {
+            reporter.event(ReportEvent::Rejected { node, message: &message }, None, run, now)?;
         }
         Ok(None)
     }
@@ -91,15 +91,15 @@ impl Shell {
         pod: &PodRef,
         version: Option<&str>,
         is_trial: bool,
-    ) -> impl Future<Output = Result<Removed, Error>> + use<> {
-        let (access, removal) = (self.eyes.access.clone(), self.wish.policy.removal);
-        let namespace = self.wish.request.namespace.clone().unwrap_or_default();
+    ) -> impl Future<Output = Result<DeleteOutcome, Error>> + use<> {
+        let (access, removal) = (self.observer.access.clone(), self.options.policy.removal);
+        let namespace = self.options.request.namespace.clone().unwrap_or_default();
         let (pod, version) = (pod.clone(), version.map(str::to_owned));
         async move {
-            let target = Target { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
+            let target = PodPrecondition { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
             match removal {
-                Removal::Delete => access.delete_pod(target, is_trial).await,
-                Removal::Evict => access.evict_pod(target, is_trial).await,
+                RemovalMethod::Delete => access.delete_pod(target, is_trial).await,
+                RemovalMethod::Evict => access.evict_pod(target, is_trial).await,
             }
         }
     }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use crate::cli::{Global, HistoryArgs, HistoryFormat};
 use crate::cluster::file::{self, Detail};
-use crate::command::load::{Request, open};
+use crate::load::{Request, open};
 use crate::command::print;
 use crate::error::Error;
 use crate::render::rollout::history::{Report, Screen, Side, diff, table, template};
 use crate::render::{ListLength, structured, terminal};
-use crate::rollout::{Between, History, Revision};
+use crate::rollout::{RevisionRange, History, Revision};
 use crate::snapshot::Snapshot;
 
 /// What is shown of a history.
@@ -43,7 +43,7 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
     let screen = Screen {
         style: terminal::style(global.color, ListLength::wide(output == Some(HistoryFormat::Wide))),
         wide: output == Some(HistoryFormat::Wide),
-        titles: !no_headers,
+        headers: !no_headers,
         now: snapshot.as_of,
     };
     remark(&history, &shown);
@@ -64,7 +64,7 @@ fn history_of(snapshot: &Snapshot) -> Result<History<'_>, Error> {
     };
     // The loader lets nothing through but exactly one.
     let daemon_set = snapshot.daemon_sets.first().ok_or_else(|| unknown("there is no DaemonSet".into()))?;
-    let history = History::of(daemon_set, snapshot).map_err(unknown)?;
+    let history = History::new(daemon_set, snapshot).map_err(unknown)?;
     if history.revisions.is_empty() {
         return Err(Error::NotFound {
             message: format!("{} has no rollout history", subject(&history)),
@@ -83,12 +83,12 @@ fn subject(history: &History<'_>) -> String {
 fn pick<'h, 'a>(
     history: &'h History<'a>,
     revision: Option<i64>,
-    between: Option<Between>,
+    between: Option<RevisionRange>,
 ) -> Result<Shown<'h, 'a>, Error> {
     let find = |number: i64| history.revision(number).ok_or_else(|| no_such_revision(history, number));
     Ok(match (revision, between) {
         (Some(number), _) => Shown::One(find(number)?),
-        (None, Some(Between { from, to })) => {
+        (None, Some(RevisionRange { from, to })) => {
             let other = match to {
                 Some(number) => Side::Revision(find(number)?),
                 None => history.current().map_or(Side::Today(history), Side::Revision),
@@ -130,7 +130,7 @@ fn report<'r>(
     gaps: &'r [String],
     snapshot: &Snapshot,
 ) -> io::Result<Report<'r>> {
-    let report = Report::of(history, gaps, snapshot.as_of);
+    let report = Report::new(history, gaps, snapshot.as_of);
     match shown {
         Shown::All => Ok(report),
         Shown::One(revision) => Ok(report.only(&[*revision])),

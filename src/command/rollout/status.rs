@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use crate::cli::rollout::RolloutStatusArgs;
 use crate::cli::{Global, HistoryFormat};
 use crate::cluster::file::Detail;
-use crate::command::load::{Request, Source, open};
+use crate::load::{Request, Source, open};
 use crate::command::print;
-use crate::coverage::{Coverage, cover};
+use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
-use crate::render::rollout::{Report, Screen, fleet, screen};
+use crate::render::rollout::{Report, Screen, summary_table, screen};
 use crate::render::{ListLength, structured, terminal};
-use crate::rollout::{self, Phase, Standing, standing};
+use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
 
 /// Loads, decides, renders.
@@ -31,19 +31,19 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     if snapshot.daemon_sets.is_empty() {
         terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
     }
-    let coverages = cover(&snapshot);
-    let standings: Vec<Standing<'_>> = coverages.iter().map(|coverage| standing(coverage, &snapshot)).collect();
+    let coverages = compute_coverage(&snapshot);
+    let statuses: Vec<RolloutStatus<'_>> = coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
     let names = ListLength::wide(output == Some(HistoryFormat::Wide));
-    let shown = Screen { style: terminal::style(global.color, names), titles: !no_headers, now: snapshot.as_of };
+    let shown = Screen { style: terminal::style(global.color, names), headers: !no_headers, now: snapshot.as_of };
     print(|out| match output {
-        Some(HistoryFormat::Json) => structured::json(out, &Report::of(&standings, &gaps, snapshot.as_of)),
-        Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::of(&standings, &gaps, snapshot.as_of)),
+        Some(HistoryFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
+        Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
         Some(HistoryFormat::Wide) | None if request.names.is_empty() => {
-            fleet(out, &standings, request.namespace.is_none(), shown)
+            summary_table(out, &statuses, request.namespace.is_none(), shown)
         }
-        Some(HistoryFormat::Wide) | None => screens(out, &coverages, &standings, shown),
+        Some(HistoryFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
     })?;
-    exit_code(&standings)
+    exit_code(&statuses)
 }
 
 /// Where to look for which DaemonSets.
@@ -60,40 +60,40 @@ pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> R
 /// The events that may say more about any of the DaemonSets.
 pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
     let mut query = EventQuery::default();
-    cover(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
+    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
     query
 }
 
 fn screens(
     out: &mut impl Write,
     coverages: &[Coverage<'_>],
-    standings: &[Standing<'_>],
+    statuses: &[RolloutStatus<'_>],
     shown: Screen,
 ) -> io::Result<()> {
-    for (index, (coverage, standing)) in coverages.iter().zip(standings).enumerate() {
+    for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        screen(out, coverage, standing, None, shown)?;
+        screen(out, coverage, rollout_status, None, shown)?;
     }
     Ok(())
 }
 
 /// Yes is 0: every one is complete. A no is sure even where others cannot be judged.
-fn exit_code(standings: &[Standing<'_>]) -> Result<ExitCode, Error> {
-    let is_open = |standing: &&Standing<'_>| !matches!(standing.phase, Phase::Complete | Phase::Unknown);
-    if standings.iter().any(|standing| is_open(&standing)) {
+fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
+    let is_open = |rollout_status: &&RolloutStatus<'_>| !matches!(rollout_status.phase, Phase::Complete | Phase::Unknown);
+    if statuses.iter().any(|rollout_status| is_open(&rollout_status)) {
         return Ok(ExitCode::from(1));
     }
-    match standings.iter().find(|standing| standing.phase == Phase::Unknown) {
-        Some(standing) => Err(unjudged(standing)),
+    match statuses.iter().find(|rollout_status| rollout_status.phase == Phase::Unknown) {
+        Some(rollout_status) => Err(unjudged(rollout_status)),
         None => Ok(ExitCode::SUCCESS),
     }
 }
 
 /// Nobody can tell whether it is complete.
-pub(super) fn unjudged(standing: &Standing<'_>) -> Error {
-    let metadata = &standing.daemon_set.metadata;
+pub(super) fn unjudged(rollout_status: &RolloutStatus<'_>) -> Error {
+    let metadata = &rollout_status.daemon_set.metadata;
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
     Error::UnjudgedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }
 }

@@ -12,15 +12,15 @@ use super::status;
 use crate::cli::rollout::{RolloutStatusArgs, RolloutWatchArgs};
 use crate::cli::{Global, HistoryFormat, StructuredFormat};
 use crate::cluster::file::Detail;
-use crate::command::load::{Source, open};
+use crate::load::{Source, open};
 use crate::command::print;
-use crate::command::watching::{self, View, connection_lost};
-use crate::coverage::{Coverage, cover};
+use crate::command::watch_loop::{self, WatchHandler, connection_lost};
+use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::render::ListLength;
-use crate::render::rollout::{Ending, Event, Screen, Told, Watched, json_line, line, screen, yaml};
+use crate::render::rollout::{Ending, Event, Screen, WatchEvent, WatchProgress, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice, Redraw};
-use crate::rollout::{Change, ChangeKind, Headway, Mark, Phase, Record, Standing, changes, revision_number, standing};
+use crate::rollout::{RolloutEvent, EventKind, ProgressTracker, ProgressSample, Phase, StatusRecord, RolloutStatus, changes, revision_number, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
 
 /// Follows one rollout to its end.
@@ -59,11 +59,11 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
             stall_timeout: Some(stall_timeout).filter(|limit| !limit.is_zero()),
             timeout: timeout.filter(|limit| !limit.is_zero()),
         },
-        manner: match output {
-            Some(HistoryFormat::Json) => Manner::Structured(StructuredFormat::Json),
-            Some(HistoryFormat::Yaml) => Manner::Structured(StructuredFormat::Yaml),
-            Some(HistoryFormat::Wide) | None if redraw.shows_remarks() => Manner::Picture(redraw),
-            Some(HistoryFormat::Wide) | None => Manner::Lines,
+        mode: match output {
+            Some(HistoryFormat::Json) => OutputMode::Structured(StructuredFormat::Json),
+            Some(HistoryFormat::Yaml) => OutputMode::Structured(StructuredFormat::Yaml),
+            Some(HistoryFormat::Wide) | None if redraw.shows_remarks() => OutputMode::Picture(redraw),
+            Some(HistoryFormat::Wide) | None => OutputMode::Lines,
         },
         color: global.color,
         names: ListLength::wide(output == Some(HistoryFormat::Wide)),
@@ -75,7 +75,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         said: Vec::new(),
         due: None,
     };
-    watching::watch(access, &request, &mut watching).await
+    watch_loop::watch(access, &request, &mut watching).await
 }
 
 fn usage(message: &str, hint: &str) -> Error {
@@ -90,7 +90,7 @@ struct Goal {
 }
 
 /// How it is told.
-enum Manner {
+enum OutputMode {
     /// A picture that is redrawn.
     Picture(Redraw),
     /// One line for each change.
@@ -103,7 +103,7 @@ struct Watching {
     namespace: String,
     name: String,
     goal: Goal,
-    manner: Manner,
+    mode: OutputMode,
     color: ColorChoice,
     names: ListLength,
     begun: (Instant, Timestamp),
@@ -111,51 +111,51 @@ struct Watching {
     uid: Option<String>,
     /// Whether its phase was known once: where it rests on the pods, it may be unknown for a moment.
     is_judged: bool,
-    headway: Option<Headway>,
-    record: Option<Record>,
+    headway: Option<ProgressTracker>,
+    record: Option<StatusRecord>,
     /// The remarks that were written last.
     said: Vec<String>,
     due: Option<Instant>,
 }
 
-impl View for Watching {
+impl WatchHandler for Watching {
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
         status::event_query(snapshot)
     }
 
-    fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {
+    fn show(&mut self, snapshot: &Snapshot, problem: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {
         let now = snapshot.as_of;
-        let coverages = cover(snapshot);
+        let coverages = compute_coverage(snapshot);
         let uid = snapshot.daemon_sets.first().and_then(|daemon_set| daemon_set.metadata.uid.as_deref());
         let Some(coverage) = coverages.first().filter(|_| self.uid.is_none() || self.uid.as_deref() == uid) else {
             return self.end(Ending::Deleted, None, now);
         };
         self.uid = uid.map(str::to_owned);
-        let standing = standing(coverage, snapshot);
-        let mark = Mark::of(&standing);
-        let headway = self.headway.get_or_insert_with(|| Headway::begin(mark, now));
-        match trouble {
-            None => headway.saw(mark, now),
-            Some(_) => headway.lost_sight(now),
+        let rollout_status = rollout_status(coverage, snapshot);
+        let mark = ProgressSample::new(&rollout_status);
+        let headway = self.headway.get_or_insert_with(|| ProgressTracker::begin(mark, now));
+        match problem {
+            None => headway.observe(mark, now),
+            Some(_) => headway.pause(now),
         }
-        let current = revision_number(&standing, &snapshot.revisions);
-        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(trouble.map(connection_lost)).collect();
-        let is_read = self.tell(coverage, &standing, current, &remarks, now)?;
+        let current = revision_number(&rollout_status, &snapshot.revisions);
+        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
+        let is_read = self.tell(coverage, &rollout_status, current, &remarks, now)?;
         if !is_read {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
-        self.is_judged |= standing.phase != Phase::Unknown;
+        self.is_judged |= rollout_status.phase != Phase::Unknown;
         // A number of a revision is in the revisions alone.
         let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
-        if (!self.is_judged || is_blind) && trouble.is_none() {
-            return Err(status::unjudged(&standing));
+        if (!self.is_judged || is_blind) && problem.is_none() {
+            return Err(status::unjudged(&rollout_status));
         }
-        match self.ending(&standing, current, trouble.is_some(), now) {
+        match self.ending(&rollout_status, current, problem.is_some(), now) {
             Some(ending) => {
-                if let Some(wanted) = self.goal.revision.filter(|wanted| Some(*wanted) != current) {
-                    terminal::note(&never_came(wanted, current));
+                if let Some(eligible) = self.goal.revision.filter(|eligible| Some(*eligible) != current) {
+                    terminal::note(&never_came(eligible, current));
                 }
-                self.end(ending, Some(&standing), now)
+                self.end(ending, Some(&rollout_status), now)
             }
             None => Ok(ControlFlow::Continue(())),
         }
@@ -165,10 +165,10 @@ impl View for Watching {
         self.due
     }
 
-    fn outage(&mut self, error: &Error) -> ControlFlow<ExitCode> {
+    fn on_disconnect(&mut self, error: &Error) -> ControlFlow<ExitCode> {
         let now = Timestamp::now();
         if let Some(headway) = &mut self.headway {
-            headway.lost_sight(now);
+            headway.pause(now);
         }
         let remark = connection_lost(&error.to_string());
         // Each attempt may fail in its own words; the first ones will do.
@@ -200,18 +200,18 @@ impl Watching {
     /// Whether it is over, and if not, when to look again at the latest.
     fn ending(
         &mut self,
-        standing: &Standing<'_>,
+        rollout_status: &RolloutStatus<'_>,
         current: Option<i64>,
         is_blind: bool,
         now: Timestamp,
     ) -> Option<Ending> {
-        let is_wanted = self.goal.revision.is_none_or(|wanted| Some(wanted) == current);
-        if standing.phase == Phase::Complete && is_wanted && !is_blind {
+        let is_eligible = self.goal.revision.is_none_or(|eligible| Some(eligible) == current);
+        if rollout_status.phase == Phase::Complete && is_eligible && !is_blind {
             return Some(Ending::Complete);
         }
         let elapsed = self.begun.0.elapsed();
         let until_timeout = self.goal.timeout.map(|limit| limit.saturating_sub(elapsed));
-        let idle = self.headway.as_ref().map(|headway| now.duration_since(headway.advanced()));
+        let idle = self.headway.as_ref().map(|headway| now.duration_since(headway.last_progress()));
         let idle = idle.and_then(|idle| Duration::try_from(idle).ok()).unwrap_or_default();
         let until_stalled = self.goal.stall_timeout.map(|limit| limit.saturating_sub(idle)).filter(|_| !is_blind);
         if until_timeout.is_some_and(|left| left.is_zero()) {
@@ -229,19 +229,19 @@ impl Watching {
     fn end(
         &mut self,
         ending: Ending,
-        standing: Option<&Standing<'_>>,
+        rollout_status: Option<&RolloutStatus<'_>>,
         now: Timestamp,
     ) -> Result<ControlFlow<ExitCode>, Error> {
         let waited = match (ending, &self.headway) {
-            (Ending::Stalled, Some(headway)) => now.duration_since(headway.advanced()),
+            (Ending::Stalled, Some(headway)) => now.duration_since(headway.last_progress()),
             _ => now.duration_since(self.begun.1),
         };
-        if standing.is_none() && ending == Ending::Deleted {
-            let gone = changes(self.record.as_ref(), None, now);
-            self.write(&gone.iter().map(|change| self.event(change, None)).collect::<Vec<_>>())?;
+        if rollout_status.is_none() && ending == Ending::Deleted {
+            let deleted_revisions = changes(self.record.as_ref(), None, now);
+            self.write(&deleted_revisions.iter().map(|change| self.event(change, None)).collect::<Vec<_>>())?;
         }
-        let told = Told::Ended(ending, waited);
-        self.write(&[Event { at: now, told, namespace: &self.namespace, name: &self.name, standing }])?;
+        let told = WatchEvent::Ended(ending, waited);
+        self.write(&[Event { at: now, told, namespace: &self.namespace, name: &self.name, rollout_status }])?;
         Ok(ControlFlow::Break(match ending {
             Ending::Complete => ExitCode::SUCCESS,
             Ending::Stalled | Ending::TimedOut | Ending::Deleted => ExitCode::from(1),
@@ -252,30 +252,30 @@ impl Watching {
     fn tell(
         &mut self,
         coverage: &Coverage<'_>,
-        standing: &Standing<'_>,
+        rollout_status: &RolloutStatus<'_>,
         current: Option<i64>,
         remarks: &[String],
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let record = Record::of(standing).after(self.record.as_ref());
+        let record = StatusRecord::new(rollout_status).after(self.record.as_ref());
         let news = changes(self.record.as_ref(), Some(&record), now);
         let shown = self.screen(now);
-        let is_read = match (&mut self.manner, &self.headway) {
-            (Manner::Picture(redraw), Some(headway)) => {
-                let waits_for = self.goal.revision.filter(|wanted| Some(*wanted) != current);
-                let watched = Watched { headway, waits_for: waits_for.map(|wanted| (wanted, current)) };
+        let is_read = match (&mut self.mode, &self.headway) {
+            (OutputMode::Picture(redraw), Some(headway)) => {
+                let waits_for = self.goal.revision.filter(|eligible| Some(*eligible) != current);
+                let watched = WatchProgress { headway, waits_for: waits_for.map(|eligible| (eligible, current)) };
                 let mut picture = Vec::new();
-                screen(&mut picture, coverage, standing, Some(watched), shown).map_err(Error::Output)?;
+                screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
                 print(|out| redraw.frame(out, &picture, remarks))?
             }
             _ => {
                 remarks.iter().filter(|remark| !self.said.contains(remark)).for_each(|remark| terminal::note(remark));
-                let is_said = |change: &&Change| match self.manner {
-                    Manner::Lines => !is_said_beside(&change.kind, &news, self.goal.revision.is_none()),
+                let is_said = |change: &&RolloutEvent| match self.mode {
+                    OutputMode::Lines => !is_said_beside(&change.kind, &news, self.goal.revision.is_none()),
                     _ => true,
                 };
                 let news: Vec<Event<'_, '_>> =
-                    news.iter().filter(is_said).map(|change| self.event(change, Some(standing))).collect();
+                    news.iter().filter(is_said).map(|change| self.event(change, Some(rollout_status))).collect();
                 self.write(&news)?
             }
         };
@@ -286,19 +286,19 @@ impl Watching {
 
     fn screen(&self, now: Timestamp) -> Screen {
         // A terminal may have another size by now.
-        Screen { style: terminal::style(self.color, self.names), titles: true, now }
+        Screen { style: terminal::style(self.color, self.names), headers: true, now }
     }
 
-    fn event<'c, 'a>(&'c self, change: &'c Change, standing: Option<&'c Standing<'a>>) -> Event<'c, 'a> {
-        Event::change(change, (&self.namespace, &self.name), standing)
+    fn event<'c, 'a>(&'c self, change: &'c RolloutEvent, rollout_status: Option<&'c RolloutStatus<'a>>) -> Event<'c, 'a> {
+        Event::change(change, (&self.namespace, &self.name), rollout_status)
     }
 
     /// Writes events, below a picture if there is one.
     fn write(&self, events: &[Event<'_, '_>]) -> Result<bool, Error> {
-        let one = |out: &mut io::BufWriter<io::StdoutLock<'static>>, event: &Event<'_, '_>| match &self.manner {
-            Manner::Structured(StructuredFormat::Json) => json_line(out, event),
-            Manner::Structured(StructuredFormat::Yaml) => yaml(out, event),
-            Manner::Picture(_) | Manner::Lines => line(out, event, self.screen(event.at)),
+        let one = |out: &mut io::BufWriter<io::StdoutLock<'static>>, event: &Event<'_, '_>| match &self.mode {
+            OutputMode::Structured(StructuredFormat::Json) => json_line(out, event),
+            OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, event),
+            OutputMode::Picture(_) | OutputMode::Lines => line(out, event, self.screen(event.at)),
         };
         print(|out| {
             events.iter().try_for_each(|event| one(out, event))?;
@@ -308,22 +308,22 @@ impl Watching {
 }
 
 /// Why it waited in vain.
-fn never_came(wanted: i64, current: Option<i64>) -> String {
+fn never_came(eligible: i64, current: Option<i64>) -> String {
     let is = current.map(|current| format!(", which is {current}")).unwrap_or_default();
-    format!("revision {wanted} did not become the current one{is}")
+    format!("revision {eligible} did not become the current one{is}")
 }
 
 /// Whether another line of the same moment says it better: the end, or what it is stuck on.
-fn is_said_beside(kind: &ChangeKind, news: &[Change], ends_when_complete: bool) -> bool {
-    let is_certain = |change: &Change| {
+fn is_said_beside(kind: &EventKind, news: &[RolloutEvent], ends_when_complete: bool) -> bool {
+    let blocking = |change: &RolloutEvent| {
         matches!(
             change.kind,
-            ChangeKind::HoldBegan { is_certain: true, .. } | ChangeKind::HoldCertain { is_certain: true, .. }
+            EventKind::BlockerFound { blocking: true, .. } | EventKind::BlockerConfirmed { blocking: true, .. }
         )
     };
     match kind {
-        ChangeKind::PhaseChanged { to: Phase::Complete, .. } => ends_when_complete,
-        ChangeKind::PhaseChanged { to: Phase::Stuck, .. } => news.iter().any(is_certain),
+        EventKind::PhaseChanged { to: Phase::Complete, .. } => ends_when_complete,
+        EventKind::PhaseChanged { to: Phase::Stuck, .. } => news.iter().any(blocking),
         _ => false,
     }
 }

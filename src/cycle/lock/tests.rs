@@ -28,9 +28,9 @@ fn candidate(patience: LockPatience) -> Candidate {
 }
 
 /// Each look: when, the record, and what is to be done.
-fn follow(patience: LockPatience, looks: &[(u64, Option<LockRecord>, Attempt)]) {
+fn follow(patience: LockPatience, observations: &[(u64, Option<LockRecord>, Attempt)]) {
     let mut candidate = candidate(patience);
-    for (seconds, record, expected) in looks {
+    for (seconds, record, expected) in observations {
         assert_eq!(candidate.next(record.as_ref(), at(*seconds)), *expected, "at {seconds} s: {record:?}");
     }
 }
@@ -53,8 +53,8 @@ fn lock_without_a_holder_is_acquired_at_once() {
 
 #[test]
 fn lock_of_a_live_holder_is_left_at_its_first_renewal() {
-    let looks = [(0, Some(record("other", "1")), waits()), (2, Some(record("other", "2")), gives_up())];
-    follow(LockPatience::GiveUp, &looks);
+    let observations = [(0, Some(record("other", "1")), waits()), (2, Some(record("other", "2")), gives_up())];
+    follow(LockPatience::GiveUp, &observations);
 }
 
 #[test]

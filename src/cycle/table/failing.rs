@@ -6,8 +6,8 @@ use super::*;
 fn a_new_pod_that_crashes_ends_it_at_once_and_the_other_nodes_are_left_alone() {
     let mut cluster = Cluster::new(3);
     cluster.behaviour = Health::Crash(3);
-    let (removed, end) = play(&mut cluster, &careful(), 700);
-    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "Failures".into()));
+    let (removed, end) = play(&mut cluster, &default_policy(), 700);
+    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "TooManyFailures".into()));
     assert!(cluster.clock < 10, "{}", cluster.clock);
     assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
 }
@@ -16,56 +16,56 @@ fn a_new_pod_that_crashes_ends_it_at_once_and_the_other_nodes_are_left_alone() {
 fn a_new_pod_that_is_only_slow_has_until_the_node_timeout() {
     let mut cluster = Cluster::new(2);
     cluster.behaviour = Health::Unready;
-    let (removed, end) = play(&mut cluster, &careful(), 700);
-    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "Failures".into()));
+    let (removed, end) = play(&mut cluster, &default_policy(), 700);
+    assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "TooManyFailures".into()));
     assert_eq!(cluster.clock, 600);
 }
 
 #[test]
 fn with_failures_allowed_it_goes_on_as_far_as_the_budget_lets_it() {
     let mut cluster = Cluster::new(3);
-    let policy = Policy { max_failures: 1, max_unavailable: "2".parse().unwrap(), ..careful() };
+    let policy = Policy { max_failures: 1, max_unavailable: "2".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     cluster.behaviour = Health::Crash(3);
     drive(&mut cluster, &mut run, 1);
     cluster.behaviour = Health::From(1);
     // Both nodes of the budget got their bad pods in the same second: one more than allowed.
     assert!(
-        matches!(drive(&mut cluster, &mut run, 10), Step::Halt(Halt::Failures { .. })) || Summary::of(&run).failed < 2
+        matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. })) || Summary::new(&run).failed < 2
     );
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &Policy { max_failures: 1, ..careful() });
+    let mut run = begin(&cluster, &Policy { max_failures: 1, ..default_policy() });
     cluster.behaviour = Health::Crash(3);
     drive(&mut cluster, &mut run, 4);
     // The failed node spends the budget of one for ever.
-    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "BudgetSpent");
-    assert_eq!(Summary::of(&run).failed, 1);
+    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "BudgetExhausted");
+    assert_eq!(Summary::new(&run).failed, 1);
 }
 
 #[test]
 fn a_failed_node_that_comes_up_late_is_replaced_after_all() {
     let mut cluster = Cluster::new(2);
-    let policy = Policy { max_failures: 1, ..careful() };
+    let policy = Policy { max_failures: 1, ..default_policy() };
     let mut run = begin(&cluster, &policy);
     cluster.behaviour = Health::Crash(3);
     drive(&mut cluster, &mut run, 5);
-    assert_eq!(Summary::of(&run).failed, 1);
+    assert_eq!(Summary::new(&run).failed, 1);
     cluster.behaviour = Health::From(1);
     cluster.pod_on("n1").health = Health::From(0);
-    assert_eq!(drive(&mut cluster, &mut run, 30), Step::Finish);
-    assert_eq!((Summary::of(&run).failed, Summary::of(&run).replaced), (0, 2));
+    assert_eq!(drive(&mut cluster, &mut run, 30), Action::Finish);
+    assert_eq!((Summary::new(&run).failed, Summary::new(&run).replaced), (0, 2));
 }
 
 #[test]
 fn a_replaced_node_that_goes_down_again_spends_the_budget_and_may_fail() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 9);
-    assert_eq!(Summary::of(&run).replaced, 1);
+    assert_eq!(Summary::new(&run).replaced, 1);
     cluster.pod_on("n1").health = Health::Unready;
     let removed_before = cluster.count;
     let end = drive(&mut cluster, &mut run, 650);
-    assert_eq!(halt(&end), "Failures");
+    assert_eq!(halt(&end), "TooManyFailures");
     // The one that was in work by then, and no further one.
     assert!(cluster.count <= removed_before + 1);
     assert!(cluster.pods.iter().any(|pod| pod.node == "n3" && pod.revision == "old"));
@@ -74,73 +74,73 @@ fn a_replaced_node_that_goes_down_again_spends_the_budget_and_may_fail() {
 #[test]
 fn a_node_that_dies_in_work_holds_its_place_until_it_is_back_or_has_failed() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
     cluster.node("n1").ready = false;
     // The pod does not go, and no pod is wanted there any more; still nothing else is begun.
-    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
+    assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     cluster.node("n1").ready = true;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
     cluster.node("n1").ready = false;
-    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "Failures");
+    assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "TooManyFailures");
     assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old" && pod.deleted.is_none()).count(), 2);
 }
 
 #[test]
 fn a_node_that_dies_in_work_is_down_also_where_only_its_taint_says_so() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
     cluster.node("n1").lags = true;
-    assert!(matches!(drive(&mut cluster, &mut run, 60), Step::Wait { waiting: Waiting::Nodes, .. }));
+    assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
 }
 
 #[test]
 fn a_node_that_is_tainted_or_vanishes_in_work_is_left_behind() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
     cluster.node("n1").tainted = true;
     drive(&mut cluster, &mut run, 5);
-    assert!(matches!(run.entries()[0].status, Status::Skipped(Skip::NotWanted { .. })), "{:?}", run.entries()[0]);
+    assert!(matches!(run.tasks()[0].status, Status::Skipped(Skip::NotEligible { .. })), "{:?}", run.tasks()[0]);
     cluster.nodes.retain(|node| node.name != "n2");
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert!(matches!(run.entries()[1].status, Status::Skipped(Skip::NodeGone)), "{:?}", run.entries()[1]);
-    assert!(matches!(run.entries()[2].status, Status::Replaced { .. }));
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
+    assert!(matches!(run.tasks()[1].status, Status::Skipped(Skip::NodeGone)), "{:?}", run.tasks()[1]);
+    assert!(matches!(run.tasks()[2].status, Status::Replaced { .. }));
 }
 
 #[test]
 fn a_node_whose_turn_has_not_come_may_go_down_and_come_back() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     cluster.node("n1").ready = false;
     drive(&mut cluster, &mut run, 4);
     cluster.node("n1").ready = true;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert_eq!(Summary::of(&run).replaced, 3);
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
+    assert_eq!(Summary::new(&run).replaced, 3);
     let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
+    let mut run = begin(&cluster, &default_policy());
     cluster.node("n1").ready = false;
-    assert_eq!(drive(&mut cluster, &mut run, 60), Step::Finish);
-    assert!(matches!(run.entries()[0].status, Status::Skipped(Skip::NodeNotReady { .. })));
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
+    assert!(matches!(run.tasks()[0].status, Status::Skipped(Skip::NodeNotReady { .. })));
 }
 
 #[test]
 fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_it() {
     let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let mut run = begin(&cluster, &default_policy());
+    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     let (step, _) = cluster.next(&mut run);
-    let again = Step::Replace { node: node.clone(), pod: pod.clone(), unchanged: None };
+    let again = Action::Replace { node: node.clone(), pod: pod.clone(), unchanged: None };
     assert_eq!(step, again);
     // Meanwhile another node went down by itself: now it would be one too many.
     cluster.pod_on("n3").health = Health::Unready;
-    assert!(matches!(cluster.next(&mut run).0, Step::Wait { .. }));
+    assert!(matches!(cluster.next(&mut run).0, Action::Wait { .. }));
     cluster.pod_on("n3").health = Health::From(0);
     assert_eq!(cluster.next(&mut run).0, again);
 }
@@ -148,18 +148,18 @@ fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_
 #[test]
 fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
     let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let mut run = begin(&cluster, &default_policy());
+    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     let retry = cluster.now() + SignedDuration::from_secs(5);
-    run.refuse(&node, "Cannot evict pod as it would violate the pod's disruption budget.", retry);
+    run.reject(&node, "Cannot evict pod as it would violate the pod's disruption budget.", retry);
     let (step, _) = cluster.next(&mut run);
-    assert_eq!(step, Step::Wait { waiting: Waiting::Nodes, until: Some(retry) });
+    assert_eq!(step, Action::Wait { waiting: WaitReason::Nodes, until: Some(retry) });
     cluster.clock += 5;
-    assert_eq!(cluster.next(&mut run).0, Step::Replace { node: node.clone(), pod, unchanged: None });
+    assert_eq!(cluster.next(&mut run).0, Action::Replace { node: node.clone(), pod, unchanged: None });
     cluster.clock += 600;
-    assert_eq!(halt(&cluster.next(&mut run).0), "Failures");
-    let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.entries()[0].status else { panic!() };
+    assert_eq!(halt(&cluster.next(&mut run).0), "TooManyFailures");
+    let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.tasks()[0].status else { panic!() };
     // Nothing was removed, so nothing is out.
     assert!(cluster.unavailable().is_empty());
 }
@@ -167,24 +167,24 @@ fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
 #[test]
 fn refusal_is_new_once_and_forgotten_with_the_removal() {
     let mut cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let mut run = begin(&cluster, &default_policy());
+    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
-    assert!(run.refuse(&node, "not now", cluster.now()));
-    assert!(!run.refuse(&node, "not now", cluster.now()));
+    assert!(run.reject(&node, "not now", cluster.now()));
+    assert!(!run.reject(&node, "not now", cluster.now()));
     cluster.next(&mut run);
-    assert!(run.entries()[0].work().unwrap().refused.is_some());
+    assert!(run.tasks()[0].work().unwrap().refused.is_some());
     cluster.delete(&pod.uid);
     cluster.next(&mut run);
-    assert!(run.entries()[0].work().unwrap().refused.is_none());
+    assert!(run.tasks()[0].work().unwrap().refused.is_none());
 }
 
 #[test]
 fn a_removal_that_is_refused_for_good_fails_the_node() {
     let cluster = Cluster::new(2);
-    let mut run = begin(&cluster, &careful());
-    let (Step::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let mut run = begin(&cluster, &default_policy());
+    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
-    assert!(matches!(run.fail(&node, "denied"), News::Failed { .. }));
-    assert_eq!(halt(&cluster.next(&mut run).0), "Failures");
+    assert!(matches!(run.fail(&node, "denied"), NodeEvent::Failed { .. }));
+    assert_eq!(halt(&cluster.next(&mut run).0), "TooManyFailures");
 }

@@ -6,20 +6,20 @@ use super::*;
 fn nodes_that_are_up_to_date_are_not_planned_and_with_all_they_are() {
     let mut cluster = Cluster::new(3);
     cluster.pod_on("n2").revision = "new".into();
-    assert_eq!(planned(&cluster, &careful()), ["n1", "n3"]);
-    let all = Policy { all: true, ..careful() };
+    assert_eq!(planned(&cluster, &default_policy()), ["n1", "n3"]);
+    let all = Policy { all: true, ..default_policy() };
     assert_eq!(planned(&cluster, &all), ["n1", "n2", "n3"]);
     // Each of them once: what is new since the plan is not replaced again.
     let (removed, end) = play(&mut cluster, &all, 100);
-    assert_eq!((removed.len(), end), (3, Step::Finish));
+    assert_eq!((removed.len(), end), (3, Action::Finish));
 }
 
 #[test]
 fn only_nodes_that_were_asked_for_are_planned() {
     let cluster = Cluster::new(4);
-    let only = Policy { only: Some(["n3".to_owned(), "n4".to_owned()].into()), ..careful() };
+    let only = Policy { only: Some(["n3".to_owned(), "n4".to_owned()].into()), ..default_policy() };
     assert_eq!(planned(&cluster, &only), ["n3", "n4"]);
-    assert_eq!(cluster.look(|look| plan(look, &only).unwrap().not_asked_for), Some(2));
+    assert_eq!(cluster.observation(|observation| plan(observation, &only).unwrap().not_selected), Some(2));
 }
 
 #[test]
@@ -31,10 +31,10 @@ fn the_order_is_by_name_by_age_or_round_the_zones() {
     for (node, made) in [("n1", -10), ("n2", -50), ("n3", -20), ("n4", -60), ("n5", -30), ("n6", -40)] {
         cluster.pod_on(node).made = made;
     }
-    assert_eq!(planned(&cluster, &careful()), ["n1", "n2", "n3", "n4", "n5", "n6"]);
-    let oldest = Policy { order: Order::Oldest, ..careful() };
+    assert_eq!(planned(&cluster, &default_policy()), ["n1", "n2", "n3", "n4", "n5", "n6"]);
+    let oldest = Policy { order: Order::Oldest, ..default_policy() };
     assert_eq!(planned(&cluster, &oldest), ["n4", "n2", "n6", "n5", "n3", "n1"]);
-    let zone = Policy { order: "zone".parse().unwrap(), ..careful() };
+    let zone = Policy { order: "zone".parse().unwrap(), ..default_policy() };
     // A node without the label is a zone of its own.
     assert_eq!(planned(&cluster, &zone), ["n6", "n1", "n4", "n2", "n5", "n3"]);
 }
@@ -43,8 +43,8 @@ fn the_order_is_by_name_by_age_or_round_the_zones() {
 fn nodes_that_are_not_ready_are_skipped_unless_they_are_asked_for() {
     let mut cluster = Cluster::new(3);
     cluster.node("n2").ready = false;
-    assert_eq!(skipped(&cluster, &careful()), [("n2".into(), "NodeNotReady".into())]);
-    let included = Policy { include_not_ready: true, ..careful() };
+    assert_eq!(skipped(&cluster, &default_policy()), [("n2".into(), "NodeNotReady".into())]);
+    let included = Policy { include_not_ready: true, ..default_policy() };
     assert_eq!(planned(&cluster, &included), ["n1", "n2", "n3"]);
 }
 
@@ -54,13 +54,13 @@ fn a_pod_that_would_not_come_back_or_is_not_ours_or_is_going_is_left_alone() {
     cluster.node("n1").tainted = true;
     cluster.pod_on("n2").owner = None;
     cluster.delete("d-3");
-    let why = [("n1", "NotWanted"), ("n2", "NotAdopted"), ("n3", "AlreadyGoing")];
+    let why = [("n1", "NotWanted"), ("n2", "NotControlled"), ("n3", "AlreadyTerminating")];
     let why: Vec<(String, String)> = why.iter().map(|(node, code)| ((*node).into(), (*code).into())).collect();
-    assert_eq!(skipped(&cluster, &careful()), why);
+    assert_eq!(skipped(&cluster, &default_policy()), why);
     // The orphan of another is not even looked at.
     cluster.pod_on("n2").owner = Some("another");
-    assert_eq!(skipped(&cluster, &careful()).len(), 2);
-    assert_eq!(planned(&cluster, &careful()), ["n4"]);
+    assert_eq!(skipped(&cluster, &default_policy()).len(), 2);
+    assert_eq!(planned(&cluster, &default_policy()), ["n4"]);
 }
 
 #[test]
@@ -77,16 +77,16 @@ fn budgets_that_can_never_allow_an_eviction_are_recognised() {
                 from(serde_json::json!({ "metadata": { "name": format!("b{index}") }, "spec": spec, "status": status }))
             })
             .collect();
-        cluster.look(|look| barrier(look, &budgets)).unwrap()
+        cluster.observation(|observation| pdb_conflict(observation, &budgets)).unwrap()
     };
     let json = |text: &str| serde_json::from_str(text).unwrap();
     assert_eq!(seen(&[]), None);
     assert_eq!(seen(&[json(r#"{"minAvailable": 2}"#)]), None);
-    let never = |stated: &str| Some(Barrier::NotForDaemonSets { budget: "b0".into(), stated: stated.into() });
+    let never = |stated: &str| Some(PdbConflict::UnsupportedForDaemonSet { budget: "b0".into(), stated: stated.into() });
     assert_eq!(seen(&[json(r#"{"maxUnavailable": 1}"#)]), never("maxUnavailable: 1"));
     assert_eq!(seen(&[json(r#"{"minAvailable": "50%"}"#)]), never("minAvailable: 50%"));
-    let all = Barrier::WantsThemAll { budget: "b0".into(), min_available: 3, pods: 3 };
+    let all = PdbConflict::MinAvailableTooHigh { budget: "b0".into(), min_available: 3, pods: 3 };
     assert_eq!(seen(&[json(r#"{"minAvailable": 3}"#)]), Some(all));
-    let several = Barrier::Several { budgets: vec!["b0".into(), "b1".into()] };
+    let several = PdbConflict::MultipleBudgets { budgets: vec!["b0".into(), "b1".into()] };
     assert_eq!(seen(&[json(r#"{"minAvailable": 1}"#), json(r#"{"minAvailable": 1}"#)]), Some(several));
 }

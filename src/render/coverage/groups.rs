@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use super::{Screen, known_bar, lacking, number, reasons_in_short};
-use crate::coverage::{Coverage, Row, by_label};
+use crate::coverage::{Coverage, NodeCoverage, by_label};
 use crate::explain::State;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
-use crate::render::text::{cut, safe};
+use crate::render::text::{truncate, sanitize};
 
 /// How nodes without the label are called.
 pub(super) const NO_VALUE: &str = "<none>";
@@ -19,12 +19,12 @@ pub(crate) fn groups<'a>(
     out: &mut impl Write,
     coverages: &[Coverage<'a>],
     label: &str,
-    is_shown: impl Fn(&Row<'a>) -> bool,
+    is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
     screen: Screen,
 ) -> io::Result<()> {
     let groups = by_label(coverages, label, is_shown);
-    if screen.titles {
-        screen.style.line(out, &format!("{} by {}", subject(coverages), safe(label)), Tone::Strong)?;
+    if screen.headers {
+        screen.style.line(out, &format!("{} by {}", subject(coverages), sanitize(label)), Tone::Strong)?;
     }
     let mut table = Table::new(vec![
         Column::text("VALUE"),
@@ -44,7 +44,7 @@ pub(crate) fn groups<'a>(
             (_, number) => (number.to_string(), tone),
         };
         let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
-        let reasons = if screen.style.width.is_some() && !screen.wide { cut(&reasons, REASON_WIDTH) } else { reasons };
+        let reasons = if screen.style.width.is_some() && !screen.wide { truncate(&reasons, REASON_WIDTH) } else { reasons };
         table.row(vec![
             (group.value.map_or_else(|| NO_VALUE.to_owned(), safe), Tone::Plain),
             (bar, tone),
@@ -56,13 +56,13 @@ pub(crate) fn groups<'a>(
             (reasons, Tone::Plain),
         ]);
     }
-    table.write(out, screen.style, screen.titles)
+    table.write(out, screen.style, screen.headers)
 }
 
 /// What a screen over several DaemonSets is about.
 pub(super) fn subject(coverages: &[Coverage<'_>]) -> String {
     match coverages {
-        [one] => format!("DaemonSet {}", safe(&format!("{}/{}", one.namespace(), one.name()))),
+        [one] => format!("DaemonSet {}", sanitize(&format!("{}/{}", one.namespace(), one.name()))),
         several => format!("{} DaemonSets together", several.len()),
     }
 }

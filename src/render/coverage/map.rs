@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use super::Screen;
 use super::groups::{NO_VALUE, subject};
-use crate::coverage::{Coverage, Row};
+use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::State;
-use crate::render::style::{Tone, sign_of, tone_of};
-use crate::render::text::{safe, width};
+use crate::render::style::{Tone, symbol, tone_of};
+use crate::render::text::{sanitize, width};
 
 /// Cells of a line where there is no terminal to fill.
 const PIPED_WIDTH: usize = 80;
@@ -20,12 +20,12 @@ pub(crate) fn map<'a>(
     out: &mut impl Write,
     coverages: &[Coverage<'a>],
     label: Option<&str>,
-    is_shown: impl Fn(&Row<'a>) -> bool,
+    is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
     screen: Screen,
 ) -> io::Result<()> {
     let groups = worst_by_group(coverages, label, is_shown);
-    if screen.titles {
-        let label = label.map(|label| format!(" by {}", safe(label))).unwrap_or_default();
+    if screen.headers {
+        let label = label.map(|label| format!(" by {}", sanitize(label))).unwrap_or_default();
         screen.style.line(out, &format!("{}{label}", subject(coverages)), Tone::Strong)?;
     }
     let total = screen.style.width.unwrap_or(PIPED_WIDTH);
@@ -36,7 +36,7 @@ pub(crate) fn map<'a>(
     for ((_, name), nodes) in &groups {
         let states: Vec<State> = nodes.values().copied().collect();
         for (line, chunk) in states.chunks(cells).enumerate() {
-            let name = if line == 0 { crate::render::text::cut(name, name_width) } else { String::new() };
+            let name = if line == 0 { crate::render::text::truncate(name, name_width) } else { String::new() };
             let blank = " ".repeat(indent.saturating_sub(width(&name)));
             writeln!(out, "{name}{blank}{}", painted(chunk, screen))?;
         }
@@ -50,14 +50,14 @@ type Groups<'a> = BTreeMap<(bool, String), BTreeMap<&'a str, State>>;
 fn worst_by_group<'a>(
     coverages: &[Coverage<'a>],
     label: Option<&str>,
-    is_shown: impl Fn(&Row<'a>) -> bool,
+    is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
 ) -> Groups<'a> {
     let mut groups = Groups::new();
     for row in coverages.iter().flat_map(|coverage| &coverage.rows).filter(|row| is_shown(row)) {
         let value = label.map(|label| row.labels.and_then(|labels| labels.get(label)));
         let key = match value {
             None => (false, String::new()),
-            Some(Some(value)) => (false, safe(value)),
+            Some(Some(value)) => (false, sanitize(value)),
             Some(None) => (true, NO_VALUE.to_owned()),
         };
         let cell = groups.entry(key).or_default().entry(row.node).or_insert(row.state);
@@ -70,7 +70,7 @@ fn worst_by_group<'a>(
 fn painted(states: &[State], screen: Screen) -> String {
     let runs = states.chunk_by(|a, b| a == b);
     let paint = |run: &[State]| match run.first() {
-        Some(&state) => screen.style.paint(&sign_of(state).to_string().repeat(run.len()), tone_of(state)),
+        Some(&state) => screen.style.paint(&symbol(state).to_string().repeat(run.len()), tone_of(state)),
         None => String::new(),
     };
     runs.map(paint).collect()
@@ -82,7 +82,7 @@ fn legend(out: &mut impl Write, states: impl Iterator<Item = State>, screen: Scr
         *tally.entry(state).or_default() += 1;
     }
     let entry =
-        |(state, number): (&State, &usize)| (format!("{} {number} {}", sign_of(*state), state.name()), tone_of(*state));
+        |(state, number): (&State, &usize)| (format!("{} {number} {}", symbol(*state), state.name()), tone_of(*state));
     let mut line_width = 0;
     writeln!(out)?;
     for (text, tone) in tally.iter().map(entry) {

@@ -3,17 +3,17 @@
 use std::io::{self, Write};
 
 use super::{Screen, down_and_not_counted, folded, known_bar, number, revision_in_words};
-use crate::coverage::{Coverage, Row};
+use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::age::age;
-use crate::render::names::HANDFUL;
-use crate::render::reason::sentence;
-use crate::render::style::{Tone, sign_of, tone_of};
+use crate::render::name_list::HANDFUL;
+use crate::render::reason::detail;
+use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe};
+use crate::render::text::{pluralize, sanitize};
 use crate::rollout::revision_of;
-use crate::snapshot::Pod;
+use crate::snapshot::PodSummary;
 
 /// The label that kubelets and cloud providers write a node's zone to.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
@@ -29,15 +29,15 @@ const CAUSES: usize = 20;
 pub(crate) fn nodes(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
-    shown: &[&Row<'_>],
+    shown: &[&NodeCoverage<'_>],
     screen: Screen,
 ) -> io::Result<()> {
-    if screen.titles {
+    if screen.headers {
         head(out, coverage, screen)?;
     }
-    let is_folded = |row: &&&Row<'_>| row.state == State::Excluded && !screen.unfolded;
-    let (excluded, listed): (Vec<&&Row<'_>>, Vec<&&Row<'_>>) = shown.iter().partition(is_folded);
-    let mut listed: Vec<&Row<'_>> = listed.into_iter().copied().collect();
+    let is_folded = |row: &&&NodeCoverage<'_>| row.state == State::Excluded && !screen.unfolded;
+    let (excluded, listed): (Vec<&&NodeCoverage<'_>>, Vec<&&NodeCoverage<'_>>) = shown.iter().partition(is_folded);
+    let mut listed: Vec<&NodeCoverage<'_>> = listed.into_iter().copied().collect();
     listed.sort_by_key(|row| (row.state, row.node));
     let well = fold_the_well(&mut listed, screen);
     if !listed.is_empty() {
@@ -45,24 +45,24 @@ pub(crate) fn nodes(
         for row in listed {
             table.row(cells(row, screen));
         }
-        table.write(out, screen.style, screen.titles)?;
+        table.write(out, screen.style, screen.headers)?;
     }
     folds(out, well, excluded.into_iter().copied(), screen)?;
-    strays(out, &coverage.strays, screen)
+    unmapped_pods(out, &coverage.unmapped_pods, screen)
 }
 
 /// The nodes that have no row: those that are well, and those on which none is wanted, a line for each cause.
 fn folds<'r, 'a: 'r>(
     out: &mut impl Write,
     well: usize,
-    excluded: impl Iterator<Item = &'r Row<'a>>,
+    excluded: impl Iterator<Item = &'r NodeCoverage<'a>>,
     screen: Screen,
 ) -> io::Result<()> {
     if well > 0 {
-        let line = format!("{} {well} nodes: Available (--all lists them)", sign_of(State::Available));
+        let line = format!("{} {well} nodes: Available (--all lists them)", symbol(State::Available));
         screen.style.line(out, &line, tone_of(State::Available))?;
     }
-    let sign = sign_of(State::Excluded);
+    let sign = symbol(State::Excluded);
     let causes = folded(excluded);
     let room = screen.style.names.room(CAUSES, causes.len());
     for cause in causes.iter().take(room) {
@@ -75,14 +75,14 @@ fn folds<'r, 'a: 'r>(
 }
 
 /// Pods that belong to no node of the cluster.
-fn strays(out: &mut impl Write, pods: &[&Pod], screen: Screen) -> io::Result<()> {
+fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: Screen) -> io::Result<()> {
     let room = screen.style.names.room(STRAYS, pods.len());
     for pod in pods.iter().take(room) {
         let what = match pod.target_node() {
             Some(node) => format!("on node {node}, which does not exist"),
             None => "names no node: the controller does not count it".into(),
         };
-        screen.style.line(out, &safe(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
+        screen.style.line(out, &sanitize(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
     }
     match pods.len() - room {
         0 => Ok(()),
@@ -91,8 +91,8 @@ fn strays(out: &mut impl Write, pods: &[&Pod], screen: Screen) -> io::Result<()>
 }
 
 /// On a terminal, thousands of rows that say nothing push the trouble off the screen: takes them out, and tells how many.
-fn fold_the_well(listed: &mut Vec<&Row<'_>>, screen: Screen) -> usize {
-    let is_well = |row: &&&Row<'_>| row.state == State::Available && row.reasons.is_empty();
+fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: Screen) -> usize {
+    let is_well = |row: &&&NodeCoverage<'_>| row.state == State::Available && row.reasons.is_empty();
     let well = listed.iter().filter(is_well).count();
     if screen.unfolded || screen.style.width.is_none() || well <= WELL {
         return 0;
@@ -103,14 +103,14 @@ fn fold_the_well(listed: &mut Vec<&Row<'_>>, screen: Screen) -> usize {
 
 /// Two lines: what it is, and how it stands.
 fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Result<()> {
-    let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
+    let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     let revision = revision_in_words(&coverage.revision);
-    let strategy = safe(&super::report::strategy(coverage));
+    let strategy = sanitize(&super::report::strategy(coverage));
     screen.style.line(out, &format!("DaemonSet {name}  {strategy}  {revision}"), Tone::Strong)?;
 
     let counts = &coverage.counts;
     let (bar, tone) = known_bar(counts.available, counts.desired);
-    let wanted = counts.desired.map_or_else(|| "? nodes".to_owned(), |desired| count(desired, "node"));
+    let wanted = counts.desired.map_or_else(|| "? nodes".to_owned(), |desired| pluralize(desired, "node"));
     let covered = format!("{} of {wanted} covered", number(counts.available));
     let line = format!("{bar} {covered}{}", tally(coverage));
     screen.style.line(out, &line, tone)?;
@@ -126,7 +126,7 @@ fn tally(coverage: &Coverage<'_>) -> String {
             tally.push_str(&format!(", {number} {}", state.name()));
         }
     }
-    let is_old = |row: &&Row<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
+    let is_old = |row: &&NodeCoverage<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
     match coverage.rows.iter().filter(is_old).count() {
         0 => {}
         old => tally.push_str(&format!(", {old} on an old revision")),
@@ -134,9 +134,9 @@ fn tally(coverage: &Coverage<'_>) -> String {
     if let Some(down) = down_and_not_counted(coverage.rows.iter()) {
         tally.push_str(&format!(", {down}"));
     }
-    match coverage.strays.len() {
+    match coverage.unmapped_pods.len() {
         0 => {}
-        strays => tally.push_str(&format!(", {} without a node", count(strays, "pod"))),
+        unmapped_pods => tally.push_str(&format!(", {} without a node", pluralize(unmapped_pods, "pod"))),
     }
     tally
 }
@@ -157,14 +157,14 @@ fn columns(screen: Screen) -> Vec<Column> {
     columns
 }
 
-fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
+fn cells(row: &NodeCoverage<'_>, screen: Screen) -> Vec<(String, Tone)> {
     let tone = tone_of(row.state);
     let dash = || ("-".to_owned(), Tone::Quiet);
     let plain = |text: String| (text, Tone::Plain);
     let pod = match row.pods.as_slice() {
         [] => dash(),
-        [pod] => plain(safe(&pod.metadata.name)),
-        [pod, others @ ..] => plain(safe(&format!("{} +{}", pod.metadata.name, others.len()))),
+        [pod] => plain(sanitize(&pod.metadata.name)),
+        [pod, others @ ..] => plain(sanitize(&format!("{} +{}", pod.metadata.name, others.len()))),
     };
     let revision = match (row.pods.is_empty(), row.up_to_date) {
         (true, _) => dash(),
@@ -178,8 +178,8 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
         None => dash(),
     };
     let mut cells = vec![
-        plain(safe(row.node)),
-        (format!("{} {}", sign_of(row.state), row.state.name()), tone),
+        plain(sanitize(row.node)),
+        (format!("{} {}", symbol(row.state), row.state.name()), tone),
         pod,
         restarts,
         revision,
@@ -188,11 +188,11 @@ fn cells(row: &Row<'_>, screen: Screen) -> Vec<(String, Tone)> {
     if screen.wide {
         let zone = row.labels.and_then(|labels| labels.get(ZONE_LABEL));
         let hash = row.pods.first().and_then(|pod| revision_of(&pod.metadata.labels));
-        cells.push(zone.map_or_else(dash, |zone| plain(safe(zone))));
-        cells.push(hash.map_or_else(dash, |hash| plain(safe(hash))));
+        cells.push(zone.map_or_else(dash, |zone| plain(sanitize(zone))));
+        cells.push(hash.map_or_else(dash, |hash| plain(sanitize(hash))));
     }
     let reasons: Vec<String> =
-        row.reasons.iter().map(|reason: &Reason| sentence(reason, screen.now, screen.style.names)).collect();
+        row.reasons.iter().map(|reason: &Reason| detail(reason, screen.now, screen.style.names)).collect();
     cells.push(plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone)));
     cells
 }
@@ -203,10 +203,10 @@ mod tests {
     use crate::render::ListLength;
     use crate::render::style::Style;
 
-    fn well<'a>(node: &'a str) -> Row<'a> {
+    fn well<'a>(node: &'a str) -> NodeCoverage<'a> {
         let (labels, placement) = (None, Some(Placement::Run));
         let state = State::Available;
-        Row {
+        NodeCoverage {
             node,
             labels,
             placement,
@@ -224,14 +224,14 @@ mod tests {
         let screen = |width, unfolded| Screen {
             style: Style { color: false, width, names: ListLength::Handful },
             wide: false,
-            titles: true,
+            headers: true,
             unfolded,
             now: jiff::Timestamp::UNIX_EPOCH,
         };
-        let mut rows: Vec<Row<'_>> = (0..=WELL).map(|_| well("node")).collect();
-        rows.push(Row { state: State::Missing, ..well("lost") });
+        let mut rows: Vec<NodeCoverage<'_>> = (0..=WELL).map(|_| well("node")).collect();
+        rows.push(NodeCoverage { state: State::Missing, ..well("lost") });
         let folded = |width, unfolded| {
-            let mut listed: Vec<&Row<'_>> = rows.iter().collect();
+            let mut listed: Vec<&NodeCoverage<'_>> = rows.iter().collect();
             let well = fold_the_well(&mut listed, screen(width, unfolded));
             (well, listed.len())
         };

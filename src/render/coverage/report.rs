@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 use serde::Serialize;
 
-use crate::coverage::{Counts, Coverage, Row};
+use crate::coverage::{Counts, Coverage, NodeCoverage};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
-use crate::render::names::ListLength;
-use crate::render::reason::sentence;
+use crate::render::name_list::ListLength;
+use crate::render::reason::detail;
 use crate::render::structured::Head;
-use crate::render::text::safe;
+use crate::render::text::sanitize;
 use crate::rollout::{RevisionSource, revision_of};
 
 /// `kind: CoverageReport`.
@@ -32,14 +32,14 @@ struct DaemonSetView<'a> {
     #[serde(flatten)]
     counts: Counts,
     status: &'a DaemonSetStatus,
-    nodes: Vec<NodeView<'a>>,
+    nodes: Vec<NodeReport<'a>>,
     /// Pods on nodes that do not exist, and pods that name none.
     pods_without_node: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeView<'a> {
+struct NodeReport<'a> {
     node: &'a str,
     placement: Option<Placement>,
     state: State,
@@ -60,9 +60,9 @@ struct ReasonView<'a> {
 
 impl<'a> Report<'a> {
     /// The report on these DaemonSets, with the rows that were asked for.
-    pub(crate) fn of(
+    pub(crate) fn new(
         coverages: &[&'a Coverage<'a>],
-        is_shown: impl Fn(&Row<'_>) -> bool,
+        is_shown: impl Fn(&NodeCoverage<'_>) -> bool,
         unknown: &'a [String],
         now: Timestamp,
     ) -> Self {
@@ -74,10 +74,10 @@ impl<'a> Report<'a> {
             counts: coverage.counts,
             status: coverage.daemon_set.status.as_ref().unwrap_or(&NO_STATUS),
             nodes: coverage.rows.iter().filter(|row| is_shown(row)).map(|row| node_view(row, now)).collect(),
-            pods_without_node: coverage.strays.iter().map(|pod| pod.metadata.name.as_str()).collect(),
+            pods_without_node: coverage.unmapped_pods.iter().map(|pod| pod.metadata.name.as_str()).collect(),
         };
         Self {
-            head: Head::of("CoverageReport", now, unknown),
+            head: Head::new("CoverageReport", now, unknown),
             daemon_sets: coverages.iter().copied().map(view).collect(),
         }
     }
@@ -96,10 +96,10 @@ static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
     updated_number_scheduled: None,
 };
 
-fn node_view<'a>(row: &'a Row<'a>, now: Timestamp) -> NodeView<'a> {
+fn node_view<'a>(row: &'a NodeCoverage<'a>, now: Timestamp) -> NodeReport<'a> {
     let pod = row.pods.first();
-    let reason = |reason: &'a Reason| ReasonView { reason, message: sentence(reason, now, ListLength::Handful) };
-    NodeView {
+    let reason = |reason: &'a Reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) };
+    NodeReport {
         node: row.node,
         placement: row.placement,
         state: row.state,
@@ -141,5 +141,5 @@ pub(in crate::render) fn strategy_of(daemon_set: &DaemonSet) -> String {
         limit("maxSurge", rolling.and_then(|rolling| rolling.max_surge.as_ref())),
     ];
     let limits: String = limits.into_iter().flatten().collect();
-    safe(&format!("{}{limits}", strategy_type(daemon_set)))
+    sanitize(&format!("{}{limits}", strategy_type(daemon_set)))
 }

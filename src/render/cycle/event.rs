@@ -6,22 +6,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::words::{self, Place};
-use crate::cycle::{LockHolder, LockLoss, News, PodRef, Summary, Waiting};
+use super::text::{self, DaemonSetRef};
+use crate::cycle::{LockHolder, LockLoss, NodeEvent, PodRef, Summary, WaitReason};
 use crate::render::age::age;
-use crate::render::names::{HANDFUL, ListLength};
-use crate::render::reason::sentence;
+use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::reason::detail;
 use crate::render::rollout::{Screen, step_in_words, step_tone};
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
-use crate::render::text::{bounded, count, safe};
-use crate::rollout::{Standing, Step};
+use crate::render::text::{bounded, pluralize, sanitize};
+use crate::rollout::{RolloutStatus, Action};
 
 /// One thing to tell.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Told<'c> {
+pub(crate) enum ReportEvent<'c> {
     /// It begins to carry out the plan.
-    Began,
+    Started,
     /// A pod is being removed.
     Removing {
         /// The node.
@@ -32,7 +32,7 @@ pub(crate) enum Told<'c> {
         is_eviction: bool,
     },
     /// The API server refuses a removal for now.
-    Refused {
+    Rejected {
         /// The node.
         node: &'c str,
         /// Its words.
@@ -46,15 +46,15 @@ pub(crate) enum Told<'c> {
         pod: &'c PodRef,
     },
     /// A node came further, or failed.
-    News(&'c News),
+    NodeEvent(&'c NodeEvent),
     /// Nothing goes on for this reason.
-    Waits(&'c Waiting),
+    Waiting(&'c WaitReason),
     /// It was asked to stop, and waits for the nodes in work.
     Stopping,
     /// The lock is lost, and the nodes in work are waited for.
     LockLost(&'c LockLoss),
     /// The connection is lost, or something could not be read.
-    Remark(&'c str),
+    ConnectionNote(&'c str),
 }
 
 /// One thing to tell, with how far it is.
@@ -63,13 +63,13 @@ pub(crate) struct Event<'c, 'a> {
     /// When it was seen.
     pub(crate) at: Timestamp,
     /// What it is.
-    pub(crate) told: Told<'c>,
+    pub(crate) event: ReportEvent<'c>,
     /// The DaemonSet.
-    pub(crate) place: Place<'c>,
+    pub(crate) daemon_set_ref: DaemonSetRef<'c>,
     /// How far it is.
     pub(crate) summary: Summary,
     /// How the nodes stand; none when the DaemonSet is gone.
-    pub(crate) standing: Option<&'c Standing<'a>>,
+    pub(crate) status: Option<&'c RolloutStatus<'a>>,
 }
 
 /// `kind: CycleEvent`.
@@ -95,14 +95,14 @@ pub(super) struct Numbers {
     replaced: usize,
     failed: usize,
     skipped: usize,
-    in_work: usize,
+    in_progress: usize,
     waiting: usize,
 }
 
 impl From<Summary> for Numbers {
     fn from(summary: Summary) -> Self {
-        let Summary { planned, replaced, failed, skipped, in_work, waiting, .. } = summary;
-        Self { planned, replaced, failed, skipped, in_work, waiting }
+        let Summary { planned, replaced, failed, skipped, in_progress, waiting, .. } = summary;
+        Self { planned, replaced, failed, skipped, in_progress, waiting }
     }
 }
 
@@ -118,48 +118,48 @@ pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()
 
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     Ok(EventView {
-        head: EventHead::of("CycleEvent", event.at, event.place.namespace, event.place.name),
-        fields: match fields(event.told)? {
+        head: EventHead::new("CycleEvent", event.at, event.daemon_set_ref.namespace, event.daemon_set_ref.name),
+        fields: match fields(event.event)? {
             Value::Object(fields) => fields,
             _ => Map::new(),
         },
         numbers: event.summary.into(),
-        desired: event.standing.map(|standing| standing.desired),
-        available: event.standing.map(|standing| standing.available),
+        desired: event.status.map(|status| status.desired),
+        available: event.status.map(|status| status.available),
         message: message(event).0,
     })
 }
 
-fn fields(told: Told<'_>) -> io::Result<Value> {
-    Ok(match told {
-        Told::Removing { node, pod, is_eviction } => {
+fn fields(event: ReportEvent<'_>) -> io::Result<Value> {
+    Ok(match event {
+        ReportEvent::Removing { node, pod, is_eviction } => {
             json!({ "event": "Removing", "node": node, "pod": pod.name, "uid": pod.uid, "evict": is_eviction })
         }
-        Told::WouldRemove { node, pod } => {
+        ReportEvent::WouldRemove { node, pod } => {
             json!({ "event": "WouldRemove", "node": node, "pod": pod.name, "uid": pod.uid })
         }
-        Told::Refused { node, message } => json!({ "event": "Refused", "node": node, "detail": message }),
-        Told::Waits(waiting) => json!({ "event": "Waits", "waits": serde_json::to_value(waiting)? }),
-        Told::Began => json!({ "event": "Began" }),
-        Told::Stopping => json!({ "event": "Stopping" }),
-        Told::LockLost(LockLoss::TakenOver(LockHolder { holder, since })) => {
+        ReportEvent::Rejected { node, message } => json!({ "event": "Rejected", "node": node, "detail": message }),
+        ReportEvent::Waiting(waiting) => json!({ "event": "Waiting", "waits": serde_json::to_value(waiting)? }),
+        ReportEvent::Started => json!({ "event": "Began" }),
+        ReportEvent::Stopping => json!({ "event": "Stopping" }),
+        ReportEvent::LockLost(LockLoss::TakenOver(LockHolder { holder, since })) => {
             json!({ "event": "LockLost", "holder": holder, "since": since })
         }
-        Told::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
+        ReportEvent::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
             json!({ "event": "LockLost", "holder": null, "since": null })
         }
-        Told::Remark(_) => json!({ "event": "Remark" }),
-        Told::News(News::Moved { node, step, reasons }) => {
-            json!({ "event": "NodeMoved", "node": node, "step": step, "reasons": serde_json::to_value(reasons)? })
+        ReportEvent::ConnectionNote(_) => json!({ "event": "ConnectionNote" }),
+        ReportEvent::NodeEvent(NodeEvent::StepChanged { node, step, reasons }) => {
+            json!({ "event": "NodeStepChanged", "node": node, "step": step, "reasons": serde_json::to_value(reasons)? })
         }
-        Told::News(News::Replaced { node, pod, took }) => {
+        ReportEvent::NodeEvent(NodeEvent::Replaced { node, pod, took }) => {
             json!({ "event": "NodeReplaced", "node": node, "pod": pod, "seconds": took.as_secs() })
         }
-        Told::News(News::Undone { node }) => json!({ "event": "NodeUndone", "node": node }),
-        Told::News(News::Failed { node, why }) => {
+        ReportEvent::NodeEvent(NodeEvent::Regressed { node }) => json!({ "event": "NodeRegressed", "node": node }),
+        ReportEvent::NodeEvent(NodeEvent::Failed { node, why }) => {
             json!({ "event": "NodeFailed", "node": node, "why": serde_json::to_value(why)? })
         }
-        Told::News(News::Skipped { node, why }) => {
+        ReportEvent::NodeEvent(NodeEvent::Skipped { node, why }) => {
             json!({ "event": "NodeSkipped", "node": node, "why": serde_json::to_value(why)? })
         }
     })
@@ -169,8 +169,8 @@ fn fields(told: Told<'_>) -> io::Result<Value> {
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
     let (text, tone) = message(event);
     let Summary { planned, replaced, .. } = event.summary;
-    let tally = match event.told {
-        Told::News(News::Replaced { .. } | News::Failed { .. }) => format!(" ({replaced} of {planned} replaced)"),
+    let tally = match event.event {
+        ReportEvent::NodeEvent(NodeEvent::Replaced { .. } | NodeEvent::Failed { .. }) => format!(" ({replaced} of {planned} replaced)"),
         _ => String::new(),
     };
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
@@ -178,50 +178,50 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
 }
 
 fn message(event: &Event<'_, '_>) -> (String, Tone) {
-    match event.told {
-        Told::Began => (format!("begins: {} to go", count(event.summary.planned, "node")), Tone::Strong),
-        Told::Removing { node, pod, is_eviction } => {
+    match event.event {
+        ReportEvent::Started => (format!("begins: {} to go", pluralize(event.summary.planned, "node")), Tone::Strong),
+        ReportEvent::Removing { node, pod, is_eviction } => {
             let verb = if is_eviction { "evicting" } else { "deleting" };
-            (format!("{}: {verb} pod {}", safe(node), safe(&pod.name)), Tone::Moving)
+            (format!("{}: {verb} pod {}", sanitize(node), sanitize(&pod.name)), Tone::Moving)
         }
-        Told::WouldRemove { node, pod } => {
-            (format!("{}: pod {} would be removed (server dry run)", safe(node), safe(&pod.name)), Tone::Plain)
+        ReportEvent::WouldRemove { node, pod } => {
+            (format!("{}: pod {} would be removed (server dry run)", sanitize(node), sanitize(&pod.name)), Tone::Plain)
         }
-        Told::Refused { node, message } => {
-            (format!("{}: not removed yet, trying again: {}", safe(node), safe(message)), Tone::Warning)
+        ReportEvent::Rejected { node, message } => {
+            (format!("{}: not removed yet, trying again: {}", sanitize(node), sanitize(message)), Tone::Warning)
         }
-        Told::News(news) => of_news(news, event.at),
-        Told::Waits(waiting) => (words::waiting(waiting, event.at), Tone::Warning),
-        Told::Stopping => (
+        ReportEvent::NodeEvent(news) => node_event_message(news, event.at),
+        ReportEvent::Waiting(waiting) => (text::waiting(waiting, event.at), Tone::Warning),
+        ReportEvent::Stopping => (
             "stopping: begins no further node, and waits for those in work; Ctrl-C again leaves at once".into(),
             Tone::Warning,
         ),
-        Told::LockLost(loss) => (words::lock_lost(loss), Tone::Bad),
-        Told::Remark(text) => (safe(text), Tone::Warning),
+        ReportEvent::LockLost(loss) => (text::lock_lost(loss), Tone::Bad),
+        ReportEvent::ConnectionNote(text) => (sanitize(text), Tone::Warning),
     }
 }
 
-fn of_news(news: &News, now: Timestamp) -> (String, Tone) {
+fn node_event_message(news: &NodeEvent, now: Timestamp) -> (String, Tone) {
     match news {
-        News::Moved { node, step, reasons } => {
-            let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, now, ListLength::Handful)).collect();
+        NodeEvent::StepChanged { node, step, reasons } => {
+            let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();
             // What a new pod waits for at first is nothing to tell.
-            let is_trouble = *step == Step::Failing && !why.is_empty();
+            let is_trouble = *step == Action::Failing && !why.is_empty();
             let why = if is_trouble {
                 format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
             } else {
                 String::new()
             };
-            (format!("{}: {}{why}", safe(node), step_in_words(*step)), step_tone(*step))
+            (format!("{}: {}{why}", sanitize(node), step_in_words(*step)), step_tone(*step))
         }
-        News::Replaced { node, pod, took } => {
+        NodeEvent::Replaced { node, pod, took } => {
             let took = age(now.saturating_sub(*took).unwrap_or(now), now);
-            (format!("{}: replaced by {} in {took}", safe(node), safe(pod)), Tone::Good)
+            (format!("{}: replaced by {} in {took}", sanitize(node), sanitize(pod)), Tone::Good)
         }
-        News::Undone { node } => (format!("{}: its new pod is not available any more", safe(node)), Tone::Warning),
-        News::Failed { node, why } => (format!("{}: failed: {}", safe(node), words::failure(why, now)), Tone::Bad),
-        News::Skipped { node, why } => {
-            (format!("{}: left alone: {}", safe(node), words::skip(why, now)), Tone::Warning)
+        NodeEvent::Regressed { node } => (format!("{}: its new pod is not available any more", sanitize(node)), Tone::Warning),
+        NodeEvent::Failed { node, why } => (format!("{}: failed: {}", sanitize(node), text::failure(why, now)), Tone::Bad),
+        NodeEvent::Skipped { node, why } => {
+            (format!("{}: left alone: {}", sanitize(node), text::skip(why, now)), Tone::Warning)
         }
     }
 }

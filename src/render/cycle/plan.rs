@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use super::report::indented;
 use crate::coverage::Coverage;
-use crate::cycle::{LockStatus, Plan, Planned, Policy, Removal};
+use crate::cycle::{LockStatus, Plan, Planned, Policy, RemovalMethod};
 use crate::render::age::age;
 use crate::render::coverage::strategy;
 use crate::render::rollout::Screen;
-use crate::render::style::{Tone, sign_of, tone_of};
+use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe};
+use crate::render::text::{pluralize, sanitize};
 
 /// So many nodes are shown on a terminal.
 const SHOWN: usize = 30;
@@ -34,10 +34,10 @@ pub(crate) struct PlanView<'a> {
 pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> io::Result<()> {
     let PlanView { coverage, plan, policy, lock } = view;
     let style = screen.style;
-    let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
+    let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     style.line(
         out,
-        &format!("DaemonSet {name}  {}  revision {}", strategy(coverage), safe(plan.target)),
+        &format!("DaemonSet {name}  {}  revision {}", strategy(coverage), sanitize(plan.target)),
         Tone::Strong,
     )?;
     style.line(out, &head(plan, policy), Tone::Plain)?;
@@ -46,11 +46,11 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> 
         table(out, plan, screen)?;
     }
     skipped(out, plan, screen)?;
-    let remarks = remarks(plan, policy, lock, screen);
-    if !remarks.is_empty() && !plan.nodes.is_empty() {
+    let notes = notes(plan, policy, lock, screen);
+    if !notes.is_empty() && !plan.nodes.is_empty() {
         writeln!(out)?;
     }
-    remarks.iter().try_for_each(|(text, tone)| style.line(out, text, *tone))
+    notes.iter().try_for_each(|(text, tone)| style.line(out, text, *tone))
 }
 
 fn head(plan: &Plan<'_>, policy: &Policy) -> String {
@@ -59,15 +59,15 @@ fn head(plan: &Plan<'_>, policy: &Policy) -> String {
         return format!("No {what} to replace");
     }
     let how = match policy.removal {
-        Removal::Delete => "",
-        Removal::Evict => ", by eviction",
+        RemovalMethod::Delete => "",
+        RemovalMethod::Evict => ", by eviction",
     };
     let canary = policy.canary.map(|size| format!(", {size} first")).unwrap_or_default();
     format!(
         "Replaces the {what} on {}{canary}{how}; at most {} of {} without an available pod at once",
-        count(plan.nodes.len(), "node"),
+        pluralize(plan.nodes.len(), "node"),
         plan.budget,
-        count(plan.wanted, "node")
+        pluralize(plan.desired, "node")
     )
 }
 
@@ -84,10 +84,10 @@ fn table(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()
     for (index, planned) in plan.nodes.iter().take(room).enumerate() {
         table.row(row(index, planned, screen));
     }
-    table.write(out, screen.style, screen.titles)?;
+    table.write(out, screen.style, screen.headers)?;
     match plan.nodes.len().saturating_sub(room) {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("… {}", count(more, "more node")), Tone::Quiet),
+        more => screen.style.line(out, &format!("… {}", pluralize(more, "more node")), Tone::Quiet),
     }
 }
 
@@ -95,11 +95,11 @@ fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone
     let created = planned.created.map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
     vec![
         ((index + 1).to_string(), Tone::Quiet),
-        (safe(planned.node), Tone::Plain),
-        (safe(&planned.pod.name), Tone::Plain),
+        (sanitize(planned.node), Tone::Plain),
+        (sanitize(&planned.pod.name), Tone::Plain),
         (planned.revision.map_or_else(|| "-".to_owned(), safe), Tone::Plain),
         (created, Tone::Plain),
-        (format!("{} {}", sign_of(planned.state), planned.state.name()), tone_of(planned.state)),
+        (format!("{} {}", symbol(planned.state), planned.state.name()), tone_of(planned.state)),
     ]
 }
 
@@ -108,51 +108,51 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
         return Ok(());
     }
     writeln!(out)?;
-    screen.style.line(out, &format!("{} left alone:", count(plan.skipped.len(), "node")), Tone::Warning)?;
+    screen.style.line(out, &format!("{} left alone:", pluralize(plan.skipped.len(), "node")), Tone::Warning)?;
     let room = if screen.style.width.is_some() { SHOWN } else { plan.skipped.len() };
     for skipped in plan.skipped.iter().take(room) {
-        let line = format!("{}: {}", safe(skipped.node), super::words::skip(&skipped.why, screen.now));
+        let line = format!("{}: {}", sanitize(skipped.node), super::text::skip(&skipped.why, screen.now));
         indented(out, &line, Tone::Plain, screen)?;
     }
     match plan.skipped.len().saturating_sub(room) {
         0 => Ok(()),
-        more => indented(out, &format!("… {}", count(more, "more node")), Tone::Quiet, screen),
+        more => indented(out, &format!("… {}", pluralize(more, "more node")), Tone::Quiet, screen),
     }
 }
 
 /// What a careful person would want to know before saying yes.
-fn remarks(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Screen) -> Vec<(String, Tone)> {
-    let mut remarks = Vec::new();
-    let rest = [(plan.up_to_date, "up to date"), (plan.not_asked_for, "with an old pod and not asked for")];
+fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Screen) -> Vec<(String, Tone)> {
+    let mut notes = Vec::new();
+    let rest = [(plan.up_to_date, "up to date"), (plan.not_selected, "with an old pod and not asked for")];
     let rest: Vec<String> = rest
         .into_iter()
         .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| format!("{} {what}", count(number, "node")))
+        .map(|(number, what)| format!("{} {what}", pluralize(number, "node")))
         .collect();
     if !rest.is_empty() {
-        remarks.push((rest.join(", "), Tone::Quiet));
+        notes.push((rest.join(", "), Tone::Quiet));
     }
     if plan.nodes.is_empty() {
-        return remarks;
+        return notes;
     }
     if !plan.unavailable.is_empty() {
-        let nodes = count(plan.unavailable.len(), "node");
+        let nodes = pluralize(plan.unavailable.len(), "node");
         let (verb, counts) = if plan.unavailable.len() == 1 { ("is", "counts") } else { ("are", "count") };
-        let named = screen.style.names.join(&plan.unavailable, NAMED, ", ", |node| safe(node));
+        let named = screen.style.names.join(&plan.unavailable, NAMED, ", ", |node| sanitize(node));
         let mut text = format!("! {nodes} {verb} without an available pod already, and {counts}: {named}");
         if plan.unavailable.len() >= plan.budget {
             let enough = plan.unavailable.len() + 1;
             text += &format!("; no other node is begun until that changes, or with --max-unavailable {enough}");
         }
-        remarks.push((text, Tone::Warning));
+        notes.push((text, Tone::Warning));
     }
     if policy.max_failures >= plan.budget {
         let text = "! a failed node keeps counting, so --max-failures beyond the budget does not take it further";
-        remarks.push((text.to_owned(), Tone::Warning));
+        notes.push((text.to_owned(), Tone::Warning));
     }
-    remarks.extend(lock.map(|lock| match super::words::lock_status(lock) {
+    notes.extend(lock.map(|lock| match super::text::lock_status(lock) {
         (text, true) => (text, Tone::Warning),
         (text, false) => (text, Tone::Quiet),
     }));
-    remarks
+    notes
 }

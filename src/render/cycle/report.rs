@@ -6,15 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::event::Numbers;
-use super::words::{self, Place};
-use crate::cycle::{Entry, Failure, LockStatus, Outcome, Run, Skip, Status, Summary};
+use super::text::{self, DaemonSetRef};
+use crate::cycle::{NodeTask, Failure, LockStatus, CycleOutcome, Run, Skip, Status, Summary};
 use crate::render::age::age;
 use crate::render::remedy::Remedy;
 use crate::render::rollout::Screen;
 use crate::render::rollout::screen::advice;
 use crate::render::structured::Head;
 use crate::render::style::Tone;
-use crate::render::text::{count, safe, width, wrap};
+use crate::render::text::{pluralize, sanitize, width, wrap};
 
 /// `kind: CycleReport`.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Report<'a> {
     name: &'a str,
     revision: &'a str,
     #[serde(flatten)]
-    outcome: &'a Outcome,
+    outcome: &'a CycleOutcome,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<Remedy>,
@@ -37,13 +37,13 @@ pub(crate) struct Report<'a> {
     numbers: Numbers,
     median_seconds: Option<i64>,
     slowest_seconds: Option<i64>,
-    nodes: Vec<NodeView<'a>>,
+    nodes: Vec<NodeReport<'a>>,
 }
 
 /// One node of the plan.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeView<'a> {
+struct NodeReport<'a> {
     node: &'a str,
     status: &'static str,
     pod: Option<&'a str>,
@@ -59,62 +59,62 @@ struct NodeView<'a> {
 
 impl<'a> Report<'a> {
     /// The report on a run, or on a plan that was not carried out.
-    pub(crate) fn of(
+    pub(crate) fn new(
         run: &'a Run,
-        outcome: &'a Outcome,
+        outcome: &'a CycleOutcome,
         lock: Option<&'a LockStatus>,
-        place: Place<'a>,
+        daemon_set_ref: DaemonSetRef<'a>,
         now: Timestamp,
     ) -> Self {
-        let summary = Summary::of(run);
-        let left_alone = run.left_alone().iter().map(|(node, why)| NodeView {
+        let summary = Summary::new(run);
+        let skipped = run.skipped().iter().map(|(node, why)| NodeReport {
             skip: Some(why),
-            message: Some(words::skip(why, now)),
-            ..NodeView::of(node, "Skipped", None)
+            message: Some(text::skip(why, now)),
+            ..NodeReport::new(node, "Skipped", None)
         });
         Self {
-            head: Head::of("CycleReport", now, &[]),
-            namespace: place.namespace,
-            name: place.name,
+            head: Head::new("CycleReport", now, &[]),
+            namespace: daemon_set_ref.namespace,
+            name: daemon_set_ref.name,
             revision: run.target(),
             outcome,
-            message: words::outcome(outcome, summary),
-            fix: fix(outcome, place),
+            message: text::outcome(outcome, summary),
+            fix: fix(outcome, daemon_set_ref),
             lock,
             budget: run.planned_budget(),
-            desired: run.planned_wanted(),
+            desired: run.planned_desired(),
             numbers: summary.into(),
             median_seconds: summary.median.map(|time| time.as_secs()),
             slowest_seconds: summary.slowest.map(|time| time.as_secs()),
-            nodes: run.entries().iter().map(|entry| node_view(entry, now)).chain(left_alone).collect(),
+            nodes: run.tasks().iter().map(|task| node_view(task, now)).chain(skipped).collect(),
         }
     }
 }
 
-impl<'a> NodeView<'a> {
-    fn of(node: &'a str, status: &'static str, pod: Option<&'a str>) -> Self {
+impl<'a> NodeReport<'a> {
+    fn new(node: &'a str, status: &'static str, pod: Option<&'a str>) -> Self {
         Self { node, status, pod, seconds: None, failure: None, skip: None, message: None }
     }
 }
 
-fn node_view(entry: &Entry, now: Timestamp) -> NodeView<'_> {
-    let view = |status, pod| NodeView::of(&entry.node, status, pod);
-    match &entry.status {
-        Status::Waiting => view("Waiting", Some(&entry.pod.name)),
-        Status::InWork(work) => view("InWork", Some(&work.pod.name)),
-        Status::Replaced { pod, took } => NodeView { seconds: Some(took.as_secs()), ..view("Replaced", Some(pod)) },
+fn node_view(task: &NodeTask, now: Timestamp) -> NodeReport<'_> {
+    let view = |status, pod| NodeReport::new(&task.node, status, pod);
+    match &task.status {
+        Status::WaitReason => view("Waiting", Some(&task.pod.name)),
+        Status::InProgress(work) => view("InProgress", Some(&work.pod.name)),
+        Status::Replaced { pod, took } => NodeReport { seconds: Some(took.as_secs()), ..view("Replaced", Some(pod)) },
         Status::Failed { why, pod } => {
-            NodeView { failure: Some(why), message: Some(words::failure(why, now)), ..view("Failed", Some(&pod.name)) }
+            NodeReport { failure: Some(why), message: Some(text::failure(why, now)), ..view("Failed", Some(&pod.name)) }
         }
         Status::Skipped(why) => {
-            NodeView { skip: Some(why), message: Some(words::skip(why, now)), ..view("Skipped", None) }
+            NodeReport { skip: Some(why), message: Some(text::skip(why, now)), ..view("Skipped", None) }
         }
     }
 }
 
-fn fix(outcome: &Outcome, place: Place<'_>) -> Option<Remedy> {
+fn fix(outcome: &CycleOutcome, daemon_set_ref: DaemonSetRef<'_>) -> Option<Remedy> {
     match outcome {
-        Outcome::Halted { halt } => words::next(halt, place),
+        CycleOutcome::Halted { halt } => text::next(halt, daemon_set_ref),
         _ => None,
     }
 }
@@ -123,32 +123,32 @@ fn fix(outcome: &Outcome, place: Place<'_>) -> Option<Remedy> {
 pub(crate) fn summary(
     out: &mut impl Write,
     run: &Run,
-    outcome: &Outcome,
-    place: Place<'_>,
+    outcome: &CycleOutcome,
+    daemon_set_ref: DaemonSetRef<'_>,
     screen: Screen,
 ) -> io::Result<()> {
-    let summary = Summary::of(run);
+    let summary = Summary::new(run);
     if summary.planned == 0 {
         // The plan has said so.
         return Ok(());
     }
     writeln!(out)?;
-    let is_good = matches!(outcome, Outcome::Finished | Outcome::CanaryDone | Outcome::Planned) && summary.failed == 0;
+    let is_good = matches!(outcome, CycleOutcome::Finished | CycleOutcome::CanaryDone | CycleOutcome::Planned) && summary.failed == 0;
     let tone = if is_good { Tone::Good } else { Tone::Bad };
-    screen.style.line(out, &capitalised(&words::outcome(outcome, summary)), tone)?;
-    if !matches!(outcome, Outcome::Planned | Outcome::Declined) {
+    screen.style.line(out, &capitalised(&text::outcome(outcome, summary)), tone)?;
+    if !matches!(outcome, CycleOutcome::Planned | CycleOutcome::Declined) {
         screen.style.line(out, &tally(summary), Tone::Plain)?;
     }
-    for entry in run.entries() {
-        let (text, tone) = match &entry.status {
-            Status::Failed { why, .. } => (format!("✗ {}", words::failure(why, screen.now)), Tone::Bad),
-            Status::Skipped(why) => (format!("- {}", words::skip(why, screen.now)), Tone::Warning),
-            Status::InWork(_) => ("… still in work: it goes on by itself".to_owned(), Tone::Warning),
-            Status::Waiting | Status::Replaced { .. } => continue,
+    for task in run.tasks() {
+        let (text, tone) = match &task.status {
+            Status::Failed { why, .. } => (format!("✗ {}", text::failure(why, screen.now)), Tone::Bad),
+            Status::Skipped(why) => (format!("- {}", text::skip(why, screen.now)), Tone::Warning),
+            Status::InProgress(_) => ("… still in work: it goes on by itself".to_owned(), Tone::Warning),
+            Status::WaitReason | Status::Replaced { .. } => continue,
         };
-        indented(out, &format!("{} {text}", safe(&entry.node)), tone, screen)?;
+        indented(out, &format!("{} {text}", sanitize(&task.node)), tone, screen)?;
     }
-    match fix(outcome, place) {
+    match fix(outcome, daemon_set_ref) {
         Some(remedy) => advice(out, &remedy, screen),
         None => Ok(()),
     }
@@ -164,14 +164,14 @@ pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Scr
 
 /// `5 of 28 nodes replaced, 1 failed, 22 left; 12s a node (median), 40s at the most`.
 fn tally(summary: Summary) -> String {
-    let Summary { planned, replaced, failed, skipped, in_work, waiting, .. } = summary;
-    let parts = [(failed, "failed"), (skipped, "left alone"), (in_work, "still in work"), (waiting, "not begun")];
+    let Summary { planned, replaced, failed, skipped, in_progress, waiting, .. } = summary;
+    let parts = [(failed, "failed"), (skipped, "left alone"), (in_progress, "still in work"), (waiting, "not begun")];
     let parts = parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
     let times = match (summary.median, summary.slowest) {
         (Some(median), Some(slowest)) => format!("; {} a node (median), {} at the most", span(median), span(slowest)),
         _ => String::new(),
     };
-    format!("{replaced} of {} replaced{}{times}", count(planned, "node"), parts.collect::<String>())
+    format!("{replaced} of {} replaced{}{times}", pluralize(planned, "node"), parts.collect::<String>())
 }
 
 fn span(time: SignedDuration) -> String {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::placement::{Obstacle, Requirement, TermMiss};
+use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 use crate::render::command_line::{CommandLine, valid};
-use crate::render::remedy::{Remedy, Target, edit_template, pointer};
+use crate::render::remedy::{Remedy, RemedyContext, edit_template, pointer};
 use crate::snapshot::Taint;
 
 /// Labels that tell what a node is: to write them by hand would be a lie.
@@ -12,18 +12,18 @@ const FACTS_OF_A_NODE: [&str; 4] =
     ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
 
 /// What to do about it.
-pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> {
-    match obstacle {
-        Obstacle::NodeName { wanted } => vec![Remedy::run(
-            format!("take the node name {wanted} out of the template; {}", target.effect()),
+pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    match failure {
+        PlacementFailure::NodeName { wanted } => vec![Remedy::run(
+            format!("take the node name {wanted} out of the template; {}", target.rollout_note()),
             target
-                .reaching(edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))),
+                .commands_reaching_existing_pod(edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))),
         )],
-        Obstacle::NodeSelector { key, wanted, found } => {
+        PlacementFailure::NodeSelector { key, wanted, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
             let unselect = Remedy::run(
-                format!("or take {key} out of the template's node selector; {}", target.effect()),
-                target.reaching(
+                format!("or take {key} out of the template's node selector; {}", target.rollout_note()),
+                target.commands_reaching_existing_pod(
                     edit_template(target, &json!([{ "op": "remove", "path": path }]))
                         .only_if(valid::is_qualified_name(key)),
                 ),
@@ -39,23 +39,23 @@ pub(super) fn remedies(obstacle: &Obstacle, target: &Target<'_>) -> Vec<Remedy> 
                 false => vec![label, unselect],
             }
         }
-        Obstacle::NodeAffinity { terms } => affinity(terms, target),
-        Obstacle::NamespaceSelector { selector } => vec![Remedy::say(format!(
+        PlacementFailure::NodeAffinity { terms } => affinity(terms, target),
+        PlacementFailure::NamespaceSelector { selector } => vec![Remedy::say(format!(
             "label the node so that it meets {selector}, or change the annotation openshift.io/node-selector of the \
              namespace {}",
             target.namespace
         ))],
-        Obstacle::NamespaceMissing => Vec::new(),
-        Obstacle::Taint { taint } if taint.is_of_a_node_that_is_down() => vec![Remedy::run(
+        PlacementFailure::NamespaceMissing => Vec::new(),
+        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => vec![Remedy::run(
             "bring the node back: the pod is made when the taint goes, which it does by itself",
             [target.describe_node()],
         )],
-        Obstacle::Taint { taint } => tainted(taint, target),
+        PlacementFailure::Taint { taint } => tainted(taint, target),
     }
 }
 
 /// Something to do to the node; of one that is only planned, in its file or in the template of its pool.
-fn on_node(target: &Target<'_>, text: &str, line: CommandLine) -> Remedy {
+fn on_node(target: &RemedyContext<'_>, text: &str, line: CommandLine) -> Remedy {
     match target.is_planned {
         true => Remedy::say(format!("{text}: in the template of the node's pool")),
         false => Remedy::run(text, [line]),
@@ -63,8 +63,8 @@ fn on_node(target: &Target<'_>, text: &str, line: CommandLine) -> Remedy {
 }
 
 /// One patch for all taints: each alone would put its toleration in the place of the other's.
-fn tainted(taint: &Taint, target: &Target<'_>) -> Vec<Remedy> {
-    let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| !one.is_of_a_node_that_is_down()).collect();
+fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| !one.is_node_lifecycle_taint()).collect();
     if !taints.contains(&taint) {
         taints = vec![taint];
     }
@@ -91,9 +91,9 @@ fn tainted(taint: &Taint, target: &Target<'_>) -> Vec<Remedy> {
             format!(
                 "add to the template what tolerates {}, if pods are meant to run beside it; {}",
                 named.join(" and "),
-                target.effect()
+                target.rollout_note()
             ),
-            target.reaching(edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint)))),
+            target.commands_reaching_existing_pod(edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint)))),
         ),
         on_node(
             target,
@@ -109,9 +109,9 @@ fn is_valid(Taint { key, value, effect, .. }: &Taint) -> bool {
 }
 
 /// The labels by which the node would meet the term that misses least.
-fn affinity(terms: &[TermMiss], target: &Target<'_>) -> Vec<Remedy> {
-    let usable = terms.iter().filter(|term| term.void.is_none());
-    let changes = usable.filter_map(|term| term.missed.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
+fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let usable = terms.iter().filter(|term| term.invalid.is_none());
+    let changes = usable.filter_map(|term| term.mismatches.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
     let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
     let edit = "mend the template's node affinity, if it is meant to match this node";
     let by_template =
@@ -159,43 +159,43 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn target() -> Target<'static> {
-        Target::named("n1", "ns", "ds", None)
+    fn target() -> RemedyContext<'static> {
+        RemedyContext::named("n1", "ns", "ds", None)
     }
 
-    fn lines(obstacle: &Obstacle) -> Vec<String> {
-        remedies(obstacle, &target()).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
+    fn lines(failure: &PlacementFailure) -> Vec<String> {
+        remedies(failure, &target()).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
     }
 
-    fn missed(key: &str, operator: &str, values: &[&str]) -> Requirement {
+    fn mismatches(key: &str, operator: &str, values: &[&str]) -> Requirement {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         Requirement { key: key.into(), operator: operator.into(), values, found: None }
     }
 
     #[test]
     fn a_node_is_labelled_for_the_term_that_misses_least() {
-        let term = |missed| TermMiss { void: None, missed };
+        let term = |mismatches| TermMismatch { invalid: None, mismatches };
         let terms = vec![
-            term(vec![missed("zone", "In", &["a", "b"]), missed("gpu", "Exists", &[])]),
-            term(vec![missed("size", "Gt", &["5"])]),
-            TermMiss { void: Some("broken".into()), missed: vec![] },
+            term(vec![mismatches("zone", "In", &["a", "b"]), mismatches("gpu", "Exists", &[])]),
+            term(vec![mismatches("size", "Gt", &["5"])]),
+            TermMismatch { invalid: Some("broken".into()), mismatches: vec![] },
         ];
-        let lines = lines(&Obstacle::NodeAffinity { terms: terms.into() });
+        let lines = lines(&PlacementFailure::NodeAffinity { terms: terms.into() });
         assert_eq!(lines, ["kubectl label node n1 size=6 --overwrite", "kubectl -n ns edit daemonset ds"]);
     }
 
     #[test]
     fn no_label_is_advised_that_would_be_a_lie() {
-        let terms = vec![TermMiss { void: None, missed: vec![missed("kubernetes.io/os", "In", &["windows"])] }];
-        assert_eq!(lines(&Obstacle::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
-        let selector = Obstacle::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
+        let terms = vec![TermMismatch { invalid: None, mismatches: vec![mismatches("kubernetes.io/os", "In", &["windows"])] }];
+        assert_eq!(lines(&PlacementFailure::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
+        let selector = PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
         assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
     }
 
     #[test]
     fn a_key_with_a_slash_keeps_its_place_in_a_patch() {
         let selector =
-            |key: &str| lines(&Obstacle::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) });
+            |key: &str| lines(&PlacementFailure::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) });
         let valid = selector("a.io/b");
         assert_eq!(valid[0], "kubectl label node n1 a.io/b=x --overwrite");
         assert!(valid[1].contains("/spec/template/spec/nodeSelector/a.io~1b"), "{}", valid[1]);
@@ -206,8 +206,8 @@ mod tests {
     fn all_taints_are_tolerated_by_one_patch() {
         let taint = |key: &str| Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() };
         let untolerated = [taint("a"), taint("b")];
-        let target = Target { untolerated: &untolerated, ..target() };
-        let of = |key: &str| remedies(&Obstacle::Taint { taint: taint(key) }, &target).swap_remove(0);
+        let target = RemedyContext { untolerated: &untolerated, ..target() };
+        let of = |key: &str| remedies(&PlacementFailure::Taint { taint: taint(key) }, &target).swap_remove(0);
         assert_eq!(of("a"), of("b"));
         let line = of("a").lines()[0].clone();
         assert!(line.contains(r#""key":"a""#) && line.contains(r#""key":"b""#), "{line}");
@@ -215,17 +215,17 @@ mod tests {
 
     #[test]
     fn with_on_delete_the_pod_that_is_there_has_to_go_too() {
-        let target = Target { on_delete: true, pod: Some("ds-x"), ..target() };
+        let target = RemedyContext { on_delete: true, pod: Some("ds-x"), ..target() };
         let taint = Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() };
-        let first = remedies(&Obstacle::Taint { taint }, &target).swap_remove(0);
+        let first = remedies(&PlacementFailure::Taint { taint }, &target).swap_remove(0);
         assert_eq!(first.lines()[1..], ["kubectl -n ns delete pod ds-x"]);
         assert!(!first.text.contains("everywhere"), "{}", first.text);
     }
 
     #[test]
     fn nothing_is_done_to_a_node_that_is_only_planned() {
-        let target = Target { is_planned: true, ..target() };
-        let selector = Obstacle::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
+        let target = RemedyContext { is_planned: true, ..target() };
+        let selector = PlacementFailure::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
         let lines: Vec<String> =
             remedies(&selector, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert!(lines.iter().all(|line| !line.contains("label node")), "{lines:?}");
@@ -234,13 +234,13 @@ mod tests {
     #[test]
     fn a_toleration_is_appended_only_where_there_are_some() {
         let taint = Taint { key: "k".into(), value: "v".into(), effect: "NoExecute".into(), time_added: None };
-        let obstacle = Obstacle::Taint { taint };
-        assert!(lines(&obstacle)[0].contains(r#""path":"/spec/template/spec/tolerations","value":[{"#));
+        let failure = PlacementFailure::Taint { taint };
+        assert!(lines(&failure)[0].contains(r#""path":"/spec/template/spec/tolerations","value":[{"#));
         let spec: k8s_openapi::api::core::v1::PodSpec =
             serde_json::from_value(json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] })).unwrap();
-        let target = Target { template: Some(&spec), ..target() };
+        let target = RemedyContext { template: Some(&spec), ..target() };
         let lines: Vec<String> =
-            remedies(&obstacle, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
+            remedies(&failure, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert!(lines[0].contains(r#""path":"/spec/template/spec/tolerations/-","value":{"#), "{}", lines[0]);
         assert_eq!(lines[1], "kubectl taint node n1 k:NoExecute-");
     }

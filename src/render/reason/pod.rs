@@ -4,14 +4,14 @@ use serde_json::json;
 
 use crate::explain::{Exit, Reason};
 use crate::render::command_line::CommandLine;
-use crate::render::names::{HANDFUL, ListLength};
-use crate::render::remedy::{Remedy, Target, edit_template};
+use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::remedy::{Remedy, RemedyContext, edit_template};
 
 /// The scheduler that a pod gets that asks for none.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// What to do about it.
-pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
+pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let about_daemon_set = |words| CommandLine::in_namespace(target.namespace, words).name(target.daemon_set);
     let about_pod = target.about_pod("describe pod");
     match reason {
@@ -42,8 +42,8 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
                 [about_pod],
             ),
             Remedy::run(
-                format!("set the right image; {}", target.effect()),
-                target.reaching(
+                format!("set the right image; {}", target.rollout_note()),
+                target.commands_reaching_existing_pod(
                     CommandLine::in_namespace(target.namespace, "set image")
                         .name_within("daemonset/", target.daemon_set, "")
                         .container_within("", container, "=IMAGE"),
@@ -91,11 +91,11 @@ pub(super) fn remedies(reason: &Reason, target: &Target<'_>) -> Vec<Remedy> {
     }
 }
 
-fn not_scheduled(scheduler: Option<&str>, target: &Target<'_>) -> Remedy {
+fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>) -> Remedy {
     match scheduler {
         Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::run(
-            format!("start the scheduler {name}, or let the default one do it; {}", target.effect()),
-            target.reaching(edit_template(
+            format!("start the scheduler {name}, or let the default one do it; {}", target.rollout_note()),
+            target.commands_reaching_existing_pod(edit_template(
                 target,
                 &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
             )),
@@ -108,7 +108,7 @@ fn not_scheduled(scheduler: Option<&str>, target: &Target<'_>) -> Remedy {
 }
 
 /// The kubelet names what is missing: `configmap "x" not found`.
-fn container_error(detail: &str, target: &Target<'_>, about_pod: CommandLine) -> Remedy {
+fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
     let missing = |kind: &str| {
         let (_, rest) = detail.split_once(&format!("{kind} \""))?;
         let (name, rest) = rest.split_once('"')?;
@@ -132,15 +132,15 @@ fn container_error(detail: &str, target: &Target<'_>, about_pod: CommandLine) ->
     Remedy::run("see the pod's events", [about_pod])
 }
 
-fn crash(container: &str, last_exit: Option<&Exit>, target: &Target<'_>) -> Vec<Remedy> {
+fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let log = Remedy::run(
         format!("read what {container} wrote before it ended"),
         [target.about_pod("logs").container(container).words("--previous")],
     );
     let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
         Remedy::run(
-            format!("{container} used more memory than its limit: raise it; {}", target.effect()),
-            target.reaching(
+            format!("{container} used more memory than its limit: raise it; {}", target.rollout_note()),
+            target.commands_reaching_existing_pod(
                 CommandLine::in_namespace(target.namespace, "set resources")
                     .name_within("daemonset/", target.daemon_set, "")
                     .container(container)
@@ -151,7 +151,7 @@ fn crash(container: &str, last_exit: Option<&Exit>, target: &Target<'_>) -> Vec<
     [log].into_iter().chain(memory).collect()
 }
 
-fn stuck(finalizers: &[String], target: &Target<'_>) -> Remedy {
+fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
     if finalizers.is_empty() {
         return Remedy::run(
             "if the node is off for good, take the pod out of the API; while it runs there, a second one would run beside it",
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn first(reason: &Reason) -> Remedy {
-        let target = Target::named("n1", "ns", "ds", Some("ds-x"));
+        let target = RemedyContext::named("n1", "ns", "ds", Some("ds-x"));
         remedies(reason, &target).swap_remove(0)
     }
 
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_container_that_ran_out_of_memory_is_told_apart_from_one_that_crashed() {
         let exit = |reason: &str| Exit { exit_code: 137, signal: 0, reason: reason.into(), message: String::new() };
-        let target = Target::named("n1", "ns", "ds", Some("ds-x"));
+        let target = RemedyContext::named("n1", "ns", "ds", Some("ds-x"));
         assert_eq!(crash("main", Some(&exit("OOMKilled")), &target).len(), 2);
         assert_eq!(crash("main", Some(&exit("Error")), &target).len(), 1);
         assert_eq!(crash("main", None, &target)[0].lines(), ["kubectl -n ns logs ds-x -c main --previous"]);

@@ -7,18 +7,18 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::report::Numbers;
-use super::{Screen, hold, phase_sentence, phase_tone, step_name, step_tone, tally};
+use super::{Screen, blocker, phase_sentence, phase_tone, step_name, step_tone, tally};
 use crate::explain::Reason;
 use crate::render::age::age;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
-use crate::render::names::{HANDFUL, ListLength};
-use crate::render::reason::sentence;
+use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
-use crate::render::text::{bounded, count, safe};
-use crate::rollout::{Change, ChangeKind, Hold, Phase, Standing, Step};
+use crate::render::text::{bounded, pluralize, sanitize};
+use crate::rollout::{RolloutEvent, EventKind, Blocker, Phase, RolloutStatus, NodeStep};
 
 /// How a watch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,9 +35,9 @@ pub(crate) enum Ending {
 
 /// One thing to tell.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Told<'c> {
+pub(crate) enum WatchEvent<'c> {
     /// A change.
-    Change(&'c ChangeKind),
+    RolloutEvent(&'c EventKind),
     /// The end, after so long.
     Ended(Ending, SignedDuration),
 }
@@ -48,20 +48,20 @@ pub(crate) struct Event<'c, 'a> {
     /// When it was seen.
     pub(crate) at: Timestamp,
     /// What it is.
-    pub(crate) told: Told<'c>,
+    pub(crate) told: WatchEvent<'c>,
     /// The DaemonSet's namespace.
     pub(crate) namespace: &'c str,
     /// The DaemonSet's name.
     pub(crate) name: &'c str,
     /// How the rollout stands; none when the DaemonSet is gone.
-    pub(crate) standing: Option<&'c Standing<'a>>,
+    pub(crate) rollout_status: Option<&'c RolloutStatus<'a>>,
 }
 
 impl<'c, 'a> Event<'c, 'a> {
     /// A change.
-    pub(crate) fn change(change: &'c Change, place: (&'c str, &'c str), standing: Option<&'c Standing<'a>>) -> Self {
+    pub(crate) fn change(change: &'c RolloutEvent, place: (&'c str, &'c str), rollout_status: Option<&'c RolloutStatus<'a>>) -> Self {
         let (namespace, name) = place;
-        Self { at: change.at, told: Told::Change(&change.kind), namespace, name, standing }
+        Self { at: change.at, told: WatchEvent::RolloutEvent(&change.kind), namespace, name, rollout_status }
     }
 }
 
@@ -91,16 +91,16 @@ pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()
 
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     let told = match event.told {
-        Told::Change(kind) => serde_json::to_value(kind)?,
-        Told::Ended(ending, _) => json!({ "event": "Ended", "outcome": ending }),
+        WatchEvent::RolloutEvent(kind) => serde_json::to_value(kind)?,
+        WatchEvent::Ended(ending, _) => json!({ "event": "Ended", "outcome": ending }),
     };
-    let numbers = event.standing.map(Numbers::of).map(serde_json::to_value).transpose()?;
+    let numbers = event.rollout_status.map(Numbers::new).map(serde_json::to_value).transpose()?;
     let maps = [Some(told), numbers].into_iter().flatten().filter_map(|value| match value {
         Value::Object(map) => Some(map),
         _ => None,
     });
     Ok(EventView {
-        head: EventHead::of("RolloutEvent", event.at, event.namespace, event.name),
+        head: EventHead::new("RolloutEvent", event.at, event.namespace, event.name),
         fields: maps.flatten().collect(),
         message: message(event, ListLength::Handful).0,
         fix: fixes(event),
@@ -110,9 +110,9 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
 /// Writes the event as one line: when, what, and how far the rollout is.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
     let (text, tone) = message(event, screen.style.names);
-    let tally = match (event.told, event.standing) {
-        (Told::Change(ChangeKind::Began { .. }), _) | (_, None) => String::new(),
-        (_, Some(standing)) => format!(" ({})", tally(standing)),
+    let tally = match (event.told, event.rollout_status) {
+        (WatchEvent::RolloutEvent(EventKind::Started { .. }), _) | (_, None) => String::new(),
+        (_, Some(rollout_status)) => format!(" ({})", tally(rollout_status)),
     };
     let remedies = fixes(event);
     // The first one will do in a log; the screen and the JSON show them all.
@@ -133,26 +133,26 @@ fn in_one_line(remedy: &Remedy) -> String {
         lines => format!(
             "{} ({}: rollout status shows them)",
             bounded(&remedy.text, ListLength::Handful),
-            count(lines.len(), "command")
+            pluralize(lines.len(), "command")
         ),
     }
 }
 
 fn message(event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     match event.told {
-        Told::Ended(ending, after) => ended(ending, after, event, names),
-        Told::Change(kind) => changed(kind, event, names),
+        WatchEvent::Ended(ending, after) => ended(ending, after, event, names),
+        WatchEvent::RolloutEvent(kind) => changed(kind, event, names),
     }
 }
 
 fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     let after = age(event.at.saturating_sub(after).unwrap_or(event.at), event.at);
     let held = || {
-        let holds = event.standing.into_iter().flat_map(|standing| &standing.holds);
+        let blockers = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.blockers);
         let held: Vec<String> =
-            holds.map(|hold| format!("{}{}", hold::short(&hold.cause), hold::places(&hold.nodes, names))).collect();
+            blockers.map(|blocker| format!("{}{}", blocker::summary(&blocker.cause), blocker::places(&blocker.nodes, names))).collect();
         // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
-        let held = if held.is_empty() { in_work(event, names) } else { held };
+        let held = if held.is_empty() { in_progress(event, names) } else { held };
         let held = if held.is_empty() { at_rest(event, names) } else { held };
         if held.is_empty() { String::new() } else { format!(": {}", names.join(&held, HANDFUL, "; ", String::clone)) }
     };
@@ -165,16 +165,16 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: Li
 }
 
 /// The first nodes in work, with their reasons: `node-1: not ready: main`.
-fn in_work(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
+fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     const ENOUGH: usize = 3;
-    let nodes = event.standing.into_iter().flat_map(|standing| &standing.nodes);
-    let in_work: Vec<_> = nodes.filter(|node| !matches!(node.step, Step::Done | Step::Outdated)).collect();
-    let room = names.room(ENOUGH, in_work.len());
-    let told = in_work.iter().take(room).map(|node| match node.reasons.first() {
-        Some(reason) => format!("{}: {}", safe(node.node), sentence(reason, event.at, names)),
-        None => format!("{}: {}", safe(node.node), in_words(node.step)),
+    let nodes = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.nodes);
+    let in_progress: Vec<_> = nodes.filter(|node| !matches!(node.step, NodeStep::Done | NodeStep::Outdated)).collect();
+    let room = names.room(ENOUGH, in_progress.len());
+    let told = in_progress.iter().take(room).map(|node| match node.reasons.first() {
+        Some(reason) => format!("{}: {}", sanitize(node.node), detail(reason, event.at, names)),
+        None => format!("{}: {}", sanitize(node.node), in_words(node.step)),
     });
-    let more = match in_work.len() - room {
+    let more = match in_progress.len() - room {
         0 => None,
         more => Some(format!("and {more} more in work")),
     };
@@ -183,119 +183,119 @@ fn in_work(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
 
 /// Nothing holds and nothing is in work: somebody else's turn.
 fn at_rest(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
-    let Some(standing) = event.standing else { return Vec::new() };
+    let Some(rollout_status) = event.rollout_status else { return Vec::new() };
     let old: Vec<&str> =
-        standing.nodes.iter().filter(|node| node.step == Step::Outdated).map(|node| node.node).collect();
-    match standing.phase {
+        rollout_status.nodes.iter().filter(|node| node.step == NodeStep::Outdated).map(|node| node.node).collect();
+    match rollout_status.phase {
         Phase::NotObserved => vec!["the controller has not seen the newest spec".into()],
-        Phase::WaitsForDeletion => {
-            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", hold::places(&old, names))]
+        Phase::AwaitingDeletion => {
+            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", blocker::places(&old, names))]
         }
         Phase::Progressing if !old.is_empty() => {
-            vec![format!("the controller does not replace the old pod{}", hold::places(&old, names))]
+            vec![format!("the controller does not replace the old pod{}", blocker::places(&old, names))]
         }
         _ => Vec::new(),
     }
 }
 
-fn changed(kind: &ChangeKind, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
+fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     let why = |reasons: &[Reason]| {
-        let why: Vec<String> = reasons.iter().map(|reason| sentence(reason, event.at, names)).collect();
+        let why: Vec<String> = reasons.iter().map(|reason| detail(reason, event.at, names)).collect();
         if why.is_empty() { String::new() } else { format!(": {}", names.join(&why, HANDFUL, "; ", String::clone)) }
     };
     match kind {
-        ChangeKind::Began { .. } => match event.standing {
-            Some(standing) => (began(standing, event), phase_tone(standing.phase)),
+        EventKind::Started { .. } => match event.rollout_status {
+            Some(rollout_status) => (began(rollout_status, event), phase_tone(rollout_status.phase)),
             None => ("began to watch".into(), Tone::Plain),
         },
-        ChangeKind::NewRevision { to, is_undo, .. } => {
-            let what = if *is_undo { "the template was set back" } else { "the template changed" };
-            (format!("{what}: follows revision {} from here on", safe(to)), Tone::Strong)
+        EventKind::NewRevision { to, is_rollback, .. } => {
+            let what = if *is_rollback { "the template was set back" } else { "the template changed" };
+            (format!("{what}: follows revision {} from here on", sanitize(to)), Tone::Strong)
         }
-        ChangeKind::NodeStarted { node, step } => (format!("{}: {}", safe(node), at_first(*step)), step_tone(*step)),
-        ChangeKind::NodeFailing { node, reasons, .. } => {
-            (format!("{}: the new pod is in trouble{}", safe(node), why(reasons)), Tone::Bad)
+        EventKind::NodeStarted { node, step } => (format!("{}: {}", sanitize(node), at_first(*step)), step_tone(*step)),
+        EventKind::NodeFailing { node, reasons, .. } => {
+            (format!("{}: the new pod is in trouble{}", sanitize(node), why(reasons)), Tone::Bad)
         }
-        ChangeKind::NodeDone { node } => (format!("{}: done", safe(node)), Tone::Good),
-        ChangeKind::NodeUndone { node, step, reasons } => {
-            (format!("{}: no longer done, {}{}", safe(node), in_words(*step), why(reasons)), Tone::Warning)
+        EventKind::NodeDone { node } => (format!("{}: done", sanitize(node)), Tone::Good),
+        EventKind::NodeRegressed { node, step, reasons } => {
+            (format!("{}: no longer done, {}{}", sanitize(node), in_words(*step), why(reasons)), Tone::Warning)
         }
-        ChangeKind::NodeAdded { node, step } => {
-            (format!("{}: a pod is wanted here now, {}", safe(node), at_first(*step)), Tone::Moving)
+        EventKind::NodeAdded { node, step } => {
+            (format!("{}: a pod is wanted here now, {}", sanitize(node), at_first(*step)), Tone::Moving)
         }
-        ChangeKind::NodeRemoved { node, .. } => {
-            (format!("{}: no pod is wanted here any more", safe(node)), Tone::Quiet)
+        EventKind::NodeRemoved { node, .. } => {
+            (format!("{}: no pod is wanted here any more", sanitize(node)), Tone::Quiet)
         }
-        ChangeKind::HoldBegan { cause, nodes, is_certain } | ChangeKind::HoldCertain { cause, nodes, is_certain } => {
+        EventKind::BlockerFound { cause, nodes, blocking } | EventKind::BlockerConfirmed { cause, nodes, blocking } => {
             let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-            let (head, tail, tone) = match is_certain {
+            let (head, tail, tone) = match blocking {
                 true => ("stuck", ", cannot finish by itself", Tone::Bad),
                 false => ("held", "", Tone::Warning),
             };
-            (format!("{head}{}{tail}: {}", hold::places(&nodes, names), hold::sentence(cause, event.at, names)), tone)
+            (format!("{head}{}{tail}: {}", blocker::places(&nodes, names), blocker::detail(cause, event.at, names)), tone)
         }
-        ChangeKind::HoldEnded { cause, .. } => (format!("no longer held: {}", hold::short(cause)), Tone::Moving),
-        ChangeKind::PhaseChanged { to, .. } => match event.standing {
-            Some(standing) => (phase_in_words(standing), phase_tone(*to)),
+        EventKind::BlockerCleared { cause, .. } => (format!("no longer held: {}", blocker::summary(cause)), Tone::Moving),
+        EventKind::PhaseChanged { to, .. } => match event.rollout_status {
+            Some(rollout_status) => (phase_in_words(rollout_status), phase_tone(*to)),
             None => (super::phase_name(*to).to_owned(), phase_tone(*to)),
         },
-        ChangeKind::Deleted => ("the DaemonSet is gone".into(), Tone::Bad),
+        EventKind::Deleted => ("the DaemonSet is gone".into(), Tone::Bad),
     }
 }
 
-fn began(standing: &Standing<'_>, event: &Event<'_, '_>) -> String {
+fn began(rollout_status: &RolloutStatus<'_>, event: &Event<'_, '_>) -> String {
     format!(
         "{}: {}, {}: {}; {}",
-        safe(&format!("{}/{}", event.namespace, event.name)),
-        strategy_of(standing.daemon_set),
-        revision_in_words(standing.revision),
-        tally(standing),
-        phase_in_words(standing)
+        sanitize(&format!("{}/{}", event.namespace, event.name)),
+        strategy_of(rollout_status.daemon_set),
+        revision_in_words(rollout_status.revision),
+        tally(rollout_status),
+        phase_in_words(rollout_status)
     )
 }
 
 /// The sentence of a phase inside of a line.
-fn phase_in_words(standing: &Standing<'_>) -> String {
-    let sentence = phase_sentence(standing);
+fn phase_in_words(rollout_status: &RolloutStatus<'_>) -> String {
+    let sentence = phase_sentence(rollout_status);
     let mut letters = sentence.chars();
     let first = letters.next().map(|c| c.to_ascii_lowercase());
-    let delete = match standing.phase {
-        Phase::WaitsForDeletion => "; kubectl delete pod does it",
+    let delete = match rollout_status.phase {
+        Phase::AwaitingDeletion => "; kubectl delete pod does it",
         _ => "",
     };
     first.into_iter().chain(letters).chain(delete.chars()).collect()
 }
 
 /// The words of a step.
-pub(crate) fn in_words(step: Step) -> &'static str {
+pub(crate) fn in_words(step: NodeStep) -> &'static str {
     match step {
-        Step::Outdated => "an old pod",
-        Step::Waiting => "no pod yet",
-        Step::Replacing => "the old pod is being replaced",
-        Step::Starting => "the new pod starts",
-        Step::Failing => "the new pod is in trouble",
-        Step::Done => step_name(Step::Done),
+        NodeStep::Outdated => "an old pod",
+        NodeStep::Waiting => "no pod yet",
+        NodeStep::Replacing => "the old pod is being replaced",
+        NodeStep::Starting => "the new pod starts",
+        NodeStep::Failing => "the new pod is in trouble",
+        NodeStep::Done => step_name(NodeStep::Done),
     }
 }
 
 /// The words of a step that is told for the first time: what became of the new pod is a line of its own.
-fn at_first(step: Step) -> &'static str {
+fn at_first(step: NodeStep) -> &'static str {
     match step {
-        Step::Failing | Step::Done => "the new pod is there",
+        NodeStep::Failing | NodeStep::Done => "the new pod is there",
         step => in_words(step),
     }
 }
 
 fn fixes(event: &Event<'_, '_>) -> Vec<Remedy> {
-    let (Told::Change(kind), Some(standing)) = (event.told, event.standing) else {
+    let (WatchEvent::RolloutEvent(kind), Some(rollout_status)) = (event.told, event.rollout_status) else {
         return Vec::new();
     };
-    let (ChangeKind::HoldBegan { cause, nodes, is_certain } | ChangeKind::HoldCertain { cause, nodes, is_certain }) =
+    let (EventKind::BlockerFound { cause, nodes, blocking } | EventKind::BlockerConfirmed { cause, nodes, blocking }) =
         kind
     else {
         return Vec::new();
     };
     let nodes = nodes.iter().map(String::as_str).collect();
-    let hold = Hold { cause: cause.clone(), nodes, lasts: *is_certain, is_certain: *is_certain };
-    hold::remedies(&hold, standing)
+    let blocker = Blocker { cause: cause.clone(), nodes, needs_intervention: *blocking, blocking: *blocking };
+    blocker::remedies(&blocker, rollout_status)
 }

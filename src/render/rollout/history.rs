@@ -13,8 +13,8 @@ pub(crate) use report::Report;
 use crate::render::age::age;
 use crate::render::style::{Style, Tone};
 use crate::render::table::{Column, Table};
-use crate::render::text::{bounded, count, safe};
-use crate::rollout::{Gone, History, Revision};
+use crate::render::text::{bounded, pluralize, sanitize};
+use crate::rollout::{DeletedRevision, History, Revision};
 use crate::snapshot::Known;
 
 /// How a screen is written.
@@ -25,7 +25,7 @@ pub(crate) struct Screen {
     /// `-o wide`.
     pub(crate) wide: bool,
     /// Not `--no-headers`.
-    pub(crate) titles: bool,
+    pub(crate) headers: bool,
     /// The moment that ages are counted to.
     pub(crate) now: Timestamp,
 }
@@ -44,7 +44,7 @@ impl Side<'_, '_> {
     pub(crate) fn template(&self) -> Value {
         match self {
             Self::Revision(revision) => revision.template(),
-            Self::Today(history) => history.todays_template(),
+            Self::Today(history) => history.current_template(),
         }
     }
 
@@ -79,12 +79,12 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen)
     for revision in &history.revisions {
         table.row(row(revision, digits, screen));
     }
-    for gone in &history.gone {
-        table.row(gone_row(gone, digits, screen));
+    for deleted_revisions in &history.deleted_revisions {
+        table.row(deleted_row(deleted_revisions, digits, screen));
     }
     // Nothing is shortened in the wide table.
     let style = if screen.wide { Style { width: None, ..screen.style } } else { screen.style };
-    table.write(out, style, screen.titles)
+    table.write(out, style, screen.headers)
 }
 
 fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
@@ -94,27 +94,27 @@ fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, T
         false => (format!("{number:>digits$}"), Tone::Plain),
     }];
     if screen.wide {
-        cells.push((safe(revision.hash()), Tone::Plain));
+        cells.push((sanitize(revision.hash()), Tone::Plain));
     }
     cells.push((revision.created().map_or_else(|| "?".into(), |created| age(created, screen.now)), Tone::Plain));
     cells.extend(node_cells(revision.nodes.known().map(Vec::as_slice), screen.wide));
     cells.push(match revision.change_cause() {
-        Some(cause) => (safe(cause), Tone::Plain),
+        Some(cause) => (sanitize(cause), Tone::Plain),
         None => ("<none>".into(), Tone::Quiet),
     });
     cells
 }
 
-fn gone_row(gone: &Gone<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
+fn deleted_row(deleted_revisions: &DeletedRevision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
     let quiet = || ("-".to_owned(), Tone::Quiet);
     let mut cells = vec![(format!("{:>digits$} ! gone", "-"), Tone::Warning)];
     if screen.wide {
-        cells.push(gone.hash.map_or_else(quiet, |hash| (safe(hash), Tone::Plain)));
+        cells.push(deleted_revisions.hash.map_or_else(quiet, |hash| (sanitize(hash), Tone::Plain)));
     }
     cells.push(quiet());
-    cells.extend(node_cells(Some(&gone.nodes), screen.wide));
-    let what = match gone.hash {
-        Some(hash) => format!("pods of revision {}, which no longer exists", safe(hash)),
+    cells.extend(node_cells(Some(&deleted_revisions.nodes), screen.wide));
+    let what = match deleted_revisions.hash {
+        Some(hash) => format!("pods of revision {}, which no longer exists", sanitize(hash)),
         None => "pods that do not tell their revision".into(),
     };
     cells.push((what, Tone::Warning));
@@ -130,7 +130,7 @@ fn node_cells(nodes: Option<&[&str]>, wide: bool) -> Vec<(String, Tone)> {
     };
     let names = match nodes {
         None | Some([]) => ("-".to_owned(), Tone::Quiet),
-        Some(nodes) => (nodes.iter().map(|node| safe(node)).collect::<Vec<_>>().join(","), Tone::Plain),
+        Some(nodes) => (nodes.iter().map(|node| sanitize(node)).collect::<Vec<_>>().join(","), Tone::Plain),
     };
     if wide { vec![number, names] } else { vec![number] }
 }
@@ -147,12 +147,12 @@ pub(crate) fn template(
         title += &format!(", {} old", age(created, screen.now));
     }
     if let Known::Known(nodes) = &revision.nodes {
-        title += &format!(", on {}", count(nodes.len(), "node"));
+        title += &format!(", on {}", pluralize(nodes.len(), "node"));
     }
     if let Some(cause) = revision.change_cause() {
         title += &format!(": {cause}");
     }
-    writeln!(out, "{}", screen.style.paint(&bounded(&safe(&title), screen.style.names), Tone::Quiet))?;
+    writeln!(out, "{}", screen.style.paint(&bounded(&sanitize(&title), screen.style.names), Tone::Quiet))?;
     for line in yaml::lines(&revision.template())? {
         writeln!(out, "{}", yaml::safe_line(&line))?;
     }

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use super::{ReasonView, hold, reason_views};
+use super::{ReasonView, blocker, reason_views};
 use crate::explain::State;
-use crate::render::names::ListLength;
+use crate::render::name_list::ListLength;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
-use crate::rollout::{Hold, Phase, Progress, RevisionSource, Spending, Standing, Step, Strategy, revision_of};
+use crate::rollout::{Blocker, Phase, NodeProgress, RevisionSource, BudgetUseReason, RolloutStatus, NodeStep, Strategy, revision_of};
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
@@ -34,16 +34,16 @@ pub(super) struct Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn of(standing: &'a Standing<'_>) -> Self {
-        let known = |number| (standing.phase != Phase::Unknown).then_some(number);
+    pub(super) fn new(rollout_status: &'a RolloutStatus<'_>) -> Self {
+        let known = |number| (rollout_status.phase != Phase::Unknown).then_some(number);
         Self {
-            revision: standing.revision.hash.known().and_then(Option::as_deref),
-            revision_source: standing.revision.source,
-            phase: standing.phase,
-            desired: known(standing.desired),
-            updated: known(standing.updated),
-            updated_available: known(standing.updated_available),
-            available: known(standing.available),
+            revision: rollout_status.revision.hash.known().and_then(Option::as_deref),
+            revision_source: rollout_status.revision.source,
+            phase: rollout_status.phase,
+            desired: known(rollout_status.desired),
+            updated: known(rollout_status.updated),
+            updated_available: known(rollout_status.updated_available),
+            available: known(rollout_status.available),
         }
     }
 }
@@ -56,35 +56,35 @@ struct DaemonSetView<'a> {
     #[serde(flatten)]
     numbers: Numbers<'a>,
     strategy: Strategy,
-    spent: Vec<SpenderView<'a>>,
-    holds: Vec<HoldView<'a>>,
-    nodes: Vec<NodeView<'a>>,
-    leftovers: &'a [&'a str],
+    budget_used_by: Vec<BudgetUseView<'a>>,
+    blockers: Vec<BlockerView<'a>>,
+    nodes: Vec<NodeReport<'a>>,
+    outdated_misscheduled: &'a [&'a str],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SpenderView<'a> {
+struct BudgetUseView<'a> {
     node: &'a str,
-    cause: Spending,
-    is_node_down: bool,
-    lasts: bool,
+    cause: BudgetUseReason,
+    node_down: bool,
+    needs_intervention: bool,
     reasons: Vec<ReasonView<'a>>,
 }
 
 #[derive(Serialize)]
-struct HoldView<'a> {
+struct BlockerView<'a> {
     #[serde(flatten)]
-    hold: &'a Hold<'a>,
+    blocker: &'a Blocker<'a>,
     message: String,
     fix: Vec<Remedy>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeView<'a> {
+struct NodeReport<'a> {
     node: &'a str,
-    step: Step,
+    step: NodeStep,
     state: State,
     pod: Option<&'a str>,
     revision: Option<&'a str>,
@@ -94,49 +94,49 @@ struct NodeView<'a> {
 
 impl<'a> Report<'a> {
     /// The report on these rollouts.
-    pub(crate) fn of(standings: &'a [Standing<'a>], unknown: &'a [String], now: Timestamp) -> Self {
+    pub(crate) fn new(statuses: &'a [RolloutStatus<'a>], unknown: &'a [String], now: Timestamp) -> Self {
         Self {
-            head: Head::of("RolloutReport", now, unknown),
-            daemon_sets: standings.iter().map(|standing| view(standing, now)).collect(),
+            head: Head::new("RolloutReport", now, unknown),
+            daemon_sets: statuses.iter().map(|rollout_status| view(rollout_status, now)).collect(),
         }
     }
 }
 
-fn view<'a>(standing: &'a Standing<'a>, now: Timestamp) -> DaemonSetView<'a> {
-    let DaemonSet { metadata, .. } = standing.daemon_set;
+fn view<'a>(rollout_status: &'a RolloutStatus<'a>, now: Timestamp) -> DaemonSetView<'a> {
+    let DaemonSet { metadata, .. } = rollout_status.daemon_set;
     DaemonSetView {
         namespace: metadata.namespace.as_deref().unwrap_or_default(),
         name: metadata.name.as_deref().unwrap_or_default(),
-        numbers: Numbers::of(standing),
-        strategy: standing.strategy,
-        spent: standing
-            .spent
+        numbers: Numbers::new(rollout_status),
+        strategy: rollout_status.strategy,
+        budget_used_by: rollout_status
+            .budget_used_by
             .iter()
-            .map(|spender| SpenderView {
-                node: spender.node,
-                cause: spender.cause,
-                is_node_down: spender.is_node_down,
-                lasts: spender.lasts,
-                reasons: reason_views(&spender.reasons, now),
+            .map(|budget_use| BudgetUseView {
+                node: budget_use.node,
+                cause: budget_use.cause,
+                node_down: budget_use.node_down,
+                needs_intervention: budget_use.needs_intervention,
+                reasons: reason_views(&budget_use.reasons, now),
             })
             .collect(),
-        holds: standing
-            .holds
+        blockers: rollout_status
+            .blockers
             .iter()
-            .map(|found| HoldView {
-                hold: found,
-                message: hold::sentence(&found.cause, now, ListLength::Handful),
-                fix: hold::remedies(found, standing),
+            .map(|found| BlockerView {
+                blocker: found,
+                message: blocker::detail(&found.cause, now, ListLength::Handful),
+                fix: blocker::remedies(found, rollout_status),
             })
             .collect(),
-        nodes: standing.nodes.iter().map(|progress| node_view(progress, now)).collect(),
-        leftovers: &standing.leftovers,
+        nodes: rollout_status.nodes.iter().map(|progress| node_view(progress, now)).collect(),
+        outdated_misscheduled: &rollout_status.outdated_misscheduled,
     }
 }
 
-fn node_view<'a>(progress: &'a Progress<'a>, now: Timestamp) -> NodeView<'a> {
+fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> NodeReport<'a> {
     let pod = progress.row.pods.first();
-    NodeView {
+    NodeReport {
         node: progress.node,
         step: progress.step,
         state: progress.row.state,

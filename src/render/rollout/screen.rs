@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Screen, Watched, budget, cells::cells, hold, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone,
+    Screen, WatchProgress, budget, node_grid::cells, blocker, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone,
     urgency,
 };
 use crate::coverage::Coverage;
@@ -15,12 +15,12 @@ use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe, width, wrap};
-use crate::rollout::{Hold, Mark, Phase, Progress, Spending, Standing, Step};
+use crate::render::text::{pluralize, sanitize, width, wrap};
+use crate::rollout::{Blocker, ProgressSample, Phase, NodeProgress, BudgetUseReason, RolloutStatus, NodeStep};
 
 /// So many who spend the budget are named; on a terminal not as many.
-const SPENDERS: usize = 8;
-const SPENDERS_ON_A_TERMINAL: usize = 4;
+const BUDGET_USES: usize = 8;
+const BUDGET_USES_ON_TERMINAL: usize = 4;
 /// So many nodes in work are listed on a terminal.
 const IN_WORK: usize = 20;
 /// So many nodes are named in a line.
@@ -30,23 +30,23 @@ const NAMED: usize = 8;
 pub(crate) fn screen(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
-    standing: &Standing<'_>,
-    watched: Option<Watched<'_>>,
+    rollout_status: &RolloutStatus<'_>,
+    watched: Option<WatchProgress<'_>>,
     screen: Screen,
 ) -> io::Result<()> {
     let style = screen.style;
-    if screen.titles {
-        let name = safe(&format!("{}/{}", coverage.namespace(), coverage.name()));
-        let head = format!("DaemonSet {name}  {}  {}", strategy(coverage), revision_in_words(standing.revision));
+    if screen.headers {
+        let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
+        let head = format!("DaemonSet {name}  {}  {}", strategy(coverage), revision_in_words(rollout_status.revision));
         style.line(out, &head, Tone::Strong)?;
     }
-    style.line(out, &phase_sentence(standing), phase_tone(standing.phase))?;
-    for missing in &standing.missing {
-        style.line(out, &format!("? {}", safe(missing)), Tone::Warning)?;
+    style.line(out, &phase_sentence(rollout_status), phase_tone(rollout_status.phase))?;
+    for missing in &rollout_status.missing {
+        style.line(out, &format!("? {}", sanitize(missing)), Tone::Warning)?;
     }
-    bars(out, standing, screen)?;
+    bars(out, rollout_status, screen)?;
     if let Some(watched) = watched {
-        if let Some(speed) = speed(standing, watched, screen.now) {
+        if let Some(speed) = speed(rollout_status, watched, screen.now) {
             style.line(out, &speed, Tone::Plain)?;
         }
         if let Some(text) = waits_for(watched) {
@@ -54,88 +54,88 @@ pub(crate) fn screen(
         }
     }
     // Of a few lines, so that they are seen also where what holds it fills the rest of a small terminal.
-    if watched.is_some() && !standing.nodes.is_empty() {
+    if watched.is_some() && !rollout_status.nodes.is_empty() {
         writeln!(out)?;
-        cells(out, &standing.nodes, screen)?;
+        cells(out, &rollout_status.nodes, screen)?;
     }
-    obstacles(out, standing, screen)?;
-    in_work(out, standing, screen)?;
-    to_delete(out, standing, screen)?;
-    leftovers(out, standing, screen)
+    failures(out, rollout_status, screen)?;
+    in_progress(out, rollout_status, screen)?;
+    to_delete(out, rollout_status, screen)?;
+    outdated_misscheduled(out, rollout_status, screen)
 }
 
 /// Writes the bars of what is updated and of what is available.
-pub(crate) fn bars(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    if standing.phase == Phase::Unknown {
+pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+    if rollout_status.phase == Phase::Unknown {
         return Ok(());
     }
-    let (part, tone) = bar(standing.updated, standing.desired);
-    let done = match standing.updated_available {
-        done if done == standing.updated => String::new(),
+    let (part, tone) = bar(rollout_status.updated, rollout_status.desired);
+    let done = match rollout_status.updated_available {
+        done if done == rollout_status.updated => String::new(),
         done => format!(", {done} of them available"),
     };
     let updated =
-        format!("{} {} of {} updated{done}", screen.style.paint(&part, tone), standing.updated, standing.desired);
+        format!("{} {} of {} updated{done}", screen.style.paint(&part, tone), rollout_status.updated, rollout_status.desired);
     writeln!(out, "{updated}")?;
-    let (part, tone) = bar(standing.available, standing.desired);
-    writeln!(out, "{} {} of {} available", screen.style.paint(&part, tone), standing.available, standing.desired)
+    let (part, tone) = bar(rollout_status.available, rollout_status.desired);
+    writeln!(out, "{} {} of {} available", screen.style.paint(&part, tone), rollout_status.available, rollout_status.desired)
 }
 
 /// `2.5 nodes a minute, about 4m left`, and since when it got no further.
-pub(crate) fn speed(standing: &Standing<'_>, watched: Watched<'_>, now: Timestamp) -> Option<String> {
-    if standing.phase == Phase::Complete {
+pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'_>, now: Timestamp) -> Option<String> {
+    if rollout_status.phase == Phase::Complete {
         return None;
     }
     // Pods in trouble do not come along at the pace of the others.
-    let goes_on = standing.nodes.iter().any(|node| !matches!(node.step, Step::Done | Step::Failing));
-    let pace = watched.headway.pace(Mark::of(standing), now).filter(|_| goes_on);
-    let pace = pace.filter(|_| matches!(standing.phase, Phase::Progressing | Phase::WaitsForDeletion)).map(|pace| {
-        let left = age(now, now.saturating_add(pace.left).unwrap_or(Timestamp::MAX));
-        match standing.phase {
+    let goes_on = rollout_status.nodes.iter().any(|node| !matches!(node.step, NodeStep::Done | NodeStep::Failing));
+    let rate = watched.headway.rate(ProgressSample::new(rollout_status), now).filter(|_| goes_on);
+    let rate = rate.filter(|_| matches!(rollout_status.phase, Phase::Progressing | Phase::AwaitingDeletion)).map(|rate| {
+        let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
+        match rollout_status.phase {
             // Nobody knows when the next pod will be deleted.
-            Phase::WaitsForDeletion => format!("{:.1} nodes a minute", pace.nodes_per_minute),
-            _ => format!("{:.1} nodes a minute, about {left} left", pace.nodes_per_minute),
+            Phase::AwaitingDeletion => format!("{:.1} nodes a minute", rate.nodes_per_minute),
+            _ => format!("{:.1} nodes a minute, about {left} left", rate.nodes_per_minute),
         }
     });
-    let idle = now.duration_since(watched.headway.advanced());
+    let idle = now.duration_since(watched.headway.last_progress());
     let idle = (idle >= SignedDuration::from_secs(30))
-        .then(|| format!("no progress for {}", age(watched.headway.advanced(), now)));
-    let parts: Vec<String> = pace.into_iter().chain(idle).collect();
+        .then(|| format!("no progress for {}", age(watched.headway.last_progress(), now)));
+    let parts: Vec<String> = rate.into_iter().chain(idle).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// What `--revision` waits for.
-fn waits_for(watched: Watched<'_>) -> Option<String> {
-    let (wanted, current) = watched.waits_for?;
+fn waits_for(watched: WatchProgress<'_>) -> Option<String> {
+    let (eligible, current) = watched.waits_for?;
     Some(match current {
-        Some(current) => format!("Waits for revision {wanted} to become the current one, which is {current}"),
-        None => format!("Waits for revision {wanted} to become the current one"),
+        Some(current) => format!("Waits for revision {eligible} to become the current one, which is {current}"),
+        None => format!("Waits for revision {eligible} to become the current one"),
     })
 }
 
 /// The budget, and what holds the rollout: the certain things first.
-pub(crate) fn obstacles(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    let room = if screen.style.width.is_some() { SPENDERS_ON_A_TERMINAL } else { SPENDERS };
-    let budget = budget(standing, room, screen).filter(|_| standing.phase != Phase::Complete);
-    if budget.is_some() || !standing.holds.is_empty() {
+pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+    let room = if screen.style.width.is_some() { BUDGET_USES_ON_TERMINAL } else { BUDGET_USES };
+    let budget = budget(rollout_status, room, screen).filter(|_| rollout_status.phase != Phase::Complete);
+    if budget.is_some() || !rollout_status.blockers.is_empty() {
         writeln!(out)?;
     }
     if let Some(budget) = budget {
-        let is_dead = standing.spent.iter().any(|spender| spender.lasts);
+        let is_dead = rollout_status.budget_used_by.iter().any(|budget_use| budget_use.needs_intervention);
         screen.style.line(out, &budget, if is_dead { Tone::Warning } else { Tone::Plain })?;
     }
-    let mut holds: Vec<&Hold<'_>> = standing.holds.iter().collect();
-    holds.sort_by_key(|hold| (!hold.is_certain, !hold.lasts));
+    let mut blockers: Vec<&Blocker<'_>> = rollout_status.blockers.iter().collect();
+    blockers.sort_by_key(|blocker| (!blocker.blocking, !blocker.needs_intervention));
     let mut said: Vec<Remedy> = Vec::new();
-    for found in holds {
-        let tone = if found.is_certain { Tone::Bad } else { Tone::Warning };
-        let sign = if found.is_certain { '✗' } else { '!' };
+    for found in blockers {
+        let tone = if found.blocking { Tone::Bad } else { Tone::Warning };
+        let sign = if found.blocking { '✗' } else { '!' };
         let line = headed(
-            &format!("{sign}{}", hold::places(&found.nodes, screen.style.names)),
-            &hold::sentence(&found.cause, screen.now, screen.style.names),
+            &format!("{sign}{}", blocker::places(&found.nodes, screen.style.names)),
+            &blocker::detail(&found.cause, screen.now, screen.style.names),
         );
         screen.style.line(out, &line, tone)?;
-        for remedy in hold::remedies(found, standing) {
+        for remedy in blocker::remedies(found, rollout_status) {
             if said.contains(&remedy) {
                 continue;
             }
@@ -167,9 +167,9 @@ pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> i
 }
 
 /// The nodes at which something happens, or should.
-pub(crate) fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    let is_in_work = |progress: &&Progress<'_>| !matches!(progress.step, Step::Done | Step::Outdated);
-    let mut nodes: Vec<&Progress<'_>> = standing.nodes.iter().filter(is_in_work).collect();
+pub(crate) fn in_progress(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+    let is_in_work = |progress: &&NodeProgress<'_>| !matches!(progress.step, NodeStep::Done | NodeStep::Outdated);
+    let mut nodes: Vec<&NodeProgress<'_>> = rollout_status.nodes.iter().filter(is_in_work).collect();
     if nodes.is_empty() {
         return Ok(());
     }
@@ -184,17 +184,17 @@ pub(crate) fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Scr
         Column::text("REASON"),
     ]);
     for progress in nodes.iter().take(room) {
-        let pod = progress.row.pods.first().map_or_else(|| "-".to_owned(), |pod| safe(&pod.metadata.name));
+        let pod = progress.row.pods.first().map_or_else(|| "-".to_owned(), |pod| sanitize(&pod.metadata.name));
         let created = progress.row.created().map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
         table.row(vec![
-            (safe(progress.node), Tone::Plain),
+            (sanitize(progress.node), Tone::Plain),
             (format!("{} {}", step_sign(progress.step), step_name(progress.step)), step_tone(progress.step)),
             (pod, Tone::Plain),
             (created, Tone::Plain),
             (reasons(progress, screen), Tone::Plain),
         ]);
     }
-    table.write(out, screen.style, screen.titles)?;
+    table.write(out, screen.style, screen.headers)?;
     match nodes.len().saturating_sub(room) {
         0 => Ok(()),
         more => screen.style.line(out, &format!("… {more} more nodes in work"), Tone::Quiet),
@@ -202,18 +202,18 @@ pub(crate) fn in_work(out: &mut impl Write, standing: &Standing<'_>, screen: Scr
 }
 
 /// With `OnDelete`: which nodes wait, and how their pods are replaced.
-fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    if standing.phase != Phase::WaitsForDeletion {
+fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+    if rollout_status.phase != Phase::AwaitingDeletion {
         return Ok(());
     }
-    let waiting = || standing.nodes.iter().filter(|progress| progress.step == Step::Outdated);
+    let waiting = || rollout_status.nodes.iter().filter(|progress| progress.step == NodeStep::Outdated);
     let Some(first) = waiting().next() else { return Ok(()) };
     let names: Vec<&str> = waiting().map(|progress| progress.node).collect();
     writeln!(out)?;
-    let line = format!("{} with an old pod: {}", count(names.len(), "node"), named(&names, screen));
+    let line = format!("{} with an old pod: {}", pluralize(names.len(), "node"), named(&names, screen));
     screen.style.line(out, &line, Tone::Warning)?;
     if let Some(pod) = first.row.pods.first() {
-        let namespace = standing.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);
         let remedy = Remedy::run("delete an old pod, and wait for the new one before the next", [line]);
         advice(out, &remedy, screen)?;
@@ -223,31 +223,31 @@ fn to_delete(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> i
 
 /// The nodes of a line. Safe text.
 fn named(nodes: &[&str], screen: Screen) -> String {
-    screen.style.names.join(nodes, NAMED, ", ", |node| safe(node))
+    screen.style.names.join(nodes, NAMED, ", ", |node| sanitize(node))
 }
 
 /// What `.status` does not tell: nodes that drop out of the count with their old pod still there.
-fn leftovers(out: &mut impl Write, standing: &Standing<'_>, screen: Screen) -> io::Result<()> {
-    if standing.leftovers.is_empty() {
+fn outdated_misscheduled(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+    if rollout_status.outdated_misscheduled.is_empty() {
         return Ok(());
     }
-    let nodes = count(standing.leftovers.len(), "node");
-    let verb = if standing.leftovers.len() == 1 { "runs" } else { "run" };
+    let nodes = pluralize(rollout_status.outdated_misscheduled.len(), "node");
+    let verb = if rollout_status.outdated_misscheduled.len() == 1 { "runs" } else { "run" };
     let line = format!(
         "! {nodes} no longer counted {verb} an old pod: {}; no pod is wanted there, and none is updated",
-        named(&standing.leftovers, screen)
+        named(&rollout_status.outdated_misscheduled, screen)
     );
     screen.style.line(out, &line, Tone::Warning)
 }
 
 /// The words for who spends the budget, where no reason is known.
-pub(super) fn spending_in_short(cause: Spending) -> &'static str {
+pub(super) fn spending_in_short(cause: BudgetUseReason) -> &'static str {
     match cause {
-        Spending::OldUnavailable => "its old pod is not available",
-        Spending::NewUnavailable => "its new pod is not available yet",
-        Spending::Missing => "it has no pod",
-        Spending::Terminating => "its pod is being deleted",
-        Spending::Duplicate => "it has more pods than one",
-        Spending::BothRevisions => "it has an old and a new pod",
+        BudgetUseReason::OldUnavailable => "its old pod is not available",
+        BudgetUseReason::NewUnavailable => "its new pod is not available yet",
+        BudgetUseReason::Missing => "it has no pod",
+        BudgetUseReason::Terminating => "its pod is being deleted",
+        BudgetUseReason::Duplicate => "it has more pods than one",
+        BudgetUseReason::BothRevisions => "it has an old and a new pod",
     }
 }

@@ -4,10 +4,10 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::coverage::Row;
+use crate::coverage::NodeCoverage;
 use crate::explain::{Exit, State};
 use crate::placement::Placement;
-use crate::rollout::{Cause, Change, ChangeKind, CurrentRevision, Hold, Mark, Progress, Spending};
+use crate::rollout::{Cause, RolloutEvent, EventKind, CurrentRevision, Blocker, ProgressSample, NodeProgress, BudgetUseReason};
 use crate::snapshot::Known;
 use jiff::SignedDuration;
 
@@ -22,13 +22,13 @@ fn daemon_set(kind: &str) -> DaemonSet {
 }
 
 fn revision() -> CurrentRevision {
-    let mut revision = CurrentRevision::of(&daemon_set("OnDelete"), &Known::Known(Vec::new()));
+    let mut revision = CurrentRevision::new(&daemon_set("OnDelete"), &Known::Known(Vec::new()));
     revision.hash = Known::Known(Some("86bf".into()));
     revision
 }
 
-fn row(node: &str) -> Row<'_> {
-    Row {
+fn row(node: &str) -> NodeCoverage<'_> {
+    NodeCoverage {
         node,
         labels: None,
         placement: Some(Placement::Run),
@@ -41,12 +41,12 @@ fn row(node: &str) -> Row<'_> {
     }
 }
 
-fn progress<'a>(row: &'a Row<'a>, step: Step) -> Progress<'a> {
-    Progress { node: row.node, step, reasons: Vec::new(), causes: Vec::new(), row }
+fn progress<'a>(row: &'a NodeCoverage<'a>, step: NodeStep) -> NodeProgress<'a> {
+    NodeProgress { node: row.node, step, reasons: Vec::new(), causes: Vec::new(), row }
 }
 
-fn stands<'a>(daemon_set: &'a DaemonSet, revision: &'a CurrentRevision, nodes: Vec<Progress<'a>>) -> Standing<'a> {
-    Standing {
+fn stands<'a>(daemon_set: &'a DaemonSet, revision: &'a CurrentRevision, nodes: Vec<NodeProgress<'a>>) -> RolloutStatus<'a> {
+    RolloutStatus {
         daemon_set,
         revision,
         strategy: Strategy::Rolling { max_unavailable: 2 },
@@ -55,11 +55,11 @@ fn stands<'a>(daemon_set: &'a DaemonSet, revision: &'a CurrentRevision, nodes: V
         available: 2,
         updated_available: 1,
         nodes,
-        spent: Vec::new(),
+        budget_used_by: Vec::new(),
         phase: Phase::Progressing,
-        holds: Vec::new(),
-        leftovers: Vec::new(),
-        is_undo: false,
+        blockers: Vec::new(),
+        outdated_misscheduled: Vec::new(),
+        is_rollback: false,
         missing: Vec::new(),
     }
 }
@@ -70,55 +70,55 @@ fn crash(restarts: i32) -> Reason {
 }
 
 fn plain(width: Option<usize>) -> Screen {
-    Screen { style: Style { color: false, width, names: ListLength::Handful }, titles: true, now: NOW }
+    Screen { style: Style { color: false, width, names: ListLength::Handful }, headers: true, now: NOW }
 }
 
 #[test]
 fn the_budget_names_who_spends_it_and_why() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
-    let mut standing = stands(&set, &revision, Vec::new());
-    assert_eq!(budget(&standing, 8, plain(None)), None);
+    let mut rollout_status = stands(&set, &revision, Vec::new());
+    assert_eq!(budget(&rollout_status, 8, plain(None)), None);
     let since = Some(NOW - SignedDuration::from_mins(14));
     let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
-    let spender = |node, cause, reasons| Spender { node, cause, reasons, is_node_down: false, lasts: false };
-    standing.spent = vec![
-        spender("node-7", Spending::OldUnavailable, vec![not_ready]),
-        spender("node-9", Spending::NewUnavailable, vec![crash(6)]),
-        spender("node-a", Spending::Missing, Vec::new()),
+    let budget_use = |node, cause, reasons| BudgetUse { node, cause, reasons, node_down: false, needs_intervention: false };
+    rollout_status.budget_used_by = vec![
+        budget_use("node-7", BudgetUseReason::OldUnavailable, vec![not_ready]),
+        budget_use("node-9", BudgetUseReason::NewUnavailable, vec![crash(6)]),
+        budget_use("node-a", BudgetUseReason::Missing, Vec::new()),
     ];
     assert_eq!(
-        budget(&standing, 8, plain(None)).unwrap(),
+        budget(&rollout_status, 8, plain(None)).unwrap(),
         "budget 3 of 2 spent: node-7 (NotReady since 14m), node-9 (CrashLoopBackOff, exit 1, 6 restarts), node-a (it \
          has no pod)"
     );
-    assert!(budget(&standing, 1, plain(None)).unwrap().ends_with("node-7 (NotReady since 14m) and 2 more"));
+    assert!(budget(&rollout_status, 1, plain(None)).unwrap().ends_with("node-7 (NotReady since 14m) and 2 more"));
     // Those that last come first, then those in trouble, then those that are only on their way.
-    let lasting = Spender { lasts: true, ..spender("node-b", Spending::NewUnavailable, vec![crash(2)]) };
-    let starts = spender("node-0", Spending::NewUnavailable, vec![Reason::ContainerCreating]);
-    standing.spent.insert(0, starts);
-    standing.spent.push(lasting);
-    let order = budget(&standing, 8, plain(None)).unwrap();
+    let lasting = BudgetUse { needs_intervention: true, ..budget_use("node-b", BudgetUseReason::NewUnavailable, vec![crash(2)]) };
+    let starts = budget_use("node-0", BudgetUseReason::NewUnavailable, vec![Reason::ContainerCreating]);
+    rollout_status.budget_used_by.insert(0, starts);
+    rollout_status.budget_used_by.push(lasting);
+    let order = budget(&rollout_status, 8, plain(None)).unwrap();
     let places: Vec<usize> =
         ["node-b", "node-7", "node-9", "node-0", "node-a"].map(|node| order.find(node).unwrap()).into();
     assert!(places.is_sorted(), "{order}");
-    standing.strategy = Strategy::Surge { max_surge: 3 };
-    assert!(budget(&standing, 1, plain(None)).unwrap().starts_with("surge 5 of 3 spent: "));
-    standing.strategy = Strategy::OnDelete;
-    assert_eq!(budget(&standing, 8, plain(None)), None);
+    rollout_status.strategy = Strategy::Surge { max_surge: 3 };
+    assert!(budget(&rollout_status, 1, plain(None)).unwrap().starts_with("surge 5 of 3 spent: "));
+    rollout_status.strategy = Strategy::OnDelete;
+    assert_eq!(budget(&rollout_status, 8, plain(None)), None);
 }
 
 #[test]
 fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
-    let rows: Vec<Row<'_>> = (0..1000).map(|_| row("node")).collect();
-    let step = |index: usize| if index == 500 { Step::Failing } else { Step::Done };
-    let nodes: Vec<Progress<'_>> = rows.iter().enumerate().map(|(index, row)| progress(row, step(index))).collect();
-    let (one_each, nodes_a_cell) = cells::fitted(&nodes, 1000);
+    let rows: Vec<NodeCoverage<'_>> = (0..1000).map(|_| row("node")).collect();
+    let step = |index: usize| if index == 500 { NodeStep::Failing } else { NodeStep::Done };
+    let nodes: Vec<NodeProgress<'_>> = rows.iter().enumerate().map(|(index, row)| progress(row, step(index))).collect();
+    let (one_each, nodes_a_cell) = node_grid::fitted(&nodes, 1000);
     assert_eq!((one_each.len(), nodes_a_cell), (1000, 1));
-    let (grouped, nodes_a_cell) = cells::fitted(&nodes, 320);
+    let (grouped, nodes_a_cell) = node_grid::fitted(&nodes, 320);
     assert_eq!((grouped.len(), nodes_a_cell), (250, 4));
-    assert_eq!(grouped.iter().filter(|step| **step == Step::Failing).count(), 1);
+    assert_eq!(grouped.iter().filter(|step| **step == NodeStep::Failing).count(), 1);
     let mut out = Vec::new();
-    cells::cells(&mut out, &nodes, plain(Some(80))).unwrap();
+    node_grid::cells(&mut out, &nodes, plain(Some(80))).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.lines().all(|line| crate::render::text::width(line) <= 80), "{text}");
     assert!(text.contains("■ 999 Done   ✗ 1 Failing"), "{text}");
@@ -127,7 +127,7 @@ fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
 
 #[test]
 fn every_step_has_a_sign_of_its_own() {
-    let steps = [Step::Outdated, Step::Waiting, Step::Replacing, Step::Starting, Step::Failing, Step::Done];
+    let steps = [NodeStep::Outdated, NodeStep::Waiting, NodeStep::Replacing, NodeStep::Starting, NodeStep::Failing, NodeStep::Done];
     let signs: std::collections::BTreeSet<char> = steps.into_iter().map(step_sign).collect();
     assert_eq!(signs.len(), steps.len());
 }
@@ -135,9 +135,9 @@ fn every_step_has_a_sign_of_its_own() {
 #[test]
 fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let standing = stands(&set, &revision, vec![progress(&row, Step::Starting)]);
-    let told = Told::Ended(Ending::Stalled, SignedDuration::from_secs(6));
-    let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Starting)]);
+    let told = WatchEvent::Ended(Ending::Stalled, SignedDuration::from_secs(6));
+    let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
     let mut out = Vec::new();
     line(&mut out, &event, plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -147,39 +147,39 @@ fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
 #[test]
 fn who_gives_up_names_whose_turn_it_is_where_nothing_is_in_work() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
-    let rows: Vec<Row<'_>> = ["node-1", "node-2", "node-3", "node-4", "node-5"].map(row).into();
+    let rows: Vec<NodeCoverage<'_>> = ["node-1", "node-2", "node-3", "node-4", "node-5"].map(row).into();
     let said = |phase, step| {
         let nodes = rows.iter().map(|row| progress(row, step)).collect();
-        let standing = Standing { phase, ..stands(&set, &revision, nodes) };
-        let told = Told::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
-        let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+        let rollout_status = RolloutStatus { phase, ..stands(&set, &revision, nodes) };
+        let told = WatchEvent::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
+        let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         let text = String::from_utf8(out).unwrap();
         text.split_once(" (--timeout)").unwrap().1.split(" (1 of 5").next().unwrap().to_owned()
     };
     assert_eq!(
-        said(Phase::Progressing, Step::Outdated),
+        said(Phase::Progressing, NodeStep::Outdated),
         ": the controller does not replace the old pod on 5 nodes (node-1, node-2, node-3, node-4, node-5)"
     );
-    assert_eq!(said(Phase::NotObserved, Step::Done), ": the controller has not seen the newest spec");
-    assert!(said(Phase::WaitsForDeletion, Step::Outdated).starts_with(": nobody deleted an old pod, which OnDelete"));
+    assert_eq!(said(Phase::NotObserved, NodeStep::Done), ": the controller has not seen the newest spec");
+    assert!(said(Phase::AwaitingDeletion, NodeStep::Outdated).starts_with(": nobody deleted an old pod, which OnDelete"));
     assert_eq!(
-        said(Phase::Progressing, Step::Waiting),
+        said(Phase::Progressing, NodeStep::Waiting),
         ": node-1: no pod yet; node-2: no pod yet; node-3: no pod yet; and 2 more in work"
     );
-    assert_eq!(said(Phase::Complete, Step::Done), "");
+    assert_eq!(said(Phase::Complete, NodeStep::Done), "");
 }
 
 #[test]
 fn a_hold_that_becomes_certain_is_told_with_its_nodes_and_its_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let cause = Cause::TerminatingOnDeadNode { reason: "NodeStatusUnknown".into(), since: None };
-    let kind = ChangeKind::HoldCertain { cause, nodes: vec!["node-1".into()], is_certain: true };
+    let kind = EventKind::BlockerConfirmed { cause, nodes: vec!["node-1".into()], blocking: true };
     let mut out = Vec::new();
-    let change = Change { at: NOW, kind };
-    line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&standing)), plain(None)).unwrap();
+    let change = RolloutEvent { at: NOW, kind };
+    line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("Z stuck on node-1, cannot finish by itself: the old pod cannot go, "), "{text}");
     assert!(text.ends_with("; bring the node's kubelet back: kubectl describe node node-1\n"), "{text}");
@@ -188,39 +188,39 @@ fn a_hold_that_becomes_certain_is_told_with_its_nodes_and_its_remedy() {
 #[test]
 fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
-    let written = |kind: ChangeKind| {
-        let change = Change { at: NOW, kind };
+    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let written = |kind: EventKind| {
+        let change = RolloutEvent { at: NOW, kind };
         let mut out = Vec::new();
-        line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&standing)), plain(None)).unwrap();
+        line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
         String::from_utf8(out).unwrap()
     };
     assert_eq!(
-        written(ChangeKind::Began { phase: Phase::Progressing, revision: None, done: 1, desired: 1 }),
+        written(EventKind::Started { phase: Phase::Progressing, revision: None, done: 1, desired: 1 }),
         "1970-01-01T00:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
     );
     assert_eq!(
-        written(ChangeKind::NodeFailing { node: "node-1".into(), causes: Vec::new(), reasons: vec![crash(1)] }),
+        written(EventKind::NodeFailing { node: "node-1".into(), causes: Vec::new(), reasons: vec![crash(1)] }),
         "1970-01-01T00:00:00Z node-1: the new pod is in trouble: CrashLoopBackOff of main (exit 1, 1 restart) (1 of 1 \
          updated, 2 available)\n"
     );
-    let hostile = written(ChangeKind::NodeDone { node: "a\u{1b}[2J\nb".into() });
+    let hostile = written(EventKind::NodeDone { node: "a\u{1b}[2J\nb".into() });
     assert_eq!(hostile, "1970-01-01T00:00:00Z a\\u{1b}[2J b: done (1 of 1 updated, 2 available)\n");
 }
 
 #[test]
 fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
+    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let cause = Cause::SurgeHostPort { port: 9100, protocol: "TCP".into() };
-    let kind = ChangeKind::HoldBegan { cause, nodes: vec!["node-1".into(), "node-2".into()], is_certain: true };
-    let change = Change { at: NOW, kind };
-    let event = Event::change(&change, ("shop", "agent"), Some(&standing));
+    let kind = EventKind::BlockerFound { cause, nodes: vec!["node-1".into(), "node-2".into()], blocking: true };
+    let change = RolloutEvent { at: NOW, kind };
+    let event = Event::change(&change, ("shop", "agent"), Some(&rollout_status));
     let mut out = Vec::new();
     json_line(&mut out, &event).unwrap();
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(value["kind"], "RolloutEvent");
-    assert_eq!(value["event"], "HoldBegan");
+    assert_eq!(value["event"], "BlockerFound");
     assert_eq!(value["cause"]["code"], "SurgeHostPort");
     assert_eq!(value["updated"], 1);
     let message = value["message"].as_str().unwrap();
@@ -237,11 +237,11 @@ fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
 #[test]
 fn the_end_says_what_held_it() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let mut standing = stands(&set, &revision, vec![progress(&row, Step::Failing)]);
-    standing.holds = vec![Hold { cause: Cause::NewPodGated, nodes: vec!["node-1"], lasts: true, is_certain: false }];
+    let mut rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    rollout_status.blockers = vec![Blocker { cause: Cause::NewPodGated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
     let written = |ending| {
-        let told = Told::Ended(ending, SignedDuration::from_mins(10));
-        let event = Event { at: NOW, told, namespace: "shop", name: "agent", standing: Some(&standing) };
+        let told = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
+        let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         String::from_utf8(out).unwrap()
@@ -257,19 +257,19 @@ fn the_end_says_what_held_it() {
 #[test]
 fn what_is_left_is_told_while_it_gets_on_and_the_wait_when_it_does_not() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
-    let rows: Vec<Row<'_>> = (0..10).map(|_| row("node")).collect();
-    let mut standing = stands(&set, &revision, rows.iter().map(|row| progress(row, Step::Outdated)).collect());
-    let mark = |done| Mark { updated: done, done, ..Mark::of(&standing) };
+    let rows: Vec<NodeCoverage<'_>> = (0..10).map(|_| row("node")).collect();
+    let mut rollout_status = stands(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
+    let mark = |done| ProgressSample { updated: done, done, ..ProgressSample::new(&rollout_status) };
     let at = |seconds| NOW + SignedDuration::from_secs(seconds);
-    let mut headway = Headway::begin(mark(1), at(0));
+    let mut headway = ProgressTracker::begin(mark(1), at(0));
     for (done, seconds) in [(2, 30), (3, 60), (4, 90)] {
-        headway.saw(mark(done), at(seconds));
+        headway.observe(mark(done), at(seconds));
     }
-    standing.updated_available = 4;
-    let watched = Watched { headway: &headway, waits_for: None };
-    assert_eq!(screen::speed(&standing, watched, at(91)).unwrap(), "2.0 nodes a minute, about 3m left");
-    standing.phase = Phase::Stuck;
-    assert_eq!(screen::speed(&standing, watched, at(390)).unwrap(), "no progress for 5m");
-    standing.phase = Phase::Complete;
-    assert_eq!(screen::speed(&standing, watched, at(390)), None);
+    rollout_status.updated_available = 4;
+    let watched = WatchProgress { headway: &headway, waits_for: None };
+    assert_eq!(screen::speed(&rollout_status, watched, at(91)).unwrap(), "2.0 nodes a minute, about 3m left");
+    rollout_status.phase = Phase::Stuck;
+    assert_eq!(screen::speed(&rollout_status, watched, at(390)).unwrap(), "no progress for 5m");
+    rollout_status.phase = Phase::Complete;
+    assert_eq!(screen::speed(&rollout_status, watched, at(390)), None);
 }

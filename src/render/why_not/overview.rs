@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, verdict_sign, verdict_tone};
-use crate::explain::way::{Outcome, Verdict, Way};
+use super::{Screen, verdict_symbol, verdict_tone};
+use crate::explain::diagnosis::{Outcome, Verdict, Diagnosis};
 use crate::placement::Placement;
 use crate::render::age::age;
-use crate::render::names::HANDFUL;
-use crate::render::reason::short;
+use crate::render::name_list::HANDFUL;
+use crate::render::reason::summary;
 use crate::render::style::{Tone, tone_of};
 use crate::render::table::{Column, Table};
-use crate::render::text::{count, safe};
+use crate::render::text::{pluralize, sanitize};
 use crate::snapshot::Node;
 
 /// So many causes are shown on a terminal; `-o wide` shows all.
@@ -19,26 +19,26 @@ const CAUSES: usize = 2;
 /// Writes the head and the table.
 pub(crate) fn overview(
     out: &mut impl Write,
-    ways: &[Way<'_>],
+    diagnoses: &[Diagnosis<'_>],
     node: &Node,
     with_namespace: bool,
     screen: Screen,
 ) -> io::Result<()> {
-    if ways.is_empty() {
+    if diagnoses.is_empty() {
         return Ok(());
     }
-    if screen.titles {
+    if screen.headers {
         screen.style.line(
             out,
-            &format!("Node {}{}", safe(&node.metadata.name), condition(node, screen)),
+            &format!("Node {}{}", sanitize(&node.metadata.name), condition(node, screen)),
             Tone::Strong,
         )?;
-        let (text, tone) = summary(ways);
+        let (text, tone) = summary(diagnoses);
         screen.style.line(out, &text, tone)?;
         writeln!(out)?;
     }
-    let mut order: Vec<&Way<'_>> = ways.iter().collect();
-    order.sort_by_key(|way| (way.verdict, way.namespace(), way.name()));
+    let mut order: Vec<&Diagnosis<'_>> = diagnoses.iter().collect();
+    order.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
     let mut columns = Vec::new();
     if with_namespace {
         columns.push(Column::text("NAMESPACE"));
@@ -49,24 +49,24 @@ pub(crate) fn overview(
     }
     columns.push(Column::text("WHY"));
     let mut table = Table::new(columns);
-    for way in order {
+    for diagnosis in order {
         let mut cells = Vec::new();
         if with_namespace {
-            cells.push((safe(way.namespace()), Tone::Plain));
+            cells.push((sanitize(diagnosis.namespace()), Tone::Plain));
         }
-        let verdict = format!("{} {}", verdict_sign(way.verdict), name_of(way.verdict));
+        let verdict = format!("{} {}", verdict_symbol(diagnosis.verdict), name_of(diagnosis.verdict));
         cells.extend([
-            (safe(way.name()), Tone::Plain),
-            (verdict, verdict_tone(way.verdict)),
-            (way.state.name().to_owned(), tone_of(way.state)),
+            (sanitize(diagnosis.name()), Tone::Plain),
+            (verdict, verdict_tone(diagnosis.verdict)),
+            (diagnosis.state.name().to_owned(), tone_of(diagnosis.state)),
         ]);
         if screen.wide {
-            cells.push((way.pod.map(|pod| safe(&pod.metadata.name)).unwrap_or_default(), Tone::Plain));
+            cells.push((diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default(), Tone::Plain));
         }
-        cells.push((causes(way, screen), Tone::Plain));
+        cells.push((causes(diagnosis, screen), Tone::Plain));
         table.row(cells);
     }
-    table.write(out, screen.style, screen.titles)
+    table.write(out, screen.style, screen.headers)
 }
 
 /// What is to be known of the node before all else.
@@ -74,7 +74,7 @@ fn condition(node: &Node, screen: Screen) -> String {
     let ready = node.condition("Ready").filter(|condition| condition.status != "True");
     let down = ready.map(|condition| {
         let since = condition.last_transition_time.map(|time| format!(" since {}", age(time.timestamp(), screen.now)));
-        format!(": NotReady{} ({})", since.unwrap_or_default(), safe(&condition.reason))
+        format!(": NotReady{} ({})", since.unwrap_or_default(), sanitize(&condition.reason))
     });
     let cordoned = node.spec.unschedulable.then(|| ", cordoned, which keeps no daemon pod out".to_owned());
     down.into_iter().chain(cordoned).collect()
@@ -92,12 +92,12 @@ pub(super) fn name_of(verdict: Verdict) -> &'static str {
     }
 }
 
-fn summary(ways: &[Way<'_>]) -> (String, Tone) {
-    let number = |verdict: Verdict| ways.iter().filter(|way| way.verdict == verdict).count();
-    let wanted = ways.iter().filter(|way| way.placement == Placement::Run).count();
+fn summary(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
+    let number = |verdict: Verdict| diagnoses.iter().filter(|diagnosis| diagnosis.verdict == verdict).count();
+    let wanted = diagnoses.iter().filter(|diagnosis| diagnosis.placement == Placement::Run).count();
     let well = number(Verdict::Running) + number(Verdict::WouldRun);
     let unknown = number(Verdict::Unknown);
-    let of_whom = format!("{} of {} wanted here", wanted, count(ways.len(), "DaemonSet"));
+    let of_whom = format!("{} of {} wanted here", wanted, pluralize(diagnoses.len(), "DaemonSet"));
     let would = if number(Verdict::WouldRun) > 0 { "would run" } else { "healthy" };
     let bad = number(Verdict::Blocked) + number(Verdict::NotHealthy);
     let tone = match (bad, unknown) {
@@ -110,18 +110,18 @@ fn summary(ways: &[Way<'_>]) -> (String, Tone) {
 }
 
 /// The first reasons in short, each once.
-fn causes(way: &Way<'_>, screen: Screen) -> String {
+fn causes(diagnosis: &Diagnosis<'_>, screen: Screen) -> String {
     let mut causes: Vec<String> = Vec::new();
-    for (_, finding) in way.failures() {
-        let cause = short(&finding.reason);
+    for (_, reason) in diagnosis.failures() {
+        let cause = summary(&reason.reason);
         if !causes.contains(&cause) {
             causes.push(cause);
         }
     }
-    if causes.is_empty() && way.verdict != Verdict::Running {
-        match way.checks.iter().filter(|check| check.outcome == Outcome::Unknown).count() {
+    if causes.is_empty() && diagnosis.verdict != Verdict::Running {
+        match diagnosis.checks.iter().filter(|check| check.outcome == Outcome::Unknown).count() {
             0 => {}
-            unknown => causes.push(format!("{} unknown", count(unknown, "check"))),
+            unknown => causes.push(format!("{} unknown", pluralize(unknown, "check"))),
         }
     }
     let room = if screen.style.width.is_some() { CAUSES } else { HANDFUL };

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{remedies, target};
-use crate::explain::way::{Check, Finding, Outcome, Stage, Verdict, Way};
+use crate::explain::diagnosis::{Check, CheckReason, Outcome, Stage, Verdict, Diagnosis};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
-use crate::render::names::ListLength;
+use crate::render::name_list::ListLength;
 use crate::render::preemption as words;
-use crate::render::reason::sentence;
-use crate::render::remedy::{Remedy, Target};
+use crate::render::reason::detail;
+use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::structured::Head;
-use crate::render::text::safe;
+use crate::render::text::sanitize;
 use crate::scheduling::preemption::Preemption;
 
 /// `kind: WhyNotReport`.
@@ -22,12 +22,12 @@ pub(crate) struct Report<'a> {
     #[serde(flatten)]
     head: Head<'a>,
     node: &'a str,
-    daemon_sets: Vec<WayView<'a>>,
+    daemon_sets: Vec<DiagnosisView<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WayView<'a> {
+struct DiagnosisView<'a> {
     namespace: &'a str,
     name: &'a str,
     placement: Placement,
@@ -39,7 +39,7 @@ struct WayView<'a> {
     preemption: Option<PreemptionView<'a>>,
     /// What is not certain of a pod that does not exist.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    doubts: &'a [String],
+    assumptions: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -74,46 +74,46 @@ struct PreemptionView<'a> {
 
 impl<'a> Report<'a> {
     /// The report on these ways.
-    pub(crate) fn of(node: &'a str, ways: &'a [Way<'a>], unknown: &'a [String], now: Timestamp) -> Self {
-        let view = |way: &'a Way<'a>| {
-            let target = target(way, node);
-            WayView {
-                namespace: way.namespace(),
-                name: way.name(),
-                placement: way.placement,
-                state: way.state,
-                pod: way.pod.map(|pod| pod.metadata.name.as_str()),
-                verdict: way.verdict,
-                checks: way.checks.iter().map(|check| check_view(check, &target, now)).collect(),
-                preemption: way.preemption.as_ref().map(|verdict| preemption_view(verdict, &target)),
-                doubts: way.doubts,
+    pub(crate) fn new(node: &'a str, diagnoses: &'a [Diagnosis<'a>], unknown: &'a [String], now: Timestamp) -> Self {
+        let view = |diagnosis: &'a Diagnosis<'a>| {
+            let target = target(diagnosis, node);
+            DiagnosisView {
+                namespace: diagnosis.namespace(),
+                name: diagnosis.name(),
+                placement: diagnosis.placement,
+                state: diagnosis.state,
+                pod: diagnosis.pod.map(|pod| pod.metadata.name.as_str()),
+                verdict: diagnosis.verdict,
+                checks: diagnosis.checks.iter().map(|check| check_view(check, &target, now)).collect(),
+                preemption: diagnosis.preemption.as_ref().map(|verdict| preemption_view(verdict, &target)),
+                assumptions: diagnosis.assumptions,
             }
         };
-        Self { head: Head::of("WhyNotReport", now, unknown), node, daemon_sets: ways.iter().map(view).collect() }
+        Self { head: Head::new("WhyNotReport", now, unknown), node, daemon_sets: diagnoses.iter().map(view).collect() }
     }
 }
 
-fn preemption_view<'a>(preemption: &'a Preemption, target: &Target<'_>) -> PreemptionView<'a> {
+fn preemption_view<'a>(preemption: &'a Preemption, target: &RemedyContext<'_>) -> PreemptionView<'a> {
     PreemptionView {
         preemption,
-        message: safe(&words::sentence(preemption, ListLength::Handful)),
+        message: sanitize(&words::detail(preemption, ListLength::Handful)),
         scheduler: preemption.scheduler(),
         fix: words::remedies(preemption, target),
     }
 }
 
-fn check_view<'a>(check: &'a Check, target: &Target<'_>, now: Timestamp) -> CheckView<'a> {
-    let reason = |finding: &'a Finding| ReasonView {
-        reason: &finding.reason,
-        message: sentence(&finding.reason, now, ListLength::Handful),
+fn check_view<'a>(check: &'a Check, target: &RemedyContext<'_>, now: Timestamp) -> CheckView<'a> {
+    let reason = |reason: &'a CheckReason| ReasonView {
+        reason: &reason.reason,
+        message: detail(&reason.reason, now, ListLength::Handful),
         // Of a reason that holds the scheduler's words as its evidence, they are there already.
-        scheduler: finding.scheduler.as_deref(),
-        fix: if check.outcome == Outcome::Fail { remedies(&finding.reason, target) } else { Vec::new() },
+        scheduler: reason.scheduler.as_deref(),
+        fix: if check.outcome == Outcome::Fail { remedies(&reason.reason, target) } else { Vec::new() },
     };
     CheckView {
         stage: check.stage,
         check: check.name,
         result: check.outcome,
-        reasons: check.findings.iter().map(reason).collect(),
+        reasons: check.reasons.iter().map(reason).collect(),
     }
 }

@@ -42,7 +42,7 @@ fn revision(number: i64, hash: &str, image: &str) -> ControllerRevision {
     revision_by("u", number, Some(hash), image)
 }
 
-fn pod(node: &str, name: &str, labels: Value) -> Pod {
+fn pod(node: &str, name: &str, labels: Value) -> PodSummary {
     let mut all = json!({"app": "agent"});
     all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
     serde_json::from_value(json!({
@@ -55,11 +55,11 @@ fn pod(node: &str, name: &str, labels: Value) -> Pod {
     .unwrap()
 }
 
-fn hashed(node: &str, hash: &str) -> Pod {
+fn hashed(node: &str, hash: &str) -> PodSummary {
     pod(node, &format!("agent-{node}-{hash}"), json!({"controller-revision-hash": hash}))
 }
 
-fn snapshot(image: &str, revisions: Vec<ControllerRevision>, pods: Vec<Pod>) -> Snapshot {
+fn snapshot(image: &str, revisions: Vec<ControllerRevision>, pods: Vec<PodSummary>) -> Snapshot {
     Snapshot {
         daemon_sets: vec![daemon_set(image)],
         nodes: Known::Known(Vec::new()),
@@ -73,8 +73,8 @@ fn snapshot(image: &str, revisions: Vec<ControllerRevision>, pods: Vec<Pod>) -> 
 }
 
 /// Number, whether it is current, and the nodes.
-fn told(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
-    let history = History::of(&snapshot.daemon_sets[0], snapshot).unwrap();
+fn parse_rejections(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
+    let history = History::new(&snapshot.daemon_sets[0], snapshot).unwrap();
     let row = |revision: &Revision<'_>| {
         let nodes = revision.nodes.known().unwrap().iter().map(|node| node.to_string()).collect::<Vec<_>>();
         (revision.number, revision.is_current, nodes)
@@ -89,7 +89,7 @@ fn revisions_stand_in_the_order_of_their_numbers_with_the_nodes_that_run_them() 
     let revisions = vec![revision(10, "ccc", "3"), revision(2, "bbb", "2"), revision(1, "aaa", "1")];
     let pods = vec![hashed("n2", "ccc"), hashed("n1", "ccc"), hashed("n3", "bbb")];
     assert_eq!(
-        told(&snapshot("3", revisions, pods)),
+        parse_rejections(&snapshot("3", revisions, pods)),
         [(1, false, vec![]), (2, false, vec!["n3"]), (10, true, vec!["n1", "n2"])]
     );
 }
@@ -97,37 +97,37 @@ fn revisions_stand_in_the_order_of_their_numbers_with_the_nodes_that_run_them() 
 #[test]
 fn a_template_that_was_rolled_back_to_is_current_whatever_its_age() {
     let revisions = vec![revision(3, "aaa", "1"), revision(2, "bbb", "2")];
-    assert_eq!(told(&snapshot("1", revisions, vec![])), [(2, false, vec![]), (3, true, vec![])]);
+    assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(2, false, vec![]), (3, true, vec![])]);
 }
 
 #[test]
 fn of_two_revisions_with_todays_template_the_newest_is_current() {
     let revisions = vec![revision(4, "ddd", "1"), revision(3, "aaa", "1")];
-    assert_eq!(told(&snapshot("1", revisions, vec![])), [(3, false, vec![]), (4, true, vec![])]);
+    assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(3, false, vec![]), (4, true, vec![])]);
 }
 
 #[test]
 fn no_revision_is_current_while_none_was_made_of_todays_template() {
     let snapshot = snapshot("2", vec![revision(1, "aaa", "1")], vec![]);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     assert!(history.current().is_none());
-    assert_eq!(history.todays_template(), template("2"));
+    assert_eq!(history.current_template(), template("2"));
 }
 
 #[test]
 fn a_node_that_is_being_moved_has_pods_of_both_revisions() {
     let revisions = vec![revision(1, "aaa", "1"), revision(2, "bbb", "2")];
     let pods = vec![hashed("n1", "aaa"), hashed("n1", "bbb")];
-    assert_eq!(told(&snapshot("2", revisions, pods)), [(1, false, vec!["n1"]), (2, true, vec!["n1"])]);
+    assert_eq!(parse_rejections(&snapshot("2", revisions, pods)), [(1, false, vec!["n1"]), (2, true, vec!["n1"])]);
 }
 
 #[test]
 fn pods_of_a_revision_that_no_longer_exists_are_told_apart() {
     let pods = vec![hashed("n1", "bbb"), hashed("n2", "zzz"), pod("n3", "bare", json!({}))];
     let snapshot = snapshot("2", vec![revision(2, "bbb", "2")], pods);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    let gone: Vec<_> = history.gone.iter().map(|gone| (gone.hash, gone.nodes.clone())).collect();
-    assert_eq!(gone, [(None, vec!["n3"]), (Some("zzz"), vec!["n2"])]);
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let deleted_revisions: Vec<_> = history.deleted_revisions.iter().map(|deleted_revisions| (deleted_revisions.hash, deleted_revisions.nodes.clone())).collect();
+    assert_eq!(deleted_revisions, [(None, vec!["n3"]), (Some("zzz"), vec!["n2"])]);
 }
 
 #[test]
@@ -137,31 +137,31 @@ fn a_pod_without_a_hash_is_known_by_the_generation_of_its_template() {
         pod("n2", "old", json!({"pod-template-generation": "2"})),
     ];
     let snapshot = snapshot("2", vec![revision(2, "bbb", "2")], pods);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     assert_eq!(history.revisions[0].nodes, Known::Known(vec!["n1"]));
-    assert_eq!(history.gone[0].nodes, ["n2"]);
+    assert_eq!(history.deleted_revisions[0].nodes, ["n2"]);
 }
 
 #[test]
 fn a_revision_without_the_label_goes_by_its_name() {
     let revisions = vec![revision_by("u", 1, None, "1")];
-    assert_eq!(told(&snapshot("2", revisions, vec![hashed("n1", "agent-1")])), [(1, false, vec!["n1"])]);
+    assert_eq!(parse_rejections(&snapshot("2", revisions, vec![hashed("n1", "agent-1")])), [(1, false, vec!["n1"])]);
 }
 
 #[test]
 fn revisions_of_another_owner_are_left_alone() {
     let revisions = vec![revision_by("other", 7, Some("aaa"), "2"), revision(1, "bbb", "2")];
-    assert_eq!(told(&snapshot("2", revisions, vec![])), [(1, true, vec![])]);
+    assert_eq!(parse_rejections(&snapshot("2", revisions, vec![])), [(1, true, vec![])]);
 }
 
 #[test]
 fn what_could_not_be_read_is_unknown_and_not_empty() {
     let mut snapshot = snapshot("1", vec![revision(1, "aaa", "1")], vec![]);
     snapshot.pods = Known::Unknown("pods are forbidden".into());
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     assert_eq!(history.revisions[0].nodes, Known::Unknown("pods are forbidden".into()));
     snapshot.revisions = Known::Unknown("revisions are forbidden".into());
-    assert_eq!(History::of(&snapshot.daemon_sets[0], &snapshot).unwrap_err(), "revisions are forbidden");
+    assert_eq!(History::new(&snapshot.daemon_sets[0], &snapshot).unwrap_err(), "revisions are forbidden");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_template_is_told_without_the_directive_and_with_fields_that_nobody_knows_ye
     let mut revision = revision(1, "aaa", "1");
     revision.data.0["spec"]["template"]["spec"]["fieldOfTheFuture"] = json!({"a": 1});
     let snapshot = snapshot("1", vec![revision], vec![]);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     let mut expected = template("1");
     expected["spec"]["fieldOfTheFuture"] = json!({"a": 1});
     assert_eq!(history.revision(1).unwrap().template(), expected);
@@ -179,9 +179,9 @@ fn a_template_is_told_without_the_directive_and_with_fields_that_nobody_knows_ye
 
 #[test]
 fn what_to_compare_is_two_numbers_or_one_and_todays_template() {
-    assert_eq!("1..3".parse(), Ok(Between { from: 1, to: Some(3) }));
-    assert_eq!("12..".parse(), Ok(Between { from: 12, to: None }));
+    assert_eq!("1..3".parse(), Ok(RevisionRange { from: 1, to: Some(3) }));
+    assert_eq!("12..".parse(), Ok(RevisionRange { from: 12, to: None }));
     for text in ["", "1", "..", "..3", "1...3", "1..x", "0..1", "-1..2", "1..0", "1 .. 2", "1..2..3"] {
-        assert!(text.parse::<Between>().is_err(), "{text}");
+        assert!(text.parse::<RevisionRange>().is_err(), "{text}");
     }
 }

@@ -5,17 +5,17 @@ use k8s_openapi::api::resource::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{DeviceMisfit, refusal};
-use crate::scheduling::{Attempt, Refusal};
+use super::{DeviceRejection, rejection};
+use crate::scheduling::{Attempt, FilterFailure};
 use crate::snapshot::Known;
-use crate::snapshot::full_pod::{FullPod, PodResourceClaim};
+use crate::snapshot::pod::{Pod, PodResourceClaim};
 
 /// What was found.
 #[derive(Default)]
 pub(super) struct Found<'a> {
     pub(super) demands: Vec<Demand<'a>>,
     /// Why the pod does not get into the queue.
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) rejections: Vec<FilterFailure>,
     /// What was not read.
     pub(super) missing: Option<String>,
 }
@@ -47,7 +47,7 @@ pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
 }
 
 fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut Found<'a>) {
-    let FullPod { metadata: pod, .. } = attempt.pod;
+    let Pod { metadata: pod, .. } = attempt.pod;
     let claims = match &attempt.facts.resource_claims {
         Known::Known(claims) => claims,
         Known::Unknown(why) => {
@@ -57,12 +57,12 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
     };
     let Some(claim) = claims.iter().find(|claim| is_named(&claim.metadata, &pod.namespace, name)) else {
         let scheduler = format!("could not find ResourceClaim \"{}/{name}\"", pod.namespace);
-        found.refusals.push(refusal(DeviceMisfit::ResourceClaimNotFound { claim: name.to_owned() }, scheduler));
+        found.rejections.push(rejection(DeviceRejection::ResourceClaimNotFound { claim: name.to_owned() }, scheduler));
         return;
     };
     if claim.metadata.deletion_timestamp.is_some() {
         let scheduler = format!("resourceclaim \"{name}\" is being deleted");
-        found.refusals.push(refusal(DeviceMisfit::ResourceClaimDeleting { claim: name.to_owned() }, scheduler));
+        found.rejections.push(rejection(DeviceRejection::ResourceClaimDeleting { claim: name.to_owned() }, scheduler));
         return;
     }
     let mut owners = claim.metadata.owner_references.iter().flatten();
@@ -70,7 +70,7 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
         let (namespace, pod) = (&pod.namespace, &pod.name);
         let scheduler =
             format!("ResourceClaim {namespace}/{name} was not created for Pod {namespace}/{pod} (Pod is not owner)");
-        found.refusals.push(refusal(DeviceMisfit::ResourceClaimForeign { claim: name.to_owned() }, scheduler));
+        found.rejections.push(rejection(DeviceRejection::ResourceClaimNotOwned { claim: name.to_owned() }, scheduler));
         return;
     }
     let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
@@ -79,7 +79,7 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
 
 /// The claim that the resourceclaim controller has made for the pod, by the pod's status.
 fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
-    let FullPod { metadata: pod, status, .. } = attempt.pod;
+    let Pod { metadata: pod, status, .. } = attempt.pod;
     match status.resource_claim_statuses.iter().find(|status| status.name == wanted.name) {
         Some(status) => {
             // Without a name none was needed, and that is meant so.
@@ -93,7 +93,7 @@ fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mu
                 Known::Unknown(_) => None,
             };
             let scheduler = format!("pod \"{}/{}\": ResourceClaim not created yet", pod.namespace, pod.name);
-            found.refusals.push(refusal(not_created(wanted, template_found), scheduler));
+            found.rejections.push(rejection(not_created(wanted, template_found), scheduler));
         }
     }
 }
@@ -108,7 +108,7 @@ fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut 
             allocation: None,
         }),
         Known::Known(None) => {
-            found.refusals.push(refusal(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
+            found.rejections.push(rejection(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
         }
         Known::Unknown(why) => {
             found.missing.get_or_insert(why);
@@ -116,8 +116,8 @@ fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut 
     }
 }
 
-fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> DeviceMisfit {
-    DeviceMisfit::ResourceClaimNotCreated {
+fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> DeviceRejection {
+    DeviceRejection::ResourceClaimNotCreated {
         pod_claim: wanted.name.clone(),
         template: wanted.resource_claim_template_name.clone(),
         template_found,

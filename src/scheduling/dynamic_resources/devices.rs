@@ -10,7 +10,7 @@ use k8s_openapi::api::resource::v1::{Device, DeviceRequest, ResourceClaim, Resou
 
 use crate::placement::Affinity;
 use crate::snapshot::Node;
-use crate::snapshot::pod::NodeSelector;
+use crate::snapshot::pod_summary::NodeSelector;
 
 /// Driver, pool and device.
 type Id<'a> = (&'a str, &'a str, &'a str);
@@ -24,7 +24,7 @@ pub(super) struct Stock {
     /// Whether one of them may be given to several claims at a time: then numbers say nothing.
     pub(super) is_shared: bool,
     /// The claims that hold the others, as namespace/name.
-    pub(super) held_by: Vec<String>,
+    pub(super) used_by: Vec<String>,
 }
 
 /// Counts the devices of the slices that are for the node, and those that the claims hold.
@@ -50,12 +50,12 @@ pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &N
     }
     let held = held(claims);
     let taken: Vec<&Id<'_>> = devices.iter().filter(|id| held.contains_key(*id)).collect();
-    let held_by: BTreeSet<&String> = taken.iter().filter_map(|id| held.get(*id)).collect();
+    let used_by: BTreeSet<&String> = taken.iter().filter_map(|id| held.get(*id)).collect();
     Stock {
         devices: devices.len(),
         free: devices.len() - taken.len(),
         is_shared,
-        held_by: held_by.into_iter().cloned().collect(),
+        used_by: used_by.into_iter().cloned().collect(),
     }
 }
 
@@ -84,7 +84,7 @@ fn is_for(slice: &ResourceSlice, device: &Device, node: &Node) -> bool {
             (_, Some(selector)) => {
                 let own: NodeSelector =
                     serde_json::to_value(selector).and_then(serde_json::from_value).unwrap_or_default();
-                Affinity::of(&own).obstacle(node).is_none()
+                Affinity::new(&own).failure(node).is_none()
             }
             _ => false,
         };

@@ -9,10 +9,10 @@ use k8s_openapi::api::resource::v1::DeviceClass;
 
 use crate::scheduling::Attempt;
 use crate::snapshot::Known;
-use crate::snapshot::facts::Minor;
+use crate::snapshot::cluster_objects::KubeMinor;
 
 /// Since this version the gate `DRAExtendedResource` is on by default.
-const SINCE: Minor = Minor(36);
+const SINCE: KubeMinor = KubeMinor(36);
 /// Before the name of a device class it makes the name of a resource.
 const CLASS_PREFIX: &str = "deviceclass.resource.kubernetes.io/";
 

@@ -5,26 +5,26 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::Node;
-use crate::snapshot::facts::{Facts, Minor};
-use crate::snapshot::full_pod::FullPod;
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
 
 fn node() -> Node {
     serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": { "zone": "z1" } } })).unwrap()
 }
 
 /// The pod `a/ds` with these claims; a stored one.
-fn pod(claims: Value) -> FullPod {
+fn pod(claims: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "namespace": "a", "name": "ds", "uid": "1" }, "spec": { "resourceClaims": claims },
     }))
     .unwrap()
 }
 
-fn by_name() -> FullPod {
+fn by_name() -> Pod {
     pod(json!([{ "name": "gpu", "resourceClaimName": "shared" }]))
 }
 
-fn by_template() -> FullPod {
+fn by_template() -> Pod {
     pod(json!([{ "name": "gpu", "resourceClaimTemplateName": "gpus" }]))
 }
 
@@ -52,8 +52,8 @@ fn slice(pool: &str, where_: Value, devices: &[&str]) -> Value {
     json!({ "metadata": { "name": pool }, "spec": spec })
 }
 
-fn facts(claims: Value, slices: Value) -> Facts {
-    Facts {
+fn facts(claims: Value, slices: Value) -> ClusterObjects {
+    ClusterObjects {
         resource_claims: Known::Known(serde_json::from_value(claims).unwrap()),
         resource_slices: Known::Known(serde_json::from_value(slices).unwrap()),
         resource_claim_templates: Known::Known(
@@ -68,21 +68,21 @@ fn facts(claims: Value, slices: Value) -> Facts {
             ]))
             .unwrap(),
         ),
-        ..Facts::default()
+        ..ClusterObjects::default()
     }
 }
 
-fn judge(pod: &FullPod, facts: &Facts) -> Outcome {
-    let (neighbours, nominated) = (Known::Known(Vec::new()), Known::Known(Vec::new()));
-    filter(&Attempt { pod, node: &node(), neighbours, nominated, facts })
+fn judge(pod: &Pod, facts: &ClusterObjects) -> Outcome {
+    let (bound_pods, nominated) = (Known::Known(Vec::new()), Known::Known(Vec::new()));
+    filter(&Attempt { pod, node: &node(), bound_pods, nominated, facts })
 }
 
 /// The one refusal with its phase, its code and the scheduler's words.
-fn refused(outcome: Outcome) -> (Phase, Value, String) {
-    let Outcome::Fail { phase, refusals } = outcome else { panic!("{outcome:?}") };
-    let [Refusal { misfit, scheduler, may_preempt }] = refusals.try_into().unwrap();
+fn refused(outcome: Outcome) -> (ExtensionPoint, Value, String) {
+    let Outcome::Fail { phase, rejections } = outcome else { panic!("{outcome:?}") };
+    let [FilterFailure { rejection, scheduler, may_preempt }] = rejections.try_into().unwrap();
     assert!(!may_preempt);
-    (phase, serde_json::to_value(misfit).unwrap(), scheduler)
+    (phase, serde_json::to_value(rejection).unwrap(), scheduler)
 }
 
 fn is_unknown(outcome: &Outcome) -> bool {
@@ -91,33 +91,33 @@ fn is_unknown(outcome: &Outcome) -> bool {
 
 #[test]
 fn a_pod_without_claims_passes_whatever_is_known() {
-    assert_eq!(judge(&pod(json!([])), &Facts::default()), Outcome::Pass);
+    assert_eq!(judge(&pod(json!([])), &ClusterObjects::default()), Outcome::Pass);
 }
 
 #[test]
 fn a_claim_that_is_not_there_holds_the_pod_before_the_queue() {
-    let (phase, misfit, scheduler) = refused(judge(&by_name(), &facts(json!([]), json!([]))));
-    assert_eq!(phase, Phase::PreEnqueue);
-    assert_eq!(misfit, json!({ "code": "ResourceClaimNotFound", "claim": "shared" }));
+    let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([]), json!([]))));
+    assert_eq!(phase, ExtensionPoint::PreEnqueue);
+    assert_eq!(rejection, json!({ "code": "ResourceClaimNotFound", "claim": "shared" }));
     assert_eq!(scheduler, r#"could not find ResourceClaim "a/shared""#);
-    assert!(is_unknown(&judge(&by_name(), &Facts::default())));
+    assert!(is_unknown(&judge(&by_name(), &ClusterObjects::default())));
 }
 
 #[test]
 fn a_claim_that_is_being_deleted_holds_it_too() {
     let mut leaving = claim("shared", json!({}), json!({}));
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let (phase, misfit, scheduler) = refused(judge(&by_name(), &facts(json!([leaving]), json!([]))));
-    assert_eq!((phase, misfit["code"].as_str().unwrap()), (Phase::PreEnqueue, "ResourceClaimDeleting"));
+    let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([leaving]), json!([]))));
+    assert_eq!((phase, rejection["code"].as_str().unwrap()), (ExtensionPoint::PreEnqueue, "ResourceClaimDeleting"));
     assert_eq!(scheduler, r#"resourceclaim "shared" is being deleted"#);
 }
 
 #[test]
 fn a_claim_of_a_template_is_waited_for_and_a_missing_template_is_named() {
-    let (phase, misfit, scheduler) = refused(judge(&by_template(), &facts(json!([]), json!([]))));
-    assert_eq!(phase, Phase::PreEnqueue);
+    let (phase, rejection, scheduler) = refused(judge(&by_template(), &facts(json!([]), json!([]))));
+    assert_eq!(phase, ExtensionPoint::PreEnqueue);
     assert_eq!(
-        misfit,
+        rejection,
         json!({ "code": "ResourceClaimNotCreated", "podClaim": "gpu", "template": "gpus", "templateFound": true })
     );
     assert_eq!(scheduler, r#"pod "a/ds": ResourceClaim not created yet"#);
@@ -139,7 +139,7 @@ fn a_pod_that_is_not_made_yet_is_judged_by_its_template() {
     let mut without = facts(json!([]), json!([]));
     without.resource_claim_templates = Known::Known(Vec::new());
     assert_eq!(refused(judge(&foreseen, &without)).1["code"], json!("ResourceClaimNotCreated"));
-    assert!(is_unknown(&judge(&foreseen, &Facts::default())));
+    assert!(is_unknown(&judge(&foreseen, &ClusterObjects::default())));
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
     let status = |name: Value| serde_json::from_value(json!([{ "name": "gpu", "resourceClaimName": name }])).unwrap();
     pod.status.resource_claim_statuses = status(json!("ds-gpu"));
     let mut made = claim("ds-gpu", json!({}), json!({}));
-    let (_, misfit, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
-    assert_eq!(misfit["code"], json!("ResourceClaimForeign"));
+    let (_, rejection, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
+    assert_eq!(rejection["code"], json!("ResourceClaimNotOwned"));
     assert_eq!(scheduler, "ResourceClaim a/ds-gpu was not created for Pod a/ds (Pod is not owner)");
     // A predecessor of the same name is another pod.
     let mut owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "0", "controller": true });
     made["metadata"]["ownerReferences"] = json!([owner]);
     let foreign = refused(judge(&pod, &facts(json!([made]), json!([]))));
-    assert_eq!(foreign.1["code"], json!("ResourceClaimForeign"));
+    assert_eq!(foreign.1["code"], json!("ResourceClaimNotOwned"));
     owner["uid"] = json!("1");
     made["metadata"]["ownerReferences"] = json!([owner]);
     assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), Outcome::Pass);
@@ -168,9 +168,9 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
 fn a_missing_device_class_refuses_the_pod_everywhere() {
     let with = |request: Value| facts(json!([claim("shared", spec(request), json!({}))]), json!([]));
     let exactly = json!({ "name": "r", "exactly": { "deviceClassName": "no" } });
-    let (phase, misfit, scheduler) = refused(judge(&by_name(), &with(exactly.clone())));
-    assert_eq!(phase, Phase::PreFilter);
-    assert_eq!(misfit, json!({ "code": "DeviceClassNotFound", "claim": "shared", "request": "r", "class": "no" }));
+    let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(exactly.clone())));
+    assert_eq!(phase, ExtensionPoint::PreFilter);
+    assert_eq!(rejection, json!({ "code": "DeviceClassNotFound", "claim": "shared", "request": "r", "class": "no" }));
     assert_eq!(scheduler, "request r: device class no does not exist");
     let first = json!({ "name": "r", "firstAvailable": [
         { "name": "s", "deviceClassName": "gpu" }, { "name": "t", "deviceClassName": "no" },
@@ -200,12 +200,12 @@ fn an_allocated_claim_must_be_usable_on_the_node() {
     let with = |status: Value| facts(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
     assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), Outcome::Pass);
     assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), Outcome::Pass);
-    let (phase, misfit, scheduler) = refused(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
-    assert_eq!(phase, Phase::Filter);
+    let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
+    assert_eq!(phase, ExtensionPoint::Filter);
     assert_eq!(scheduler, "resourceclaim not available on the node");
-    assert_eq!(misfit["code"], json!("ResourceClaimElsewhere"));
-    assert_eq!(misfit["reservedFor"], json!(["first"]));
-    assert_eq!(misfit["terms"][0]["missed"][0]["values"], json!(["n2"]));
+    assert_eq!(rejection["code"], json!("ResourceClaimOnOtherNode"));
+    assert_eq!(rejection["reservedFor"], json!(["first"]));
+    assert_eq!(rejection["terms"][0]["mismatches"][0]["values"], json!(["n2"]));
 }
 
 #[test]
@@ -223,10 +223,10 @@ fn a_device_that_could_not_be_made_ready_makes_the_claim_unavailable() {
         judge(&by_name(), &facts(json!([claim("shared", spec(one_gpu()), status)]), json!([])))
     };
     assert_eq!(judged("Ready"), Outcome::Pass);
-    let (_, misfit, scheduler) = refused(judged("Broken"));
+    let (_, rejection, scheduler) = refused(judged("Broken"));
     assert_eq!(scheduler, "resourceclaim not available on the node");
     assert_eq!(
-        misfit,
+        rejection,
         json!({
             "code": "ResourceClaimBindingFailed", "claim": "shared",
             "condition": "Broken", "reason": "Why", "detail": "what",
@@ -241,10 +241,10 @@ fn judge_slices(request: Value, slices: Value) -> Outcome {
 
 #[test]
 fn a_node_without_any_device_cannot_allocate() {
-    let (phase, misfit, scheduler) = refused(judge_slices(one_gpu(), json!([])));
-    assert_eq!((phase, scheduler.as_str()), (Phase::Filter, "cannot allocate all claims"));
+    let (phase, rejection, scheduler) = refused(judge_slices(one_gpu(), json!([])));
+    assert_eq!((phase, scheduler.as_str()), (ExtensionPoint::Filter, "cannot allocate all claims"));
     assert_eq!(
-        misfit,
+        rejection,
         json!({ "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 0, "free": 0 })
     );
     // Neither slices of other nodes nor empty ones help.
@@ -256,7 +256,7 @@ fn a_node_without_any_device_cannot_allocate() {
     assert_eq!(refused(judge_slices(admin, json!([]))).1["wanted"], json!(0));
     assert!(is_unknown(&judge(
         &by_name(),
-        &Facts {
+        &ClusterObjects {
             resource_slices: Known::Unknown("no".into()),
             ..facts(json!([claim("shared", spec(one_gpu()), json!({}))]), json!([]))
         }
@@ -303,7 +303,7 @@ fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
         refused(judge(&by_name(), &with(slices(&["0"])))).1,
         json!({
             "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 1, "free": 0,
-            "heldBy": ["b/holder"],
+            "usedBy": ["b/holder"],
         })
     );
     assert!(is_unknown(&judge(&by_name(), &with(slices(&["0", "1"])))));
@@ -338,7 +338,7 @@ fn the_least_that_is_asked_for_counts() {
 
 #[test]
 fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
-    let asking = |resource: &str| -> FullPod {
+    let asking = |resource: &str| -> Pod {
         let mut pod = pod(json!([]));
         pod.spec.containers =
             serde_json::from_value(json!([{ "resources": { "requests": { resource: "1", "cpu": "1" } } }])).unwrap();
@@ -351,20 +351,20 @@ fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
         assert!(is_unknown(&judge(&asking(resource), &some)), "{resource}");
     }
     assert_eq!(judge(&asking("example.com/other"), &none), Outcome::Pass);
-    assert_eq!(judge(&asking("memory"), &Facts::default()), Outcome::Pass);
-    assert!(is_unknown(&judge(&asking("example.com/gpu"), &Facts::default())));
+    assert_eq!(judge(&asking("memory"), &ClusterObjects::default()), Outcome::Pass);
+    assert!(is_unknown(&judge(&asking("example.com/gpu"), &ClusterObjects::default())));
     // A device plugin has it.
     let mut node = node();
     node.status.allocatable = serde_json::from_value(json!({ "example.com/gpu": "1" })).unwrap();
-    let (pod, facts) = (asking("example.com/gpu"), Facts { minor: Known::Known(Minor(35)), ..none });
+    let (pod, facts) = (asking("example.com/gpu"), ClusterObjects { minor: Known::Known(KubeMinor(35)), ..none });
     let attempt = |node, facts| Attempt {
         pod: &pod,
         node,
-        neighbours: Known::Known(Vec::new()),
+        bound_pods: Known::Known(Vec::new()),
         nominated: Known::Known(Vec::new()),
         facts,
     };
-    assert_eq!(filter(&attempt(&node, &Facts::default())), Outcome::Pass);
+    assert_eq!(filter(&attempt(&node, &ClusterObjects::default())), Outcome::Pass);
     // Before 1.36 classes did not stand for resources.
     assert_eq!(judge(&pod, &facts), Outcome::Pass);
 }

@@ -6,15 +6,15 @@ use k8s_openapi::api::core::v1::Namespace;
 use serde::Serialize;
 
 use crate::scheduling::Attempt;
-use crate::snapshot::facts::Minor;
-use crate::snapshot::full_pod::label_selector::selects;
-use crate::snapshot::full_pod::{FullPod, LabelSelector, PodAffinityTerm};
+use crate::snapshot::cluster_objects::KubeMinor;
+use crate::snapshot::pod::label_selector::selects;
+use crate::snapshot::pod::{Pod, LabelSelector, PodAffinityTerm};
 use crate::snapshot::{Known, Labels};
 
 /// In these versions the scheduler keeps the namespace selector of a pod's own term and holds it against no labels at
 /// all besides: one that is met by a missing label selects every namespace. (`mergeAffinityTermNamespacesIfNotEmpty`
 /// clears the selector in a copy.)
-const KEEPS_THE_SELECTOR: RangeInclusive<Minor> = Minor(34)..=Minor(36);
+const KEEPS_THE_SELECTOR: RangeInclusive<KubeMinor> = KubeMinor(34)..=KubeMinor(36);
 
 /// Which pods a term speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub(super) struct Term {
 
 impl Term {
     /// The term of a pod that the API server has stored, its label keys merged.
-    pub(super) fn of_stored(term: &PodAffinityTerm, owner: &FullPod) -> Self {
+    pub(super) fn from_existing_pod(term: &PodAffinityTerm, owner: &Pod) -> Self {
         let is_default = term.namespaces.is_empty() && term.namespace_selector.is_none();
         let namespaces = if is_default { vec![owner.metadata.namespace.clone()] } else { term.namespaces.clone() };
         Self {
@@ -53,8 +53,8 @@ impl Term {
     }
 
     /// The term of a pod that may not have been stored yet: its label keys get merged as the API server would.
-    pub(super) fn of_new(term: &PodAffinityTerm, owner: &FullPod) -> Self {
-        let mut this = Self::of_stored(term, owner);
+    pub(super) fn from_incoming_pod(term: &PodAffinityTerm, owner: &Pod) -> Self {
+        let mut this = Self::from_existing_pod(term, owner);
         if let Some(selector) = &mut this.selector {
             selector.merge_label_keys(&term.match_label_keys, "In", &owner.metadata.labels);
             selector.merge_label_keys(&term.mismatch_label_keys, "NotIn", &owner.metadata.labels);
@@ -71,7 +71,7 @@ impl Term {
     }
 
     /// Whether a term of the pod in question speaks of another pod.
-    pub(super) fn selects(&self, other: &FullPod, attempt: &Attempt<'_>) -> Known<bool> {
+    pub(super) fn selects(&self, other: &Pod, attempt: &Attempt<'_>) -> Known<bool> {
         let namespace = &other.metadata.namespace;
         if !selects(self.selector.as_ref(), &other.metadata.labels) {
             return Known::Known(false);

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::snapshot::facts::{Facts, Minor};
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 
 /// A cluster with the node `n1` in question.
 struct Cluster {
-    pod: FullPod,
+    pod: Pod,
     node: Node,
-    neighbours: Option<Vec<FullPod>>,
-    nominated: Option<Vec<FullPod>>,
-    facts: Facts,
+    bound_pods: Option<Vec<Pod>>,
+    nominated: Option<Vec<Pod>>,
+    facts: ClusterObjects,
 }
 
 impl Cluster {
@@ -21,22 +21,22 @@ impl Cluster {
         pod.metadata.uid = "uid-of-ds".into();
         pod.spec.affinity = serde_json::from_value(affinity).unwrap();
         let node = node("n1", json!({ "kubernetes.io/hostname": "n1", "zone": "z1" }));
-        Self { pod, node, neighbours: Some(Vec::new()), nominated: Some(Vec::new()), facts: Facts::default() }
+        Self { pod, node, bound_pods: Some(Vec::new()), nominated: Some(Vec::new()), facts: ClusterObjects::default() }
     }
 
-    fn with(mut self, neighbours: impl IntoIterator<Item = FullPod>) -> Self {
-        self.neighbours.get_or_insert_default().extend(neighbours);
+    fn with(mut self, bound_pods: impl IntoIterator<Item = Pod>) -> Self {
+        self.bound_pods.get_or_insert_default().extend(bound_pods);
         self
     }
 
     /// Everything is known: the other nodes, and the pods on them.
-    fn amid(mut self, nodes: impl IntoIterator<Item = Node>, pods: impl IntoIterator<Item = FullPod>) -> Self {
+    fn amid(mut self, nodes: impl IntoIterator<Item = Node>, pods: impl IntoIterator<Item = Pod>) -> Self {
         let mut all: Vec<Node> = nodes.into_iter().collect();
         all.push(self.node.clone());
         self.facts.nodes = Known::Known(all);
         let own = std::iter::once(self.pod.clone());
         self.facts.pods =
-            Known::Known(pods.into_iter().chain(self.neighbours.clone().unwrap_or_default()).chain(own).collect());
+            Known::Known(pods.into_iter().chain(self.bound_pods.clone().unwrap_or_default()).chain(own).collect());
         self
     }
 
@@ -46,26 +46,26 @@ impl Cluster {
     }
 
     fn judge(&self) -> Outcome {
-        fn known(pods: Option<&Vec<FullPod>>) -> Known<Vec<&FullPod>> {
+        fn known(pods: Option<&Vec<Pod>>) -> Known<Vec<&Pod>> {
             pods.map_or_else(|| Known::Unknown("pods were not read".into()), |pods| Known::Known(pods.iter().collect()))
         }
         filter(&Attempt {
             pod: &self.pod,
             node: &self.node,
-            neighbours: known(self.neighbours.as_ref()),
+            bound_pods: known(self.bound_pods.as_ref()),
             nominated: known(self.nominated.as_ref()),
             facts: &self.facts,
         })
     }
 
-    fn misfits(&self) -> Vec<AffinityMisfit> {
-        let misfit = |refusal: Refusal| match refusal.misfit {
-            Misfit::Affinity(misfit) => misfit,
+    fn rejections(&self) -> Vec<AffinityRejection> {
+        let rejection = |rejection: FilterFailure| match rejection.rejection {
+            FilterRejection::Affinity(rejection) => rejection,
             other => panic!("{other:?}"),
         };
         match self.judge() {
-            Outcome::Fail { phase: crate::scheduling::Phase::Filter, refusals } => {
-                refusals.into_iter().map(misfit).collect()
+            Outcome::Fail { phase: crate::scheduling::ExtensionPoint::Filter, rejections } => {
+                rejections.into_iter().map(rejection).collect()
             }
             other => panic!("{other:?}"),
         }
@@ -78,8 +78,8 @@ impl Cluster {
     /// The scheduler's words, and whether preemption may help.
     fn words(&self) -> Vec<(String, bool)> {
         match self.judge() {
-            Outcome::Fail { refusals, .. } => {
-                refusals.into_iter().map(|refusal| (refusal.scheduler, refusal.may_preempt)).collect()
+            Outcome::Fail { rejections, .. } => {
+                rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
             }
             other => panic!("{other:?}"),
         }
@@ -90,7 +90,7 @@ fn node(name: &str, labels: Value) -> Node {
     serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
 }
 
-fn pod(namespace: &str, name: &str, labels: Value, node: &str) -> FullPod {
+fn pod(namespace: &str, name: &str, labels: Value, node: &str) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "namespace": namespace, "name": name, "uid": format!("uid-of-{namespace}-{name}"), "labels": labels },
         "spec": { "nodeName": node },
@@ -98,12 +98,12 @@ fn pod(namespace: &str, name: &str, labels: Value, node: &str) -> FullPod {
     .unwrap()
 }
 
-fn web(node: &str) -> FullPod {
+fn web(node: &str) -> Pod {
     pod("a", "web-1", json!({ "app": "web" }), node)
 }
 
 /// A pod of `a` that keeps away from these, in the domain of `key`.
-fn hermit(term: Value, node: &str) -> FullPod {
+fn hermit(term: Value, node: &str) -> Pod {
     let mut hermit = pod("a", "hermit", json!({ "app": "hermit" }), node);
     hermit.spec.affinity = serde_json::from_value(anti_affinity(term)).unwrap();
     hermit
@@ -151,7 +151,7 @@ fn a_pod_without_terms_passes_with_neighbours_that_do_not_mind() {
 #[test]
 fn without_the_neighbours_nothing_is_certain() {
     let mut cluster = Cluster::of(json!(null));
-    cluster.neighbours = None;
+    cluster.bound_pods = None;
     assert_eq!(cluster.judge(), Outcome::Unknown { missing: "pods were not read".into() });
 }
 
@@ -160,7 +160,7 @@ fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
     let cluster = Cluster::of(anti_affinity(term("web", HOSTNAME))).with([web("n1")]);
     assert_eq!(cluster.words(), [(FAR.to_owned(), true)]);
     assert_eq!(
-        serde_json::to_value(cluster.misfits()).unwrap(),
+        serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
             "code": "PodAntiAffinity",
             "unwanted": { "selector": "app=web", "namespaces": ["a"] },
@@ -176,7 +176,7 @@ fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
 fn a_pod_that_is_being_deleted_still_counts() {
     let mut leaving = web("n1");
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-    assert_eq!(Cluster::of(anti_affinity(term("web", HOSTNAME))).with([leaving.clone()]).misfits().len(), 1);
+    assert_eq!(Cluster::of(anti_affinity(term("web", HOSTNAME))).with([leaving.clone()]).rejections().len(), 1);
     assert!(Cluster::of(affinity(json!([term("web", HOSTNAME)]))).with([leaving]).passes());
 }
 
@@ -189,8 +189,8 @@ fn a_node_without_the_label_has_nothing_that_is_unwanted_near() {
 #[test]
 fn a_wider_domain_is_searched_when_the_pods_of_the_cluster_are_known() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
-    let misfits = keeps_away().amid([second(), far_away()], [web("n2")]).misfits();
-    assert!(matches!(&misfits[..], [AffinityMisfit::PodAntiAffinity { topology_value, pods, .. }]
+    let rejections = keeps_away().amid([second(), far_away()], [web("n2")]).rejections();
+    assert!(matches!(&rejections[..], [AffinityRejection::PodAntiAffinity { topology_value, pods, .. }]
         if topology_value == "z1" && pods[0].node == "n2"));
     assert!(keeps_away().amid([second(), far_away()], [web("n3")]).passes());
     // Bound to no node, or to one that is gone, or ended.
@@ -204,7 +204,7 @@ fn a_wider_domain_is_searched_when_the_pods_of_the_cluster_are_known() {
 fn a_wider_domain_is_in_doubt_when_they_are_not_unless_a_neighbour_decides() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
     assert_eq!(keeps_away().judge(), Outcome::Unknown { missing: "pods were not read".into() });
-    assert_eq!(keeps_away().with([web("n1")]).misfits().len(), 1);
+    assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
     // Nodes alone are enough where no other shares the value.
     let mut cluster = keeps_away();
     cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
@@ -218,7 +218,7 @@ fn a_hostname_is_the_nodes_own_unless_another_node_is_known_to_carry_it() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", HOSTNAME)));
     assert!(keeps_away().passes());
     let twin = node("n2", json!({ "kubernetes.io/hostname": "n1" }));
-    assert_eq!(keeps_away().amid([twin.clone()], [web("n2")]).misfits().len(), 1);
+    assert_eq!(keeps_away().amid([twin.clone()], [web("n2")]).rejections().len(), 1);
     assert!(keeps_away().amid([second()], [web("n2")]).passes());
 }
 
@@ -236,7 +236,7 @@ fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
     assert_eq!(wants(HOSTNAME).words(), [(NEAR.to_owned(), false)]);
     assert_eq!(wants("zone").judge(), Outcome::Unknown { missing: "pods were not read".into() });
     assert_eq!(
-        serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).misfits()).unwrap(),
+        serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
         json!([{
             "code": "PodAffinity",
             "wanted": [{ "selector": "app=web", "namespaces": ["a"] }],
@@ -249,10 +249,10 @@ fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
 #[test]
 fn an_affinity_needs_its_label_on_the_node() {
     let cluster = Cluster::of(affinity(json!([term("web", "rack")]))).with([web("n1")]);
-    assert_eq!(cluster.misfits(), [AffinityMisfit::PodAffinityTopologyKey { topology_key: "rack".into() }]);
+    assert_eq!(cluster.rejections(), [AffinityRejection::PodAffinityTopologyKey { topology_key: "rack".into() }]);
     assert_eq!(cluster.words(), [(NEAR.to_owned(), false)]);
     // Not even the first of its kind may do without.
-    assert_eq!(Cluster::of(affinity(json!([term("ds", "rack")]))).amid([], []).misfits().len(), 1);
+    assert_eq!(Cluster::of(affinity(json!([term("ds", "rack")]))).amid([], []).rejections().len(), 1);
 }
 
 #[test]
@@ -265,12 +265,12 @@ fn one_pod_has_to_meet_all_terms() {
     let both = pod("a", "both", json!({ "app": "web", "tier": "1" }), "n1");
     let tier = pod("a", "tier", json!({ "tier": "1" }), "n1");
     assert!(wants().with([both.clone()]).amid([second()], []).passes());
-    assert_eq!(wants().with([web("n1"), tier]).amid([second()], []).misfits().len(), 2);
+    assert_eq!(wants().with([web("n1"), tier]).amid([second()], []).rejections().len(), 2);
     // In the zone, and not on the node: only the term of the node is missed.
-    let mut beside = both;
-    beside.spec.node_name = "n2".into();
-    let misfits = wants().amid([second()], [beside]).misfits();
-    assert!(matches!(&misfits[..], [AffinityMisfit::PodAffinity { topology_key, wanted, .. }]
+    let mut higher_priority_planned = both;
+    higher_priority_planned.spec.node_name = "n2".into();
+    let rejections = wants().amid([second()], [higher_priority_planned]).rejections();
+    assert!(matches!(&rejections[..], [AffinityRejection::PodAffinity { topology_key, wanted, .. }]
         if topology_key == HOSTNAME && wanted.len() == 2));
 }
 
@@ -279,7 +279,7 @@ fn the_first_of_a_kind_may_go_anywhere() {
     let wants_its_like = || Cluster::of(affinity(json!([term("ds", HOSTNAME)])));
     let like = |node: &str| pod("a", "ds-2", json!({ "app": "ds" }), node);
     assert!(wants_its_like().amid([second()], [web("n2")]).passes());
-    assert_eq!(wants_its_like().amid([second()], [like("n2")]).misfits().len(), 1);
+    assert_eq!(wants_its_like().amid([second()], [like("n2")]).rejections().len(), 1);
     assert!(wants_its_like().with([like("n1")]).passes());
     // Whether it is the first, only the pods of the whole cluster tell.
     assert_eq!(wants_its_like().judge(), Outcome::Unknown { missing: "pods were not read".into() });
@@ -292,7 +292,7 @@ fn neighbours_that_keep_away_from_the_pod_refuse_it_with_their_names() {
     let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1"), web("n1")]);
     assert_eq!(cluster.words(), [(KEPT_AWAY.to_owned(), true)]);
     assert_eq!(
-        serde_json::to_value(cluster.misfits()).unwrap(),
+        serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
             "code": "ExistingPodsAntiAffinity",
             "unwanted": { "selector": "app=ds", "namespaces": ["a"] },
@@ -308,15 +308,15 @@ fn pods_with_one_term_are_told_together() {
     let mut twin = hermit(term("ds", "zone"), "n2");
     twin.metadata.name = "another".into();
     let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1")]).amid([second()], [twin]);
-    let misfits = cluster.misfits();
-    assert!(matches!(&misfits[..], [AffinityMisfit::ExistingPodsAntiAffinity { pods, .. }]
+    let rejections = cluster.rejections();
+    assert!(matches!(&rejections[..], [AffinityRejection::ExistingPodsAntiAffinity { pods, .. }]
         if pods.iter().map(|pod| pod.name.as_str()).eq(["another", "hermit"])));
 }
 
 #[test]
 fn pods_of_other_nodes_keep_the_pod_away_from_their_zone_when_they_are_known() {
     let meek = || Cluster::of(json!(null));
-    assert_eq!(meek().amid([second()], [hermit(term("ds", "zone"), "n2")]).misfits().len(), 1);
+    assert_eq!(meek().amid([second()], [hermit(term("ds", "zone"), "n2")]).rejections().len(), 1);
     assert!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).passes());
     assert!(meek().amid([far_away()], [hermit(term("ds", "zone"), "n3")]).passes());
     // Not known: taken for granted that there is none.
@@ -330,16 +330,16 @@ fn namespaces_of_a_term_are_its_own_or_named_or_selected() {
     let mut named = term("web", HOSTNAME);
     assert!(keeps_away(named.clone()).passes());
     named["namespaces"] = json!(["b"]);
-    assert_eq!(keeps_away(named.clone()).misfits().len(), 1);
+    assert_eq!(keeps_away(named.clone()).rejections().len(), 1);
     named["namespaces"] = json!(["c"]);
     assert!(keeps_away(named).passes());
 
     let namespaces = || json!([{ "metadata": { "name": "b", "labels": { "team": "x" } } }]);
     let of_team = |team: &str| in_namespaces("web", json!({ "matchLabels": { "team": team } }));
-    assert_eq!(keeps_away(of_team("x")).namespaces(namespaces()).misfits().len(), 1);
+    assert_eq!(keeps_away(of_team("x")).namespaces(namespaces()).rejections().len(), 1);
     assert!(keeps_away(of_team("y")).namespaces(namespaces()).passes());
     assert!(keeps_away(of_team("x")).namespaces(json!([])).passes());
-    assert_eq!(keeps_away(in_namespaces("web", json!({}))).misfits().len(), 1);
+    assert_eq!(keeps_away(in_namespaces("web", json!({}))).rejections().len(), 1);
     assert_eq!(keeps_away(of_team("x")).judge(), Outcome::Unknown { missing: "namespaces were not read".into() });
     // Whom the labels leave out, the namespaces need not be known for.
     assert!(keeps_away(in_namespaces("other", json!({ "matchLabels": { "team": "x" } }))).passes());
@@ -353,7 +353,7 @@ fn a_namespace_selector_that_a_missing_label_meets_selects_every_namespace_since
     let there = pod("b", "web-1", json!({ "app": "web" }), "n1");
     let mut cluster = Cluster::of(anti_affinity(without_team)).with([there]).namespaces(namespaces);
     for (minor, refused) in [(33, false), (34, true), (36, true), (37, false)] {
-        cluster.facts.minor = Known::Known(Minor(minor));
+        cluster.facts.minor = Known::Known(KubeMinor(minor));
         assert_eq!(!cluster.passes(), refused, "1.{minor}");
     }
 }
@@ -367,11 +367,11 @@ fn a_neighbours_namespaces_are_held_against_that_of_the_pod() {
     };
     let namespaces = || json!([{ "metadata": { "name": "a", "labels": { "team": "x" } } }]);
     let team = |operator: &str| json!({ "matchExpressions": [{ "key": "team", "operator": operator }] });
-    assert_eq!(kept_away(team("Exists")).namespaces(namespaces()).misfits().len(), 1);
+    assert_eq!(kept_away(team("Exists")).namespaces(namespaces()).rejections().len(), 1);
     assert!(kept_away(team("DoesNotExist")).namespaces(namespaces()).passes());
     // A namespace that is gone has no labels.
-    assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).misfits().len(), 1);
-    assert_eq!(kept_away(json!({})).misfits().len(), 1);
+    assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).rejections().len(), 1);
+    assert_eq!(kept_away(json!({})).rejections().len(), 1);
     assert_eq!(kept_away(team("Exists")).judge(), Outcome::Unknown { missing: "namespaces were not read".into() });
     // The default is the neighbour's own namespace.
     let mut foreign = hermit(term("ds", HOSTNAME), "n1");
@@ -385,25 +385,25 @@ fn label_keys_of_a_pod_that_is_not_made_yet_are_merged() {
     keyed["matchLabelKeys"] = json!(["hash"]);
     let mut cluster =
         Cluster::of(anti_affinity(keyed)).with([pod("a", "w", json!({ "app": "web", "hash": "1" }), "n1")]);
-    assert_eq!(cluster.misfits().len(), 1);
+    assert_eq!(cluster.rejections().len(), 1);
     cluster.pod.metadata.labels.insert("hash".into(), "2".into());
     assert!(cluster.passes());
     cluster.pod.metadata.labels.insert("hash".into(), "1".into());
-    assert_eq!(cluster.misfits().len(), 1);
+    assert_eq!(cluster.rejections().len(), 1);
 }
 
 #[test]
 fn a_term_without_a_selector_speaks_of_no_pod() {
     let nobody = json!({ "topologyKey": HOSTNAME });
     assert!(Cluster::of(anti_affinity(nobody.clone())).with([web("n1")]).passes());
-    assert_eq!(Cluster::of(affinity(json!([nobody]))).with([web("n1")]).misfits().len(), 1);
+    assert_eq!(Cluster::of(affinity(json!([nobody]))).with([web("n1")]).rejections().len(), 1);
 }
 
 #[test]
 fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
     let mut cluster = Cluster::of(anti_affinity(term("web", HOSTNAME)));
     cluster.nominated = Some(vec![web("")]);
-    assert_eq!(cluster.misfits().len(), 1);
+    assert_eq!(cluster.rejections().len(), 1);
     cluster.pod.spec.priority = Some(1);
     assert!(cluster.passes());
     cluster.nominated = None;
@@ -420,9 +420,9 @@ fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself(
     };
     assert!(meek().amid([second()], []).passes());
     // Any pod of the cluster that keeps it away from anywhere brings the others into play.
-    assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).misfits().len(), 1);
+    assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).rejections().len(), 1);
     assert!(matches!(meek().judge(), Outcome::Unknown { .. }));
     let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));
     with_terms.nominated = promised();
-    assert_eq!(with_terms.misfits().len(), 1);
+    assert_eq!(with_terms.rejections().len(), 1);
 }

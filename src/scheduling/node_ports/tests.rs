@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{World, pod};
+use crate::scheduling::world::{FilterFixture, pod};
 
 fn with_port(port: Value) -> Value {
     json!({ "containers": [{ "name": "main", "ports": [port] }] })
@@ -14,7 +14,7 @@ fn port(ip: &str, number: i32, protocol: &str) -> Value {
 }
 
 fn fits(wanted: Value, used: Value) -> bool {
-    let world = World::new(with_port(wanted), json!({})).with(pod("a", with_port(used)));
+    let world = FilterFixture::new(with_port(wanted), json!({})).with(pod("a", with_port(used)));
     filter(&world.attempt()) == Outcome::Pass
 }
 
@@ -45,7 +45,7 @@ fn h67_the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_a
         })
     };
     let outcome = |spec: Value, neighbour: Value, minor: u32| {
-        let world = World::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
+        let world = FilterFixture::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
         filter(&world.attempt()) == Outcome::Pass
     };
     let plain = || with_port(port("", 80, "TCP"));
@@ -67,26 +67,26 @@ fn every_port_that_is_taken_is_named_once_with_who_has_it() {
         { "name": "a", "ports": [port("", 80, "TCP"), port("", 53, "UDP"), port("", 9000, "TCP")] },
         { "name": "b", "ports": [port("", 80, "TCP")] },
     ] });
-    let world = World::new(spec, json!({}))
+    let world = FilterFixture::new(spec, json!({}))
         .with(pod("x", with_port(port("10.0.0.1", 80, ""))))
         .with(pod("y", with_port(port("", 53, "UDP"))));
-    let Outcome::Fail { refusals, .. } = filter(&world.attempt()) else { panic!("it fits") };
-    let found: Vec<Value> = refusals.iter().map(|refusal| serde_json::to_value(&refusal.misfit).unwrap()).collect();
+    let Outcome::Fail { rejections, .. } = filter(&world.attempt()) else { panic!("it fits") };
+    let found: Vec<Value> = rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect();
     assert_eq!(
         found,
         [
             json!({
                 "code": "HostPortInUse", "container": "a", "port": 80, "protocol": "TCP", "hostIP": "0.0.0.0",
-                "holders": [{ "namespace": "ns", "pod": "x", "priority": 0, "hostIP": "10.0.0.1" }],
+                "usedBy": [{ "namespace": "ns", "pod": "x", "priority": 0, "hostIP": "10.0.0.1" }],
             }),
             json!({
                 "code": "HostPortInUse", "container": "a", "port": 53, "protocol": "UDP", "hostIP": "0.0.0.0",
-                "holders": [{ "namespace": "ns", "pod": "y", "priority": 0, "hostIP": "0.0.0.0" }],
+                "usedBy": [{ "namespace": "ns", "pod": "y", "priority": 0, "hostIP": "0.0.0.0" }],
             }),
         ]
     );
     let words = "node(s) didn't have free ports for the requested pod ports";
-    assert!(refusals.iter().all(|refusal| refusal.may_preempt && refusal.scheduler == words));
+    assert!(rejections.iter().all(|rejection| rejection.may_preempt && rejection.scheduler == words));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn nominated_pods_of_no_lower_priority_have_their_ports() {
         pod("n", spec)
     };
     let passes = |priority| {
-        let world = World::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
+        let world = FilterFixture::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
         filter(&world.attempt()) == Outcome::Pass
     };
     assert!(!passes(0));
@@ -107,9 +107,9 @@ fn nominated_pods_of_no_lower_priority_have_their_ports() {
 #[test]
 fn who_is_on_the_node_matters_only_to_a_pod_with_host_ports() {
     let outcome = |spec: Value| {
-        let world = World::new(spec, json!({}));
+        let world = FilterFixture::new(spec, json!({}));
         let unknown = || Known::Unknown("no pods".to_owned());
-        filter(&Attempt { neighbours: unknown(), nominated: unknown(), ..world.attempt() })
+        filter(&Attempt { bound_pods: unknown(), nominated: unknown(), ..world.attempt() })
     };
     assert_eq!(outcome(json!({ "containers": [] })), Outcome::Pass);
     assert_eq!(outcome(with_port(port("", 80, ""))), Outcome::Unknown { missing: "no pods".into() });

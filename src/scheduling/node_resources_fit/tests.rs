@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{World, asking, pod, pod_with};
-use crate::snapshot::facts::Facts;
+use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
+use crate::snapshot::cluster_objects::ClusterObjects;
 
-fn refused(world: &World) -> Vec<(String, bool)> {
+fn refused(world: &FilterFixture) -> Vec<(String, bool)> {
     match filter(&world.attempt()) {
         Outcome::Pass => Vec::new(),
-        Outcome::Fail { refusals, .. } => {
-            refusals.into_iter().map(|refusal| (refusal.scheduler, refusal.may_preempt)).collect()
+        Outcome::Fail { rejections, .. } => {
+            rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
         }
         Outcome::Unknown { missing } => panic!("{missing}"),
     }
@@ -20,17 +20,17 @@ fn insufficient(resource: &str, may_preempt: bool) -> Vec<(String, bool)> {
     vec![(format!("Insufficient {resource}"), may_preempt)]
 }
 
-fn evidence(world: &World) -> Vec<Value> {
-    let Outcome::Fail { refusals, .. } = filter(&world.attempt()) else { panic!("it fits") };
-    refusals.iter().map(|refusal| serde_json::to_value(&refusal.misfit).unwrap()).collect()
+fn evidence(world: &FilterFixture) -> Vec<Value> {
+    let Outcome::Fail { rejections, .. } = filter(&world.attempt()) else { panic!("it fits") };
+    rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect()
 }
 
 /// A node of two cores, and a pod that asks for this.
-fn on_two_cores(cpu: &str) -> World {
-    World::new(asking(json!({ "cpu": cpu })), json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }))
+fn on_two_cores(cpu: &str) -> FilterFixture {
+    FilterFixture::new(asking(json!({ "cpu": cpu })), json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }))
 }
 
-fn holding(name: &str, cpu: &str) -> FullPod {
+fn holding(name: &str, cpu: &str) -> Pod {
     pod(name, asking(json!({ "cpu": cpu })))
 }
 
@@ -38,14 +38,14 @@ fn holding(name: &str, cpu: &str) -> FullPod {
 fn h61_a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
     let world = on_two_cores("0").with(holding("a", "3"));
     assert_eq!(refused(&world), []);
-    let full = World::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
+    let full = FilterFixture::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
     assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
 }
 
 #[test]
 fn h62_a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_request() {
     let asking_for =
-        |gpus: &str| World::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }));
+        |gpus: &str| FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }));
     assert_eq!(refused(&asking_for("1")), insufficient("example.com/gpu", false));
     assert_eq!(
         evidence(&asking_for("1")),
@@ -58,7 +58,7 @@ fn h62_a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_r
 
 #[test]
 fn h63_a_node_that_says_no_number_of_pods_takes_none() {
-    let world = World::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
+    let world = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
     assert_eq!(refused(&world), [("Too many pods".to_owned(), true)]);
 }
 
@@ -68,7 +68,7 @@ fn h64_a_terminating_pod_counts_and_is_said_to_leave() {
     leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
     let world = on_two_cores("1").with(leaving);
     assert_eq!(refused(&world), insufficient("cpu", true));
-    assert_eq!(evidence(&world)[0]["holders"][0]["terminating"], json!(true));
+    assert_eq!(evidence(&world)[0]["usedBy"][0]["terminating"], json!(true));
 }
 
 #[test]
@@ -79,11 +79,11 @@ fn the_evidence_is_the_whole_arithmetic_with_the_greatest_holder_first() {
         [json!({
             "code": "InsufficientResource", "resource": "cpu",
             "requested": "1", "used": "1500m", "allocatable": "2", "shortBy": "500m",
-            "holders": [
+            "usedBy": [
                 { "namespace": "ns", "pod": "a", "priority": 0, "amount": "1300m" },
                 { "namespace": "ns", "pod": "b", "priority": 0, "amount": "200m" },
             ],
-            "lower": { "container": "main", "request": "500m" },
+            "reduceTo": { "container": "main", "request": "500m" },
         })]
     );
 }
@@ -115,7 +115,7 @@ fn every_resource_that_is_short_is_named() {
     });
     let neighbour = pod("n", asking(json!({ "memory": "4Gi", "example.com/b": "1" })));
     assert_eq!(
-        refused(&World::new(asking(requests), allocatable).with(neighbour)),
+        refused(&FilterFixture::new(asking(requests), allocatable).with(neighbour)),
         [
             ("Too many pods", true),
             ("Insufficient cpu", false),
@@ -139,13 +139,13 @@ fn nominated_pods_of_no_lower_priority_take_their_room() {
     };
     let mut world = on_two_cores("1").with_nominated(nominated(0));
     assert_eq!(refused(&world), insufficient("cpu", true));
-    assert_eq!(evidence(&world)[0]["holders"][0]["nominated"], json!(true));
+    assert_eq!(evidence(&world)[0]["usedBy"][0]["nominated"], json!(true));
     assert_eq!(refused(&on_two_cores("1").with_nominated(nominated(-1))), []);
     // The pod itself may be one of them.
     world.pod.metadata.uid = "uid-n".into();
     assert_eq!(refused(&world), []);
     // They count among the pods, too.
-    let full = World::new(asking(json!({})), json!({ "pods": "1" })).with_nominated(nominated(0));
+    let full = FilterFixture::new(asking(json!({})), json!({ "pods": "1" })).with_nominated(nominated(0));
     assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
 }
 
@@ -153,12 +153,12 @@ fn nominated_pods_of_no_lower_priority_take_their_room() {
 fn neighbours_that_are_not_known_leave_it_open_unless_the_node_is_too_small() {
     let outcome = |cpu: &str| {
         let world = on_two_cores(cpu);
-        filter(&Attempt { neighbours: Known::Unknown("no pods".into()), ..world.attempt() })
+        filter(&Attempt { bound_pods: Known::Unknown("no pods".into()), ..world.attempt() })
     };
     assert_eq!(outcome("1"), Outcome::Unknown { missing: "no pods".into() });
-    let Outcome::Fail { refusals, .. } = outcome("3") else { panic!("it may fit") };
-    assert_eq!(refusals.len(), 1);
-    assert!(!refusals[0].may_preempt);
+    let Outcome::Fail { rejections, .. } = outcome("3") else { panic!("it may fit") };
+    assert_eq!(rejections.len(), 1);
+    assert!(!rejections[0].may_preempt);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
 
 #[test]
 fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
-    let outcome = |world: &World| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
+    let outcome = |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
     assert_eq!(outcome(&on_two_cores("1")), Outcome::Unknown { missing: "no pods".into() });
     assert!(matches!(outcome(&on_two_cores("1").with(holding("a", "2"))), Outcome::Fail { .. }));
 }
@@ -180,7 +180,7 @@ fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
 #[test]
 fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
     let with_classes = |name: &str, classes: Value, allocatable: Value| {
-        let mut world = World::new(asking(json!({ name: "2" })), allocatable);
+        let mut world = FilterFixture::new(asking(json!({ name: "2" })), allocatable);
         world.facts.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
         world
     };
@@ -203,26 +203,26 @@ fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
     let some = json!({ "pods": "10", "example.com/gpu": "1" });
     assert_eq!(refused(&with_classes("example.com/gpu", classes, some)), insufficient("example.com/gpu", false));
     assert_eq!(
-        refused(&World { facts: Facts::default(), ..with_classes("example.com/gpu", json!([]), none) }),
+        refused(&FilterFixture { facts: ClusterObjects::default(), ..with_classes("example.com/gpu", json!([]), none) }),
         insufficient("example.com/gpu", false)
     );
 }
 
 const MEBI: i64 = 1 << 20;
 
-fn lower(world: &World) -> Value {
-    evidence(world)[0]["lower"].clone()
+fn reduce_to(world: &FilterFixture) -> Value {
+    evidence(world)[0]["reduceTo"].clone()
 }
 
 #[test]
 fn the_lower_request_is_the_greatest_that_fits() {
-    let two = |resources: Value| World::new(resources, json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }));
+    let two = |resources: Value| FilterFixture::new(resources, json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }));
     let containers = json!({ "containers": [
         { "name": "small", "resources": { "requests": { "cpu": "100m" } } },
         { "name": "large", "resources": { "requests": { "cpu": "800m" } } },
     ] });
     let world = two(containers).with(holding("a", "1500m"));
-    assert_eq!(lower(&world), json!({ "container": "large", "request": "400m" }));
+    assert_eq!(reduce_to(&world), json!({ "container": "large", "request": "400m" }));
     // It does fit with it, and with a thousandth more it does not.
     for (request, expected) in [("400m", vec![]), ("401m", insufficient("cpu", true))] {
         let pod = with_request(&world.pod, "large", "cpu", request.parse().unwrap());
@@ -230,23 +230,23 @@ fn the_lower_request_is_the_greatest_that_fits() {
     }
     // Memory in whole mebibytes.
     let memory = two(asking(json!({ "memory": "3Gi" }))).with(pod("a", asking(json!({ "memory": "2000000001" }))));
-    assert_eq!(lower(&memory)["request"], json!((((4i64 << 30) - 2_000_000_001) / MEBI * MEBI).to_string()));
+    assert_eq!(reduce_to(&memory)["request"], json!((((4i64 << 30) - 2_000_000_001) / MEBI * MEBI).to_string()));
 }
 
 #[test]
 fn there_is_no_lower_request_where_nothing_is_left_or_two_containers_would_have_to_give() {
-    assert_eq!(lower(&on_two_cores("1").with(holding("a", "2"))), Value::Null);
-    assert_eq!(lower(&on_two_cores("1").with(holding("a", "3"))), Value::Null);
+    assert_eq!(reduce_to(&on_two_cores("1").with(holding("a", "2"))), Value::Null);
+    assert_eq!(reduce_to(&on_two_cores("1").with(holding("a", "3"))), Value::Null);
     let twice = json!({ "containers": [
         { "name": "a", "resources": { "requests": { "cpu": "1" } } },
         { "name": "b", "resources": { "requests": { "cpu": "1" } } },
     ] });
-    let world = World::new(twice, json!({ "cpu": "2", "pods": "10" })).with(holding("n", "1500m"));
-    assert_eq!(lower(&world), Value::Null);
+    let world = FilterFixture::new(twice, json!({ "cpu": "2", "pods": "10" })).with(holding("n", "1500m"));
+    assert_eq!(reduce_to(&world), Value::Null);
     let gpu = json!({ "example.com/gpu": "1" });
     let one =
-        World::new(asking(gpu.clone()), json!({ "pods": "10", "example.com/gpu": "1" })).with(pod("a", asking(gpu)));
-    assert_eq!(lower(&one), Value::Null);
+        FilterFixture::new(asking(gpu.clone()), json!({ "pods": "10", "example.com/gpu": "1" })).with(pod("a", asking(gpu)));
+    assert_eq!(reduce_to(&one), Value::Null);
 }
 
 #[test]
@@ -255,17 +255,17 @@ fn the_request_of_an_init_container_or_of_the_pod_as_a_whole_is_the_one_to_lower
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "100m" } } }],
         "initContainers": [{ "name": "i", "resources": { "requests": { "cpu": "3" } } }],
     });
-    let world = World::new(init, json!({ "cpu": "2", "pods": "10" }));
-    assert_eq!(lower(&world), json!({ "container": "i", "init": true, "request": "2" }));
+    let world = FilterFixture::new(init, json!({ "cpu": "2", "pods": "10" }));
+    assert_eq!(reduce_to(&world), json!({ "container": "i", "init": true, "request": "2" }));
     let whole = |containers: &str| {
         let mut spec = asking(json!({ "cpu": containers }));
         spec["resources"] = json!({ "requests": { "cpu": "3" } });
         spec["overhead"] = json!({ "cpu": "100m" });
-        World::new(spec, json!({ "cpu": "2", "pods": "10" }))
+        FilterFixture::new(spec, json!({ "cpu": "2", "pods": "10" }))
     };
-    assert_eq!(lower(&whole("500m")), json!({ "request": "1900m" }));
+    assert_eq!(reduce_to(&whole("500m")), json!({ "request": "1900m" }));
     // The API server takes none that is below the sum of the containers.
-    assert_eq!(lower(&whole("2500m")), Value::Null);
+    assert_eq!(reduce_to(&whole("2500m")), Value::Null);
 }
 
 #[test]

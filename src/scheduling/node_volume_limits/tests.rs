@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_world::{World, bound_claim, claim, data_volume, known, pod, unread, volume};
+use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, known, pod, unread, volume};
 use super::*;
 use crate::snapshot::Known;
 
@@ -18,22 +18,22 @@ fn csi_node(count: Value) -> Value {
 }
 
 /// The pod wants `data`; a neighbour has `other`; the driver attaches `limit` volumes.
-fn world(limit: Value) -> World {
-    let mut world = World::with_claims(json!([bound_claim("data", "pv"), bound_claim("other", "pv-2")]));
+fn world(limit: Value) -> VolumeFixture {
+    let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv"), bound_claim("other", "pv-2")]));
     world.facts.volumes = known(json!([csi_volume("pv"), csi_volume("pv-2")]));
     world.facts.csi_nodes = known(csi_node(limit));
     let other = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "other"}}]);
-    world.neighbours = Known::Known(vec![pod("near", "n1", other)]);
+    world.bound_pods = Known::Known(vec![pod("near", "n1", other)]);
     world
 }
 
 #[test]
 fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
     assert_eq!(world(json!(2)).judge(filter), Outcome::Pass);
-    let (misfit, scheduler) = world(json!(1)).refusal_for_now(filter);
-    let holders = vec![PodOnNode { namespace: "ops".into(), name: "near".into(), node: "n1".into() }];
-    let expected = VolumeMisfit::VolumeLimit { driver: DRIVER.into(), limit: 1, used: 1, requested: 1, holders };
-    assert_eq!((misfit, scheduler.as_str()), (expected, "node(s) exceed max volume count"));
+    let (rejection, scheduler) = world(json!(1)).refusal_for_now(filter);
+    let used_by = vec![PodOnNode { namespace: "ops".into(), name: "near".into(), node: "n1".into() }];
+    let expected = VolumeRejection::VolumeLimit { driver: DRIVER.into(), limit: 1, used: 1, requested: 1, used_by };
+    assert_eq!((rejection, scheduler.as_str()), (expected, "node(s) exceed max volume count"));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_node_without_limits_passes_and_nothing_else_is_read() {
 #[test]
 fn a_volume_that_the_node_has_already_is_not_counted_again() {
     let mut world = world(json!(1));
-    world.neighbours = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
+    world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
     assert_eq!(world.judge(filter), Outcome::Pass);
 }
 
@@ -70,8 +70,8 @@ fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
     world.facts.volume_attachments = known(others);
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.facts.volume_attachments = known(json!([attachment("n1", "pv-3")]));
-    let (misfit, _) = world.refusal_for_now(filter);
-    assert!(matches!(misfit, VolumeMisfit::VolumeLimit { used: 2, requested: 1, .. }), "{misfit:?}");
+    let (rejection, _) = world.refusal_for_now(filter);
+    assert!(matches!(rejection, VolumeRejection::VolumeLimit { used: 2, requested: 1, .. }), "{rejection:?}");
     world.facts.volume_attachments = unread("volumeattachments");
     assert_eq!(world.missing(filter), "cannot list volumeattachments");
 }
@@ -112,14 +112,14 @@ fn a_claim_that_is_not_there_counts_nothing() {
 #[test]
 fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
     let disk = |name: &str| json!([{"name": "v", "awsElasticBlockStore": {"volumeID": name}}]);
-    let mut world = World::with_volumes(disk("one"));
+    let mut world = VolumeFixture::with_volumes(disk("one"));
     world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": [
         {"name": "ebs.csi.aws.com", "nodeID": "n1", "allocatable": {"count": 1}},
     ]}}]));
     assert_eq!(world.judge(filter), Outcome::Pass);
-    world.neighbours = Known::Known(vec![pod("near", "n1", disk("two"))]);
-    let (misfit, _) = world.refusal_for_now(filter);
-    assert!(matches!(&misfit, VolumeMisfit::VolumeLimit { driver, .. } if driver == "ebs.csi.aws.com"), "{misfit:?}");
+    world.bound_pods = Known::Known(vec![pod("near", "n1", disk("two"))]);
+    let (rejection, _) = world.refusal_for_now(filter);
+    assert!(matches!(&rejection, VolumeRejection::VolumeLimit { driver, .. } if driver == "ebs.csi.aws.com"), "{rejection:?}");
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn a_driver_that_wants_no_pod_before_it_refuses_nodes_without_it() {
     world.facts.csi_drivers = known(driver(json!(false)));
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.facts.csi_drivers = known(driver(json!(true)));
-    let (misfit, scheduler) = world.refusal_for_now(filter);
-    assert_eq!(misfit, VolumeMisfit::CsiDriverMissing { driver: DRIVER.into() });
+    let (rejection, scheduler) = world.refusal_for_now(filter);
+    assert_eq!(rejection, VolumeRejection::CsiDriverMissing { driver: DRIVER.into() });
     assert_eq!(scheduler, "disk.example.com CSI driver is not installed on the node");
-    world.facts.minor = Known::Known(Minor(34));
+    world.facts.minor = Known::Known(KubeMinor(34));
     assert_eq!(world.judge(filter), Outcome::Pass);
-    world.facts.minor = Known::Known(Minor(36));
+    world.facts.minor = Known::Known(KubeMinor(36));
     world.facts.csi_nodes = known(csi_node(Value::Null));
     assert_eq!(world.judge(filter), Outcome::Pass);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::snapshot::facts::Facts;
+use crate::snapshot::cluster_objects::ClusterObjects;
 
 const UNEVEN: &str = "node(s) didn't match pod topology spread constraints";
 const NO_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
@@ -13,7 +13,7 @@ fn node(name: &str, zone: &str) -> Node {
     serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
 }
 
-fn pod(name: &str, node: &str) -> FullPod {
+fn pod(name: &str, node: &str) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "namespace": "a", "name": name, "uid": name, "labels": { "app": "ds", "hash": "1" } },
         "spec": { "nodeName": node },
@@ -42,7 +42,7 @@ fn ignoring(changes: Value) -> Value {
 }
 
 /// A pod pinned to the node `n1`.
-fn daemon_pod(constraints: Value) -> FullPod {
+fn daemon_pod(constraints: Value) -> Pod {
     let mut pod = pod("ds", "");
     let terms = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n1"] }] }]);
     pod.spec = serde_json::from_value(json!({
@@ -53,31 +53,31 @@ fn daemon_pod(constraints: Value) -> FullPod {
     pod
 }
 
-fn judge_with(pod: &FullPod, node: &Node, neighbours: &[FullPod], nominated: &[FullPod], facts: &Facts) -> Outcome {
+fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], facts: &ClusterObjects) -> Outcome {
     filter(&Attempt {
         pod,
         node,
-        neighbours: Known::Known(neighbours.iter().collect()),
+        bound_pods: Known::Known(bound_pods.iter().collect()),
         nominated: Known::Known(nominated.iter().collect()),
         facts,
     })
 }
 
 /// On the node `n1` of the zone z1, with these neighbours, and nothing known of other nodes.
-fn judge(pod: &FullPod, neighbours: &[FullPod]) -> Outcome {
-    judge_with(pod, &node("n1", "z1"), neighbours, &[], &Facts::default())
+fn judge(pod: &Pod, bound_pods: &[Pod]) -> Outcome {
+    judge_with(pod, &node("n1", "z1"), bound_pods, &[], &ClusterObjects::default())
 }
 
 /// The same with other nodes and the pods on them.
-fn judge_amid(pod: &FullPod, neighbours: &[FullPod], others: &[Node], pods: &[FullPod]) -> Outcome {
-    let facts = Facts { nodes: Known::Known(others.to_vec()), pods: Known::Known(pods.to_vec()), ..Facts::default() };
-    judge_with(pod, &node("n1", "z1"), neighbours, &[], &facts)
+fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> Outcome {
+    let facts = ClusterObjects { nodes: Known::Known(others.to_vec()), pods: Known::Known(pods.to_vec()), ..ClusterObjects::default() };
+    judge_with(pod, &node("n1", "z1"), bound_pods, &[], &facts)
 }
 
 fn words(outcome: &Outcome) -> Vec<(&str, bool)> {
     match outcome {
-        Outcome::Fail { phase: crate::scheduling::Phase::Filter, refusals } => {
-            refusals.iter().map(|refusal| (refusal.scheduler.as_str(), refusal.may_preempt)).collect()
+        Outcome::Fail { phase: crate::scheduling::ExtensionPoint::Filter, rejections } => {
+            rejections.iter().map(|rejection| (rejection.scheduler.as_str(), rejection.may_preempt)).collect()
         }
         other => panic!("{other:?}"),
     }
@@ -96,11 +96,11 @@ fn h68_spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
     assert_eq!(judge(&over_hostnames, &[]), Outcome::Pass);
     let mut bare = node("n1", "z1");
     bare.metadata.labels.clear();
-    let outcome = judge_with(&over_hostnames, &bare, &[], &[], &Facts::default());
+    let outcome = judge_with(&over_hostnames, &bare, &[], &[], &ClusterObjects::default());
     assert_eq!(words(&outcome), [(NO_LABEL, false)]);
-    let Outcome::Fail { refusals, .. } = outcome else { panic!() };
+    let Outcome::Fail { rejections, .. } = outcome else { panic!() };
     assert_eq!(
-        serde_json::to_value(&refusals[0].misfit).unwrap(),
+        serde_json::to_value(&rejections[0].rejection).unwrap(),
         json!({ "code": "TopologySpreadLabel", "topologyKey": "kubernetes.io/hostname" })
     );
 }
@@ -118,13 +118,13 @@ fn min_domains_above_one_makes_the_fewest_none() {
     assert_eq!(judge(&of_two, &[]), Outcome::Pass);
     let outcome = judge(&of_two, &[pod("x", "n1")]);
     assert_eq!(words(&outcome), [(UNEVEN, true)]);
-    let Outcome::Fail { refusals, .. } = outcome else { panic!() };
+    let Outcome::Fail { rejections, .. } = outcome else { panic!() };
     assert_eq!(
-        serde_json::to_value(&refusals[0].misfit).unwrap(),
+        serde_json::to_value(&rejections[0].rejection).unwrap(),
         json!({
             "code": "TopologySpread",
             "topologyKey": "zone", "topologyValue": "z1", "selector": "app=ds",
-            "matching": 1, "countsItself": true, "fewest": 0, "domains": 1, "minDomains": 2, "maxSkew": 1,
+            "matching": 1, "selfMatch": true, "minMatching": 0, "domains": 1, "minDomains": 2, "maxSkew": 1,
         })
     );
 }
@@ -167,7 +167,7 @@ fn with_node_affinity_ignored_every_domain_counts() {
     assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), Outcome::Pass);
     assert_eq!(judge_amid(&wide, &[], &zones, &[]), Outcome::Pass);
     assert_eq!(judge(&wide, &[]), Outcome::Unknown { missing: "nodes were not read".into() });
-    let facts = Facts { nodes: Known::Known(zones.to_vec()), ..Facts::default() };
+    let facts = ClusterObjects { nodes: Known::Known(zones.to_vec()), ..ClusterObjects::default() };
     assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &facts), Outcome::Unknown { .. }));
 }
 
@@ -227,7 +227,7 @@ fn match_label_keys_narrow_the_selector_to_the_pods_own_revision() {
 #[test]
 fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
     let mut of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
-    let judged = |of_two: &FullPod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &Facts::default());
+    let judged = |of_two: &Pod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &ClusterObjects::default());
     assert_eq!(words(&judged(&of_two)), [(UNEVEN, true)]);
     of_two.spec.priority = Some(1);
     assert_eq!(judged(&of_two), Outcome::Pass);

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{World, asking, pod, pod_with};
+use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
 
 /// A pod of this priority that asks for this much CPU.
-fn with_priority(name: &str, priority: i32, cpu: &str) -> FullPod {
+fn with_priority(name: &str, priority: i32, cpu: &str) -> Pod {
     pod(name, spec(priority, cpu))
 }
 
@@ -17,27 +17,27 @@ fn spec(priority: i32, cpu: &str) -> Value {
 }
 
 /// A pod of priority 100 that asks for one of the node's two cores.
-fn world() -> World {
-    World::new(spec(100, "1"), json!({ "cpu": "2", "pods": "10" }))
+fn world() -> FilterFixture {
+    FilterFixture::new(spec(100, "1"), json!({ "cpu": "2", "pods": "10" }))
 }
 
-fn verdict(world: &World) -> Preemption {
+fn verdict(world: &FilterFixture) -> Preemption {
     let attempt = world.attempt();
     preemption(&attempt, &judge(&attempt))
 }
 
-fn names(occupants: &[Occupant]) -> Vec<&str> {
-    occupants.iter().map(|occupant| occupant.pod.as_str()).collect()
+fn names(node_pods: &[NodePod]) -> Vec<&str> {
+    node_pods.iter().map(|node_pod| node_pod.pod.as_str()).collect()
 }
 
-fn victims(world: &World) -> Vec<String> {
+fn victims(world: &FilterFixture) -> Vec<String> {
     match verdict(world) {
         Preemption::Possible { victims } => names(&victims).into_iter().map(str::to_owned).collect(),
         other => panic!("{other:?}"),
     }
 }
 
-fn started(mut pod: FullPod, start: &str) -> FullPod {
+fn started(mut pod: Pod, start: &str) -> Pod {
     pod.status.start_time = Some(start.parse::<jiff::Timestamp>().unwrap().into());
     pod
 }
@@ -72,16 +72,16 @@ fn the_first_plugin_decides_whether_it_is_tried_at_all() {
     taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let found = verdict(&world().of(pod("agent", asking)).with(pod("a", taking)));
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
-    let Preemption::NotEnough { candidates, enough, .. } = found else { panic!("{found:?}") };
-    assert_eq!((names(&candidates), enough), (vec!["a"], None));
+    let Preemption::NotEnough { candidates, required_priority, .. } = found else { panic!("{found:?}") };
+    assert_eq!((names(&candidates), required_priority), (vec!["a"], None));
 }
 
 #[test]
 fn without_pods_of_a_lower_priority_there_are_no_victims() {
     let found = verdict(&world().with(with_priority("a", 100, "2")));
     assert_eq!(found.scheduler(), ["No preemption victims found for incoming pod"]);
-    let Preemption::NoVictims { enough: Some(enough) } = found else { panic!("{found:?}") };
-    assert_eq!((enough.priority, enough.class, names(&enough.victims)), (101, None, vec!["a"]));
+    let Preemption::NoVictims { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
+    assert_eq!((required_priority.priority, required_priority.class, names(&required_priority.victims)), (101, None, vec!["a"]));
 }
 
 #[test]
@@ -96,9 +96,9 @@ fn what_would_still_be_in_the_way_is_said_in_the_schedulers_words() {
     let world = world().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
     let found = verdict(&world);
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
-    let Preemption::NotEnough { candidates, enough: Some(enough), .. } = found else { panic!("{found:?}") };
+    let Preemption::NotEnough { candidates, required_priority: Some(required_priority), .. } = found else { panic!("{found:?}") };
     assert_eq!(names(&candidates), ["low"]);
-    assert_eq!((enough.priority, names(&enough.victims)), (201, vec!["high"]));
+    assert_eq!((required_priority.priority, names(&required_priority.victims)), (201, vec!["high"]));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn pods_are_evicted_for_a_port_and_for_a_place_too() {
     taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let one = world().of(pod("agent", with_port)).with(pod("a", taking)).with(with_priority("b", 0, "1"));
     assert_eq!(victims(&one), ["a"]);
-    let full = World::new(spec(100, "1"), json!({ "cpu": "2", "pods": "1" })).with(with_priority("a", 0, "0"));
+    let full = FilterFixture::new(spec(100, "1"), json!({ "cpu": "2", "pods": "1" })).with(with_priority("a", 0, "0"));
     assert_eq!(victims(&full), ["a"]);
 }
 
@@ -142,13 +142,13 @@ fn a_pod_that_must_not_preempt_is_told_what_it_could() {
     never["preemptionPolicy"] = json!("Never");
     let found = verdict(&world().of(pod("agent", never)).with(with_priority("a", 5, "2")));
     assert_eq!(found.scheduler(), ["not eligible due to preemptionPolicy=Never."]);
-    let Preemption::Never { enough: Some(enough) } = found else { panic!("{found:?}") };
+    let Preemption::Never { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
     // It would not have to give up its own.
-    assert_eq!((enough.priority, names(&enough.victims)), (100, vec!["a"]));
+    assert_eq!((required_priority.priority, names(&required_priority.victims)), (100, vec!["a"]));
     // That comes before the question whether it would help.
     let mut large = spec(100, "3");
     large["preemptionPolicy"] = json!("Never");
-    assert_eq!(verdict(&world().of(pod("agent", large))), Preemption::Never { enough: None });
+    assert_eq!(verdict(&world().of(pod("agent", large))), Preemption::Never { required_priority: None });
 }
 
 #[test]
@@ -175,10 +175,10 @@ fn what_is_not_known_is_said() {
     let attempt = world.attempt();
     let nominated = Attempt { nominated: unknown(), ..attempt.clone() };
     assert_eq!(preemption(&nominated, &judge(&nominated)), Preemption::Unknown { missing: "no pods".into() });
-    let neighbours = Attempt { neighbours: unknown(), ..attempt.clone() };
-    assert_eq!(preemption(&neighbours, &judge(&neighbours)), Preemption::Unknown { missing: "no pods".into() });
+    let bound_pods = Attempt { bound_pods: unknown(), ..attempt.clone() };
+    assert_eq!(preemption(&bound_pods, &judge(&bound_pods)), Preemption::Unknown { missing: "no pods".into() });
     // What is refused for certain, and may be helped by what is not known.
-    assert_eq!(preemption(&neighbours, &judge(&attempt)), Preemption::Unknown { missing: "no pods".into() });
+    assert_eq!(preemption(&bound_pods, &judge(&attempt)), Preemption::Unknown { missing: "no pods".into() });
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn the_class_to_take_is_the_lowest_that_is_enough_and_may_preempt() {
         let mut world = world().with(with_priority("a", priority, "2"));
         world.facts.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
         match verdict(&world) {
-            Preemption::NoVictims { enough } => enough.map(|enough| (enough.priority, enough.class)),
+            Preemption::NoVictims { required_priority } => required_priority.map(|required_priority| (required_priority.priority, required_priority.class)),
             other => panic!("{other:?}"),
         }
     };
@@ -220,9 +220,9 @@ fn the_verdict_is_a_word_and_its_evidence_in_json() {
 fn filters_that_look_beyond_the_node_do_not_find_the_victims_there() {
     let victim = with_priority("a", 0, "2");
     let other = with_priority("b", 0, "2");
-    let facts = Facts { pods: Known::Known(vec![victim.clone(), other.clone()]), ..Facts::default() };
+    let facts = ClusterObjects { pods: Known::Known(vec![victim.clone(), other.clone()]), ..ClusterObjects::default() };
     let mut without = facts_without(&facts, &[&victim]);
-    let pods = |facts: &Facts| -> Vec<String> {
+    let pods = |facts: &ClusterObjects| -> Vec<String> {
         facts.pods.known().unwrap().iter().map(|pod| pod.metadata.name.clone()).collect()
     };
     assert_eq!(pods(&without), ["b"]);

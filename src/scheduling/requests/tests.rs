@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scheduling::world::{asking, pod, pod_with};
 
-const ASSUMED: Minor = Minor::ASSUMED;
+const ASSUMED: KubeMinor = KubeMinor::ASSUMED;
 
 fn wanted_of(spec: Value, resource: &str) -> String {
     wanted(&pod("p", spec), ASSUMED).get(resource).map(Quantity::to_string).unwrap_or_default()
@@ -59,7 +59,7 @@ fn h59_the_request_of_the_pod_as_a_whole_overrides_its_containers() {
     assert_eq!(wanted_of(spec.clone(), "memory"), (1i64 << 30).to_string());
     // Only CPU, memory and huge pages can be asked for as a whole.
     assert_eq!(wanted_of(spec.clone(), "example.com/gpu"), "2");
-    let before = wanted(&pod("p", spec), Minor(33));
+    let before = wanted(&pod("p", spec), KubeMinor(33));
     assert_eq!(before["cpu"].to_string(), "601m");
 }
 
@@ -111,7 +111,7 @@ fn a_pod_in_a_resize_holds_the_most_of_what_it_has_was_granted_and_asks_for() {
             "conditions": [{ "type": "PodResizePending", "status": "True", "reason": reason }],
         });
         let pod = pod_with("p", asking(json!({ "cpu": "500m" })), status);
-        (held(&pod, Minor(33))["cpu"].to_string(), held(&pod, Minor(32))["cpu"].to_string())
+        (held(&pod, KubeMinor(33))["cpu"].to_string(), held(&pod, KubeMinor(32))["cpu"].to_string())
     };
     assert_eq!(with("700m", "600m", "Deferred"), ("700m".into(), "500m".into()));
     assert_eq!(with("100m", "600m", "Deferred"), ("600m".into(), "500m".into()));
@@ -150,9 +150,9 @@ fn a_resize_of_the_pod_as_a_whole_counts_from_1_36() {
         });
         pod_with("p", spec.clone(), status)
     };
-    assert_eq!(held(&resized(""), Minor(36))["cpu"].to_string(), "3");
-    assert_eq!(held(&resized(""), Minor(35))["cpu"].to_string(), "1");
-    assert_eq!(held(&resized(""), Minor(36))["memory"].to_string(), (1i64 << 30).to_string());
+    assert_eq!(held(&resized(""), KubeMinor(36))["cpu"].to_string(), "3");
+    assert_eq!(held(&resized(""), KubeMinor(35))["cpu"].to_string(), "1");
+    assert_eq!(held(&resized(""), KubeMinor(36))["memory"].to_string(), (1i64 << 30).to_string());
     // An infeasible one leaves nothing but what was granted.
-    assert_eq!(held(&resized("Infeasible"), Minor(36))["memory"].to_string(), "0");
+    assert_eq!(held(&resized("Infeasible"), KubeMinor(36))["memory"].to_string(), "0");
 }

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
 
-use super::super::claims::{class_of, class_of_volume, name_of, request_of, selected_node_of};
-use super::super::volume_misfit::{Findings, Unfit, UnfitVolume, VolumeMisfit};
-use super::{Attempt, BIND_CONFLICT, missed_terms, provisioning};
+use super::super::pvc::{class_of, class_of_volume, name_of, request_of, selected_node_of};
+use super::super::volume_rejection::{FilterReport, VolumeMismatch, MismatchedVolume, VolumeRejection};
+use super::{Attempt, BIND_CONFLICT, mismatched_terms, provisioning};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;
 
 /// Judges the claims that wait for the pod: each takes the smallest volume that will do, the smallest claim first;
 /// what finds none is to be provisioned.
-pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>, findings: &mut Findings) {
+pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>, findings: &mut FilterReport) {
     waiting.sort_by_key(|claim| request_of(claim).unwrap_or_default());
     let mut taken = BTreeSet::new();
     for claim in &waiting {
@@ -24,8 +24,8 @@ pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVo
                 provisioning::judge(attempt, claim, Vec::new(), findings);
             } else {
                 let (claim, selected_node) = (name_of(&claim.metadata).to_owned(), selected_node.to_owned());
-                let misfit = VolumeMisfit::VolumeClaimElsewhere { claim, selected_node };
-                findings.refuse(misfit, BIND_CONFLICT, false);
+                let rejection = VolumeRejection::VolumeClaimElsewhere { claim, selected_node };
+                findings.reject(rejection, BIND_CONFLICT, false);
             }
             continue;
         }
@@ -36,7 +36,7 @@ pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVo
             Ok(volume) => {
                 taken.insert(name_of(&volume.metadata).to_owned());
             }
-            Err(unfit) => provisioning::judge(attempt, claim, unfit, findings),
+            Err(mismatches) => provisioning::judge(attempt, claim, mismatches, findings),
         }
     }
 }
@@ -46,75 +46,75 @@ fn pick<'v>(
     claim: &PersistentVolumeClaim,
     volumes: impl Iterator<Item = &'v PersistentVolume>,
     node: &Node,
-) -> Result<&'v PersistentVolume, Vec<UnfitVolume>> {
-    let mut unfit = Vec::new();
+) -> Result<&'v PersistentVolume, Vec<MismatchedVolume>> {
+    let mut mismatches = Vec::new();
     let mut smallest: Option<&PersistentVolume> = None;
     for volume in volumes {
         let is_kept_for_it = is_kept_for(volume, claim);
         let cause = mismatch(claim, volume, is_kept_for_it);
         let is_alike = cause.is_none();
         // The scheduler does not translate migrated volumes here.
-        let out_of_reach = || missed_terms(volume, None, node).map(|terms| Unfit::OtherNodes { terms });
+        let out_of_reach = || mismatched_terms(volume, None, node).map(|terms| VolumeMismatch::OtherNodes { terms });
         let cause = cause.or_else(out_of_reach).or_else(|| (!is_kept_for_it).then(|| other_access(claim, volume))?);
         match cause {
             // A volume that is kept for the claim is the only one that it can have.
             None if is_kept_for_it => return Ok(volume),
             Some(cause) if is_kept_for_it && is_alike => return Err(vec![unfit_volume(volume, cause)]),
-            Some(cause) => unfit.push(unfit_volume(volume, cause)),
+            Some(cause) => mismatches.push(unfit_volume(volume, cause)),
             None => {
                 let is_smaller = smallest.is_none_or(|smallest| capacity(volume) < capacity(smallest));
                 smallest = if is_smaller { Some(volume) } else { smallest };
             }
         }
     }
-    smallest.ok_or(unfit)
+    smallest.ok_or(mismatches)
 }
 
-fn unfit_volume(volume: &PersistentVolume, cause: Unfit) -> UnfitVolume {
-    UnfitVolume { volume: name_of(&volume.metadata).to_owned(), cause }
+fn unfit_volume(volume: &PersistentVolume, cause: VolumeMismatch) -> MismatchedVolume {
+    MismatchedVolume { volume: name_of(&volume.metadata).to_owned(), cause }
 }
 
 /// What differs between the claim and the volume, wherever the node is.
-fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_for_it: bool) -> Option<Unfit> {
+fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_for_it: bool) -> Option<VolumeMismatch> {
     let (wanted, spec) = (claim.spec.as_ref()?, volume.spec.as_ref()?);
     if let Some(other) = spec.claim_ref.as_ref().filter(|_| !is_kept_for_it) {
         let name = |part: &Option<String>| part.clone().unwrap_or_default();
-        return Some(Unfit::ClaimedBy { claim: format!("{}/{}", name(&other.namespace), name(&other.name)) });
+        return Some(VolumeMismatch::ClaimedBy { claim: format!("{}/{}", name(&other.namespace), name(&other.name)) });
     }
     if capacity(volume) < request_of(claim).unwrap_or_default() {
-        return Some(Unfit::TooSmall { capacity: capacity(volume) });
+        return Some(VolumeMismatch::TooSmall { capacity: capacity(volume) });
     }
     let mode = spec.volume_mode.as_deref().unwrap_or("Filesystem");
     if mode != wanted.volume_mode.as_deref().unwrap_or("Filesystem") {
-        return Some(Unfit::OtherMode { found: mode.to_owned() });
+        return Some(VolumeMismatch::OtherMode { found: mode.to_owned() });
     }
     let attributes = |name: &Option<String>| name.clone().unwrap_or_default();
     if attributes(&spec.volume_attributes_class_name) != attributes(&wanted.volume_attributes_class_name) {
-        return Some(Unfit::OtherAttributes { found: spec.volume_attributes_class_name.clone() });
+        return Some(VolumeMismatch::OtherAttributes { found: spec.volume_attributes_class_name.clone() });
     }
     if volume.metadata.deletion_timestamp.is_some() {
-        return Some(Unfit::Terminating);
+        return Some(VolumeMismatch::Terminating);
     }
     if is_kept_for_it {
         return None;
     }
     let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
     if phase != "Available" {
-        return Some(Unfit::NotAvailable { phase: phase.to_owned() });
+        return Some(VolumeMismatch::NotAvailable { phase: phase.to_owned() });
     }
-    (!is_selected(wanted, volume)).then_some(Unfit::OtherLabels)
+    (!is_selected(wanted, volume)).then_some(VolumeMismatch::OtherLabels)
 }
 
 fn is_selected(wanted: &PersistentVolumeClaimSpec, volume: &PersistentVolume) -> bool {
     let Some(selector) = &wanted.selector else { return true };
     let labels = volume.metadata.labels.clone().unwrap_or_default();
-    selector::of_object(selector).is_some_and(|selector| selector::matches(&selector, &labels))
+    selector::from_label_selector(selector).is_some_and(|selector| selector::matches(&selector, &labels))
 }
 
-fn other_access(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<Unfit> {
+fn other_access(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<VolumeMismatch> {
     let wanted = claim.spec.as_ref()?.access_modes.as_deref().unwrap_or_default();
     let found = volume.spec.as_ref()?.access_modes.clone().unwrap_or_default();
-    (!wanted.iter().all(|mode| found.contains(mode))).then_some(Unfit::OtherAccess { found })
+    (!wanted.iter().all(|mode| found.contains(mode))).then_some(VolumeMismatch::OtherAccess { found })
 }
 
 /// Whether the volume is bound to the claim, or was made for it beforehand (`IsVolumeBoundToClaim`).

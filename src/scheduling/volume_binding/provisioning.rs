@@ -4,10 +4,10 @@
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, TopologySelectorTerm};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 
-use super::super::claims::{class_of, name_of, request_of};
-use super::super::volume_misfit::{Findings, UnfitVolume, VolumeMisfit};
+use super::super::pvc::{class_of, name_of, request_of};
+use super::super::volume_rejection::{FilterReport, MismatchedVolume, VolumeRejection};
 use super::{Attempt, BIND_CONFLICT, class_named};
-use crate::placement::{Requirement, TermMiss};
+use crate::placement::{Requirement, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;
@@ -20,30 +20,30 @@ const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 pub(super) fn judge(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
-    unfit: Vec<UnfitVolume>,
-    findings: &mut Findings,
+    mismatches: Vec<MismatchedVolume>,
+    findings: &mut FilterReport,
 ) {
     let Some(Some(class)) = class_named(attempt, class_of(claim), findings) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let storage_class = class_of(claim).to_owned();
     if matches!(class.provisioner.as_str(), "" | NO_PROVISIONER) {
         let requested = request_of(claim).unwrap_or_default();
-        let misfit = VolumeMisfit::NoVolumeToBind { claim: claim_name, storage_class, requested, unfit };
-        return findings.refuse(misfit, BIND_CONFLICT, false);
+        let rejection = VolumeRejection::NoVolumeToBind { claim: claim_name, storage_class, requested, mismatches };
+        return findings.reject(rejection, BIND_CONFLICT, false);
     }
     if let Some(terms) = missed_topologies(class, attempt.node) {
-        let misfit = VolumeMisfit::StorageTopology { claim: claim_name, storage_class, terms };
-        return findings.refuse(misfit, BIND_CONFLICT, false);
+        let rejection = VolumeRejection::StorageTopology { claim: claim_name, storage_class, terms };
+        return findings.reject(rejection, BIND_CONFLICT, false);
     }
     judge_capacity(attempt, claim, class, findings);
 }
 
 /// What of the class' topologies the node misses; none when volumes are made where it is.
-fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMiss>> {
+fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismatch>> {
     let terms = class.allowed_topologies.as_deref().filter(|terms| !terms.is_empty())?;
-    let missed = |term: &TopologySelectorTerm| {
+    let mismatches = |term: &TopologySelectorTerm| {
         let requirements = term.match_label_expressions.iter().flatten();
-        let missed = requirements.filter_map(|requirement| {
+        let mismatches = requirements.filter_map(|requirement| {
             let found = node.metadata.labels.get(&requirement.key).cloned();
             let is_met = found.as_ref().is_some_and(|found| requirement.values.contains(found));
             (!is_met).then(|| Requirement {
@@ -53,16 +53,16 @@ fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMiss>>
                 found,
             })
         });
-        TermMiss { void: None, missed: missed.collect() }
+        TermMismatch { invalid: None, mismatches: mismatches.collect() }
     };
     // A term that asks for nothing is left out: it does not match everything.
     let terms = terms.iter().filter(|term| term.match_label_expressions.as_ref().is_some_and(|all| !all.is_empty()));
-    let misses: Vec<TermMiss> = terms.map(missed).collect();
-    misses.iter().all(|miss| !miss.missed.is_empty()).then_some(misses)
+    let misses: Vec<TermMismatch> = terms.map(mismatches).collect();
+    misses.iter().all(|note_missing| !note_missing.mismatches.is_empty()).then_some(misses)
 }
 
 /// Drivers that report what they have left are believed.
-fn judge_capacity(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, class: &StorageClass, findings: &mut Findings) {
+fn judge_capacity(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, class: &StorageClass, findings: &mut FilterReport) {
     let Some(requested) = request_of(claim) else { return };
     let Some(drivers) = findings.read(&attempt.facts.csi_drivers) else { return };
     let driver = drivers.iter().find(|driver| name_of(&driver.metadata) == class.provisioner);
@@ -76,18 +76,18 @@ fn judge_capacity(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, class: &
     if largest.is_some_and(|largest| largest.rounded_up() >= requested.rounded_up()) {
         return;
     }
-    let misfit = VolumeMisfit::StorageCapacity {
+    let rejection = VolumeRejection::StorageCapacity {
         claim: name_of(&claim.metadata).to_owned(),
         storage_class: name_of(&class.metadata).to_owned(),
         driver: class.provisioner.clone(),
         requested,
         largest,
     };
-    findings.refuse(misfit, NO_SPACE, false);
+    findings.reject(rejection, NO_SPACE, false);
 }
 
 fn is_within_reach(capacity: &CSIStorageCapacity, node: &Node) -> bool {
-    let selector = capacity.node_topology.as_ref().and_then(selector::of_object);
+    let selector = capacity.node_topology.as_ref().and_then(selector::from_label_selector);
     selector.is_some_and(|selector| selector::matches(&selector, &node.metadata.labels))
 }
 

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_misfit::{Unfit, UnfitVolume};
-use super::super::volume_world::{World, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
+use super::super::volume_rejection::{VolumeMismatch, MismatchedVolume};
+use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
 use super::*;
 use crate::placement::Requirement;
 
@@ -11,8 +11,8 @@ fn class(name: &str, provisioner: &str, mode: &str) -> Value {
 }
 
 /// A claim `data` of 10Gi whose volume waits for the pod, and its class, for which nothing is provisioned.
-fn waiting() -> World {
-    let mut world = World::with_claims(json!([wanting("data", "10Gi")]));
+fn waiting() -> VolumeFixture {
+    let mut world = VolumeFixture::with_claims(json!([wanting("data", "10Gi")]));
     world.facts.storage_classes = known(json!([class("local", "kubernetes.io/no-provisioner", WAITS)]));
     world
 }
@@ -36,19 +36,19 @@ fn local(name: &str, size: &str, more: Value) -> Value {
 }
 
 /// The missed requirement for the zone on the node of zone `a`.
-fn not_in_zone(zone: &str) -> Vec<TermMiss> {
-    let missed = Requirement {
+fn not_in_zone(zone: &str) -> Vec<TermMismatch> {
+    let mismatches = Requirement {
         key: "topology.kubernetes.io/zone".into(),
         operator: "In".into(),
         values: vec![zone.into()],
         found: Some("a".into()),
     };
-    vec![TermMiss { void: None, missed: vec![missed] }]
+    vec![TermMismatch { invalid: None, mismatches: vec![mismatches] }]
 }
 
 #[test]
 fn a_pod_without_claims_passes_though_nothing_is_known() {
-    let mut world = World::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
+    let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
     world.facts.claims = unread("claims");
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.pod = pod("agent", "", json!([data_volume()]));
@@ -57,40 +57,40 @@ fn a_pod_without_claims_passes_though_nothing_is_known() {
 
 #[test]
 fn a_claim_that_is_gone_is_told_by_the_filter_before() {
-    assert_eq!(World::with_claims(json!([])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), Outcome::Pass);
 }
 
 #[test]
 fn a_lost_claim_refuses_the_pod() {
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
-    let expected = VolumeMisfit::VolumeClaimLost { claim: "data".into(), volume: "pv".into(), ephemeral: false };
+    let expected = VolumeRejection::VolumeClaimLost { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"pv\"";
-    assert_eq!(World::with_claims(json!([lost])).refusal_of_pod(filter), (expected, scheduler.into()));
+    assert_eq!(VolumeFixture::with_claims(json!([lost])).refusal_of_pod(filter), (expected, scheduler.into()));
 }
 
 #[test]
 fn a_claim_that_is_being_deleted_refuses_the_pod() {
     let mut leaving = bound_claim("data", "pv");
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let expected = VolumeMisfit::VolumeClaimTerminating { claim: "data".into(), ephemeral: false };
+    let expected = VolumeRejection::VolumeClaimTerminating { claim: "data".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" is being deleted";
-    assert_eq!(World::with_claims(json!([leaving])).refusal_of_pod(filter), (expected, scheduler.into()));
+    assert_eq!(VolumeFixture::with_claims(json!([leaving])).refusal_of_pod(filter), (expected, scheduler.into()));
 }
 
 #[test]
 fn the_claim_of_an_ephemeral_volume_must_be_there_and_be_the_pods() {
     let mut world =
-        World::with_volumes(json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]));
+        VolumeFixture::with_volumes(json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]));
     let (claim_name, volume_name) = (String::from("agent-scratch"), String::from("scratch"));
-    let pending = VolumeMisfit::VolumeClaimPending { claim: claim_name.clone(), volume: volume_name.clone() };
+    let pending = VolumeRejection::VolumeClaimPending { claim: claim_name.clone(), volume: volume_name.clone() };
     let scheduler = "waiting for ephemeral volume controller to create the persistentvolumeclaim \"agent-scratch\"";
     assert_eq!(world.refusal_of_pod(filter), (pending, scheduler.into()));
 
     let mut owned = bound_claim("agent-scratch", "pv");
     world.facts.volumes = known(json!([volume("pv", json!({}))]));
     world.facts.claims = known(json!([owned]));
-    let foreign = VolumeMisfit::VolumeClaimNotOwned { claim: claim_name, volume: volume_name };
+    let foreign = VolumeRejection::VolumeClaimNotOwned { claim: claim_name, volume: volume_name };
     let scheduler = "PVC ops/agent-scratch was not created for pod ops/agent (pod is not owner)";
     assert_eq!(world.refusal_of_pod(filter), (foreign, scheduler.into()));
 
@@ -110,10 +110,10 @@ fn a_claim_that_should_be_bound_already_refuses_the_pod_and_tells_its_class() {
         // One that asks for a volume by name is to be bound before, whatever its class.
         (json!({"storageClassName": "local", "volumeName": "pv"}), Some("local"), Some(""), Some("pv")),
     ] {
-        let mut world = World::with_claims(json!([claim("data", spec)]));
+        let mut world = VolumeFixture::with_claims(json!([claim("data", spec)]));
         world.facts.storage_classes = known(classes.clone());
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let expected = VolumeMisfit::VolumeClaimUnbound {
+        let expected = VolumeRejection::VolumeClaimUnbound {
             claim: "data".into(),
             storage_class: owned(storage_class),
             provisioner: owned(provisioner),
@@ -121,21 +121,21 @@ fn a_claim_that_should_be_bound_already_refuses_the_pod_and_tells_its_class() {
         };
         assert_eq!(world.refusal_of_pod(filter), (expected, "pod has unbound immediate PersistentVolumeClaims".into()));
     }
-    let mut world = World::with_claims(json!([claim("data", json!({"storageClassName": "fast"}))]));
+    let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"storageClassName": "fast"}))]));
     world.facts.storage_classes = unread("storageclasses");
     assert_eq!(world.missing(filter), "cannot list storageclasses");
 }
 
 #[test]
 fn a_bound_volume_must_be_within_the_nodes_reach() {
-    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     for (affinity, expected) in [(json!({}), None), (in_zone("a"), None), (in_zone("b"), Some(not_in_zone("b")))] {
         world.facts.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
         let Some(terms) = expected else {
             assert_eq!(world.judge(filter), Outcome::Pass);
             continue;
         };
-        let expected = VolumeMisfit::VolumeNodeAffinity { claim: "data".into(), volume: "pv".into(), terms };
+        let expected = VolumeRejection::VolumeNodeAffinity { claim: "data".into(), volume: "pv".into(), terms };
         let scheduler = "node(s) didn't match PersistentVolume's node affinity";
         assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     }
@@ -145,7 +145,7 @@ fn a_bound_volume_must_be_within_the_nodes_reach() {
 
 #[test]
 fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
-    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let field = json!([{"key": "metadata.name", "operator": "In", "values": ["n9"]}]);
     let with =
         |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
@@ -160,16 +160,16 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
 
 #[test]
 fn an_ephemeral_volume_that_does_not_exist_is_refused() {
-    let mut world = World::with_volumes(json!([{"name": "scratch", "ephemeral": {}}]));
+    let mut world = VolumeFixture::with_volumes(json!([{"name": "scratch", "ephemeral": {}}]));
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
     let mut owned = bound_claim("agent-scratch", "pv");
     owned["metadata"]["ownerReferences"] = json!([owner]);
     world.facts.claims = known(json!([owned]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
+    let expected = VolumeRejection::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     // VolumeZone tells it of a claim that the pod names.
-    assert_eq!(World::with_claims(json!([bound_claim("data", "pv")])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([bound_claim("data", "pv")])).judge(filter), Outcome::Pass);
 }
 
 #[test]
@@ -200,20 +200,20 @@ fn without_a_volume_that_fits_every_volume_of_the_class_tells_why() {
         local("shared", "10Gi", json!({"accessModes": ["ReadOnlyMany"]})),
         volume("of-another-class", json!({"storageClassName": "fast", "capacity": {"storage": "10Gi"}})),
     ]));
-    let unfit = [
-        ("taken", Unfit::ClaimedBy { claim: "ops/other".into() }),
-        ("small", Unfit::TooSmall { capacity: "1Gi".parse().unwrap() }),
-        ("block", Unfit::OtherMode { found: "Block".into() }),
-        ("gold", Unfit::OtherAttributes { found: Some("gold".into()) }),
-        ("leaving", Unfit::Terminating),
-        ("released", Unfit::NotAvailable { phase: "Released".into() }),
-        ("far", Unfit::OtherNodes { terms: not_in_zone("b") }),
-        ("shared", Unfit::OtherAccess { found: vec!["ReadOnlyMany".into()] }),
+    let mismatches = [
+        ("taken", VolumeMismatch::ClaimedBy { claim: "ops/other".into() }),
+        ("small", VolumeMismatch::TooSmall { capacity: "1Gi".parse().unwrap() }),
+        ("block", VolumeMismatch::OtherMode { found: "Block".into() }),
+        ("gold", VolumeMismatch::OtherAttributes { found: Some("gold".into()) }),
+        ("leaving", VolumeMismatch::Terminating),
+        ("released", VolumeMismatch::NotAvailable { phase: "Released".into() }),
+        ("far", VolumeMismatch::OtherNodes { terms: not_in_zone("b") }),
+        ("shared", VolumeMismatch::OtherAccess { found: vec!["ReadOnlyMany".into()] }),
     ];
-    let unfit = unfit.into_iter().map(|(volume, cause)| UnfitVolume { volume: volume.into(), cause }).collect();
+    let mismatches = mismatches.into_iter().map(|(volume, cause)| MismatchedVolume { volume: volume.into(), cause }).collect();
     let requested = "10Gi".parse().unwrap();
     let expected =
-        VolumeMisfit::NoVolumeToBind { claim: "data".into(), storage_class: "local".into(), requested, unfit };
+        VolumeRejection::NoVolumeToBind { claim: "data".into(), storage_class: "local".into(), requested, mismatches };
     let scheduler = "node(s) didn't find available persistent volumes to bind";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
 }
@@ -233,8 +233,8 @@ fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
         pv
     };
     world.facts.volumes = known(json!([local("free", "10Gi", json!({})), kept("b")]));
-    let (misfit, _) = world.refusal_of_node(filter);
-    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { unfit, .. } if unfit[0].volume == "kept"), "{misfit:?}");
+    let (rejection, _) = world.refusal_of_node(filter);
+    assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].volume == "kept"), "{rejection:?}");
     world.facts.volumes = known(json!([kept("a")]));
     assert_eq!(world.judge(filter), Outcome::Pass);
 }
@@ -247,8 +247,8 @@ fn a_claims_selector_chooses_among_volumes() {
     world.facts.claims = known(json!([claim]));
     let mut pv = local("pv", "10Gi", json!({}));
     world.facts.volumes = known(json!([pv]));
-    let (misfit, _) = world.refusal_of_node(filter);
-    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { unfit, .. } if unfit[0].cause == Unfit::OtherLabels));
+    let (rejection, _) = world.refusal_of_node(filter);
+    assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].cause == VolumeMismatch::OtherLabels));
     pv["metadata"]["labels"] = json!({"tier": "gold"});
     world.facts.volumes = known(json!([pv]));
     assert_eq!(world.judge(filter), Outcome::Pass);
@@ -263,8 +263,8 @@ fn the_smaller_claim_takes_the_smaller_volume_and_leaves_the_larger() {
     world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({})), local("pv-5", "5Gi", json!({}))]));
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({}))]));
-    let (misfit, _) = world.refusal_of_node(filter);
-    assert!(matches!(&misfit, VolumeMisfit::NoVolumeToBind { claim, .. } if claim == "large"), "{misfit:?}");
+    let (rejection, _) = world.refusal_of_node(filter);
+    assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { claim, .. } if claim == "large"), "{rejection:?}");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
             assert_eq!(world.judge(filter), Outcome::Pass);
             continue;
         }
-        let expected = VolumeMisfit::VolumeClaimElsewhere { claim: "data".into(), selected_node: "n2".into() };
+        let expected = VolumeRejection::VolumeClaimElsewhere { claim: "data".into(), selected_node: "n2".into() };
         let scheduler = "node(s) didn't find available persistent volumes to bind";
         assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     }
@@ -302,10 +302,10 @@ fn volumes_are_made_only_where_the_class_allows() {
             assert_eq!(world.judge(filter), Outcome::Pass, "{allowed}");
             continue;
         }
-        let (misfit, scheduler) = world.refusal_of_node(filter);
+        let (rejection, scheduler) = world.refusal_of_node(filter);
         let terms = if allowed.to_string().contains("values") { not_in_zone("b") } else { Vec::new() };
         let (claim, storage_class) = ("data".into(), "local".into());
-        assert_eq!(misfit, VolumeMisfit::StorageTopology { claim, storage_class, terms });
+        assert_eq!(rejection, VolumeRejection::StorageTopology { claim, storage_class, terms });
         assert_eq!(scheduler, "node(s) didn't find available persistent volumes to bind");
     }
 }
@@ -340,15 +340,15 @@ fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
             assert_eq!(world.judge(filter), Outcome::Pass);
             continue;
         };
-        let (misfit, scheduler) = world.refusal_of_node(filter);
-        let expected = VolumeMisfit::StorageCapacity {
+        let (rejection, scheduler) = world.refusal_of_node(filter);
+        let expected = VolumeRejection::StorageCapacity {
             claim: "data".into(),
             storage_class: "local".into(),
             driver: driver.into(),
             requested: "10Gi".parse().unwrap(),
             largest: largest.map(|largest| largest.parse().unwrap()),
         };
-        assert_eq!(misfit, expected, "{capacities}");
+        assert_eq!(rejection, expected, "{capacities}");
         assert_eq!(scheduler, "node(s) did not have enough free storage");
     }
     world.facts.storage_capacities = unread("csistoragecapacities");
@@ -365,7 +365,7 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
             "resources": {"requests": {"storage": "10Gi"}},
         }}}}])
     };
-    let mut world = World::with_volumes(json!([]));
+    let mut world = VolumeFixture::with_volumes(json!([]));
     let mut default = class("zonal", "disk.example.com", WAITS);
     default["metadata"]["annotations"] = json!({IS_DEFAULT: "true"});
     default["allowedTopologies"] =
@@ -377,15 +377,15 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
         if passes {
             assert_eq!(world.judge(filter), Outcome::Pass, "{name}");
         } else {
-            let (misfit, _) = world.refusal_of_node(filter);
-            assert!(matches!(&misfit, VolumeMisfit::StorageTopology { claim, .. } if claim == "scratch"), "{misfit:?}");
+            let (rejection, _) = world.refusal_of_node(filter);
+            assert!(matches!(&rejection, VolumeRejection::StorageTopology { claim, .. } if claim == "scratch"), "{rejection:?}");
         }
     }
 }
 
 #[test]
 fn a_migrated_volume_is_reached_by_the_label_of_its_driver() {
-    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+    let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let disk = json!({"gcePersistentDisk": {"pdName": "d"}, "nodeAffinity": in_zone("b")});
     world.facts.volumes = known(json!([volume("pv", disk)]));
     world.node.metadata.labels.insert("topology.gke.io/zone".into(), "b".into());

@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_world::{World, claim, data_volume, known, pod, unread};
+use super::super::volume_world::{VolumeFixture, claim, data_volume, known, pod, unread};
 use super::*;
 use crate::snapshot::Known;
-use crate::snapshot::facts::Minor;
+use crate::snapshot::cluster_objects::KubeMinor;
 
 fn one_pod_claim() -> Value {
     json!([claim("data", json!({"accessModes": ["ReadWriteOncePod"]}))])
@@ -16,21 +16,21 @@ fn on(node: &str, name: &str) -> PodOnNode {
 
 #[test]
 fn a_pod_without_volumes_passes_though_nothing_is_known() {
-    let mut world = World::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
-    (world.facts.claims, world.facts.pods, world.neighbours) = (unread("claims"), unread("pods"), unread("pods"));
+    let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
+    (world.facts.claims, world.facts.pods, world.bound_pods) = (unread("claims"), unread("pods"), unread("pods"));
     assert_eq!(world.judge(filter), Outcome::Pass);
 }
 
 #[test]
 fn a_claim_that_is_not_there_refuses_the_pod_everywhere() {
-    let world = World::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
-    let expected = VolumeMisfit::VolumeClaimMissing { claim: "data".into() };
+    let world = VolumeFixture::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
+    let expected = VolumeRejection::VolumeClaimMissing { claim: "data".into() };
     assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
 }
 
 #[test]
 fn a_claim_for_many_pods_passes_and_needs_no_pods() {
-    let mut world = World::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
+    let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
     world.facts.pods = unread("pods");
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.facts.claims = unread("claims");
@@ -39,16 +39,16 @@ fn a_claim_for_many_pods_passes_and_needs_no_pods() {
 
 #[test]
 fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_node() {
-    let mut world = World::with_claims(one_pod_claim());
+    let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
-    let (misfit, scheduler) = world.refusal_for_now(filter);
-    assert_eq!(misfit, VolumeMisfit::VolumeClaimInUse { claim: "data".into(), holders: vec![on("n2", "agent-x")] });
+    let (rejection, scheduler) = world.refusal_for_now(filter);
+    assert_eq!(rejection, VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n2", "agent-x")] });
     assert_eq!(
         scheduler,
         "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another \
          pod"
     );
-    world.facts.minor = Known::Known(Minor(33));
+    world.facts.minor = Known::Known(KubeMinor(33));
     let (_, scheduler) = world.refusal_for_now(filter);
     assert_eq!(
         scheduler,
@@ -58,7 +58,7 @@ fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_n
 
 #[test]
 fn h71_the_first_pod_of_a_claim_for_one_pod_passes() {
-    let mut world = World::with_claims(one_pod_claim());
+    let mut world = VolumeFixture::with_claims(one_pod_claim());
     // Itself, one that waits for a node, one that has ended, and one of another namespace.
     let mut ended = pod("ended", "n2", json!([data_volume()]));
     ended.status.phase = "Succeeded".into();
@@ -71,12 +71,12 @@ fn h71_the_first_pod_of_a_claim_for_one_pod_passes() {
 
 #[test]
 fn a_neighbour_with_the_claim_is_enough_without_all_pods() {
-    let mut world = World::with_claims(one_pod_claim());
+    let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = unread("pods");
     assert_eq!(world.missing(filter), "cannot list pods");
-    world.neighbours = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
-    let (misfit, _) = world.refusal_for_now(filter);
-    assert_eq!(misfit, VolumeMisfit::VolumeClaimInUse { claim: "data".into(), holders: vec![on("n1", "near")] });
+    world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
+    let (rejection, _) = world.refusal_for_now(filter);
+    assert_eq!(rejection, VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n1", "near")] });
 }
 
 #[test]
@@ -103,15 +103,15 @@ fn the_same_disk_conflicts_unless_both_only_read_it() {
         (rbd(json!(["a"]), "x", false), rbd(json!(["a"]), "y", false), None),
         (rbd(json!(["a"]), "x", true), rbd(json!(["a"]), "x", true), None),
     ] {
-        let mut world = World::with_volumes(named(wanted.clone()));
-        world.neighbours = Known::Known(vec![pod("near", "n1", named(other.clone()))]);
+        let mut world = VolumeFixture::with_volumes(named(wanted.clone()));
+        world.bound_pods = Known::Known(vec![pod("near", "n1", named(other.clone()))]);
         let Some((source, disk)) = conflict else {
             assert_eq!(world.judge(filter), Outcome::Pass, "{wanted} {other}");
             continue;
         };
-        let (misfit, scheduler) = world.refusal_for_now(filter);
-        let holders = vec![on("n1", "near")];
-        assert_eq!(misfit, VolumeMisfit::DiskInUse { volume: "disk".into(), source, disk: disk.into(), holders });
+        let (rejection, scheduler) = world.refusal_for_now(filter);
+        let used_by = vec![on("n1", "near")];
+        assert_eq!(rejection, VolumeRejection::DiskInUse { volume: "disk".into(), source, disk: disk.into(), used_by });
         assert_eq!(scheduler, "node(s) had no available disk");
     }
 }
@@ -119,7 +119,7 @@ fn the_same_disk_conflicts_unless_both_only_read_it() {
 #[test]
 fn room_made_for_a_pod_of_no_less_priority_counts_as_taken() {
     let disk = || json!([{"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}}]);
-    let mut world = World::with_volumes(disk());
+    let mut world = VolumeFixture::with_volumes(disk());
     let mut nominated = pod("first", "", disk());
     nominated.spec.priority = Some(-1);
     world.nominated = Known::Known(vec![nominated.clone()]);
@@ -127,18 +127,18 @@ fn room_made_for_a_pod_of_no_less_priority_counts_as_taken() {
     nominated.spec.priority = Some(0);
     world.nominated = Known::Known(vec![nominated]);
     world.refusal_for_now(filter);
-    world.neighbours = unread("pods of n1");
+    world.bound_pods = unread("pods of n1");
     assert_eq!(world.missing(filter), "cannot list pods of n1");
 }
 
 #[test]
 fn every_cause_is_told_and_what_refuses_the_pod_comes_first() {
     let disk = json!({"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}});
-    let mut world = World::with_volumes(json!([disk, data_volume()]));
-    world.neighbours = Known::Known(vec![pod("near", "n1", json!([disk]))]);
+    let mut world = VolumeFixture::with_volumes(json!([disk, data_volume()]));
+    world.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);
     world.facts.claims = known(json!([]));
-    let (phase, refusals) = world.refusals(filter);
-    assert_eq!(phase, super::super::Phase::PreFilter);
-    let words: Vec<&str> = refusals.iter().map(|refusal| refusal.scheduler.as_str()).collect();
+    let (phase, rejections) = world.rejections(filter);
+    assert_eq!(phase, super::super::ExtensionPoint::PreFilter);
+    let words: Vec<&str> = rejections.iter().map(|rejection| rejection.scheduler.as_str()).collect();
     assert_eq!(words, ["persistentvolumeclaim \"data\" not found", "node(s) had no available disk"]);
 }

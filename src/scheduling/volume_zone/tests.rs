@@ -1,13 +1,13 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_world::{World, bound_claim, claim, known, unread, volume};
+use super::super::volume_world::{VolumeFixture, bound_claim, claim, known, unread, volume};
 use super::*;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-fn with_labels(labels: Value) -> World {
-    let mut world = World::with_claims(json!([bound_claim("data", "pv")]));
+fn with_labels(labels: Value) -> VolumeFixture {
+    let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let mut pv = volume("pv", json!({}));
     pv["metadata"]["labels"] = labels;
     world.facts.volumes = known(json!([pv]));
@@ -18,21 +18,21 @@ fn with_labels(labels: Value) -> World {
 fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
     assert_eq!(with_labels(json!({ZONE: "a", "topology.kubernetes.io/region": "r"})).judge(filter), Outcome::Pass);
     assert_eq!(with_labels(json!({"tier": "gold"})).judge(filter), Outcome::Pass);
-    let (misfit, scheduler) = with_labels(json!({ZONE: "b"})).refusal_of_node(filter);
-    let expected = VolumeMisfit::VolumeZone {
+    let (rejection, scheduler) = with_labels(json!({ZONE: "b"})).refusal_of_node(filter);
+    let expected = VolumeRejection::VolumeZone {
         claim: "data".into(),
         volume: "pv".into(),
         key: ZONE.into(),
         wanted: vec!["b".into()],
         found: Some("a".into()),
     };
-    assert_eq!((misfit, scheduler.as_str()), (expected, "node(s) had no available volume zone"));
+    assert_eq!((rejection, scheduler.as_str()), (expected, "node(s) had no available volume zone"));
 }
 
 #[test]
 fn a_volume_of_several_zones_is_in_each_of_them() {
     assert_eq!(with_labels(json!({ZONE: "b__a"})).judge(filter), Outcome::Pass);
-    assert_eq!(with_labels(json!({ZONE: "b__c"})).refusals(filter).1.len(), 1);
+    assert_eq!(with_labels(json!({ZONE: "b__c"})).rejections(filter).1.len(), 1);
     // A label with an empty zone says nothing.
     assert_eq!(with_labels(json!({ZONE: "b__"})).judge(filter), Outcome::Pass);
 }
@@ -51,8 +51,8 @@ fn old_labels_of_a_volume_are_held_against_new_ones_of_the_node() {
     let mut world = with_labels(json!({ZONE: "a"}));
     world.node.metadata.labels.remove(ZONE);
     world.node.metadata.labels.insert(BETA.into(), "a".into());
-    let (misfit, _) = world.refusal_of_node(filter);
-    assert!(matches!(misfit, VolumeMisfit::VolumeZone { found: None, .. }), "{misfit:?}");
+    let (rejection, _) = world.refusal_of_node(filter);
+    assert!(matches!(rejection, VolumeRejection::VolumeZone { found: None, .. }), "{rejection:?}");
 }
 
 #[test]
@@ -66,20 +66,20 @@ fn a_node_without_zone_and_region_takes_every_volume() {
 
 #[test]
 fn a_volume_that_does_not_exist_refuses_the_pod_everywhere() {
-    let world = World::with_claims(json!([bound_claim("data", "pv")]));
-    let expected = VolumeMisfit::VolumeMissing { claim: "data".into(), volume: "pv".into(), ephemeral: false };
+    let world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
+    let expected = VolumeRejection::VolumeMissing { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolume \"pv\" not found".into()));
 }
 
 #[test]
 fn what_other_filters_tell_passes_and_what_is_unknown_is_said() {
-    assert_eq!(World::with_claims(json!([])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), Outcome::Pass);
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
     for claim in [lost, claim("data", json!({"volumeName": "pv"}))] {
-        assert_eq!(World::with_claims(json!([claim])).judge(filter), Outcome::Pass);
+        assert_eq!(VolumeFixture::with_claims(json!([claim])).judge(filter), Outcome::Pass);
     }
-    let mut world = World::with_claims(json!([claim("data", json!({}))]));
+    let mut world = VolumeFixture::with_claims(json!([claim("data", json!({}))]));
     world.facts.volumes = unread("volumes");
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.facts.claims = known(json!([bound_claim("data", "pv")]));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Side, yaml};
 use crate::render::structured::Head;
-use crate::rollout::{Gone, History, Revision};
+use crate::rollout::{DeletedRevision, History, Revision};
 
 /// `kind: RolloutHistory`.
 #[derive(Serialize)]
@@ -20,7 +20,7 @@ pub(crate) struct Report<'a> {
     name: &'a str,
     current: Option<i64>,
     revisions: Vec<RevisionView<'a>>,
-    gone: Vec<GoneView<'a>>,
+    deleted_revisions: Vec<DeletedRevisionView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<Vec<String>>,
 }
@@ -40,21 +40,21 @@ struct RevisionView<'a> {
 }
 
 #[derive(Serialize)]
-struct GoneView<'a> {
+struct DeletedRevisionView<'a> {
     hash: Option<&'a str>,
     nodes: &'a [&'a str],
 }
 
 impl<'a> Report<'a> {
     /// The whole history.
-    pub(crate) fn of(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
+    pub(crate) fn new(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
         Self {
-            head: Head::of("RolloutHistory", as_of, unknown),
+            head: Head::new("RolloutHistory", as_of, unknown),
             namespace: history.namespace(),
             name: history.name(),
             current: history.current().map(|revision| revision.number),
-            revisions: history.revisions.iter().map(RevisionView::of).collect(),
-            gone: history.gone.iter().map(GoneView::of).collect(),
+            revisions: history.revisions.iter().map(RevisionView::new).collect(),
+            deleted_revisions: history.deleted_revisions.iter().map(DeletedRevisionView::new).collect(),
             diff: None,
         }
     }
@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
     pub(crate) fn only(mut self, revisions: &[&'a Revision<'_>]) -> Self {
         let with_template = |revision: &&'a Revision<'_>| RevisionView {
             template: Some(revision.template()),
-            ..RevisionView::of(revision)
+            ..RevisionView::new(revision)
         };
         self.revisions = revisions.iter().map(with_template).collect();
         self
@@ -86,7 +86,7 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> RevisionView<'a> {
-    fn of(revision: &'a Revision<'_>) -> Self {
+    fn new(revision: &'a Revision<'_>) -> Self {
         Self {
             revision: revision.number,
             name: revision.name(),
@@ -100,8 +100,8 @@ impl<'a> RevisionView<'a> {
     }
 }
 
-impl<'a> GoneView<'a> {
-    fn of(gone: &'a Gone<'_>) -> Self {
-        Self { hash: gone.hash, nodes: &gone.nodes }
+impl<'a> DeletedRevisionView<'a> {
+    fn new(deleted_revisions: &'a DeletedRevision<'_>) -> Self {
+        Self { hash: deleted_revisions.hash, nodes: &deleted_revisions.nodes }
     }
 }

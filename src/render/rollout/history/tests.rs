@@ -48,7 +48,7 @@ const PLAIN: Style = Style { color: false, width: None, names: ListLength::Handf
 
 fn written(old: &[&str], new: &[&str], style: Style) -> String {
     let snapshot = snapshot(old, new);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     let mut out = Vec::new();
     let [one, two] = &history.revisions[..] else { return String::new() };
     diff(&mut out, Side::Revision(one), Side::Revision(two), style).unwrap();
@@ -91,8 +91,8 @@ fn nothing_hostile_comes_through_a_diff_and_what_differs_only_by_it_still_differ
 #[test]
 fn the_table_and_the_title_are_safe_and_tell_what_is_unknown() {
     let snapshot = snapshot(&["a\u{1b}[2J"], &["b"]);
-    let history = History::of(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    let screen = Screen { style: PLAIN, wide: false, titles: true, now: Timestamp::UNIX_EPOCH };
+    let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
+    let screen = Screen { style: PLAIN, wide: false, headers: true, now: Timestamp::UNIX_EPOCH };
     let mut out = Vec::new();
     table(&mut out, &history, screen).unwrap();
     let all = String::from_utf8(out.clone()).unwrap();

@@ -1,0 +1,62 @@
+//! What the DaemonSet controller makes of the template.
+//!
+//! Upstream: `pkg/controller/daemon/util/daemonset_util.go` `CreatePodTemplate`, `AddOrUpdateDaemonPodTolerations`,
+//! `ReplaceDaemonSetPodNodeNameNodeAffinity`, `GetTemplateGeneration`.
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use crate::placement::added_tolerations;
+use crate::snapshot::pod::{Pod, PodSpec, Toleration};
+use crate::snapshot::pod_summary::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+
+const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+const GENERATION_LABEL: &str = "pod-template-generation";
+
+/// Pins the pod to its node: what its node affinity requires is replaced, all else of it stays.
+pub(super) fn pin(spec: &mut PodSpec, node: &str) {
+    let is_the_node =
+        NodeSelectorRequirement { key: "metadata.name".into(), operator: "In".into(), values: vec![node.to_owned()] };
+    let term = NodeSelectorTerm { match_fields: vec![is_the_node], ..NodeSelectorTerm::default() };
+    let node_affinity = spec.affinity.get_or_insert_default().node_affinity.get_or_insert_default();
+    node_affinity.required = Some(NodeSelector { node_selector_terms: vec![term] });
+}
+
+/// Adds the tolerations of daemon pods. One of the template with the same key, effect, operator and value gives way,
+/// and with it its `tolerationSeconds`.
+pub(super) fn add_tolerations(spec: &mut PodSpec) {
+    for (key, effect) in added_tolerations(spec.host_network) {
+        add_toleration(&mut spec.tolerations, key, effect);
+    }
+}
+
+fn add_toleration(tolerations: &mut Vec<Toleration>, key: &str, effect: &str) {
+    let is_same = |toleration: &Toleration| {
+        toleration.key == key
+            && toleration.effect == effect
+            && toleration.operator == "Exists"
+            && toleration.value.is_empty()
+    };
+    let mut is_there = false;
+    for toleration in tolerations.iter_mut().filter(|toleration| is_same(toleration)) {
+        toleration.toleration_seconds = None;
+        is_there = true;
+    }
+    if !is_there {
+        tolerations.push(Toleration {
+            key: key.to_owned(),
+            operator: "Exists".into(),
+            effect: effect.to_owned(),
+            ..Toleration::default()
+        });
+    }
+}
+
+/// The label with the template's generation, where the DaemonSet's annotation tells it. The other label that the
+/// controller adds, the revision's hash, is not known of a pod that is not there.
+pub(super) fn add_generation(pod: &mut Pod, daemon_set: &DaemonSet) {
+    let annotations = daemon_set.metadata.annotations.as_ref();
+    let generation = annotations.and_then(|annotations| annotations.get(GENERATION_ANNOTATION)?.parse::<i64>().ok());
+    if let Some(generation) = generation {
+        pod.metadata.labels.insert(GENERATION_LABEL.into(), generation.to_string());
+    }
+}

@@ -1,0 +1,255 @@
+//! Every refusal, in the API server's own words.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+
+use super::read;
+use crate::snapshot::pod::Pod;
+
+fn pod() -> Pod {
+    serde_json::from_value(json!({"spec": {
+        "containers": [{"name": "main"}, {"name": "side"}], "initContainers": [{"name": "init"}],
+    }}))
+    .unwrap()
+}
+
+fn told(text: &str) -> Value {
+    serde_json::to_value(read(text, &pod())).unwrap()
+}
+
+/// The same behind the words with which the server begins a refusal.
+fn forbidden(core: &str) -> Value {
+    told(&format!("pods \"agent-x7k2p\" is forbidden: {core}"))
+}
+
+#[test]
+fn a_quota_that_is_exceeded_tells_its_numbers() {
+    let text = "exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=3Gi,pods=10, limited: limits.memory=3Gi,pods=10";
+    let expected = json!([{"code": "QuotaExceeded", "quota": "q", "resources": [
+        {"resource": "limits.memory", "requested": "1Gi", "used": "3Gi", "limited": "3Gi"},
+        {"resource": "pods", "requested": "1", "used": "10", "limited": "10"},
+    ]}]);
+    assert_eq!(forbidden(text), expected);
+    let whole = format!("(combined from similar events): Error creating: pods \"a-\" is forbidden: {text}");
+    assert_eq!(told(&whole), expected);
+}
+
+#[test]
+fn a_quota_that_wants_to_be_told_names_containers_or_did_not_once() {
+    assert_eq!(
+        forbidden("failed quota: q: must specify limits.cpu for: main,side; memory for: main"),
+        json!([{"code": "QuotaRequestMissing", "quota": "q", "missing": [
+            {"resource": "limits.cpu", "containers": ["main", "side"]}, {"resource": "memory", "containers": ["main"]},
+        ]}])
+    );
+    assert_eq!(
+        forbidden("failed quota: q: must specify limits.cpu,memory"),
+        json!([{"code": "QuotaRequestMissing", "quota": "q", "missing": [
+            {"resource": "limits.cpu", "containers": []}, {"resource": "memory", "containers": []},
+        ]}])
+    );
+}
+
+#[test]
+fn a_quota_that_does_not_cover_and_one_that_is_not_counted() {
+    let scopes = "[{PriorityClass In [system-node-critical system-cluster-critical]}]";
+    assert_eq!(
+        told(&format!("insufficient quota to match these scopes: {scopes}")),
+        json!([{"code": "QuotaUncovered", "uncovered": scopes}])
+    );
+    assert_eq!(
+        forbidden("insufficient quota to consume: requests.storage"),
+        json!([{"code": "QuotaUncovered", "uncovered": "requests.storage"}])
+    );
+    assert_eq!(
+        forbidden("status unknown for quota: q, resources: cpu,pods"),
+        json!([{"code": "QuotaStatusMissing", "quota": "q"}])
+    );
+}
+
+#[test]
+fn limit_ranges_tell_one_offence_or_several() {
+    assert_eq!(
+        forbidden("maximum cpu usage per Container is 1, but limit is 2"),
+        json!([{
+            "code": "LimitRange", "per": "Container", "resource": "cpu", "bound": "Maximum", "allowed": "1",
+            "of": "limit", "found": "2",
+        }])
+    );
+    let several = forbidden(
+        "[minimum memory usage per Container is 1Gi, but request is 512Mi, maximum cpu usage per Pod is 1.  No limit is \
+         specified, cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000, memory max limit to \
+         request ratio per Pod is 2, but no request is specified or request is 0]",
+    );
+    let told: Vec<String> = several
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} {} {} {} {}",
+                one["bound"], one["resource"], one["per"], one["allowed"], one["of"], one["found"]
+            )
+            .replace('"', "")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "Minimum memory Container 1Gi request 512Mi",
+            "Maximum cpu Pod 1 limit null",
+            "Ratio cpu Container 2 ratio 4.000000",
+            "Ratio memory Pod 2 request null",
+        ]
+    );
+}
+
+#[test]
+fn h72_a_request_above_its_limit_is_told_by_its_container() {
+    let field = |path: &str, value: &str, limit: &str| {
+        format!("spec.{path}.resources.requests: Invalid value: \"{value}\": must be less than or equal to {limit}")
+    };
+    let one = field("containers[1]", "500m", "cpu limit of 100m");
+    let below = |container: &str, resource: &str, request: &str, limit: &str| json!({"code": "LimitBelowRequest", "container": container, "resource": resource, "request": request, "limit": limit});
+    assert_eq!(told(&format!("Pod \"agent-x\" is invalid: {one}")), json!([below("side", "cpu", "500m", "100m")]));
+    let init = field("initContainers[0]", "2Gi", "memory limit of 1Gi");
+    let other = "spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared";
+    assert_eq!(
+        told(&format!("Pod \"agent-x\" is invalid: [{one}, {init}, {other}]")),
+        json!([
+            below("side", "cpu", "500m", "100m"),
+            below("init", "memory", "2Gi", "1Gi"),
+            {"code": "PodInvalid", "detail": other},
+        ])
+    );
+}
+
+#[test]
+fn violations_of_pod_security_are_told_one_by_one() {
+    let words = "violates PodSecurity \"restricted:latest\": host namespaces (hostNetwork=true), allowPrivilegeEscalation != \
+                 false (containers \"main\", \"side\" must set securityContext.allowPrivilegeEscalation=false), runAsNonRoot \
+                 != true (pod or containers \"main\", \"side\" must set securityContext.runAsNonRoot=true)";
+    assert_eq!(
+        forbidden(words),
+        json!([{"code": "PodSecurity", "level": "restricted", "version": "latest", "violations": [
+            "host namespaces (hostNetwork=true)",
+            "allowPrivilegeEscalation != false (containers \"main\", \"side\" must set securityContext.allowPrivilegeEscalation=false)",
+            "runAsNonRoot != true (pod or containers \"main\", \"side\" must set securityContext.runAsNonRoot=true)",
+        ]}])
+    );
+}
+
+#[test]
+fn what_is_named_and_not_there_is_told_by_its_name() {
+    assert_eq!(
+        forbidden("no PriorityClass with name high was found"),
+        json!([{"code": "PriorityClassMissing", "priorityClass": "high"}])
+    );
+    assert_eq!(
+        forbidden("error looking up service account ns/sa: serviceaccount \"sa\" not found"),
+        json!([{"code": "ServiceAccountMissing", "serviceAccount": "sa"}])
+    );
+    assert_eq!(
+        forbidden("pod rejected: RuntimeClass \"kata\" not found"),
+        json!([{"code": "RuntimeClassMissing", "runtimeClass": "kata"}])
+    );
+}
+
+#[test]
+fn contradictions_tell_both_sides() {
+    assert_eq!(
+        forbidden(
+            "the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 \
+             from the given PriorityClass name"
+        ),
+        json!([{"code": "PriorityMismatch", "stated": "5", "computed": "0"}])
+    );
+    assert_eq!(
+        forbidden("conflict: runtimeClass.scheduling.nodeSelector[a/b] = x; pod.spec.nodeSelector[a/b] = y"),
+        json!([{"code": "RuntimeClassConflict", "key": "a/b", "classValue": "x", "podValue": "y"}])
+    );
+    assert_eq!(
+        forbidden("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"),
+        json!([{"code": "OverheadMismatch"}])
+    );
+}
+
+#[test]
+fn webhooks_are_told_by_their_name_and_their_words() {
+    assert_eq!(
+        told("admission webhook \"w.example.com\" denied the request: exceeded quota: no, not really"),
+        json!([{"code": "WebhookDenied", "webhook": "w.example.com", "detail": "exceeded quota: no, not really"}])
+    );
+    assert_eq!(
+        told("admission webhook \"w\" denied the request without explanation"),
+        json!([{"code": "WebhookDenied", "webhook": "w", "detail": "without explanation"}])
+    );
+    let call = "failed to call webhook: Post \"https://hook.system.svc:443/x?timeout=1s\": service \"hook\" not found";
+    assert_eq!(
+        told(&format!("Internal error occurred: failed calling webhook \"w\": {call}")),
+        json!([{"code": "WebhookFailed", "webhook": "w", "detail": call, "service": {"namespace": "system", "name": "hook"}}])
+    );
+    let elsewhere =
+        "failed to call webhook: Post \"https://127.0.0.1:9/\": dial tcp 127.0.0.1:9: connect: connection refused";
+    assert_eq!(
+        told(&format!("Internal error occurred: failed calling webhook \"w\": {elsewhere}")),
+        json!([{"code": "WebhookFailed", "webhook": "w", "detail": elsewhere}])
+    );
+}
+
+#[test]
+fn policies_are_told_by_name_and_binding() {
+    let policy = |kind: &str, binding: Value| {
+        let mut policy = json!({"code": "PolicyDenied", "kind": kind, "policy": "p", "detail": "no: never"});
+        if !binding.is_null() {
+            policy["binding"] = binding;
+        }
+        json!([policy])
+    };
+    let validating = "ValidatingAdmissionPolicy";
+    assert_eq!(
+        forbidden(&format!("{validating} 'p' with binding 'b' denied request: no: never")),
+        policy(validating, json!("b"))
+    );
+    assert_eq!(forbidden(&format!("{validating} 'p' denied request: no: never")), policy(validating, Value::Null));
+    assert_eq!(
+        forbidden("policy 'p' with binding 'b' denied request: no: never"),
+        policy("MutatingAdmissionPolicy", json!("b"))
+    );
+}
+
+#[test]
+fn plugins_that_are_off_by_default_are_told_by_their_words() {
+    for (core, code) in [
+        ("pod node label selector conflicts with its namespace node label selector", "NamespaceSelectorConflict"),
+        ("pod node label selector conflicts with its project node label selector", "NamespaceSelectorConflict"),
+        (
+            "pod tolerations (possibly merged with namespace default tolerations) conflict with its namespace whitelist",
+            "NamespaceTolerations",
+        ),
+        (
+            "unable to validate against any security context constraint: [provider \"anyuid\": Forbidden]",
+            "SecurityContextConstraints",
+        ),
+    ] {
+        assert_eq!(forbidden(core), json!([{"code": code, "detail": core}]));
+    }
+    assert_eq!(
+        forbidden("unable to create new content in namespace ns because it is being terminated"),
+        json!([{"code": "NamespaceTerminating"}])
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_handed_on_whole() {
+    for text in [
+        "pods \"x\" is forbidden: User \"system:serviceaccount:kube-system:daemon-set-controller\" cannot create resource",
+        "Timeout: request did not complete within the allotted timeout",
+        "etcdserver: request timed out",
+        "pods \"x\" is forbidden: exceeded quota: broken",
+        "pods \"x\" is forbidden: [maximum cpu usage per Container is 1, but limit is 2, something else]",
+        "",
+    ] {
+        assert_eq!(told(text), json!([{"code": "Rejected", "rejection": text}]), "{text}");
+    }
+}

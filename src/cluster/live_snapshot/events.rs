@@ -1,0 +1,234 @@
+//! The warning events about what a snapshot holds: listed once, from the moment that they are wanted, and then watched.
+//!
+//! They outlive the lists of the snapshot: where the server has forgotten their version, only they are listed anew.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream, LocalBoxStream};
+use k8s_openapi::api::core::v1::Event;
+
+use super::{Identified, UidIndex, WatchUpdate};
+use crate::cluster::connect::Access;
+use crate::cluster::list::Scope;
+use crate::cluster::relist::RelistPace;
+use crate::cluster::watch::Change;
+use crate::error::Error;
+use crate::snapshot::event::involved_uid;
+use crate::snapshot::{EventFields, Known};
+
+/// So many events about what is not known yet are kept: an event may come before the pod that it is about.
+const EARLY: usize = 256;
+
+/// The events of a snapshot, and how they go on.
+pub(crate) struct Events {
+    fields: EventFields,
+    news: LocalBoxStream<'static, Result<EventUpdate, Error>>,
+    /// The first list is on its way.
+    is_awaited: bool,
+    places: UidIndex,
+    early: VecDeque<Event>,
+}
+
+/// What there is to hear of events.
+pub(super) enum EventUpdate {
+    /// All there are, or why they cannot be read.
+    Listed(Known<Vec<Event>>),
+    /// What changed since.
+    Changed(Box<Change<Event>>),
+    /// They cannot be listed now, for a reason that may pass. Said once, and tried again.
+    Failed(Error),
+}
+
+impl Events {
+    /// Lists and watches the events with these fields.
+    pub(super) fn start(access: &Access, scope: &Scope, fields: EventFields) -> Self {
+        let news = news(access.clone(), scope.clone(), fields.selector().into());
+        Self { fields, news, is_awaited: true, places: UidIndex::new::<Event>(&[]), early: VecDeque::new() }
+    }
+
+    /// What was asked for.
+    pub(super) fn fields(&self) -> EventFields {
+        self.fields
+    }
+
+    /// Whether nothing is known of them yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    /// The next word; it may be dropped while it is waited for.
+    pub(super) async fn next(&mut self) -> Result<EventUpdate, Error> {
+        match self.news.next().await {
+            Some(news) => news,
+            // They cannot be read, and that was said.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts the news among the events; `is_ours` tells by its uid whether the snapshot holds an object.
+    pub(super) fn apply(&mut self, news: EventUpdate, events: &mut Known<Vec<Event>>, is_ours: impl Fn(&str) -> bool) -> WatchUpdate {
+        match news {
+            EventUpdate::Listed(listed) => {
+                self.is_awaited = false;
+                self.replace(listed, events, &is_ours);
+                WatchUpdate::Changed
+            }
+            EventUpdate::Changed(change) => match *change {
+                Change::Added(event) | Change::Modified(event) => self.put(event, events, &is_ours),
+                Change::Deleted(event) => {
+                    self.early.retain(|early| early.uid() != event.uid());
+                    self.places.apply_known(events, Change::Deleted(event), Some)
+                }
+                change => self.places.apply_known(events, change, Some),
+            },
+            EventUpdate::Failed(error) => {
+                // What was known before is still the best there is.
+                if std::mem::take(&mut self.is_awaited) {
+                    *events = Known::Unknown(error.to_string());
+                }
+                WatchUpdate::Interrupted(error)
+            }
+        }
+    }
+
+    /// Goes on with another snapshot: it may hold what is new to the one before, so what came early may be about it.
+    pub(super) fn resume(
+        &mut self,
+        all: Known<Vec<Event>>,
+        events: &mut Known<Vec<Event>>,
+        is_ours: impl Fn(&str) -> bool,
+    ) {
+        let early = std::mem::take(&mut self.early);
+        self.replace(all, events, &is_ours);
+        for event in early {
+            self.put(event, events, &is_ours);
+        }
+    }
+
+    /// Takes these for all there are.
+    fn replace(&mut self, all: Known<Vec<Event>>, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) {
+        (self.places, self.early) = (UidIndex::new::<Event>(&[]), VecDeque::new());
+        match all {
+            Known::Unknown(why) => *events = Known::Unknown(why),
+            Known::Known(all) => {
+                *events = Known::Known(Vec::new());
+                for event in all {
+                    self.put(event, events, is_ours);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, mut event: Event, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) -> WatchUpdate {
+        event.metadata.managed_fields = None;
+        if is_ours(involved_uid(&event)) {
+            return self.places.apply_known(events, Change::Added(event), Some);
+        }
+        self.early.retain(|early| early.uid() != event.uid());
+        if self.early.len() == EARLY {
+            self.early.pop_front();
+        }
+        self.early.push_back(event);
+        WatchUpdate::Quiet
+    }
+
+    /// The snapshot holds the object now: what came before it is about it.
+    pub(super) fn welcome(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
+        let all = std::mem::take(&mut self.early);
+        let (ours, early): (VecDeque<Event>, _) = all.into_iter().partition(|event| involved_uid(event) == uid);
+        self.early = early;
+        for event in ours {
+            self.places.apply_known(events, Change::Added(event), Some);
+        }
+    }
+
+    /// The snapshot does not hold the object any more.
+    pub(super) fn forget(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
+        let Known::Known(all) = events else { return };
+        let before = all.len();
+        all.retain(|event| involved_uid(event) != uid);
+        if all.len() != before {
+            self.places = UidIndex::new(all);
+        }
+    }
+}
+
+impl Identified for Event {
+    fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where the news come from.
+enum Source {
+    /// To be listed, after so many lists that failed.
+    List(u32),
+    /// To be listed, because their watch is lost.
+    Relist,
+    Watch(BoxStream<'static, Result<Change<Event>, Error>>),
+    Over,
+}
+
+/// Ends where they cannot be read for good.
+fn news(access: Access, scope: Scope, fields: Arc<str>) -> LocalBoxStream<'static, Result<EventUpdate, Error>> {
+    stream::unfold((Source::List(0), RelistPace::default()), move |(mut source, mut pace)| {
+        let (access, scope, fields) = (access.clone(), scope.clone(), Arc::clone(&fields));
+        async move {
+            loop {
+                let (news, next) = match source {
+                    Source::Over => return None,
+                    Source::Relist => {
+                        pace.pause().await;
+                        source = Source::List(0);
+                        continue;
+                    }
+                    Source::List(failures) => match list(&access, &scope, &fields, failures).await {
+                        // One word for each time that they cannot be had is enough.
+                        (Ok(EventUpdate::Failed(_)), next) if failures > 0 => {
+                            source = next;
+                            continue;
+                        }
+                        listed => listed,
+                    },
+                    Source::Watch(mut changes) => match changes.next().await {
+                        None | Some(Ok(Change::Relist)) => {
+                            source = Source::Relist;
+                            continue;
+                        }
+                        Some(Ok(change)) => (Ok(EventUpdate::Changed(Box::new(change))), Source::Watch(changes)),
+                        Some(Err(error)) => unreadable(error),
+                    },
+                };
+                return Some((news, (next, pace)));
+            }
+        }
+    })
+    .boxed_local()
+}
+
+async fn list(access: &Access, scope: &Scope, fields: &str, failures: u32) -> (Result<EventUpdate, Error>, Source) {
+    if failures > 0 {
+        tokio::time::sleep(access.backoff.wait(failures)).await;
+    }
+    match access.list::<Event>(scope, None, Some(fields)).await {
+        Ok(listed) => {
+            let changes = access.watch(scope, None, Some(fields), listed.resource_version);
+            (Ok(EventUpdate::Listed(Known::Known(listed.items))), Source::Watch(changes))
+        }
+        Err(error) if error.may_pass() => (Ok(EventUpdate::Failed(error)), Source::List(failures + 1)),
+        Err(error) => unreadable(error),
+    }
+}
+
+/// A lack of rights leaves a gap; any other error ends the command.
+fn unreadable(error: Error) -> (Result<EventUpdate, Error>, Source) {
+    match error {
+        Error::Forbidden { .. } => (Ok(EventUpdate::Listed(Known::Unknown(error.to_string()))), Source::Over),
+        error => (Err(error), Source::Over),
+    }
+}
+
+#[cfg(test)]
+mod tests;

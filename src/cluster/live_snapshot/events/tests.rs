@@ -1,0 +1,159 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+use crate::cluster::test_server::{Answer, TestServer, JSON, Seen};
+
+/// The event `name` about the object `uid`.
+fn event(name: &str, uid: &str) -> serde_json::Value {
+    json!({
+        "metadata": { "name": name, "uid": name, "resourceVersion": "7", "managedFields": [{ "manager": "kubelet" }] },
+        "type": "Warning", "involvedObject": { "uid": uid },
+    })
+}
+
+fn read(name: &str, uid: &str) -> Event {
+    serde_json::from_value(event(name, uid)).unwrap()
+}
+
+fn list(events: &[serde_json::Value]) -> Answer {
+    let list =
+        json!({ "kind": "EventList", "apiVersion": "v1", "metadata": { "resourceVersion": "5" }, "items": events });
+    Answer::ok(JSON, list.to_string())
+}
+
+fn changes(changes: &[(&str, serde_json::Value)]) -> Answer {
+    let line =
+        |(kind, object): &(&str, serde_json::Value)| json!({ "type": kind, "object": object }).to_string() + "\n";
+    Answer::ok(JSON, changes.iter().map(line).collect::<String>())
+}
+
+fn names(events: &Known<Vec<Event>>) -> Vec<String> {
+    events.known().into_iter().flatten().map(|event| event.metadata.name.clone().unwrap()).collect()
+}
+
+/// The events about `pod` as they are known after each word, for so many words; and the requests.
+async fn told(
+    words: usize,
+    script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+) -> (Vec<String>, Vec<Seen>) {
+    let test_server = TestServer::start(script).await;
+    let mut events = Events::start(&test_server.access().await, &Scope::Namespace("n".into()), EventFields::Warnings);
+    let mut known = Known::Known(Vec::new());
+    let mut told = Vec::new();
+    for _ in 0..words {
+        let step = match events.next().await {
+            Ok(news) => events.apply(news, &mut known, |uid| uid == "pod"),
+            Err(error) => {
+                told.push(format!("ended: {error}"));
+                break;
+            }
+        };
+        told.push(match (&known, step) {
+            (Known::Unknown(why), _) => format!("unknown: {why}"),
+            (_, WatchUpdate::Interrupted(_)) => format!("interrupted: {}", names(&known).join(" ")),
+            _ => names(&known).join(" "),
+        });
+    }
+    (told, test_server.seen())
+}
+
+#[tokio::test]
+async fn events_are_listed_once_and_watched_from_there_and_listed_anew_where_their_version_is_forgotten() {
+    let (told, seen) = told(5, |number, _| match number {
+        0 => list(&[event("a", "pod"), event("b", "other")]),
+        1 => changes(&[("ADDED", event("c", "pod")), ("MODIFIED", event("a", "pod")), ("DELETED", event("a", "pod"))]),
+        2 => Answer::rejection(410, "too old"),
+        3 => list(&[event("d", "pod")]),
+        _ => Answer::Mute,
+    })
+    .await;
+    assert_eq!(told, ["a", "a c", "a c", "c", "d"]);
+    let targets: Vec<&str> = seen.iter().map(|seen| seen.target.as_str()).collect();
+    assert_eq!(targets.len(), 4, "{targets:?}");
+    assert!(targets.iter().all(|target| target.starts_with("/api/v1/namespaces/n/events?")), "{targets:?}");
+    assert!(targets.iter().all(|target| target.contains("fieldSelector=type%3DWarning")), "{targets:?}");
+    assert!(targets[1].contains("watch=true") && targets[1].contains("resourceVersion=5"), "{targets:?}");
+    assert!(targets[2].contains("resourceVersion=7"), "{targets:?}");
+}
+
+#[tokio::test]
+async fn without_the_right_to_read_them_they_are_unknown_and_nothing_else_ends() {
+    let (told_by_list, seen) = told(1, |_, _| Answer::rejection(403, "no")).await;
+    assert_eq!((told_by_list, seen.len()), (vec!["unknown: cannot list events in namespace \"n\": no".to_owned()], 1));
+    let (told_by_watch, _) = told(2, |number, _| match number {
+        0 => list(&[event("a", "pod")]),
+        _ => Answer::rejection(403, "no"),
+    })
+    .await;
+    assert_eq!(told_by_watch, ["a", "unknown: cannot watch events in namespace \"n\": no"]);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_is_said_once_and_tried_again_and_what_was_known_stays() {
+    let (told_first, _) =
+        told(2, |number, _| if number < 7 { Answer::HangUp } else { list(&[event("a", "pod")]) }).await;
+    assert!(told_first[0].starts_with("unknown: cannot reach"), "{told_first:?}");
+    assert_eq!(told_first[1], "a");
+    let (told_later, _) = told(3, |number, _| match number {
+        0 => list(&[event("a", "pod")]),
+        1 => Answer::rejection(410, "too old"),
+        2..9 => Answer::HangUp,
+        _ => list(&[event("b", "pod")]),
+    })
+    .await;
+    assert_eq!(told_later, ["a", "interrupted: a", "b"]);
+}
+
+fn none_yet() -> Events {
+    Events {
+        fields: EventFields::Warnings,
+        news: stream::pending().boxed_local(),
+        is_awaited: false,
+        places: UidIndex::new::<Event>(&[]),
+        early: VecDeque::new(),
+    }
+}
+
+#[test]
+fn an_event_that_came_early_is_there_when_a_list_anew_brings_its_pod() {
+    let mut events = none_yet();
+    let mut known = Known::Known(Vec::new());
+    for event in [read("a", "gone"), read("b", "stays"), read("c", "new"), read("d", "other")] {
+        events.apply(EventUpdate::Changed(Box::new(Change::Added(event))), &mut known, |uid| ["gone", "stays"].contains(&uid));
+    }
+    assert_eq!(names(&known), ["a", "b"]);
+    let mut anew = Known::Known(Vec::new());
+    events.resume(known, &mut anew, |uid| ["stays", "new"].contains(&uid));
+    assert_eq!(names(&anew), ["b", "c"]);
+    events.welcome("other", &mut anew);
+    assert_eq!(names(&anew), ["b", "c", "d"]);
+}
+
+#[test]
+fn an_event_may_come_before_its_pod_and_goes_with_it() {
+    let mut events = none_yet();
+    let mut known = Known::Known(Vec::new());
+    let apply = |events: &mut Events, known: &mut Known<Vec<Event>>, change| {
+        events.apply(EventUpdate::Changed(Box::new(change)), known, |uid| uid == "old")
+    };
+    assert!(matches!(apply(&mut events, &mut known, Change::Added(read("a", "new"))), WatchUpdate::Quiet));
+    assert!(matches!(apply(&mut events, &mut known, Change::Modified(read("a", "new"))), WatchUpdate::Quiet));
+    apply(&mut events, &mut known, Change::Added(read("b", "old")));
+    apply(&mut events, &mut known, Change::Added(read("c", "other")));
+    assert_eq!(names(&known), ["b"]);
+    assert!(known.known().unwrap()[0].metadata.managed_fields.is_none());
+    events.welcome("new", &mut known);
+    assert_eq!((names(&known), events.early.len()), (vec!["b".to_owned(), "a".to_owned()], 1));
+    events.forget("old", &mut known);
+    assert_eq!(names(&known), ["a"]);
+    // It finds its place after others have gone.
+    apply(&mut events, &mut known, Change::Deleted(read("a", "new")));
+    assert_eq!(names(&known), [""; 0]);
+    // The events of others take no more room than this.
+    for number in 0..1000 {
+        apply(&mut events, &mut known, Change::Added(read(&number.to_string(), "other")));
+    }
+    assert_eq!((events.early.len(), names(&known).len()), (EARLY, 0));
+}

@@ -1,0 +1,262 @@
+//! A server for tests: HTTP/1.1 by hand, so that it can break off wherever a test wants it to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prost::Message;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::connect::{Access, AccessOptions, connect_within};
+use super::kubeconfig::Environment;
+use super::request::Backoff;
+
+/// A request, as the server saw it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) target: String,
+    headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Seen {
+    /// All values of a header, in their order.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(seen, _)| seen == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The only value of a header.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() < 2, "{name} twice: {all:?}");
+        all.first().copied()
+    }
+}
+
+/// What the server does with a request.
+pub(super) enum Answer {
+    /// Answers whole, in chunks.
+    Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// Sends these bytes of a chunked 200 and hangs up.
+    Cut(&'static str, Vec<u8>),
+    /// Hangs up without a word.
+    HangUp,
+    /// Sends the head and these bytes, and then nothing for ever.
+    Stall(&'static str, Vec<u8>),
+    /// Takes the request and never says a word.
+    Mute,
+}
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const PROTOBUF: &str = super::protobuf::CONTENT_TYPE;
+
+impl Answer {
+    pub(super) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::Whole(200, vec![("content-type", content_type.to_owned())], body.into())
+    }
+
+    pub(super) fn rejection(code: u16, message: &str) -> Self {
+        let body = serde_json::json!({"kind": "Status", "message": message, "code": code}).to_string();
+        Self::Whole(code, vec![("content-type", JSON.to_owned())], body.into_bytes())
+    }
+
+    pub(super) fn with(self, name: &'static str, value: &str) -> Self {
+        match self {
+            Self::Whole(code, mut headers, body) => {
+                headers.push((name, value.to_owned()));
+                Self::Whole(code, headers, body)
+            }
+            other => other,
+        }
+    }
+}
+
+type Script = dyn Fn(usize, &Seen) -> Answer + Send + Sync;
+
+/// The server; it ends with the test's runtime.
+pub(super) struct TestServer {
+    pub(super) url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl TestServer {
+    /// Answers the request of that number, counted from 0, with what the script says. CONNECT is granted, and what
+    /// comes through the tunnel is answered here too.
+    pub(super) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(None, script).await
+    }
+
+    /// The same with TLS: credentials are sent to no other server. Its certificate has no authority.
+    pub(super) async fn start_tls(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        let certificate = CertificateDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.crt"));
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.key"));
+        let config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.unwrap()], key.unwrap())
+            .unwrap();
+        Self::start_with(Some(Arc::new(config).into()), script).await
+    }
+
+    async fn start_with(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (script, shared): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&seen));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, shared, tls) = (Arc::clone(&script), Arc::clone(&shared), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, script, shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, script, shared).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, seen }
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(super) async fn access(&self) -> Access {
+        self.access_with(AccessOptions::default()).await
+    }
+
+    /// Access with those flags, to this server unless they name one, that waits next to nothing between tries.
+    pub(super) async fn access_with(&self, mut options: AccessOptions) -> Access {
+        options.server.get_or_insert_with(|| self.url.clone());
+        options.insecure_skip_tls_verify |= self.url.starts_with("https");
+        let mut access = connect_within(&options, &Environment::default()).await.unwrap();
+        access.backoff = quick();
+        access
+    }
+}
+
+/// No waiting to speak of.
+pub(super) fn quick() -> Backoff {
+    Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1), tries: 3 }
+}
+
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
+    while let Some(request) = read(&mut stream).await {
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(request.clone());
+            seen.iter().filter(|seen| seen.method != "CONNECT").count()
+        };
+        if request.method == "CONNECT" {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            continue;
+        }
+        match script(number - 1, &request) {
+            Answer::Whole(code, headers, body) => {
+                let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let head = format!("HTTP/1.1 {code} X\r\n{headers}connection: close\r\n");
+                let _ = send(&mut stream, &head, &body, b"0\r\n\r\n").await;
+            }
+            Answer::Cut(kind, body) => {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n");
+                let _ = send(&mut stream, &head, &body, b"").await;
+            }
+            Answer::HangUp => {}
+            Answer::Mute => std::future::pending::<()>().await,
+            Answer::Stall(kind, body) => {
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n");
+                let _ = send(&mut stream, &head, &body, b"").await;
+                std::future::pending::<()>().await;
+            }
+        }
+        let _ = stream.shutdown().await;
+        return;
+    }
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), head: &str, body: &[u8], end: &[u8]) -> std::io::Result<()> {
+    stream.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await?;
+    for chunk in body.chunks(1000) {
+        stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+        stream.write_all(chunk).await?;
+        stream.write_all(b"\r\n").await?;
+    }
+    stream.write_all(end).await?;
+    stream.flush().await
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.lines();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_lowercase(), value.trim().to_owned()))
+    };
+    let headers: Vec<(String, String)> = lines.filter_map(header).collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Seen { method, target, headers, body })
+}
+
+/// The envelope and the list, as an API server writes them.
+pub(super) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &str, continue_: &str) -> Vec<u8> {
+    let mut list = Vec::new();
+    let mut meta = Vec::new();
+    field(&mut meta, 1, b"");
+    field(&mut meta, 2, resource_version.as_bytes());
+    field(&mut meta, 3, continue_.as_bytes());
+    field(&mut list, 1, &meta);
+    for item in items {
+        field(&mut list, 2, item);
+    }
+    protobuf_answer(kind, &list)
+}
+
+pub(super) fn protobuf_answer(kind: &str, raw: &[u8]) -> Vec<u8> {
+    let mut type_meta = Vec::new();
+    field(&mut type_meta, 1, b"v1");
+    field(&mut type_meta, 2, kind.as_bytes());
+    let mut answer = b"k8s\0".to_vec();
+    field(&mut answer, 1, &type_meta);
+    field(&mut answer, 2, raw);
+    field(&mut answer, 3, b"");
+    field(&mut answer, 4, b"");
+    answer
+}
+
+/// A field with a length.
+pub(super) fn field(to: &mut Vec<u8>, number: u8, value: &[u8]) {
+    to.push(number << 3 | 2);
+    prost::encoding::encode_varint(value.len() as u64, to);
+    to.extend_from_slice(value);
+}
+
+/// A pod of that name, encoded.
+pub(super) fn pod(name: &str) -> Vec<u8> {
+    let mut pod = crate::snapshot::PodSummary::default();
+    pod.metadata.name = name.to_owned();
+    pod.encode_to_vec()
+}

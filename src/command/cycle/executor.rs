@@ -1,0 +1,271 @@
+//! Does what is decided: one step, look, the next step.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::observer::{Observer, WakeReason};
+use super::lease_keeper::{Clock, Lock};
+use super::locking::{Permit, lost};
+use super::options::{Mode, CycleOptions};
+use super::prompt;
+use super::reporter::{EventContext, Reporter};
+use crate::command::watch_loop::connection_lost;
+use crate::cycle::{HaltReason, Held, Observation, Moment, CycleOutcome, Run, ObservationSource, Action, Summary};
+use crate::error::Error;
+use crate::interrupt::{self, Signals, interruptible};
+use crate::render::cycle::{ReportEvent, question};
+
+/// How long to wait before lists that failed are asked for again.
+pub(super) const RELIST_DELAY: Duration = Duration::from_secs(2);
+
+/// One command at work.
+pub(super) struct Executor {
+    pub(super) observer: Observer,
+    pub(super) signals: Signals,
+    pub(super) options: CycleOptions,
+    pub(super) clock: Clock,
+    /// The exit code that goes with the signal that stopped it.
+    pub(super) stopped_by: Option<u8>,
+    /// The lock, from before the first removal to the end.
+    pub(super) lock: Option<Lock>,
+    pub(super) is_lock_lost: bool,
+    /// The lock as it was confirmed last.
+    pub(super) held: Option<Held>,
+    /// Since when the lock could not be renewed before a removal.
+    pub(super) unconfirmed_since: Option<Moment>,
+}
+
+/// What comes after a step.
+enum Next {
+    /// Decide again.
+    Again,
+    /// It is over.
+    End(CycleOutcome),
+}
+
+impl Executor {
+    pub(super) fn new(observer: Observer, signals: Signals, options: CycleOptions, clock: Clock) -> Self {
+        let (stopped_by, lock, is_lock_lost, held, unconfirmed_since) = (None, None, false, None, None);
+        Self { observer, signals, options, clock, stopped_by, lock, is_lock_lost, held, unconfirmed_since }
+    }
+
+    /// Plans, asks, and carries the plan out.
+    ///
+    /// # Errors
+    /// What keeps it from going on.
+    pub(super) async fn run(mut self) -> Result<ExitCode, Error> {
+        // Nothing is in work: a signal ends it at once.
+        let (mut run, mut reporter, outcome) = interruptible(self.prepare()).await?;
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if self.options.mode == Mode::ServerDryRun => interruptible(self.server_dry_run(&mut run, &mut reporter)).await?,
+            None => self.carry_out_locked(&mut run, &mut reporter).await?,
+        };
+        reporter.end(&run, &outcome, Timestamp::now())?;
+        Ok(self.exit_code(&run, &outcome))
+    }
+
+    /// Plans and asks; an outcome where the plan is not to be carried out.
+    async fn prepare(&mut self) -> Result<(Run, Reporter, Option<CycleOutcome>), Error> {
+        self.until_observed().await?;
+        let (run, reporter) = self.plan().await?;
+        let outcome = self.confirm(&run, &reporter).await?;
+        Ok((run, reporter, outcome))
+    }
+
+    /// Carries the plan out with the lock, and gives that back however it ends.
+    async fn carry_out_locked(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
+        if let Some(outcome) = self.acquire(run, reporter).await? {
+            return Ok(outcome);
+        }
+        let outcome = self.carry_out(run, reporter).await;
+        let lock = self.lock.take();
+        self.release(lock).await;
+        outcome
+    }
+
+    /// Step after step, to the end.
+    async fn carry_out(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
+        // Some time went by since the plan, and perhaps another run.
+        if let Next::End(outcome) = self.refresh(run, reporter).await? {
+            return Ok(outcome);
+        }
+        let mut sight = ObservationSource::Listed;
+        let mut is_begun = false;
+        loop {
+            let step = self.decide(run, reporter, sight, &mut is_begun)?;
+            let next = match step {
+                Action::LookAgain => self.refresh(run, reporter).await?,
+                Action::Replace { node, pod, unchanged } => match self.permit(run, reporter).await? {
+                    Permit::Granted => match self.replace(run, reporter, &node, &pod, unchanged.as_deref()).await? {
+                        Some(outcome) => Next::End(outcome),
+                        None => self.refresh(run, reporter).await?,
+                    },
+                    Permit::LookAgain => self.refresh(run, reporter).await?,
+                    Permit::End(outcome) => Next::End(outcome),
+                },
+                Action::Wait { until, .. } => match self.wait(run, reporter, until).await? {
+                    Some(next) => next,
+                    None => {
+                        sight = ObservationSource::Watched;
+                        continue;
+                    }
+                },
+                Action::Ask => match self.ask_after_canary(run, reporter).await? {
+                    Some(outcome) => Next::End(outcome),
+                    None => self.refresh(run, reporter).await?,
+                },
+                Action::Finish => Next::End(CycleOutcome::Finished),
+                Action::HaltReason(halt) => Next::End(CycleOutcome::Halted { halt }),
+            };
+            match next {
+                Next::Again => sight = ObservationSource::Listed,
+                Next::End(outcome) => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Asks the run what to do by what is seen, and tells what is new.
+    fn decide(&mut self, run: &mut Run, reporter: &mut Reporter, sight: ObservationSource, is_begun: &mut bool) -> Result<Action, Error> {
+        if reporter.is_output_closed() {
+            // Who cannot be told of trouble is not to run into it.
+            run.stop(HaltReason::Interrupted);
+        }
+        let trouble = self.observer.trouble.as_deref();
+        let decided = Observation::at(self.observer.snapshot(), |observation| {
+            if !std::mem::replace(is_begun, true) {
+                reporter.emit(ReportEvent::Started, EventContext::new(observation, run))?;
+            }
+            let (step, news) = run.next(Some(observation), sight);
+            if step == Action::LookAgain {
+                return Ok(step);
+            }
+            let context = EventContext::new(observation, run);
+            news.iter().try_for_each(|one| reporter.emit(ReportEvent::NodeEvent(one), context))?;
+            let waiting = match &step {
+                Action::Wait { waiting, .. } => Some(waiting),
+                _ => None,
+            };
+            reporter.emit_waiting(waiting, trouble, context)?;
+            Ok(step)
+        });
+        decided.unwrap_or_else(|| Ok(run.next(None, sight).0))
+    }
+
+    /// Lists anew, for as long as that takes; a signal meanwhile stops it.
+    async fn refresh(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Next, Error> {
+        let mut is_told = false;
+        loop {
+            let refreshed = tokio::select! {
+                refreshed = self.observer.refresh() => refreshed,
+                code = self.signals.next() => match self.stop(run, reporter, code)? {
+                    Some(outcome) => return Ok(Next::End(outcome)),
+                    None => continue,
+                },
+            };
+            let error = match refreshed {
+                Ok(()) => return Ok(Next::Again),
+                Err(Error::NotFound { .. }) => return Ok(Next::End(CycleOutcome::Halted { halt: HaltReason::Deleted })),
+                Err(error) => error,
+            };
+            if !error.may_pass() {
+                return Err(error);
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                let text = connection_lost(&error.to_string());
+                reporter.connection_note(&text, run, Timestamp::now())?;
+            }
+            tokio::select! {
+                () = sleep(RELIST_DELAY) => {}
+                code = self.signals.next() => if let Some(outcome) = self.stop(run, reporter, code)? {
+                    return Ok(Next::End(outcome));
+                },
+            }
+        }
+    }
+
+    /// Waits for a change; what comes next where more than that has happened.
+    async fn wait(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+        until: Option<Timestamp>,
+    ) -> Result<Option<Next>, Error> {
+        let had_trouble = self.observer.trouble.is_some();
+        let seen = tokio::select! {
+            seen = self.observer.wait(until) => seen?,
+            code = self.signals.next() => return Ok(self.stop(run, reporter, code)?.map(Next::End)),
+            loss = lost(&mut self.lock, self.is_lock_lost) => {
+                self.lose(&loss, run, reporter)?;
+                return Ok(None);
+            }
+        };
+        if let Some(trouble) = self.observer.trouble.clone().filter(|_| !had_trouble) {
+            reporter.connection_note(&connection_lost(&trouble), run, Timestamp::now())?;
+        }
+        match seen {
+            WakeReason::Missed => {
+                if let Some(note) = self.observer.note() {
+                    reporter.connection_note(note, run, Timestamp::now())?;
+                }
+                self.refresh(run, reporter).await.map(Some)
+            }
+            WakeReason::Changed => Ok(None),
+        }
+    }
+
+    /// The first signal begins no further node, the second one ends it.
+    pub(super) fn stop(&mut self, run: &mut Run, reporter: &mut Reporter, code: u8) -> Result<Option<CycleOutcome>, Error> {
+        if code == interrupt::HANGUP {
+            reporter.drop_output();
+        }
+        if self.stopped_by.replace(code).is_some() {
+            return Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }));
+        }
+        run.stop(HaltReason::Interrupted);
+        reporter.stop();
+        reporter.event(ReportEvent::Stopping, None, run, Timestamp::now())?;
+        Ok(None)
+    }
+
+    /// The canary is replaced: an outcome where that is the end.
+    async fn ask_after_canary(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Option<CycleOutcome>, Error> {
+        let confirmed = matches!(self.options.mode, Mode::Execute { confirmed: true });
+        if confirmed || !prompt::can_ask() {
+            return Ok(Some(CycleOutcome::CanaryDone));
+        }
+        let question = question(true, Summary::new(run), reporter.daemon_set_ref());
+        let is_yes = match prompt::ask(&question, &mut self.signals).await {
+            Err(Error::Interrupted { code }) => {
+                self.stopped_by = Some(code);
+                return Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }));
+            }
+            answer => answer?,
+        };
+        if !is_yes {
+            return Ok(Some(CycleOutcome::Halted { halt: HaltReason::Declined }));
+        }
+        run.resume();
+        Ok(None)
+    }
+
+    pub(super) fn gone(&self) -> Error {
+        Error::NotFound {
+            message: format!("the DaemonSet {:?} is gone", self.options.request.names.first().map_or("", String::as_str)),
+            hint: "kubectl get daemonsets -A lists those that are there".into(),
+        }
+    }
+
+    fn exit_code(&self, run: &Run, outcome: &CycleOutcome) -> ExitCode {
+        match (outcome, self.stopped_by) {
+            (CycleOutcome::Halted { halt: HaltReason::Interrupted }, Some(code)) => ExitCode::from(code),
+            (CycleOutcome::Halted { .. } | CycleOutcome::Declined, _) => ExitCode::from(1),
+            (CycleOutcome::Finished | CycleOutcome::CanaryDone | CycleOutcome::Planned, _) => {
+                ExitCode::from(u8::from(Summary::new(run).failed > 0))
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Sees the cluster: fresh lists before anything is removed, and watches in between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::lease_keeper::Clock;
+use crate::cluster::connect::Access;
+use crate::cluster::live_snapshot::SnapshotWatcher;
+use crate::cluster::relist::RelistPace;
+use crate::load::Request;
+use crate::load::live::{self, Loaded};
+use crate::command::rollout::event_query;
+use crate::command::watch_loop::{BURST, Heard, TICK, hear, until_events};
+use crate::coverage::Coverage;
+use crate::cycle::Moment;
+use crate::error::Error;
+use crate::snapshot::{Known, Snapshot};
+
+/// Lists that are older than this are of the past.
+const FRESH_FOR: Duration = Duration::from_secs(10);
+
+/// What is seen of one DaemonSet.
+pub(super) struct Observer {
+    pub(super) access: Access,
+    request: Request,
+    loaded: Loaded,
+    follow: Option<SnapshotWatcher>,
+    clock: Clock,
+    /// When the last lists had arrived.
+    listed: Moment,
+    /// What is wrong with the connection.
+    pub(super) trouble: Option<String>,
+    pace: RelistPace,
+}
+
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WakeReason {
+    /// Something may be different.
+    Changed,
+    /// Changes were missed: only fresh lists tell.
+    Missed,
+}
+
+impl Observer {
+    /// Lists for the first time.
+    ///
+    /// # Errors
+    /// What cannot be read, all of which is needed here.
+    pub(super) async fn open(access: Access, request: Request, clock: Clock) -> Result<Self, Error> {
+        let loaded = live::load(&access, &request).await?;
+        check(&loaded.snapshot)?;
+        Ok(Self {
+            access,
+            request,
+            loaded,
+            follow: None,
+            clock,
+            listed: clock.now(),
+            trouble: None,
+            pace: RelistPace::default(),
+        })
+    }
+
+    /// Whether the last lists arrived a moment ago: after a suspend they did not.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.clock.now().at_most_since(self.listed) <= FRESH_FOR
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.loaded.snapshot
+    }
+
+    /// Lists anew.
+    ///
+    /// # Errors
+    /// What cannot be read; it may pass.
+    pub(super) async fn refresh(&mut self) -> Result<(), Error> {
+        let asked = self.clock.now();
+        let mut loaded = live::load(&self.access, &self.request).await?;
+        if self.clock.now().at_most_since(asked) > FRESH_FOR {
+            // A suspend may lie between the answers and now. Where it was a slow server, they are as new as they get.
+            loaded = live::load(&self.access, &self.request).await?;
+        }
+        check(&loaded.snapshot)?;
+        self.listed = self.clock.now();
+        // Events go on as they were: they only explain.
+        let known = std::mem::replace(&mut self.loaded.snapshot.events, Known::Known(Vec::new()));
+        self.follow = match self.follow.take().and_then(SnapshotWatcher::into_events) {
+            Some(events) => {
+                let mut follow = loaded.follow(&self.access);
+                follow.resume_events(events, known, &mut loaded.snapshot);
+                Some(follow)
+            }
+            None => None,
+        };
+        self.loaded = loaded;
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Waits until something has changed, or until the moment given. Watches that end at once are not begun again at once.
+    ///
+    /// # Errors
+    /// What will not pass by itself, such as rights that were taken away.
+    pub(super) async fn wait(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
+        let seen = self.until_event(until).await?;
+        if seen == WakeReason::Missed {
+            tokio::select! {
+                () = self.pace.pause() => {}
+                () = until_moment(until) => {}
+            }
+        }
+        Ok(seen)
+    }
+
+    /// What the user is told of watches that end at once.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        self.pace.note()
+    }
+
+    async fn until_event(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
+        let Self { access, loaded, follow, trouble, .. } = self;
+        let follow = follow.get_or_insert_with(|| loaded.follow(access));
+        if follow.watch_events(access, || event_query(&loaded.snapshot))
+            && let Heard::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
+        {
+            return Ok(WakeReason::Missed);
+        }
+        let mut deadline = deadline(until);
+        let seen = loop {
+            let step = tokio::select! {
+                biased;
+                () = sleep_until(deadline) => break WakeReason::Changed,
+                step = follow.next(&mut loaded.snapshot) => step?,
+            };
+            match hear(step, trouble) {
+                Heard::Relist => break WakeReason::Missed,
+                Heard::NodeEvent => deadline = deadline.min(Instant::now() + BURST),
+                Heard::Nothing => {}
+            }
+        };
+        loaded.snapshot.as_of = Timestamp::now();
+        Ok(seen)
+    }
+}
+
+async fn until_moment(until: Option<Timestamp>) {
+    match until.map(left) {
+        Some(left) => sleep(left).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The time that is left; none is negative.
+fn left(until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+}
+
+fn deadline(until: Option<Timestamp>) -> Instant {
+    // A moment that is hardly reached would be looked at again and again.
+    let left = until.map(|until| left(until) + Duration::from_millis(20));
+    Instant::now() + left.map_or(TICK, |left| left.min(TICK))
+}
+
+/// Who replaces pods must see nodes, pods and revisions, all of them.
+///
+/// # Errors
+/// What could not be read.
+pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
+    let gaps =
+        [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
+    match gaps.into_iter().flatten().next() {
+        Some(gap) => Err(Error::Blind { gap: gap.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// The controller has made no revision of today's template.
+pub(super) fn not_observed(coverage: &Coverage<'_>) -> Error {
+    Error::UnjudgedRollout { what: format!("{}/{}", coverage.namespace(), coverage.name()) }
+}

@@ -1,0 +1,233 @@
+//! Tells what happens, as a picture, as lines or as documents.
+
+use std::io;
+
+use jiff::Timestamp;
+
+use super::options::CycleOptions;
+use crate::cli::StructuredFormat;
+use crate::command::print;
+use crate::coverage::Coverage;
+use crate::cycle::{LockLoss, LockStatus, Observation, CycleOutcome, Run, Summary, WaitReason};
+use crate::error::Error;
+use crate::render::ListLength;
+use crate::render::cycle::{
+    Event, CycleScreen, DaemonSetRef, PlanView, Report, STOPPING, ReportEvent, json_line, line, lock_lost, plan, screen, summary, yaml,
+};
+use crate::render::rollout::{Screen, WatchProgress};
+use crate::render::structured;
+use crate::render::terminal::{self, ColorChoice, Redraw};
+use crate::rollout::{ProgressTracker, ProgressSample, RolloutStatus};
+
+/// How it is told.
+enum OutputMode {
+    /// A picture that is redrawn.
+    CycleScreen(Redraw),
+    /// One line for each event.
+    Lines,
+    /// One document for each event, and one at the end.
+    Structured(StructuredFormat),
+}
+
+/// Tells what happens to one DaemonSet.
+pub(super) struct Reporter {
+    mode: OutputMode,
+    color: ColorChoice,
+    namespace: String,
+    name: String,
+    headway: Option<ProgressTracker>,
+    emit_waiting: Option<WaitReason>,
+    /// The lock when the plan was made; none for a saved cluster.
+    lock: Option<LockStatus>,
+    /// What is said where no further node is begun.
+    stopping: Option<String>,
+    /// Nobody reads any more.
+    is_output_closed: bool,
+    /// The terminal is gone: what cannot be written is no error.
+    is_hung_up: bool,
+}
+
+/// What stands behind an event.
+#[derive(Clone, Copy)]
+pub(super) struct EventContext<'s> {
+    coverage: &'s Coverage<'s>,
+    status: &'s RolloutStatus<'s>,
+    run: &'s Run,
+    pub(super) now: Timestamp,
+}
+
+impl<'s> EventContext<'s> {
+    pub(super) fn new(observation: &'s Observation<'_>, run: &'s Run) -> Self {
+        Self { coverage: observation.coverage, status: observation.status, run, now: observation.now }
+    }
+}
+
+impl Reporter {
+    pub(super) fn new(options: &CycleOptions, coverage: &Coverage<'_>, lock: Option<LockStatus>) -> Self {
+        let redraw = terminal::redraw();
+        Self {
+            mode: match options.output {
+                Some(format) => OutputMode::Structured(format),
+                None if redraw.shows_remarks() => OutputMode::CycleScreen(redraw),
+                None => OutputMode::Lines,
+            },
+            color: options.color,
+            namespace: coverage.namespace().to_owned(),
+            name: coverage.name().to_owned(),
+            headway: None,
+            emit_waiting: None,
+            lock,
+            stopping: None,
+            is_output_closed: false,
+            is_hung_up: false,
+        }
+    }
+
+    /// The lock when the plan was made.
+    pub(super) fn lock(&self) -> Option<&LockStatus> {
+        self.lock.as_ref()
+    }
+
+    /// It was asked to stop.
+    pub(super) fn stop(&mut self) {
+        self.stopping = Some(STOPPING.to_owned());
+    }
+
+    /// The lock is lost.
+    pub(super) fn lose_lock(&mut self, loss: &LockLoss) {
+        self.stopping = Some(lock_lost(loss));
+    }
+
+    /// The terminal is gone.
+    pub(super) fn drop_output(&mut self) {
+        self.is_hung_up = true;
+    }
+
+    pub(super) fn daemon_set_ref(&self) -> DaemonSetRef<'_> {
+        DaemonSetRef { namespace: &self.namespace, name: &self.name }
+    }
+
+    fn screen(&self, now: Timestamp) -> Screen {
+        Screen { style: terminal::style(self.color, ListLength::Handful), headers: true, now }
+    }
+
+    /// Shows the plan; a program gets it with the report.
+    pub(super) fn plan(&mut self, view: PlanView<'_>, now: Timestamp) -> Result<(), Error> {
+        if matches!(self.mode, OutputMode::Structured(_)) {
+            return Ok(());
+        }
+        let shown = self.screen(now);
+        self.print(|_, out| plan(out, view, shown))
+    }
+
+    /// Nobody reads any more.
+    pub(super) fn is_output_closed(&self) -> bool {
+        self.is_output_closed
+    }
+
+    /// Says something about the connection: in a picture it stands for as long as it lasts.
+    pub(super) fn connection_note(&mut self, text: &str, run: &Run, now: Timestamp) -> Result<(), Error> {
+        match &self.mode {
+            OutputMode::Structured(_) => self.event(ReportEvent::ConnectionNote(text), None, run, now),
+            OutputMode::Lines => {
+                terminal::note(text);
+                Ok(())
+            }
+            OutputMode::CycleScreen(_) => Ok(()),
+        }
+    }
+
+    /// Tells an event: in a picture it is seen anyway.
+    pub(super) fn emit(&mut self, event: ReportEvent<'_>, context: EventContext<'_>) -> Result<(), Error> {
+        let EventContext { status, run, now, .. } = context;
+        self.event(event, Some(status), run, now)
+    }
+
+    /// The same while the DaemonSet is not seen.
+    pub(super) fn event(
+        &mut self,
+        event: ReportEvent<'_>,
+        status: Option<&RolloutStatus<'_>>,
+        run: &Run,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let shown = self.screen(now);
+        self.print(|reporter, out| {
+            let event = Event { at: now, event, daemon_set_ref: reporter.daemon_set_ref(), summary: Summary::new(run), status };
+            match &reporter.mode {
+                OutputMode::CycleScreen(_) => Ok(()),
+                OutputMode::Lines => line(out, &event, shown),
+                OutputMode::Structured(StructuredFormat::Json) => json_line(out, &event),
+                OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, &event),
+            }
+        })
+    }
+
+    /// What is waited for now: told once, and seen for as long as it lasts.
+    pub(super) fn emit_waiting(
+        &mut self,
+        waiting: Option<&WaitReason>,
+        trouble: Option<&str>,
+        context: EventContext<'_>,
+    ) -> Result<(), Error> {
+        let is_same = match (&self.emit_waiting, waiting) {
+            (Some(before), Some(now)) => std::mem::discriminant(before) == std::mem::discriminant(now),
+            (before, now) => before.is_none() == now.is_none(),
+        };
+        self.emit_waiting = waiting.cloned();
+        if let Some(waiting) = waiting.filter(|waiting| !is_same && !matches!(waiting, WaitReason::Nodes)) {
+            self.emit(ReportEvent::Waiting(waiting), context)?;
+        }
+        self.draw(trouble, context)
+    }
+
+    /// Draws the picture anew.
+    fn draw(&mut self, trouble: Option<&str>, context: EventContext<'_>) -> Result<(), Error> {
+        let EventContext { coverage, status, run, now } = context;
+        let mark = ProgressSample::new(status);
+        self.headway.get_or_insert_with(|| ProgressTracker::begin(mark, now)).observe(mark, now);
+        let shown = self.screen(now);
+        self.print(|reporter, out| {
+            let (OutputMode::CycleScreen(redraw), Some(headway)) = (&mut reporter.mode, &reporter.headway) else {
+                return Ok(());
+            };
+            let watched = WatchProgress { headway, waits_for: None };
+            let (waiting, stopping) = (reporter.emit_waiting.as_ref(), reporter.stopping.as_deref());
+            let mut picture = Vec::new();
+            screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;
+            let remarks: Vec<String> = trouble.map(crate::command::watch_loop::connection_lost).into_iter().collect();
+            redraw.frame(out, &picture, &remarks)
+        })
+    }
+
+    /// Tells how it ended.
+    pub(super) fn end(&mut self, run: &Run, outcome: &CycleOutcome, now: Timestamp) -> Result<(), Error> {
+        let shown = self.screen(now);
+        self.print(|reporter, out| match &reporter.mode {
+            OutputMode::Structured(StructuredFormat::Json) => {
+                structured::json_line(out, &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now))
+            }
+            OutputMode::Structured(StructuredFormat::Yaml) => {
+                structured::yaml_document(out, &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now))
+            }
+            OutputMode::CycleScreen(_) | OutputMode::Lines => summary(out, run, outcome, reporter.daemon_set_ref(), shown),
+        })
+    }
+
+    /// Nobody has to read it for it to go on: what was begun is brought to its end.
+    fn print(
+        &mut self,
+        render: impl FnOnce(&mut Self, &mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        if self.is_output_closed {
+            return Ok(());
+        }
+        let is_read = match print(|out| render(self, out)) {
+            // A terminal that cannot be written to is gone; the signal may come later.
+            Err(Error::Output(_)) if self.is_hung_up || matches!(self.mode, OutputMode::CycleScreen(_)) => false,
+            written => written?,
+        };
+        self.is_output_closed |= !is_read;
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! Which nodes run the daemon pod, which should and don't, which shouldn't and do: a fold over nodes.
+
+mod counts;
+mod group;
+mod threshold;
+
+#[cfg(test)]
+mod edge_cases;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use crate::admission;
+use crate::explain::{Reason, State, events, pod as pod_state};
+use crate::placement::{FeatureGates, NamespaceSelector, PlacementFailure, Placement, EligibilityRule, TermMismatch};
+use crate::rollout::{CurrentRevision, is_current};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::shared::Pool;
+use crate::snapshot::{DaemonPods, EventQuery, Known, Labels, Node, PodSummary, Snapshot};
+
+pub(crate) use counts::Counts;
+pub(crate) use group::by_label;
+pub(crate) use threshold::Threshold;
+
+/// One DaemonSet on the nodes of a snapshot.
+#[derive(Debug)]
+pub(crate) struct Coverage<'a> {
+    /// The DaemonSet.
+    pub(crate) daemon_set: &'a DaemonSet,
+    /// Its current revision.
+    pub(crate) revision: CurrentRevision,
+    /// What the controller would write into `.status`.
+    pub(crate) counts: Counts,
+    /// One for every node, in the order of the nodes.
+    pub(crate) rows: Vec<NodeCoverage<'a>>,
+    /// Pods on nodes that no longer exist, and pods that name no node.
+    pub(crate) unmapped_pods: Vec<&'a PodSummary>,
+}
+
+/// One DaemonSet on one node.
+#[derive(Debug)]
+pub(crate) struct NodeCoverage<'a> {
+    /// The node's name.
+    pub(crate) node: &'a str,
+    /// The node's labels; none when nodes could not be read.
+    pub(crate) labels: Option<&'a Labels>,
+    /// Whether a pod is wanted; none when nodes could not be read.
+    pub(crate) placement: Option<Placement>,
+    /// How things stand.
+    pub(crate) state: State,
+    /// The pods on the node, the one that counts first.
+    pub(crate) pods: Vec<&'a PodSummary>,
+    /// Whether the first pod is available, even while it is being deleted.
+    pub(crate) is_available: bool,
+    /// Whether the first pod runs the current revision.
+    pub(crate) up_to_date: Option<bool>,
+    /// Every reason.
+    pub(crate) reasons: Vec<Reason>,
+    /// Whether events may say more: of the DaemonSet where a pod is missing, else of the first pod.
+    pub(crate) wants_events: bool,
+}
+
+/// The state of a node, before it becomes a [`NodeCoverage`].
+struct JudgedNode {
+    state: State,
+    reasons: Vec<Reason>,
+    wants_events: bool,
+}
+
+/// Covers every DaemonSet of the snapshot, in its order.
+pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
+    // Sorting the pods by owner once spares every DaemonSet a walk over all of them.
+    let mut owned: HashMap<&str, Vec<&PodSummary>> = HashMap::new();
+    let mut orphans: Vec<&PodSummary> = Vec::new();
+    for pod in snapshot.pods.known().into_iter().flatten() {
+        match pod.metadata.controller() {
+            Some(owner) => owned.entry(&owner.uid).or_default().push(pod),
+            None => orphans.push(pod),
+        }
+    }
+    let pods_of = |daemon_set: &DaemonSet| {
+        let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
+        let own = owned.get(uid).map(Vec::as_slice).unwrap_or_default();
+        DaemonPods::new(daemon_set, own.iter().chain(&orphans).copied())
+    };
+    snapshot.daemon_sets.iter().map(|daemon_set| CoverageContext::new(daemon_set, snapshot).compute_coverage(pods_of(daemon_set))).collect()
+}
+
+/// A number that is the same for as long as there is nothing new to tell: ages grow without it.
+pub(crate) fn fingerprint(coverages: &[Coverage<'_>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{coverages:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What all nodes of one DaemonSet are judged by.
+struct CoverageContext<'a> {
+    snapshot: &'a Snapshot,
+    daemon_set: &'a DaemonSet,
+    min_ready_seconds: i32,
+    /// Why no pod could be created, the same for all nodes that miss one.
+    why_missing: Vec<Reason>,
+}
+
+impl<'a> CoverageContext<'a> {
+    fn new(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            daemon_set,
+            min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default(),
+            why_missing: why_missing(daemon_set, &snapshot.events),
+        }
+    }
+
+    fn compute_coverage(self, pods: DaemonPods<'a>) -> Coverage<'a> {
+        let mut rows = match &self.snapshot.nodes {
+            Known::Known(nodes) => self.rows_of_nodes(nodes, &pods),
+            Known::Unknown(_) => self.rows_of_pods(&pods),
+        };
+        let unmapped_pods = self.unmapped_pods(&pods);
+        let revision = self.revision_by(&rows, &unmapped_pods);
+        for row in &mut rows {
+            row.up_to_date = row.pods.first().and_then(|pod| is_current(pod, &revision));
+        }
+        let counts = Counts::new(&rows, self.snapshot);
+        Coverage { unmapped_pods, daemon_set: self.daemon_set, revision, counts, rows }
+    }
+
+    /// The current revision, which the pods have to tell where revisions could not be read.
+    fn revision_by(&self, rows: &[NodeCoverage<'a>], unmapped_pods: &[&'a PodSummary]) -> CurrentRevision {
+        let revision = CurrentRevision::new(self.daemon_set, &self.snapshot.revisions);
+        if self.snapshot.revisions.known().is_some() {
+            return revision;
+        }
+        let all: Vec<&PodSummary> = rows.iter().flat_map(|row| &row.pods).chain(unmapped_pods).copied().collect();
+        let is_eligible = |row: &&NodeCoverage<'_>| matches!(row.placement, Some(Placement::Run) | None);
+        let counted: Vec<&PodSummary> = rows.iter().filter(is_eligible).filter_map(|row| row.pods.first().copied()).collect();
+        revision.inferred(self.daemon_set, &all, &counted)
+    }
+
+    fn rows_of_nodes(&self, nodes: &'a [Node], pods: &DaemonPods<'a>) -> Vec<NodeCoverage<'a>> {
+        let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+        let template = Pod::from_template(namespace, &self.daemon_set.spec.template);
+        let namespace = NamespaceSelector::new(self.snapshot.openshift.known().and_then(Option::as_ref), namespace);
+        let rule = EligibilityRule::new(&template.spec, namespace, FeatureGates::implied_by(&template.spec));
+        // What keeps a DaemonSet off its nodes is the same on many of them.
+        let mut seen: Pool<Vec<TermMismatch>> = Pool::default();
+        let row = |node: &'a Node| {
+            let mut verdict = rule.evaluate(node);
+            for failure in &mut verdict.failures {
+                if let PlacementFailure::NodeAffinity { terms } = failure {
+                    seen.share(terms);
+                }
+            }
+            let pods = pods.on(&node.metadata.name).to_vec();
+            let failures = verdict.failures.into_iter().map(Reason::NotEligible).collect();
+            let JudgedNode { state, reasons, wants_events } = self.assess(verdict.placement, failures, &pods, node);
+            NodeCoverage {
+                node: &node.metadata.name,
+                labels: Some(&node.metadata.labels),
+                placement: Some(verdict.placement),
+                state,
+                is_available: self.is_available(&pods),
+                up_to_date: None,
+                pods,
+                reasons,
+                wants_events,
+            }
+        };
+        nodes.iter().map(row).collect()
+    }
+
+    fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> JudgedNode {
+        let silent = |state, reasons| JudgedNode { state, reasons, wants_events: false };
+        let mut judged = match (placement, pods) {
+            // Without pods nothing is missing for sure, and nothing is excluded for sure.
+            _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, failures),
+            (Placement::Run, []) => {
+                JudgedNode { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
+            }
+            (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
+            (_, []) => silent(State::Excluded, failures),
+            (_, [pod, ..]) => {
+                let of_pod = self.examine(pod, Some(node));
+                let reasons = failures.into_iter().chain(of_pod.reasons).collect();
+                JudgedNode { state: State::Misscheduled, reasons, ..of_pod }
+            }
+        };
+        judged.reasons.extend(extra_pods(pods));
+        // Rows come by the hundred thousand.
+        judged.reasons.shrink_to_fit();
+        judged
+    }
+
+    /// Without nodes, only what the pods tell is known.
+    fn rows_of_pods(&self, pods: &DaemonPods<'a>) -> Vec<NodeCoverage<'a>> {
+        let mut nodes: Vec<&str> = pods.nodes().collect();
+        nodes.sort_unstable();
+        let row = |node| {
+            let pods = pods.on(node).to_vec();
+            let JudgedNode { state, mut reasons, wants_events } = match pods.first() {
+                Some(pod) => self.examine(pod, None),
+                None => JudgedNode { state: State::Unknown, reasons: Vec::new(), wants_events: false },
+            };
+            reasons.extend(extra_pods(&pods));
+            NodeCoverage {
+                node,
+                labels: None,
+                placement: None,
+                state,
+                is_available: self.is_available(&pods),
+                up_to_date: None,
+                pods,
+                reasons,
+                wants_events,
+            }
+        };
+        nodes.into_iter().map(row).collect()
+    }
+
+    fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> JudgedNode {
+        let now = self.snapshot.as_of;
+        let (state, mut reasons) = pod_state::pod_state(pod, node, self.min_ready_seconds, now);
+        let wants_events = events::may_explain(state, &reasons);
+        if let (true, Some(events)) = (wants_events, self.snapshot.events.known()) {
+            reasons.extend(events::newest_warning(events, &pod.metadata.uid));
+        }
+        JudgedNode { state, reasons, wants_events }
+    }
+
+    fn is_available(&self, pods: &[&PodSummary]) -> bool {
+        let first = pods.first();
+        first.is_some_and(|pod| pod_state::is_available(pod, self.min_ready_seconds, self.snapshot.as_of))
+    }
+
+    fn unmapped_pods(&self, pods: &DaemonPods<'a>) -> Vec<&'a PodSummary> {
+        let mut unmapped_pods = pods.unmapped().to_vec();
+        if let (Known::Known(nodes), true) = (&self.snapshot.nodes, self.snapshot.has_all_nodes) {
+            let names: std::collections::HashSet<&str> = nodes.iter().map(|node| node.metadata.name.as_str()).collect();
+            let gone = pods.nodes().filter(|node| !names.contains(node));
+            unmapped_pods.extend(gone.flat_map(|node| pods.on(node)));
+        }
+        unmapped_pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        unmapped_pods
+    }
+}
+
+fn extra_pods(pods: &[&PodSummary]) -> Option<Reason> {
+    let others = pods.get(1..).filter(|others| !others.is_empty())?;
+    Some(Reason::ExtraPods { pods: others.iter().map(|pod| pod.metadata.name.clone()).collect() })
+}
+
+fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core::v1::Event>>) -> Vec<Reason> {
+    let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
+    match events.known().and_then(|events| events::failed_create(events, uid)) {
+        Some(event) => {
+            let rejections = admission::parse_rejections(daemon_set, &event);
+            rejections.into_iter().map(|rejection| Reason::refused(rejection, Some(&event))).collect()
+        }
+        None => vec![Reason::not_created(daemon_set)],
+    }
+}
+
+impl Coverage<'_> {
+    /// The DaemonSet's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The DaemonSet's name.
+    pub(crate) fn name(&self) -> &str {
+        self.daemon_set.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// How many nodes are in a state.
+    pub(crate) fn in_state(&self, state: State) -> usize {
+        self.rows.iter().filter(|row| row.state == state).count()
+    }
+
+    /// Whether it is known of every pod whether it runs today's template.
+    pub(crate) fn is_revision_known(&self) -> bool {
+        let pods = || self.rows.iter().flat_map(|row| &row.pods).chain(&self.unmapped_pods);
+        let is_known = |pod: &&PodSummary| is_current(pod, &self.revision).is_some();
+        self.revision.hash.known().is_some() || (self.revision.source.is_some() && pods().all(is_known))
+    }
+
+    /// The events that may say more than the rows do: the same whether they were read or not.
+    pub(crate) fn event_query(&self) -> EventQuery {
+        let mut query = EventQuery::default();
+        for row in self.rows.iter().filter(|row| row.wants_events) {
+            match row.pods.first() {
+                None => query.add_daemon_set(self.daemon_set),
+                Some(pod) => query.add_pod(&pod.metadata.uid),
+            }
+        }
+        query
+    }
+}
+
+impl NodeCoverage<'_> {
+    /// When the first pod was made.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        Some(self.pods.first()?.metadata.creation_timestamp?.timestamp())
+    }
+
+    /// How often the containers of the first pod were started again, all together.
+    pub(crate) fn restarts(&self) -> Option<i64> {
+        let status = &self.pods.first()?.status;
+        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
+        Some(all.map(|status| i64::from(status.restart_count)).sum())
+    }
+}

@@ -1,0 +1,309 @@
+//! One node of a run, from its turn to its end.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::observation::NodeView;
+use super::plan::{Planned, Skip, skip};
+use super::decision::{NodeEvent, PodRef};
+use super::{Observation, Policy};
+use crate::explain::Reason;
+use crate::rollout;
+use crate::rollout::Cause;
+use crate::snapshot::PodSummary;
+
+/// A node that was planned.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeTask {
+    /// The node.
+    pub(crate) node: String,
+    /// The pod that was planned to go first.
+    pub(crate) pod: PodRef,
+    /// Where it is.
+    pub(crate) status: Status,
+    /// The uids of the pods that were there when the plan was made and are to be replaced.
+    outdated_uids: BTreeSet<String>,
+}
+
+/// Where a planned node is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Status {
+    /// Its turn has not come.
+    WaitReason,
+    /// Its pod is being replaced.
+    InProgress(InProgress),
+    /// The new pod is available, and was for long enough.
+    Replaced {
+        /// The new pod.
+        pod: String,
+        /// From the removal of the old pod to now.
+        took: SignedDuration,
+    },
+    /// The new pod did not come up.
+    Failed {
+        /// Why.
+        why: Failure,
+        /// The pod that was removed.
+        pod: PodRef,
+    },
+    /// It was left alone after all.
+    Skipped(Skip),
+}
+
+/// A node in work.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InProgress {
+    /// The pod that was removed last, or is about to be.
+    pub(crate) pod: PodRef,
+    /// Since when.
+    pub(crate) begun: Timestamp,
+    /// Since when the new pod is available without a break.
+    pub(crate) available_since: Option<Timestamp>,
+    /// The API server's last refusal to remove the pod.
+    pub(crate) refused: Option<Rejected>,
+    /// How long it took before the new pod became unavailable again.
+    took: Option<SignedDuration>,
+    /// What was told last: the step, and whether it was in trouble.
+    last_reported: Option<(rollout::Action, bool)>,
+}
+
+/// A removal that the API server refuses for now.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rejected {
+    /// Its words.
+    pub(crate) message: String,
+    /// When to try again.
+    pub(crate) retry: Timestamp,
+}
+
+/// Why a node has failed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum Failure {
+    /// The new pod cannot come up by itself.
+    NodeProblem {
+        /// What proves it.
+        cause: Cause,
+    },
+    /// It was not done within `--node-timeout`.
+    TimedOut {
+        /// Where it was.
+        step: Option<rollout::Action>,
+        /// What it waited for.
+        reasons: Vec<Reason>,
+    },
+    /// The API server would not remove the old pod within `--node-timeout`.
+    NotRemoved {
+        /// Its words.
+        message: String,
+    },
+}
+
+impl NodeTask {
+    pub(super) fn new(planned: &Planned<'_>) -> Self {
+        Self {
+            node: planned.node.to_owned(),
+            pod: planned.pod.clone(),
+            status: Status::WaitReason,
+            outdated_uids: planned.outdated_uids.clone(),
+        }
+    }
+
+    /// The work on it, while there is any.
+    pub(crate) fn work(&self) -> Option<&InProgress> {
+        match &self.status {
+            Status::InProgress(work) => Some(work),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.status == Status::WaitReason
+    }
+
+    fn is_outdated(&self, pod: &PodSummary, observation: &Observation<'_>) -> bool {
+        observation.is_outdated(pod) || self.outdated_uids.contains(&pod.metadata.uid)
+    }
+
+    /// The stale pod to remove next, if one is there that may be removed.
+    pub(super) fn removable<'a>(&self, observation: &Observation<'a>) -> Option<&'a PodSummary> {
+        let node_view = observation.node_view(&self.node)?;
+        node_view.live().find(|pod| self.is_outdated(pod, observation) && node_view.owns(pod))
+    }
+
+    /// Why its turn cannot come now, although the node is there.
+    pub(super) fn skip_reason(&self, observation: &Observation<'_>, policy: &Policy) -> Option<Skip> {
+        match observation.node_view(&self.node) {
+            None => Some(Skip::NodeGone),
+            Some(node_view) => skip(node_view, |pod| self.is_outdated(pod, observation), policy),
+        }
+    }
+
+    /// Whether no stale pod of it is ready: then its node loses nothing. One that is ready and not available yet becomes
+    /// so by time alone, which no resourceVersion tells.
+    pub(super) fn has_no_ready_pod(&self, observation: &Observation<'_>) -> bool {
+        let is_ready = |pod: &PodSummary| pod.condition("Ready").is_some_and(|condition| condition.is_true());
+        let has_ready = |node_view: &NodeView<'_>| node_view.live().any(|pod| self.is_outdated(pod, observation) && is_ready(pod));
+        !observation.node_view(&self.node).is_some_and(has_ready)
+    }
+
+    pub(super) fn begin(&mut self, pod: PodRef, now: Timestamp) {
+        match &mut self.status {
+            // The same node again: its time goes on.
+            Status::InProgress(work) => {
+                if work.pod != pod {
+                    work.refused = None;
+                }
+                work.pod = pod;
+            }
+            status => *status = Status::InProgress(InProgress::new(pod, now, None)),
+        }
+    }
+
+    /// Whether that is the first refusal of this pod's removal.
+    pub(super) fn reject(&mut self, message: &str, retry: Timestamp) -> bool {
+        match &mut self.status {
+            Status::InProgress(work) => {
+                let refused = Rejected { message: message.to_owned(), retry };
+                work.refused.replace(refused).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Brings the entry up to what is seen; tells what is new.
+    pub(super) fn update(&mut self, observation: &Observation<'_>, policy: &Policy) -> Option<NodeEvent> {
+        let node_view = observation.node_view(&self.node);
+        let next = match (&self.status, node_view) {
+            (Status::WaitReason, Some(node_view)) => self.waiting(node_view, observation),
+            (Status::InProgress(work), Some(node_view)) => return self.in_progress(work.clone(), node_view, observation, policy),
+            (Status::Replaced { took, pod }, Some(node_view)) => self.became_unavailable(*took, pod, node_view, observation),
+            (Status::Failed { .. }, Some(node_view)) => self.recovered(node_view, observation),
+            (Status::WaitReason | Status::InProgress(_), None) => Some(Status::Skipped(Skip::NodeGone)),
+            _ => None,
+        };
+        self.change(next?)
+    }
+
+    fn change(&mut self, next: Status) -> Option<NodeEvent> {
+        self.status = next;
+        let node = self.node.clone();
+        match self.status.clone() {
+            Status::Replaced { pod, took } => Some(NodeEvent::Replaced { node, pod, took }),
+            Status::Failed { why, .. } => Some(NodeEvent::Failed { node, why }),
+            Status::Skipped(why) => Some(NodeEvent::Skipped { node, why }),
+            Status::InProgress(_) => Some(NodeEvent::Regressed { node }),
+            Status::WaitReason => None,
+        }
+    }
+
+    fn waiting(&self, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Option<Status> {
+        let has_outdated = node_view.row.pods.iter().any(|pod| self.is_outdated(pod, observation));
+        (!has_outdated).then_some(Status::Skipped(Skip::ReplacedMeanwhile))
+    }
+
+    fn in_progress(&mut self, mut work: InProgress, node_view: &NodeView<'_>, observation: &Observation<'_>, policy: &Policy) -> Option<NodeEvent> {
+        if self.removable(observation).is_none() {
+            work.refused = None;
+        } else if self.skip_reason(observation, policy).is_some() {
+            // Nothing was removed yet, and by now nothing should be.
+            self.status = Status::WaitReason;
+            return None;
+        }
+        let now = observation.now;
+        if let Some(new) = self.new_pod(node_view, observation) {
+            let since = *work.available_since.get_or_insert(now);
+            if now.duration_since(since) >= policy.min_ready {
+                let took = work.took.unwrap_or_else(|| now.duration_since(work.begun));
+                return self.change(Status::Replaced { pod: new.metadata.name.clone(), took });
+            }
+        } else {
+            work.available_since = None;
+            if node_view.row.pods.is_empty() && !node_view.is_eligible() && node_view.down().is_none() {
+                return self.change(Status::Skipped(Skip::NotEligible { reasons: node_view.row.reasons.clone() }));
+            }
+            if let Some(why) = self.failure(&work, observation, policy) {
+                return self.change(Status::Failed { why, pod: work.pod });
+            }
+        }
+        let news = self.step_changed(&mut work, observation);
+        self.status = Status::InProgress(work);
+        news
+    }
+
+    /// The pod that the node is to have, available and alone.
+    fn new_pod<'a>(&self, node_view: &NodeView<'a>, observation: &Observation<'a>) -> Option<&'a PodSummary> {
+        if node_view.row.pods.iter().any(|pod| self.is_outdated(pod, observation)) {
+            return None;
+        }
+        node_view.live().find(|pod| node_view.is_available(pod))
+    }
+
+    fn failure(&self, work: &InProgress, observation: &Observation<'_>, policy: &Policy) -> Option<Failure> {
+        if let Some(cause) = observation.lasting_problem(&self.node) {
+            return Some(Failure::NodeProblem { cause: cause.clone() });
+        }
+        if observation.now.duration_since(work.begun) < policy.node_timeout {
+            return None;
+        }
+        let refused = work.refused.as_ref().filter(|_| self.removable(observation).is_some());
+        Some(match (refused, observation.progress(&self.node)) {
+            (Some(refused), _) => Failure::NotRemoved { message: refused.message.clone() },
+            (None, Some(progress)) => {
+                Failure::TimedOut { step: Some(progress.step), reasons: progress.reasons.clone() }
+            }
+            (None, None) => {
+                let reasons = observation.node_view(&self.node).map(|node_view| node_view.row.reasons.clone()).unwrap_or_default();
+                Failure::TimedOut { step: None, reasons }
+            }
+        })
+    }
+
+    /// Tells a step once, and once more when trouble comes up in it.
+    fn step_changed(&self, work: &mut InProgress, observation: &Observation<'_>) -> Option<NodeEvent> {
+        let progress = observation.progress(&self.node)?;
+        let seen = (progress.step, !progress.causes.is_empty());
+        let is_begun = !matches!(progress.step, rollout::Action::Outdated | rollout::Action::Done);
+        if !is_begun || work.last_reported.replace(seen) == Some(seen) {
+            return None;
+        }
+        Some(NodeEvent::StepChanged { node: self.node.clone(), step: progress.step, reasons: progress.reasons.clone() })
+    }
+
+    /// A pod that was available and is not any more: the node is in work again, by nobody's doing.
+    fn became_unavailable(&self, took: SignedDuration, pod: &str, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Option<Status> {
+        let is_eligible = node_view.is_eligible() || node_view.down().is_some();
+        if !is_eligible || self.new_pod(node_view, observation).is_some() {
+            return None;
+        }
+        let pod = PodRef { name: pod.to_owned(), uid: String::new() };
+        Some(Status::InProgress(InProgress::new(pod, observation.now, Some(took))))
+    }
+
+    fn recovered(&self, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Option<Status> {
+        let pod = self.new_pod(node_view, observation)?;
+        let took = pod.metadata.creation_timestamp.map(|made| observation.now.duration_since(made.timestamp()));
+        Some(Status::Replaced { pod: pod.metadata.name.clone(), took: took.unwrap_or_default() })
+    }
+
+    /// When time alone changes something.
+    pub(super) fn due(&self, observation: &Observation<'_>, policy: &Policy) -> Option<Timestamp> {
+        let work = self.work()?;
+        let after = |from: Timestamp, wait: SignedDuration| from.checked_add(wait).ok();
+        let times = [
+            after(work.begun, policy.node_timeout),
+            work.available_since.and_then(|since| after(since, policy.min_ready)),
+            observation.node_view(&self.node).and_then(NodeView::next_available_at),
+            work.refused.as_ref().map(|refused| refused.retry),
+        ];
+        times.into_iter().flatten().filter(|due| *due > observation.now).min()
+    }
+}
+
+impl InProgress {
+    fn new(pod: PodRef, begun: Timestamp, took: Option<SignedDuration>) -> Self {
+        Self { pod, begun, available_since: None, refused: None, took, last_reported: None }
+    }
+}

@@ -1,0 +1,168 @@
+//! What one look at the cluster shows of each node.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
+use crate::explain::pod::is_available;
+use crate::placement::Placement;
+use crate::rollout::{Cause, FaultDomain, Progress, RolloutStatus, is_current, status};
+use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
+
+/// The DaemonSet and its nodes at one moment.
+pub(crate) struct Observation<'a> {
+    /// The nodes as coverage sees them.
+    pub(crate) coverage: &'a Coverage<'a>,
+    /// The nodes as a rollout sees them: what is the matter with new pods.
+    pub(crate) status: &'a RolloutStatus<'a>,
+    /// The moment.
+    pub(crate) now: Timestamp,
+    /// In the order of the nodes.
+    nodes: Vec<NodeView<'a>>,
+    by_node: HashMap<&'a str, usize>,
+}
+
+/// One node with the DaemonSet's pods on it.
+pub(super) struct NodeView<'a> {
+    pub(super) row: &'a NodeCoverage<'a>,
+    node: Option<&'a Node>,
+    uid: &'a str,
+    min_ready_seconds: i32,
+    now: Timestamp,
+}
+
+/// Why a node is down, and since when.
+pub(super) struct NodeOutage<'a> {
+    pub(super) reason: &'a str,
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Observation<'_> {
+    /// Looks at the first DaemonSet of a snapshot; none where it holds none.
+    pub(crate) fn at<T>(snapshot: &Snapshot, see: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
+        let coverages = compute_coverage(snapshot);
+        let coverage = coverages.first()?;
+        let status = status(coverage, snapshot);
+        Some(see(&Observation::new(coverage, &status, snapshot)))
+    }
+}
+
+impl<'a> Observation<'a> {
+    fn new(coverage: &'a Coverage<'a>, status: &'a RolloutStatus<'a>, snapshot: &'a Snapshot) -> Self {
+        let nodes: HashMap<&str, &Node> =
+            snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
+        let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
+        let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
+        let now = snapshot.as_of;
+        let node_view = |row| NodeView { row, node: nodes.get(row.node).copied(), uid, min_ready_seconds, now };
+        let nodes: Vec<NodeView<'a>> = coverage.rows.iter().map(node_view).collect();
+        let by_node = nodes.iter().enumerate().map(|(index, node_view)| (node_view.row.node, index)).collect();
+        Self { coverage, status, now, nodes, by_node }
+    }
+
+    /// The hash of today's template, once the controller has made a revision of it.
+    pub(super) fn revision(&self) -> Option<&'a str> {
+        let daemon_set = self.coverage.daemon_set;
+        let revision = self.coverage.revision.hash.known()?.as_deref();
+        revision.filter(|_| Generation::new(daemon_set).is_observed())
+    }
+
+    /// Whether there is such a revision.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.revision().is_some()
+    }
+
+    /// Every node, in their order.
+    pub(super) fn nodes(&self) -> &[NodeView<'a>] {
+        &self.nodes
+    }
+
+    /// A node; none when it is gone.
+    pub(super) fn node_view(&self, node: &str) -> Option<&NodeView<'a>> {
+        self.by_node.get(node).and_then(|index| self.nodes.get(*index))
+    }
+
+    /// On how many nodes a pod is wanted.
+    pub(crate) fn desired(&self) -> usize {
+        self.nodes.iter().filter(|node_view| node_view.is_eligible()).count()
+    }
+
+    /// The nodes on which a pod is wanted and none is available.
+    pub(crate) fn unavailable(&self) -> impl Iterator<Item = &'a str> {
+        self.nodes.iter().filter(|node_view| node_view.is_unavailable()).map(|node_view| node_view.row.node)
+    }
+
+    /// The node as the rollout sees it; none where no pod is wanted.
+    pub(crate) fn progress(&self, node: &str) -> Option<&'a Progress<'a>> {
+        self.status.nodes.iter().find(|progress| progress.node == node)
+    }
+
+    /// What proves that the node's new pod does not come up by itself. A node that is down proves nothing about the
+    /// pod: it may be starting anew.
+    pub(super) fn lasting_problem(&self, node: &str) -> Option<&'a Cause> {
+        let lasting = self.status.blockers.iter().filter(|hold| hold.lasts && hold.cause.fault() != FaultDomain::Node);
+        lasting.filter(|hold| hold.nodes.contains(&node)).map(|hold| &hold.cause).next()
+    }
+
+    /// Whether the pod does not run today's template.
+    pub(super) fn is_outdated(&self, pod: &PodSummary) -> bool {
+        is_current(pod, &self.coverage.revision) == Some(false)
+    }
+}
+
+impl<'a> NodeView<'a> {
+    /// Pods that are not being deleted.
+    pub(super) fn live(&self) -> impl Iterator<Item = &'a PodSummary> {
+        self.row.pods.iter().copied().filter(|pod| !pod.is_terminating())
+    }
+
+    /// Whether the DaemonSet controls the pod: one that it could adopt is not its own yet.
+    pub(super) fn owns(&self, pod: &PodSummary) -> bool {
+        pod.metadata.controller().is_some_and(|owner| owner.uid == self.uid)
+    }
+
+    /// Whether the controller keeps a pod here, and makes one where there is none.
+    pub(super) fn is_eligible(&self) -> bool {
+        self.row.placement == Some(Placement::Run)
+    }
+
+    pub(super) fn is_available(&self, pod: &PodSummary) -> bool {
+        is_available(pod, self.min_ready_seconds, self.now)
+    }
+
+    /// A pod is wanted, and none that stays is available.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.is_eligible() && !self.live().any(|pod| self.is_available(pod))
+    }
+
+    /// Whether the node is down, by its condition `Ready` or by the taint that goes with it: either may come first.
+    pub(super) fn down(&self) -> Option<NodeOutage<'a>> {
+        let node = self.node?;
+        let ready = node.condition("Ready").filter(|condition| condition.status != "True");
+        let by_condition = ready.map(|condition| NodeOutage {
+            reason: &condition.reason,
+            since: condition.last_transition_time.map(|time| time.timestamp()),
+        });
+        let taint = || node.spec.taints.iter().find(|taint| taint.is_node_lifecycle_taint());
+        let by_taint =
+            || taint().map(|taint| NodeOutage { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) });
+        by_condition.or_else(by_taint)
+    }
+
+    /// When the pod that counts was made.
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.row.created()
+    }
+
+    /// When the next ready pod will have been ready for `minReadySeconds`.
+    pub(super) fn next_available_at(&self) -> Option<Timestamp> {
+        let ready_since = |pod: &PodSummary| {
+            let condition = pod.condition("Ready").filter(|condition| condition.is_true())?;
+            condition.last_transition_time.map(|time| time.timestamp())
+        };
+        let wait = jiff::SignedDuration::from_secs(self.min_ready_seconds.into());
+        let due = self.live().filter_map(ready_since).filter_map(|since| since.checked_add(wait).ok());
+        due.filter(|due| *due > self.now).min()
+    }
+}

@@ -1,0 +1,63 @@
+//! What the kubelet and the taint eviction controller do to a daemon pod.
+
+use super::{Check, Stage};
+use crate::explain::Reason;
+use crate::placement::{FeatureGates, tolerates};
+use crate::snapshot::pod::{Pod, Toleration};
+use crate::snapshot::{Node, Taint};
+
+/// Pods of at least this priority are critical (`pkg/apis/scheduling` `SystemCriticalPriority`).
+const CRITICAL: i32 = 2_000_000_000;
+/// Pressures for which a kubelet takes no pods that are not critical. Memory is another matter: it keeps out only pods
+/// without requests that do not tolerate it, and every daemon pod tolerates it.
+const PRESSURES: [&str; 2] = ["DiskPressure", "PIDPressure"];
+
+/// The station and the check that a reason of a bound pod belongs to.
+pub(super) fn check_for_reason(reason: &Reason) -> (Stage, &'static str) {
+    match reason {
+        Reason::NodeNotReady { .. } => (Stage::Kubelet, "NodeReady"),
+        // A kubelet that refuses or evicts says so in `status.reason`; a pod that ended by itself has none.
+        Reason::PodFailed { detail, .. } if !detail.starts_with("a container ended") => {
+            (Stage::Kubelet, "PodAdmission")
+        }
+        Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, "Termination"),
+        Reason::NotSeenByKubelet => (Stage::Kubelet, "PodAdmission"),
+        Reason::Initializing { .. } => (Stage::Pod, "InitContainers"),
+        Reason::ImageError { .. } => (Stage::Pod, "Image"),
+        Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::MinReadySeconds { .. } => {
+            (Stage::Pod, "Readiness")
+        }
+        Reason::PodFailed { .. } | Reason::PodSucceeded => (Stage::Pod, "Phase"),
+        _ => (Stage::Pod, "Containers"),
+    }
+}
+
+/// What awaits a pod that is not there yet.
+pub(super) fn predicted(pod: &Pod, node: &Node) -> [Check; 3] {
+    let down = crate::explain::pod::node_not_ready(node).into_iter().collect();
+    [Check::from_reasons(Stage::Kubelet, "NodeReady", down), pressure(pod, node), taint_eviction(pod, node)]
+}
+
+/// Upstream: `pkg/kubelet/eviction/eviction_manager.go` `Admit`.
+fn pressure(pod: &Pod, node: &Node) -> Check {
+    let is_true = |type_: &&str| node.condition(type_).is_some_and(|condition| condition.status == "True");
+    let pressures = PRESSURES.into_iter().filter(is_true).filter(|_| pod.priority() < CRITICAL);
+    let reasons = pressures.map(|condition| Reason::NodePressure { condition: condition.to_owned() });
+    Check::from_reasons(Stage::Kubelet, "Pressure", reasons.collect())
+}
+
+/// How soon a `NoExecute` taint takes the pod away again, although it is tolerated.
+///
+/// Upstream: `pkg/controller/tainteviction/taint_eviction.go` `processPodOnNode`, `getMinTolerationTime`.
+pub(super) fn taint_eviction(pod: &Pod, node: &Node) -> Check {
+    let gates = FeatureGates::implied_by(&pod.spec);
+    let taints = node.spec.taints.iter().filter(|taint| taint.effect == "NoExecute");
+    let limit = |taint: &Taint| {
+        // The first toleration that fits is the one that counts, however long a later one would last.
+        let first = pod.spec.tolerations.iter().find(|toleration: &&Toleration| tolerates(toleration, taint, gates))?;
+        first.toleration_seconds.map(|seconds| (seconds.max(0), taint.clone()))
+    };
+    let soonest = taints.filter_map(limit).min_by_key(|(seconds, _)| *seconds);
+    let reason = soonest.map(|(seconds, taint)| Reason::TaintEviction { taint: taint.to_string(), seconds });
+    Check::from_reasons(Stage::Kubelet, "TaintEviction", reason.into_iter().collect())
+}

@@ -1,0 +1,324 @@
+//! Ways that part where intuition and rule part.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn node(spec: Value, conditions: Value) -> Node {
+    let resources = json!({ "cpu": "4", "memory": "8Gi", "pods": "110" });
+    serde_json::from_value(json!({
+        "metadata": { "name": "n1" },
+        "spec": spec,
+        "status": { "allocatable": resources, "conditions": conditions },
+    }))
+    .unwrap()
+}
+
+fn daemon_set(spec: Value) -> DaemonSet {
+    serde_json::from_value(json!({
+        "metadata": { "name": "agent", "namespace": "ns", "uid": "u1", "generation": 3 },
+        "spec": {
+            "selector": { "matchLabels": { "app": "agent" } },
+            "template": { "metadata": { "labels": { "app": "agent" } }, "spec": spec },
+        },
+        "status": {
+            "currentNumberScheduled": 0, "desiredNumberScheduled": 1, "numberMisscheduled": 0, "numberReady": 0,
+            "observedGeneration": 3,
+        },
+    }))
+    .unwrap()
+}
+
+fn plain() -> Value {
+    json!({ "containers": [{ "name": "main" }] })
+}
+
+/// A pod of the DaemonSet; `node_name` empty for one that waits.
+fn pod(node_name: &str, spec: &Value, status: Value) -> Pod {
+    let mut pod: Pod = serde_json::from_value(json!({
+        "metadata": {
+            "name": "agent-x", "namespace": "ns", "uid": "p1", "labels": { "app": "agent" },
+            "ownerReferences": [{ "kind": "DaemonSet", "name": "agent", "uid": "u1", "controller": true }],
+        },
+        "spec": spec,
+        "status": status,
+    }))
+    .unwrap();
+    pod.spec.node_name = node_name.into();
+    if node_name.is_empty() {
+        pod.spec.affinity = serde_json::from_value(json!({ "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [
+                { "key": "metadata.name", "operator": "In", "values": ["n1"] }] }] } } }))
+        .unwrap();
+    }
+    pod
+}
+
+fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec<Pod>) -> NodeSnapshot {
+    NodeSnapshot {
+        daemon_sets: vec![daemon_set],
+        node,
+        node_exists: true,
+        bound: Known::Known(bound),
+        pinned: Known::Known(pinned),
+        nominated: Known::Known(Vec::new()),
+        revisions: Known::Known(Vec::new()),
+        events: Known::Known(Vec::new()),
+        openshift: Known::Known(None),
+        facts: ClusterObjects::default(),
+        as_of: "2026-01-01T00:00:00Z".parse().unwrap(),
+    }
+}
+
+/// The pods that do not exist, as the API server would make them.
+fn predicted(node_snapshot: &NodeSnapshot) -> Vec<Option<PredictedPod>> {
+    let make = |daemon_set| Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.facts));
+    node_snapshot.daemon_sets.iter().map(make).collect()
+}
+
+/// What fails, as `Stage/Check`.
+fn failing(diagnosis: &Diagnosis<'_>) -> Vec<String> {
+    let failed = diagnosis.checks.iter().filter(|check| check.outcome == Outcome::Fail);
+    failed.map(|check| format!("{:?}/{}", check.stage, check.name)).collect()
+}
+
+fn check<'w>(diagnosis: &'w Diagnosis<'_>, name: &str) -> &'w Check {
+    diagnosis.checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("{name} in {:#?}", diagnosis.checks))
+}
+
+fn ready() -> Value {
+    json!({ "phase": "Running", "conditions": [
+        { "type": "Ready", "status": "True", "lastTransitionTime": "2025-12-31T00:00:00Z" }] })
+}
+
+#[test]
+fn a_healthy_pod_has_a_way_without_a_failure() {
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), ready())], vec![]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!((diagnosis.verdict, diagnosis.state, diagnosis.placement), (Verdict::Running, State::Available, Placement::Run));
+    assert_eq!(failing(diagnosis), [""; 0]);
+    assert_eq!(check(diagnosis, "Bound").stage, Stage::Scheduler);
+}
+
+#[test]
+fn a_pod_that_is_wanted_and_that_nothing_hinders_was_not_created() {
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    let predicted = predicted(&node_snapshot);
+    let diagnosis = &all(&node_snapshot, &predicted)[0];
+    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Blocked, State::Missing));
+    assert_eq!(failing(diagnosis), ["Controller/PodCreated"]);
+    assert_eq!(check(diagnosis, "PodCreated").reasons[0].reason, Reason::NotCreated);
+}
+
+#[test]
+fn a_controller_that_has_not_seen_the_newest_spec_is_said_to_be_behind() {
+    let mut set = daemon_set(plain());
+    set.metadata.generation = Some(4);
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), set, vec![], vec![]);
+    let predicted = predicted(&node_snapshot);
+    let diagnosis = &all(&node_snapshot, &predicted)[0];
+    assert_eq!(check(diagnosis, "PodCreated").reasons[0].reason, Reason::NotObserved { generation: 4, observed: 3 });
+}
+
+#[test]
+fn on_a_planned_node_a_pod_would_run() {
+    let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    node_snapshot.node_exists = false;
+    let predicted = predicted(&node_snapshot);
+    assert_eq!(all(&node_snapshot, &predicted)[0].verdict, Verdict::WouldRun);
+}
+
+#[test]
+fn a_planned_node_without_resources_is_not_said_to_be_full() {
+    let mut node_snapshot = node_snapshot(Node::default(), daemon_set(plain()), vec![], vec![]);
+    node_snapshot.node_exists = false;
+    let predicted = predicted(&node_snapshot);
+    let diagnosis = &all(&node_snapshot, &predicted)[0];
+    assert_eq!(check(diagnosis, "NodeResourcesFit").outcome, Outcome::Unknown);
+    assert_eq!((diagnosis.verdict, &diagnosis.preemption), (Verdict::Unknown, &None));
+}
+
+#[test]
+fn on_a_planned_node_daemon_pods_share_its_resources() {
+    let hungry = json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": "3" } } }] });
+    let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(hungry.clone()), vec![], vec![]);
+    let mut second = daemon_set(hungry);
+    second.metadata.name = Some("second".into());
+    second.metadata.uid = Some("u2".into());
+    node_snapshot.daemon_sets.push(second);
+    node_snapshot.node_exists = false;
+    let predicted = predicted(&node_snapshot);
+    let verdicts: Vec<Verdict> = all(&node_snapshot, &predicted).iter().map(|diagnosis| diagnosis.verdict).collect();
+    assert_eq!(verdicts, [Verdict::WouldRun, Verdict::Blocked]);
+}
+
+#[test]
+fn pods_that_could_not_be_read_are_not_taken_for_absent() {
+    let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
+    node_snapshot.bound = Known::Unknown("cannot list pods".into());
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Unknown, State::Unknown));
+    assert!(daemon_sets_without_pod(&node_snapshot, true).is_empty());
+}
+
+#[test]
+fn a_node_that_is_not_wanted_names_every_obstacle() {
+    let spec = json!({ "containers": [], "nodeSelector": { "disk": "ssd" } });
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
+    let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!(diagnosis.verdict, Verdict::NotWanted);
+    assert_eq!(failing(diagnosis), ["Controller/NodeSelector", "Controller/TaintToleration"]);
+}
+
+#[test]
+fn h06_a_pending_pod_behind_a_new_taint_is_not_wanted_and_its_scheduler_says_why() {
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
+    let waiting = pod("", &plain(), json!({ "phase": "Pending" }));
+    let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(plain()), vec![], vec![waiting]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::NotWanted, State::Misscheduled));
+    let reason = &check_of(diagnosis, Stage::Scheduler, "TaintToleration").reasons[0];
+    assert_eq!(reason.scheduler.as_deref(), Some("node(s) had untolerated taint(s)"));
+}
+
+fn check_of<'w>(diagnosis: &'w Diagnosis<'_>, stage: Stage, name: &str) -> &'w Check {
+    diagnosis.checks.iter().find(|check| check.stage == stage && check.name == name).unwrap()
+}
+
+#[test]
+fn h08_a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
+    let spec = json!({ "containers": [{ "name": "main" }], "tolerations": [
+        { "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 }] });
+    let taints = json!({ "taints": [{ "key": "k", "effect": "NoExecute" }] });
+    let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec.clone()), vec![pod("n1", &spec, ready())], vec![]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!(diagnosis.placement, Placement::Run);
+    let expected = Reason::TaintEviction { taint: "k:NoExecute".into(), seconds: 30 };
+    assert_eq!(check(diagnosis, "TaintEviction").reasons[0].reason, expected);
+}
+
+#[test]
+fn h15_the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
+    let eviction = |tolerations: Value| {
+        let spec = json!({ "containers": [], "tolerations": tolerations });
+        let taints = json!({ "taints": [{ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" }] });
+        let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
+        let predicted = predicted(&node_snapshot);
+        check(&all(&node_snapshot, &predicted)[0], "TaintEviction").outcome
+    };
+    let key = "node.kubernetes.io/not-ready";
+    // The controller puts its own in the place of this one, and the seconds are gone.
+    let same = json!([{ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }]);
+    assert_eq!(eviction(same), Outcome::Pass);
+    // This one is another toleration to it, so both remain, and it stands first.
+    let equal =
+        json!([{ "key": key, "operator": "Equal", "value": "", "effect": "NoExecute", "tolerationSeconds": 60 }]);
+    assert_eq!(eviction(equal), Outcome::Fail);
+}
+
+#[test]
+fn h26_a_template_that_names_the_node_meets_the_kubelet_instead_of_the_scheduler() {
+    let spec = json!({ "nodeName": "n1",
+        "containers": [{ "name": "main", "resources": { "requests": { "cpu": "64" } } }] });
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(spec), vec![], vec![]);
+    let predicted = predicted(&node_snapshot);
+    let diagnosis = &all(&node_snapshot, &predicted)[0];
+    assert_eq!(check(diagnosis, "NodeResourcesFit").stage, Stage::Kubelet);
+    assert_eq!(check(diagnosis, "NodeResourcesFit").outcome, Outcome::Fail);
+    assert!(diagnosis.checks.iter().all(|check| check.stage != Stage::Scheduler));
+    assert_eq!(diagnosis.preemption, None);
+}
+
+fn under_pressure(condition: &str, class: &str) -> Outcome {
+    let mut spec = plain();
+    if !class.is_empty() {
+        spec["priorityClassName"] = json!(class);
+    }
+    let conditions = json!([{ "type": condition, "status": "True" }]);
+    let node_snapshot = node_snapshot(node(json!({}), conditions), daemon_set(spec), vec![], vec![]);
+    let predicted = predicted(&node_snapshot);
+    check(&all(&node_snapshot, &predicted)[0], "Pressure").outcome
+}
+
+#[test]
+fn h69_disk_pressure_keeps_out_all_but_critical_pods() {
+    assert_eq!(under_pressure("DiskPressure", ""), Outcome::Fail);
+    assert_eq!(under_pressure("PIDPressure", ""), Outcome::Fail);
+    assert_eq!(under_pressure("DiskPressure", "system-node-critical"), Outcome::Pass);
+}
+
+#[test]
+fn h70_memory_pressure_keeps_no_daemon_pod_out() {
+    assert_eq!(under_pressure("MemoryPressure", ""), Outcome::Pass);
+}
+
+#[test]
+fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
+    let spec = json!({ "containers": [], "schedulerName": "mine", "nodeSelector": { "never": "there" } });
+    let waiting = pod("", &spec, json!({ "phase": "Pending" }));
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(json!({ "containers": [] })), vec![], vec![waiting]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!(failing(diagnosis), ["Scheduler/PodScheduled"]);
+    let expected = Reason::NotScheduled { scheduler_name: Some("mine".into()) };
+    assert_eq!(check(diagnosis, "PodScheduled").reasons[0].reason, expected);
+}
+
+#[test]
+fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
+    let status = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False",
+        "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu." }] });
+    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![pod("", &plain(), status)]);
+    let diagnosis = &all(&node_snapshot, &[None])[0];
+    assert_eq!((diagnosis.verdict, failing(diagnosis)), (Verdict::Blocked, vec!["Scheduler/PodScheduled".to_owned()]));
+}
+
+#[test]
+fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
+    let failed = |status: Value| {
+        let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), status)], vec![]);
+        let diagnoses = all(&node_snapshot, &[None]);
+        assert_eq!(diagnoses[0].verdict, Verdict::NotHealthy);
+        failing(&diagnoses[0])
+    };
+    let rejected = json!({ "phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected: not enough" });
+    assert_eq!(failed(rejected), ["Kubelet/PodAdmission"]);
+    let ended = json!({ "phase": "Failed", "containerStatuses": [
+        { "name": "main", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } }] });
+    assert_eq!(failed(ended), ["Pod/Phase"]);
+}
+
+#[test]
+fn event_query_of_a_node_needs_no_events_and_misses_none() {
+    let starting = json!({ "phase": "Pending", "containerStatuses": [
+        { "name": "main", "state": { "waiting": { "reason": "ContainerCreating" } } }] });
+    let crashing = json!({ "phase": "Running", "containerStatuses": [
+        { "name": "main", "state": { "waiting": { "reason": "CrashLoopBackOff" } } }] });
+    let bound = |status: &Value| vec![pod("n1", &plain(), status.clone())];
+    let waiting = || vec![pod("", &plain(), json!({ "phase": "Pending" }))];
+    for (bound, pinned, wants_events) in [
+        (bound(&starting), vec![], true),
+        (bound(&crashing), vec![], true),
+        (bound(&ready()), vec![], false),
+        (vec![], waiting(), false),
+        (vec![], vec![], true),
+    ] {
+        let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), bound, pinned);
+        let predicted: Vec<_> = daemon_sets_without_pod(&node_snapshot, false).into_iter().flat_map(|_| predicted(&node_snapshot)).collect();
+        let query = event_query(&all(&node_snapshot, &predicted));
+        assert_eq!(!query.is_empty(), wants_events, "{query:?}");
+        let event = |kind: &str, uid: &str, reason: &str| {
+            let about = json!({ "kind": kind, "namespace": "ns", "name": uid, "uid": uid });
+            let event =
+                json!({ "metadata": { "name": uid }, "type": "Warning", "reason": reason, "involvedObject": about });
+            serde_json::from_value(event).unwrap()
+        };
+        node_snapshot.events = Known::Known(vec![event("Pod", "p1", "FailedMount"), event("DaemonSet", "u1", "FailedCreate")]);
+        assert_eq!(query, event_query(&all(&node_snapshot, &predicted)));
+        let in_full = format!("{:?}", all(&node_snapshot, &predicted));
+        node_snapshot.events = query.select(node_snapshot.events);
+        assert_eq!(in_full, format!("{:?}", all(&node_snapshot, &predicted)));
+    }
+}

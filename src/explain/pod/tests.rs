@@ -1,0 +1,226 @@
+//! Every class of pod, told from its fields.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+use super::pod::pod_state;
+use super::{Reason, State};
+use crate::snapshot::{Node, PodSummary};
+
+const NOW: &str = "2026-01-02T12:00:00Z";
+
+/// State and reasons of a bound pod with this status.
+fn with_status(status: Value) -> (State, Value) {
+    of(json!({ "spec": { "nodeName": "n" }, "status": status }))
+}
+
+fn of(pod: Value) -> (State, Value) {
+    on(pod, None, 0)
+}
+
+fn on(pod: Value, node: Option<&Node>, min_ready_seconds: i32) -> (State, Value) {
+    let pod: PodSummary = serde_json::from_value(pod).unwrap();
+    let (state, reasons) = pod_state(&pod, node, min_ready_seconds, NOW.parse().unwrap());
+    (state, serde_json::to_value(reasons).unwrap())
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({ "phase": "Pending", "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": reason, "message": message } } }] })
+}
+
+fn not_ready_node() -> Node {
+    let ready = json!({ "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": "2026-01-02T11:46:00Z" });
+    serde_json::from_value(json!({ "metadata": { "name": "n" }, "status": { "conditions": [ready] } })).unwrap()
+}
+
+#[test]
+fn a_pod_in_its_grace_period_is_terminating_and_not_stuck() {
+    let (state, reasons) =
+        of(json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:10Z" }, "status": { "phase": "Running" } }));
+    assert_eq!(state, State::Terminating);
+    assert_eq!(reasons, json!([{ "code": "Terminating", "deadline": "2026-01-02T12:00:10Z" }]));
+}
+
+#[test]
+fn a_pod_past_its_deletion_timestamp_is_stuck_with_finalizers_and_node_told() {
+    let pod = json!({ "metadata": { "deletionTimestamp": "2026-01-02T11:59:00Z", "finalizers": ["a/b"] }, "status": { "phase": "Running" } });
+    let (state, reasons) = on(pod, Some(&not_ready_node()), 0);
+    assert_eq!(state, State::Terminating);
+    assert_eq!(
+        reasons,
+        json!([
+            { "code": "StuckTerminating", "deadline": "2026-01-02T11:59:00Z", "finalizers": ["a/b"] },
+            { "code": "NodeNotReady", "reason": "NodeStatusUnknown", "since": "2026-01-02T11:46:00Z" },
+        ])
+    );
+}
+
+#[test]
+fn a_failed_pod_tells_the_kubelets_reason_and_who_disrupted_it() {
+    let (state, reasons) = with_status(json!({
+        "phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
+        "conditions": [{ "type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet" }],
+    }));
+    assert_eq!(state, State::Failed);
+    assert_eq!(
+        reasons,
+        json!([{ "code": "PodFailed", "reason": "Evicted", "detail": "The node was low on resource: memory.", "disruption": "TerminationByKubelet" }])
+    );
+}
+
+#[test]
+fn a_failed_pod_without_a_reason_tells_its_containers_exit() {
+    let ended = json!({ "name": "c", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } });
+    let (_, reasons) = with_status(json!({ "phase": "Failed", "containerStatuses": [ended] }));
+    assert_eq!(
+        reasons,
+        json!([{ "code": "PodFailed", "reason": "Error", "detail": "a container ended with exit code 3" }])
+    );
+}
+
+#[test]
+fn a_succeeded_pod_tells_how_its_containers_ended() {
+    let ended = json!({ "name": "c", "state": { "terminated": { "exitCode": 0, "reason": "Completed" } } });
+    let (state, reasons) = with_status(json!({ "phase": "Succeeded", "containerStatuses": [ended] }));
+    assert_eq!(state, State::Succeeded);
+    assert_eq!((&reasons[0]["code"], &reasons[1]["lastExit"]["exitCode"]), (&json!("PodSucceeded"), &json!(0)));
+}
+
+#[test]
+fn a_pod_without_a_node_tells_what_the_scheduler_said() {
+    let unbound = |conditions: Value| of(json!({ "status": { "phase": "Pending", "conditions": conditions } }));
+    let scheduled =
+        |reason: &str| json!([{ "type": "PodScheduled", "status": "False", "reason": reason, "message": "m" }]);
+    for (conditions, expected) in [
+        (json!([]), json!([{ "code": "NotScheduled" }])),
+        (scheduled("SchedulingGated"), json!([{ "code": "SchedulingGated" }])),
+        (scheduled("SchedulerError"), json!([{ "code": "SchedulerError", "scheduler": "m" }])),
+        (scheduled("Unschedulable"), json!([{ "code": "Unschedulable", "scheduler": "m" }])),
+    ] {
+        assert_eq!(unbound(conditions), (State::Pending, expected));
+    }
+}
+
+#[test]
+fn image_and_config_errors_are_told_with_the_container_and_the_kubelets_words() {
+    for reason in ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"] {
+        let (state, reasons) = with_status(waiting(reason, "m"));
+        assert_eq!(state, State::NotReady, "{reason}");
+        assert_eq!(reasons, json!([{ "code": "ImageError", "container": "c", "reason": reason, "detail": "m" }]));
+    }
+    for reason in ["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError"] {
+        let (state, reasons) = with_status(waiting(reason, "m"));
+        assert_eq!(state, State::NotReady, "{reason}");
+        assert_eq!(reasons[0]["code"], "ContainerError", "{reason}");
+    }
+}
+
+#[test]
+fn a_crash_loop_tells_the_last_exit() {
+    let status = json!({ "phase": "Running", "containerStatuses": [{
+        "name": "c", "restartCount": 6,
+        "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+        "lastState": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } },
+    }] });
+    let (state, reasons) = with_status(status);
+    assert_eq!(state, State::NotReady);
+    let exit = json!({ "exitCode": 137, "reason": "OOMKilled" });
+    assert_eq!(reasons, json!([{ "code": "CrashLoopBackOff", "container": "c", "restarts": 6, "lastExit": exit }]));
+}
+
+#[test]
+fn a_failing_init_container_speaks_for_those_that_wait_for_it() {
+    let (state, reasons) = of(json!({
+        "spec": { "nodeName": "n", "initContainers": [{ "name": "i" }] },
+        "status": {
+            "phase": "Pending",
+            "initContainerStatuses": [{ "name": "i", "state": { "terminated": { "exitCode": 1, "reason": "Error" } } }],
+            "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": "PodInitializing" } } }],
+        },
+    }));
+    assert_eq!(state, State::NotReady);
+    assert_eq!((&reasons[0]["code"], &reasons[0]["container"]), (&json!("ContainerTerminated"), &json!("i")));
+}
+
+#[test]
+fn init_containers_at_work_are_counted_and_sidecars_count_once_started() {
+    let done = json!({ "name": "i", "state": { "terminated": { "exitCode": 0 } } });
+    let sidecar = json!({ "name": "s", "started": true, "state": { "running": {} } });
+    let (state, reasons) = of(json!({
+        "spec": { "nodeName": "n", "initContainers": [{ "name": "i" }, { "name": "s", "restartPolicy": "Always" }, { "name": "j" }] },
+        "status": {
+            "phase": "Pending",
+            "initContainerStatuses": [done, sidecar, { "name": "j", "state": { "running": {} } }],
+            "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": "PodInitializing" } } }],
+        },
+    }));
+    assert_eq!((state, reasons), (State::Starting, json!([{ "code": "Initializing", "done": 2, "total": 3 }])));
+}
+
+#[test]
+fn a_bound_pod_on_its_way_is_starting() {
+    assert_eq!(
+        with_status(waiting("ContainerCreating", "")),
+        (State::Starting, json!([{ "code": "ContainerCreating" }]))
+    );
+    assert_eq!(with_status(json!({ "phase": "Pending" })), (State::Starting, json!([{ "code": "NotSeenByKubelet" }])));
+}
+
+#[test]
+fn running_and_not_ready_tells_which_containers_or_which_gates() {
+    let running = |name: &str, ready: bool| json!({ "name": name, "ready": ready, "state": { "running": {} } });
+    let status = |reason: &str| {
+        json!({ "phase": "Running",
+            "conditions": [{ "type": "Ready", "status": "False", "reason": reason, "message": "m" }],
+            "containerStatuses": [running("a", true), running("b", false)] })
+    };
+    let (state, reasons) = with_status(status("ContainersNotReady"));
+    assert_eq!((state, reasons), (State::NotReady, json!([{ "code": "ContainersNotReady", "containers": ["b"] }])));
+    let (_, reasons) = with_status(status("ReadinessGatesNotReady"));
+    assert_eq!(reasons, json!([{ "code": "ReadinessGatesNotReady", "detail": "m" }]));
+}
+
+#[test]
+fn a_pod_on_a_node_that_is_not_ready_blames_the_node_first() {
+    let status = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "False" }], "containerStatuses": [{ "name": "c", "state": { "running": {} } }] });
+    let (state, reasons) = on(json!({ "spec": { "nodeName": "n" }, "status": status }), Some(&not_ready_node()), 0);
+    assert_eq!(state, State::NotReady);
+    assert_eq!(reasons[0]["code"], "NodeNotReady");
+}
+
+#[test]
+fn a_ready_pod_is_ready_until_min_ready_seconds_have_passed() {
+    let status = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T11:59:00Z" }] });
+    let pod = json!({ "spec": { "nodeName": "n" }, "status": status });
+    assert_eq!(on(pod.clone(), None, 60), (State::Available, json!([])));
+    let waits = json!([{ "code": "MinReadySeconds", "minReadySeconds": 61, "since": "2026-01-02T11:59:00Z" }]);
+    assert_eq!(on(pod.clone(), None, 61), (State::Ready, waits));
+    assert_eq!(on(pod, None, 0).0, State::Available);
+    let timeless = json!({ "spec": { "nodeName": "n" }, "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+    assert_eq!(on(timeless.clone(), None, 1).0, State::Ready);
+    assert_eq!(on(timeless, None, 0).0, State::Available);
+}
+
+#[test]
+fn the_newest_warning_of_an_object_is_the_one_that_is_told() {
+    let event = |uid: &str, kind: &str, reason: &str, seen: &str| {
+        serde_json::from_value(json!({
+            "metadata": { "name": "e" }, "type": kind, "reason": reason, "message": "(combined from similar events): Error creating: m", "count": 3,
+            "involvedObject": { "uid": uid }, "lastTimestamp": seen,
+        }))
+        .unwrap()
+    };
+    let events = [
+        event("u", "Warning", "FailedCreate", "2026-01-02T11:00:00Z"),
+        event("u", "Warning", "FailedMount", "2026-01-02T11:30:00Z"),
+        event("u", "Normal", "Pulled", "2026-01-02T11:40:00Z"),
+        event("other", "Warning", "FailedMount", "2026-01-02T11:50:00Z"),
+    ];
+    let Some(Reason::Warning { reason, count, .. }) = super::events::newest_warning(&events, "u") else {
+        unreachable!()
+    };
+    assert_eq!((reason.as_str(), count), ("FailedMount", 3));
+    assert_eq!(super::events::failed_create(&events, "u").unwrap().text, "m");
+    assert_eq!(super::events::failed_create(&events, "other"), None);
+}

@@ -1,0 +1,74 @@
+//! The facts about the revisions of one DaemonSet: nodes are not needed for that, and not read.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+
+use super::live::{check_namespace, owned_pod_filter, readable, scope};
+use super::selection::select_by_name;
+use super::{Request, Source, saved};
+use crate::cluster::connect::Access;
+use crate::cluster::list::Scope;
+use crate::error::Error;
+use crate::render::ListLength;
+use crate::snapshot::selector::covering;
+use crate::snapshot::{Known, PodSummary, Snapshot};
+
+impl Source {
+    /// Loads one DaemonSet, its revisions and its pods.
+    ///
+    /// # Errors
+    /// What is needed and cannot be read; a name that does not exist, or that exists in several namespaces.
+    pub(crate) async fn history(&mut self, request: &Request) -> Result<Snapshot, Error> {
+        let place = self.place(request);
+        match self {
+            Self::Live(access) => live(access, request, &place).await,
+            Self::Saved(facts) => {
+                let mut snapshot = saved::saved(std::mem::take(&mut **facts), request, &place)?;
+                only_one(&snapshot.daemon_sets)?;
+                (snapshot.nodes, snapshot.has_all_nodes) = (Known::Known(Vec::new()), false);
+                snapshot.events = Known::Known(Vec::new());
+                Ok(snapshot)
+            }
+        }
+    }
+}
+
+async fn live(access: &Access, request: &Request, place: &str) -> Result<Snapshot, Error> {
+    let daemon_sets = access.list::<DaemonSet>(&scope(request), None, None).await?.items;
+    if daemon_sets.is_empty() {
+        check_namespace(access, request).await?;
+    }
+    let daemon_sets = select_by_name(daemon_sets, request, place)?;
+    let scope = Scope::Namespace(only_one(&daemon_sets)?.to_owned());
+    let labels = covering(&daemon_sets);
+    let (pods, revisions) = tokio::join!(
+        access.bulk::<PodSummary>(&scope, labels.as_deref(), owned_pod_filter(&daemon_sets)),
+        access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
+    );
+    Ok(Snapshot {
+        daemon_sets,
+        nodes: Known::Known(Vec::new()),
+        has_all_nodes: false,
+        pods: readable(pods, &mut None)?,
+        revisions: Known::Known(revisions?.items),
+        events: Known::Known(Vec::new()),
+        openshift: Known::Known(None),
+        as_of: Timestamp::now(),
+    })
+}
+
+/// The namespace of the DaemonSet, which must be the only one of its name.
+fn only_one(daemon_sets: &[DaemonSet]) -> Result<&str, Error> {
+    let namespaces: Vec<&str> =
+        daemon_sets.iter().map(|daemon_set| daemon_set.metadata.namespace.as_deref().unwrap_or_default()).collect();
+    match namespaces[..] {
+        [one] => Ok(one),
+        _ => Err(Error::Usage {
+            message: format!(
+                "several namespaces have a DaemonSet of that name: {}",
+                ListLength::Handful.list(&namespaces)
+            ),
+            hint: "name one of them with -n".into(),
+        }),
+    }
+}

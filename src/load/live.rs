@@ -1,0 +1,184 @@
+//! Facts from an API server.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::{Event, Namespace};
+
+use super::Request;
+use super::selection::{check_nodes, hint, select_by_name};
+use crate::cluster::connect::Access;
+use crate::cluster::live_snapshot::{SnapshotWatcher, Selection, Versions};
+use crate::cluster::list::{Listed, Scope};
+use crate::error::Error;
+use crate::snapshot::selector::covering;
+use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot};
+
+/// A snapshot of a live cluster, and what it takes to follow it.
+pub(crate) struct Loaded {
+    /// The facts.
+    pub(crate) snapshot: Snapshot,
+    versions: Versions,
+    selection: Selection,
+}
+
+impl Loaded {
+    /// Follows the snapshot from here on.
+    pub(crate) fn follow(&self, access: &Access) -> SnapshotWatcher {
+        let keep = owned_pod_filter(&self.snapshot.daemon_sets);
+        SnapshotWatcher::start(access, &self.selection, self.versions.clone(), &self.snapshot, keep)
+    }
+}
+
+/// Loads everything but events: one list for each kind.
+///
+/// # Errors
+/// What is needed and cannot be read; a name or a namespace that does not exist.
+pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, Error> {
+    let scope = scope(request);
+    let (daemon_sets, nodes) = tokio::join!(
+        access.list::<DaemonSet>(&scope, request.selector.as_deref(), None),
+        access.bulk::<Node>(&Scope::Cluster, request.nodes.as_deref(), |node: Node| Some(node.compact())),
+    );
+    let daemon_sets = daemon_sets?;
+    if daemon_sets.items.is_empty() {
+        check_namespace(access, request).await?;
+    }
+    let mut versions = Versions { daemon_sets: Some(daemon_sets.resource_version), ..Versions::default() };
+    let daemon_sets = select_by_name(daemon_sets.items, request, &place(access, request))?;
+    let nodes = readable(nodes, &mut versions.nodes)?;
+    check_nodes(&nodes, request)?;
+
+    let labels = covering(&daemon_sets);
+    let (pods, revisions, openshift) = tokio::join!(
+        access.bulk::<PodSummary>(&scope, labels.as_deref(), owned_pod_filter(&daemon_sets)),
+        access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
+        openshift(access, &nodes),
+    );
+    Ok(Loaded {
+        snapshot: Snapshot {
+            nodes,
+            has_all_nodes: request.nodes.is_none(),
+            pods: readable(pods, &mut versions.pods)?,
+            revisions: readable(revisions, &mut versions.revisions)?,
+            events: Known::Known(Vec::new()),
+            openshift: openshift?,
+            daemon_sets,
+            as_of: Timestamp::now(),
+        },
+        versions,
+        selection: Selection {
+            scope,
+            daemon_sets: request.selector.clone(),
+            names: request.names.clone(),
+            nodes: request.nodes.clone(),
+            pods: labels,
+        },
+    })
+}
+
+/// The events that a query needs; without such, nothing is asked.
+///
+/// # Errors
+/// Anything but a lack of rights.
+pub(super) async fn events(access: &Access, scope: &Scope, query: &EventQuery) -> Result<Known<Vec<Event>>, Error> {
+    let Some(fields) = query.fields() else {
+        return Ok(Known::Known(Vec::new()));
+    };
+    let listed = access.list::<Event>(scope, None, Some(&fields.selector())).await;
+    Ok(query.select(readable(listed, &mut None)?))
+}
+
+/// Where a request looks, in words.
+pub(crate) fn place(access: &Access, request: &Request) -> String {
+    match &request.namespace {
+        Some(namespace) => format!("namespace {namespace:?} of {}", cluster(access)),
+        None => format!("any namespace of {}", cluster(access)),
+    }
+}
+
+fn cluster(access: &Access) -> String {
+    match access.context() {
+        Some(context) => format!("context {context:?}"),
+        None => access.server().to_owned(),
+    }
+}
+
+pub(super) fn scope(request: &Request) -> Scope {
+    request.namespace.clone().map_or(Scope::AllNamespaces, Scope::Namespace)
+}
+
+/// A lack of rights leaves a gap; any other error ends the command.
+pub(in crate::command) fn readable<T>(
+    listed: Result<Listed<T>, Error>,
+    version: &mut Option<String>,
+) -> Result<Known<Vec<T>>, Error> {
+    match listed {
+        Ok(listed) => {
+            *version = Some(listed.resource_version);
+            Ok(Known::Known(listed.items))
+        }
+        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets through the pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
+pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSummary) -> Option<PodSummary> + 'static {
+    let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
+    let mut interner = Interner::default();
+    move |pod: PodSummary| {
+        let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid));
+        may_be_ours.then(|| pod.compact(&mut interner))
+    }
+}
+
+/// A namespace that does not exist has no DaemonSets either: say which of the two it is.
+pub(super) async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error> {
+    let Some(wanted) = &request.namespace else {
+        return Ok(());
+    };
+    match access.get::<Namespace>(&Scope::Cluster, wanted).await {
+        Ok(None) => {}
+        Ok(Some(_)) | Err(Error::Forbidden { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    // Only the hint needs the others, so a lack of rights is no error here.
+    let others = access.list::<Namespace>(&Scope::Cluster, None, None).await.map(|listed| listed.items);
+    let others = others.unwrap_or_default();
+    let names = others.iter().filter_map(|namespace| namespace.metadata.name.as_deref());
+    Err(Error::NotFound {
+        message: format!("there is no namespace {wanted:?} in {}", cluster(access)),
+        hint: hint(wanted, names, "kubectl get namespaces lists them"),
+    })
+}
+
+/// What only OpenShift has; asked for only where the nodes are OpenShift's.
+async fn openshift(access: &Access, nodes: &Known<Vec<Node>>) -> Result<Known<Option<OpenShift>>, Error> {
+    openshift_of(access, nodes.known().map(Vec::as_slice).unwrap_or_default()).await
+}
+
+/// The same, by the look of these nodes.
+pub(super) async fn openshift_of(access: &Access, nodes: &[Node]) -> Result<Known<Option<OpenShift>>, Error> {
+    if !OpenShift::detect(nodes) {
+        return Ok(Known::Known(None));
+    }
+    const SCHEDULER: &str = "/apis/config.openshift.io/v1/schedulers/cluster";
+    let (namespaces, scheduler) = tokio::join!(
+        access.list::<Namespace>(&Scope::Cluster, None, None),
+        access.get_at(SCHEDULER, "schedulers.config.openshift.io"),
+    );
+    let namespaces = match readable(namespaces, &mut None)? {
+        Known::Known(namespaces) => namespaces,
+        Known::Unknown(why) => return Ok(Known::Unknown(why)),
+    };
+    match scheduler {
+        Ok(scheduler) => Ok(Known::Known(Some(OpenShift {
+            namespaces,
+            default_node_selector: scheduler["spec"]["defaultNodeSelector"].as_str().unwrap_or_default().to_owned(),
+        }))),
+        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,250 @@
+//! The facts about one node: what every question needs in one round, the rest only where a pod in question needs it.
+
+use jiff::Timestamp;
+use k8s_openapi::Resource;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::PodSpec;
+
+use super::live::{openshift_of, readable, scope};
+use super::selection::{hint, select_by_name};
+use super::{Request, Source, saved};
+use crate::cluster::connect::Access;
+use crate::cluster::file;
+use crate::cluster::list::{Listed, Scope};
+use crate::error::Error;
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::saved::SavedNamespaces;
+use crate::snapshot::node_snapshot::NodeSnapshot;
+use crate::snapshot::{Known, Node};
+
+/// Which node.
+#[derive(Clone, Debug)]
+pub(crate) enum NodeTarget {
+    /// One of the cluster, by its name.
+    Named(String),
+    /// One that does not exist yet.
+    Planned(Box<Node>),
+}
+
+impl Source {
+    /// Loads what every question about a node needs.
+    ///
+    /// # Errors
+    /// What is needed and cannot be read; a name that does not exist.
+    pub(crate) async fn node_snapshot(&mut self, request: &Request, which: &NodeTarget) -> Result<NodeSnapshot, Error> {
+        let place = self.place(request);
+        match self {
+            Self::Live(access) => live(access, request, which, &place).await,
+            Self::Saved(facts) => from_files(std::mem::take(&mut **facts), request, which, &place),
+        }
+    }
+}
+
+/// Five requests in one round.
+async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &str) -> Result<NodeSnapshot, Error> {
+    let scope = scope(request);
+    let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
+        access.list::<DaemonSet>(&scope, None, None),
+        node_of(access, which),
+        bound_to(access, which),
+        unbound(access, which),
+        minor(access),
+    );
+    let node = node?;
+    let unbound = readable(unbound, &mut None)?;
+    let pick = |wanted: fn(&Pod, &str) -> bool| match &unbound {
+        Known::Known(pods) => {
+            Known::Known(pods.iter().filter(|pod| wanted(pod, &node.metadata.name)).cloned().collect())
+        }
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    Ok(NodeSnapshot {
+        daemon_sets: select_by_name(daemon_sets?.items, request, place)?,
+        node_exists: matches!(which, NodeTarget::Named(_)),
+        bound: readable(bound, &mut None)?,
+        pinned: pick(is_pinned),
+        nominated: pick(is_nominated),
+        revisions: Known::Unknown("controllerrevisions were not read".into()),
+        events: Known::Known(Vec::new()),
+        openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
+        facts: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
+        as_of: Timestamp::now(),
+        node,
+    })
+}
+
+fn is_pinned(pod: &Pod, node: &str) -> bool {
+    pod.summary().target_node() == Some(node)
+}
+
+fn is_nominated(pod: &Pod, node: &str) -> bool {
+    pod.status.nominated_node_name == node
+}
+
+async fn node_of(access: &Access, which: &NodeTarget) -> Result<Node, Error> {
+    let name = match which {
+        NodeTarget::Planned(node) => return Ok((**node).clone()),
+        NodeTarget::Named(name) => name,
+    };
+    if let Some(node) = access.bulk_one::<Node>(&Scope::Cluster, name).await? {
+        return Ok(node);
+    }
+    // Only the hint needs the others, so a lack of rights is no error here.
+    let others = access.bulk::<Node>(&Scope::Cluster, None, |node| Some(node.compact())).await;
+    let others = others.map(|listed| listed.items).unwrap_or_default();
+    Err(no_such_node(name, &others, &format!("context {:?}", access.context().unwrap_or(access.server()))))
+}
+
+fn no_such_node(name: &str, others: &[Node], place: &str) -> Error {
+    let names = others.iter().map(|node| node.metadata.name.as_str());
+    Error::NotFound {
+        message: format!("there is no node {name:?} in {place}"),
+        hint: hint(name, names, "kubectl get nodes lists them; a node that is only planned: --node-file FILE"),
+    }
+}
+
+async fn bound_to(access: &Access, which: &NodeTarget) -> Result<Listed<Pod>, Error> {
+    match which {
+        NodeTarget::Named(name) => access.bulk_by_field(&Scope::AllNamespaces, &format!("spec.nodeName={name}"), Some).await,
+        NodeTarget::Planned(_) => Ok(nothing()),
+    }
+}
+
+/// The pods that have no node yet: few, unless the whole cluster is stuck. Of them only those that look to this node
+/// are kept.
+async fn unbound(access: &Access, which: &NodeTarget) -> Result<Listed<Pod>, Error> {
+    match which {
+        NodeTarget::Named(name) => {
+            let looks_here = |pod: Pod| (is_pinned(&pod, name) || is_nominated(&pod, name)).then_some(pod);
+            access.bulk_by_field(&Scope::AllNamespaces, "spec.nodeName=", looks_here).await
+        }
+        NodeTarget::Planned(_) => Ok(nothing()),
+    }
+}
+
+fn nothing<T>() -> Listed<T> {
+    Listed { items: Vec::new(), resource_version: String::new() }
+}
+
+async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
+    let info = match access.get_version().await {
+        Ok(info) => info,
+        Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::Unknown(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    // Some providers write `33+`.
+    let digits: String = info.minor.chars().take_while(char::is_ascii_digit).collect();
+    Ok(match digits.parse() {
+        Ok(minor) => Known::Known(KubeMinor(minor)),
+        Err(_) => Known::Unknown(format!("the server's version {:?} is not understood", info.git_version)),
+    })
+}
+
+fn from_files(facts: file::SavedObjects, request: &Request, which: &NodeTarget, place: &str) -> Result<NodeSnapshot, Error> {
+    let (objects, scheduling_pods) = (facts.objects, facts.scheduling_pods);
+    let (namespaces, saved_namespaces) = (facts.namespaces.clone(), facts.saved.clone());
+    let partial_pods = scheduling_pods.known().and(facts.daemon_sets.known()).and_then(|all| facts.saved.partial_pods(all));
+    let facts = file::SavedObjects { objects: file::Objects::default(), scheduling_pods: Known::Known(Vec::new()), ..facts };
+    let snapshot = saved::saved(facts, request, place)?;
+    let node = match which {
+        NodeTarget::Planned(node) => (**node).clone(),
+        NodeTarget::Named(name) => {
+            let nodes = match &snapshot.nodes {
+                Known::Known(nodes) => nodes,
+                Known::Unknown(why) => {
+                    return Err(Error::NotFound {
+                        message: format!("the node {name:?} cannot be looked at: {why}"),
+                        hint: file::HINT.into(),
+                    });
+                }
+            };
+            let found = nodes.iter().find(|node| node.metadata.name == *name);
+            found.cloned().ok_or_else(|| no_such_node(name, nodes, "the saved cluster"))?
+        }
+    };
+    let exists = matches!(which, NodeTarget::Named(_));
+    let name = node.metadata.name.clone();
+    let pick = |wanted: &dyn Fn(&Pod) -> bool| match &scheduling_pods {
+        Known::Known(pods) if exists => Known::Known(pods.iter().filter(|pod| wanted(pod)).cloned().collect()),
+        Known::Known(_) => Known::Known(Vec::new()),
+        Known::Unknown(_) if !exists => Known::Known(Vec::new()),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    };
+    let is_unbound = |pod: &Pod| pod.spec.node_name.is_empty();
+    Ok(NodeSnapshot {
+        bound: pick(&|pod| pod.spec.node_name == name),
+        pinned: pick(&|pod| is_unbound(pod) && is_pinned(pod, &name)),
+        nominated: pick(&|pod| is_unbound(pod) && is_nominated(pod, &name)),
+        node_exists: exists,
+        revisions: snapshot.revisions,
+        events: snapshot.events,
+        openshift: snapshot.openshift,
+        facts: ClusterObjects {
+            claims: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_claims),
+            resource_claim_templates: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_devices),
+            saved: Some(saved_namespaces),
+            partial_pods,
+            ..saved_facts(&objects, scheduling_pods, namespaces, snapshot.nodes)
+        },
+        as_of: snapshot.as_of,
+        daemon_sets: snapshot.daemon_sets,
+        node,
+    })
+}
+
+fn saved_facts(
+    objects: &file::Objects,
+    pods: Known<Vec<Pod>>,
+    namespaces: Known<Vec<k8s_openapi::api::core::v1::Namespace>>,
+    nodes: Known<Vec<Node>>,
+) -> ClusterObjects {
+    ClusterObjects {
+        minor: Known::Unknown("a saved cluster does not tell the server's version".into()),
+        nodes,
+        pods,
+        namespaces,
+        volumes: objects.all(),
+        storage_classes: objects.all(),
+        csi_nodes: objects.all(),
+        csi_drivers: objects.all(),
+        storage_capacities: objects.all(),
+        volume_attachments: objects.all(),
+        limit_ranges: objects.all(),
+        quotas: objects.all(),
+        service_accounts: objects.all(),
+        priority_classes: objects.all(),
+        runtime_classes: objects.all(),
+        resource_claims: objects.all(),
+        resource_slices: objects.all(),
+        device_classes: objects.all(),
+        ..ClusterObjects::default()
+    }
+}
+
+/// The objects; unknown where a DaemonSet that needs them is in a namespace that was not saved.
+fn covered<K: Resource + Clone>(
+    objects: Known<Vec<K>>,
+    saved: &SavedNamespaces,
+    daemon_sets: &[DaemonSet],
+    needs: fn(&PodSpec) -> bool,
+) -> Known<Vec<K>> {
+    let of = |daemon_set: &DaemonSet| daemon_set.metadata.namespace.clone().unwrap_or_default();
+    let in_need =
+        daemon_sets.iter().filter(|daemon_set| daemon_set.spec.template.spec.as_ref().is_some_and(needs)).map(of);
+    match in_need.into_iter().find(|namespace| !saved.covers(K::KIND, namespace)) {
+        Some(namespace) if objects.known().is_some() => {
+            Known::Unknown(format!("the files hold no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
+        }
+        _ => objects,
+    }
+}
+
+fn uses_claims(spec: &PodSpec) -> bool {
+    let volumes = spec.volumes.iter().flatten();
+    volumes.into_iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some())
+}
+
+fn uses_devices(spec: &PodSpec) -> bool {
+    spec.resource_claims.iter().flatten().next().is_some()
+}

@@ -1,0 +1,100 @@
+//! The facts that only some pods need: each kind is one request, and is made once.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::Resource;
+use serde::de::DeserializeOwned;
+
+use super::live::readable;
+use crate::cluster::connect::Access;
+use crate::cluster::list::Scope;
+use crate::error::Error;
+use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::{Known, Node};
+
+/// Where the objects of the DaemonSets in question are: one namespace, or all.
+pub(crate) fn scope_of<'n>(mut namespaces: impl Iterator<Item = &'n str>) -> Scope {
+    match namespaces.next() {
+        Some(first) if namespaces.all(|other| other == first) => Scope::Namespace(first.to_owned()),
+        _ => Scope::AllNamespaces,
+    }
+}
+
+/// Reads what is needed and was not read yet, all at once.
+///
+/// # Errors
+/// Anything but a lack of rights, which leaves a gap.
+pub(crate) async fn read(
+    access: &Access,
+    facts: &mut ClusterObjects,
+    needs: &BTreeSet<ObjectKind>,
+    scope: &Scope,
+) -> Result<(), Error> {
+    let all = &Scope::AllNamespaces;
+    let reader = Reader { access, needs };
+    tokio::try_join!(
+        reader.pods(&mut facts.pods),
+        reader.nodes(&mut facts.nodes),
+        reader.list(ObjectKind::Namespaces, &Scope::Cluster, &mut facts.namespaces),
+        reader.list(ObjectKind::Claims, all, &mut facts.claims),
+        reader.list(ObjectKind::Volumes, &Scope::Cluster, &mut facts.volumes),
+        reader.list(ObjectKind::StorageClasses, &Scope::Cluster, &mut facts.storage_classes),
+        reader.list(ObjectKind::CsiNodes, &Scope::Cluster, &mut facts.csi_nodes),
+        reader.list(ObjectKind::CsiDrivers, &Scope::Cluster, &mut facts.csi_drivers),
+        reader.list(ObjectKind::StorageCapacities, all, &mut facts.storage_capacities),
+        reader.list(ObjectKind::VolumeAttachments, &Scope::Cluster, &mut facts.volume_attachments),
+        reader.list(ObjectKind::LimitRanges, scope, &mut facts.limit_ranges),
+        reader.list(ObjectKind::Quotas, scope, &mut facts.quotas),
+        reader.list(ObjectKind::ServiceAccounts, scope, &mut facts.service_accounts),
+        reader.list(ObjectKind::PriorityClasses, &Scope::Cluster, &mut facts.priority_classes),
+        reader.list(ObjectKind::RuntimeClasses, &Scope::Cluster, &mut facts.runtime_classes),
+        reader.list(ObjectKind::ResourceClaims, all, &mut facts.resource_claims),
+        reader.list(ObjectKind::ResourceClaimTemplates, scope, &mut facts.resource_claim_templates),
+        reader.list(ObjectKind::ResourceSlices, &Scope::Cluster, &mut facts.resource_slices),
+        reader.list(ObjectKind::DeviceClasses, &Scope::Cluster, &mut facts.device_classes),
+    )?;
+    Ok(())
+}
+
+struct Reader<'a> {
+    access: &'a Access,
+    needs: &'a BTreeSet<ObjectKind>,
+}
+
+impl Reader<'_> {
+    fn wants<T>(&self, need: ObjectKind, place: &Known<Vec<T>>) -> bool {
+        self.needs.contains(&need) && place.known().is_none()
+    }
+
+    async fn list<K>(&self, need: ObjectKind, scope: &Scope, place: &mut Known<Vec<K>>) -> Result<(), Error>
+    where
+        K: Resource + DeserializeOwned + 'static,
+    {
+        if self.wants(need, place) {
+            let listed = match self.access.list::<K>(scope, None, None).await {
+                // An API group that the server does not have has no objects either.
+                Err(Error::Api { code: 404, .. }) => Ok(Known::Known(Vec::new())),
+                listed => readable(listed, &mut None),
+            };
+            *place = listed?;
+        }
+        Ok(())
+    }
+
+    async fn pods(&self, place: &mut Known<Vec<Pod>>) -> Result<(), Error> {
+        if self.wants(ObjectKind::Pods, place) {
+            let alive = |pod: Pod| (!pod.is_terminal()).then_some(pod);
+            *place = readable(self.access.bulk(&Scope::AllNamespaces, None, alive).await, &mut None)?;
+        }
+        Ok(())
+    }
+
+    async fn nodes(&self, place: &mut Known<Vec<Node>>) -> Result<(), Error> {
+        if self.wants(ObjectKind::Nodes, place) {
+            let keep = |node: Node| Some(node.compact());
+            *place = readable(self.access.bulk(&Scope::Cluster, None, keep).await, &mut None)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! What only some questions about a node need: pods that do not exist, as they would be made, and what admission and the
+//! scheduler's filters read for them; events, where something is not well.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::Event;
+
+use super::live::{events, readable};
+use super::{Source, facts};
+use crate::admission::{self, PredictedPod};
+use crate::cluster::connect::Access;
+use crate::cluster::list::Scope;
+use crate::error::Error;
+use crate::explain::diagnosis::{self, Diagnosis};
+use crate::rollout::CurrentRevision;
+use crate::scheduling::required_objects::{needs, required_by_pvcs, required_by_node_pods};
+use crate::snapshot::Known;
+use crate::snapshot::cluster_objects::ObjectKind;
+use crate::snapshot::pod::Pod;
+use crate::snapshot::selector;
+use crate::snapshot::node_snapshot::NodeSnapshot;
+
+/// How many pods of the same revision are looked for at once.
+const AT_ONCE: usize = 8;
+/// The label by which a daemon pod names its revision.
+const REVISION_LABEL: &str = "controller-revision-hash";
+
+/// Completes the site for the questions that are open on it, and gives the pods that do not exist, in the order of the
+/// DaemonSets.
+///
+/// # Errors
+/// Anything but a lack of rights, which leaves a gap.
+pub(crate) async fn load_required_objects(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bool) -> Result<Vec<Option<PredictedPod>>, Error> {
+    // Which events explain something is decided before any is looked at.
+    let saved = std::mem::replace(&mut node_snapshot.events, Known::Known(Vec::new()));
+    let predicted = predict(source, node_snapshot, is_named).await?;
+    node_snapshot.events = match source {
+        Source::Live(access) => {
+            read_needs(access, node_snapshot, &predicted).await?;
+            read_events(access, node_snapshot, &predicted).await?
+        }
+        Source::Saved(_) => {
+            // Pods like those in question were looked for among the saved ones; to count what is in the way takes all.
+            if let Some(why) = &node_snapshot.facts.partial_pods {
+                node_snapshot.facts.pods = Known::Unknown(why.clone());
+            }
+            diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved)
+        }
+    };
+    Ok(predicted)
+}
+
+async fn read_events(access: &Access, node_snapshot: &NodeSnapshot, predicted: &[Option<PredictedPod>]) -> Result<Known<Vec<Event>>, Error> {
+    let diagnoses = diagnosis::all(node_snapshot, predicted);
+    let in_question = diagnoses.iter().filter(|diagnosis| !diagnosis.event_query.is_empty()).map(Diagnosis::namespace);
+    events(access, &objects::scope_of(in_question), &diagnosis::event_query(&diagnoses)).await
+}
+
+/// The pods that are not there, as the API server would make them: of each DaemonSet in question.
+async fn predict(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bool) -> Result<Vec<Option<PredictedPod>>, Error> {
+    let questions = diagnosis::daemon_sets_without_pod(node_snapshot, is_named);
+    if questions.is_empty() {
+        return Ok(node_snapshot.daemon_sets.iter().map(|_| None).collect());
+    }
+    if let Source::Live(access) = source {
+        let daemon_sets = questions.iter().map(|&index| &node_snapshot.daemon_sets[index]);
+        let mut needs = BTreeSet::from([ObjectKind::LimitRanges, ObjectKind::Quotas, ObjectKind::ServiceAccounts, ObjectKind::Namespaces]);
+        for daemon_set in daemon_sets.clone() {
+            let of_one = admission::needs(daemon_set);
+            needs.extend(of_one.priority_class.map(|_| ObjectKind::PriorityClasses));
+            needs.extend(of_one.runtime_class.map(|_| ObjectKind::RuntimeClasses));
+        }
+        let scope = objects::scope_of(daemon_sets.map(namespace_of));
+        let (revisions, read) = tokio::join!(
+            access.list::<ControllerRevision>(&scope, None, None),
+            objects::read(access, &mut node_snapshot.facts, &needs, &scope),
+        );
+        read?;
+        node_snapshot.revisions = readable(revisions, &mut None)?;
+    }
+    let siblings: Vec<Option<Pod>> = stream::iter(questions.iter().map(|&index| &node_snapshot.daemon_sets[index]))
+        .map(|daemon_set| reference_pod(source, node_snapshot, daemon_set))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut predicted: Vec<Option<PredictedPod>> = node_snapshot.daemon_sets.iter().map(|_| None).collect();
+    for (&index, reference_pod) in questions.iter().zip(siblings) {
+        let node = &node_snapshot.node.metadata.name;
+        predicted[index] = Some(match reference_pod {
+            Some(reference_pod) => {
+                PredictedPod { pod: admission::predict_from(&reference_pod, node), from_existing: true, assumptions: Vec::new() }
+            }
+            None => admission::predict(&node_snapshot.daemon_sets[index], node, &node_snapshot.facts),
+        });
+    }
+    Ok(predicted)
+}
+
+/// A pod of the current revision on any other node: what webhooks made of it, they would make of this one.
+async fn reference_pod(source: &Source, node_snapshot: &NodeSnapshot, daemon_set: &DaemonSet) -> Result<Option<Pod>, Error> {
+    let revision = CurrentRevision::new(daemon_set, &node_snapshot.revisions);
+    let Some(Some(hash)) = revision.hash.known() else { return Ok(None) };
+    let is_owned = |pod: &Pod| {
+        let owner = pod.metadata.controller();
+        owner.is_some_and(|owner| Some(owner.uid.as_str()) == daemon_set.metadata.uid.as_deref())
+    };
+    match source {
+        Source::Live(access) => {
+            let scope = Scope::Namespace(namespace_of(daemon_set).to_owned());
+            let labels = selector::from_label_selector(&daemon_set.spec.selector);
+            let Some(labels) = labels else { return Ok(None) };
+            match access.any::<Pod>(&scope, &format!("{labels},{REVISION_LABEL}={hash}")).await {
+                Ok(pod) => Ok(pod.filter(is_owned)),
+                Err(Error::Forbidden { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        Source::Saved(_) => {
+            let pods = node_snapshot.facts.pods.known().into_iter().flatten();
+            let is_same = |pod: &&Pod| is_owned(pod) && pod.metadata.labels.get(REVISION_LABEL) == Some(hash);
+            Ok(pods.filter(|pod| !pod.is_terminal()).find(is_same).cloned())
+        }
+    }
+}
+
+fn namespace_of(daemon_set: &DaemonSet) -> &str {
+    daemon_set.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+/// What the scheduler's filters read for the pods in question, in two rounds: only the claims tell whether all pods
+/// have to be read.
+async fn read_needs(access: &Access, node_snapshot: &mut NodeSnapshot, predicted: &[Option<PredictedPod>]) -> Result<(), Error> {
+    let waiting = diagnosis::waiting(node_snapshot);
+    let pods: Vec<Pod> = predicted.iter().flatten().map(|predicted| predicted.pod.clone()).chain(waiting).collect();
+    let neighbours = node_snapshot.bound.known().into_iter().flatten();
+    let nominated = node_snapshot.nominated.known().into_iter().flatten();
+    // Without a pod in question nobody is repelled.
+    let higher_priority_planned = if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
+    let scope = objects::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
+    let of_pods: BTreeSet<ObjectKind> = pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(higher_priority_planned).collect();
+    objects::read(access, &mut node_snapshot.facts, &of_pods, &scope).await?;
+    let of_claims: BTreeSet<ObjectKind> = pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.facts.claims)).collect();
+    objects::read(access, &mut node_snapshot.facts, &of_claims, &scope).await
+}

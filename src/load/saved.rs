@@ -1,0 +1,70 @@
+//! Facts from files.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use super::Request;
+use super::selection::{check_nodes, select_by_name, parse_selector};
+use crate::cluster::file;
+use crate::error::Error;
+use crate::render::text::pluralize;
+use crate::snapshot::{Known, OpenShift, Snapshot, selector};
+
+/// Picks out of the files what was asked for.
+///
+/// # Errors
+/// Files without DaemonSets; a name that is not among them.
+pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -> Result<Snapshot, Error> {
+    let daemon_sets = match facts.daemon_sets {
+        Known::Known(daemon_sets) => daemon_sets,
+        Known::Unknown(why) => {
+            return Err(Error::File {
+                file: "--from".into(),
+                message: match facts.others {
+                    0 => why,
+                    others => format!("{why}, only {} of other kinds", pluralize(others, "object")),
+                },
+                hint: file::HINT.into(),
+            });
+        }
+    };
+    let labels = request.selector.as_deref().map(parse_selector).transpose()?;
+    let is_asked_for = |daemon_set: &DaemonSet| {
+        let in_namespace = request.namespace.is_none() || daemon_set.metadata.namespace == request.namespace;
+        let from_label_selector = daemon_set.metadata.labels.clone().unwrap_or_default();
+        in_namespace && labels.as_ref().is_none_or(|labels| selector::matches(labels, &from_label_selector))
+    };
+    let daemon_sets = daemon_sets.into_iter().filter(is_asked_for).collect();
+    let node_labels = request.nodes.as_deref().map(parse_selector).transpose()?;
+    let mut nodes = facts.nodes;
+    if let (Known::Known(nodes), Some(labels)) = (&mut nodes, &node_labels) {
+        nodes.retain(|node| selector::matches(labels, &node.metadata.labels));
+    }
+    check_nodes(&nodes, request)?;
+    let is_openshift = nodes.known().is_some_and(|nodes| OpenShift::detect(nodes));
+    let openshift = match (is_openshift, facts.namespaces) {
+        (false, _) => Known::Known(None),
+        (true, Known::Unknown(why)) => Known::Unknown(why),
+        (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
+    };
+    let daemon_sets = select_by_name(daemon_sets, request, place)?;
+    let pods = match facts.pods {
+        // Their namespaces were not saved: no pod in the files is not no pod.
+        Known::Known(_) if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| facts.saved.lacks_pods(one)) => {
+            Known::Unknown(facts.saved.partial_pods(&daemon_sets).unwrap_or_default())
+        }
+        pods => pods,
+    };
+    Ok(Snapshot {
+        daemon_sets,
+        nodes,
+        has_all_nodes: request.nodes.is_none(),
+        pods,
+        revisions: facts.revisions,
+        events: facts.events,
+        openshift,
+        // Files without any instant have nothing either that an age could be counted from.
+        // Nor does a node whose clock is ahead move the moment into the future.
+        as_of: facts.as_of.unwrap_or_else(Timestamp::now).min(Timestamp::now()),
+    })
+}

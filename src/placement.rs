@@ -1,0 +1,148 @@
+//! The DaemonSet controller's rule: may this node have the pod?
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `NodeShouldRunDaemonPod`, `predicates`, `NewPod`. It looks
+//! at the node's name, labels and taints, and at nothing else: whether the pod would fit is the scheduler's question.
+
+mod affinity;
+mod namespace_selector;
+mod toleration;
+
+#[cfg(test)]
+mod edge_cases;
+
+use serde::Serialize;
+
+use crate::snapshot::pod::PodSpec;
+use crate::snapshot::shared::Shared;
+use crate::snapshot::{Labels, Node, Taint};
+
+pub(crate) use affinity::{Affinity, Requirement, TermMismatch};
+pub(crate) use namespace_selector::NamespaceSelector;
+use toleration::Tolerations;
+pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates};
+
+/// What the controller does about a node. Upstream answers with two booleans (should run, should continue), of
+/// which one combination cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub(crate) enum Placement {
+    /// A pod is wanted: one is made if there is none.
+    Run,
+    /// None is wanted, but one that is there may stay: an untolerated `NoSchedule` taint.
+    ContinueOnly,
+    /// None is wanted, and one that is there is deleted.
+    Exclude,
+}
+
+/// Why a node is not wanted: one value for every obstacle, with what was found there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum PlacementFailure {
+    /// `template.spec.nodeName` names another node.
+    NodeName {
+        /// The node that the template names.
+        wanted: String,
+    },
+    /// A pair of `template.spec.nodeSelector` that the node's labels do not hold.
+    NodeSelector {
+        /// The label's key.
+        key: String,
+        /// The value that the selector wants.
+        wanted: String,
+        /// The node's value; none when it has no such label.
+        found: Option<String>,
+    },
+    /// No term of the required node affinity matches.
+    NodeAffinity {
+        /// Each usable term with what it missed; none when there is no usable term at all.
+        terms: Shared<Vec<TermMismatch>>,
+    },
+    /// The labels that the namespace asks for, on OpenShift.
+    NamespaceSelector {
+        /// The selector.
+        selector: String,
+    },
+    /// The namespace is not there, on OpenShift.
+    NamespaceMissing,
+    /// A `NoSchedule` or `NoExecute` taint that no toleration covers.
+    Taint {
+        /// The taint.
+        #[serde(serialize_with = "taint_as_text")]
+        taint: Taint,
+    },
+}
+
+fn taint_as_text<S: serde::Serializer>(taint: &Taint, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(taint)
+}
+
+/// The controller's answer for one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlacementResult {
+    /// What the controller does.
+    pub(crate) placement: Placement,
+    /// Every obstacle, not only the first; empty exactly for [`Placement::Run`].
+    pub(crate) failures: Vec<PlacementFailure>,
+}
+
+/// A DaemonSet's template, made ready to be held against many nodes.
+#[derive(Debug)]
+pub(crate) struct EligibilityRule<'a> {
+    node_name: Option<&'a str>,
+    node_selector: &'a Labels,
+    affinity: Option<Affinity<'a>>,
+    tolerations: Tolerations<'a>,
+    namespace: NamespaceSelector,
+}
+
+impl<'a> EligibilityRule<'a> {
+    /// Reads the rule out of a template, with the tolerations that the controller adds.
+    pub(crate) fn new(spec: &'a PodSpec, namespace: NamespaceSelector, gates: FeatureGates) -> Self {
+        Self {
+            node_name: Some(spec.node_name.as_str()).filter(|name| !name.is_empty()),
+            node_selector: &spec.node_selector,
+            affinity: spec.required_node_affinity().map(Affinity::new),
+            tolerations: Tolerations::for_daemon_pod(spec, gates),
+            namespace,
+        }
+    }
+
+    /// Holds the rule against a node.
+    pub(crate) fn evaluate(&self, node: &Node) -> PlacementResult {
+        let mut failures = Vec::new();
+        failures.extend(self.name_obstacle(node));
+        failures.extend(selector_obstacles(self.node_selector, node));
+        failures.extend(self.affinity.as_ref().and_then(|affinity| affinity.failure(node)));
+        let is_selected = failures.is_empty();
+
+        let untolerated = self.tolerations.untolerated(&node.spec.taints);
+        let may_stay = untolerated.iter().all(|taint| taint.effect != "NoExecute");
+        let placement = match (is_selected, untolerated.is_empty(), may_stay) {
+            (true, true, _) => Placement::Run,
+            (true, false, true) => Placement::ContinueOnly,
+            _ => Placement::Exclude,
+        };
+        failures.extend(untolerated.into_iter().cloned().map(|taint| PlacementFailure::Taint { taint }));
+        // The patch looks at the namespace only where the plain rule said yes, so a pod may stay on a tainted node.
+        let of_namespace = self.namespace.failure(node).filter(|_| placement == Placement::Run);
+        let placement = of_namespace.as_ref().map_or(placement, |_| Placement::Exclude);
+        failures.extend(of_namespace);
+        PlacementResult { placement, failures }
+    }
+
+    fn name_obstacle(&self, node: &Node) -> Option<PlacementFailure> {
+        let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
+        Some(PlacementFailure::NodeName { wanted: wanted.to_owned() })
+    }
+}
+
+/// The pairs of a node selector that the node's labels do not hold.
+pub(crate) fn selector_obstacles(selector: &Labels, node: &Node) -> impl Iterator<Item = PlacementFailure> {
+    selector.iter().filter_map(|(key, wanted)| {
+        let found = node.metadata.labels.get(key);
+        (found != Some(wanted)).then(|| PlacementFailure::NodeSelector {
+            key: key.clone(),
+            wanted: wanted.clone(),
+            found: found.cloned(),
+        })
+    })
+}

@@ -1,0 +1,26 @@
+//! Values into text, JSON and YAML, written to whatever is given.
+
+mod age;
+pub(crate) mod command_line;
+pub(crate) mod coverage;
+pub(crate) mod cycle;
+
+mod scheduling;
+mod name_list;
+
+mod preemption;
+pub(crate) mod progress;
+mod reason;
+
+mod admission;
+
+mod remedy;
+pub(crate) mod rollout;
+pub(crate) mod structured;
+mod style;
+mod table;
+pub(crate) mod terminal;
+pub(crate) mod text;
+pub(crate) mod why_not;
+
+pub(crate) use name_list::{ListLength, names};

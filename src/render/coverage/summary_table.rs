@@ -1,0 +1,123 @@
+//! A row for every DaemonSet, the worst first.
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+use super::{Screen, known_bar, lacking, number, reasons_in_short};
+use crate::coverage::Coverage;
+use crate::explain::State;
+use crate::render::name_list::HANDFUL;
+use crate::render::style::Tone;
+use crate::render::table::{Column, Table};
+use crate::render::text::{truncate, sanitize};
+
+/// How many reasons a row shows on a terminal; `-o wide` and a pipe show all.
+const REASONS: usize = 2;
+/// The room for one of them.
+const REASON_WIDTH: usize = 60;
+
+/// Writes the table of all DaemonSets.
+pub(crate) fn summary_table(
+    out: &mut impl Write,
+    coverages: &[&Coverage<'_>],
+    with_namespace: bool,
+    screen: Screen,
+) -> io::Result<()> {
+    if coverages.is_empty() {
+        return Ok(());
+    }
+    let mut order = coverages.to_vec();
+    order.sort_by_cached_key(|coverage| urgency(coverage));
+    let mut columns = Vec::new();
+    if with_namespace {
+        columns.push(Column::text("NAMESPACE"));
+    }
+    columns.extend([
+        Column::text("NAME"),
+        Column::text("").weight(1),
+        Column::number("COVERED"),
+        Column::number("MISSING"),
+        Column::number("NOT READY"),
+        Column::number("OLD").weight(2),
+        Column::number("MISSCHEDULED").weight(3),
+    ]);
+    if screen.wide {
+        columns.extend([
+            Column::text("STRATEGY").weight(0),
+            Column::number("CURRENT").weight(0),
+            Column::number("READY").weight(0),
+            Column::number("EXCLUDED").weight(0),
+        ]);
+    }
+    columns.push(Column::text("REASONS"));
+    let mut table = Table::new(columns);
+    for coverage in order {
+        table.row(row(coverage, with_namespace, screen));
+    }
+    table.write(out, screen.style, screen.headers)
+}
+
+/// Trouble first: by the share that is not available, then by pods where none should be, then by old pods.
+fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
+    let counts = &coverage.counts;
+    let missing = match (counts.unavailable, counts.desired) {
+        // In parts per million, as floating numbers have no order.
+        (Some(unavailable), Some(desired)) if desired > 0 => unavailable * 1_000_000 / desired,
+        (None, _) => 1_000_000,
+        _ => 0,
+    };
+    let misscheduled = counts.misscheduled.unwrap_or_default();
+    let old = counts.current.unwrap_or_default().saturating_sub(counts.up_to_date.unwrap_or_default());
+    (Reverse([missing, misscheduled, old]), coverage.namespace().to_owned(), coverage.name().to_owned())
+}
+
+fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
+    let counts = &coverage.counts;
+    let (bar, tone) = known_bar(counts.available, counts.desired);
+    let mut cells = Vec::new();
+    if with_namespace {
+        cells.push((sanitize(coverage.namespace()), Tone::Plain));
+    }
+    cells.extend([
+        (sanitize(coverage.name()), Tone::Plain),
+        (bar, tone),
+        (format!("{}/{}", number(counts.available), number(counts.desired)), tone),
+        lacking(counts.desired, counts.current, Tone::Bad),
+        lacking(counts.current, counts.ready, Tone::Bad),
+        lacking(counts.current, counts.up_to_date, Tone::Warning),
+        lacking(counts.misscheduled, Some(0), Tone::Warning),
+    ]);
+    if screen.wide {
+        let excluded = coverage.in_state(State::Excluded);
+        cells.extend([
+            (super::report::strategy(coverage), Tone::Plain),
+            (number(counts.current), Tone::Plain),
+            (number(counts.ready), Tone::Plain),
+            (excluded.to_string(), Tone::Quiet),
+        ]);
+    }
+    cells.push((reasons(coverage, screen), Tone::Plain));
+    cells
+}
+
+fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
+    if let (None, Some(status)) = (coverage.counts.available, &coverage.daemon_set.status) {
+        let available = status.number_available.unwrap_or_default();
+        let copy = format!("the API's .status says {available}/{}", status.desired_number_scheduled);
+        let all = reasons_in_short(coverage.rows.iter());
+        let all: Vec<String> = [copy].into_iter().chain(all).collect();
+        return screen.style.names.join(&all, HANDFUL, "; ", String::clone);
+    }
+    if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
+        return match super::folded(coverage.rows.iter()).first() {
+            Some(commonest) => format!("no node wants it; {commonest}"),
+            None => "there is no node".into(),
+        };
+    }
+    let all = reasons_in_short(coverage.rows.iter());
+    let (room, columns) = match screen.style.width {
+        Some(_) if !screen.wide => (REASONS, REASON_WIDTH),
+        _ => (HANDFUL, usize::MAX),
+    };
+    screen.style.names.join(&all, room, "; ", |reason| truncate(reason, columns))
+}

@@ -1,0 +1,13 @@
+//! The screens, the lines and the documents of `cycle`.
+
+mod event;
+mod plan;
+mod report;
+mod screen;
+mod text;
+
+pub(crate) use event::{Event, ReportEvent, json_line, line, yaml};
+pub(crate) use plan::{PlanView, plan};
+pub(crate) use report::{Report, summary};
+pub(crate) use screen::{CycleScreen, screen};
+pub(crate) use text::{DaemonSetRef, STOPPING, pdb_conflict as barrier_in_words, lock_lost, question};

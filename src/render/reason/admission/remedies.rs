@@ -1,0 +1,259 @@
+//! What to do about a refusal.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Remedy, RemedyContext};
+use crate::admission::{Bound, QuotaUsage, AdmissionRejection, Service, MissingQuotaRequest};
+use crate::render::command_line::{CommandLine, valid};
+use crate::snapshot::quantity::Quantity;
+
+/// Violations of the level `restricted` alone: `baseline` lets them pass. Upstream:
+/// `pod-security-admission/policy/check_*.go`.
+const ONLY_RESTRICTED: [&str; 6] = [
+    "allowPrivilegeEscalation != false",
+    "unrestricted capabilities",
+    "runAsNonRoot != true",
+    "runAsUser=0",
+    "seccompProfile",
+    "restricted volume types",
+];
+
+/// What to do about it; nothing where only waiting helps.
+pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let in_namespace = |words| CommandLine::in_namespace(target.namespace, words);
+    let edit = in_namespace("edit ds").name(target.daemon_set);
+    match rejection {
+        AdmissionRejection::QuotaExceeded { quota, resources } => raise_quota(target, quota, resources),
+        AdmissionRejection::QuotaRequestMissing { missing, .. } => state_amounts(target, missing),
+        AdmissionRejection::QuotaUncovered { uncovered } => compute_coverage(target, uncovered),
+        AdmissionRejection::QuotaStatusMissing { quota } => {
+            let look = in_namespace("get resourcequota").name(quota).words("-o yaml");
+            vec![Remedy::run(
+                "look whether its status fills: the resource quota controller of kube-controller-manager does that",
+                [look],
+            )]
+        }
+        AdmissionRejection::LimitRange { .. } => obey_or_change(rejection, target, edit),
+        AdmissionRejection::LimitBelowRequest { container, resource, request, limit_range, .. } => {
+            let text = format!("state a limit of {resource} of at least {request} for {container} in the template");
+            let mut remedies = vec![Remedy::run(text, [edit])];
+            remedies.extend(limit_range.as_ref().map(|range| {
+                let line = in_namespace("edit limitrange").name(range);
+                Remedy::run(format!("or raise the default limit of LimitRange {range}"), [line])
+            }));
+            remedies
+        }
+        AdmissionRejection::PodSecurity { violations, .. } => pod_security(target, edit, violations),
+        AdmissionRejection::PriorityClassMissing { priority_class } => {
+            let line = CommandLine::new("kubectl create priorityclass").name(priority_class).words("--value=VALUE");
+            vec![
+                Remedy::run("create the PriorityClass; its value is yours to choose", [line]),
+                Remedy::run("or name one that is there", [CommandLine::new("kubectl get priorityclasses"), edit]),
+            ]
+        }
+        AdmissionRejection::PriorityMismatch { .. } => {
+            vec![Remedy::run("remove priority and preemptionPolicy from the template: the class gives them", [edit])]
+        }
+        AdmissionRejection::ServiceAccountMissing { service_account } => {
+            let line = in_namespace("create serviceaccount").name(service_account);
+            vec![Remedy::run("create the ServiceAccount", [line])]
+        }
+        AdmissionRejection::RuntimeClassMissing { .. } => {
+            let look = CommandLine::new("kubectl get runtimeclasses");
+            vec![Remedy::run("install the RuntimeClass, or name one that is there", [look, edit])]
+        }
+        AdmissionRejection::RuntimeClassConflict { key, .. } => {
+            let text = format!("remove {key} from the template's nodeSelector: the RuntimeClass selects by it");
+            vec![Remedy::run(text, [edit])]
+        }
+        AdmissionRejection::OverheadMismatch => {
+            vec![Remedy::run("remove overhead from the template: the RuntimeClass gives it", [edit])]
+        }
+        AdmissionRejection::WebhookDenied { webhook, .. } => {
+            vec![Remedy::run(format!("mend what {webhook} names, or ask who runs it"), [webhooks_line()])]
+        }
+        AdmissionRejection::WebhookFailed { webhook, service, .. } => webhook_failed(webhook, service.as_ref()),
+        AdmissionRejection::PolicyDenied { kind, policy, binding, .. } => {
+            let (get_policy, get_binding) = match *kind {
+                "MutatingAdmissionPolicy" => {
+                    ("kubectl get mutatingadmissionpolicy", "kubectl get mutatingadmissionpolicybinding")
+                }
+                _ => ("kubectl get validatingadmissionpolicy", "kubectl get validatingadmissionpolicybinding"),
+            };
+            let get = |words, name: &String| CommandLine::new(words).name(name).words("-o yaml");
+            let mut lines = vec![get(get_policy, policy)];
+            lines.extend(binding.as_ref().map(|binding| get(get_binding, binding)));
+            vec![Remedy::run("mend what the policy names, or change the policy", lines)]
+        }
+        AdmissionRejection::NamespaceSelectorConflict { .. } | AdmissionRejection::NamespaceTolerations { .. } => {
+            let look = get_namespace(target);
+            vec![Remedy::run("compare the template with the annotations of its namespace", [look, edit])]
+        }
+        AdmissionRejection::SecurityContextConstraints { .. } => grant_constraints(target),
+        AdmissionRejection::NamespaceTerminating => {
+            let look = get_namespace(target);
+            vec![Remedy::run("wait for its end; its conditions tell what holds it", [look])]
+        }
+        AdmissionRejection::PodInvalid { .. } => vec![Remedy::run("mend the fields that are named", [edit])],
+        AdmissionRejection::NoLongerRejected { .. } => vec![try_again(target)],
+        AdmissionRejection::Rejected { .. } => {
+            let line = in_namespace("get events --field-selector").name_within(
+                "involvedObject.name=",
+                target.daemon_set,
+                ",reason=FailedCreate",
+            );
+            vec![Remedy::run("look at the newest words of the API server", [line])]
+        }
+    }
+}
+
+/// The controller's pause between tries grows to 1000 s; any change of the DaemonSet ends it.
+fn try_again(target: &RemedyContext<'_>) -> Remedy {
+    let text = "wait: the controller tries again after at most 17 minutes; or have it try at once, by any change of the \
+                DaemonSet outside of its template";
+    let line = CommandLine::in_namespace(target.namespace, "annotate ds")
+        .name(target.daemon_set)
+        .words("--overwrite kubectl-ds/tried-again=\"$(date +%s)\"");
+    Remedy::run(text, [line])
+}
+
+fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]) -> Vec<Remedy> {
+    let hard: serde_json::Map<String, serde_json::Value> = resources
+        .iter()
+        .filter_map(|share| {
+            let needed = share.used.parse::<Quantity>().ok()? + share.requested.parse::<Quantity>().ok()?;
+            let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|part| share.resource.contains(part));
+            let needed = if is_bytes { needed.in_bytes() } else { needed.to_string() };
+            Some((share.resource.clone(), needed.into()))
+        })
+        .collect();
+    // An event that is cut off, or was written by another hand, may name resources without numbers.
+    let is_whole = hard.len() == resources.len() && hard.keys().all(|resource| valid::is_qualified_name(resource));
+    let line = CommandLine::in_namespace(target.namespace, "patch resourcequota")
+        .name(quota)
+        .words("--type=merge")
+        .patch(&json!({ "spec": { "hard": hard } }))
+        .only_if(is_whole && !resources.is_empty());
+    let look = CommandLine::in_namespace(target.namespace, "describe resourcequota").name(quota);
+    let raise = Remedy::run("raise the quota: these are the numbers for one more pod, of one node", [line]);
+    vec![raise, Remedy::run("or free what others of the namespace use of it", [look])]
+}
+
+fn state_amounts(target: &RemedyContext<'_>, missing: &[MissingQuotaRequest]) -> Vec<Remedy> {
+    let mut containers: Vec<&String> = missing.iter().flat_map(|one| &one.containers).collect();
+    containers.sort_unstable();
+    containers.dedup();
+    let amounts = |container: Option<&str>, is_limit: bool| {
+        let wanted = missing.iter().filter(|one| one.resource.starts_with("limits.") == is_limit);
+        let wanted =
+            wanted.filter(|one| container.is_none_or(|container| one.containers.iter().any(|name| name == container)));
+        let resources = wanted.map(|one| one.resource.trim_start_matches("limits.").trim_start_matches("requests."));
+        resources.map(|resource| (resource, valid::AMOUNT)).collect::<BTreeSet<_>>()
+    };
+    let line = |container: Option<&str>| {
+        let line = CommandLine::in_namespace(target.namespace, "set resources ds").name(target.daemon_set);
+        let line = container.into_iter().fold(line, CommandLine::container);
+        [("--requests", false), ("--limits", true)].into_iter().fold(line, |line, (option, is_limit)| {
+            match amounts(container, is_limit) {
+                amounts if amounts.is_empty() => line,
+                amounts => line.amounts(option, amounts),
+            }
+        })
+    };
+    let lines: Vec<CommandLine> = match containers.as_slice() {
+        [] => vec![line(None)],
+        containers => containers.iter().map(|container| line(Some(container))).collect(),
+    };
+    vec![
+        Remedy::run("state the amounts in the template; they are yours to choose", lines),
+        Remedy::say("or let a LimitRange of the namespace give defaults"),
+    ]
+}
+
+fn compute_coverage(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> {
+    if !uncovered.contains("PriorityClass") {
+        return vec![Remedy::say(format!("create a ResourceQuota in the namespace that counts {uncovered}"))];
+    }
+    let line =
+        CommandLine::in_namespace(target.namespace, "create quota daemons --hard=pods=NUMBER --scopes=PriorityClass");
+    vec![Remedy::run("create a quota for pods with a priority class; how many is yours to choose", [line])]
+}
+
+fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, edit: CommandLine) -> Vec<Remedy> {
+    let AdmissionRejection::LimitRange { limit_range, container, resource, bound, allowed, of, .. } = rejection else {
+        return Vec::new();
+    };
+    let whose = container.as_ref().map(|container| format!(" of {container}")).unwrap_or_default();
+    let text = match bound {
+        Bound::Minimum => format!("raise the {of} for {resource}{whose} to {allowed} at least"),
+        Bound::Maximum => format!("lower the {of} for {resource}{whose} to {allowed} at most"),
+        Bound::Ratio => format!("bring limit and request for {resource}{whose} within {allowed} to one"),
+    };
+    let text = if *of == "limit" && *bound == Bound::Maximum { text.replacen("reduceTo", "set", 1) } else { text };
+    let range = match limit_range {
+        Some(range) => CommandLine::in_namespace(target.namespace, "edit limitrange").name(range),
+        None => CommandLine::in_namespace(target.namespace, "get limitranges -o yaml"),
+    };
+    vec![Remedy::run(text, [edit]), Remedy::run("or change the LimitRange", [range])]
+}
+
+fn pod_security(target: &RemedyContext<'_>, edit: CommandLine, violations: &[String]) -> Vec<Remedy> {
+    let is_mild = |violation: &String| {
+        // The level baseline only forbids certain profiles, it asks for none.
+        let is_of_baseline = violation.starts_with("seccompProfile") && !violation.contains(" must set ");
+        !is_of_baseline && ONLY_RESTRICTED.iter().any(|start| violation.starts_with(start))
+    };
+    let level = if violations.iter().all(is_mild) { "baseline" } else { "privileged" };
+    let line = CommandLine::new("kubectl label namespace")
+        .name(target.namespace)
+        .words("--overwrite")
+        .label("pod-security.kubernetes.io/enforce", level);
+    vec![
+        Remedy::run("set the fields that the violations name, in the template", [edit]),
+        Remedy::run(format!("or let the namespace run pods of the level {level}"), [line]),
+    ]
+}
+
+fn webhooks_line() -> CommandLine {
+    CommandLine::new(
+        "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations \
+         -o custom-columns='KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name'",
+    )
+}
+
+fn get_namespace(target: &RemedyContext<'_>) -> CommandLine {
+    CommandLine::new("kubectl get namespace").name(target.namespace).words("-o yaml")
+}
+
+fn webhook_failed(webhook: &str, service: Option<&Service>) -> Vec<Remedy> {
+    let mut remedies = Vec::new();
+    if let Some(Service { namespace, name }) = service {
+        remedies.push(Remedy::run(
+            format!("bring the webhook's service {name} back: it needs a ready endpoint"),
+            [
+                CommandLine::in_namespace(namespace, "get service").name(name),
+                CommandLine::in_namespace(namespace, "get endpointslices -l").name_within(
+                    "kubernetes.io/service-name=",
+                    name,
+                    "",
+                ),
+            ],
+        ));
+    }
+    remedies.push(Remedy::run(
+        format!("find the configuration of {webhook}: delete it if its server is gone for good"),
+        [webhooks_line()],
+    ));
+    remedies
+}
+
+fn grant_constraints(target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let account = CommandLine::in_namespace(target.namespace, "get ds")
+        .name(target.daemon_set)
+        .words("-o jsonpath='{.spec.template.spec.serviceAccountName}'");
+    let grant = CommandLine::new("oc").namespace(target.namespace);
+    let grant = grant.words("adm policy add-scc-to-user SCC -z SERVICEACCOUNT");
+    vec![Remedy::run("grant the DaemonSet's ServiceAccount constraints that allow what it asks for", [account, grant])]
+}

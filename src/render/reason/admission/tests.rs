@@ -1,0 +1,168 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::admission::Service;
+
+const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "ns", "agent", None);
+
+fn share(resource: &str, requested: &str, used: &str, limited: &str) -> QuotaUsage {
+    let [resource, requested, used, limited] = [resource, requested, used, limited].map(str::to_owned);
+    QuotaUsage { resource, requested, used, limited }
+}
+
+fn lines(rejection: &AdmissionRejection) -> Vec<String> {
+    remedies(rejection, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
+}
+
+#[test]
+fn a_quota_is_raised_to_what_one_more_pod_needs() {
+    let resources = vec![share("pods", "1", "10", "10"), share("limits.memory", "512Mi", "3584Mi", "4000Mi")];
+    let rejection = AdmissionRejection::QuotaExceeded { quota: "q".into(), resources };
+    assert_eq!(
+        lines(&rejection),
+        [
+            r#"kubectl -n ns patch resourcequota q --type=merge -p '{"spec":{"hard":{"limits.memory":"4Gi","pods":"11"}}}'"#,
+            "kubectl -n ns describe resourcequota q",
+        ]
+    );
+    assert_eq!(
+        detail(&rejection, ListLength::Handful),
+        "quota q exceeded: pods: one more pod needs 1, 10 of 10 used; limits.memory: one more pod needs 512Mi, 3584Mi of \
+         4000Mi used"
+    );
+    // A quota may have been lowered below what is used.
+    let lowered = AdmissionRejection::QuotaExceeded { quota: "q".into(), resources: vec![share("cpu", "150m", "1", "500m")] };
+    assert!(lines(&lowered)[0].ends_with(r#"'{"spec":{"hard":{"cpu":"1150m"}}}'"#));
+}
+
+#[test]
+fn amounts_are_stated_container_by_container() {
+    let missing = |resource: &str, containers: &[&str]| MissingQuotaRequest {
+        resource: resource.into(),
+        containers: containers.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let of = |missing: Vec<MissingQuotaRequest>| lines(&AdmissionRejection::QuotaRequestMissing { quota: "q".into(), missing });
+    assert_eq!(
+        of(vec![
+            missing("limits.cpu", &["main", "side"]),
+            missing("memory", &["main"]),
+            missing("requests.memory", &["main"])
+        ]),
+        [
+            "kubectl -n ns set resources ds agent -c main --requests=memory=AMOUNT --limits=cpu=AMOUNT",
+            "kubectl -n ns set resources ds agent -c side --limits=cpu=AMOUNT",
+        ]
+    );
+    assert_eq!(of(vec![missing("cpu", &[])]), ["kubectl -n ns set resources ds agent --requests=cpu=AMOUNT"]);
+}
+
+#[test]
+fn a_limit_range_is_told_with_both_numbers() {
+    let rejection = |container: Option<&str>, bound: Bound, of: &'static str, found: Option<&str>| AdmissionRejection::LimitRange {
+        limit_range: container.map(|_| "range".into()),
+        per: "Container".into(),
+        container: container.map(str::to_owned),
+        resource: "cpu".into(),
+        bound,
+        allowed: "2".into(),
+        of,
+        found: found.map(str::to_owned),
+    };
+    for (rejection, words, fix) in [
+        (
+            rejection(Some("main"), Bound::Maximum, "limit", Some("3")),
+            "LimitRange range allows at most 2 of cpu per Container; the limit of container main is 3",
+            "set the limit for cpu of main to 2 at most",
+        ),
+        (
+            rejection(None, Bound::Minimum, "request", None),
+            "a LimitRange asks for at least 2 of cpu per Container; a container has no request for it",
+            "raise the request for cpu to 2 at least",
+        ),
+        (
+            rejection(None, Bound::Ratio, "ratio", Some("4.0")),
+            "a LimitRange allows a limit of cpu of at most 2 times the request per Container; for a container it is 4.0 times",
+            "bring limit and request for cpu within 2 to one",
+        ),
+    ] {
+        assert_eq!(detail(&rejection, ListLength::Handful), words);
+        assert_eq!(remedies(&rejection, &TARGET)[0].text, fix);
+    }
+}
+
+#[test]
+fn a_namespace_is_opened_no_wider_than_the_violations_need() {
+    let level = |violations: &[&str]| {
+        let violations = violations.iter().map(|one| (*one).to_owned()).collect();
+        let rejection = AdmissionRejection::PodSecurity { level: "restricted".into(), version: "latest".into(), violations };
+        lines(&rejection).last().unwrap().rsplit_once('=').unwrap().1.to_owned()
+    };
+    let asked =
+        "seccompProfile (pod or container \"main\" must set securityContext.seccompProfile.type to \"RuntimeDefault\")";
+    let forbidden = "seccompProfile (pod must not set securityContext.seccompProfile.type to \"Unconfined\")";
+    assert_eq!(level(&["runAsNonRoot != true (x)", asked]), "baseline");
+    assert_eq!(level(&["runAsNonRoot != true (x)", forbidden]), "privileged");
+    assert_eq!(level(&["hostPath volumes (volume \"x\")", asked]), "privileged");
+}
+
+#[test]
+fn what_is_missing_is_created_by_its_name() {
+    let account = AdmissionRejection::ServiceAccountMissing { service_account: "sa".into() };
+    assert_eq!(lines(&account), ["kubectl -n ns create serviceaccount sa"]);
+    let class = AdmissionRejection::PriorityClassMissing { priority_class: "high".into() };
+    assert_eq!(lines(&class)[0], "kubectl create priorityclass high --value=VALUE");
+    assert!(remedies(&class, &TARGET)[0].text.contains("yours"));
+}
+
+#[test]
+fn a_webhook_is_found_by_its_service() {
+    let failed = |service: Option<Service>| AdmissionRejection::WebhookFailed { webhook: "w".into(), detail: "x".into(), service };
+    let service = Service { namespace: "system".into(), name: "hook".into() };
+    assert_eq!(
+        lines(&failed(Some(service)))[..2],
+        [
+            "kubectl -n system get service hook",
+            "kubectl -n system get endpointslices -l kubernetes.io/service-name=hook",
+        ]
+    );
+    assert_eq!(lines(&failed(None)).len(), 1);
+}
+
+#[test]
+fn hostile_names_reach_neither_shell_nor_terminal() {
+    let account = AdmissionRejection::ServiceAccountMissing { service_account: "$(reboot)\u{1b}[2J".into() };
+    assert!(lines(&account).is_empty());
+    let quota =
+        AdmissionRejection::QuotaExceeded { quota: "--kubeconfig=x".into(), resources: vec![share("pods", "1", "1", "1")] };
+    assert!(lines(&quota).is_empty());
+    let missing = vec![MissingQuotaRequest { resource: "limits.cpu$(touch x)".into(), containers: vec!["main".into()] }];
+    assert!(lines(&AdmissionRejection::QuotaRequestMissing { quota: "q".into(), missing }).is_empty());
+}
+
+#[test]
+fn every_refusal_has_words() {
+    let text = || "x".to_owned();
+    for rejection in [
+        AdmissionRejection::QuotaUncovered { uncovered: "[{PriorityClass In [high]}]".into() },
+        AdmissionRejection::QuotaStatusMissing { quota: text() },
+        AdmissionRejection::PriorityMismatch { stated: text(), computed: text() },
+        AdmissionRejection::RuntimeClassMissing { runtime_class: text() },
+        AdmissionRejection::RuntimeClassConflict { key: text(), class_value: text(), pod_value: text() },
+        AdmissionRejection::OverheadMismatch,
+        AdmissionRejection::WebhookDenied { webhook: text(), detail: text() },
+        AdmissionRejection::PolicyDenied { kind: "ValidatingAdmissionPolicy", policy: text(), binding: None, detail: text() },
+        AdmissionRejection::NamespaceSelectorConflict { detail: text() },
+        AdmissionRejection::NamespaceTolerations { detail: text() },
+        AdmissionRejection::SecurityContextConstraints { detail: text() },
+        AdmissionRejection::NamespaceTerminating,
+        AdmissionRejection::PodInvalid { detail: text() },
+        AdmissionRejection::NoLongerRejected { rejection: text() },
+        AdmissionRejection::Rejected { rejection: text() },
+    ] {
+        assert!(!summary(&rejection).is_empty() && !detail(&rejection, ListLength::Handful).is_empty(), "{rejection:?}");
+        let remedies = remedies(&rejection, &TARGET);
+        assert!(!remedies.is_empty(), "{rejection:?}");
+        let begins_low = remedies.iter().all(|remedy| remedy.text.starts_with(|c: char| c.is_ascii_lowercase()));
+        assert!(begins_low, "{remedies:?}");
+    }
+}

@@ -1,0 +1,107 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", None);
+
+fn holder(pod: &str, more: &[(&str, Value)]) -> PortUser {
+    let field = |name: &str| more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
+    let owner = field("owner").map(|owner| crate::scheduling::Owner {
+        kind: owner[0].as_str().unwrap().into(),
+        name: owner[1].as_str().unwrap().into(),
+    });
+    let node_pod = NodePod {
+        namespace: field("namespace").map_or("web".into(), |text| text.as_str().unwrap().into()),
+        pod: pod.into(),
+        priority: 0,
+        owner,
+        nominated: field("nominated").is_some(),
+        terminating: field("terminating").is_some(),
+    };
+    let host_ip = field("hostIP").map_or("0.0.0.0".into(), |text| text.as_str().unwrap().into());
+    PortUser { node_pod, host_ip }
+}
+
+fn taken_by(used_by: Vec<PortUser>) -> PortRejection {
+    PortRejection::HostPortInUse {
+        container: "main".into(),
+        port: 9100,
+        protocol: "TCP".into(),
+        host_ip: "0.0.0.0".into(),
+        used_by,
+    }
+}
+
+fn all(rejection: &PortRejection) -> Vec<(String, Vec<String>)> {
+    remedies(rejection, &TARGET).into_iter().map(|remedy| (remedy.text.clone(), remedy.lines().to_vec())).collect()
+}
+
+const ANOTHER: &str = "give container main another hostPort than 9100, on every node";
+
+#[test]
+fn the_sentence_names_the_port_and_who_has_it() {
+    let rejection = taken_by(vec![
+        holder("a", &[("hostIP", json!("10.0.0.1"))]),
+        holder("b", &[("terminating", json!(true))]),
+        holder("c", &[("nominated", json!(true))]),
+        holder("d", &[]),
+    ]);
+    assert_eq!(summary(&rejection), "host port 9100/TCP is taken");
+    assert_eq!(
+        detail(&rejection, ListLength::Handful),
+        "host port 9100/TCP of container main is taken by web/a at 10.0.0.1, web/b (being deleted), web/c (nominated \
+         for this node) and 1 more"
+    );
+    assert_eq!(port_in_words(80, "UDP", "10.0.0.1"), "10.0.0.1:80/UDP");
+    assert_eq!(port_in_words(80, "UDP", "::"), "[::]:80/UDP");
+}
+
+#[test]
+fn a_pod_that_can_run_elsewhere_is_moved() {
+    let found = all(&taken_by(vec![holder("a", &[("owner", json!(["ReplicaSet", "a"]))])]));
+    assert_eq!(
+        found[0],
+        (
+            "free host port 9100: move web/a off n1. Cordon the node first, or it may come back to it; daemon pods \
+             still come. Uncordon it when it runs elsewhere"
+                .into(),
+            vec!["kubectl cordon n1".into(), "kubectl -n web delete pod a".into()]
+        )
+    );
+    assert_eq!(found[1], (ANOTHER.into(), vec!["kubectl -n kube-system edit daemonset agent".into()]));
+    let bare = all(&taken_by(vec![holder("a", &[])]));
+    assert_eq!(bare[0].1, ["kubectl -n web delete pod a"]);
+}
+
+#[test]
+fn a_pod_that_is_leaving_is_waited_for_and_that_is_all() {
+    let found = all(&taken_by(vec![holder("a", &[("terminating", json!(true))])]));
+    assert_eq!(found, [("wait for web/a: it is being deleted, and counts until it is gone".into(), vec![])]);
+}
+
+#[test]
+fn the_old_pod_of_a_surge_is_told_as_such() {
+    let own = holder("agent-x", &[("owner", json!(["DaemonSet", "agent"])), ("namespace", json!("kube-system"))]);
+    let found = all(&taken_by(vec![own]));
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].1,
+        [
+            r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}'"#
+        ]
+    );
+    // Another DaemonSet of that name is none of its own.
+    let other = holder("agent-x", &[("owner", json!(["DaemonSet", "agent"]))]);
+    let found = all(&taken_by(vec![other]));
+    assert_eq!(found[0].0, "keep DaemonSet web/agent off this node, or change its hostPort 9100");
+    assert_eq!(found[1].0, ANOTHER);
+}
+
+#[test]
+fn a_static_pod_is_changed_on_its_node() {
+    let found = all(&taken_by(vec![holder("etcd-n1", &[("owner", json!(["Node", "n1"]))])]));
+    assert_eq!(found[0].0, "change hostPort 9100 in the manifest of the static pod web/etcd-n1, on the node itself");
+    assert_eq!(found[1].0, ANOTHER);
+}

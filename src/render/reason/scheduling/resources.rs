@@ -1,0 +1,245 @@
+//! The words of [`ResourceRejection`].
+
+use super::resource_users::{is_own, move_off, name, patch_line, some_of, wait_for, without_surge};
+use serde_json::{Value, json};
+
+use crate::render::command_line::{CommandLine, valid};
+use crate::render::name_list::ListLength;
+use crate::render::remedy::{Remedy, RemedyContext};
+use crate::render::text::pluralize;
+use crate::scheduling::{ResourceUser, LowerRequest, NodePod, ResourceRejection};
+use crate::snapshot::quantity::{Quantity, Rounding};
+
+/// The cause without what differs between nodes.
+pub(super) fn summary(rejection: &ResourceRejection) -> String {
+    match rejection {
+        ResourceRejection::InsufficientResource { resource, .. } => format!("insufficient {resource}"),
+        ResourceRejection::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
+            format!("the node has no {resource}")
+        }
+        ResourceRejection::ExceedsAllocatable { resource, .. } => format!("requests more {resource} than the node has"),
+        ResourceRejection::TooManyPods { .. } => "too many pods".into(),
+    }
+}
+
+/// The cause with its evidence.
+pub(super) fn detail(rejection: &ResourceRejection, names: ListLength) -> String {
+    match rejection {
+        ResourceRejection::InsufficientResource { resource, requested, used, allocatable, short_by, used_by, .. } => {
+            let [requested, used, short_by] =
+                [requested, used, short_by].map(|amount| amount_in_words(resource, *amount, Rounding::Up));
+            let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
+            let share = |holder: &ResourceUser| share_in_words(resource, holder);
+            let used_by = some_of(used_by, names, share);
+            let used_by = if used_by.is_empty() { used_by } else { format!(": {used_by}") };
+            format!(
+                "insufficient {resource}: {requested} requested, {used} of {allocatable} taken, short by \
+                 {short_by}{used_by}"
+            )
+        }
+        ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, .. } => {
+            let requested = amount_in_words(resource, *requested, Rounding::Up);
+            match allocatable.is_zero() {
+                true => format!("{requested} {resource} requested, and the node has none"),
+                false => {
+                    let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
+                    format!("{requested} {resource} requested, and the whole node has {allocatable}: it can never fit")
+                }
+            }
+        }
+        ResourceRejection::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
+            "the node takes no pods at all (allocatable pods: 0)".into()
+        }
+        ResourceRejection::TooManyPods { pods, allocatable, used_by } => {
+            let leaving = used_by.iter().filter(|holder| holder.terminating).count();
+            let leaving = if leaving == 0 { String::new() } else { format!(", {leaving} of them being deleted") };
+            format!("too many pods: the node takes {allocatable}, and has {pods}{leaving}")
+        }
+    }
+}
+
+/// What to do about it.
+pub(super) fn remedies(rejection: &ResourceRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    match rejection {
+        ResourceRejection::InsufficientResource { resource, short_by, used_by, reduce_to, .. } => {
+            let mut remedies = free(resource, *short_by, used_by, target);
+            remedies.extend(reduce_to.as_ref().map(|reduce_to| lower_request(resource, reduce_to, target)));
+            remedies
+        }
+        ResourceRejection::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
+            vec![none_at_all(resource, target)]
+        }
+        ResourceRejection::ExceedsAllocatable { resource, allocatable, reduce_to, .. } => match reduce_to {
+            Some(reduce_to) => vec![lower_request(resource, reduce_to, target)],
+            None => {
+                let most = amount_in_words(resource, *allocatable, Rounding::Down);
+                vec![Remedy::say(format!(
+                    "lower the requests of {resource} of several containers: the whole node has {most}, and what others hold \
+                     of it is not free; or make the node larger"
+                ))]
+            }
+        },
+        ResourceRejection::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
+            vec![Remedy::say("look at the kubelet's maxPods and its log: a node that works takes pods")]
+        }
+        ResourceRejection::TooManyPods { pods, allocatable, used_by } => {
+            // More than fit in memory are on no node.
+            let over = Quantity::whole(i64::try_from(*pods).unwrap_or(i64::MAX)) + Quantity::whole(1);
+            let share = |node_pod: &NodePod| ResourceUser { node_pod: node_pod.clone(), amount: Quantity::whole(1) };
+            let used_by: Vec<ResourceUser> = used_by.iter().map(share).collect();
+            let mut remedies = free("pods", over.less(*allocatable), &used_by, target);
+            remedies.push(Remedy::say("raise maxPods in the configuration of the node's kubelet, and restart it"));
+            remedies
+        }
+    }
+}
+
+/// How the pods that hold the resource could let go of it.
+fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let sum = |used_by: &[&ResourceUser]| used_by.iter().map(|holder| holder.amount).sum::<Quantity>();
+    let leaving: Vec<&ResourceUser> = used_by.iter().filter(|holder| holder.node_pod.terminating).collect();
+    let mut remedies = Vec::new();
+    if !leaving.is_empty() {
+        remedies.push(wait_for(&occupants(&leaving)));
+    }
+    if let Some(own) = used_by.iter().find(|holder| is_own(&holder.node_pod, target) && !holder.node_pod.terminating) {
+        remedies.push(without_surge(&own.node_pod, target));
+    }
+    // What is leaving anyway counts towards it.
+    let short_by = short_by.less(sum(&leaving));
+    if short_by.is_zero() {
+        return remedies;
+    }
+    let amount = match resource {
+        "pods" => format!("room for {}", pods(short_by)),
+        _ => format!("{} of {resource}", amount_in_words(resource, short_by, Rounding::Up)),
+    };
+    let movable: Vec<&ResourceUser> = used_by.iter().filter(|holder| holder.node_pod.is_movable()).collect();
+    match min_matching(&movable, short_by) {
+        Some(chosen) => {
+            remedies.push(move_off(&format!("free {amount}"), &occupants(&chosen), target));
+        }
+        None => {
+            let held = match (movable.is_empty(), resource) {
+                (true, _) => "daemon pods and static pods hold all of it".into(),
+                (false, "pods") => {
+                    format!("only {} could give way, the others are daemon pods and static pods", pods(sum(&movable)))
+                }
+                (false, _) => {
+                    let freed = amount_in_words(resource, sum(&movable), Rounding::Down);
+                    format!("what is no daemon pod and no static pod could give up only {freed}")
+                }
+            };
+            remedies.push(Remedy::say(format!(
+                "free {amount} on the node: {held}, so keep a DaemonSet off the node that it does not need"
+            )));
+        }
+    }
+    remedies
+}
+
+fn occupants<'a>(used_by: &[&'a ResourceUser]) -> Vec<&'a NodePod> {
+    used_by.iter().map(|holder| &holder.node_pod).collect()
+}
+
+fn pods(number: Quantity) -> String {
+    pluralize(number.to_string().parse().unwrap_or(usize::MAX), "pod")
+}
+
+/// As few as will do, and of those that do alone the smallest; none if all together do not. They come with the
+/// greatest share first.
+fn min_matching<'a>(movable: &[&'a ResourceUser], short_by: Quantity) -> Option<Vec<&'a ResourceUser>> {
+    if let Some(alone) = movable.iter().rev().find(|holder| holder.amount >= short_by) {
+        return Some(vec![alone]);
+    }
+    let mut freed = Quantity::ZERO;
+    let mut chosen = Vec::new();
+    for holder in movable {
+        freed += holder.amount;
+        chosen.push(*holder);
+        if freed >= short_by {
+            return Some(chosen);
+        }
+    }
+    None
+}
+
+/// A request that fits, as a line: it holds for every node, as a DaemonSet has one template.
+fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContext<'_>) -> Remedy {
+    let LowerRequest { container, init, request } = reduce_to;
+    let amount = match is_bytes(resource) {
+        true => request.in_bytes(),
+        false => request.to_string(),
+    };
+    // What cannot be shared is limited to what is requested.
+    let has_equal_limit = !matches!(resource, "cpu" | "memory" | "ephemeral-storage");
+    let share = json!({ resource: amount });
+    let resources = match has_equal_limit {
+        true => json!({ "requests": share, "limits": share }),
+        false => json!({ "requests": share }),
+    };
+    let patch_of = |spec: Value| {
+        let line = patch_line(target, &json!({ "spec": { "template": { "spec": spec } } }));
+        line.only_if(valid::is_qualified_name(resource))
+    };
+    let (whose, line) = match container {
+        None => ("of the pod as a whole".to_owned(), patch_of(json!({ "resources": resources }))),
+        Some(container) if *init => {
+            let line = patch_of(json!({ "initContainers": [{ "name": container, "resources": resources }] }));
+            (format!("of init container {container}"), line.only_if(valid::is_label_name(container)))
+        }
+        Some(container) => {
+            let line = CommandLine::in_namespace(target.namespace, "set resources")
+                .name_within("daemonset/", target.daemon_set, "")
+                .container(container)
+                .amounts("--requests", [(resource, amount.as_str())]);
+            let line = match has_equal_limit {
+                true => line.amounts("--limits", [(resource, amount.as_str())]),
+                false => line,
+            };
+            (format!("of container {container}"), line)
+        }
+    };
+    let effect = target.rollout_note();
+    Remedy::run(format!("lower the {resource} request {whose} to at most {amount}; {effect}"), target.commands_reaching_existing_pod(line))
+}
+
+/// A resource that the node does not know.
+fn none_at_all(resource: &str, target: &RemedyContext<'_>) -> Remedy {
+    if resource.starts_with("hugepages-") {
+        return Remedy::say(format!("reserve huge pages of that size on {}, and restart its kubelet", target.node));
+    }
+    if matches!(resource, "cpu" | "memory" | "ephemeral-storage") {
+        return Remedy::say(format!("look at the kubelet of {}: it reports no {resource}", target.node));
+    }
+    let text = format!(
+        "run the device plugin that provides {resource} on {}; if the node has no such device, keep the DaemonSet off \
+         it with a node selector. What the node has:",
+        target.node
+    );
+    let line = CommandLine::new("kubectl get node").name(target.node).words("-o jsonpath='{.status.allocatable}'");
+    Remedy::run(text, [line])
+}
+
+fn share_in_words(resource: &str, holder: &ResourceUser) -> String {
+    let state = match (holder.node_pod.nominated, holder.node_pod.terminating) {
+        (true, _) => " (nominated for this node)",
+        (_, true) => " (being deleted)",
+        _ => "",
+    };
+    format!("{} {}{state}", name(&holder.node_pod), amount_in_words(resource, holder.amount, Rounding::Up))
+}
+
+fn amount_in_words(resource: &str, amount: Quantity, rounding: Rounding) -> String {
+    match is_bytes(resource) {
+        true => amount.in_round_bytes(rounding),
+        false => amount.to_string(),
+    }
+}
+
+fn is_bytes(resource: &str) -> bool {
+    matches!(resource, "memory" | "ephemeral-storage") || resource.starts_with("hugepages-")
+}
+
+#[cfg(test)]
+mod tests;

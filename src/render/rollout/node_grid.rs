@@ -1,0 +1,61 @@
+//! One cell for every node; where there are more of them than fit, one for several.
+
+use std::io::{self, Write};
+
+use super::{Screen, step_name, step_sign, step_tone, urgency};
+use crate::render::style::Tone;
+use crate::render::text::width;
+use crate::rollout::{NodeProgress, NodeStep};
+
+/// Lines that the cells may take.
+const LINES: usize = 4;
+/// Cells of a line where there is no terminal to fill.
+const PIPED_WIDTH: usize = 80;
+
+/// Writes the cells in the order of the nodes, and what they mean.
+pub(crate) fn cells(out: &mut impl Write, nodes: &[NodeProgress<'_>], screen: Screen) -> io::Result<()> {
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let columns = screen.style.width.unwrap_or(PIPED_WIDTH).max(1);
+    let (cells, nodes_a_cell) = fitted(nodes, columns * LINES);
+    for line in cells.chunks(columns) {
+        let runs = line.chunk_by(|a, b| a == b);
+        let paint = |run: &[NodeStep]| match run.first() {
+            Some(&step) => screen.style.paint(&step_sign(step).to_string().repeat(run.len()), step_tone(step)),
+            None => String::new(),
+        };
+        writeln!(out, "{}", runs.map(paint).collect::<String>())?;
+    }
+    legend(out, nodes, nodes_a_cell, screen)
+}
+
+/// The cells, and how many nodes each of them stands for: it shows the step of the one to look at first.
+pub(super) fn fitted(nodes: &[NodeProgress<'_>], room: usize) -> (Vec<NodeStep>, usize) {
+    let nodes_a_cell = nodes.len().div_ceil(room.max(1)).max(1);
+    let worst = |some: &[NodeProgress<'_>]| some.iter().map(|progress| progress.step).min_by_key(|step| urgency(*step));
+    (nodes.chunks(nodes_a_cell).filter_map(worst).collect(), nodes_a_cell)
+}
+
+fn legend(out: &mut impl Write, nodes: &[NodeProgress<'_>], nodes_a_cell: usize, screen: Screen) -> io::Result<()> {
+    const STEPS: [NodeStep; 6] =
+        [NodeStep::Done, NodeStep::Starting, NodeStep::Replacing, NodeStep::Waiting, NodeStep::Failing, NodeStep::Outdated];
+    let entry = |step: NodeStep| {
+        let number = nodes.iter().filter(|progress| progress.step == step).count();
+        (number > 0).then(|| (format!("{} {number} {}", step_sign(step), step_name(step)), step_tone(step)))
+    };
+    let grouped = (nodes_a_cell > 1)
+        .then(|| (format!("each cell is {nodes_a_cell} nodes, and shows the worst of them"), Tone::Quiet));
+    let room = screen.style.width.unwrap_or(usize::MAX);
+    let mut taken = 0;
+    for (text, tone) in STEPS.into_iter().filter_map(entry).chain(grouped) {
+        if taken > 0 && taken + 3 + width(&text) > room {
+            writeln!(out)?;
+            taken = 0;
+        }
+        let gap = if taken == 0 { "" } else { "   " };
+        taken += gap.len() + width(&text);
+        write!(out, "{gap}{}", screen.style.paint(&text, tone))?;
+    }
+    writeln!(out)
+}

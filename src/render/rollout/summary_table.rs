@@ -1,0 +1,96 @@
+//! A row for every DaemonSet, the ones that do not get on first.
+
+use std::io::{self, Write};
+
+use super::{Screen, budget, blocker, phase_name, phase_tone};
+use crate::render::name_list::HANDFUL;
+use crate::render::style::{Tone, bar};
+use crate::render::table::{Column, Table};
+use crate::render::text::{pluralize, sanitize};
+use crate::rollout::{Phase, RolloutStatus};
+
+/// So many who spend the budget are named in a row.
+const BUDGET_USES: usize = 3;
+
+/// Writes the table.
+pub(crate) fn summary_table(
+    out: &mut impl Write,
+    statuses: &[RolloutStatus<'_>],
+    with_namespace: bool,
+    screen: Screen,
+) -> io::Result<()> {
+    if statuses.is_empty() {
+        return Ok(());
+    }
+    let namespace = |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.namespace.clone().unwrap_or_default();
+    let name = |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.name.clone().unwrap_or_default();
+    let mut order: Vec<&RolloutStatus<'_>> = statuses.iter().collect();
+    order.sort_by_cached_key(|rollout_status| (urgency(rollout_status.phase), namespace(rollout_status), name(rollout_status)));
+    let mut columns = Vec::new();
+    if with_namespace {
+        columns.push(Column::text("NAMESPACE"));
+    }
+    columns.extend([
+        Column::text("NAME"),
+        Column::text("PHASE"),
+        Column::text("").weight(1),
+        Column::number("UPDATED"),
+        Column::number("AVAILABLE"),
+        Column::text("HELD BY"),
+    ]);
+    let mut table = Table::new(columns);
+    for rollout_status in order {
+        let number = |number: usize| match rollout_status.phase {
+            Phase::Unknown => "?".to_owned(),
+            _ => format!("{number}/{}", rollout_status.desired),
+        };
+        let (bar, tone) = bar(rollout_status.updated, rollout_status.desired);
+        let mut cells = Vec::new();
+        if with_namespace {
+            cells.push((sanitize(&namespace(rollout_status)), Tone::Plain));
+        }
+        cells.extend([
+            (sanitize(&name(rollout_status)), Tone::Plain),
+            (phase_name(rollout_status.phase).to_owned(), phase_tone(rollout_status.phase)),
+            if rollout_status.phase == Phase::Unknown { ("?".to_owned(), Tone::Warning) } else { (bar, tone) },
+            (number(rollout_status.updated), Tone::Plain),
+            (number(rollout_status.available), Tone::Plain),
+            (blocked_by(rollout_status, screen), Tone::Plain),
+        ]);
+        table.row(cells);
+    }
+    table.write(out, screen.style, screen.headers)
+}
+
+fn urgency(phase: Phase) -> usize {
+    match phase {
+        Phase::Stuck => 0,
+        Phase::Unknown => 1,
+        Phase::Progressing => 2,
+        Phase::NotObserved => 3,
+        Phase::AwaitingDeletion => 4,
+        Phase::Deleting => 5,
+        Phase::Complete => 6,
+    }
+}
+
+fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: Screen) -> String {
+    let mut parts: Vec<String> = match rollout_status.phase {
+        Phase::Unknown => return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; "),
+        Phase::Complete => Vec::new(),
+        _ => {
+            let blockers = rollout_status.blockers.iter();
+            blockers
+                .map(|found| format!("{}{}", blocker::summary(&found.cause), blocker::places(&found.nodes, screen.style.names)))
+                .collect()
+        }
+    };
+    if parts.is_empty() && rollout_status.phase != Phase::Complete {
+        parts.extend(budget(rollout_status, BUDGET_USES, screen));
+    }
+    match rollout_status.outdated_misscheduled.len() {
+        0 => {}
+        nodes => parts.push(format!("an old pod on {} no longer counted", pluralize(nodes, "node"))),
+    }
+    screen.style.names.join(&parts, HANDFUL, "; ", String::clone)
+}

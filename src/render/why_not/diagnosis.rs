@@ -1,0 +1,136 @@
+//! The whole way of one DaemonSet's pod, with what to do.
+
+use std::io::{self, Write};
+
+use super::overview::name_of;
+use super::{Screen, all_remedies, has, verdict_symbol, verdict_tone};
+use crate::explain::State;
+use crate::explain::diagnosis::{Check, Outcome, Stage, Verdict, Diagnosis};
+use crate::placement::Placement;
+use crate::render::preemption;
+use crate::render::reason::detail;
+use crate::render::style::Tone;
+use crate::render::text::{pluralize, sanitize, width, wrap};
+use crate::scheduling::preemption::Preemption;
+
+/// The columns that the stations' names take.
+const STAGE_WIDTH: usize = 13;
+
+/// Writes the way.
+pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &str, screen: Screen) -> io::Result<()> {
+    let sign = verdict_symbol(diagnosis.verdict);
+    let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
+    let head = format!("{sign} {name} on {}: {}, {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
+    screen.style.line(out, &head, verdict_tone(diagnosis.verdict))?;
+    if !screen.wide && diagnosis.verdict == Verdict::Running && !has(diagnosis, Outcome::Fail) {
+        return Ok(());
+    }
+    let mut stages: Vec<Stage> = diagnosis.checks.iter().map(|check| check.stage).collect();
+    stages.dedup();
+    for stage in stages {
+        let checks: Vec<&Check> = diagnosis.checks.iter().filter(|check| check.stage == stage).collect();
+        stage(out, name_of_stage(stage), &checks, screen)?;
+    }
+    // That it cannot help goes without saying where the refusal has nothing to do with other pods.
+    if let Some(verdict) = diagnosis.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
+    {
+        entry(out, "preemption", &sanitize(&preemption::detail(verdict, screen.style.names)), Tone::Plain, screen)?;
+    }
+    for doubt in diagnosis.assumptions {
+        entry(out, "not certain", &sanitize(doubt), Tone::Warning, screen)?;
+    }
+    let remedies = all_remedies(diagnosis, node);
+    if remedies.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {}", screen.style.paint("What to do", Tone::Strong))?;
+    for (number, remedy) in remedies.iter().enumerate() {
+        let lead = format!("  {}. ", number + 1);
+        hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
+        for line in remedy.lines() {
+            // Never broken: it is there to be pasted.
+            writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;
+        }
+    }
+    Ok(())
+}
+
+/// How things stand, in a half sentence.
+fn standing(diagnosis: &Diagnosis<'_>) -> String {
+    let pod = diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default();
+    match (diagnosis.state, diagnosis.placement) {
+        (State::Missing, _) if diagnosis.verdict == Verdict::WouldRun => "a pod would be made and would fit".into(),
+        (State::Missing, _) => "a pod is wanted and there is none".into(),
+        (State::Excluded, _) => "no pod is wanted and there is none".into(),
+        (State::Misscheduled, Placement::ContinueOnly) => format!("pod {pod} may stay and would not be made again"),
+        (State::Misscheduled, _) => format!("no pod is wanted, and {pod} is there"),
+        (State::Pending, _) => format!("pod {pod} has no node yet"),
+        (State::Unknown, _) => "whether there is a pod could not be read".into(),
+        (state, _) => format!("pod {pod} is {}", state.name()),
+    }
+}
+
+fn name_of_stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Controller => "controller",
+        Stage::Admission => "admission",
+        Stage::Scheduler => "scheduler",
+        Stage::Kubelet => "kubelet",
+        Stage::Pod => "pod",
+    }
+}
+
+/// What fails and what is unknown, each reason on lines of its own; what passes in one line.
+fn stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
+    let mut lead = name;
+    let fails = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    // Beside a cause that is certain, what could not be read is of little weight.
+    let is_told = |check: &&&Check| match check.outcome {
+        Outcome::Fail => true,
+        Outcome::Unknown => !fails || screen.wide,
+        Outcome::Pass => false,
+    };
+    for check in checks.iter().filter(is_told) {
+        let (sign, tone) = match check.outcome {
+            Outcome::Fail => ('✗', Tone::Bad),
+            _ => ('?', Tone::Warning),
+        };
+        for reason in &check.reasons {
+            let text = format!("{sign} {}: {}", check.name, detail(&reason.reason, screen.now, screen.style.names));
+            entry(out, lead, &text, tone, screen)?;
+            lead = "";
+        }
+    }
+    let passed: Vec<&str> =
+        checks.iter().filter(|check| check.outcome == Outcome::Pass).map(|check| check.name).collect();
+    let unknown = checks.iter().filter(|check| check.outcome == Outcome::Unknown && !is_told(check)).count();
+    let other = if lead.is_empty() { "other check" } else { "check" };
+    let unknown = (unknown > 0).then(|| format!("? {} unknown", pluralize(unknown, other)));
+    let passed = match passed.as_slice() {
+        [] => None,
+        [one] => Some(format!("✓ {one}")),
+        all if screen.wide => Some(format!("✓ {}", all.join(", "))),
+        all => Some(format!("✓ {} pass", pluralize(all.len(), other))),
+    };
+    match [unknown, passed].into_iter().flatten().collect::<Vec<_>>() {
+        nothing if nothing.is_empty() => Ok(()),
+        folded => entry(out, lead, &folded.join("   "), Tone::Quiet, screen),
+    }
+}
+
+fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+    hanging(out, &format!("  {name:STATION$}"), text, tone, screen)
+}
+
+/// A text that goes on below itself where the terminal ends.
+fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+    /// On a terminal that is narrower than this, there is no beauty to save.
+    const LEAST: usize = 20;
+    let indent = width(lead);
+    let room = screen.style.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));
+    for (number, part) in wrap(text, room, screen.style.names).into_iter().enumerate() {
+        let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
+        writeln!(out, "{before}{}", screen.style.paint(&part, tone))?;
+    }
+    Ok(())
+}

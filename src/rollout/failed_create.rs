@@ -1,0 +1,46 @@
+//! New pods that the API server refuses. While one is refused, the controller's look at the DaemonSet ends before it
+//! comes to the rollout.
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `updateDaemonSet`, `syncNodes`.
+
+use jiff::SignedDuration;
+
+use super::Cause;
+use super::node_pods::{NodePods, Availability};
+use super::node_problem::NodeProblem;
+use crate::admission::{self, AdmissionRejection};
+use crate::coverage::Coverage;
+use crate::explain::events;
+
+/// The controller tries again at least every 1000 seconds; an event that is older speaks of the past.
+const RETRIES: SignedDuration = SignedDuration::from_mins(20);
+
+/// Why pods are refused, one for each refusal, if one was since the last pod was made.
+pub(super) fn rejected(coverage: &Coverage<'_>, node_pods: &[NodePods<'_>], availability: Availability<'_>) -> Vec<NodeProblem> {
+    let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
+    let Some(event) = availability.snapshot.events.known().and_then(|events| events::failed_create(events, uid)) else {
+        return Vec::new();
+    };
+    let pods = node_pods.iter().flat_map(|site| site.new.iter().chain(&site.old).chain(&site.terminating));
+    let newest = pods.filter_map(|pod| pod.metadata.creation_timestamp).max().map(|time| time.timestamp());
+    if newest.is_some_and(|newest| event.last_seen.is_none_or(|seen| newest > seen)) {
+        // A pod was made since.
+        return Vec::new();
+    }
+    let is_fresh = event.last_seen.is_some_and(|seen| availability.snapshot.as_of.duration_since(seen) <= RETRIES);
+    let gives_way = node_pods.iter().any(|site| !site.terminating.is_empty() && site.down().is_none());
+    let problem = |rejection: AdmissionRejection| NodeProblem {
+        needs_intervention: is_fresh && needs_intervention(&rejection, gives_way),
+        cause: Cause::CreatesRefused { rejection, count: Some(event.count), last_seen: event.last_seen },
+    };
+    admission::parse_rejections(coverage.daemon_set, &event).into_iter().map(problem).collect()
+}
+
+/// `gives_way`: a pod of the DaemonSet is about to go, and gives back to the quota what it uses.
+fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
+    match rejection {
+        AdmissionRejection::QuotaExceeded { .. } => !gives_way,
+        AdmissionRejection::QuotaStatusMissing { .. } | AdmissionRejection::WebhookFailed { .. } | AdmissionRejection::NoLongerRejected { .. } => false,
+        _ => true,
+    }
+}

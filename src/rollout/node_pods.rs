@@ -1,0 +1,137 @@
+//! One node as the controller's rollout looks at it: which pods are there, old and new.
+//!
+//! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate`, `findUpdatedPodsOnNode`.
+
+use std::collections::HashMap;
+
+use super::status::{BudgetUseReason, NodeStep};
+use super::{CurrentRevision, Strategy, is_current};
+use crate::coverage::{Coverage, NodeCoverage};
+use crate::explain::pod::is_available;
+use crate::placement::Placement;
+use crate::snapshot::{Node, PodSummary, Snapshot};
+
+/// A node, or the name of one that is gone, with the DaemonSet's pods there.
+#[derive(Debug)]
+pub(super) struct NodePods<'a> {
+    /// The node's name.
+    pub(super) name: &'a str,
+    /// The node; none when it is gone, or nodes could not be read.
+    pub(super) node: Option<&'a Node>,
+    /// The node as coverage sees it; none when it is gone.
+    pub(super) row: Option<&'a NodeCoverage<'a>>,
+    /// Whether a pod is wanted. Without nodes, each that has a pod is taken for one on which it is wanted.
+    pub(super) is_eligible: bool,
+    /// Pods of the current revision that are not being deleted.
+    pub(super) new: Vec<&'a PodSummary>,
+    /// The same of older revisions.
+    pub(super) old: Vec<&'a PodSummary>,
+    /// Pods that are being deleted.
+    pub(super) terminating: Vec<&'a PodSummary>,
+    /// Whether one of `going` is of an older revision.
+    pub(super) has_outdated_terminating: bool,
+}
+
+/// What pods are judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Availability<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) min_ready_seconds: i32,
+}
+
+impl Availability<'_> {
+    pub(super) fn is_available(&self, pod: &PodSummary) -> bool {
+        is_available(pod, self.min_ready_seconds, self.snapshot.as_of)
+    }
+}
+
+/// Every node that the rollout looks at: those on which a pod is wanted, and all others that have one.
+pub(super) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> Vec<NodePods<'a>> {
+    let nodes: HashMap<&str, &Node> =
+        snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
+    let rows = coverage.rows.iter().filter_map(|row| {
+        let is_eligible = matches!(row.placement, Some(Placement::Run) | None);
+        let site = NodePods::new(row.node, &row.pods, &coverage.revision);
+        let site = NodePods { node: nodes.get(row.node).copied(), row: Some(row), is_eligible, ..site };
+        (is_eligible || !row.pods.is_empty()).then_some(site)
+    });
+    let mut deleted_revisions: Vec<(&str, Vec<&PodSummary>)> = Vec::new();
+    for pod in &coverage.unmapped_pods {
+        // A pod that names no node is not counted.
+        let Some(node) = pod.target_node() else { continue };
+        match deleted_revisions.iter_mut().find(|(name, _)| *name == node) {
+            Some((_, pods)) => pods.push(pod),
+            None => deleted_revisions.push((node, vec![pod])),
+        }
+    }
+    let deleted_revisions = deleted_revisions.into_iter().map(|(name, pods)| NodePods::new(name, &pods, &coverage.revision));
+    rows.chain(deleted_revisions).collect()
+}
+
+impl<'a> NodePods<'a> {
+    fn new(name: &'a str, pods: &[&'a PodSummary], revision: &CurrentRevision) -> Self {
+        let is_new = |pod: &PodSummary| is_current(pod, revision) == Some(true);
+        let (terminating, live): (Vec<&PodSummary>, Vec<&PodSummary>) = pods.iter().copied().partition(|pod| pod.is_terminating());
+        let (new, old) = live.into_iter().partition(|pod| is_new(pod));
+        let has_outdated_terminating = terminating.iter().any(|pod| !is_new(pod));
+        Self { name, node: None, row: None, is_eligible: false, new, old, terminating, has_outdated_terminating }
+    }
+
+    /// An old pod and no new one: a candidate, or one to be replaced at once.
+    pub(super) fn only_outdated(&self) -> Option<&'a PodSummary> {
+        match (self.new.as_slice(), self.old.as_slice()) {
+            ([], [old]) => Some(old),
+            _ => None,
+        }
+    }
+
+    /// The new pod that counts: an available one before others.
+    pub(super) fn new_pod(&self, availability: Availability<'_>) -> Option<&'a PodSummary> {
+        self.new.iter().find(|pod| availability.is_available(pod)).or(self.new.first()).copied()
+    }
+
+    /// Whether the new pod is there and available.
+    pub(super) fn is_updated(&self, availability: Availability<'_>) -> bool {
+        self.new_pod(availability).is_some_and(|pod| availability.is_available(pod))
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_done(&self, availability: Availability<'_>) -> bool {
+        self.is_updated(availability) && self.old.is_empty() && !self.has_outdated_terminating
+    }
+
+    /// Where the node is; `is_failing` tells whether its new pod is in trouble.
+    pub(super) fn step(&self, availability: Availability<'_>, is_failing: bool) -> NodeStep {
+        match (self.new.is_empty(), self.old.is_empty(), self.terminating.is_empty()) {
+            (false, ..) if self.is_done(availability) => NodeStep::Done,
+            (false, ..) if self.is_updated(availability) => NodeStep::Replacing,
+            (false, ..) if is_failing => NodeStep::Failing,
+            (false, ..) => NodeStep::Starting,
+            (true, false, _) => NodeStep::Outdated,
+            (true, true, false) => NodeStep::Replacing,
+            (true, true, true) => NodeStep::Waiting,
+        }
+    }
+
+    /// Why the node counts against the budget, if it does.
+    pub(super) fn budget_use(&self, strategy: Strategy, availability: Availability<'_>) -> Option<BudgetUseReason> {
+        if self.new.len() > 1 || self.old.len() > 1 {
+            return (strategy != Strategy::OnDelete).then_some(BudgetUseReason::Duplicate);
+        }
+        match (strategy, self.new.first(), self.old.first()) {
+            (Strategy::OnDelete, ..) => None,
+            (Strategy::Surge { .. }, Some(new), Some(_)) => (!availability.is_available(new)).then_some(BudgetUseReason::BothRevisions),
+            (Strategy::Surge { .. }, ..) => None,
+            (Strategy::Rolling { .. }, Some(_), Some(_)) => Some(BudgetUseReason::BothRevisions),
+            (Strategy::Rolling { .. }, Some(new), None) => (!availability.is_available(new)).then_some(BudgetUseReason::NewUnavailable),
+            (Strategy::Rolling { .. }, None, Some(old)) => (!availability.is_available(old)).then_some(BudgetUseReason::OldUnavailable),
+            (Strategy::Rolling { .. }, None, None) if self.terminating.is_empty() => Some(BudgetUseReason::Missing),
+            (Strategy::Rolling { .. }, None, None) => Some(BudgetUseReason::Terminating),
+        }
+    }
+
+    /// The node's condition `Ready`, when it is anything but `True`.
+    pub(super) fn down(&self) -> Option<&'a crate::snapshot::node::NodeCondition> {
+        self.node?.condition("Ready").filter(|condition| condition.status != "True")
+    }
+}

@@ -1,0 +1,216 @@
+//! What keeps one node from being done, and whether that passes without anybody's doing.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::DaemonSet;
+
+use super::Cause;
+use super::crash_loop::{CRASHES, between_crashes};
+use super::node_pods::{NodePods, Availability};
+use super::status::BudgetUseReason;
+use crate::explain::{Reason, State, events, pod as pod_state};
+use crate::snapshot::PodSummary;
+
+/// A pod may take so long to come up before it is named as one that holds the rollout.
+const USUAL_START: SignedDuration = SignedDuration::from_secs(60);
+/// A pod may go so long after its grace period before it is named: the kubelet kills at its end, and tidies up then.
+const USUAL_END: SignedDuration = SignedDuration::from_secs(10);
+/// A node may be down for so long before it is taken for one that does not come back by itself: a kubelet that is
+/// restarted is no proof, nor is a node that reboots. It is the time after which Kubernetes itself gives up the pods of
+/// a node that is down, as it sets it where nobody states another.
+///
+/// Upstream: `plugin/pkg/admission/defaulttolerationseconds/admission.go`.
+const USUAL_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
+/// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
+const IMAGE_IS_NOT_THERE: [&str; 5] =
+    ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
+
+/// A cause on one node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NodeProblem {
+    /// What it is.
+    pub(super) cause: Cause,
+    /// Whether it lasts until something outside of the rollout changes.
+    pub(super) needs_intervention: bool,
+}
+
+impl NodeProblem {
+    fn transient(cause: Cause) -> Self {
+        Self { cause, needs_intervention: false }
+    }
+}
+
+/// The pod that counts where it is another one than that of the row: the new one where there is one, else the first.
+fn pod_beside_row<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
+    let first = site.row.and_then(|row| row.pods.first().copied());
+    let pod = site.new_pod(availability).or(first).or(site.terminating.first().copied())?;
+    (!site.is_eligible || first != Some(pod)).then_some(pod)
+}
+
+/// That pod by its own status.
+fn status_of(pod: &PodSummary, site: &NodePods<'_>, availability: Availability<'_>) -> (State, Vec<Reason>) {
+    pod_state::pod_state(pod, site.node, availability.min_ready_seconds, availability.snapshot.as_of)
+}
+
+/// The pod about which events may say more, unless it is that of the row.
+pub(super) fn pod_with_open_question<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
+    pod_beside_row(site, availability).filter(|pod| {
+        let (state, reasons) = status_of(pod, site, availability);
+        events::may_explain(state, &reasons)
+    })
+}
+
+/// Why the pod that counts is not available: the new one where there is one, else the first.
+pub(super) fn reasons(site: &NodePods<'_>, availability: Availability<'_>) -> Vec<Reason> {
+    let Some(pod) = pod_beside_row(site, availability) else {
+        return site.row.map(|row| row.reasons.clone()).unwrap_or_default();
+    };
+    let (state, mut reasons) = status_of(pod, site, availability);
+    if let (true, Some(events)) = (events::may_explain(state, &reasons), availability.snapshot.events.known()) {
+        reasons.extend(events::newest_warning(events, &pod.metadata.uid));
+    }
+    reasons
+}
+
+/// Every cause on the node.
+pub(super) fn problems(site: &NodePods<'_>, reasons: &[Reason], daemon_set: &DaemonSet, availability: Availability<'_>) -> Vec<NodeProblem> {
+    if let Some(pod) = site.new_pod(availability) {
+        return match availability.is_available(pod) {
+            true => Vec::new(),
+            false => new_pod_problems(pod, reasons, daemon_set, availability),
+        };
+    }
+    // An old pod is replaced, however it is.
+    if !site.old.is_empty() {
+        return Vec::new();
+    }
+    site.terminating.first().and_then(|pod| terminating_problem(site, pod, availability)).into_iter().collect()
+}
+
+/// A pod that is being deleted, and no other: it counts until it is gone.
+fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Availability<'_>) -> Option<NodeProblem> {
+    let deadline = pod.metadata.deletion_timestamp?.timestamp();
+    let is_late = availability.snapshot.as_of.duration_since(deadline) > USUAL_END;
+    match site.down() {
+        // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
+        Some(condition) if is_late || condition.status == "Unknown" => {
+            let since = condition.last_transition_time.map(|time| time.timestamp());
+            let cause = Cause::TerminatingOnDeadNode { reason: condition.reason.clone(), since };
+            Some(NodeProblem { cause, needs_intervention: is_down_for_long(since, availability) })
+        }
+        None if is_late && site.node.is_some() => Some(NodeProblem::transient(Cause::TerminatingPastGrace {
+            deadline,
+            finalizers: pod.metadata.finalizers.clone(),
+        })),
+        _ => None,
+    }
+}
+
+/// Whether a node that is down since then is one to be waited for no longer.
+fn is_down_for_long(since: Option<Timestamp>, availability: Availability<'_>) -> bool {
+    since.is_some_and(|since| availability.snapshot.as_of.duration_since(since) >= USUAL_OUTAGE)
+}
+
+fn new_pod_problems(pod: &PodSummary, reasons: &[Reason], daemon_set: &DaemonSet, availability: Availability<'_>) -> Vec<NodeProblem> {
+    // What containers last said on a node that is down says nothing about the template.
+    let down = reasons.iter().find_map(|reason| match reason {
+        Reason::NodeNotReady { reason, since } => Some(NodeProblem {
+            cause: Cause::NewPodOnDeadNode { reason: reason.clone(), since: *since },
+            needs_intervention: is_down_for_long(*since, availability),
+        }),
+        _ => None,
+    });
+    if let Some(down) = down {
+        return vec![down];
+    }
+    let is_late = pod
+        .metadata
+        .creation_timestamp
+        .is_some_and(|created| availability.snapshot.as_of.duration_since(created.timestamp()) > USUAL_START);
+    let mut found: Vec<NodeProblem> = reasons.iter().filter_map(|reason| problem_from_reason(reason, is_late, daemon_set)).collect();
+    let crashed = between_crashes(pod, availability.snapshot.as_of);
+    if !crashed.is_empty() {
+        // That it is not ready follows from it.
+        found.retain(|problem| problem.cause.is_failure());
+    }
+    // What a container says of itself now comes before what it did.
+    let is_named = |crash: &NodeProblem| found.iter().any(|problem| problem.cause.container() == crash.cause.container());
+    let crashed: Vec<NodeProblem> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
+    found.extend(crashed);
+    found
+}
+
+fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<NodeProblem> {
+    let problem = match reason.clone() {
+        Reason::ImageError { container, reason, detail } => NodeProblem {
+            needs_intervention: matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull")
+                || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words)),
+            cause: Cause::BadImage { image: image_of(&container, daemon_set), container, reason, detail },
+        },
+        Reason::CrashLoopBackOff { container, restarts, last_exit } => {
+            NodeProblem { needs_intervention: restarts >= CRASHES, cause: Cause::CrashLoop { container, restarts, last_exit } }
+        }
+        Reason::ContainerTerminated { container, restarts, last_exit } => NodeProblem {
+            needs_intervention: restarts >= CRASHES,
+            cause: Cause::CrashLoop { container, restarts, last_exit: Some(last_exit) },
+        },
+        Reason::ContainerError { container, reason, detail } => NodeProblem {
+            needs_intervention: reason == "CreateContainerConfigError",
+            cause: Cause::ContainerConfig { container, reason, detail },
+        },
+        Reason::Unschedulable { scheduler } => NodeProblem::transient(Cause::NewPodUnschedulable { scheduler }),
+        Reason::SchedulingGated => NodeProblem::transient(Cause::NewPodGated),
+        Reason::PodFailed { reason, detail, .. } => NodeProblem::transient(Cause::NewPodFailed { reason, detail }),
+        Reason::ContainersNotReady { containers } if is_late => {
+            NodeProblem::transient(Cause::NewPodNotReady { containers, detail: None })
+        }
+        Reason::ReadinessGatesNotReady { detail } if is_late => {
+            NodeProblem::transient(Cause::NewPodNotReady { containers: Vec::new(), detail: Some(detail) })
+        }
+        Reason::Warning { reason, detail, .. } if is_late => NodeProblem::transient(Cause::NewPodWarned { reason, detail }),
+        _ => return None,
+    };
+    Some(problem)
+}
+
+fn image_of(container: &str, daemon_set: &DaemonSet) -> Option<String> {
+    let spec = daemon_set.spec.template.spec.as_ref()?;
+    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    containers.filter(|candidate| candidate.name == container).find_map(|container| container.image.clone())
+}
+
+impl Cause {
+    /// Whether a node with this cause is said to fail: what is only slow is not.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(self, Self::NewPodNotReady { .. } | Self::NewPodWarned { .. })
+    }
+
+    /// The one container that is in trouble, where it is one.
+    fn container(&self) -> Option<&str> {
+        match self {
+            Self::BadImage { container, .. }
+            | Self::CrashLoop { container, .. }
+            | Self::ContainerConfig { container, .. } => Some(container),
+            _ => None,
+        }
+    }
+
+    /// Whether the other is the same cause, however its numbers and words have changed.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
+        let is_same_part = match (self, other) {
+            (Self::BadImage { container: a, .. }, Self::BadImage { container: b, .. })
+            | (Self::CrashLoop { container: a, .. }, Self::CrashLoop { container: b, .. })
+            | (Self::ContainerConfig { container: a, .. }, Self::ContainerConfig { container: b, .. }) => a == b,
+            (Self::CreatesRefused { rejection: a, .. }, Self::CreatesRefused { rejection: b, .. }) => {
+                std::mem::discriminant(a) == std::mem::discriminant(b)
+            }
+            _ => true,
+        };
+        is_same_kind && is_same_part
+    }
+}
+
+/// Whether a spender recovers by the controller's own doing, whatever is the matter with its pod.
+pub(super) fn is_replaced_anyway(budget_use: Option<BudgetUseReason>) -> bool {
+    matches!(budget_use, Some(BudgetUseReason::OldUnavailable | BudgetUseReason::Duplicate))
+}

@@ -1,0 +1,178 @@
+//! When a rollout last got any further, as it was watched.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ControllerRevision;
+
+use super::{Rate, RolloutStatus, rate, revision_of};
+use crate::snapshot::Known;
+
+/// How many completions are kept: more than the pace looks at.
+const COMPLETIONS: usize = 200;
+
+/// How far a rollout is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProgressSample<'a> {
+    /// The template that is rolled out; none while no revision was made of it.
+    pub(crate) revision: Option<&'a str>,
+    /// Nodes on which a pod is wanted.
+    pub(crate) desired: usize,
+    /// Of these, nodes that run the current revision.
+    pub(crate) updated: usize,
+    /// Of these, nodes on which it is available.
+    pub(crate) done: usize,
+}
+
+impl<'a> ProgressSample<'a> {
+    /// How far this one is.
+    pub(crate) fn new(rollout_status: &'a RolloutStatus<'_>) -> Self {
+        Self {
+            revision: rollout_status.revision.hash.known().and_then(Option::as_deref),
+            desired: rollout_status.desired,
+            updated: rollout_status.updated,
+            done: rollout_status.updated_available,
+        }
+    }
+
+    fn left(self) -> usize {
+        self.desired.saturating_sub(self.done)
+    }
+}
+
+/// What was seen of a rollout since it is being watched.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgressTracker {
+    revision: Option<String>,
+    /// The most that was reached, as pods that crash go forth and back.
+    most_updated: usize,
+    most_done: usize,
+    least_left: usize,
+    last_progress: Timestamp,
+    /// When it was looked at last without its changes coming in.
+    blind_since: Option<Timestamp>,
+    /// When nodes became done.
+    completions: Vec<Timestamp>,
+}
+
+impl ProgressTracker {
+    /// Begins to watch.
+    pub(crate) fn begin(mark: ProgressSample<'_>, now: Timestamp) -> Self {
+        Self {
+            revision: mark.revision.map(str::to_owned),
+            most_updated: mark.updated,
+            most_done: mark.done,
+            least_left: mark.left(),
+            last_progress: now,
+            blind_since: None,
+            completions: Vec::new(),
+        }
+    }
+
+    /// Changes do not come in, so nobody can tell whether it gets further: that time does not count.
+    pub(crate) fn pause(&mut self, now: Timestamp) {
+        self.blind_since.get_or_insert(now);
+    }
+
+    /// Looks at it again.
+    pub(crate) fn observe(&mut self, mark: ProgressSample<'_>, now: Timestamp) {
+        if let Some(since) = self.blind_since.take() {
+            self.last_progress = (self.last_progress + now.duration_since(since)).min(now);
+        }
+        if mark.revision.is_some() && mark.revision != self.revision.as_deref() {
+            *self = Self::begin(mark, now);
+            return;
+        }
+        if mark.updated > self.most_updated || mark.done > self.most_done || mark.left() < self.least_left {
+            self.last_progress = now;
+        }
+        // A node that was done before, and became so again, tells nothing about the pace.
+        let newly_done = mark.done.saturating_sub(self.most_done);
+        self.completions.extend(std::iter::repeat_n(now, newly_done));
+        self.completions.drain(..self.completions.len().saturating_sub(COMPLETIONS));
+        self.most_updated = self.most_updated.max(mark.updated);
+        self.most_done = self.most_done.max(mark.done);
+        self.least_left = self.least_left.min(mark.left());
+    }
+
+    /// When it got further last, or the watch began.
+    pub(crate) fn last_progress(&self) -> Timestamp {
+        self.last_progress
+    }
+
+    /// How fast it goes, and how long the rest takes; none as long as that would be a guess.
+    pub(crate) fn rate(&self, mark: ProgressSample<'_>, now: Timestamp) -> Option<Rate> {
+        rate(&self.completions, mark.left(), now)
+    }
+}
+
+/// The number of the current revision; none while the controller has not made one of today's template.
+pub(crate) fn revision_number(rollout_status: &RolloutStatus<'_>, revisions: &Known<Vec<ControllerRevision>>) -> Option<i64> {
+    let hash = rollout_status.revision.hash.known()?.as_deref()?;
+    let uid = rollout_status.daemon_set.metadata.uid.as_deref();
+    let is_ours = |revision: &&ControllerRevision| {
+        let mut owners = revision.metadata.owner_references.iter().flatten();
+        owners.any(|owner| Some(owner.uid.as_str()) == uid)
+    };
+    let of_hash = |revision: &&ControllerRevision| {
+        revision.metadata.labels.as_ref().is_some_and(|labels| revision_of(labels) == Some(hash))
+    };
+    revisions.known()?.iter().filter(is_ours).filter(of_hash).filter_map(|revision| revision.revision).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+    }
+
+    fn mark(desired: usize, updated: usize, done: usize) -> ProgressSample<'static> {
+        ProgressSample { revision: Some("new"), desired, updated, done }
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_nodes_that_were_seen_to_be_done() {
+        let mut headway = ProgressTracker::begin(mark(10, 2, 2), at(0));
+        assert!(headway.rate(mark(10, 2, 2), at(5)).is_none());
+        for (node, seconds) in [(3, 30), (4, 60), (5, 90)] {
+            headway.observe(mark(10, node, node), at(seconds));
+        }
+        let rate = headway.rate(mark(10, 5, 5), at(91));
+        assert!(rate.is_some_and(|rate| rate.left == SignedDuration::from_secs(150)), "{rate:?}");
+    }
+
+    #[test]
+    fn a_pod_that_crashes_and_comes_back_is_no_progress() {
+        let mut headway = ProgressTracker::begin(mark(3, 0, 0), at(0));
+        headway.observe(mark(3, 1, 1), at(10));
+        headway.observe(mark(3, 0, 0), at(20));
+        headway.observe(mark(3, 1, 1), at(30));
+        assert_eq!(headway.last_progress(), at(10));
+        headway.observe(mark(3, 2, 1), at(40));
+        assert_eq!(headway.last_progress(), at(40));
+    }
+
+    #[test]
+    fn a_node_that_goes_brings_the_end_nearer_and_a_new_template_begins_anew() {
+        let mut headway = ProgressTracker::begin(mark(3, 1, 1), at(0));
+        headway.observe(mark(2, 1, 1), at(10));
+        assert_eq!(headway.last_progress(), at(10));
+        headway.observe(ProgressSample { revision: Some("newer"), ..mark(2, 0, 0) }, at(20));
+        assert_eq!(headway.last_progress(), at(20));
+        // Between two revisions the controller has not made the new one yet.
+        headway.observe(ProgressSample { revision: None, ..mark(2, 0, 0) }, at(30));
+        assert_eq!(headway.last_progress(), at(20));
+    }
+
+    #[test]
+    fn time_without_a_connection_does_not_count() {
+        let mut headway = ProgressTracker::begin(mark(3, 1, 1), at(0));
+        headway.pause(at(10));
+        headway.pause(at(60));
+        headway.observe(mark(3, 1, 1), at(110));
+        assert_eq!(headway.last_progress(), at(100));
+        headway.observe(mark(3, 1, 1), at(120));
+        assert_eq!(headway.last_progress(), at(100));
+    }
+}

@@ -1,0 +1,132 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+
+use super::*;
+
+fn of(spec: Value) -> Vec<ObjectKind> {
+    needs(&pod(spec), &Node::default()).into_iter().collect()
+}
+
+fn pod(spec: Value) -> Pod {
+    serde_json::from_value(json!({"metadata": {"name": "agent", "namespace": "ops"}, "spec": spec})).unwrap()
+}
+
+#[test]
+fn who_repels_a_pod_is_looked_for_once_the_scheduler_has_spoken_of_it() {
+    let said = |message: &str| {
+        let mut pod = pod(json!({}));
+        pod.status =
+            serde_json::from_value(json!({ "conditions": [{ "type": "PodScheduled", "message": message }] })).unwrap();
+        needs(&pod, &Node::default()).into_iter().collect::<Vec<_>>()
+    };
+    let all = [ObjectKind::Pods, ObjectKind::Nodes, ObjectKind::Namespaces];
+    assert_eq!(said("0/2 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."), all);
+    assert_eq!(said("0/2 nodes are available: 1 Insufficient cpu."), []);
+}
+
+#[test]
+fn a_plain_pod_needs_nothing() {
+    let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}]);
+    let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "1", "kubernetes.io/x": "1"}}}]);
+    let pinned = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}});
+    assert_eq!(of(json!({"volumes": volumes, "containers": containers, "affinity": pinned})), []);
+}
+
+#[test]
+fn claims_need_every_kind_of_storage() {
+    let kinds = [
+        ObjectKind::Claims,
+        ObjectKind::Volumes,
+        ObjectKind::StorageClasses,
+        ObjectKind::CsiNodes,
+        ObjectKind::CsiDrivers,
+        ObjectKind::StorageCapacities,
+        ObjectKind::VolumeAttachments,
+    ];
+    assert_eq!(of(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]})), kinds);
+    assert_eq!(of(json!({"volumes": [{"name": "a", "ephemeral": {}}]})), kinds);
+}
+
+#[test]
+fn a_disk_that_a_driver_serves_now_counts_against_its_limit() {
+    let needs = of(json!({"volumes": [{"name": "a", "gcePersistentDisk": {"pdName": "d"}}]}));
+    assert!(needs.contains(&ObjectKind::CsiNodes) && !needs.contains(&ObjectKind::StorageCapacities), "{needs:?}");
+    assert_eq!(of(json!({"volumes": [{"name": "a", "iscsi": {"iqn": "i"}}]})), []);
+}
+
+#[test]
+fn terms_about_other_pods_need_all_pods_and_nodes() {
+    let term = |more: Value| {
+        let mut term = json!({"topologyKey": "topology.kubernetes.io/zone"});
+        for (key, value) in more.as_object().unwrap() {
+            term[key] = value.clone();
+        }
+        json!({"requiredDuringSchedulingIgnoredDuringExecution": [term]})
+    };
+    let both = [ObjectKind::Pods, ObjectKind::Nodes];
+    assert_eq!(of(json!({"affinity": {"podAffinity": term(json!({}))}})), both);
+    assert_eq!(of(json!({"affinity": {"podAntiAffinity": term(json!({"namespaces": ["x"]}))}})), both);
+    let by_labels = term(json!({"namespaceSelector": {}}));
+    assert_eq!(of(json!({"affinity": {"podAntiAffinity": by_labels}})), [both[0], both[1], ObjectKind::Namespaces]);
+}
+
+#[test]
+fn a_spread_over_hosts_needs_only_the_node() {
+    let spread = |key: &str, when: &str, policy: &str| {
+        of(json!({"topologySpreadConstraints": [
+            {"topologyKey": key, "whenUnsatisfiable": when, "nodeAffinityPolicy": policy},
+        ]}))
+    };
+    let both = [ObjectKind::Pods, ObjectKind::Nodes];
+    assert_eq!(spread("kubernetes.io/hostname", "DoNotSchedule", ""), []);
+    assert_eq!(spread("topology.kubernetes.io/zone", "ScheduleAnyway", ""), []);
+    assert_eq!(spread("topology.kubernetes.io/zone", "DoNotSchedule", "Honor"), both);
+    assert_eq!(spread("kubernetes.io/hostname", "DoNotSchedule", "Ignore"), both);
+}
+
+#[test]
+fn devices_need_their_kinds() {
+    let claimed = of(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
+    let kinds = [ObjectKind::ResourceClaims, ObjectKind::ResourceClaimTemplates, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses];
+    assert_eq!(claimed, kinds);
+    let extended = json!({"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]});
+    assert_eq!(of(extended), [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses]);
+}
+
+#[test]
+fn only_a_claim_for_one_pod_needs_all_pods() {
+    let pod = pod(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]}));
+    let claims = |namespace: &str, mode: &str| {
+        let claim = json!([{"metadata": {"name": "data", "namespace": namespace}, "spec": {"accessModes": [mode]}}]);
+        Known::Known(serde_json::from_value(claim).unwrap())
+    };
+    let after =
+        |claims: &Known<Vec<PersistentVolumeClaim>>| required_by_pvcs(&pod, claims).into_iter().collect::<Vec<_>>();
+    assert_eq!(after(&claims("ops", "ReadWriteOncePod")), [ObjectKind::Pods]);
+    assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
+    assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
+    assert_eq!(after(&Known::Unknown("cannot list".into())), []);
+    // The claim of an ephemeral volume is the pod's own.
+    let ephemeral: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "agent", "namespace": "ops"}, "spec": {"volumes": [{"name": "a", "ephemeral": {}}]},
+    }))
+    .unwrap();
+    let own =
+        json!([{"metadata": {"name": "agent-a", "namespace": "ops"}, "spec": {"accessModes": ["ReadWriteOncePod"]}}]);
+    let own = Known::Known(serde_json::from_value(own).unwrap());
+    assert_eq!(required_by_pvcs(&ephemeral, &own), BTreeSet::new());
+}
+
+#[test]
+fn a_neighbours_anti_affinity_by_labels_of_namespaces_needs_them() {
+    let higher_priority_planned = |kind: &str, selector: Value| {
+        let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
+        let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+        required_by_node_pods([&pod(json!({})), &pod(json!({"affinity": affinity}))], []).contains(&ObjectKind::Namespaces)
+    };
+    assert!(higher_priority_planned("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
+    assert!(higher_priority_planned("podAntiAffinity", json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})));
+    assert!(!higher_priority_planned("podAntiAffinity", json!({})));
+    assert!(!higher_priority_planned("podAntiAffinity", Value::Null));
+    assert!(!higher_priority_planned("podAffinity", json!({"matchLabels": {"team": "a"}})));
+}

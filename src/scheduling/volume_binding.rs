@@ -1,0 +1,223 @@
+//! Claims and their volumes. Upstream: `pkg/scheduler/framework/plugins/volumebinding/volume_binding.go` `PreFilter`,
+//! `podHasPVCs`; `binder.go` `GetPodVolumeClaims`, `FindPodVolumes`, `checkBoundClaims`.
+
+mod matching;
+mod provisioning;
+
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1::VolumeResourceRequirements;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
+
+use super::pvc::{
+    PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
+};
+use super::csi_migration::{Plugin, required_nodes};
+use super::volume_rejection::{FilterReport, VolumeRejection};
+use super::{Attempt, Outcome};
+use crate::placement::{Affinity, PlacementFailure, TermMismatch};
+use crate::snapshot::Node;
+use crate::snapshot::pod::volume::Ephemeral;
+use crate::snapshot::pod_summary::NodeSelector;
+
+const NODE_CONFLICT: &str = "node(s) didn't match PersistentVolume's node affinity";
+const BIND_CONFLICT: &str = "node(s) didn't find available persistent volumes to bind";
+const VOLUME_GONE: &str = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
+const UNBOUND: &str = "pod has unbound immediate PersistentVolumeClaims";
+/// The binding mode of classes whose volumes wait for a pod.
+const WAITS: &str = "WaitForFirstConsumer";
+/// On the storage class that claims get which ask for none.
+const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
+
+/// Judges the attempt. A claim that the pod names and that is not there is VolumeRestrictions' affair.
+pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+    let pod = attempt.pod;
+    let pod_claims: Vec<PodClaim<'_>> = claims_of(pod).collect();
+    if pod_claims.is_empty() {
+        return Outcome::Pass;
+    }
+    let mut findings = FilterReport::default();
+    let Some(claims) = findings.read(&attempt.facts.claims) else { return findings.outcome() };
+    let mut waiting = Vec::new();
+    for pod_claim in &pod_claims {
+        match (find(claims, &pod.metadata.namespace, &pod_claim.name), pod_claim.ephemeral) {
+            (Some(claim), _) => {
+                if let Some(claim) = judge_claim(attempt, pod_claim, claim, &mut findings) {
+                    waiting.push(Cow::Borrowed(claim));
+                }
+            }
+            (None, Some(template)) if pod.metadata.name.is_empty() => {
+                waiting.extend(planned_claim(attempt, pod_claim, template, &mut findings).map(Cow::Owned));
+            }
+            (None, Some(_)) => findings.reject_pod(
+                VolumeRejection::VolumeClaimPending { claim: pod_claim.name.clone(), volume: pod_claim.volume.into() },
+                format!(
+                    "waiting for ephemeral volume controller to create the persistentvolumeclaim {:?}",
+                    pod_claim.name
+                ),
+            ),
+            (None, None) => {}
+        }
+    }
+    matching::judge(attempt, waiting, &mut findings);
+    findings.outcome()
+}
+
+/// Judges a claim that is there. Gives it back when it waits for the pod to get its volume.
+fn judge_claim<'c>(
+    attempt: &Attempt<'_>,
+    pod_claim: &PodClaim<'_>,
+    claim: &'c PersistentVolumeClaim,
+    findings: &mut FilterReport,
+) -> Option<&'c PersistentVolumeClaim> {
+    let pod = attempt.pod;
+    let name = || pod_claim.name.clone();
+    let ephemeral = pod_claim.ephemeral.is_some();
+    if is_lost(claim) {
+        let volume = volume_of(claim).to_owned();
+        let scheduler =
+            format!("persistentvolumeclaim {:?} bound to non-existent persistentvolume {volume:?}", pod_claim.name);
+        findings.reject_pod(VolumeRejection::VolumeClaimLost { claim: name(), volume, ephemeral }, scheduler);
+    } else if claim.metadata.deletion_timestamp.is_some() {
+        let scheduler = format!("persistentvolumeclaim {:?} is being deleted", pod_claim.name);
+        findings.reject_pod(VolumeRejection::VolumeClaimTerminating { claim: name(), ephemeral }, scheduler);
+    } else if ephemeral && !is_made_for(claim, pod) {
+        let (namespace, pod_name) = (&pod.metadata.namespace, &pod.metadata.name);
+        let scheduler = format!(
+            "PVC {namespace}/{} was not created for pod {namespace}/{pod_name} (pod is not owner)",
+            pod_claim.name
+        );
+        let rejection = VolumeRejection::VolumeClaimNotOwned { claim: name(), volume: pod_claim.volume.to_owned() };
+        findings.reject_pod(rejection, scheduler);
+    } else if is_fully_bound(claim) {
+        judge_bound(attempt, pod_claim, claim, findings);
+    } else {
+        let class = class_named(attempt, class_of(claim), findings)?;
+        if class.is_some_and(waits) && volume_of(claim).is_empty() {
+            return Some(claim);
+        }
+        let rejection = VolumeRejection::VolumeClaimUnbound {
+            claim: name(),
+            storage_class: Some(class_of(claim).to_owned()).filter(|class| !class.is_empty()),
+            provisioner: class.map(|class| class.provisioner.clone()),
+            volume: Some(volume_of(claim).to_owned()).filter(|volume| !volume.is_empty()),
+        };
+        findings.reject_pod(rejection, UNBOUND);
+    }
+    None
+}
+
+/// The class of that name; the outer option is empty when classes were not read.
+fn class_named<'a>(attempt: &Attempt<'a>, name: &str, findings: &mut FilterReport) -> Option<Option<&'a StorageClass>> {
+    if name.is_empty() {
+        return Some(None);
+    }
+    let classes = findings.read(&attempt.facts.storage_classes)?;
+    Some(classes.iter().find(|class| name_of(&class.metadata) == name))
+}
+
+/// Whether volumes of the class wait for a pod (`IsDelayBindingMode`).
+fn waits(class: &StorageClass) -> bool {
+    class.volume_binding_mode.as_deref() == Some(WAITS)
+}
+
+/// The claim that will be made together with a pod that is not there yet, if its volume will wait for the pod. Any
+/// other will be bound before a scheduler sees the pod.
+fn planned_claim(
+    attempt: &Attempt<'_>,
+    pod_claim: &PodClaim<'_>,
+    template: &Ephemeral,
+    findings: &mut FilterReport,
+) -> Option<PersistentVolumeClaim> {
+    let spec = template.volume_claim_template.as_ref()?.spec.as_ref()?;
+    let classes = findings.read(&attempt.facts.storage_classes)?;
+    let is_default = |class: &&StorageClass| {
+        let annotations = class.metadata.annotations.as_ref();
+        annotations.and_then(|annotations| annotations.get(IS_DEFAULT)).is_some_and(|value| value == "true")
+    };
+    let class = match spec.storage_class_name.as_str() {
+        // Of several defaults the newest is taken.
+        "" => classes.iter().filter(is_default).max_by_key(|class| class.metadata.creation_timestamp.clone())?,
+        name => classes.iter().find(|class| name_of(&class.metadata) == name)?,
+    };
+    let requests = spec.resources.iter().flat_map(|resources| &resources.requests);
+    let mut claim = PersistentVolumeClaim::default();
+    claim.metadata.namespace = Some(attempt.pod.metadata.namespace.clone());
+    // Its name will begin with that of the pod: until then it goes by the volume's.
+    claim.metadata.name = Some(pod_claim.volume.to_owned());
+    claim.spec = Some(PersistentVolumeClaimSpec {
+        access_modes: Some(spec.access_modes.clone()),
+        storage_class_name: class.metadata.name.clone(),
+        resources: Some(VolumeResourceRequirements {
+            requests: Some(requests.map(|(name, amount)| (name.clone(), Written(amount.text.clone()))).collect()),
+            limits: None,
+        }),
+        ..Default::default()
+    });
+    waits(class).then_some(claim)
+}
+
+/// The volume of a bound claim must be there, and within the node's reach.
+fn judge_bound(
+    attempt: &Attempt<'_>,
+    pod_claim: &PodClaim<'_>,
+    claim: &PersistentVolumeClaim,
+    findings: &mut FilterReport,
+) {
+    let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
+    let claim_name = name_of(&claim.metadata).to_owned();
+    let Some(volume) = find_volume(volumes, volume_of(claim)) else {
+        // Of a claim that the pod names itself VolumeZone says it earlier, when it looks at the pod as such.
+        if pod_claim.ephemeral.is_some() {
+            let rejection =
+                VolumeRejection::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned(), ephemeral: true };
+            findings.reject(rejection, VOLUME_GONE, false);
+        }
+        return;
+    };
+    let csi_node = match Plugin::of_volume(volume) {
+        None => None,
+        Some(_) => match findings.read(&attempt.facts.csi_nodes) {
+            Some(csi_nodes) => csi_node_of(csi_nodes, attempt.node),
+            None => return,
+        },
+    };
+    if let Some(terms) = mismatched_terms(volume, csi_node, attempt.node) {
+        let rejection = VolumeRejection::VolumeNodeAffinity { claim: claim_name, volume: volume_of(claim).to_owned(), terms };
+        findings.reject(rejection, NODE_CONFLICT, false);
+    }
+}
+
+fn csi_node_of<'c>(csi_nodes: &'c [CSINode], node: &Node) -> Option<&'c CSINode> {
+    csi_nodes.iter().find(|csi_node| name_of(&csi_node.metadata) == node.metadata.name)
+}
+
+/// What of the volume's node affinity the node misses; none when it can reach the volume
+/// (`component-helpers/storage/volume/helpers.go` `CheckNodeAffinity`).
+fn mismatched_terms(volume: &PersistentVolume, csi_node: Option<&CSINode>, node: &Node) -> Option<Vec<TermMismatch>> {
+    let required = required_nodes(volume, csi_node)?;
+    // The one type's JSON is the other's.
+    let mut required: NodeSelector =
+        serde_json::to_value(required).and_then(serde_json::from_value).unwrap_or_default();
+    for term in &mut required.node_selector_terms {
+        // Upstream holds a volume against a node that has labels and nothing else: fields, when well formed, hold.
+        let is_sound = |field: &crate::snapshot::pod_summary::NodeSelectorRequirement| {
+            matches!(field.operator.as_str(), "In" | "NotIn") && field.values.len() == 1
+        };
+        if !term.match_fields.is_empty() && term.match_fields.iter().all(is_sound) {
+            if term.match_expressions.is_empty() {
+                return None;
+            }
+            term.match_fields.clear();
+        }
+    }
+    match Affinity::new(&required).failure(node)? {
+        PlacementFailure::NodeAffinity { terms } => Some(terms.take()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
