@@ -4,7 +4,6 @@
 //! `pkg/kubeapiserver/options/plugins.go` for the plugins that are on by default and their order. What webhooks do is
 //! only seen in pods that exist: see [`predict_from`].
 
-mod resources;
 mod checks;
 mod daemonset_template;
 mod defaults;
@@ -14,6 +13,7 @@ mod plugins;
 mod pod_level_resources;
 mod quota;
 mod rejection;
+mod resources;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Pod, PodStatus};
 
 pub(crate) use checks::{AdmissionCheck, FailedCreateEvent, Outcome, checks};
-pub(crate) use rejection::{Bound, QuotaUsage, AdmissionRejection, Service, MissingQuotaRequest};
+pub(crate) use rejection::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
 
 /// A pod that does not exist, as the API server would make it.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,7 @@ pub(crate) struct PredictedPod {
 
 /// The pod that the DaemonSet's template would become for this node: first the controller's part, then the API
 /// server's defaults, then its plugins, then what its registry merges.
-pub(crate) fn make(daemon_set: &DaemonSet, node: &str, facts: &ClusterObjects) -> PredictedPod {
+pub(crate) fn predict(daemon_set: &DaemonSet, node: &str, facts: &ClusterObjects) -> PredictedPod {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     let mut pod = Pod::from_template(namespace, &daemon_set.spec.template);
     daemonset_template::add_generation(&mut pod, daemon_set);
@@ -68,7 +68,7 @@ pub(crate) fn predict_from(sibling: &Pod, node: &str) -> Pod {
 }
 
 /// What the words of a refusal say: at least one refusal.
-pub(crate) fn told(daemon_set: &DaemonSet, event: &FailedCreateEvent) -> Vec<AdmissionRejection> {
+pub(crate) fn parse_rejections(daemon_set: &DaemonSet, event: &FailedCreateEvent) -> Vec<AdmissionRejection> {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     failed_create_message::read(&event.text, &Pod::from_template(namespace, &daemon_set.spec.template))
 }

@@ -8,16 +8,16 @@
 mod bounded;
 pub(crate) mod connect;
 mod credentials;
+pub(crate) mod delete;
 pub(crate) mod file;
-pub(crate) mod live_snapshot;
 mod json;
 mod kubeconfig;
 pub(crate) mod lease;
 pub(crate) mod list;
+pub(crate) mod live_snapshot;
 mod protobuf;
 mod proxy;
 pub(crate) mod relist;
-pub(crate) mod delete;
 mod request;
 mod server;
 pub(crate) mod watch;

@@ -4,7 +4,6 @@ pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
-mod load;
 pub(crate) mod rollout;
 pub(crate) mod version;
 mod watch_loop;

@@ -15,7 +15,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use crate::admission;
 use crate::explain::{Reason, State, events, pod as pod_state};
-use crate::placement::{FeatureGates, NamespaceSelector, PlacementFailure, Placement, EligibilityRule, TermMismatch};
+use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure, TermMismatch};
 use crate::rollout::{CurrentRevision, is_current};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::shared::Pool;
@@ -86,7 +86,11 @@ pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
         let own = owned.get(uid).map(Vec::as_slice).unwrap_or_default();
         DaemonPods::new(daemon_set, own.iter().chain(&orphans).copied())
     };
-    snapshot.daemon_sets.iter().map(|daemon_set| CoverageContext::new(daemon_set, snapshot).compute_coverage(pods_of(daemon_set))).collect()
+    snapshot
+        .daemon_sets
+        .iter()
+        .map(|daemon_set| CoverageContext::new(daemon_set, snapshot).compute_coverage(pods_of(daemon_set)))
+        .collect()
 }
 
 /// A number that is the same for as long as there is nothing new to tell: ages grow without it.
@@ -137,7 +141,8 @@ impl<'a> CoverageContext<'a> {
         }
         let all: Vec<&PodSummary> = rows.iter().flat_map(|row| &row.pods).chain(unmapped_pods).copied().collect();
         let is_eligible = |row: &&NodeCoverage<'_>| matches!(row.placement, Some(Placement::Run) | None);
-        let counted: Vec<&PodSummary> = rows.iter().filter(is_eligible).filter_map(|row| row.pods.first().copied()).collect();
+        let counted: Vec<&PodSummary> =
+            rows.iter().filter(is_eligible).filter_map(|row| row.pods.first().copied()).collect();
         revision.inferred(self.daemon_set, &all, &counted)
     }
 
@@ -258,7 +263,7 @@ fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core
     match events.known().and_then(|events| events::failed_create(events, uid)) {
         Some(event) => {
             let rejections = admission::parse_rejections(daemon_set, &event);
-            rejections.into_iter().map(|rejection| Reason::refused(rejection, Some(&event))).collect()
+            rejections.into_iter().map(|rejection| Reason::rejected(rejection, Some(&event))).collect()
         }
         None => vec![Reason::not_created(daemon_set)],
     }

@@ -11,15 +11,15 @@
 //! - go on after the template or the DaemonSet became another one;
 //! - fail a node, halt or finish by changes alone, which may be long past after a suspend: that takes fresh lists.
 
-mod pdb;
-mod node_task;
+mod decision;
 mod lock;
+mod node_task;
 mod observation;
 mod order;
+mod pdb;
 mod plan;
 mod policy;
 mod run;
-mod decision;
 mod summary;
 
 #[cfg(test)]
@@ -29,16 +29,16 @@ mod table;
 #[cfg(test)]
 mod world;
 
-pub(crate) use pdb::{PdbConflict, pdb_conflict};
-pub(crate) use node_task::{NodeTask, Failure, Status};
+pub(crate) use decision::{Action, HaltReason, NodeEvent, ObservationSource, PodRef, WaitReason};
 pub(crate) use lock::{
     Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, LockStatus, Moment,
     RENEW_PERIOD, lease_name,
 };
+pub(crate) use node_task::{Failure, NodeTask, Status};
 pub(crate) use observation::Observation;
 pub(crate) use order::Order;
+pub(crate) use pdb::{PdbConflict, pdb_conflict};
 pub(crate) use plan::{Plan, Planned, Skip, plan};
 pub(crate) use policy::{MaxUnavailable, Policy, RemovalMethod};
 pub(crate) use run::Run;
-pub(crate) use decision::{HaltReason, NodeEvent, PodRef, ObservationSource, Action, WaitReason};
 pub(crate) use summary::{CycleOutcome, Summary};

@@ -1,12 +1,9 @@
 //! Where a daemon pod stands on its way to being available, and what holds it there.
 
+pub(crate) mod diagnosis;
 pub(crate) mod events;
 pub(crate) mod pod;
 mod reason;
-pub(crate) mod diagnosis;
-
-#[cfg(test)]
-mod pod_tests;
 
 use serde::Serialize;
 

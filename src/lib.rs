@@ -32,6 +32,7 @@ mod cycle;
 mod error;
 mod explain;
 mod interrupt;
+mod load;
 mod placement;
 mod program;
 mod render;

@@ -1,12 +1,12 @@
 //! Facts for a command: from a live cluster or a saved one.
 
-pub(crate) mod objects;
 mod history;
 pub(crate) mod live;
-mod selection;
+pub(crate) mod node;
+pub(crate) mod objects;
 pub(crate) mod predict;
 mod saved;
-pub(crate) mod site;
+mod selection;
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
-pub(crate) use selection::{resolve_nodes, parse_selector};
+pub(crate) use selection::{parse_selector, resolve_nodes};
 
 /// Where the facts are.
 pub(crate) enum Source {

@@ -5,14 +5,11 @@ pub(crate) mod command_line;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
 
-mod scheduling;
 mod name_list;
 
 mod preemption;
 pub(crate) mod progress;
 mod reason;
-
-mod admission;
 
 mod remedy;
 pub(crate) mod rollout;

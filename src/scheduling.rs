@@ -5,25 +5,25 @@
 //! `RunPreFilterPlugins`, `RunFilterPlugins` for what is said when several refuse. The scheduler stops at the first
 //! refusal; here every filter has its say.
 
-mod pvc;
+mod csi_migration;
 mod dynamic_resources;
 mod inter_pod_affinity;
-mod csi_migration;
-pub(crate) mod required_objects;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
+mod node_pod;
 mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
 mod node_volume_limits;
-mod node_pod;
 mod pod_topology_spread;
 pub(crate) mod preemption;
+mod pvc;
 mod requests;
+pub(crate) mod required_objects;
 mod scheduling_gates;
-mod topology;
 mod taint_toleration;
+mod topology;
 mod volume_binding;
 mod volume_rejection;
 mod volume_restrictions;
@@ -42,13 +42,13 @@ use crate::snapshot::{Known, Node};
 
 pub(crate) use dynamic_resources::DeviceRejection;
 pub(crate) use inter_pod_affinity::{AffinityRejection, Selected};
-pub(crate) use node_ports::{PortUser, PortRejection, host_port_conflict};
-pub(crate) use node_resources_fit::{LowerRequest, ResourceRejection};
 pub(crate) use node_pod::Owner;
-pub(crate) use node_pod::{ResourceUser, NodePod};
+pub(crate) use node_pod::{NodePod, ResourceUser};
+pub(crate) use node_ports::{PortRejection, PortUser, host_port_conflict};
+pub(crate) use node_resources_fit::{LowerRequest, ResourceRejection};
 pub(crate) use pod_topology_spread::SpreadRejection;
 pub(crate) use topology::OtherPod;
-pub(crate) use volume_rejection::{PodOnNode, VolumeMismatch, MismatchedVolume, VolumeRejection};
+pub(crate) use volume_rejection::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeRejection};
 
 /// One try to put one pod on one node.
 #[derive(Clone, Debug)]
@@ -197,7 +197,9 @@ pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(&'static str, Outcome)>
 }
 
 /// Where the scheduler itself would have stopped: the earliest extension point, and there the first plugin.
-pub(crate) fn first_failure<'o>(outcomes: &'o [(&'static str, Outcome)]) -> Option<(&'static str, &'o [FilterFailure])> {
+pub(crate) fn first_failure<'o>(
+    outcomes: &'o [(&'static str, Outcome)],
+) -> Option<(&'static str, &'o [FilterFailure])> {
     let rejections = outcomes.iter().filter_map(|(name, outcome)| match outcome {
         Outcome::Fail { phase, rejections } => Some((*phase, *name, rejections.as_slice())),
         _ => None,

@@ -1,20 +1,20 @@
 //! The facts that every decision is made from.
 
+pub(crate) mod cluster_objects;
 pub(crate) mod daemon_pods;
 pub(crate) mod event;
 pub(crate) mod event_query;
-pub(crate) mod cluster_objects;
-pub(crate) mod pod;
 pub(crate) mod generation;
 pub(crate) mod labels;
 pub(crate) mod node;
+pub(crate) mod node_snapshot;
 pub(crate) mod object;
+pub(crate) mod pod;
 pub(crate) mod pod_summary;
 pub(crate) mod quantity;
 pub(crate) mod saved;
 pub(crate) mod selector;
 pub(crate) mod shared;
-pub(crate) mod node_snapshot;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, PodSpec};
 
 use super::rejection::AdmissionRejection;
-use super::{PredictedPod, event_text, limit_range, plugins, quota};
+use super::{PredictedPod, failed_create_message, limit_range, plugins, quota};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Pod, ResourceList};
@@ -128,10 +128,12 @@ fn of_objects(check: &str, pod: &Pod, template: Option<&PodSpec>, facts: &Cluste
             }
         }),
         "Validation" => Outcome::from_rejections(limits_below_requests(pod, template, facts)),
-        "LimitRanger" => {
-            check_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| limit_range::rejections(ranges, pod))
+        "LimitRanger" => check_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| {
+            limit_range::rejections(ranges, pod)
+        }),
+        "ResourceQuota" => {
+            check_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::rejections(quotas, pod))
         }
-        "ResourceQuota" => check_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::rejections(quotas, pod)),
         // Only its own words tell what it says.
         _ => Outcome::Pass,
     }
@@ -170,8 +172,10 @@ fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Ou
     let stated = template.and_then(|spec| spec.priority);
     let mismatch = |computed: i32| {
         let stated = stated.filter(|stated| *stated != computed);
-        let rejection =
-            |stated: i32| AdmissionRejection::PriorityMismatch { stated: stated.to_string(), computed: computed.to_string() };
+        let rejection = |stated: i32| AdmissionRejection::PriorityMismatch {
+            stated: stated.to_string(),
+            computed: computed.to_string(),
+        };
         Outcome::from_rejections(stated.map(rejection).into_iter().collect())
     };
     if let Some(value) = plugins::built_in_priority(name) {
@@ -189,7 +193,10 @@ fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Ou
 }
 
 /// Where the template says something else than its RuntimeClass.
-fn contradictions(class: &k8s_openapi::api::node::v1::RuntimeClass, template: Option<&PodSpec>) -> Vec<AdmissionRejection> {
+fn contradictions(
+    class: &k8s_openapi::api::node::v1::RuntimeClass,
+    template: Option<&PodSpec>,
+) -> Vec<AdmissionRejection> {
     let selector = template.and_then(|spec| spec.node_selector.clone()).unwrap_or_default();
     let wanted = class.scheduling.iter().flat_map(|scheduling| scheduling.node_selector.iter().flatten());
     let mut rejections: Vec<AdmissionRejection> = wanted
@@ -257,7 +264,13 @@ fn gives_limit(range: &LimitRange, resource: &str) -> bool {
 }
 
 /// The event's words beside what the objects tell now: theirs are the newer numbers.
-fn with_event(of_objects: Outcome, told: &[&AdmissionRejection], text: &str, pod: &Pod, facts: &ClusterObjects) -> Outcome {
+fn with_event(
+    of_objects: Outcome,
+    told: &[&AdmissionRejection],
+    text: &str,
+    pod: &Pod,
+    facts: &ClusterObjects,
+) -> Outcome {
     let mut rejections = match of_objects {
         Outcome::Fail(rejections) => rejections,
         Outcome::Pass | Outcome::Unknown { .. } => Vec::new(),

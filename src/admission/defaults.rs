@@ -3,10 +3,10 @@
 //! Upstream: `pkg/apis/core/v1/defaults.go` `SetDefaults_Pod`, `SetDefaults_PodSpec`, `SetDefaults_ResourceList`,
 //! `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go` `PrepareForCreate` for the label keys.
 
-use super::pod_level;
+use super::pod_level_resources;
 use crate::snapshot::Labels;
 use crate::snapshot::cluster_objects::KubeMinor;
-use crate::snapshot::pod::{Pod, PodSpec, LabelSelector, PodAffinityTerm, ResourceList, Resources};
+use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm, PodSpec, ResourceList, Resources};
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
 
 /// Completes the spec as it is read, before any plugin sees it.

@@ -6,7 +6,7 @@
 //! `pkg/apis/core/validation/validation.go` `ValidateContainerResourceRequirements`. What is not understood is handed
 //! on as it is.
 
-use super::rejection::{Bound, QuotaUsage, AdmissionRejection, Service, MissingQuotaRequest};
+use super::rejection::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
 use crate::snapshot::pod::Pod;
 
 /// What a refusal says. The pod is that which was to be made: a field of an invalid one is told by its container.
@@ -90,10 +90,16 @@ fn quota(core: &str) -> Option<AdmissionRejection> {
             used: amount(used, resource).unwrap_or_default(),
             limited: amount(limited, resource).unwrap_or_default(),
         };
-        return Some(AdmissionRejection::QuotaExceeded { quota: quota.to_owned(), resources: resources.map(share).collect() });
+        return Some(AdmissionRejection::QuotaExceeded {
+            quota: quota.to_owned(),
+            resources: resources.map(share).collect(),
+        });
     }
     if let Some((quota, missing)) = between(core, "failed quota: ", ": must specify ") {
-        return Some(AdmissionRejection::QuotaRequestMissing { quota: quota.to_owned(), missing: unspecified(missing) });
+        return Some(AdmissionRejection::QuotaRequestMissing {
+            quota: quota.to_owned(),
+            missing: unspecified(missing),
+        });
     }
     if let Some((quota, _)) = between(core, "status unknown for quota: ", ",") {
         return Some(AdmissionRejection::QuotaStatusMissing { quota: quota.to_owned() });
@@ -111,7 +117,9 @@ fn unspecified(text: &str) -> Vec<MissingQuotaRequest> {
         Some((resource, containers)) => {
             vec![MissingQuotaRequest { resource: resource.to_owned(), containers: words(containers) }]
         }
-        None => words(part).into_iter().map(|resource| MissingQuotaRequest { resource, containers: Vec::new() }).collect(),
+        None => {
+            words(part).into_iter().map(|resource| MissingQuotaRequest { resource, containers: Vec::new() }).collect()
+        }
     };
     text.split("; ").flat_map(one).collect()
 }
@@ -151,7 +159,8 @@ fn named_object(core: &str) -> Option<AdmissionRejection> {
     }
     let (account, why) = between(core, "error looking up service account ", ": ")?;
     let (_, account) = account.split_once('/')?;
-    why.ends_with("not found").then(|| AdmissionRejection::ServiceAccountMissing { service_account: account.to_owned() })
+    why.ends_with("not found")
+        .then(|| AdmissionRejection::ServiceAccountMissing { service_account: account.to_owned() })
 }
 
 fn runtime_class(core: &str) -> Option<AdmissionRejection> {

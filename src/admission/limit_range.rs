@@ -5,9 +5,9 @@
 
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
 
-use super::resources::{self, ResourceSums, ResourceTotals};
 use super::plugins::{amounts as own, ranges_of};
-use super::rejection::{Bound, AdmissionRejection};
+use super::rejection::{AdmissionRejection, Bound};
+use super::resources::{self, ResourceSums, ResourceTotals};
 use crate::snapshot::pod::{Amount, Container, Pod, PodSpec, ResourceList};
 use crate::snapshot::quantity::Quantity;
 

@@ -51,7 +51,12 @@ pub(super) fn amounts(list: Option<&std::collections::BTreeMap<String, ApiQuanti
     list.into_iter().flatten().map(amount).collect()
 }
 
-fn apply_limit_ranges(spec: &mut PodSpec, namespace: &str, ranges: &Known<Vec<LimitRange>>, assumptions: &mut Vec<String>) {
+fn apply_limit_ranges(
+    spec: &mut PodSpec,
+    namespace: &str,
+    ranges: &Known<Vec<LimitRange>>,
+    assumptions: &mut Vec<String>,
+) {
     let ranges = match ranges {
         Known::Known(ranges) => ranges_of(ranges, namespace),
         Known::Unknown(why) => {

@@ -3,8 +3,8 @@
 //! Upstream: up to 1.36 `pkg/apis/core/v1/defaults.go` `defaultHugePagePodLimits`, `defaultPodRequests`; from 1.37 on
 //! (feature gate PodLevelResourcesFixDefaulting) `pkg/api/pod/util.go` `DefaultPodLevelResources`.
 
-use super::resources::{self, ResourceSums, ResourceTotals, is_huge_page, is_pod_level};
 use super::defaults::fill;
+use super::resources::{self, ResourceSums, ResourceTotals, is_huge_page, is_pod_level};
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{Amount, PodSpec, Resources};
 

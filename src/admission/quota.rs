@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceQuota, ScopedResourceSelectorRequirement};
 
+use super::rejection::{AdmissionRejection, MissingQuotaRequest, QuotaUsage};
 use super::resources::{self, ResourceSums, ResourceTotals};
-use super::rejection::{QuotaUsage, AdmissionRejection, MissingQuotaRequest};
 use crate::snapshot::pod::{Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
 

@@ -38,7 +38,7 @@ fn with_ranges(ranges: Value) -> ClusterObjects {
 }
 
 fn predicted(daemon_set: &DaemonSet, facts: &ClusterObjects) -> Pod {
-    let PredictedPod { pod, assumptions, .. } = make(daemon_set, "n1", facts);
+    let PredictedPod { pod, assumptions, .. } = predict(daemon_set, "n1", facts);
     assert_eq!(assumptions, Vec::<String>::new());
     pod
 }
@@ -148,8 +148,7 @@ fn pod_level_requests_come_from_containers_first_and_from_its_limits_then() {
     });
     let pod = predicted(&daemon_set(template), &empty());
     let resources = pod.spec.resources.unwrap();
-    let text =
-        |list: &crate::snapshot::pod::ResourceList, name: &str| list.get(name).map(|amount| amount.quantity());
+    let text = |list: &crate::snapshot::pod::ResourceList, name: &str| list.get(name).map(|amount| amount.quantity());
     let is = |text: &str| Some(text.parse().unwrap());
     assert_eq!(text(&resources.requests, "cpu"), is("600m"));
     assert_eq!(text(&resources.requests, "memory"), is("4Gi"));
@@ -213,7 +212,8 @@ fn limit_ranges_of_the_namespace_give_what_containers_lack() {
 #[test]
 fn two_limit_ranges_that_contradict_each_other_are_in_doubt_where_it_matters() {
     let range = |name: &str, cpu: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": cpu}}]}});
-    let assumptions = |facts: &ClusterObjects, container: Value| make(&with_container(container), "n1", facts).assumptions;
+    let assumptions =
+        |facts: &ClusterObjects, container: Value| predict(&with_container(container), "n1", facts).assumptions;
     let torn = with_ranges(json!([range("b", "2"), range("a", "1")]));
     assert_eq!(
         assumptions(&torn, json!({"name": "c"})),
@@ -304,7 +304,7 @@ fn label_keys_are_merged_with_the_pods_own_values_where_it_has_them() {
 #[test]
 fn doubts_are_told_only_where_they_matter() {
     let unread = ClusterObjects::default();
-    let assumptions = |template: Value| make(&daemon_set(template), "n1", &unread).assumptions;
+    let assumptions = |template: Value| predict(&daemon_set(template), "n1", &unread).assumptions;
     let full = json!({"name": "a", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}});
     assert_eq!(assumptions(json!({"containers": [full]})), Vec::<String>::new());
     assert_eq!(
@@ -320,7 +320,7 @@ fn doubts_are_told_only_where_they_matter() {
     let annotated =
         json!([{"metadata": {"name": "ns", "annotations": {"scheduler.alpha.kubernetes.io/node-selector": "a=b"}}}]);
     let facts = ClusterObjects { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
-    let PredictedPod { pod, assumptions, .. } = make(&daemon_set(json!({"containers": []})), "n1", &facts);
+    let PredictedPod { pod, assumptions, .. } = predict(&daemon_set(json!({"containers": []})), "n1", &facts);
     assert!(assumptions.len() == 1 && assumptions[0].contains("PodNodeSelector"), "{assumptions:?}");
     assert!(pod.spec.node_selector.is_empty());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{OUTPUT, daemon_set_name, duration};
-use crate::rollout::Between;
+use crate::rollout::RevisionRange;
 
 /// What to do with a rollout.
 #[derive(Debug, Args)]
@@ -125,7 +125,7 @@ pub(crate) struct HistoryArgs {
     pub(crate) revision: Option<i64>,
     /// What changed from revision A to B; A.. compares with today's template
     #[arg(long, value_name = "A..B", conflicts_with = "revision")]
-    pub(crate) diff: Option<Between>,
+    pub(crate) diff: Option<RevisionRange>,
     /// The format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<HistoryFormat>,

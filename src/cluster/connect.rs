@@ -16,7 +16,7 @@ use tower::buffer::BufferLayer;
 use super::bounded::{CONFIG_LIMIT, read_regular};
 use super::credentials::{Topology, policy};
 pub(crate) use super::kubeconfig::EntryNames;
-use super::kubeconfig::{ResolvedContext, Environment, resolve, entry_names, non_empty, override_user};
+use super::kubeconfig::{Environment, ResolvedContext, entry_names, non_empty, override_user, resolve};
 use super::request::Backoff;
 use super::server::{origin, redacted};
 use super::{credentials, proxy};

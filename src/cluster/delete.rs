@@ -75,8 +75,8 @@ impl Access {
     /// # Errors
     /// As for a deletion.
     pub(crate) async fn evict_pod(&self, target: PodPrecondition<'_>, dry_run: bool) -> Result<DeleteOutcome, Error> {
-        let dry_run = if dry_run { "&dryRun=All" } else { "" };
-        let path = format!("{}/eviction?{}{dry_run}", path(target), self.limit());
+        let dry_run_query = if dry_run { "&dryRun=All" } else { "" };
+        let path = format!("{}/eviction?{}{dry_run_query}", path(target), self.limit());
         let body = json!({
             "apiVersion": "policy/v1",
             "kind": "Eviction",

@@ -107,7 +107,9 @@ pub(super) fn resolve(options: &AccessOptions, environment: &Environment) -> Res
         server,
         user_name,
         user,
-        namespace: non_empty(&options.namespace).or_else(|| non_empty(&context.namespace)).unwrap_or_else(|| "default".into()),
+        namespace: non_empty(&options.namespace)
+            .or_else(|| non_empty(&context.namespace))
+            .unwrap_or_else(|| "default".into()),
     }))
 }
 

@@ -16,7 +16,7 @@ use self::pages::{MOST_ITEMS, PageCount};
 use super::connect::Access;
 use super::json::{self, Tree};
 use super::protobuf::{self, Broken, ListDecoder, ListMeta};
-use super::request::{Failure, Retries, RequestInfo, read_body_prefix, first_line, root_cause};
+use super::request::{Failure, RequestInfo, Retries, first_line, read_body_prefix, root_cause};
 use super::watch::ApiKind;
 use crate::activity::{Activity, begin};
 use crate::error::Error;

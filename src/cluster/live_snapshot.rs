@@ -11,12 +11,12 @@ use k8s_openapi::api::core::v1::Event;
 
 use super::connect::Access;
 use super::list::Scope;
-use super::watch::{Change, ApiKind};
+use super::watch::{ApiKind, Change};
 use crate::error::Error;
 use crate::snapshot::{EventFields, EventQuery, Known, Node, PodSummary, Snapshot};
 
-pub(crate) use events::Events;
 use events::EventUpdate;
+pub(crate) use events::Events;
 
 /// The moments of the lists that a snapshot was made of; none for what could not be read.
 #[derive(Clone, Debug, Default)]

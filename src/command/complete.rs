@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::print;
 use crate::cli::complete::{Candidate, Names, Unfinished, Wanted, unfinished};
 use crate::cli::{Global, tree};
-use crate::cluster::connect::{AccessOptions, context_names, connect};
+use crate::cluster::connect::{AccessOptions, connect, context_names};
 use crate::cluster::file::{self, Detail};
 use crate::cluster::list::Scope;
 use crate::cluster::list::metadata::MetadataKind;
@@ -113,7 +113,12 @@ async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error>
     })
 }
 
-async fn live(access: &AccessOptions, kind: MetadataKind, all: bool, limit: Option<u32>) -> Result<Vec<ObjectMeta>, Error> {
+async fn live(
+    access: &AccessOptions,
+    kind: MetadataKind,
+    all: bool,
+    limit: Option<u32>,
+) -> Result<Vec<ObjectMeta>, Error> {
     // The program ends after its patience whatever still runs. A credential plugin has to end before that.
     let asked = access.request_timeout.filter(|asked| !asked.is_zero()).unwrap_or(PLUGIN_PATIENCE);
     let request_timeout = Some(asked.min(PLUGIN_PATIENCE));

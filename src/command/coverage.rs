@@ -5,12 +5,12 @@ mod watch;
 
 use std::process::ExitCode;
 
-use crate::load::{Request, Source, open};
 use super::print;
 use crate::cli::{CoverageArgs, Global};
 use crate::cluster::file::Detail;
 use crate::coverage::compute_coverage;
 use crate::error::Error;
+use crate::load::{Request, Source, open};
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Snapshot};
 

@@ -1,29 +1,29 @@
 //! `kubectl ds cycle`.
 
-mod observer;
+mod executor;
 mod lease_keeper;
 mod locking;
+mod observer;
 mod options;
 mod prompt;
 mod removal;
-mod executor;
-mod start;
 mod reporter;
+mod start;
 
 use std::process::ExitCode;
 
-use self::observer::Observer;
-use self::lease_keeper::Clock;
-use self::options::{Mode, CycleOptions, from_args};
 use self::executor::Executor;
+use self::lease_keeper::Clock;
+use self::observer::Observer;
+use self::options::{CycleOptions, Mode, from_args};
 use self::reporter::Reporter;
-use crate::load::{Source, open};
 use crate::cli::Global;
 use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
-use crate::cycle::{LockStatus, Observation, CycleOutcome, Run, plan};
+use crate::cycle::{CycleOutcome, LockStatus, Observation, Run, plan};
 use crate::error::Error;
 use crate::interrupt::{Signals, interruptible};
+use crate::load::{Source, open};
 use crate::render::cycle::PlanView;
 use crate::snapshot::EventQuery;
 

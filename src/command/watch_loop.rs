@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use crate::load::{Request, live};
 use crate::cluster::connect::Access;
 use crate::cluster::live_snapshot::{SnapshotWatcher, WatchUpdate};
 use crate::cluster::relist::RelistPace;
 use crate::error::Error;
+use crate::load::{Request, live};
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
@@ -59,7 +59,11 @@ pub(super) trait WatchHandler {
 ///
 /// # Errors
 /// What will not pass by itself.
-pub(super) async fn watch(access: &Access, request: &Request, handler: &mut impl WatchHandler) -> Result<ExitCode, Error> {
+pub(super) async fn watch(
+    access: &Access,
+    request: &Request,
+    handler: &mut impl WatchHandler,
+) -> Result<ExitCode, Error> {
     let mut loaded = live::load(access, request).await?;
     let mut events = None;
     let mut pace = RelistPace::default();
@@ -148,7 +152,7 @@ async fn until_relist(
             match classify(step, &mut trouble) {
                 UpdateKind::Relist => return Ok(ControlFlow::Continue(())),
                 // The first change opens a short time in which others join it.
-                UpdateKind::EventUpdate => deadline = deadline.min(Instant::now() + DEBOUNCE),
+                UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
                 UpdateKind::Nothing => {}
             }
         }
@@ -172,7 +176,7 @@ pub(super) async fn until_events(
             return Ok(UpdateKind::Relist);
         }
     }
-    Ok(UpdateKind::EventUpdate)
+    Ok(UpdateKind::Change)
 }
 
 /// What a step means for the screen.
@@ -180,7 +184,7 @@ pub(super) enum UpdateKind {
     /// Nothing to see.
     Nothing,
     /// Something to show.
-    EventUpdate,
+    Change,
     /// The lists are of no use any more.
     Relist,
 }
@@ -190,15 +194,15 @@ pub(super) fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> Updat
         WatchUpdate::Relist => UpdateKind::Relist,
         WatchUpdate::Changed => {
             *trouble = None;
-            UpdateKind::EventUpdate
+            UpdateKind::Change
         }
         // A sign of life ends an outage, and is otherwise nothing to see.
-        WatchUpdate::Quiet if trouble.take().is_some() => UpdateKind::EventUpdate,
+        WatchUpdate::Quiet if trouble.take().is_some() => UpdateKind::Change,
         WatchUpdate::Quiet => UpdateKind::Nothing,
         // Each watch notices an outage in its own words; the first ones will do.
         WatchUpdate::Interrupted(error) => {
             trouble.get_or_insert_with(|| error.to_string());
-            UpdateKind::EventUpdate
+            UpdateKind::Change
         }
     }
 }

@@ -3,20 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::load::predict::complete;
-use crate::load::site::Which;
-use crate::load::{Request, Source, open};
 use super::print;
 use crate::cli::{Global, OutputFormat, WhyNotArgs, daemon_set_name, node_name};
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::explain;
-use crate::explain::diagnosis::{Verdict, Diagnosis};
+use crate::explain::diagnosis::{Diagnosis, Verdict};
+use crate::load::node::NodeTarget;
+use crate::load::predict::load_required_objects;
+use crate::load::{Request, Source, open};
 use crate::program;
 use crate::render::ListLength;
 use crate::render::terminal;
 use crate::render::text::pluralize;
-use crate::render::why_not::{Report, Screen, overview, diagnosis};
+use crate::render::why_not::{Report, Screen, diagnosis, overview};
 use crate::render::{self, structured};
 use crate::snapshot::Node;
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
     let request = Request { namespace: namespace(&global, &source, &names), names, ..Request::default() };
     let is_named = !request.names.is_empty();
     let mut node_snapshot = source.node_snapshot(&request, &which).await?;
-    let made = complete(&source, &mut node_snapshot, is_named).await?;
+    let made = load_required_objects(&source, &mut node_snapshot, is_named).await?;
     let gaps = node_snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
@@ -50,7 +50,9 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
         Some(OutputFormat::Json) => structured::json(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
         Some(OutputFormat::Yaml) => structured::yaml(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
         Some(OutputFormat::Name) => {
-            let unwell = diagnoses.iter().filter(|diagnosis| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy));
+            let unwell = diagnoses
+                .iter()
+                .filter(|diagnosis| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy));
             render::names(out, "daemonset.apps", unwell.map(Diagnosis::name))
         }
         Some(OutputFormat::Wide) | None => {
@@ -71,8 +73,10 @@ fn show(
     if !is_named {
         overview(out, diagnoses, node, with_namespace, screen)?;
     }
-    let mut of_interest: Vec<&Diagnosis<'_>> =
-        diagnoses.iter().filter(|diagnosis| is_named || matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy)).collect();
+    let mut of_interest: Vec<&Diagnosis<'_>> = diagnoses
+        .iter()
+        .filter(|diagnosis| is_named || matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy))
+        .collect();
     of_interest.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
     for (index, one) in of_interest.into_iter().enumerate() {
         if index > 0 || !is_named {
@@ -84,7 +88,7 @@ fn show(
 }
 
 /// The node, and the names of the DaemonSets.
-fn understand(args: &WhyNotArgs) -> Result<(Which, Vec<String>), Error> {
+fn understand(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
     let usage = |message: String| Error::Usage {
         message,
         hint: format!("it is called so: {} why-not NODE [DAEMONSET...]", program::name()),
@@ -93,11 +97,11 @@ fn understand(args: &WhyNotArgs) -> Result<(Which, Vec<String>), Error> {
         words.iter().map(|word| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))).collect()
     };
     if let Some(file) = &args.node_file {
-        return Ok((Which::Planned(Box::new(planned(file)?)), names(&args.targets)?));
+        return Ok((NodeTarget::Planned(Box::new(planned(file)?)), names(&args.targets)?));
     }
     let (node, rest) = args.targets.split_first().ok_or_else(|| usage("the node is missing".into()))?;
     let node = node_name(node).map_err(|fault| usage(format!("{node:?}: {fault}")))?;
-    Ok((Which::Named(node), names(rest)?))
+    Ok((NodeTarget::Named(node), names(rest)?))
 }
 
 /// The one node of a file.

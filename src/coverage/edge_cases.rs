@@ -87,7 +87,8 @@ impl CoverageFixture {
 
     /// desired, current, ready, up to date, available, misscheduled
     fn counts(&self) -> [Option<usize>; 6] {
-        let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } = compute_coverage(&self.0)[0].counts;
+        let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } =
+            compute_coverage(&self.0)[0].counts;
         [desired, current, ready, up_to_date, available, misscheduled]
     }
 
@@ -151,7 +152,8 @@ fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
 
 #[test]
 fn h26_a_node_named_by_the_template_makes_the_desired_number_one() {
-    let world = CoverageFixture::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
+    let world =
+        CoverageFixture::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
     assert_eq!(world.counts()[0], Some(1));
     assert_eq!(world.states(), [State::Missing, State::Excluded]);
 }
@@ -249,14 +251,20 @@ fn h40_an_orphan_that_names_no_node_is_counted_nowhere() {
 
 #[test]
 fn h41_a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
-    assert_eq!(CoverageFixture::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1], Some(0));
+    assert_eq!(
+        CoverageFixture::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1],
+        Some(0)
+    );
 }
 
 #[test]
 fn a_pod_of_another_owner_is_never_ours() {
     let foreign = json!({ "metadata": { "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "other", "controller": true }] } });
     assert_eq!(CoverageFixture::new().pod("a", foreign).counts()[1], Some(0));
-    assert_eq!(CoverageFixture::new().pod("a", json!({ "metadata": { "namespace": "elsewhere" } })).counts()[1], Some(0));
+    assert_eq!(
+        CoverageFixture::new().pod("a", json!({ "metadata": { "namespace": "elsewhere" } })).counts()[1],
+        Some(0)
+    );
 }
 
 #[test]
@@ -316,7 +324,8 @@ fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() 
 
 #[test]
 fn a_pod_is_available_only_after_min_ready_seconds() {
-    let world = |seconds| CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
+    let world =
+        |seconds| CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
     assert_eq!((world(3600).counts()[4], world(3600).states()[0]), (Some(1), State::Available));
     assert_eq!((world(3601).counts()[4], world(3601).states()[0]), (Some(0), State::Ready));
 }
@@ -324,7 +333,8 @@ fn a_pod_is_available_only_after_min_ready_seconds() {
 #[test]
 fn time_alone_is_nothing_new_unless_a_pod_becomes_available_by_it() {
     let at = |seconds: i64, min_ready: i32| {
-        let mut world = CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
+        let mut world =
+            CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
         world.0.as_of += jiff::SignedDuration::from_secs(seconds);
         fingerprint(&compute_coverage(&world.0))
     };

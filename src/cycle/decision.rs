@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::node_task::Failure;
 use super::lock::{LockHolder, LockLoss};
+use super::node_task::Failure;
 use super::plan::Skip;
 use crate::explain::Reason;
 use crate::rollout;
@@ -164,7 +164,7 @@ pub(crate) enum NodeEvent {
         /// The node.
         node: String,
         /// Where it is.
-        step: rollout::Action,
+        step: rollout::NodeStep,
         /// Why it is not done.
         reasons: Vec<Reason>,
     },

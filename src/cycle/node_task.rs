@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::decision::{NodeEvent, PodRef};
 use super::observation::NodeView;
 use super::plan::{Planned, Skip, skip};
-use super::decision::{NodeEvent, PodRef};
 use super::{Observation, Policy};
 use crate::explain::Reason;
 use crate::rollout;
@@ -66,7 +66,7 @@ pub(crate) struct InProgress {
     /// How long it took before the new pod became unavailable again.
     took: Option<SignedDuration>,
     /// What was told last: the step, and whether it was in trouble.
-    last_reported: Option<(rollout::Action, bool)>,
+    last_reported: Option<(rollout::NodeStep, bool)>,
 }
 
 /// A removal that the API server refuses for now.
@@ -90,7 +90,7 @@ pub(crate) enum Failure {
     /// It was not done within `--node-timeout`.
     TimedOut {
         /// Where it was.
-        step: Option<rollout::Action>,
+        step: Option<rollout::NodeStep>,
         /// What it waited for.
         reasons: Vec<Reason>,
     },
@@ -145,7 +145,8 @@ impl NodeTask {
     /// so by time alone, which no resourceVersion tells.
     pub(super) fn has_no_ready_pod(&self, observation: &Observation<'_>) -> bool {
         let is_ready = |pod: &PodSummary| pod.condition("Ready").is_some_and(|condition| condition.is_true());
-        let has_ready = |node_view: &NodeView<'_>| node_view.live().any(|pod| self.is_outdated(pod, observation) && is_ready(pod));
+        let has_ready =
+            |node_view: &NodeView<'_>| node_view.live().any(|pod| self.is_outdated(pod, observation) && is_ready(pod));
         !observation.node_view(&self.node).is_some_and(has_ready)
     }
 
@@ -178,8 +179,12 @@ impl NodeTask {
         let node_view = observation.node_view(&self.node);
         let next = match (&self.status, node_view) {
             (Status::WaitReason, Some(node_view)) => self.waiting(node_view, observation),
-            (Status::InProgress(work), Some(node_view)) => return self.in_progress(work.clone(), node_view, observation, policy),
-            (Status::Replaced { took, pod }, Some(node_view)) => self.became_unavailable(*took, pod, node_view, observation),
+            (Status::InProgress(work), Some(node_view)) => {
+                return self.in_progress(work.clone(), node_view, observation, policy);
+            }
+            (Status::Replaced { took, pod }, Some(node_view)) => {
+                self.became_unavailable(*took, pod, node_view, observation)
+            }
             (Status::Failed { .. }, Some(node_view)) => self.recovered(node_view, observation),
             (Status::WaitReason | Status::InProgress(_), None) => Some(Status::Skipped(Skip::NodeGone)),
             _ => None,
@@ -204,7 +209,13 @@ impl NodeTask {
         (!has_outdated).then_some(Status::Skipped(Skip::ReplacedMeanwhile))
     }
 
-    fn in_progress(&mut self, mut work: InProgress, node_view: &NodeView<'_>, observation: &Observation<'_>, policy: &Policy) -> Option<NodeEvent> {
+    fn in_progress(
+        &mut self,
+        mut work: InProgress,
+        node_view: &NodeView<'_>,
+        observation: &Observation<'_>,
+        policy: &Policy,
+    ) -> Option<NodeEvent> {
         if self.removable(observation).is_none() {
             work.refused = None;
         } else if self.skip_reason(observation, policy).is_some() {
@@ -255,7 +266,10 @@ impl NodeTask {
                 Failure::TimedOut { step: Some(progress.step), reasons: progress.reasons.clone() }
             }
             (None, None) => {
-                let reasons = observation.node_view(&self.node).map(|node_view| node_view.row.reasons.clone()).unwrap_or_default();
+                let reasons = observation
+                    .node_view(&self.node)
+                    .map(|node_view| node_view.row.reasons.clone())
+                    .unwrap_or_default();
                 Failure::TimedOut { step: None, reasons }
             }
         })
@@ -265,7 +279,7 @@ impl NodeTask {
     fn step_changed(&self, work: &mut InProgress, observation: &Observation<'_>) -> Option<NodeEvent> {
         let progress = observation.progress(&self.node)?;
         let seen = (progress.step, !progress.causes.is_empty());
-        let is_begun = !matches!(progress.step, rollout::Action::Outdated | rollout::Action::Done);
+        let is_begun = !matches!(progress.step, rollout::NodeStep::Outdated | rollout::NodeStep::Done);
         if !is_begun || work.last_reported.replace(seen) == Some(seen) {
             return None;
         }
@@ -273,7 +287,13 @@ impl NodeTask {
     }
 
     /// A pod that was available and is not any more: the node is in work again, by nobody's doing.
-    fn became_unavailable(&self, took: SignedDuration, pod: &str, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Option<Status> {
+    fn became_unavailable(
+        &self,
+        took: SignedDuration,
+        pod: &str,
+        node_view: &NodeView<'_>,
+        observation: &Observation<'_>,
+    ) -> Option<Status> {
         let is_eligible = node_view.is_eligible() || node_view.down().is_some();
         if !is_eligible || self.new_pod(node_view, observation).is_some() {
             return None;

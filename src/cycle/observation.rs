@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
-use crate::rollout::{Cause, FaultDomain, Progress, RolloutStatus, is_current, status};
+use crate::rollout::{Cause, FaultDomain, NodeProgress, RolloutStatus, is_current, rollout_status};
 use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.
@@ -43,7 +43,7 @@ impl Observation<'_> {
     pub(crate) fn at<T>(snapshot: &Snapshot, see: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
         let coverages = compute_coverage(snapshot);
         let coverage = coverages.first()?;
-        let status = status(coverage, snapshot);
+        let status = rollout_status(coverage, snapshot);
         Some(see(&Observation::new(coverage, &status, snapshot)))
     }
 }
@@ -94,15 +94,19 @@ impl<'a> Observation<'a> {
     }
 
     /// The node as the rollout sees it; none where no pod is wanted.
-    pub(crate) fn progress(&self, node: &str) -> Option<&'a Progress<'a>> {
+    pub(crate) fn progress(&self, node: &str) -> Option<&'a NodeProgress<'a>> {
         self.status.nodes.iter().find(|progress| progress.node == node)
     }
 
     /// What proves that the node's new pod does not come up by itself. A node that is down proves nothing about the
     /// pod: it may be starting anew.
     pub(super) fn lasting_problem(&self, node: &str) -> Option<&'a Cause> {
-        let lasting = self.status.blockers.iter().filter(|hold| hold.lasts && hold.cause.fault() != FaultDomain::Node);
-        lasting.filter(|hold| hold.nodes.contains(&node)).map(|hold| &hold.cause).next()
+        let lasting = self
+            .status
+            .blockers
+            .iter()
+            .filter(|blocker| blocker.needs_intervention && blocker.cause.fault() != FaultDomain::Node);
+        lasting.filter(|blocker| blocker.nodes.contains(&node)).map(|blocker| &blocker.cause).next()
     }
 
     /// Whether the pod does not run today's template.
@@ -145,8 +149,9 @@ impl<'a> NodeView<'a> {
             since: condition.last_transition_time.map(|time| time.timestamp()),
         });
         let taint = || node.spec.taints.iter().find(|taint| taint.is_node_lifecycle_taint());
-        let by_taint =
-            || taint().map(|taint| NodeOutage { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) });
+        let by_taint = || {
+            taint().map(|taint| NodeOutage { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) })
+        };
         by_condition.or_else(by_taint)
     }
 

@@ -39,7 +39,8 @@ pub(crate) enum PdbConflict {
 
 /// What evictions of this DaemonSet's pods come up against for ever, if anything.
 pub(crate) fn pdb_conflict(observation: &Observation<'_>, budgets: &[PodDisruptionBudget]) -> Option<PdbConflict> {
-    let labels = observation.coverage.daemon_set.spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.clone());
+    let labels =
+        observation.coverage.daemon_set.spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.clone());
     let labels = labels.unwrap_or_default();
     let covers = |budget: &&PodDisruptionBudget| {
         let stated = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
@@ -49,7 +50,9 @@ pub(crate) fn pdb_conflict(observation: &Observation<'_>, budgets: &[PodDisrupti
     let name = |budget: &PodDisruptionBudget| budget.metadata.name.clone().unwrap_or_default();
     match covering.as_slice() {
         [] => None,
-        [budget] => conflict_with(budget, name(budget), observation.coverage.rows.iter().map(|row| row.pods.len()).sum()),
+        [budget] => {
+            conflict_with(budget, name(budget), observation.coverage.rows.iter().map(|row| row.pods.len()).sum())
+        }
         several => Some(PdbConflict::MultipleBudgets { budgets: several.iter().copied().map(name).collect() }),
     }
 }
@@ -64,7 +67,11 @@ fn conflict_with(budget: &PodDisruptionBudget, name: String, own_pods: usize) ->
             // The budget may cover pods of others too, so only what the disruption controller counted is certain.
             let counted = budget.status.as_ref().and_then(|status| usize::try_from(status.expected_pods?).ok());
             let pods = counted.unwrap_or_default().max(own_pods);
-            return (min_available >= pods).then_some(PdbConflict::MinAvailableTooHigh { budget: name, min_available, pods });
+            return (min_available >= pods).then_some(PdbConflict::MinAvailableTooHigh {
+                budget: name,
+                min_available,
+                pods,
+            });
         }
         (None, None) => return None,
     };

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::observation::NodeView;
 use super::decision::PodRef;
+use super::observation::NodeView;
 use super::{Observation, Policy};
 use crate::explain::{Reason, State};
 use crate::rollout::revision_of;
@@ -99,7 +99,8 @@ pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option
         up_to_date: 0,
         not_selected: 0,
     };
-    let is_selected = |node_view: &NodeView<'_>| policy.only.as_ref().is_none_or(|only| only.contains(node_view.row.node));
+    let is_selected =
+        |node_view: &NodeView<'_>| policy.only.as_ref().is_none_or(|only| only.contains(node_view.row.node));
     let is_outdated = |pod: &PodSummary| policy.all || observation.is_outdated(pod);
     for node_view in policy.order.sort(observation.nodes().iter().collect()) {
         let has_outdated = node_view.row.pods.iter().any(|pod| is_outdated(pod));
@@ -117,7 +118,8 @@ pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option
 }
 
 fn planned<'a>(node_view: &NodeView<'a>, is_outdated: impl Fn(&PodSummary) -> bool) -> Option<Planned<'a>> {
-    let outdated_uids: Vec<&PodSummary> = node_view.live().filter(|pod| is_outdated(pod) && node_view.owns(pod)).collect();
+    let outdated_uids: Vec<&PodSummary> =
+        node_view.live().filter(|pod| is_outdated(pod) && node_view.owns(pod)).collect();
     let pod = outdated_uids.first()?;
     Some(Planned {
         node: node_view.row.node,
@@ -130,7 +132,11 @@ fn planned<'a>(node_view: &NodeView<'a>, is_outdated: impl Fn(&PodSummary) -> bo
 }
 
 /// Why a node with a stale pod is left alone.
-pub(super) fn skip(node_view: &NodeView<'_>, is_outdated: impl Fn(&PodSummary) -> bool, policy: &Policy) -> Option<Skip> {
+pub(super) fn skip(
+    node_view: &NodeView<'_>,
+    is_outdated: impl Fn(&PodSummary) -> bool,
+    policy: &Policy,
+) -> Option<Skip> {
     let outdated_uids = || node_view.live().filter(|pod| is_outdated(pod));
     if outdated_uids().next().is_none() {
         return Some(Skip::AlreadyTerminating);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::node_task::{NodeTask, Failure, Status};
+use super::decision::{Action, HaltReason, NodeEvent, ObservationSource, PodRef, WaitReason};
+use super::node_task::{Failure, NodeTask, Status};
 use super::plan::{Plan, Skip};
-use super::decision::{HaltReason, NodeEvent, PodRef, ObservationSource, Action, WaitReason};
 use super::{Observation, Policy};
 use crate::rollout::Strategy;
 use crate::snapshot::PodSummary;
@@ -141,7 +141,11 @@ impl Run {
 
     /// Decides what to do next from one look, or from the DaemonSet being gone; and tells what is new. By changes alone
     /// it only waits, or halts as it was asked to: whatever else would come next is decided by fresh lists.
-    pub(crate) fn next(&mut self, observation: Option<&Observation<'_>>, sight: ObservationSource) -> (Action, Vec<NodeEvent>) {
+    pub(crate) fn next(
+        &mut self,
+        observation: Option<&Observation<'_>>,
+        sight: ObservationSource,
+    ) -> (Action, Vec<NodeEvent>) {
         match sight {
             ObservationSource::Listed => self.next_by_lists(observation),
             ObservationSource::Watched => {
@@ -164,7 +168,9 @@ impl Run {
     }
 
     fn next_by_lists(&mut self, observation: Option<&Observation<'_>>) -> (Action, Vec<NodeEvent>) {
-        let Some(observation) = observation.filter(|observation| observation.coverage.daemon_set.metadata.uid.as_deref() == Some(&self.uid)) else {
+        let Some(observation) = observation
+            .filter(|observation| observation.coverage.daemon_set.metadata.uid.as_deref() == Some(&self.uid))
+        else {
             return (Action::HaltReason(HaltReason::Deleted), Vec::new());
         };
         if let Err(step) = self.check_unchanged(observation) {
@@ -210,7 +216,8 @@ impl Run {
             (CanaryGate::Soak { until, .. }, _) => self.wait(WaitReason::Soak { until }, Some(until), observation),
             (CanaryGate::Canary(size), _) if self.replaced() >= size => self.canary_is_done(size, observation),
             _ => {
-                let budget_used_by = self.unavailable_or_in_progress(observation, None).into_iter().map(str::to_owned).collect();
+                let budget_used_by =
+                    self.unavailable_or_in_progress(observation, None).into_iter().map(str::to_owned).collect();
                 self.idle(WaitReason::Budget { budget_used_by, budget: self.budget(observation) }, observation)
             }
         }
@@ -260,7 +267,11 @@ impl Run {
 
     /// Nodes that are without an available pod, or may be before long: those in work and those that failed count even
     /// where nothing seems to have come of the removal, as it may be on its way still.
-    fn unavailable_or_in_progress<'l>(&'l self, observation: &Observation<'l>, without: Option<&NodeTask>) -> BTreeSet<&'l str> {
+    fn unavailable_or_in_progress<'l>(
+        &'l self,
+        observation: &Observation<'l>,
+        without: Option<&NodeTask>,
+    ) -> BTreeSet<&'l str> {
         let is_touched = |task: &&NodeTask| matches!(task.status, Status::InProgress(_) | Status::Failed { .. });
         let touched = self.tasks.iter().filter(is_touched).filter(|task| observation.node_view(&task.node).is_some());
         let others = touched.filter(|task| without.is_none_or(|without| without.node != task.node));

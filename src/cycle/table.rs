@@ -33,7 +33,11 @@ fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, A
 }
 
 fn planned(cluster: &Cluster, policy: &Policy) -> Vec<String> {
-    cluster.observation(|observation| plan(observation, policy).unwrap().nodes.iter().map(|node| node.node.to_owned()).collect()).unwrap()
+    cluster
+        .observation(|observation| {
+            plan(observation, policy).unwrap().nodes.iter().map(|node| node.node.to_owned()).collect()
+        })
+        .unwrap()
 }
 
 fn skipped(cluster: &Cluster, policy: &Policy) -> Vec<(String, String)> {

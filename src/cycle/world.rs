@@ -342,7 +342,9 @@ pub(super) fn default_policy() -> Policy {
 
 /// A plan, and a run that begins to carry it out.
 pub(super) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
-    cluster.observation(|observation| Run::new(&plan(observation, policy).unwrap(), observation, policy.clone())).unwrap()
+    cluster
+        .observation(|observation| Run::new(&plan(observation, policy).unwrap(), observation, policy.clone()))
+        .unwrap()
 }
 
 /// Does what a run decides for as long as it removes pods or waits, for so many seconds at most; then the last step.

@@ -13,11 +13,11 @@ use serde::Serialize;
 
 use super::{Reason, State, pod as pod_state};
 use crate::admission::PredictedPod;
-use crate::placement::{FeatureGates, NamespaceSelector, PlacementFailure, Placement, EligibilityRule};
+use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
 use crate::snapshot::cluster_objects::ClusterObjects;
-use crate::snapshot::pod::Pod;
 use crate::snapshot::node_snapshot::NodeSnapshot;
+use crate::snapshot::pod::Pod;
 use crate::snapshot::{EventQuery, Known, Node, OpenShift, Taint};
 
 /// Whether a node has a healthy daemon pod, and if not, at which end that is.
@@ -297,7 +297,11 @@ pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<Pr
 
 /// The other daemon pods that a planned node gets, as far as they come before this one: the scheduler takes those of
 /// higher priority first, and of equals one has to give way.
-fn planned_before<'a>(node_snapshot: &NodeSnapshot, predicted: &'a [Option<PredictedPod>], index: usize) -> Vec<&'a Pod> {
+fn planned_before<'a>(
+    node_snapshot: &NodeSnapshot,
+    predicted: &'a [Option<PredictedPod>],
+    index: usize,
+) -> Vec<&'a Pod> {
     let Some(Some(own)) = predicted.get(index).filter(|_| !node_snapshot.node_exists) else { return Vec::new() };
     let wanted = daemon_sets_without_pod(node_snapshot, false);
     let rank = |index: usize, pod: &Pod| (std::cmp::Reverse(pod.priority()), index);

@@ -3,6 +3,9 @@
 //! Upstream: `pkg/printers/internalversion/printers.go` `printPod` for the containers' reasons;
 //! `pkg/api/pod/util.go` `IsPodReady`, `IsPodAvailable`.
 
+#[cfg(test)]
+mod tests;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Exit, Reason, State};
@@ -44,7 +47,12 @@ fn ready_since(pod: &PodSummary) -> Option<Timestamp> {
 }
 
 /// Where the pod stands, with every reason for it. `node` is the node it is bound to, where that is known.
-pub(crate) fn pod_state(pod: &PodSummary, node: Option<&Node>, min_ready_seconds: i32, now: Timestamp) -> (State, Vec<Reason>) {
+pub(crate) fn pod_state(
+    pod: &PodSummary,
+    node: Option<&Node>,
+    min_ready_seconds: i32,
+    now: Timestamp,
+) -> (State, Vec<Reason>) {
     if pod.is_terminating() {
         return (State::Terminating, terminating(pod, node, now));
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use crate::admission::{FailedCreateEvent, AdmissionRejection};
+use crate::admission::{AdmissionRejection, FailedCreateEvent};
 use crate::placement::PlacementFailure;
 use crate::scheduling::FilterRejection;
 use crate::snapshot::Generation;

@@ -9,8 +9,8 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use super::Request;
 use super::selection::{check_nodes, hint, select_by_name};
 use crate::cluster::connect::Access;
-use crate::cluster::live_snapshot::{SnapshotWatcher, Selection, Versions};
 use crate::cluster::list::{Listed, Scope};
+use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
 use crate::error::Error;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot};
@@ -110,7 +110,7 @@ pub(super) fn scope(request: &Request) -> Scope {
 }
 
 /// A lack of rights leaves a gap; any other error ends the command.
-pub(in crate::command) fn readable<T>(
+pub(crate) fn readable<T>(
     listed: Result<Listed<T>, Error>,
     version: &mut Option<String>,
 ) -> Result<Known<Vec<T>>, Error> {

@@ -13,9 +13,9 @@ use crate::cluster::file;
 use crate::cluster::list::{Listed, Scope};
 use crate::error::Error;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
-use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::{Known, Node};
 
 /// Which node.
@@ -106,7 +106,9 @@ fn no_such_node(name: &str, others: &[Node], place: &str) -> Error {
 
 async fn bound_to(access: &Access, which: &NodeTarget) -> Result<Listed<Pod>, Error> {
     match which {
-        NodeTarget::Named(name) => access.bulk_by_field(&Scope::AllNamespaces, &format!("spec.nodeName={name}"), Some).await,
+        NodeTarget::Named(name) => {
+            access.bulk_by_field(&Scope::AllNamespaces, &format!("spec.nodeName={name}"), Some).await
+        }
         NodeTarget::Planned(_) => Ok(nothing()),
     }
 }
@@ -141,11 +143,18 @@ async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
     })
 }
 
-fn from_files(facts: file::SavedObjects, request: &Request, which: &NodeTarget, place: &str) -> Result<NodeSnapshot, Error> {
+fn from_files(
+    facts: file::SavedObjects,
+    request: &Request,
+    which: &NodeTarget,
+    place: &str,
+) -> Result<NodeSnapshot, Error> {
     let (objects, scheduling_pods) = (facts.objects, facts.scheduling_pods);
     let (namespaces, saved_namespaces) = (facts.namespaces.clone(), facts.saved.clone());
-    let partial_pods = scheduling_pods.known().and(facts.daemon_sets.known()).and_then(|all| facts.saved.partial_pods(all));
-    let facts = file::SavedObjects { objects: file::Objects::default(), scheduling_pods: Known::Known(Vec::new()), ..facts };
+    let partial_pods =
+        scheduling_pods.known().and(facts.daemon_sets.known()).and_then(|all| facts.saved.partial_pods(all));
+    let facts =
+        file::SavedObjects { objects: file::Objects::default(), scheduling_pods: Known::Known(Vec::new()), ..facts };
     let snapshot = saved::saved(facts, request, place)?;
     let node = match which {
         NodeTarget::Planned(node) => (**node).clone(),

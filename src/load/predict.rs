@@ -8,19 +8,19 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::Event;
 
 use super::live::{events, readable};
-use super::{Source, facts};
+use super::{Source, objects};
 use crate::admission::{self, PredictedPod};
 use crate::cluster::connect::Access;
 use crate::cluster::list::Scope;
 use crate::error::Error;
 use crate::explain::diagnosis::{self, Diagnosis};
 use crate::rollout::CurrentRevision;
-use crate::scheduling::required_objects::{needs, required_by_pvcs, required_by_node_pods};
+use crate::scheduling::required_objects::{needs, required_by_node_pods, required_by_pvcs};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ObjectKind;
+use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::selector;
-use crate::snapshot::node_snapshot::NodeSnapshot;
 
 /// How many pods of the same revision are looked for at once.
 const AT_ONCE: usize = 8;
@@ -32,7 +32,11 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 ///
 /// # Errors
 /// Anything but a lack of rights, which leaves a gap.
-pub(crate) async fn load_required_objects(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bool) -> Result<Vec<Option<PredictedPod>>, Error> {
+pub(crate) async fn load_required_objects(
+    source: &Source,
+    node_snapshot: &mut NodeSnapshot,
+    is_named: bool,
+) -> Result<Vec<Option<PredictedPod>>, Error> {
     // Which events explain something is decided before any is looked at.
     let saved = std::mem::replace(&mut node_snapshot.events, Known::Known(Vec::new()));
     let predicted = predict(source, node_snapshot, is_named).await?;
@@ -52,21 +56,34 @@ pub(crate) async fn load_required_objects(source: &Source, node_snapshot: &mut N
     Ok(predicted)
 }
 
-async fn read_events(access: &Access, node_snapshot: &NodeSnapshot, predicted: &[Option<PredictedPod>]) -> Result<Known<Vec<Event>>, Error> {
+async fn read_events(
+    access: &Access,
+    node_snapshot: &NodeSnapshot,
+    predicted: &[Option<PredictedPod>],
+) -> Result<Known<Vec<Event>>, Error> {
     let diagnoses = diagnosis::all(node_snapshot, predicted);
     let in_question = diagnoses.iter().filter(|diagnosis| !diagnosis.event_query.is_empty()).map(Diagnosis::namespace);
     events(access, &objects::scope_of(in_question), &diagnosis::event_query(&diagnoses)).await
 }
 
 /// The pods that are not there, as the API server would make them: of each DaemonSet in question.
-async fn predict(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bool) -> Result<Vec<Option<PredictedPod>>, Error> {
+async fn predict(
+    source: &Source,
+    node_snapshot: &mut NodeSnapshot,
+    is_named: bool,
+) -> Result<Vec<Option<PredictedPod>>, Error> {
     let questions = diagnosis::daemon_sets_without_pod(node_snapshot, is_named);
     if questions.is_empty() {
         return Ok(node_snapshot.daemon_sets.iter().map(|_| None).collect());
     }
     if let Source::Live(access) = source {
         let daemon_sets = questions.iter().map(|&index| &node_snapshot.daemon_sets[index]);
-        let mut needs = BTreeSet::from([ObjectKind::LimitRanges, ObjectKind::Quotas, ObjectKind::ServiceAccounts, ObjectKind::Namespaces]);
+        let mut needs = BTreeSet::from([
+            ObjectKind::LimitRanges,
+            ObjectKind::Quotas,
+            ObjectKind::ServiceAccounts,
+            ObjectKind::Namespaces,
+        ]);
         for daemon_set in daemon_sets.clone() {
             let of_one = admission::needs(daemon_set);
             needs.extend(of_one.priority_class.map(|_| ObjectKind::PriorityClasses));
@@ -89,9 +106,11 @@ async fn predict(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bo
     for (&index, reference_pod) in questions.iter().zip(siblings) {
         let node = &node_snapshot.node.metadata.name;
         predicted[index] = Some(match reference_pod {
-            Some(reference_pod) => {
-                PredictedPod { pod: admission::predict_from(&reference_pod, node), from_existing: true, assumptions: Vec::new() }
-            }
+            Some(reference_pod) => PredictedPod {
+                pod: admission::predict_from(&reference_pod, node),
+                from_existing: true,
+                assumptions: Vec::new(),
+            },
             None => admission::predict(&node_snapshot.daemon_sets[index], node, &node_snapshot.facts),
         });
     }
@@ -99,7 +118,11 @@ async fn predict(source: &Source, node_snapshot: &mut NodeSnapshot, is_named: bo
 }
 
 /// A pod of the current revision on any other node: what webhooks made of it, they would make of this one.
-async fn reference_pod(source: &Source, node_snapshot: &NodeSnapshot, daemon_set: &DaemonSet) -> Result<Option<Pod>, Error> {
+async fn reference_pod(
+    source: &Source,
+    node_snapshot: &NodeSnapshot,
+    daemon_set: &DaemonSet,
+) -> Result<Option<Pod>, Error> {
     let revision = CurrentRevision::new(daemon_set, &node_snapshot.revisions);
     let Some(Some(hash)) = revision.hash.known() else { return Ok(None) };
     let is_owned = |pod: &Pod| {
@@ -131,16 +154,23 @@ fn namespace_of(daemon_set: &DaemonSet) -> &str {
 
 /// What the scheduler's filters read for the pods in question, in two rounds: only the claims tell whether all pods
 /// have to be read.
-async fn read_needs(access: &Access, node_snapshot: &mut NodeSnapshot, predicted: &[Option<PredictedPod>]) -> Result<(), Error> {
+async fn read_needs(
+    access: &Access,
+    node_snapshot: &mut NodeSnapshot,
+    predicted: &[Option<PredictedPod>],
+) -> Result<(), Error> {
     let waiting = diagnosis::waiting(node_snapshot);
     let pods: Vec<Pod> = predicted.iter().flatten().map(|predicted| predicted.pod.clone()).chain(waiting).collect();
     let neighbours = node_snapshot.bound.known().into_iter().flatten();
     let nominated = node_snapshot.nominated.known().into_iter().flatten();
     // Without a pod in question nobody is repelled.
-    let higher_priority_planned = if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
+    let higher_priority_planned =
+        if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
     let scope = objects::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
-    let of_pods: BTreeSet<ObjectKind> = pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(higher_priority_planned).collect();
+    let of_pods: BTreeSet<ObjectKind> =
+        pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(higher_priority_planned).collect();
     objects::read(access, &mut node_snapshot.facts, &of_pods, &scope).await?;
-    let of_claims: BTreeSet<ObjectKind> = pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.facts.claims)).collect();
+    let of_claims: BTreeSet<ObjectKind> =
+        pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.facts.claims)).collect();
     objects::read(access, &mut node_snapshot.facts, &of_claims, &scope).await
 }

@@ -18,7 +18,11 @@ pub(crate) fn parse_selector(text: &str) -> Result<Selector, Error> {
 }
 
 /// Picks the DaemonSets that were named, in the order of their names.
-pub(super) fn select_by_name(daemon_sets: Vec<DaemonSet>, request: &Request, place: &str) -> Result<Vec<DaemonSet>, Error> {
+pub(super) fn select_by_name(
+    daemon_sets: Vec<DaemonSet>,
+    request: &Request,
+    place: &str,
+) -> Result<Vec<DaemonSet>, Error> {
     fn name(daemon_set: &DaemonSet) -> &str {
         daemon_set.metadata.name.as_deref().unwrap_or_default()
     }

@@ -300,7 +300,9 @@ fn openshift(annotations: Value, default_node_selector: &str) -> OpenShift {
 
 fn in_namespace(openshift: &OpenShift, namespace: &str, node: &Node) -> Placement {
     let template = template(json!({ "containers": [] }));
-    EligibilityRule::new(&template, NamespaceSelector::new(Some(openshift), namespace), FeatureGates::default()).evaluate(node).placement
+    EligibilityRule::new(&template, NamespaceSelector::new(Some(openshift), namespace), FeatureGates::default())
+        .evaluate(node)
+        .placement
 }
 
 #[test]
@@ -359,5 +361,10 @@ fn every_obstacle_is_told_and_not_only_the_first() {
 #[test]
 fn a_malformed_daemon_set_is_placed_without_panic() {
     let empty = Pod::from_template("", &DaemonSet::default().spec.template);
-    assert_eq!(EligibilityRule::new(&empty.spec, NamespaceSelector::Any, FeatureGates::default()).evaluate(&Node::default()).placement, Run);
+    assert_eq!(
+        EligibilityRule::new(&empty.spec, NamespaceSelector::Any, FeatureGates::default())
+            .evaluate(&Node::default())
+            .placement,
+        Run
+    );
 }

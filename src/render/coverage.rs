@@ -1,19 +1,19 @@
 //! The screens of `coverage`.
 
-mod summary_table;
 mod groups;
 mod map;
 mod nodes;
 mod report;
+mod summary_table;
 
 use std::collections::BTreeMap;
 
-pub(crate) use summary_table::summary_table;
 pub(crate) use groups::groups;
 pub(crate) use map::map;
 pub(crate) use nodes::nodes;
 pub(crate) use report::Report;
 pub(super) use report::{strategy, strategy_of};
+pub(crate) use summary_table::summary_table;
 
 use super::name_list::ListLength;
 use super::reason::summary;
@@ -21,7 +21,7 @@ use super::style::{Style, Tone, bar};
 use super::text::pluralize;
 use crate::coverage::NodeCoverage;
 use crate::explain::{Reason, State};
-use crate::placement::{PlacementFailure, Placement};
+use crate::placement::{Placement, PlacementFailure};
 use crate::rollout::{CurrentRevision, RevisionSource};
 
 /// How a screen is written.
@@ -103,7 +103,8 @@ fn down_and_not_counted<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<
 /// The first reasons of the rows in trouble, equal ones counted, the commonest first: `3 node not ready`.
 fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>> + Clone) -> Vec<String> {
     // Why a node is not wanted is no trouble.
-    let is_trouble = |row: &&NodeCoverage<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
+    let is_trouble =
+        |row: &&NodeCoverage<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
         if let Some(reason) = Reason::leading(&row.reasons) {
@@ -120,7 +121,7 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>
 fn folded<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Vec<String> {
     let mut tally: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for row in rows {
-        let causes: Vec<String> = row.reasons.iter().map(short).collect();
+        let causes: Vec<String> = row.reasons.iter().map(summary).collect();
         tally.entry(ListLength::Handful.list(&causes)).or_default().push(row.node);
     }
     let mut tally: Vec<(String, Vec<&str>)> = tally.into_iter().collect();

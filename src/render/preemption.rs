@@ -1,13 +1,13 @@
 //! The words of [`Preemption`]. Not made safe yet: that is for the caller, once for all.
 
-use super::scheduling::{name, patch_line, some_of};
+use super::reason::scheduling::{name, patch_line, some_of};
 use serde_json::{Value, json};
 
 use super::command_line::{CommandLine, valid};
 use super::name_list::ListLength;
 use super::remedy::{Remedy, RemedyContext};
 use crate::scheduling::NodePod;
-use crate::scheduling::preemption::{Enough, Preemption};
+use crate::scheduling::preemption::{Preemption, RequiredPriority};
 
 /// What preemption does for the pod.
 pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
@@ -37,16 +37,19 @@ pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
 /// What to do for preemption to help.
 pub(super) fn remedies(preemption: &Preemption, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match preemption {
-        Preemption::Never { required_priority: Some(required_priority) } => vec![raise(required_priority, true, target)],
-        Preemption::NoVictims { required_priority: Some(required_priority) } | Preemption::NotEnough { required_priority: Some(required_priority), .. } => {
+        Preemption::Never { required_priority: Some(required_priority) } => {
+            vec![raise(required_priority, true, target)]
+        }
+        Preemption::NoVictims { required_priority: Some(required_priority) }
+        | Preemption::NotEnough { required_priority: Some(required_priority), .. } => {
             vec![raise(required_priority, false, target)]
         }
         _ => Vec::new(),
     }
 }
 
-fn raise(required_priority: &Enough, is_never: bool, target: &RemedyContext<'_>) -> Remedy {
-    let Enough { priority, class, victims } = required_priority;
+fn raise(required_priority: &RequiredPriority, is_never: bool, target: &RemedyContext<'_>) -> Remedy {
+    let RequiredPriority { priority, class, victims } = required_priority;
     let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });

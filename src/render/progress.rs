@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::terminal;
-use super::text::{truncate, sanitize};
+use super::text::{sanitize, truncate};
 use crate::activity::{self, Activity, Status};
 
 /// Nothing is shown before this much waiting.

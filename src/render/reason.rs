@@ -1,7 +1,9 @@
 //! The sentences of reasons: in short, for many nodes at once, and in full, for one.
 
+pub(crate) mod admission;
 mod placement;
 mod pod;
+pub(crate) mod scheduling;
 
 use jiff::Timestamp;
 
@@ -9,7 +11,6 @@ use super::age::age;
 use super::name_list::{HANDFUL, ListLength};
 use super::remedy::{Remedy, RemedyContext};
 use super::text::{pluralize, sanitize};
-use super::{rejection, rejection};
 use crate::explain::{Exit, Reason};
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 

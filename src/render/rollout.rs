@@ -1,12 +1,12 @@
 //! The screens of `rollout`.
 
-pub(in crate::render) mod node_grid;
-mod event;
-mod summary_table;
-pub(crate) mod history;
 mod blocker;
+mod event;
+pub(crate) mod history;
+pub(in crate::render) mod node_grid;
 mod report;
 pub(in crate::render) mod screen;
+mod summary_table;
 
 #[cfg(test)]
 mod tests;
@@ -14,18 +14,18 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use event::{Ending, Event, WatchEvent, in_words as step_in_words, json_line, line, yaml};
-pub(crate) use summary_table::summary_table;
 pub(crate) use blocker::detail as hold_sentence;
+pub(crate) use event::{Ending, Event, WatchEvent, in_words as step_in_words, json_line, line, yaml};
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
+pub(crate) use summary_table::summary_table;
 
 use super::name_list::{HANDFUL, ListLength};
-use super::reason::{exit_in_short, detail, summary};
+use super::reason::{detail, exit_in_short, summary};
 use super::style::{Style, Tone};
 use super::text::{pluralize, sanitize};
 use crate::explain::Reason;
-use crate::rollout::{ProgressTracker, Phase, NodeProgress, BudgetUse, RolloutStatus, NodeStep, Strategy};
+use crate::rollout::{BudgetUse, NodeProgress, NodeStep, Phase, ProgressTracker, RolloutStatus, Strategy};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]
@@ -151,8 +151,10 @@ fn budget(rollout_status: &RolloutStatus<'_>, room: usize, screen: Screen) -> Op
     }
     // Pods that are on their way spend it too; those to look at are named first.
     let mut budget_used_by: Vec<&BudgetUse<'_>> = rollout_status.budget_used_by.iter().collect();
-    budget_used_by.sort_by_key(|budget_use| (!budget_use.needs_intervention, budget_use.reasons.iter().all(is_on_its_way)));
-    let named = screen.style.names.join(&budget_used_by, room, ", ", |budget_use| spender_in_short(budget_use, screen.now));
+    budget_used_by
+        .sort_by_key(|budget_use| (!budget_use.needs_intervention, budget_use.reasons.iter().all(is_on_its_way)));
+    let named =
+        screen.style.names.join(&budget_used_by, room, ", ", |budget_use| spender_in_short(budget_use, screen.now));
     Some(format!("{what} {} of {limit} spent: {named}", rollout_status.budget_used_by.len()))
 }
 

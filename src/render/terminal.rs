@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use super::name_list::ListLength;
 use super::progress;
 use super::style::Style;
-use super::text::{bounded, truncate, sanitize};
+use super::text::{bounded, sanitize, truncate};
 use crate::error::Error;
 
 /// `--color`.

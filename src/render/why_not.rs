@@ -1,19 +1,19 @@
 //! The screens of `why-not`.
 
+mod diagnosis;
 mod overview;
 mod report;
-mod diagnosis;
 
+pub(crate) use diagnosis::diagnosis;
 pub(crate) use overview::overview;
 pub(crate) use report::Report;
-pub(crate) use diagnosis::diagnosis;
 
 use super::preemption;
+use super::reason::{self, admission, scheduling};
 use super::remedy::{Remedy, RemedyContext};
 use super::style::{Style, Tone};
-use super::{rejection, reason, rejection};
 use crate::explain::Reason;
-use crate::explain::diagnosis::{Outcome, Verdict, Diagnosis};
+use crate::explain::diagnosis::{Diagnosis, Outcome, Verdict};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]

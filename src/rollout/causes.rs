@@ -120,7 +120,8 @@ fn containers_that_crash_in_turns_are_both_named_all_the_time() {
 /// What a node that is down since then makes of a rollout: its new pod does not come up, its old pod does not go.
 fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
     let world = |revision: &str, pod: Value| {
-        let mut world = RolloutFixture::rolling(2, json!(1)).node_down(1, false).pod(1, revision, pod).pod(2, "old", healthy());
+        let mut world =
+            RolloutFixture::rolling(2, json!(1)).node_down(1, false).pod(1, revision, pod).pod(2, "old", healthy());
         let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
         nodes[0].status.conditions[0].last_transition_time = from(json!(since));
         (world.phase(), world.blockers())
@@ -166,7 +167,10 @@ fn an_image_that_cannot_be_had_holds_and_is_certain_where_trying_again_cannot_he
 fn a_container_that_cannot_be_made_for_its_config_is_certain() {
     let missing = waiting("CreateContainerConfigError", "configmap \"x\" not found", 0);
     assert_eq!(blocked_by(missing), (Phase::Stuck, vec!["ContainerConfig! n1".into()]));
-    assert_eq!(blocked_by(waiting("RunContainerError", "", 0)), (Phase::Progressing, vec!["ContainerConfig n1".into()]));
+    assert_eq!(
+        blocked_by(waiting("RunContainerError", "", 0)),
+        (Phase::Progressing, vec!["ContainerConfig n1".into()])
+    );
 }
 
 #[test]
@@ -187,7 +191,11 @@ fn a_failed_pod_is_made_again() {
 #[test]
 fn dead_nodes_and_bad_pods_are_told_apart() {
     let bad = waiting("CrashLoopBackOff", "", 9);
-    let world = RolloutFixture::rolling(4, json!(2)).node_down(1, false).pods([1, 2], "new", &bad).pods([3, 4], "old", &healthy());
+    let world = RolloutFixture::rolling(4, json!(2)).node_down(1, false).pods([1, 2], "new", &bad).pods(
+        [3, 4],
+        "old",
+        &healthy(),
+    );
     assert_eq!(
         (world.phase(), world.blockers()),
         (Phase::Stuck, vec!["NewPodOnDeadNode! n1".into(), "CrashLoop! n2".into()])
@@ -195,7 +203,10 @@ fn dead_nodes_and_bad_pods_are_told_apart() {
     world.status_of(|rollout_status| {
         let faults: Vec<FaultDomain> = rollout_status.blockers.iter().map(|blocker| blocker.cause.fault()).collect();
         assert_eq!(faults, [FaultDomain::Node, FaultDomain::Pod]);
-        assert_eq!(rollout_status.budget_used_by.iter().map(|budget_use| budget_use.node_down).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            rollout_status.budget_used_by.iter().map(|budget_use| budget_use.node_down).collect::<Vec<_>>(),
+            [true, false]
+        );
     });
 }
 
@@ -204,28 +215,41 @@ fn a_budget_that_is_not_spent_by_the_bad_alone_goes_on_until_nothing_else_is_lef
     let bad = waiting("CrashLoopBackOff", "", 9);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["CrashLoop n1".into()]));
-    let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pod(2, "new", starting()).pod(3, "new", healthy());
+    let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pod(2, "new", starting()).pod(
+        3,
+        "new",
+        healthy(),
+    );
     assert_eq!(world.phase(), Phase::Progressing);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "new", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
     // An old pod that is not available is replaced beyond the budget.
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", bad).pod(2, "old", unready()).pod(3, "old", healthy());
+    let world =
+        RolloutFixture::rolling(3, json!(1)).pod(1, "new", bad).pod(2, "old", unready()).pod(3, "old", healthy());
     assert_eq!(world.phase(), Phase::Progressing);
 }
 
 #[test]
 fn a_surge_is_stuck_when_bad_new_pods_stand_beside_the_old_ones() {
     let bad = waiting("CrashLoopBackOff", "", 9);
-    let world = |max_surge| RolloutFixture::surge(3, json!(max_surge)).pods(1..=3, "old", &healthy()).pod(1, "new", bad.clone());
+    let world = |max_surge| {
+        RolloutFixture::surge(3, json!(max_surge)).pods(1..=3, "old", &healthy()).pod(1, "new", bad.clone())
+    };
     assert_eq!((world(1).phase(), world(1).blockers()), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
     assert_eq!(world(2).phase(), Phase::Progressing);
 }
 
 #[test]
 fn two_new_pods_on_a_node_are_pruned_and_not_waited_for() {
-    let world =
-        RolloutFixture::rolling(2, json!(1)).pods([1, 1], "new", &waiting("CrashLoopBackOff", "", 9)).pod(2, "old", healthy());
-    assert_eq!((world.phase(), world.budget_used_by()), (Phase::Progressing, vec![("n1".into(), BudgetUseReason::Duplicate)]));
+    let world = RolloutFixture::rolling(2, json!(1)).pods([1, 1], "new", &waiting("CrashLoopBackOff", "", 9)).pod(
+        2,
+        "old",
+        healthy(),
+    );
+    assert_eq!(
+        (world.phase(), world.budget_used_by()),
+        (Phase::Progressing, vec![("n1".into(), BudgetUseReason::Duplicate)])
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Cause;
 use super::node_problem::NodeProblem;
 use crate::explain::pod::{exit, is_ready};
-use crate::snapshot::{PodSummary, pod::ContainerStatus, pod::Terminated};
+use crate::snapshot::{PodSummary, pod_summary::ContainerStatus, pod_summary::Terminated};
 
 /// From so many restarts on, a crash is taken for one that goes on until somebody acts.
 pub(super) const CRASHES: i32 = 3;

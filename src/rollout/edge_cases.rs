@@ -11,7 +11,8 @@ use crate::snapshot::{EventFields, Known};
 
 #[test]
 fn h45_percentages_are_rounded_up_on_the_desired_number() {
-    let unavailable = |value: Value, desired| Strategy::new(&RolloutFixture::rolling(1, value).0.daemon_sets[0], desired);
+    let unavailable =
+        |value: Value, desired| Strategy::new(&RolloutFixture::rolling(1, value).0.daemon_sets[0], desired);
     assert_eq!(unavailable(json!("10%"), 5), Strategy::Rolling { max_unavailable: 1 });
     assert_eq!(unavailable(json!("34%"), 3), Strategy::Rolling { max_unavailable: 2 });
     assert_eq!(unavailable(json!("1%"), 0), Strategy::Rolling { max_unavailable: 0 });
@@ -47,13 +48,28 @@ fn h47_old_pods_that_are_not_available_spend_the_budget_and_are_no_proof_of_bein
 
 #[test]
 fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants_a_pod_there() {
-    let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pod(1, "old", terminating()).pods([2, 3], "old", &healthy());
+    let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pod(1, "old", terminating()).pods(
+        [2, 3],
+        "old",
+        &healthy(),
+    );
     assert_eq!(world.status_of(|rollout_status| rollout_status.desired), 2);
     assert_eq!(world.budget_used_by(), [("n1".into(), BudgetUseReason::Terminating)]);
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["TerminatingOnDeadNode! n1".into()]));
-    assert_eq!(world.status_of(|rollout_status| rollout_status.outdated_misscheduled.iter().map(ToString::to_string).collect::<Vec<_>>()), ["n1"]);
+    assert_eq!(
+        world.status_of(|rollout_status| rollout_status
+            .outdated_misscheduled
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()),
+        ["n1"]
+    );
     // With a budget of two, and after the pod was deleted by force, it goes on.
-    let world = RolloutFixture::rolling(3, json!(2)).node_down(1, true).pod(1, "old", terminating()).pods([2, 3], "old", &healthy());
+    let world = RolloutFixture::rolling(3, json!(2)).node_down(1, true).pod(1, "old", terminating()).pods(
+        [2, 3],
+        "old",
+        &healthy(),
+    );
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["TerminatingOnDeadNode n1".into()]));
     let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::Progressing, vec![]));
@@ -63,7 +79,8 @@ fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_w
 fn h48_a_kubelet_that_still_reports_is_given_the_grace_period() {
     let world = |deadline: &str| {
         let terminating = json!({ "metadata": { "deletionTimestamp": deadline } });
-        let mut world = RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating).pod(2, "old", healthy());
+        let mut world =
+            RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating).pod(2, "old", healthy());
         let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
         nodes[0].status.conditions[0].status = "False".into();
         world.phase()
@@ -74,9 +91,11 @@ fn h48_a_kubelet_that_still_reports_is_given_the_grace_period() {
 
 #[test]
 fn h48_a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
-    let world = RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", starting());
+    let world =
+        RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", starting());
     assert_eq!(world.phase(), Phase::Progressing);
-    let world = RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", healthy());
+    let world =
+        RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Complete, vec![]));
 }
 
@@ -86,7 +105,10 @@ fn h49_an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_oth
     let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
     nodes[0].spec.taints = vec![from(json!({ "key": "k", "effect": "NoSchedule" }))];
     world.status_of(|rollout_status| {
-        assert_eq!((rollout_status.desired, rollout_status.phase, &rollout_status.outdated_misscheduled[..]), (1, Phase::Complete, &["n1"][..]));
+        assert_eq!(
+            (rollout_status.desired, rollout_status.phase, &rollout_status.outdated_misscheduled[..]),
+            (1, Phase::Complete, &["n1"][..])
+        );
     });
 }
 
@@ -102,7 +124,8 @@ fn h50_surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came(
     // An old pod that is not ready gives way, and so does a port that only the new template has.
     let unready = world().pods([1, 2], "old", &unready());
     assert_eq!(unready.phase(), Phase::Progressing);
-    let other = RolloutFixture::surge(2, json!(1)).template(strategy.clone(), with_port("new"), json!({ "image": "old" }));
+    let other =
+        RolloutFixture::surge(2, json!(1)).template(strategy.clone(), with_port("new"), json!({ "image": "old" }));
     assert_eq!(other.pods([1, 2], "old", &healthy()).phase(), Phase::Progressing);
 }
 
@@ -110,7 +133,8 @@ fn h50_surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came(
 fn h50_the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
     let ports = |image: &str| json!({ "image": image, "ports": [{ "containerPort": 9100 }] });
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
-    let mut world = RolloutFixture::surge(1, json!(1)).template(strategy, ports("new"), ports("old")).pod(1, "old", healthy());
+    let mut world =
+        RolloutFixture::surge(1, json!(1)).template(strategy, ports("new"), ports("old")).pod(1, "old", healthy());
     assert_eq!(world.phase(), Phase::Progressing);
     world.0.daemon_sets[0].spec.template.spec.as_mut().unwrap().host_network = Some(true);
     let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
@@ -136,7 +160,9 @@ fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
     let held = world().failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((held.phase(), held.blockers()), (Phase::Stuck, vec!["CreatesRefused! n1".into()]));
     // Old pods that would be replaced are not come to either.
-    let old = RolloutFixture::rolling(2, json!(1)).pod(2, "old", unready()).failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
+    let old = RolloutFixture::rolling(2, json!(1))
+        .pod(2, "old", unready())
+        .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!(old.phase(), Phase::Stuck);
     // A pod was made since, or it was long ago.
     let predicted = json!({ "metadata": { "creationTimestamp": "2026-01-02T11:59:30Z" } });
@@ -147,15 +173,22 @@ fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
 
 #[test]
 fn h52_a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
-    let world = RolloutFixture::rolling(2, json!(2)).pod(2, "old", terminating()).failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
+    let world = RolloutFixture::rolling(2, json!(2))
+        .pod(2, "old", terminating())
+        .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!(world.phase(), Phase::Progressing);
-    let node_down = RolloutFixture::rolling(2, json!(2)).pod(2, "old", terminating()).node_down(2, false).failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
+    let node_down = RolloutFixture::rolling(2, json!(2))
+        .pod(2, "old", terminating())
+        .node_down(2, false)
+        .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!(node_down.phase(), Phase::Stuck);
 }
 
 #[test]
 fn h52_a_quota_without_room_for_the_surge_stops_it() {
-    let world = RolloutFixture::surge(2, json!(1)).pods([1, 2], "old", &healthy()).failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
+    let world = RolloutFixture::surge(2, json!(1))
+        .pods([1, 2], "old", &healthy())
+        .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["CreatesRefused! ".into()]));
 }
 
@@ -202,7 +235,10 @@ fn h55_with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
         assert!(rollout_status.budget_used_by.is_empty());
     });
     let coming = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(1, "new", starting());
-    assert_eq!((coming.steps(), coming.budget_used_by()), (vec![NodeStep::Starting], vec![("n1".into(), BudgetUseReason::BothRevisions)]));
+    assert_eq!(
+        (coming.steps(), coming.budget_used_by()),
+        (vec![NodeStep::Starting], vec![("n1".into(), BudgetUseReason::BothRevisions)])
+    );
 }
 
 /// Rollouts in every state about which an event may say more, and some about which none does.
@@ -216,7 +252,11 @@ fn rollouts_with_open_questions() -> Vec<RolloutFixture> {
     vec![
         RolloutFixture::rolling(2, json!(1)).pod(1, "new", starting()).pod(2, "old", healthy()),
         RolloutFixture::rolling(2, json!(1)).pod(1, "new", unready()).pod(2, "old", unready()),
-        RolloutFixture::rolling(2, json!(1)).pod(1, "new", waiting("CrashLoopBackOff", "", 5)).pod(2, "old", terminating()),
+        RolloutFixture::rolling(2, json!(1)).pod(1, "new", waiting("CrashLoopBackOff", "", 5)).pod(
+            2,
+            "old",
+            terminating(),
+        ),
         RolloutFixture::rolling(2, json!(1)).pod(1, "new", unbound(1)),
         RolloutFixture::rolling(2, json!(1)).pods([1, 2], "new", &healthy()),
         RolloutFixture::rolling(2, json!(1)).pod(1, "old", terminating()).pod(1, "new", starting()).node_down(2, true),
@@ -244,9 +284,17 @@ fn event_query_of_a_rollout_needs_no_events_and_misses_none() {
         let without = event_query(&compute_coverage(&snapshot)[0], &snapshot);
         snapshot.events = Known::Known(all);
         assert_eq!(without, event_query(&compute_coverage(&snapshot)[0], &snapshot), "{index}");
-        let in_full = format!("{:?} {:?}", rollout_status(&compute_coverage(&snapshot)[0], &snapshot), compute_coverage(&snapshot));
+        let in_full = format!(
+            "{:?} {:?}",
+            rollout_status(&compute_coverage(&snapshot)[0], &snapshot),
+            compute_coverage(&snapshot)
+        );
         snapshot.events = without.select(snapshot.events);
-        let selected = format!("{:?} {:?}", rollout_status(&compute_coverage(&snapshot)[0], &snapshot), compute_coverage(&snapshot));
+        let selected = format!(
+            "{:?} {:?}",
+            rollout_status(&compute_coverage(&snapshot)[0], &snapshot),
+            compute_coverage(&snapshot)
+        );
         assert_eq!(in_full, selected, "{index}");
         let words = selected.matches("detail: \"words\"").count();
         assert_eq!(words > 0, without.fields().is_some_and(|fields| fields.covers(EventFields::Pods)), "{index}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cause, Blocker, Phase, RolloutStatus, NodeStep};
+use super::{Blocker, Cause, NodeStep, Phase, RolloutStatus};
 use crate::explain::Reason;
 
 /// What is kept of a [`RolloutStatus`] to be held against the next one: it borrows nothing.
@@ -237,7 +237,8 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
             Some(before) => kinds.extend(node.since(before, name)),
         }
     }
-    let ended = before.blockers.iter().filter(|blocker| !now.blockers.iter().any(|other| other.cause.is_same(&blocker.cause)));
+    let ended =
+        before.blockers.iter().filter(|blocker| !now.blockers.iter().any(|other| other.cause.is_same(&blocker.cause)));
     kinds.extend(ended.map(|blocker| EventKind::BlockerCleared { cause: blocker.cause.clone() }));
     let known = |blocker: &BlockerRecord| before.blockers.iter().find(|other| other.cause.is_same(&blocker.cause));
     kinds.extend(now.blockers.iter().filter_map(|blocker| match known(blocker) {

@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 
 use super::Cause;
-use super::node_pods::{NodePods, Availability};
+use super::node_pods::{Availability, NodePods};
 use super::node_problem::NodeProblem;
 use crate::admission::{self, AdmissionRejection};
 use crate::coverage::Coverage;
@@ -16,7 +16,11 @@ use crate::explain::events;
 const RETRIES: SignedDuration = SignedDuration::from_mins(20);
 
 /// Why pods are refused, one for each refusal, if one was since the last pod was made.
-pub(super) fn rejected(coverage: &Coverage<'_>, node_pods: &[NodePods<'_>], availability: Availability<'_>) -> Vec<NodeProblem> {
+pub(super) fn rejected(
+    coverage: &Coverage<'_>,
+    node_pods: &[NodePods<'_>],
+    availability: Availability<'_>,
+) -> Vec<NodeProblem> {
     let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
     let Some(event) = availability.snapshot.events.known().and_then(|events| events::failed_create(events, uid)) else {
         return Vec::new();
@@ -40,7 +44,9 @@ pub(super) fn rejected(coverage: &Coverage<'_>, node_pods: &[NodePods<'_>], avai
 fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
     match rejection {
         AdmissionRejection::QuotaExceeded { .. } => !gives_way,
-        AdmissionRejection::QuotaStatusMissing { .. } | AdmissionRejection::WebhookFailed { .. } | AdmissionRejection::NoLongerRejected { .. } => false,
+        AdmissionRejection::QuotaStatusMissing { .. }
+        | AdmissionRejection::WebhookFailed { .. }
+        | AdmissionRejection::NoLongerRejected { .. } => false,
         _ => true,
     }
 }

@@ -73,9 +73,13 @@ impl<'a> History<'a> {
                 Known::Unknown(why) => Known::Unknown(why.clone()),
             },
         };
-        let mut history = Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), deleted_revisions: Vec::new() };
+        let mut history =
+            Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), deleted_revisions: Vec::new() };
         if let Known::Known(pods) = &snapshot.pods {
-            history.assign_nodes(&DaemonPods::new(daemon_set, pods), &CurrentRevision::new(daemon_set, &snapshot.revisions));
+            history.assign_nodes(
+                &DaemonPods::new(daemon_set, pods),
+                &CurrentRevision::new(daemon_set, &snapshot.revisions),
+            );
         }
         Ok(history)
     }
@@ -96,7 +100,9 @@ impl<'a> History<'a> {
         for (revision, nodes) in self.revisions.iter_mut().zip(of_revisions) {
             revision.nodes = Known::Known(nodes.into_iter().collect());
         }
-        let deleted_revisions = deleted_revisions.into_iter().map(|(hash, nodes)| DeletedRevision { hash, nodes: nodes.into_iter().collect() });
+        let deleted_revisions = deleted_revisions
+            .into_iter()
+            .map(|(hash, nodes)| DeletedRevision { hash, nodes: nodes.into_iter().collect() });
         self.deleted_revisions = deleted_revisions.collect();
     }
 

@@ -64,14 +64,16 @@ pub(super) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) 
             None => deleted_revisions.push((node, vec![pod])),
         }
     }
-    let deleted_revisions = deleted_revisions.into_iter().map(|(name, pods)| NodePods::new(name, &pods, &coverage.revision));
+    let deleted_revisions =
+        deleted_revisions.into_iter().map(|(name, pods)| NodePods::new(name, &pods, &coverage.revision));
     rows.chain(deleted_revisions).collect()
 }
 
 impl<'a> NodePods<'a> {
     fn new(name: &'a str, pods: &[&'a PodSummary], revision: &CurrentRevision) -> Self {
         let is_new = |pod: &PodSummary| is_current(pod, revision) == Some(true);
-        let (terminating, live): (Vec<&PodSummary>, Vec<&PodSummary>) = pods.iter().copied().partition(|pod| pod.is_terminating());
+        let (terminating, live): (Vec<&PodSummary>, Vec<&PodSummary>) =
+            pods.iter().copied().partition(|pod| pod.is_terminating());
         let (new, old) = live.into_iter().partition(|pod| is_new(pod));
         let has_outdated_terminating = terminating.iter().any(|pod| !is_new(pod));
         Self { name, node: None, row: None, is_eligible: false, new, old, terminating, has_outdated_terminating }
@@ -120,11 +122,17 @@ impl<'a> NodePods<'a> {
         }
         match (strategy, self.new.first(), self.old.first()) {
             (Strategy::OnDelete, ..) => None,
-            (Strategy::Surge { .. }, Some(new), Some(_)) => (!availability.is_available(new)).then_some(BudgetUseReason::BothRevisions),
+            (Strategy::Surge { .. }, Some(new), Some(_)) => {
+                (!availability.is_available(new)).then_some(BudgetUseReason::BothRevisions)
+            }
             (Strategy::Surge { .. }, ..) => None,
             (Strategy::Rolling { .. }, Some(_), Some(_)) => Some(BudgetUseReason::BothRevisions),
-            (Strategy::Rolling { .. }, Some(new), None) => (!availability.is_available(new)).then_some(BudgetUseReason::NewUnavailable),
-            (Strategy::Rolling { .. }, None, Some(old)) => (!availability.is_available(old)).then_some(BudgetUseReason::OldUnavailable),
+            (Strategy::Rolling { .. }, Some(new), None) => {
+                (!availability.is_available(new)).then_some(BudgetUseReason::NewUnavailable)
+            }
+            (Strategy::Rolling { .. }, None, Some(old)) => {
+                (!availability.is_available(old)).then_some(BudgetUseReason::OldUnavailable)
+            }
             (Strategy::Rolling { .. }, None, None) if self.terminating.is_empty() => Some(BudgetUseReason::Missing),
             (Strategy::Rolling { .. }, None, None) => Some(BudgetUseReason::Terminating),
         }

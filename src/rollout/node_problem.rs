@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::Cause;
 use super::crash_loop::{CRASHES, between_crashes};
-use super::node_pods::{NodePods, Availability};
+use super::node_pods::{Availability, NodePods};
 use super::status::BudgetUseReason;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::snapshot::PodSummary;
@@ -52,7 +52,10 @@ fn status_of(pod: &PodSummary, site: &NodePods<'_>, availability: Availability<'
 }
 
 /// The pod about which events may say more, unless it is that of the row.
-pub(super) fn pod_with_open_question<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
+pub(super) fn pod_with_open_question<'a>(
+    site: &NodePods<'a>,
+    availability: Availability<'_>,
+) -> Option<&'a PodSummary> {
     pod_beside_row(site, availability).filter(|pod| {
         let (state, reasons) = status_of(pod, site, availability);
         events::may_explain(state, &reasons)
@@ -72,7 +75,12 @@ pub(super) fn reasons(site: &NodePods<'_>, availability: Availability<'_>) -> Ve
 }
 
 /// Every cause on the node.
-pub(super) fn problems(site: &NodePods<'_>, reasons: &[Reason], daemon_set: &DaemonSet, availability: Availability<'_>) -> Vec<NodeProblem> {
+pub(super) fn problems(
+    site: &NodePods<'_>,
+    reasons: &[Reason],
+    daemon_set: &DaemonSet,
+    availability: Availability<'_>,
+) -> Vec<NodeProblem> {
     if let Some(pod) = site.new_pod(availability) {
         return match availability.is_available(pod) {
             true => Vec::new(),
@@ -110,7 +118,12 @@ fn is_down_for_long(since: Option<Timestamp>, availability: Availability<'_>) ->
     since.is_some_and(|since| availability.snapshot.as_of.duration_since(since) >= USUAL_OUTAGE)
 }
 
-fn new_pod_problems(pod: &PodSummary, reasons: &[Reason], daemon_set: &DaemonSet, availability: Availability<'_>) -> Vec<NodeProblem> {
+fn new_pod_problems(
+    pod: &PodSummary,
+    reasons: &[Reason],
+    daemon_set: &DaemonSet,
+    availability: Availability<'_>,
+) -> Vec<NodeProblem> {
     // What containers last said on a node that is down says nothing about the template.
     let down = reasons.iter().find_map(|reason| match reason {
         Reason::NodeNotReady { reason, since } => Some(NodeProblem {
@@ -126,14 +139,16 @@ fn new_pod_problems(pod: &PodSummary, reasons: &[Reason], daemon_set: &DaemonSet
         .metadata
         .creation_timestamp
         .is_some_and(|created| availability.snapshot.as_of.duration_since(created.timestamp()) > USUAL_START);
-    let mut found: Vec<NodeProblem> = reasons.iter().filter_map(|reason| problem_from_reason(reason, is_late, daemon_set)).collect();
+    let mut found: Vec<NodeProblem> =
+        reasons.iter().filter_map(|reason| problem_from_reason(reason, is_late, daemon_set)).collect();
     let crashed = between_crashes(pod, availability.snapshot.as_of);
     if !crashed.is_empty() {
         // That it is not ready follows from it.
         found.retain(|problem| problem.cause.is_failure());
     }
     // What a container says of itself now comes before what it did.
-    let is_named = |crash: &NodeProblem| found.iter().any(|problem| problem.cause.container() == crash.cause.container());
+    let is_named =
+        |crash: &NodeProblem| found.iter().any(|problem| problem.cause.container() == crash.cause.container());
     let crashed: Vec<NodeProblem> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
     found.extend(crashed);
     found
@@ -146,9 +161,10 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
                 || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words)),
             cause: Cause::BadImage { image: image_of(&container, daemon_set), container, reason, detail },
         },
-        Reason::CrashLoopBackOff { container, restarts, last_exit } => {
-            NodeProblem { needs_intervention: restarts >= CRASHES, cause: Cause::CrashLoop { container, restarts, last_exit } }
-        }
+        Reason::CrashLoopBackOff { container, restarts, last_exit } => NodeProblem {
+            needs_intervention: restarts >= CRASHES,
+            cause: Cause::CrashLoop { container, restarts, last_exit },
+        },
         Reason::ContainerTerminated { container, restarts, last_exit } => NodeProblem {
             needs_intervention: restarts >= CRASHES,
             cause: Cause::CrashLoop { container, restarts, last_exit: Some(last_exit) },
@@ -166,7 +182,9 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         Reason::ReadinessGatesNotReady { detail } if is_late => {
             NodeProblem::transient(Cause::NewPodNotReady { containers: Vec::new(), detail: Some(detail) })
         }
-        Reason::Warning { reason, detail, .. } if is_late => NodeProblem::transient(Cause::NewPodWarned { reason, detail }),
+        Reason::Warning { reason, detail, .. } if is_late => {
+            NodeProblem::transient(Cause::NewPodWarned { reason, detail })
+        }
         _ => return None,
     };
     Some(problem)

@@ -105,7 +105,10 @@ impl ProgressTracker {
 }
 
 /// The number of the current revision; none while the controller has not made one of today's template.
-pub(crate) fn revision_number(rollout_status: &RolloutStatus<'_>, revisions: &Known<Vec<ControllerRevision>>) -> Option<i64> {
+pub(crate) fn revision_number(
+    rollout_status: &RolloutStatus<'_>,
+    revisions: &Known<Vec<ControllerRevision>>,
+) -> Option<i64> {
     let hash = rollout_status.revision.hash.known()?.as_deref()?;
     let uid = rollout_status.daemon_set.metadata.uid.as_deref();
     let is_ours = |revision: &&ControllerRevision| {

@@ -7,12 +7,12 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
 use super::failed_create::rejected;
+use super::node_pods::{Availability, NodePods, node_pods};
+use super::node_problem::{NodeProblem, is_replaced_anyway, pod_with_open_question, problems, reasons};
 use super::revision::is_rollback;
-use super::node_pods::{NodePods, Availability, node_pods};
 use super::stuck::{self, StuckProof};
 use super::surge_ports::SurgePorts;
-use super::node_problem::{NodeProblem, is_replaced_anyway, pod_with_open_question, reasons, problems};
-use super::{Cause, CurrentRevision, Blocker, Strategy};
+use super::{Blocker, Cause, CurrentRevision, Strategy};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::Reason;
 use crate::snapshot::{EventQuery, Generation, Snapshot};
@@ -153,7 +153,8 @@ impl NodeAssessment<'_> {
 /// How the rollout of a DaemonSet stands.
 pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> RolloutStatus<'a> {
     let daemon_set = coverage.daemon_set;
-    let availability = Availability { snapshot, min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default() };
+    let availability =
+        Availability { snapshot, min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default() };
     let node_pods = node_pods(coverage, snapshot);
     let desired = desired(coverage, &node_pods);
     let strategy = Strategy::new(daemon_set, desired);

@@ -3,9 +3,9 @@
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate` decides what the next step would be.
 
 use super::node_pods::Availability;
-use super::status::{NodeAssessment, Phase, NodeStep, needs_pod};
 use super::node_problem::NodeProblem;
-use super::{Cause, Blocker, Strategy};
+use super::status::{NodeAssessment, NodeStep, Phase, needs_pod};
+use super::{Blocker, Cause, Strategy};
 
 /// Why the rollout does not go on; each alone is enough.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,10 +20,17 @@ pub(super) struct StuckProof {
 }
 
 impl StuckProof {
-    pub(super) fn new(assessments: &[NodeAssessment<'_>], strategy: Strategy, rejections: &[NodeProblem], availability: Availability<'_>) -> Self {
+    pub(super) fn new(
+        assessments: &[NodeAssessment<'_>],
+        strategy: Strategy,
+        rejections: &[NodeProblem],
+        availability: Availability<'_>,
+    ) -> Self {
         let eligible = || assessments.iter().filter(|assessment| assessment.site.is_eligible);
         let is_surge = matches!(strategy, Strategy::Surge { .. });
-        let is_available = |assessment: &NodeAssessment<'_>| assessment.site.only_outdated().is_some_and(|old| availability.is_available(old));
+        let is_available = |assessment: &NodeAssessment<'_>| {
+            assessment.site.only_outdated().is_some_and(|old| availability.is_available(old))
+        };
         // Old pods that are not available are replaced whatever the budget says.
         let has_old_unavailable = assessments.iter().any(|f| f.site.only_outdated().is_some() && !is_available(f));
         let candidates = eligible().filter(|assessment| is_available(assessment)).count();
@@ -96,11 +103,14 @@ pub(super) fn blockers<'a>(
         blocker.needs_intervention |= problem.needs_intervention;
         blocker.blocking |= blocking;
     };
-    for assessment in assessments.iter().filter(|assessment| assessment.budget_use.is_some() || assessment.site.is_eligible) {
+    for assessment in
+        assessments.iter().filter(|assessment| assessment.budget_use.is_some() || assessment.site.is_eligible)
+    {
         assessment.problems.iter().for_each(|problem| add(problem, Some(assessment.site.name)));
     }
     for assessment in assessments.iter().filter(|f| f.budget_use.is_none() && !f.site.is_eligible) {
-        let deleted_revisions = assessment.problems.iter().filter(|t| matches!(t.cause, Cause::SurgeOldPodOnDeletedNode { .. }));
+        let deleted_revisions =
+            assessment.problems.iter().filter(|t| matches!(t.cause, Cause::SurgeOldPodOnDeletedNode { .. }));
         deleted_revisions.for_each(|problem| add(problem, Some(assessment.site.name)));
     }
     if outlook.creates_refused {

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::Cause;
-use super::revision::{revision_of, template_with};
-use super::node_pods::{NodePods, Availability};
+use super::node_pods::{Availability, NodePods};
 use super::node_problem::NodeProblem;
+use super::revision::{revision_of, template_with};
 use crate::coverage::Coverage;
 use crate::explain::pod::is_ready;
 use crate::scheduling::host_port_conflict;
@@ -27,7 +27,12 @@ pub(super) struct SurgePorts<'a> {
 
 impl<'a> SurgePorts<'a> {
     pub(super) fn new(coverage: &'a Coverage<'a>, availability: Availability<'a>) -> Self {
-        Self { coverage, availability, new: as_created(&coverage.daemon_set.spec.template), port_conflicts: HashMap::new() }
+        Self {
+            coverage,
+            availability,
+            new: as_created(&coverage.daemon_set.spec.template),
+            port_conflicts: HashMap::new(),
+        }
     }
 
     /// A trouble where the new pod cannot come to the site for as long as the old one is well.

@@ -137,7 +137,13 @@ impl RolloutFixture {
     }
 
     pub(super) fn budget_used_by(&self) -> Vec<(String, BudgetUseReason)> {
-        self.status_of(|rollout_status| rollout_status.budget_used_by.iter().map(|budget_use| (budget_use.node.to_owned(), budget_use.cause)).collect())
+        self.status_of(|rollout_status| {
+            rollout_status
+                .budget_used_by
+                .iter()
+                .map(|budget_use| (budget_use.node.to_owned(), budget_use.cause))
+                .collect()
+        })
     }
 
     /// The holds' codes, with a mark where they are certain.

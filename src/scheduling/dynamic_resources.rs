@@ -6,7 +6,7 @@
 //! Which device suits which request is not decided here: upstream's allocator evaluates CEL expressions for it. Only
 //! where there cannot be enough devices, whatever suits, is that said for certain.
 
-mod pvc;
+mod claims;
 mod devices;
 mod extended;
 
@@ -16,11 +16,11 @@ mod tests;
 use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 use serde::Serialize;
 
-use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure};
+use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{Affinity, PlacementFailure, TermMismatch};
 use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
-use pvc::Demand;
+use claims::Demand;
 
 /// What is wrong with the claims. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,7 +106,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             Known::Unknown(missing) => Outcome::Unknown { missing },
         };
     }
-    let found = pvc::of(attempt);
+    let found = claims::of(attempt);
     if !found.rejections.is_empty() {
         return Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: found.rejections };
     }
@@ -119,7 +119,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         .demands
         .iter()
         .filter_map(|demand| judge_allocated(demand, attempt, &mut missing))
-        .map(|rejection| rejection(rejection, "resourceclaim not available on the node"))
+        .map(|rejection| failure(rejection, "resourceclaim not available on the node"))
         .collect();
     let more = extended::asked_of_devices(attempt);
     let more = more.known().copied().unwrap_or_default();
@@ -134,7 +134,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     }
 }
 
-fn rejection(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
+fn failure(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
     FilterFailure { rejection: FilterRejection::Devices(rejection), scheduler: scheduler.into(), may_preempt: false }
 }
 
@@ -158,7 +158,7 @@ fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Op
         .filter(|(_, _, class)| is_absent(class))
         .map(|(claim, request, class)| {
             let scheduler = format!("request {request}: device class {class} does not exist");
-            rejection(DeviceRejection::DeviceClassNotFound { claim, request, class }, scheduler)
+            failure(DeviceRejection::DeviceClassNotFound { claim, request, class }, scheduler)
         })
         .collect()
 }
@@ -173,7 +173,11 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
 }
 
 /// Whether a claim that is allocated can be used on the node.
-fn judge_allocated(demand: &Demand<'_>, attempt: &Attempt<'_>, missing: &mut Option<String>) -> Option<DeviceRejection> {
+fn judge_allocated(
+    demand: &Demand<'_>,
+    attempt: &Attempt<'_>,
+    missing: &mut Option<String>,
+) -> Option<DeviceRejection> {
     let allocation = demand.allocation?;
     let claim = demand.claim?;
     let selector = allocation.node_selector.as_ref().map(|selector| {
@@ -244,7 +248,7 @@ fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> 
     let wanted = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
     let is_short = !stock.is_shared && (wanted > stock.free || stock.devices == 0);
     if is_short {
-        return Outcome::from_rejections(vec![rejection(
+        return Outcome::from_rejections(vec![failure(
             DeviceRejection::DevicesUnavailable {
                 claims: open.iter().map(|demand| demand.name.to_owned()).collect(),
                 wanted,

@@ -15,7 +15,7 @@ mod tests;
 use serde::Serialize;
 
 use super::topology::{Domain, OtherPod, Topology, is_same};
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::pod::{Pod, PodAffinity};
 use crate::snapshot::{Known, Node};
 pub(crate) use term::Selected;
@@ -94,7 +94,11 @@ impl FilterReport {
                 ("node(s) didn't satisfy existing pods anti-affinity rules", true)
             }
         };
-        self.rejections.push(FilterFailure { rejection: FilterRejection::Affinity(rejection), scheduler: scheduler.into(), may_preempt });
+        self.rejections.push(FilterFailure {
+            rejection: FilterRejection::Affinity(rejection),
+            scheduler: scheduler.into(),
+            may_preempt,
+        });
     }
 
     fn note_missing(&mut self, missing: Option<&str>) {

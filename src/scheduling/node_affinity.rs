@@ -1,7 +1,7 @@
 //! Node selector and required node affinity. Upstream:
 //! `pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go` `Filter`.
 
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{Affinity, selector_obstacles};
 
 /// Judges the attempt.

@@ -4,7 +4,7 @@
 //! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
 //! feature under `features`. None of them has a version from which on it is taken for granted yet.
 
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{Container, PodSpec};
 
@@ -23,7 +23,11 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         return Outcome::Pass;
     }
     let scheduler = "node(s) didn't match Pod's required features".into();
-    Outcome::from_rejections(vec![FilterFailure { rejection: FilterRejection::NodeDeclaredFeatures { features }, scheduler, may_preempt: false }])
+    Outcome::from_rejections(vec![FilterFailure {
+        rejection: FilterRejection::NodeDeclaredFeatures { features },
+        scheduler,
+        may_preempt: false,
+    }])
 }
 
 /// The features that the pod cannot do without.
@@ -63,7 +67,9 @@ mod tests {
 
     fn rejection(features: &[&str]) -> Outcome {
         Outcome::from_rejections(vec![FilterFailure {
-            rejection: FilterRejection::NodeDeclaredFeatures { features: features.iter().map(|name| (*name).to_owned()).collect() },
+            rejection: FilterRejection::NodeDeclaredFeatures {
+                features: features.iter().map(|name| (*name).to_owned()).collect(),
+            },
             scheduler: "node(s) didn't match Pod's required features".into(),
             may_preempt: false,
         }])
@@ -89,7 +95,10 @@ mod tests {
         let kube_minor_or_default = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
         assert_eq!(judge(json!({ "containers": kube_minor_or_default }), json!([]), 36), rejection(&[RESTART]));
-        assert_eq!(judge(json!({ "initContainers": kube_minor_or_default }), json!([USERS]), 36), rejection(&[RESTART]));
+        assert_eq!(
+            judge(json!({ "initContainers": kube_minor_or_default }), json!([USERS]), 36),
+            rejection(&[RESTART])
+        );
         assert_eq!(judge(own_users.clone(), json!([]), 36), rejection(&[USERS]));
         assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), Outcome::Pass);
         let both = json!({ "containers": kube_minor_or_default, "hostNetwork": true, "hostUsers": false });

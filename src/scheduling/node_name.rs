@@ -1,6 +1,6 @@
 //! A pod that names its node. Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
 
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::PlacementFailure;
 
 /// Judges the attempt.

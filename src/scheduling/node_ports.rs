@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::node_pod::{NodePod, nominated_ahead};
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{ContainerPort, Pod};

@@ -6,9 +6,9 @@
 use k8s_openapi::api::resource::v1::DeviceClass;
 use serde::Serialize;
 
-use super::node_pod::{ResourceUser, NodePod, nominated_ahead};
+use super::node_pod::{NodePod, ResourceUser, nominated_ahead};
 use super::requests::{self, Requests};
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::Pod;
@@ -171,7 +171,15 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
     let rejection = match (is_large_enough, room) {
         (true, Some(room)) => {
             let used_by = room.used_by(&resource);
-            ResourceRejection::InsufficientResource { resource, requested, used, allocatable, short_by, used_by, reduce_to }
+            ResourceRejection::InsufficientResource {
+                resource,
+                requested,
+                used,
+                allocatable,
+                short_by,
+                used_by,
+                reduce_to,
+            }
         }
         _ => ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, reduce_to },
     };

@@ -1,6 +1,6 @@
 //! Cordoned nodes. Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
 
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::Taint;
 
@@ -21,5 +21,9 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         return Outcome::Pass;
     }
     let scheduler = "node(s) were unschedulable".into();
-    Outcome::from_rejections(vec![FilterFailure { rejection: FilterRejection::NodeUnschedulable, scheduler, may_preempt: false }])
+    Outcome::from_rejections(vec![FilterFailure {
+        rejection: FilterRejection::NodeUnschedulable,
+        scheduler,
+        may_preempt: false,
+    }])
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::CSINode;
 
-use super::pvc::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
 use super::csi_migration::Plugin;
+use super::pvc::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
 use super::volume_rejection::{FilterReport, PodOnNode, VolumeRejection};
 use super::{Attempt, Outcome};
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
@@ -115,7 +115,12 @@ fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport)
 
 /// The volumes that count for a pod (`filterAttachableVolumes`). A claim that is not there counts nothing: of the pod
 /// in question another filter tells it.
-fn volumes_of(pod: &Pod, csi_node: Option<&CSINode>, facts: &ClusterObjects, findings: &mut FilterReport) -> Option<Volumes> {
+fn volumes_of(
+    pod: &Pod,
+    csi_node: Option<&CSINode>,
+    facts: &ClusterObjects,
+    findings: &mut FilterReport,
+) -> Option<Volumes> {
     let is_migrated = csi_node.is_some();
     let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::from_source(&volume.source));
     let inline = inline.filter(|_| is_migrated);

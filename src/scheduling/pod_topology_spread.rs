@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::topology::{Topology, is_same};
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{Affinity, FeatureGates, selector_obstacles, tolerates};
 use crate::snapshot::pod::label_selector::selects;
-use crate::snapshot::pod::{Pod, PodSpec, LabelSelector, TopologySpreadConstraint};
+use crate::snapshot::pod::{LabelSelector, Pod, PodSpec, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
 /// What the spread would be. Serialised, the variant's name is the `code`.
@@ -70,7 +70,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let mut missing: Option<String> = None;
     for constraint in &constraints {
         match judge(constraint, &constraints, attempt, &topology) {
-            Known::Known(rejection) => rejections.extend(rejection.map(rejection)),
+            Known::Known(rejection) => rejections.extend(rejection.map(failure)),
             Known::Unknown(why) => missing = missing.or(Some(why)),
         }
     }
@@ -80,7 +80,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     }
 }
 
-fn rejection(rejection: SpreadRejection) -> FilterFailure {
+fn failure(rejection: SpreadRejection) -> FilterFailure {
     let (scheduler, may_preempt) = match rejection {
         SpreadRejection::TopologySpreadLabel { .. } => {
             ("node(s) didn't match pod topology spread constraints (missing required label)", false)
@@ -171,16 +171,18 @@ fn judge(
         let min_matching = counts.values().min().copied().filter(|_| counts.len() >= constraint.min_domains);
         let min_matching = min_matching.unwrap_or_default();
         let matching = counts.get(value.as_str()).copied().unwrap_or_default();
-        (matching + usize::from(self_match) > constraint.max_skew + min_matching).then(|| SpreadRejection::TopologySpread {
-            topology_key: key.to_owned(),
-            topology_value: value.clone(),
-            selector: constraint.selector.as_ref().map(LabelSelector::to_string).unwrap_or_default(),
-            matching,
-            self_match,
-            min_matching,
-            domains: counts.len(),
-            min_domains: constraint.min_domains,
-            max_skew: constraint.max_skew,
+        (matching + usize::from(self_match) > constraint.max_skew + min_matching).then(|| {
+            SpreadRejection::TopologySpread {
+                topology_key: key.to_owned(),
+                topology_value: value.clone(),
+                selector: constraint.selector.as_ref().map(LabelSelector::to_string).unwrap_or_default(),
+                matching,
+                self_match,
+                min_matching,
+                domains: counts.len(),
+                min_domains: constraint.min_domains,
+                max_skew: constraint.max_skew,
+            }
         })
     };
     let promised = match promised(constraint, all, attempt) {

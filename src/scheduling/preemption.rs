@@ -11,7 +11,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde::Serialize;
 
 use super::node_pod::NodePod;
-use super::{Attempt, Outcome, FilterFailure, first_failure, run_filters};
+use super::{Attempt, FilterFailure, Outcome, first_failure, run_filters};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
@@ -110,7 +110,8 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outco
     let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt);
     let bound_pods = attempt.bound_pods.known().map(Vec::as_slice);
     if attempt.pod.spec.preemption_policy == "Never" {
-        let required_priority = bound_pods.filter(|_| is_helpful).and_then(|bound_pods| required_priority(attempt, bound_pods));
+        let required_priority =
+            bound_pods.filter(|_| is_helpful).and_then(|bound_pods| required_priority(attempt, bound_pods));
         return Preemption::Never { required_priority };
     }
     if !is_helpful {

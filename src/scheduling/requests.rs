@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::snapshot::cluster_objects::KubeMinor;
-use crate::snapshot::pod::{Container, ContainerAllocation, Pod, ResourceList};
 use crate::snapshot::labels::is_label_key;
+use crate::snapshot::pod::{Container, ContainerAllocation, Pod, ResourceList};
 use crate::snapshot::quantity::Quantity;
 
 /// From this version on the state of an in-place resize counts (`InPlacePodVerticalScaling`).
@@ -148,12 +148,7 @@ fn of_container(pod: &Pod, container: &Container, status: Option<&ContainerAlloc
 }
 
 /// Upstream: `component-helpers/resource/helpers.go` `determineEffectiveRequests`, `IsPodResizeInfeasible`.
-fn effective(
-    pod: &Pod,
-    spec: Option<&ResourceList>,
-    actuated: &ResourceList,
-    allocated: &ResourceList,
-) -> Requests {
+fn effective(pod: &Pod, spec: Option<&ResourceList>, actuated: &ResourceList, allocated: &ResourceList) -> Requests {
     let pending = pod.status.conditions.iter().find(|condition| condition.type_ == "PodResizePending");
     let is_infeasible = pending.is_some_and(|condition| condition.reason == "Infeasible");
     let mut most = quantities(actuated);

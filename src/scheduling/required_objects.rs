@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
-use super::pvc::{claims_of, find, is_for_one_pod};
 use super::csi_migration::Plugin;
+use super::pvc::{claims_of, find, is_for_one_pod};
 use crate::snapshot::cluster_objects::ObjectKind;
 use crate::snapshot::pod::{Pod, PodAffinityTerm, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
@@ -22,8 +22,14 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// What a disk takes that is named without a claim, when a driver has taken its plugin's place: the driver's limit counts
 /// the volumes of all pods on the node.
-const OF_LIMITS: [ObjectKind; 6] =
-    [ObjectKind::Claims, ObjectKind::Volumes, ObjectKind::StorageClasses, ObjectKind::CsiNodes, ObjectKind::CsiDrivers, ObjectKind::VolumeAttachments];
+const OF_LIMITS: [ObjectKind; 6] = [
+    ObjectKind::Claims,
+    ObjectKind::Volumes,
+    ObjectKind::StorageClasses,
+    ObjectKind::CsiNodes,
+    ObjectKind::CsiDrivers,
+    ObjectKind::VolumeAttachments,
+];
 const OF_DEVICES: [ObjectKind; 3] = [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses];
 
 /// What the filters read for the pod on this node. Once its claims are read, [`required_by_pvcs`] may add to it.

@@ -4,7 +4,7 @@
 //! The scheduler says nothing about such a pod anywhere. What its condition `PodScheduled` reads is written by the API
 //! server when the pod is created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
 
-use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure};
+use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome};
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
@@ -13,7 +13,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         return Outcome::Pass;
     }
     let scheduler = "Scheduling is blocked due to non-empty scheduling gates".into();
-    let rejection = FilterFailure { rejection: FilterRejection::SchedulingGates { gates }, scheduler, may_preempt: false };
+    let rejection =
+        FilterFailure { rejection: FilterRejection::SchedulingGates { gates }, scheduler, may_preempt: false };
     Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: vec![rejection] }
 }
 

@@ -1,6 +1,6 @@
 //! Taints. Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
 
-use super::{Attempt, FilterRejection, Outcome, FilterFailure};
+use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{FeatureGates, PlacementFailure, tolerates};
 use crate::snapshot::Taint;
 use crate::snapshot::cluster_objects::KubeMinor;

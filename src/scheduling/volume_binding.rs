@@ -11,10 +11,10 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Persis
 use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 
+use super::csi_migration::{Plugin, required_nodes};
 use super::pvc::{
     PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
 };
-use super::csi_migration::{Plugin, required_nodes};
 use super::volume_rejection::{FilterReport, VolumeRejection};
 use super::{Attempt, Outcome};
 use crate::placement::{Affinity, PlacementFailure, TermMismatch};
@@ -171,8 +171,11 @@ fn judge_bound(
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
         // Of a claim that the pod names itself VolumeZone says it earlier, when it looks at the pod as such.
         if pod_claim.ephemeral.is_some() {
-            let rejection =
-                VolumeRejection::VolumeMissing { claim: claim_name, volume: volume_of(claim).to_owned(), ephemeral: true };
+            let rejection = VolumeRejection::VolumeMissing {
+                claim: claim_name,
+                volume: volume_of(claim).to_owned(),
+                ephemeral: true,
+            };
             findings.reject(rejection, VOLUME_GONE, false);
         }
         return;
@@ -185,7 +188,8 @@ fn judge_bound(
         },
     };
     if let Some(terms) = mismatched_terms(volume, csi_node, attempt.node) {
-        let rejection = VolumeRejection::VolumeNodeAffinity { claim: claim_name, volume: volume_of(claim).to_owned(), terms };
+        let rejection =
+            VolumeRejection::VolumeNodeAffinity { claim: claim_name, volume: volume_of(claim).to_owned(), terms };
         findings.reject(rejection, NODE_CONFLICT, false);
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure};
+use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome};
 use crate::placement::TermMismatch;
 use crate::snapshot::Known;
 use crate::snapshot::pod::Pod;
@@ -267,12 +267,20 @@ impl FilterReport {
     /// Refuses the pod on every node: no eviction helps.
     pub(super) fn reject_pod(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>) {
         let scheduler = scheduler.into();
-        self.of_pod.push(FilterFailure { rejection: FilterRejection::Volumes(rejection), scheduler, may_preempt: false });
+        self.of_pod.push(FilterFailure {
+            rejection: FilterRejection::Volumes(rejection),
+            scheduler,
+            may_preempt: false,
+        });
     }
 
     /// Refuses the node.
     pub(super) fn reject(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>, may_preempt: bool) {
-        self.of_node.push(FilterFailure { rejection: FilterRejection::Volumes(rejection), scheduler: scheduler.into(), may_preempt });
+        self.of_node.push(FilterFailure {
+            rejection: FilterRejection::Volumes(rejection),
+            scheduler: scheduler.into(),
+            may_preempt,
+        });
     }
 
     /// What was read; when it was not, that is noted.
@@ -325,9 +333,13 @@ mod tests {
 
     #[test]
     fn json_has_the_code_and_the_evidence() {
-        let mismatches = vec![MismatchedVolume { volume: "pv".into(), cause: VolumeMismatch::NotAvailable { phase: "Released".into() } }];
+        let mismatches = vec![MismatchedVolume {
+            volume: "pv".into(),
+            cause: VolumeMismatch::NotAvailable { phase: "Released".into() },
+        }];
         let (claim, storage_class) = (String::from("data"), String::from("by-hand"));
-        let rejection = VolumeRejection::NoVolumeToBind { claim, storage_class, requested: Quantity::whole(5), mismatches };
+        let rejection =
+            VolumeRejection::NoVolumeToBind { claim, storage_class, requested: Quantity::whole(5), mismatches };
         assert_eq!(
             serde_json::to_value(FilterRejection::Volumes(rejection)).unwrap(),
             json!({

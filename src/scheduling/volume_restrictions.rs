@@ -58,7 +58,8 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Filt
     };
     let near = attempt.bound_pods.known().into_iter().flatten().copied();
     let everywhere = attempt.facts.pods.known().into_iter().flatten();
-    let used_by: BTreeSet<PodOnNode> = near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
+    let used_by: BTreeSet<PodOnNode> =
+        near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
     if used_by.is_empty() {
         // A neighbour would have been enough; that there is none anywhere takes all pods to know.
         findings.read(&attempt.facts.pods);

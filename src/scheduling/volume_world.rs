@@ -4,7 +4,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Attempt, FilterRejection, Outcome, ExtensionPoint, FilterFailure, VolumeRejection};
+use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome, VolumeRejection};
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
@@ -100,13 +100,18 @@ impl VolumeFixture {
         self.only(filter, ExtensionPoint::Filter, true)
     }
 
-    fn only(&self, filter: fn(&Attempt<'_>) -> Outcome, phase: ExtensionPoint, may_preempt: bool) -> (VolumeRejection, String) {
+    fn only(
+        &self,
+        filter: fn(&Attempt<'_>) -> Outcome,
+        phase: ExtensionPoint,
+        may_preempt: bool,
+    ) -> (VolumeRejection, String) {
         let (found, mut rejections) = self.rejections(filter);
         assert_eq!((found, rejections.len()), (phase, 1), "{rejections:?}");
-        let rejection = rejections.remove(0);
-        assert_eq!(rejection.may_preempt, may_preempt);
-        match rejection.rejection {
-            FilterRejection::Volumes(rejection) => (rejection, rejection.scheduler),
+        let failure = rejections.remove(0);
+        assert_eq!(failure.may_preempt, may_preempt);
+        match failure.rejection {
+            FilterRejection::Volumes(rejection) => (rejection, failure.scheduler),
             other => panic!("{other:?}"),
         }
     }

@@ -41,7 +41,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
                 let scheduler = format!("persistentvolume {wanted:?} not found");
-                let rejection = VolumeRejection::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
+                let rejection =
+                    VolumeRejection::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
                 findings.reject_pod(rejection, scheduler);
             }
         }

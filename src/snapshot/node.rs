@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::pod::ResourceList;
 use super::object::{ObjectMeta, Time};
+use super::pod::ResourceList;
 
 /// One node.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]

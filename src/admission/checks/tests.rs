@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::make;
+use crate::admission::predict;
 
 /// A daemon set with one container that requests CPU.
 fn daemon_set(change: Value) -> DaemonSet {
@@ -46,14 +46,16 @@ fn limits(limits: Value) -> Known<Vec<LimitRange>> {
 
 /// What does not pass, as `check: code` or `check: Unknown`.
 fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> Vec<String> {
-    let predicted = make(daemon_set, "n1", facts);
+    let predicted = predict(daemon_set, "n1", facts);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
     let rows = checks(daemon_set, &predicted, facts, event.as_ref());
     let told = rows.iter().flat_map(|row| match &row.outcome {
         Outcome::Pass => Vec::new(),
         Outcome::Unknown { .. } => vec![format!("{}: Unknown", row.check)],
         Outcome::Fail(rejections) => {
-            let code = |rejection: &AdmissionRejection| serde_json::to_value(rejection).unwrap()["code"].as_str().unwrap().to_owned();
+            let code = |rejection: &AdmissionRejection| {
+                serde_json::to_value(rejection).unwrap()["code"].as_str().unwrap().to_owned()
+            };
             rejections.iter().map(|rejection| format!("{}: {}", row.check, code(rejection))).collect()
         }
     });
@@ -61,7 +63,7 @@ fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> 
 }
 
 fn rejections(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>, check: &str) -> Value {
-    let predicted = make(daemon_set, "n1", facts);
+    let predicted = predict(daemon_set, "n1", facts);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
     let rows = checks(daemon_set, &predicted, facts, event.as_ref());
     match &rows.iter().find(|row| row.check == check).unwrap().outcome {
@@ -76,7 +78,7 @@ const NOTHING: [&str; 0] = [];
 fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
     let daemon_set = daemon_set(json!({}));
     assert_eq!(told(&daemon_set, &well(), None), NOTHING);
-    let predicted = make(&daemon_set, "n1", &well());
+    let predicted = predict(&daemon_set, "n1", &well());
     let names: Vec<&str> = checks(&daemon_set, &predicted, &well(), None).iter().map(|row| row.check).collect();
     assert_eq!(
         names,
@@ -235,7 +237,8 @@ fn limit_ranges_bound_containers_and_pods() {
 
 #[test]
 fn h72_a_default_limit_below_the_templates_request_is_told_with_its_range() {
-    let facts = ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
+    let facts =
+        ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
     let expected = json!([{
         "code": "LimitBelowRequest", "container": "main", "resource": "cpu", "request": "200m", "limit": "100m",
         "limitRange": "range",
@@ -305,7 +308,7 @@ fn an_event_speaks_where_no_object_does() {
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(conflict)), ["PodNodeSelector: NamespaceSelectorConflict"]);
     let security = "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": hostPort (container \"main\" uses hostPort 1)";
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(security)), ["PodSecurity: PodSecurity"]);
-    let predicted = make(&daemon_set(json!({})), "n1", &well());
+    let predicted = predict(&daemon_set(json!({})), "n1", &well());
     let event = FailedCreateEvent { text: denied.into(), count: 3, last_seen: None };
     let rows = checks(&daemon_set(json!({})), &predicted, &well(), Some(&event));
     let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.check).collect();
@@ -335,7 +338,8 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let forbidden = |core: &str| format!("pods \"x\" is forbidden: {core}");
     let named = daemon_set(json!({"serviceAccountName": "s"}));
     let missing = forbidden("error looking up service account ns/s: serviceaccount \"s\" not found");
-    let there = ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
+    let there =
+        ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
     assert_eq!(told(&named, &well(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
     assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRefused"]);
     let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..well() };
@@ -352,7 +356,8 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");
     let labelled = |level: &str| {
         let labels = json!({"pod-security.kubernetes.io/enforce": level});
-        let facts = ClusterObjects { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
+        let facts =
+            ClusterObjects { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
         told(&daemon_set(json!({})), &facts, Some(&security))
     };
     assert_eq!(labelled("restricted"), ["PodSecurity: PodSecurity"]);

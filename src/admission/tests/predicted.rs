@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{daemon_set, predicted, pinned_to};
+use super::{daemon_set, pinned_to, predicted};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::{Container, Pod, ResourceList, Resources, Toleration};

@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cluster::test_server::{Answer, TestServer, JSON};
 use crate::cluster::list::Scope;
 use crate::cluster::proxy::ProxyVariables;
+use crate::cluster::test_server::{Answer, JSON, TestServer};
 
 const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;
 
@@ -85,7 +85,8 @@ async fn a_server_alone_is_enough() {
 #[tokio::test]
 async fn the_path_of_the_server_stays_in_front() {
     let test_server = test_server().await;
-    let options = AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", test_server.url)), ..Default::default() };
+    let options =
+        AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", test_server.url)), ..Default::default() };
     ask(&connect_within(&options, &Environment::default()).await.unwrap()).await;
     assert_eq!(test_server.seen()[0].target, "/k8s/clusters/c-1/api/v1/namespaces?");
 }

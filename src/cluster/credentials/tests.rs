@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::policy::KubercSource;
-use crate::cluster::connect::tests::{ask, test_server, kubeconfig, secure};
+use crate::cluster::connect::tests::{ask, kubeconfig, secure, test_server};
 use crate::cluster::connect::{AccessOptions, connect_within};
-use crate::cluster::test_server::{Answer, TestServer};
 use crate::cluster::kubeconfig::Environment;
 use crate::cluster::list::Scope;
+use crate::cluster::test_server::{Answer, TestServer};
 use crate::error::Error;
 
 const TOKEN: &str = "token: s3cret";
@@ -102,7 +102,8 @@ async fn redirect_is_an_error_and_is_not_followed() {
         let (other, plain) = (secure().await, test_server().await);
         for target in [&other.url, &plain.url] {
             let location = format!("{target}/api/v1/namespaces");
-            let server = TestServer::start_tls(move |_, _| Answer::rejection(code, "moved").with("location", &location)).await;
+            let server =
+                TestServer::start_tls(move |_, _| Answer::rejection(code, "moved").with("location", &location)).await;
             let access = server.access_with(AccessOptions { token: Some("t".into()), ..Default::default() }).await;
             let error = access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap_err();
             assert!(error.to_string().contains("it is a redirect to "), "{error}");

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::cluster::test_server::{Answer, TestServer, JSON};
+use crate::cluster::test_server::{Answer, JSON, TestServer};
 
 const POD: PodPrecondition<'static> = PodPrecondition { namespace: "ns", name: "agent-1", uid: "u-1", version: None };
 
@@ -86,10 +86,16 @@ async fn a_pod_that_is_another_one_by_now_is_not_there() {
 #[tokio::test]
 async fn what_may_pass_is_not_now_and_is_not_tried_again_by_itself() {
     let busy = deleted(|| Answer::rejection(429, "too many").with("retry-after", "7")).await;
-    assert_eq!(busy.unwrap(), DeleteOutcome::RetryLater { message: "too many".into(), after: Some(Duration::from_secs(7)) });
-    for answer in
-        [|| Answer::rejection(500, "x"), || Answer::rejection(503, "x"), || Answer::rejection(409, "x"), || Answer::HangUp]
-    {
+    assert_eq!(
+        busy.unwrap(),
+        DeleteOutcome::RetryLater { message: "too many".into(), after: Some(Duration::from_secs(7)) }
+    );
+    for answer in [
+        || Answer::rejection(500, "x"),
+        || Answer::rejection(503, "x"),
+        || Answer::rejection(409, "x"),
+        || Answer::HangUp,
+    ] {
         assert!(matches!(deleted(answer).await.unwrap(), DeleteOutcome::RetryLater { after: None, .. }));
     }
 }

@@ -114,10 +114,11 @@ impl Walk<'_> {
             _ => {}
         }
         let mut seen = 0;
-        let outcome = archive::unpack(packing, Cursor::new(bytes), place.allowance, &is_eligible, &mut |name, bytes| {
-            seen += 1;
-            self.entry(named, packing, name, bytes, place)
-        });
+        let outcome =
+            archive::unpack(packing, Cursor::new(bytes), place.allowance, &is_eligible, &mut |name, bytes| {
+                seen += 1;
+                self.entry(named, packing, name, bytes, place)
+            });
         self.finish(named, packing, outcome, seen)
     }
 

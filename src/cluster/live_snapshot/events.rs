@@ -68,7 +68,12 @@ impl Events {
     }
 
     /// Puts the news among the events; `is_ours` tells by its uid whether the snapshot holds an object.
-    pub(super) fn apply(&mut self, news: EventUpdate, events: &mut Known<Vec<Event>>, is_ours: impl Fn(&str) -> bool) -> WatchUpdate {
+    pub(super) fn apply(
+        &mut self,
+        news: EventUpdate,
+        events: &mut Known<Vec<Event>>,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> WatchUpdate {
         match news {
             EventUpdate::Listed(listed) => {
                 self.is_awaited = false;
@@ -121,7 +126,12 @@ impl Events {
         }
     }
 
-    fn put(&mut self, mut event: Event, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) -> WatchUpdate {
+    fn put(
+        &mut self,
+        mut event: Event,
+        events: &mut Known<Vec<Event>>,
+        is_ours: &impl Fn(&str) -> bool,
+    ) -> WatchUpdate {
         event.metadata.managed_fields = None;
         if is_ours(involved_uid(&event)) {
             return self.places.apply_known(events, Change::Added(event), Some);

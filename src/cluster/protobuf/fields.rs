@@ -186,7 +186,7 @@ const VOLUMES: &str = r#"[{"name": "volume", "gcePersistentDisk": {"pdName": "di
     "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "class", "accessModes": ["ReadWriteOnce"],
         "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}}}}}]"#;
 
-fn pod() -> core::PodSummary {
+fn pod() -> core::Pod {
     let container = |name: &str| core::Container {
         name: text(name),
         image: text("image"),
@@ -202,9 +202,9 @@ fn pod() -> core::PodSummary {
         restart_policy_rules: vec![core::ContainerRestartRule { action: text("Restart"), ..Default::default() }],
         ..Default::default()
     };
-    core::PodSummary {
+    core::Pod {
         metadata: metadata(),
-        spec: Some(core::SummarySpec {
+        spec: Some(core::PodSpec {
             containers: vec![container("main")],
             init_containers: vec![container("sidecar")],
             restart_policy: text("Always"),
@@ -265,7 +265,7 @@ fn pod() -> core::PodSummary {
             }),
             ..Default::default()
         }),
-        status: Some(core::SummaryStatus {
+        status: Some(core::PodStatus {
             nominated_node_name: text("nominated"),
             resource_claim_statuses: vec![core::PodResourceClaimStatus {
                 name: text("claim"),

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::cluster::test_server::{Answer, TestServer, JSON, Seen};
+use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
 
 fn line(kind: &str, name: &str, version: &str) -> String {
     format!(

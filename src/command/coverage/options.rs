@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{CoverageArgs, Global, OutputFormat};
-use crate::load::{Request, Source, parse_selector};
 use crate::coverage::{Coverage, NodeCoverage, Threshold};
 use crate::error::Error;
 use crate::explain::State;
+use crate::load::{Request, Source, parse_selector};
 use crate::render::ListLength;
-use crate::render::coverage::{Report, Screen, summary_table, groups, map, nodes};
+use crate::render::coverage::{Report, Screen, groups, map, nodes, summary_table};
 use crate::render::terminal::{self, ColorChoice};
 use crate::render::{names, structured};
 use crate::snapshot::Snapshot;
@@ -44,7 +44,11 @@ struct Gate {
 ///
 /// # Errors
 /// A selector that cannot be read.
-pub(super) fn from_args(args: CoverageArgs, global: &Global, source: &Source) -> Result<(Request, CoverageOptions), Error> {
+pub(super) fn from_args(
+    args: CoverageArgs,
+    global: &Global,
+    source: &Source,
+) -> Result<(Request, CoverageOptions), Error> {
     let CoverageArgs { names, selector, nodes, by, map, only, all, min, allow_empty, watch, output, no_headers } = args;
     if matches!(source, Source::Saved(_)) {
         // A live API server reads its selectors itself, and knows more of them.

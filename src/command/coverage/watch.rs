@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use super::options::CoverageOptions;
 use crate::cluster::connect::Access;
-use crate::load::Request;
 use crate::command::print;
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{compute_coverage, fingerprint};
 use crate::error::Error;
+use crate::load::Request;
 use crate::render::terminal::{self, Redraw};
 use crate::snapshot::{EventQuery, Snapshot};
 
@@ -52,7 +52,10 @@ impl WatchHandler for Screen<'_> {
         }
         let is_read = print(|out| self.redraw.frame(out, &next, &remarks))?;
         if !self.redraw.shows_remarks() {
-            remarks.iter().filter(|empty_note| !self.said.contains(empty_note)).for_each(|empty_note| terminal::note(empty_note));
+            remarks
+                .iter()
+                .filter(|empty_note| !self.said.contains(empty_note))
+                .for_each(|empty_note| terminal::note(empty_note));
         }
         self.last = next;
         self.news = news;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::observer::{Observer, WakeReason};
 use super::lease_keeper::{Clock, Lock};
 use super::locking::{Permit, lost};
-use super::options::{Mode, CycleOptions};
+use super::observer::{Observer, WakeReason};
+use super::options::{CycleOptions, Mode};
 use super::prompt;
 use super::reporter::{EventContext, Reporter};
 use crate::command::watch_loop::connection_lost;
-use crate::cycle::{HaltReason, Held, Observation, Moment, CycleOutcome, Run, ObservationSource, Action, Summary};
+use crate::cycle::{Action, CycleOutcome, HaltReason, Held, Moment, Observation, ObservationSource, Run, Summary};
 use crate::error::Error;
 use crate::interrupt::{self, Signals, interruptible};
 use crate::render::cycle::{ReportEvent, question};
@@ -61,7 +61,9 @@ impl Executor {
         let (mut run, mut reporter, outcome) = interruptible(self.prepare()).await?;
         let outcome = match outcome {
             Some(outcome) => outcome,
-            None if self.options.mode == Mode::ServerDryRun => interruptible(self.server_dry_run(&mut run, &mut reporter)).await?,
+            None if self.options.mode == Mode::ServerDryRun => {
+                interruptible(self.server_dry_run(&mut run, &mut reporter)).await?
+            }
             None => self.carry_out_locked(&mut run, &mut reporter).await?,
         };
         reporter.end(&run, &outcome, Timestamp::now())?;
@@ -98,7 +100,7 @@ impl Executor {
         loop {
             let step = self.decide(run, reporter, sight, &mut is_begun)?;
             let next = match step {
-                Action::LookAgain => self.refresh(run, reporter).await?,
+                Action::Relist => self.refresh(run, reporter).await?,
                 Action::Replace { node, pod, unchanged } => match self.permit(run, reporter).await? {
                     Permit::Granted => match self.replace(run, reporter, &node, &pod, unchanged.as_deref()).await? {
                         Some(outcome) => Next::End(outcome),
@@ -129,7 +131,13 @@ impl Executor {
     }
 
     /// Asks the run what to do by what is seen, and tells what is new.
-    fn decide(&mut self, run: &mut Run, reporter: &mut Reporter, sight: ObservationSource, is_begun: &mut bool) -> Result<Action, Error> {
+    fn decide(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+        sight: ObservationSource,
+        is_begun: &mut bool,
+    ) -> Result<Action, Error> {
         if reporter.is_output_closed() {
             // Who cannot be told of trouble is not to run into it.
             run.stop(HaltReason::Interrupted);
@@ -140,7 +148,7 @@ impl Executor {
                 reporter.emit(ReportEvent::Started, EventContext::new(observation, run))?;
             }
             let (step, news) = run.next(Some(observation), sight);
-            if step == Action::LookAgain {
+            if step == Action::Relist {
                 return Ok(step);
             }
             let context = EventContext::new(observation, run);
@@ -168,7 +176,9 @@ impl Executor {
             };
             let error = match refreshed {
                 Ok(()) => return Ok(Next::Again),
-                Err(Error::NotFound { .. }) => return Ok(Next::End(CycleOutcome::Halted { halt: HaltReason::Deleted })),
+                Err(Error::NotFound { .. }) => {
+                    return Ok(Next::End(CycleOutcome::Halted { halt: HaltReason::Deleted }));
+                }
                 Err(error) => error,
             };
             if !error.may_pass() {
@@ -218,7 +228,12 @@ impl Executor {
     }
 
     /// The first signal begins no further node, the second one ends it.
-    pub(super) fn stop(&mut self, run: &mut Run, reporter: &mut Reporter, code: u8) -> Result<Option<CycleOutcome>, Error> {
+    pub(super) fn stop(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+        code: u8,
+    ) -> Result<Option<CycleOutcome>, Error> {
         if code == interrupt::HANGUP {
             reporter.drop_output();
         }
@@ -232,7 +247,11 @@ impl Executor {
     }
 
     /// The canary is replaced: an outcome where that is the end.
-    async fn ask_after_canary(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Option<CycleOutcome>, Error> {
+    async fn ask_after_canary(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+    ) -> Result<Option<CycleOutcome>, Error> {
         let confirmed = matches!(self.options.mode, Mode::Execute { confirmed: true });
         if confirmed || !prompt::can_ask() {
             return Ok(Some(CycleOutcome::CanaryDone));
@@ -254,7 +273,10 @@ impl Executor {
 
     pub(super) fn gone(&self) -> Error {
         Error::NotFound {
-            message: format!("the DaemonSet {:?} is gone", self.options.request.names.first().map_or("", String::as_str)),
+            message: format!(
+                "the DaemonSet {:?} is gone",
+                self.options.request.names.first().map_or("", String::as_str)
+            ),
             hint: "kubectl get daemonsets -A lists those that are there".into(),
         }
     }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::lease_keeper::{Confirmed, LeaseClient, Lock, LockAcquirer, Acquisition};
+use super::executor::{Executor, RELIST_DELAY};
+use super::lease_keeper::{Acquisition, Confirmed, LeaseClient, Lock, LockAcquirer};
 use super::options::Mode;
-use super::executor::{RELIST_DELAY, Executor};
 use super::reporter::{EventContext, Reporter};
 use crate::cluster::delete::REMOVAL_LIMIT;
 use crate::command::watch_loop::connection_lost;
-use crate::cycle::{HaltReason, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Observation, CycleOutcome, Run, WaitReason};
+use crate::cycle::{
+    CycleOutcome, HaltReason, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Observation, Run, WaitReason,
+};
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
 use crate::render::terminal;
@@ -67,7 +69,11 @@ impl Executor {
     }
 
     /// Gets the lock, if one is wanted; an outcome where that is the end.
-    pub(super) async fn acquire(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Option<CycleOutcome>, Error> {
+    pub(super) async fn acquire(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+    ) -> Result<Option<CycleOutcome>, Error> {
         let Some(patience) = self.options.lock else { return Ok(None) };
         let mut seeker = LockAcquirer::new(self.lease_client(), self.clock, patience);
         let mut is_told = false;
@@ -81,7 +87,9 @@ impl Executor {
                     self.lock = Some(lock);
                     return Ok(None);
                 }
-                Ok(Acquisition::GaveUp(holder)) => return Ok(Some(CycleOutcome::Halted { halt: HaltReason::locked(holder) })),
+                Ok(Acquisition::GaveUp(holder)) => {
+                    return Ok(Some(CycleOutcome::Halted { halt: HaltReason::locked(holder) }));
+                }
                 Ok(Acquisition::Waiting(holder)) => {
                     self.report_holder(holder, run, reporter)?;
                     LOOK_PERIOD

@@ -9,13 +9,13 @@ use super::lease_keeper::Clock;
 use crate::cluster::connect::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
-use crate::load::Request;
-use crate::load::live::{self, Loaded};
 use crate::command::rollout::event_query;
-use crate::command::watch_loop::{BURST, Heard, TICK, hear, until_events};
+use crate::command::watch_loop::{DEBOUNCE, REFRESH, UpdateKind, classify, until_events};
 use crate::coverage::Coverage;
 use crate::cycle::Moment;
 use crate::error::Error;
+use crate::load::Request;
+use crate::load::live::{self, Loaded};
 use crate::snapshot::{Known, Snapshot};
 
 /// Lists that are older than this are of the past.
@@ -125,7 +125,7 @@ impl Observer {
         let Self { access, loaded, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
         if follow.watch_events(access, || event_query(&loaded.snapshot))
-            && let Heard::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
+            && let UpdateKind::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
         {
             return Ok(WakeReason::Missed);
         }
@@ -136,10 +136,10 @@ impl Observer {
                 () = sleep_until(deadline) => break WakeReason::Changed,
                 step = follow.next(&mut loaded.snapshot) => step?,
             };
-            match hear(step, trouble) {
-                Heard::Relist => break WakeReason::Missed,
-                Heard::NodeEvent => deadline = deadline.min(Instant::now() + BURST),
-                Heard::Nothing => {}
+            match classify(step, trouble) {
+                UpdateKind::Relist => break WakeReason::Missed,
+                UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
+                UpdateKind::Nothing => {}
             }
         };
         loaded.snapshot.as_of = Timestamp::now();
@@ -162,7 +162,7 @@ fn left(until: Timestamp) -> Duration {
 fn deadline(until: Option<Timestamp>) -> Instant {
     // A moment that is hardly reached would be looked at again and again.
     let left = until.map(|until| left(until) + Duration::from_millis(20));
-    Instant::now() + left.map_or(TICK, |left| left.min(TICK))
+    Instant::now() + left.map_or(REFRESH, |left| left.min(REFRESH))
 }
 
 /// Who replaces pods must see nodes, pods and revisions, all of them.

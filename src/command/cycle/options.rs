@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use crate::cli::cycle::{CycleArgs, DryRun};
 use crate::cli::{Global, StructuredFormat};
 use crate::cluster::list::Scope;
-use crate::load::{Request, Source, resolve_nodes, parse_selector};
 use crate::cycle::{LockPatience, Observation, Policy, RemovalMethod};
 use crate::error::Error;
+use crate::load::{Request, Source, parse_selector, resolve_nodes};
 use crate::render::command_line::CommandLine;
 use crate::render::terminal::ColorChoice;
 use crate::rollout::Strategy;
@@ -102,7 +102,7 @@ async fn asked_for(source: &Source, labels: Option<&str>, names: &[String]) -> R
             of(&access.bulk::<Node>(&Scope::Cluster, labels, |node| Some(node.compact())).await?.items)
         }
         Source::Saved(facts) => {
-            let labels = labels.map(written).transpose()?;
+            let labels = labels.map(parse_selector).transpose()?;
             let mut nodes = facts.nodes.known().cloned().unwrap_or_default();
             nodes.retain(|node| labels.as_ref().is_none_or(|labels| selector::matches(labels, &node.metadata.labels)));
             of(&nodes)

@@ -68,7 +68,8 @@ impl Executor {
                 return Ok(None);
             }
             DeleteOutcome::RetryLater { message, after } => {
-                let usual = if self.options.policy.removal == RemovalMethod::Evict { EVICTION_RETRY } else { DELETE_RETRY };
+                let usual =
+                    if self.options.policy.removal == RemovalMethod::Evict { EVICTION_RETRY } else { DELETE_RETRY };
                 (message, after.unwrap_or(usual))
             }
             DeleteOutcome::Denied { message } => {
@@ -96,7 +97,8 @@ impl Executor {
         let namespace = self.options.request.namespace.clone().unwrap_or_default();
         let (pod, version) = (pod.clone(), version.map(str::to_owned));
         async move {
-            let target = PodPrecondition { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
+            let target =
+                PodPrecondition { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
             match removal {
                 RemovalMethod::Delete => access.delete_pod(target, is_trial).await,
                 RemovalMethod::Evict => access.evict_pod(target, is_trial).await,

@@ -8,16 +8,17 @@ use super::options::CycleOptions;
 use crate::cli::StructuredFormat;
 use crate::command::print;
 use crate::coverage::Coverage;
-use crate::cycle::{LockLoss, LockStatus, Observation, CycleOutcome, Run, Summary, WaitReason};
+use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::cycle::{
-    Event, CycleScreen, DaemonSetRef, PlanView, Report, STOPPING, ReportEvent, json_line, line, lock_lost, plan, screen, summary, yaml,
+    CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, STOPPING, json_line, line, lock_lost, plan,
+    screen, summary, yaml,
 };
 use crate::render::rollout::{Screen, WatchProgress};
 use crate::render::structured;
 use crate::render::terminal::{self, ColorChoice, Redraw};
-use crate::rollout::{ProgressTracker, ProgressSample, RolloutStatus};
+use crate::rollout::{ProgressSample, ProgressTracker, RolloutStatus};
 
 /// How it is told.
 enum OutputMode {
@@ -153,7 +154,8 @@ impl Reporter {
     ) -> Result<(), Error> {
         let shown = self.screen(now);
         self.print(|reporter, out| {
-            let event = Event { at: now, event, daemon_set_ref: reporter.daemon_set_ref(), summary: Summary::new(run), status };
+            let event =
+                Event { at: now, event, daemon_set_ref: reporter.daemon_set_ref(), summary: Summary::new(run), status };
             match &reporter.mode {
                 OutputMode::CycleScreen(_) => Ok(()),
                 OutputMode::Lines => line(out, &event, shown),
@@ -207,10 +209,13 @@ impl Reporter {
             OutputMode::Structured(StructuredFormat::Json) => {
                 structured::json_line(out, &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now))
             }
-            OutputMode::Structured(StructuredFormat::Yaml) => {
-                structured::yaml_document(out, &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now))
+            OutputMode::Structured(StructuredFormat::Yaml) => structured::yaml_document(
+                out,
+                &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now),
+            ),
+            OutputMode::CycleScreen(_) | OutputMode::Lines => {
+                summary(out, run, outcome, reporter.daemon_set_ref(), shown)
             }
-            OutputMode::CycleScreen(_) | OutputMode::Lines => summary(out, run, outcome, reporter.daemon_set_ref(), shown),
         })
     }
 

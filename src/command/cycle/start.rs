@@ -3,14 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
+use super::executor::Executor;
 use super::observer::{WakeReason, not_observed};
 use super::options::{Mode, check_strategy};
-use super::executor::Executor;
 use super::reporter::Reporter;
 use super::{present, prompt};
-use crate::cluster::list::Scope;
 use crate::cluster::delete::DeleteOutcome;
-use crate::cycle::{LockStatus, Observation, CycleOutcome, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
+use crate::cluster::list::Scope;
+use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
 use crate::render::cycle::{ReportEvent, barrier_in_words, question};
 use crate::render::terminal;
@@ -109,12 +109,17 @@ impl Executor {
                 hint: "--yes answers beforehand; --dry-run=client shows the plan".into(),
             });
         }
-        let is_yes = prompt::ask(&question(false, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals).await?;
+        let is_yes =
+            prompt::ask(&question(false, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals).await?;
         Ok((!is_yes).then_some(CycleOutcome::Declined))
     }
 
     /// Sends every removal as a dry run.
-    pub(super) async fn server_dry_run(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
+    pub(super) async fn server_dry_run(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+    ) -> Result<CycleOutcome, Error> {
         let planned: Vec<(String, PodRef)> =
             run.tasks().iter().map(|task| (task.node.clone(), task.pod.clone())).collect();
         for (node, pod) in planned {
@@ -123,7 +128,9 @@ impl Executor {
             let event = match self.remove(&pod, None, true).await? {
                 DeleteOutcome::Accepted => ReportEvent::WouldRemove { node: &node, pod: &pod },
                 DeleteOutcome::NotThere => ReportEvent::ConnectionNote("a pod of the plan is not there any more"),
-                DeleteOutcome::Changed { message } | DeleteOutcome::RetryLater { message, .. } | DeleteOutcome::Denied { message } => {
+                DeleteOutcome::Changed { message }
+                | DeleteOutcome::RetryLater { message, .. }
+                | DeleteOutcome::Denied { message } => {
                     run.begin(&node, &pod, now);
                     news = run.fail(&node, &message);
                     ReportEvent::NodeEvent(&news)

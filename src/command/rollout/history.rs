@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use crate::cli::{Global, HistoryArgs, HistoryFormat};
 use crate::cluster::file::{self, Detail};
-use crate::load::{Request, open};
 use crate::command::print;
 use crate::error::Error;
+use crate::load::{Request, open};
 use crate::render::rollout::history::{Report, Screen, Side, diff, table, template};
 use crate::render::{ListLength, structured, terminal};
-use crate::rollout::{RevisionRange, History, Revision};
+use crate::rollout::{History, Revision, RevisionRange};
 use crate::snapshot::Snapshot;
 
 /// What is shown of a history.

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use crate::cli::rollout::RolloutStatusArgs;
 use crate::cli::{Global, HistoryFormat};
 use crate::cluster::file::Detail;
-use crate::load::{Request, Source, open};
 use crate::command::print;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
-use crate::render::rollout::{Report, Screen, summary_table, screen};
+use crate::load::{Request, Source, open};
+use crate::render::rollout::{Report, Screen, screen, summary_table};
 use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
@@ -32,7 +32,8 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
         terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
     }
     let coverages = compute_coverage(&snapshot);
-    let statuses: Vec<RolloutStatus<'_>> = coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
+    let statuses: Vec<RolloutStatus<'_>> =
+        coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
     let names = ListLength::wide(output == Some(HistoryFormat::Wide));
     let shown = Screen { style: terminal::style(global.color, names), headers: !no_headers, now: snapshot.as_of };
     print(|out| match output {
@@ -81,7 +82,8 @@ fn screens(
 
 /// Yes is 0: every one is complete. A no is sure even where others cannot be judged.
 fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
-    let is_open = |rollout_status: &&RolloutStatus<'_>| !matches!(rollout_status.phase, Phase::Complete | Phase::Unknown);
+    let is_open =
+        |rollout_status: &&RolloutStatus<'_>| !matches!(rollout_status.phase, Phase::Complete | Phase::Unknown);
     if statuses.iter().any(|rollout_status| is_open(&rollout_status)) {
         return Ok(ExitCode::from(1));
     }

@@ -12,15 +12,18 @@ use super::status;
 use crate::cli::rollout::{RolloutStatusArgs, RolloutWatchArgs};
 use crate::cli::{Global, HistoryFormat, StructuredFormat};
 use crate::cluster::file::Detail;
-use crate::load::{Source, open};
 use crate::command::print;
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
+use crate::load::{Source, open};
 use crate::render::ListLength;
 use crate::render::rollout::{Ending, Event, Screen, WatchEvent, WatchProgress, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice, Redraw};
-use crate::rollout::{RolloutEvent, EventKind, ProgressTracker, ProgressSample, Phase, StatusRecord, RolloutStatus, changes, revision_number, rollout_status};
+use crate::rollout::{
+    EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
+    revision_number, rollout_status,
+};
 use crate::snapshot::{EventQuery, Snapshot};
 
 /// Follows one rollout to its end.
@@ -289,7 +292,11 @@ impl Watching {
         Screen { style: terminal::style(self.color, self.names), headers: true, now }
     }
 
-    fn event<'c, 'a>(&'c self, change: &'c RolloutEvent, rollout_status: Option<&'c RolloutStatus<'a>>) -> Event<'c, 'a> {
+    fn event<'c, 'a>(
+        &'c self,
+        change: &'c RolloutEvent,
+        rollout_status: Option<&'c RolloutStatus<'a>>,
+    ) -> Event<'c, 'a> {
         Event::change(change, (&self.namespace, &self.name), rollout_status)
     }
 

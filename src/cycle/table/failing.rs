@@ -31,7 +31,8 @@ fn with_failures_allowed_it_goes_on_as_far_as_the_budget_lets_it() {
     cluster.behaviour = Health::From(1);
     // Both nodes of the budget got their bad pods in the same second: one more than allowed.
     assert!(
-        matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. })) || Summary::new(&run).failed < 2
+        matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. }))
+            || Summary::new(&run).failed < 2
     );
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &Policy { max_failures: 1, ..default_policy() });

@@ -82,7 +82,8 @@ fn budgets_that_can_never_allow_an_eviction_are_recognised() {
     let json = |text: &str| serde_json::from_str(text).unwrap();
     assert_eq!(seen(&[]), None);
     assert_eq!(seen(&[json(r#"{"minAvailable": 2}"#)]), None);
-    let never = |stated: &str| Some(PdbConflict::UnsupportedForDaemonSet { budget: "b0".into(), stated: stated.into() });
+    let never =
+        |stated: &str| Some(PdbConflict::UnsupportedForDaemonSet { budget: "b0".into(), stated: stated.into() });
     assert_eq!(seen(&[json(r#"{"maxUnavailable": 1}"#)]), never("maxUnavailable: 1"));
     assert_eq!(seen(&[json(r#"{"minAvailable": "50%"}"#)]), never("minAvailable: 50%"));
     let all = PdbConflict::MinAvailableTooHigh { budget: "b0".into(), min_available: 3, pods: 3 };

@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use super::{DiagnosisInput, Check, CheckReason, Outcome, Stage, kubelet};
+use super::{Check, CheckReason, DiagnosisInput, Outcome, Stage, kubelet};
 use crate::admission::{self, PredictedPod};
 use crate::explain::pod::node_not_ready;
 use crate::explain::{Reason, State, events};
 use crate::placement::PlacementFailure;
 use crate::scheduling::preemption::{Preemption, preemption};
-use crate::scheduling::{self, Attempt, AdmissionRejection};
+use crate::scheduling::{self, Attempt, FilterFailure};
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodSpec};
 
@@ -106,8 +106,10 @@ fn judged(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_asked: &dyn Fn
     // Nobody makes room on a node that is down, and of one without resources nobody can tell.
     let is_of_use = !is_blank && node_not_ready(input.node).is_none();
     let preemption = (rejected && is_of_use).then(|| preemption(&attempt, &outcomes));
-    let reason =
-        |rejection: AdmissionRejection| CheckReason { reason: Reason::FilterRejection(rejection.rejection), scheduler: Some(rejection.scheduler) };
+    let reason = |failure: FilterFailure| CheckReason {
+        reason: Reason::FilterRejection(failure.rejection),
+        scheduler: Some(failure.scheduler),
+    };
     let check = |(name, outcome): (&'static str, scheduling::Outcome)| match outcome {
         // A file with the template of a node may leave its resources out.
         _ if is_blank && name == "NodeResourcesFit" => {
@@ -207,7 +209,11 @@ pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>)
 pub(super) fn deletion(daemon_set: &DaemonSet) -> Option<Check> {
     let since = daemon_set.metadata.deletion_timestamp.as_ref()?.0;
     let finalizers = daemon_set.metadata.finalizers.clone().unwrap_or_default();
-    Some(Check::from_reasons(Stage::Controller, "DaemonSetDeleted", vec![Reason::DaemonSetDeleting { since, finalizers }]))
+    Some(Check::from_reasons(
+        Stage::Controller,
+        "DaemonSetDeleted",
+        vec![Reason::DaemonSetDeleting { since, finalizers }],
+    ))
 }
 
 /// A pod is wanted, none is there, and nothing found explains it.

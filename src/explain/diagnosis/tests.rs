@@ -74,7 +74,9 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
 
 /// The pods that do not exist, as the API server would make them.
 fn predicted(node_snapshot: &NodeSnapshot) -> Vec<Option<PredictedPod>> {
-    let make = |daemon_set| Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.facts));
+    let make = |daemon_set| {
+        Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.facts))
+    };
     node_snapshot.daemon_sets.iter().map(make).collect()
 }
 
@@ -85,7 +87,11 @@ fn failing(diagnosis: &Diagnosis<'_>) -> Vec<String> {
 }
 
 fn check<'w>(diagnosis: &'w Diagnosis<'_>, name: &str) -> &'w Check {
-    diagnosis.checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("{name} in {:#?}", diagnosis.checks))
+    diagnosis
+        .checks
+        .iter()
+        .find(|check| check.name == name)
+        .unwrap_or_else(|| panic!("{name} in {:#?}", diagnosis.checks))
 }
 
 fn ready() -> Value {
@@ -95,9 +101,13 @@ fn ready() -> Value {
 
 #[test]
 fn a_healthy_pod_has_a_way_without_a_failure() {
-    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), ready())], vec![]);
+    let node_snapshot =
+        node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), ready())], vec![]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
-    assert_eq!((diagnosis.verdict, diagnosis.state, diagnosis.placement), (Verdict::Running, State::Available, Placement::Run));
+    assert_eq!(
+        (diagnosis.verdict, diagnosis.state, diagnosis.placement),
+        (Verdict::Running, State::Available, Placement::Run)
+    );
     assert_eq!(failing(diagnosis), [""; 0]);
     assert_eq!(check(diagnosis, "Bound").stage, Stage::Scheduler);
 }
@@ -193,7 +203,8 @@ fn h08_a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
     let spec = json!({ "containers": [{ "name": "main" }], "tolerations": [
         { "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 }] });
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoExecute" }] });
-    let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec.clone()), vec![pod("n1", &spec, ready())], vec![]);
+    let node_snapshot =
+        node_snapshot(node(taints, json!([])), daemon_set(spec.clone()), vec![pod("n1", &spec, ready())], vec![]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!(diagnosis.placement, Placement::Run);
     let expected = Reason::TaintEviction { taint: "k:NoExecute".into(), seconds: 30 };
@@ -259,7 +270,8 @@ fn h70_memory_pressure_keeps_no_daemon_pod_out() {
 fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
     let spec = json!({ "containers": [], "schedulerName": "mine", "nodeSelector": { "never": "there" } });
     let waiting = pod("", &spec, json!({ "phase": "Pending" }));
-    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(json!({ "containers": [] })), vec![], vec![waiting]);
+    let node_snapshot =
+        node_snapshot(node(json!({}), json!([])), daemon_set(json!({ "containers": [] })), vec![], vec![waiting]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!(failing(diagnosis), ["Scheduler/PodScheduled"]);
     let expected = Reason::NotScheduled { scheduler_name: Some("mine".into()) };
@@ -270,7 +282,8 @@ fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
 fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
     let status = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu." }] });
-    let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![pod("", &plain(), status)]);
+    let node_snapshot =
+        node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![pod("", &plain(), status)]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!((diagnosis.verdict, failing(diagnosis)), (Verdict::Blocked, vec!["Scheduler/PodScheduled".to_owned()]));
 }
@@ -278,7 +291,8 @@ fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
 #[test]
 fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
     let failed = |status: Value| {
-        let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), status)], vec![]);
+        let node_snapshot =
+            node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), status)], vec![]);
         let diagnoses = all(&node_snapshot, &[None]);
         assert_eq!(diagnoses[0].verdict, Verdict::NotHealthy);
         failing(&diagnoses[0])
@@ -306,7 +320,10 @@ fn event_query_of_a_node_needs_no_events_and_misses_none() {
         (vec![], vec![], true),
     ] {
         let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), bound, pinned);
-        let predicted: Vec<_> = daemon_sets_without_pod(&node_snapshot, false).into_iter().flat_map(|_| predicted(&node_snapshot)).collect();
+        let predicted: Vec<_> = daemon_sets_without_pod(&node_snapshot, false)
+            .into_iter()
+            .flat_map(|_| predicted(&node_snapshot))
+            .collect();
         let query = event_query(&all(&node_snapshot, &predicted));
         assert_eq!(!query.is_empty(), wants_events, "{query:?}");
         let event = |kind: &str, uid: &str, reason: &str| {
@@ -315,7 +332,8 @@ fn event_query_of_a_node_needs_no_events_and_misses_none() {
                 json!({ "metadata": { "name": uid }, "type": "Warning", "reason": reason, "involvedObject": about });
             serde_json::from_value(event).unwrap()
         };
-        node_snapshot.events = Known::Known(vec![event("Pod", "p1", "FailedMount"), event("DaemonSet", "u1", "FailedCreate")]);
+        node_snapshot.events =
+            Known::Known(vec![event("Pod", "p1", "FailedMount"), event("DaemonSet", "u1", "FailedCreate")]);
         assert_eq!(query, event_query(&all(&node_snapshot, &predicted)));
         let in_full = format!("{:?}", all(&node_snapshot, &predicted));
         node_snapshot.events = query.select(node_snapshot.events);

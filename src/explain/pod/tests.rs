@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::pod::pod_state;
-use super::{Reason, State};
+use super::pod_state;
+use crate::explain::{Reason, State};
 use crate::snapshot::{Node, PodSummary};
 
 const NOW: &str = "2026-01-02T12:00:00Z";
@@ -217,10 +217,10 @@ fn the_newest_warning_of_an_object_is_the_one_that_is_told() {
         event("u", "Normal", "Pulled", "2026-01-02T11:40:00Z"),
         event("other", "Warning", "FailedMount", "2026-01-02T11:50:00Z"),
     ];
-    let Some(Reason::Warning { reason, count, .. }) = super::events::newest_warning(&events, "u") else {
+    let Some(Reason::Warning { reason, count, .. }) = crate::explain::events::newest_warning(&events, "u") else {
         unreachable!()
     };
     assert_eq!((reason.as_str(), count), ("FailedMount", 3));
-    assert_eq!(super::events::failed_create(&events, "u").unwrap().text, "m");
-    assert_eq!(super::events::failed_create(&events, "other"), None);
+    assert_eq!(crate::explain::events::failed_create(&events, "u").unwrap().text, "m");
+    assert_eq!(crate::explain::events::failed_create(&events, "other"), None);
 }

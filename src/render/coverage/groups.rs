@@ -7,7 +7,7 @@ use crate::coverage::{Coverage, NodeCoverage, by_label};
 use crate::explain::State;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
-use crate::render::text::{truncate, sanitize};
+use crate::render::text::{sanitize, truncate};
 
 /// How nodes without the label are called.
 pub(super) const NO_VALUE: &str = "<none>";
@@ -44,9 +44,10 @@ pub(crate) fn groups<'a>(
             (_, number) => (number.to_string(), tone),
         };
         let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
-        let reasons = if screen.style.width.is_some() && !screen.wide { truncate(&reasons, REASON_WIDTH) } else { reasons };
+        let reasons =
+            if screen.style.width.is_some() && !screen.wide { truncate(&reasons, REASON_WIDTH) } else { reasons };
         table.row(vec![
-            (group.value.map_or_else(|| NO_VALUE.to_owned(), safe), Tone::Plain),
+            (group.value.map_or_else(|| NO_VALUE.to_owned(), sanitize), Tone::Plain),
             (bar, tone),
             (format!("{}/{}", number(group.available), number(group.desired)), tone),
             trouble(State::Missing, Tone::Bad),

@@ -9,7 +9,7 @@ use crate::explain::State;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
-use crate::render::text::{truncate, sanitize};
+use crate::render::text::{sanitize, truncate};
 
 /// How many reasons a row shows on a terminal; `-o wide` and a pipe show all.
 const REASONS: usize = 2;

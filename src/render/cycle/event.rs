@@ -15,7 +15,7 @@ use crate::render::rollout::{Screen, step_in_words, step_tone};
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
 use crate::render::text::{bounded, pluralize, sanitize};
-use crate::rollout::{RolloutStatus, Action};
+use crate::rollout::{NodeStep, RolloutStatus};
 
 /// One thing to tell.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +170,9 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
     let (text, tone) = message(event);
     let Summary { planned, replaced, .. } = event.summary;
     let tally = match event.event {
-        ReportEvent::NodeEvent(NodeEvent::Replaced { .. } | NodeEvent::Failed { .. }) => format!(" ({replaced} of {planned} replaced)"),
+        ReportEvent::NodeEvent(NodeEvent::Replaced { .. } | NodeEvent::Failed { .. }) => {
+            format!(" ({replaced} of {planned} replaced)")
+        }
         _ => String::new(),
     };
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
@@ -206,7 +208,7 @@ fn node_event_message(news: &NodeEvent, now: Timestamp) -> (String, Tone) {
         NodeEvent::StepChanged { node, step, reasons } => {
             let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();
             // What a new pod waits for at first is nothing to tell.
-            let is_trouble = *step == Action::Failing && !why.is_empty();
+            let is_trouble = *step == NodeStep::Failing && !why.is_empty();
             let why = if is_trouble {
                 format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
             } else {
@@ -218,8 +220,12 @@ fn node_event_message(news: &NodeEvent, now: Timestamp) -> (String, Tone) {
             let took = age(now.saturating_sub(*took).unwrap_or(now), now);
             (format!("{}: replaced by {} in {took}", sanitize(node), sanitize(pod)), Tone::Good)
         }
-        NodeEvent::Regressed { node } => (format!("{}: its new pod is not available any more", sanitize(node)), Tone::Warning),
-        NodeEvent::Failed { node, why } => (format!("{}: failed: {}", sanitize(node), text::failure(why, now)), Tone::Bad),
+        NodeEvent::Regressed { node } => {
+            (format!("{}: its new pod is not available any more", sanitize(node)), Tone::Warning)
+        }
+        NodeEvent::Failed { node, why } => {
+            (format!("{}: failed: {}", sanitize(node), text::failure(why, now)), Tone::Bad)
+        }
         NodeEvent::Skipped { node, why } => {
             (format!("{}: left alone: {}", sanitize(node), text::skip(why, now)), Tone::Warning)
         }

@@ -97,7 +97,7 @@ fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone
         ((index + 1).to_string(), Tone::Quiet),
         (sanitize(planned.node), Tone::Plain),
         (sanitize(&planned.pod.name), Tone::Plain),
-        (planned.revision.map_or_else(|| "-".to_owned(), safe), Tone::Plain),
+        (planned.revision.map_or_else(|| "-".to_owned(), sanitize), Tone::Plain),
         (created, Tone::Plain),
         (format!("{} {}", symbol(planned.state), planned.state.name()), tone_of(planned.state)),
     ]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::event::Numbers;
 use super::text::{self, DaemonSetRef};
-use crate::cycle::{NodeTask, Failure, LockStatus, CycleOutcome, Run, Skip, Status, Summary};
+use crate::cycle::{CycleOutcome, Failure, LockStatus, NodeTask, Run, Skip, Status, Summary};
 use crate::render::age::age;
 use crate::render::remedy::Remedy;
 use crate::render::rollout::Screen;
@@ -133,7 +133,8 @@ pub(crate) fn summary(
         return Ok(());
     }
     writeln!(out)?;
-    let is_good = matches!(outcome, CycleOutcome::Finished | CycleOutcome::CanaryDone | CycleOutcome::Planned) && summary.failed == 0;
+    let is_good = matches!(outcome, CycleOutcome::Finished | CycleOutcome::CanaryDone | CycleOutcome::Planned)
+        && summary.failed == 0;
     let tone = if is_good { Tone::Good } else { Tone::Bad };
     screen.style.line(out, &capitalised(&text::outcome(outcome, summary)), tone)?;
     if !matches!(outcome, CycleOutcome::Planned | CycleOutcome::Declined) {

@@ -3,13 +3,13 @@
 
 use std::io::{self, Write};
 
-use super::words;
+use super::text;
 use crate::coverage::Coverage;
 use crate::cycle::{Run, Status, Summary, WaitReason};
 use crate::render::age::age;
 use crate::render::coverage::strategy;
 use crate::render::rollout::node_grid::cells;
-use crate::render::rollout::screen::{bars, in_progress, failures, speed};
+use crate::render::rollout::screen::{bars, failures, in_progress, speed};
 use crate::render::rollout::{Screen, WatchProgress};
 use crate::render::style::{Tone, bar};
 use crate::render::text::{pluralize, sanitize};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::cycle::{PdbConflict, Failure, HaltReason, LockLoss, LockStatus, CycleOutcome, Skip, Summary, WaitReason};
+use crate::cycle::{CycleOutcome, Failure, HaltReason, LockLoss, LockStatus, PdbConflict, Skip, Summary, WaitReason};
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::{HANDFUL, ListLength};
@@ -105,7 +105,9 @@ pub(super) fn halt(why: &HaltReason) -> String {
         HaltReason::BudgetExhausted { nodes } => {
             format!("the budget was spent for as long as --node-timeout: no available pod on {}", named(nodes))
         }
-        HaltReason::NotObserved => "the controller did not make a revision of the template within --node-timeout".into(),
+        HaltReason::NotObserved => {
+            "the controller did not make a revision of the template within --node-timeout".into()
+        }
         HaltReason::Interrupted => "it was asked to stop".into(),
         HaltReason::Locked { holder, since } => lock_holder(holder, *since),
         HaltReason::LockLost { holder, since } => lock_loss(holder.as_deref(), *since),
@@ -160,7 +162,8 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
         HaltReason::TooManyFailures { nodes } | HaltReason::BudgetExhausted { nodes } => {
             let line = |node: &String| CommandLine::own_program("why-not").name(node).name(name).namespace(namespace);
             let lines = nodes.iter().take(HANDFUL).map(line);
-            let way_out = if matches!(why, HaltReason::BudgetExhausted { .. }) { ", or raise --max-unavailable" } else { "" };
+            let way_out =
+                if matches!(why, HaltReason::BudgetExhausted { .. }) { ", or raise --max-unavailable" } else { "" };
             Remedy::run(format!("find out why{way_out}; then {again}"), lines)
         }
         HaltReason::TemplateChanged { .. } => Remedy::run(
@@ -170,9 +173,16 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
         HaltReason::StrategyChanged => {
             Remedy::run("follow it, or restart it paced with --all", [about_daemon_set("rollout watch")])
         }
-        HaltReason::NotObserved => Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager"),
-        HaltReason::Interrupted | HaltReason::Declined | HaltReason::LockLost { .. } | HaltReason::LockNotRenewed { .. } => Remedy::say(again),
-        HaltReason::Locked { .. } => Remedy::say("run it again when the other cycle has ended, or with --wait-for-lock"),
+        HaltReason::NotObserved => {
+            Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager")
+        }
+        HaltReason::Interrupted
+        | HaltReason::Declined
+        | HaltReason::LockLost { .. }
+        | HaltReason::LockNotRenewed { .. } => Remedy::say(again),
+        HaltReason::Locked { .. } => {
+            Remedy::say("run it again when the other cycle has ended, or with --wait-for-lock")
+        }
         HaltReason::Deleted | HaltReason::Deleting => return None,
     })
 }

@@ -8,8 +8,8 @@ fn node_pod(pod: &str, priority: i32) -> NodePod {
     NodePod { namespace: "web".into(), pod: pod.into(), priority, owner: None, nominated: false, terminating: false }
 }
 
-fn required_priority(priority: i32, class: Option<&str>) -> Option<Enough> {
-    Some(Enough { priority, class: class.map(str::to_owned), victims: vec![node_pod("a", priority - 1)] })
+fn required_priority(priority: i32, class: Option<&str>) -> Option<RequiredPriority> {
+    Some(RequiredPriority { priority, class: class.map(str::to_owned), victims: vec![node_pod("a", priority - 1)] })
 }
 
 #[test]
@@ -24,9 +24,16 @@ fn every_verdict_has_its_sentence() {
             Preemption::UnderWay { victims: vec![node_pod("a", 0)] },
             "preemption has made room: waiting until web/a is gone",
         ),
-        (Preemption::NoVictims { required_priority: None }, "preemption cannot help: no pod on the node has a lower priority"),
         (
-            Preemption::NotEnough { candidates: vec![node_pod("a", 0)], remains: remains.clone(), required_priority: None },
+            Preemption::NoVictims { required_priority: None },
+            "preemption cannot help: no pod on the node has a lower priority",
+        ),
+        (
+            Preemption::NotEnough {
+                candidates: vec![node_pod("a", 0)],
+                remains: remains.clone(),
+                required_priority: None,
+            },
             "preemption cannot help: without web/a, the one pod of lower priority, it would still be: Insufficient \
              cpu, Too many pods",
         ),

@@ -1,14 +1,14 @@
 //! The words of what the API server refuses, and what to do about it. Not made safe yet: that is for the caller, once
 //! for all.
 
-use super::name_list::{HANDFUL, ListLength};
-use super::remedy::{Remedy, RemedyContext};
-use crate::admission::{Bound, QuotaUsage, AdmissionRejection, MissingQuotaRequest};
+use crate::admission::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage};
+use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::remedy::{Remedy, RemedyContext};
 
 mod remedies;
 
 /// The cause without its numbers.
-pub(super) fn summary(rejection: &AdmissionRejection) -> String {
+pub(in crate::render) fn summary(rejection: &AdmissionRejection) -> String {
     match rejection {
         AdmissionRejection::QuotaExceeded { quota, .. } => format!("quota {quota} exceeded"),
         AdmissionRejection::QuotaRequestMissing { quota, .. } => format!("quota {quota} wants requests or limits"),
@@ -30,7 +30,9 @@ pub(super) fn summary(rejection: &AdmissionRejection) -> String {
         AdmissionRejection::WebhookDenied { webhook, .. } => format!("denied by webhook {webhook}"),
         AdmissionRejection::WebhookFailed { webhook, .. } => format!("webhook {webhook} cannot be called"),
         AdmissionRejection::PolicyDenied { policy, .. } => format!("denied by policy {policy}"),
-        AdmissionRejection::NamespaceSelectorConflict { .. } => "node selector contradicts that of the namespace".into(),
+        AdmissionRejection::NamespaceSelectorConflict { .. } => {
+            "node selector contradicts that of the namespace".into()
+        }
         AdmissionRejection::NamespaceTolerations { .. } => "tolerations that the namespace does not allow".into(),
         AdmissionRejection::SecurityContextConstraints { .. } => "no SecurityContextConstraints allow it".into(),
         AdmissionRejection::NamespaceTerminating => "the namespace is being deleted".into(),
@@ -41,7 +43,7 @@ pub(super) fn summary(rejection: &AdmissionRejection) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn detail(rejection: &AdmissionRejection, names: ListLength) -> String {
+pub(in crate::render) fn detail(rejection: &AdmissionRejection, names: ListLength) -> String {
     match rejection {
         AdmissionRejection::QuotaExceeded { quota, resources } => {
             let shares: Vec<String> = resources.iter().map(share).collect();
@@ -90,7 +92,9 @@ pub(super) fn detail(rejection: &AdmissionRejection, names: ListLength) -> Strin
         }
         AdmissionRejection::OverheadMismatch => "the template states an overhead that its RuntimeClass does not".into(),
         AdmissionRejection::WebhookDenied { webhook, detail } => format!("webhook {webhook} denied it: {detail}"),
-        AdmissionRejection::WebhookFailed { webhook, detail, .. } => format!("webhook {webhook} cannot be called: {detail}"),
+        AdmissionRejection::WebhookFailed { webhook, detail, .. } => {
+            format!("webhook {webhook} cannot be called: {detail}")
+        }
         AdmissionRejection::PolicyDenied { kind, policy, binding, detail } => {
             let binding = binding.as_ref().map(|binding| format!(" (binding {binding})")).unwrap_or_default();
             format!("{kind} {policy}{binding} denied it: {detail}")
@@ -108,7 +112,7 @@ pub(super) fn detail(rejection: &AdmissionRejection, names: ListLength) -> Strin
 }
 
 /// What to do about it; nothing where nothing is known to help.
-pub(super) fn remedies(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
+pub(in crate::render) fn remedies(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     remedies::of(rejection, target)
 }
 
@@ -125,7 +129,8 @@ fn unspecified(missing: &MissingQuotaRequest, names: ListLength) -> String {
 }
 
 fn limit_range(rejection: &AdmissionRejection) -> String {
-    let AdmissionRejection::LimitRange { limit_range, per, container, resource, bound, allowed, of, found } = rejection else {
+    let AdmissionRejection::LimitRange { limit_range, per, container, resource, bound, allowed, of, found } = rejection
+    else {
         return summary(rejection);
     };
     let subject = match container {

@@ -16,8 +16,10 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
     match failure {
         PlacementFailure::NodeName { wanted } => vec![Remedy::run(
             format!("take the node name {wanted} out of the template; {}", target.rollout_note()),
-            target
-                .commands_reaching_existing_pod(edit_template(target, &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]))),
+            target.commands_reaching_existing_pod(edit_template(
+                target,
+                &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]),
+            )),
         )],
         PlacementFailure::NodeSelector { key, wanted, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
@@ -93,7 +95,9 @@ fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
                 named.join(" and "),
                 target.rollout_note()
             ),
-            target.commands_reaching_existing_pod(edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint)))),
+            target.commands_reaching_existing_pod(
+                edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
+            ),
         ),
         on_node(
             target,
@@ -111,7 +115,8 @@ fn is_valid(Taint { key, value, effect, .. }: &Taint) -> bool {
 /// The labels by which the node would meet the term that misses least.
 fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let usable = terms.iter().filter(|term| term.invalid.is_none());
-    let changes = usable.filter_map(|term| term.mismatches.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
+    let changes =
+        usable.filter_map(|term| term.mismatches.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
     let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
     let edit = "mend the template's node affinity, if it is meant to match this node";
     let by_template =
@@ -186,16 +191,19 @@ mod tests {
 
     #[test]
     fn no_label_is_advised_that_would_be_a_lie() {
-        let terms = vec![TermMismatch { invalid: None, mismatches: vec![mismatches("kubernetes.io/os", "In", &["windows"])] }];
+        let terms =
+            vec![TermMismatch { invalid: None, mismatches: vec![mismatches("kubernetes.io/os", "In", &["windows"])] }];
         assert_eq!(lines(&PlacementFailure::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
-        let selector = PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
+        let selector =
+            PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
         assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
     }
 
     #[test]
     fn a_key_with_a_slash_keeps_its_place_in_a_patch() {
-        let selector =
-            |key: &str| lines(&PlacementFailure::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) });
+        let selector = |key: &str| {
+            lines(&PlacementFailure::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) })
+        };
         let valid = selector("a.io/b");
         assert_eq!(valid[0], "kubectl label node n1 a.io/b=x --overwrite");
         assert!(valid[1].contains("/spec/template/spec/nodeSelector/a.io~1b"), "{}", valid[1]);

@@ -2,23 +2,23 @@
 
 mod affinity;
 mod devices;
-mod resource_users;
 mod ports;
+mod resource_users;
 mod resources;
 mod spread;
 mod volumes;
 
-pub(super) use resource_users::{name, patch_line, some_of, without_surge_patch};
+pub(in crate::render) use resource_users::{name, patch_line, some_of, without_surge_patch};
 
-use super::command_line::CommandLine;
-use super::name_list::{HANDFUL, ListLength};
-use super::reason::{placement_detail, placement_summary};
-use super::remedy::{Remedy, RemedyContext};
+use super::{placement_detail, placement_summary};
+use crate::render::command_line::CommandLine;
+use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::FilterRejection;
 use serde_json::json;
 
 /// The cause without what differs between nodes, so that equal causes read equal.
-pub(super) fn summary(rejection: &FilterRejection) -> String {
+pub(in crate::render) fn summary(rejection: &FilterRejection) -> String {
     match rejection {
         FilterRejection::SchedulingGates { .. } => "a scheduling gate is not lifted".into(),
         FilterRejection::NodeUnschedulable => "the node is cordoned".into(),
@@ -36,7 +36,7 @@ pub(super) fn summary(rejection: &FilterRejection) -> String {
 }
 
 /// The cause with its evidence.
-pub(super) fn detail(rejection: &FilterRejection, names: ListLength) -> String {
+pub(in crate::render) fn detail(rejection: &FilterRejection, names: ListLength) -> String {
     match rejection {
         FilterRejection::SchedulingGates { gates } => {
             let noun = if gates.len() == 1 { "scheduling gate" } else { "scheduling gates" };
@@ -57,7 +57,7 @@ pub(super) fn detail(rejection: &FilterRejection, names: ListLength) -> String {
 }
 
 /// What to do about it.
-pub(super) fn remedies(rejection: &FilterRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
+pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match rejection {
         FilterRejection::SchedulingGates { .. } => lift_gates(target),
         FilterRejection::NodeDeclaredFeatures { features } => declare_features(features, target),
@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn features_are_a_matter_of_the_kubelet_or_of_the_template() {
-        let features = FilterRejection::NodeDeclaredFeatures { features: vec!["UserNamespacesHostNetworkSupport".into()] };
+        let features =
+            FilterRejection::NodeDeclaredFeatures { features: vec!["UserNamespacesHostNetworkSupport".into()] };
         assert_eq!(
             detail(&features, ListLength::Handful),
             "the pod asks for what the node's kubelet does not declare: UserNamespacesHostNetworkSupport"

@@ -4,13 +4,12 @@ use jiff::Timestamp;
 
 use crate::explain::Reason;
 use crate::render::command_line::CommandLine;
-use crate::render::scheduling::without_surge_patch;
 use crate::render::name_list::ListLength;
-use crate::render::reason;
-use crate::render::rejection;
+use crate::render::reason::scheduling::without_surge_patch;
+use crate::render::reason::{self, admission};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::sanitize;
-use crate::rollout::{Cause, FaultDomain, Blocker, RolloutStatus, Strategy, is_current};
+use crate::rollout::{Blocker, Cause, FaultDomain, RolloutStatus, Strategy, is_current};
 
 /// The cause without what differs between nodes. Safe text.
 pub(super) fn summary(cause: &Cause) -> String {

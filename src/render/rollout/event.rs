@@ -18,7 +18,7 @@ use crate::render::remedy::Remedy;
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
 use crate::render::text::{bounded, pluralize, sanitize};
-use crate::rollout::{RolloutEvent, EventKind, Blocker, Phase, RolloutStatus, NodeStep};
+use crate::rollout::{Blocker, EventKind, NodeStep, Phase, RolloutEvent, RolloutStatus};
 
 /// How a watch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -59,7 +59,11 @@ pub(crate) struct Event<'c, 'a> {
 
 impl<'c, 'a> Event<'c, 'a> {
     /// A change.
-    pub(crate) fn change(change: &'c RolloutEvent, place: (&'c str, &'c str), rollout_status: Option<&'c RolloutStatus<'a>>) -> Self {
+    pub(crate) fn change(
+        change: &'c RolloutEvent,
+        place: (&'c str, &'c str),
+        rollout_status: Option<&'c RolloutStatus<'a>>,
+    ) -> Self {
         let (namespace, name) = place;
         Self { at: change.at, told: WatchEvent::RolloutEvent(&change.kind), namespace, name, rollout_status }
     }
@@ -149,8 +153,9 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: Li
     let after = age(event.at.saturating_sub(after).unwrap_or(event.at), event.at);
     let held = || {
         let blockers = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.blockers);
-        let held: Vec<String> =
-            blockers.map(|blocker| format!("{}{}", blocker::summary(&blocker.cause), blocker::places(&blocker.nodes, names))).collect();
+        let held: Vec<String> = blockers
+            .map(|blocker| format!("{}{}", blocker::summary(&blocker.cause), blocker::places(&blocker.nodes, names)))
+            .collect();
         // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
         let held = if held.is_empty() { in_progress(event, names) } else { held };
         let held = if held.is_empty() { at_rest(event, names) } else { held };
@@ -232,9 +237,14 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
                 true => ("stuck", ", cannot finish by itself", Tone::Bad),
                 false => ("held", "", Tone::Warning),
             };
-            (format!("{head}{}{tail}: {}", blocker::places(&nodes, names), blocker::detail(cause, event.at, names)), tone)
+            (
+                format!("{head}{}{tail}: {}", blocker::places(&nodes, names), blocker::detail(cause, event.at, names)),
+                tone,
+            )
         }
-        EventKind::BlockerCleared { cause, .. } => (format!("no longer held: {}", blocker::summary(cause)), Tone::Moving),
+        EventKind::BlockerCleared { cause, .. } => {
+            (format!("no longer held: {}", blocker::summary(cause)), Tone::Moving)
+        }
         EventKind::PhaseChanged { to, .. } => match event.rollout_status {
             Some(rollout_status) => (phase_in_words(rollout_status), phase_tone(*to)),
             None => (super::phase_name(*to).to_owned(), phase_tone(*to)),

@@ -38,8 +38,14 @@ pub(super) fn fitted(nodes: &[NodeProgress<'_>], room: usize) -> (Vec<NodeStep>,
 }
 
 fn legend(out: &mut impl Write, nodes: &[NodeProgress<'_>], nodes_a_cell: usize, screen: Screen) -> io::Result<()> {
-    const STEPS: [NodeStep; 6] =
-        [NodeStep::Done, NodeStep::Starting, NodeStep::Replacing, NodeStep::Waiting, NodeStep::Failing, NodeStep::Outdated];
+    const STEPS: [NodeStep; 6] = [
+        NodeStep::Done,
+        NodeStep::Starting,
+        NodeStep::Replacing,
+        NodeStep::Waiting,
+        NodeStep::Failing,
+        NodeStep::Outdated,
+    ];
     let entry = |step: NodeStep| {
         let number = nodes.iter().filter(|progress| progress.step == step).count();
         (number > 0).then(|| (format!("{} {number} {}", step_sign(step), step_name(step)), step_tone(step)))

@@ -9,7 +9,9 @@ use crate::explain::State;
 use crate::render::name_list::ListLength;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
-use crate::rollout::{Blocker, Phase, NodeProgress, RevisionSource, BudgetUseReason, RolloutStatus, NodeStep, Strategy, revision_of};
+use crate::rollout::{
+    Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, RevisionSource, RolloutStatus, Strategy, revision_of,
+};
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Screen, WatchProgress, budget, node_grid::cells, blocker, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone,
-    urgency,
+    Screen, WatchProgress, blocker, budget, node_grid::cells, phase_sentence, phase_tone, reasons, step_name,
+    step_sign, step_tone, urgency,
 };
 use crate::coverage::Coverage;
 use crate::render::age::age;
@@ -16,7 +16,7 @@ use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize, width, wrap};
-use crate::rollout::{Blocker, ProgressSample, Phase, NodeProgress, BudgetUseReason, RolloutStatus, NodeStep};
+use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
 
 /// So many who spend the budget are named; on a terminal not as many.
 const BUDGET_USES: usize = 8;
@@ -74,11 +74,21 @@ pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, scr
         done if done == rollout_status.updated => String::new(),
         done => format!(", {done} of them available"),
     };
-    let updated =
-        format!("{} {} of {} updated{done}", screen.style.paint(&part, tone), rollout_status.updated, rollout_status.desired);
+    let updated = format!(
+        "{} {} of {} updated{done}",
+        screen.style.paint(&part, tone),
+        rollout_status.updated,
+        rollout_status.desired
+    );
     writeln!(out, "{updated}")?;
     let (part, tone) = bar(rollout_status.available, rollout_status.desired);
-    writeln!(out, "{} {} of {} available", screen.style.paint(&part, tone), rollout_status.available, rollout_status.desired)
+    writeln!(
+        out,
+        "{} {} of {} available",
+        screen.style.paint(&part, tone),
+        rollout_status.available,
+        rollout_status.desired
+    )
 }
 
 /// `2.5 nodes a minute, about 4m left`, and since when it got no further.
@@ -89,14 +99,15 @@ pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'
     // Pods in trouble do not come along at the pace of the others.
     let goes_on = rollout_status.nodes.iter().any(|node| !matches!(node.step, NodeStep::Done | NodeStep::Failing));
     let rate = watched.headway.rate(ProgressSample::new(rollout_status), now).filter(|_| goes_on);
-    let rate = rate.filter(|_| matches!(rollout_status.phase, Phase::Progressing | Phase::AwaitingDeletion)).map(|rate| {
-        let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
-        match rollout_status.phase {
-            // Nobody knows when the next pod will be deleted.
-            Phase::AwaitingDeletion => format!("{:.1} nodes a minute", rate.nodes_per_minute),
-            _ => format!("{:.1} nodes a minute, about {left} left", rate.nodes_per_minute),
-        }
-    });
+    let rate =
+        rate.filter(|_| matches!(rollout_status.phase, Phase::Progressing | Phase::AwaitingDeletion)).map(|rate| {
+            let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
+            match rollout_status.phase {
+                // Nobody knows when the next pod will be deleted.
+                Phase::AwaitingDeletion => format!("{:.1} nodes a minute", rate.nodes_per_minute),
+                _ => format!("{:.1} nodes a minute, about {left} left", rate.nodes_per_minute),
+            }
+        });
     let idle = now.duration_since(watched.headway.last_progress());
     let idle = (idle >= SignedDuration::from_secs(30))
         .then(|| format!("no progress for {}", age(watched.headway.last_progress(), now)));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, budget, blocker, phase_name, phase_tone};
+use super::{Screen, blocker, budget, phase_name, phase_tone};
 use crate::render::name_list::HANDFUL;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
@@ -22,10 +22,13 @@ pub(crate) fn summary_table(
     if statuses.is_empty() {
         return Ok(());
     }
-    let namespace = |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.namespace.clone().unwrap_or_default();
+    let namespace =
+        |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.namespace.clone().unwrap_or_default();
     let name = |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.name.clone().unwrap_or_default();
     let mut order: Vec<&RolloutStatus<'_>> = statuses.iter().collect();
-    order.sort_by_cached_key(|rollout_status| (urgency(rollout_status.phase), namespace(rollout_status), name(rollout_status)));
+    order.sort_by_cached_key(|rollout_status| {
+        (urgency(rollout_status.phase), namespace(rollout_status), name(rollout_status))
+    });
     let mut columns = Vec::new();
     if with_namespace {
         columns.push(Column::text("NAMESPACE"));
@@ -76,12 +79,16 @@ fn urgency(phase: Phase) -> usize {
 
 fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: Screen) -> String {
     let mut parts: Vec<String> = match rollout_status.phase {
-        Phase::Unknown => return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; "),
+        Phase::Unknown => {
+            return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; ");
+        }
         Phase::Complete => Vec::new(),
         _ => {
             let blockers = rollout_status.blockers.iter();
             blockers
-                .map(|found| format!("{}{}", blocker::summary(&found.cause), blocker::places(&found.nodes, screen.style.names)))
+                .map(|found| {
+                    format!("{}{}", blocker::summary(&found.cause), blocker::places(&found.nodes, screen.style.names))
+                })
                 .collect()
         }
     };

@@ -7,7 +7,9 @@ use super::*;
 use crate::coverage::NodeCoverage;
 use crate::explain::{Exit, State};
 use crate::placement::Placement;
-use crate::rollout::{Cause, RolloutEvent, EventKind, CurrentRevision, Blocker, ProgressSample, NodeProgress, BudgetUseReason};
+use crate::rollout::{
+    Blocker, BudgetUseReason, Cause, CurrentRevision, EventKind, NodeProgress, ProgressSample, RolloutEvent,
+};
 use crate::snapshot::Known;
 use jiff::SignedDuration;
 
@@ -45,7 +47,11 @@ fn progress<'a>(row: &'a NodeCoverage<'a>, step: NodeStep) -> NodeProgress<'a> {
     NodeProgress { node: row.node, step, reasons: Vec::new(), causes: Vec::new(), row }
 }
 
-fn stands<'a>(daemon_set: &'a DaemonSet, revision: &'a CurrentRevision, nodes: Vec<NodeProgress<'a>>) -> RolloutStatus<'a> {
+fn stands<'a>(
+    daemon_set: &'a DaemonSet,
+    revision: &'a CurrentRevision,
+    nodes: Vec<NodeProgress<'a>>,
+) -> RolloutStatus<'a> {
     RolloutStatus {
         daemon_set,
         revision,
@@ -80,7 +86,8 @@ fn the_budget_names_who_spends_it_and_why() {
     assert_eq!(budget(&rollout_status, 8, plain(None)), None);
     let since = Some(NOW - SignedDuration::from_mins(14));
     let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
-    let budget_use = |node, cause, reasons| BudgetUse { node, cause, reasons, node_down: false, needs_intervention: false };
+    let budget_use =
+        |node, cause, reasons| BudgetUse { node, cause, reasons, node_down: false, needs_intervention: false };
     rollout_status.budget_used_by = vec![
         budget_use("node-7", BudgetUseReason::OldUnavailable, vec![not_ready]),
         budget_use("node-9", BudgetUseReason::NewUnavailable, vec![crash(6)]),
@@ -93,7 +100,8 @@ fn the_budget_names_who_spends_it_and_why() {
     );
     assert!(budget(&rollout_status, 1, plain(None)).unwrap().ends_with("node-7 (NotReady since 14m) and 2 more"));
     // Those that last come first, then those in trouble, then those that are only on their way.
-    let lasting = BudgetUse { needs_intervention: true, ..budget_use("node-b", BudgetUseReason::NewUnavailable, vec![crash(2)]) };
+    let lasting =
+        BudgetUse { needs_intervention: true, ..budget_use("node-b", BudgetUseReason::NewUnavailable, vec![crash(2)]) };
     let starts = budget_use("node-0", BudgetUseReason::NewUnavailable, vec![Reason::ContainerCreating]);
     rollout_status.budget_used_by.insert(0, starts);
     rollout_status.budget_used_by.push(lasting);
@@ -127,7 +135,14 @@ fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
 
 #[test]
 fn every_step_has_a_sign_of_its_own() {
-    let steps = [NodeStep::Outdated, NodeStep::Waiting, NodeStep::Replacing, NodeStep::Starting, NodeStep::Failing, NodeStep::Done];
+    let steps = [
+        NodeStep::Outdated,
+        NodeStep::Waiting,
+        NodeStep::Replacing,
+        NodeStep::Starting,
+        NodeStep::Failing,
+        NodeStep::Done,
+    ];
     let signs: std::collections::BTreeSet<char> = steps.into_iter().map(step_sign).collect();
     assert_eq!(signs.len(), steps.len());
 }
@@ -163,7 +178,9 @@ fn who_gives_up_names_whose_turn_it_is_where_nothing_is_in_work() {
         ": the controller does not replace the old pod on 5 nodes (node-1, node-2, node-3, node-4, node-5)"
     );
     assert_eq!(said(Phase::NotObserved, NodeStep::Done), ": the controller has not seen the newest spec");
-    assert!(said(Phase::AwaitingDeletion, NodeStep::Outdated).starts_with(": nobody deleted an old pod, which OnDelete"));
+    assert!(
+        said(Phase::AwaitingDeletion, NodeStep::Outdated).starts_with(": nobody deleted an old pod, which OnDelete")
+    );
     assert_eq!(
         said(Phase::Progressing, NodeStep::Waiting),
         ": node-1: no pod yet; node-2: no pod yet; node-3: no pod yet; and 2 more in work"
@@ -238,7 +255,8 @@ fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
 fn the_end_says_what_held_it() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let mut rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
-    rollout_status.blockers = vec![Blocker { cause: Cause::NewPodGated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
+    rollout_status.blockers =
+        vec![Blocker { cause: Cause::NewPodGated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
     let written = |ending| {
         let told = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
         let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
@@ -258,7 +276,8 @@ fn the_end_says_what_held_it() {
 fn what_is_left_is_told_while_it_gets_on_and_the_wait_when_it_does_not() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let rows: Vec<NodeCoverage<'_>> = (0..10).map(|_| row("node")).collect();
-    let mut rollout_status = stands(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
+    let mut rollout_status =
+        stands(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
     let mark = |done| ProgressSample { updated: done, done, ..ProgressSample::new(&rollout_status) };
     let at = |seconds| NOW + SignedDuration::from_secs(seconds);
     let mut headway = ProgressTracker::begin(mark(1), at(0));

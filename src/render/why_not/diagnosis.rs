@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::overview::name_of;
 use super::{Screen, all_remedies, has, verdict_symbol, verdict_tone};
 use crate::explain::State;
-use crate::explain::diagnosis::{Check, Outcome, Stage, Verdict, Diagnosis};
+use crate::explain::diagnosis::{Check, Diagnosis, Outcome, Stage, Verdict};
 use crate::placement::Placement;
 use crate::render::preemption;
 use crate::render::reason::detail;
@@ -29,10 +29,11 @@ pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &
     stages.dedup();
     for stage in stages {
         let checks: Vec<&Check> = diagnosis.checks.iter().filter(|check| check.stage == stage).collect();
-        stage(out, name_of_stage(stage), &checks, screen)?;
+        write_stage(out, name_of_stage(stage), &checks, screen)?;
     }
     // That it cannot help goes without saying where the refusal has nothing to do with other pods.
-    if let Some(verdict) = diagnosis.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
+    if let Some(verdict) =
+        diagnosis.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
     {
         entry(out, "preemption", &sanitize(&preemption::detail(verdict, screen.style.names)), Tone::Plain, screen)?;
     }
@@ -81,7 +82,7 @@ fn name_of_stage(stage: Stage) -> &'static str {
 }
 
 /// What fails and what is unknown, each reason on lines of its own; what passes in one line.
-fn stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
+fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
     let mut lead = name;
     let fails = checks.iter().any(|check| check.outcome == Outcome::Fail);
     // Beside a cause that is certain, what could not be read is of little weight.
@@ -119,7 +120,7 @@ fn stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) ->
 }
 
 fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
-    hanging(out, &format!("  {name:STATION$}"), text, tone, screen)
+    hanging(out, &format!("  {name:STAGE_WIDTH$}"), text, tone, screen)
 }
 
 /// A text that goes on below itself where the terminal ends.

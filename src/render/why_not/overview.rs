@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Screen, verdict_symbol, verdict_tone};
-use crate::explain::diagnosis::{Outcome, Verdict, Diagnosis};
+use crate::explain::diagnosis::{Diagnosis, Outcome, Verdict};
 use crate::placement::Placement;
 use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
@@ -33,7 +33,7 @@ pub(crate) fn overview(
             &format!("Node {}{}", sanitize(&node.metadata.name), condition(node, screen)),
             Tone::Strong,
         )?;
-        let (text, tone) = summary(diagnoses);
+        let (text, tone) = overview_line(diagnoses);
         screen.style.line(out, &text, tone)?;
         writeln!(out)?;
     }
@@ -92,7 +92,7 @@ pub(super) fn name_of(verdict: Verdict) -> &'static str {
     }
 }
 
-fn summary(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
+fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
     let number = |verdict: Verdict| diagnoses.iter().filter(|diagnosis| diagnosis.verdict == verdict).count();
     let wanted = diagnoses.iter().filter(|diagnosis| diagnosis.placement == Placement::Run).count();
     let well = number(Verdict::Running) + number(Verdict::WouldRun);

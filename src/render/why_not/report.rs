@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{remedies, target};
-use crate::explain::diagnosis::{Check, CheckReason, Outcome, Stage, Verdict, Diagnosis};
+use crate::explain::diagnosis::{Check, CheckReason, Diagnosis, Outcome, Stage, Verdict};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::name_list::ListLength;

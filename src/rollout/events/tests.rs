@@ -123,7 +123,10 @@ fn a_look_between_two_templates_does_not_forget_what_was_before() {
     let between = StatusRecord { revision: None, ..record(&[("a", NodeStep::Outdated), ("b", NodeStep::Outdated)]) };
     let between = StatusRecord { phase: Phase::NotObserved, ..between }.after(Some(&before));
     assert_eq!(names(&before, &between), ["PhaseChanged"]);
-    let newer = StatusRecord { revision: Some("newer".into()), ..record(&[("a", NodeStep::Replacing), ("b", NodeStep::Outdated)]) };
+    let newer = StatusRecord {
+        revision: Some("newer".into()),
+        ..record(&[("a", NodeStep::Replacing), ("b", NodeStep::Outdated)])
+    };
     let newer = newer.after(Some(&between));
     assert_eq!(names(&between, &newer), ["NewRevision", "NodeStarted a", "PhaseChanged"]);
     let change = &changes(Some(&between), Some(&newer), NOW)[0].kind;

@@ -126,7 +126,11 @@ fn pods_of_a_revision_that_no_longer_exists_are_told_apart() {
     let pods = vec![hashed("n1", "bbb"), hashed("n2", "zzz"), pod("n3", "bare", json!({}))];
     let snapshot = snapshot("2", vec![revision(2, "bbb", "2")], pods);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    let deleted_revisions: Vec<_> = history.deleted_revisions.iter().map(|deleted_revisions| (deleted_revisions.hash, deleted_revisions.nodes.clone())).collect();
+    let deleted_revisions: Vec<_> = history
+        .deleted_revisions
+        .iter()
+        .map(|deleted_revisions| (deleted_revisions.hash, deleted_revisions.nodes.clone()))
+        .collect();
     assert_eq!(deleted_revisions, [(None, vec!["n3"]), (Some("zzz"), vec!["n2"])]);
 }
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::resource::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{DeviceRejection, rejection};
+use super::{DeviceRejection, failure};
 use crate::scheduling::{Attempt, FilterFailure};
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodResourceClaim};
@@ -57,12 +57,12 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
     };
     let Some(claim) = claims.iter().find(|claim| is_named(&claim.metadata, &pod.namespace, name)) else {
         let scheduler = format!("could not find ResourceClaim \"{}/{name}\"", pod.namespace);
-        found.rejections.push(rejection(DeviceRejection::ResourceClaimNotFound { claim: name.to_owned() }, scheduler));
+        found.rejections.push(failure(DeviceRejection::ResourceClaimNotFound { claim: name.to_owned() }, scheduler));
         return;
     };
     if claim.metadata.deletion_timestamp.is_some() {
         let scheduler = format!("resourceclaim \"{name}\" is being deleted");
-        found.rejections.push(rejection(DeviceRejection::ResourceClaimDeleting { claim: name.to_owned() }, scheduler));
+        found.rejections.push(failure(DeviceRejection::ResourceClaimDeleting { claim: name.to_owned() }, scheduler));
         return;
     }
     let mut owners = claim.metadata.owner_references.iter().flatten();
@@ -70,7 +70,7 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
         let (namespace, pod) = (&pod.namespace, &pod.name);
         let scheduler =
             format!("ResourceClaim {namespace}/{name} was not created for Pod {namespace}/{pod} (Pod is not owner)");
-        found.rejections.push(rejection(DeviceRejection::ResourceClaimNotOwned { claim: name.to_owned() }, scheduler));
+        found.rejections.push(failure(DeviceRejection::ResourceClaimNotOwned { claim: name.to_owned() }, scheduler));
         return;
     }
     let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
@@ -93,7 +93,7 @@ fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mu
                 Known::Unknown(_) => None,
             };
             let scheduler = format!("pod \"{}/{}\": ResourceClaim not created yet", pod.namespace, pod.name);
-            found.rejections.push(rejection(not_created(wanted, template_found), scheduler));
+            found.rejections.push(failure(not_created(wanted, template_found), scheduler));
         }
     }
 }
@@ -108,7 +108,7 @@ fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut 
             allocation: None,
         }),
         Known::Known(None) => {
-            found.rejections.push(rejection(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
+            found.rejections.push(failure(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
         }
         Known::Unknown(why) => {
             found.missing.get_or_insert(why);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::scheduling::Attempt;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::label_selector::selects;
-use crate::snapshot::pod::{Pod, LabelSelector, PodAffinityTerm};
+use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm};
 use crate::snapshot::{Known, Labels};
 
 /// In these versions the scheduler keeps the namespace selector of a pod's own term and holds it against no labels at

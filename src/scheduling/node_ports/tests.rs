@@ -71,7 +71,8 @@ fn every_port_that_is_taken_is_named_once_with_who_has_it() {
         .with(pod("x", with_port(port("10.0.0.1", 80, ""))))
         .with(pod("y", with_port(port("", 53, "UDP"))));
     let Outcome::Fail { rejections, .. } = filter(&world.attempt()) else { panic!("it fits") };
-    let found: Vec<Value> = rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect();
+    let found: Vec<Value> =
+        rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect();
     assert_eq!(
         found,
         [

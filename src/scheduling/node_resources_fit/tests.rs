@@ -38,14 +38,16 @@ fn holding(name: &str, cpu: &str) -> Pod {
 fn h61_a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
     let world = on_two_cores("0").with(holding("a", "3"));
     assert_eq!(refused(&world), []);
-    let full = FilterFixture::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
+    let full =
+        FilterFixture::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
     assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
 }
 
 #[test]
 fn h62_a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_request() {
-    let asking_for =
-        |gpus: &str| FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }));
+    let asking_for = |gpus: &str| {
+        FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }))
+    };
     assert_eq!(refused(&asking_for("1")), insufficient("example.com/gpu", false));
     assert_eq!(
         evidence(&asking_for("1")),
@@ -172,7 +174,8 @@ fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
 
 #[test]
 fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
-    let outcome = |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
+    let outcome =
+        |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
     assert_eq!(outcome(&on_two_cores("1")), Outcome::Unknown { missing: "no pods".into() });
     assert!(matches!(outcome(&on_two_cores("1").with(holding("a", "2"))), Outcome::Fail { .. }));
 }
@@ -203,7 +206,10 @@ fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
     let some = json!({ "pods": "10", "example.com/gpu": "1" });
     assert_eq!(refused(&with_classes("example.com/gpu", classes, some)), insufficient("example.com/gpu", false));
     assert_eq!(
-        refused(&FilterFixture { facts: ClusterObjects::default(), ..with_classes("example.com/gpu", json!([]), none) }),
+        refused(&FilterFixture {
+            facts: ClusterObjects::default(),
+            ..with_classes("example.com/gpu", json!([]), none)
+        }),
         insufficient("example.com/gpu", false)
     );
 }
@@ -244,8 +250,8 @@ fn there_is_no_lower_request_where_nothing_is_left_or_two_containers_would_have_
     let world = FilterFixture::new(twice, json!({ "cpu": "2", "pods": "10" })).with(holding("n", "1500m"));
     assert_eq!(reduce_to(&world), Value::Null);
     let gpu = json!({ "example.com/gpu": "1" });
-    let one =
-        FilterFixture::new(asking(gpu.clone()), json!({ "pods": "10", "example.com/gpu": "1" })).with(pod("a", asking(gpu)));
+    let one = FilterFixture::new(asking(gpu.clone()), json!({ "pods": "10", "example.com/gpu": "1" }))
+        .with(pod("a", asking(gpu)));
     assert_eq!(reduce_to(&one), Value::Null);
 }
 

@@ -119,7 +119,10 @@ fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
     assert_eq!(world.judge(filter), Outcome::Pass);
     world.bound_pods = Known::Known(vec![pod("near", "n1", disk("two"))]);
     let (rejection, _) = world.refusal_for_now(filter);
-    assert!(matches!(&rejection, VolumeRejection::VolumeLimit { driver, .. } if driver == "ebs.csi.aws.com"), "{rejection:?}");
+    assert!(
+        matches!(&rejection, VolumeRejection::VolumeLimit { driver, .. } if driver == "ebs.csi.aws.com"),
+        "{rejection:?}"
+    );
 }
 
 #[test]

@@ -70,7 +70,11 @@ fn judge(pod: &Pod, bound_pods: &[Pod]) -> Outcome {
 
 /// The same with other nodes and the pods on them.
 fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> Outcome {
-    let facts = ClusterObjects { nodes: Known::Known(others.to_vec()), pods: Known::Known(pods.to_vec()), ..ClusterObjects::default() };
+    let facts = ClusterObjects {
+        nodes: Known::Known(others.to_vec()),
+        pods: Known::Known(pods.to_vec()),
+        ..ClusterObjects::default()
+    };
     judge_with(pod, &node("n1", "z1"), bound_pods, &[], &facts)
 }
 

@@ -23,7 +23,7 @@ fn world() -> FilterFixture {
 
 fn verdict(world: &FilterFixture) -> Preemption {
     let attempt = world.attempt();
-    preemption(&attempt, &judge(&attempt))
+    preemption(&attempt, &run_filters(&attempt))
 }
 
 fn names(node_pods: &[NodePod]) -> Vec<&str> {
@@ -81,7 +81,10 @@ fn without_pods_of_a_lower_priority_there_are_no_victims() {
     let found = verdict(&world().with(with_priority("a", 100, "2")));
     assert_eq!(found.scheduler(), ["No preemption victims found for incoming pod"]);
     let Preemption::NoVictims { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
-    assert_eq!((required_priority.priority, required_priority.class, names(&required_priority.victims)), (101, None, vec!["a"]));
+    assert_eq!(
+        (required_priority.priority, required_priority.class, names(&required_priority.victims)),
+        (101, None, vec!["a"])
+    );
 }
 
 #[test]
@@ -96,7 +99,9 @@ fn what_would_still_be_in_the_way_is_said_in_the_schedulers_words() {
     let world = world().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
     let found = verdict(&world);
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
-    let Preemption::NotEnough { candidates, required_priority: Some(required_priority), .. } = found else { panic!("{found:?}") };
+    let Preemption::NotEnough { candidates, required_priority: Some(required_priority), .. } = found else {
+        panic!("{found:?}")
+    };
     assert_eq!(names(&candidates), ["low"]);
     assert_eq!((required_priority.priority, names(&required_priority.victims)), (201, vec!["high"]));
 }
@@ -174,11 +179,11 @@ fn what_is_not_known_is_said() {
     let unknown = || Known::Unknown("no pods".to_owned());
     let attempt = world.attempt();
     let nominated = Attempt { nominated: unknown(), ..attempt.clone() };
-    assert_eq!(preemption(&nominated, &judge(&nominated)), Preemption::Unknown { missing: "no pods".into() });
+    assert_eq!(preemption(&nominated, &run_filters(&nominated)), Preemption::Unknown { missing: "no pods".into() });
     let bound_pods = Attempt { bound_pods: unknown(), ..attempt.clone() };
-    assert_eq!(preemption(&bound_pods, &judge(&bound_pods)), Preemption::Unknown { missing: "no pods".into() });
+    assert_eq!(preemption(&bound_pods, &run_filters(&bound_pods)), Preemption::Unknown { missing: "no pods".into() });
     // What is refused for certain, and may be helped by what is not known.
-    assert_eq!(preemption(&bound_pods, &judge(&attempt)), Preemption::Unknown { missing: "no pods".into() });
+    assert_eq!(preemption(&bound_pods, &run_filters(&attempt)), Preemption::Unknown { missing: "no pods".into() });
 }
 
 #[test]
@@ -187,7 +192,9 @@ fn the_class_to_take_is_the_lowest_that_is_enough_and_may_preempt() {
         let mut world = world().with(with_priority("a", priority, "2"));
         world.facts.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
         match verdict(&world) {
-            Preemption::NoVictims { required_priority } => required_priority.map(|required_priority| (required_priority.priority, required_priority.class)),
+            Preemption::NoVictims { required_priority } => {
+                required_priority.map(|required_priority| (required_priority.priority, required_priority.class))
+            }
             other => panic!("{other:?}"),
         }
     };

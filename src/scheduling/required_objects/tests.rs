@@ -87,7 +87,12 @@ fn a_spread_over_hosts_needs_only_the_node() {
 #[test]
 fn devices_need_their_kinds() {
     let claimed = of(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
-    let kinds = [ObjectKind::ResourceClaims, ObjectKind::ResourceClaimTemplates, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses];
+    let kinds = [
+        ObjectKind::ResourceClaims,
+        ObjectKind::ResourceClaimTemplates,
+        ObjectKind::ResourceSlices,
+        ObjectKind::DeviceClasses,
+    ];
     assert_eq!(claimed, kinds);
     let extended = json!({"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]});
     assert_eq!(of(extended), [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses]);
@@ -122,10 +127,14 @@ fn a_neighbours_anti_affinity_by_labels_of_namespaces_needs_them() {
     let higher_priority_planned = |kind: &str, selector: Value| {
         let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
         let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
-        required_by_node_pods([&pod(json!({})), &pod(json!({"affinity": affinity}))], []).contains(&ObjectKind::Namespaces)
+        required_by_node_pods([&pod(json!({})), &pod(json!({"affinity": affinity}))], [])
+            .contains(&ObjectKind::Namespaces)
     };
     assert!(higher_priority_planned("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
-    assert!(higher_priority_planned("podAntiAffinity", json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})));
+    assert!(higher_priority_planned(
+        "podAntiAffinity",
+        json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})
+    ));
     assert!(!higher_priority_planned("podAntiAffinity", json!({})));
     assert!(!higher_priority_planned("podAntiAffinity", Value::Null));
     assert!(!higher_priority_planned("podAffinity", json!({"matchLabels": {"team": "a"}})));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
 
 use super::super::pvc::{class_of, class_of_volume, name_of, request_of, selected_node_of};
-use super::super::volume_rejection::{FilterReport, VolumeMismatch, MismatchedVolume, VolumeRejection};
+use super::super::volume_rejection::{FilterReport, MismatchedVolume, VolumeMismatch, VolumeRejection};
 use super::{Attempt, BIND_CONFLICT, mismatched_terms, provisioning};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
@@ -15,7 +15,11 @@ use crate::snapshot::selector;
 
 /// Judges the claims that wait for the pod: each takes the smallest volume that will do, the smallest claim first;
 /// what finds none is to be provisioned.
-pub(super) fn judge(attempt: &Attempt<'_>, mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>, findings: &mut FilterReport) {
+pub(super) fn judge(
+    attempt: &Attempt<'_>,
+    mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>,
+    findings: &mut FilterReport,
+) {
     waiting.sort_by_key(|claim| request_of(claim).unwrap_or_default());
     let mut taken = BTreeSet::new();
     for claim in &waiting {

@@ -62,7 +62,12 @@ fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismat
 }
 
 /// Drivers that report what they have left are believed.
-fn judge_capacity(attempt: &Attempt<'_>, claim: &PersistentVolumeClaim, class: &StorageClass, findings: &mut FilterReport) {
+fn judge_capacity(
+    attempt: &Attempt<'_>,
+    claim: &PersistentVolumeClaim,
+    class: &StorageClass,
+    findings: &mut FilterReport,
+) {
     let Some(requested) = request_of(claim) else { return };
     let Some(drivers) = findings.read(&attempt.facts.csi_drivers) else { return };
     let driver = drivers.iter().find(|driver| name_of(&driver.metadata) == class.provisioner);

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_rejection::{VolumeMismatch, MismatchedVolume};
+use super::super::volume_rejection::{MismatchedVolume, VolumeMismatch};
 use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
 use super::*;
 use crate::placement::Requirement;
@@ -165,7 +165,8 @@ fn an_ephemeral_volume_that_does_not_exist_is_refused() {
     let mut owned = bound_claim("agent-scratch", "pv");
     owned["metadata"]["ownerReferences"] = json!([owner]);
     world.facts.claims = known(json!([owned]));
-    let expected = VolumeRejection::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
+    let expected =
+        VolumeRejection::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     // VolumeZone tells it of a claim that the pod names.
@@ -210,7 +211,8 @@ fn without_a_volume_that_fits_every_volume_of_the_class_tells_why() {
         ("far", VolumeMismatch::OtherNodes { terms: not_in_zone("b") }),
         ("shared", VolumeMismatch::OtherAccess { found: vec!["ReadOnlyMany".into()] }),
     ];
-    let mismatches = mismatches.into_iter().map(|(volume, cause)| MismatchedVolume { volume: volume.into(), cause }).collect();
+    let mismatches =
+        mismatches.into_iter().map(|(volume, cause)| MismatchedVolume { volume: volume.into(), cause }).collect();
     let requested = "10Gi".parse().unwrap();
     let expected =
         VolumeRejection::NoVolumeToBind { claim: "data".into(), storage_class: "local".into(), requested, mismatches };
@@ -234,7 +236,10 @@ fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
     };
     world.facts.volumes = known(json!([local("free", "10Gi", json!({})), kept("b")]));
     let (rejection, _) = world.refusal_of_node(filter);
-    assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].volume == "kept"), "{rejection:?}");
+    assert!(
+        matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].volume == "kept"),
+        "{rejection:?}"
+    );
     world.facts.volumes = known(json!([kept("a")]));
     assert_eq!(world.judge(filter), Outcome::Pass);
 }
@@ -248,7 +253,9 @@ fn a_claims_selector_chooses_among_volumes() {
     let mut pv = local("pv", "10Gi", json!({}));
     world.facts.volumes = known(json!([pv]));
     let (rejection, _) = world.refusal_of_node(filter);
-    assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].cause == VolumeMismatch::OtherLabels));
+    assert!(
+        matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].cause == VolumeMismatch::OtherLabels)
+    );
     pv["metadata"]["labels"] = json!({"tier": "gold"});
     world.facts.volumes = known(json!([pv]));
     assert_eq!(world.judge(filter), Outcome::Pass);
@@ -378,7 +385,10 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
             assert_eq!(world.judge(filter), Outcome::Pass, "{name}");
         } else {
             let (rejection, _) = world.refusal_of_node(filter);
-            assert!(matches!(&rejection, VolumeRejection::StorageTopology { claim, .. } if claim == "scratch"), "{rejection:?}");
+            assert!(
+                matches!(&rejection, VolumeRejection::StorageTopology { claim, .. } if claim == "scratch"),
+                "{rejection:?}"
+            );
         }
     }
 }

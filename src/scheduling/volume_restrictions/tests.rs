@@ -42,7 +42,10 @@ fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_n
     let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
     let (rejection, scheduler) = world.refusal_for_now(filter);
-    assert_eq!(rejection, VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n2", "agent-x")] });
+    assert_eq!(
+        rejection,
+        VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n2", "agent-x")] }
+    );
     assert_eq!(
         scheduler,
         "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another \

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::cluster::test_server::{Answer, TestServer, JSON, Seen};
+use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
 
 /// The event `name` about the object `uid`.
 fn event(name: &str, uid: &str) -> serde_json::Value {
@@ -121,7 +121,9 @@ fn an_event_that_came_early_is_there_when_a_list_anew_brings_its_pod() {
     let mut events = none_yet();
     let mut known = Known::Known(Vec::new());
     for event in [read("a", "gone"), read("b", "stays"), read("c", "new"), read("d", "other")] {
-        events.apply(EventUpdate::Changed(Box::new(Change::Added(event))), &mut known, |uid| ["gone", "stays"].contains(&uid));
+        events.apply(EventUpdate::Changed(Box::new(Change::Added(event))), &mut known, |uid| {
+            ["gone", "stays"].contains(&uid)
+        });
     }
     assert_eq!(names(&known), ["a", "b"]);
     let mut anew = Known::Known(Vec::new());

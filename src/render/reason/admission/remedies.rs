@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Remedy, RemedyContext};
-use crate::admission::{Bound, QuotaUsage, AdmissionRejection, Service, MissingQuotaRequest};
+use crate::admission::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
 use crate::render::command_line::{CommandLine, valid};
 use crate::snapshot::quantity::Quantity;
 

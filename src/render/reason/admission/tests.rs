@@ -31,7 +31,8 @@ fn a_quota_is_raised_to_what_one_more_pod_needs() {
          4000Mi used"
     );
     // A quota may have been lowered below what is used.
-    let lowered = AdmissionRejection::QuotaExceeded { quota: "q".into(), resources: vec![share("cpu", "150m", "1", "500m")] };
+    let lowered =
+        AdmissionRejection::QuotaExceeded { quota: "q".into(), resources: vec![share("cpu", "150m", "1", "500m")] };
     assert!(lines(&lowered)[0].ends_with(r#"'{"spec":{"hard":{"cpu":"1150m"}}}'"#));
 }
 
@@ -41,7 +42,9 @@ fn amounts_are_stated_container_by_container() {
         resource: resource.into(),
         containers: containers.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let of = |missing: Vec<MissingQuotaRequest>| lines(&AdmissionRejection::QuotaRequestMissing { quota: "q".into(), missing });
+    let of = |missing: Vec<MissingQuotaRequest>| {
+        lines(&AdmissionRejection::QuotaRequestMissing { quota: "q".into(), missing })
+    };
     assert_eq!(
         of(vec![
             missing("limits.cpu", &["main", "side"]),
@@ -58,16 +61,17 @@ fn amounts_are_stated_container_by_container() {
 
 #[test]
 fn a_limit_range_is_told_with_both_numbers() {
-    let rejection = |container: Option<&str>, bound: Bound, of: &'static str, found: Option<&str>| AdmissionRejection::LimitRange {
-        limit_range: container.map(|_| "range".into()),
-        per: "Container".into(),
-        container: container.map(str::to_owned),
-        resource: "cpu".into(),
-        bound,
-        allowed: "2".into(),
-        of,
-        found: found.map(str::to_owned),
-    };
+    let rejection =
+        |container: Option<&str>, bound: Bound, of: &'static str, found: Option<&str>| AdmissionRejection::LimitRange {
+            limit_range: container.map(|_| "range".into()),
+            per: "Container".into(),
+            container: container.map(str::to_owned),
+            resource: "cpu".into(),
+            bound,
+            allowed: "2".into(),
+            of,
+            found: found.map(str::to_owned),
+        };
     for (rejection, words, fix) in [
         (
             rejection(Some("main"), Bound::Maximum, "limit", Some("3")),
@@ -94,7 +98,8 @@ fn a_limit_range_is_told_with_both_numbers() {
 fn a_namespace_is_opened_no_wider_than_the_violations_need() {
     let level = |violations: &[&str]| {
         let violations = violations.iter().map(|one| (*one).to_owned()).collect();
-        let rejection = AdmissionRejection::PodSecurity { level: "restricted".into(), version: "latest".into(), violations };
+        let rejection =
+            AdmissionRejection::PodSecurity { level: "restricted".into(), version: "latest".into(), violations };
         lines(&rejection).last().unwrap().rsplit_once('=').unwrap().1.to_owned()
     };
     let asked =
@@ -116,7 +121,11 @@ fn what_is_missing_is_created_by_its_name() {
 
 #[test]
 fn a_webhook_is_found_by_its_service() {
-    let failed = |service: Option<Service>| AdmissionRejection::WebhookFailed { webhook: "w".into(), detail: "x".into(), service };
+    let failed = |service: Option<Service>| AdmissionRejection::WebhookFailed {
+        webhook: "w".into(),
+        detail: "x".into(),
+        service,
+    };
     let service = Service { namespace: "system".into(), name: "hook".into() };
     assert_eq!(
         lines(&failed(Some(service)))[..2],
@@ -132,10 +141,13 @@ fn a_webhook_is_found_by_its_service() {
 fn hostile_names_reach_neither_shell_nor_terminal() {
     let account = AdmissionRejection::ServiceAccountMissing { service_account: "$(reboot)\u{1b}[2J".into() };
     assert!(lines(&account).is_empty());
-    let quota =
-        AdmissionRejection::QuotaExceeded { quota: "--kubeconfig=x".into(), resources: vec![share("pods", "1", "1", "1")] };
+    let quota = AdmissionRejection::QuotaExceeded {
+        quota: "--kubeconfig=x".into(),
+        resources: vec![share("pods", "1", "1", "1")],
+    };
     assert!(lines(&quota).is_empty());
-    let missing = vec![MissingQuotaRequest { resource: "limits.cpu$(touch x)".into(), containers: vec!["main".into()] }];
+    let missing =
+        vec![MissingQuotaRequest { resource: "limits.cpu$(touch x)".into(), containers: vec!["main".into()] }];
     assert!(lines(&AdmissionRejection::QuotaRequestMissing { quota: "q".into(), missing }).is_empty());
 }
 
@@ -150,7 +162,12 @@ fn every_refusal_has_words() {
         AdmissionRejection::RuntimeClassConflict { key: text(), class_value: text(), pod_value: text() },
         AdmissionRejection::OverheadMismatch,
         AdmissionRejection::WebhookDenied { webhook: text(), detail: text() },
-        AdmissionRejection::PolicyDenied { kind: "ValidatingAdmissionPolicy", policy: text(), binding: None, detail: text() },
+        AdmissionRejection::PolicyDenied {
+            kind: "ValidatingAdmissionPolicy",
+            policy: text(),
+            binding: None,
+            detail: text(),
+        },
         AdmissionRejection::NamespaceSelectorConflict { detail: text() },
         AdmissionRejection::NamespaceTolerations { detail: text() },
         AdmissionRejection::SecurityContextConstraints { detail: text() },
@@ -159,7 +176,10 @@ fn every_refusal_has_words() {
         AdmissionRejection::NoLongerRejected { rejection: text() },
         AdmissionRejection::Rejected { rejection: text() },
     ] {
-        assert!(!summary(&rejection).is_empty() && !detail(&rejection, ListLength::Handful).is_empty(), "{rejection:?}");
+        assert!(
+            !summary(&rejection).is_empty() && !detail(&rejection, ListLength::Handful).is_empty(),
+            "{rejection:?}"
+        );
         let remedies = remedies(&rejection, &TARGET);
         assert!(!remedies.is_empty(), "{rejection:?}");
         let begins_low = remedies.iter().all(|remedy| remedy.text.starts_with(|c: char| c.is_ascii_lowercase()));

@@ -34,7 +34,9 @@ pub(super) fn detail(rejection: &DeviceRejection, names: ListLength) -> String {
         }
         DeviceRejection::ResourceClaimNotFound { .. } => summary(rejection),
         DeviceRejection::ResourceClaimDeleting { claim } => format!("the ResourceClaim {claim} is being deleted"),
-        DeviceRejection::ResourceClaimNotOwned { claim } => format!("the ResourceClaim {claim} was made for another pod"),
+        DeviceRejection::ResourceClaimNotOwned { claim } => {
+            format!("the ResourceClaim {claim} was made for another pod")
+        }
         DeviceRejection::DeviceClassNotFound { claim, request, class } => {
             format!("there is no DeviceClass {class}, which request {request} of {claim} names")
         }

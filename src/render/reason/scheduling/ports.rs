@@ -3,7 +3,7 @@
 use super::resource_users::{is_own, move_off, name, some_of, wait_for, without_surge};
 use crate::render::name_list::ListLength;
 use crate::render::remedy::{Remedy, RemedyContext};
-use crate::scheduling::{NodePod, PortUser, PortRejection};
+use crate::scheduling::{NodePod, PortRejection, PortUser};
 
 /// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &PortRejection) -> String {

@@ -21,12 +21,11 @@ pub(in crate::render) fn some_of<T>(all: &[T], names: ListLength, words: impl Fn
 }
 
 /// Pods that could run on another node, taken off this one.
-pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyContext<'_>) -> Remedy {
+pub(in crate::render) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyContext<'_>) -> Remedy {
     let names = some_of(movable, ListLength::Handful, |node_pod| name(node_pod));
     let (it, runs) = if movable.len() == 1 { ("it", "runs") } else { ("they", "run") };
     let is_made_anew = movable.iter().any(|node_pod| node_pod.owner.is_some());
-    let delete =
-        |node_pod: &&NodePod| CommandLine::in_namespace(&node_pod.namespace, "delete pod").name(&node_pod.pod);
+    let delete = |node_pod: &&NodePod| CommandLine::in_namespace(&node_pod.namespace, "delete pod").name(&node_pod.pod);
     let deletes = movable.iter().map(delete);
     if !is_made_anew {
         let text = format!("{what_for}: delete {names}, which no controller makes anew, if {it} may be lost");
@@ -41,7 +40,7 @@ pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyCont
 }
 
 /// Pods that are being deleted.
-pub(super) fn wait_for(leaving: &[&NodePod]) -> Remedy {
+pub(in crate::render) fn wait_for(leaving: &[&NodePod]) -> Remedy {
     let names = some_of(leaving, ListLength::Handful, |node_pod| name(node_pod));
     match leaving {
         [_] => Remedy::say(format!("wait for {names}: it is being deleted, and counts until it is gone")),
@@ -50,14 +49,14 @@ pub(super) fn wait_for(leaving: &[&NodePod]) -> Remedy {
 }
 
 /// Whether the pod is one of the DaemonSet's own: the old one of a surge, as a node else has but one.
-pub(super) fn is_own(node_pod: &NodePod, target: &RemedyContext<'_>) -> bool {
+pub(in crate::render) fn is_own(node_pod: &NodePod, target: &RemedyContext<'_>) -> bool {
     let is_of = |kind: &str, name: &str| kind == "DaemonSet" && name == target.daemon_set;
     node_pod.namespace == target.namespace
         && node_pod.owner.as_ref().is_some_and(|owner| is_of(&owner.kind, &owner.name))
 }
 
 /// A surge that has no room for two pods on one node.
-pub(super) fn without_surge(own: &NodePod, target: &RemedyContext<'_>) -> Remedy {
+pub(in crate::render) fn without_surge(own: &NodePod, target: &RemedyContext<'_>) -> Remedy {
     let text = format!(
         "update without a surge: {} is this DaemonSet's own old pod, and stays until the new one is available",
         name(own)

@@ -7,7 +7,7 @@ use crate::render::command_line::{CommandLine, valid};
 use crate::render::name_list::ListLength;
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
-use crate::scheduling::{ResourceUser, LowerRequest, NodePod, ResourceRejection};
+use crate::scheduling::{LowerRequest, NodePod, ResourceRejection, ResourceUser};
 use crate::snapshot::quantity::{Quantity, Rounding};
 
 /// The cause without what differs between nodes.
@@ -25,7 +25,9 @@ pub(super) fn summary(rejection: &ResourceRejection) -> String {
 /// The cause with its evidence.
 pub(super) fn detail(rejection: &ResourceRejection, names: ListLength) -> String {
     match rejection {
-        ResourceRejection::InsufficientResource { resource, requested, used, allocatable, short_by, used_by, .. } => {
+        ResourceRejection::InsufficientResource {
+            resource, requested, used, allocatable, short_by, used_by, ..
+        } => {
             let [requested, used, short_by] =
                 [requested, used, short_by].map(|amount| amount_in_words(resource, *amount, Rounding::Up));
             let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
@@ -201,7 +203,10 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
         }
     };
     let effect = target.rollout_note();
-    Remedy::run(format!("lower the {resource} request {whose} to at most {amount}; {effect}"), target.commands_reaching_existing_pod(line))
+    Remedy::run(
+        format!("lower the {resource} request {whose} to at most {amount}; {effect}"),
+        target.commands_reaching_existing_pod(line),
+    )
 }
 
 /// A resource that the node does not know.

@@ -11,7 +11,9 @@ pub(super) fn summary(rejection: &SpreadRejection) -> String {
         SpreadRejection::TopologySpreadLabel { topology_key } => {
             format!("the node lacks the label {topology_key} of the topology spread")
         }
-        SpreadRejection::TopologySpread { topology_key, .. } => format!("the spread over {topology_key} would be uneven"),
+        SpreadRejection::TopologySpread { topology_key, .. } => {
+            format!("the spread over {topology_key} would be uneven")
+        }
     }
 }
 

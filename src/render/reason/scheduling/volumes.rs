@@ -8,7 +8,7 @@ use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::reason::placement_detail;
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
-use crate::scheduling::{PodOnNode, VolumeMismatch, MismatchedVolume, VolumeRejection};
+use crate::scheduling::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeRejection};
 
 /// So many of a list tell them all.
 const ENOUGH: usize = 3;
@@ -26,7 +26,9 @@ pub(super) fn summary(rejection: &VolumeRejection) -> String {
             format!("the claim of volume {volume} belongs to something else")
         }
         VolumeRejection::VolumeClaimUnbound { claim, .. } => format!("claim {claim} is not bound"),
-        VolumeRejection::VolumeClaimElsewhere { claim, .. } => format!("the volume of claim {claim} goes to another node"),
+        VolumeRejection::VolumeClaimElsewhere { claim, .. } => {
+            format!("the volume of claim {claim} goes to another node")
+        }
         VolumeRejection::VolumeMissing { volume, .. } => format!("volume {volume} does not exist"),
         VolumeRejection::VolumeNodeAffinity { volume, .. } => format!("volume {volume} cannot be reached"),
         VolumeRejection::VolumeZone { volume, .. } => format!("volume {volume} is in another zone"),
@@ -59,7 +61,9 @@ pub(super) fn detail(rejection: &VolumeRejection, names: ListLength) -> String {
         VolumeRejection::VolumeClaimLost { claim, volume, .. } => {
             format!("PersistentVolumeClaim {claim} is lost: its PersistentVolume {volume} is gone")
         }
-        VolumeRejection::VolumeClaimTerminating { claim, .. } => format!("PersistentVolumeClaim {claim} is being deleted"),
+        VolumeRejection::VolumeClaimTerminating { claim, .. } => {
+            format!("PersistentVolumeClaim {claim} is being deleted")
+        }
         VolumeRejection::VolumeClaimNotOwned { claim, volume } => {
             format!("volume {volume} needs PersistentVolumeClaim {claim}, which was not made for this pod")
         }
@@ -76,7 +80,7 @@ pub(super) fn detail(rejection: &VolumeRejection, names: ListLength) -> String {
         VolumeRejection::VolumeNodeAffinity { claim, volume, terms } => {
             format!(
                 "PersistentVolume {volume} (claim {claim}) cannot be reached from this node: {}",
-                mismatches(terms, names)
+                mismatched_terms(terms, names)
             )
         }
         VolumeRejection::VolumeZone { claim, volume, key, wanted, found } => {
@@ -87,11 +91,12 @@ pub(super) fn detail(rejection: &VolumeRejection, names: ListLength) -> String {
         VolumeRejection::NoVolumeToBind { claim, storage_class, requested, mismatches } => {
             let requested = requested.in_bytes();
             let class = format!("storage class {storage_class} makes none by itself");
-            let mismatches = if mismatches.is_empty() { "has none".to_owned() } else { unfit_volumes(mismatches, names) };
+            let mismatches =
+                if mismatches.is_empty() { "has none".to_owned() } else { unfit_volumes(mismatches, names) };
             format!("no PersistentVolume for claim {claim} ({requested}) on this node: {class}, and {mismatches}")
         }
         VolumeRejection::StorageTopology { claim, storage_class, terms } => {
-            let mismatches = mismatches(terms, names).replacen("node affinity", "allowedTopologies", 1);
+            let mismatches = mismatched_terms(terms, names).replacen("node affinity", "allowedTopologies", 1);
             format!("storage class {storage_class} makes no volume for claim {claim} on this node: {mismatches}")
         }
         VolumeRejection::StorageCapacity { claim, driver, requested, largest, .. } => {
@@ -284,7 +289,7 @@ fn look_at(used_by: &[PodOnNode]) -> Option<Remedy> {
 }
 
 /// `node affinity not met: …`.
-fn mismatches(terms: &[TermMismatch], names: ListLength) -> String {
+fn mismatched_terms(terms: &[TermMismatch], names: ListLength) -> String {
     placement_detail(&PlacementFailure::NodeAffinity { terms: terms.to_vec().into() }, names)
 }
 
@@ -304,7 +309,7 @@ fn unfit_volumes(mismatches: &[MismatchedVolume], names: ListLength) -> String {
             VolumeMismatch::Terminating => "is being deleted".into(),
             VolumeMismatch::NotAvailable { phase } => format!("is {phase}"),
             VolumeMismatch::OtherLabels => "is not selected by the claim".into(),
-            VolumeMismatch::OtherNodes { terms } => format!("cannot be reached ({})", mismatches(terms, names)),
+            VolumeMismatch::OtherNodes { terms } => format!("cannot be reached ({})", mismatched_terms(terms, names)),
             VolumeMismatch::OtherAccess { found } => format!("has only access modes {}", names.list(found)),
         };
         format!("{} {why}", volume.volume)

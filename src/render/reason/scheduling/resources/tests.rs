@@ -21,7 +21,15 @@ fn leaving(mut holder: ResourceUser) -> ResourceUser {
 fn short_of(resource: &str, amounts: [&str; 4], used_by: Vec<ResourceUser>) -> ResourceRejection {
     let [requested, used, allocatable, short_by] = amounts.map(|amount| amount.parse().unwrap());
     let resource = resource.to_owned();
-    ResourceRejection::InsufficientResource { resource, requested, used, allocatable, short_by, used_by, reduce_to: None }
+    ResourceRejection::InsufficientResource {
+        resource,
+        requested,
+        used,
+        allocatable,
+        short_by,
+        used_by,
+        reduce_to: None,
+    }
 }
 
 fn exceeding(resource: &str, requested: &str, allocatable: &str, reduce_to: Option<LowerRequest>) -> ResourceRejection {

@@ -10,7 +10,10 @@ fn holder(name: &str) -> PodOnNode {
 
 fn not_in_zone() -> Vec<TermMismatch> {
     let (key, operator) = ("zone".into(), "In".into());
-    vec![TermMismatch { invalid: None, mismatches: vec![Requirement { key, operator, values: vec!["b".into()], found: None }] }]
+    vec![TermMismatch {
+        invalid: None,
+        mismatches: vec![Requirement { key, operator, values: vec!["b".into()], found: None }],
+    }]
 }
 
 /// One of every kind.
@@ -19,7 +22,12 @@ fn rejections() -> Vec<VolumeRejection> {
     let storage_class = || String::from("fast");
     let driver = || String::from("disk.example.com");
     vec![
-        VolumeRejection::DiskInUse { volume: "v".into(), source: "iscsi", disk: "iqn".into(), used_by: vec![holder("a")] },
+        VolumeRejection::DiskInUse {
+            volume: "v".into(),
+            source: "iscsi",
+            disk: "iqn".into(),
+            used_by: vec![holder("a")],
+        },
         VolumeRejection::VolumeClaimInUse { claim: claim(), used_by: ["a", "b", "c", "d"].map(holder).into() },
         VolumeRejection::VolumeClaimMissing { claim: claim() },
         VolumeRejection::VolumeClaimPending { claim: claim(), volume: "scratch".into() },
@@ -41,7 +49,10 @@ fn rejections() -> Vec<VolumeRejection> {
             claim: claim(),
             storage_class: storage_class(),
             requested: "10Gi".parse().unwrap(),
-            mismatches: vec![MismatchedVolume { volume: volume(), cause: VolumeMismatch::TooSmall { capacity: "1Gi".parse().unwrap() } }],
+            mismatches: vec![MismatchedVolume {
+                volume: volume(),
+                cause: VolumeMismatch::TooSmall { capacity: "1Gi".parse().unwrap() },
+            }],
         },
         VolumeRejection::StorageTopology { claim: claim(), storage_class: storage_class(), terms: not_in_zone() },
         VolumeRejection::StorageCapacity {
@@ -51,7 +62,13 @@ fn rejections() -> Vec<VolumeRejection> {
             requested: "10Gi".parse().unwrap(),
             largest: None,
         },
-        VolumeRejection::VolumeLimit { driver: driver(), limit: 25, used: 25, requested: 1, used_by: vec![holder("a")] },
+        VolumeRejection::VolumeLimit {
+            driver: driver(),
+            limit: 25,
+            used: 25,
+            requested: 1,
+            used_by: vec![holder("a")],
+        },
         VolumeRejection::CsiDriverMissing { driver: driver() },
     ]
 }
@@ -155,8 +172,12 @@ fn what_was_made_for_one_pod_comes_anew_with_the_next() {
 
 #[test]
 fn an_unbound_claim_is_described() {
-    let rejection =
-        VolumeRejection::VolumeClaimUnbound { claim: "data".into(), storage_class: None, provisioner: None, volume: None };
+    let rejection = VolumeRejection::VolumeClaimUnbound {
+        claim: "data".into(),
+        storage_class: None,
+        provisioner: None,
+        volume: None,
+    };
     assert_eq!(remedies(&rejection, &TARGET)[0].lines(), ["kubectl -n ops describe pvc data"]);
 }
 
