@@ -61,7 +61,7 @@ pub(crate) enum DeviceRejection {
         class: String,
     },
     /// The claim is allocated, and its devices cannot be used on this node.
-    ResourceClaimElsewhere {
+    ResourceClaimOnOtherNode {
         /// The ResourceClaim.
         claim: String,
         /// What the allocation asks of a node, and what this one has.
@@ -189,7 +189,7 @@ fn judge_allocated(
     if let Some(PlacementFailure::NodeAffinity { terms }) = failure {
         let reserved_for = claim.status.iter().flat_map(|status| status.reserved_for.iter().flatten());
         let reserved_for = reserved_for.map(|consumer| consumer.name.clone()).collect();
-        return Some(DeviceRejection::ResourceClaimElsewhere {
+        return Some(DeviceRejection::ResourceClaimOnOtherNode {
             claim: demand.name.to_owned(),
             terms: terms.take(),
             reserved_for,

@@ -84,7 +84,7 @@ pub(crate) enum VolumeRejection {
         volume: Option<String>,
     },
     /// The volume of the claim is being provisioned for another node.
-    VolumeClaimElsewhere {
+    VolumeClaimOnOtherNode {
         /// The claim.
         claim: String,
         /// The node that a scheduler chose for it.

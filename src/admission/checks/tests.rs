@@ -303,7 +303,7 @@ fn h75_a_namespace_that_ends_is_told_without_an_event() {
 fn an_event_speaks_where_no_object_does() {
     let denied = "admission webhook \"w\" denied the request: no";
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(denied)), ["Webhook: WebhookDenied"]);
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some("who knows")), ["Admission: Refused"]);
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some("who knows")), ["Admission: Rejected"]);
     let conflict = "pods \"x\" is forbidden: pod node label selector conflicts with its namespace node label selector";
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(conflict)), ["PodNodeSelector: NamespaceSelectorConflict"]);
     let security = "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": hostPort (container \"main\" uses hostPort 1)";
@@ -330,7 +330,7 @@ fn an_event_gets_the_numbers_of_now() {
     assert_eq!(at("700m")[0]["code"], "NoLongerRejected");
     let unread = ClusterObjects { quotas: Known::Unknown("cannot list".into()), ..well() };
     assert_eq!(told(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some(event)), ["ResourceQuota: NoLongerRefused"]);
+    assert_eq!(told(&daemon_set(json!({})), &well(), Some(event)), ["ResourceQuota: NoLongerRejected"]);
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let there =
         ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
     assert_eq!(told(&named, &well(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
-    assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRefused"]);
+    assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRejected"]);
     let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..well() };
     assert_eq!(told(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
 
@@ -349,9 +349,12 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
     let quotas = || known(json!([quota(json!({}), json!({"limits.cpu": "9"}), json!({"limits.cpu": "0"}))]));
     let stating = json!({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1"}}}]});
     let facts = ClusterObjects { quotas: quotas(), ..well() };
-    assert_eq!(told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))), ["ResourceQuota: NoLongerRefused"]);
+    assert_eq!(
+        told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))),
+        ["ResourceQuota: NoLongerRejected"]
+    );
     // One that a webhook adds says nothing still.
-    assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaUnspecified"]);
+    assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaRequestMissing"]);
 
     let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");
     let labelled = |level: &str| {
@@ -361,5 +364,5 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
         told(&daemon_set(json!({})), &facts, Some(&security))
     };
     assert_eq!(labelled("restricted"), ["PodSecurity: PodSecurity"]);
-    assert_eq!(labelled("privileged"), ["PodSecurity: NoLongerRefused"]);
+    assert_eq!(labelled("privileged"), ["PodSecurity: NoLongerRejected"]);
 }

@@ -54,7 +54,7 @@ fn a_pod_that_would_not_come_back_or_is_not_ours_or_is_going_is_left_alone() {
     cluster.node("n1").tainted = true;
     cluster.pod_on("n2").owner = None;
     cluster.delete("d-3");
-    let why = [("n1", "NotWanted"), ("n2", "NotControlled"), ("n3", "AlreadyTerminating")];
+    let why = [("n1", "NotEligible"), ("n2", "NotControlled"), ("n3", "AlreadyTerminating")];
     let why: Vec<(String, String)> = why.iter().map(|(node, code)| ((*node).into(), (*code).into())).collect();
     assert_eq!(skipped(&cluster, &default_policy()), why);
     // The orphan of another is not even looked at.

@@ -58,7 +58,7 @@ fn a_node_that_goes_all_the_way_between_two_looks_has_started_and_is_done() {
 #[test]
 fn a_node_that_was_done_is_undone_once_and_done_again() {
     let (done, starting) = (record(&[("a", NodeStep::Done)]), record(&[("a", NodeStep::Starting)]));
-    assert_eq!(names(&done, &starting), ["NodeUndone a"]);
+    assert_eq!(names(&done, &starting), ["NodeRegressed a"]);
     assert_eq!(names(&starting, &done), ["NodeDone a"]);
 }
 
@@ -168,7 +168,7 @@ fn a_deleted_daemon_set_is_said_and_so_is_another_one_of_its_name() {
     let before = record(&[]);
     assert_eq!(changes(Some(&before), None, NOW), [RolloutEvent { at: NOW, kind: EventKind::Deleted }]);
     let other = StatusRecord { uid: Some("v".into()), ..before.clone() };
-    assert_eq!(names(&before, &other), ["Deleted", "Began"]);
+    assert_eq!(names(&before, &other), ["Deleted", "Started"]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn judge(
                 provisioning::judge(attempt, claim, Vec::new(), findings);
             } else {
                 let (claim, selected_node) = (name_of(&claim.metadata).to_owned(), selected_node.to_owned());
-                let rejection = VolumeRejection::VolumeClaimElsewhere { claim, selected_node };
+                let rejection = VolumeRejection::VolumeClaimOnOtherNode { claim, selected_node };
                 findings.reject(rejection, BIND_CONFLICT, false);
             }
             continue;

@@ -286,7 +286,7 @@ fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
             assert_eq!(world.judge(filter), Outcome::Pass);
             continue;
         }
-        let expected = VolumeRejection::VolumeClaimElsewhere { claim: "data".into(), selected_node: "n2".into() };
+        let expected = VolumeRejection::VolumeClaimOnOtherNode { claim: "data".into(), selected_node: "n2".into() };
         let scheduler = "node(s) didn't find available persistent volumes to bind";
         assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     }

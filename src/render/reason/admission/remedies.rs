@@ -191,7 +191,7 @@ fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, ed
         Bound::Maximum => format!("lower the {of} for {resource}{whose} to {allowed} at most"),
         Bound::Ratio => format!("bring limit and request for {resource}{whose} within {allowed} to one"),
     };
-    let text = if *of == "limit" && *bound == Bound::Maximum { text.replacen("reduceTo", "set", 1) } else { text };
+    let text = if *of == "limit" && *bound == Bound::Maximum { text.replacen("lower", "set", 1) } else { text };
     let range = match limit_range {
         Some(range) => CommandLine::in_namespace(target.namespace, "edit limitrange").name(range),
         None => CommandLine::in_namespace(target.namespace, "get limitranges -o yaml"),

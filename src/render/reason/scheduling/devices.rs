@@ -16,7 +16,7 @@ pub(super) fn summary(rejection: &DeviceRejection) -> String {
         DeviceRejection::ResourceClaimDeleting { .. } => "a ResourceClaim is being deleted".into(),
         DeviceRejection::ResourceClaimNotOwned { .. } => "a ResourceClaim was made for another pod".into(),
         DeviceRejection::DeviceClassNotFound { class, .. } => format!("there is no DeviceClass {class}"),
-        DeviceRejection::ResourceClaimElsewhere { .. } => "a ResourceClaim has its devices on another node".into(),
+        DeviceRejection::ResourceClaimOnOtherNode { .. } => "a ResourceClaim has its devices on another node".into(),
         DeviceRejection::ResourceClaimBindingFailed { .. } => "a device could not be made ready".into(),
         DeviceRejection::DevicesUnavailable { .. } => "not enough free devices".into(),
     }
@@ -40,7 +40,7 @@ pub(super) fn detail(rejection: &DeviceRejection, names: ListLength) -> String {
         DeviceRejection::DeviceClassNotFound { claim, request, class } => {
             format!("there is no DeviceClass {class}, which request {request} of {claim} names")
         }
-        DeviceRejection::ResourceClaimElsewhere { claim, terms, reserved_for } => {
+        DeviceRejection::ResourceClaimOnOtherNode { claim, terms, reserved_for } => {
             let why = placement_detail(&PlacementFailure::NodeAffinity { terms: terms.clone().into() }, names);
             let users = match reserved_for.is_empty() {
                 true => String::new(),
@@ -89,7 +89,7 @@ pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) 
             format!("install the DeviceClass {class}, which comes with the devices' driver; those that there are"),
             [CommandLine::new("kubectl get deviceclasses")],
         )],
-        DeviceRejection::ResourceClaimElsewhere { .. } => vec![Remedy::run(
+        DeviceRejection::ResourceClaimOnOtherNode { .. } => vec![Remedy::run(
             "use a resourceClaimTemplateName instead of the one resourceClaimName in the template: then each pod has a claim of its own",
             [target.edit()],
         )],
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_used_elsewhere_is_told_with_its_users() {
-        let elsewhere = DeviceRejection::ResourceClaimElsewhere {
+        let elsewhere = DeviceRejection::ResourceClaimOnOtherNode {
             claim: "gpu".into(),
             terms: vec![],
             reserved_for: vec!["p1".into()],

@@ -26,7 +26,7 @@ pub(super) fn summary(rejection: &VolumeRejection) -> String {
             format!("the claim of volume {volume} belongs to something else")
         }
         VolumeRejection::VolumeClaimUnbound { claim, .. } => format!("claim {claim} is not bound"),
-        VolumeRejection::VolumeClaimElsewhere { claim, .. } => {
+        VolumeRejection::VolumeClaimOnOtherNode { claim, .. } => {
             format!("the volume of claim {claim} goes to another node")
         }
         VolumeRejection::VolumeMissing { volume, .. } => format!("volume {volume} does not exist"),
@@ -71,7 +71,7 @@ pub(super) fn detail(rejection: &VolumeRejection, names: ListLength) -> String {
             let why = unbound(storage_class.as_deref(), provisioner.as_deref(), volume.as_deref());
             format!("PersistentVolumeClaim {claim} is not bound: {why}")
         }
-        VolumeRejection::VolumeClaimElsewhere { claim, selected_node } => {
+        VolumeRejection::VolumeClaimOnOtherNode { claim, selected_node } => {
             format!("the volume of PersistentVolumeClaim {claim} is being made for node {selected_node}")
         }
         VolumeRejection::VolumeMissing { claim, volume, .. } => {
@@ -172,7 +172,7 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
         VolumeRejection::VolumeClaimUnbound { claim, .. } => {
             vec![Remedy::run("see what the claim waits for", [describe_claim(claim, target)])]
         }
-        VolumeRejection::VolumeClaimElsewhere { .. } => vec![own_volumes()],
+        VolumeRejection::VolumeClaimOnOtherNode { .. } => vec![own_volumes()],
         VolumeRejection::VolumeNodeAffinity { volume, .. } | VolumeRejection::VolumeZone { volume, .. } => vec![
             Remedy::say(
                 "use a volume that every node has for itself, hostPath or an ephemeral volume with a \

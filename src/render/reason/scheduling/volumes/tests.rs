@@ -35,7 +35,7 @@ fn rejections() -> Vec<VolumeRejection> {
         VolumeRejection::VolumeClaimTerminating { claim: claim(), ephemeral: false },
         VolumeRejection::VolumeClaimNotOwned { claim: claim(), volume: "scratch".into() },
         VolumeRejection::VolumeClaimUnbound { claim: claim(), storage_class: None, provisioner: None, volume: None },
-        VolumeRejection::VolumeClaimElsewhere { claim: claim(), selected_node: "n2".into() },
+        VolumeRejection::VolumeClaimOnOtherNode { claim: claim(), selected_node: "n2".into() },
         VolumeRejection::VolumeMissing { claim: claim(), volume: volume(), ephemeral: false },
         VolumeRejection::VolumeNodeAffinity { claim: claim(), volume: volume(), terms: not_in_zone() },
         VolumeRejection::VolumeZone {
