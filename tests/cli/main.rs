@@ -3,12 +3,13 @@
 //! difference before you commit it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests")]
 
+mod architecture;
 mod completions;
 mod hostile_clusters;
-mod house;
 #[cfg(unix)]
 mod injection;
 mod lists;
+mod module_graph;
 mod name;
 mod network;
 mod odd_server;

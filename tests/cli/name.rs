@@ -46,7 +46,7 @@ fn a_renamed_program_speaks_of_itself_by_its_new_name() {
 #[test]
 fn no_text_but_the_help_has_the_usual_name_written_out() {
     let mut written = Vec::new();
-    for file in crate::house::files_below(std::path::Path::new("src")) {
+    for file in crate::architecture::files_below(std::path::Path::new("src")) {
         let path = file.display().to_string().replace('\\', "/");
         if path.starts_with("src/cli") || path == "src/program.rs" || path.contains("tests") {
             continue;

@@ -474,7 +474,7 @@ fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
 /// Every enum of the source whose variants are codes: each with its fields.
 fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
     let mut codes = Vec::new();
-    for file in crate::house::files_below(std::path::Path::new("src")) {
+    for file in crate::architecture::files_below(std::path::Path::new("src")) {
         let text = std::fs::read_to_string(&file).unwrap();
         for part in text.split("#[serde(tag = \"code\"").skip(1) {
             let body = part.split_once("pub(crate) enum ").unwrap().1;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::module_graph::ModuleGraph;
+
 /// Rooms that decide: no cluster, no clock, no terminal, no command line.
 const PURE: [&str; 8] = ["snapshot", "placement", "scheduling", "admission", "explain", "coverage", "rollout", "cycle"];
 const NOT_PURE: [&str; 14] = [
@@ -99,6 +101,38 @@ fn formatted_commands(code: &str) -> Vec<&str> {
     };
     // Between double quotes; a quote within a text parts it in two, of which both are looked at.
     code_lines.flat_map(|line| line.split('"')).filter(is_formatted).collect()
+}
+
+/// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
+const LAYERS: [&str; 16] = [
+    "cli",
+    "command",
+    "load",
+    "cluster",
+    "render",
+    "cycle",
+    "rollout",
+    "coverage",
+    "explain",
+    "admission",
+    "scheduling",
+    "placement",
+    "revision",
+    "snapshot",
+    "interrupt",
+    "activity",
+];
+
+#[test]
+fn modules_import_downwards_only() {
+    let upward = ModuleGraph::read(Path::new("src")).upward(&LAYERS);
+    assert!(upward.is_empty(), "{upward:#?}");
+}
+
+#[test]
+fn modules_form_no_cycle() {
+    let cycles = ModuleGraph::read(Path::new("src")).cycles();
+    assert!(cycles.is_empty(), "{cycles:#?}");
 }
 
 #[test]
