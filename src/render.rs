@@ -6,6 +6,7 @@ pub(crate) mod coverage;
 pub(crate) mod cycle;
 
 mod name_list;
+mod output_name;
 
 mod preemption;
 pub(crate) mod progress;
@@ -17,7 +18,9 @@ pub(crate) mod structured;
 mod style;
 mod table;
 pub(crate) mod terminal;
+mod terminal_size;
 pub(crate) mod text;
 pub(crate) mod why_not;
 
-pub(crate) use name_list::{ListLength, names};
+pub(crate) use name_list::ListLength;
+pub(crate) use output_name::names;

@@ -5,6 +5,8 @@ pub(crate) mod daemon_pods;
 pub(crate) mod event;
 pub(crate) mod event_query;
 pub(crate) mod generation;
+mod interner;
+mod known;
 pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod node_snapshot;
@@ -12,6 +14,7 @@ pub(crate) mod object;
 pub(crate) mod pod;
 pub(crate) mod pod_summary;
 pub(crate) mod quantity;
+pub(crate) mod resource_list;
 pub(crate) mod saved;
 pub(crate) mod selector;
 pub(crate) mod shared;
@@ -23,37 +26,11 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 pub(crate) use daemon_pods::DaemonPods;
 pub(crate) use event_query::{EventFields, EventQuery};
 pub(crate) use generation::Generation;
+pub(crate) use interner::Interner;
+pub(crate) use known::Known;
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod_summary::PodSummary;
-pub(crate) use shared::Interner;
-
-/// Something that was read, or the reason why it could not be: what is not known is never taken for empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Known<T> {
-    /// It was read.
-    Known(T),
-    /// It was not; the words say what is missing and why.
-    Unknown(String),
-}
-
-impl<T> Known<T> {
-    /// The value, if it was read.
-    pub(crate) fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(value) => Some(value),
-            Self::Unknown(_) => None,
-        }
-    }
-
-    /// What is missing, if it was not read.
-    pub(crate) fn missing(&self) -> Option<&str> {
-        match self {
-            Self::Known(_) => None,
-            Self::Unknown(why) => Some(why),
-        }
-    }
-}
 
 /// A cluster, or the part of one that was asked for, at one moment.
 #[derive(Clone, Debug)]

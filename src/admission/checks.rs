@@ -10,7 +10,8 @@ use super::rejection::AdmissionRejection;
 use super::{PredictedPod, failed_create_message, limit_range, plugins, quota};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
-use crate::snapshot::pod::{Pod, ResourceList};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::resource_list::ResourceList;
 
 /// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
 /// only for a pod that is missing now.

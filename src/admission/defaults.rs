@@ -4,9 +4,10 @@
 //! `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go` `PrepareForCreate` for the label keys.
 
 use super::pod_level_resources;
+use super::resources::fill;
 use crate::snapshot::Labels;
 use crate::snapshot::cluster_objects::KubeMinor;
-use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm, PodSpec, ResourceList, Resources};
+use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm, PodSpec, Resources};
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
 
 /// Completes the spec as it is read, before any plugin sees it.
@@ -32,13 +33,6 @@ pub(super) fn complete(spec: &mut PodSpec, minor: KubeMinor) {
     }
     spec.resources.iter_mut().for_each(round_up);
     pod_level_resources::complete_on_reading(spec, minor);
-}
-
-/// Takes over what `list` lacks.
-pub(super) fn fill(list: &mut ResourceList, from: &ResourceList) {
-    for (resource, amount) in from {
-        list.entry(resource.clone()).or_insert_with(|| amount.clone());
-    }
 }
 
 /// The API keeps no amount finer than thousandths. One that is not finer stays as it was written.

@@ -8,8 +8,9 @@ use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
 use super::plugins::{amounts as own, ranges_of};
 use super::rejection::{AdmissionRejection, Bound};
 use super::resources::{self, ResourceSums, ResourceTotals};
-use crate::snapshot::pod::{Amount, Container, Pod, PodSpec, ResourceList};
+use crate::snapshot::pod::{Container, Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
+use crate::snapshot::resource_list::{Amount, ResourceList};
 
 /// Everything that lies outside of the ranges of the pod's namespace.
 pub(super) fn rejections(ranges: &[LimitRange], pod: &Pod) -> Vec<AdmissionRejection> {

@@ -8,10 +8,11 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::defaults::fill;
+use super::resources::fill;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
-use crate::snapshot::pod::{Amount, Container, Pod, PodSpec, ResourceList, Resources, Toleration};
+use crate::snapshot::pod::{Container, Pod, PodSpec, Resources, Toleration};
+use crate::snapshot::resource_list::{Amount, ResourceList};
 
 /// The service account of pods that name none.
 pub(super) const DEFAULT_SERVICE_ACCOUNT: &str = "default";

@@ -3,10 +3,11 @@
 //! Upstream: up to 1.36 `pkg/apis/core/v1/defaults.go` `defaultHugePagePodLimits`, `defaultPodRequests`; from 1.37 on
 //! (feature gate PodLevelResourcesFixDefaulting) `pkg/api/pod/util.go` `DefaultPodLevelResources`.
 
-use super::defaults::fill;
+use super::resources::fill;
 use super::resources::{self, ResourceSums, ResourceTotals, is_huge_page, is_pod_level};
 use crate::snapshot::cluster_objects::KubeMinor;
-use crate::snapshot::pod::{Amount, PodSpec, Resources};
+use crate::snapshot::pod::{PodSpec, Resources};
+use crate::snapshot::resource_list::Amount;
 
 /// From this version on it is done once, when the plugins have changed the pod, and for limits too.
 const ON_STORING: KubeMinor = KubeMinor(37);

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::snapshot::pod::{Container, PodSpec, ResourceList, Resources};
+use crate::snapshot::pod::{Container, PodSpec, Resources};
 use crate::snapshot::quantity::Quantity;
+use crate::snapshot::resource_list::ResourceList;
 
 /// Sums by the name of their resource.
 pub(super) type ResourceSums = BTreeMap<String, Quantity>;
@@ -118,6 +119,13 @@ pub(super) fn is_best_effort(spec: &PodSpec) -> bool {
             let containers = spec.containers.iter().chain(&spec.init_containers);
             !containers.filter_map(|container| container.resources.as_ref()).any(asks)
         }
+    }
+}
+
+/// Takes over what `list` lacks.
+pub(super) fn fill(list: &mut ResourceList, from: &ResourceList) {
+    for (resource, amount) in from {
+        list.entry(resource.clone()).or_insert_with(|| amount.clone());
     }
 }
 

@@ -44,7 +44,7 @@ fn predicted(daemon_set: &DaemonSet, facts: &ClusterObjects) -> Pod {
 }
 
 fn amounts_of(container: &Container) -> Value {
-    let list = |list: &crate::snapshot::pod::ResourceList| {
+    let list = |list: &crate::snapshot::resource_list::ResourceList| {
         json!(
             list.iter()
                 .map(|(name, amount)| (name.clone(), amount.text.clone()))
@@ -148,7 +148,9 @@ fn pod_level_requests_come_from_containers_first_and_from_its_limits_then() {
     });
     let pod = predicted(&daemon_set(template), &empty());
     let resources = pod.spec.resources.unwrap();
-    let text = |list: &crate::snapshot::pod::ResourceList, name: &str| list.get(name).map(|amount| amount.quantity());
+    let text = |list: &crate::snapshot::resource_list::ResourceList, name: &str| {
+        list.get(name).map(|amount| amount.quantity())
+    };
     let is = |text: &str| Some(text.parse().unwrap());
     assert_eq!(text(&resources.requests, "cpu"), is("600m"));
     assert_eq!(text(&resources.requests, "memory"), is("4Gi"));

@@ -1,8 +1,4 @@
-//! Lists of names: for people, a handful of them and how many more there are; for programs, `-o name`.
-
-use std::io::{self, Write};
-
-use super::text::sanitize;
+//! Lists of names for people: a handful, and how many more there are.
 
 /// How many entries of a list a person is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +40,6 @@ impl ListLength {
             more => format!("{} and {more} more", first.join(separator)),
         }
     }
-}
-
-/// Writes `daemonset.apps/NAME` for every DaemonSet, or `node/NAME` for the given rows.
-pub(crate) fn names<'n>(out: &mut impl Write, resource: &str, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
-    for name in names {
-        writeln!(out, "{resource}/{}", sanitize(name))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

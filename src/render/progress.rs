@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::terminal;
-use super::text::{sanitize, truncate};
+use super::name_list::ListLength;
+use super::terminal_size::columns;
+use super::text::{bounded, sanitize, truncate};
 use crate::activity::{self, Activity, Status};
 
 /// Nothing is shown before this much waiting.
@@ -55,7 +56,9 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         remove(&mut line);
         drop(line);
         if noted.as_ref() != Some(&status.activity) {
-            terminal::note(&status.activity.to_string());
+            // Written here: a note of `terminal` would remove the line once more.
+            let note = sanitize(&status.activity.to_string());
+            let _ = writeln!(io::stderr().lock(), "note: {}", bounded(&note, ListLength::Handful));
             *noted = Some(status.activity);
         }
         return;
@@ -84,7 +87,7 @@ impl TermLike for OneLine {
     /// Leaves room for the `^C` that a terminal writes behind the line: if that began a new line, the old one could not
     /// be removed any more.
     fn width(&self) -> u16 {
-        u16::try_from(terminal::columns()).unwrap_or(u16::MAX).saturating_sub(4)
+        u16::try_from(columns()).unwrap_or(u16::MAX).saturating_sub(4)
     }
 
     fn move_cursor_up(&self, _: usize) -> io::Result<()> {

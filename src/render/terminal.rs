@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use super::name_list::ListLength;
 use super::progress;
 use super::style::Style;
+use super::terminal_size::size;
 use super::text::{bounded, sanitize, truncate};
 use crate::error::Error;
 
@@ -44,17 +45,6 @@ pub(crate) struct Redraw {
 /// The way to redraw standard output.
 pub(crate) fn redraw() -> Redraw {
     Redraw { is_terminal: io::stdout().is_terminal(), size: None }
-}
-
-/// Columns and lines of the terminal; one that does not tell is taken as the least usual one.
-fn size() -> (usize, usize) {
-    let size = terminal_size::terminal_size();
-    size.map_or((80, 24), |(columns, lines)| (usize::from(columns.0), usize::from(lines.0)))
-}
-
-/// Columns of the terminal.
-pub(super) fn columns() -> usize {
-    size().0
 }
 
 impl Redraw {

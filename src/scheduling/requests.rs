@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::labels::is_label_key;
-use crate::snapshot::pod::{Container, ContainerAllocation, Pod, ResourceList};
+use crate::snapshot::pod::{Container, ContainerAllocation, Pod};
 use crate::snapshot::quantity::Quantity;
+use crate::snapshot::resource_list::ResourceList;
 
 /// From this version on the state of an in-place resize counts (`InPlacePodVerticalScaling`).
 const RESIZE: KubeMinor = KubeMinor(33);

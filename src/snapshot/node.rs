@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::object::{ObjectMeta, Time};
-use super::pod::ResourceList;
+use super::resource_list::ResourceList;
 
 /// One node.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]

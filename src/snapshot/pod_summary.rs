@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
+use super::interner::Interner;
 use super::object::{ObjectMeta, Time};
-use super::shared::{Interner, Text};
+use super::shared::Text;
 
 /// One pod.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]

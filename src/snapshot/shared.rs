@@ -13,8 +13,6 @@ use std::sync::Arc;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::object::{Labels, OwnerReference};
-
 /// A text that objects may have in common.
 pub(crate) type Text = Shared<String>;
 
@@ -170,37 +168,12 @@ impl<'a, T: 'static> IntoIterator for &'a Shared<Vec<T>> {
     }
 }
 
-impl<'a> IntoIterator for &'a Shared<Labels> {
+impl<'a> IntoIterator for &'a Shared<BTreeMap<String, String>> {
     type Item = (&'a String, &'a String);
     type IntoIter = btree_map::Iter<'a, String, String>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
-    }
-}
-
-/// Lets equal values of the objects that pass through it be one.
-#[derive(Default)]
-pub(crate) struct Interner {
-    texts: Pool<String>,
-    labels: Pool<Labels>,
-    owners: Pool<Vec<OwnerReference>>,
-}
-
-impl Interner {
-    /// Shares a text.
-    pub(crate) fn text(&mut self, text: &mut Text) {
-        self.texts.share(text);
-    }
-
-    /// Shares labels, keys and values together.
-    pub(crate) fn labels(&mut self, labels: &mut Shared<Labels>) {
-        self.labels.share(labels);
-    }
-
-    /// Shares the owners of an object.
-    pub(crate) fn owners(&mut self, owners: &mut Shared<Vec<OwnerReference>>) {
-        self.owners.share(owners);
     }
 }
 
@@ -212,7 +185,7 @@ pub(crate) struct Pool<T> {
 }
 
 /// A pool below this size is not worth a sweep.
-const SMALLEST_SWEEP: usize = 256;
+pub(super) const SMALLEST_SWEEP: usize = 256;
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -221,6 +194,11 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Empty + Eq + Hash> Pool<T> {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Lets the value be the equal one that was seen before, if there is one.
     pub(crate) fn share(&mut self, value: &mut Shared<T>) {
         if value.0.is_none() {
@@ -235,59 +213,5 @@ impl<T: Empty + Eq + Hash> Pool<T> {
             self.sweep_at = SMALLEST_SWEEP.max(2 * self.values.len());
         }
         self.values.insert(Shared(value.0.clone()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(index: usize) -> Text {
-        format!("text {index}").into()
-    }
-
-    fn is_same(a: &Text, b: &Text) -> bool {
-        std::ptr::eq::<String>(&**a, &**b)
-    }
-
-    #[test]
-    fn equal_texts_are_held_once() {
-        let mut interner = Interner::default();
-        let (mut first, mut second, mut other) = (text(1), text(1), text(2));
-        for one in [&mut first, &mut second, &mut other] {
-            interner.text(one);
-        }
-        assert!(is_same(&first, &second) && !is_same(&first, &other));
-        assert_eq!((first.as_str(), other.as_str()), ("text 1", "text 2"));
-    }
-
-    #[test]
-    fn a_change_is_seen_by_one_owner_only() {
-        let mut interner = Interner::default();
-        let (mut first, mut second) = (text(1), text(1));
-        interner.text(&mut first);
-        interner.text(&mut second);
-        second.push('0');
-        assert_eq!((first.as_str(), second.as_str()), ("text 1", "text 10"));
-    }
-
-    #[test]
-    fn an_empty_value_equals_one_that_was_never_set() {
-        assert_eq!(Text::default(), Text::from(""));
-        assert_eq!(Shared::<Labels>::default(), Labels::new().into());
-    }
-
-    #[test]
-    fn texts_of_objects_that_are_gone_are_dropped() {
-        let mut interner = Interner::default();
-        let mut kept: Vec<Text> = (0..10).map(text).collect();
-        kept.iter_mut().for_each(|one| interner.text(one));
-        for index in 10..100 * SMALLEST_SWEEP {
-            interner.text(&mut text(index));
-        }
-        assert!(interner.texts.values.len() <= SMALLEST_SWEEP + 1, "{}", interner.texts.values.len());
-        let mut again = text(3);
-        interner.text(&mut again);
-        assert!(is_same(&again, &kept[3]));
     }
 }

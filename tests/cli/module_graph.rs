@@ -163,6 +163,10 @@ impl Source {
             }
         }
         source.add_paths(module, &rest, is_module);
+        // A module that uses what it re-exports imports it.
+        let words: BTreeSet<&str> = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+        let used = source.re_exported.iter().filter(|(name, _)| words.contains(name.as_str()));
+        source.used.extend(used.map(|(_, path)| path.clone()).collect::<Vec<_>>());
         source
     }
 
@@ -334,6 +338,16 @@ mod tests {
         let cycles = graph.cycles();
         assert_eq!(cycles.len(), 1, "{cycles:?}");
         assert_eq!(cycles[0], ["a::b imports a::c: a::c::C", "a::c imports a::b: a::B"]);
+    }
+
+    #[test]
+    fn re_export_that_the_module_uses_is_an_import() {
+        let child = "use super::B;\npub(crate) struct A(B);";
+        let re_export = |more: &str| {
+            graph(&[("", "mod a;"), ("a", &format!("mod c;\npub(crate) use c::A;\n{more}")), ("a/c", child)])
+        };
+        assert!(re_export("pub(crate) struct B;").cycles().is_empty());
+        assert_eq!(re_export("pub(crate) struct B(Vec<A>);").cycles().len(), 1);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::{daemon_set, pinned_to, predicted};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
-use crate::snapshot::pod::{Container, Pod, ResourceList, Resources, Toleration};
+use crate::snapshot::pod::{Container, Pod, Resources, Toleration};
 use crate::snapshot::quantity::Quantity;
+use crate::snapshot::resource_list::ResourceList;
 
 /// What the live test reads off real pods, read off ours.
 fn summary(pod: &Pod) -> Value {

@@ -1,14 +1,15 @@
 //! The screens of `rollout history`.
 
 mod report;
+mod side;
 mod yaml;
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 pub(crate) use report::Report;
+pub(crate) use side::Side;
 
 use crate::render::age::age;
 use crate::render::style::{Style, Tone};
@@ -28,38 +29,6 @@ pub(crate) struct Screen {
     pub(crate) headers: bool,
     /// The moment that ages are counted to.
     pub(crate) now: Timestamp,
-}
-
-/// One side of a comparison.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Side<'h, 'a> {
-    /// A revision.
-    Revision(&'h Revision<'a>),
-    /// Today's template, of which there is no revision yet.
-    Today(&'h History<'a>),
-}
-
-impl Side<'_, '_> {
-    /// What is compared.
-    pub(crate) fn template(&self) -> Value {
-        match self {
-            Self::Revision(revision) => revision.template(),
-            Self::Today(history) => history.current_template(),
-        }
-    }
-
-    /// How it is called.
-    pub(crate) fn words(&self) -> String {
-        match self {
-            Self::Revision(revision) => words(revision),
-            Self::Today(_) => "today's template".into(),
-        }
-    }
-}
-
-fn words(revision: &Revision<'_>) -> String {
-    let mark = if revision.is_current { " (current)" } else { "" };
-    format!("revision {}{mark}", revision.number)
 }
 
 /// A row for each revision, and for what pods run besides.
@@ -142,7 +111,7 @@ pub(crate) fn template(
     revision: &Revision<'_>,
     screen: Screen,
 ) -> io::Result<()> {
-    let mut title = format!("# {}/{} {}", history.namespace(), history.name(), words(revision));
+    let mut title = format!("# {}/{} {}", history.namespace(), history.name(), side::words(revision));
     if let Some(created) = revision.created() {
         title += &format!(", {} old", age(created, screen.now));
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::ResourceList;
+use crate::snapshot::resource_list::ResourceList;
 
 /// `v1.Volume`, trimmed to the sources that a filter reads.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -3,6 +3,8 @@
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::json;
 
+use serde_json::Value;
+
 use super::*;
 use crate::render::ListLength;
 use crate::snapshot::Snapshot;

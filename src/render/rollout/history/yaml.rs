@@ -7,7 +7,7 @@ use similar::algorithms::{Capture, Compact, Replace, myers};
 use similar::udiff::UnifiedHunkHeader;
 use similar::{ChangeTag, group_diff_ops};
 
-use super::Side;
+use super::side::Side;
 use crate::render::text::is_hostile;
 
 /// How many lines around a change are shown with it.
