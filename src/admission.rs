@@ -9,6 +9,7 @@ mod daemonset_template;
 mod defaults;
 mod failed_create_message;
 mod limit_range;
+mod plugin;
 mod plugins;
 mod pod_level_resources;
 mod quota;
@@ -23,8 +24,10 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Pod, PodStatus};
 
-pub(crate) use checks::{AdmissionCheck, FailedCreateEvent, Outcome, checks};
-pub(crate) use rejection::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
+pub(crate) use checks::{AdmissionCheck, checks};
+pub(crate) use failed_create_message::FailedCreateEvent;
+pub(crate) use plugin::AdmissionPlugin;
+pub(crate) use rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
 
 /// A pod that does not exist, as the API server would make it.
 #[derive(Clone, Debug, Default)]

@@ -24,6 +24,7 @@
 
 mod activity;
 mod admission;
+mod check_result;
 mod cli;
 mod cluster;
 mod command;

@@ -2,81 +2,32 @@
 
 use std::mem::discriminant;
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, PodSpec};
 
+use super::failed_create_message::{self, FailedCreateEvent};
+use super::plugin::AdmissionPlugin;
 use super::rejection::AdmissionRejection;
-use super::{PredictedPod, failed_create_message, limit_range, plugins, quota};
+use super::{PredictedPod, limit_range, plugins, quota};
+use crate::check_result::CheckResult;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::resource_list::ResourceList;
 
-/// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
-/// only for a pod that is missing now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FailedCreateEvent {
-    /// The server's words.
-    pub(crate) text: String,
-    /// How often.
-    pub(crate) count: i32,
-    /// When last.
-    pub(crate) last_seen: Option<Timestamp>,
-}
+/// Whether one plugin lets the pod through.
+pub(crate) type AdmissionResult = CheckResult<AdmissionRejection>;
 
 /// What one plugin says of the pod.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AdmissionCheck {
     /// The plugin, as Kubernetes spells it.
-    pub(crate) check: &'static str,
+    pub(crate) plugin: AdmissionPlugin,
     /// What it says.
-    pub(crate) outcome: Outcome,
+    pub(crate) result: AdmissionResult,
     /// The event that speaks of it, if one does.
     pub(crate) event: Option<FailedCreateEvent>,
 }
-
-/// Whether the pod gets through.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    /// Nothing that can be read stands against it.
-    Pass,
-    /// It does not.
-    Fail(Vec<AdmissionRejection>),
-    /// What it would take to tell is missing.
-    Unknown {
-        /// What, and why.
-        missing: String,
-    },
-}
-
-/// Where each check has its place: first those that change the pod, then validation, then those that only look
-/// (`pkg/kubeapiserver/options/plugins.go` `AllOrderedPlugins`). The last one is for words that name no plugin.
-const ORDER: [&str; 15] = [
-    "NamespaceLifecycle",
-    "ServiceAccount",
-    "PodNodeSelector",
-    "Priority",
-    "PodTolerationRestriction",
-    "RuntimeClass",
-    "MutatingAdmissionPolicy",
-    "Validation",
-    "LimitRanger",
-    "PodSecurity",
-    "SecurityContextConstraint",
-    "ValidatingAdmissionPolicy",
-    "Webhook",
-    "ResourceQuota",
-    "Admission",
-];
-/// Those of which only a refusal tells that they are there at all.
-const SHOWN_ONLY_ON_FAILURE: [&str; 5] = [
-    "PodNodeSelector",
-    "PodTolerationRestriction",
-    "MutatingAdmissionPolicy",
-    "SecurityContextConstraint",
-    "Admission",
-];
 
 /// What every check says of the pod that is to be made, in the server's order.
 pub(crate) fn checks(
@@ -87,69 +38,77 @@ pub(crate) fn checks(
 ) -> Vec<AdmissionCheck> {
     let pod = &predicted.pod;
     let template = daemon_set.spec.template.spec.as_ref();
-    let told = failed_create.map(|event| failed_create_message::read(&event.text, pod)).unwrap_or_default();
-    let rows = ORDER.into_iter().filter_map(|check| {
-        let of_event: Vec<&AdmissionRejection> = told.iter().filter(|rejection| rejection.check() == check).collect();
-        if of_event.is_empty() && SHOWN_ONLY_ON_FAILURE.contains(&check) {
+    let reported = failed_create.map(|event| failed_create_message::read(&event.text, pod)).unwrap_or_default();
+    let check = |plugin: AdmissionPlugin| {
+        let of_event: Vec<&AdmissionRejection> =
+            reported.iter().filter(|rejection| rejection.plugin() == plugin).collect();
+        if of_event.is_empty() && plugin.is_optional() {
             return None;
         }
-        let outcome = of_objects(check, pod, template, facts);
+        let result = of_objects(plugin, pod, template, facts);
         let event = failed_create.filter(|_| !of_event.is_empty());
-        let outcome = match event {
-            Some(event) => with_event(outcome, &of_event, &event.text, pod, facts),
-            None => outcome,
+        let result = match event {
+            Some(event) => with_event(result, &of_event, &event.text, pod, facts),
+            None => result,
         };
-        Some(AdmissionCheck { check, outcome, event: event.cloned() })
-    });
-    rows.collect()
+        Some(AdmissionCheck { plugin, result, event: event.cloned() })
+    };
+    AdmissionPlugin::ALL.into_iter().filter_map(check).collect()
 }
 
 /// What can be told from the objects that a plugin reads.
-fn of_objects(check: &str, pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Outcome {
+fn of_objects(
+    plugin: AdmissionPlugin,
+    pod: &Pod,
+    template: Option<&PodSpec>,
+    facts: &ClusterObjects,
+) -> AdmissionResult {
     let namespace = &pod.metadata.namespace;
-    match check {
-        "NamespaceLifecycle" => {
-            check_known(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| lifecycle(namespaces, pod))
+    match plugin {
+        AdmissionPlugin::NamespaceLifecycle => {
+            CheckResult::of_known(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| {
+                lifecycle(namespaces, pod)
+            })
         }
-        "ServiceAccount" => check_known(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
-            let name = &pod.spec.service_account_name;
-            let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
-                meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
-            };
-            let is_there = accounts.iter().any(|account| is_it(&account.metadata));
-            missing_if(!is_there, || AdmissionRejection::ServiceAccountMissing { service_account: name.clone() })
-        }),
-        "Priority" => priority(pod, template, facts),
-        "RuntimeClass" if pod.spec.runtime_class_name.is_empty() => Outcome::Pass,
-        "RuntimeClass" => check_known(&facts.runtime_classes, |classes| {
+        AdmissionPlugin::ServiceAccount => {
+            CheckResult::of_known(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
+                let name = &pod.spec.service_account_name;
+                let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
+                    meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
+                };
+                let is_there = accounts.iter().any(|account| is_it(&account.metadata));
+                missing_if(!is_there, || AdmissionRejection::ServiceAccountMissing { service_account: name.clone() })
+            })
+        }
+        AdmissionPlugin::Priority => priority(pod, template, facts),
+        AdmissionPlugin::RuntimeClass if pod.spec.runtime_class_name.is_empty() => CheckResult::Pass,
+        AdmissionPlugin::RuntimeClass => CheckResult::of_known(&facts.runtime_classes, |classes| {
             let name = &pod.spec.runtime_class_name;
             match plugins::runtime_class(classes, name) {
                 Some(class) => contradictions(class, template),
                 None => vec![AdmissionRejection::RuntimeClassMissing { runtime_class: name.clone() }],
             }
         }),
-        "Validation" => Outcome::from_rejections(limits_below_requests(pod, template, facts)),
-        "LimitRanger" => check_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| {
-            limit_range::rejections(ranges, pod)
-        }),
-        "ResourceQuota" => {
-            check_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| quota::rejections(quotas, pod))
+        AdmissionPlugin::Validation => CheckResult::from_reasons(limits_below_requests(pod, template, facts)),
+        AdmissionPlugin::LimitRanger => {
+            CheckResult::of_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| {
+                limit_range::rejections(ranges, pod)
+            })
+        }
+        AdmissionPlugin::ResourceQuota => {
+            CheckResult::of_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| {
+                quota::rejections(quotas, pod)
+            })
         }
         // Only its own words tell what it says.
-        _ => Outcome::Pass,
-    }
-}
-
-impl Outcome {
-    fn from_rejections(rejections: Vec<AdmissionRejection>) -> Self {
-        if rejections.is_empty() { Self::Pass } else { Self::Fail(rejections) }
-    }
-}
-
-fn check_known<T>(objects: &Known<T>, judge: impl FnOnce(&T) -> Vec<AdmissionRejection>) -> Outcome {
-    match objects {
-        Known::Known(objects) => Outcome::from_rejections(judge(objects)),
-        Known::Unknown(why) => Outcome::Unknown { missing: why.clone() },
+        AdmissionPlugin::PodNodeSelector
+        | AdmissionPlugin::PodTolerationRestriction
+        | AdmissionPlugin::MutatingAdmissionPolicy
+        | AdmissionPlugin::PodSecurity
+        | AdmissionPlugin::SecurityContextConstraint
+        | AdmissionPlugin::ValidatingAdmissionPolicy
+        | AdmissionPlugin::Webhook
+        | AdmissionPlugin::Admission => CheckResult::Pass,
     }
 }
 
@@ -166,7 +125,7 @@ fn lifecycle(namespaces: &[Namespace], pod: &Pod) -> Vec<AdmissionRejection> {
     missing_if(phase == Some("Terminating"), || AdmissionRejection::NamespaceTerminating)
 }
 
-fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Outcome {
+fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> AdmissionResult {
     let named = template.and_then(|spec| spec.priority_class_name.as_deref()).filter(|name| !name.is_empty());
     // A sibling's class may be the work of a webhook: it was there when that pod was made.
     let name = named.unwrap_or(&pod.spec.priority_class_name);
@@ -177,18 +136,20 @@ fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Ou
             stated: stated.to_string(),
             computed: computed.to_string(),
         };
-        Outcome::from_rejections(stated.map(rejection).into_iter().collect())
+        CheckResult::from_reasons(stated.map(rejection).into_iter().collect())
     };
     if let Some(value) = plugins::built_in_priority(name) {
         return mismatch(value);
     }
     match (&facts.priority_classes, name) {
-        (Known::Unknown(_), "") => Outcome::Pass,
-        (Known::Unknown(why), _) => Outcome::Unknown { missing: why.clone() },
+        (Known::Unknown(_), "") => CheckResult::Pass,
+        (Known::Unknown(why), _) => CheckResult::Unknown { missing: why.clone() },
         (Known::Known(_), "") => mismatch(0),
         (Known::Known(classes), name) => match plugins::priority_of(classes, name) {
             Some((value, _)) => mismatch(value),
-            None => Outcome::Fail(vec![AdmissionRejection::PriorityClassMissing { priority_class: name.to_owned() }]),
+            None => {
+                CheckResult::Fail(vec![AdmissionRejection::PriorityClassMissing { priority_class: name.to_owned() }])
+            }
         },
     }
 }
@@ -266,28 +227,28 @@ fn gives_limit(range: &LimitRange, resource: &str) -> bool {
 
 /// The event's words beside what the objects tell now: theirs are the newer numbers.
 fn with_event(
-    of_objects: Outcome,
-    told: &[&AdmissionRejection],
+    of_objects: AdmissionResult,
+    reported: &[&AdmissionRejection],
     text: &str,
     pod: &Pod,
     facts: &ClusterObjects,
-) -> Outcome {
+) -> AdmissionResult {
     let mut rejections = match of_objects {
-        Outcome::Fail(rejections) => rejections,
-        Outcome::Pass | Outcome::Unknown { .. } => Vec::new(),
+        CheckResult::Fail(rejections) => rejections,
+        CheckResult::Pass | CheckResult::Unknown { .. } => Vec::new(),
     };
-    let is_vain = rejections.is_empty();
-    for rejection in told {
-        let is_told_already = rejections.iter().any(|one| discriminant(one) == discriminant(*rejection));
+    let is_empty = rejections.is_empty();
+    for rejection in reported {
+        let is_known = rejections.iter().any(|one| discriminant(one) == discriminant(*rejection));
         match refresh(rejection, pod, facts) {
-            Some(rejection) if !is_told_already => rejections.push(rejection),
-            None if is_vain && rejections.is_empty() => {
+            Some(rejection) if !is_known => rejections.push(rejection),
+            None if is_empty && rejections.is_empty() => {
                 rejections.push(AdmissionRejection::NoLongerRejected { rejection: text.to_owned() });
             }
             _ => {}
         }
     }
-    Outcome::Fail(rejections)
+    CheckResult::Fail(rejections)
 }
 
 /// The refusal with the numbers of now; none where its cause is surely gone. A webhook may have changed the pod that

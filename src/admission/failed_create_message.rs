@@ -6,8 +6,22 @@
 //! `pkg/apis/core/validation/validation.go` `ValidateContainerResourceRequirements`. What is not understood is handed
 //! on as it is.
 
-use super::rejection::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
+use jiff::Timestamp;
+
+use super::rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
 use crate::snapshot::pod::Pod;
+
+/// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
+/// only for a pod that is missing now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FailedCreateEvent {
+    /// The server's words.
+    pub(crate) text: String,
+    /// How often.
+    pub(crate) count: i32,
+    /// When last.
+    pub(crate) last_seen: Option<Timestamp>,
+}
 
 /// What a refusal says. The pod is that which was to be made: a field of an invalid one is told by its container.
 pub(super) fn read(text: &str, pod: &Pod) -> Vec<AdmissionRejection> {
@@ -63,8 +77,8 @@ fn policy(core: &str) -> Option<AdmissionRejection> {
     const DENIED: &str = " denied request: ";
     const WITH_BINDING: &str = " with binding '";
     let (kind, rest) = match core.strip_prefix("ValidatingAdmissionPolicy ") {
-        Some(rest) => ("ValidatingAdmissionPolicy", rest),
-        None => ("MutatingAdmissionPolicy", core.strip_prefix("policy ")?),
+        Some(rest) => (PolicyKind::ValidatingAdmissionPolicy, rest),
+        None => (PolicyKind::MutatingAdmissionPolicy, core.strip_prefix("policy ")?),
     };
     let (names, detail) = rest.split_once(DENIED)?;
     let (policy, binding) = match names.split_once(WITH_BINDING) {
@@ -218,15 +232,15 @@ fn limit_range(offence: &str) -> Option<AdmissionRejection> {
     };
     let (per, rest) = rest.split_once(" is ")?;
     let (allowed, found) = rest.split_once(", but ").or_else(|| rest.split_once(".  "))?;
-    let (of, found) = if let Some(found) = found.strip_prefix("request is ") {
-        ("request", Some(found))
+    let (measure, found) = if let Some(found) = found.strip_prefix("request is ") {
+        (Measure::Request, Some(found))
     } else if let Some(found) = found.strip_prefix("limit is ") {
-        ("limit", Some(found))
+        (Measure::Limit, Some(found))
     } else if let Some(found) = found.strip_prefix("provided ratio is ") {
-        ("ratio", Some(found))
+        (Measure::Ratio, Some(found))
     } else {
         let is_limit = found.starts_with("No limit ") || found.starts_with("no limit ");
-        (if is_limit { "limit" } else { "request" }, None)
+        (if is_limit { Measure::Limit } else { Measure::Request }, None)
     };
     Some(AdmissionRejection::LimitRange {
         limit_range: None,
@@ -235,7 +249,7 @@ fn limit_range(offence: &str) -> Option<AdmissionRejection> {
         resource: resource.to_owned(),
         bound,
         allowed: allowed.to_owned(),
-        of,
+        measure,
         found: found.map(str::to_owned),
     })
 }

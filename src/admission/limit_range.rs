@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
 
 use super::plugins::{amounts as own, ranges_of};
-use super::rejection::{AdmissionRejection, Bound};
+use super::rejection::{AdmissionRejection, Bound, Measure};
 use super::resources::{self, ResourceSums, ResourceTotals};
 use crate::snapshot::pod::{Container, Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
@@ -59,7 +59,7 @@ impl Subject {
             [(Bound::Minimum, &item.min), (Bound::Maximum, &item.max), (Bound::Ratio, &item.max_limit_request_ratio)];
         for (bound, list) in bounds {
             for (resource, allowed) in own(list.as_ref()) {
-                let Some((of, found)) = self.offence(bound, &resource, &allowed) else {
+                let Some((measure, found)) = self.out_of_bounds(bound, &resource, &allowed) else {
                     continue;
                 };
                 rejections.push(AdmissionRejection::LimitRange {
@@ -69,7 +69,7 @@ impl Subject {
                     resource,
                     bound,
                     allowed: allowed.text,
-                    of,
+                    measure,
                     found,
                 });
             }
@@ -78,35 +78,35 @@ impl Subject {
     }
 
     /// What is out of bounds, and its value: the first that upstream would name.
-    fn offence(&self, bound: Bound, resource: &str, allowed: &Amount) -> Option<(&'static str, Option<String>)> {
+    fn out_of_bounds(&self, bound: Bound, resource: &str, allowed: &Amount) -> Option<(Measure, Option<String>)> {
         let request = self.totals.requests.get(resource).copied();
         let limit = self.totals.limits.get(resource).copied();
-        let written = |of, quantity: Quantity| Some((of, Some(written(resource, quantity))));
+        let written = |measure, quantity: Quantity| Some((measure, Some(written(resource, quantity))));
         let allowed = allowed.quantity().rounded_up_to_milli();
         let below = |quantity: Quantity| quantity.rounded_up_to_milli() < allowed;
         let above = |quantity: Quantity| quantity.rounded_up_to_milli() > allowed;
         match (bound, request, limit) {
-            (Bound::Minimum, None, _) => Some(("request", None)),
-            (Bound::Minimum, Some(request), _) if below(request) => written("request", request),
-            (Bound::Minimum, _, Some(limit)) if below(limit) => written("limit", limit),
-            (Bound::Maximum, _, None) => Some(("limit", None)),
-            (Bound::Maximum, _, Some(limit)) if above(limit) => written("limit", limit),
-            (Bound::Maximum, Some(request), _) if above(request) => written("request", request),
-            (Bound::Ratio, ..) => self.ratio_offence(resource, allowed),
+            (Bound::Minimum, None, _) => Some((Measure::Request, None)),
+            (Bound::Minimum, Some(request), _) if below(request) => written(Measure::Request, request),
+            (Bound::Minimum, _, Some(limit)) if below(limit) => written(Measure::Limit, limit),
+            (Bound::Maximum, _, None) => Some((Measure::Limit, None)),
+            (Bound::Maximum, _, Some(limit)) if above(limit) => written(Measure::Limit, limit),
+            (Bound::Maximum, Some(request), _) if above(request) => written(Measure::Request, request),
+            (Bound::Ratio, ..) => self.ratio_out_of_bounds(resource, allowed),
             _ => None,
         }
     }
 
-    fn ratio_offence(&self, resource: &str, allowed: Quantity) -> Option<(&'static str, Option<String>)> {
+    fn ratio_out_of_bounds(&self, resource: &str, allowed: Quantity) -> Option<(Measure, Option<String>)> {
         let not_zero = |sums: &ResourceSums| sums.get(resource).copied().filter(|quantity| !quantity.is_zero());
         let Some(request) = not_zero(&self.totals.requests) else {
-            return Some(("request", None));
+            return Some((Measure::Request, None));
         };
         let Some(limit) = not_zero(&self.totals.limits) else {
-            return Some(("limit", None));
+            return Some((Measure::Limit, None));
         };
         let ratio = limit.in_thousandths() / request.in_thousandths();
-        (ratio * 1000.0 > allowed.in_thousandths()).then(|| ("ratio", Some(format!("{ratio:.6}"))))
+        (ratio * 1000.0 > allowed.in_thousandths()).then(|| (Measure::Ratio, Some(format!("{ratio:.6}"))))
     }
 }
 

@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use super::plugin::AdmissionPlugin;
+
 /// One cause and its evidence. Serialised, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
@@ -48,7 +50,7 @@ pub(crate) enum AdmissionRejection {
         /// The bound's value.
         allowed: String,
         /// What the bound was held against: `request`, `limit` or `ratio`.
-        of: &'static str,
+        measure: Measure,
         /// Its value; none where it is not stated.
         found: Option<String>,
     },
@@ -128,7 +130,7 @@ pub(crate) enum AdmissionRejection {
     /// An admission policy said no.
     PolicyDenied {
         /// `ValidatingAdmissionPolicy` or `MutatingAdmissionPolicy`.
-        kind: &'static str,
+        kind: PolicyKind,
         /// The policy.
         policy: String,
         /// The binding that brought it here.
@@ -204,6 +206,42 @@ pub(crate) enum Bound {
     Ratio,
 }
 
+/// What a LimitRange compares with its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Measure {
+    Request,
+    Limit,
+    /// The limit divided by the request.
+    Ratio,
+}
+
+impl Measure {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Limit => "limit",
+            Self::Ratio => "ratio",
+        }
+    }
+}
+
+/// The kind of a policy that denied a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum PolicyKind {
+    ValidatingAdmissionPolicy,
+    MutatingAdmissionPolicy,
+}
+
+impl PolicyKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ValidatingAdmissionPolicy => "ValidatingAdmissionPolicy",
+            Self::MutatingAdmissionPolicy => "MutatingAdmissionPolicy",
+        }
+    }
+}
+
 /// A service of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Service {
@@ -215,27 +253,32 @@ pub(crate) struct Service {
 
 impl AdmissionRejection {
     /// The plugin or the part of the API server that refuses, as Kubernetes spells it.
-    pub(crate) fn check(&self) -> &'static str {
+    pub(crate) fn plugin(&self) -> AdmissionPlugin {
         match self {
             Self::QuotaExceeded { .. }
             | Self::QuotaRequestMissing { .. }
             | Self::QuotaUncovered { .. }
-            | Self::QuotaStatusMissing { .. } => "ResourceQuota",
-            Self::LimitRange { .. } => "LimitRanger",
-            Self::LimitBelowRequest { .. } | Self::PodInvalid { .. } => "Validation",
-            Self::PodSecurity { .. } => "PodSecurity",
-            Self::PriorityClassMissing { .. } | Self::PriorityMismatch { .. } => "Priority",
-            Self::ServiceAccountMissing { .. } => "ServiceAccount",
+            | Self::QuotaStatusMissing { .. } => AdmissionPlugin::ResourceQuota,
+            Self::LimitRange { .. } => AdmissionPlugin::LimitRanger,
+            Self::LimitBelowRequest { .. } | Self::PodInvalid { .. } => AdmissionPlugin::Validation,
+            Self::PodSecurity { .. } => AdmissionPlugin::PodSecurity,
+            Self::PriorityClassMissing { .. } | Self::PriorityMismatch { .. } => AdmissionPlugin::Priority,
+            Self::ServiceAccountMissing { .. } => AdmissionPlugin::ServiceAccount,
             Self::RuntimeClassMissing { .. } | Self::RuntimeClassConflict { .. } | Self::OverheadMismatch => {
-                "RuntimeClass"
+                AdmissionPlugin::RuntimeClass
             }
-            Self::WebhookDenied { .. } | Self::WebhookFailed { .. } => "Webhook",
-            Self::PolicyDenied { kind, .. } => kind,
-            Self::NamespaceSelectorConflict { .. } => "PodNodeSelector",
-            Self::NamespaceTolerations { .. } => "PodTolerationRestriction",
-            Self::SecurityContextConstraints { .. } => "SecurityContextConstraint",
-            Self::NamespaceTerminating => "NamespaceLifecycle",
-            Self::NoLongerRejected { .. } | Self::Rejected { .. } => "Admission",
+            Self::WebhookDenied { .. } | Self::WebhookFailed { .. } => AdmissionPlugin::Webhook,
+            Self::PolicyDenied { kind: PolicyKind::ValidatingAdmissionPolicy, .. } => {
+                AdmissionPlugin::ValidatingAdmissionPolicy
+            }
+            Self::PolicyDenied { kind: PolicyKind::MutatingAdmissionPolicy, .. } => {
+                AdmissionPlugin::MutatingAdmissionPolicy
+            }
+            Self::NamespaceSelectorConflict { .. } => AdmissionPlugin::PodNodeSelector,
+            Self::NamespaceTolerations { .. } => AdmissionPlugin::PodTolerationRestriction,
+            Self::SecurityContextConstraints { .. } => AdmissionPlugin::SecurityContextConstraint,
+            Self::NamespaceTerminating => AdmissionPlugin::NamespaceLifecycle,
+            Self::NoLongerRejected { .. } | Self::Rejected { .. } => AdmissionPlugin::Admission,
         }
     }
 }

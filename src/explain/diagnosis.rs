@@ -1,24 +1,27 @@
 //! The way of a daemon pod: controller, admission, scheduler, kubelet, and the pod itself; every check on it.
 
+mod check;
+mod input;
 mod kubelet;
 mod stages;
 
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::Event;
 use serde::Serialize;
 
-use super::{Reason, State, pod as pod_state};
+use super::State;
 use crate::admission::PredictedPod;
+use crate::check_result::CheckResult;
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
-use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{EventQuery, Known, Node, OpenShift, Taint};
+use crate::snapshot::{EventQuery, Known, Taint};
+
+pub(crate) use check::{Check, CheckName, CheckReason, Stage};
+pub(crate) use input::DiagnosisInput;
 
 /// Whether a node has a healthy daemon pod, and if not, at which end that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -35,83 +38,6 @@ pub(crate) enum Verdict {
     WouldRun,
     /// A pod is there, and ready.
     Running,
-}
-
-/// The stations of the way, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub(crate) enum Stage {
-    /// The DaemonSet controller: is a pod wanted?
-    Controller,
-    /// The API server: may the pod be made?
-    Admission,
-    /// The scheduler: does the node take it?
-    Scheduler,
-    /// The kubelet: does it accept and keep it?
-    Kubelet,
-    /// The pod itself.
-    Pod,
-}
-
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) enum Outcome {
-    /// Nothing stands in the way.
-    Pass,
-    /// Something does.
-    Fail,
-    /// It cannot be told.
-    Unknown,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Check {
-    /// At which station.
-    pub(crate) stage: Stage,
-    /// The plugin's or the rule's name.
-    pub(crate) name: &'static str,
-    /// What it came to.
-    pub(crate) outcome: Outcome,
-    /// Every reason; empty exactly for a pass.
-    pub(crate) reasons: Vec<CheckReason>,
-}
-
-/// One reason of a check.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CheckReason {
-    /// The cause and its evidence.
-    pub(crate) reason: Reason,
-    /// The scheduler's own wording, where it has one.
-    pub(crate) scheduler: Option<String>,
-}
-
-/// One DaemonSet and one node.
-#[derive(Debug)]
-pub(crate) struct DiagnosisInput<'a> {
-    /// The DaemonSet.
-    pub(crate) daemon_set: &'a DaemonSet,
-    /// The node, with its resources.
-    pub(crate) node: &'a Node,
-    /// Whether the node exists; one from a file does not.
-    pub(crate) node_exists: bool,
-    /// The DaemonSet's pods that are meant for the node, the one that counts first.
-    pub(crate) pods: Known<Vec<&'a Pod>>,
-    /// Every pod that is bound to the node.
-    pub(crate) bound: &'a Known<Vec<Pod>>,
-    /// Every pod without a node for which room was made here.
-    pub(crate) nominated: &'a Known<Vec<Pod>>,
-    /// On a planned node: the daemon pods that come before this one, by their priority and then by their names.
-    pub(crate) higher_priority_planned: Vec<&'a Pod>,
-    /// The pod as the API server would make it; none where nobody asked.
-    pub(crate) predicted: Option<&'a PredictedPod>,
-    /// What else is known.
-    pub(crate) facts: &'a ClusterObjects,
-    /// Warning events about the DaemonSet and its pods.
-    pub(crate) events: &'a Known<Vec<Event>>,
-    /// What OpenShift adds.
-    pub(crate) openshift: &'a Known<Option<OpenShift>>,
-    /// The moment.
-    pub(crate) now: Timestamp,
 }
 
 /// The whole way.
@@ -170,7 +96,7 @@ impl<'a> DiagnosisInput<'a> {
                     checks.extend(stages::unscheduled(&checks, reasons, pod));
                     checks.extend(kubelet::predicted(pod, self.node));
                 } else {
-                    checks.push(Check::pass(Stage::Scheduler, "Bound"));
+                    checks.push(Check::pass(Stage::Scheduler, CheckName::Bound));
                     checks.extend(stages::bound(self, pod, reasons));
                 }
                 if placement == Placement::Run { state } else { State::Misscheduled }
@@ -184,7 +110,7 @@ impl<'a> DiagnosisInput<'a> {
             checks.extend(scheduled.checks);
             preemption = scheduled.preemption;
         }
-        if state == State::Missing && self.node_exists && checks.iter().all(|check| check.outcome != Outcome::Fail) {
+        if state == State::Missing && self.node_exists && checks.iter().all(|check| !check.result.is_fail()) {
             checks.push(stages::not_created(self.daemon_set));
         }
         checks.sort_by_key(|check| check.stage);
@@ -207,8 +133,8 @@ impl<'a> DiagnosisInput<'a> {
     }
 
     fn verdict(&self, placement: Placement, state: State, pod: Option<&Pod>, checks: &[Check]) -> Verdict {
-        let is_unsure = checks.iter().any(|check| check.stage >= Stage::Scheduler && check.outcome == Outcome::Unknown);
-        let is_blocked = checks.iter().any(|check| check.outcome == Outcome::Fail);
+        let is_unsure = checks.iter().any(|check| check.stage >= Stage::Scheduler && check.result.is_unknown());
+        let is_blocked = checks.iter().any(|check| check.result.is_fail());
         match (placement, state) {
             (_, State::Unknown) => Verdict::Unknown,
             (Placement::ContinueOnly | Placement::Exclude, _) => Verdict::NotWanted,
@@ -222,46 +148,6 @@ impl<'a> DiagnosisInput<'a> {
             _ => Verdict::NotHealthy,
         }
     }
-
-    /// Where the pod stands by its own status.
-    fn status_of(&self, pod: &Pod) -> (State, Vec<Reason>) {
-        let min_ready_seconds = self.daemon_set.spec.min_ready_seconds.unwrap_or_default();
-        let node = Some(self.node).filter(|_| !pod.spec.node_name.is_empty());
-        pod_state::pod_state(&pod.summary(), node, min_ready_seconds, self.now)
-    }
-
-    /// The same, with the newest warning about it where it is not well.
-    fn examine(&self, pod: &Pod) -> (State, Vec<Reason>) {
-        let (state, mut reasons) = self.status_of(pod);
-        if let (true, Some(events)) = (is_unwell(state), self.events.known()) {
-            let warning = super::events::newest_warning(events, &pod.metadata.uid);
-            reasons.extend(warning.filter(|warning| !is_repeated_by(&reasons, warning)));
-        }
-        (state, reasons)
-    }
-
-    /// The events that may say more: about pods that are not well, and why none could be made where one is missing.
-    fn event_query(&self, state: State) -> EventQuery {
-        let mut query = EventQuery::default();
-        if self.looks_for_rejections(state) {
-            query.add_daemon_set(self.daemon_set);
-        }
-        let pods = self.pods.known().into_iter().flatten();
-        for pod in pods.filter(|pod| is_unwell(self.status_of(pod).0)) {
-            query.add_pod(&pod.metadata.uid);
-        }
-        query
-    }
-
-    /// The event stays for an hour: it speaks of today only while a pod is missing.
-    fn looks_for_rejections(&self, state: State) -> bool {
-        state == State::Missing && self.node_exists
-    }
-}
-
-/// Whether a pod in that state is looked up in the events: the scheduler's words are in the status of one without a node.
-fn is_unwell(state: State) -> bool {
-    !matches!(state, State::Available | State::Ready | State::Pending)
 }
 
 /// The events that may say more about any of them.
@@ -336,30 +222,6 @@ pub(crate) fn waiting(node_snapshot: &NodeSnapshot) -> Vec<Pod> {
     first.filter(|pod| pod.spec.node_name.is_empty()).cloned().collect()
 }
 
-/// Whether a warning only repeats that the node is not ready, which is told with more of it.
-fn is_repeated_by(reasons: &[Reason], warning: &Reason) -> bool {
-    let is_of_node = matches!(warning, Reason::Warning { reason, .. } if reason == "NodeNotReady");
-    is_of_node && reasons.iter().any(|reason| matches!(reason, Reason::NodeNotReady { .. }))
-}
-
-impl Check {
-    fn pass(stage: Stage, name: &'static str) -> Self {
-        Self { stage, name, outcome: Outcome::Pass, reasons: Vec::new() }
-    }
-
-    /// A failure for these reasons, or a pass where there are none.
-    fn from_reasons(stage: Stage, name: &'static str, reasons: Vec<Reason>) -> Self {
-        let outcome = if reasons.is_empty() { Outcome::Pass } else { Outcome::Fail };
-        let reasons = reasons.into_iter().map(|reason| CheckReason { reason, scheduler: None }).collect();
-        Self { stage, name, outcome, reasons }
-    }
-
-    fn unknown(stage: Stage, name: &'static str, missing: String) -> Self {
-        let reason = CheckReason { reason: Reason::NotKnown { missing }, scheduler: None };
-        Self { stage, name, outcome: Outcome::Unknown, reasons: vec![reason] }
-    }
-}
-
 impl Diagnosis<'_> {
     /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &str {
@@ -372,8 +234,10 @@ impl Diagnosis<'_> {
     }
 
     /// The reasons of every check that fails, in the order of the way.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Check, &CheckReason)> {
-        let failed = self.checks.iter().filter(|check| check.outcome == Outcome::Fail);
-        failed.flat_map(|check| check.reasons.iter().map(move |reason| (check, reason)))
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &CheckReason> {
+        self.checks.iter().flat_map(|check| match &check.result {
+            CheckResult::Fail(reasons) => reasons.as_slice(),
+            CheckResult::Pass | CheckResult::Unknown { .. } => &[],
+        })
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
 
 /// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
 pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<FailedCreateEvent> {
-    let event = current(events, daemon_set_uid, is_failed_create)?;
+    let event = newest(events, daemon_set_uid, is_failed_create)?;
     let message = event.message.as_deref().unwrap_or_default();
     // The client library marks what it folded together; the words behind that mark are the newest.
     let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
@@ -30,7 +30,7 @@ pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Fa
 
 /// The newest warning about the pod with this uid.
 pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
-    let event = current(events, pod_uid, is_warning)?;
+    let event = newest(events, pod_uid, is_warning)?;
     Some(Reason::Warning {
         reason: event.reason.clone().unwrap_or_default(),
         detail: event.message.clone().unwrap_or_default(),
@@ -39,7 +39,7 @@ pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> 
     })
 }
 
-fn current<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
+fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {
     events
         .iter()
         .filter(|event| !uid.is_empty() && involved_uid(event) == uid)

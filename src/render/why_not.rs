@@ -13,7 +13,7 @@ use super::reason::{self, admission, scheduling};
 use super::remedy::{Remedy, RemedyContext};
 use super::style::{Style, Tone};
 use crate::explain::Reason;
-use crate::explain::diagnosis::{Diagnosis, Outcome, Verdict};
+use crate::explain::diagnosis::{Diagnosis, Verdict};
 
 /// How a screen is written.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
 /// Everything to do about a DaemonSet on the node, each thing once, in the order of the way.
 fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
     let target = target(diagnosis, node);
-    let of_reasons = diagnosis.failures().flat_map(|(_, reason)| remedies(&reason.reason, &target));
+    let of_reasons = diagnosis.failures().flat_map(|reason| remedies(&reason.reason, &target));
     let of_preemption = diagnosis.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
     let mut all: Vec<Remedy> = Vec::new();
     for remedy in of_reasons.chain(of_preemption) {
@@ -81,9 +81,4 @@ fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
         }
     }
     all
-}
-
-/// Whether any check of the way ended so.
-fn has(diagnosis: &Diagnosis<'_>, outcome: Outcome) -> bool {
-    diagnosis.checks.iter().any(|check| check.outcome == outcome)
 }

@@ -13,107 +13,34 @@ mod extended;
 #[cfg(test)]
 mod tests;
 
+use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult};
+use super::rejection::{DeviceRejection, FilterRejection};
+use crate::check_result::CheckResult;
 use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
-use serde::Serialize;
 
-use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome};
-use crate::placement::{Affinity, PlacementFailure, TermMismatch};
+use crate::placement::{Affinity, PlacementFailure};
 use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
 use claims::Demand;
 
-/// What is wrong with the claims. Serialised, the variant's name is the `code`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum DeviceRejection {
-    /// The claim that is to be made from a template is not there yet.
-    ResourceClaimNotCreated {
-        /// The pod's own name for the claim.
-        pod_claim: String,
-        /// The ResourceClaimTemplate.
-        template: String,
-        /// Whether the template is there; none where that is not known.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        template_found: Option<bool>,
-    },
-    /// The claim that the pod names is not there.
-    ResourceClaimNotFound {
-        /// The ResourceClaim.
-        claim: String,
-    },
-    /// The claim is being deleted.
-    ResourceClaimDeleting {
-        /// The ResourceClaim.
-        claim: String,
-    },
-    /// The claim was made for another pod.
-    ResourceClaimNotOwned {
-        /// The ResourceClaim.
-        claim: String,
-    },
-    /// A request of the claim names a device class that is not there.
-    DeviceClassNotFound {
-        /// The ResourceClaim, or the template that it is to be made from.
-        claim: String,
-        /// The request.
-        request: String,
-        /// The DeviceClass.
-        class: String,
-    },
-    /// The claim is allocated, and its devices cannot be used on this node.
-    ResourceClaimOnOtherNode {
-        /// The ResourceClaim.
-        claim: String,
-        /// What the allocation asks of a node, and what this one has.
-        terms: Vec<TermMismatch>,
-        /// The pods and other objects that use it, by their names.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        reserved_for: Vec<String>,
-    },
-    /// The claim is allocated, and its device could not be made ready.
-    ResourceClaimBindingFailed {
-        /// The ResourceClaim.
-        claim: String,
-        /// The device's condition.
-        condition: String,
-        /// The condition's reason.
-        reason: String,
-        /// The condition's message.
-        detail: String,
-    },
-    /// There are not as many devices for the node as the claims ask for, whichever would suit.
-    DevicesUnavailable {
-        /// The ResourceClaims, or the templates that they are to be made from.
-        claims: Vec<String>,
-        /// How many devices they need at least.
-        wanted: usize,
-        /// How many there are for the node.
-        devices: usize,
-        /// How many of these are in no use.
-        free: usize,
-        /// The claims that hold the others, as namespace/name.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        used_by: Vec<String>,
-    },
-}
-
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.pod.spec.resource_claims.is_empty() {
         return match extended::asked_of_devices(attempt) {
-            Known::Known(0) => Outcome::Pass,
+            Known::Known(0) => CheckResult::Pass,
             Known::Known(wanted) => judge_devices(&[], wanted, attempt),
-            Known::Unknown(missing) => Outcome::Unknown { missing },
+            Known::Unknown(missing) => CheckResult::Unknown { missing },
         };
     }
     let found = claims::of(attempt);
     if !found.rejections.is_empty() {
-        return Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: found.rejections };
+        let failures = found.rejections.into_iter().map(|failure| failure.at(ExtensionPoint::PreEnqueue));
+        return CheckResult::Fail(failures.collect());
     }
     let mut missing = found.missing;
     let absent = judge_classes(&found.demands, attempt, &mut missing);
     if !absent.is_empty() {
-        return Outcome::Fail { phase: ExtensionPoint::PreFilter, rejections: absent };
+        return CheckResult::Fail(absent.into_iter().map(|failure| failure.at(ExtensionPoint::PreFilter)).collect());
     }
     let mut rejections: Vec<FilterFailure> = found
         .demands
@@ -124,18 +51,15 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let more = extended::asked_of_devices(attempt);
     let more = more.known().copied().unwrap_or_default();
     match judge_devices(&found.demands, more, attempt) {
-        Outcome::Pass => {}
-        Outcome::Fail { rejections: of_devices, .. } => rejections.extend(of_devices),
-        Outcome::Unknown { missing: why } => missing = missing.or(Some(why)),
+        CheckResult::Pass => {}
+        CheckResult::Fail(of_devices) => rejections.extend(of_devices),
+        CheckResult::Unknown { missing: why } => missing = missing.or(Some(why)),
     }
-    match missing {
-        Some(missing) if rejections.is_empty() => Outcome::Unknown { missing },
-        _ => Outcome::from_rejections(rejections),
-    }
+    CheckResult::from_partial(rejections, missing)
 }
 
 fn failure(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
-    FilterFailure { rejection: FilterRejection::Devices(rejection), scheduler: scheduler.into(), may_preempt: false }
+    FilterFailure::new(FilterRejection::Devices(rejection), scheduler, false)
 }
 
 /// `validateDeviceClass` of every request of every claim that is not allocated yet.
@@ -233,22 +157,22 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>
 }
 
 /// Whether there can be enough devices for the claims that have none yet, and for `more` requests besides.
-fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> Outcome {
+fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
     let open: Vec<&Demand<'_>> =
         demands.iter().filter(|demand| demand.allocation.is_none() && !demand.requests.is_empty()).collect();
     if open.is_empty() && more == 0 {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let slices = match &attempt.facts.resource_slices {
         Known::Known(slices) => slices,
-        Known::Unknown(why) => return Outcome::Unknown { missing: why.clone() },
+        Known::Unknown(why) => return CheckResult::Unknown { missing: why.clone() },
     };
     let held = attempt.facts.resource_claims.known().map(Vec::as_slice).unwrap_or_default();
     let stock = devices::stock(slices, held, attempt.node);
     let wanted = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
     let is_short = !stock.is_shared && (wanted > stock.free || stock.devices == 0);
     if is_short {
-        return Outcome::from_rejections(vec![failure(
+        return CheckResult::from_reasons(vec![failure(
             DeviceRejection::DevicesUnavailable {
                 claims: open.iter().map(|demand| demand.name.to_owned()).collect(),
                 wanted,
@@ -261,5 +185,5 @@ fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> 
     }
     let missing = "whether the free devices suit the claims: the scheduler tells by CEL expressions, which are not \
                    evaluated here";
-    Outcome::Unknown { missing: missing.into() }
+    CheckResult::Unknown { missing: missing.into() }
 }

@@ -12,68 +12,24 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::node_pod::OtherPod;
+use super::rejection::{AffinityRejection, FilterRejection};
+use crate::check_result::CheckResult;
 
-use super::topology::{Domain, OtherPod, Topology, is_same};
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
+use super::topology::{Domain, Topology, is_same};
 use crate::snapshot::pod::{Pod, PodAffinity};
 use crate::snapshot::{Known, Node};
-pub(crate) use term::Selected;
 use term::{Term, and};
 
-/// Which pods are in the way, or missing. Serialised, the variant's name is the `code`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum AffinityRejection {
-    /// The node lacks the label by which the required pod affinity says what is near.
-    PodAffinityTopologyKey {
-        /// The label's key.
-        topology_key: String,
-    },
-    /// No pod that the required pod affinity asks for is near.
-    PodAffinity {
-        /// The terms: one pod has to meet all of them.
-        wanted: Vec<Selected>,
-        /// The label that says what is near.
-        topology_key: String,
-        /// The node's value of it.
-        topology_value: String,
-    },
-    /// A pod that the pod's own required anti-affinity keeps away from is near.
-    PodAntiAffinity {
-        /// The term.
-        unwanted: Selected,
-        /// The label that says what is near.
-        topology_key: String,
-        /// The node's value of it.
-        topology_value: String,
-        /// The pods in the way.
-        pods: Vec<OtherPod>,
-    },
-    /// The required anti-affinity of pods near by keeps the pod away.
-    ExistingPodsAntiAffinity {
-        /// Their term, which the pod meets.
-        unwanted: Selected,
-        /// The label that says what is near.
-        topology_key: String,
-        /// The node's value of it.
-        topology_value: String,
-        /// The pods that have the term.
-        pods: Vec<OtherPod>,
-    },
-}
-
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let topology = Topology::new(attempt);
     let mut findings = FilterReport::default();
     judge_affinity(attempt, &topology, &mut findings);
     judge_anti_affinity(attempt, &topology, &mut findings);
     judge_existing(attempt, &topology, &mut findings);
-    match findings.missing {
-        Some(missing) if findings.rejections.is_empty() => Outcome::Unknown { missing },
-        _ => Outcome::from_rejections(findings.rejections),
-    }
+    CheckResult::from_partial(findings.rejections, findings.missing)
 }
 
 /// What is found, and the first thing that was missing.
@@ -94,11 +50,7 @@ impl FilterReport {
                 ("node(s) didn't satisfy existing pods anti-affinity rules", true)
             }
         };
-        self.rejections.push(FilterFailure {
-            rejection: FilterRejection::Affinity(rejection),
-            scheduler: scheduler.into(),
-            may_preempt,
-        });
+        self.rejections.push(FilterFailure::new(FilterRejection::Affinity(rejection), scheduler, may_preempt));
     }
 
     fn note_missing(&mut self, missing: Option<&str>) {

@@ -4,7 +4,9 @@
 //! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
 //! feature under `features`. None of them has a version from which on it is taken for granted yet.
 
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{Container, PodSpec};
 
@@ -12,22 +14,22 @@ use crate::snapshot::pod::{Container, PodSpec};
 const SINCE: KubeMinor = KubeMinor(36);
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.minor() < SINCE {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let declared = &attempt.node.status.declared_features;
     let is_missing = |feature: &String| !declared.contains(feature);
     let features: Vec<String> = required(&attempt.pod.spec).map(str::to_owned).filter(is_missing).collect();
     if features.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
-    let scheduler = "node(s) didn't match Pod's required features".into();
-    Outcome::from_rejections(vec![FilterFailure {
-        rejection: FilterRejection::NodeDeclaredFeatures { features },
+    let scheduler = "node(s) didn't match Pod's required features";
+    CheckResult::from_reasons(vec![FilterFailure::new(
+        FilterRejection::NodeDeclaredFeatures { features },
         scheduler,
-        may_preempt: false,
-    }])
+        false,
+    )])
 }
 
 /// The features that the pod cannot do without.
@@ -53,7 +55,7 @@ mod tests {
     use crate::snapshot::Known;
     use crate::snapshot::cluster_objects::ClusterObjects;
 
-    fn judge(spec: Value, declared: Value, minor: u32) -> Outcome {
+    fn judge(spec: Value, declared: Value, minor: u32) -> FilterResult {
         let pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
         let node = serde_json::from_value(json!({ "status": { "declaredFeatures": declared } })).unwrap();
         filter(&Attempt {
@@ -65,14 +67,14 @@ mod tests {
         })
     }
 
-    fn rejection(features: &[&str]) -> Outcome {
-        Outcome::from_rejections(vec![FilterFailure {
-            rejection: FilterRejection::NodeDeclaredFeatures {
+    fn rejection(features: &[&str]) -> FilterResult {
+        CheckResult::from_reasons(vec![FilterFailure::new(
+            FilterRejection::NodeDeclaredFeatures {
                 features: features.iter().map(|name| (*name).to_owned()).collect(),
             },
-            scheduler: "node(s) didn't match Pod's required features".into(),
-            may_preempt: false,
-        }])
+            "node(s) didn't match Pod's required features",
+            false,
+        )])
     }
 
     const RESTART: &str = "RestartAllContainersOnContainerExits";
@@ -86,7 +88,7 @@ mod tests {
             json!({ "hostNetwork": true, "hostUsers": true }),
             json!({ "hostUsers": false }),
         ] {
-            assert_eq!(judge(spec, json!([]), 36), Outcome::Pass);
+            assert_eq!(judge(spec, json!([]), 36), CheckResult::Pass);
         }
     }
 
@@ -100,7 +102,7 @@ mod tests {
             rejection(&[RESTART])
         );
         assert_eq!(judge(own_users.clone(), json!([]), 36), rejection(&[USERS]));
-        assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), Outcome::Pass);
+        assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), CheckResult::Pass);
         let both = json!({ "containers": kube_minor_or_default, "hostNetwork": true, "hostUsers": false });
         assert_eq!(judge(both.clone(), json!([]), 36), rejection(&[RESTART, USERS]));
         assert_eq!(judge(both, json!([RESTART]), 36), rejection(&[USERS]));
@@ -109,6 +111,6 @@ mod tests {
     #[test]
     fn before_1_36_nobody_looks() {
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(own_users, json!([]), 35), Outcome::Pass);
+        assert_eq!(judge(own_users, json!([]), 35), CheckResult::Pass);
     }
 }

@@ -1,17 +1,19 @@
 //! A pod that names its node. Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
 
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
 use crate::placement::PlacementFailure;
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let wanted = &attempt.pod.spec.node_name;
     if wanted.is_empty() || *wanted == attempt.node.metadata.name {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
-    Outcome::from_rejections(vec![FilterFailure {
-        rejection: FilterRejection::Placed(PlacementFailure::NodeName { wanted: wanted.clone() }),
-        scheduler: "node(s) didn't match the requested node name".into(),
-        may_preempt: false,
-    }])
+    CheckResult::from_reasons(vec![FilterFailure::new(
+        FilterRejection::Placed(PlacementFailure::NodeName { wanted: wanted.clone() }),
+        "node(s) didn't match the requested node name",
+        false,
+    )])
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Attempt;
+use crate::snapshot::Node;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
@@ -67,11 +67,31 @@ impl NodePod {
     }
 }
 
-/// The nominated pods that the pod must leave room for: those of its own priority and above, without itself.
-/// Upstream: `pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`. Ports and resources only ever fit
-/// worse with them, so the scheduler's second pass without them adds nothing.
-pub(super) fn nominated_ahead<'a>(attempt: &Attempt<'a>, nominated: &[&'a Pod]) -> Vec<&'a Pod> {
-    let (uid, priority) = (&attempt.pod.metadata.uid, attempt.pod.priority());
-    let is_other = |pod: &Pod| uid.is_empty() || pod.metadata.uid != *uid;
-    nominated.iter().copied().filter(|pod| pod.priority() >= priority && is_other(pod)).collect()
+/// A pod by what it takes to find it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OtherPod {
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    #[serde(rename = "pod")]
+    pub(crate) name: String,
+    /// The node that it is on, or has been promised.
+    pub(crate) node: String,
+    /// What makes it anew when it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "owner")]
+    pub(crate) controller: Option<Owner>,
+}
+
+impl OtherPod {
+    pub(super) fn new(pod: &Pod, node: &Node) -> Self {
+        let controller = pod.metadata.controller();
+        Self {
+            namespace: pod.metadata.namespace.clone(),
+            name: pod.metadata.name.clone(),
+            node: node.metadata.name.clone(),
+            controller: controller.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! Ports of the host. Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go` `Filter`,
 //! `pkg/scheduler/util/utils.go` `GetHostPorts`, `kube-scheduler/framework/types.go` `HostPortInfo.CheckConflict`.
 
-use serde::Serialize;
+use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
+use super::node_pod::NodePod;
+use super::rejection::{FilterRejection, PortRejection, PortUser};
+use crate::check_result::CheckResult;
 
-use super::node_pod::{NodePod, nominated_ahead};
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{ContainerPort, Pod};
@@ -15,47 +16,15 @@ const PORTS_OF_SIDECARS: KubeMinor = KubeMinor(33);
 /// The address that stands for all of them.
 const ANY: &str = "0.0.0.0";
 
-/// What is in the way of a port. Serialised, the variant's name is the `code`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum PortRejection {
-    /// Another pod has it.
-    HostPortInUse {
-        /// The container that asks for it.
-        container: String,
-        /// The port of the host.
-        port: i32,
-        /// `TCP`, `UDP` or `SCTP`.
-        protocol: String,
-        /// The address of the host; `0.0.0.0` for all.
-        #[serde(rename = "hostIP")]
-        host_ip: String,
-        /// Who has it.
-        used_by: Vec<PortUser>,
-    },
-}
-
-/// A pod that has a port.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PortUser {
-    /// Which.
-    #[serde(flatten)]
-    pub(crate) node_pod: NodePod,
-    /// At which address; `0.0.0.0` for all.
-    #[serde(rename = "hostIP")]
-    pub(crate) host_ip: String,
-}
-
 /// Judges the attempt. A pod without host ports takes no look at the others.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let wanted = host_ports(attempt.pod, attempt.minor());
     if wanted.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let bound = match &attempt.bound_pods {
         Known::Known(pods) => pods.as_slice(),
-        Known::Unknown(missing) => return Outcome::Unknown { missing: missing.clone() },
+        Known::Unknown(missing) => return CheckResult::Unknown { missing: missing.clone() },
     };
     let nominated = attempt.nominated.known().map(|pods| nominated_ahead(attempt, pods)).unwrap_or_default();
     let tenants = bound.iter().map(|pod| (*pod, false)).chain(nominated.into_iter().map(|pod| (pod, true)));
@@ -65,9 +34,9 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         })
         .collect();
     let rejections = wanted.iter().filter_map(|port| rejection(port, &used)).collect();
-    match (Outcome::from_rejections(rejections), &attempt.nominated) {
+    match (CheckResult::from_reasons(rejections), &attempt.nominated) {
         // More pods would only take more.
-        (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+        (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
     }
 }
@@ -81,16 +50,18 @@ fn rejection(wanted: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Opti
         }
     }
     let HostPort { container, port, protocol, host_ip } = *wanted;
-    (!used_by.is_empty()).then(|| FilterFailure {
-        rejection: FilterRejection::Ports(PortRejection::HostPortInUse {
-            container: container.to_owned(),
-            port,
-            protocol: protocol.to_owned(),
-            host_ip: host_ip.to_owned(),
-            used_by,
-        }),
-        scheduler: "node(s) didn't have free ports for the requested pod ports".into(),
-        may_preempt: true,
+    (!used_by.is_empty()).then(|| {
+        FilterFailure::new(
+            FilterRejection::Ports(PortRejection::HostPortInUse {
+                container: container.to_owned(),
+                port,
+                protocol: protocol.to_owned(),
+                host_ip: host_ip.to_owned(),
+                used_by,
+            }),
+            "node(s) didn't have free ports for the requested pod ports",
+            true,
+        )
     })
 }
 

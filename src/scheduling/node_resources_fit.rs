@@ -3,12 +3,13 @@
 //! A scheduler may be configured to leave extended resources out (`ignoredResources`, `ignoredResourceGroups`); no
 //! client can see that.
 
+use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
+use super::node_pod::{NodePod, ResourceUser};
+use super::rejection::{FilterRejection, LowerRequest, ResourceRejection};
+use crate::check_result::CheckResult;
 use k8s_openapi::api::resource::v1::DeviceClass;
-use serde::Serialize;
 
-use super::node_pod::{NodePod, ResourceUser, nominated_ahead};
 use super::requests::{self, Requests};
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::Pod;
@@ -20,78 +21,19 @@ const DEVICES_AS_EXTENDED_RESOURCES: KubeMinor = KubeMinor(36);
 /// From this version on preemption is not tried where the empty node would be too small.
 const KNOWS_TOO_SMALL: KubeMinor = KubeMinor(34);
 
-/// What the node is short of. Serialised, the variant's name is the `code`. Amounts are in cores, bytes, or pieces.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum ResourceRejection {
-    /// The node is large enough, but too much of it is taken.
-    InsufficientResource {
-        /// Which.
-        resource: String,
-        /// By the pod.
-        requested: Quantity,
-        /// By the pods on the node, and by those that it must leave room for.
-        used: Quantity,
-        /// What the node has to give.
-        allocatable: Quantity,
-        /// How much would have to come free.
-        short_by: Quantity,
-        /// Who has it, the greatest share first.
-        used_by: Vec<ResourceUser>,
-        /// A smaller request with which the pod would have its place now.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reduce_to: Option<LowerRequest>,
-    },
-    /// Even empty, the node could not hold it.
-    ExceedsAllocatable {
-        /// Which.
-        resource: String,
-        /// By the pod.
-        requested: Quantity,
-        /// What the node has to give; nothing where it does not know the resource.
-        allocatable: Quantity,
-        /// A smaller request with which the pod would have its place now.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reduce_to: Option<LowerRequest>,
-    },
-    /// The node has as many pods as it takes.
-    TooManyPods {
-        /// On the node, and those that the pod must leave room for.
-        pods: usize,
-        /// How many it takes.
-        allocatable: Quantity,
-        /// Which.
-        used_by: Vec<NodePod>,
-    },
-}
-
-/// The greatest request of one container, or of the pod as a whole, with which the pod fits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct LowerRequest {
-    /// Of which container; none for the pod as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) container: Option<String>,
-    /// Whether that is an init container.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) init: bool,
-    /// The request.
-    pub(crate) request: Quantity,
-}
-
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let wanted = requests::wanted(attempt.pod, attempt.minor());
     let Some(room) = Room::new(attempt) else {
         // What not even the empty node could hold needs no look at the others.
-        return match (Outcome::from_rejections(rejections(attempt, &wanted, None)), &attempt.bound_pods) {
-            (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+        return match (CheckResult::from_reasons(rejections(attempt, &wanted, None)), &attempt.bound_pods) {
+            (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
             (outcome, _) => outcome,
         };
     };
-    match (Outcome::from_rejections(rejections(attempt, &wanted, Some(&room))), &attempt.nominated) {
+    match (CheckResult::from_reasons(rejections(attempt, &wanted, Some(&room))), &attempt.nominated) {
         // More pods would only take more.
-        (Outcome::Pass, Known::Unknown(missing)) => Outcome::Unknown { missing: missing.clone() },
+        (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
     }
 }
@@ -144,11 +86,11 @@ fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<FilterFai
     let used_by: Vec<NodePod> = room.into_iter().flat_map(|room| &room.tenants).map(|(pod, _)| pod.clone()).collect();
     let pods = used_by.len();
     let with_it = Quantity::whole(i64::try_from(pods + 1).unwrap_or(i64::MAX));
-    (with_it > allocatable).then(|| FilterFailure {
-        rejection: FilterRejection::Resources(ResourceRejection::TooManyPods { pods, allocatable, used_by }),
-        scheduler: "Too many pods".into(),
+    (with_it > allocatable).then(|| {
+        let rejection = ResourceRejection::TooManyPods { pods, allocatable, used_by };
         // So it is even on a node that takes none at all.
-        may_preempt: true,
+        let may_preempt = true;
+        FilterFailure::new(FilterRejection::Resources(rejection), "Too many pods", may_preempt)
     })
 }
 
@@ -183,7 +125,7 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
         }
         _ => ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, reduce_to },
     };
-    Some(FilterFailure { rejection: FilterRejection::Resources(rejection), scheduler, may_preempt })
+    Some(FilterFailure::new(FilterRejection::Resources(rejection), scheduler, may_preempt))
 }
 
 /// Whether the resource is left to the filter of claimed devices. Where the device classes are not known it is not:

@@ -1,13 +1,15 @@
 //! Cordoned nodes. Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
 
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
 use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::Taint;
 
 /// Judges the attempt. Pods of a DaemonSet tolerate it: the controller has seen to that.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if !attempt.node.spec.unschedulable {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let taint = Taint {
         key: "node.kubernetes.io/unschedulable".into(),
@@ -18,12 +20,8 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
     let spec = &attempt.pod.spec;
     let gates = FeatureGates::implied_by(spec);
     if spec.tolerations.iter().any(|toleration| tolerates(toleration, &taint, gates)) {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
-    let scheduler = "node(s) were unschedulable".into();
-    Outcome::from_rejections(vec![FilterFailure {
-        rejection: FilterRejection::NodeUnschedulable,
-        scheduler,
-        may_preempt: false,
-    }])
+    let scheduler = "node(s) were unschedulable";
+    CheckResult::from_reasons(vec![FilterFailure::new(FilterRejection::NodeUnschedulable, scheduler, false)])
 }

@@ -5,6 +5,8 @@
 //! gate VolumeLimitScaling, off by default before 1.37; the API server keeps `preventPodSchedulingIfMissing` only where
 //! it is on, so a driver that has the field set tells.
 
+use super::attempt::{Attempt, FilterResult};
+use super::rejection::{PodOnNode, VolumeRejection};
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
@@ -12,8 +14,7 @@ use k8s_openapi::api::storage::v1::CSINode;
 
 use super::csi_migration::Plugin;
 use super::pvc::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
-use super::volume_rejection::{FilterReport, PodOnNode, VolumeRejection};
-use super::{Attempt, Outcome};
+use super::volume_report::FilterReport;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 
@@ -35,7 +36,7 @@ enum Handle {
 type Volumes = BTreeSet<(String, Handle)>;
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let mut findings = FilterReport::default();
     judge(attempt, &mut findings);
     findings.outcome()

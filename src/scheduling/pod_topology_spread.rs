@@ -9,51 +9,19 @@
 #[cfg(test)]
 mod tests;
 
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::rejection::{FilterRejection, SpreadRejection};
+use crate::check_result::CheckResult;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::topology::{Topology, is_same};
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
 use crate::placement::{Affinity, FeatureGates, selector_obstacles, tolerates};
 use crate::snapshot::pod::label_selector::selects;
 use crate::snapshot::pod::{LabelSelector, Pod, PodSpec, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
-/// What the spread would be. Serialised, the variant's name is the `code`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum SpreadRejection {
-    /// The node lacks the label by which pods are to be spread.
-    TopologySpreadLabel {
-        /// The label's key.
-        topology_key: String,
-    },
-    /// With the pod, the node's domain would have too many of such pods more than the one that has fewest.
-    TopologySpread {
-        /// The label that makes the domains.
-        topology_key: String,
-        /// The node's value of it.
-        topology_value: String,
-        /// Such pods, as kubectl writes selectors; in the pod's own namespace.
-        selector: String,
-        /// How many of them are in the domain already.
-        matching: usize,
-        /// Whether the pod is one of them.
-        self_match: bool,
-        /// How many the domain with the fewest has; none while there are fewer domains than `minDomains`.
-        min_matching: usize,
-        /// How many domains count.
-        domains: usize,
-        /// How many there must be for `fewest` to be more than none.
-        min_domains: usize,
-        /// How many more than `fewest` are allowed.
-        max_skew: usize,
-    },
-}
-
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let constraints: Vec<Constraint<'_>> = attempt
         .pod
         .spec
@@ -63,7 +31,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         .map(|constraint| Constraint::new(constraint, attempt.pod))
         .collect();
     if constraints.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let topology = Topology::new(attempt);
     let mut rejections = Vec::new();
@@ -74,10 +42,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
             Known::Unknown(why) => missing = missing.or(Some(why)),
         }
     }
-    match missing {
-        Some(missing) if rejections.is_empty() => Outcome::Unknown { missing },
-        _ => Outcome::from_rejections(rejections),
-    }
+    CheckResult::from_partial(rejections, missing)
 }
 
 fn failure(rejection: SpreadRejection) -> FilterFailure {
@@ -87,7 +52,7 @@ fn failure(rejection: SpreadRejection) -> FilterFailure {
         }
         SpreadRejection::TopologySpread { .. } => ("node(s) didn't match pod topology spread constraints", true),
     };
-    FilterFailure { rejection: FilterRejection::Spread(rejection), scheduler: scheduler.into(), may_preempt }
+    FilterFailure::new(FilterRejection::Spread(rejection), scheduler, may_preempt)
 }
 
 /// A constraint with its defaults filled in.

@@ -5,13 +5,15 @@
 //! `SelectVictimsOnNode`. What is not known here: PodDisruptionBudgets, which only change who of several goes first,
 //! and a preemption that the scheduler has begun and not yet written down.
 
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::node_pod::NodePod;
+use crate::check_result::CheckResult;
 use std::cmp::Reverse;
 
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde::Serialize;
 
-use super::node_pod::NodePod;
-use super::{Attempt, FilterFailure, Outcome, first_failure, run_filters};
+use super::filter::{Filter, first_failure, run_filters};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
@@ -94,7 +96,7 @@ impl Preemption {
 }
 
 /// What preemption does for the attempt, of which `outcomes` is what [`judge`] said.
-pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(&'static str, Outcome)]) -> Preemption {
+pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResult)]) -> Preemption {
     let facts = relevant(attempt);
     let attempt = &Attempt { facts: &facts, ..attempt.clone() };
     let Some((_, rejections)) = first_failure(outcomes) else {
@@ -203,7 +205,7 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
         staying.push(pod);
         give_back(&mut facts, pod);
         let outcomes = run_filters(&without(attempt, &staying, &facts));
-        if outcomes.iter().any(|(_, outcome)| *outcome != Outcome::Pass) {
+        if outcomes.iter().any(|(_, outcome)| *outcome != CheckResult::Pass) {
             staying.pop();
             take_away(&mut facts, pod);
             victims.push(pod);
@@ -280,9 +282,9 @@ fn class_of(facts: &ClusterObjects, priority: i32) -> Option<String> {
     own.or_else(|| system.map(|(name, _)| (*name).to_owned()).next())
 }
 
-fn missing(outcomes: &[(&'static str, Outcome)]) -> Option<String> {
+fn missing(outcomes: &[(Filter, FilterResult)]) -> Option<String> {
     outcomes.iter().find_map(|(_, outcome)| match outcome {
-        Outcome::Unknown { missing } => Some(missing.clone()),
+        CheckResult::Unknown { missing } => Some(missing.clone()),
         _ => None,
     })
 }

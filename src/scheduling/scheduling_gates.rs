@@ -4,18 +4,19 @@
 //! The scheduler says nothing about such a pod anywhere. What its condition `PodScheduled` reads is written by the API
 //! server when the pod is created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
 
-use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome};
+use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult};
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let gates: Vec<String> = attempt.pod.spec.scheduling_gates.iter().map(|gate| gate.name.clone()).collect();
     if gates.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
-    let scheduler = "Scheduling is blocked due to non-empty scheduling gates".into();
-    let rejection =
-        FilterFailure { rejection: FilterRejection::SchedulingGates { gates }, scheduler, may_preempt: false };
-    Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: vec![rejection] }
+    let scheduler = "Scheduling is blocked due to non-empty scheduling gates";
+    let rejection = FilterFailure::new(FilterRejection::SchedulingGates { gates }, scheduler, false);
+    CheckResult::Fail(vec![rejection.at(ExtensionPoint::PreEnqueue)])
 }
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests {
     use crate::snapshot::cluster_objects::ClusterObjects;
     use crate::snapshot::{Known, Node};
 
-    fn judge(gates: Value) -> Outcome {
+    fn judge(gates: Value) -> FilterResult {
         let pod = serde_json::from_value(json!({ "spec": { "schedulingGates": gates } })).unwrap();
         filter(&Attempt {
             pod: &pod,
@@ -40,17 +41,17 @@ mod tests {
 
     #[test]
     fn a_pod_without_gates_passes() {
-        assert_eq!(judge(json!([])), Outcome::Pass);
+        assert_eq!(judge(json!([])), CheckResult::Pass);
     }
 
     #[test]
     fn gates_hold_the_pod_before_the_queue_by_name() {
-        let rejection = FilterFailure {
-            rejection: FilterRejection::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
-            scheduler: "Scheduling is blocked due to non-empty scheduling gates".into(),
-            may_preempt: false,
-        };
-        let expected = Outcome::Fail { phase: ExtensionPoint::PreEnqueue, rejections: vec![rejection] };
+        let rejection = FilterFailure::new(
+            FilterRejection::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
+            "Scheduling is blocked due to non-empty scheduling gates",
+            false,
+        );
+        let expected = CheckResult::Fail(vec![rejection.at(ExtensionPoint::PreEnqueue)]);
         assert_eq!(judge(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);
     }
 }

@@ -1,6 +1,8 @@
 //! Taints. Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
 
-use super::{Attempt, FilterFailure, FilterRejection, Outcome};
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
 use crate::placement::{FeatureGates, PlacementFailure, tolerates};
 use crate::snapshot::Taint;
 use crate::snapshot::cluster_objects::KubeMinor;
@@ -9,7 +11,7 @@ use crate::snapshot::cluster_objects::KubeMinor;
 const NAMES_THE_TAINT: KubeMinor = KubeMinor(33);
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let spec = &attempt.pod.spec;
     let gates = FeatureGates::implied_by(spec);
     let repels = |taint: &&Taint| {
@@ -23,10 +25,9 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
         }
         _ => "node(s) had untolerated taint(s)".into(),
     };
-    let rejection = |taint: &Taint| FilterFailure {
-        rejection: FilterRejection::Placed(PlacementFailure::Taint { taint: taint.clone() }),
-        scheduler: scheduler.clone(),
-        may_preempt: false,
+    let failure = |taint: &Taint| {
+        let rejection = FilterRejection::Placed(PlacementFailure::Taint { taint: taint.clone() });
+        FilterFailure::new(rejection, scheduler.clone(), false)
     };
-    Outcome::from_rejections(untolerated.into_iter().map(rejection).collect())
+    CheckResult::from_reasons(untolerated.into_iter().map(failure).collect())
 }

@@ -1,8 +1,7 @@
 //! The pods of the other nodes, for the filters that look further than the node itself.
 
-use serde::Serialize;
+use super::attempt::Attempt;
 
-use super::{Attempt, Owner};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
@@ -29,35 +28,6 @@ pub(super) struct Domain<'a> {
     pub(super) pods: Vec<(&'a Pod, &'a Node)>,
     /// What is missing, if these may not be all.
     pub(super) missing: Option<String>,
-}
-
-/// A pod by what it takes to find it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OtherPod {
-    /// Its namespace.
-    pub(crate) namespace: String,
-    /// Its name.
-    #[serde(rename = "pod")]
-    pub(crate) name: String,
-    /// The node that it is on, or has been promised.
-    pub(crate) node: String,
-    /// What makes it anew when it is deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "owner")]
-    pub(crate) controller: Option<Owner>,
-}
-
-impl OtherPod {
-    pub(super) fn new(pod: &Pod, node: &Node) -> Self {
-        let controller = pod.metadata.controller();
-        Self {
-            namespace: pod.metadata.namespace.clone(),
-            name: pod.metadata.name.clone(),
-            node: node.metadata.name.clone(),
-            controller: controller.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
-        }
-    }
 }
 
 impl<'a> Topology<'a> {

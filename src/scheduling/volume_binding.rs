@@ -4,6 +4,9 @@
 mod matching;
 mod provisioning;
 
+use super::attempt::{Attempt, FilterResult};
+use super::rejection::VolumeRejection;
+use crate::check_result::CheckResult;
 use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::VolumeResourceRequirements;
@@ -15,8 +18,7 @@ use super::csi_migration::{Plugin, required_nodes};
 use super::pvc::{
     PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
 };
-use super::volume_rejection::{FilterReport, VolumeRejection};
-use super::{Attempt, Outcome};
+use super::volume_report::FilterReport;
 use crate::placement::{Affinity, PlacementFailure, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::pod::volume::Ephemeral;
@@ -32,11 +34,11 @@ const WAITS: &str = "WaitForFirstConsumer";
 const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 
 /// Judges the attempt. A claim that the pod names and that is not there is VolumeRestrictions' affair.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let pod = attempt.pod;
     let pod_claims: Vec<PodClaim<'_>> = claims_of(pod).collect();
     if pod_claims.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let mut findings = FilterReport::default();
     let Some(claims) = findings.read(&attempt.facts.claims) else { return findings.outcome() };

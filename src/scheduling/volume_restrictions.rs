@@ -2,11 +2,12 @@
 //! `pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go` `PreFilter`, `Filter`,
 //! `isVolumeConflict`, `readWriteOncePodPVCsForPod`.
 
+use super::attempt::{Attempt, FilterResult, is_same};
+use super::rejection::{PodOnNode, VolumeRejection};
 use std::collections::BTreeSet;
 
 use super::pvc::{find, is_for_one_pod, named_claims_of};
-use super::volume_rejection::{FilterReport, PodOnNode, VolumeRejection, is_same};
-use super::{Attempt, Outcome};
+use super::volume_report::FilterReport;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::pod::volume::VolumeSource;
@@ -20,7 +21,7 @@ const ONE_POD_CONFLICT_BEFORE: &str =
 const OTHER_WORDS: KubeMinor = KubeMinor(33);
 
 /// Judges the attempt.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let mut findings = FilterReport::default();
     judge_claims(attempt, &mut findings);
     judge_disks(attempt, &mut findings);

@@ -4,7 +4,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Attempt, ExtensionPoint, FilterFailure, FilterRejection, Outcome, VolumeRejection};
+use super::attempt::ExtensionPoint;
+use super::{Attempt, FilterFailure, FilterRejection, FilterResult, VolumeRejection};
+use crate::check_result::CheckResult;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
@@ -61,7 +63,7 @@ impl VolumeFixture {
         world
     }
 
-    pub(super) fn judge(&self, filter: fn(&Attempt<'_>) -> Outcome) -> Outcome {
+    pub(super) fn judge(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> FilterResult {
         fn borrowed(pods: &Known<Vec<Pod>>) -> Known<Vec<&Pod>> {
             match pods {
                 Known::Known(pods) => Known::Known(pods.iter().collect()),
@@ -78,31 +80,31 @@ impl VolumeFixture {
     }
 
     /// The refusals, which there must be.
-    pub(super) fn rejections(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (ExtensionPoint, Vec<FilterFailure>) {
+    pub(super) fn rejections(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (ExtensionPoint, Vec<FilterFailure>) {
         match self.judge(filter) {
-            Outcome::Fail { phase, rejections } => (phase, rejections),
+            CheckResult::Fail(failures) => (failures[0].extension_point, failures),
             other => panic!("{other:?}"),
         }
     }
 
     /// The only refusal of the pod as such: misfit and wording.
-    pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+    pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::PreFilter, false)
     }
 
     /// The only refusal of the node, which no eviction could help.
-    pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+    pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, false)
     }
 
     /// The only refusal of the node, which an eviction might help.
-    pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> Outcome) -> (VolumeRejection, String) {
+    pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, true)
     }
 
     fn only(
         &self,
-        filter: fn(&Attempt<'_>) -> Outcome,
+        filter: fn(&Attempt<'_>) -> FilterResult,
         phase: ExtensionPoint,
         may_preempt: bool,
     ) -> (VolumeRejection, String) {
@@ -117,9 +119,9 @@ impl VolumeFixture {
     }
 
     /// What is missing to judge.
-    pub(super) fn missing(&self, filter: fn(&Attempt<'_>) -> Outcome) -> String {
+    pub(super) fn missing(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> String {
         match self.judge(filter) {
-            Outcome::Unknown { missing } => missing,
+            CheckResult::Unknown { missing } => missing,
             other => panic!("{other:?}"),
         }
     }

@@ -1,13 +1,15 @@
 //! The zone of a volume, by its labels. Upstream: `pkg/scheduler/framework/plugins/volumezone/volume_zone.go`
 //! `PreFilter`, `Filter`, `getPVTopologies`; `k8s.io/cloud-provider/volume/helpers/zones.go` `LabelZonesToSet`.
 
+use super::attempt::{Attempt, FilterResult};
+use super::rejection::VolumeRejection;
+use crate::check_result::CheckResult;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PersistentVolume;
 
 use super::pvc::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
-use super::volume_rejection::{FilterReport, VolumeRejection};
-use super::{Attempt, Outcome};
+use super::volume_report::FilterReport;
 
 /// The labels of zones and regions with those that took their place.
 const LABELS: [(&str, &str); 4] = [
@@ -21,12 +23,12 @@ const DELIMITER: &str = "__";
 
 /// Judges the attempt. A claim that is lost or not bound is VolumeBinding's affair, one that is not there
 /// VolumeRestrictions'.
-pub(super) fn filter(attempt: &Attempt<'_>) -> Outcome {
+pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let Attempt { pod, facts, .. } = attempt;
     let mut findings = FilterReport::default();
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
-        return Outcome::Pass;
+        return CheckResult::Pass;
     }
     let Some(claims) = findings.read(&facts.claims) else { return findings.outcome() };
     for name in names {

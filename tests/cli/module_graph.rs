@@ -264,7 +264,9 @@ fn without_comments_and_texts(text: &str) -> String {
         let mut kept = String::new();
         while let Some(letter) = letters.next() {
             match letter {
-                '\\' if is_text => drop(letters.next()),
+                '\\' if is_text => {
+                    letters.next();
+                }
                 '"' => is_text = !is_text,
                 '/' if !is_text && letters.peek() == Some(&'/') => break,
                 '\'' if !is_text => {
@@ -272,7 +274,7 @@ fn without_comments_and_texts(text: &str) -> String {
                     let mut ahead = letters.clone();
                     let (first, second) = (ahead.next(), ahead.next());
                     if first == Some('\\') || second == Some('\'') {
-                        drop(letters.next());
+                        letters.next();
                         letters.by_ref().find(|letter| *letter == '\'');
                     }
                 }

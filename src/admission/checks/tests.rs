@@ -49,14 +49,14 @@ fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> 
     let predicted = predict(daemon_set, "n1", facts);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
     let rows = checks(daemon_set, &predicted, facts, event.as_ref());
-    let told = rows.iter().flat_map(|row| match &row.outcome {
-        Outcome::Pass => Vec::new(),
-        Outcome::Unknown { .. } => vec![format!("{}: Unknown", row.check)],
-        Outcome::Fail(rejections) => {
+    let told = rows.iter().flat_map(|row| match &row.result {
+        CheckResult::Pass => Vec::new(),
+        CheckResult::Unknown { .. } => vec![format!("{}: Unknown", row.plugin.name())],
+        CheckResult::Fail(rejections) => {
             let code = |rejection: &AdmissionRejection| {
                 serde_json::to_value(rejection).unwrap()["code"].as_str().unwrap().to_owned()
             };
-            rejections.iter().map(|rejection| format!("{}: {}", row.check, code(rejection))).collect()
+            rejections.iter().map(|rejection| format!("{}: {}", row.plugin.name(), code(rejection))).collect()
         }
     });
     told.collect()
@@ -66,8 +66,8 @@ fn rejections(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str
     let predicted = predict(daemon_set, "n1", facts);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
     let rows = checks(daemon_set, &predicted, facts, event.as_ref());
-    match &rows.iter().find(|row| row.check == check).unwrap().outcome {
-        Outcome::Fail(rejections) => serde_json::to_value(rejections).unwrap(),
+    match &rows.iter().find(|row| row.plugin.name() == check).unwrap().result {
+        CheckResult::Fail(rejections) => serde_json::to_value(rejections).unwrap(),
         other => json!(format!("{other:?}")),
     }
 }
@@ -79,7 +79,7 @@ fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
     let daemon_set = daemon_set(json!({}));
     assert_eq!(told(&daemon_set, &well(), None), NOTHING);
     let predicted = predict(&daemon_set, "n1", &well());
-    let names: Vec<&str> = checks(&daemon_set, &predicted, &well(), None).iter().map(|row| row.check).collect();
+    let names: Vec<&str> = checks(&daemon_set, &predicted, &well(), None).iter().map(|row| row.plugin.name()).collect();
     assert_eq!(
         names,
         [
@@ -211,7 +211,8 @@ fn limit_ranges_bound_containers_and_pods() {
             Value::Array(all) => all
                 .iter()
                 .map(|one| {
-                    format!("{} {} {} {}", one["container"], one["bound"], one["of"], one["found"]).replace('"', "")
+                    format!("{} {} {} {}", one["container"], one["bound"], one["measure"], one["found"])
+                        .replace('"', "")
                 })
                 .collect(),
             _ => Vec::new(),
@@ -311,7 +312,7 @@ fn an_event_speaks_where_no_object_does() {
     let predicted = predict(&daemon_set(json!({})), "n1", &well());
     let event = FailedCreateEvent { text: denied.into(), count: 3, last_seen: None };
     let rows = checks(&daemon_set(json!({})), &predicted, &well(), Some(&event));
-    let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.check).collect();
+    let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.plugin.name()).collect();
     assert_eq!(with_event, ["Webhook"]);
 }
 

@@ -73,7 +73,7 @@ fn limit_ranges_tell_one_offence_or_several() {
         forbidden("maximum cpu usage per Container is 1, but limit is 2"),
         json!([{
             "code": "LimitRange", "per": "Container", "resource": "cpu", "bound": "Maximum", "allowed": "1",
-            "of": "limit", "found": "2",
+            "measure": "limit", "found": "2",
         }])
     );
     let several = forbidden(
@@ -88,7 +88,7 @@ fn limit_ranges_tell_one_offence_or_several() {
         .map(|one| {
             format!(
                 "{} {} {} {} {} {}",
-                one["bound"], one["resource"], one["per"], one["allowed"], one["of"], one["found"]
+                one["bound"], one["resource"], one["per"], one["allowed"], one["measure"], one["found"]
             )
             .replace('"', "")
         })

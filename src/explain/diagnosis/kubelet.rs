@@ -1,6 +1,6 @@
 //! What the kubelet and the taint eviction controller do to a daemon pod.
 
-use super::{Check, Stage};
+use super::check::{Check, CheckName, Stage};
 use crate::explain::Reason;
 use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::pod::{Pod, Toleration};
@@ -13,29 +13,29 @@ const CRITICAL: i32 = 2_000_000_000;
 const PRESSURES: [&str; 2] = ["DiskPressure", "PIDPressure"];
 
 /// The station and the check that a reason of a bound pod belongs to.
-pub(super) fn check_for_reason(reason: &Reason) -> (Stage, &'static str) {
+pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
     match reason {
-        Reason::NodeNotReady { .. } => (Stage::Kubelet, "NodeReady"),
+        Reason::NodeNotReady { .. } => (Stage::Kubelet, CheckName::NodeReady),
         // A kubelet that refuses or evicts says so in `status.reason`; a pod that ended by itself has none.
         Reason::PodFailed { detail, .. } if !detail.starts_with("a container ended") => {
-            (Stage::Kubelet, "PodAdmission")
+            (Stage::Kubelet, CheckName::PodAdmission)
         }
-        Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, "Termination"),
-        Reason::NotSeenByKubelet => (Stage::Kubelet, "PodAdmission"),
-        Reason::Initializing { .. } => (Stage::Pod, "InitContainers"),
-        Reason::ImageError { .. } => (Stage::Pod, "Image"),
+        Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, CheckName::Termination),
+        Reason::NotSeenByKubelet => (Stage::Kubelet, CheckName::PodAdmission),
+        Reason::Initializing { .. } => (Stage::Pod, CheckName::InitContainers),
+        Reason::ImageError { .. } => (Stage::Pod, CheckName::Image),
         Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::MinReadySeconds { .. } => {
-            (Stage::Pod, "Readiness")
+            (Stage::Pod, CheckName::Readiness)
         }
-        Reason::PodFailed { .. } | Reason::PodSucceeded => (Stage::Pod, "Phase"),
-        _ => (Stage::Pod, "Containers"),
+        Reason::PodFailed { .. } | Reason::PodSucceeded => (Stage::Pod, CheckName::Phase),
+        _ => (Stage::Pod, CheckName::Containers),
     }
 }
 
 /// What awaits a pod that is not there yet.
 pub(super) fn predicted(pod: &Pod, node: &Node) -> [Check; 3] {
     let down = crate::explain::pod::node_not_ready(node).into_iter().collect();
-    [Check::from_reasons(Stage::Kubelet, "NodeReady", down), pressure(pod, node), taint_eviction(pod, node)]
+    [Check::from_reasons(Stage::Kubelet, CheckName::NodeReady, down), pressure(pod, node), taint_eviction(pod, node)]
 }
 
 /// Upstream: `pkg/kubelet/eviction/eviction_manager.go` `Admit`.
@@ -43,7 +43,7 @@ fn pressure(pod: &Pod, node: &Node) -> Check {
     let is_true = |type_: &&str| node.condition(type_).is_some_and(|condition| condition.status == "True");
     let pressures = PRESSURES.into_iter().filter(is_true).filter(|_| pod.priority() < CRITICAL);
     let reasons = pressures.map(|condition| Reason::NodePressure { condition: condition.to_owned() });
-    Check::from_reasons(Stage::Kubelet, "Pressure", reasons.collect())
+    Check::from_reasons(Stage::Kubelet, CheckName::Pressure, reasons.collect())
 }
 
 /// How soon a `NoExecute` taint takes the pod away again, although it is tolerated.
@@ -59,5 +59,5 @@ pub(super) fn taint_eviction(pod: &Pod, node: &Node) -> Check {
     };
     let soonest = taints.filter_map(limit).min_by_key(|(seconds, _)| *seconds);
     let reason = soonest.map(|(seconds, taint)| Reason::TaintEviction { taint: taint.to_string(), seconds });
-    Check::from_reasons(Stage::Kubelet, "TaintEviction", reason.into_iter().collect())
+    Check::from_reasons(Stage::Kubelet, CheckName::TaintEviction, reason.into_iter().collect())
 }

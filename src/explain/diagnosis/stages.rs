@@ -2,13 +2,16 @@
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use super::{Check, CheckReason, DiagnosisInput, Outcome, Stage, kubelet};
-use crate::admission::{self, PredictedPod};
+use super::check::{Check, CheckName, CheckReason, Stage};
+use super::input::DiagnosisInput;
+use super::kubelet;
+use crate::admission::{self, AdmissionPlugin, PredictedPod};
+use crate::check_result::CheckResult;
 use crate::explain::pod::node_not_ready;
 use crate::explain::{Reason, State, events};
 use crate::placement::PlacementFailure;
 use crate::scheduling::preemption::{Preemption, preemption};
-use crate::scheduling::{self, Attempt, FilterFailure};
+use crate::scheduling::{self, Attempt, Filter, FilterFailure, FilterResult};
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodSpec};
 
@@ -18,25 +21,25 @@ const DEFAULT_SCHEDULER: &str = "default-scheduler";
 /// The controller's rule, obstacle by obstacle.
 pub(super) fn controller(template: &PodSpec, failures: Vec<PlacementFailure>) -> Vec<Check> {
     let name_of = |failure: &PlacementFailure| match failure {
-        PlacementFailure::NodeName { .. } => "NodeName",
-        PlacementFailure::NodeSelector { .. } => "NodeSelector",
-        PlacementFailure::NodeAffinity { .. } => "NodeAffinity",
-        PlacementFailure::NamespaceSelector { .. } | PlacementFailure::NamespaceMissing => "NamespaceSelector",
-        PlacementFailure::Taint { .. } => "TaintToleration",
+        PlacementFailure::NodeName { .. } => CheckName::NodeName,
+        PlacementFailure::NodeSelector { .. } => CheckName::NodeSelector,
+        PlacementFailure::NodeAffinity { .. } => CheckName::NodeAffinity,
+        PlacementFailure::NamespaceSelector { .. } | PlacementFailure::NamespaceMissing => CheckName::NamespaceSelector,
+        PlacementFailure::Taint { .. } => CheckName::TaintToleration,
     };
-    let is_made = |name: &&str| match *name {
-        "NodeName" => !template.node_name.is_empty(),
-        "NodeSelector" => !template.node_selector.is_empty(),
-        "NodeAffinity" => template.required_node_affinity().is_some(),
-        "NamespaceSelector" => failures.iter().any(|failure| name_of(failure) == "NamespaceSelector"),
-        _ => true,
-    };
-    let names = ["NodeName", "NodeSelector", "NodeAffinity", "TaintToleration", "NamespaceSelector"];
-    let check = |name: &'static str| {
+    let applies = [
+        (CheckName::NodeName, !template.node_name.is_empty()),
+        (CheckName::NodeSelector, !template.node_selector.is_empty()),
+        (CheckName::NodeAffinity, template.required_node_affinity().is_some()),
+        (CheckName::TaintToleration, true),
+        // Only OpenShift has it, so it shows only where it fails.
+        (CheckName::NamespaceSelector, failures.iter().any(|one| name_of(one) == CheckName::NamespaceSelector)),
+    ];
+    let check = |name: CheckName| {
         let own = failures.iter().filter(|failure| name_of(failure) == name);
         Check::from_reasons(Stage::Controller, name, own.cloned().map(Reason::NotEligible).collect())
     };
-    names.into_iter().filter(is_made).map(check).collect()
+    applies.into_iter().filter(|(_, applies)| *applies).map(|(name, _)| check(name)).collect()
 }
 
 /// What the API server would say of a pod that is not there.
@@ -45,22 +48,22 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
     let event = input.events.known().filter(|_| input.looks_for_rejections(state));
     let event = event.and_then(|events| events::failed_create(events, uid));
     let checks = admission::checks(input.daemon_set, predicted, input.facts, event.as_ref());
-    // Only a pod that was refused, or one that was made, tells what these think of it.
-    let is_untold = |check: &str| {
-        let is_silent = matches!(check, "PodSecurity" | "ValidatingAdmissionPolicy" | "Webhook");
-        is_silent && !input.node_exists && !predicted.from_existing
-    };
-    let check = |check: admission::AdmissionCheck| match check.outcome {
-        admission::Outcome::Pass if is_untold(check.check) => {
-            let missing = "no pod of this revision exists, and this shows only when one is made".into();
-            Check::unknown(Stage::Admission, check.check, missing)
+    // Only a rejection, or a pod that was created, shows what an opaque plugin decides.
+    let is_undecided = |plugin: AdmissionPlugin| plugin.is_opaque() && !input.node_exists && !predicted.from_existing;
+    let check = |check: admission::AdmissionCheck| {
+        let name = CheckName::Admission(check.plugin);
+        match check.result {
+            CheckResult::Pass if is_undecided(check.plugin) => {
+                let missing = "no pod of this revision exists, and this shows only when one is made".into();
+                Check::unknown(Stage::Admission, name, missing)
+            }
+            CheckResult::Pass => Check::pass(Stage::Admission, name),
+            CheckResult::Fail(rejections) => {
+                let reason = |rejection| Reason::rejected(rejection, check.event.as_ref());
+                Check::from_reasons(Stage::Admission, name, rejections.into_iter().map(reason).collect())
+            }
+            CheckResult::Unknown { missing } => Check::unknown(Stage::Admission, name, missing),
         }
-        admission::Outcome::Pass => Check::pass(Stage::Admission, check.check),
-        admission::Outcome::Fail(rejections) => {
-            let reason = |rejection| Reason::rejected(rejection, check.event.as_ref());
-            Check::from_reasons(Stage::Admission, check.check, rejections.into_iter().map(reason).collect())
-        }
-        admission::Outcome::Unknown { missing } => Check::unknown(Stage::Admission, check.check, missing),
     };
     checks.into_iter().map(check).collect()
 }
@@ -79,7 +82,7 @@ pub(super) fn scheduler(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
         // Another scheduler has rules of its own.
         return Scheduled { checks: Vec::new(), preemption: None };
     }
-    judged(input, pod, Stage::Scheduler, &|_| true)
+    run_filters(input, pod, Stage::Scheduler, &|_| true)
 }
 
 /// The same on a pod that does not exist yet. One that names its node bypasses the scheduler, and meets some of its
@@ -90,39 +93,44 @@ pub(super) fn predicted(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
         scheduled.checks.extend(kubelet::predicted(pod, input.node));
         return scheduled;
     }
-    let by_kubelet = |name: &str| matches!(name, "NodeName" | "NodeAffinity" | "NodePorts" | "NodeResourcesFit");
-    let mut scheduled = judged(input, pod, Stage::Kubelet, &by_kubelet);
+    let by_kubelet = |filter: Filter| {
+        matches!(filter, Filter::NodeName | Filter::NodeAffinity | Filter::NodePorts | Filter::NodeResourcesFit)
+    };
+    let mut scheduled = run_filters(input, pod, Stage::Kubelet, &by_kubelet);
     scheduled.checks.extend(kubelet::predicted(pod, input.node));
     // A kubelet evicts nobody for a pod that is not critical.
     scheduled.preemption = None;
     scheduled
 }
 
-fn judged(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_asked: &dyn Fn(&str) -> bool) -> Scheduled {
+fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included: &dyn Fn(Filter) -> bool) -> Scheduled {
     let attempt = attempt(input, pod);
-    let outcomes = scheduling::run_filters(&attempt);
-    let rejected = scheduling::first_failure(&outcomes).is_some();
+    let results = scheduling::run_filters(&attempt);
+    let rejected = scheduling::first_failure(&results).is_some();
     let is_blank = !input.node_exists && input.node.status.allocatable.is_empty();
     // Nobody makes room on a node that is down, and of one without resources nobody can tell.
     let is_of_use = !is_blank && node_not_ready(input.node).is_none();
-    let preemption = (rejected && is_of_use).then(|| preemption(&attempt, &outcomes));
+    let preemption = (rejected && is_of_use).then(|| preemption(&attempt, &results));
     let reason = |failure: FilterFailure| CheckReason {
         reason: Reason::FilterRejection(failure.rejection),
         scheduler: Some(failure.scheduler),
     };
-    let check = |(name, outcome): (&'static str, scheduling::Outcome)| match outcome {
-        // A file with the template of a node may leave its resources out.
-        _ if is_blank && name == "NodeResourcesFit" => {
-            Check::unknown(stage, name, "the node's status.allocatable is not given".into())
+    let check = |(filter, result): (Filter, FilterResult)| {
+        let name = CheckName::Filter(filter);
+        match result {
+            // A file with the template of a node may leave its resources out.
+            _ if is_blank && filter == Filter::NodeResourcesFit => {
+                Check::unknown(stage, name, "the node's status.allocatable is not given".into())
+            }
+            CheckResult::Pass => Check::pass(stage, name),
+            CheckResult::Fail(failures) => {
+                Check { stage, name, result: CheckResult::Fail(failures.into_iter().map(reason).collect()) }
+            }
+            CheckResult::Unknown { missing } => Check::unknown(stage, name, missing),
         }
-        scheduling::Outcome::Pass => Check::pass(stage, name),
-        scheduling::Outcome::Fail { rejections, .. } => {
-            let reasons = rejections.into_iter().map(reason).collect();
-            Check { stage, name, outcome: Outcome::Fail, reasons }
-        }
-        scheduling::Outcome::Unknown { missing } => Check::unknown(stage, name, missing),
     };
-    let checks = outcomes.into_iter().filter(|(name, _)| is_asked(name)).map(check).collect();
+    let included = results.into_iter().filter(|(filter, _)| is_included(*filter));
+    let checks = included.map(check).collect();
     Scheduled { checks, preemption }
 }
 
@@ -157,38 +165,37 @@ fn is_default(pod: &Pod) -> bool {
 /// What the pod's own condition says where no filter explains why it has no node.
 pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &Pod) -> Option<Check> {
     if pod.is_terminating() || pod.is_terminal() {
-        return Some(Check::from_reasons(Stage::Pod, "Phase", reasons)).filter(|check| check.outcome == Outcome::Fail);
+        return Some(Check::from_reasons(Stage::Pod, CheckName::Phase, reasons)).filter(|check| check.result.is_fail());
     }
-    let of_scheduler = |outcome| checks.iter().any(|check| check.stage == Stage::Scheduler && check.outcome == outcome);
-    if of_scheduler(Outcome::Fail) {
+    let of_scheduler = || checks.iter().filter(|check| check.stage == Stage::Scheduler);
+    if of_scheduler().any(|check| check.result.is_fail()) {
         return None;
     }
+    let all_pass = of_scheduler().next().is_some() && !of_scheduler().any(|check| check.result.is_unknown());
     let named = |reason| match reason {
-        Reason::Unschedulable { scheduler } if of_scheduler(Outcome::Pass) && !of_scheduler(Outcome::Unknown) => {
-            Reason::NoLongerUnschedulable { scheduler }
-        }
+        Reason::Unschedulable { scheduler } if all_pass => Reason::NoLongerUnschedulable { scheduler },
         Reason::NotScheduled { .. } => Reason::NotScheduled { scheduler_name: Some(pod.spec.scheduler_name.clone()) },
         other => other,
     };
-    Some(Check::from_reasons(Stage::Scheduler, "PodScheduled", reasons.into_iter().map(named).collect()))
+    Some(Check::from_reasons(Stage::Scheduler, CheckName::PodScheduled, reasons.into_iter().map(named).collect()))
 }
 
 /// What the kubelet and the pod say of a pod that has its node.
 pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>) -> Vec<Check> {
-    const CHECKS: [(Stage, &str); 8] = [
-        (Stage::Kubelet, "NodeReady"),
-        (Stage::Kubelet, "PodAdmission"),
-        (Stage::Kubelet, "Termination"),
-        (Stage::Pod, "Phase"),
-        (Stage::Pod, "InitContainers"),
-        (Stage::Pod, "Image"),
-        (Stage::Pod, "Containers"),
-        (Stage::Pod, "Readiness"),
+    const CHECKS: [(Stage, CheckName); 8] = [
+        (Stage::Kubelet, CheckName::NodeReady),
+        (Stage::Kubelet, CheckName::PodAdmission),
+        (Stage::Kubelet, CheckName::Termination),
+        (Stage::Pod, CheckName::Phase),
+        (Stage::Pod, CheckName::InitContainers),
+        (Stage::Pod, CheckName::Image),
+        (Stage::Pod, CheckName::Containers),
+        (Stage::Pod, CheckName::Readiness),
     ];
     // That it has to stay ready for a while is no failure.
     let reasons: Vec<Reason> =
         reasons.into_iter().filter(|reason| !matches!(reason, Reason::MinReadySeconds { .. })).collect();
-    let check = |(stage, name): (Stage, &'static str)| {
+    let check = |(stage, name): (Stage, CheckName)| {
         let own = reasons.iter().filter(|reason| kubelet::check_for_reason(reason) == (stage, name));
         Check::from_reasons(stage, name, own.cloned().collect())
     };
@@ -199,7 +206,7 @@ pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>)
         let names = others.iter().map(|other| other.metadata.name.clone()).collect();
         let of_others = others.iter().flat_map(|other| input.examine(other).1);
         let reasons = [Reason::ExtraPods { pods: names }].into_iter().chain(of_others).collect();
-        checks.push(Check::from_reasons(Stage::Pod, "OnePod", reasons));
+        checks.push(Check::from_reasons(Stage::Pod, CheckName::OnePod, reasons));
     }
     checks.push(kubelet::taint_eviction(pod, input.node));
     checks
@@ -211,12 +218,12 @@ pub(super) fn deletion(daemon_set: &DaemonSet) -> Option<Check> {
     let finalizers = daemon_set.metadata.finalizers.clone().unwrap_or_default();
     Some(Check::from_reasons(
         Stage::Controller,
-        "DaemonSetDeleted",
+        CheckName::DaemonSetDeleted,
         vec![Reason::DaemonSetDeleting { since, finalizers }],
     ))
 }
 
 /// A pod is wanted, none is there, and nothing found explains it.
 pub(super) fn not_created(daemon_set: &DaemonSet) -> Check {
-    Check::from_reasons(Stage::Controller, "PodCreated", vec![Reason::not_created(daemon_set)])
+    Check::from_reasons(Stage::Controller, CheckName::PodCreated, vec![Reason::not_created(daemon_set)])
 }

@@ -1,7 +1,7 @@
 //! The words of what the API server refuses, and what to do about it. Not made safe yet: that is for the caller, once
 //! for all.
 
-use crate::admission::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage};
+use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, QuotaUsage};
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 
@@ -97,7 +97,7 @@ pub(in crate::render) fn detail(rejection: &AdmissionRejection, names: ListLengt
         }
         AdmissionRejection::PolicyDenied { kind, policy, binding, detail } => {
             let binding = binding.as_ref().map(|binding| format!(" (binding {binding})")).unwrap_or_default();
-            format!("{kind} {policy}{binding} denied it: {detail}")
+            format!("{} {policy}{binding} denied it: {detail}", kind.name())
         }
         AdmissionRejection::NamespaceSelectorConflict { detail }
         | AdmissionRejection::NamespaceTolerations { detail }
@@ -129,7 +129,8 @@ fn unspecified(missing: &MissingQuotaRequest, names: ListLength) -> String {
 }
 
 fn limit_range(rejection: &AdmissionRejection) -> String {
-    let AdmissionRejection::LimitRange { limit_range, per, container, resource, bound, allowed, of, found } = rejection
+    let AdmissionRejection::LimitRange { limit_range, per, container, resource, bound, allowed, measure, found } =
+        rejection
     else {
         return summary(rejection);
     };
@@ -147,9 +148,9 @@ fn limit_range(rejection: &AdmissionRejection) -> String {
         }
     };
     match found {
-        Some(found) if *of == "ratio" => format!("{rule}; for {subject} it is {found} times"),
-        Some(found) => format!("{rule}; the {of} of {subject} is {found}"),
-        None => format!("{rule}; {subject} has no {of} for it"),
+        Some(found) if *measure == Measure::Ratio => format!("{rule}; for {subject} it is {found} times"),
+        Some(found) => format!("{rule}; the {} of {subject} is {found}", measure.name()),
+        None => format!("{rule}; {subject} has no {} for it", measure.name()),
     }
 }
 

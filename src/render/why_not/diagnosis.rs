@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use super::overview::name_of;
-use super::{Screen, all_remedies, has, verdict_symbol, verdict_tone};
+use super::{Screen, all_remedies, verdict_symbol, verdict_tone};
+use crate::check_result::CheckResult;
 use crate::explain::State;
-use crate::explain::diagnosis::{Check, Diagnosis, Outcome, Stage, Verdict};
+use crate::explain::diagnosis::{Check, Diagnosis, Stage, Verdict};
 use crate::placement::Placement;
 use crate::render::preemption;
 use crate::render::reason::detail;
@@ -22,7 +23,10 @@ pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &
     let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
     let head = format!("{sign} {name} on {}: {}, {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
     screen.style.line(out, &head, verdict_tone(diagnosis.verdict))?;
-    if !screen.wide && diagnosis.verdict == Verdict::Running && !has(diagnosis, Outcome::Fail) {
+    if !screen.wide
+        && diagnosis.verdict == Verdict::Running
+        && !diagnosis.checks.iter().any(|check| check.result.is_fail())
+    {
         return Ok(());
     }
     let mut stages: Vec<Stage> = diagnosis.checks.iter().map(|check| check.stage).collect();
@@ -84,27 +88,26 @@ fn name_of_stage(stage: Stage) -> &'static str {
 /// What fails and what is unknown, each reason on lines of its own; what passes in one line.
 fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
     let mut lead = name;
-    let fails = checks.iter().any(|check| check.outcome == Outcome::Fail);
+    let fails = checks.iter().any(|check| check.result.is_fail());
     // Beside a cause that is certain, what could not be read is of little weight.
-    let is_told = |check: &&&Check| match check.outcome {
-        Outcome::Fail => true,
-        Outcome::Unknown => !fails || screen.wide,
-        Outcome::Pass => false,
+    let sign = |check: &Check| match check.result {
+        CheckResult::Fail(_) => Some(('✗', Tone::Bad)),
+        CheckResult::Unknown { .. } if !fails || screen.wide => Some(('?', Tone::Warning)),
+        CheckResult::Pass | CheckResult::Unknown { .. } => None,
     };
-    for check in checks.iter().filter(is_told) {
-        let (sign, tone) = match check.outcome {
-            Outcome::Fail => ('✗', Tone::Bad),
-            _ => ('?', Tone::Warning),
-        };
-        for reason in &check.reasons {
-            let text = format!("{sign} {}: {}", check.name, detail(&reason.reason, screen.now, screen.style.names));
+    for check in checks {
+        let Some((sign, tone)) = sign(check) else { continue };
+        for reason in check.reasons().iter() {
+            let text =
+                format!("{sign} {}: {}", check.name.as_str(), detail(&reason.reason, screen.now, screen.style.names));
             entry(out, lead, &text, tone, screen)?;
             lead = "";
         }
     }
+    let folded = || checks.iter().filter(|check| sign(check).is_none());
     let passed: Vec<&str> =
-        checks.iter().filter(|check| check.outcome == Outcome::Pass).map(|check| check.name).collect();
-    let unknown = checks.iter().filter(|check| check.outcome == Outcome::Unknown && !is_told(check)).count();
+        folded().filter(|check| !check.result.is_unknown()).map(|check| check.name.as_str()).collect();
+    let unknown = folded().filter(|check| check.result.is_unknown()).count();
     let other = if lead.is_empty() { "other check" } else { "check" };
     let unknown = (unknown > 0).then(|| format!("? {} unknown", pluralize(unknown, other)));
     let passed = match passed.as_slice() {

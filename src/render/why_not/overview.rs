@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Screen, verdict_symbol, verdict_tone};
-use crate::explain::diagnosis::{Diagnosis, Outcome, Verdict};
+use crate::explain::diagnosis::{Diagnosis, Verdict};
 use crate::placement::Placement;
 use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
@@ -112,14 +112,14 @@ fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
 /// The first reasons in short, each once.
 fn causes(diagnosis: &Diagnosis<'_>, screen: Screen) -> String {
     let mut causes: Vec<String> = Vec::new();
-    for (_, reason) in diagnosis.failures() {
+    for reason in diagnosis.failures() {
         let cause = summary(&reason.reason);
         if !causes.contains(&cause) {
             causes.push(cause);
         }
     }
     if causes.is_empty() && diagnosis.verdict != Verdict::Running {
-        match diagnosis.checks.iter().filter(|check| check.outcome == Outcome::Unknown).count() {
+        match diagnosis.checks.iter().filter(|check| check.result.is_unknown()).count() {
             0 => {}
             unknown => causes.push(format!("{} unknown", pluralize(unknown, "check"))),
         }

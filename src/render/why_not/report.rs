@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{remedies, target};
-use crate::explain::diagnosis::{Check, CheckReason, Diagnosis, Outcome, Stage, Verdict};
+use crate::check_result::CheckResult;
+use crate::explain::diagnosis::{Check, CheckName, CheckReason, Diagnosis, Stage, Verdict};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::name_list::ListLength;
@@ -34,7 +35,7 @@ struct DiagnosisView<'a> {
     state: State,
     pod: Option<&'a str>,
     verdict: Verdict,
-    checks: Vec<CheckView<'a>>,
+    checks: Vec<CheckView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preemption: Option<PreemptionView<'a>>,
     /// What is not certain of a pod that does not exist.
@@ -43,20 +44,20 @@ struct DiagnosisView<'a> {
 }
 
 #[derive(Serialize)]
-struct CheckView<'a> {
+struct CheckView {
     stage: Stage,
-    check: &'static str,
-    result: Outcome,
-    reasons: Vec<ReasonView<'a>>,
+    check: CheckName,
+    result: &'static str,
+    reasons: Vec<ReasonView>,
 }
 
 #[derive(Serialize)]
-struct ReasonView<'a> {
+struct ReasonView {
     #[serde(flatten)]
-    reason: &'a Reason,
+    reason: Reason,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scheduler: Option<&'a str>,
+    scheduler: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fix: Vec<Remedy>,
 }
@@ -102,18 +103,22 @@ fn preemption_view<'a>(preemption: &'a Preemption, target: &RemedyContext<'_>) -
     }
 }
 
-fn check_view<'a>(check: &'a Check, target: &RemedyContext<'_>, now: Timestamp) -> CheckView<'a> {
-    let reason = |reason: &'a CheckReason| ReasonView {
-        reason: &reason.reason,
+fn check_view(check: &Check, target: &RemedyContext<'_>, now: Timestamp) -> CheckView {
+    let reason = |reason: &CheckReason| ReasonView {
+        reason: reason.reason.clone(),
         message: detail(&reason.reason, now, ListLength::Handful),
         // Of a reason that holds the scheduler's words as its evidence, they are there already.
-        scheduler: reason.scheduler.as_deref(),
-        fix: if check.outcome == Outcome::Fail { remedies(&reason.reason, target) } else { Vec::new() },
+        scheduler: reason.scheduler.clone(),
+        fix: if check.result.is_fail() { remedies(&reason.reason, target) } else { Vec::new() },
     };
     CheckView {
         stage: check.stage,
         check: check.name,
-        result: check.outcome,
-        reasons: check.reasons.iter().map(reason).collect(),
+        result: match check.result {
+            CheckResult::Pass => "Pass",
+            CheckResult::Fail(_) => "Fail",
+            CheckResult::Unknown { .. } => "Unknown",
+        },
+        reasons: check.reasons().iter().map(reason).collect(),
     }
 }

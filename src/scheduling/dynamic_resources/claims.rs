@@ -1,12 +1,13 @@
 //! The claims of a pod, found.
 
+use crate::scheduling::attempt::{Attempt, FilterFailure};
+use crate::scheduling::rejection::DeviceRejection;
 use k8s_openapi::api::resource::v1::{
     AllocationResult, DeviceRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{DeviceRejection, failure};
-use crate::scheduling::{Attempt, FilterFailure};
+use super::failure;
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodResourceClaim};
 

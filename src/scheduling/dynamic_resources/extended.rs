@@ -3,11 +3,11 @@
 //! Upstream: `pkg/scheduler/framework/plugins/dynamicresources/extendeddynamicresources.go`
 //! `preFilterExtendedResources`, `filterExtendedResources`; `pkg/scheduler/util/utils.go` `IsDRAExtendedResourceName`.
 
+use crate::scheduling::attempt::Attempt;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::resource::v1::DeviceClass;
 
-use crate::scheduling::Attempt;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 

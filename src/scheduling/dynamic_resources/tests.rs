@@ -72,26 +72,26 @@ fn facts(claims: Value, slices: Value) -> ClusterObjects {
     }
 }
 
-fn judge(pod: &Pod, facts: &ClusterObjects) -> Outcome {
+fn judge(pod: &Pod, facts: &ClusterObjects) -> FilterResult {
     let (bound_pods, nominated) = (Known::Known(Vec::new()), Known::Known(Vec::new()));
     filter(&Attempt { pod, node: &node(), bound_pods, nominated, facts })
 }
 
 /// The one refusal with its phase, its code and the scheduler's words.
-fn refused(outcome: Outcome) -> (ExtensionPoint, Value, String) {
-    let Outcome::Fail { phase, rejections } = outcome else { panic!("{outcome:?}") };
-    let [FilterFailure { rejection, scheduler, may_preempt }] = rejections.try_into().unwrap();
+fn refused(outcome: FilterResult) -> (ExtensionPoint, Value, String) {
+    let CheckResult::Fail(failures) = outcome else { panic!("{outcome:?}") };
+    let [FilterFailure { rejection, scheduler, extension_point, may_preempt }] = failures.try_into().unwrap();
     assert!(!may_preempt);
-    (phase, serde_json::to_value(rejection).unwrap(), scheduler)
+    (extension_point, serde_json::to_value(rejection).unwrap(), scheduler)
 }
 
-fn is_unknown(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Unknown { .. })
+fn is_unknown(outcome: &FilterResult) -> bool {
+    matches!(outcome, CheckResult::Unknown { .. })
 }
 
 #[test]
 fn a_pod_without_claims_passes_whatever_is_known() {
-    assert_eq!(judge(&pod(json!([])), &ClusterObjects::default()), Outcome::Pass);
+    assert_eq!(judge(&pod(json!([])), &ClusterObjects::default()), CheckResult::Pass);
 }
 
 #[test]
@@ -158,10 +158,10 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
     assert_eq!(foreign.1["code"], json!("ResourceClaimNotOwned"));
     owner["uid"] = json!("1");
     made["metadata"]["ownerReferences"] = json!([owner]);
-    assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), Outcome::Pass);
+    assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), CheckResult::Pass);
     // None was needed.
     pod.status.resource_claim_statuses = status(json!(null));
-    assert_eq!(judge(&pod, &facts(json!([]), json!([]))), Outcome::Pass);
+    assert_eq!(judge(&pod, &facts(json!([]), json!([]))), CheckResult::Pass);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_missing_device_class_refuses_the_pod_everywhere() {
     without.device_classes = Known::Unknown("deviceclasses were not read".into());
     assert_eq!(refused(judge(&by_name(), &without)).2, "cannot allocate all claims");
     without.resource_slices = Known::Unknown("no".into());
-    assert_eq!(judge(&by_name(), &without), Outcome::Unknown { missing: "deviceclasses were not read".into() });
+    assert_eq!(judge(&by_name(), &without), CheckResult::Unknown { missing: "deviceclasses were not read".into() });
 }
 
 fn allocated(selector: Value, results: Value) -> Value {
@@ -198,8 +198,8 @@ fn only_on(node: &str) -> Value {
 #[test]
 fn an_allocated_claim_must_be_usable_on_the_node() {
     let with = |status: Value| facts(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
-    assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), Outcome::Pass);
-    assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), Outcome::Pass);
+    assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), CheckResult::Pass);
+    assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), CheckResult::Pass);
     let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
     assert_eq!(phase, ExtensionPoint::Filter);
     assert_eq!(scheduler, "resourceclaim not available on the node");
@@ -222,7 +222,7 @@ fn a_device_that_could_not_be_made_ready_makes_the_claim_unavailable() {
         status["devices"] = json!([{ "driver": "d", "pool": "p", "device": "0", "conditions": [condition] }]);
         judge(&by_name(), &facts(json!([claim("shared", spec(one_gpu()), status)]), json!([])))
     };
-    assert_eq!(judged("Ready"), Outcome::Pass);
+    assert_eq!(judged("Ready"), CheckResult::Pass);
     let (_, rejection, scheduler) = refused(judged("Broken"));
     assert_eq!(scheduler, "resourceclaim not available on the node");
     assert_eq!(
@@ -235,7 +235,7 @@ fn a_device_that_could_not_be_made_ready_makes_the_claim_unavailable() {
     assert!(is_unknown(&judged("Other")));
 }
 
-fn judge_slices(request: Value, slices: Value) -> Outcome {
+fn judge_slices(request: Value, slices: Value) -> FilterResult {
     judge(&by_name(), &facts(json!([claim("shared", spec(request), json!({}))]), slices))
 }
 
@@ -350,8 +350,8 @@ fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
         assert_eq!(refused(judge(&asking(resource), &none)).2, "cannot allocate all claims", "{resource}");
         assert!(is_unknown(&judge(&asking(resource), &some)), "{resource}");
     }
-    assert_eq!(judge(&asking("example.com/other"), &none), Outcome::Pass);
-    assert_eq!(judge(&asking("memory"), &ClusterObjects::default()), Outcome::Pass);
+    assert_eq!(judge(&asking("example.com/other"), &none), CheckResult::Pass);
+    assert_eq!(judge(&asking("memory"), &ClusterObjects::default()), CheckResult::Pass);
     assert!(is_unknown(&judge(&asking("example.com/gpu"), &ClusterObjects::default())));
     // A device plugin has it.
     let mut node = node();
@@ -364,9 +364,9 @@ fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
         nominated: Known::Known(Vec::new()),
         facts,
     };
-    assert_eq!(filter(&attempt(&node, &ClusterObjects::default())), Outcome::Pass);
+    assert_eq!(filter(&attempt(&node, &ClusterObjects::default())), CheckResult::Pass);
     // Before 1.36 classes did not stand for resources.
-    assert_eq!(judge(&pod, &facts), Outcome::Pass);
+    assert_eq!(judge(&pod, &facts), CheckResult::Pass);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! One term of a pod affinity or anti-affinity, and the pods that meet it.
 
+use crate::scheduling::attempt::Attempt;
+use crate::scheduling::rejection::Selected;
 use std::ops::RangeInclusive;
 
 use k8s_openapi::api::core::v1::Namespace;
-use serde::Serialize;
 
-use crate::scheduling::Attempt;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::label_selector::selects;
 use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm};
@@ -15,20 +15,6 @@ use crate::snapshot::{Known, Labels};
 /// all besides: one that is met by a missing label selects every namespace. (`mergeAffinityTermNamespacesIfNotEmpty`
 /// clears the selector in a copy.)
 const KEEPS_THE_SELECTOR: RangeInclusive<KubeMinor> = KubeMinor(34)..=KubeMinor(36);
-
-/// Which pods a term speaks of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Selected {
-    /// The label selector, as kubectl writes it: empty for every pod, none for no pod at all.
-    pub(crate) selector: Option<String>,
-    /// The namespaces by their names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) namespaces: Vec<String>,
-    /// The namespaces by their labels besides: empty for every namespace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) namespace_selector: Option<String>,
-}
 
 /// A term, made ready to be held against many pods.
 #[derive(Clone, Debug, PartialEq)]

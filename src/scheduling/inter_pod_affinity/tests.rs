@@ -45,7 +45,7 @@ impl Cluster {
         self
     }
 
-    fn judge(&self) -> Outcome {
+    fn judge(&self) -> FilterResult {
         fn known(pods: Option<&Vec<Pod>>) -> Known<Vec<&Pod>> {
             pods.map_or_else(|| Known::Unknown("pods were not read".into()), |pods| Known::Known(pods.iter().collect()))
         }
@@ -64,21 +64,19 @@ impl Cluster {
             other => panic!("{other:?}"),
         };
         match self.judge() {
-            Outcome::Fail { phase: crate::scheduling::ExtensionPoint::Filter, rejections } => {
-                rejections.into_iter().map(rejection).collect()
-            }
+            CheckResult::Fail(rejections) => rejections.into_iter().map(rejection).collect(),
             other => panic!("{other:?}"),
         }
     }
 
     fn passes(&self) -> bool {
-        self.judge() == Outcome::Pass
+        self.judge() == CheckResult::Pass
     }
 
     /// The scheduler's words, and whether preemption may help.
     fn words(&self) -> Vec<(String, bool)> {
         match self.judge() {
-            Outcome::Fail { rejections, .. } => {
+            CheckResult::Fail(rejections) => {
                 rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
             }
             other => panic!("{other:?}"),
@@ -152,7 +150,7 @@ fn a_pod_without_terms_passes_with_neighbours_that_do_not_mind() {
 fn without_the_neighbours_nothing_is_certain() {
     let mut cluster = Cluster::of(json!(null));
     cluster.bound_pods = None;
-    assert_eq!(cluster.judge(), Outcome::Unknown { missing: "pods were not read".into() });
+    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
 }
 
 #[test]
@@ -203,14 +201,14 @@ fn a_wider_domain_is_searched_when_the_pods_of_the_cluster_are_known() {
 #[test]
 fn a_wider_domain_is_in_doubt_when_they_are_not_unless_a_neighbour_decides() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
-    assert_eq!(keeps_away().judge(), Outcome::Unknown { missing: "pods were not read".into() });
+    assert_eq!(keeps_away().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
     assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
     // Nodes alone are enough where no other shares the value.
     let mut cluster = keeps_away();
     cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
     assert!(cluster.passes());
     cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), second()]);
-    assert_eq!(cluster.judge(), Outcome::Unknown { missing: "pods were not read".into() });
+    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
 }
 
 #[test]
@@ -234,7 +232,7 @@ fn an_affinity_is_met_by_a_pod_near_by() {
 fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
     let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
     assert_eq!(wants(HOSTNAME).words(), [(NEAR.to_owned(), false)]);
-    assert_eq!(wants("zone").judge(), Outcome::Unknown { missing: "pods were not read".into() });
+    assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: "pods were not read".into() });
     assert_eq!(
         serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
         json!([{
@@ -282,7 +280,7 @@ fn the_first_of_a_kind_may_go_anywhere() {
     assert_eq!(wants_its_like().amid([second()], [like("n2")]).rejections().len(), 1);
     assert!(wants_its_like().with([like("n1")]).passes());
     // Whether it is the first, only the pods of the whole cluster tell.
-    assert_eq!(wants_its_like().judge(), Outcome::Unknown { missing: "pods were not read".into() });
+    assert_eq!(wants_its_like().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
     // One on a node without the label does not count.
     assert!(wants_its_like().amid([node("bare", json!({}))], [like("bare")]).passes());
 }
@@ -340,7 +338,7 @@ fn namespaces_of_a_term_are_its_own_or_named_or_selected() {
     assert!(keeps_away(of_team("y")).namespaces(namespaces()).passes());
     assert!(keeps_away(of_team("x")).namespaces(json!([])).passes());
     assert_eq!(keeps_away(in_namespaces("web", json!({}))).rejections().len(), 1);
-    assert_eq!(keeps_away(of_team("x")).judge(), Outcome::Unknown { missing: "namespaces were not read".into() });
+    assert_eq!(keeps_away(of_team("x")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
     // Whom the labels leave out, the namespaces need not be known for.
     assert!(keeps_away(in_namespaces("other", json!({ "matchLabels": { "team": "x" } }))).passes());
 }
@@ -372,7 +370,7 @@ fn a_neighbours_namespaces_are_held_against_that_of_the_pod() {
     // A namespace that is gone has no labels.
     assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).rejections().len(), 1);
     assert_eq!(kept_away(json!({})).rejections().len(), 1);
-    assert_eq!(kept_away(team("Exists")).judge(), Outcome::Unknown { missing: "namespaces were not read".into() });
+    assert_eq!(kept_away(team("Exists")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
     // The default is the neighbour's own namespace.
     let mut foreign = hermit(term("ds", HOSTNAME), "n1");
     foreign.metadata.namespace = "b".into();
@@ -407,7 +405,7 @@ fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
     cluster.pod.spec.priority = Some(1);
     assert!(cluster.passes());
     cluster.nominated = None;
-    assert!(matches!(cluster.judge(), Outcome::Unknown { .. }));
+    assert!(matches!(cluster.judge(), CheckResult::Unknown { .. }));
 }
 
 #[test]
@@ -421,7 +419,7 @@ fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself(
     assert!(meek().amid([second()], []).passes());
     // Any pod of the cluster that keeps it away from anywhere brings the others into play.
     assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).rejections().len(), 1);
-    assert!(matches!(meek().judge(), Outcome::Unknown { .. }));
+    assert!(matches!(meek().judge(), CheckResult::Unknown { .. }));
     let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));
     with_terms.nominated = promised();
     assert_eq!(with_terms.rejections().len(), 1);

@@ -15,7 +15,7 @@ fn port(ip: &str, number: i32, protocol: &str) -> Value {
 
 fn fits(wanted: Value, used: Value) -> bool {
     let world = FilterFixture::new(with_port(wanted), json!({})).with(pod("a", with_port(used)));
-    filter(&world.attempt()) == Outcome::Pass
+    filter(&world.attempt()) == CheckResult::Pass
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn h67_the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_a
     };
     let outcome = |spec: Value, neighbour: Value, minor: u32| {
         let world = FilterFixture::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
-        filter(&world.attempt()) == Outcome::Pass
+        filter(&world.attempt()) == CheckResult::Pass
     };
     let plain = || with_port(port("", 80, "TCP"));
     assert!(outcome(with_init(""), plain(), 36));
@@ -70,7 +70,7 @@ fn every_port_that_is_taken_is_named_once_with_who_has_it() {
     let world = FilterFixture::new(spec, json!({}))
         .with(pod("x", with_port(port("10.0.0.1", 80, ""))))
         .with(pod("y", with_port(port("", 53, "UDP"))));
-    let Outcome::Fail { rejections, .. } = filter(&world.attempt()) else { panic!("it fits") };
+    let CheckResult::Fail(rejections) = filter(&world.attempt()) else { panic!("it fits") };
     let found: Vec<Value> =
         rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect();
     assert_eq!(
@@ -99,7 +99,7 @@ fn nominated_pods_of_no_lower_priority_have_their_ports() {
     };
     let passes = |priority| {
         let world = FilterFixture::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
-        filter(&world.attempt()) == Outcome::Pass
+        filter(&world.attempt()) == CheckResult::Pass
     };
     assert!(!passes(0));
     assert!(passes(-1));
@@ -112,6 +112,6 @@ fn who_is_on_the_node_matters_only_to_a_pod_with_host_ports() {
         let unknown = || Known::Unknown("no pods".to_owned());
         filter(&Attempt { bound_pods: unknown(), nominated: unknown(), ..world.attempt() })
     };
-    assert_eq!(outcome(json!({ "containers": [] })), Outcome::Pass);
-    assert_eq!(outcome(with_port(port("", 80, ""))), Outcome::Unknown { missing: "no pods".into() });
+    assert_eq!(outcome(json!({ "containers": [] })), CheckResult::Pass);
+    assert_eq!(outcome(with_port(port("", 80, ""))), CheckResult::Unknown { missing: "no pods".into() });
 }

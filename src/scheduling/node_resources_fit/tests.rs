@@ -8,11 +8,11 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 
 fn refused(world: &FilterFixture) -> Vec<(String, bool)> {
     match filter(&world.attempt()) {
-        Outcome::Pass => Vec::new(),
-        Outcome::Fail { rejections, .. } => {
+        CheckResult::Pass => Vec::new(),
+        CheckResult::Fail(rejections) => {
             rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
         }
-        Outcome::Unknown { missing } => panic!("{missing}"),
+        CheckResult::Unknown { missing } => panic!("{missing}"),
     }
 }
 
@@ -21,7 +21,7 @@ fn insufficient(resource: &str, may_preempt: bool) -> Vec<(String, bool)> {
 }
 
 fn evidence(world: &FilterFixture) -> Vec<Value> {
-    let Outcome::Fail { rejections, .. } = filter(&world.attempt()) else { panic!("it fits") };
+    let CheckResult::Fail(rejections) = filter(&world.attempt()) else { panic!("it fits") };
     rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect()
 }
 
@@ -157,8 +157,8 @@ fn neighbours_that_are_not_known_leave_it_open_unless_the_node_is_too_small() {
         let world = on_two_cores(cpu);
         filter(&Attempt { bound_pods: Known::Unknown("no pods".into()), ..world.attempt() })
     };
-    assert_eq!(outcome("1"), Outcome::Unknown { missing: "no pods".into() });
-    let Outcome::Fail { rejections, .. } = outcome("3") else { panic!("it may fit") };
+    assert_eq!(outcome("1"), CheckResult::Unknown { missing: "no pods".into() });
+    let CheckResult::Fail(rejections) = outcome("3") else { panic!("it may fit") };
     assert_eq!(rejections.len(), 1);
     assert!(!rejections[0].may_preempt);
 }
@@ -176,8 +176,8 @@ fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
 fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
     let outcome =
         |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
-    assert_eq!(outcome(&on_two_cores("1")), Outcome::Unknown { missing: "no pods".into() });
-    assert!(matches!(outcome(&on_two_cores("1").with(holding("a", "2"))), Outcome::Fail { .. }));
+    assert_eq!(outcome(&on_two_cores("1")), CheckResult::Unknown { missing: "no pods".into() });
+    assert!(matches!(outcome(&on_two_cores("1").with(holding("a", "2"))), CheckResult::Fail(_)));
 }
 
 #[test]

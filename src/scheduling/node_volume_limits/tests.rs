@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, known, pod, unread, volume};
 use super::*;
+use crate::check_result::CheckResult;
 use crate::snapshot::Known;
 
 const DRIVER: &str = "disk.example.com";
@@ -29,7 +30,7 @@ fn world(limit: Value) -> VolumeFixture {
 
 #[test]
 fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
-    assert_eq!(world(json!(2)).judge(filter), Outcome::Pass);
+    assert_eq!(world(json!(2)).judge(filter), CheckResult::Pass);
     let (rejection, scheduler) = world(json!(1)).refusal_for_now(filter);
     let used_by = vec![PodOnNode { namespace: "ops".into(), name: "near".into(), node: "n1".into() }];
     let expected = VolumeRejection::VolumeLimit { driver: DRIVER.into(), limit: 1, used: 1, requested: 1, used_by };
@@ -40,20 +41,20 @@ fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
 fn a_node_without_limits_passes_and_nothing_else_is_read() {
     let mut world = world(Value::Null);
     world.facts.claims = unread("claims");
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.csi_nodes = known(json!([]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.csi_nodes = unread("csinodes");
     assert_eq!(world.missing(filter), "cannot list csinodes");
     world.pod = pod("agent", "", json!([]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
 fn a_volume_that_the_node_has_already_is_not_counted_again() {
     let mut world = world(json!(1));
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
     // In use by a neighbour, of another node, and of a volume that is gone.
     let others = json!([attachment("n1", "pv-2"), attachment("n2", "pv-3"), attachment("n1", "gone")]);
     world.facts.volume_attachments = known(others);
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.volume_attachments = known(json!([attachment("n1", "pv-3")]));
     let (rejection, _) = world.refusal_for_now(filter);
     assert!(matches!(rejection, VolumeRejection::VolumeLimit { used: 2, requested: 1, .. }), "{rejection:?}");
@@ -81,7 +82,7 @@ fn a_claim_without_a_volume_counts_for_the_driver_of_its_class() {
     let mut world = world(json!(1));
     world.facts.claims =
         known(json!([claim("data", json!({"storageClassName": "fast"})), bound_claim("other", "pv-2")]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.storage_classes = known(json!([{"metadata": {"name": "fast"}, "provisioner": DRIVER}]));
     world.refusal_for_now(filter);
     world.facts.storage_classes = unread("storageclasses");
@@ -106,7 +107,7 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_counts() {
 fn a_claim_that_is_not_there_counts_nothing() {
     let mut world = world(json!(1));
     world.facts.claims = known(json!([bound_claim("other", "pv-2")]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
     world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": [
         {"name": "ebs.csi.aws.com", "nodeID": "n1", "allocatable": {"count": 1}},
     ]}}]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.bound_pods = Known::Known(vec![pod("near", "n1", disk("two"))]);
     let (rejection, _) = world.refusal_for_now(filter);
     assert!(
@@ -132,14 +133,14 @@ fn a_driver_that_wants_no_pod_before_it_refuses_nodes_without_it() {
     let driver =
         |prevents: Value| json!([{"metadata": {"name": DRIVER}, "spec": {"preventPodSchedulingIfMissing": prevents}}]);
     world.facts.csi_drivers = known(driver(json!(false)));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.csi_drivers = known(driver(json!(true)));
     let (rejection, scheduler) = world.refusal_for_now(filter);
     assert_eq!(rejection, VolumeRejection::CsiDriverMissing { driver: DRIVER.into() });
     assert_eq!(scheduler, "disk.example.com CSI driver is not installed on the node");
     world.facts.minor = Known::Known(KubeMinor(34));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.minor = Known::Known(KubeMinor(36));
     world.facts.csi_nodes = known(csi_node(Value::Null));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }

@@ -53,7 +53,7 @@ fn daemon_pod(constraints: Value) -> Pod {
     pod
 }
 
-fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], facts: &ClusterObjects) -> Outcome {
+fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], facts: &ClusterObjects) -> FilterResult {
     filter(&Attempt {
         pod,
         node,
@@ -64,12 +64,12 @@ fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], fac
 }
 
 /// On the node `n1` of the zone z1, with these neighbours, and nothing known of other nodes.
-fn judge(pod: &Pod, bound_pods: &[Pod]) -> Outcome {
+fn judge(pod: &Pod, bound_pods: &[Pod]) -> FilterResult {
     judge_with(pod, &node("n1", "z1"), bound_pods, &[], &ClusterObjects::default())
 }
 
 /// The same with other nodes and the pods on them.
-fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> Outcome {
+fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> FilterResult {
     let facts = ClusterObjects {
         nodes: Known::Known(others.to_vec()),
         pods: Known::Known(pods.to_vec()),
@@ -78,9 +78,9 @@ fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> O
     judge_with(pod, &node("n1", "z1"), bound_pods, &[], &facts)
 }
 
-fn words(outcome: &Outcome) -> Vec<(&str, bool)> {
+fn words(outcome: &FilterResult) -> Vec<(&str, bool)> {
     match outcome {
-        Outcome::Fail { phase: crate::scheduling::ExtensionPoint::Filter, rejections } => {
+        CheckResult::Fail(rejections) => {
             rejections.iter().map(|rejection| (rejection.scheduler.as_str(), rejection.may_preempt)).collect()
         }
         other => panic!("{other:?}"),
@@ -89,20 +89,20 @@ fn words(outcome: &Outcome) -> Vec<(&str, bool)> {
 
 #[test]
 fn a_pod_without_hard_constraints_passes_unseen() {
-    assert_eq!(judge(&daemon_pod(json!([])), &[pod("x", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&daemon_pod(json!([])), &[pod("x", "n1")]), CheckResult::Pass);
     let soft = daemon_pod(json!([spread(json!({ "whenUnsatisfiable": "ScheduleAnyway", "topologyKey": "rack" }))]));
-    assert_eq!(judge(&soft, &[pod("x", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&soft, &[pod("x", "n1")]), CheckResult::Pass);
 }
 
 #[test]
 fn h68_spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
     let over_hostnames = daemon_pod(json!([spread(json!({ "topologyKey": "kubernetes.io/hostname" }))]));
-    assert_eq!(judge(&over_hostnames, &[]), Outcome::Pass);
+    assert_eq!(judge(&over_hostnames, &[]), CheckResult::Pass);
     let mut bare = node("n1", "z1");
     bare.metadata.labels.clear();
     let outcome = judge_with(&over_hostnames, &bare, &[], &[], &ClusterObjects::default());
     assert_eq!(words(&outcome), [(NO_LABEL, false)]);
-    let Outcome::Fail { rejections, .. } = outcome else { panic!() };
+    let CheckResult::Fail(rejections) = outcome else { panic!() };
     assert_eq!(
         serde_json::to_value(&rejections[0].rejection).unwrap(),
         json!({ "code": "TopologySpreadLabel", "topologyKey": "kubernetes.io/hostname" })
@@ -113,16 +113,16 @@ fn h68_spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
 fn a_pinned_pod_is_spread_over_its_own_node_alone() {
     // However many neighbours match: the one domain is also the one with the fewest.
     let pinned = daemon_pod(json!([spread(json!({}))]));
-    assert_eq!(judge(&pinned, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&pinned, &[pod("x", "n1"), pod("y", "n1")]), CheckResult::Pass);
 }
 
 #[test]
 fn min_domains_above_one_makes_the_fewest_none() {
     let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
-    assert_eq!(judge(&of_two, &[]), Outcome::Pass);
+    assert_eq!(judge(&of_two, &[]), CheckResult::Pass);
     let outcome = judge(&of_two, &[pod("x", "n1")]);
     assert_eq!(words(&outcome), [(UNEVEN, true)]);
-    let Outcome::Fail { rejections, .. } = outcome else { panic!() };
+    let CheckResult::Fail(rejections) = outcome else { panic!() };
     assert_eq!(
         serde_json::to_value(&rejections[0].rejection).unwrap(),
         json!({
@@ -142,24 +142,24 @@ fn only_living_pods_of_the_namespace_that_match_count() {
     foreign.metadata.namespace = "b".into();
     let mut other = pod("x", "n1");
     other.metadata.labels.clear();
-    assert_eq!(judge(&of_two, &[leaving, foreign, other]), Outcome::Pass);
+    assert_eq!(judge(&of_two, &[leaving, foreign, other]), CheckResult::Pass);
 }
 
 #[test]
 fn a_pod_that_its_own_selector_does_not_select_adds_nothing() {
     let mut stranger = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     stranger.metadata.labels.clear();
-    assert_eq!(judge(&stranger, &[pod("x", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&stranger, &[pod("x", "n1")]), CheckResult::Pass);
     assert_eq!(words(&judge(&stranger, &[pod("x", "n1"), pod("y", "n1")])).len(), 1);
 }
 
 #[test]
 fn a_selector_of_everything_counts_nothing_but_the_pod() {
     let everything = daemon_pod(json!([spread(json!({ "minDomains": 2, "labelSelector": {} }))]));
-    assert_eq!(judge(&everything, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&everything, &[pod("x", "n1"), pod("y", "n1")]), CheckResult::Pass);
     let mut nothing = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     nothing.spec.topology_spread_constraints[0].label_selector = None;
-    assert_eq!(judge(&nothing, &[pod("x", "n1"), pod("y", "n1")]), Outcome::Pass);
+    assert_eq!(judge(&nothing, &[pod("x", "n1"), pod("y", "n1")]), CheckResult::Pass);
 }
 
 #[test]
@@ -168,11 +168,11 @@ fn with_node_affinity_ignored_every_domain_counts() {
     let zones = [node("n2", "z2"), node("n3", "z1")];
     // z1 has one, z2 has none, and with the pod z1 would have two.
     assert_eq!(words(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
-    assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), Outcome::Pass);
-    assert_eq!(judge_amid(&wide, &[], &zones, &[]), Outcome::Pass);
-    assert_eq!(judge(&wide, &[]), Outcome::Unknown { missing: "nodes were not read".into() });
+    assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), CheckResult::Pass);
+    assert_eq!(judge_amid(&wide, &[], &zones, &[]), CheckResult::Pass);
+    assert_eq!(judge(&wide, &[]), CheckResult::Unknown { missing: "nodes were not read".into() });
     let facts = ClusterObjects { nodes: Known::Known(zones.to_vec()), ..ClusterObjects::default() };
-    assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &facts), Outcome::Unknown { .. }));
+    assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &facts), CheckResult::Unknown { .. }));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn nodes_without_all_the_labels_are_no_domain() {
     let mut bare = node("n2", "z2");
     bare.metadata.labels.remove("zone");
     // n2 would be the hostname with the fewest pods.
-    assert_eq!(judge_amid(&both, &[pod("x", "n1")], &[bare], &[]), Outcome::Pass);
+    assert_eq!(judge_amid(&both, &[pod("x", "n1")], &[bare], &[]), CheckResult::Pass);
     assert_eq!(words(&judge_amid(&both, &[pod("x", "n1")], &[node("n2", "z2")], &[])), [(UNEVEN, true)]);
 }
 
@@ -205,7 +205,7 @@ fn tainted_nodes_count_unless_taints_are_honored() {
     };
     let honors = || json!({ "nodeTaintsPolicy": "Honor" });
     assert_eq!(words(&judged(json!({}), json!([]))).len(), 1);
-    assert_eq!(judged(honors(), json!([])), Outcome::Pass);
+    assert_eq!(judged(honors(), json!([])), CheckResult::Pass);
     assert_eq!(words(&judged(honors(), json!([{ "operator": "Exists" }]))).len(), 1);
 }
 
@@ -216,7 +216,7 @@ fn a_pod_that_is_not_pinned_is_spread_over_the_nodes_that_it_selects() {
     let zones = [node("n2", "z2")];
     assert_eq!(words(&judge_amid(&free, &[pod("x", "n1")], &zones, &[])), [(UNEVEN, true)]);
     free.spec.node_selector.insert("zone".into(), "z1".into());
-    assert_eq!(judge_amid(&free, &[pod("x", "n1")], &zones, &[]), Outcome::Pass);
+    assert_eq!(judge_amid(&free, &[pod("x", "n1")], &zones, &[]), CheckResult::Pass);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn match_label_keys_narrow_the_selector_to_the_pods_own_revision() {
     let mut old = pod("x", "n1");
     assert_eq!(words(&judge(&keyed, std::slice::from_ref(&old))).len(), 1);
     old.metadata.labels.insert("hash".into(), "0".into());
-    assert_eq!(judge(&keyed, &[old]), Outcome::Pass);
+    assert_eq!(judge(&keyed, &[old]), CheckResult::Pass);
 }
 
 #[test]
@@ -234,5 +234,5 @@ fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
     let judged = |of_two: &Pod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &ClusterObjects::default());
     assert_eq!(words(&judged(&of_two)), [(UNEVEN, true)]);
     of_two.spec.priority = Some(1);
-    assert_eq!(judged(&of_two), Outcome::Pass);
+    assert_eq!(judged(&of_two), CheckResult::Pass);
 }

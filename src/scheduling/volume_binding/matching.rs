@@ -1,14 +1,16 @@
 //! Which volume a claim gets that waits for its pod. Upstream: `volumebinding/binder.go` `FindPodVolumes`,
 //! `findMatchingVolumes`; `component-helpers/storage/volume/pv_helpers.go` `FindMatchingVolume`.
 
+use crate::scheduling::attempt::Attempt;
+use crate::scheduling::rejection::{MismatchedVolume, VolumeMismatch, VolumeRejection};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
 
 use super::super::pvc::{class_of, class_of_volume, name_of, request_of, selected_node_of};
-use super::super::volume_rejection::{FilterReport, MismatchedVolume, VolumeMismatch, VolumeRejection};
-use super::{Attempt, BIND_CONFLICT, mismatched_terms, provisioning};
+use super::super::volume_report::FilterReport;
+use super::{BIND_CONFLICT, mismatched_terms, provisioning};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;

@@ -1,12 +1,14 @@
 //! Whether a volume could be made for a claim. Upstream: `volumebinding/binder.go` `checkVolumeProvisions`,
 //! `hasEnoughCapacity`, `nodeHasAccess`; `pkg/apis/core/v1/helper/helpers.go` `MatchTopologySelectorTerms`.
 
+use crate::scheduling::attempt::Attempt;
+use crate::scheduling::rejection::{MismatchedVolume, VolumeRejection};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, TopologySelectorTerm};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 
 use super::super::pvc::{class_of, name_of, request_of};
-use super::super::volume_rejection::{FilterReport, MismatchedVolume, VolumeRejection};
-use super::{Attempt, BIND_CONFLICT, class_named};
+use super::super::volume_report::FilterReport;
+use super::{BIND_CONFLICT, class_named};
 use crate::placement::{Requirement, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;

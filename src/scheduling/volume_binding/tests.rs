@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_rejection::{MismatchedVolume, VolumeMismatch};
 use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
 use super::*;
 use crate::placement::Requirement;
+use crate::scheduling::{MismatchedVolume, VolumeMismatch};
 
 fn class(name: &str, provisioner: &str, mode: &str) -> Value {
     json!({"metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": mode})
@@ -50,14 +50,14 @@ fn not_in_zone(zone: &str) -> Vec<TermMismatch> {
 fn a_pod_without_claims_passes_though_nothing_is_known() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
     world.facts.claims = unread("claims");
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.pod = pod("agent", "", json!([data_volume()]));
     assert_eq!(world.missing(filter), "cannot list claims");
 }
 
 #[test]
 fn a_claim_that_is_gone_is_told_by_the_filter_before() {
-    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_claim_of_an_ephemeral_volume_must_be_there_and_be_the_pods() {
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
     owned["metadata"]["ownerReferences"] = json!([owner]);
     world.facts.claims = known(json!([owned]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_bound_volume_must_be_within_the_nodes_reach() {
     for (affinity, expected) in [(json!({}), None), (in_zone("a"), None), (in_zone("b"), Some(not_in_zone("b")))] {
         world.facts.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
         let Some(terms) = expected else {
-            assert_eq!(world.judge(filter), Outcome::Pass);
+            assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         };
         let expected = VolumeRejection::VolumeNodeAffinity { claim: "data".into(), volume: "pv".into(), terms };
@@ -150,11 +150,11 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
     let with =
         |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
     world.facts.volumes = known(with(json!({"matchFields": field})));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     for (zone, passes) in [("a", true), ("b", false)] {
         let zone = in_zone(zone)["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
         world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": zone})));
-        assert_eq!(world.judge(filter) == Outcome::Pass, passes);
+        assert_eq!(world.judge(filter) == CheckResult::Pass, passes);
     }
 }
 
@@ -170,14 +170,14 @@ fn an_ephemeral_volume_that_does_not_exist_is_refused() {
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
     // VolumeZone tells it of a claim that the pod names.
-    assert_eq!(VolumeFixture::with_claims(json!([bound_claim("data", "pv")])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([bound_claim("data", "pv")])).judge(filter), CheckResult::Pass);
 }
 
 #[test]
 fn a_waiting_claim_takes_a_volume_that_fits() {
     let mut world = waiting();
     world.facts.volumes = known(json!([local("pv", "10Gi", json!({"nodeAffinity": in_zone("a")}))]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.volumes = unread("volumes");
     assert_eq!(world.missing(filter), "cannot list volumes");
 }
@@ -241,7 +241,7 @@ fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
         "{rejection:?}"
     );
     world.facts.volumes = known(json!([kept("a")]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_claims_selector_chooses_among_volumes() {
     );
     pv["metadata"]["labels"] = json!({"tier": "gold"});
     world.facts.volumes = known(json!([pv]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn the_smaller_claim_takes_the_smaller_volume_and_leaves_the_larger() {
     world.pod = pod("agent", "", json!([large, data_volume()]));
     world.facts.claims = known(json!([wanting("large", "20Gi"), wanting("data", "5Gi")]));
     world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({})), local("pv-5", "5Gi", json!({}))]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({}))]));
     let (rejection, _) = world.refusal_of_node(filter);
     assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { claim, .. } if claim == "large"), "{rejection:?}");
@@ -283,7 +283,7 @@ fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
         claim["metadata"]["annotations"] = json!({"volume.kubernetes.io/selected-node": node});
         world.facts.claims = known(json!([claim]));
         if passes {
-            assert_eq!(world.judge(filter), Outcome::Pass);
+            assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         }
         let expected = VolumeRejection::VolumeClaimOnOtherNode { claim: "data".into(), selected_node: "n2".into() };
@@ -306,7 +306,7 @@ fn volumes_are_made_only_where_the_class_allows() {
         class["allowedTopologies"] = allowed.clone();
         world.facts.storage_classes = known(json!([class]));
         if passes {
-            assert_eq!(world.judge(filter), Outcome::Pass, "{allowed}");
+            assert_eq!(world.judge(filter), CheckResult::Pass, "{allowed}");
             continue;
         }
         let (rejection, scheduler) = world.refusal_of_node(filter);
@@ -324,7 +324,7 @@ fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
     world.facts.storage_classes = known(json!([class("local", driver, WAITS)]));
     let drivers = |reports: bool| json!([{"metadata": {"name": driver}, "spec": {"storageCapacity": reports}}]);
     world.facts.csi_drivers = known(drivers(false));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.csi_drivers = known(drivers(true));
     let capacity = |zone: &str, class: &str, amounts: Value| {
         let mut capacity = amounts;
@@ -344,7 +344,7 @@ fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
     ] {
         world.facts.storage_capacities = known(capacities.clone());
         let Err(largest) = largest else {
-            assert_eq!(world.judge(filter), Outcome::Pass);
+            assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         };
         let (rejection, scheduler) = world.refusal_of_node(filter);
@@ -382,7 +382,7 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
     for (name, passes) in [("fast", true), ("gone", true), ("zonal", false), ("", false)] {
         world.pod = pod("", "", template(json!(name)));
         if passes {
-            assert_eq!(world.judge(filter), Outcome::Pass, "{name}");
+            assert_eq!(world.judge(filter), CheckResult::Pass, "{name}");
         } else {
             let (rejection, _) = world.refusal_of_node(filter);
             assert!(
@@ -403,7 +403,7 @@ fn a_migrated_volume_is_reached_by_the_label_of_its_driver() {
     world.facts.csi_nodes = known(json!([{"spec": {"drivers": []}, "metadata": {"name": "n1", "annotations": {
         "storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/gce-pd",
     }}}]));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.csi_nodes = unread("csinodes");
     assert_eq!(world.missing(filter), "cannot list csinodes");
 }

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::volume_world::{VolumeFixture, claim, data_volume, known, pod, unread};
 use super::*;
+use crate::check_result::CheckResult;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 
@@ -18,7 +19,7 @@ fn on(node: &str, name: &str) -> PodOnNode {
 fn a_pod_without_volumes_passes_though_nothing_is_known() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
     (world.facts.claims, world.facts.pods, world.bound_pods) = (unread("claims"), unread("pods"), unread("pods"));
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn a_claim_that_is_not_there_refuses_the_pod_everywhere() {
 fn a_claim_for_many_pods_passes_and_needs_no_pods() {
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
     world.facts.pods = unread("pods");
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.claims = unread("claims");
     assert_eq!(world.missing(filter), "cannot list claims");
 }
@@ -69,7 +70,7 @@ fn h71_the_first_pod_of_a_claim_for_one_pod_passes() {
     foreign.metadata.namespace = "elsewhere".into();
     let itself = pod("agent", "n1", json!([data_volume()]));
     world.facts.pods = Known::Known(vec![itself, pod("waiting", "", json!([data_volume()])), ended, foreign]);
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn the_same_disk_conflicts_unless_both_only_read_it() {
         let mut world = VolumeFixture::with_volumes(named(wanted.clone()));
         world.bound_pods = Known::Known(vec![pod("near", "n1", named(other.clone()))]);
         let Some((source, disk)) = conflict else {
-            assert_eq!(world.judge(filter), Outcome::Pass, "{wanted} {other}");
+            assert_eq!(world.judge(filter), CheckResult::Pass, "{wanted} {other}");
             continue;
         };
         let (rejection, scheduler) = world.refusal_for_now(filter);
@@ -126,7 +127,7 @@ fn room_made_for_a_pod_of_no_less_priority_counts_as_taken() {
     let mut nominated = pod("first", "", disk());
     nominated.spec.priority = Some(-1);
     world.nominated = Known::Known(vec![nominated.clone()]);
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     nominated.spec.priority = Some(0);
     world.nominated = Known::Known(vec![nominated]);
     world.refusal_for_now(filter);
@@ -141,7 +142,7 @@ fn every_cause_is_told_and_what_refuses_the_pod_comes_first() {
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);
     world.facts.claims = known(json!([]));
     let (phase, rejections) = world.rejections(filter);
-    assert_eq!(phase, super::super::ExtensionPoint::PreFilter);
+    assert_eq!(phase, crate::scheduling::attempt::ExtensionPoint::PreFilter);
     let words: Vec<&str> = rejections.iter().map(|rejection| rejection.scheduler.as_str()).collect();
     assert_eq!(words, ["persistentvolumeclaim \"data\" not found", "node(s) had no available disk"]);
 }

@@ -16,8 +16,8 @@ fn with_labels(labels: Value) -> VolumeFixture {
 
 #[test]
 fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
-    assert_eq!(with_labels(json!({ZONE: "a", "topology.kubernetes.io/region": "r"})).judge(filter), Outcome::Pass);
-    assert_eq!(with_labels(json!({"tier": "gold"})).judge(filter), Outcome::Pass);
+    assert_eq!(with_labels(json!({ZONE: "a", "topology.kubernetes.io/region": "r"})).judge(filter), CheckResult::Pass);
+    assert_eq!(with_labels(json!({"tier": "gold"})).judge(filter), CheckResult::Pass);
     let (rejection, scheduler) = with_labels(json!({ZONE: "b"})).refusal_of_node(filter);
     let expected = VolumeRejection::VolumeZone {
         claim: "data".into(),
@@ -31,22 +31,22 @@ fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
 
 #[test]
 fn a_volume_of_several_zones_is_in_each_of_them() {
-    assert_eq!(with_labels(json!({ZONE: "b__a"})).judge(filter), Outcome::Pass);
+    assert_eq!(with_labels(json!({ZONE: "b__a"})).judge(filter), CheckResult::Pass);
     assert_eq!(with_labels(json!({ZONE: "b__c"})).rejections(filter).1.len(), 1);
     // A label with an empty zone says nothing.
-    assert_eq!(with_labels(json!({ZONE: "b__"})).judge(filter), Outcome::Pass);
+    assert_eq!(with_labels(json!({ZONE: "b__"})).judge(filter), CheckResult::Pass);
 }
 
 #[test]
 fn old_labels_of_a_volume_are_held_against_new_ones_of_the_node() {
     const BETA: &str = "failure-domain.beta.kubernetes.io/zone";
-    assert_eq!(with_labels(json!({BETA: "a"})).judge(filter), Outcome::Pass);
+    assert_eq!(with_labels(json!({BETA: "a"})).judge(filter), CheckResult::Pass);
     with_labels(json!({BETA: "b"})).refusal_of_node(filter);
     // Both labels with one zone are one cause.
     with_labels(json!({BETA: "b", ZONE: "b"})).refusal_of_node(filter);
     let mut world = with_labels(json!({BETA: "b"}));
     world.node.metadata.labels.insert(BETA.into(), "b".into());
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     // The other way round no label stands in.
     let mut world = with_labels(json!({ZONE: "a"}));
     world.node.metadata.labels.remove(ZONE);
@@ -61,7 +61,7 @@ fn a_node_without_zone_and_region_takes_every_volume() {
     world.node.metadata.labels.remove("topology.kubernetes.io/region");
     world.refusal_of_node(filter);
     world.node.metadata.labels.remove(ZONE);
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
@@ -73,15 +73,15 @@ fn a_volume_that_does_not_exist_refuses_the_pod_everywhere() {
 
 #[test]
 fn what_other_filters_tell_passes_and_what_is_unknown_is_said() {
-    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), Outcome::Pass);
+    assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), CheckResult::Pass);
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
     for claim in [lost, claim("data", json!({"volumeName": "pv"}))] {
-        assert_eq!(VolumeFixture::with_claims(json!([claim])).judge(filter), Outcome::Pass);
+        assert_eq!(VolumeFixture::with_claims(json!([claim])).judge(filter), CheckResult::Pass);
     }
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({}))]));
     world.facts.volumes = unread("volumes");
-    assert_eq!(world.judge(filter), Outcome::Pass);
+    assert_eq!(world.judge(filter), CheckResult::Pass);
     world.facts.claims = known(json!([bound_claim("data", "pv")]));
     assert_eq!(world.missing(filter), "cannot list volumes");
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Remedy, RemedyContext};
-use crate::admission::{AdmissionRejection, Bound, MissingQuotaRequest, QuotaUsage, Service};
+use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
 use crate::render::command_line::{CommandLine, valid};
+use crate::render::remedy::{Remedy, RemedyContext};
 use crate::snapshot::quantity::Quantity;
 
 /// Violations of the level `restricted` alone: `baseline` lets them pass. Upstream:
@@ -27,7 +27,7 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
     match rejection {
         AdmissionRejection::QuotaExceeded { quota, resources } => raise_quota(target, quota, resources),
         AdmissionRejection::QuotaRequestMissing { missing, .. } => state_amounts(target, missing),
-        AdmissionRejection::QuotaUncovered { uncovered } => compute_coverage(target, uncovered),
+        AdmissionRejection::QuotaUncovered { uncovered } => create_quota(target, uncovered),
         AdmissionRejection::QuotaStatusMissing { quota } => {
             let look = in_namespace("get resourcequota").name(quota).words("-o yaml");
             vec![Remedy::run(
@@ -76,11 +76,13 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
         }
         AdmissionRejection::WebhookFailed { webhook, service, .. } => webhook_failed(webhook, service.as_ref()),
         AdmissionRejection::PolicyDenied { kind, policy, binding, .. } => {
-            let (get_policy, get_binding) = match *kind {
-                "MutatingAdmissionPolicy" => {
+            let (get_policy, get_binding) = match kind {
+                PolicyKind::MutatingAdmissionPolicy => {
                     ("kubectl get mutatingadmissionpolicy", "kubectl get mutatingadmissionpolicybinding")
                 }
-                _ => ("kubectl get validatingadmissionpolicy", "kubectl get validatingadmissionpolicybinding"),
+                PolicyKind::ValidatingAdmissionPolicy => {
+                    ("kubectl get validatingadmissionpolicy", "kubectl get validatingadmissionpolicybinding")
+                }
             };
             let get = |words, name: &String| CommandLine::new(words).name(name).words("-o yaml");
             let mut lines = vec![get(get_policy, policy)];
@@ -172,7 +174,7 @@ fn state_amounts(target: &RemedyContext<'_>, missing: &[MissingQuotaRequest]) ->
     ]
 }
 
-fn compute_coverage(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> {
+fn create_quota(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> {
     if !uncovered.contains("PriorityClass") {
         return vec![Remedy::say(format!("create a ResourceQuota in the namespace that counts {uncovered}"))];
     }
@@ -182,16 +184,20 @@ fn compute_coverage(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> 
 }
 
 fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, edit: CommandLine) -> Vec<Remedy> {
-    let AdmissionRejection::LimitRange { limit_range, container, resource, bound, allowed, of, .. } = rejection else {
+    let AdmissionRejection::LimitRange { limit_range, container, resource, bound, allowed, measure, .. } = rejection
+    else {
         return Vec::new();
     };
     let whose = container.as_ref().map(|container| format!(" of {container}")).unwrap_or_default();
     let text = match bound {
-        Bound::Minimum => format!("raise the {of} for {resource}{whose} to {allowed} at least"),
-        Bound::Maximum => format!("lower the {of} for {resource}{whose} to {allowed} at most"),
+        Bound::Minimum => format!("raise the {} for {resource}{whose} to {allowed} at least", measure.name()),
+        // A limit may also be missing.
+        Bound::Maximum if *measure == Measure::Limit => {
+            format!("set the limit for {resource}{whose} to {allowed} at most")
+        }
+        Bound::Maximum => format!("lower the {} for {resource}{whose} to {allowed} at most", measure.name()),
         Bound::Ratio => format!("bring limit and request for {resource}{whose} within {allowed} to one"),
     };
-    let text = if *of == "limit" && *bound == Bound::Maximum { text.replacen("lower", "set", 1) } else { text };
     let range = match limit_range {
         Some(range) => CommandLine::in_namespace(target.namespace, "edit limitrange").name(range),
         None => CommandLine::in_namespace(target.namespace, "get limitranges -o yaml"),

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::admission::PolicyKind;
 use crate::admission::Service;
 
 const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "ns", "agent", None);
@@ -62,29 +63,29 @@ fn amounts_are_stated_container_by_container() {
 #[test]
 fn a_limit_range_is_told_with_both_numbers() {
     let rejection =
-        |container: Option<&str>, bound: Bound, of: &'static str, found: Option<&str>| AdmissionRejection::LimitRange {
+        |container: Option<&str>, bound: Bound, measure: Measure, found: Option<&str>| AdmissionRejection::LimitRange {
             limit_range: container.map(|_| "range".into()),
             per: "Container".into(),
             container: container.map(str::to_owned),
             resource: "cpu".into(),
             bound,
             allowed: "2".into(),
-            of,
+            measure,
             found: found.map(str::to_owned),
         };
     for (rejection, words, fix) in [
         (
-            rejection(Some("main"), Bound::Maximum, "limit", Some("3")),
+            rejection(Some("main"), Bound::Maximum, Measure::Limit, Some("3")),
             "LimitRange range allows at most 2 of cpu per Container; the limit of container main is 3",
             "set the limit for cpu of main to 2 at most",
         ),
         (
-            rejection(None, Bound::Minimum, "request", None),
+            rejection(None, Bound::Minimum, Measure::Request, None),
             "a LimitRange asks for at least 2 of cpu per Container; a container has no request for it",
             "raise the request for cpu to 2 at least",
         ),
         (
-            rejection(None, Bound::Ratio, "ratio", Some("4.0")),
+            rejection(None, Bound::Ratio, Measure::Ratio, Some("4.0")),
             "a LimitRange allows a limit of cpu of at most 2 times the request per Container; for a container it is 4.0 times",
             "bring limit and request for cpu within 2 to one",
         ),
@@ -163,7 +164,7 @@ fn every_refusal_has_words() {
         AdmissionRejection::OverheadMismatch,
         AdmissionRejection::WebhookDenied { webhook: text(), detail: text() },
         AdmissionRejection::PolicyDenied {
-            kind: "ValidatingAdmissionPolicy",
+            kind: PolicyKind::ValidatingAdmissionPolicy,
             policy: text(),
             binding: None,
             detail: text(),

@@ -199,7 +199,7 @@ fn owners(pods: &[OtherPod]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduling::Owner;
+    use crate::scheduling::node_pod::Owner;
 
     const TARGET: RemedyContext<'_> = RemedyContext::named("n-1", "a", "agent", None);
 

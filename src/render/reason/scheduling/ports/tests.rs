@@ -8,7 +8,7 @@ const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "age
 
 fn holder(pod: &str, more: &[(&str, Value)]) -> PortUser {
     let field = |name: &str| more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-    let owner = field("owner").map(|owner| crate::scheduling::Owner {
+    let owner = field("owner").map(|owner| crate::scheduling::node_pod::Owner {
         kind: owner[0].as_str().unwrap().into(),
         name: owner[1].as_str().unwrap().into(),
     });

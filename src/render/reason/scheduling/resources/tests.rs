@@ -7,7 +7,8 @@ use super::*;
 const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", None);
 
 fn holder(pod: &str, kind: &str, amount: &str) -> ResourceUser {
-    let owner = (!kind.is_empty()).then(|| crate::scheduling::Owner { kind: kind.into(), name: "owner".into() });
+    let owner =
+        (!kind.is_empty()).then(|| crate::scheduling::node_pod::Owner { kind: kind.into(), name: "owner".into() });
     let node_pod =
         NodePod { namespace: "web".into(), pod: pod.into(), priority: 0, owner, nominated: false, terminating: false };
     ResourceUser { node_pod, amount: amount.parse().unwrap() }

@@ -1,0 +1,135 @@
+//! The checks of a diagnosis: their stages, their names, and what they found.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+
+use crate::admission::AdmissionPlugin;
+use crate::check_result::CheckResult;
+use crate::explain::Reason;
+use crate::scheduling::Filter;
+
+/// The stations of the way, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(crate) enum Stage {
+    /// The DaemonSet controller: is a pod wanted?
+    Controller,
+    /// The API server: may the pod be made?
+    Admission,
+    /// The scheduler: does the node take it?
+    Scheduler,
+    /// The kubelet: does it accept and keep it?
+    Kubelet,
+    /// The pod itself.
+    Pod,
+}
+
+/// The name of a check. A plugin keeps the name that Kubernetes gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckName {
+    NodeName,
+    NodeSelector,
+    NodeAffinity,
+    TaintToleration,
+    /// OpenShift's node selector of a namespace.
+    NamespaceSelector,
+    DaemonSetDeleted,
+    PodCreated,
+    Admission(AdmissionPlugin),
+    Filter(Filter),
+    /// The condition `PodScheduled`.
+    PodScheduled,
+    Bound,
+    NodeReady,
+    PodAdmission,
+    Pressure,
+    TaintEviction,
+    Termination,
+    Phase,
+    InitContainers,
+    Image,
+    Containers,
+    Readiness,
+    /// Exactly one pod of the DaemonSet is on the node.
+    OnePod,
+}
+
+impl CheckName {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NodeName => "NodeName",
+            Self::NodeSelector => "NodeSelector",
+            Self::NodeAffinity => "NodeAffinity",
+            Self::TaintToleration => "TaintToleration",
+            Self::NamespaceSelector => "NamespaceSelector",
+            Self::DaemonSetDeleted => "DaemonSetDeleted",
+            Self::PodCreated => "PodCreated",
+            Self::Admission(plugin) => plugin.name(),
+            Self::Filter(filter) => filter.name(),
+            Self::PodScheduled => "PodScheduled",
+            Self::Bound => "Bound",
+            Self::NodeReady => "NodeReady",
+            Self::PodAdmission => "PodAdmission",
+            Self::Pressure => "Pressure",
+            Self::TaintEviction => "TaintEviction",
+            Self::Termination => "Termination",
+            Self::Phase => "Phase",
+            Self::InitContainers => "InitContainers",
+            Self::Image => "Image",
+            Self::Containers => "Containers",
+            Self::Readiness => "Readiness",
+            Self::OnePod => "OnePod",
+        }
+    }
+}
+
+impl Serialize for CheckName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One check at one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Check {
+    pub(crate) stage: Stage,
+    pub(crate) name: CheckName,
+    pub(crate) result: CheckResult<CheckReason>,
+}
+
+/// One reason of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CheckReason {
+    /// The cause and its evidence.
+    pub(crate) reason: Reason,
+    /// The scheduler's own wording, where it has one.
+    pub(crate) scheduler: Option<String>,
+}
+
+impl Check {
+    pub(super) fn pass(stage: Stage, name: CheckName) -> Self {
+        Self { stage, name, result: CheckResult::Pass }
+    }
+
+    /// Fails for these reasons, and passes where there are none.
+    pub(super) fn from_reasons(stage: Stage, name: CheckName, reasons: Vec<Reason>) -> Self {
+        let reasons = reasons.into_iter().map(|reason| CheckReason { reason, scheduler: None }).collect();
+        Self { stage, name, result: CheckResult::from_reasons(reasons) }
+    }
+
+    pub(super) fn unknown(stage: Stage, name: CheckName, missing: String) -> Self {
+        Self { stage, name, result: CheckResult::Unknown { missing } }
+    }
+
+    /// Why the check fails, or why its result is unknown; empty for a pass.
+    pub(crate) fn reasons(&self) -> Cow<'_, [CheckReason]> {
+        match &self.result {
+            CheckResult::Pass => Cow::Borrowed(&[]),
+            CheckResult::Fail(reasons) => Cow::Borrowed(reasons),
+            CheckResult::Unknown { missing } => {
+                let reason = Reason::NotKnown { missing: missing.clone() };
+                Cow::Owned(vec![CheckReason { reason, scheduler: None }])
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a filter gets and what it returns.
+
+use super::rejection::FilterRejection;
+use crate::check_result::CheckResult;
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::pod::Pod;
+use crate::snapshot::{Known, Node};
+
+/// One try to put one pod on one node.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt<'a> {
+    /// The pod, as the API server has made it or would make it.
+    pub(crate) pod: &'a Pod,
+    /// The node, with its resources.
+    pub(crate) node: &'a Node,
+    /// The pods that are bound to the node and have not ended, without the pod itself; those that are being deleted
+    /// are among them.
+    pub(crate) bound_pods: Known<Vec<&'a Pod>>,
+    /// The pods without a node for which preemption has made room here (`status.nominatedNodeName`).
+    pub(crate) nominated: Known<Vec<&'a Pod>>,
+    /// What else is known.
+    pub(crate) facts: &'a ClusterObjects,
+}
+
+impl Attempt<'_> {
+    /// The version whose rules hold.
+    pub(crate) fn minor(&self) -> KubeMinor {
+        self.facts.kube_minor_or_default()
+    }
+}
+
+/// The result of one filter.
+pub(crate) type FilterResult = CheckResult<FilterFailure>;
+
+/// The extension points, in the order in which the scheduler comes to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ExtensionPoint {
+    /// The pod does not even get into the queue.
+    PreEnqueue,
+    /// The pod is refused as such.
+    PreFilter,
+    /// The node is refused for this pod.
+    Filter,
+}
+
+/// One reason of one filter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FilterFailure {
+    /// The cause and its evidence.
+    pub(crate) rejection: FilterRejection,
+    /// The scheduler's own wording.
+    pub(crate) scheduler: String,
+    /// Where in the scheduling cycle the scheduler stops.
+    pub(crate) extension_point: ExtensionPoint,
+    /// Whether evicting other pods of the node could help (`Unschedulable`, as against
+    /// `UnschedulableAndUnresolvable`).
+    pub(crate) may_preempt: bool,
+}
+
+impl FilterFailure {
+    /// A failure at the extension point `Filter`.
+    pub(super) fn new(rejection: FilterRejection, scheduler: impl Into<String>, may_preempt: bool) -> Self {
+        let scheduler = scheduler.into();
+        Self { rejection, scheduler, extension_point: ExtensionPoint::Filter, may_preempt }
+    }
+
+    /// The same at an earlier extension point.
+    pub(super) fn at(mut self, extension_point: ExtensionPoint) -> Self {
+        self.extension_point = extension_point;
+        self
+    }
+}
+
+/// The nominated pods that the pod must leave room for: those of its own priority and above, without itself.
+/// Upstream: `pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`. Ports and resources only ever fit
+/// worse with them, so the scheduler's second pass without them adds nothing.
+pub(super) fn nominated_ahead<'a>(attempt: &Attempt<'a>, nominated: &[&'a Pod]) -> Vec<&'a Pod> {
+    let (uid, priority) = (&attempt.pod.metadata.uid, attempt.pod.priority());
+    let is_other = |pod: &Pod| uid.is_empty() || pod.metadata.uid != *uid;
+    nominated.iter().copied().filter(|pod| pod.priority() >= priority && is_other(pod)).collect()
+}
+
+/// Whether both are one pod. A pod that is not made yet is no other's.
+pub(super) fn is_same(one: &Pod, other: &Pod) -> bool {
+    match (one.metadata.uid.as_str(), other.metadata.uid.as_str()) {
+        ("", _) | (_, "") => {
+            let name = |pod: &Pod| (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+            !one.metadata.name.is_empty() && name(one) == name(other)
+        }
+        (one, other) => one == other,
+    }
+}

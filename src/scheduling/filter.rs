@@ -1,0 +1,71 @@
+//! The filters in the scheduler's order, and what they find together.
+
+use serde::Serialize;
+
+use super::attempt::{Attempt, FilterFailure, FilterResult};
+use crate::check_result::CheckResult;
+
+/// Declares the filters: the plugin's name, and the module that holds its `filter`.
+macro_rules! filters {
+    ($($plugin:ident => $module:ident),+ $(,)?) => {
+        /// A filter by the name of its plugin, in the order of the default plugins.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub(crate) enum Filter {
+            $($plugin,)+
+        }
+
+        impl Filter {
+            /// Every filter, in the scheduler's order.
+            const ALL: &[Self] = &[$(Self::$plugin,)+];
+
+            /// The plugin's name.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$plugin => stringify!($plugin),)+
+                }
+            }
+
+            fn run(self, attempt: &Attempt<'_>) -> FilterResult {
+                match self {
+                    $(Self::$plugin => super::$module::filter(attempt),)+
+                }
+            }
+        }
+    };
+}
+
+filters! {
+    SchedulingGates => scheduling_gates,
+    NodeUnschedulable => node_unschedulable,
+    NodeName => node_name,
+    TaintToleration => taint_toleration,
+    NodeAffinity => node_affinity,
+    NodePorts => node_ports,
+    NodeResourcesFit => node_resources_fit,
+    VolumeRestrictions => volume_restrictions,
+    NodeVolumeLimits => node_volume_limits,
+    VolumeBinding => volume_binding,
+    VolumeZone => volume_zone,
+    PodTopologySpread => pod_topology_spread,
+    InterPodAffinity => inter_pod_affinity,
+    DynamicResources => dynamic_resources,
+    NodeDeclaredFeatures => node_declared_features,
+}
+
+/// The result of every filter, in the scheduler's order. The scheduler stops at the first failure; here all filters run.
+pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> {
+    Filter::ALL.iter().map(|filter| (*filter, filter.run(attempt))).collect()
+}
+
+/// Where the scheduler itself would have stopped: the earliest extension point, and there the first plugin.
+pub(crate) fn first_failure(results: &[(Filter, FilterResult)]) -> Option<(Filter, &[FilterFailure])> {
+    let failures = results.iter().filter_map(|(filter, result)| match result {
+        CheckResult::Fail(failures) => {
+            let earliest = failures.iter().map(|failure| failure.extension_point).min()?;
+            Some((earliest, *filter, failures.as_slice()))
+        }
+        CheckResult::Pass | CheckResult::Unknown { .. } => None,
+    });
+    // The minimum is the first of equals.
+    failures.min_by_key(|(earliest, ..)| *earliest).map(|(_, filter, failures)| (filter, failures))
+}

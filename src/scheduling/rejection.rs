@@ -1,0 +1,59 @@
+//! Why a node does not take a pod: one variant for each cause, with its evidence. The filters produce these values, and
+//! `render::reason::scheduling` has a sentence and a remedy for each.
+
+mod affinity;
+mod devices;
+mod ports;
+mod resources;
+mod spread;
+mod volumes;
+
+use serde::Serialize;
+
+pub(crate) use affinity::{AffinityRejection, Selected};
+pub(crate) use devices::DeviceRejection;
+pub(crate) use ports::{PortRejection, PortUser};
+pub(crate) use resources::{LowerRequest, ResourceRejection};
+pub(crate) use spread::SpreadRejection;
+pub(crate) use volumes::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeRejection};
+
+use crate::placement::PlacementFailure;
+
+/// Why a node does not take a pod. Serialised, the variant's name is the `code`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum FilterRejection {
+    /// Gates are still on the pod.
+    SchedulingGates {
+        /// Their names.
+        gates: Vec<String>,
+    },
+    /// The node is cordoned, and the pod does not tolerate that.
+    NodeUnschedulable,
+    /// The pod asks for features that the node's kubelet does not declare.
+    NodeDeclaredFeatures {
+        /// Which.
+        features: Vec<String>,
+    },
+    /// Name, labels and taints.
+    #[serde(untagged)]
+    Placed(PlacementFailure),
+    /// Ports of the host.
+    #[serde(untagged)]
+    Ports(PortRejection),
+    /// Resources of the node.
+    #[serde(untagged)]
+    Resources(ResourceRejection),
+    /// Volumes.
+    #[serde(untagged)]
+    Volumes(VolumeRejection),
+    /// Other pods near by.
+    #[serde(untagged)]
+    Affinity(AffinityRejection),
+    /// An even spread.
+    #[serde(untagged)]
+    Spread(SpreadRejection),
+    /// Devices that are claimed.
+    #[serde(untagged)]
+    Devices(DeviceRejection),
+}
