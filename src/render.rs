@@ -1,4 +1,7 @@
-//! Values into text, JSON and YAML, written to whatever is given.
+//! Turns the results of the other modules into tables, sentences, JSON and YAML.
+//!
+//! Nothing here reads the cluster or the clock: a caller passes the value and the writer. The text of a cluster is made
+//! safe for a terminal in `text`, the commands to paste are built in `command_line`, and colors are chosen in `style`.
 
 mod age;
 pub(crate) mod command_line;

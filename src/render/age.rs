@@ -1,10 +1,10 @@
-//! Ages as kubectl writes them.
+//! Ages in kubectl's format.
 //!
 //! Upstream: `apimachinery/pkg/util/duration/duration.go` `HumanDuration`.
 
 use jiff::Timestamp;
 
-/// How long before `now` an instant was: two units at most, and fewer the older it is.
+/// The time from `then` to `now`, in at most two units.
 pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
@@ -33,7 +33,7 @@ mod tests {
     use jiff::SignedDuration;
 
     #[test]
-    fn ages_read_as_kubectl_writes_them() {
+    fn age_matches_the_format_of_kubectl() {
         let now = Timestamp::UNIX_EPOCH;
         let (minute, hour, day) = (60, 3600, 86400);
         for (seconds, expected) in [

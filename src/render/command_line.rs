@@ -1,12 +1,12 @@
-//! The only way into a line that is offered for pasting into a shell.
+//! Builds all command lines that are offered for pasting into a shell.
 //!
-//! A [`CommandLine`] is built from fixed words, which are literals of this program, and from values, which are checked as
-//! names of their kind first (see [`valid`]). A line with one value that Kubernetes would not accept is not offered:
+//! A [`CommandLine`] consists of fixed words, which are literals of this program, and of values, which are validated as
+//! names of their kind (see [`valid`]). A line with a value that Kubernetes would reject is not offered:
 //! [`Remedy::run`](super::remedy::Remedy::run) then keeps the advice and drops the lines.
 //!
-//! A valid name holds letters, digits, `-`, `_`, `.` and `/` only, and begins with a letter or a digit. bash, dash and
-//! zsh take it as it is, and kubectl never takes it for an option. Patches and selectors are the only values in which
-//! other characters occur: they are quoted, and are the value of an option.
+//! A valid name contains only letters, digits, `-`, `_`, `.` and `/`, and starts with a letter or a digit. bash, dash
+//! and zsh pass it unchanged, and kubectl never parses it as an option. Only patches and selectors contain other
+//! characters: they are quoted, and are the value of an option.
 
 pub(crate) mod valid;
 
@@ -16,31 +16,30 @@ use serde_json::Value;
 
 use crate::program;
 
-/// A command to paste: printable ASCII on one line. Only this module can make one.
+/// A command to paste: printable ASCII on one line. Only this module can create one.
 #[derive(Clone, Debug)]
 pub(crate) struct CommandLine {
     text: String,
-    /// Every value in it is valid.
+    /// Whether all values are valid.
     offered: bool,
 }
 
 impl CommandLine {
-    /// Begins with literal shell text, such as `kubectl get node`.
+    /// Starts with literal shell text, such as `kubectl get node`.
     pub(crate) fn new(words: &'static str) -> Self {
         Self { text: words.to_owned(), offered: true }
     }
 
-    /// A command of this program: `kubectl ds why-not`. The program's name is checked when it is taken.
+    /// A command of this program: `kubectl ds why-not`. [`program`] validates the program's name.
     pub(crate) fn own_program(command: &'static str) -> Self {
         Self { text: format!("{} {command}", program::name()), offered: true }
     }
 
-    /// `kubectl -n NAMESPACE`, with literal words behind it.
+    /// `kubectl -n NAMESPACE`, followed by literal words.
     pub(crate) fn in_namespace(namespace: &str, words: &'static str) -> Self {
         Self::new("kubectl").namespace(namespace).words(words)
     }
 
-    /// Literal shell text.
     pub(crate) fn words(self, words: &'static str) -> Self {
         self.push(words, true)
     }
@@ -71,24 +70,24 @@ impl CommandLine {
         self.push(&format!("{before}{container}{after}"), valid::is_label_name(container))
     }
 
-    /// `KEY=VALUE` as `kubectl label` takes it.
+    /// `KEY=VALUE` for `kubectl label`.
     pub(crate) fn label(self, key: &str, value: &str) -> Self {
         let is_valid = valid::is_qualified_name(key) && valid::is_label_value(value);
         self.push(&format!("{key}={value}"), is_valid)
     }
 
-    /// `KEY-`: `kubectl label` removes the label.
+    /// `KEY-`, with which `kubectl label` removes the label.
     pub(crate) fn without_label(self, key: &str) -> Self {
         self.push(&format!("{key}-"), valid::is_qualified_name(key))
     }
 
-    /// `KEY:EFFECT-`: `kubectl taint` removes the taint.
+    /// `KEY:EFFECT-`, with which `kubectl taint` removes the taint.
     pub(crate) fn without_taint(self, key: &str, effect: &str) -> Self {
         let is_valid = valid::is_qualified_name(key) && valid::is_taint_effect(effect);
         self.push(&format!("{key}:{effect}-"), is_valid)
     }
 
-    /// `--OPTION=RESOURCE=AMOUNT,…`, the option with its leading dashes.
+    /// `--OPTION=RESOURCE=AMOUNT,…`. `option` includes the leading dashes.
     pub(crate) fn amounts<'v>(
         mut self,
         option: &'static str,
@@ -113,19 +112,19 @@ impl CommandLine {
         self.words("-l").push(&quoted(selector), valid::is_selector(selector))
     }
 
-    /// `-p PATCH`. The strings in the patch are values of fields, and mean nothing to a shell or to kubectl; whether
-    /// they are valid is for the caller to check with [`CommandLine::only_if`].
+    /// `-p PATCH`. The strings in the patch are field values without a meaning for the shell or kubectl. The caller
+    /// validates them with [`CommandLine::only_if`].
     pub(crate) fn patch(self, patch: &Value) -> Self {
         self.words("-p").push(&quoted(&ascii_json(patch)), true)
     }
 
-    /// The line is offered only if this is true as well.
+    /// Adds a condition for offering the line.
     pub(crate) fn only_if(mut self, is_valid: bool) -> Self {
         self.offered &= is_valid;
         self
     }
 
-    /// The line, if it may be offered.
+    /// The line, if all of its values are valid.
     pub(crate) fn offered(self) -> Option<String> {
         self.offered.then_some(self.text)
     }
@@ -143,12 +142,11 @@ impl CommandLine {
 pub(crate) struct ManifestLine(String);
 
 impl ManifestLine {
-    /// A literal line.
     pub(crate) fn new(line: &'static str) -> Self {
         Self(line.to_owned())
     }
 
-    /// `FIELD: VALUE`, the value in JSON, which YAML reads.
+    /// `FIELD: VALUE`, with the value as JSON, which is valid YAML.
     pub(crate) fn field(field: &'static str, value: &Value) -> Self {
         Self(format!("{field}: {}", ascii_json(value)))
     }
@@ -160,11 +158,11 @@ impl fmt::Display for ManifestLine {
     }
 }
 
-/// A value as one word of a shell. Between single quotes every character but the quote stands for itself, in bash, dash
-/// and zsh, and in an interactive shell too.
+/// Quotes a value as one word of a shell. Within single quotes, all characters except the quote are literal in bash,
+/// dash and zsh, also in an interactive shell.
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    // `=` is plain within a word only: zsh replaces a leading `=COMMAND`.
+    // `=` is plain only within a word: zsh expands a leading `=COMMAND`.
     let is_word =
         text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| is_plain(c) || c == '=');
     match is_word {
@@ -173,12 +171,12 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// JSON in printable ASCII without a single quote: what is anything else stands there as its escape.
+/// JSON in printable ASCII without single quotes. All other characters are escaped.
 fn ascii_json(value: &Value) -> String {
     let mut text = String::new();
     for c in value.to_string().chars() {
         match c {
-            // Characters that JSON has outside of strings are all printable ASCII, so this one is within a string.
+            // Outside of strings, JSON contains only printable ASCII, so this character is within a string.
             c if c.is_ascii_graphic() && c != '\'' || c == ' ' => text.push(c),
             c => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
         }

@@ -1,4 +1,4 @@
-//! The screens of `coverage`.
+//! The screens and reports of `coverage`.
 
 mod groups;
 mod map;
@@ -6,7 +6,7 @@ mod nodes;
 mod report;
 mod summary_table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use groups::groups;
 pub(crate) use map::map;
@@ -24,27 +24,25 @@ use crate::explain::{Reason, State};
 use crate::placement::{Placement, PlacementFailure};
 use crate::rollout::{CurrentRevision, RevisionSource};
 
-/// How a screen is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
-    /// Colour and room.
     pub(crate) style: Style,
     /// `-o wide`.
     pub(crate) wide: bool,
-    /// Not `--no-headers`.
+    /// False with `--no-headers`.
     pub(crate) headers: bool,
-    /// `--all`: nodes on which no pod is wanted are not folded.
+    /// `--all`: excluded nodes are listed one by one.
     pub(crate) unfolded: bool,
-    /// The moment that ages are counted to.
+    /// Ages are relative to this time.
     pub(crate) now: jiff::Timestamp,
 }
 
-/// A number, or a question mark for what is not known.
+/// A number, or a question mark if it is unknown.
 fn number(value: Option<usize>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
-/// The bar for what is known of it.
+/// A bar, or a question mark if a number is unknown.
 fn known_bar(available: Option<usize>, desired: Option<usize>) -> (String, Tone) {
     match (available, desired) {
         (Some(available), Some(desired)) => bar(available, desired),
@@ -52,7 +50,7 @@ fn known_bar(available: Option<usize>, desired: Option<usize>) -> (String, Tone)
     }
 }
 
-/// How many of `whole` are not in `part`, in a tone that fits.
+/// The difference of `whole` and `part`, in `tone` unless it is zero.
 fn lacking(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, Tone) {
     let lacking = whole.zip(part).map(|(whole, part)| whole.saturating_sub(part));
     match lacking {
@@ -61,7 +59,7 @@ fn lacking(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, To
     }
 }
 
-/// `revision 86bf5b`, with what it rests on where that is no ControllerRevision. Safe text.
+/// `revision 86bf5b`, with its source if it is not a ControllerRevision. Safe text.
 pub(in crate::render) fn revision_in_words(revision: &CurrentRevision) -> String {
     let by = match revision.source {
         Some(RevisionSource::ControllerRevision) | None => "",
@@ -70,15 +68,15 @@ pub(in crate::render) fn revision_in_words(revision: &CurrentRevision) -> String
     };
     match revision.hash.known() {
         Some(Some(hash)) => format!("revision {}{by}", super::text::sanitize(hash)),
-        Some(None) if by.is_empty() => "revision not made yet".into(),
-        // The pods tell hashes, and none of them has it.
+        Some(None) if by.is_empty() => "revision not created yet".into(),
+        // Pods have hashes, but none of them is the current one.
         Some(None) => format!("revision not on any node{by}"),
         None => format!("revision unknown{by}"),
     }
 }
 
-/// Whether the node is not wanted only because it is down. Such nodes leave the desired number, so that a zone may die
-/// and all that is left be well covered: that must be said.
+/// Whether the node is not eligible only because it is down. The desired number excludes such nodes, so that coverage
+/// can be complete although a whole zone is down: the screens show their number.
 fn is_down(row: &NodeCoverage<'_>) -> bool {
     let is_eligible = row.placement.is_none_or(|placement| placement == Placement::Run);
     let mut failures = row.reasons.iter().filter_map(|reason| match reason {
@@ -92,33 +90,39 @@ fn is_down(row: &NodeCoverage<'_>) -> bool {
     !is_eligible && failures.all(is_lifecycle)
 }
 
-/// `2 nodes down and not counted`, if there are any.
+/// `2 NotReady nodes excluded from DESIRED`, if there are any.
 fn down_and_not_counted<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Option<String> {
-    match rows.filter(|row| is_down(row)).count() {
-        0 => None,
-        nodes => Some(format!("{} down and not counted", pluralize(nodes, "node"))),
-    }
+    let nodes: BTreeSet<&str> = rows.filter(|row| is_down(row)).map(|row| row.node).collect();
+    (!nodes.is_empty()).then(|| format!("{} excluded from DESIRED", pluralize(nodes.len(), "NotReady node")))
 }
 
-/// The first reasons of the rows in trouble, equal ones counted, the commonest first: `3 node not ready`.
+/// The first reason of each unhealthy row, the most frequent first, as in `node not ready (3 nodes)`.
 fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>> + Clone) -> Vec<String> {
-    // Why a node is not wanted is no trouble.
+    // Excluded nodes are not unhealthy.
     let is_trouble =
         |row: &&NodeCoverage<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
-    let mut tally: BTreeMap<String, usize> = BTreeMap::new();
+    let mut tally: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
         if let Some(reason) = Reason::leading(&row.reasons) {
-            *tally.entry(summary(reason)).or_default() += 1;
+            tally.entry(summary(reason)).or_default().insert(row.node);
         }
     }
-    let mut tally: Vec<(String, usize)> = tally.into_iter().collect();
+    let mut tally: Vec<(String, usize)> = tally.into_iter().map(|(text, nodes)| (text, nodes.len())).collect();
     tally.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let down = down_and_not_counted(rows);
-    down.into_iter().chain(tally.into_iter().map(|(text, times)| format!("{times} {text}"))).collect()
+    let line = |(text, nodes): (String, usize)| format!("{text} ({})", pluralize(nodes, "node"));
+    down.into_iter().chain(tally.into_iter().map(line)).collect()
 }
 
-/// Excluded rows with equal causes: `12 nodes: taint gpu=present:NoSchedule not tolerated`, the most first.
-fn folded<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Vec<String> {
+/// Excluded nodes with the same causes.
+struct ExcludedGroup {
+    causes: String,
+    /// The name of a single node, or the number of nodes. Safe text.
+    nodes: String,
+}
+
+/// Groups excluded rows by their causes, the largest group first.
+fn folded<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Vec<ExcludedGroup> {
     let mut tally: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for row in rows {
         let causes: Vec<String> = row.reasons.iter().map(summary).collect();
@@ -126,9 +130,12 @@ fn folded<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Vec<S
     }
     let mut tally: Vec<(String, Vec<&str>)> = tally.into_iter().collect();
     tally.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
-    let line = |(causes, nodes): (String, Vec<&str>)| match nodes.as_slice() {
-        [node] => format!("{}: {causes}", super::text::sanitize(node)),
-        nodes => format!("{}: {causes}", pluralize(nodes.len(), "node")),
+    let group = |(causes, nodes): (String, Vec<&str>)| ExcludedGroup {
+        causes,
+        nodes: match nodes.as_slice() {
+            [node] => super::text::sanitize(node),
+            nodes => pluralize(nodes.len(), "node"),
+        },
     };
-    tally.into_iter().map(line).collect()
+    tally.into_iter().map(group).collect()
 }

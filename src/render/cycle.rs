@@ -1,4 +1,4 @@
-//! The screens, the lines and the documents of `cycle`.
+//! The screens, events and reports of `cycle`.
 
 mod event;
 mod plan;

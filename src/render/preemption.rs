@@ -1,4 +1,4 @@
-//! The words of [`Preemption`]. Not made safe yet: that is for the caller, once for all.
+//! The sentences and remedies of [`Preemption`]. The caller makes the text safe for a terminal.
 
 use super::reason::scheduling::{name, patch_line, some_of};
 use serde_json::{Value, json};
@@ -9,32 +9,36 @@ use super::remedy::{Remedy, RemedyContext};
 use crate::scheduling::NodePod;
 use crate::scheduling::preemption::{Preemption, RequiredPriority};
 
-/// What preemption does for the pod.
 pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
     match preemption {
         Preemption::NotNeeded => "no preemption needed".into(),
-        Preemption::NotTried => "no preemption as long as the pod is held back".into(),
-        Preemption::NotHelpful => "preemption cannot help: without other pods the node would refuse it too".into(),
+        Preemption::NotTried => "no preemption while the pod has scheduling gates".into(),
+        Preemption::NotHelpful => {
+            "preemption cannot help: the node would reject the pod even without other pods".into()
+        }
         Preemption::Never { .. } => "no preemption: the pod has preemptionPolicy Never".into(),
         Preemption::UnderWay { victims } => {
-            format!("preemption has made room: waiting until {} is gone", some_of(victims, names, name))
+            format!("preemption in progress: waiting for {} to terminate", some_of(victims, names, name))
         }
         Preemption::NoVictims { .. } => "preemption cannot help: no pod on the node has a lower priority".into(),
         Preemption::NotEnough { candidates, remains, .. } => {
             let who = match candidates.as_slice() {
-                [one] => format!("{}, the one pod of lower priority,", name(one)),
-                several => format!("the {} pods of lower priority", several.len()),
+                [one] => format!("{}, the only pod with a lower priority", name(one)),
+                several => format!("all {} pods with a lower priority", several.len()),
             };
-            format!("preemption cannot help: without {who} it would still be: {}", names.list(remains))
+            format!(
+                "preemption cannot help: even without {who}, the node would reject the pod: {}",
+                names.list(remains)
+            )
         }
         Preemption::Possible { victims } => {
-            format!("preemption can make room: the scheduler evicts {}", some_of(victims, names, with_priority))
+            format!("preemption can help: the scheduler would evict {}", some_of(victims, names, with_priority))
         }
-        Preemption::Unknown { missing } => format!("whether preemption can help is not known: {missing}"),
+        Preemption::Unknown { missing } => format!("unknown whether preemption can help: {missing}"),
     }
 }
 
-/// What to do for preemption to help.
+/// What makes preemption possible.
 pub(super) fn remedies(preemption: &Preemption, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match preemption {
         Preemption::Never { required_priority: Some(required_priority) } => {
@@ -54,22 +58,22 @@ fn raise(required_priority: &RequiredPriority, is_never: bool, target: &RemedyCo
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
         if is_never {
-            // A policy in the template that is not the class's own is refused by the API server.
+            // The API server rejects a preemptionPolicy that differs from that of the PriorityClass.
             spec["preemptionPolicy"] = Value::Null;
         }
         let patch = json!({ "spec": { "template": { "spec": spec } } });
         patch_line(target, &patch).only_if(valid::is_object_name(class))
     };
-    let effect = format!("preemption then evicts {victims} here, and may evict others on other nodes");
+    let effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
     match class {
         Some(class) => {
-            let text = format!("set priorityClassName {class}, as a priority of {priority} is enough: {effect}");
+            let text = format!("set priorityClassName {class} (a priority of {priority} is enough): {effect}");
             Remedy::run(text, [patch(class)])
         }
         None => {
             let name = target.daemon_set;
             let create = CommandLine::new("kubectl create priorityclass").name(name).number("--value", *priority);
-            let text = format!("give the pods a priority of at least {priority}: {effect}");
+            let text = format!("create a PriorityClass with a value of at least {priority}, and use it: {effect}");
             Remedy::run(text, [create, patch(name)])
         }
     }

@@ -1,4 +1,4 @@
-//! Shows on a terminal what a command waits for, once it has waited for half a second.
+//! Shows on a terminal what a command is waiting for, after half a second of waiting.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,28 +12,28 @@ use super::terminal_size::columns;
 use super::text::{bounded, sanitize, truncate};
 use crate::activity::{self, Activity, Status};
 
-/// Nothing is shown before this much waiting.
+/// The line appears after this much waiting.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the line is drawn.
+/// The interval between two redraws.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The line, if it is on the screen. Whoever writes to the terminal removes it first.
+/// The line, if it is on the screen. Other output to the terminal removes it first.
 static LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
-/// A live screen shows the state of the command by itself.
+/// Set when a live screen takes over the terminal.
 static IS_OFF: AtomicBool = AtomicBool::new(false);
 
 fn line() -> MutexGuard<'static, Option<ProgressBar>> {
     LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Begins to show activities, in a thread: files are read without a pause in which a timer could run. Does nothing where
-/// standard error is not a terminal; one that cannot redraw a line is only told of a credential plugin.
+/// Starts to show activities. Runs in a thread, because a task that reads files never yields to a timer. Does nothing
+/// if standard error is not a terminal; on a terminal that cannot redraw a line, it only reports credential plugins.
 pub(crate) fn start() {
     if !io::stderr().is_terminal() {
         return;
     }
     let redraws = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    // Without a thread the command runs as well, and shows nothing.
+    // If the thread cannot be started, the command runs without progress.
     let _ = std::thread::Builder::new().spawn(move || {
         let mut noted = None;
         loop {
@@ -44,7 +44,7 @@ pub(crate) fn start() {
 }
 
 fn draw(noted: &mut Option<Activity>, redraws: bool) {
-    // Held until the line is drawn, so that no line appears after `clear`.
+    // The lock is held until the line is drawn, so that no line appears after `clear`.
     let mut line = line();
     let current = activity::current().filter(|status| status.waited >= PATIENCE);
     let Some(status) = current.filter(|_| !IS_OFF.load(Ordering::Relaxed)) else {
@@ -52,7 +52,7 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         return;
     };
     if matches!(status.activity, Activity::CredentialPlugin { .. }) {
-        // The terminal may be the plugin's, which may ask something: one line, and nothing is redrawn.
+        // The plugin may use the terminal to prompt: write one line, and redraw nothing.
         remove(&mut line);
         drop(line);
         if noted.as_ref() != Some(&status.activity) {
@@ -74,18 +74,18 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         }
         bar
     });
-    // Room for the sign.
+    // Leaves room for the spinner.
     bar.set_message(truncate(&words(&status), usize::from(OneLine.width()).saturating_sub(2)));
     bar.tick();
 }
 
-/// One line of standard error. indicatif fills it with blanks up to its width.
+/// One line of standard error. indicatif pads it with blanks to its width.
 #[derive(Debug)]
 struct OneLine;
 
 impl TermLike for OneLine {
-    /// Leaves room for the `^C` that a terminal writes behind the line: if that began a new line, the old one could not
-    /// be removed any more.
+    /// Leaves room for the `^C` that a terminal appends: if it wrapped to a new line, the old line could no longer be
+    /// removed.
     fn width(&self) -> u16 {
         u16::try_from(columns()).unwrap_or(u16::MAX).saturating_sub(4)
     }
@@ -132,12 +132,12 @@ fn words(status: &Status) -> String {
     format!("{}{count} ({}s)", sanitize(&status.activity.to_string()), status.waited.as_secs())
 }
 
-/// Removes the line, as something else is written to the terminal.
+/// Removes the line before other output to the terminal.
 pub(crate) fn clear() {
     remove(&mut line());
 }
 
-/// Shows nothing from here on.
+/// Disables progress for the rest of the process.
 pub(crate) fn turn_off() {
     IS_OFF.store(true, Ordering::Relaxed);
     clear();
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_names_what_is_read_and_how_much_has_arrived() {
+    fn line_shows_the_activity_and_the_count() {
         let status = |count, server: &str| Status {
             activity: Activity::Objects { resource: "pods".into(), server: server.into() },
             count,

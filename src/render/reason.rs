@@ -1,4 +1,4 @@
-//! The sentences of reasons: in short, for many nodes at once, and in full, for one.
+//! The sentences of reasons: short ones that group nodes with the same cause, and detailed ones for one node.
 
 pub(crate) mod admission;
 mod placement;
@@ -14,30 +14,30 @@ use super::text::{pluralize, sanitize};
 use crate::explain::{Exit, Reason};
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 
-/// The cause without what differs between nodes, so that equal causes read equal. Safe text.
+/// The cause without details that differ between nodes, so that equal causes have equal text. Safe text.
 pub(crate) fn summary(reason: &Reason) -> String {
     let text = match reason {
         Reason::NotCreated => "no pod was created".into(),
-        Reason::NotObserved { .. } => "the controller has not seen the newest spec yet".into(),
+        Reason::NotObserved { .. } => "the controller has not observed the latest spec yet".into(),
         Reason::Unschedulable { scheduler } => format!("unschedulable: {}", own_part(scheduler)),
         Reason::NoLongerUnschedulable { scheduler } => format!("was unschedulable: {}", own_part(scheduler)),
-        Reason::SchedulingGated => "a scheduling gate is not lifted".into(),
+        Reason::SchedulingGated => "scheduling gate not removed".into(),
         Reason::SchedulerError { .. } => "the scheduler failed".into(),
-        Reason::NotScheduled { .. } => "no scheduler has looked at it".into(),
+        Reason::NotScheduled { .. } => "no scheduler has processed the pod".into(),
         Reason::NotKnown { missing } => missing.clone(),
-        Reason::NodePressure { condition } => format!("the node has {condition}"),
-        Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated for a time only"),
+        Reason::NodePressure { condition } => format!("node has {condition}"),
+        Reason::TaintEviction { taint, .. } => format!("taint {taint} is tolerated only temporarily"),
         Reason::Rejected { rejection, .. } => format!("not created: {}", admission::summary(rejection)),
         Reason::FilterRejection(rejection) => scheduling::summary(rejection),
         Reason::PodFailed { reason, .. } => {
             if reason.is_empty() {
-                "failed".into()
+                "pod failed".into()
             } else {
                 reason.clone()
             }
         }
-        Reason::PodSucceeded => "ended well, which a daemon should not".into(),
-        Reason::Terminating { .. } => "being deleted".into(),
+        Reason::PodSucceeded => "all containers exited with 0".into(),
+        Reason::Terminating { .. } => "Terminating".into(),
         Reason::DaemonSetDeleting { .. } => "the DaemonSet is being deleted".into(),
         Reason::ImageError { reason, .. } | Reason::ContainerError { reason, .. } | Reason::Warning { reason, .. } => {
             reason.clone()
@@ -47,17 +47,19 @@ pub(crate) fn summary(reason: &Reason) -> String {
             None => "CrashLoopBackOff".into(),
         },
         Reason::ContainerTerminated { last_exit, .. } => {
-            format!("ended ({})", exit_in_short(last_exit))
+            format!("container terminated ({})", exit_in_short(last_exit))
         }
-        Reason::Initializing { .. } => "init containers at work".into(),
-        Reason::ContainerCreating => "containers being created".into(),
-        Reason::NotSeenByKubelet => "not seen by the kubelet".into(),
+        Reason::Initializing { .. } => "init containers running".into(),
+        Reason::ContainerCreating => "creating containers".into(),
+        Reason::NotSeenByKubelet => "waiting for the kubelet".into(),
         Reason::ContainersNotReady { .. } => "containers not ready".into(),
-        Reason::ReadinessGatesNotReady { .. } => "readiness gates not met".into(),
+        Reason::ReadinessGatesNotReady { .. } => "readiness gates not ready".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
-        Reason::MinReadySeconds { min_ready_seconds, .. } => format!("ready for less than {min_ready_seconds}s"),
-        Reason::StuckTerminating { .. } => "stuck terminating".into(),
-        Reason::ExtraPods { .. } => "more pods than one".into(),
+        Reason::MinReadySeconds { min_ready_seconds, .. } => {
+            format!("ready for less than minReadySeconds ({min_ready_seconds}s)")
+        }
+        Reason::StuckTerminating { .. } => "stuck Terminating".into(),
+        Reason::ExtraPods { .. } => "extra pods on the node".into(),
         Reason::NotEligible(failure) => placement_summary(failure),
     };
     sanitize(&text)
@@ -67,25 +69,23 @@ pub(crate) fn summary(reason: &Reason) -> String {
 pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> String {
     let ago = |since: Option<Timestamp>| since.map(|since| age(since, now));
     let text = match reason {
-        Reason::NotCreated => "no pod was created, and no event on record says why".into(),
+        Reason::NotCreated => "no pod was created, and no recorded event explains why".into(),
         Reason::NotObserved { generation, observed } => {
-            format!("the controller has seen generation {observed}, the spec is at {generation}")
+            format!("the controller has observed generation {observed}; the spec has generation {generation}")
         }
         Reason::SchedulerError { scheduler } => format!("the scheduler failed: {scheduler}"),
         Reason::NotScheduled { scheduler_name: None } => {
-            "no scheduler has looked at it: is the one named in schedulerName running?".into()
+            "no scheduler has processed the pod: check that the scheduler in schedulerName is running".into()
         }
         Reason::NotScheduled { scheduler_name: Some(name) } => {
-            format!("no scheduler has looked at it: is there one of the name {name}, and is it running?")
+            format!("no scheduler has processed the pod: check that scheduler {name} exists and is running")
         }
         Reason::NotKnown { .. } => summary(reason),
         Reason::NodePressure { condition } => {
-            format!(
-                "the node has {condition}: its kubelet evicts every pod of a priority below 2000000000 that arrives"
-            )
+            format!("node has {condition}: the kubelet evicts each new pod with a priority below 2000000000")
         }
         Reason::TaintEviction { taint, seconds } => {
-            format!("taint {taint} is tolerated for {seconds}s only: the pod is evicted and made again for ever")
+            format!("toleration of taint {taint} expires after {seconds}s: the pod is evicted and recreated in a loop")
         }
         Reason::Rejected { rejection, count, last_seen } => {
             let times = count.map(|count| times(count, ago(*last_seen))).unwrap_or_default();
@@ -97,66 +97,74 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
             with_detail(&format!("{}{disruption}", summary(reason)), detail)
         }
         Reason::ImageError { container, detail, .. } | Reason::ContainerError { container, detail, .. } => {
-            with_detail(&format!("{} in container {container}", summary(reason)), detail)
+            with_detail(&format!("container {container}: {}", summary(reason)), detail)
         }
         Reason::CrashLoopBackOff { container, restarts, last_exit } => {
             let exit = last_exit.as_ref().map(|exit| format!("{}, ", exit_in_full(exit))).unwrap_or_default();
-            format!("CrashLoopBackOff of {container} ({exit}{})", pluralize(clamped(*restarts), "restart"))
+            format!("container {container}: CrashLoopBackOff ({exit}{})", pluralize(clamped(*restarts), "restart"))
         }
         Reason::ContainerTerminated { container, restarts, last_exit } => {
-            format!("{container} ended ({}, {})", exit_in_full(last_exit), pluralize(clamped(*restarts), "restart"))
+            format!(
+                "container {container} terminated ({}, {})",
+                exit_in_full(last_exit),
+                pluralize(clamped(*restarts), "restart")
+            )
         }
-        Reason::Initializing { done, total } => format!("init containers: {done} of {total} done"),
-        Reason::NotSeenByKubelet => "bound, and the kubelet has not reported on it yet".into(),
+        Reason::Initializing { done, total } => format!("init containers: {done} of {total} completed"),
+        Reason::NotSeenByKubelet => "scheduled; waiting for the kubelet".into(),
         Reason::ContainersNotReady { containers } => {
-            format!("not ready: {}", names.list(containers))
+            format!("containers not ready: {}", names.list(containers))
         }
-        Reason::ReadinessGatesNotReady { detail } => with_detail("readiness gates not met", detail),
+        Reason::ReadinessGatesNotReady { detail } => with_detail("readiness gates not ready", detail),
         Reason::NodeNotReady { reason, since } => {
-            let since = ago(*since).map(|since| format!(" since {since}")).unwrap_or_default();
+            let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
             format!("node not ready{since} ({reason})")
         }
         Reason::MinReadySeconds { min_ready_seconds, since } => match ago(*since) {
-            Some(since) => format!("ready for {since} of {min_ready_seconds}s"),
+            Some(since) => format!("ready for {since} of {min_ready_seconds}s (minReadySeconds)"),
             None => summary(reason),
         },
         Reason::PodSucceeded => {
-            "all containers ended well, which those of a daemon should not: the controller makes a new pod each time"
-                .into()
+            "all containers exited with 0; a daemon should keep running, so the controller recreates the pod".into()
         }
-        Reason::Terminating { deadline } => format!("being deleted, to be gone in {}", age(now, *deadline)),
+        Reason::Terminating { deadline } => format!("Terminating ({} of grace period left)", age(now, *deadline)),
         Reason::DaemonSetDeleting { since, finalizers } => {
-            let held = match finalizers.as_slice() {
-                [] => String::new(),
-                finalizers => format!(", held by the finalizers {}", names.list(finalizers)),
-            };
-            format!("the DaemonSet is being deleted since {}{held}: no pod is made any more", age(*since, now))
+            let blocked_by = waiting_for_finalizers(finalizers, names);
+            format!(
+                "the DaemonSet is being deleted (started {} ago): no more pods are created{blocked_by}",
+                age(*since, now)
+            )
         }
         Reason::StuckTerminating { deadline, finalizers } => {
-            let held = match finalizers.as_slice() {
-                [] => String::new(),
-                finalizers => format!(", held by the finalizers {}", names.list(finalizers)),
-            };
-            format!("stuck terminating: was to be gone {} ago{held}", age(*deadline, now))
+            let blocked_by = waiting_for_finalizers(finalizers, names);
+            format!("stuck Terminating: grace period expired {} ago{blocked_by}", age(*deadline, now))
         }
         Reason::Warning { reason, detail, count, last_seen } => {
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
         Reason::ExtraPods { pods } => {
-            format!("{} besides: {}", pluralize(pods.len(), "pod"), names.join(pods, 3, ", ", String::clone))
+            format!("{}: {}", pluralize(pods.len(), "extra pod"), names.join(pods, 3, ", ", String::clone))
         }
         Reason::NotEligible(failure) => placement_detail(failure, names),
-        Reason::NoLongerUnschedulable { .. } => format!("{}; no filter refuses it any more", summary(reason)),
+        Reason::NoLongerUnschedulable { .. } => format!("{}; no filter rejects the pod anymore", summary(reason)),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => summary(reason),
     };
     sanitize(&text)
 }
 
-/// What to do about a reason that is neither a misfit nor a refusal.
+/// The remedies of a reason that comes neither from a scheduler filter nor from admission.
 pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match reason {
         Reason::NotEligible(failure) => placement::remedies(failure, target),
         other => pod::remedies(other, target),
+    }
+}
+
+fn waiting_for_finalizers(finalizers: &[String], names: ListLength) -> String {
+    match finalizers {
+        [] => String::new(),
+        [one] => format!("; waiting for finalizer {one}"),
+        several => format!("; waiting for finalizers {}", names.list(several)),
     }
 }
 
@@ -196,11 +204,11 @@ fn exit_in_full(exit: &Exit) -> String {
     }
 }
 
-/// What the scheduler says of the pod's own node. A daemon pod is pinned to one node: all others drop out by node
-/// affinity, and are only noise here.
+/// The part of the scheduler's message about the pod's own node. A daemon pod is pinned to one node: the other nodes
+/// are rejected by node affinity, and are noise here.
 fn own_part(message: &str) -> String {
     let parts = message.split_once("nodes are available: ").map_or(message, |(_, parts)| parts);
-    // Reasons of the filters end where preemption has its say.
+    // The reasons of the filters end before the part about preemption.
     let parts = parts.split(". ").next().unwrap_or(parts).trim_end_matches('.');
     let is_noise = |part: &str| {
         part.contains("didn't satisfy plugin") || part.contains("didn't match Pod's node affinity/selector")
@@ -222,53 +230,67 @@ fn without_count(part: &str) -> &str {
 
 pub(super) fn placement_summary(failure: &PlacementFailure) -> String {
     match failure {
-        PlacementFailure::NodeName { wanted } => format!("the template names node {wanted}"),
+        PlacementFailure::NodeName { wanted } => format!("the template requires node {wanted} (nodeName)"),
         PlacementFailure::NodeSelector { key, wanted, .. } => {
-            format!("node selector {key}={wanted} not met")
+            format!("node selector {key}={wanted} does not match")
         }
         PlacementFailure::NodeAffinity { terms } => {
             let names = ListLength::Handful;
-            affinity_in_words(terms, names, |term| term_in_words(term, names, |one| wanted(one, names)))
+            affinity_in_words(NODE_AFFINITY, terms, names, |term| term_in_words(term, names, |one| wanted(one, names)))
         }
         PlacementFailure::NamespaceSelector { selector } => {
-            format!("node selector of the namespace ({selector}) not met")
+            format!("node selector of the namespace ({selector}) does not match")
         }
-        PlacementFailure::NamespaceMissing => "the namespace is not there".into(),
+        PlacementFailure::NamespaceMissing => "the namespace does not exist".into(),
         PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => format!("node down (taint {taint})"),
-        PlacementFailure::Taint { taint } => format!("taint {taint} not tolerated"),
+        PlacementFailure::Taint { taint } => format!("untolerated taint {taint}"),
     }
 }
 
 pub(super) fn placement_detail(failure: &PlacementFailure, names: ListLength) -> String {
-    let found_text = |key: &str, found: &Option<String>| match found {
-        Some(found) => format!("the node has {key}={found}"),
-        None => format!("the node has no label {key}"),
-    };
     match failure {
         PlacementFailure::NodeSelector { key, wanted, found } => {
-            format!("node selector {key}={wanted} not met: {}", found_text(key, found))
+            format!("node selector {key}={wanted} does not match: {}", found_label(key, found.as_deref()))
         }
-        PlacementFailure::NodeAffinity { terms } => {
-            let requirement = |requirement: &Requirement| {
-                let found = found_text(&requirement.key, &requirement.found);
-                format!("{} ({found})", wanted(requirement, names))
-            };
-            affinity_in_words(terms, names, |term| term_in_words(term, names, requirement))
-        }
+        PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
         other => placement_summary(other),
     }
 }
 
-fn affinity_in_words(terms: &[TermMismatch], names: ListLength, term: impl Fn(&TermMismatch) -> String) -> String {
+/// The usual subject of [`terms_in_full`]. A storage class has the same terms in `allowedTopologies`.
+pub(super) const NODE_AFFINITY: &str = "node affinity";
+
+/// `node affinity does not match: zone In [b] (the node has zone=a)`.
+pub(super) fn terms_in_full(subject: &str, terms: &[TermMismatch], names: ListLength) -> String {
+    let requirement = |requirement: &Requirement| {
+        let found = found_label(&requirement.key, requirement.found.as_deref());
+        format!("{} ({found})", wanted(requirement, names))
+    };
+    affinity_in_words(subject, terms, names, |term| term_in_words(term, names, requirement))
+}
+
+fn found_label(key: &str, found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!("the node has {key}={found}"),
+        None => format!("the node has no label {key}"),
+    }
+}
+
+fn affinity_in_words(
+    subject: &str,
+    terms: &[TermMismatch],
+    names: ListLength,
+    term: impl Fn(&TermMismatch) -> String,
+) -> String {
     match terms {
-        [] => "node affinity not met: it has no term that could match".into(),
-        terms => format!("node affinity not met: {}", names.join(terms, HANDFUL, "; or ", term)),
+        [] => format!("{subject} does not match: no term can match any node"),
+        terms => format!("{subject} does not match: {}", names.join(terms, HANDFUL, "; or ", term)),
     }
 }
 
 fn term_in_words(term: &TermMismatch, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
     match &term.invalid {
-        Some(why) => format!("a term that matches nothing ({why})"),
+        Some(why) => format!("an invalid term that matches no node ({why})"),
         None => names.join(&term.mismatches, HANDFUL, " and ", requirement),
     }
 }
@@ -287,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_schedulers_words_only_those_about_the_pods_own_node_are_short() {
+    fn short_unschedulable_keeps_only_the_pods_own_node() {
         for (message, expected) in [
             (
                 "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
@@ -312,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_words_of_an_event_never_reach_the_terminal() {
+    fn hostile_text_of_an_event_is_escaped() {
         let reason = Reason::Warning {
             reason: "Failed\u{1b}[2J".into(),
             detail: "a\u{202e}b".into(),

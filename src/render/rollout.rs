@@ -1,4 +1,4 @@
-//! The screens of `rollout`.
+//! The screens, events and reports of `rollout`.
 
 mod blocker;
 mod event;
@@ -27,27 +27,24 @@ use super::text::{pluralize, sanitize};
 use crate::explain::Reason;
 use crate::rollout::{BudgetUse, NodeProgress, NodeStep, Phase, ProgressTracker, RolloutStatus, Strategy};
 
-/// How a screen is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
-    /// Colour and room.
     pub(crate) style: Style,
-    /// Not `--no-headers`.
+    /// False with `--no-headers`.
     pub(crate) headers: bool,
-    /// The moment that ages are counted to.
+    /// Ages are relative to this time.
     pub(crate) now: Timestamp,
 }
 
-/// What to add where a rollout is being watched.
+/// State that only a watch has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatchProgress<'p> {
-    /// How far it got, and when.
     pub(crate) headway: &'p ProgressTracker,
-    /// The revision that is waited for, and the one that is the current one, where they differ.
+    /// The revision of `--revision` and the current one, if they differ.
     pub(crate) waits_for: Option<(i64, Option<i64>)>,
 }
 
-/// The name of a step, as the table and the JSON spell it.
+/// The name of a step in tables and JSON.
 fn step_name(step: NodeStep) -> &'static str {
     match step {
         NodeStep::Outdated => "Outdated",
@@ -59,7 +56,7 @@ fn step_name(step: NodeStep) -> &'static str {
     }
 }
 
-/// The sign of a step: one column, different for each.
+/// The symbol of a step: one column, unique for each step.
 fn step_sign(step: NodeStep) -> char {
     match step {
         NodeStep::Outdated => '□',
@@ -71,7 +68,6 @@ fn step_sign(step: NodeStep) -> char {
     }
 }
 
-/// The tone of a step.
 pub(crate) fn step_tone(step: NodeStep) -> Tone {
     match step {
         NodeStep::Outdated => Tone::Plain,
@@ -82,7 +78,7 @@ pub(crate) fn step_tone(step: NodeStep) -> Tone {
     }
 }
 
-/// The less, the sooner one wants to look at it.
+/// The sort key: the most urgent step first.
 fn urgency(step: NodeStep) -> usize {
     match step {
         NodeStep::Failing => 0,
@@ -94,7 +90,7 @@ fn urgency(step: NodeStep) -> usize {
     }
 }
 
-/// The name of a phase, as the JSON spells it.
+/// The name of a phase in tables and JSON.
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Unknown => "Unknown",
@@ -116,18 +112,15 @@ fn phase_tone(phase: Phase) -> Tone {
     }
 }
 
-/// What a phase means, in a sentence.
 fn phase_sentence(rollout_status: &RolloutStatus<'_>) -> String {
     match rollout_status.phase {
-        Phase::NotObserved => "Not begun: the controller has not seen the newest spec yet".into(),
-        Phase::Unknown => "Unknown: not all of its facts could be read".into(),
+        Phase::NotObserved => "Not started: the controller has not observed the latest spec yet".into(),
+        Phase::Unknown => "Unknown: some objects could not be read".into(),
         Phase::Progressing => "Progressing".into(),
-        Phase::AwaitingDeletion => {
-            "Waits for deletion: with OnDelete, a node gets the new pod when somebody deletes the old one".into()
-        }
-        Phase::Complete if rollout_status.desired == 0 => "Complete: no node wants it".into(),
+        Phase::AwaitingDeletion => "Waiting for pod deletion (OnDelete): old pods must be deleted manually".into(),
+        Phase::Complete if rollout_status.desired == 0 => "Complete: no eligible nodes".into(),
         Phase::Complete => "Complete".into(),
-        Phase::Stuck => "Stuck: it cannot finish by itself".into(),
+        Phase::Stuck => "Stuck: cannot complete without intervention".into(),
         Phase::Deleting => "The DaemonSet is being deleted".into(),
     }
 }
@@ -138,33 +131,33 @@ fn tally(rollout_status: &RolloutStatus<'_>) -> String {
     format!("{updated} of {desired} updated, {available} available")
 }
 
-/// How much of what may be spent is spent, and by whom: `budget 2 of 2 spent: node-7 (NotReady since 14m), …`. None
-/// with OnDelete, which knows no budget, and none where nothing is spent. `room` is how many are named.
+/// The nodes that use the budget: `unavailable 2 (maxUnavailable 2): node-7 (NotReady for 14m), …`, with at most `room`
+/// names. `None` if the budget is not used, and with `OnDelete`, which has no budget.
 fn budget(rollout_status: &RolloutStatus<'_>, room: usize, screen: Screen) -> Option<String> {
     let (what, limit) = match &rollout_status.strategy {
         Strategy::OnDelete => return None,
-        Strategy::Rolling { max_unavailable } => ("budget", *max_unavailable),
-        Strategy::Surge { max_surge } => ("surge", *max_surge),
+        Strategy::Rolling { max_unavailable } => ("unavailable", format!("maxUnavailable {max_unavailable}")),
+        Strategy::Surge { max_surge } => ("surge", format!("maxSurge {max_surge}")),
     };
     if rollout_status.budget_used_by.is_empty() {
         return None;
     }
-    // Pods that are on their way spend it too; those to look at are named first.
+    // Pods that make progress use the budget too; those that need attention are named first.
     let mut budget_used_by: Vec<&BudgetUse<'_>> = rollout_status.budget_used_by.iter().collect();
     budget_used_by
         .sort_by_key(|budget_use| (!budget_use.needs_intervention, budget_use.reasons.iter().all(is_on_its_way)));
     let named =
         screen.style.names.join(&budget_used_by, room, ", ", |budget_use| spender_in_short(budget_use, screen.now));
-    Some(format!("{what} {} of {limit} spent: {named}", rollout_status.budget_used_by.len()))
+    Some(format!("{what} {} ({limit}): {named}", rollout_status.budget_used_by.len()))
 }
 
-/// What every node of a rollout goes through.
+/// Whether the reason is normal for a node during a rollout.
 fn is_on_its_way(reason: &Reason) -> bool {
     reason.is_transitional()
         || matches!(reason, Reason::Terminating { .. } | Reason::MinReadySeconds { .. } | Reason::NotCreated)
 }
 
-/// `node-7 (NotReady since 14m)`.
+/// `node-7 (NotReady for 14m)`.
 fn spender_in_short(budget_use: &BudgetUse<'_>, now: Timestamp) -> String {
     let why = match Reason::leading(&budget_use.reasons) {
         Some(reason) => in_brackets(reason, now),
@@ -173,27 +166,26 @@ fn spender_in_short(budget_use: &BudgetUse<'_>, now: Timestamp) -> String {
     format!("{} ({why})", sanitize(budget_use.node))
 }
 
-/// A reason with its numbers, and without brackets of its own.
+/// A reason with its numbers, but without parentheses of its own.
 fn in_brackets(reason: &Reason, now: Timestamp) -> String {
     let text = match reason {
-        Reason::NodeNotReady { since: Some(since), .. } => format!("NotReady since {}", super::age::age(*since, now)),
+        Reason::NodeNotReady { since: Some(since), .. } => format!("NotReady for {}", super::age::age(*since, now)),
         Reason::NodeNotReady { since: None, .. } => "NotReady".into(),
         Reason::CrashLoopBackOff { restarts, last_exit, .. } => {
             let exit = last_exit.as_ref().map(|exit| format!(", {}", exit_in_short(exit))).unwrap_or_default();
             format!("CrashLoopBackOff{exit}, {}", pluralize(usize::try_from(*restarts).unwrap_or_default(), "restart"))
         }
-        Reason::ContainerTerminated { last_exit, .. } => format!("ended, {}", exit_in_short(last_exit)),
+        Reason::ContainerTerminated { last_exit, .. } => format!("container terminated, {}", exit_in_short(last_exit)),
         other => summary(other),
     };
     sanitize(&text)
 }
 
-/// The reasons of a node in full.
 fn reasons(progress: &NodeProgress<'_>, screen: Screen) -> String {
     screen.style.names.join(&progress.reasons, HANDFUL, "; ", |reason| detail(reason, screen.now, screen.style.names))
 }
 
-/// A reason, as the JSON has it.
+/// A reason in JSON.
 #[derive(Serialize)]
 struct ReasonView<'a> {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! JSON and YAML: for programs, and still safe for a terminal.
+//! JSON and YAML that are safe to print on a terminal.
 
 use std::io::{self, Write};
 
@@ -8,15 +8,13 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::text::is_hostile;
 
-/// Of every document of this program.
+/// The `apiVersion` of all documents.
 pub(super) const API_VERSION: &str = "kubectl-ds/v1";
 
-/// Writes a value as indented JSON.
 pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write_json(out, value, PrettyFormatter::with_indent(b"  "))
 }
 
-/// Writes a value as one line of JSON.
 pub(crate) fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write_json(out, value, CompactFormatter)
 }
@@ -27,8 +25,8 @@ fn write_json(out: &mut impl Write, value: &impl Serialize, formatter: impl Form
     writeln!(out)
 }
 
-/// Writes a value as YAML. The library escapes control characters; what else is hostile is named in its place, as
-/// `<U+202E>`, for which there is room in every kind of scalar.
+/// Writes a value as YAML. The library escapes control characters; other hostile characters are replaced by their code
+/// point, as in `<U+202E>`, which is valid in every kind of scalar.
 pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
     for c in text.chars() {
@@ -41,13 +39,13 @@ pub(crate) fn yaml(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
     Ok(())
 }
 
-/// Writes a value as one YAML document of many.
+/// Writes a value as one document of a YAML stream.
 pub(crate) fn yaml_document(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     writeln!(out, "---")?;
     yaml(out, value)
 }
 
-/// What every report begins with.
+/// The first fields of each report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Head<'a> {
@@ -55,19 +53,18 @@ pub(super) struct Head<'a> {
     kind: &'static str,
     #[serde(serialize_with = "to_the_second")]
     as_of: Timestamp,
-    /// What could not be read.
+    /// Objects that could not be read.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     unknown: &'a [String],
 }
 
 impl<'a> Head<'a> {
-    /// The head of a report of that kind, on the facts of that moment.
     pub(super) fn new(kind: &'static str, as_of: Timestamp, unknown: &'a [String]) -> Self {
         Self { api_version: API_VERSION, kind, as_of, unknown }
     }
 }
 
-/// What every event begins with.
+/// The first fields of each event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventHead<'a> {
@@ -80,19 +77,18 @@ pub(super) struct EventHead<'a> {
 }
 
 impl<'a> EventHead<'a> {
-    /// The head of an event of that kind, seen at that moment, about this object.
     pub(super) fn new(kind: &'static str, at: Timestamp, namespace: &'a str, name: &'a str) -> Self {
         Self { api_version: API_VERSION, kind, at, namespace, name }
     }
 }
 
-/// As the API writes its times.
+/// The API's format of timestamps.
 pub(super) fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&instant.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// Escapes what could mislead a terminal, so that the text that a program reads is the cluster's own to the letter.
-/// `serde_json` by itself escapes no more than the JSON grammar asks for.
+/// Escapes hostile characters as JSON escapes, so that a program still reads the original text. `serde_json` alone
+/// escapes only what the JSON grammar requires.
 struct Escaping<F>(F);
 
 impl<F: Formatter> Formatter for Escaping<F> {
@@ -153,7 +149,7 @@ mod tests {
     const HOSTILE: &str = "a\u{1b}[2J\u{9b}\u{7f}b\u{202e}c \u{e0041}\nd\"é";
 
     #[test]
-    fn hostile_characters_are_escaped_in_json_and_read_back_to_the_letter() {
+    fn hostile_characters_in_json_are_escaped_and_read_back() {
         let mut out = Vec::new();
         json(&mut out, &serde_json::json!({ "text": HOSTILE })).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -163,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_characters_are_escaped_or_named_in_yaml() {
+    fn hostile_characters_in_yaml_are_escaped_or_replaced() {
         let mut out = Vec::new();
         yaml(&mut out, &serde_json::json!({ "text": HOSTILE, "other": "yes" })).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -1,4 +1,4 @@
-//! The one owner of colour: what a tone looks like, and the sign that says the same without colour.
+//! Maps tones to colors, and states to tones and to symbols that carry the same information without color.
 
 use std::io::{self, Write};
 
@@ -8,38 +8,35 @@ use super::name_list::ListLength;
 use super::text::wrap;
 use crate::explain::State;
 
-/// What a piece of text means to the reader.
+/// The meaning of a piece of text, from which its color follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Nothing special.
     Plain,
-    /// As it should be.
+    /// Healthy or done.
     Good,
-    /// On its way.
+    /// In progress.
     Moving,
-    /// To be looked at.
+    /// Needs attention.
     Warning,
-    /// Broken.
+    /// Failed.
     Bad,
-    /// Of little weight.
+    /// Secondary.
     Quiet,
     /// A heading.
     Strong,
 }
 
-/// How to write: with colour or without, and how much room there is.
+/// How to write: color, width, and the length of lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
-    /// Whether colours are written.
     pub(crate) color: bool,
-    /// The columns of the terminal; none where nothing is to be cut.
+    /// The columns of the terminal. `None`: nothing is cut or wrapped.
     pub(crate) width: Option<usize>,
-    /// How much of a list of names is shown.
     pub(crate) names: ListLength,
 }
 
 impl Style {
-    /// Colours a piece of safe text.
+    /// Colors text that is already safe for a terminal.
     pub(crate) fn paint(self, text: &str, tone: Tone) -> String {
         if !self.color || text.is_empty() {
             return text.to_owned();
@@ -50,17 +47,17 @@ impl Style {
             Tone::Moving => text.cyan().to_string(),
             Tone::Warning => text.yellow().to_string(),
             Tone::Bad => text.red().to_string(),
-            // Dimming is left out by several terminals, and bright black is unreadable on others.
+            // Some terminals ignore dimming, but bright black is unreadable on others.
             Tone::Quiet => text.dimmed().to_string(),
             Tone::Strong => text.bold().to_string(),
         }
     }
 
-    /// Writes a line of its own, broken where the terminal ends.
+    /// Writes a line, wrapped at the width of the terminal.
     pub(crate) fn line(self, out: &mut impl Write, text: &str, tone: Tone) -> io::Result<()> {
         const INDENT: &str = "  ";
         let columns = self.width.unwrap_or(usize::MAX);
-        // Lines that follow are indented, so that each entry of a list still shows where it begins.
+        // Continuation lines are indented, so that the start of each entry of a list stays visible.
         for (number, part) in wrap(text, columns.saturating_sub(INDENT.len()), self.names).into_iter().enumerate() {
             let indent = if number == 0 { "" } else { INDENT };
             writeln!(out, "{indent}{}", self.paint(&part, tone))?;
@@ -69,7 +66,6 @@ impl Style {
     }
 }
 
-/// The tone of a state.
 pub(crate) fn tone_of(state: State) -> Tone {
     match state {
         State::Available => Tone::Good,
@@ -80,7 +76,7 @@ pub(crate) fn tone_of(state: State) -> Tone {
     }
 }
 
-/// The sign of a state: one column, different for each.
+/// The symbol of a state: one column, unique for each state.
 pub(crate) fn symbol(state: State) -> char {
     match state {
         State::Available => '■',
@@ -98,10 +94,9 @@ pub(crate) fn symbol(state: State) -> char {
     }
 }
 
-/// How many cells a bar has.
 const BAR_CELLS: usize = 10;
 
-/// A bar for `part` of `whole`: full only when nothing is missing, empty only when nothing is there.
+/// A bar for `part` of `whole`: full only if `part` is all of it, empty only if `part` is zero.
 pub(crate) fn bar(part: usize, whole: usize) -> (String, Tone) {
     let filled = match (part, whole) {
         (_, 0) => 0,
@@ -125,13 +120,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_a_sign_of_its_own() {
+    fn each_state_has_a_unique_symbol() {
         let signs: BTreeSet<char> = State::ALL.into_iter().map(symbol).collect();
         assert_eq!(signs.len(), State::ALL.len());
     }
 
     #[test]
-    fn a_bar_is_full_or_empty_only_when_that_is_the_truth() {
+    fn bar_is_full_or_empty_only_for_all_or_nothing() {
         assert_eq!(bar(999, 1000).0, "█████████░");
         assert_eq!(bar(1, 1000).0, "█░░░░░░░░░");
         assert_eq!(bar(1000, 1000).0, "██████████");

@@ -1,5 +1,5 @@
-//! Plain tables that fit: the last column wraps, or goes below its row when it has no room beside it; other columns go
-//! when there is no room for them at all.
+//! Plain tables that fit the terminal. The last column wraps, or moves below its row if there is too little room beside
+//! it. Other columns are dropped by weight if the terminal is too narrow.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -9,62 +9,56 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 use super::style::{Style, Tone};
 use super::text::{bounded, truncate, width, wrap};
 
-/// Blank columns between two columns of a table.
+/// The number of blanks between two columns.
 const GAP: usize = 2;
-/// The least room that the last column needs to be worth reading beside its row, when it has to wrap.
+/// A last column that has to wrap stays beside its row only with at least this much room.
 const ROOM_BESIDE: usize = 60;
-/// No column is cut to less.
+/// Columns are never cut to less than this.
 const LEAST_WIDTH: usize = 8;
-/// What stands before a last column that went below its row.
+/// The prefix of a last column that moved below its row.
 const BELOW: &str = "  ↳ ";
 
-/// A column: its title, and what becomes of it when the terminal is narrow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    /// The title, in capitals as kubectl writes it.
+    /// In capitals, as in kubectl.
     pub(crate) title: &'static str,
-    /// Numbers stand to the right.
+    /// Whether cells are aligned to the right.
     pub(crate) right: bool,
-    /// Columns with a higher weight stay longer; none stays always.
+    /// Columns with the lowest weight are dropped first. `None`: never dropped.
     pub(crate) weight: Option<u8>,
 }
 
 impl Column {
-    /// A column that always stays.
     pub(crate) const fn text(title: &'static str) -> Self {
         Self { title, right: false, weight: None }
     }
 
-    /// A column of numbers that always stays.
     pub(crate) const fn number(title: &'static str) -> Self {
         Self { title, right: true, weight: None }
     }
 
-    /// The same column, to be left out when there is no room, those of the lowest weight first.
     pub(crate) const fn weight(mut self, weight: u8) -> Self {
         self.weight = Some(weight);
         self
     }
 }
 
-/// A table that is filled row by row. Its last column may be long.
+/// A table whose last column may be long.
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<(String, Tone)>>,
 }
 
 impl Table {
-    /// An empty table.
     pub(crate) fn new(columns: Vec<Column>) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row: a safe text, which is bounded when it is written, and a tone for each column.
+    /// Adds a row of cells. The text must be safe for a terminal; [`Self::write`] limits its length.
     pub(crate) fn row(&mut self, cells: Vec<(String, Tone)>) {
         self.rows.push(cells);
     }
 
-    /// Writes the table.
     pub(crate) fn write(mut self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
         for (text, _) in self.rows.iter_mut().flatten() {
             if let Cow::Owned(cut) = bounded(text, style.names) {
@@ -87,7 +81,7 @@ impl Table {
         Ok(())
     }
 
-    /// Each row on one line, and its last column on the lines below it.
+    /// Writes each row on one line, and its last column on the lines below.
     fn write_below(&self, out: &mut impl Write, shown: &[usize], style: Style, with_titles: bool) -> io::Result<()> {
         let unlimited = Style { width: None, ..style };
         let mut lines = self.layout(shown, unlimited, with_titles).into_iter();
@@ -106,7 +100,6 @@ impl Table {
         Ok(())
     }
 
-    /// The lines of a table of these columns.
     fn layout(&self, shown: &[usize], style: Style, with_titles: bool) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -136,7 +129,7 @@ impl Table {
         table.lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
-    /// Cuts the cells of the widest columns until the columns that always stay fit too.
+    /// Cuts the cells of the widest columns until the remaining columns fit.
     fn narrow(&mut self, shown: &[usize], widths: &mut [usize], style: Style) {
         let Some(limit) = style.width else { return };
         loop {
@@ -157,7 +150,7 @@ impl Table {
         cells.max().unwrap_or_default().max(title)
     }
 
-    /// The columns before the last one that there is room for.
+    /// The columns, without the last one, that fit.
     fn shown_columns(&self, widths: &[usize], style: Style) -> Vec<usize> {
         let mut shown: Vec<usize> = (0..widths.len()).collect();
         let Some(limit) = style.width else {
@@ -191,18 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn piped_nothing_is_cut_or_wrapped() {
+    fn piped_table_is_neither_cut_nor_wrapped() {
         let long = "word ".repeat(60);
         assert!(text(None, long.trim()).contains(long.trim()));
     }
 
     #[test]
-    fn a_last_column_that_fits_stands_beside_its_row() {
+    fn last_column_that_fits_stays_beside_its_row() {
         assert_eq!(text(Some(30), "well"), "NODE     AGE  REASON\nnode-1    5m  well\nnode-22  10m\n");
     }
 
     #[test]
-    fn a_last_column_without_room_goes_below_its_row() {
+    fn last_column_without_room_moves_below_its_row() {
         assert_eq!(
             text(Some(24), "a reason of many words"),
             "NODE     AGE\nnode-1    5m\n  ↳ a reason of many\n    words\nnode-22  10m\n"
@@ -210,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_little_weight_go_when_there_is_no_room_at_all() {
+    fn columns_with_low_weight_are_dropped_on_narrow_terminals() {
         assert_eq!(text(Some(8), ""), "NODE\nnode-1\nnode-22\n");
     }
 

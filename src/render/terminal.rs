@@ -1,4 +1,4 @@
-//! The terminal's own room: what it can do, and the one place that writes errors and notes.
+//! What the terminal supports, live screens, and the only functions that write errors, notes and questions.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -12,16 +12,15 @@ use crate::error::Error;
 /// `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    /// When writing to a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     #[default]
     Auto,
-    /// Everywhere.
+    /// Always.
     Always,
-    /// Nowhere.
+    /// Never.
     Never,
 }
 
-/// The style for standard output.
 pub(crate) fn style(choice: ColorChoice, names: ListLength) -> Style {
     let is_terminal = io::stdout().is_terminal();
     let is_unset_or_empty = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
@@ -34,31 +33,31 @@ pub(crate) fn style(choice: ColorChoice, names: ListLength) -> Style {
     Style { color, width: is_terminal.then(|| size().0), names }
 }
 
-/// How a screen that changes is written.
+/// Writes a screen that changes.
 #[derive(Debug)]
 pub(crate) struct Redraw {
     is_terminal: bool,
-    /// Columns and lines at the last picture.
+    /// Columns and lines at the last frame.
     size: Option<(usize, usize)>,
 }
 
-/// The way to redraw standard output.
 pub(crate) fn redraw() -> Redraw {
     Redraw { is_terminal: io::stdout().is_terminal(), size: None }
 }
 
 impl Redraw {
-    /// Whether remarks stand in the picture. Elsewhere the output is for a program, and standard error takes them.
+    /// Whether notes are part of the frame. Otherwise they go to standard error, because standard output may be parsed.
     pub(crate) fn shows_remarks(&self) -> bool {
         self.is_terminal
     }
 
-    /// Whether the last picture was for a terminal of another size.
+    /// Whether the terminal changed its size since the last frame.
     pub(crate) fn is_resized(&self) -> bool {
         self.is_terminal && self.size.is_some_and(|last| last != size())
     }
 
-    /// Writes the next picture: over the last one on a terminal, as far as there is room, and behind it elsewhere.
+    /// Writes the next frame. On a terminal it replaces the last one and is cut to the height; elsewhere it is
+    /// appended.
     pub(crate) fn frame(&mut self, out: &mut impl Write, picture: &[u8], remarks: &[String]) -> io::Result<()> {
         const CLEAR_ALL: &str = "\u{1b}[2J";
         const HOME: &str = "\u{1b}[H";
@@ -72,14 +71,14 @@ impl Redraw {
         let lines: Vec<&str> = text.lines().collect();
         let (columns, height) = size();
         if self.size.replace((columns, height)) != Some((columns, height)) {
-            // What stood there was broken differently.
+            // The terminal rewrapped the last frame.
             write!(out, "{CLEAR_ALL}")?;
         }
         write!(out, "{HOME}")?;
         for remark in remarks {
             writeln!(out, "{}{CLEAR_LINE}", truncate(&format!("note: {}", sanitize(remark)), columns))?;
         }
-        // The last line of the screen stays free, or the terminal would scroll.
+        // The last line of the screen stays free, because the terminal would scroll.
         let room = height.saturating_sub(1 + remarks.len());
         let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
         for line in lines.iter().take(shown) {
@@ -92,17 +91,16 @@ impl Redraw {
     }
 }
 
-/// Writes a note to standard error.
 pub(crate) fn note(text: &str) {
     write_to_stderr(&format!("note: {}\n", bounded(&sanitize(text), ListLength::Handful)));
 }
 
-/// Writes a question to standard error: the answer is awaited behind it.
+/// Writes a question to standard error, and leaves the cursor behind it.
 pub(crate) fn ask(question: &str) {
     write_to_stderr(&format!("{} [y/N] ", bounded(&sanitize(question), ListLength::Handful)));
 }
 
-/// Writes an error and what to do about it to standard error.
+/// Writes an error and its hint to standard error.
 pub(crate) fn error(error: &Error) {
     write_to_stderr(&format!("error: {}\n", bounded(&sanitize(&error.to_string()), ListLength::Handful)));
     match error.hint() {
@@ -111,14 +109,14 @@ pub(crate) fn error(error: &Error) {
     }
 }
 
-/// Leaves the line on which a terminal shows `^C`, so that what comes next begins on one of its own.
+/// Ends the line on which a terminal shows `^C`, so that the next output starts on its own line.
 pub(crate) fn end_line() {
     if io::stderr().is_terminal() {
         write_to_stderr("\n");
     }
 }
 
-/// Where standard error is closed, there is nobody left to be told.
+/// Ignores errors: if standard error is closed, they cannot be reported.
 fn write_to_stderr(text: &str) {
     progress::clear();
     let _ = io::stderr().lock().write_all(text.as_bytes());

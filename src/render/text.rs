@@ -1,4 +1,4 @@
-//! Makes text that came from a cluster safe for a terminal, and measures and cuts it.
+//! Makes text from a cluster safe for a terminal, and measures, cuts and wraps it.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::name_list::ListLength;
 
-/// The longest word of a screen, in columns. Nothing valid is longer: a namespace and a name are 317, the key and value
-/// of a label 381, an image with its tag and digest about 460.
+/// The longest word of a screen, in columns. No valid value is longer: a namespace and a name take 317, the key and
+/// value of a label 381, an image with its tag and digest about 460.
 const LONGEST_WORD: usize = 512;
-/// The longest line of a screen, in columns: an event's message is at most 1024 bytes (`NoteLengthLimit` of
-/// `pkg/apis/core/validation/events.go`), and five node names of the longest kind are 1273.
+/// The longest line of a screen, in columns: an event's message has at most 1024 bytes (`NoteLengthLimit` of
+/// `pkg/apis/core/validation/events.go`), and five node names of the maximum length take 1273.
 const LONGEST_LINE: usize = 2000;
 
-/// Whether this character could mislead a terminal or a reader: control characters, line and paragraph separators, marks
-/// that change the direction of writing, and characters that are not displayed (Unicode's Default_Ignorable_Code_Point,
-/// and the annotation marks, which only some terminals display).
+/// Whether a character could mislead a terminal or a reader: control characters, line and paragraph separators, marks
+/// that change the direction of text, and invisible characters (Unicode's Default_Ignorable_Code_Point, and the
+/// annotation marks, which only some terminals display).
 pub(crate) fn is_hostile(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -26,8 +26,8 @@ pub(crate) fn is_hostile(c: char) -> bool {
         || DefaultIgnorableCodePoint::for_char(c)
 }
 
-/// One line that shows hostile characters as escapes (`\u{1b}`); line breaks and tabs become spaces. It is as long as the
-/// text: whoever writes it for people cuts it with [`bounded`], and JSON keeps the whole.
+/// Returns one line with hostile characters as escapes (`\u{1b}`), and line breaks and tabs as spaces. Does not limit
+/// its length: screens apply [`bounded`], and JSON keeps the whole text.
 pub(crate) fn sanitize(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -41,8 +41,8 @@ pub(crate) fn sanitize(text: &str) -> String {
     line
 }
 
-/// The line for a screen: no word and no whole beyond the bounds that everything valid keeps. Where all names are to be
-/// listed, only words are cut.
+/// Limits the length of a line and of its words for a screen. Valid values are never cut. With [`ListLength::All`],
+/// only words are cut.
 pub(crate) fn bounded(line: &str, names: ListLength) -> Cow<'_, str> {
     // A character takes at most as many columns as bytes.
     if line.len() <= LONGEST_WORD {
@@ -57,12 +57,12 @@ pub(crate) fn bounded(line: &str, names: ListLength) -> Cow<'_, str> {
     Cow::Owned(format!("{kept} ({})", pluralize(more, "more character")))
 }
 
-/// The columns that a line takes on a terminal.
+/// The number of terminal columns that a line takes.
 pub(crate) fn width(line: &str) -> usize {
     UnicodeWidthStr::width(line)
 }
 
-/// Cuts a line to at most `limit` columns, with an ellipsis where something is missing.
+/// Cuts a line to at most `limit` columns, and ends a cut line with an ellipsis.
 pub(crate) fn truncate(line: &str, limit: usize) -> String {
     if width(line) <= limit {
         return line.to_owned();
@@ -80,7 +80,7 @@ pub(crate) fn truncate(line: &str, limit: usize) -> String {
     kept
 }
 
-/// Breaks a line, [`bounded`], at its spaces into lines of at most `limit` columns; a word that is longer is broken
+/// Applies [`bounded`], and breaks the line at its spaces into lines of at most `limit` columns. Breaks a longer word
 /// anywhere.
 pub(crate) fn wrap(line: &str, limit: usize, names: ListLength) -> Vec<String> {
     let limit = limit.max(1);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escape_sequences_and_direction_marks_are_shown_and_not_obeyed() {
+    fn escape_sequences_and_direction_marks_are_escaped() {
         assert_eq!(sanitize("a\u{1b}[31mred"), "a\\u{1b}[31mred");
         assert_eq!(sanitize("a\u{202e}b\u{9b}2J\u{7f}\u{200b}"), "a\\u{202e}b\\u{9b}2J\\u{7f}\\u{200b}");
         assert_eq!(sanitize("two\nlines\tand\r\n"), "two lines and");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_are_not_displayed_are_escaped() {
+    fn invisible_characters_are_escaped() {
         let invisible = ['\u{34f}', '\u{fe0f}', '\u{e0100}', '\u{17b4}', '\u{180b}', '\u{1d173}', '\u{ffa0}', '\u{ad}'];
         let others = ['\u{115f}', '\u{1160}', '\u{200b}', '\u{2060}', '\u{206f}', '\u{3164}', '\u{feff}', '\u{fffa}'];
         for c in invisible.into_iter().chain(others) {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn word_or_line_beyond_any_valid_one_is_cut() {
+    fn word_or_line_longer_than_any_valid_value_is_cut() {
         let image = format!("{}:{}@sha256:{}", "x".repeat(255), "t".repeat(128), "a".repeat(64));
         let names = vec!["n".repeat(253); 5].join(", ");
         for valid in [image, names, format!("{}/{}", "s".repeat(63), "n".repeat(253)), "w ".repeat(900)] {
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn text_for_a_program_is_escaped_and_never_cut() {
+    fn long_text_for_a_program_is_not_cut() {
         assert_eq!(sanitize(&"x".repeat(10_000)), "x".repeat(10_000));
     }
 
     #[test]
-    fn a_line_is_broken_at_its_spaces_and_a_long_word_anywhere() {
+    fn line_wraps_at_spaces_and_a_long_word_anywhere() {
         assert_eq!(wrap("one two three", 7, ListLength::Handful), ["one two", "three"]);
         assert_eq!(wrap("one", 80, ListLength::Handful), ["one"]);
         assert_eq!(wrap("abcdefgh ij", 3, ListLength::Handful), ["abc", "def", "gh", "ij"]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_line_never_takes_more_than_its_room() {
+    fn cut_line_is_never_wider_than_its_limit() {
         assert_eq!(truncate("abcdef", 6), "abcdef");
         assert_eq!(truncate("abcdef", 4), "abc…");
         assert_eq!(truncate("日本語", 4), "日…");

@@ -1,4 +1,4 @@
-//! The screens of `why-not`.
+//! The screens and reports of `why-not`.
 
 mod diagnosis;
 mod overview;
@@ -15,16 +15,14 @@ use super::style::{Style, Tone};
 use crate::explain::Reason;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 
-/// How a screen is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
-    /// Colour and room.
     pub(crate) style: Style,
     /// `-o wide`.
     pub(crate) wide: bool,
-    /// Not `--no-headers`.
+    /// False with `--no-headers`.
     pub(crate) headers: bool,
-    /// The moment that ages are counted to.
+    /// Ages are relative to this time.
     pub(crate) now: jiff::Timestamp,
 }
 
@@ -60,7 +58,6 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str) -> RemedyContext<'a> 
     }
 }
 
-/// What to do about one reason.
 fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match reason {
         Reason::FilterRejection(rejection) => scheduling::remedies(rejection, target),
@@ -69,7 +66,7 @@ fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     }
 }
 
-/// Everything to do about a DaemonSet on the node, each thing once, in the order of the way.
+/// All remedies for a DaemonSet on the node, without duplicates, in the order of the checks.
 fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
     let target = target(diagnosis, node);
     let of_reasons = diagnosis.failures().flat_map(|reason| remedies(&reason.reason, &target));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// The words that a shell makes of the line.
+/// The words into which a shell splits the line.
 #[cfg(unix)]
 fn words_in(shell: &str, line: &str) -> Option<Vec<String>> {
     let script = format!("kubectl() {{ printf '%s\\0' \"$@\"; }}\n{line}\n");
@@ -17,7 +17,7 @@ fn words_in(shell: &str, line: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn values_are_offered_only_when_valid() {
+fn line_with_an_invalid_value_is_not_offered() {
     let describe = |name: &str| CommandLine::in_namespace("shop", "describe pod").name(name).offered();
     assert_eq!(describe("a-1").as_deref(), Some("kubectl -n shop describe pod a-1"));
     for name in ["--kubeconfig=x", "a b", "$(touch x)", "'", "", "a\u{200b}", "~", "=ls", "#"] {
@@ -35,7 +35,7 @@ fn values_are_offered_only_when_valid() {
 
 #[cfg(unix)]
 #[test]
-fn patch_arrives_as_it_was_meant_in_every_shell() {
+fn patch_is_passed_unchanged_in_each_shell() {
     let hostile = "it's $(touch x) `touch x` \\ \" !! \n \u{1b}[2J \u{202e} \u{10ffff} *";
     let patch = json!({ hostile: [hostile, { "~": 1 }] });
     let line = CommandLine::new("kubectl patch ds a").patch(&patch).offered().unwrap();
@@ -51,7 +51,7 @@ fn patch_arrives_as_it_was_meant_in_every_shell() {
 }
 
 #[test]
-fn selector_is_quoted_where_a_shell_would_read_it() {
+fn selector_with_special_characters_is_quoted() {
     let line = |selector| CommandLine::new("kubectl get pods").selector(selector).offered().unwrap();
     assert_eq!(line("app=web"), "kubectl get pods -l app=web");
     assert_eq!(line("tier in (1,2)"), "kubectl get pods -l 'tier in (1,2)'");

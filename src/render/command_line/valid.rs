@@ -1,13 +1,13 @@
-//! Whether a text is a valid name of its kind, as the API server has it.
+//! Validates names by the rules of the API server.
 //!
 //! Upstream: `apimachinery/pkg/util/validation/validation.go` (`IsDNS1123Label`, `IsDNS1123Subdomain`,
 //! `IsQualifiedName`, `IsValidLabelValue`).
 
-/// The longest DNS-1123 label, label value, and name part of a qualified name.
+/// The maximum length of a DNS-1123 label, a label value, and the name part of a qualified name.
 const LONGEST_LABEL: usize = 63;
-/// The longest DNS-1123 subdomain.
+/// The maximum length of a DNS-1123 subdomain.
 const LONGEST_SUBDOMAIN: usize = 253;
-/// Stands in a line where the reader has to choose an amount.
+/// The placeholder for an amount that the user has to choose.
 pub(crate) const AMOUNT: &str = "AMOUNT";
 
 /// `IsDNS1123Label`: the names of namespaces and containers.
@@ -16,7 +16,7 @@ pub(crate) fn is_label_name(text: &str) -> bool {
     text.len() <= LONGEST_LABEL && is_word(text, is_inner)
 }
 
-/// `IsDNS1123Subdomain`: the names of all kinds of objects that this program writes into a command line.
+/// `IsDNS1123Subdomain`: the names of all objects that appear in a command line.
 pub(crate) fn is_object_name(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= LONGEST_SUBDOMAIN && text.split('.').all(|part| is_word(part, is_inner))
@@ -41,13 +41,13 @@ pub(crate) fn is_taint_effect(text: &str) -> bool {
     matches!(text, "NoSchedule" | "PreferNoSchedule" | "NoExecute")
 }
 
-/// An amount of a resource as this program prints one, or [`AMOUNT`].
+/// An amount of a resource in this program's format, or [`AMOUNT`].
 pub(crate) fn is_amount(text: &str) -> bool {
     text == AMOUNT || text.len() <= LONGEST_LABEL && text.parse::<crate::snapshot::quantity::Quantity>().is_ok()
 }
 
-/// A label selector in text: keys and values with operators between them. Says nothing about its grammar; kubectl reads
-/// it as the value of its option, whatever it is.
+/// A label selector: keys and values with operators between them. Checks only the characters, not the grammar: kubectl
+/// parses it as the value of its option in any case.
 pub(crate) fn is_selector(text: &str) -> bool {
     let is_selector_byte = |byte: u8| is_label_byte(byte) || b"/=!,() <>".contains(&byte);
     !text.starts_with('-') && !text.is_empty() && text.bytes().all(is_selector_byte)
@@ -57,7 +57,7 @@ fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// Begins and ends with a letter or a digit; between them, only what `is_inner` accepts.
+/// Starts and ends with a letter or a digit, with only bytes that `is_inner` accepts.
 fn is_word(text: &str, is_inner: impl Fn(u8) -> bool) -> bool {
     let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() && is_inner(*byte));
     let bytes = text.as_bytes();
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_the_rules_of_kubernetes() {
+    fn object_names_follow_the_rules_of_kubernetes() {
         for name in ["a", "a-b.c", "0", "x".repeat(253).as_str()] {
             assert!(is_object_name(name), "{name}");
         }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn qualified_names_values_and_amounts_follow_the_rules() {
+    fn keys_values_and_amounts_follow_the_rules_of_kubernetes() {
         for key in ["zone", "topology.kubernetes.io/zone", "A_b.C", "requests.nvidia.com/gpu", "limits.cpu"] {
             assert!(is_qualified_name(key), "{key}");
         }

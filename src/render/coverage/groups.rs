@@ -1,4 +1,4 @@
-//! `--by LABEL`: a row for every value of a node label.
+//! `--by LABEL`: one row per value of a node label.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,12 @@ use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{sanitize, truncate};
 
-/// How nodes without the label are called.
+/// The value that is shown for nodes without the label.
 pub(super) const NO_VALUE: &str = "<none>";
-/// The room for the reasons on a terminal.
+/// The width of the reasons on a terminal.
 const REASON_WIDTH: usize = 60;
 
-/// Writes the table of the label's values, over all given DaemonSets together.
+/// Writes the table over all given DaemonSets.
 pub(crate) fn groups<'a>(
     out: &mut impl Write,
     coverages: &[Coverage<'a>],
@@ -60,10 +60,10 @@ pub(crate) fn groups<'a>(
     table.write(out, screen.style, screen.headers)
 }
 
-/// What a screen over several DaemonSets is about.
+/// The title of a screen over one or more DaemonSets.
 pub(super) fn subject(coverages: &[Coverage<'_>]) -> String {
     match coverages {
         [one] => format!("DaemonSet {}", sanitize(&format!("{}/{}", one.namespace(), one.name()))),
-        several => format!("{} DaemonSets together", several.len()),
+        several => format!("{} DaemonSets combined", several.len()),
     }
 }

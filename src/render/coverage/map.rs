@@ -1,4 +1,4 @@
-//! `--map`: one cell for every node, for fleets of thousands.
+//! `--map`: one cell per node, for thousands of nodes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,12 +10,12 @@ use crate::explain::State;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::text::{sanitize, width};
 
-/// Cells of a line where there is no terminal to fill.
+/// The number of cells per line without a terminal.
 const PIPED_WIDTH: usize = 80;
-/// The least cells of a line, however long the group's name is.
+/// The minimum number of cells per line, even if the name of the group is long.
 const LEAST_CELLS: usize = 16;
 
-/// Writes the map: over several DaemonSets, a node shows the worst of its states.
+/// Writes the map. Over several DaemonSets, a cell shows the worst state of its node.
 pub(crate) fn map<'a>(
     out: &mut impl Write,
     coverages: &[Coverage<'a>],
@@ -44,7 +44,7 @@ pub(crate) fn map<'a>(
     legend(out, groups.values().flat_map(BTreeMap::values).copied(), screen)
 }
 
-/// The groups by name, those without the label last; in each the nodes with the worst of their states.
+/// The groups by name, nodes without the label last. Each group maps its nodes to their worst states.
 type Groups<'a> = BTreeMap<(bool, String), BTreeMap<&'a str, State>>;
 
 fn worst_by_group<'a>(
@@ -66,7 +66,7 @@ fn worst_by_group<'a>(
     groups
 }
 
-/// Runs of equal states are painted at once: thousands of cells would otherwise be mostly colour codes.
+/// Paints runs of equal states at once, so that the output does not consist mostly of color codes.
 fn painted(states: &[State], screen: Screen) -> String {
     let runs = states.chunk_by(|a, b| a == b);
     let paint = |run: &[State]| match run.first() {

@@ -1,4 +1,4 @@
-//! A row for every node of one DaemonSet, trouble first.
+//! One row per node of one DaemonSet, unhealthy nodes first.
 
 use std::io::{self, Write};
 
@@ -15,17 +15,17 @@ use crate::render::text::{pluralize, sanitize};
 use crate::rollout::revision_of;
 use crate::snapshot::PodSummary;
 
-/// The label that kubelets and cloud providers write a node's zone to.
+/// The well-known label with the zone of a node.
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
-/// So many nodes that are well are listed on a terminal; more of them are folded.
+/// On a terminal, more healthy nodes than this are folded into one line.
 const WELL: usize = 100;
-/// So many pods of no node are listed.
+/// The number of pods without a node that are listed.
 const STRAYS: usize = 8;
-/// So many causes of exclusion are listed.
+/// The number of causes of exclusion that are listed.
 const CAUSES: usize = 20;
 
-/// Writes the head and the table of one DaemonSet; `shown` are the rows that were asked for.
+/// Writes the head and the table of one DaemonSet, limited to the rows in `shown`.
 pub(crate) fn nodes(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
@@ -51,7 +51,7 @@ pub(crate) fn nodes(
     unmapped_pods(out, &coverage.unmapped_pods, screen)
 }
 
-/// The nodes that have no row: those that are well, and those on which none is wanted, a line for each cause.
+/// Writes the nodes without a row: one line for the healthy ones, and one line per cause for the excluded ones.
 fn folds<'r, 'a: 'r>(
     out: &mut impl Write,
     well: usize,
@@ -66,31 +66,32 @@ fn folds<'r, 'a: 'r>(
     let causes = folded(excluded);
     let room = screen.style.names.room(CAUSES, causes.len());
     for cause in causes.iter().take(room) {
-        screen.style.line(out, &format!("{sign} {cause}"), Tone::Quiet)?;
+        screen.style.line(out, &format!("{sign} {}: {}", cause.nodes, cause.causes), Tone::Quiet)?;
     }
     match causes.len().saturating_sub(room) {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("{sign} {more} more causes (--all lists all nodes)"), Tone::Quiet),
+        more => screen.style.line(out, &format!("{sign} {more} more reasons (--all lists all nodes)"), Tone::Quiet),
     }
 }
 
-/// Pods that belong to no node of the cluster.
+/// Writes the pods that cannot be mapped to a node of the cluster.
 fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: Screen) -> io::Result<()> {
     let room = screen.style.names.room(STRAYS, pods.len());
     for pod in pods.iter().take(room) {
         let what = match pod.target_node() {
-            Some(node) => format!("on node {node}, which does not exist"),
-            None => "names no node: the controller does not count it".into(),
+            Some(node) => format!("is assigned to node {node}, which does not exist"),
+            None => "is not assigned to a node: the controller does not count it".into(),
         };
         screen.style.line(out, &sanitize(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
     }
     match pods.len() - room {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("! and {more} more such pods (-o wide names all)"), Tone::Warning),
+        more => screen.style.line(out, &format!("! and {more} more such pods (-o wide lists all)"), Tone::Warning),
     }
 }
 
-/// On a terminal, thousands of rows that say nothing push the trouble off the screen: takes them out, and tells how many.
+/// Removes healthy rows on a terminal, where thousands of them would push unhealthy ones off the screen. Returns their
+/// number.
 fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: Screen) -> usize {
     let is_well = |row: &&&NodeCoverage<'_>| row.state == State::Available && row.reasons.is_empty();
     let well = listed.iter().filter(is_well).count();
@@ -101,7 +102,7 @@ fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: Screen) -> usize {
     well
 }
 
-/// Two lines: what it is, and how it stands.
+/// Writes two lines: the DaemonSet, and its counts.
 fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Result<()> {
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     let revision = revision_in_words(&coverage.revision);
@@ -117,7 +118,7 @@ fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Re
     writeln!(out)
 }
 
-/// `, 2 Missing, 1 NotReady, 3 on an old revision`.
+/// `, 2 Missing, 1 NotReady, 3 outdated`.
 fn tally(coverage: &Coverage<'_>) -> String {
     let mut tally = String::new();
     for state in State::ALL {
@@ -129,7 +130,7 @@ fn tally(coverage: &Coverage<'_>) -> String {
     let is_old = |row: &&NodeCoverage<'_>| row.placement == Some(Placement::Run) && row.up_to_date == Some(false);
     match coverage.rows.iter().filter(is_old).count() {
         0 => {}
-        old => tally.push_str(&format!(", {old} on an old revision")),
+        old => tally.push_str(&format!(", {old} outdated")),
     }
     if let Some(down) = down_and_not_counted(coverage.rows.iter()) {
         tally.push_str(&format!(", {down}"));
@@ -169,7 +170,7 @@ fn cells(row: &NodeCoverage<'_>, screen: Screen) -> Vec<(String, Tone)> {
     let revision = match (row.pods.is_empty(), row.up_to_date) {
         (true, _) => dash(),
         (_, Some(true)) => plain("current".into()),
-        (_, Some(false)) => ("old".into(), Tone::Warning),
+        (_, Some(false)) => ("outdated".into(), Tone::Warning),
         (_, None) => ("?".into(), Tone::Warning),
     };
     let restarts = match row.restarts() {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_terminal_many_nodes_that_are_well_are_one_line_and_trouble_stays() {
+    fn many_healthy_nodes_are_folded_on_a_terminal() {
         let screen = |width, unfolded| Screen {
             style: Style { color: false, width, names: ListLength::Handful },
             wide: false,

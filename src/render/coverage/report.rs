@@ -1,4 +1,4 @@
-//! `-o json`, `-o yaml` and `-o name`.
+//! `-o json` and `-o yaml` of `coverage`.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
@@ -33,7 +33,7 @@ struct DaemonSetView<'a> {
     counts: Counts,
     status: &'a DaemonSetStatus,
     nodes: Vec<NodeReport<'a>>,
-    /// Pods on nodes that do not exist, and pods that name none.
+    /// Pods that are assigned to a node that does not exist, or to no node.
     pods_without_node: Vec<&'a str>,
 }
 
@@ -59,7 +59,7 @@ struct ReasonView<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report on these DaemonSets, with the rows that were asked for.
+    /// The report of these DaemonSets, limited to the rows that `is_shown` selects.
     pub(crate) fn new(
         coverages: &[&'a Coverage<'a>],
         is_shown: impl Fn(&NodeCoverage<'_>) -> bool,
@@ -118,12 +118,11 @@ fn strategy_type(daemon_set: &DaemonSet) -> &str {
     strategy.and_then(|strategy| strategy.type_.as_deref()).unwrap_or("RollingUpdate")
 }
 
-/// The strategy with its limits.
+/// The strategy with its limits: `RollingUpdate maxUnavailable 10%`.
 pub(in crate::render) fn strategy(coverage: &Coverage<'_>) -> String {
     strategy_of(coverage.daemon_set)
 }
 
-/// The same of a DaemonSet.
 pub(in crate::render) fn strategy_of(daemon_set: &DaemonSet) -> String {
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     let strategy = daemon_set.spec.update_strategy.as_ref();

@@ -1,4 +1,4 @@
-//! A row for every DaemonSet, the worst first.
+//! One row per DaemonSet, the worst first.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -11,12 +11,11 @@ use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{sanitize, truncate};
 
-/// How many reasons a row shows on a terminal; `-o wide` and a pipe show all.
+/// The number of reasons per row on a terminal; `-o wide` and a pipe show all.
 const REASONS: usize = 2;
-/// The room for one of them.
+/// The width of one reason.
 const REASON_WIDTH: usize = 60;
 
-/// Writes the table of all DaemonSets.
 pub(crate) fn summary_table(
     out: &mut impl Write,
     coverages: &[&Coverage<'_>],
@@ -38,7 +37,7 @@ pub(crate) fn summary_table(
         Column::number("COVERED"),
         Column::number("MISSING"),
         Column::number("NOT READY"),
-        Column::number("OLD").weight(2),
+        Column::number("OUTDATED").weight(2),
         Column::number("MISSCHEDULED").weight(3),
     ]);
     if screen.wide {
@@ -57,11 +56,11 @@ pub(crate) fn summary_table(
     table.write(out, screen.style, screen.headers)
 }
 
-/// Trouble first: by the share that is not available, then by pods where none should be, then by old pods.
+/// The sort key: by the share of unavailable pods, then by misscheduled pods, then by outdated pods.
 fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
     let counts = &coverage.counts;
     let missing = match (counts.unavailable, counts.desired) {
-        // In parts per million, as floating numbers have no order.
+        // In parts per million, because floating-point numbers are not `Ord`.
         (Some(unavailable), Some(desired)) if desired > 0 => unavailable * 1_000_000 / desired,
         (None, _) => 1_000_000,
         _ => 0,
@@ -103,15 +102,15 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
 fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
     if let (None, Some(status)) = (coverage.counts.available, &coverage.daemon_set.status) {
         let available = status.number_available.unwrap_or_default();
-        let copy = format!("the API's .status says {available}/{}", status.desired_number_scheduled);
+        let copy = format!(".status reports {available}/{}", status.desired_number_scheduled);
         let all = reasons_in_short(coverage.rows.iter());
         let all: Vec<String> = [copy].into_iter().chain(all).collect();
         return screen.style.names.join(&all, HANDFUL, "; ", String::clone);
     }
     if coverage.counts.desired == Some(0) && coverage.rows.iter().all(|row| row.pods.is_empty()) {
         return match super::folded(coverage.rows.iter()).first() {
-            Some(commonest) => format!("no node wants it; {commonest}"),
-            None => "there is no node".into(),
+            Some(largest) => format!("no eligible nodes: {} ({})", largest.causes, largest.nodes),
+            None => "no nodes".into(),
         };
     }
     let all = reasons_in_short(coverage.rows.iter());

@@ -1,4 +1,4 @@
-//! What happens while pods are replaced: one line each, or one JSON object each.
+//! The events of `cycle`, as lines or as JSON objects.
 
 use std::io::{self, Write};
 
@@ -17,58 +17,45 @@ use crate::render::style::Tone;
 use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{NodeStep, RolloutStatus};
 
-/// One thing to tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ReportEvent<'c> {
-    /// It begins to carry out the plan.
+    /// The execution of the plan starts.
     Started,
     /// A pod is being removed.
     Removing {
-        /// The node.
         node: &'c str,
-        /// The pod.
         pod: &'c PodRef,
-        /// Whether it is evicted.
+        /// Evicted rather than deleted.
         is_eviction: bool,
     },
-    /// The API server refuses a removal for now.
+    /// The API server rejected a removal, which is retried.
     Rejected {
-        /// The node.
         node: &'c str,
-        /// Its words.
+        /// The message of the API server.
         message: &'c str,
     },
-    /// A dry run of a removal was accepted.
-    WouldRemove {
-        /// The node.
-        node: &'c str,
-        /// The pod.
-        pod: &'c PodRef,
-    },
-    /// A node came further, or failed.
+    /// The API server accepted the dry run of a removal.
+    WouldRemove { node: &'c str, pod: &'c PodRef },
+    /// The state of a node changed.
     NodeEvent(&'c NodeEvent),
-    /// Nothing goes on for this reason.
+    /// No node can be started for this reason.
     Waiting(&'c WaitReason),
-    /// It was asked to stop, and waits for the nodes in work.
+    /// Interrupted; waits for the nodes in progress.
     Stopping,
-    /// The lock is lost, and the nodes in work are waited for.
+    /// The lock was lost; waits for the nodes in progress.
     LockLost(&'c LockLoss),
-    /// The connection is lost, or something could not be read.
+    /// The connection was lost, or an object could not be read.
     ConnectionNote(&'c str),
 }
 
-/// One thing to tell, with how far it is.
+/// An event, with the progress of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event<'c, 'a> {
-    /// When it was seen.
     pub(crate) at: Timestamp,
-    /// What it is.
     pub(crate) event: ReportEvent<'c>,
-    /// The DaemonSet.
     pub(crate) daemon_set_ref: DaemonSetRef<'c>,
-    /// How far it is.
     pub(crate) summary: Summary,
-    /// How the nodes stand; none when the DaemonSet is gone.
+    /// `None` if the DaemonSet no longer exists.
     pub(crate) status: Option<&'c RolloutStatus<'a>>,
 }
 
@@ -87,7 +74,7 @@ struct EventView<'a> {
     message: String,
 }
 
-/// How many nodes are where.
+/// The number of nodes by status.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Numbers {
@@ -111,7 +98,7 @@ pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Resu
     crate::render::structured::json_line(out, &view(event)?)
 }
 
-/// Writes the event as one YAML document of many.
+/// Writes the event as one document of a YAML stream.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
     crate::render::structured::yaml_document(out, &view(event)?)
 }
@@ -165,7 +152,7 @@ fn fields(event: ReportEvent<'_>) -> io::Result<Value> {
     })
 }
 
-/// Writes the event as one line: when, what, and how far it is.
+/// Writes the event as one line: time, message and progress.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
     let (text, tone) = message(event);
     let Summary { planned, replaced, .. } = event.summary;
@@ -181,23 +168,25 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
 
 fn message(event: &Event<'_, '_>) -> (String, Tone) {
     match event.event {
-        ReportEvent::Started => (format!("begins: {} to go", pluralize(event.summary.planned, "node")), Tone::Strong),
+        ReportEvent::Started => {
+            (format!("started: {} to replace", pluralize(event.summary.planned, "pod")), Tone::Strong)
+        }
         ReportEvent::Removing { node, pod, is_eviction } => {
             let verb = if is_eviction { "evicting" } else { "deleting" };
             (format!("{}: {verb} pod {}", sanitize(node), sanitize(&pod.name)), Tone::Moving)
         }
-        ReportEvent::WouldRemove { node, pod } => {
-            (format!("{}: pod {} would be removed (server dry run)", sanitize(node), sanitize(&pod.name)), Tone::Plain)
-        }
+        ReportEvent::WouldRemove { node, pod } => (
+            format!("{}: pod {} would be removed (server-side dry run)", sanitize(node), sanitize(&pod.name)),
+            Tone::Plain,
+        ),
         ReportEvent::Rejected { node, message } => {
-            (format!("{}: not removed yet, trying again: {}", sanitize(node), sanitize(message)), Tone::Warning)
+            (format!("{}: removal rejected, retrying: {}", sanitize(node), sanitize(message)), Tone::Warning)
         }
         ReportEvent::NodeEvent(news) => node_event_message(news, event.at),
         ReportEvent::Waiting(waiting) => (text::waiting(waiting, event.at), Tone::Warning),
-        ReportEvent::Stopping => (
-            "stopping: begins no further node, and waits for those in work; Ctrl-C again leaves at once".into(),
-            Tone::Warning,
-        ),
+        ReportEvent::Stopping => {
+            ("stopping: waiting for nodes in progress; press Ctrl-C again to exit immediately".into(), Tone::Warning)
+        }
         ReportEvent::LockLost(loss) => (text::lock_lost(loss), Tone::Bad),
         ReportEvent::ConnectionNote(text) => (sanitize(text), Tone::Warning),
     }
@@ -207,7 +196,7 @@ fn node_event_message(news: &NodeEvent, now: Timestamp) -> (String, Tone) {
     match news {
         NodeEvent::StepChanged { node, step, reasons } => {
             let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();
-            // What a new pod waits for at first is nothing to tell.
+            // The first reasons of a new pod are normal.
             let is_trouble = *step == NodeStep::Failing && !why.is_empty();
             let why = if is_trouble {
                 format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
@@ -220,14 +209,12 @@ fn node_event_message(news: &NodeEvent, now: Timestamp) -> (String, Tone) {
             let took = age(now.saturating_sub(*took).unwrap_or(now), now);
             (format!("{}: replaced by {} in {took}", sanitize(node), sanitize(pod)), Tone::Good)
         }
-        NodeEvent::Regressed { node } => {
-            (format!("{}: its new pod is not available any more", sanitize(node)), Tone::Warning)
-        }
+        NodeEvent::Regressed { node } => (format!("{}: new pod no longer available", sanitize(node)), Tone::Warning),
         NodeEvent::Failed { node, why } => {
             (format!("{}: failed: {}", sanitize(node), text::failure(why, now)), Tone::Bad)
         }
         NodeEvent::Skipped { node, why } => {
-            (format!("{}: left alone: {}", sanitize(node), text::skip(why, now)), Tone::Warning)
+            (format!("{}: skipped: {}", sanitize(node), text::skip(why, now)), Tone::Warning)
         }
     }
 }

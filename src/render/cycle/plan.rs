@@ -1,4 +1,4 @@
-//! The plan, as it is shown before anything is done.
+//! The plan, which is shown before any pod is replaced.
 
 use std::io::{self, Write};
 
@@ -12,25 +12,21 @@ use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
 
-/// So many nodes are shown on a terminal.
+/// The number of nodes that are shown on a terminal.
 const SHOWN: usize = 30;
-/// So many are named in a line.
+/// The number of nodes that are named in a line.
 const NAMED: usize = 8;
 
-/// A plan with what it was made by.
+/// A plan with its inputs.
 #[derive(Clone, Copy)]
 pub(crate) struct PlanView<'a> {
-    /// The DaemonSet.
     pub(crate) coverage: &'a Coverage<'a>,
-    /// The plan.
     pub(crate) plan: &'a Plan<'a>,
-    /// What the user wants.
     pub(crate) policy: &'a Policy,
-    /// The lock; none for a saved cluster.
+    /// `None` for a saved cluster.
     pub(crate) lock: Option<&'a LockStatus>,
 }
 
-/// Writes the plan.
 pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> io::Result<()> {
     let PlanView { coverage, plan, policy, lock } = view;
     let style = screen.style;
@@ -54,7 +50,7 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> 
 }
 
 fn head(plan: &Plan<'_>, policy: &Policy) -> String {
-    let what = if policy.all { "pods" } else { "old pods" };
+    let what = if policy.all { "pods" } else { "outdated pods" };
     if plan.nodes.is_empty() {
         return format!("No {what} to replace");
     }
@@ -62,12 +58,12 @@ fn head(plan: &Plan<'_>, policy: &Policy) -> String {
         RemovalMethod::Delete => "",
         RemovalMethod::Evict => ", by eviction",
     };
-    let canary = policy.canary.map(|size| format!(", {size} first")).unwrap_or_default();
+    let canary = policy.canary.map(|size| format!(" (canary: {size})")).unwrap_or_default();
     format!(
-        "Replaces the {what} on {}{canary}{how}; at most {} of {} without an available pod at once",
+        "Will replace {what} on {}{canary}{how}; max unavailable: {} of {}",
         pluralize(plan.nodes.len(), "node"),
         plan.budget,
-        pluralize(plan.desired, "node")
+        plan.desired
     )
 }
 
@@ -108,7 +104,7 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
         return Ok(());
     }
     writeln!(out)?;
-    screen.style.line(out, &format!("{} left alone:", pluralize(plan.skipped.len(), "node")), Tone::Warning)?;
+    screen.style.line(out, &format!("{} skipped:", pluralize(plan.skipped.len(), "node")), Tone::Warning)?;
     let room = if screen.style.width.is_some() { SHOWN } else { plan.skipped.len() };
     for skipped in plan.skipped.iter().take(room) {
         let line = format!("{}: {}", sanitize(skipped.node), super::text::skip(&skipped.why, screen.now));
@@ -120,34 +116,34 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
     }
 }
 
-/// What a careful person would want to know before saying yes.
+/// What the user should know before confirming.
 fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Screen) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
-    let rest = [(plan.up_to_date, "up to date"), (plan.not_selected, "with an old pod and not asked for")];
-    let rest: Vec<String> = rest
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, what)| format!("{} {what}", pluralize(number, "node")))
-        .collect();
+    let up_to_date = (plan.up_to_date > 0).then(|| format!("{} up to date", pluralize(plan.up_to_date, "node")));
+    let not_selected =
+        (plan.not_selected > 0).then(|| format!("{} not selected", pluralize(plan.not_selected, "outdated node")));
+    let rest: Vec<String> = up_to_date.into_iter().chain(not_selected).collect();
     if !rest.is_empty() {
-        notes.push((rest.join(", "), Tone::Quiet));
+        notes.push((rest.join("; "), Tone::Quiet));
     }
     if plan.nodes.is_empty() {
         return notes;
     }
     if !plan.unavailable.is_empty() {
         let nodes = pluralize(plan.unavailable.len(), "node");
-        let (verb, counts) = if plan.unavailable.len() == 1 { ("is", "counts") } else { ("are", "count") };
+        let (counts, recovery) =
+            if plan.unavailable.len() == 1 { ("counts", "it recovers") } else { ("count", "they recover") };
         let named = screen.style.names.join(&plan.unavailable, NAMED, ", ", |node| sanitize(node));
-        let mut text = format!("! {nodes} {verb} without an available pod already, and {counts}: {named}");
+        let mut text =
+            format!("! {nodes} already unavailable ({named}), which {counts} against max unavailable {}", plan.budget);
         if plan.unavailable.len() >= plan.budget {
             let enough = plan.unavailable.len() + 1;
-            text += &format!("; no other node is begun until that changes, or with --max-unavailable {enough}");
+            text += &format!(": no other node will be started until {recovery} (or use --max-unavailable {enough})");
         }
         notes.push((text, Tone::Warning));
     }
     if policy.max_failures >= plan.budget {
-        let text = "! a failed node keeps counting, so --max-failures beyond the budget does not take it further";
+        let text = "! failed nodes count as unavailable, so a --max-failures value above the budget has no effect";
         notes.push((text.to_owned(), Tone::Warning));
     }
     notes.extend(lock.map(|lock| match super::text::lock_status(lock) {

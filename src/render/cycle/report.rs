@@ -1,4 +1,4 @@
-//! The end: the summary on a screen, and `kind: CycleReport`.
+//! The result of `cycle`: the summary on a screen, and `kind: CycleReport`.
 
 use std::io::{self, Write};
 
@@ -58,7 +58,7 @@ struct NodeReport<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report on a run, or on a plan that was not carried out.
+    /// The report of a run, or of a plan that was not executed.
     pub(crate) fn new(
         run: &'a Run,
         outcome: &'a CycleOutcome,
@@ -119,7 +119,7 @@ fn fix(outcome: &CycleOutcome, daemon_set_ref: DaemonSetRef<'_>) -> Option<Remed
     }
 }
 
-/// Writes how it ended: a line, what failed and what was left alone, the times, and how to go on.
+/// Writes the outcome, the failed and skipped nodes, the durations, and how to continue.
 pub(crate) fn summary(
     out: &mut impl Write,
     run: &Run,
@@ -129,7 +129,7 @@ pub(crate) fn summary(
 ) -> io::Result<()> {
     let summary = Summary::new(run);
     if summary.planned == 0 {
-        // The plan has said so.
+        // The plan already shows that.
         return Ok(());
     }
     writeln!(out)?;
@@ -144,7 +144,7 @@ pub(crate) fn summary(
         let (text, tone) = match &task.status {
             Status::Failed { why, .. } => (format!("✗ {}", text::failure(why, screen.now)), Tone::Bad),
             Status::Skipped(why) => (format!("- {}", text::skip(why, screen.now)), Tone::Warning),
-            Status::InProgress(_) => ("… still in work: it goes on by itself".to_owned(), Tone::Warning),
+            Status::InProgress(_) => ("… still in progress: the controller completes it".to_owned(), Tone::Warning),
             Status::WaitReason | Status::Replaced { .. } => continue,
         };
         indented(out, &format!("{} {text}", sanitize(&task.node)), tone, screen)?;
@@ -155,7 +155,7 @@ pub(crate) fn summary(
     }
 }
 
-/// Writes a line below another one, broken where it has to be.
+/// Writes an indented line, wrapped at the width of the terminal.
 pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
     const LEAD: &str = "  ";
     let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
@@ -163,16 +163,17 @@ pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Scr
     parts.try_for_each(|part| writeln!(out, "{LEAD}{}", screen.style.paint(&part, tone)))
 }
 
-/// `5 of 28 nodes replaced, 1 failed, 22 left; 12s a node (median), 40s at the most`.
+/// `5 of 28 pods replaced, 1 failed, 22 not started; median 12s, max 40s per node`.
 fn tally(summary: Summary) -> String {
     let Summary { planned, replaced, failed, skipped, in_progress, waiting, .. } = summary;
-    let parts = [(failed, "failed"), (skipped, "left alone"), (in_progress, "still in work"), (waiting, "not begun")];
+    let parts =
+        [(failed, "failed"), (skipped, "skipped"), (in_progress, "still in progress"), (waiting, "not started")];
     let parts = parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
     let times = match (summary.median, summary.slowest) {
-        (Some(median), Some(slowest)) => format!("; {} a node (median), {} at the most", span(median), span(slowest)),
+        (Some(median), Some(slowest)) => format!("; median {}, max {} per node", span(median), span(slowest)),
         _ => String::new(),
     };
-    format!("{replaced} of {} replaced{}{times}", pluralize(planned, "node"), parts.collect::<String>())
+    format!("{replaced} of {} replaced{}{times}", pluralize(planned, "pod"), parts.collect::<String>())
 }
 
 fn span(time: SignedDuration) -> String {

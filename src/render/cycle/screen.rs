@@ -1,5 +1,4 @@
-//! What a person sees while pods are replaced: how far it is, what is waited for, a cell for every node, and the nodes
-//! in work.
+//! The live screen of `cycle`: the progress, what it is waiting for, a cell per node, and the nodes in progress.
 
 use std::io::{self, Write};
 
@@ -15,27 +14,22 @@ use crate::render::style::{Tone, bar};
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::RolloutStatus;
 
-/// So many failed nodes are named.
+/// The number of failed nodes that are named.
 const NAMED: usize = 5;
 
-/// A run at one moment.
+/// The state of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct CycleScreen<'p> {
-    /// The nodes as coverage sees them.
     pub(crate) coverage: &'p Coverage<'p>,
-    /// The nodes as a rollout sees them.
     pub(crate) status: &'p RolloutStatus<'p>,
-    /// How far it got, and when.
     pub(crate) watched: WatchProgress<'p>,
-    /// The run.
     pub(crate) run: &'p Run,
-    /// What is waited for; none while something is being done.
+    /// `None` if it is not waiting.
     pub(crate) waiting: Option<&'p WaitReason>,
-    /// What is said of it where it begins no further node.
+    /// Set if no further nodes are started.
     pub(crate) stopping: Option<&'p str>,
 }
 
-/// Writes the picture.
 pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: Screen) -> io::Result<()> {
     let CycleScreen { coverage, status, watched, run, .. } = picture;
     let style = screen.style;
@@ -46,7 +40,7 @@ pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: Scr
     let (cells_of_bar, tone) = bar(summary.replaced, summary.planned);
     writeln!(out, "{} {}", style.paint(&cells_of_bar, tone), progress(summary))?;
     bars(out, status, screen)?;
-    let budget = format!("At most {} may be without an available pod", pluralize(run.planned_budget(), "node"));
+    let budget = format!("Max unavailable: {}", pluralize(run.planned_budget(), "node"));
     style.line(out, &budget, Tone::Quiet)?;
     if let Some(speed) = speed(status, watched, screen.now) {
         style.line(out, &speed, Tone::Plain)?;
@@ -63,12 +57,12 @@ pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: Scr
     in_progress(out, status, screen)
 }
 
-/// `5 of 28 nodes replaced, 1 in work, 22 to go`.
+/// `5 of 28 pods replaced, 1 in progress, 22 remaining`.
 fn progress(summary: Summary) -> String {
     let Summary { planned, replaced, failed, skipped, in_progress, waiting, .. } = summary;
-    let parts = [(in_progress, "in work"), (waiting, "to go"), (failed, "failed"), (skipped, "left alone")];
+    let parts = [(in_progress, "in progress"), (waiting, "remaining"), (failed, "failed"), (skipped, "skipped")];
     let parts = parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
-    format!("{replaced} of {} replaced{}", pluralize(planned, "node"), parts.collect::<String>())
+    format!("{replaced} of {} replaced{}", pluralize(planned, "pod"), parts.collect::<String>())
 }
 
 fn notes(picture: &CycleScreen<'_>, screen: Screen) -> Vec<(String, Tone)> {
@@ -83,7 +77,8 @@ fn notes(picture: &CycleScreen<'_>, screen: Screen) -> Vec<(String, Tone)> {
     for (task, work) in works {
         if let Some(refused) = &work.refused {
             let since = age(work.begun, screen.now);
-            let text = format!("! {} not removed for {since}: {}", sanitize(&task.node), sanitize(&refused.message));
+            let text =
+                format!("! {}: pod not removed for {since}: {}", sanitize(&task.node), sanitize(&refused.message));
             notes.push((text, Tone::Warning));
         }
     }

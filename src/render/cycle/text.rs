@@ -1,4 +1,4 @@
-//! The words of `cycle`: why a node is left alone, why one failed, why it halts, and how to go on.
+//! The sentences of `cycle`: why nodes are skipped or failed, why it stopped, and how to continue.
 
 use jiff::Timestamp;
 
@@ -11,25 +11,23 @@ use crate::render::remedy::Remedy;
 use crate::render::rollout::{hold_sentence, step_in_words};
 use crate::render::text::{pluralize, sanitize};
 
-/// What is said while it is asked to stop.
-pub(crate) const STOPPING: &str = "Stopping: the nodes in work are waited for; Ctrl-C again leaves at once";
+/// Shown after the first interrupt.
+pub(crate) const STOPPING: &str = "Stopping: waiting for nodes in progress. Press Ctrl-C again to exit immediately";
 
-/// The DaemonSet, for lines to paste.
+/// The DaemonSet, for commands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DaemonSetRef<'a> {
-    /// Its namespace.
     pub(crate) namespace: &'a str,
-    /// Its name.
     pub(crate) name: &'a str,
 }
 
-/// Why a node is left alone. Safe text.
+/// Why a node is skipped. Safe text.
 pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
     match why {
         Skip::NodeNotReady { reason, since } => {
-            let since = since.map(|since| format!(" since {}", age(since, now))).unwrap_or_default();
+            let since = since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
             let reason = if reason.is_empty() { String::new() } else { format!(" ({})", sanitize(reason)) };
-            format!("the node is not ready{since}{reason}; --include-not-ready takes it along")
+            format!("node not ready{since}{reason}; use --include-not-ready to include it")
         }
         Skip::NotEligible { reasons } => {
             let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();
@@ -38,16 +36,16 @@ pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
             } else {
                 format!(" ({})", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
             };
-            format!("no pod is wanted there any more{why}, so none would come after it")
+            format!("node no longer eligible{why}: a deleted pod would not be recreated")
         }
-        Skip::NotControlled => "the DaemonSet does not control its pod".into(),
-        Skip::AlreadyTerminating => "its pod is being deleted already".into(),
-        Skip::ReplacedMeanwhile => "somebody else replaced its pod".into(),
-        Skip::NodeGone => "the node is gone".into(),
+        Skip::NotControlled => "the pod is not controlled by the DaemonSet".into(),
+        Skip::AlreadyTerminating => "the pod is already Terminating".into(),
+        Skip::ReplacedMeanwhile => "the pod was replaced by someone else".into(),
+        Skip::NodeGone => "the node no longer exists".into(),
     }
 }
 
-/// Why a node has failed. Safe text.
+/// Why a node failed. Safe text.
 pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
     match why {
         Failure::NodeProblem { cause } => hold_sentence(cause, now, ListLength::Handful),
@@ -59,34 +57,34 @@ pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
             } else {
                 format!(": {}", ListLength::Handful.join(&why, HANDFUL, "; ", String::clone))
             };
-            format!("not done within --node-timeout{step}{why}")
+            format!("timed out (--node-timeout){step}{why}")
         }
-        Failure::NotRemoved { message } => format!("its pod was not removed: {}", sanitize(message)),
+        Failure::NotRemoved { message } => format!("the pod was not removed: {}", sanitize(message)),
     }
 }
 
-/// What is waited for. Safe text.
+/// What the run is waiting for. Safe text.
 pub(super) fn waiting(waiting: &WaitReason, now: Timestamp) -> String {
     match waiting {
-        WaitReason::Nodes => "waits for the nodes in work".into(),
-        WaitReason::Lock(holder) => format!("waits: {}", lock_holder(&holder.holder, holder.since)),
-        WaitReason::Revision => "waits for the controller to see the newest template".into(),
+        WaitReason::Nodes => "waiting for nodes in progress".into(),
+        WaitReason::Lock(holder) => format!("waiting: {}", lock_holder(&holder.holder, holder.since)),
+        WaitReason::Revision => "waiting for the controller to observe the latest template".into(),
         WaitReason::Budget { budget_used_by, budget } => {
             let nodes: Vec<&str> = budget_used_by.iter().map(String::as_str).collect();
-            let verb = if nodes.len() == 1 { "is" } else { "are" };
             format!(
-                "waits: {} {verb} without an available pod, and no more than {budget} may be (--max-unavailable)",
+                "waiting: {} unavailable (--max-unavailable {budget}): {}",
+                pluralize(nodes.len(), "node"),
                 sanitize(&ListLength::Handful.list(&nodes))
             )
         }
         WaitReason::Soak { until } => match *until > now {
-            true => format!("watches the canary for {} more", age(now, *until)),
-            false => "watched the canary for long enough".into(),
+            true => format!("observing the canary for another {}", age(now, *until)),
+            false => "canary observation complete".into(),
         },
     }
 }
 
-/// Why it halts. Safe text.
+/// Why the run stopped. Safe text.
 pub(super) fn halt(why: &HaltReason) -> String {
     let named = |nodes: &[String]| {
         let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
@@ -94,39 +92,39 @@ pub(super) fn halt(why: &HaltReason) -> String {
     };
     match why {
         HaltReason::TooManyFailures { nodes } => {
-            format!("{} failed, more than --max-failures allows: {}", pluralize(nodes.len(), "node"), named(nodes))
+            format!("{} failed, exceeding --max-failures: {}", pluralize(nodes.len(), "node"), named(nodes))
         }
-        HaltReason::TemplateChanged { to } => format!("the template was changed: it is revision {} now", sanitize(to)),
+        HaltReason::TemplateChanged { to } => format!("the template changed (now revision {})", sanitize(to)),
         HaltReason::StrategyChanged => {
-            "the update strategy is not OnDelete any more: the controller replaces the pods".into()
+            "the update strategy is no longer OnDelete: the controller now replaces the pods".into()
         }
-        HaltReason::Deleted => "the DaemonSet is gone".into(),
+        HaltReason::Deleted => "the DaemonSet was deleted".into(),
         HaltReason::Deleting => "the DaemonSet is being deleted".into(),
         HaltReason::BudgetExhausted { nodes } => {
-            format!("the budget was spent for as long as --node-timeout: no available pod on {}", named(nodes))
+            format!("budget exhausted for longer than --node-timeout: unavailable on {}", named(nodes))
         }
         HaltReason::NotObserved => {
-            "the controller did not make a revision of the template within --node-timeout".into()
+            "the controller did not create a revision of the template within --node-timeout".into()
         }
-        HaltReason::Interrupted => "it was asked to stop".into(),
+        HaltReason::Interrupted => "interrupted".into(),
         HaltReason::Locked { holder, since } => lock_holder(holder, *since),
         HaltReason::LockLost { holder, since } => lock_loss(holder.as_deref(), *since),
         HaltReason::LockNotRenewed { message } => format!("the lock was not renewed: {}", sanitize(message)),
-        HaltReason::Declined => "you did not want to go on".into(),
+        HaltReason::Declined => "not confirmed".into(),
     }
 }
 
-/// What the plan says of the lock, and whether that is a warning. Safe text.
+/// The status of the lock in the plan, and whether it is a warning. Safe text.
 pub(super) fn lock_status(status: &LockStatus) -> (String, bool) {
     match status {
-        LockStatus::Free { lease } => (format!("Takes the lock first: Lease {}", sanitize(lease)), false),
+        LockStatus::Free { lease } => {
+            (format!("Lock: Lease {} (acquired before the first pod is replaced)", sanitize(lease)), false)
+        }
         LockStatus::Held { holder, since, .. } => (format!("! {}", lock_holder(holder, *since)), true),
         LockStatus::Unavailable { message, .. } => {
-            (format!("! no lock: {}; --no-lock goes without it", sanitize(message)), true)
+            (format!("! no lock: {}; use --no-lock to run without a lock", sanitize(message)), true)
         }
-        LockStatus::Disabled => {
-            ("! no lock: another cycle of this DaemonSet at the same time can exceed the budget".into(), true)
-        }
+        LockStatus::Disabled => ("! no lock: a concurrent cycle of this DaemonSet can exceed the budget".into(), true),
     }
 }
 
@@ -138,14 +136,17 @@ pub(super) fn lock_holder(holder: &str, since: Option<Timestamp>) -> String {
 /// How the lock was lost. Safe text.
 pub(super) fn lock_loss(holder: Option<&str>, since: Option<Timestamp>) -> String {
     match holder {
-        Some(holder) => format!("the lock is lost: the Lease has another holder, {}", named_holder(holder, since)),
-        None => "the lock is lost: the Lease was deleted or cleared".into(),
+        Some(holder) => format!("lock lost: the Lease has another holder: {}", named_holder(holder, since)),
+        None => "lock lost: the Lease was deleted or cleared".into(),
     }
 }
 
-/// The same while nodes are in work. Safe text.
+/// How the lock was lost, while nodes are in progress. Safe text.
 pub(crate) fn lock_lost(loss: &LockLoss) -> String {
-    format!("{}; begins no further node, and waits for those in work", halt(&HaltReason::lock_lost(loss.clone())))
+    format!(
+        "{}; waiting for nodes in progress, no further nodes are started",
+        halt(&HaltReason::lock_lost(loss.clone()))
+    )
 }
 
 fn named_holder(holder: &str, since: Option<Timestamp>) -> String {
@@ -153,94 +154,101 @@ fn named_holder(holder: &str, since: Option<Timestamp>) -> String {
     format!("{}{since}", sanitize(holder))
 }
 
-/// How to go on after that. Safe text.
+/// How to continue after the run stopped. Safe text.
 pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option<Remedy> {
     let DaemonSetRef { namespace, name } = daemon_set_ref;
     let about_daemon_set = |words| CommandLine::own_program(words).name(name).namespace(namespace);
-    let again = "run the same command again to go on with the nodes that are left";
+    let again = "run the same command again to continue with the remaining nodes";
     Some(match why {
         HaltReason::TooManyFailures { nodes } | HaltReason::BudgetExhausted { nodes } => {
             let line = |node: &String| CommandLine::own_program("why-not").name(node).name(name).namespace(namespace);
             let lines = nodes.iter().take(HANDFUL).map(line);
             let way_out =
                 if matches!(why, HaltReason::BudgetExhausted { .. }) { ", or raise --max-unavailable" } else { "" };
-            Remedy::run(format!("find out why{way_out}; then {again}"), lines)
+            Remedy::run(format!("find the cause{way_out}; then {again}"), lines)
         }
         HaltReason::TemplateChanged { .. } => Remedy::run(
-            format!("look at what changed; {again}, by the new template"),
+            format!("review the change; {again} and the new template"),
             [about_daemon_set("rollout history")],
         ),
-        HaltReason::StrategyChanged => {
-            Remedy::run("follow it, or restart it paced with --all", [about_daemon_set("rollout watch")])
-        }
+        HaltReason::StrategyChanged => Remedy::run(
+            "watch the rollout of the controller, or use --all for a gradual restart",
+            [about_daemon_set("rollout watch")],
+        ),
         HaltReason::NotObserved => {
-            Remedy::say("is the DaemonSet controller running? It is part of kube-controller-manager")
+            Remedy::say("check that kube-controller-manager is running: it contains the DaemonSet controller")
         }
         HaltReason::Interrupted
         | HaltReason::Declined
         | HaltReason::LockLost { .. }
         | HaltReason::LockNotRenewed { .. } => Remedy::say(again),
         HaltReason::Locked { .. } => {
-            Remedy::say("run it again when the other cycle has ended, or with --wait-for-lock")
+            Remedy::say("run the same command again after the other cycle ends, or use --wait-for-lock")
         }
         HaltReason::Deleted | HaltReason::Deleting => return None,
     })
 }
 
-/// How it ended, in a line. Safe text.
+/// The outcome in one line. Safe text.
 pub(super) fn outcome(outcome: &CycleOutcome, summary: Summary) -> String {
     match outcome {
         CycleOutcome::Finished if summary.planned == 0 => "nothing to replace".into(),
-        CycleOutcome::Finished if summary.failed > 0 => "done, but for the nodes that failed".into(),
+        CycleOutcome::Finished if summary.failed > 0 => "done, except for failed nodes".into(),
         CycleOutcome::Finished => "done".into(),
         CycleOutcome::CanaryDone => {
-            "the canary is replaced; run it again without --canary to go on with the nodes that are left".into()
+            "canary complete; run the command again without --canary to continue with the remaining nodes".into()
         }
         CycleOutcome::Halted { halt: why @ HaltReason::Locked { .. } } => format!("nothing was removed: {}", halt(why)),
-        CycleOutcome::Halted { halt: why } => format!("halted: {}", halt(why)),
+        CycleOutcome::Halted { halt: why } => format!("stopped: {}", halt(why)),
         CycleOutcome::Planned => "dry run: nothing was removed".into(),
         CycleOutcome::Declined => "nothing was removed".into(),
     }
 }
 
-/// What evictions come up against. Safe text.
+/// Why a PodDisruptionBudget blocks all evictions, and the fix. Safe text.
 pub(crate) fn pdb_conflict(pdb_conflict: &PdbConflict) -> (String, String) {
     match pdb_conflict {
         PdbConflict::UnsupportedForDaemonSet { budget, stated } => (
             format!(
-                "the PodDisruptionBudget {} can never allow an eviction: {} cannot be computed for pods of a DaemonSet",
+                "PodDisruptionBudget {} can never allow an eviction: {} cannot be computed for pods of a DaemonSet",
                 sanitize(budget),
                 sanitize(stated)
             ),
-            "give it a whole number as minAvailable, or leave --evict out".into(),
+            "set its minAvailable to an integer, or run without --evict".into(),
         ),
         PdbConflict::MinAvailableTooHigh { budget, min_available, pods } => (
             format!(
-                "the PodDisruptionBudget {} can never allow an eviction: its minAvailable is {min_available}, and it \
+                "PodDisruptionBudget {} can never allow an eviction: its minAvailable is {min_available}, and it \
                  covers {}",
                 sanitize(budget),
                 pluralize(*pods, "pod")
             ),
-            "lower its minAvailable, or leave --evict out".into(),
+            "reduce its minAvailable, or run without --evict".into(),
         ),
         PdbConflict::MultipleBudgets { budgets } => {
             let names: Vec<&str> = budgets.iter().map(String::as_str).collect();
             (
                 format!(
-                    "more than one PodDisruptionBudget covers the pods, and such a pod is never evicted: {}",
+                    "more than one PodDisruptionBudget covers the pods, and the API server then rejects all \
+                     evictions: {}",
                     sanitize(&ListLength::Handful.list(&names))
                 ),
-                "let only one of them cover the pods, or leave --evict out".into(),
+                "change them so that only one covers the pods, or run without --evict".into(),
             )
         }
     }
 }
 
-/// The question before the first pod is removed, and the one after the canary. Safe text.
+/// The question before the first pod is removed, or after the canary. Safe text.
 pub(crate) fn question(is_canary: bool, summary: Summary, daemon_set_ref: DaemonSetRef<'_>) -> String {
     let name = sanitize(&format!("{}/{}", daemon_set_ref.namespace, daemon_set_ref.name));
     match is_canary {
-        true => format!("The canary is replaced ({} of {}). Go on with {name}?", summary.replaced, summary.planned),
+        true => format!(
+            "Canary of {name} complete ({} of {}). Continue with the remaining {}?",
+            summary.replaced,
+            pluralize(summary.planned, "node"),
+            pluralize(summary.waiting, "node")
+        ),
         false => format!("Replace the pods of {name} on {}?", pluralize(summary.planned, "node")),
     }
 }

@@ -13,16 +13,16 @@ fn required_priority(priority: i32, class: Option<&str>) -> Option<RequiredPrior
 }
 
 #[test]
-fn every_verdict_has_its_sentence() {
+fn each_verdict_has_a_sentence() {
     let remains = vec!["Insufficient cpu".to_owned(), "Too many pods".to_owned()];
     for (verdict, expected) in [
         (Preemption::NotNeeded, "no preemption needed"),
-        (Preemption::NotTried, "no preemption as long as the pod is held back"),
-        (Preemption::NotHelpful, "preemption cannot help: without other pods the node would refuse it too"),
+        (Preemption::NotTried, "no preemption while the pod has scheduling gates"),
+        (Preemption::NotHelpful, "preemption cannot help: the node would reject the pod even without other pods"),
         (Preemption::Never { required_priority: None }, "no preemption: the pod has preemptionPolicy Never"),
         (
             Preemption::UnderWay { victims: vec![node_pod("a", 0)] },
-            "preemption has made room: waiting until web/a is gone",
+            "preemption in progress: waiting for web/a to terminate",
         ),
         (
             Preemption::NoVictims { required_priority: None },
@@ -34,32 +34,32 @@ fn every_verdict_has_its_sentence() {
                 remains: remains.clone(),
                 required_priority: None,
             },
-            "preemption cannot help: without web/a, the one pod of lower priority, it would still be: Insufficient \
-             cpu, Too many pods",
+            "preemption cannot help: even without web/a, the only pod with a lower priority, the node would reject the \
+             pod: Insufficient cpu, Too many pods",
         ),
         (
             Preemption::NotEnough { candidates: vec![node_pod("a", 0); 2], remains, required_priority: None },
-            "preemption cannot help: without the 2 pods of lower priority it would still be: Insufficient cpu, Too \
-             many pods",
+            "preemption cannot help: even without all 2 pods with a lower priority, the node would reject the pod: \
+             Insufficient cpu, Too many pods",
         ),
         (
             Preemption::Possible { victims: vec![node_pod("a", -5); 5] },
-            "preemption can make room: the scheduler evicts web/a (priority -5), web/a (priority -5), web/a (priority \
+            "preemption can help: the scheduler would evict web/a (priority -5), web/a (priority -5), web/a (priority \
              -5) and 2 more",
         ),
-        (Preemption::Unknown { missing: "no pods".into() }, "whether preemption can help is not known: no pods"),
+        (Preemption::Unknown { missing: "no pods".into() }, "unknown whether preemption can help: no pods"),
     ] {
         assert_eq!(detail(&verdict, ListLength::Handful), expected);
     }
 }
 
 #[test]
-fn a_class_that_is_there_is_set() {
+fn existing_priority_class_is_set() {
     let found = remedies(&Preemption::NoVictims { required_priority: required_priority(101, Some("mid")) }, &TARGET);
     assert_eq!(
         found[0].text,
-        "set priorityClassName mid, as a priority of 101 is enough: preemption then evicts web/a (priority 100) here, \
-         and may evict others on other nodes"
+        "set priorityClassName mid (a priority of 101 is enough): preemption then evicts web/a (priority 100) on this \
+         node, and may evict pods on other nodes"
     );
     assert_eq!(
         found[0].lines(),
@@ -70,7 +70,7 @@ fn a_class_that_is_there_is_set() {
 }
 
 #[test]
-fn a_class_that_is_not_there_is_made_first() {
+fn missing_priority_class_is_created_first() {
     let found = remedies(&Preemption::Never { required_priority: required_priority(6, None) }, &TARGET);
     assert_eq!(
         found[0].lines(),
@@ -82,7 +82,7 @@ fn a_class_that_is_not_there_is_made_first() {
 }
 
 #[test]
-fn where_nothing_helps_nothing_is_advised() {
+fn verdict_without_a_fix_has_no_remedy() {
     for verdict in [Preemption::NotHelpful, Preemption::NoVictims { required_priority: None }, Preemption::NotNeeded] {
         assert_eq!(remedies(&verdict, &TARGET), []);
     }

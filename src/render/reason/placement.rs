@@ -1,4 +1,4 @@
-//! What to do where the controller does not want a pod on the node.
+//! Remedies for a node that is not eligible.
 
 use serde_json::json;
 
@@ -7,15 +7,14 @@ use crate::render::command_line::{CommandLine, valid};
 use crate::render::remedy::{Remedy, RemedyContext, edit_template, pointer};
 use crate::snapshot::Taint;
 
-/// Labels that tell what a node is: to write them by hand would be a lie.
+/// Labels that describe facts of a node. Changing them by hand would make them wrong.
 const FACTS_OF_A_NODE: [&str; 4] =
     ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
 
-/// What to do about it.
 pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match failure {
         PlacementFailure::NodeName { wanted } => vec![Remedy::run(
-            format!("take the node name {wanted} out of the template; {}", target.rollout_note()),
+            format!("remove nodeName {wanted} from the template ({})", target.rollout_note()),
             target.commands_reaching_existing_pod(edit_template(
                 target,
                 &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]),
@@ -24,7 +23,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
         PlacementFailure::NodeSelector { key, wanted, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
             let unselect = Remedy::run(
-                format!("or take {key} out of the template's node selector; {}", target.rollout_note()),
+                format!("or remove {key} from the template's node selector ({})", target.rollout_note()),
                 target.commands_reaching_existing_pod(
                     edit_template(target, &json!([{ "op": "remove", "path": path }]))
                         .only_if(valid::is_qualified_name(key)),
@@ -33,7 +32,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
             let line = CommandLine::new("kubectl label node").name(target.node).label(key, wanted);
             let label = on_node(
                 target,
-                &format!("label the node, if it is meant to have {key}={wanted}"),
+                &format!("label the node with {key}={wanted} if the pod should run there"),
                 if found.is_some() { line.words("--overwrite") } else { line },
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
@@ -43,28 +42,28 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
         }
         PlacementFailure::NodeAffinity { terms } => affinity(terms, target),
         PlacementFailure::NamespaceSelector { selector } => vec![Remedy::say(format!(
-            "label the node so that it meets {selector}, or change the annotation openshift.io/node-selector of the \
+            "label the node so that it matches {selector}, or change the annotation openshift.io/node-selector of \
              namespace {}",
             target.namespace
         ))],
         PlacementFailure::NamespaceMissing => Vec::new(),
         PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => vec![Remedy::run(
-            "bring the node back: the pod is made when the taint goes, which it does by itself",
+            "recover the node; the taint is then removed automatically and the pod created",
             [target.describe_node()],
         )],
         PlacementFailure::Taint { taint } => tainted(taint, target),
     }
 }
 
-/// Something to do to the node; of one that is only planned, in its file or in the template of its pool.
+/// A change of the node. A node that does not exist yet can only be changed in the template of its pool.
 fn on_node(target: &RemedyContext<'_>, text: &str, line: CommandLine) -> Remedy {
     match target.is_planned {
-        true => Remedy::say(format!("{text}: in the template of the node's pool")),
+        true => Remedy::say(format!("{text} (in the template of the node pool)")),
         false => Remedy::run(text, [line]),
     }
 }
 
-/// One patch for all taints: each alone would put its toleration in the place of the other's.
+/// One patch tolerates all taints: separate patches would overwrite each other's tolerations.
 fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| !one.is_node_lifecycle_taint()).collect();
     if !taints.contains(&taint) {
@@ -91,8 +90,11 @@ fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
     vec![
         Remedy::run(
             format!(
-                "add to the template what tolerates {}, if pods are meant to run beside it; {}",
-                named.join(" and "),
+                "add {} to the pod template, if the pods should run there ({})",
+                match named.as_slice() {
+                    [one] => format!("a toleration for {one}"),
+                    several => format!("tolerations for {}", several.join(" and ")),
+                },
                 target.rollout_note()
             ),
             target.commands_reaching_existing_pod(
@@ -101,24 +103,24 @@ fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
         ),
         on_node(
             target,
-            "or take the taint off the node, if it is no longer meant",
+            "or remove the taint if it is no longer needed",
             CommandLine::new("kubectl taint node").name(target.node).without_taint(key, effect),
         ),
     ]
 }
 
-/// Whether the API server would accept the taint, and so a toleration of it.
+/// Whether the API server would accept the taint, and thus a toleration for it.
 fn is_valid(Taint { key, value, effect, .. }: &Taint) -> bool {
     valid::is_qualified_name(key) && valid::is_label_value(value) && valid::is_taint_effect(effect)
 }
 
-/// The labels by which the node would meet the term that misses least.
+/// Labels the node so that it matches the term with the fewest mismatches, or fixes the template.
 fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let usable = terms.iter().filter(|term| term.invalid.is_none());
     let changes =
         usable.filter_map(|term| term.mismatches.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
     let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
-    let edit = "mend the template's node affinity, if it is meant to match this node";
+    let edit = "fix the template's node affinity if it should match this node";
     let by_template =
         Remedy::run(if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() }, [target.edit()]);
     let by_label = easiest.map(|changes| {
@@ -127,18 +129,17 @@ fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
             LabelChange::Set { key, value } => line.label(key, &value),
             LabelChange::Remove { key } => line.without_label(key),
         });
-        on_node(target, "label the node, if it is meant to be such a one", line.words("--overwrite"))
+        on_node(target, "label the node so that it matches", line.words("--overwrite"))
     });
     by_label.into_iter().chain([by_template]).collect()
 }
 
-/// A change that `kubectl label` makes.
 enum LabelChange<'a> {
     Set { key: &'a str, value: String },
     Remove { key: &'a str },
 }
 
-/// The change of a label that makes a requirement true; none where the label would be false.
+/// The label change that satisfies a requirement. `None` if the label describes a fact of the node.
 fn change(requirement: &Requirement) -> Option<LabelChange<'_>> {
     let Requirement { key, operator, values, .. } = requirement;
     if key == "metadata.name" || FACTS_OF_A_NODE.contains(&key.as_str()) {
@@ -150,7 +151,7 @@ fn change(requirement: &Requirement) -> Option<LabelChange<'_>> {
         "Exists" => Some(LabelChange::Set { key, value: String::new() }),
         "NotIn" | "DoesNotExist" => Some(LabelChange::Remove { key }),
         "Gt" => Some(LabelChange::Set { key, value: limit()?.checked_add(1)?.to_string() }),
-        // A label value does not begin with a dash.
+        // A label value cannot start with a dash.
         "Lt" => {
             let below = limit()?.checked_sub(1).filter(|below| *below >= 0)?;
             Some(LabelChange::Set { key, value: below.to_string() })
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_labelled_for_the_term_that_misses_least() {
+    fn node_is_labeled_for_the_term_with_fewest_mismatches() {
         let term = |mismatches| TermMismatch { invalid: None, mismatches };
         let terms = vec![
             term(vec![mismatches("zone", "In", &["a", "b"]), mismatches("gpu", "Exists", &[])]),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_label_is_advised_that_would_be_a_lie() {
+    fn label_that_describes_the_node_is_not_changed() {
         let terms =
             vec![TermMismatch { invalid: None, mismatches: vec![mismatches("kubernetes.io/os", "In", &["windows"])] }];
         assert_eq!(lines(&PlacementFailure::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_a_slash_keeps_its_place_in_a_patch() {
+    fn key_with_a_slash_is_escaped_in_a_patch() {
         let selector = |key: &str| {
             lines(&PlacementFailure::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) })
         };
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn all_taints_are_tolerated_by_one_patch() {
+    fn one_patch_tolerates_all_taints() {
         let taint = |key: &str| Taint { key: key.into(), effect: "NoSchedule".into(), ..Taint::default() };
         let untolerated = [taint("a"), taint("b")];
         let target = RemedyContext { untolerated: &untolerated, ..target() };
@@ -222,16 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn with_on_delete_the_pod_that_is_there_has_to_go_too() {
+    fn on_delete_remedy_also_deletes_the_existing_pod() {
         let target = RemedyContext { on_delete: true, pod: Some("ds-x"), ..target() };
         let taint = Taint { key: "k".into(), effect: "NoSchedule".into(), ..Taint::default() };
         let first = remedies(&PlacementFailure::Taint { taint }, &target).swap_remove(0);
         assert_eq!(first.lines()[1..], ["kubectl -n ns delete pod ds-x"]);
-        assert!(!first.text.contains("everywhere"), "{}", first.text);
+        assert!(!first.text.contains("rollout"), "{}", first.text);
     }
 
     #[test]
-    fn nothing_is_done_to_a_node_that_is_only_planned() {
+    fn planned_node_is_not_labeled() {
         let target = RemedyContext { is_planned: true, ..target() };
         let selector = PlacementFailure::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
         let lines: Vec<String> =
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toleration_is_appended_only_where_there_are_some() {
+    fn toleration_is_appended_only_to_an_existing_list() {
         let taint = Taint { key: "k".into(), value: "v".into(), effect: "NoExecute".into(), time_added: None };
         let failure = PlacementFailure::Taint { taint };
         assert!(lines(&failure)[0].contains(r#""path":"/spec/template/spec/tolerations","value":[{"#));

@@ -1,4 +1,4 @@
-//! What to do about a pod that was not made, has no node, or does not get ready.
+//! Remedies for a pod that was not created, is not scheduled, or does not become ready.
 
 use serde_json::json;
 
@@ -7,42 +7,42 @@ use crate::render::command_line::CommandLine;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext, edit_template};
 
-/// The scheduler that a pod gets that asks for none.
+/// The API server's default for `schedulerName`.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
-/// What to do about it.
 pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let about_daemon_set = |words| CommandLine::in_namespace(target.namespace, words).name(target.daemon_set);
     let about_pod = target.about_pod("describe pod");
     match reason {
         Reason::NotCreated => vec![Remedy::run(
-            "look at the DaemonSet's events, and whether kube-controller-manager runs: it makes the pods",
+            "check the DaemonSet's events, and that kube-controller-manager is running: it creates the pods",
             [about_daemon_set("describe daemonset")],
         )],
         Reason::NotObserved { .. } => vec![Remedy::say(
-            "wait a moment; if the number stays behind, kube-controller-manager does not run or is busy: look at its log",
+            "wait a moment; if the number does not change, check that kube-controller-manager is running, and its logs",
         )],
         Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
-            "nothing found now stands in its way, so the scheduler's last word may be old; it tries again within \
-             5 minutes, or at once when the pod is made anew",
+            "wait: no filter rejects the pod now, and the scheduler retries within 5 minutes; or delete the pod for an \
+             immediate retry",
             [target.about_pod("delete pod")],
         )],
-        Reason::SchedulerError { .. } => vec![Remedy::say("look at the scheduler's log")],
+        Reason::SchedulerError { .. } => vec![Remedy::say("check the logs of the scheduler")],
         Reason::NotScheduled { scheduler_name } => vec![not_scheduled(scheduler_name.as_deref(), target)],
         Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::run(
-            "the controller makes a new pod by itself; free what the node is short of, or it is evicted again",
+            "free the resource that the node is short of, or the new pod is evicted again; the controller recreates \
+             the pod",
             [target.describe_node()],
         )],
         Reason::PodFailed { .. } => {
-            vec![Remedy::run("the controller makes a new pod by itself; see why it failed", [about_pod])]
+            vec![Remedy::run("find out why the pod failed; the controller recreates it", [about_pod])]
         }
         Reason::ImageError { container, .. } => vec![
             Remedy::run(
-                format!("check the image's name and tag, and the pull secret of container {container}"),
+                format!("check the image name and tag of container {container}, and its pull secret"),
                 [about_pod],
             ),
             Remedy::run(
-                format!("set the right image; {}", target.rollout_note()),
+                format!("fix the image ({})", target.rollout_note()),
                 target.commands_reaching_existing_pod(
                     CommandLine::in_namespace(target.namespace, "set image")
                         .name_within("daemonset/", target.daemon_set, "")
@@ -56,14 +56,14 @@ pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::ContainersNotReady { containers } => {
             let log = |container: &String| target.about_pod("logs").container(container);
             let lines = containers.iter().take(HANDFUL).map(log).chain([about_pod]);
-            vec![Remedy::run("see what the readiness probe says, and the log", lines)]
+            vec![Remedy::run("check the readiness probe and the logs", lines)]
         }
         Reason::PodSucceeded => vec![Remedy::run(
-            "see why its command ends: a daemon's goes on for ever",
+            "find out why the command exits: the command of a daemon should run forever",
             [target.about_pod("logs").words("--all-containers")],
         )],
         Reason::DaemonSetDeleting { .. } => vec![Remedy::run(
-            "see who does not finish with it, or make it again under the same name when it is gone",
+            "find the controller that has not removed its finalizer, or recreate the DaemonSet once it is gone",
             [about_daemon_set("get daemonset").words("-o yaml")],
         )],
         Reason::NotSeenByKubelet
@@ -71,21 +71,21 @@ pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         | Reason::ContainerCreating
         | Reason::Initializing { .. }
         | Reason::ReadinessGatesNotReady { .. } => {
-            vec![Remedy::run("see the pod's events", [about_pod])]
+            vec![Remedy::run("check the events of the pod", [about_pod])]
         }
         Reason::NodeNotReady { .. } => vec![Remedy::run(
-            "bring the node's kubelet back; the pod cannot get ready before",
+            "recover the kubelet on the node; the pod cannot become Ready until then",
             [target.describe_node()],
         )],
         Reason::NodePressure { condition } => vec![Remedy::run(
-            format!("free what the node is short of: {condition} has to go before pods stay"),
+            format!("free the resource that the node is short of: pods are evicted until {condition} is gone"),
             [target.describe_node()],
         )],
         Reason::TaintEviction { .. } => vec![Remedy::run(
-            "take tolerationSeconds out of the toleration that stands first and covers the taint",
+            "remove tolerationSeconds from the first toleration that matches the taint",
             [target.edit()],
         )],
-        Reason::Terminating { .. } => vec![Remedy::say("wait: a new pod is made when this one is gone")],
+        Reason::Terminating { .. } => vec![Remedy::say("wait: the controller creates a new pod once this one is gone")],
         Reason::StuckTerminating { finalizers, .. } => vec![stuck(finalizers, target)],
         _ => Vec::new(),
     }
@@ -94,20 +94,20 @@ pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
 fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>) -> Remedy {
     match scheduler {
         Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::run(
-            format!("start the scheduler {name}, or let the default one do it; {}", target.rollout_note()),
+            format!("start the scheduler {name}, or use the default scheduler ({})", target.rollout_note()),
             target.commands_reaching_existing_pod(edit_template(
                 target,
                 &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
             )),
         ),
         _ => Remedy::run(
-            "see whether kube-scheduler runs",
+            "check that kube-scheduler is running",
             [CommandLine::new("kubectl -n kube-system get pods -l component=kube-scheduler -o wide")],
         ),
     }
 }
 
-/// The kubelet names what is missing: `configmap "x" not found`.
+/// The kubelet names the missing object: `configmap "x" not found`.
 fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
     let missing = |kind: &str| {
         let (_, rest) = detail.split_once(&format!("{kind} \""))?;
@@ -119,27 +119,27 @@ fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandL
     };
     if let Some(name) = missing("configmap") {
         return Remedy::run(
-            "make the ConfigMap that is missing, with what the container reads from it; the kubelet goes on by itself",
+            "create the missing ConfigMap with the keys that the container reads; the kubelet then continues by itself",
             [create("create configmap", name)],
         );
     }
     if let Some(name) = missing("secret") {
         return Remedy::run(
-            "make the Secret that is missing, with what the container reads from it; the kubelet goes on by itself",
+            "create the missing Secret with the keys that the container reads; the kubelet then continues by itself",
             [create("create secret generic", name)],
         );
     }
-    Remedy::run("see the pod's events", [about_pod])
+    Remedy::run("check the events of the pod", [about_pod])
 }
 
 fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let log = Remedy::run(
-        format!("read what {container} wrote before it ended"),
+        format!("check the logs of the previous {container} container"),
         [target.about_pod("logs").container(container).words("--previous")],
     );
     let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
         Remedy::run(
-            format!("{container} used more memory than its limit: raise it; {}", target.rollout_note()),
+            format!("raise the memory limit of container {container}, which exceeded it ({})", target.rollout_note()),
             target.commands_reaching_existing_pod(
                 CommandLine::in_namespace(target.namespace, "set resources")
                     .name_within("daemonset/", target.daemon_set, "")
@@ -154,13 +154,14 @@ fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) 
 fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
     if finalizers.is_empty() {
         return Remedy::run(
-            "if the node is off for good, take the pod out of the API; while it runs there, a second one would run beside it",
+            "if the node is permanently gone, force-delete the pod (if it is still running, two instances will run)",
             [target.about_pod("delete pod").words("--grace-period=0 --force")],
         );
     }
     Remedy::run(
         format!(
-            "see why the owner of {} does not finish; only if it is gone for good, take them off",
+            "find the controller that has not removed its finalizer ({}); remove finalizers manually only if it is \
+             permanently gone",
             ListLength::Handful.list(finalizers)
         ),
         [target
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kubelet_misses_by_name_is_named_in_the_line_that_makes_it() {
+    fn missing_configmap_or_secret_is_created_by_name() {
         for (detail, expected) in [
             (r#"configmap "settings" not found"#, "kubectl -n ns create configmap settings --from-literal=KEY=VALUE"),
             (r#"secret "ns/key" not found"#, "kubectl -n ns create secret generic key --from-literal=KEY=VALUE"),
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_ran_out_of_memory_is_told_apart_from_one_that_crashed() {
+    fn oom_killed_container_gets_a_memory_remedy() {
         let exit = |reason: &str| Exit { exit_code: 137, signal: 0, reason: reason.into(), message: String::new() };
         let target = RemedyContext::named("n1", "ns", "ds", Some("ds-x"));
         assert_eq!(crash("main", Some(&exit("OOMKilled")), &target).len(), 2);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheduler_of_another_name_is_asked_for_by_that_name() {
+    fn custom_scheduler_is_named_in_the_remedy() {
         let unknown = Reason::NotScheduled { scheduler_name: Some("mine".into()) };
         assert!(first(&unknown).text.contains("mine"));
         let default = Reason::NotScheduled { scheduler_name: Some(DEFAULT_SCHEDULER.into()) };

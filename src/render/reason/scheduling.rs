@@ -1,4 +1,5 @@
-//! The words of what a scheduler's filter refuses. Not made safe yet: that is for the caller, once for all.
+//! The sentences and remedies of pods that a filter of the scheduler rejects. The caller makes the text safe for a
+//! terminal.
 
 mod affinity;
 mod devices;
@@ -17,13 +18,13 @@ use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::FilterRejection;
 use serde_json::json;
 
-/// The cause without what differs between nodes, so that equal causes read equal.
+/// The cause without details that differ between nodes, so that equal causes have equal text.
 pub(in crate::render) fn summary(rejection: &FilterRejection) -> String {
     match rejection {
-        FilterRejection::SchedulingGates { .. } => "a scheduling gate is not lifted".into(),
-        FilterRejection::NodeUnschedulable => "the node is cordoned".into(),
+        FilterRejection::SchedulingGates { .. } => "scheduling gate not removed".into(),
+        FilterRejection::NodeUnschedulable => "node is cordoned".into(),
         FilterRejection::NodeDeclaredFeatures { features } => {
-            format!("the node lacks features: {}", ListLength::Handful.list(features))
+            format!("node does not declare features: {}", ListLength::Handful.list(features))
         }
         FilterRejection::Placed(failure) => placement_summary(failure),
         FilterRejection::Ports(rejection) => ports::summary(rejection),
@@ -40,11 +41,11 @@ pub(in crate::render) fn detail(rejection: &FilterRejection, names: ListLength) 
     match rejection {
         FilterRejection::SchedulingGates { gates } => {
             let noun = if gates.len() == 1 { "scheduling gate" } else { "scheduling gates" };
-            format!("held by the {noun} {}: no scheduler looks at the pod", names.list(gates))
+            format!("blocked by {noun} {}: the scheduler does not process the pod", names.list(gates))
         }
-        FilterRejection::NodeUnschedulable => "the node is cordoned, and the pod does not tolerate that".into(),
+        FilterRejection::NodeUnschedulable => "the node is cordoned, and the pod does not tolerate it".into(),
         FilterRejection::NodeDeclaredFeatures { features } => {
-            format!("the pod asks for what the node's kubelet does not declare: {}", names.list(features))
+            format!("the pod requires features that the kubelet does not declare: {}", names.list(features))
         }
         FilterRejection::Placed(failure) => placement_detail(failure, names),
         FilterRejection::Ports(rejection) => ports::detail(rejection, names),
@@ -56,7 +57,6 @@ pub(in crate::render) fn detail(rejection: &FilterRejection, names: ListLength) 
     }
 }
 
-/// What to do about it.
 pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match rejection {
         FilterRejection::SchedulingGates { .. } => lift_gates(target),
@@ -71,41 +71,43 @@ pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyCo
     }
 }
 
-/// Gates are only ever taken from a pod. The template that sets them, or the webhook, sets them again on the next one.
+/// Gates can only be removed from a pod. The template or webhook that sets them also sets them on the next pod.
 fn lift_gates(target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::say("look at the log of the controller that is to lift the gate")];
+    let mut remedies = vec![Remedy::say("check the logs of the controller that should remove the gate")];
     if target.pod.is_some() {
         let patch = json!([{ "op": "remove", "path": "/spec/schedulingGates" }]);
         let line = target.about_pod("patch pod").words("--type=json").patch(&patch);
-        remedies.push(Remedy::run("lift the gates of this pod by hand, if nothing else is to happen first", [line]));
+        remedies
+            .push(Remedy::run("remove the gates of this pod manually, if nothing else has to happen first", [line]));
     }
     remedies.push(Remedy::run(
-        "drop schedulingGates from the template, if it has them: else every new pod is held again",
+        "remove schedulingGates from the template, if it sets them: otherwise each new pod is blocked again",
         [target.edit()],
     ));
     remedies
 }
 
-/// A kubelet declares by itself what it can do; nothing that is written to the node makes it do more.
+/// The kubelet declares its own features. Editing the Node does not add any.
 fn declare_features(features: &[String], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let names = ListLength::Handful.list(features);
     let look = CommandLine::new("kubectl get node").name(target.node);
     let look = look.words("-o jsonpath='{.status.declaredFeatures}'");
     let uses = features.iter().map(|feature| match feature.as_str() {
         "RestartAllContainersOnContainerExits" => "the restart rule RestartAllContainers".to_owned(),
-        "UserNamespacesHostNetworkSupport" => "hostUsers: false on the host's network".to_owned(),
-        other => format!("what needs {other}"),
+        "UserNamespacesHostNetworkSupport" => "hostUsers: false with hostNetwork".to_owned(),
+        other => format!("the use of {other}"),
     });
     let uses: Vec<String> = uses.collect();
     vec![
         Remedy::run(
             format!(
-                "update or configure the node's kubelet and container runtime so that it declares {names}; what it declares now"
+                "update or configure the kubelet and the container runtime of the node, so that it declares {names}; \
+                 see the declared features"
             ),
             [look],
         ),
         Remedy::run(
-            format!("drop {} from the template", ListLength::Handful.join(&uses, HANDFUL, " and ", String::clone)),
+            format!("remove {} from the template", ListLength::Handful.join(&uses, HANDFUL, " and ", String::clone)),
             [target.edit()],
         ),
     ]
@@ -122,26 +124,26 @@ mod tests {
     }
 
     #[test]
-    fn gates_are_lifted_from_the_pod_and_from_the_template() {
+    fn gates_are_removed_from_the_pod_and_from_the_template() {
         let gates = FilterRejection::SchedulingGates { gates: vec!["example.com/a".into()] };
         assert_eq!(
             detail(&gates, ListLength::Handful),
-            "held by the scheduling gate example.com/a: no scheduler looks at the pod"
+            "blocked by scheduling gate example.com/a: the scheduler does not process the pod"
         );
         let patch =
             r#"kubectl -n a patch pod agent-x --type=json -p '[{"op":"remove","path":"/spec/schedulingGates"}]'"#;
         assert_eq!(lines(&gates, &TARGET), [patch, "kubectl -n a edit daemonset agent"]);
-        // Before there is a pod, only the template can be changed.
+        // Without a pod, only the template can be changed.
         assert_eq!(lines(&gates, &RemedyContext { pod: None, ..TARGET }), ["kubectl -n a edit daemonset agent"]);
     }
 
     #[test]
-    fn features_are_a_matter_of_the_kubelet_or_of_the_template() {
+    fn missing_feature_is_fixed_in_kubelet_or_template() {
         let features =
             FilterRejection::NodeDeclaredFeatures { features: vec!["UserNamespacesHostNetworkSupport".into()] };
         assert_eq!(
             detail(&features, ListLength::Handful),
-            "the pod asks for what the node's kubelet does not declare: UserNamespacesHostNetworkSupport"
+            "the pod requires features that the kubelet does not declare: UserNamespacesHostNetworkSupport"
         );
         assert_eq!(
             lines(&features, &TARGET),

@@ -1,4 +1,4 @@
-//! The words of what holds a rollout, and what to do about it.
+//! The sentences and remedies of blockers.
 
 use jiff::Timestamp;
 
@@ -11,24 +11,24 @@ use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::sanitize;
 use crate::rollout::{Blocker, Cause, FaultDomain, RolloutStatus, Strategy, is_current};
 
-/// The cause without what differs between nodes. Safe text.
+/// The cause without details that differ between nodes. Safe text.
 pub(super) fn summary(cause: &Cause) -> String {
     let text = match cause {
-        Cause::CreatesRefused { rejection, .. } => format!("new pods are refused: {}", admission::summary(rejection)),
-        Cause::TerminatingOnDeadNode { .. } => "the old pod cannot go: its node is down".into(),
-        Cause::TerminatingPastGrace { .. } => "the old pod does not go".into(),
-        Cause::NewPodOnDeadNode { .. } => "the node is down".into(),
-        Cause::BadImage { reason, .. } => format!("the new pod's image cannot be had: {reason}"),
-        Cause::CrashLoop { .. } => "the new pod crashes".into(),
-        Cause::ContainerConfig { reason, .. } => format!("the new pod's container cannot be made: {reason}"),
-        Cause::SurgeHostPort { port, protocol } => format!("old and new pod want the same host port {port}/{protocol}"),
-        Cause::SurgeOldPodOnDeletedNode { .. } => "an old pod is left on a node that was deleted".into(),
-        Cause::NewPodUnschedulable { .. } => "the scheduler finds no room for the new pod".into(),
-        Cause::NewPodGated => "a scheduling gate is on the new pod".into(),
-        Cause::NewPodFailed { reason, .. } if reason.is_empty() => "the new pod fails".into(),
-        Cause::NewPodFailed { reason, .. } => format!("the new pod fails: {reason}"),
-        Cause::NewPodNotReady { .. } => "the new pod does not get ready".into(),
-        Cause::NewPodWarned { reason, .. } => format!("the new pod does not come up: {reason}"),
+        Cause::CreatesRefused { rejection, .. } => format!("new pods are rejected: {}", admission::summary(rejection)),
+        Cause::TerminatingOnDeadNode { .. } => "old pod cannot terminate (node not ready)".into(),
+        Cause::TerminatingPastGrace { .. } => "old pod stuck Terminating".into(),
+        Cause::NewPodOnDeadNode { .. } => "new pod cannot start (node not ready)".into(),
+        Cause::BadImage { reason, .. } => format!("new pod cannot pull its image: {reason}"),
+        Cause::CrashLoop { .. } => "new pod crashing".into(),
+        Cause::ContainerConfig { reason, .. } => format!("container of the new pod cannot be created: {reason}"),
+        Cause::SurgeHostPort { port, protocol } => format!("old and new pod need the same host port {port}/{protocol}"),
+        Cause::SurgeOldPodOnDeletedNode { .. } => "old pod left on a deleted node".into(),
+        Cause::NewPodUnschedulable { .. } => "new pod unschedulable".into(),
+        Cause::NewPodGated => "new pod has a scheduling gate".into(),
+        Cause::NewPodFailed { reason, .. } if reason.is_empty() => "new pod failed".into(),
+        Cause::NewPodFailed { reason, .. } => format!("new pod failed: {reason}"),
+        Cause::NewPodNotReady { .. } => "new pod not ready".into(),
+        Cause::NewPodWarned { reason, .. } => format!("new pod does not start: {reason}"),
     };
     sanitize(&text)
 }
@@ -36,30 +36,33 @@ pub(super) fn summary(cause: &Cause) -> String {
 /// The cause with its evidence. Safe text.
 pub(crate) fn detail(cause: &Cause, now: Timestamp, names: ListLength) -> String {
     let text = match cause {
-        Cause::CreatesRefused { .. } => return evidence(cause, "new pods are refused", now, names),
+        Cause::CreatesRefused { .. } => return evidence(cause, "new pods are rejected", now, names),
         Cause::TerminatingOnDeadNode { .. } => {
-            return evidence(cause, "the old pod cannot go, as nobody on its node answers", now, names);
+            let head = "the old pod cannot terminate because the kubelet on its node is not responding";
+            return evidence(cause, head, now, names);
         }
-        Cause::TerminatingPastGrace { .. } => return evidence(cause, "the old pod does not go", now, names),
-        Cause::NewPodOnDeadNode { .. } => return evidence(cause, "the new pod cannot come up", now, names),
+        Cause::TerminatingPastGrace { .. } => return evidence(cause, "the old pod does not terminate", now, names),
+        Cause::NewPodOnDeadNode { .. } => return evidence(cause, "the new pod cannot start", now, names),
         Cause::BadImage { image, .. } => {
-            let image = image.as_deref().map(|image| format!(" {image}")).unwrap_or_default();
-            return evidence(cause, &format!("the new pod's image{image} cannot be had"), now, names);
+            let image = image.as_deref().map_or_else(|| "its image".to_owned(), |image| format!("image {image}"));
+            return evidence(cause, &format!("the new pod cannot pull {image}"), now, names);
         }
-        Cause::CrashLoop { .. } => return evidence(cause, "the new pod crashes", now, names),
-        Cause::ContainerConfig { .. } => return evidence(cause, "the new pod's container cannot be made", now, names),
+        Cause::CrashLoop { .. } => return evidence(cause, "the new pod is crashing", now, names),
+        Cause::ContainerConfig { .. } => {
+            return evidence(cause, "a container of the new pod cannot be created", now, names);
+        }
         Cause::SurgeHostPort { port, protocol } => format!(
-            "the new pod wants host port {port}/{protocol}, which the old pod beside it has, and with maxSurge the old \
-             one goes only when the new one is available"
+            "the new pod needs host port {port}/{protocol}, which the old pod on the same node uses; with maxSurge \
+             the old pod stays until the new one is available"
         ),
-        Cause::SurgeOldPodOnDeletedNode { pod } => format!(
-            "the old pod {pod} is left on a node that was deleted, and the controller stops at it until it is gone"
-        ),
-        Cause::NewPodUnschedulable { .. } => return evidence(cause, "the new pod gets no node", now, names),
-        Cause::NewPodFailed { .. } => return evidence(cause, "the new pod fails", now, names),
-        Cause::NewPodNotReady { .. } => return evidence(cause, "the new pod runs and does not get ready", now, names),
-        Cause::NewPodWarned { .. } => return evidence(cause, "the new pod does not come up", now, names),
-        Cause::NewPodGated => return summary(cause),
+        Cause::SurgeOldPodOnDeletedNode { pod } => {
+            format!("old pod {pod} is left on a deleted node; the controller does not continue until the pod is gone")
+        }
+        Cause::NewPodUnschedulable { .. } => return evidence(cause, "the new pod is not scheduled", now, names),
+        Cause::NewPodFailed { .. } => return evidence(cause, "the new pod failed", now, names),
+        Cause::NewPodNotReady { .. } => return evidence(cause, "the new pod is running but not ready", now, names),
+        Cause::NewPodWarned { .. } => return evidence(cause, "the new pod does not start", now, names),
+        Cause::NewPodGated => "the new pod has a scheduling gate".into(),
     };
     sanitize(&text)
 }
@@ -71,7 +74,7 @@ fn evidence(cause: &Cause, head: &str, now: Timestamp, names: ListLength) -> Str
     }
 }
 
-/// The reason that the same thing is for one pod.
+/// The equivalent reason for a single pod.
 fn as_reason(cause: &Cause) -> Option<Reason> {
     Some(match cause.clone() {
         Cause::CreatesRefused { rejection, count, last_seen } => Reason::Rejected { rejection, count, last_seen },
@@ -94,16 +97,26 @@ fn as_reason(cause: &Cause) -> Option<Reason> {
     })
 }
 
-/// ` on 3 nodes (a, b, c)`; nothing where it concerns no node in particular.
+/// `new pod crashing on 3 nodes (a, b, c)`. Safe text.
+pub(super) fn short_with_nodes(blocker: &Blocker<'_>, names: ListLength) -> String {
+    format!("{}{}", summary(&blocker.cause), places(&blocker.nodes, names))
+}
+
+/// ` on 3 nodes (a, b, c)`; empty without nodes. Safe text.
 pub(super) fn places(nodes: &[&str], names: ListLength) -> String {
+    nodes_in_words(nodes, names).map(|nodes| format!(" on {nodes}")).unwrap_or_default()
+}
+
+/// `3 nodes (a, b, c)`; `None` without nodes. Safe text.
+pub(super) fn nodes_in_words(nodes: &[&str], names: ListLength) -> Option<String> {
     match nodes {
-        [] => String::new(),
-        [node] => format!(" on {}", sanitize(node)),
-        nodes => format!(" on {} nodes ({})", nodes.len(), sanitize(&names.list(nodes))),
+        [] => None,
+        [node] => Some(sanitize(node)),
+        nodes => Some(format!("{} nodes ({})", nodes.len(), sanitize(&names.list(nodes)))),
     }
 }
 
-/// What to do about it: it works for all of the nodes, or shows the way on the first.
+/// Remedies for all of the nodes, or for the first one as an example.
 pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Vec<Remedy> {
     let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     let name = rollout_status.daemon_set.metadata.name.as_deref().unwrap_or_default();
@@ -121,7 +134,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
     let mut all = own_remedies(&blocker.cause, &target);
     match as_reason(&blocker.cause) {
         Some(Reason::Rejected { rejection, .. }) => all.extend(admission::remedies(&rejection, &target)),
-        // What a new pod of the same template would meet again is no remedy, and is said above.
+        // The remedies of `own_remedies` replace those of the reason.
         Some(found) if !matches!(blocker.cause, Cause::TerminatingOnDeadNode { .. }) => {
             all.extend(reason::remedies(&found, &target));
         }
@@ -129,20 +142,20 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
     }
     if blocker.cause.fault() == FaultDomain::Pod && has_earlier_revision(rollout_status) {
         all.push(Remedy::run(
-            "go back to the revision before",
+            "roll back to the previous revision",
             [CommandLine::in_namespace(namespace, "rollout undo").name_within("daemonset/", name, "")],
         ));
     }
     all
 }
 
-/// Whether there is a revision to go back to, for sure: a pod still runs it.
+/// Whether a previous revision certainly exists: a pod still runs it.
 fn has_earlier_revision(rollout_status: &RolloutStatus<'_>) -> bool {
     let mut pods = rollout_status.nodes.iter().flat_map(|progress| &progress.row.pods);
     !rollout_status.is_rollback && pods.any(|pod| is_current(pod, rollout_status.revision) == Some(false))
 }
 
-/// The pod that a remedy speaks of: the old one where that does not go, else the new one.
+/// The pod that a remedy refers to: the old one if it does not terminate, otherwise the new one.
 fn pod_on<'a>(rollout_status: &RolloutStatus<'a>, node: &str, cause: &Cause) -> Option<&'a str> {
     let wants_old = matches!(cause, Cause::TerminatingOnDeadNode { .. } | Cause::TerminatingPastGrace { .. });
     let row = rollout_status.nodes.iter().find(|progress| progress.node == node)?.row;
@@ -159,29 +172,29 @@ fn own_remedies(cause: &Cause, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match cause {
         Cause::TerminatingOnDeadNode { .. } => {
             let mut all = vec![
-                Remedy::run("bring the node's kubelet back", [target.describe_node()]),
+                Remedy::run("recover the kubelet on the node", [target.describe_node()]),
                 Remedy::run(
-                    "delete the node, if its machine is gone for good: its pods go with it",
+                    "delete the Node if its machine is permanently gone; its pods are then deleted too",
                     [CommandLine::new("kubectl delete node").name(target.node)],
                 ),
             ];
             all.extend(target.pod.map(|pod| {
-                Remedy::run("delete the pod by force, if it is sure that nothing of it runs any more", by_force(pod))
+                Remedy::run("force-delete the pod, only if you are sure it is no longer running", by_force(pod))
             }));
             all
         }
         Cause::SurgeHostPort { .. } => vec![Remedy::run(
-            "replace the pods one after the other: delete the old one before the new one is made",
+            "set maxSurge to 0, so that the old pod is deleted before the new one is created",
             [CommandLine::in_namespace(target.namespace, "patch daemonset")
                 .name(target.daemon_set)
                 .words("--type=merge")
                 .patch(&without_surge_patch())],
         )],
         Cause::SurgeOldPodOnDeletedNode { pod } => {
-            vec![Remedy::run("delete the pod; the garbage collector does so too after a while", by_force(pod))]
+            vec![Remedy::run("force-delete the pod, or wait for the pod garbage collector to delete it", by_force(pod))]
         }
         Cause::NewPodUnschedulable { .. } => vec![Remedy::run(
-            "see every obstacle on the node, and what to do about it",
+            "see all obstacles on the node, and how to fix them",
             [CommandLine::own_program("why-not").name(target.node).namespace(target.namespace).name(target.daemon_set)],
         )],
         _ => Vec::new(),

@@ -1,4 +1,4 @@
-//! What changes while a rollout is watched: one line each, or one JSON object each.
+//! The events of a watched rollout, as lines or as JSON objects.
 
 use std::io::{self, Write};
 
@@ -20,45 +20,36 @@ use crate::render::style::Tone;
 use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{Blocker, EventKind, NodeStep, Phase, RolloutEvent, RolloutStatus};
 
-/// How a watch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Ending {
-    /// Every wanted pod runs the current revision and is available.
+    /// All desired pods run the current revision and are available.
     Complete,
-    /// No progress for the time of `--stall-timeout`.
+    /// `--stall-timeout` expired without progress.
     Stalled,
-    /// The time of `--timeout` is over.
+    /// `--timeout` expired.
     TimedOut,
-    /// The DaemonSet was deleted.
     Deleted,
 }
 
-/// One thing to tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WatchEvent<'c> {
-    /// A change.
     RolloutEvent(&'c EventKind),
-    /// The end, after so long.
+    /// The end, and the duration of the watch.
     Ended(Ending, SignedDuration),
 }
 
-/// One thing to tell, with how the rollout stands.
+/// An event, with the status of the rollout.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event<'c, 'a> {
-    /// When it was seen.
     pub(crate) at: Timestamp,
-    /// What it is.
     pub(crate) told: WatchEvent<'c>,
-    /// The DaemonSet's namespace.
     pub(crate) namespace: &'c str,
-    /// The DaemonSet's name.
     pub(crate) name: &'c str,
-    /// How the rollout stands; none when the DaemonSet is gone.
+    /// `None` if the DaemonSet no longer exists.
     pub(crate) rollout_status: Option<&'c RolloutStatus<'a>>,
 }
 
 impl<'c, 'a> Event<'c, 'a> {
-    /// A change.
     pub(crate) fn change(
         change: &'c RolloutEvent,
         place: (&'c str, &'c str),
@@ -75,7 +66,7 @@ impl<'c, 'a> Event<'c, 'a> {
 struct EventView<'a> {
     #[serde(flatten)]
     head: EventHead<'a>,
-    /// The event's own fields and how the rollout stands, in one map, as some are of both.
+    /// The fields of the event and of the status. They share a map because some fields occur in both.
     #[serde(flatten)]
     fields: Map<String, Value>,
     message: String,
@@ -88,7 +79,7 @@ pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Resu
     crate::render::structured::json_line(out, &view(event)?)
 }
 
-/// Writes the event as one YAML document of many.
+/// Writes the event as one document of a YAML stream.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
     crate::render::structured::yaml_document(out, &view(event)?)
 }
@@ -111,7 +102,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     })
 }
 
-/// Writes the event as one line: when, what, and how far the rollout is.
+/// Writes the event as one line: time, message and progress.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
     let (text, tone) = message(event, screen.style.names);
     let tally = match (event.told, event.rollout_status) {
@@ -119,7 +110,7 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) 
         (_, Some(rollout_status)) => format!(" ({})", tally(rollout_status)),
     };
     let remedies = fixes(event);
-    // The first one will do in a log; the screen and the JSON show them all.
+    // A log shows the first remedy; the screen and the JSON show all of them.
     let fix = remedies.first().map(|remedy| format!("; {}", in_one_line(remedy))).unwrap_or_default();
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
     writeln!(
@@ -133,9 +124,9 @@ fn in_one_line(remedy: &Remedy) -> String {
     match remedy.lines() {
         [] => bounded(&remedy.text, ListLength::Handful).into_owned(),
         [line] => format!("{}: {line}", bounded(&remedy.text, ListLength::Handful)),
-        // The first of several commands alone may do harm, and a sign behind it would be an argument of it.
+        // The first of several commands alone can do harm, and a symbol after it would be parsed as an argument.
         lines => format!(
-            "{} ({}: rollout status shows them)",
+            "{} ({}, shown by rollout status)",
             bounded(&remedy.text, ListLength::Handful),
             pluralize(lines.len(), "command")
         ),
@@ -151,25 +142,26 @@ fn message(event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
 
 fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
     let after = age(event.at.saturating_sub(after).unwrap_or(event.at), event.at);
-    let held = || {
+    let causes = || {
         let blockers = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.blockers);
-        let held: Vec<String> = blockers
-            .map(|blocker| format!("{}{}", blocker::summary(&blocker.cause), blocker::places(&blocker.nodes, names)))
-            .collect();
-        // Nothing is in the way, or not for long enough to be called so: then those tell that came last.
-        let held = if held.is_empty() { in_progress(event, names) } else { held };
-        let held = if held.is_empty() { at_rest(event, names) } else { held };
-        if held.is_empty() { String::new() } else { format!(": {}", names.join(&held, HANDFUL, "; ", String::clone)) }
+        let causes: Vec<String> = blockers.map(|blocker| blocker::short_with_nodes(blocker, names)).collect();
+        // Without blockers, the nodes in progress explain the wait, or else the phase.
+        let causes = if causes.is_empty() { in_progress(event, names) } else { causes };
+        let causes = if causes.is_empty() { at_rest(event, names) } else { causes };
+        match causes.is_empty() {
+            true => String::new(),
+            false => format!(": {}", names.join(&causes, HANDFUL, "; ", String::clone)),
+        }
     };
     match ending {
         Ending::Complete => (format!("complete after {after}"), Tone::Good),
-        Ending::Stalled => (format!("gave up after {after} without progress (--stall-timeout){}", held()), Tone::Bad),
-        Ending::TimedOut => (format!("gave up after {after} (--timeout){}", held()), Tone::Bad),
+        Ending::Stalled => (format!("timed out: no progress for {after} (--stall-timeout){}", causes()), Tone::Bad),
+        Ending::TimedOut => (format!("timed out after {after} (--timeout){}", causes()), Tone::Bad),
         Ending::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
     }
 }
 
-/// The first nodes in work, with their reasons: `node-1: not ready: main`.
+/// The first nodes in progress, with their reasons: `node-1: containers not ready: main`.
 fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     const ENOUGH: usize = 3;
     let nodes = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.nodes);
@@ -181,23 +173,23 @@ fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     });
     let more = match in_progress.len() - room {
         0 => None,
-        more => Some(format!("and {more} more in work")),
+        more => Some(format!("and {more} more in progress")),
     };
     told.chain(more).collect()
 }
 
-/// Nothing holds and nothing is in work: somebody else's turn.
+/// Without blockers and nodes in progress, the rollout waits for the controller or for a manual deletion.
 fn at_rest(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     let Some(rollout_status) = event.rollout_status else { return Vec::new() };
     let old: Vec<&str> =
         rollout_status.nodes.iter().filter(|node| node.step == NodeStep::Outdated).map(|node| node.node).collect();
     match rollout_status.phase {
-        Phase::NotObserved => vec!["the controller has not seen the newest spec".into()],
+        Phase::NotObserved => vec!["the controller has not observed the latest spec".into()],
         Phase::AwaitingDeletion => {
-            vec![format!("nobody deleted an old pod, which OnDelete waits for{}", blocker::places(&old, names))]
+            vec![format!("still waiting for old pods to be deleted (OnDelete){}", blocker::places(&old, names))]
         }
         Phase::Progressing if !old.is_empty() => {
-            vec![format!("the controller does not replace the old pod{}", blocker::places(&old, names))]
+            vec![format!("the controller has not replaced old pods{}", blocker::places(&old, names))]
         }
         _ => Vec::new(),
     }
@@ -211,31 +203,29 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
     match kind {
         EventKind::Started { .. } => match event.rollout_status {
             Some(rollout_status) => (began(rollout_status, event), phase_tone(rollout_status.phase)),
-            None => ("began to watch".into(), Tone::Plain),
+            None => ("watching".into(), Tone::Plain),
         },
         EventKind::NewRevision { to, is_rollback, .. } => {
-            let what = if *is_rollback { "the template was set back" } else { "the template changed" };
-            (format!("{what}: follows revision {} from here on", sanitize(to)), Tone::Strong)
+            let what = if *is_rollback { "rolled back" } else { "the template changed" };
+            (format!("{what}: now watching revision {}", sanitize(to)), Tone::Strong)
         }
         EventKind::NodeStarted { node, step } => (format!("{}: {}", sanitize(node), at_first(*step)), step_tone(*step)),
         EventKind::NodeFailing { node, reasons, .. } => {
-            (format!("{}: the new pod is in trouble{}", sanitize(node), why(reasons)), Tone::Bad)
+            (format!("{}: new pod failing{}", sanitize(node), why(reasons)), Tone::Bad)
         }
         EventKind::NodeDone { node } => (format!("{}: done", sanitize(node)), Tone::Good),
         EventKind::NodeRegressed { node, step, reasons } => {
             (format!("{}: no longer done, {}{}", sanitize(node), in_words(*step), why(reasons)), Tone::Warning)
         }
         EventKind::NodeAdded { node, step } => {
-            (format!("{}: a pod is wanted here now, {}", sanitize(node), at_first(*step)), Tone::Moving)
+            (format!("{}: node is now eligible, {}", sanitize(node), at_first(*step)), Tone::Moving)
         }
-        EventKind::NodeRemoved { node, .. } => {
-            (format!("{}: no pod is wanted here any more", sanitize(node)), Tone::Quiet)
-        }
+        EventKind::NodeRemoved { node, .. } => (format!("{}: node is no longer eligible", sanitize(node)), Tone::Quiet),
         EventKind::BlockerFound { cause, nodes, blocking } | EventKind::BlockerConfirmed { cause, nodes, blocking } => {
             let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
             let (head, tail, tone) = match blocking {
-                true => ("stuck", ", cannot finish by itself", Tone::Bad),
-                false => ("held", "", Tone::Warning),
+                true => ("stuck", ", cannot complete without intervention", Tone::Bad),
+                false => ("blocked", "", Tone::Warning),
             };
             (
                 format!("{head}{}{tail}: {}", blocker::places(&nodes, names), blocker::detail(cause, event.at, names)),
@@ -243,13 +233,13 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
             )
         }
         EventKind::BlockerCleared { cause, .. } => {
-            (format!("no longer held: {}", blocker::summary(cause)), Tone::Moving)
+            (format!("no longer blocked by: {}", blocker::summary(cause)), Tone::Moving)
         }
         EventKind::PhaseChanged { to, .. } => match event.rollout_status {
             Some(rollout_status) => (phase_in_words(rollout_status), phase_tone(*to)),
             None => (super::phase_name(*to).to_owned(), phase_tone(*to)),
         },
-        EventKind::Deleted => ("the DaemonSet is gone".into(), Tone::Bad),
+        EventKind::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
     }
 }
 
@@ -264,34 +254,29 @@ fn began(rollout_status: &RolloutStatus<'_>, event: &Event<'_, '_>) -> String {
     )
 }
 
-/// The sentence of a phase inside of a line.
+/// The sentence of a phase within a line.
 fn phase_in_words(rollout_status: &RolloutStatus<'_>) -> String {
     let sentence = phase_sentence(rollout_status);
     let mut letters = sentence.chars();
     let first = letters.next().map(|c| c.to_ascii_lowercase());
-    let delete = match rollout_status.phase {
-        Phase::AwaitingDeletion => "; kubectl delete pod does it",
-        _ => "",
-    };
-    first.into_iter().chain(letters).chain(delete.chars()).collect()
+    first.into_iter().chain(letters).collect()
 }
 
-/// The words of a step.
 pub(crate) fn in_words(step: NodeStep) -> &'static str {
     match step {
-        NodeStep::Outdated => "an old pod",
+        NodeStep::Outdated => "old pod",
         NodeStep::Waiting => "no pod yet",
-        NodeStep::Replacing => "the old pod is being replaced",
-        NodeStep::Starting => "the new pod starts",
-        NodeStep::Failing => "the new pod is in trouble",
+        NodeStep::Replacing => "replacing the old pod",
+        NodeStep::Starting => "new pod starting",
+        NodeStep::Failing => "new pod failing",
         NodeStep::Done => step_name(NodeStep::Done),
     }
 }
 
-/// The words of a step that is told for the first time: what became of the new pod is a line of its own.
+/// A step that is reported for the first time. The outcome of the new pod follows as an event of its own.
 fn at_first(step: NodeStep) -> &'static str {
     match step {
-        NodeStep::Failing | NodeStep::Done => "the new pod is there",
+        NodeStep::Failing | NodeStep::Done => "new pod created",
         step => in_words(step),
     }
 }

@@ -18,20 +18,18 @@ use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{DeletedRevision, History, Revision};
 use crate::snapshot::Known;
 
-/// How a screen is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
-    /// Colour and room.
     pub(crate) style: Style,
     /// `-o wide`.
     pub(crate) wide: bool,
-    /// Not `--no-headers`.
+    /// False with `--no-headers`.
     pub(crate) headers: bool,
-    /// The moment that ages are counted to.
+    /// Ages are relative to this time.
     pub(crate) now: Timestamp,
 }
 
-/// A row for each revision, and for what pods run besides.
+/// Writes one row per revision, and one per deleted revision that pods still run.
 pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen) -> io::Result<()> {
     let mut columns = vec![Column::text("REVISION")];
     if screen.wide {
@@ -43,15 +41,15 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen)
     }
     columns.push(Column::text("CHANGE-CAUSE"));
     let mut table = Table::new(columns);
-    // The marks stand in a line of their own.
+    // The numbers are padded, so that the marks behind them are aligned.
     let digits = history.revisions.iter().map(|revision| revision.number.to_string().len()).max().unwrap_or_default();
     for revision in &history.revisions {
         table.row(row(revision, digits, screen));
     }
     for deleted_revisions in &history.deleted_revisions {
-        table.row(deleted_row(deleted_revisions, digits, screen));
+        table.row(deleted_row(deleted_revisions, screen));
     }
-    // Nothing is shortened in the wide table.
+    // The wide table is not shortened.
     let style = if screen.wide { Style { width: None, ..screen.style } } else { screen.style };
     table.write(out, style, screen.headers)
 }
@@ -59,7 +57,7 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen)
 fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
     let number = revision.number;
     let mut cells = vec![match revision.is_current {
-        true => (format!("{number:>digits$} ● current"), Tone::Good),
+        true => (format!("{number:>digits$} (current)"), Tone::Good),
         false => (format!("{number:>digits$}"), Tone::Plain),
     }];
     if screen.wide {
@@ -74,23 +72,23 @@ fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, T
     cells
 }
 
-fn deleted_row(deleted_revisions: &DeletedRevision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
+fn deleted_row(deleted_revisions: &DeletedRevision<'_>, screen: Screen) -> Vec<(String, Tone)> {
     let quiet = || ("-".to_owned(), Tone::Quiet);
-    let mut cells = vec![(format!("{:>digits$} ! gone", "-"), Tone::Warning)];
+    let mut cells = vec![("<deleted>".to_owned(), Tone::Warning)];
     if screen.wide {
         cells.push(deleted_revisions.hash.map_or_else(quiet, |hash| (sanitize(hash), Tone::Plain)));
     }
     cells.push(quiet());
     cells.extend(node_cells(Some(&deleted_revisions.nodes), screen.wide));
     let what = match deleted_revisions.hash {
-        Some(hash) => format!("pods of revision {}, which no longer exists", sanitize(hash)),
-        None => "pods that do not tell their revision".into(),
+        Some(hash) => format!("pods of revision {} (ControllerRevision deleted)", sanitize(hash)),
+        None => "pods without a revision label".into(),
     };
     cells.push((what, Tone::Warning));
     cells
 }
 
-/// How many nodes, and in the wide table which.
+/// The number of nodes and, in the wide table, their names.
 fn node_cells(nodes: Option<&[&str]>, wide: bool) -> Vec<(String, Tone)> {
     let number = match nodes {
         None => ("?".to_owned(), Tone::Warning),
@@ -104,7 +102,7 @@ fn node_cells(nodes: Option<&[&str]>, wide: bool) -> Vec<(String, Tone)> {
     if wide { vec![number, names] } else { vec![number] }
 }
 
-/// The template of a revision as YAML, below a comment that says which one it is.
+/// Writes the template of a revision as YAML, below a comment with its number, age, nodes and cause.
 pub(crate) fn template(
     out: &mut impl Write,
     history: &History<'_>,
@@ -113,7 +111,7 @@ pub(crate) fn template(
 ) -> io::Result<()> {
     let mut title = format!("# {}/{} {}", history.namespace(), history.name(), side::words(revision));
     if let Some(created) = revision.created() {
-        title += &format!(", {} old", age(created, screen.now));
+        title += &format!(", created {} ago", age(created, screen.now));
     }
     if let Known::Known(nodes) = &revision.nodes {
         title += &format!(", on {}", pluralize(nodes.len(), "node"));
@@ -128,7 +126,7 @@ pub(crate) fn template(
     Ok(())
 }
 
-/// What changes from one template to the other, as a unified diff.
+/// Writes the difference between two templates as a unified diff.
 pub(crate) fn diff(out: &mut impl Write, one: Side<'_, '_>, other: Side<'_, '_>, style: Style) -> io::Result<()> {
     for line in yaml::diff(one, other)? {
         let tone = match line.as_bytes() {

@@ -1,4 +1,4 @@
-//! One cell for every node; where there are more of them than fit, one for several.
+//! One cell per node, or one per group of nodes if they do not fit.
 
 use std::io::{self, Write};
 
@@ -7,12 +7,12 @@ use crate::render::style::Tone;
 use crate::render::text::width;
 use crate::rollout::{NodeProgress, NodeStep};
 
-/// Lines that the cells may take.
+/// The maximum number of lines.
 const LINES: usize = 4;
-/// Cells of a line where there is no terminal to fill.
+/// The number of cells per line without a terminal.
 const PIPED_WIDTH: usize = 80;
 
-/// Writes the cells in the order of the nodes, and what they mean.
+/// Writes the cells in the order of the nodes, and a legend.
 pub(crate) fn cells(out: &mut impl Write, nodes: &[NodeProgress<'_>], screen: Screen) -> io::Result<()> {
     if nodes.is_empty() {
         return Ok(());
@@ -30,7 +30,7 @@ pub(crate) fn cells(out: &mut impl Write, nodes: &[NodeProgress<'_>], screen: Sc
     legend(out, nodes, nodes_a_cell, screen)
 }
 
-/// The cells, and how many nodes each of them stands for: it shows the step of the one to look at first.
+/// The cells, and the number of nodes per cell. A cell shows the most urgent step of its nodes.
 pub(super) fn fitted(nodes: &[NodeProgress<'_>], room: usize) -> (Vec<NodeStep>, usize) {
     let nodes_a_cell = nodes.len().div_ceil(room.max(1)).max(1);
     let worst = |some: &[NodeProgress<'_>]| some.iter().map(|progress| progress.step).min_by_key(|step| urgency(*step));
@@ -50,8 +50,8 @@ fn legend(out: &mut impl Write, nodes: &[NodeProgress<'_>], nodes_a_cell: usize,
         let number = nodes.iter().filter(|progress| progress.step == step).count();
         (number > 0).then(|| (format!("{} {number} {}", step_sign(step), step_name(step)), step_tone(step)))
     };
-    let grouped = (nodes_a_cell > 1)
-        .then(|| (format!("each cell is {nodes_a_cell} nodes, and shows the worst of them"), Tone::Quiet));
+    let grouped =
+        (nodes_a_cell > 1).then(|| (format!("each cell shows the worst of {nodes_a_cell} nodes"), Tone::Quiet));
     let room = screen.style.width.unwrap_or(usize::MAX);
     let mut taken = 0;
     for (text, tone) in STEPS.into_iter().filter_map(entry).chain(grouped) {

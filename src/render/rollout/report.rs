@@ -22,7 +22,7 @@ pub(crate) struct Report<'a> {
     daemon_sets: Vec<DaemonSetView<'a>>,
 }
 
-/// How far a rollout is; the numbers are none when what they are counted from could not be read.
+/// The progress of a rollout. A number is `None` if its objects could not be read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Numbers<'a> {
@@ -95,7 +95,6 @@ struct NodeReport<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report on these rollouts.
     pub(crate) fn new(statuses: &'a [RolloutStatus<'a>], unknown: &'a [String], now: Timestamp) -> Self {
         Self {
             head: Head::new("RolloutReport", now, unknown),

@@ -1,4 +1,4 @@
-//! One rollout: how far it is, what holds it, and the nodes in work.
+//! The screen of one rollout: its progress, its blockers, and the nodes in progress.
 
 use std::io::{self, Write};
 
@@ -15,18 +15,18 @@ use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
-use crate::render::text::{pluralize, sanitize, width, wrap};
+use crate::render::text::{sanitize, width, wrap};
 use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
 
-/// So many who spend the budget are named; on a terminal not as many.
+/// The number of nodes that are named as users of the budget; fewer on a terminal.
 const BUDGET_USES: usize = 8;
 const BUDGET_USES_ON_TERMINAL: usize = 4;
-/// So many nodes in work are listed on a terminal.
+/// The number of nodes in progress that are listed on a terminal.
 const IN_WORK: usize = 20;
-/// So many nodes are named in a line.
+/// The number of nodes that are named in a line.
 const NAMED: usize = 8;
 
-/// Writes how a rollout stands; with `watched`, what is only known to whom watches it.
+/// Writes the status of a rollout. `watched` adds what only a watch knows.
 pub(crate) fn screen(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
@@ -53,7 +53,7 @@ pub(crate) fn screen(
             style.line(out, &text, Tone::Warning)?;
         }
     }
-    // Of a few lines, so that they are seen also where what holds it fills the rest of a small terminal.
+    // The cells take few lines and come first, so that a long list of blockers does not push them off the screen.
     if watched.is_some() && !rollout_status.nodes.is_empty() {
         writeln!(out)?;
         cells(out, &rollout_status.nodes, screen)?;
@@ -64,7 +64,7 @@ pub(crate) fn screen(
     outdated_misscheduled(out, rollout_status, screen)
 }
 
-/// Writes the bars of what is updated and of what is available.
+/// Writes one bar for updated pods and one for available pods.
 pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
     if rollout_status.phase == Phase::Unknown {
         return Ok(());
@@ -91,21 +91,21 @@ pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, scr
     )
 }
 
-/// `2.5 nodes a minute, about 4m left`, and since when it got no further.
+/// `2.5 nodes per minute, about 4m left`, and the time without progress.
 pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'_>, now: Timestamp) -> Option<String> {
     if rollout_status.phase == Phase::Complete {
         return None;
     }
-    // Pods in trouble do not come along at the pace of the others.
+    // The rate does not apply to failing pods.
     let goes_on = rollout_status.nodes.iter().any(|node| !matches!(node.step, NodeStep::Done | NodeStep::Failing));
     let rate = watched.headway.rate(ProgressSample::new(rollout_status), now).filter(|_| goes_on);
     let rate =
         rate.filter(|_| matches!(rollout_status.phase, Phase::Progressing | Phase::AwaitingDeletion)).map(|rate| {
             let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
             match rollout_status.phase {
-                // Nobody knows when the next pod will be deleted.
-                Phase::AwaitingDeletion => format!("{:.1} nodes a minute", rate.nodes_per_minute),
-                _ => format!("{:.1} nodes a minute, about {left} left", rate.nodes_per_minute),
+                // The time of the next manual deletion is unknown.
+                Phase::AwaitingDeletion => format!("{:.1} nodes per minute", rate.nodes_per_minute),
+                _ => format!("{:.1} nodes per minute, about {left} left", rate.nodes_per_minute),
             }
         });
     let idle = now.duration_since(watched.headway.last_progress());
@@ -115,16 +115,16 @@ pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// What `--revision` waits for.
+/// The wait for `--revision`.
 fn waits_for(watched: WatchProgress<'_>) -> Option<String> {
     let (eligible, current) = watched.waits_for?;
     Some(match current {
-        Some(current) => format!("Waits for revision {eligible} to become the current one, which is {current}"),
-        None => format!("Waits for revision {eligible} to become the current one"),
+        Some(current) => format!("Waiting for revision {eligible} to become current (current revision: {current})"),
+        None => format!("Waiting for revision {eligible} to become current"),
     })
 }
 
-/// The budget, and what holds the rollout: the certain things first.
+/// Writes the use of the budget and the blockers, those that need intervention first.
 pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
     let room = if screen.style.width.is_some() { BUDGET_USES_ON_TERMINAL } else { BUDGET_USES };
     let budget = budget(rollout_status, room, screen).filter(|_| rollout_status.phase != Phase::Complete);
@@ -137,33 +137,28 @@ pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>,
     }
     let mut blockers: Vec<&Blocker<'_>> = rollout_status.blockers.iter().collect();
     blockers.sort_by_key(|blocker| (!blocker.blocking, !blocker.needs_intervention));
-    let mut said: Vec<Remedy> = Vec::new();
+    let mut written: Vec<Remedy> = Vec::new();
     for found in blockers {
         let tone = if found.blocking { Tone::Bad } else { Tone::Warning };
         let sign = if found.blocking { '✗' } else { '!' };
-        let line = headed(
-            &format!("{sign}{}", blocker::places(&found.nodes, screen.style.names)),
-            &blocker::detail(&found.cause, screen.now, screen.style.names),
-        );
+        let text = blocker::detail(&found.cause, screen.now, screen.style.names);
+        let line = match blocker::nodes_in_words(&found.nodes, screen.style.names) {
+            Some(nodes) => format!("{sign} {nodes}: {text}"),
+            None => format!("{sign} {text}"),
+        };
         screen.style.line(out, &line, tone)?;
         for remedy in blocker::remedies(found, rollout_status) {
-            if said.contains(&remedy) {
+            if written.contains(&remedy) {
                 continue;
             }
             advice(out, &remedy, screen)?;
-            said.push(remedy);
+            written.push(remedy);
         }
     }
     Ok(())
 }
 
-/// `✗ on worker-1: what it is`, and without a place `✗ what it is`.
-fn headed(head: &str, text: &str) -> String {
-    let separator = if head.contains(' ') { ": " } else { " " };
-    format!("{head}{separator}{text}")
-}
-
-/// What to do, below what it is for.
+/// Writes a remedy below its cause.
 pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<()> {
     const LEAD: &str = "  → ";
     let columns = screen.style.width.unwrap_or(usize::MAX);
@@ -173,11 +168,11 @@ pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> i
         let lead = if number == 0 { LEAD.to_owned() } else { " ".repeat(width(LEAD)) };
         writeln!(out, "{lead}{part}")?;
     }
-    // Not broken: they are there to be pasted.
+    // Not wrapped, because they are for pasting.
     remedy.lines().iter().try_for_each(|line| writeln!(out, "      {line}"))
 }
 
-/// The nodes at which something happens, or should.
+/// Writes the nodes that are neither done nor waiting for their turn.
 pub(crate) fn in_progress(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
     let is_in_work = |progress: &&NodeProgress<'_>| !matches!(progress.step, NodeStep::Done | NodeStep::Outdated);
     let mut nodes: Vec<&NodeProgress<'_>> = rollout_status.nodes.iter().filter(is_in_work).collect();
@@ -208,11 +203,11 @@ pub(crate) fn in_progress(out: &mut impl Write, rollout_status: &RolloutStatus<'
     table.write(out, screen.style, screen.headers)?;
     match nodes.len().saturating_sub(room) {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("… {more} more nodes in work"), Tone::Quiet),
+        more => screen.style.line(out, &format!("… {more} more nodes in progress"), Tone::Quiet),
     }
 }
 
-/// With `OnDelete`: which nodes wait, and how their pods are replaced.
+/// With `OnDelete`: writes the nodes with outdated pods, and how to replace them.
 fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
     if rollout_status.phase != Phase::AwaitingDeletion {
         return Ok(());
@@ -221,12 +216,16 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: S
     let Some(first) = waiting().next() else { return Ok(()) };
     let names: Vec<&str> = waiting().map(|progress| progress.node).collect();
     writeln!(out)?;
-    let line = format!("{} with an old pod: {}", pluralize(names.len(), "node"), named(&names, screen));
+    let nodes = match names.len() {
+        1 => "1 node with an outdated pod".to_owned(),
+        nodes => format!("{nodes} nodes with outdated pods"),
+    };
+    let line = format!("{nodes}: {}", named(&names, screen));
     screen.style.line(out, &line, Tone::Warning)?;
     if let Some(pod) = first.row.pods.first() {
         let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);
-        let remedy = Remedy::run("delete an old pod, and wait for the new one before the next", [line]);
+        let remedy = Remedy::run("delete one old pod at a time, and wait until its replacement is available", [line]);
         advice(out, &remedy, screen)?;
     }
     Ok(())
@@ -237,28 +236,30 @@ fn named(nodes: &[&str], screen: Screen) -> String {
     screen.style.names.join(nodes, NAMED, ", ", |node| sanitize(node))
 }
 
-/// What `.status` does not tell: nodes that drop out of the count with their old pod still there.
+/// Writes the nodes that are no longer eligible but keep an outdated pod. `.status` does not show them.
 fn outdated_misscheduled(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
     if rollout_status.outdated_misscheduled.is_empty() {
         return Ok(());
     }
-    let nodes = pluralize(rollout_status.outdated_misscheduled.len(), "node");
-    let verb = if rollout_status.outdated_misscheduled.len() == 1 { "runs" } else { "run" };
+    let nodes = match rollout_status.outdated_misscheduled.len() {
+        1 => "1 ineligible node still runs an outdated pod".to_owned(),
+        nodes => format!("{nodes} ineligible nodes still run outdated pods"),
+    };
     let line = format!(
-        "! {nodes} no longer counted {verb} an old pod: {}; no pod is wanted there, and none is updated",
+        "! {nodes}: {} (the rollout does not update them)",
         named(&rollout_status.outdated_misscheduled, screen)
     );
     screen.style.line(out, &line, Tone::Warning)
 }
 
-/// The words for who spends the budget, where no reason is known.
+/// Why a node uses the budget, if no reason is known.
 pub(super) fn spending_in_short(cause: BudgetUseReason) -> &'static str {
     match cause {
-        BudgetUseReason::OldUnavailable => "its old pod is not available",
-        BudgetUseReason::NewUnavailable => "its new pod is not available yet",
-        BudgetUseReason::Missing => "it has no pod",
-        BudgetUseReason::Terminating => "its pod is being deleted",
-        BudgetUseReason::Duplicate => "it has more pods than one",
-        BudgetUseReason::BothRevisions => "it has an old and a new pod",
+        BudgetUseReason::OldUnavailable => "old pod not available",
+        BudgetUseReason::NewUnavailable => "new pod not available yet",
+        BudgetUseReason::Missing => "no pod",
+        BudgetUseReason::Terminating => "pod Terminating",
+        BudgetUseReason::Duplicate => "more than one pod",
+        BudgetUseReason::BothRevisions => "both an old and a new pod",
     }
 }

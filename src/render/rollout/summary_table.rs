@@ -1,4 +1,4 @@
-//! A row for every DaemonSet, the ones that do not get on first.
+//! One row per DaemonSet, those without progress first.
 
 use std::io::{self, Write};
 
@@ -9,10 +9,9 @@ use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::{Phase, RolloutStatus};
 
-/// So many who spend the budget are named in a row.
+/// The number of nodes that are named as users of the budget.
 const BUDGET_USES: usize = 3;
 
-/// Writes the table.
 pub(crate) fn summary_table(
     out: &mut impl Write,
     statuses: &[RolloutStatus<'_>],
@@ -39,7 +38,7 @@ pub(crate) fn summary_table(
         Column::text("").weight(1),
         Column::number("UPDATED"),
         Column::number("AVAILABLE"),
-        Column::text("HELD BY"),
+        Column::text("BLOCKED BY"),
     ]);
     let mut table = Table::new(columns);
     for rollout_status in order {
@@ -83,21 +82,14 @@ fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: Screen) -> String {
             return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; ");
         }
         Phase::Complete => Vec::new(),
-        _ => {
-            let blockers = rollout_status.blockers.iter();
-            blockers
-                .map(|found| {
-                    format!("{}{}", blocker::summary(&found.cause), blocker::places(&found.nodes, screen.style.names))
-                })
-                .collect()
-        }
+        _ => rollout_status.blockers.iter().map(|found| blocker::short_with_nodes(found, screen.style.names)).collect(),
     };
     if parts.is_empty() && rollout_status.phase != Phase::Complete {
         parts.extend(budget(rollout_status, BUDGET_USES, screen));
     }
     match rollout_status.outdated_misscheduled.len() {
         0 => {}
-        nodes => parts.push(format!("an old pod on {} no longer counted", pluralize(nodes, "node"))),
+        nodes => parts.push(format!("outdated pods on {}", pluralize(nodes, "ineligible node"))),
     }
     screen.style.names.join(&parts, HANDFUL, "; ", String::clone)
 }

@@ -80,7 +80,7 @@ fn plain(width: Option<usize>) -> Screen {
 }
 
 #[test]
-fn the_budget_names_who_spends_it_and_why() {
+fn budget_names_its_users_and_reasons() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let mut rollout_status = stands(&set, &revision, Vec::new());
     assert_eq!(budget(&rollout_status, 8, plain(None)), None);
@@ -95,11 +95,11 @@ fn the_budget_names_who_spends_it_and_why() {
     ];
     assert_eq!(
         budget(&rollout_status, 8, plain(None)).unwrap(),
-        "budget 3 of 2 spent: node-7 (NotReady since 14m), node-9 (CrashLoopBackOff, exit 1, 6 restarts), node-a (it \
-         has no pod)"
+        "unavailable 3 (maxUnavailable 2): node-7 (NotReady for 14m), node-9 (CrashLoopBackOff, exit 1, 6 restarts), \
+         node-a (no pod)"
     );
-    assert!(budget(&rollout_status, 1, plain(None)).unwrap().ends_with("node-7 (NotReady since 14m) and 2 more"));
-    // Those that last come first, then those in trouble, then those that are only on their way.
+    assert!(budget(&rollout_status, 1, plain(None)).unwrap().ends_with("node-7 (NotReady for 14m) and 2 more"));
+    // First those that need intervention, then those that fail, then those that make progress.
     let lasting =
         BudgetUse { needs_intervention: true, ..budget_use("node-b", BudgetUseReason::NewUnavailable, vec![crash(2)]) };
     let starts = budget_use("node-0", BudgetUseReason::NewUnavailable, vec![Reason::ContainerCreating]);
@@ -110,13 +110,13 @@ fn the_budget_names_who_spends_it_and_why() {
         ["node-b", "node-7", "node-9", "node-0", "node-a"].map(|node| order.find(node).unwrap()).into();
     assert!(places.is_sorted(), "{order}");
     rollout_status.strategy = Strategy::Surge { max_surge: 3 };
-    assert!(budget(&rollout_status, 1, plain(None)).unwrap().starts_with("surge 5 of 3 spent: "));
+    assert!(budget(&rollout_status, 1, plain(None)).unwrap().starts_with("surge 5 (maxSurge 3): "));
     rollout_status.strategy = Strategy::OnDelete;
     assert_eq!(budget(&rollout_status, 8, plain(None)), None);
 }
 
 #[test]
-fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
+fn cells_fit_and_show_the_worst_of_several_nodes() {
     let rows: Vec<NodeCoverage<'_>> = (0..1000).map(|_| row("node")).collect();
     let step = |index: usize| if index == 500 { NodeStep::Failing } else { NodeStep::Done };
     let nodes: Vec<NodeProgress<'_>> = rows.iter().enumerate().map(|(index, row)| progress(row, step(index))).collect();
@@ -130,11 +130,11 @@ fn cells_never_take_more_than_their_room_and_show_the_worst_of_several_nodes() {
     let text = String::from_utf8(out).unwrap();
     assert!(text.lines().all(|line| crate::render::text::width(line) <= 80), "{text}");
     assert!(text.contains("■ 999 Done   ✗ 1 Failing"), "{text}");
-    assert!(text.contains("each cell is 4 nodes"), "{text}");
+    assert!(text.contains("each cell shows the worst of 4 nodes"), "{text}");
 }
 
 #[test]
-fn every_step_has_a_sign_of_its_own() {
+fn each_step_has_a_unique_symbol() {
     let steps = [
         NodeStep::Outdated,
         NodeStep::Waiting,
@@ -148,7 +148,7 @@ fn every_step_has_a_sign_of_its_own() {
 }
 
 #[test]
-fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
+fn timeout_without_blockers_names_nodes_in_progress() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Starting)]);
     let told = WatchEvent::Ended(Ending::Stalled, SignedDuration::from_secs(6));
@@ -156,11 +156,11 @@ fn who_gives_up_names_the_nodes_in_work_where_nothing_holds() {
     let mut out = Vec::new();
     line(&mut out, &event, plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert!(text.contains("without progress (--stall-timeout): node-1: "), "{text}");
+    assert!(text.contains("no progress for 6s (--stall-timeout): node-1: "), "{text}");
 }
 
 #[test]
-fn who_gives_up_names_whose_turn_it_is_where_nothing_is_in_work() {
+fn timeout_without_nodes_in_progress_explains_the_wait() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let rows: Vec<NodeCoverage<'_>> = ["node-1", "node-2", "node-3", "node-4", "node-5"].map(row).into();
     let said = |phase, step| {
@@ -175,21 +175,21 @@ fn who_gives_up_names_whose_turn_it_is_where_nothing_is_in_work() {
     };
     assert_eq!(
         said(Phase::Progressing, NodeStep::Outdated),
-        ": the controller does not replace the old pod on 5 nodes (node-1, node-2, node-3, node-4, node-5)"
+        ": the controller has not replaced old pods on 5 nodes (node-1, node-2, node-3, node-4, node-5)"
     );
-    assert_eq!(said(Phase::NotObserved, NodeStep::Done), ": the controller has not seen the newest spec");
+    assert_eq!(said(Phase::NotObserved, NodeStep::Done), ": the controller has not observed the latest spec");
     assert!(
-        said(Phase::AwaitingDeletion, NodeStep::Outdated).starts_with(": nobody deleted an old pod, which OnDelete")
+        said(Phase::AwaitingDeletion, NodeStep::Outdated).starts_with(": still waiting for old pods to be deleted")
     );
     assert_eq!(
         said(Phase::Progressing, NodeStep::Waiting),
-        ": node-1: no pod yet; node-2: no pod yet; node-3: no pod yet; and 2 more in work"
+        ": node-1: no pod yet; node-2: no pod yet; node-3: no pod yet; and 2 more in progress"
     );
     assert_eq!(said(Phase::Complete, NodeStep::Done), "");
 }
 
 #[test]
-fn a_hold_that_becomes_certain_is_told_with_its_nodes_and_its_remedy() {
+fn confirmed_blocker_shows_its_nodes_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let cause = Cause::TerminatingOnDeadNode { reason: "NodeStatusUnknown".into(), since: None };
@@ -198,12 +198,15 @@ fn a_hold_that_becomes_certain_is_told_with_its_nodes_and_its_remedy() {
     let change = RolloutEvent { at: NOW, kind };
     line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert!(text.contains("Z stuck on node-1, cannot finish by itself: the old pod cannot go, "), "{text}");
-    assert!(text.ends_with("; bring the node's kubelet back: kubectl describe node node-1\n"), "{text}");
+    assert!(
+        text.contains("Z stuck on node-1, cannot complete without intervention: the old pod cannot terminate because "),
+        "{text}"
+    );
+    assert!(text.ends_with("; recover the kubelet on the node: kubectl describe node node-1\n"), "{text}");
 }
 
 #[test]
-fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
+fn change_is_one_line_with_time_reason_and_progress() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let written = |kind: EventKind| {
@@ -218,7 +221,7 @@ fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
     );
     assert_eq!(
         written(EventKind::NodeFailing { node: "node-1".into(), causes: Vec::new(), reasons: vec![crash(1)] }),
-        "1970-01-01T00:00:00Z node-1: the new pod is in trouble: CrashLoopBackOff of main (exit 1, 1 restart) (1 of 1 \
+        "1970-01-01T00:00:00Z node-1: new pod failing: container main: CrashLoopBackOff (exit 1, 1 restart) (1 of 1 \
          updated, 2 available)\n"
     );
     let hostile = written(EventKind::NodeDone { node: "a\u{1b}[2J\nb".into() });
@@ -226,7 +229,7 @@ fn a_change_is_one_line_with_its_time_its_reason_and_how_far_it_is() {
 }
 
 #[test]
-fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
+fn blocker_event_has_nodes_evidence_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let cause = Cause::SurgeHostPort { port: 9100, protocol: "TCP".into() };
@@ -243,7 +246,8 @@ fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
     let message = value["message"].as_str().unwrap();
     assert!(
         message.starts_with(
-            "stuck on 2 nodes (node-1, node-2), cannot finish by itself: the new pod wants host port 9100/TCP"
+            "stuck on 2 nodes (node-1, node-2), cannot complete without intervention: the new pod needs host port \
+             9100/TCP"
         ),
         "{message}"
     );
@@ -252,7 +256,7 @@ fn a_hold_tells_its_nodes_its_evidence_and_a_remedy_with_the_real_names() {
 }
 
 #[test]
-fn the_end_says_what_held_it() {
+fn timeout_shows_the_blocker() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let mut rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     rollout_status.blockers =
@@ -266,14 +270,14 @@ fn the_end_says_what_held_it() {
     };
     assert_eq!(
         written(Ending::Stalled),
-        "1970-01-01T00:00:00Z gave up after 10m without progress (--stall-timeout): a scheduling gate is on the new pod \
-         on node-1 (1 of 1 updated, 2 available)\n"
+        "1970-01-01T00:00:00Z timed out: no progress for 10m (--stall-timeout): new pod has a scheduling gate on \
+         node-1 (1 of 1 updated, 2 available)\n"
     );
     assert!(written(Ending::Complete).contains("Z complete after 10m (1 of 1"));
 }
 
 #[test]
-fn what_is_left_is_told_while_it_gets_on_and_the_wait_when_it_does_not() {
+fn speed_shows_time_left_or_time_without_progress() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let rows: Vec<NodeCoverage<'_>> = (0..10).map(|_| row("node")).collect();
     let mut rollout_status =
@@ -286,7 +290,7 @@ fn what_is_left_is_told_while_it_gets_on_and_the_wait_when_it_does_not() {
     }
     rollout_status.updated_available = 4;
     let watched = WatchProgress { headway: &headway, waits_for: None };
-    assert_eq!(screen::speed(&rollout_status, watched, at(91)).unwrap(), "2.0 nodes a minute, about 3m left");
+    assert_eq!(screen::speed(&rollout_status, watched, at(91)).unwrap(), "2.0 nodes per minute, about 3m left");
     rollout_status.phase = Phase::Stuck;
     assert_eq!(screen::speed(&rollout_status, watched, at(390)).unwrap(), "no progress for 5m");
     rollout_status.phase = Phase::Complete;

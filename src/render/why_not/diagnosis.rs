@@ -1,4 +1,4 @@
-//! The whole way of one DaemonSet's pod, with what to do.
+//! All checks of one DaemonSet's pod on a node, with suggested fixes.
 
 use std::io::{self, Write};
 
@@ -14,14 +14,13 @@ use crate::render::style::Tone;
 use crate::render::text::{pluralize, sanitize, width, wrap};
 use crate::scheduling::preemption::Preemption;
 
-/// The columns that the stations' names take.
+/// The width of the column with the names of the stages.
 const STAGE_WIDTH: usize = 13;
 
-/// Writes the way.
 pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &str, screen: Screen) -> io::Result<()> {
     let sign = verdict_symbol(diagnosis.verdict);
     let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
-    let head = format!("{sign} {name} on {}: {}, {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
+    let head = format!("{sign} {name} on {}: {}: {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
     screen.style.line(out, &head, verdict_tone(diagnosis.verdict))?;
     if !screen.wide
         && diagnosis.verdict == Verdict::Running
@@ -35,42 +34,44 @@ pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &
         let checks: Vec<&Check> = diagnosis.checks.iter().filter(|check| check.stage == stage).collect();
         write_stage(out, name_of_stage(stage), &checks, screen)?;
     }
-    // That it cannot help goes without saying where the refusal has nothing to do with other pods.
+    // NotHelpful is obvious if the rejection does not depend on other pods.
     if let Some(verdict) =
         diagnosis.preemption.as_ref().filter(|verdict| screen.wide || **verdict != Preemption::NotHelpful)
     {
         entry(out, "preemption", &sanitize(&preemption::detail(verdict, screen.style.names)), Tone::Plain, screen)?;
     }
     for doubt in diagnosis.assumptions {
-        entry(out, "not certain", &sanitize(doubt), Tone::Warning, screen)?;
+        entry(out, "assumption", &sanitize(doubt), Tone::Warning, screen)?;
     }
     let remedies = all_remedies(diagnosis, node);
     if remedies.is_empty() {
         return Ok(());
     }
-    writeln!(out, "  {}", screen.style.paint("What to do", Tone::Strong))?;
+    writeln!(out, "  {}", screen.style.paint("Suggested fixes", Tone::Strong))?;
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
         hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
         for line in remedy.lines() {
-            // Never broken: it is there to be pasted.
+            // Not wrapped, because it is for pasting.
             writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;
         }
     }
     Ok(())
 }
 
-/// How things stand, in a half sentence.
+/// The state of the pod, for use after the verdict.
 fn standing(diagnosis: &Diagnosis<'_>) -> String {
     let pod = diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default();
     match (diagnosis.state, diagnosis.placement) {
-        (State::Missing, _) if diagnosis.verdict == Verdict::WouldRun => "a pod would be made and would fit".into(),
-        (State::Missing, _) => "a pod is wanted and there is none".into(),
-        (State::Excluded, _) => "no pod is wanted and there is none".into(),
-        (State::Misscheduled, Placement::ContinueOnly) => format!("pod {pod} may stay and would not be made again"),
-        (State::Misscheduled, _) => format!("no pod is wanted, and {pod} is there"),
-        (State::Pending, _) => format!("pod {pod} has no node yet"),
-        (State::Unknown, _) => "whether there is a pod could not be read".into(),
+        (State::Missing, _) if diagnosis.verdict == Verdict::WouldRun => "a pod would be created and would fit".into(),
+        (State::Missing, _) => "pod missing".into(),
+        (State::Excluded, _) => "no pod should run here".into(),
+        (State::Misscheduled, Placement::ContinueOnly) => {
+            format!("existing pod {pod} keeps running but would not be recreated")
+        }
+        (State::Misscheduled, _) => format!("no pod should run here, but pod {pod} exists"),
+        (State::Pending, _) => format!("pod {pod} has not been scheduled"),
+        (State::Unknown, _) => "pods could not be read".into(),
         (state, _) => format!("pod {pod} is {}", state.name()),
     }
 }
@@ -85,11 +86,11 @@ fn name_of_stage(stage: Stage) -> &'static str {
     }
 }
 
-/// What fails and what is unknown, each reason on lines of its own; what passes in one line.
+/// Writes failed and unknown checks with one entry per reason, and passed checks in one line.
 fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
     let mut lead = name;
     let fails = checks.iter().any(|check| check.result.is_fail());
-    // Beside a cause that is certain, what could not be read is of little weight.
+    // Next to a certain cause, unknown checks are secondary.
     let sign = |check: &Check| match check.result {
         CheckResult::Fail(_) => Some(('✗', Tone::Bad)),
         CheckResult::Unknown { .. } if !fails || screen.wide => Some(('?', Tone::Warning)),
@@ -126,9 +127,9 @@ fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Scree
     hanging(out, &format!("  {name:STAGE_WIDTH$}"), text, tone, screen)
 }
 
-/// A text that goes on below itself where the terminal ends.
+/// Writes a text with a hanging indent, wrapped at the width of the terminal.
 fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
-    /// On a terminal that is narrower than this, there is no beauty to save.
+    /// The minimum width of the text, even if the terminal is narrower.
     const LEAST: usize = 20;
     let indent = width(lead);
     let room = screen.style.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));

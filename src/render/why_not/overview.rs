@@ -1,4 +1,4 @@
-//! A row for every DaemonSet, those in trouble first.
+//! One row per DaemonSet, the unhealthy ones first.
 
 use std::io::{self, Write};
 
@@ -13,10 +13,9 @@ use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
 use crate::snapshot::Node;
 
-/// So many causes are shown on a terminal; `-o wide` shows all.
+/// The number of causes that are shown on a terminal; `-o wide` shows all.
 const CAUSES: usize = 2;
 
-/// Writes the head and the table.
 pub(crate) fn overview(
     out: &mut impl Write,
     diagnoses: &[Diagnosis<'_>],
@@ -69,18 +68,17 @@ pub(crate) fn overview(
     table.write(out, screen.style, screen.headers)
 }
 
-/// What is to be known of the node before all else.
+/// The conditions of the node that affect all DaemonSets.
 fn condition(node: &Node, screen: Screen) -> String {
     let ready = node.condition("Ready").filter(|condition| condition.status != "True");
     let down = ready.map(|condition| {
-        let since = condition.last_transition_time.map(|time| format!(" since {}", age(time.timestamp(), screen.now)));
+        let since = condition.last_transition_time.map(|time| format!(" for {}", age(time.timestamp(), screen.now)));
         format!(": NotReady{} ({})", since.unwrap_or_default(), sanitize(&condition.reason))
     });
-    let cordoned = node.spec.unschedulable.then(|| ", cordoned, which keeps no daemon pod out".to_owned());
+    let cordoned = node.spec.unschedulable.then(|| ", cordoned (daemon pods still run)".to_owned());
     down.into_iter().chain(cordoned).collect()
 }
 
-/// The verdict's name.
 pub(super) fn name_of(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Running => "Running",
@@ -97,7 +95,7 @@ fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
     let wanted = diagnoses.iter().filter(|diagnosis| diagnosis.placement == Placement::Run).count();
     let well = number(Verdict::Running) + number(Verdict::WouldRun);
     let unknown = number(Verdict::Unknown);
-    let of_whom = format!("{} of {} wanted here", wanted, pluralize(diagnoses.len(), "DaemonSet"));
+    let of_whom = format!("{wanted} of {} should run on this node", pluralize(diagnoses.len(), "DaemonSet"));
     let would = if number(Verdict::WouldRun) > 0 { "would run" } else { "healthy" };
     let bad = number(Verdict::Blocked) + number(Verdict::NotHealthy);
     let tone = match (bad, unknown) {
@@ -106,10 +104,10 @@ fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
         _ => Tone::Bad,
     };
     let unknown = if unknown > 0 { format!(", {unknown} unknown") } else { String::new() };
-    (format!("{of_whom}, {well} {would}{unknown}"), tone)
+    (format!("{of_whom}; {well} {would}{unknown}"), tone)
 }
 
-/// The first reasons in short, each once.
+/// The first reasons, without duplicates.
 fn causes(diagnosis: &Diagnosis<'_>, screen: Screen) -> String {
     let mut causes: Vec<String> = Vec::new();
     for reason in diagnosis.failures() {

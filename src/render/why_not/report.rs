@@ -1,4 +1,4 @@
-//! `-o json` and `-o yaml`.
+//! `-o json` and `-o yaml` of `why-not`.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,7 +38,7 @@ struct DiagnosisView<'a> {
     checks: Vec<CheckView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preemption: Option<PreemptionView<'a>>,
-    /// What is not certain of a pod that does not exist.
+    /// What is not certain about a predicted pod.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     assumptions: &'a [String],
 }
@@ -67,14 +67,13 @@ struct PreemptionView<'a> {
     #[serde(flatten)]
     preemption: &'a Preemption,
     message: String,
-    /// What the scheduler says of the node in its words about preemption.
+    /// The scheduler's message about preemption on the node.
     scheduler: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fix: Vec<Remedy>,
 }
 
 impl<'a> Report<'a> {
-    /// The report on these ways.
     pub(crate) fn new(node: &'a str, diagnoses: &'a [Diagnosis<'a>], unknown: &'a [String], now: Timestamp) -> Self {
         let view = |diagnosis: &'a Diagnosis<'a>| {
             let target = target(diagnosis, node);
@@ -107,7 +106,7 @@ fn check_view(check: &Check, target: &RemedyContext<'_>, now: Timestamp) -> Chec
     let reason = |reason: &CheckReason| ReasonView {
         reason: reason.reason.clone(),
         message: detail(&reason.reason, now, ListLength::Handful),
-        // Of a reason that holds the scheduler's words as its evidence, they are there already.
+        // A reason whose evidence is the scheduler's message already contains it.
         scheduler: reason.scheduler.clone(),
         fix: if check.result.is_fail() { remedies(&reason.reason, target) } else { Vec::new() },
     };

@@ -1,4 +1,4 @@
-//! What to do about a refusal.
+//! Remedies for pods that the API server rejects.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::render::command_line::{CommandLine, valid};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::snapshot::quantity::Quantity;
 
-/// Violations of the level `restricted` alone: `baseline` lets them pass. Upstream:
+/// Prefixes of violations that only the level `restricted` reports; `baseline` allows them. Upstream:
 /// `pod-security-admission/policy/check_*.go`.
 const ONLY_RESTRICTED: [&str; 6] = [
     "allowPrivilegeEscalation != false",
@@ -20,7 +20,6 @@ const ONLY_RESTRICTED: [&str; 6] = [
     "restricted volume types",
 ];
 
-/// What to do about it; nothing where only waiting helps.
 pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let in_namespace = |words| CommandLine::in_namespace(target.namespace, words);
     let edit = in_namespace("edit ds").name(target.daemon_set);
@@ -30,14 +29,11 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
         AdmissionRejection::QuotaUncovered { uncovered } => create_quota(target, uncovered),
         AdmissionRejection::QuotaStatusMissing { quota } => {
             let look = in_namespace("get resourcequota").name(quota).words("-o yaml");
-            vec![Remedy::run(
-                "look whether its status fills: the resource quota controller of kube-controller-manager does that",
-                [look],
-            )]
+            vec![Remedy::run("check that its status is calculated: this is done by kube-controller-manager", [look])]
         }
         AdmissionRejection::LimitRange { .. } => obey_or_change(rejection, target, edit),
         AdmissionRejection::LimitBelowRequest { container, resource, request, limit_range, .. } => {
-            let text = format!("state a limit of {resource} of at least {request} for {container} in the template");
+            let text = format!("set a {resource} limit of at least {request} for {container} in the template");
             let mut remedies = vec![Remedy::run(text, [edit])];
             remedies.extend(limit_range.as_ref().map(|range| {
                 let line = in_namespace("edit limitrange").name(range);
@@ -49,12 +45,15 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
         AdmissionRejection::PriorityClassMissing { priority_class } => {
             let line = CommandLine::new("kubectl create priorityclass").name(priority_class).words("--value=VALUE");
             vec![
-                Remedy::run("create the PriorityClass; its value is yours to choose", [line]),
-                Remedy::run("or name one that is there", [CommandLine::new("kubectl get priorityclasses"), edit]),
+                Remedy::run("create the PriorityClass, with a value of your choice", [line]),
+                Remedy::run("or use an existing one", [CommandLine::new("kubectl get priorityclasses"), edit]),
             ]
         }
         AdmissionRejection::PriorityMismatch { .. } => {
-            vec![Remedy::run("remove priority and preemptionPolicy from the template: the class gives them", [edit])]
+            vec![Remedy::run(
+                "remove priority and preemptionPolicy from the template: the PriorityClass sets them",
+                [edit],
+            )]
         }
         AdmissionRejection::ServiceAccountMissing { service_account } => {
             let line = in_namespace("create serviceaccount").name(service_account);
@@ -62,17 +61,17 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
         }
         AdmissionRejection::RuntimeClassMissing { .. } => {
             let look = CommandLine::new("kubectl get runtimeclasses");
-            vec![Remedy::run("install the RuntimeClass, or name one that is there", [look, edit])]
+            vec![Remedy::run("install the RuntimeClass, or use an existing one", [look, edit])]
         }
         AdmissionRejection::RuntimeClassConflict { key, .. } => {
-            let text = format!("remove {key} from the template's nodeSelector: the RuntimeClass selects by it");
+            let text = format!("remove {key} from the template's nodeSelector: the RuntimeClass sets it");
             vec![Remedy::run(text, [edit])]
         }
         AdmissionRejection::OverheadMismatch => {
-            vec![Remedy::run("remove overhead from the template: the RuntimeClass gives it", [edit])]
+            vec![Remedy::run("remove overhead from the template: the RuntimeClass sets it", [edit])]
         }
         AdmissionRejection::WebhookDenied { webhook, .. } => {
-            vec![Remedy::run(format!("mend what {webhook} names, or ask who runs it"), [webhooks_line()])]
+            vec![Remedy::run(format!("fix what {webhook} reports, or ask its operator"), [webhooks_line()])]
         }
         AdmissionRejection::WebhookFailed { webhook, service, .. } => webhook_failed(webhook, service.as_ref()),
         AdmissionRejection::PolicyDenied { kind, policy, binding, .. } => {
@@ -87,7 +86,7 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
             let get = |words, name: &String| CommandLine::new(words).name(name).words("-o yaml");
             let mut lines = vec![get(get_policy, policy)];
             lines.extend(binding.as_ref().map(|binding| get(get_binding, binding)));
-            vec![Remedy::run("mend what the policy names, or change the policy", lines)]
+            vec![Remedy::run("fix what the policy reports, or change the policy", lines)]
         }
         AdmissionRejection::NamespaceSelectorConflict { .. } | AdmissionRejection::NamespaceTolerations { .. } => {
             let look = get_namespace(target);
@@ -96,9 +95,9 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
         AdmissionRejection::SecurityContextConstraints { .. } => grant_constraints(target),
         AdmissionRejection::NamespaceTerminating => {
             let look = get_namespace(target);
-            vec![Remedy::run("wait for its end; its conditions tell what holds it", [look])]
+            vec![Remedy::run("wait for the namespace to be deleted; its conditions show what is blocking it", [look])]
         }
-        AdmissionRejection::PodInvalid { .. } => vec![Remedy::run("mend the fields that are named", [edit])],
+        AdmissionRejection::PodInvalid { .. } => vec![Remedy::run("fix the reported fields", [edit])],
         AdmissionRejection::NoLongerRejected { .. } => vec![try_again(target)],
         AdmissionRejection::Rejected { .. } => {
             let line = in_namespace("get events --field-selector").name_within(
@@ -106,14 +105,14 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
                 target.daemon_set,
                 ",reason=FailedCreate",
             );
-            vec![Remedy::run("look at the newest words of the API server", [line])]
+            vec![Remedy::run("check the latest messages of the API server", [line])]
         }
     }
 }
 
-/// The controller's pause between tries grows to 1000 s; any change of the DaemonSet ends it.
+/// The controller's backoff grows to 1000 s. Any change of the DaemonSet triggers an immediate retry.
 fn try_again(target: &RemedyContext<'_>) -> Remedy {
-    let text = "wait: the controller tries again after at most 17 minutes; or have it try at once, by any change of the \
+    let text = "wait: the controller retries within 17 minutes; or trigger an immediate retry by changing the \
                 DaemonSet outside of its template";
     let line = CommandLine::in_namespace(target.namespace, "annotate ds")
         .name(target.daemon_set)
@@ -131,7 +130,7 @@ fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]
             Some((share.resource.clone(), needed.into()))
         })
         .collect();
-    // An event that is cut off, or was written by another hand, may name resources without numbers.
+    // A truncated event, or one from another component, may name resources without numbers.
     let is_whole = hard.len() == resources.len() && hard.keys().all(|resource| valid::is_qualified_name(resource));
     let line = CommandLine::in_namespace(target.namespace, "patch resourcequota")
         .name(quota)
@@ -139,8 +138,8 @@ fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]
         .patch(&json!({ "spec": { "hard": hard } }))
         .only_if(is_whole && !resources.is_empty());
     let look = CommandLine::in_namespace(target.namespace, "describe resourcequota").name(quota);
-    let raise = Remedy::run("raise the quota: these are the numbers for one more pod, of one node", [line]);
-    vec![raise, Remedy::run("or free what others of the namespace use of it", [look])]
+    let raise = Remedy::run("raise the quota (values shown allow one more pod)", [line]);
+    vec![raise, Remedy::run("or reduce other usage in the namespace", [look])]
 }
 
 fn state_amounts(target: &RemedyContext<'_>, missing: &[MissingQuotaRequest]) -> Vec<Remedy> {
@@ -169,18 +168,18 @@ fn state_amounts(target: &RemedyContext<'_>, missing: &[MissingQuotaRequest]) ->
         containers => containers.iter().map(|container| line(Some(container))).collect(),
     };
     vec![
-        Remedy::run("state the amounts in the template; they are yours to choose", lines),
-        Remedy::say("or let a LimitRange of the namespace give defaults"),
+        Remedy::run("set the amounts in the template, to values of your choice", lines),
+        Remedy::say("or create a LimitRange in the namespace that sets defaults"),
     ]
 }
 
 fn create_quota(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> {
     if !uncovered.contains("PriorityClass") {
-        return vec![Remedy::say(format!("create a ResourceQuota in the namespace that counts {uncovered}"))];
+        return vec![Remedy::say(format!("create a ResourceQuota in the namespace that covers {uncovered}"))];
     }
     let line =
         CommandLine::in_namespace(target.namespace, "create quota daemons --hard=pods=NUMBER --scopes=PriorityClass");
-    vec![Remedy::run("create a quota for pods with a priority class; how many is yours to choose", [line])]
+    vec![Remedy::run("create a quota for pods with a priority class, with a number of your choice", [line])]
 }
 
 fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, edit: CommandLine) -> Vec<Remedy> {
@@ -188,15 +187,13 @@ fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, ed
     else {
         return Vec::new();
     };
-    let whose = container.as_ref().map(|container| format!(" of {container}")).unwrap_or_default();
+    let whose = container.as_ref().map(|container| format!(" of container {container}")).unwrap_or_default();
     let text = match bound {
-        Bound::Minimum => format!("raise the {} for {resource}{whose} to {allowed} at least", measure.name()),
-        // A limit may also be missing.
-        Bound::Maximum if *measure == Measure::Limit => {
-            format!("set the limit for {resource}{whose} to {allowed} at most")
-        }
-        Bound::Maximum => format!("lower the {} for {resource}{whose} to {allowed} at most", measure.name()),
-        Bound::Ratio => format!("bring limit and request for {resource}{whose} within {allowed} to one"),
+        Bound::Minimum => format!("raise the {resource} {}{whose} to {allowed} or more", measure.name()),
+        // The limit may be missing, so it cannot always be reduced.
+        Bound::Maximum if *measure == Measure::Limit => format!("set the {resource} limit{whose} to {allowed} or less"),
+        Bound::Maximum => format!("reduce the {resource} {}{whose} to {allowed} or less", measure.name()),
+        Bound::Ratio => format!("set the {resource} limit{whose} to at most {allowed} times the request"),
     };
     let range = match limit_range {
         Some(range) => CommandLine::in_namespace(target.namespace, "edit limitrange").name(range),
@@ -207,7 +204,7 @@ fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, ed
 
 fn pod_security(target: &RemedyContext<'_>, edit: CommandLine, violations: &[String]) -> Vec<Remedy> {
     let is_mild = |violation: &String| {
-        // The level baseline only forbids certain profiles, it asks for none.
+        // The level baseline only forbids certain profiles; it does not require one.
         let is_of_baseline = violation.starts_with("seccompProfile") && !violation.contains(" must set ");
         !is_of_baseline && ONLY_RESTRICTED.iter().any(|start| violation.starts_with(start))
     };
@@ -217,8 +214,8 @@ fn pod_security(target: &RemedyContext<'_>, edit: CommandLine, violations: &[Str
         .words("--overwrite")
         .label("pod-security.kubernetes.io/enforce", level);
     vec![
-        Remedy::run("set the fields that the violations name, in the template", [edit]),
-        Remedy::run(format!("or let the namespace run pods of the level {level}"), [line]),
+        Remedy::run("fix the violations in the template", [edit]),
+        Remedy::run(format!("or set the level of the namespace to {level}"), [line]),
     ]
 }
 
@@ -237,7 +234,7 @@ fn webhook_failed(webhook: &str, service: Option<&Service>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     if let Some(Service { namespace, name }) = service {
         remedies.push(Remedy::run(
-            format!("bring the webhook's service {name} back: it needs a ready endpoint"),
+            format!("recover the webhook's service {name}: it needs a ready endpoint"),
             [
                 CommandLine::in_namespace(namespace, "get service").name(name),
                 CommandLine::in_namespace(namespace, "get endpointslices -l").name_within(
@@ -249,7 +246,7 @@ fn webhook_failed(webhook: &str, service: Option<&Service>) -> Vec<Remedy> {
         ));
     }
     remedies.push(Remedy::run(
-        format!("find the configuration of {webhook}: delete it if its server is gone for good"),
+        format!("find the configuration of {webhook}, and delete it if its server is permanently gone"),
         [webhooks_line()],
     ));
     remedies
@@ -261,5 +258,8 @@ fn grant_constraints(target: &RemedyContext<'_>) -> Vec<Remedy> {
         .words("-o jsonpath='{.spec.template.spec.serviceAccountName}'");
     let grant = CommandLine::new("oc").namespace(target.namespace);
     let grant = grant.words("adm policy add-scc-to-user SCC -z SERVICEACCOUNT");
-    vec![Remedy::run("grant the DaemonSet's ServiceAccount constraints that allow what it asks for", [account, grant])]
+    vec![Remedy::run(
+        "grant the DaemonSet's ServiceAccount SecurityContextConstraints that allow the pod",
+        [account, grant],
+    )]
 }

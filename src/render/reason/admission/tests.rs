@@ -16,7 +16,7 @@ fn lines(rejection: &AdmissionRejection) -> Vec<String> {
 }
 
 #[test]
-fn a_quota_is_raised_to_what_one_more_pod_needs() {
+fn quota_is_raised_to_fit_one_more_pod() {
     let resources = vec![share("pods", "1", "10", "10"), share("limits.memory", "512Mi", "3584Mi", "4000Mi")];
     let rejection = AdmissionRejection::QuotaExceeded { quota: "q".into(), resources };
     assert_eq!(
@@ -28,17 +28,17 @@ fn a_quota_is_raised_to_what_one_more_pod_needs() {
     );
     assert_eq!(
         detail(&rejection, ListLength::Handful),
-        "quota q exceeded: pods: one more pod needs 1, 10 of 10 used; limits.memory: one more pod needs 512Mi, 3584Mi of \
-         4000Mi used"
+        "quota q exceeded: pods: one more pod needs 1; 10 of 10 used; limits.memory: one more pod needs 512Mi; 3584Mi \
+         of 4000Mi used"
     );
-    // A quota may have been lowered below what is used.
+    // A quota may be lower than its usage.
     let lowered =
         AdmissionRejection::QuotaExceeded { quota: "q".into(), resources: vec![share("cpu", "150m", "1", "500m")] };
     assert!(lines(&lowered)[0].ends_with(r#"'{"spec":{"hard":{"cpu":"1150m"}}}'"#));
 }
 
 #[test]
-fn amounts_are_stated_container_by_container() {
+fn missing_amounts_are_set_for_each_container() {
     let missing = |resource: &str, containers: &[&str]| MissingQuotaRequest {
         resource: resource.into(),
         containers: containers.iter().map(|name| (*name).to_owned()).collect(),
@@ -61,7 +61,7 @@ fn amounts_are_stated_container_by_container() {
 }
 
 #[test]
-fn a_limit_range_is_told_with_both_numbers() {
+fn limit_range_sentence_shows_both_numbers() {
     let rejection =
         |container: Option<&str>, bound: Bound, measure: Measure, found: Option<&str>| AdmissionRejection::LimitRange {
             limit_range: container.map(|_| "range".into()),
@@ -77,17 +77,17 @@ fn a_limit_range_is_told_with_both_numbers() {
         (
             rejection(Some("main"), Bound::Maximum, Measure::Limit, Some("3")),
             "LimitRange range allows at most 2 of cpu per Container; the limit of container main is 3",
-            "set the limit for cpu of main to 2 at most",
+            "set the cpu limit of container main to 2 or less",
         ),
         (
             rejection(None, Bound::Minimum, Measure::Request, None),
-            "a LimitRange asks for at least 2 of cpu per Container; a container has no request for it",
-            "raise the request for cpu to 2 at least",
+            "a LimitRange requires at least 2 of cpu per Container; a container has no request",
+            "raise the cpu request to 2 or more",
         ),
         (
             rejection(None, Bound::Ratio, Measure::Ratio, Some("4.0")),
-            "a LimitRange allows a limit of cpu of at most 2 times the request per Container; for a container it is 4.0 times",
-            "bring limit and request for cpu within 2 to one",
+            "a LimitRange allows a cpu limit of at most 2 times the request per Container; a container has 4.0 times",
+            "set the cpu limit to at most 2 times the request",
         ),
     ] {
         assert_eq!(detail(&rejection, ListLength::Handful), words);
@@ -96,7 +96,7 @@ fn a_limit_range_is_told_with_both_numbers() {
 }
 
 #[test]
-fn a_namespace_is_opened_no_wider_than_the_violations_need() {
+fn pod_security_remedy_uses_the_strictest_level_possible() {
     let level = |violations: &[&str]| {
         let violations = violations.iter().map(|one| (*one).to_owned()).collect();
         let rejection =
@@ -112,16 +112,16 @@ fn a_namespace_is_opened_no_wider_than_the_violations_need() {
 }
 
 #[test]
-fn what_is_missing_is_created_by_its_name() {
+fn missing_object_is_created_by_name() {
     let account = AdmissionRejection::ServiceAccountMissing { service_account: "sa".into() };
     assert_eq!(lines(&account), ["kubectl -n ns create serviceaccount sa"]);
     let class = AdmissionRejection::PriorityClassMissing { priority_class: "high".into() };
     assert_eq!(lines(&class)[0], "kubectl create priorityclass high --value=VALUE");
-    assert!(remedies(&class, &TARGET)[0].text.contains("yours"));
+    assert!(remedies(&class, &TARGET)[0].text.contains("your choice"));
 }
 
 #[test]
-fn a_webhook_is_found_by_its_service() {
+fn failed_webhook_is_found_by_its_service() {
     let failed = |service: Option<Service>| AdmissionRejection::WebhookFailed {
         webhook: "w".into(),
         detail: "x".into(),
@@ -139,7 +139,7 @@ fn a_webhook_is_found_by_its_service() {
 }
 
 #[test]
-fn hostile_names_reach_neither_shell_nor_terminal() {
+fn hostile_name_offers_no_command() {
     let account = AdmissionRejection::ServiceAccountMissing { service_account: "$(reboot)\u{1b}[2J".into() };
     assert!(lines(&account).is_empty());
     let quota = AdmissionRejection::QuotaExceeded {
@@ -153,7 +153,7 @@ fn hostile_names_reach_neither_shell_nor_terminal() {
 }
 
 #[test]
-fn every_refusal_has_words() {
+fn each_rejection_has_sentences_and_remedies() {
     let text = || "x".to_owned();
     for rejection in [
         AdmissionRejection::QuotaUncovered { uncovered: "[{PriorityClass In [high]}]".into() },

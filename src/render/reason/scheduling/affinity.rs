@@ -1,4 +1,4 @@
-//! The words of [`AffinityRejection`].
+//! The sentences and remedies of [`AffinityRejection`].
 
 use std::collections::BTreeMap;
 
@@ -7,49 +7,52 @@ use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::{AffinityRejection, OtherPod, Selected};
 
-/// The label by which a node is a domain of its own.
+/// The topology key with which each node is a domain of its own.
 const HOSTNAME: &str = "kubernetes.io/hostname";
-/// More pods than these are counted, not named.
+/// The number of pods that are named; the rest is counted.
 const NAMED: usize = 3;
 
-/// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &AffinityRejection) -> String {
     match rejection {
         AffinityRejection::PodAffinityTopologyKey { topology_key } => {
-            format!("the node lacks the label {topology_key} of the pod affinity")
+            format!("the node has no label {topology_key}, which the pod affinity requires")
         }
-        AffinityRejection::PodAffinity { .. } => "no pod near that the pod affinity asks for".into(),
-        AffinityRejection::PodAntiAffinity { .. } => "a pod is near that the pod anti-affinity keeps away from".into(),
-        AffinityRejection::ExistingPodsAntiAffinity { .. } => "the anti-affinity of pods near by keeps it away".into(),
+        AffinityRejection::PodAffinity { .. } => "no pod in the topology domain matches the pod affinity".into(),
+        AffinityRejection::PodAntiAffinity { .. } => {
+            "a pod in the topology domain matches the pod anti-affinity".into()
+        }
+        AffinityRejection::ExistingPodsAntiAffinity { .. } => {
+            "the anti-affinity of existing pods rejects the pod".into()
+        }
     }
 }
 
-/// The cause with its evidence.
 pub(super) fn detail(rejection: &AffinityRejection, names: ListLength) -> String {
     match rejection {
         AffinityRejection::PodAffinityTopologyKey { topology_key } => {
-            format!("the required pod affinity goes by the label {topology_key}, which the node does not have")
+            format!("the required pod affinity uses topologyKey {topology_key}, but the node has no such label")
         }
         AffinityRejection::PodAffinity { wanted, topology_key, topology_value } => {
             let pods: Vec<String> = wanted.iter().map(|term| selected(term, names)).collect();
             let place = place(topology_key, topology_value);
             format!(
-                "the required pod affinity asks for {}, and there is none {place}",
+                "the required pod affinity needs {}, but none runs {place}",
                 names.join(&pods, HANDFUL, " that is also ", String::clone)
             )
         }
         AffinityRejection::PodAntiAffinity { unwanted, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
             format!(
-                "the required anti-affinity keeps away from {}, and {place} is {}",
+                "the required anti-affinity excludes {}, but {} {} {place}",
                 selected(unwanted, names),
-                pod_names(pods, names)
+                pod_names(pods, names),
+                if pods.len() == 1 { "runs" } else { "run" }
             )
         }
         AffinityRejection::ExistingPodsAntiAffinity { unwanted, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
             format!(
-                "the required anti-affinity of {} keeps {} from being {place}",
+                "the required anti-affinity of {} excludes {} {place}",
                 pod_names(pods, names),
                 selected(unwanted, names)
             )
@@ -57,19 +60,18 @@ pub(super) fn detail(rejection: &AffinityRejection, names: ListLength) -> String
     }
 }
 
-/// What to do about it.
 pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let change = |what: &str| Remedy::run(format!("{what} in the template"), [target.edit()]);
     match rejection {
         AffinityRejection::PodAffinityTopologyKey { topology_key } => vec![
             label_node(topology_key, target),
-            change("drop the term of the pod affinity, or give it another topologyKey,"),
+            change("remove the term of the pod affinity, or change its topologyKey,"),
         ],
         AffinityRejection::PodAffinity { wanted, topology_key, topology_value } => {
             let place = place(topology_key, topology_value);
             let look = wanted.iter().filter_map(list).collect::<Vec<_>>();
             vec![
-                Remedy::run(format!("bring such a pod to run {place}; see where they run"), look),
+                Remedy::run(format!("run such a pod {place}; see where they run"), look),
                 change("make the pod affinity preferred instead of required"),
             ]
         }
@@ -86,19 +88,19 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
     }
 }
 
-/// Puts the label on the node: that of the host is the node's name, any other is the reader's to choose.
+/// Sets a label of the node. The value of the hostname label is the node's name; the user has to choose any other.
 pub(super) fn label_node(key: &str, target: &RemedyContext<'_>) -> Remedy {
     let line = CommandLine::new("kubectl label node").name(target.node);
     match key {
-        HOSTNAME => Remedy::run("label the node with its name", [line.label(key, target.node)]),
+        HOSTNAME => Remedy::run("set the hostname label of the node to its name", [line.label(key, target.node)]),
         _ => Remedy::run(
-            format!("label the node with {key}, in place of VALUE the one that is true of it"),
+            format!("label the node with {key}; replace VALUE with the correct value"),
             [line.label(key, "VALUE")],
         ),
     }
 }
 
-/// How to get pods out of the way. One that comes back at once is no way out.
+/// Moves pods away. Pods that would be recreated on the same node are not deleted.
 fn away(pods: &[OtherPod], key: &str, value: &str, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let of_daemon_sets = |pod: &&OtherPod| pod.controller.as_ref().is_some_and(|owner| owner.kind == "DaemonSet");
     let (daemons, others): (Vec<&OtherPod>, Vec<&OtherPod>) = pods.iter().partition(of_daemon_sets);
@@ -106,21 +108,23 @@ fn away(pods: &[OtherPod], key: &str, value: &str, target: &RemedyContext<'_>) -
     if !daemons.is_empty() {
         let daemons: Vec<OtherPod> = daemons.into_iter().cloned().collect();
         remedies.push(Remedy::say(format!(
-            "keep {} off the node with its node selector: a deleted pod would come back",
+            "exclude the node from {} with a node selector: a deleted pod would be recreated",
             owners(&daemons)
         )));
     } else if pods.iter().any(|pod| pod.node != target.node) {
-        remedies.push(Remedy::say(format!("move {} out of {key}={value}", pod_names(pods, ListLength::Handful))));
+        remedies
+            .push(Remedy::say(format!("move {} to nodes without {key}={value}", pod_names(pods, ListLength::Handful))));
     } else if !others.is_empty() {
         let mut lines = vec![CommandLine::new("kubectl cordon").name(target.node)];
         lines.extend(deletions(&others));
         lines.push(CommandLine::new("kubectl uncordon").name(target.node));
-        let gone = match others.iter().all(|pod| pod.controller.is_some()) {
+        let warning = match others.iter().all(|pod| pod.controller.is_some()) {
             true => "",
-            false => "; a pod without a controller is not made anew",
+            false => ". A pod without a controller is not recreated",
         };
         let text = format!(
-            "move {} to another node: pods of DaemonSets may still come to a cordoned one; uncordon it when the daemon pod is on it{gone}",
+            "move {} to another node: cordon the node (DaemonSet pods ignore cordons), delete the pods, and uncordon \
+             the node once the daemon pod runs on it{warning}",
             pod_names(pods, ListLength::Handful)
         );
         remedies.push(Remedy::run(text, lines));
@@ -139,31 +143,31 @@ fn deletions(pods: &[&OtherPod]) -> Vec<CommandLine> {
     by_namespace.into_iter().map(line).collect()
 }
 
-/// Where a domain is, after "is" or "run".
+/// A topology domain, for use after a verb.
 fn place(key: &str, value: &str) -> String {
     match key {
         HOSTNAME => "on this node".into(),
-        _ => format!("within {key}={value}"),
+        _ => format!("in {key}={value}"),
     }
 }
 
-/// The pods that a term speaks of.
+/// The pods that a term selects.
 fn selected(Selected { selector, namespaces, namespace_selector }: &Selected, names: ListLength) -> String {
     let pods = match selector.as_deref() {
-        None => return "no pod at all (the term has no labelSelector)".into(),
+        None => return "no pod (the term has no labelSelector)".into(),
         Some("") => "any pod".into(),
         Some(selector) => format!("a pod with {selector}"),
     };
     let named = names.list(namespaces);
     match namespace_selector.as_deref() {
-        None => format!("{pods} in {named}"),
+        None => format!("{pods} in namespace {named}"),
         Some("") => format!("{pods} in any namespace"),
         Some(selector) if namespaces.is_empty() => format!("{pods} in namespaces with {selector}"),
-        Some(selector) => format!("{pods} in {named} and namespaces with {selector}"),
+        Some(selector) => format!("{pods} in namespace {named} or in namespaces with {selector}"),
     }
 }
 
-/// Lists such pods; none where the term speaks of no pod.
+/// Lists such pods. `None` if the term selects no pods.
 fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Option<CommandLine> {
     let line = CommandLine::new("kubectl get pods");
     let line = match (namespaces.as_slice(), namespace_selector) {
@@ -181,7 +185,7 @@ fn pod_names(pods: &[OtherPod], names: ListLength) -> String {
     names.join(pods, NAMED, ", ", |pod| format!("{}/{}", pod.namespace, pod.name))
 }
 
-/// What controls the pods, or else the pods themselves.
+/// The controllers of the pods, or the pods themselves if they have none.
 fn owners(pods: &[OtherPod]) -> String {
     let mut owners: Vec<String> = Vec::new();
     for pod in pods {
@@ -222,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_label_is_named_with_the_line_that_sets_it() {
+    fn missing_topology_label_is_set_by_a_command() {
         let missing = |key: &str| AffinityRejection::PodAffinityTopologyKey { topology_key: key.into() };
         assert_eq!(
             detail(&missing("zone"), ListLength::Handful),
-            "the required pod affinity goes by the label zone, which the node does not have"
+            "the required pod affinity uses topologyKey zone, but the node has no such label"
         );
         assert_eq!(lines(&missing("zone"))[0], "kubectl label node n-1 zone=VALUE");
         assert_eq!(lines(&missing(HOSTNAME))[0], "kubectl label node n-1 kubernetes.io/hostname=n-1");
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_affinity_asks_for_is_told_with_the_line_that_finds_it() {
+    fn required_pods_are_described_and_listed_by_a_command() {
         let rejection = AffinityRejection::PodAffinity {
             wanted: vec![selected_by("app=web"), selected_by("tier in (1,2)")],
             topology_key: "zone".into(),
@@ -242,19 +246,19 @@ mod tests {
         };
         assert_eq!(
             detail(&rejection, ListLength::Handful),
-            "the required pod affinity asks for a pod with app=web in a that is also a pod with tier in (1,2) in a, \
-             and there is none within zone=z1"
+            "the required pod affinity needs a pod with app=web in namespace a that is also a pod with tier in (1,2) \
+             in namespace a, but none runs in zone=z1"
         );
         assert_eq!(lines(&rejection)[0], "kubectl get pods -n a -l app=web -o wide");
         assert_eq!(lines(&rejection)[1], "kubectl get pods -n a -l 'tier in (1,2)' -o wide");
     }
 
     #[test]
-    fn pods_in_the_way_are_named_and_moved_while_the_node_is_cordoned() {
+    fn conflicting_pods_are_moved_while_the_node_is_cordoned() {
         let rejection = in_the_way(vec![pod("web-1", "n-1", Some("ReplicaSet")), pod("x", "n-1", None)], HOSTNAME);
         assert_eq!(
             detail(&rejection, ListLength::Handful),
-            "the required anti-affinity keeps away from a pod with app=web in a, and on this node is b/web-1, b/x"
+            "the required anti-affinity excludes a pod with app=web in namespace a, but b/web-1, b/x run on this node"
         );
         assert_eq!(
             lines(&rejection)[..3],
@@ -264,21 +268,21 @@ mod tests {
     }
 
     #[test]
-    fn what_would_come_back_at_once_is_not_to_be_deleted() {
+    fn pod_that_would_be_recreated_is_not_deleted() {
         let for_daemon_pod = in_the_way(vec![pod("web-1", "n-1", Some("DaemonSet"))], HOSTNAME);
         assert_eq!(
             remedies(&for_daemon_pod, &TARGET)[0].text,
-            "keep DaemonSet b/web off the node with its node selector: a deleted pod would come back"
+            "exclude the node from DaemonSet b/web with a node selector: a deleted pod would be recreated"
         );
         let elsewhere = in_the_way(vec![pod("web-1", "n2", Some("ReplicaSet"))], "zone");
-        assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::say("move b/web-1 out of zone=v"));
+        assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::say("move b/web-1 to nodes without zone=v"));
         for rejection in [for_daemon_pod, elsewhere] {
             assert_eq!(lines(&rejection), ["kubectl -n a edit daemonset agent"]);
         }
     }
 
     #[test]
-    fn those_that_keep_it_away_are_named_with_their_owner() {
+    fn existing_pods_with_anti_affinity_are_named_with_owner() {
         let names = ["p1", "p2", "p3", "p4"];
         let rejection = AffinityRejection::ExistingPodsAntiAffinity {
             unwanted: Selected {
@@ -292,7 +296,7 @@ mod tests {
         };
         assert_eq!(
             detail(&rejection, ListLength::Handful),
-            "the required anti-affinity of b/p1, b/p2, b/p3 and 1 more keeps any pod in any namespace from being on this node"
+            "the required anti-affinity of b/p1, b/p2, b/p3 and 1 more excludes any pod in any namespace on this node"
         );
         let texts: Vec<String> = remedies(&rejection, &TARGET).into_iter().map(|remedy| remedy.text).collect();
         assert_eq!(texts[1], "change the required anti-affinity of ReplicaSet b/web");

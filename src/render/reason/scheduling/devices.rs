@@ -1,70 +1,67 @@
-//! The words of [`DeviceRejection`].
+//! The sentences and remedies of [`DeviceRejection`].
 
-use crate::placement::PlacementFailure;
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::ListLength;
-use crate::render::reason::placement_detail;
+use crate::render::reason::{NODE_AFFINITY, terms_in_full};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
 use crate::scheduling::DeviceRejection;
 
-/// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &DeviceRejection) -> String {
     match rejection {
-        DeviceRejection::ResourceClaimNotCreated { .. } => "a ResourceClaim is not made yet".into(),
-        DeviceRejection::ResourceClaimNotFound { claim } => format!("there is no ResourceClaim {claim}"),
-        DeviceRejection::ResourceClaimDeleting { .. } => "a ResourceClaim is being deleted".into(),
-        DeviceRejection::ResourceClaimNotOwned { .. } => "a ResourceClaim was made for another pod".into(),
-        DeviceRejection::DeviceClassNotFound { class, .. } => format!("there is no DeviceClass {class}"),
-        DeviceRejection::ResourceClaimOnOtherNode { .. } => "a ResourceClaim has its devices on another node".into(),
-        DeviceRejection::ResourceClaimBindingFailed { .. } => "a device could not be made ready".into(),
+        DeviceRejection::ResourceClaimNotCreated { .. } => "a ResourceClaim is not created yet".into(),
+        DeviceRejection::ResourceClaimNotFound { claim } => format!("ResourceClaim {claim} does not exist"),
+        DeviceRejection::ResourceClaimDeleting { .. } => "a ResourceClaim is Terminating".into(),
+        DeviceRejection::ResourceClaimNotOwned { .. } => "a ResourceClaim is not owned by the pod".into(),
+        DeviceRejection::DeviceClassNotFound { class, .. } => format!("DeviceClass {class} does not exist"),
+        DeviceRejection::ResourceClaimOnOtherNode { .. } => "a ResourceClaim has devices on another node".into(),
+        DeviceRejection::ResourceClaimBindingFailed { .. } => "a device could not be prepared".into(),
         DeviceRejection::DevicesUnavailable { .. } => "not enough free devices".into(),
     }
 }
 
-/// The cause with its evidence.
 pub(super) fn detail(rejection: &DeviceRejection, names: ListLength) -> String {
     match rejection {
         DeviceRejection::ResourceClaimNotCreated { pod_claim, template, template_found } => {
             let why = match template_found {
-                Some(false) => format!("there is no ResourceClaimTemplate {template}"),
-                _ => format!("it is to come from the ResourceClaimTemplate {template}"),
+                Some(false) => format!("ResourceClaimTemplate {template} does not exist"),
+                _ => format!("it is created from ResourceClaimTemplate {template}"),
             };
-            format!("the ResourceClaim for {pod_claim} is not made yet: {why}")
+            format!("the ResourceClaim for {pod_claim} is not created yet: {why}")
         }
         DeviceRejection::ResourceClaimNotFound { .. } => summary(rejection),
-        DeviceRejection::ResourceClaimDeleting { claim } => format!("the ResourceClaim {claim} is being deleted"),
-        DeviceRejection::ResourceClaimNotOwned { claim } => {
-            format!("the ResourceClaim {claim} was made for another pod")
-        }
+        DeviceRejection::ResourceClaimDeleting { claim } => format!("ResourceClaim {claim} is Terminating"),
+        DeviceRejection::ResourceClaimNotOwned { claim } => format!("ResourceClaim {claim} is not owned by the pod"),
         DeviceRejection::DeviceClassNotFound { claim, request, class } => {
-            format!("there is no DeviceClass {class}, which request {request} of {claim} names")
+            format!("DeviceClass {class} of request {request} of {claim} does not exist")
         }
         DeviceRejection::ResourceClaimOnOtherNode { claim, terms, reserved_for } => {
-            let why = placement_detail(&PlacementFailure::NodeAffinity { terms: terms.clone().into() }, names);
+            let why = terms_in_full(NODE_AFFINITY, terms, names);
             let users = match reserved_for.is_empty() {
                 true => String::new(),
-                false => format!("; used by {}", names.list(reserved_for)),
+                false => format!("; in use by {}", names.list(reserved_for)),
             };
-            format!("the devices of the ResourceClaim {claim} cannot be used here: {why}{users}")
+            format!("the devices of ResourceClaim {claim} are not accessible from this node: {why}{users}")
         }
         DeviceRejection::ResourceClaimBindingFailed { claim, condition, reason, detail } => {
-            format!("a device of the ResourceClaim {claim} could not be made ready: {condition}, {reason}: {detail}")
+            format!("a device of ResourceClaim {claim} could not be prepared: {condition}, {reason}: {detail}")
         }
         DeviceRejection::DevicesUnavailable { wanted, devices: 0, .. } => {
-            format!("no device for this node, {} wanted: no ResourceSlice has one", wanted.max(&1))
+            format!(
+                "{} requested, but no ResourceSlice has a device for this node",
+                pluralize(*wanted.max(&1), "device")
+            )
         }
         DeviceRejection::DevicesUnavailable { wanted, devices, free, used_by, .. } => {
             let used_by = match used_by.is_empty() {
                 true => String::new(),
-                false => format!("; held by {}", names.list(used_by)),
+                false => format!("; in use by {}", names.list(used_by)),
             };
-            format!("{} wanted, {free} of {devices} free on this node{used_by}", pluralize(*wanted, "device"))
+            format!("{} requested, {free} of {devices} free on this node{used_by}", pluralize(*wanted, "device"))
         }
     }
 }
 
-/// What to do about it.
 pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let describe_own = |claim: &str| describe_claim(target.namespace, claim);
     match rejection {
@@ -73,31 +70,32 @@ pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) 
         }
         DeviceRejection::ResourceClaimNotCreated { .. } => {
             let look = target.about_pod("describe pod");
-            vec![Remedy::run("look for the event FailedResourceClaimCreation of the pod", [look])]
+            vec![Remedy::run("check the pod for an event FailedResourceClaimCreation", [look])]
         }
         DeviceRejection::ResourceClaimNotFound { claim } => {
             vec![Remedy::say(format!("create the ResourceClaim {claim} in namespace {}", target.namespace))]
         }
         DeviceRejection::ResourceClaimDeleting { claim } => {
-            vec![Remedy::run("see who still uses it, and what finalizer holds it", [describe_own(claim)])]
+            vec![Remedy::run("find the pods that still use it, and its finalizers", [describe_own(claim)])]
         }
         DeviceRejection::ResourceClaimNotOwned { .. } => {
             let delete = target.about_pod("delete pod");
-            vec![Remedy::run("delete the pod: its successor gets a claim of its own", [delete])]
+            vec![Remedy::run("delete the pod: the controller recreates it with a claim of its own", [delete])]
         }
         DeviceRejection::DeviceClassNotFound { class, .. } => vec![Remedy::run(
-            format!("install the DeviceClass {class}, which comes with the devices' driver; those that there are"),
+            format!("install DeviceClass {class}, which is part of the device driver; see the existing classes"),
             [CommandLine::new("kubectl get deviceclasses")],
         )],
         DeviceRejection::ResourceClaimOnOtherNode { .. } => vec![Remedy::run(
-            "use a resourceClaimTemplateName instead of the one resourceClaimName in the template: then each pod has a claim of its own",
+            "use resourceClaimTemplateName instead of resourceClaimName in the template, so that each pod has a claim \
+             of its own",
             [target.edit()],
         )],
         DeviceRejection::ResourceClaimBindingFailed { claim, .. } => {
-            vec![Remedy::run("look at the driver of the device, and at the state of the claim", [describe_own(claim)])]
+            vec![Remedy::run("check the device driver, and the status of the claim", [describe_own(claim)])]
         }
         DeviceRejection::DevicesUnavailable { devices: 0, .. } => vec![Remedy::run(
-            "bring the devices' driver to run on this node: it publishes the ResourceSlices; those that there are",
+            "run the device driver on this node: it publishes the ResourceSlices; see the existing ones",
             [CommandLine::new("kubectl get resourceslices")],
         )],
         DeviceRejection::DevicesUnavailable { used_by, .. } => {
@@ -106,8 +104,11 @@ pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) 
                 .filter_map(|holder| holder.split_once('/'))
                 .map(|(namespace, claim)| describe_claim(namespace, claim));
             vec![
-                Remedy::run("free a device of this node: end the pods that a claim in the way is reserved for", lines),
-                Remedy::say("ask for fewer devices in the claim or its template"),
+                Remedy::run(
+                    "free a device of this node: delete the pods for which one of these claims is reserved",
+                    lines,
+                ),
+                Remedy::say("request fewer devices in the claim or its template"),
             ]
         }
     }
@@ -129,11 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_told_in_numbers_with_who_holds_them() {
+    fn unavailable_devices_are_counted_with_their_users() {
         let held = unavailable(4, 1, &["b/one", "b/two"]);
         assert_eq!(
             detail(&held, ListLength::Handful),
-            "2 devices wanted, 1 of 4 free on this node; held by b/one, b/two"
+            "2 devices requested, 1 of 4 free on this node; in use by b/one, b/two"
         );
         assert_eq!(
             remedies(&held, &TARGET)[0].lines(),
@@ -141,13 +142,13 @@ mod tests {
         );
         assert_eq!(
             detail(&unavailable(0, 0, &[]), ListLength::Handful),
-            "no device for this node, 2 wanted: no ResourceSlice has one"
+            "2 devices requested, but no ResourceSlice has a device for this node"
         );
         assert_eq!(remedies(&unavailable(0, 0, &[]), &TARGET)[0].lines(), ["kubectl get resourceslices"]);
     }
 
     #[test]
-    fn a_claim_that_is_not_made_is_the_templates_fault_only_when_it_is_not_there() {
+    fn missing_claim_is_explained_by_a_missing_template_only() {
         let not_made = |template_found| DeviceRejection::ResourceClaimNotCreated {
             pod_claim: "gpu".into(),
             template: "gpus".into(),
@@ -155,7 +156,7 @@ mod tests {
         };
         assert_eq!(
             detail(&not_made(Some(false)), ListLength::Handful),
-            "the ResourceClaim for gpu is not made yet: there is no ResourceClaimTemplate gpus"
+            "the ResourceClaim for gpu is not created yet: ResourceClaimTemplate gpus does not exist"
         );
         assert_eq!(
             remedies(&not_made(Some(false)), &TARGET),
@@ -163,13 +164,13 @@ mod tests {
         );
         assert_eq!(
             detail(&not_made(None), ListLength::Handful),
-            "the ResourceClaim for gpu is not made yet: it is to come from the ResourceClaimTemplate gpus"
+            "the ResourceClaim for gpu is not created yet: it is created from ResourceClaimTemplate gpus"
         );
         assert_eq!(remedies(&not_made(Some(true)), &TARGET)[0].lines(), ["kubectl -n a describe pod agent-x"]);
     }
 
     #[test]
-    fn a_claim_that_is_used_elsewhere_is_told_with_its_users() {
+    fn claim_on_another_node_is_explained_with_its_users() {
         let elsewhere = DeviceRejection::ResourceClaimOnOtherNode {
             claim: "gpu".into(),
             terms: vec![],
@@ -177,9 +178,9 @@ mod tests {
         };
         assert!(
             detail(&elsewhere, ListLength::Handful)
-                .starts_with("the devices of the ResourceClaim gpu cannot be used here: ")
+                .starts_with("the devices of ResourceClaim gpu are not accessible from this node: ")
         );
-        assert!(detail(&elsewhere, ListLength::Handful).ends_with("; used by p1"));
+        assert!(detail(&elsewhere, ListLength::Handful).ends_with("; in use by p1"));
         assert!(remedies(&elsewhere, &TARGET)[0].text.contains("resourceClaimTemplateName"));
     }
 }

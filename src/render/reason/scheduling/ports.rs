@@ -1,33 +1,30 @@
-//! The words of [`PortRejection`].
+//! The sentences and remedies of [`PortRejection`].
 
 use super::resource_users::{is_own, move_off, name, some_of, wait_for, without_surge};
 use crate::render::name_list::ListLength;
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::{NodePod, PortRejection, PortUser};
 
-/// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &PortRejection) -> String {
     let PortRejection::HostPortInUse { port, protocol, host_ip, .. } = rejection;
-    format!("host port {} is taken", port_in_words(*port, protocol, host_ip))
+    format!("host port {} is in use", port_in_words(*port, protocol, host_ip))
 }
 
-/// The cause with its evidence.
 pub(super) fn detail(rejection: &PortRejection, names: ListLength) -> String {
     let PortRejection::HostPortInUse { container, port, protocol, host_ip, used_by } = rejection;
     let holder = |holder: &PortUser| {
         let at = if holder.host_ip == *host_ip { String::new() } else { format!(" at {}", holder.host_ip) };
         let state = match (holder.node_pod.nominated, holder.node_pod.terminating) {
             (true, _) => " (nominated for this node)",
-            (_, true) => " (being deleted)",
+            (_, true) => " (Terminating)",
             _ => "",
         };
         format!("{}{at}{state}", name(&holder.node_pod))
     };
     let port = port_in_words(*port, protocol, host_ip);
-    format!("host port {port} of container {container} is taken by {}", some_of(used_by, names, holder))
+    format!("host port {port} of container {container} is in use by {}", some_of(used_by, names, holder))
 }
 
-/// What to do about it.
 pub(super) fn remedies(rejection: &PortRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let PortRejection::HostPortInUse { container, port, used_by, .. } = rejection;
     let port = port.to_string();
@@ -51,7 +48,7 @@ pub(super) fn remedies(rejection: &PortRejection, target: &RemedyContext<'_>) ->
         }
     }
     if needs_another || !movable.is_empty() {
-        let text = format!("give container {container} another hostPort than {port}, on every node");
+        let text = format!("change hostPort {port} of container {container} (on all nodes)");
         remedies.push(Remedy::run(text, [target.edit()]));
     }
     remedies
@@ -61,9 +58,12 @@ fn immovable(holder: &NodePod, port: &str) -> Option<String> {
     let owner = holder.owner.as_ref().filter(|_| !holder.nominated)?;
     Some(match owner.kind.as_str() {
         "Node" => {
-            format!("change hostPort {port} in the manifest of the static pod {}, on the node itself", name(holder))
+            format!("change hostPort {port} in the manifest of static pod {}, on the node itself", name(holder))
         }
-        _ => format!("keep DaemonSet {}/{} off this node, or change its hostPort {port}", holder.namespace, owner.name),
+        _ => format!(
+            "exclude this node from DaemonSet {}/{}, or change its hostPort {port}",
+            holder.namespace, owner.name
+        ),
     })
 }
 

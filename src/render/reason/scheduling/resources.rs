@@ -1,4 +1,4 @@
-//! The words of [`ResourceRejection`].
+//! The sentences and remedies of [`ResourceRejection`].
 
 use super::resource_users::{is_own, move_off, name, patch_line, some_of, wait_for, without_surge};
 use serde_json::{Value, json};
@@ -10,19 +10,19 @@ use crate::render::text::pluralize;
 use crate::scheduling::{LowerRequest, NodePod, ResourceRejection, ResourceUser};
 use crate::snapshot::quantity::{Quantity, Rounding};
 
-/// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &ResourceRejection) -> String {
     match rejection {
         ResourceRejection::InsufficientResource { resource, .. } => format!("insufficient {resource}"),
         ResourceRejection::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
             format!("the node has no {resource}")
         }
-        ResourceRejection::ExceedsAllocatable { resource, .. } => format!("requests more {resource} than the node has"),
+        ResourceRejection::ExceedsAllocatable { resource, .. } => {
+            format!("{resource} request exceeds the capacity of the node")
+        }
         ResourceRejection::TooManyPods { .. } => "too many pods".into(),
     }
 }
 
-/// The cause with its evidence.
 pub(super) fn detail(rejection: &ResourceRejection, names: ListLength) -> String {
     match rejection {
         ResourceRejection::InsufficientResource {
@@ -33,34 +33,36 @@ pub(super) fn detail(rejection: &ResourceRejection, names: ListLength) -> String
             let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
             let share = |holder: &ResourceUser| share_in_words(resource, holder);
             let used_by = some_of(used_by, names, share);
-            let used_by = if used_by.is_empty() { used_by } else { format!(": {used_by}") };
+            let used_by = if used_by.is_empty() { used_by } else { format!(". Largest: {used_by}") };
             format!(
-                "insufficient {resource}: {requested} requested, {used} of {allocatable} taken, short by \
-                 {short_by}{used_by}"
+                "insufficient {resource}: requests {requested}; {used} of {allocatable} allocated; {short_by} \
+                 short{used_by}"
             )
         }
         ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, .. } => {
             let requested = amount_in_words(resource, *requested, Rounding::Up);
             match allocatable.is_zero() {
-                true => format!("{requested} {resource} requested, and the node has none"),
+                true => format!("requests {requested} {resource}; the node has none"),
                 false => {
                     let allocatable = amount_in_words(resource, *allocatable, Rounding::Down);
-                    format!("{requested} {resource} requested, and the whole node has {allocatable}: it can never fit")
+                    format!(
+                        "requests {requested} {resource}; the whole node has only {allocatable}, so the pod can never \
+                         fit"
+                    )
                 }
             }
         }
         ResourceRejection::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
-            "the node takes no pods at all (allocatable pods: 0)".into()
+            "the node accepts no pods (allocatable pods: 0)".into()
         }
         ResourceRejection::TooManyPods { pods, allocatable, used_by } => {
             let leaving = used_by.iter().filter(|holder| holder.terminating).count();
-            let leaving = if leaving == 0 { String::new() } else { format!(", {leaving} of them being deleted") };
-            format!("too many pods: the node takes {allocatable}, and has {pods}{leaving}")
+            let leaving = if leaving == 0 { String::new() } else { format!(" ({leaving} of them Terminating)") };
+            format!("too many pods: {pods} of {allocatable} pods on the node{leaving}")
         }
     }
 }
 
-/// What to do about it.
 pub(super) fn remedies(rejection: &ResourceRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match rejection {
         ResourceRejection::InsufficientResource { resource, short_by, used_by, reduce_to, .. } => {
@@ -76,27 +78,28 @@ pub(super) fn remedies(rejection: &ResourceRejection, target: &RemedyContext<'_>
             None => {
                 let most = amount_in_words(resource, *allocatable, Rounding::Down);
                 vec![Remedy::say(format!(
-                    "lower the requests of {resource} of several containers: the whole node has {most}, and what others hold \
-                     of it is not free; or make the node larger"
+                    "reduce the {resource} requests of several containers (the whole node has {most}, part of which \
+                     is in use), or use larger nodes"
                 ))]
             }
         },
         ResourceRejection::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
-            vec![Remedy::say("look at the kubelet's maxPods and its log: a node that works takes pods")]
+            vec![Remedy::say("check maxPods and the logs of the kubelet: a working node accepts pods")]
         }
         ResourceRejection::TooManyPods { pods, allocatable, used_by } => {
-            // More than fit in memory are on no node.
+            // No node has more pods than i64::MAX.
             let over = Quantity::whole(i64::try_from(*pods).unwrap_or(i64::MAX)) + Quantity::whole(1);
             let share = |node_pod: &NodePod| ResourceUser { node_pod: node_pod.clone(), amount: Quantity::whole(1) };
             let used_by: Vec<ResourceUser> = used_by.iter().map(share).collect();
             let mut remedies = free("pods", over.less(*allocatable), &used_by, target);
-            remedies.push(Remedy::say("raise maxPods in the configuration of the node's kubelet, and restart it"));
+            remedies
+                .push(Remedy::say("raise maxPods in the kubelet configuration of the node, and restart the kubelet"));
             remedies
         }
     }
 }
 
-/// How the pods that hold the resource could let go of it.
+/// How the pods that use the resource can free it.
 fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let sum = |used_by: &[&ResourceUser]| used_by.iter().map(|holder| holder.amount).sum::<Quantity>();
     let leaving: Vec<&ResourceUser> = used_by.iter().filter(|holder| holder.node_pod.terminating).collect();
@@ -107,7 +110,7 @@ fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &R
     if let Some(own) = used_by.iter().find(|holder| is_own(&holder.node_pod, target) && !holder.node_pod.terminating) {
         remedies.push(without_surge(&own.node_pod, target));
     }
-    // What is leaving anyway counts towards it.
+    // Terminating pods free their share anyway.
     let short_by = short_by.less(sum(&leaving));
     if short_by.is_zero() {
         return remedies;
@@ -123,17 +126,17 @@ fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &R
         }
         None => {
             let held = match (movable.is_empty(), resource) {
-                (true, _) => "daemon pods and static pods hold all of it".into(),
+                (true, _) => "all of it is used by daemon pods and static pods".into(),
                 (false, "pods") => {
-                    format!("only {} could give way, the others are daemon pods and static pods", pods(sum(&movable)))
+                    format!("only {} can be moved; the others are daemon pods and static pods", pods(sum(&movable)))
                 }
                 (false, _) => {
                     let freed = amount_in_words(resource, sum(&movable), Rounding::Down);
-                    format!("what is no daemon pod and no static pod could give up only {freed}")
+                    format!("pods other than daemon pods and static pods use only {freed}")
                 }
             };
             remedies.push(Remedy::say(format!(
-                "free {amount} on the node: {held}, so keep a DaemonSet off the node that it does not need"
+                "free {amount} on the node: {held}, so exclude the node from a DaemonSet that it does not need"
             )));
         }
     }
@@ -148,8 +151,8 @@ fn pods(number: Quantity) -> String {
     pluralize(number.to_string().parse().unwrap_or(usize::MAX), "pod")
 }
 
-/// As few as will do, and of those that do alone the smallest; none if all together do not. They come with the
-/// greatest share first.
+/// The smallest single pod that is enough, or else as few pods as possible. `None` if all of them are not enough. The
+/// input is sorted by share, the largest first.
 fn min_matching<'a>(movable: &[&'a ResourceUser], short_by: Quantity) -> Option<Vec<&'a ResourceUser>> {
     if let Some(alone) = movable.iter().rev().find(|holder| holder.amount >= short_by) {
         return Some(vec![alone]);
@@ -166,14 +169,14 @@ fn min_matching<'a>(movable: &[&'a ResourceUser], short_by: Quantity) -> Option<
     None
 }
 
-/// A request that fits, as a line: it holds for every node, as a DaemonSet has one template.
+/// A command that sets a request that fits. It applies to all nodes, because a DaemonSet has one template.
 fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContext<'_>) -> Remedy {
     let LowerRequest { container, init, request } = reduce_to;
     let amount = match is_bytes(resource) {
         true => request.in_bytes(),
         false => request.to_string(),
     };
-    // What cannot be shared is limited to what is requested.
+    // Extended resources and huge pages require limits equal to the requests.
     let has_equal_limit = !matches!(resource, "cpu" | "memory" | "ephemeral-storage");
     let share = json!({ resource: amount });
     let resources = match has_equal_limit {
@@ -204,22 +207,22 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
     };
     let effect = target.rollout_note();
     Remedy::run(
-        format!("lower the {resource} request {whose} to at most {amount}; {effect}"),
+        format!("reduce the {resource} request {whose} to {amount} or less ({effect})"),
         target.commands_reaching_existing_pod(line),
     )
 }
 
-/// A resource that the node does not know.
+/// For a resource that the node does not have.
 fn none_at_all(resource: &str, target: &RemedyContext<'_>) -> Remedy {
     if resource.starts_with("hugepages-") {
-        return Remedy::say(format!("reserve huge pages of that size on {}, and restart its kubelet", target.node));
+        return Remedy::say(format!("allocate huge pages of that size on {}, and restart its kubelet", target.node));
     }
     if matches!(resource, "cpu" | "memory" | "ephemeral-storage") {
-        return Remedy::say(format!("look at the kubelet of {}: it reports no {resource}", target.node));
+        return Remedy::say(format!("check the kubelet of {}: it reports no {resource}", target.node));
     }
     let text = format!(
-        "run the device plugin that provides {resource} on {}; if the node has no such device, keep the DaemonSet off \
-         it with a node selector. What the node has:",
+        "run the device plugin that provides {resource} on {}; if the node has no such device, exclude the node with a \
+         node selector; see the resources of the node",
         target.node
     );
     let line = CommandLine::new("kubectl get node").name(target.node).words("-o jsonpath='{.status.allocatable}'");
@@ -229,7 +232,7 @@ fn none_at_all(resource: &str, target: &RemedyContext<'_>) -> Remedy {
 fn share_in_words(resource: &str, holder: &ResourceUser) -> String {
     let state = match (holder.node_pod.nominated, holder.node_pod.terminating) {
         (true, _) => " (nominated for this node)",
-        (_, true) => " (being deleted)",
+        (_, true) => " (Terminating)",
         _ => "",
     };
     format!("{} {}{state}", name(&holder.node_pod), amount_in_words(resource, holder.amount, Rounding::Up))

@@ -1,27 +1,25 @@
-//! The words of [`SpreadRejection`].
+//! The sentences and remedies of [`SpreadRejection`].
 
 use super::affinity::label_node;
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
 use crate::scheduling::SpreadRejection;
 
-/// The cause without what differs between nodes.
 pub(super) fn summary(rejection: &SpreadRejection) -> String {
     match rejection {
         SpreadRejection::TopologySpreadLabel { topology_key } => {
-            format!("the node lacks the label {topology_key} of the topology spread")
+            format!("the node has no label {topology_key}, which the topology spread requires")
         }
         SpreadRejection::TopologySpread { topology_key, .. } => {
-            format!("the spread over {topology_key} would be uneven")
+            format!("topology spread over {topology_key} would exceed maxSkew")
         }
     }
 }
 
-/// The cause with its evidence.
 pub(super) fn detail(rejection: &SpreadRejection) -> String {
     match rejection {
         SpreadRejection::TopologySpreadLabel { topology_key } => {
-            format!("the topology spread goes by the label {topology_key}, which the node does not have")
+            format!("the topology spread uses topologyKey {topology_key}, but the node has no such label")
         }
         SpreadRejection::TopologySpread {
             topology_key,
@@ -38,17 +36,16 @@ pub(super) fn detail(rejection: &SpreadRejection) -> String {
             let pods = pluralize(would_have, "pod");
             let rest = match domains < min_domains {
                 true => format!(
-                    "and with {} instead of minDomains {min_domains} the fewest count as 0",
+                    "the minimum counts as 0 (minDomains {min_domains}, but only {})",
                     pluralize(*domains, "domain")
                 ),
-                false => format!("the domain with the fewest has {min_matching}"),
+                false => format!("the domain with the fewest pods has {min_matching}"),
             };
-            format!("{topology_key}={topology_value} would have {pods} with {selector}, {rest}: maxSkew is {max_skew}")
+            format!("{topology_key}={topology_value} would have {pods} with {selector}; {rest}; maxSkew is {max_skew}")
         }
     }
 }
 
-/// What to do about it.
 pub(super) fn remedies(rejection: &SpreadRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let relax =
         Remedy::run("set whenUnsatisfiable of the constraint to ScheduleAnyway in the template", [target.edit()]);
@@ -56,14 +53,16 @@ pub(super) fn remedies(rejection: &SpreadRejection, target: &RemedyContext<'_>) 
         SpreadRejection::TopologySpreadLabel { topology_key } => vec![label_node(topology_key, target), relax],
         SpreadRejection::TopologySpread { domains, min_domains, .. } if domains < min_domains => vec![
             Remedy::run(
-                "drop minDomains from the constraint in the template: of a pod pinned to its node only that node counts, unless nodeAffinityPolicy is Ignore",
+                "remove minDomains from the constraint in the template: a daemon pod is pinned to one node, so only \
+                 one domain counts unless nodeAffinityPolicy is Ignore",
                 [target.edit()],
             ),
             relax,
         ],
         SpreadRejection::TopologySpread { .. } => vec![
             Remedy::run(
-                "drop nodeAffinityPolicy Ignore from the constraint in the template: then only the pod's own node counts",
+                "remove nodeAffinityPolicy Ignore from the constraint in the template: then only the domain of the \
+                 pod's own node counts",
                 [target.edit()],
             ),
             relax,
@@ -92,24 +91,24 @@ mod tests {
     }
 
     #[test]
-    fn an_uneven_spread_is_told_in_numbers() {
+    fn uneven_spread_is_described_with_numbers() {
         assert_eq!(
             detail(&uneven(3, 1)),
-            "zone=z1 would have 3 pods with app=agent, the domain with the fewest has 0: maxSkew is 1"
+            "zone=z1 would have 3 pods with app=agent; the domain with the fewest pods has 0; maxSkew is 1"
         );
         assert_eq!(
             detail(&uneven(1, 2)),
-            "zone=z1 would have 3 pods with app=agent, and with 1 domain instead of minDomains 2 the fewest count as 0: \
+            "zone=z1 would have 3 pods with app=agent; the minimum counts as 0 (minDomains 2, but only 1 domain); \
              maxSkew is 1"
         );
         assert!(remedies(&uneven(3, 1), &TARGET)[0].text.contains("nodeAffinityPolicy Ignore"));
-        assert!(remedies(&uneven(1, 2), &TARGET)[0].text.starts_with("drop minDomains"));
+        assert!(remedies(&uneven(1, 2), &TARGET)[0].text.starts_with("remove minDomains"));
     }
 
     #[test]
-    fn a_missing_label_is_named_with_the_line_that_sets_it() {
+    fn missing_topology_label_is_set_by_a_command() {
         let missing = SpreadRejection::TopologySpreadLabel { topology_key: "zone".into() };
-        assert_eq!(detail(&missing), "the topology spread goes by the label zone, which the node does not have");
+        assert_eq!(detail(&missing), "the topology spread uses topologyKey zone, but the node has no such label");
         let lines: Vec<String> =
             remedies(&missing, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert_eq!(lines, ["kubectl label node n1 zone=VALUE", "kubectl -n a edit daemonset agent"]);

@@ -1,4 +1,4 @@
-//! `-o json` and `-o yaml`.
+//! `-o json` and `-o yaml` of `rollout history`.
 
 use std::io;
 
@@ -46,7 +46,6 @@ struct DeletedRevisionView<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The whole history.
     pub(crate) fn new(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
         Self {
             head: Head::new("RolloutHistory", as_of, unknown),
@@ -59,7 +58,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Only these revisions, with their templates.
+    /// Limits the report to these revisions, and adds their templates.
     pub(crate) fn only(mut self, revisions: &[&'a Revision<'_>]) -> Self {
         let with_template = |revision: &&'a Revision<'_>| RevisionView {
             template: Some(revision.template()),
@@ -69,10 +68,10 @@ impl<'a> Report<'a> {
         self
     }
 
-    /// Only these two, and what differs.
+    /// Limits the report to these two revisions, and adds their difference.
     ///
     /// # Errors
-    /// A template that cannot be written as YAML.
+    /// If a template cannot be serialized as YAML.
     pub(crate) fn compared(self, one: Side<'a, 'a>, other: Side<'a, 'a>) -> io::Result<Self> {
         let revisions: Vec<&Revision<'_>> = [one, other]
             .into_iter()

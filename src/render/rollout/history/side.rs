@@ -26,7 +26,7 @@ impl Side<'_, '_> {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Revision(revision) => words(revision),
-            Self::Today(_) => "today's template".into(),
+            Self::Today(_) => "the current template".into(),
         }
     }
 }

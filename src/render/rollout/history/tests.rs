@@ -38,7 +38,7 @@ fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
         daemon_sets: vec![daemon_set],
         nodes: Known::Known(Vec::new()),
         has_all_nodes: false,
-        pods: Known::Unknown("no rights".into()),
+        pods: Known::Unknown("no permission".into()),
         revisions: Known::Known(vec![revision(1, &made_of(old)), revision(2, &made_of(new))]),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),
@@ -58,7 +58,7 @@ fn written(old: &[&str], new: &[&str], style: Style) -> String {
 }
 
 #[test]
-fn a_diff_shows_the_lines_that_changed_with_their_surroundings() {
+fn diff_shows_changed_lines_with_context() {
     assert_eq!(
         written(&["--level=info", "--same"], &["--level=debug", "--same"], PLAIN),
         "--- revision 1\n+++ revision 2 (current)\n@@ -1,7 +1,7 @@\n spec:\n   containers:\n   - args:\n\
@@ -68,7 +68,7 @@ fn a_diff_shows_the_lines_that_changed_with_their_surroundings() {
 }
 
 #[test]
-fn a_text_of_many_lines_is_compared_line_by_line_and_a_long_one_stays_on_its_line() {
+fn multiline_text_is_compared_by_line_without_folding() {
     let long = "word ".repeat(40);
     let text = written(&["one\ntwo\n", long.trim()], &["one\nthree\n", long.trim()], PLAIN);
     assert!(text.contains("-      two\n+      three\n"), "{text}");
@@ -76,14 +76,14 @@ fn a_text_of_many_lines_is_compared_line_by_line_and_a_long_one_stays_on_its_lin
 }
 
 #[test]
-fn colour_follows_the_signs() {
+fn diff_color_follows_the_sign() {
     let text = written(&["old"], &["new"], Style { color: true, width: None, names: ListLength::Handful });
     assert!(text.contains("\u{1b}[31m-    - old\u{1b}[39m"), "{text:?}");
     assert!(text.contains("\u{1b}[32m+    - new\u{1b}[39m"), "{text:?}");
 }
 
 #[test]
-fn nothing_hostile_comes_through_a_diff_and_what_differs_only_by_it_still_differs() {
+fn hostile_characters_in_a_diff_are_replaced_but_compared() {
     let text = written(&["a\u{1b}[2J", "b\u{202e}\n\u{9b}c\n", "end "], &["a\u{1b}[3J", "b\n\u{9b}c\n", "end"], PLAIN);
     assert!(!text.chars().any(|c| c != '\n' && crate::render::text::is_hostile(c)), "{text:?}");
     assert!(text.contains("<U+202E>"), "{text}");
@@ -91,7 +91,7 @@ fn nothing_hostile_comes_through_a_diff_and_what_differs_only_by_it_still_differ
 }
 
 #[test]
-fn the_table_and_the_title_are_safe_and_tell_what_is_unknown() {
+fn table_and_title_are_safe_and_show_unknown_values() {
     let snapshot = snapshot(&["a\u{1b}[2J"], &["b"]);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     let screen = Screen { style: PLAIN, wide: false, headers: true, now: Timestamp::UNIX_EPOCH };
@@ -102,7 +102,7 @@ fn the_table_and_the_title_are_safe_and_tell_what_is_unknown() {
         all,
         "REVISION     AGE  NODES  CHANGE-CAUSE\n\
          1              ?      ?  a\\u{1b}[2J\\u{202e} b\n\
-         2 ● current    ?      ?  a\\u{1b}[2J\\u{202e} b\n"
+         2 (current)    ?      ?  a\\u{1b}[2J\\u{202e} b\n"
     );
     out.clear();
     template(&mut out, &history, &history.revisions[0], screen).unwrap();

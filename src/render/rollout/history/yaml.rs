@@ -1,4 +1,4 @@
-//! Templates as lines of YAML, and what differs between two.
+//! Templates as lines of YAML, and the difference between two templates.
 
 use std::io;
 
@@ -10,17 +10,17 @@ use similar::{ChangeTag, group_diff_ops};
 use super::side::Side;
 use crate::render::text::is_hostile;
 
-/// How many lines around a change are shown with it.
+/// The number of unchanged lines around a change.
 const CONTEXT: usize = 3;
 
-/// The lines of a value. Long texts are not folded: a fold would move with every word that is added before it.
+/// The lines of a value. Long strings are not folded, because each change would then move the folds of the rest.
 pub(super) fn lines(value: &Value) -> io::Result<Vec<String>> {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let text = serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)?;
     Ok(text.split_terminator('\n').map(str::to_owned).collect())
 }
 
-/// The line with what is hostile named in its place, as `<U+202E>`. What stands at its end counts, so nothing is cut.
+/// Replaces hostile characters by their code points, as in `<U+202E>`. Keeps trailing blanks, which matter in a diff.
 pub(super) fn safe_line(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for c in line.chars() {
@@ -33,12 +33,12 @@ pub(super) fn safe_line(line: &str) -> String {
     safe
 }
 
-/// The lines of a unified diff, safe for a terminal; none when nothing differs.
+/// The lines of a unified diff, safe for a terminal. Empty if the templates are equal.
 pub(super) fn diff(one: Side<'_, '_>, other: Side<'_, '_>) -> io::Result<Vec<String>> {
     let (old, new) = (lines(&one.template())?, lines(&other.template())?);
     let old: Vec<&str> = old.iter().map(String::as_str).collect();
     let new: Vec<&str> = new.iter().map(String::as_str).collect();
-    // As `TextDiff` does, which brings all of the library's algorithms into the program.
+    // The same steps as in `TextDiff`, which would link all algorithms of the library.
     let mut compared = Compact::new(Replace::new(Capture::new()), &old, &new);
     let Ok(()) = myers::diff(&mut compared, &old, 0..old.len(), &new, 0..new.len());
     let mut lines = Vec::new();

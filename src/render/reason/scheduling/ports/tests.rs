@@ -38,20 +38,20 @@ fn all(rejection: &PortRejection) -> Vec<(String, Vec<String>)> {
     remedies(rejection, &TARGET).into_iter().map(|remedy| (remedy.text.clone(), remedy.lines().to_vec())).collect()
 }
 
-const ANOTHER: &str = "give container main another hostPort than 9100, on every node";
+const ANOTHER: &str = "change hostPort 9100 of container main (on all nodes)";
 
 #[test]
-fn the_sentence_names_the_port_and_who_has_it() {
+fn sentence_names_the_port_and_its_users() {
     let rejection = taken_by(vec![
         holder("a", &[("hostIP", json!("10.0.0.1"))]),
         holder("b", &[("terminating", json!(true))]),
         holder("c", &[("nominated", json!(true))]),
         holder("d", &[]),
     ]);
-    assert_eq!(summary(&rejection), "host port 9100/TCP is taken");
+    assert_eq!(summary(&rejection), "host port 9100/TCP is in use");
     assert_eq!(
         detail(&rejection, ListLength::Handful),
-        "host port 9100/TCP of container main is taken by web/a at 10.0.0.1, web/b (being deleted), web/c (nominated \
+        "host port 9100/TCP of container main is in use by web/a at 10.0.0.1, web/b (Terminating), web/c (nominated \
          for this node) and 1 more"
     );
     assert_eq!(port_in_words(80, "UDP", "10.0.0.1"), "10.0.0.1:80/UDP");
@@ -59,13 +59,13 @@ fn the_sentence_names_the_port_and_who_has_it() {
 }
 
 #[test]
-fn a_pod_that_can_run_elsewhere_is_moved() {
+fn pod_that_can_run_elsewhere_is_moved() {
     let found = all(&taken_by(vec![holder("a", &[("owner", json!(["ReplicaSet", "a"]))])]));
     assert_eq!(
         found[0],
         (
-            "free host port 9100: move web/a off n1. Cordon the node first, or it may come back to it; daemon pods \
-             still come. Uncordon it when it runs elsewhere"
+            "free host port 9100: move web/a off n1. Cordon the node first so that the pod is rescheduled elsewhere \
+             (DaemonSet pods ignore cordons); uncordon it afterwards"
                 .into(),
             vec!["kubectl cordon n1".into(), "kubectl -n web delete pod a".into()]
         )
@@ -76,13 +76,13 @@ fn a_pod_that_can_run_elsewhere_is_moved() {
 }
 
 #[test]
-fn a_pod_that_is_leaving_is_waited_for_and_that_is_all() {
+fn terminating_pod_is_only_waited_for() {
     let found = all(&taken_by(vec![holder("a", &[("terminating", json!(true))])]));
-    assert_eq!(found, [("wait for web/a: it is being deleted, and counts until it is gone".into(), vec![])]);
+    assert_eq!(found, [("wait for web/a to terminate: it counts until it is gone".into(), vec![])]);
 }
 
 #[test]
-fn the_old_pod_of_a_surge_is_told_as_such() {
+fn old_pod_of_a_surge_gets_a_surge_remedy() {
     let own = holder("agent-x", &[("owner", json!(["DaemonSet", "agent"])), ("namespace", json!("kube-system"))]);
     let found = all(&taken_by(vec![own]));
     assert_eq!(found.len(), 1);
@@ -92,16 +92,16 @@ fn the_old_pod_of_a_surge_is_told_as_such() {
             r#"kubectl -n kube-system patch daemonset agent -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}'"#
         ]
     );
-    // Another DaemonSet of that name is none of its own.
+    // A DaemonSet of the same name in another namespace.
     let other = holder("agent-x", &[("owner", json!(["DaemonSet", "agent"]))]);
     let found = all(&taken_by(vec![other]));
-    assert_eq!(found[0].0, "keep DaemonSet web/agent off this node, or change its hostPort 9100");
+    assert_eq!(found[0].0, "exclude this node from DaemonSet web/agent, or change its hostPort 9100");
     assert_eq!(found[1].0, ANOTHER);
 }
 
 #[test]
-fn a_static_pod_is_changed_on_its_node() {
+fn static_pod_is_changed_on_its_node() {
     let found = all(&taken_by(vec![holder("etcd-n1", &[("owner", json!(["Node", "n1"]))])]));
-    assert_eq!(found[0].0, "change hostPort 9100 in the manifest of the static pod web/etcd-n1, on the node itself");
+    assert_eq!(found[0].0, "change hostPort 9100 in the manifest of static pod web/etcd-n1, on the node itself");
     assert_eq!(found[1].0, ANOTHER);
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::placement::Requirement;
+use crate::placement::{Requirement, TermMismatch};
 
 const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "ops", "agent", Some("agent-x"));
 
@@ -16,7 +16,7 @@ fn not_in_zone() -> Vec<TermMismatch> {
     }]
 }
 
-/// One of every kind.
+/// One of each variant.
 fn rejections() -> Vec<VolumeRejection> {
     let (claim, volume) = (|| String::from("data"), || String::from("pv"));
     let storage_class = || String::from("fast");
@@ -74,54 +74,53 @@ fn rejections() -> Vec<VolumeRejection> {
 }
 
 #[test]
-fn every_cause_has_its_sentence() {
+fn each_rejection_has_a_sentence() {
     let told: Vec<String> = rejections().iter().map(|rejection| detail(rejection, ListLength::Handful)).collect();
     let expected = [
-        "volume v: iscsi iqn is used by pod ops/a on n2",
-        "claim data is for one pod of the whole cluster (ReadWriteOncePod), and in use by pod ops/a on n2, pod ops/b on \
+        "volume v: iscsi iqn is in use by pod ops/a on n2",
+        "claim data is ReadWriteOncePod (one pod in the whole cluster), and in use by pod ops/a on n2, pod ops/b on \
          n2, pod ops/c on n2 and 1 more",
         "PersistentVolumeClaim data does not exist",
-        "volume scratch waits for its PersistentVolumeClaim data to be made",
-        "PersistentVolumeClaim data is lost: its PersistentVolume pv is gone",
-        "PersistentVolumeClaim data is being deleted",
-        "volume scratch needs PersistentVolumeClaim data, which was not made for this pod",
-        "PersistentVolumeClaim data is not bound: it asks for no storage class, and no PersistentVolume without one was \
-         found for it",
-        "the volume of PersistentVolumeClaim data is being made for node n2",
+        "PersistentVolumeClaim data of volume scratch is not created yet",
+        "PersistentVolumeClaim data is Lost: its PersistentVolume pv no longer exists",
+        "PersistentVolumeClaim data is Terminating",
+        "volume scratch needs PersistentVolumeClaim data, which exists but is not owned by the pod",
+        "PersistentVolumeClaim data is not bound: it has no storage class, and no PersistentVolume without one matches",
+        "the volume of PersistentVolumeClaim data is being provisioned for node n2",
         "PersistentVolumeClaim data is bound to PersistentVolume pv, which does not exist",
-        "PersistentVolume pv (claim data) cannot be reached from this node: node affinity not met: zone In [b] (the \
-         node has no label zone)",
-        "PersistentVolume pv (claim data) is in b or c, the node in a (label zone)",
-        "no PersistentVolume for claim data (10Gi) on this node: storage class fast makes none by itself, and of its 1 \
-         volume: pv holds only 1Gi",
-        "storage class fast makes no volume for claim data on this node: allowedTopologies not met: zone In [b] (the \
-         node has no label zone)",
-        "claim data asks for 10Gi, and disk.example.com reports no storage for this node",
-        "disk.example.com attaches at most 25 volumes to this node: 25 in use, 1 more needed",
-        "CSI driver disk.example.com is not on this node, and wants no pod with its volumes here before it is",
+        "PersistentVolume pv (claim data) is not accessible from this node: node affinity does not match: zone In [b] \
+         (the node has no label zone)",
+        "PersistentVolume pv (claim data) requires zone=b or c; the node has a",
+        "no PersistentVolume for claim data (10Gi) on this node: storage class fast does not provision volumes; 1 \
+         volume not suitable: pv has only 1Gi",
+        "storage class fast cannot provision claim data for this node: allowedTopologies does not match: zone In [b] \
+         (the node has no label zone)",
+        "claim data requests 10Gi; disk.example.com reports no storage for this node",
+        "disk.example.com attaches at most 25 volumes to this node: 25 in use, 1 more requested",
+        "CSI driver disk.example.com is not registered on this node, which its volumes require",
     ];
     assert_eq!(told, expected);
 }
 
 #[test]
-fn a_claim_that_is_not_bound_tells_what_its_class_would_do() {
+fn unbound_claim_is_explained_by_its_storage_class() {
     for (class, provisioner, volume, expected) in [
         (Some("gone"), None, None, "its storage class gone does not exist"),
         (
             Some("local"),
             Some("kubernetes.io/no-provisioner"),
             None,
-            "its storage class local makes no volumes, and no PersistentVolume of it was found for it",
+            "its storage class local does not provision volumes, and no PersistentVolume matches",
         ),
-        (Some("fast"), Some("disk.example.com"), None, "disk.example.com has not made its volume yet"),
-        (Some("fast"), None, Some("pv"), "it asks for PersistentVolume pv, and the two are not bound yet"),
+        (Some("fast"), Some("disk.example.com"), None, "disk.example.com has not provisioned its volume yet"),
+        (Some("fast"), None, Some("pv"), "it requests PersistentVolume pv, and they are not bound yet"),
     ] {
         assert_eq!(unbound(class, provisioner, volume), expected);
     }
 }
 
 #[test]
-fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
+fn each_rejection_has_a_remedy_that_starts_with_a_verb() {
     for rejection in rejections() {
         let short = summary(&rejection);
         assert!(!short.is_empty() && short.len() < 70, "{short}");
@@ -130,8 +129,8 @@ fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
         for Remedy { text, .. } in remedies {
             let verb = text.split([' ', ',']).next().unwrap_or_default();
             let verbs = [
-                "ask", "create", "delete", "find", "free", "get", "give", "keep", "look", "replace", "restore", "see",
-                "use", "wait",
+                "create", "delete", "find", "fix", "free", "replace", "request", "restore", "restrict", "recreate",
+                "see", "use", "wait",
             ];
             assert!(verbs.contains(&verb), "{text}");
             assert!(!text.contains("add nodes"));
@@ -140,23 +139,23 @@ fn every_cause_has_a_short_form_and_something_to_do_that_begins_with_a_verb() {
 }
 
 #[test]
-fn a_missing_claim_comes_with_a_manifest_of_its_name() {
+fn missing_claim_has_a_manifest_with_its_name() {
     let missing = |name: &str| remedies(&VolumeRejection::VolumeClaimMissing { claim: name.into() }, &TARGET);
-    // A number in YAML, but for its quotes.
+    // Without quotes, `1e3` would be a number in YAML.
     for name in ["data", "1e3"] {
-        // Indented as a report does it.
+        // Indented as in a report.
         let manifest: String = missing(name)[0].lines().iter().map(|line| format!("    {line}\n")).collect();
         let claim: serde_json::Value = serde_saphyr::from_str(&manifest).unwrap();
         assert_eq!(claim["kind"], "PersistentVolumeClaim");
         assert_eq!(claim["metadata"], serde_json::json!({"name": name, "namespace": "ops"}));
         assert_eq!(claim["spec"]["accessModes"], serde_json::json!(["ReadWriteMany"]));
     }
-    // A template may name anything.
+    // A template may contain an invalid name.
     assert!(missing("data\"}\nkind: Secret\n")[0].lines().is_empty());
 }
 
 #[test]
-fn what_was_made_for_one_pod_comes_anew_with_the_next() {
+fn ephemeral_claim_is_recreated_with_its_pod() {
     let claim = || String::from("agent-x-scratch");
     let volume = || String::from("pv");
     for rejection in [
@@ -171,7 +170,7 @@ fn what_was_made_for_one_pod_comes_anew_with_the_next() {
 }
 
 #[test]
-fn an_unbound_claim_is_described() {
+fn unbound_claim_is_described() {
     let rejection = VolumeRejection::VolumeClaimUnbound {
         claim: "data".into(),
         storage_class: None,
@@ -182,9 +181,9 @@ fn an_unbound_claim_is_described() {
 }
 
 #[test]
-fn a_pod_that_asks_for_more_volumes_than_the_driver_attaches_is_not_told_to_free_any() {
+fn pod_with_more_volumes_than_the_limit_has_to_use_fewer() {
     let (driver, used_by) = (String::from("disk.example.com"), vec![holder("a")]);
     let rejection = VolumeRejection::VolumeLimit { driver, limit: 1, used: 1, requested: 2, used_by };
     let texts: Vec<String> = remedies(&rejection, &TARGET).into_iter().map(|remedy| remedy.text).collect();
-    assert_eq!(texts, ["use no more volumes of disk.example.com in the pod than the node takes: 1"]);
+    assert_eq!(texts, ["use at most 1 volume of disk.example.com in the pod: the node allows no more"]);
 }
