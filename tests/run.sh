@@ -1,38 +1,64 @@
 #!/usr/bin/env bash
-# Every check of the project, in the order in which they fail fastest.
+# Runs every check of the project, the fastest first.
 #
-#   tests/run            all of them; the control plane is built when it is missing (several minutes, once)
-#   tests/run --no-live  all but the live tests: Go is not needed then
+#   tests/run.sh                all checks; builds the control plane of the live tests once (several minutes)
+#   tests/run.sh --no-live      all checks except the live tests; needs no Go
+#   tests/run.sh --no-install   lists missing programs and does not install them
 #
-# DS_CONTROL_PLANE=DIR uses a control plane that is already there, DS_KREW=DIR a krew; DS_SEEDS=1..40 tries other random
-# worlds.
+# First it checks the programs that it needs (tests/requirements.sh). On Debian and Ubuntu it installs missing ones, as
+# root or with sudo; elsewhere it lists them and exits with 2.
+#
+# DS_CONTROL_PLANE=DIR uses the programs of a control plane in DIR, DS_KREW=DIR those of krew. DS_SEEDS=1..40 runs the
+# random clusters of other seeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 live=yes
-if [ "${1:-}" = --no-live ]; then live=no; fi
+options=()
+for argument in "$@"; do
+  case $argument in
+    --no-live) live=no; options+=("$argument") ;;
+    --no-install) options+=("$argument") ;;
+    --help | -h) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0"; exit ;;
+    *) echo "unknown option $argument; usage: tests/run.sh [--no-live] [--no-install]" >&2; exit 2 ;;
+  esac
+done
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
+step requirements
+tests/requirements.sh ${options[@]+"${options[@]}"}
+export PATH="$PWD/target/tools/bin:$PATH"
+# From here on a missing program fails a test instead of skipping it.
+export CI=true
+# The caller's cluster, and settings of the caller's terminal, are not part of a test.
+unset KUBECONFIG NO_COLOR CLICOLOR CLICOLOR_FORCE TRYCMD
+
 step format
-cargo fmt --check
-step lints
-cargo clippy --locked --all-targets -- -D warnings
+cargo fmt --all --check
+step "lints of scripts"
+# SC2162: the completion for bash wants backslashes to be read as the shell reads them.
+find . -name target -prune -o -name '*.sh' -print0 |
+  xargs -0 shellcheck --exclude=SC2162 .ci/run completions/kubectl-ds.bash completions/kubectl_complete-ds
+ruff check --quiet
+step "lints of Rust"
+cargo clippy --locked --workspace --all-targets -- -D warnings
 step "unit tests"
 cargo test --locked --lib
 step "command line tests"
 cargo test --locked --test cli
+step "tests of the tools"
+cargo test --locked --package xtask
 if [ "$live" = yes ]; then
   if [ -z "${DS_CONTROL_PLANE:-}" ]; then
     step "control plane"
-    tests/control-plane/build
+    tests/control-plane/build.sh
   fi
   if [ -z "${DS_KREW:-}" ]; then
     step krew
-    tests/krew/build
+    tests/krew/build.sh
   fi
   step "live tests"
-  # Here a missing plane is a failure, not a skip.
-  CI=true cargo test --locked --test live
+  cargo test --locked --test live
 fi
-step "all passed"
+step "all checks passed"
