@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Holds an archive for this machine against what was promised of it; as root, for chroot.
+# Checks an archive for this machine. Needs root, for chroot.
 #
-#   release/check dist/kubectl-ds_v0.1.0_linux_amd64.tar.gz
+#   release/check.sh dist/kubectl-ds_v0.1.0_linux_amd64.tar.gz
 #
-# The program is at most 10 MB, runs on a root folder in which nothing else is, and is quick to start.
+# Fails if the program is larger than 10 MB, or does not run in an otherwise empty root directory. Prints its startup
+# time.
 set -euo pipefail
 if [ $# -ne 1 ] || [ ! -f "$1" ]; then
-  echo "usage: release/check ARCHIVE, such as dist/kubectl-ds_v0.1.0_linux_amd64.tar.gz" >&2
+  echo "usage: release/check.sh ARCHIVE, for example dist/kubectl-ds_v0.1.0_linux_amd64.tar.gz" >&2
   exit 2
 fi
 archive=$(realpath "$1")
-most=10000000
+max_size=10000000
 
 root=$(mktemp -d)
 trap 'rm -r "$root"' EXIT
@@ -18,22 +19,25 @@ tar -xzf "$archive" -C "$root" kubectl-ds
 tar -tzf "$archive" LICENSE completions/kubectl_complete-ds man/kubectl-ds.1 >/dev/null
 
 size=$(stat -c %s "$root/kubectl-ds")
-echo "size: $size bytes, packed $(stat -c %s "$archive")"
-if [ "$size" -gt "$most" ]; then echo "error: more than $most" >&2; exit 1; fi
+echo "size: $size bytes, compressed $(stat -c %s "$archive")"
+if [ "$size" -gt "$max_size" ]; then
+  echo "error: the program is larger than $max_size bytes" >&2
+  exit 1
+fi
 
-# Apart from the words: what fails within an argument does not end the script.
-said=$(chroot "$root" /kubectl-ds version --client)
-case $said in
-  "Client Version: v"*) echo "on an empty root: $said" ;;
-  *) echo "error: it said: $said" >&2; exit 1 ;;
+# In an assignment of its own: the failure of a command within an argument would not end the script.
+output=$(chroot "$root" /kubectl-ds version --client)
+case $output in
+  "Client Version: v"*) echo "in an empty root directory: $output" ;;
+  *) echo "error: unexpected output of version --client: $output" >&2; exit 1 ;;
 esac
 
 python3 - "$root/kubectl-ds" <<'END'
 import statistics, subprocess, sys, time
 times = []
 for _ in range(21):
-    begun = time.perf_counter()
+    start = time.perf_counter()
     subprocess.run([sys.argv[1], "version", "--client"], check=True, stdout=subprocess.DEVNULL)
-    times.append((time.perf_counter() - begun) * 1000)
-print(f"version --client: median {statistics.median(times):.1f} ms, best {min(times):.1f} ms")
+    times.append((time.perf_counter() - start) * 1000)
+print(f"version --client: median {statistics.median(times):.1f} ms, minimum {min(times):.1f} ms")
 END

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Cycles under random faults, with a watcher that counts what was not allowed: tests/bench/cycle-chaos SEED N
+# Runs cycles under random faults and counts violations: tests/bench/cycle-chaos.sh SEED N
 #
-# N cycles of a DaemonSet on 8 nodes. Between the program and the API server requests and answers get lost, break off,
-# or are answered with 409, 429, 500 and 503; the API server is killed and started again; nodes fall silent and come
-# back; others delete pods; the program is killed and started again. What each kind amounted to is printed at the end,
-# with the violations: more nodes out than the budget by the program's doing, a pod of another owner, a pod that is up
-# to date, a pod taken twice. A cycle takes up to a minute.
+# Runs N cycles of a DaemonSet on 8 nodes. Requests and responses between the program and the API server get lost, are
+# cut off, or are answered with 409, 429, 500 and 503; the API server is killed and restarted; nodes stop responding and
+# recover; other clients delete pods; the program is killed and restarted. At the end it prints how often each fault
+# occurred, and the violations: more unavailable nodes than the budget allows because of the program's deletions, a
+# deleted pod of another owner, a deleted pod that was up to date, a pod deleted twice. A cycle takes up to a minute.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ $# -ne 2 ]; then
-  echo "usage: tests/bench/cycle-chaos SEED N" >&2
+  echo "usage: tests/bench/cycle-chaos.sh SEED N" >&2
   exit 2
 fi
-if [ -z "${DS_CONTROL_PLANE:-}" ]; then tests/control-plane/build; fi
+if [ -z "${DS_CONTROL_PLANE:-}" ]; then tests/control-plane/build.sh; fi
 CI=true DS_CHAOS="$1:$2" cargo test --locked --test live -- --exact cycle::chaos --nocapture

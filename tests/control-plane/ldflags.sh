@@ -1,5 +1,6 @@
-# To be sourced: ldflags v1.36.3 prints what tells Kubernetes' programs their version. kube-apiserver refuses to serve API
-# versions when it cannot parse its own version.
+# shellcheck shell=bash
+# For `source`: `ldflags v1.36.3` prints the linker flags that set the version of Kubernetes' programs. kube-apiserver
+# does not serve its API versions if it cannot parse its own version.
 ldflags() {
   local version=$1 major minor package
   major=${version#v}; major=${major%%.*}

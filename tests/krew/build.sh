@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Builds krew and its validator of manifests, with which the tests install an archive as a user would, into target/krew.
+# Builds krew and its manifest validator into target/krew. The live tests install an archive with them. Needs Go.
 #
-#   tests/krew/build           build what is missing or of another version
-#   tests/krew/build --force   build all of it again
+#   tests/krew/build.sh           builds the programs if they are missing or have another version
+#   tests/krew/build.sh --force   builds both programs again
 #
-# A module of its own: the control plane next door takes minutes, this takes seconds.
+# krew has a Go module of its own: it builds in seconds, the control plane in minutes.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 out=$(cd ../.. && pwd)/target/krew
 if ! command -v go >/dev/null; then
-  echo "tests/krew/build: Go is needed to build krew (https://go.dev/doc/install)," >&2
-  echo "or set DS_KREW to a folder that holds kubectl-krew and validate-krew-manifest." >&2
+  {
+    echo "tests/krew/build.sh: cannot build krew: Go is not installed"
+    echo "install Go (https://go.dev/doc/install), or set DS_KREW to a directory with both programs"
+  } >&2
   exit 1
 fi
 
-stamp=$(cat go.mod go.sum build | sha256sum | cut -d' ' -f1)
+stamp=$(cat go.mod go.sum build.sh | sha256sum | cut -d' ' -f1)
 if [ "${1:-}" != --force ] && [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
   exit 0
 fi
@@ -23,6 +25,6 @@ fi
 mkdir -p "$out"
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o "$out/" \
   sigs.k8s.io/krew/cmd/krew sigs.k8s.io/krew/cmd/validate-krew-manifest
-# kubectl finds it by this name.
+# kubectl finds a plugin by this name.
 mv -f "$out/krew" "$out/kubectl-krew"
 echo "$stamp" > "$out/stamp"
