@@ -1,17 +1,17 @@
-"""What the scripts of a release know about the project."""
+"""Facts about the project that the release scripts share."""
 
 import os
 import tomllib
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Where the project will live is not settled: this owner is a placeholder, and nothing is published there.
+# A placeholder until the project has a repository; nothing is published there.
 OWNER = "OWNER"
 HOME = f"https://github.com/{OWNER}/kubectl-ds"
 
 
 class Platform(NamedTuple):
-    """A platform as krew and Go call it, and how Rust calls it."""
+    """A platform by its names in krew and Go (os, arch) and in Rust (target)."""
 
     os: str
     arch: str
@@ -32,20 +32,20 @@ PLATFORMS = [
 
 
 def platform_of(target):
-    """The platform of a Rust target."""
+    """Returns the platform of a Rust target."""
     for platform in PLATFORMS:
         if platform.target == target:
             return platform
-    raise SystemExit(f"{target} is not released; there are: {', '.join(platform.target for platform in PLATFORMS)}")
+    raise SystemExit(f"{target} is not a target of a release; targets: {', '.join(platform.target for platform in PLATFORMS)}")
 
 
 def version():
-    """That of Cargo.toml, as a tag is called: v0.1.0."""
+    """Returns the version of Cargo.toml as a tag, for example v0.1.0."""
     with open(os.path.join(ROOT, "Cargo.toml"), "rb") as file:
         return "v" + tomllib.load(file)["package"]["version"]
 
 
 def archive_name(platform):
-    """kubectl-ds_v0.1.0_linux_amd64.tar.gz"""
+    """Returns for example kubectl-ds_v0.1.0_linux_amd64.tar.gz."""
     ending = "zip" if platform.os == "windows" else "tar.gz"
     return f"kubectl-ds_{version()}_{platform.os}_{platform.arch}.{ending}"
