@@ -1,11 +1,12 @@
-//! As a stranger gets it: from an archive, by the real krew, run by the real kubectl.
+//! The release as a user installs it: from an archive, with the real krew, run by the real kubectl.
 //!
-//! krew and its validator come from `tests/krew/build`, or from the folder that `DS_KREW` names. Without them the test
-//! says so; with `CI=true` that is a failure.
+//! krew and its validator come from `tests/krew/build.sh`, or from the directory in `DS_KREW`. Without them the test
+//! prints that it is not run; with `CI=true` it fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -16,7 +17,7 @@ use crate::Ctx;
 use crate::client::{ensure, failed, wait_until};
 use crate::plane::Plane;
 
-/// Those of `release/project.py`; the tests' own machine is one of the first two.
+/// The targets of `release/project.py`. The machine that runs the tests is one of the first two.
 const TARGETS: [&str; 5] = [
     "x86_64-unknown-linux-musl",
     "aarch64-unknown-linux-musl",
@@ -26,7 +27,8 @@ const TARGETS: [&str; 5] = [
 ];
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-/// A laptop: kubectl and krew on its path, and where krew puts what it installs.
+/// The environment of a user. Its `PATH` has the programs of this test only: a `kubectl-ds` or a krew that the caller of
+/// the test has installed would be found besides the one under test.
 struct Laptop {
     kubeconfig: PathBuf,
     home: PathBuf,
@@ -35,15 +37,18 @@ struct Laptop {
 }
 
 impl Laptop {
-    /// Runs a program and gives back what it says; anything but success is a failure.
+    /// Runs a program to its end. An exit status other than 0 is an error.
     fn run(&self, words: &[&str]) -> Result<Output, Failed> {
-        let output = Command::new("env")
-            .args(words)
+        let (program, arguments) = words.split_first().ok_or_else(|| failed("no program"))?;
+        // The program is looked up in the PATH that is set here, not in that of the test.
+        let output = Command::new(program)
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::join_paths(&self.path).map_err(failed)?)
             .env("HOME", &self.home)
             .env("TMPDIR", &self.home)
             .env("KREW_ROOT", &self.krew)
+            .env("KREW_NO_UPGRADE_CHECK", "1")
             .env("KUBECONFIG", &self.kubeconfig)
             .current_dir(&self.home)
             .stdin(Stdio::null())
@@ -59,7 +64,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The archives and their manifest are good for krew, and what it installs works on a cluster.
+/// krew accepts the archives and their manifest, and the program that it installs works on a cluster.
 pub(crate) fn krew_installs_it(ctx: &Ctx) -> Result<(), Failed> {
     let tools = match krew_programs() {
         Ok(tools) => tools,
@@ -75,19 +80,28 @@ pub(crate) fn krew_installs_it(ctx: &Ctx) -> Result<(), Failed> {
         fs::create_dir_all(&archives)?;
         pack(&archives)?;
         let krew = home.join("krew");
-        let mut path = vec![krew.join("bin"), ctx.programs.clone(), tools];
-        path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from));
+        let bin = home.join("bin");
+        fs::create_dir(&bin)?;
+        for (directory, program) in [
+            (&ctx.programs, "kubectl"),
+            (&tools, "kubectl-krew"),
+            (&tools, "validate-krew-manifest"),
+            (&directory_of("git")?, "git"),
+        ] {
+            symlink(fs::canonicalize(directory)?.join(program), bin.join(program))?;
+        }
+        let path = vec![krew.join("bin"), bin];
         let mut laptop = Laptop { kubeconfig: plane.kubeconfig().to_owned(), home, krew, path };
 
         let url = serve(archives.clone())?;
         let manifest = archives.join("ds.yaml");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("release/manifest");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("release/manifest.py");
         let made = Command::new(script).arg(&archives).args(["--from-url", &url]).output()?;
         ensure(made.status.success(), || text(&made.stderr))?;
         fs::write(&manifest, &made.stdout)?;
         let manifest = manifest.display().to_string();
 
-        // Fetches and unpacks all five.
+        // It downloads and unpacks the archives of all five platforms.
         let said = laptop.run(&["validate-krew-manifest", "-manifest", &manifest])?;
         let said = text(&said.stderr);
         ensure(said.contains("all 5 spec.platforms installed fine"), || said)?;
@@ -95,7 +109,7 @@ pub(crate) fn krew_installs_it(ctx: &Ctx) -> Result<(), Failed> {
         let archive = archives.join(archive_of(&archives, own_target())?).display().to_string();
         laptop.run(&["kubectl", "krew", "install", "--manifest", &manifest, "--archive", &archive])?;
         serves_the_cluster(plane, &mut laptop).await?;
-        // krew wants to see a clone of an index, whatever is in it.
+        // krew uninstalls only if there is a clone of an index; its content does not matter.
         let index = laptop.krew.join("index/default").display().to_string();
         laptop.run(&["git", "init", "--quiet", &index])?;
         laptop.run(&["git", "-C", &index, "config", "remote.origin.url", "https://index.invalid"])?;
@@ -131,7 +145,7 @@ async fn serves_the_cluster(plane: &Plane, laptop: &mut Laptop) -> Result<(), Fa
     })
     .await?;
 
-    // The file of the archive, as somebody puts it on the path.
+    // The completion helper of the archive, on the PATH.
     let completions = laptop.krew.join(format!("store/ds/v{}/completions", env!("CARGO_PKG_VERSION")));
     laptop.path.push(completions);
     for (words, wanted) in [
@@ -160,28 +174,37 @@ fn krew_programs() -> Result<PathBuf, String> {
     let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/krew"));
     match ["kubectl-krew", "validate-krew-manifest"].iter().find(|program| !folder.join(program).is_file()) {
         None => Ok(folder),
-        Some(missing) => Err(format!("{missing} is not in {} (run tests/krew/build)", folder.display())),
+        Some(missing) => Err(format!("{missing} is not in {}: run tests/krew/build.sh", folder.display())),
     }
+}
+
+/// The first directory of the caller's `PATH` that has the program.
+fn directory_of(program: &str) -> Result<PathBuf, Failed> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories = std::env::split_paths(&path);
+    let found = directories.find(|directory| directory.join(program).is_file());
+    found.ok_or_else(|| failed(format!("{program} is not installed")))
 }
 
 fn own_target() -> &'static str {
     if cfg!(target_arch = "aarch64") { TARGETS[1] } else { TARGETS[0] }
 }
 
-/// An archive for each platform, by the script of a release: with the program in the one for this machine, and with a
-/// stand-in in the others, which nobody runs here.
+/// Writes an archive for each platform with the release script: that of this machine has the program, the others have a
+/// placeholder, which no test runs.
 fn pack(folder: &Path) -> Result<(), Failed> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = folder.join("program");
-    // What is for debuggers is most of it.
+    // Debug information is most of the program's size.
     let stripped = Command::new("strip").arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_kubectl-ds")).status()?;
     ensure(stripped.success(), || format!("strip: {stripped}"))?;
     let stand_in = folder.join("stand-in");
-    fs::write(&stand_in, "not for this machine\n")?;
+    fs::write(&stand_in, "placeholder\n")?;
     for target in TARGETS {
         let binary = if target == own_target() { &program } else { &stand_in };
-        let mut command = Command::new(home.join("release/archive"));
-        // Cargo tells its tests of themselves in the environment, and takes all that for a change when it is run within.
+        let mut command = Command::new(home.join("release/archive.py"));
+        // Cargo sets variables for its tests; a cargo that inherits them rebuilds what it has built. The rest of the
+        // environment is the caller's, as that cargo needs its settings: toolchain, proxy, cache.
         for (name, _) in std::env::vars_os() {
             let is_kept = ["CARGO_HOME", "CARGO_TARGET_DIR"].iter().any(|kept| name == *kept);
             if name.to_string_lossy().starts_with("CARGO_") && !is_kept {
@@ -189,7 +212,7 @@ fn pack(folder: &Path) -> Result<(), Failed> {
             }
         }
         let output = command.arg(target).arg("--binary").arg(binary).arg("--into").arg(folder).output()?;
-        ensure(output.status.success(), || format!("release/archive {target}: {}", text(&output.stderr)))?;
+        ensure(output.status.success(), || format!("release/archive.py {target}: {}", text(&output.stderr)))?;
     }
     Ok(())
 }
@@ -201,7 +224,7 @@ fn archive_of(folder: &Path, target: &str) -> Result<String, Failed> {
     names.into_iter().find(|name| name.ends_with(&ending)).ok_or_else(|| failed(format!("no archive {ending}")))
 }
 
-/// Serves the files of a folder, one after the other, as long as the tests run; gives back their address.
+/// Serves the files of a directory, one request at a time, until the process ends. Returns the URL of the directory.
 fn serve(folder: PathBuf) -> Result<String, Failed> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = format!("http://{}", listener.local_addr()?);
@@ -217,7 +240,7 @@ fn serve(folder: PathBuf) -> Result<String, Failed> {
             };
             let length = body.len();
             let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-            // Who hangs up has what it wanted.
+            // A client may close the connection early.
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });
