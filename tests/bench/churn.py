@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The memory of `kubectl ds coverage --watch` and `kubectl ds rollout watch` while the cluster changes all the time.
+"""Measures the memory of `kubectl ds coverage --watch` and `kubectl ds rollout watch` while the cluster changes.
 
-    tests/bench/churn [--nodes 100] [--daemonsets 4] [--minutes 30] [--program FILE]
+    tests/bench/churn.py [--nodes 100] [--daemonsets 4] [--minutes 30] [--program FILE]
 
-Fills a control plane of the tests (tests/control-plane/build), starts the two watches, and deletes pods, changes
-templates, and adds and deletes nodes for as long as is asked for. Prints the memory of each watch (VmRSS) in every tenth
-of that time: the median of samples five seconds apart. Needs cargo.
+Fills a control plane of the tests (tests/control-plane/build.sh), starts the two watches, and for the given time deletes
+pods, changes templates, and adds and deletes nodes. Prints the memory of each watch (VmRSS) in each tenth of that time:
+the median of samples five seconds apart. Needs cargo.
 """
 
 import argparse
@@ -17,30 +17,31 @@ import subprocess
 import sys
 import time
 
-from cluster import KUBECTL, build, control_plane, create, daemon_sets, nodes, say, versions, wait_for_rest
+from cluster import KUBECTL, build, control_plane, create, daemon_sets, nodes, versions, wait_for_rest
 
-# So many parts of the time are told apart.
+# The report divides the time into this many parts.
 PARTS = 10
 # Seconds between two samples.
 PERIOD = 5
 
 
 def resident(process):
-    """The memory of a process in MiB."""
+    """Returns the memory of a process in MiB."""
     with open(f"/proc/{process.pid}/status") as file:
         for line in file:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
-    sys.exit(f"{process.args} has ended")
+    sys.exit(f"{process.args} ended early")
 
 
 def kubectl(env, *words, text=None):
-    # What somebody else changed meanwhile is no failure here.
-    subprocess.run([KUBECTL, *words], env=env, input=text, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Conflicts with concurrent changes are expected.
+    null = subprocess.DEVNULL
+    subprocess.run([KUBECTL, *words], env=env, input=text, text=True, stdout=null, stderr=null, check=False)
 
 
 def change(env, options, turn):
-    """Changes something of the cluster."""
+    """Changes the cluster; `turn` selects the kind of change."""
     name = f"agent-{random.randrange(options.daemonsets):02}"
     kinds = turn % 4
     if kinds == 0:
@@ -60,7 +61,7 @@ def main():
     parser.add_argument("--nodes", type=int, default=100)
     parser.add_argument("--daemonsets", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--program", help="our program, instead of building it")
+    parser.add_argument("--program", help="measure this program instead of building one")
     options = parser.parse_args()
     random.seed(1)
 
@@ -69,15 +70,15 @@ def main():
         create(daemon_sets(options.daemonsets), env)
         create(nodes(options.nodes), env)
         wait_for_rest(env)
-        # A revision that never comes: the rollout is watched to the end of the measurement.
+        # A revision that never exists: the watch does not end before the measurement.
         watch = ["rollout", "watch", "agent-00", "-o", "json", "--revision", "1000000", "--stall-timeout", "0"]
         commands = {"coverage --watch": ["coverage", "-A", "--watch"], "rollout watch": watch}
-        with open(os.devnull, "w") as nowhere:
-            watches = {name: subprocess.Popen([ours, *words], env=env, stdout=nowhere) for name, words in commands.items()}
+        with open(os.devnull, "w") as null:
+            watches = {name: subprocess.Popen([ours, *words], env=env, stdout=null) for name, words in commands.items()}
         samples = {name: [] for name in watches}
-        turns, begun = 0, time.monotonic()
-        sampled = begun
-        while time.monotonic() < begun + options.minutes * 60:
+        turns, start = 0, time.monotonic()
+        sampled = start
+        while time.monotonic() < start + options.minutes * 60:
             change(env, options, turns)
             turns += 1
             if time.monotonic() >= sampled + PERIOD:
@@ -88,10 +89,11 @@ def main():
             process.terminate()
         print("\n".join(versions(ours, env)))
         print(f"{options.nodes} nodes, {options.daemonsets} DaemonSets, {turns} changes in {options.minutes:g} minutes")
-        for name, all_of_them in samples.items():
-            size = max(1, len(all_of_them) // PARTS)
-            parts = [statistics.median(all_of_them[at : at + size]) for at in range(0, size * PARTS, size) if all_of_them[at : at + size]]
-            print(f"{name:18}", "  ".join(f"{part:5.1f}" for part in parts), " MiB")
+        for name, values in samples.items():
+            size = max(1, len(values) // PARTS)
+            parts = [values[at : at + size] for at in range(0, size * PARTS, size)]
+            medians = [statistics.median(part) for part in parts if part]
+            print(f"{name:18}", "  ".join(f"{median:5.1f}" for median in medians), " MiB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The cluster that the measurements run on: filled, at rest, and the way to measure a command."""
+"""Shared by the benchmarks: creates and fills a cluster, waits until it is idle, measures a command."""
 
 import contextlib
 import json
@@ -10,27 +10,33 @@ import time
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PLANE = os.environ.get("DS_CONTROL_PLANE", os.path.join(ROOT, "target", "control-plane"))
 KUBECTL = os.path.join(PLANE, "kubectl")
-# So many seconds may pass without another pod that is available.
-PATIENCE = 1800
+# Seconds without another available pod after which the wait fails.
+TIMEOUT = 1800
 
 
 def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
+def output(command, env):
+    """Returns the standard output of a command."""
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
 def measured(command, env):
-    """Wall time in seconds and peak memory in MiB of a command whose output nobody reads."""
-    with open(os.devnull, "w") as nowhere:
-        begun = time.monotonic()
-        process = subprocess.Popen(command, env=env, stdout=nowhere)
+    """Returns the wall time in seconds and the peak memory in MiB of a command. Discards its output."""
+    with open(os.devnull, "w") as null:
+        start = time.monotonic()
+        process = subprocess.Popen(command, env=env, stdout=null)
         _, status, usage = os.wait4(process.pid, 0)
-        elapsed = time.monotonic() - begun
+        elapsed = time.monotonic() - start
     if status != 0:
-        sys.exit(f"{command[0]} ended with status {status}")
+        sys.exit(f"{command[0]} failed: exit status {status}")
     return elapsed, usage.ru_maxrss / 1024
 
 
 def nodes(number, first=0):
+    resources = {"cpu": "64", "memory": "256Gi", "pods": "250"}
     for index in range(first, first + number):
         zone = "abc"[index % 3]
         node = {
@@ -44,7 +50,7 @@ def nodes(number, first=0):
                     "number": str(index % 10),
                 },
             },
-            "status": {"allocatable": {"cpu": "64", "memory": "256Gi", "pods": "250"}, "capacity": {"cpu": "64", "memory": "256Gi", "pods": "250"}},
+            "status": {"allocatable": resources, "capacity": resources},
         }
         if index % 10 == 0:
             node["spec"] = {"taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]}
@@ -52,12 +58,17 @@ def nodes(number, first=0):
 
 
 def daemon_sets(number):
-    """Half of them run everywhere, the others on a part of the nodes: 70% of all pairs together."""
+    """Half of the DaemonSets run on all nodes, the others on some: pods on 70% of all pairs of node and DaemonSet."""
     for index in range(number):
         name = f"agent-{index:02}"
-        # As in real agents: environment, probes, mounts. They stand in the pod and again in its managedFields.
-        environment = [{"name": f"AGENT_SETTING_NUMBER_{i:02}", "value": f"a value of a usual length, number {i:02}"} for i in range(30)]
-        mounts = [{"name": f"host-path-{i}", "mountPath": f"/host/path/number/{i}", "readOnly": True} for i in range(6)]
+        # Environment, probes and mounts as real agents have them. managedFields repeats them in each pod.
+        environment = [
+            {"name": f"AGENT_SETTING_NUMBER_{i:02}", "value": f"a value of a usual length, number {i:02}"}
+            for i in range(30)
+        ]
+        mounts = [
+            {"name": f"host-path-{i}", "mountPath": f"/host/path/number/{i}", "readOnly": True} for i in range(6)
+        ]
         volumes = [{"name": f"host-path-{i}", "hostPath": {"path": f"/path/number/{i}", "type": ""}} for i in range(6)]
         probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10, "timeoutSeconds": 3}
         container = {
@@ -73,14 +84,18 @@ def daemon_sets(number):
         if index % 2 == 0:
             spec["tolerations"] = [{"operator": "Exists"}]
         else:
-            wanted = [str(i) for i in range(10) if i % 2 == 1]
-            requirement = {"key": "number", "operator": "In", "values": wanted[: 2 + index % 4]}
-            spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [requirement]}]}}}
+            odd = [str(i) for i in range(10) if i % 2 == 1]
+            requirement = {"key": "number", "operator": "In", "values": odd[: 2 + index % 4]}
+            required = {"nodeSelectorTerms": [{"matchExpressions": [requirement]}]}
+            spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
         yield {
             "apiVersion": "apps/v1",
             "kind": "DaemonSet",
             "metadata": {"name": name, "namespace": "default"},
-            "spec": {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}}, "spec": spec}},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+            },
         }
 
 
@@ -90,27 +105,27 @@ def create(objects, env):
 
 
 def wait_for_rest(env):
-    """Until every DaemonSet has as many available pods as it wants."""
+    """Waits until every DaemonSet has as many available pods as desired. Returns their number."""
     path = "jsonpath={range .items[*]}{.status.numberAvailable}/{.status.desiredNumberScheduled}{\"\\n\"}{end}"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     best = 0
     while time.monotonic() < deadline:
-        text = subprocess.run([KUBECTL, "get", "daemonsets", "-o", path], env=env, check=True, capture_output=True, text=True).stdout
+        text = output([KUBECTL, "get", "daemonsets", "-o", path], env)
         pairs = [line.split("/") for line in text.split()]
-        done = sum(int(have or 0) for have, _ in pairs)
-        wanted = sum(int(want or 0) for _, want in pairs)
-        say(f"{done} of {wanted} pods are available")
-        if done > best:
-            # A large cluster takes long; one that stands still never ends.
-            best, deadline = done, time.monotonic() + PATIENCE
-        if wanted and all(have == want for have, want in pairs):
-            return wanted
+        available = sum(int(number or 0) for number, _ in pairs)
+        desired = sum(int(number or 0) for _, number in pairs)
+        say(f"{available} of {desired} pods available")
+        if available > best:
+            # A large cluster takes long; the timeout is for one without progress.
+            best, deadline = available, time.monotonic() + TIMEOUT
+        if desired and all(one == other for one, other in pairs):
+            return desired
         time.sleep(10)
-    sys.exit("the pods do not come up")
+    sys.exit(f"timed out: no further pod became available for {TIMEOUT} s")
 
 
 def build(program=None):
-    """Our own program unless there is one, and the tests that hold a control plane. Gives the program."""
+    """Builds the live tests, which run the control plane, and the program unless one is given. Returns its path."""
     subprocess.run(["cargo", "test", "-q", "--test", "live", "--no-run"], cwd=ROOT, check=True)
     if program:
         return os.path.abspath(program)
@@ -120,10 +135,12 @@ def build(program=None):
 
 @contextlib.contextmanager
 def control_plane():
-    """An empty control plane; gives the environment in which kubectl finds it."""
-    # A machine at its limits is late with heartbeats; that must not make nodes flap here.
+    """Starts an empty control plane. Yields the environment for kubectl."""
+    # Heartbeats are late on a busy machine; nodes must not become NotReady because of that.
     patient = dict(os.environ, DS_SILENCE="3600")
-    plane = subprocess.Popen(["cargo", "test", "-q", "--test", "live", "--", "hold"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=patient)
+    command = ["cargo", "test", "-q", "--test", "live", "--", "hold"]
+    pipe = subprocess.PIPE
+    plane = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True, env=patient)
     try:
         kubeconfig = plane.stdout.readline().strip()
         yield {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": kubeconfig}
@@ -133,17 +150,16 @@ def control_plane():
 
 
 def config(env):
-    """The one cluster and the one user of the kubeconfig."""
-    text = subprocess.run([KUBECTL, "config", "view", "--raw", "--minify", "-o", "json"], env=env, check=True, capture_output=True, text=True).stdout
-    read = json.loads(text)
+    """Returns the cluster and the user of the kubeconfig; it has one of each."""
+    read = json.loads(output([KUBECTL, "config", "view", "--raw", "--minify", "-o", "json"], env))
     return read["clusters"][0]["cluster"], read["users"][0]["user"]
 
 
 def versions(ours, env):
-    """What was measured, on what."""
-    server = json.loads(subprocess.run([KUBECTL, "version", "-o", "json"], env=env, capture_output=True, text=True).stdout)
+    """Returns the versions of the program and of Kubernetes, and the number of cores."""
+    server = json.loads(output([KUBECTL, "version", "-o", "json"], env))
     return [
-        subprocess.run([ours, "--version"], capture_output=True, text=True).stdout.strip(),
+        output([ours, "--version"], env).strip(),
         "Kubernetes " + server["serverVersion"]["gitVersion"],
         f"{os.cpu_count()} cores, shared with the control plane",
     ]

@@ -1,31 +1,31 @@
 #!/usr/bin/env python3
-"""Names of nodes behind `kubectl ds why-not`, beside kubectl's own behind `kubectl describe node`, in one run.
+"""Compares the completion of node names for `kubectl ds why-not` and `kubectl describe node`, in one run.
 
-    tests/bench/completion [--nodes 1000] [--rounds 21] [--program FILE]
+    tests/bench/completion.py [--nodes 1000] [--rounds 21] [--program FILE]
 
-Fills a control plane of the tests (tests/control-plane/build) with nodes and prints the wall time of each way to their
-names, the median of interleaved rounds. Needs cargo, and a few minutes.
+Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and prints the wall time of each completion:
+the median of interleaved rounds. Needs cargo, and a few minutes.
 """
 
 import argparse
 import os
 import statistics
-import subprocess
 import tempfile
 
-from cluster import KUBECTL, ROOT, build, control_plane, create, measured, nodes, say, versions
+from cluster import KUBECTL, ROOT, build, control_plane, create, measured, nodes, output, say, versions
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--program", help="our program, instead of building it")
+    parser.add_argument("--program", help="measure this program instead of building one")
     options = parser.parse_args()
     ours = build(options.program)
     with control_plane() as env, tempfile.TemporaryDirectory() as folder:
-        # As on a user's path: the program, and the file that kubectl asks.
-        for name, target in [("kubectl-ds", ours), ("kubectl_complete-ds", os.path.join(ROOT, "completions", "kubectl_complete-ds"))]:
+        # As on a user's PATH: the program, and the helper that kubectl runs.
+        helper = os.path.join(ROOT, "completions", "kubectl_complete-ds")
+        for name, target in [("kubectl-ds", ours), ("kubectl_complete-ds", helper)]:
             os.symlink(target, os.path.join(folder, name))
         bench(options, ours, dict(env, PATH=f"{folder}:{env['PATH']}"))
 
@@ -39,10 +39,9 @@ def bench(options, ours, env):
         ("kubectl __complete (no cluster)", [KUBECTL, "__complete", "describe", ""]),
     ]
     for name, command in contestants[:3]:
-        answer = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-        offered = sum(line.startswith("node-") for line in answer.splitlines())
+        offered = sum(line.startswith("node-") for line in output(command, env).splitlines())
         if offered != options.nodes:
-            raise SystemExit(f"{name}: {offered} of {options.nodes} names")
+            raise SystemExit(f"{name}: offered {offered} of {options.nodes} names")
     results = {name: [] for name, _ in contestants}
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")

@@ -1,39 +1,53 @@
 #!/usr/bin/env python3
-"""`kubectl ds coverage -A` beside `curl` fetching the same list and `kubectl get pods -A -o wide`, in one run.
+"""Compares `kubectl ds coverage -A`, `curl` of the same list, and `kubectl get pods -A -o wide`, in one run.
 
-    tests/bench/coverage [--nodes 1000] [--daemonsets 20] [--rounds 5] [--program FILE] [--grow]
+    tests/bench/coverage.py [--nodes 1000] [--daemonsets 20] [--rounds 5] [--program FILE] [--grow]
 
-Fills a control plane of the tests (tests/control-plane/build) with nodes and DaemonSets, whose pods are as large as
-real ones, waits until they run, and prints wall time and peak memory of each, the median of interleaved rounds.
---program measures a program that is there already, such as that of an archive; several are measured beside each other.
---grow adds as many nodes again at the end, and prints what each further pod takes of our peak memory.
-Needs curl, cargo, and a quarter of an hour.
+Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and DaemonSets, whose pods are as large as
+real ones, waits until the pods run, and prints wall time and peak memory of each command: the median of interleaved
+rounds. --program measures a built program, for example that of an archive; repeat it to compare several. --grow then
+doubles the number of nodes, and prints the peak memory that each additional pod costs.
+Needs curl, cargo, and 15 minutes.
 """
 
 import argparse
 import hashlib
 import os
 import statistics
-import subprocess
 import tempfile
 import time
 
-from cluster import KUBECTL, build, config, control_plane, create, daemon_sets, measured, nodes, say, versions, wait_for_rest
+from cluster import (
+    KUBECTL,
+    build,
+    config,
+    control_plane,
+    create,
+    daemon_sets,
+    measured,
+    nodes,
+    output,
+    say,
+    versions,
+    wait_for_rest,
+)
 
 
 def digest(path):
-    """Of all but the head, which counts every change of the cluster. In small pieces: a child's peak memory is at least
-    that of this program."""
-    sum_of_pieces = hashlib.sha256()
+    """Digest of a list without its head, which changes with each change of the cluster.
+
+    Reads small pieces: the peak memory of a child process is at least the memory of this process.
+    """
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
         file.seek(64)
         while piece := file.read(1 << 16):
-            sum_of_pieces.update(piece)
-    return sum_of_pieces.digest()
+            digest.update(piece)
+    return digest.digest()
 
 
 def settle(command, fetched, env):
-    """Until the answer stays the same for half a minute."""
+    """Waits until the response stays the same for half a minute."""
     last = None
     for _ in range(20):
         measured(command, env)
@@ -42,7 +56,7 @@ def settle(command, fetched, env):
             return
         last = now
         time.sleep(30)
-    say("the cluster does not come to rest; the figures will scatter")
+    say("the cluster keeps changing; the results will vary")
 
 
 def main():
@@ -50,8 +64,8 @@ def main():
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--daemonsets", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--program", action="append", default=[], help="our program, instead of building it")
-    parser.add_argument("--grow", action="store_true", help="measure the memory of each further pod")
+    parser.add_argument("--program", action="append", default=[], help="measure this program instead of building one")
+    parser.add_argument("--grow", action="store_true", help="measure the memory of each additional pod")
     options = parser.parse_args()
 
     ours = [build(program) for program in options.program or [None]]
@@ -70,10 +84,11 @@ def bench(options, ours, env):
         fetched = os.path.join(folder, "pods")
 
         def curl(accept):
-            return ["curl", "--silent", "--fail", "--cacert", cluster["certificate-authority"], "-H", f"Authorization: Bearer {token}",
-                    "-H", f"Accept: {accept}", "-o", fetched, cluster["server"] + "/api/v1/pods"]
+            headers = ["-H", f"Authorization: Bearer {token}", "-H", f"Accept: {accept}"]
+            trust = ["--cacert", cluster["certificate-authority"]]
+            return ["curl", "--silent", "--fail", *trust, *headers, "-o", fetched, cluster["server"] + "/api/v1/pods"]
 
-        # The controllers' last work is over when two answers are alike.
+        # The controllers are done when two responses are equal.
         settle(curl("application/vnd.kubernetes.protobuf"), fetched, env)
         measured(curl("application/json"), env)
         json_bytes = os.path.getsize(fetched)
@@ -82,7 +97,10 @@ def bench(options, ours, env):
         protobuf_bytes = os.path.getsize(fetched)
 
         contestants = [
-            *((f"kubectl ds coverage -A{' (%d)' % number if number else ''}", [one, "coverage", "-A"]) for number, one in enumerate(ours)),
+            *(
+                (f"kubectl ds coverage -A{f' ({number})' if number else ''}", [one, "coverage", "-A"])
+                for number, one in enumerate(ours)
+            ),
             ("curl, the pods as protobuf", protobuf),
             ("kubectl get pods -A -o wide", [KUBECTL, "get", "pods", "-A", "-o", "wide"]),
         ]
@@ -92,13 +110,14 @@ def bench(options, ours, env):
             for name, command in contestants:
                 results[name].append(measured(command, env))
 
-    curl_version = subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout.split(" (")[0]
+    curl_version = output(["curl", "--version"], env).split(" (")[0]
     print("; ".join([*versions(ours[0], env), curl_version]))
     print(f"{options.nodes} nodes, {options.daemonsets} DaemonSets, {pods} pods: "
-          f"{json_bytes / 1e6:.0f} MB as JSON ({json_bytes / pods / 1e3:.0f} KB a pod), {protobuf_bytes / 1e6:.0f} MB as protobuf")
+          f"{json_bytes / 1e6:.0f} MB as JSON ({json_bytes / pods / 1e3:.0f} KB per pod), "
+          f"{protobuf_bytes / 1e6:.0f} MB as protobuf")
     print()
     base = statistics.median(seconds for seconds, _ in results[contestants[0][0]])
-    print(f"| {'median of ' + str(options.rounds):<28} | wall time | fastest - slowest | ours is   | peak memory |")
+    print(f"| {'median of ' + str(options.rounds):<28} | wall time | fastest - slowest | ratio     | peak memory |")
     print(f"|{'-' * 30}|----------:|------------------:|----------:|------------:|")
     for name, _ in contestants:
         times = [seconds for seconds, _ in results[name]]
@@ -112,13 +131,13 @@ def bench(options, ours, env):
 
 
 def grow(options, ours, env, pods, peaks):
-    """What each further pod takes, from the peaks at two sizes of the cluster."""
+    """Prints the memory of each additional pod, from the peaks at two sizes of the cluster."""
     create(nodes(options.nodes, first=options.nodes), env)
     more = wait_for_rest(env) - pods
     print()
     for program, before in zip(ours, peaks, strict=True):
         after = max(measured([program, "coverage", "-A"], env)[1] for _ in range(options.rounds))
-        print(f"{program}: {(after - before) * 1024 / more:.2f} KiB for each of {more} further pods")
+        print(f"{program}: {(after - before) * 1024 / more:.2f} KiB for each of {more} additional pods")
 
 
 if __name__ == "__main__":

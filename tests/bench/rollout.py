@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""`kubectl ds rollout watch` at rest, and with all nodes changing at once beside the rawest watch there is, in one run.
+"""Measures `kubectl ds rollout watch` when nothing changes, and when all nodes change at once.
 
-    tests/bench/rollout [--nodes 1000] [--seconds 60]
+    tests/bench/rollout.py [--nodes 1000] [--seconds 60]
 
-Fills a control plane of the tests (tests/control-plane/build) with nodes and one DaemonSet. At rest: a rollout that a
-bad image holds is watched for a while; CPU time, and the requests that a proxy counts. At once: a rollout with
-maxUnavailable 100% is watched by `kubectl ds rollout watch -o json`, by a loop that does nothing but read the lines of a
-watch, and by `kubectl get pods -w`; CPU time of each, and how much later than the loop it wrote that a node's new pod is
-ready. Needs cargo, and a quarter of an hour.
+Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and one DaemonSet.
+
+Idle: watches a rollout that a bad image blocks; prints the CPU time, and the requests that a proxy counts.
+
+Busy: watches a rollout with maxUnavailable 100% with `kubectl ds rollout watch -o json`, with a loop that only reads the
+lines of a watch, and with `kubectl get pods -w`; prints the CPU time of each, and how much later than the loop each
+reports that the new pod of a node is ready.
+
+Needs cargo, and 15 minutes.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import ssl
@@ -24,14 +29,25 @@ from http.client import HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
 
-from cluster import KUBECTL, build, config, control_plane, create, daemon_sets, nodes, say, versions, wait_for_rest
+from cluster import (
+    KUBECTL,
+    build,
+    config,
+    control_plane,
+    create,
+    daemon_sets,
+    nodes,
+    say,
+    versions,
+    wait_for_rest,
+)
 
 NAME = "agent-00"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Counter:
-    """A way to the server that counts requests. It takes plain HTTP, and speaks for the one user of the kubeconfig."""
+    """A proxy that records requests. It accepts plain HTTP and authenticates as the user of the kubeconfig."""
 
     def __init__(self, env):
         cluster, user = config(env)
@@ -40,29 +56,28 @@ class Counter:
         self.requests = []
         counter = self
 
-        class PassOn(BaseHTTPRequestHandler):
+        class Forward(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.0"
 
             def do_GET(self):
                 counter.requests.append((time.monotonic(), self.path))
                 connection = HTTPSConnection(server.hostname, server.port, context=trust)
-                wanted = {"Accept": self.headers["Accept"] or "*/*", "Authorization": f"Bearer {user['token']}"}
-                connection.request("GET", self.path, headers=wanted)
+                headers = {"Accept": self.headers["Accept"] or "*/*", "Authorization": f"Bearer {user['token']}"}
+                connection.request("GET", self.path, headers=headers)
                 answer = connection.getresponse()
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.headers["Content-Type"] or "")
                 self.end_headers()
-                try:
+                # Either end may close the connection.
+                with contextlib.suppress(OSError, HTTPException):
                     while piece := answer.read1(1 << 16):
                         self.wfile.write(piece)
                         self.wfile.flush()
-                except (OSError, HTTPException):
-                    pass  # One of the two ends has gone.
 
             def log_message(self, *_):
                 pass
 
-        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), PassOn)
+        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
         self.listener.daemon_threads = True
         threading.Thread(target=self.listener.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.listener.server_address[1]}"
@@ -71,8 +86,8 @@ class Counter:
         return [path for at, path in self.requests if at >= moment]
 
 
-# Reads the lines of a watch, each with the moment at which it came, as fast as they come. The server cuts off a watch
-# that it cannot keep up with; the next one goes on from there.
+# Reads the lines of a watch as fast as they arrive, and writes each with the time of its arrival. The server ends a watch
+# whose client is too slow; the next watch continues from there.
 RAW = """
 import http.client, re, ssl, sys, time
 host, port, trust, token, path, file = sys.argv[1:]
@@ -92,7 +107,7 @@ with open(file, "wb", buffering=0) as out:
 
 
 class Running:
-    """A program, and each line that it wrote with the moment at which it came."""
+    """A running program, and the lines that it wrote, each with the time of its arrival."""
 
     def __init__(self, command, env):
         self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -105,7 +120,7 @@ class Running:
             self.lines.append((time.monotonic(), line))
 
     def cpu(self):
-        """Seconds of CPU time so far."""
+        """Returns the CPU time so far in seconds."""
         with open(f"/proc/{self.process.pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICK
@@ -113,7 +128,7 @@ class Running:
     def until(self, words):
         while not any(words in line for _, line in list(self.lines)):
             if self.process.poll() is not None:
-                raise SystemExit(f"{self.process.args[0]} ended before it wrote {words!r}")
+                raise SystemExit(f"{self.process.args[0]} ended without the expected output {words!r}")
             time.sleep(0.05)
 
     def end(self):
@@ -126,18 +141,18 @@ def patch(change, env):
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
-def template(image, behaviour, max_unavailable):
+def template(image, behavior, max_unavailable):
     return {"spec": {
         "updateStrategy": {"rollingUpdate": {"maxUnavailable": max_unavailable}},
         "template": {
-            "metadata": {"annotations": {"ds.test/no-image": behaviour}},
+            "metadata": {"annotations": {"ds.test/no-image": behavior}},
             "spec": {"containers": [{"name": "agent", "image": image}]},
         },
     }}
 
 
-def at_rest(options, ours, env):
-    """Seconds of CPU time, and requests, of a watch on a rollout that does not get on."""
+def measure_idle(options, ours, env):
+    """Returns the CPU time in seconds and the requests of a watch of a blocked rollout."""
     patch(template("registry.example.com/team/agent:bad", "*", 1), env)
     watch = [ours, "rollout", "watch", NAME, "-o", "json", "--stall-timeout", "0"]
     counter = Counter(env)
@@ -147,71 +162,70 @@ def at_rest(options, ours, env):
         json.dump({"clusters": [cluster], "contexts": [context], "current-context": "plane"}, file)
         file.flush()
         direct, counted = Running(watch, env), Running(watch, dict(env, KUBECONFIG=file.name))
-        direct.until(b'"HoldBegan"')
-        counted.until(b'"HoldBegan"')
-        # What the beginning leaves behind is over by then.
+        direct.until(b'"BlockerFound"')
+        counted.until(b'"BlockerFound"')
+        # The start of the watch is over by then.
         time.sleep(10)
         first = counter.since(0)
-        begun, cpu = time.monotonic(), direct.cpu()
+        start, cpu = time.monotonic(), direct.cpu()
         time.sleep(options.seconds)
         cpu = direct.cpu() - cpu
-        later = counter.since(begun)
+        later = counter.since(start)
         direct.end()
         counted.end()
     return cpu, first, later
 
 
-def at_once(options, ours, env):
-    """CPU time of each program while all nodes change, and when each wrote that a node's new pod is ready."""
+def measure_busy(options, ours, env):
+    """Returns the CPU time of each program while all nodes change, and the lines that each received or wrote."""
     cluster, user = config(env)
     server = urlparse(cluster["server"])
-    into = tempfile.NamedTemporaryFile(suffix=".watch")
-    raw = [sys.executable, "-c", RAW, server.hostname, str(server.port), cluster["certificate-authority"], user["token"],
-           "/api/v1/namespaces/default/pods?watch=true", into.name]
-    running = {
-        "kubectl ds rollout watch": Running([ours, "rollout", "watch", NAME, "-o", "json", "--revision", "3"], env),
-        "a loop that only reads": Running(raw, env),
-        "kubectl get pods -w": Running([KUBECTL, "get", "pods", "-w", "--no-headers", "-o", "wide"], env),
-    }
-    rollout, loop, kubectl = running.values()
-    rollout.until(b'"Began"')
-    kubectl.until(b"node-")
-    time.sleep(10)
-    before = {name: one.cpu() for name, one in running.items()}
-    seen = os.path.getsize(into.name)
-    patch(template("registry.example.com/team/agent:next", None, "100%"), env)
-    begun = time.monotonic()
-    # It ends by itself; its CPU time is read just before.
-    cpu = {}
-    while rollout.process.poll() is None:
-        try:
-            cpu = {name: one.cpu() - before[name] for name, one in running.items()}
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.02)
-        if time.monotonic() - begun > 1200:
-            raise SystemExit("the rollout does not come to its end")
-    rollout.reader.join()
-    time.sleep(2)
-    loop.end()
-    kubectl.end()
-    into.seek(seen)
-    lines = [line.split(b" ", 1) for line in into if line.endswith(b"\n")]
+    with tempfile.NamedTemporaryFile(suffix=".watch") as into:
+        raw = [sys.executable, "-c", RAW, server.hostname, str(server.port), cluster["certificate-authority"],
+               user["token"], "/api/v1/namespaces/default/pods?watch=true", into.name]
+        running = {
+            "kubectl ds rollout watch": Running([ours, "rollout", "watch", NAME, "-o", "json", "--revision", "3"], env),
+            "a loop that only reads": Running(raw, env),
+            "kubectl get pods -w": Running([KUBECTL, "get", "pods", "-w", "--no-headers", "-o", "wide"], env),
+        }
+        rollout, loop, kubectl = running.values()
+        rollout.until(b'"Started"')
+        kubectl.until(b"node-")
+        time.sleep(10)
+        before = {name: one.cpu() for name, one in running.items()}
+        seen = os.path.getsize(into.name)
+        patch(template("registry.example.com/team/agent:next", None, "100%"), env)
+        start = time.monotonic()
+        # The watch ends by itself; the last reading before its end counts.
+        cpu = {}
+        while rollout.process.poll() is None:
+            with contextlib.suppress(OSError, ValueError):
+                cpu = {name: one.cpu() - before[name] for name, one in running.items()}
+            time.sleep(0.02)
+            if time.monotonic() - start > 1200:
+                raise SystemExit("timed out: the rollout did not complete within 1200 s")
+        rollout.reader.join()
+        time.sleep(2)
+        loop.end()
+        kubectl.end()
+        into.seek(seen)
+        lines = [line.split(b" ", 1) for line in into if line.endswith(b"\n")]
     return cpu, [(float(at), line) for at, line in lines], rollout.lines, kubectl.lines
 
 
-def moments(raw, rollout, kubectl):
-    """For each node: when each program wrote that its new pod is ready."""
+def ready_times(raw, rollout, kubectl):
+    """Returns for each program and node the time at which the new pod was reported ready."""
     ready, pods, ours, theirs = {}, {}, {}, {}
     for at, line in raw:
         pod = json.loads(line)["object"]
-        is_new = pod["spec"]["containers"][0]["image"].endswith(":next") and "deletionTimestamp" not in pod["metadata"]
-        if is_new and any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", [])):
+        new = pod["spec"]["containers"][0]["image"].endswith(":next") and "deletionTimestamp" not in pod["metadata"]
+        conditions = pod.get("status", {}).get("conditions", [])
+        if new and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
             ready.setdefault(pod["spec"]["nodeName"], at)
             pods[pod["metadata"]["name"]] = pod["spec"]["nodeName"]
     for at, line in rollout:
         event = json.loads(line)
-        if event["event"] == "NodeDone":
+        if event["type"] == "NodeDone":
             ours.setdefault(event["node"], at)
     for at, line in kubectl:
         words = line.decode().split()
@@ -230,24 +244,24 @@ def main():
         create(nodes(options.nodes), env)
         create(daemon_sets(1), env)
         wait_for_rest(env)
-        say("at rest")
-        cpu, first, later = at_rest(options, ours, env)
+        say("idle")
+        cpu, first, later = measure_idle(options, ours, env)
         print("; ".join(versions(ours, env)))
-        print(f"\nat rest, {options.nodes} nodes, {options.seconds} s: {cpu:.2f} s of CPU time; {len(first)} requests to begin "
-              f"with, of which {sum('watch=' in path for path in first)} watches, and {len(later)} after that")
+        print(f"\nidle, {options.nodes} nodes, {options.seconds} s: {cpu:.2f} s of CPU time; {len(first)} requests at "
+              f"the start ({sum('watch=' in path for path in first)} watches), and {len(later)} afterwards")
         for path in later:
             print(f"  {path}")
-        say("at once")
-        cpu, raw, rollout, kubectl = at_once(options, ours, env)
-    ready, done, theirs = moments(raw, rollout, kubectl)
+        say("busy")
+        cpu, raw, rollout, kubectl = measure_busy(options, ours, env)
+    ready, done, theirs = ready_times(raw, rollout, kubectl)
     took = max(ready.values()) - min(ready.values())
-    print(f"\nat once: {len(ready)} new pods became ready within {took:.1f} s, with {len(raw)} changes of pods")
-    print("|                          |  CPU time | nodes told | later than the loop, median |  longest |")
+    print(f"\nbusy: {len(ready)} new pods became ready within {took:.1f} s, with {len(raw)} changes of pods")
+    print("|                          |  CPU time |      nodes | later than the loop, median |  longest |")
     print("|--------------------------|----------:|-----------:|----------------------------:|---------:|")
-    for name, told in zip(cpu, [done, ready, theirs]):
-        # kubectl ends where the server cuts its watch off: what it told until then counts.
-        lags = [told[node] - ready[node] for node in told if node in ready] or [float("nan")]
-        print(f"| {name:<24} | {cpu[name]:7.2f} s | {len(told):10} | {statistics.median(lags):25.2f} s | {max(lags):6.2f} s |")
+    for name, reported in zip(cpu, [done, ready, theirs], strict=True):
+        # kubectl ends when the server ends its watch: what it reported until then counts.
+        lags = [reported[node] - ready[node] for node in reported if node in ready] or [float("nan")]
+        print(f"| {name:<24} | {cpu[name]:7.2f} s | {len(reported):10} | {statistics.median(lags):25.2f} s | {max(lags):6.2f} s |")
 
 
 if __name__ == "__main__":

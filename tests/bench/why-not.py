@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""`kubectl ds why-not NODE` beside `kubectl describe node NODE`, in one run, on a cluster of 500 and of 1,000 nodes.
+"""Compares `kubectl ds why-not NODE` and `kubectl describe node NODE` in one run, with 500 and with 1,000 nodes.
 
-    tests/bench/why-not [--nodes 1000] [--daemonsets 20] [--rounds 11]
+    tests/bench/why-not.py [--nodes 1000] [--daemonsets 20] [--rounds 11]
 
-Fills a control plane of the tests (tests/control-plane/build) with half of the nodes, measures, adds the other half,
+Fills a control plane of the tests (tests/control-plane/build.sh) with half of the nodes, measures, adds the other half,
 and measures again: requests, bytes from the server, wall time and peak memory, the median of interleaved rounds.
-Needs cargo, and a quarter of an hour.
+Needs cargo, and 15 minutes.
 """
 
 import argparse
-import os
 import re
 import socket
 import statistics
@@ -18,15 +17,27 @@ import tempfile
 import threading
 from urllib.parse import urlparse
 
-from cluster import KUBECTL, build, config, control_plane, create, daemon_sets, measured, nodes, say, versions, wait_for_rest
+from cluster import (
+    KUBECTL,
+    build,
+    config,
+    control_plane,
+    create,
+    daemon_sets,
+    measured,
+    nodes,
+    say,
+    versions,
+    wait_for_rest,
+)
 
 NODE = "node-0007"
-# How each program's log at -v=6 names a request.
+# What a request looks like in the log of each program at -v=6.
 REQUESTS = {"ours": re.compile(r"\brequesting\b"), "kubectl": re.compile(r'"Response" verb=|GET https?://')}
 
 
 class Counter:
-    """A way to the server that counts the bytes that come back."""
+    """A TCP proxy in front of the server that counts the bytes of its responses."""
 
     def __init__(self, server):
         self.target = (urlparse(server).hostname, urlparse(server).port)
@@ -39,13 +50,13 @@ class Counter:
         while True:
             client, _ = self.listener.accept()
             server = socket.create_connection(self.target)
-            threading.Thread(target=self.pass_on, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self.pass_on, args=(server, client, True), daemon=True).start()
+            threading.Thread(target=self.forward, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self.forward, args=(server, client, True), daemon=True).start()
 
-    def pass_on(self, source, sink, is_counted):
+    def forward(self, source, sink, counted):
         try:
             while piece := source.recv(1 << 16):
-                if is_counted:
+                if counted:
                     self.received += len(piece)
                 sink.sendall(piece)
             sink.shutdown(socket.SHUT_WR)
@@ -76,9 +87,9 @@ def main():
     for name, figures in [*few, *many]:
         print(name)
         print(figures)
-    # The fastest rounds: the machine is not as busy in the one half of the run as in the other.
+    # The fastest rounds: the machine may be busier in one half of the run than in the other.
     growth = min(TIMES[options.nodes]) / min(TIMES[half])
-    print(f"ours with {options.nodes} nodes takes {growth:.2f} × the time that it takes with {half}, by the fastest rounds")
+    print(f"kubectl ds why-not: {growth:.2f} × the time with {options.nodes} nodes as with {half} (fastest rounds)")
 
 
 TIMES = {}
@@ -87,7 +98,7 @@ TIMES = {}
 def bench(options, ours, env, count, pods):
     contestants = [("ours", [ours, "why-not", NODE]), ("kubectl", [KUBECTL, "describe", "node", NODE])]
     results = {name: [] for name, _ in contestants}
-    # The server's caches and this machine's are warm for both.
+    # Warms the caches of the server and of this machine for both.
     for _, command in contestants:
         measured(command, env)
     for number in range(options.rounds):
@@ -95,7 +106,8 @@ def bench(options, ours, env, count, pods):
         for name, command in contestants:
             results[name].append(measured(command, env))
     TIMES[count] = [seconds for seconds, _ in results["ours"]]
-    rows = [f"| {'median of ' + str(options.rounds):<26} | requests |    bytes | wall time | fastest - slowest | peak memory |",
+    title = f"median of {options.rounds}"
+    rows = [f"| {title:<26} | requests |    bytes | wall time | fastest - slowest | peak memory |",
             f"|{'-' * 28}|---------:|---------:|----------:|------------------:|------------:|"]
     for name, command in contestants:
         times = [seconds for seconds, _ in results[name]]
