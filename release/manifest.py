@@ -61,7 +61,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", help="directory with the archives")
     parser.add_argument("--unreleased", action="store_true", help="accept missing archives")
-    parser.add_argument("--from-url", default=f"{HOME}/releases/download/{version()}", help="URL of the directory with the archives")
+    release = f"{HOME}/releases/download/{version()}"
+    parser.add_argument("--from-url", default=release, help="URL of the directory with the archives")
     options = parser.parse_args()
 
     digests = [digest(options.folder, archive_name(platform), options.unreleased) for platform in PLATFORMS]

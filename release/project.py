@@ -36,7 +36,8 @@ def platform_of(target):
     for platform in PLATFORMS:
         if platform.target == target:
             return platform
-    raise SystemExit(f"{target} is not a target of a release; targets: {', '.join(platform.target for platform in PLATFORMS)}")
+    targets = ", ".join(platform.target for platform in PLATFORMS)
+    raise SystemExit(f"{target} is not a target of a release; targets: {targets}")
 
 
 def version():

@@ -37,10 +37,7 @@ unset KUBECONFIG NO_COLOR CLICOLOR CLICOLOR_FORCE TRYCMD
 step format
 cargo fmt --all --check
 step "lints of scripts"
-# SC2162: the completion for bash wants backslashes to be read as the shell reads them.
-find . -name target -prune -o -name '*.sh' -print0 |
-  xargs -0 shellcheck --exclude=SC2162 .ci/run completions/kubectl-ds.bash completions/kubectl_complete-ds
-ruff check --quiet
+tests/lint-scripts.sh
 step "lints of Rust"
 cargo clippy --locked --workspace --all-targets -- -D warnings
 step "unit tests"

@@ -3,8 +3,8 @@
 
     tests/bench/churn.py [--nodes 100] [--daemonsets 4] [--minutes 30] [--program FILE]
 
-Fills a control plane of the tests (tests/control-plane/build.sh), starts the two watches, and for the given time deletes
-pods, changes templates, and adds and deletes nodes. Prints the memory of each watch (VmRSS) in each tenth of that time:
+Fills a control plane of the tests (tests/control-plane/build.sh), starts the two watches, and for the given time
+deletes pods, changes templates, and adds and deletes nodes. Prints the memory of each watch (VmRSS) in each tenth of that time:
 the median of samples five seconds apart. Needs cargo.
 """
 
@@ -53,7 +53,8 @@ def change(env, options, turn):
         extra = list(nodes(3, options.nodes + turn % 50))
         kubectl(env, "create", "-f", "-", text="\n".join(json.dumps(one) for one in extra))
     else:
-        kubectl(env, "delete", "node", *[f"node-{options.nodes + (turn - 1) % 50 + i:04}" for i in range(3)], "--wait=false")
+        first = options.nodes + (turn - 1) % 50
+        kubectl(env, "delete", "node", *[f"node-{first + i:04}" for i in range(3)], "--wait=false")
 
 
 def main():

@@ -101,7 +101,8 @@ def daemon_sets(number):
 
 def create(objects, env):
     text = "\n".join(json.dumps(one) for one in objects)
-    subprocess.run([KUBECTL, "create", "-f", "-"], input=text, text=True, env=env, check=True, stdout=subprocess.DEVNULL)
+    command = [KUBECTL, "create", "-f", "-"]
+    subprocess.run(command, input=text, text=True, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 def wait_for_rest(env):

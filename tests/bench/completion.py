@@ -3,8 +3,8 @@
 
     tests/bench/completion.py [--nodes 1000] [--rounds 21] [--program FILE]
 
-Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and prints the wall time of each completion:
-the median of interleaved rounds. Needs cargo, and a few minutes.
+Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and prints the wall time of each
+completion: the median of interleaved rounds. Needs cargo, and a few minutes.
 """
 
 import argparse

@@ -124,7 +124,8 @@ def bench(options, ours, env):
         median = statistics.median(times)
         peak = max(peak for _, peak in results[name])
         ratio = "" if name == contestants[0][0] else f"{base / median:.2f} ×"
-        print(f"| {name:<28} | {median:7.2f} s | {min(times):5.2f} - {max(times):5.2f} s   | {ratio:>9} | {peak:7.0f} MiB |")
+        spread = f"{min(times):5.2f} - {max(times):5.2f} s"
+        print(f"| {name:<28} | {median:7.2f} s | {spread}   | {ratio:>9} | {peak:7.0f} MiB |")
     if options.grow:
         peaks = {name: max(peak for _, peak in results[name]) for name, _ in contestants}
         grow(options, ours, env, pods, [peaks[name] for name, _ in contestants[: len(ours)]])

@@ -7,8 +7,8 @@ Fills a control plane of the tests (tests/control-plane/build.sh) with nodes and
 
 Idle: watches a rollout that a bad image blocks; prints the CPU time, and the requests that a proxy counts.
 
-Busy: watches a rollout with maxUnavailable 100% with `kubectl ds rollout watch -o json`, with a loop that only reads the
-lines of a watch, and with `kubectl get pods -w`; prints the CPU time of each, and how much later than the loop each
+Busy: watches a rollout with maxUnavailable 100% with `kubectl ds rollout watch -o json`, with a loop that only reads
+the lines of a watch, and with `kubectl get pods -w`; prints the CPU time of each, and how much later than the loop each
 reports that the new pod of a node is ready.
 
 Needs cargo, and 15 minutes.
@@ -86,8 +86,8 @@ class Counter:
         return [path for at, path in self.requests if at >= moment]
 
 
-# Reads the lines of a watch as fast as they arrive, and writes each with the time of its arrival. The server ends a watch
-# whose client is too slow; the next watch continues from there.
+# Reads the lines of a watch as fast as they arrive, and writes each with the time of its arrival. The server ends a
+# watch whose client is too slow; the next watch continues from there.
 RAW = """
 import http.client, re, ssl, sys, time
 host, port, trust, token, path, file = sys.argv[1:]
@@ -261,7 +261,8 @@ def main():
     for name, reported in zip(cpu, [done, ready, theirs], strict=True):
         # kubectl ends when the server ends its watch: what it reported until then counts.
         lags = [reported[node] - ready[node] for node in reported if node in ready] or [float("nan")]
-        print(f"| {name:<24} | {cpu[name]:7.2f} s | {len(reported):10} | {statistics.median(lags):25.2f} s | {max(lags):6.2f} s |")
+        times = f"{statistics.median(lags):25.2f} s | {max(lags):6.2f} s"
+        print(f"| {name:<24} | {cpu[name]:7.2f} s | {len(reported):10} | {times} |")
 
 
 if __name__ == "__main__":
