@@ -41,8 +41,12 @@ update-snapshots:
 man:
     cargo xtask man target/man
 
-# Update the screenshot of the README
-screenshot: build
+# Write the documentation of the code to target/doc
+docs:
+    cargo doc --locked --no-deps --document-private-items
+
+# Update the terminal picture of the README
+screens: build
     docs/images/record.py target/release/kubectl-ds
 
 # Build the release archive of one platform into dist

@@ -4,8 +4,8 @@
     tests/bench/churn.py [--nodes 100] [--daemonsets 4] [--minutes 30] [--program FILE]
 
 Fills a control plane of the tests (tests/control-plane/build.sh), starts the two watches, and for the given time
-deletes pods, changes templates, and adds and deletes nodes. Prints the memory of each watch (VmRSS) in each tenth of that time:
-the median of samples five seconds apart. Needs cargo.
+deletes pods, changes templates, and adds and deletes nodes. Prints the memory of each watch (VmRSS) in each tenth of
+that time: the median of samples five seconds apart. Needs cargo.
 """
 
 import argparse

@@ -27,7 +27,7 @@ fn beside_the_program(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Whether a tool must be there that a test needs: `.ci/run` installs them all.
+/// Whether a tool must be there that a test needs: `tests/run.sh` installs them all.
 pub(crate) fn must_be_there() -> bool {
     cfg!(target_os = "linux") && std::env::var("CI").is_ok_and(|value| value == "true")
 }

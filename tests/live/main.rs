@@ -1,6 +1,6 @@
 //! The real program against a real control plane: `cargo test --test live`.
 //!
-//! The plane's programs come from `tests/control-plane/build`, or from the folder that
+//! The plane's programs come from `tests/control-plane/build.sh`, or from the folder that
 //! `DS_CONTROL_PLANE` names. Without them every test here is shown as ignored; with `CI=true`
 //! that is a failure.
 #![allow(

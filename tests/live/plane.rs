@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::ports;
 use crate::process::Process;
 
-/// The programs a plane is made of, as `tests/control-plane/build` names them.
+/// The programs a plane is made of, as `tests/control-plane/build.sh` names them.
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
 /// The first minor version with devices (`resource.k8s.io/v1`).
@@ -83,7 +83,7 @@ impl Plane {
         let (dir, remedy) = match std::env::var_os("DS_CONTROL_PLANE") {
             Some(dir) => (PathBuf::from(dir), "set by DS_CONTROL_PLANE"),
             None => {
-                (Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"), "run tests/control-plane/build")
+                (Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"), "run tests/control-plane/build.sh")
             }
         };
         match PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {

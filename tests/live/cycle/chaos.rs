@@ -1,7 +1,7 @@
 //! Cycles under random faults: connections cut, requests and answers lost, odd codes, the API server killed, nodes that
 //! fall silent and come back, pods that others delete, the program killed. A watcher counts what was not allowed.
 //!
-//! `tests/bench/cycle-chaos SEED N` runs N cycles from a seed.
+//! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
 use std::time::{Duration, Instant};
 
