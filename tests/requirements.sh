@@ -27,7 +27,7 @@ min_python=3.11 # tomllib
 # The first Go that fetches the toolchain that a go.mod asks for.
 min_go_bootstrap=1.21
 ruff_version=0.17.6
-# Programs that are installed here and not on the system; tests/run.sh adds its bin to the PATH.
+# ruff is installed here, not on the system; tests/lint-scripts.sh finds it.
 tools=target/tools
 export PATH="$PWD/$tools/bin:$PATH"
 
@@ -159,8 +159,10 @@ install_missing() {
   fi
   if [ "$ruff" = yes ] && has python3; then
     echo "installing ruff into $tools" >&2
-    if python3 -m venv "$tools" >&2; then
-      "$tools/bin/python" -m pip install --quiet "ruff==$ruff_version" >&2 || true
+    if python3 -m venv "$tools/venv" >&2 && "$tools/venv/bin/pip" install --quiet "ruff==$ruff_version" >&2; then
+      # Not the directory of the venv: its python3 does not belong on the PATH.
+      mkdir -p "$tools/bin"
+      ln -sf ../venv/bin/ruff "$tools/bin/ruff"
     fi
   fi
 }

@@ -28,7 +28,6 @@ step() { printf '\n== %s\n' "$*" >&2; }
 
 step requirements
 tests/requirements.sh ${options[@]+"${options[@]}"}
-export PATH="$PWD/target/tools/bin:$PATH"
 # From here on a missing program fails a test instead of skipping it.
 export CI=true
 # The caller's cluster, and settings of the caller's terminal, are not part of a test.
