@@ -7,7 +7,7 @@ mod reason;
 
 use serde::Serialize;
 
-pub(crate) use reason::{Exit, Reason};
+pub(crate) use reason::{Exit, FailedBy, Reason};
 
 /// How a node and a DaemonSet stand to each other. The order is that of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

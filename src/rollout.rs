@@ -1,5 +1,6 @@
 //! A rollout as the controller sees it: revisions, the budget and who spends it, what holds it, and how fast it goes.
 
+mod assessment;
 mod blocker;
 mod budget;
 mod crash_loop;
@@ -8,6 +9,8 @@ mod failed_create;
 mod history;
 mod node_pods;
 mod node_problem;
+mod node_progress;
+mod phase;
 mod progress;
 mod rate;
 mod revision;
@@ -23,14 +26,14 @@ mod edge_cases;
 #[cfg(test)]
 mod world;
 
-pub(crate) use blocker::{Blocker, Cause, FaultDomain};
+pub(crate) use blocker::{Blocker, FaultDomain, Problem, ProblemType};
 pub(crate) use budget::{Strategy, resolve};
 pub(crate) use events::{EventKind, RolloutEvent, StatusRecord, changes};
 pub(crate) use history::{DeletedRevision, History, Revision, RevisionRange};
+pub(crate) use node_progress::{BudgetUse, BudgetUseReason, NodeProgress, NodeStep};
+pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
 pub(crate) use revision::{CurrentRevision, is_current, revision_of};
 pub(crate) use revision_source::RevisionSource;
-pub(crate) use status::{
-    BudgetUse, BudgetUseReason, NodeProgress, NodeStep, Phase, RolloutStatus, event_query, rollout_status,
-};
+pub(crate) use status::{RolloutStatus, event_query, rollout_status};

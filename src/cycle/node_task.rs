@@ -11,7 +11,7 @@ use super::plan::{Planned, Skip, skip};
 use super::{Observation, Policy};
 use crate::explain::Reason;
 use crate::rollout;
-use crate::rollout::Cause;
+use crate::rollout::Problem;
 use crate::snapshot::PodSummary;
 
 /// A node that was planned.
@@ -85,7 +85,7 @@ pub(crate) enum Failure {
     /// The new pod cannot come up by itself.
     NodeProblem {
         /// What proves it.
-        cause: Cause,
+        problem: Problem,
     },
     /// It was not done within `--node-timeout`.
     TimedOut {
@@ -253,8 +253,8 @@ impl NodeTask {
     }
 
     fn failure(&self, work: &InProgress, observation: &Observation<'_>, policy: &Policy) -> Option<Failure> {
-        if let Some(cause) = observation.lasting_problem(&self.node) {
-            return Some(Failure::NodeProblem { cause: cause.clone() });
+        if let Some(problem) = observation.lasting_problem(&self.node) {
+            return Some(Failure::NodeProblem { problem: problem.clone() });
         }
         if observation.now.duration_since(work.begun) < policy.node_timeout {
             return None;
@@ -278,7 +278,7 @@ impl NodeTask {
     /// Tells a step once, and once more when trouble comes up in it.
     fn step_changed(&self, work: &mut InProgress, observation: &Observation<'_>) -> Option<NodeEvent> {
         let progress = observation.progress(&self.node)?;
-        let seen = (progress.step, !progress.causes.is_empty());
+        let seen = (progress.step, !progress.problems.is_empty());
         let is_begun = !matches!(progress.step, rollout::NodeStep::Outdated | rollout::NodeStep::Done);
         if !is_begun || work.last_reported.replace(seen) == Some(seen) {
             return None;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
-use crate::rollout::{Cause, FaultDomain, NodeProgress, RolloutStatus, is_current, rollout_status};
+use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, is_current, rollout_status};
 use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.
@@ -100,13 +100,13 @@ impl<'a> Observation<'a> {
 
     /// What proves that the node's new pod does not come up by itself. A node that is down proves nothing about the
     /// pod: it may be starting anew.
-    pub(super) fn lasting_problem(&self, node: &str) -> Option<&'a Cause> {
+    pub(super) fn lasting_problem(&self, node: &str) -> Option<&'a Problem> {
         let lasting = self
             .status
             .blockers
             .iter()
-            .filter(|blocker| blocker.needs_intervention && blocker.cause.fault() != FaultDomain::Node);
-        lasting.filter(|blocker| blocker.nodes.contains(&node)).map(|blocker| &blocker.cause).next()
+            .filter(|blocker| blocker.needs_intervention && blocker.problem.fault() != FaultDomain::Node);
+        lasting.filter(|blocker| blocker.nodes.contains(&node)).map(|blocker| &blocker.problem).next()
     }
 
     /// Whether the pod does not run today's template.

@@ -8,7 +8,7 @@ mod tests;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Exit, Reason, State};
+use super::{Exit, FailedBy, Reason, State};
 use crate::snapshot::pod_summary::{Condition, ContainerStatus, Terminated};
 use crate::snapshot::{Node, PodSummary};
 
@@ -94,12 +94,17 @@ fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Rea
 
 fn failed(pod: &PodSummary) -> Reason {
     let ended = pod.status.container_statuses.iter().filter_map(terminated).find(|end| end.exit_code != 0);
-    let (reason, detail) = match (pod.status.reason.as_str(), ended) {
-        ("", Some(end)) => (end.reason.to_string(), format!("a container ended with exit code {}", end.exit_code)),
-        (reason, _) => (reason.to_owned(), pod.status.message.to_string()),
+    // A pod that ended by itself has no `status.reason`.
+    let (by, reason, detail) = match (pod.status.reason.as_str(), ended) {
+        ("", Some(end)) => {
+            let detail = format!("a container exited with code {}", end.exit_code);
+            (FailedBy::Containers, end.reason.to_string(), detail)
+        }
+        (reason, _) => (FailedBy::Kubelet, reason.to_owned(), pod.status.message.to_string()),
     };
     let disruption = pod.condition("DisruptionTarget").filter(|condition| condition.is_true());
-    Reason::PodFailed { reason, detail, disruption: disruption.map(|condition| condition.reason.to_string()) }
+    let disruption = disruption.map(|condition| condition.reason.to_string());
+    Reason::PodFailed { reason, detail, by, disruption }
 }
 
 fn exits(pod: &PodSummary) -> Vec<Reason> {
@@ -154,7 +159,7 @@ fn trouble(status: &ContainerStatus) -> Option<Reason> {
             last_exit: status.last_state.as_ref().and_then(|last| last.terminated.as_deref()).map(exit),
         }),
         passing if PASSING_REASONS.contains(&passing) => None,
-        image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError { container, reason, detail }),
+        image if IMAGE_REASONS.contains(&image) => Some(Reason::ImageError { container, image: None, reason, detail }),
         _ => Some(Reason::ContainerError { container, reason, detail }),
     }
 }

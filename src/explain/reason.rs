@@ -69,6 +69,9 @@ pub(crate) enum Reason {
         reason: String,
         /// `status.message`.
         detail: String,
+        /// What ended the pod.
+        #[serde(skip)]
+        by: FailedBy,
         /// When a pressure or a shutdown took it: the reason of the condition `DisruptionTarget`.
         #[serde(skip_serializing_if = "Option::is_none")]
         disruption: Option<String>,
@@ -77,8 +80,10 @@ pub(crate) enum Reason {
     PodSucceeded,
     /// The image cannot be had.
     ImageError {
-        /// The container.
         container: String,
+        /// The image that the template names; none where the template was not read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image: Option<String>,
         /// The kubelet's reason: `ImagePullBackOff`, `InvalidImageName`, ...
         reason: String,
         /// The kubelet's words.
@@ -179,6 +184,15 @@ pub(crate) enum Reason {
         /// When last.
         last_seen: Option<Timestamp>,
     },
+    /// With a surge, the new pod and the old pod next to it need the same host port, and the old pod remains until the
+    /// new pod is available.
+    SurgeHostPortConflict {
+        port: i32,
+        /// `TCP`, `UDP` or `SCTP`.
+        protocol: String,
+    },
+    /// With a surge, an old pod on a node that was deleted stops the rollout until the pod is garbage-collected.
+    OldPodOnDeletedNode { pod: String },
     /// More pods than one on the node.
     ExtraPods {
         /// The others.
@@ -242,6 +256,15 @@ impl Reason {
                 | Self::ReadinessGatesNotReady { .. }
         )
     }
+}
+
+/// What ended a pod that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailedBy {
+    /// The kubelet rejected or evicted it, and says so in `status.reason`.
+    Kubelet,
+    /// A container ended, and the pod may not restart it.
+    Containers,
 }
 
 /// How a container ended.

@@ -1,18 +1,18 @@
 //! The sentences of reasons: short ones that group nodes with the same cause, and detailed ones for one node.
 
 pub(crate) mod admission;
-mod placement;
+pub(crate) mod placement;
 mod pod;
 pub(crate) mod scheduling;
 
 use jiff::Timestamp;
 
 use super::age::age;
+use super::command_line::CommandLine;
 use super::name_list::{HANDFUL, ListLength};
 use super::remedy::{Remedy, RemedyContext};
 use super::text::{pluralize, sanitize};
 use crate::explain::{Exit, Reason};
-use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 
 /// The cause without details that differ between nodes, so that equal causes have equal text. Safe text.
 pub(crate) fn summary(reason: &Reason) -> String {
@@ -59,8 +59,12 @@ pub(crate) fn summary(reason: &Reason) -> String {
             format!("ready for less than minReadySeconds ({min_ready_seconds}s)")
         }
         Reason::StuckTerminating { .. } => "stuck Terminating".into(),
+        Reason::SurgeHostPortConflict { port, protocol } => {
+            format!("old and new pod need the same host port {port}/{protocol}")
+        }
+        Reason::OldPodOnDeletedNode { .. } => "old pod left on a deleted node".into(),
         Reason::ExtraPods { .. } => "extra pods on the node".into(),
-        Reason::NotEligible(failure) => placement_summary(failure),
+        Reason::NotEligible(failure) => placement::summary(failure),
     };
     sanitize(&text)
 }
@@ -142,22 +146,124 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
         Reason::Warning { reason, detail, count, last_seen } => {
             format!("{reason}: {detail}{}", times(*count, ago(*last_seen)))
         }
+        Reason::SurgeHostPortConflict { port, protocol } => format!(
+            "the new pod needs host port {port}/{protocol}, which the old pod on the same node uses; with maxSurge \
+             the old pod stays until the new one is available"
+        ),
+        Reason::OldPodOnDeletedNode { pod } => {
+            format!("old pod {pod} is left on a deleted node; the controller does not continue until the pod is gone")
+        }
         Reason::ExtraPods { pods } => {
             format!("{}: {}", pluralize(pods.len(), "extra pod"), names.join(pods, 3, ", ", String::clone))
         }
-        Reason::NotEligible(failure) => placement_detail(failure, names),
+        Reason::NotEligible(failure) => placement::detail(failure, names),
         Reason::NoLongerUnschedulable { .. } => format!("{}; no filter rejects the pod anymore", summary(reason)),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::ContainerCreating => summary(reason),
     };
     sanitize(&text)
 }
 
-/// The remedies of a reason that comes neither from a scheduler filter nor from admission.
-pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
+/// What fixes the cause; empty where nothing is known to help.
+pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let about_daemon_set = |words| CommandLine::in_namespace(target.namespace, words).name(target.daemon_set);
+    let about_pod = target.about_pod("describe pod");
     match reason {
+        Reason::NotCreated => vec![Remedy::run(
+            "check the DaemonSet's events, and that kube-controller-manager is running: it creates the pods",
+            [about_daemon_set("describe daemonset")],
+        )],
+        Reason::NotObserved { .. } => vec![Remedy::say(
+            "wait a moment; if the number does not change, check that kube-controller-manager is running, and its logs",
+        )],
+        Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
+            "wait: no filter rejects the pod now, and the scheduler retries within 5 minutes; or delete the pod for an \
+             immediate retry",
+            [target.about_pod("delete pod")],
+        )],
+        Reason::SchedulerError { .. } => vec![Remedy::say("check the logs of the scheduler")],
+        Reason::NotScheduled { scheduler_name } => vec![pod::not_scheduled(scheduler_name.as_deref(), target)],
+        Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::run(
+            "free the resource that the node is short of, or the new pod is evicted again; the controller recreates \
+             the pod",
+            [target.describe_node()],
+        )],
+        Reason::PodFailed { .. } => {
+            vec![Remedy::run("find out why the pod failed; the controller recreates it", [about_pod])]
+        }
+        Reason::ImageError { container, .. } => vec![
+            Remedy::run(
+                format!("check the image name and tag of container {container}, and its pull secret"),
+                [about_pod],
+            ),
+            Remedy::run(
+                format!("fix the image ({})", target.rollout_note()),
+                target.commands_reaching_existing_pod(
+                    CommandLine::in_namespace(target.namespace, "set image")
+                        .name_within("daemonset/", target.daemon_set, "")
+                        .container_within("", container, "=IMAGE"),
+                ),
+            ),
+        ],
+        Reason::ContainerError { detail, .. } => vec![pod::container_error(detail, target, about_pod)],
+        Reason::CrashLoopBackOff { container, last_exit, .. } => pod::crash(container, last_exit.as_ref(), target),
+        Reason::ContainerTerminated { container, last_exit, .. } => pod::crash(container, Some(last_exit), target),
+        Reason::ContainersNotReady { containers } => {
+            let log = |container: &String| target.about_pod("logs").container(container);
+            let lines = containers.iter().take(HANDFUL).map(log).chain([about_pod]);
+            vec![Remedy::run("check the readiness probe and the logs", lines)]
+        }
+        Reason::PodSucceeded => vec![Remedy::run(
+            "find out why the command exits: the command of a daemon should run forever",
+            [target.about_pod("logs").words("--all-containers")],
+        )],
+        Reason::DaemonSetDeleting { .. } => vec![Remedy::run(
+            "find the controller that has not removed its finalizer, or recreate the DaemonSet once it is gone",
+            [about_daemon_set("get daemonset").words("-o yaml")],
+        )],
+        Reason::NotSeenByKubelet
+        | Reason::Warning { .. }
+        | Reason::ContainerCreating
+        | Reason::Initializing { .. }
+        | Reason::ReadinessGatesNotReady { .. } => {
+            vec![Remedy::run("check the events of the pod", [about_pod])]
+        }
+        Reason::NodeNotReady { .. } => vec![Remedy::run(
+            "recover the kubelet on the node; the pod cannot become Ready until then",
+            [target.describe_node()],
+        )],
+        Reason::NodePressure { condition } => vec![Remedy::run(
+            format!("free the resource that the node is short of: pods are evicted until {condition} is gone"),
+            [target.describe_node()],
+        )],
+        Reason::TaintEviction { .. } => vec![Remedy::run(
+            "remove tolerationSeconds from the first toleration that matches the taint",
+            [target.edit()],
+        )],
+        Reason::Terminating { .. } => vec![Remedy::say("wait: the controller creates a new pod once this one is gone")],
+        Reason::StuckTerminating { finalizers, .. } => vec![pod::stuck(finalizers, target)],
+        Reason::SurgeHostPortConflict { .. } => vec![Remedy::run(
+            "set maxSurge to 0, so that the old pod is deleted before the new one is created",
+            [about_daemon_set("patch daemonset").words("--type=merge").patch(&scheduling::without_surge_patch())],
+        )],
+        Reason::OldPodOnDeletedNode { pod } => vec![Remedy::run(
+            "force-delete the pod, or wait for the pod garbage collector to delete it",
+            [force_delete(target, pod)],
+        )],
         Reason::NotEligible(failure) => placement::remedies(failure, target),
-        other => pod::remedies(other, target),
+        Reason::Rejected { rejection, .. } => admission::remedies(rejection, target),
+        Reason::FilterRejection(rejection) => scheduling::remedies(rejection, target),
+        // The filters explain an unschedulable pod, the gates have a check of their own, and time ends the last one.
+        Reason::Unschedulable { .. }
+        | Reason::SchedulingGated
+        | Reason::NotKnown { .. }
+        | Reason::ExtraPods { .. }
+        | Reason::MinReadySeconds { .. } => Vec::new(),
     }
+}
+
+/// Deletes a pod from the API without waiting for its kubelet.
+pub(super) fn force_delete(target: &RemedyContext<'_>, pod: &str) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "delete pod").name(pod).words("--force --grace-period=0")
 }
 
 fn waiting_for_finalizers(finalizers: &[String], names: ListLength) -> String {
@@ -225,82 +331,6 @@ fn without_count(part: &str) -> &str {
     match part.split_once(' ') {
         Some((number, rest)) if number.bytes().all(|c| c.is_ascii_digit()) => rest,
         _ => part,
-    }
-}
-
-pub(super) fn placement_summary(failure: &PlacementFailure) -> String {
-    match failure {
-        PlacementFailure::NodeName { wanted } => format!("the template requires node {wanted} (nodeName)"),
-        PlacementFailure::NodeSelector { key, wanted, .. } => {
-            format!("node selector {key}={wanted} does not match")
-        }
-        PlacementFailure::NodeAffinity { terms } => {
-            let names = ListLength::Handful;
-            affinity_in_words(NODE_AFFINITY, terms, names, |term| term_in_words(term, names, |one| wanted(one, names)))
-        }
-        PlacementFailure::NamespaceSelector { selector } => {
-            format!("node selector of the namespace ({selector}) does not match")
-        }
-        PlacementFailure::NamespaceMissing => "the namespace does not exist".into(),
-        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => format!("node down (taint {taint})"),
-        PlacementFailure::Taint { taint } => format!("untolerated taint {taint}"),
-    }
-}
-
-pub(super) fn placement_detail(failure: &PlacementFailure, names: ListLength) -> String {
-    match failure {
-        PlacementFailure::NodeSelector { key, wanted, found } => {
-            format!("node selector {key}={wanted} does not match: {}", found_label(key, found.as_deref()))
-        }
-        PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
-        other => placement_summary(other),
-    }
-}
-
-/// The usual subject of [`terms_in_full`]. A storage class has the same terms in `allowedTopologies`.
-pub(super) const NODE_AFFINITY: &str = "node affinity";
-
-/// `node affinity does not match: zone In [b] (the node has zone=a)`.
-pub(super) fn terms_in_full(subject: &str, terms: &[TermMismatch], names: ListLength) -> String {
-    let requirement = |requirement: &Requirement| {
-        let found = found_label(&requirement.key, requirement.found.as_deref());
-        format!("{} ({found})", wanted(requirement, names))
-    };
-    affinity_in_words(subject, terms, names, |term| term_in_words(term, names, requirement))
-}
-
-fn found_label(key: &str, found: Option<&str>) -> String {
-    match found {
-        Some(found) => format!("the node has {key}={found}"),
-        None => format!("the node has no label {key}"),
-    }
-}
-
-fn affinity_in_words(
-    subject: &str,
-    terms: &[TermMismatch],
-    names: ListLength,
-    term: impl Fn(&TermMismatch) -> String,
-) -> String {
-    match terms {
-        [] => format!("{subject} does not match: no term can match any node"),
-        terms => format!("{subject} does not match: {}", names.join(terms, HANDFUL, "; or ", term)),
-    }
-}
-
-fn term_in_words(term: &TermMismatch, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
-    match &term.invalid {
-        Some(why) => format!("an invalid term that matches no node ({why})"),
-        None => names.join(&term.mismatches, HANDFUL, " and ", requirement),
-    }
-}
-
-fn wanted(requirement: &Requirement, names: ListLength) -> String {
-    let Requirement { key, operator, values, .. } = requirement;
-    match values.as_slice() {
-        [] => format!("{key} {operator}"),
-        [value] if operator != "In" && operator != "NotIn" => format!("{key} {operator} {value}"),
-        values => format!("{key} {operator} [{}]", names.list(values)),
     }
 }
 

@@ -14,7 +14,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use blocker::detail as hold_sentence;
+pub(crate) use blocker::detail as blocker_detail;
 pub(crate) use event::{Ending, Event, WatchEvent, in_words as step_in_words, json_line, line, yaml};
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
@@ -97,6 +97,8 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::NotObserved => "NotObserved",
         Phase::Progressing => "Progressing",
         Phase::AwaitingDeletion => "AwaitingDeletion",
+        Phase::Degraded => "Degraded",
+        Phase::Blocked => "Blocked",
         Phase::Complete => "Complete",
         Phase::Stuck => "Stuck",
         Phase::Deleting => "Deleting",
@@ -106,9 +108,9 @@ fn phase_name(phase: Phase) -> &'static str {
 fn phase_tone(phase: Phase) -> Tone {
     match phase {
         Phase::NotObserved | Phase::Progressing => Tone::Moving,
-        Phase::Unknown | Phase::AwaitingDeletion | Phase::Deleting => Tone::Warning,
+        Phase::Unknown | Phase::AwaitingDeletion | Phase::Degraded | Phase::Deleting => Tone::Warning,
         Phase::Complete => Tone::Good,
-        Phase::Stuck => Tone::Bad,
+        Phase::Blocked | Phase::Stuck => Tone::Bad,
     }
 }
 
@@ -118,6 +120,8 @@ fn phase_sentence(rollout_status: &RolloutStatus<'_>) -> String {
         Phase::Unknown => "Unknown: some objects could not be read".into(),
         Phase::Progressing => "Progressing".into(),
         Phase::AwaitingDeletion => "Waiting for pod deletion (OnDelete): old pods must be deleted manually".into(),
+        Phase::Degraded => "Degraded: all pods are updated, but some are not available".into(),
+        Phase::Blocked => "Blocked: no node makes progress, but the rollout may recover".into(),
         Phase::Complete if rollout_status.desired == 0 => "Complete: no eligible nodes".into(),
         Phase::Complete => "Complete".into(),
         Phase::Stuck => "Stuck: cannot complete without intervention".into(),
@@ -161,7 +165,7 @@ fn is_on_its_way(reason: &Reason) -> bool {
 fn spender_in_short(budget_use: &BudgetUse<'_>, now: Timestamp) -> String {
     let why = match Reason::leading(&budget_use.reasons) {
         Some(reason) => in_brackets(reason, now),
-        None => screen::spending_in_short(budget_use.cause).to_owned(),
+        None => screen::spending_in_short(budget_use.reason).to_owned(),
     };
     format!("{} ({why})", sanitize(budget_use.node))
 }

@@ -9,10 +9,9 @@ pub(crate) use overview::overview;
 pub(crate) use report::Report;
 
 use super::preemption;
-use super::reason::{self, admission, scheduling};
+use super::reason::remedies;
 use super::remedy::{Remedy, RemedyContext};
 use super::style::{Style, Tone};
-use crate::explain::Reason;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +54,6 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str) -> RemedyContext<'a> 
         on_delete: strategy == Some("OnDelete"),
         is_planned: diagnosis.is_planned,
         untolerated: &diagnosis.untolerated,
-    }
-}
-
-fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
-    match reason {
-        Reason::FilterRejection(rejection) => scheduling::remedies(rejection, target),
-        Reason::Rejected { rejection, .. } => admission::remedies(rejection, target),
-        other => reason::remedies(other, target),
     }
 }
 

@@ -1,163 +1,109 @@
-//! What holds a rollout.
+//! What keeps nodes, or the whole rollout, from being done.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::admission::AdmissionRejection;
-use crate::explain::Exit;
+use crate::explain::Reason;
 
-/// One cause that keeps nodes from being done.
+/// Which pod has the problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum ProblemType {
+    /// The API server rejects new pods. While it does, the controller does not continue the rollout either.
+    PodCreation,
+    /// The new pod is not available.
+    NewPod,
+    /// The old pod does not terminate, or remains where its node is deleted.
+    OldPod,
+}
+
+/// A reason, and which pod it is about.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    pub(crate) problem_type: ProblemType,
+    pub(crate) reason: Reason,
+}
+
+/// A problem of one node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NodeProblem {
+    pub(super) problem: Problem,
+    /// Whether it remains until something outside of the rollout changes.
+    pub(super) needs_intervention: bool,
+}
+
+/// A problem with all nodes that have it. Its evidence is that of the first node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Blocker<'a> {
-    /// What it is, with its evidence.
     #[serde(flatten)]
-    pub(crate) cause: Cause,
-    /// The nodes it is found on, in the order of the nodes; empty where it concerns no node in particular.
+    pub(crate) problem: Problem,
+    /// In the order of the nodes; empty for a problem of no particular node.
     pub(crate) nodes: Vec<&'a str>,
-    /// Whether it lasts until something outside of the rollout changes.
+    /// Whether it remains until something outside of the rollout changes.
     pub(crate) needs_intervention: bool,
-    /// Whether the rollout as a whole does not go on because of it: then, and only then, is it stuck.
+    /// Whether the whole rollout cannot continue because of it. The rollout is stuck only if a blocker is blocking.
     pub(crate) blocking: bool,
 }
 
-/// Why nodes are not done. Where several nodes share a cause, the evidence is that of the first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum Cause {
-    /// The API server refuses new pods; while it does, the controller does not go on with the rollout either.
-    CreatesRefused {
-        /// Why.
-        rejection: AdmissionRejection,
-        /// How often the event says so.
-        count: Option<i32>,
-        /// When it said so last.
-        last_seen: Option<Timestamp>,
-    },
-    /// The old pod is being deleted on a node whose kubelet does not answer: it stays, and counts, until the node is
-    /// back or the pod is deleted by force.
-    TerminatingOnDeadNode {
-        /// The reason of the node's condition `Ready`.
-        reason: String,
-        /// Since when the node is down.
-        since: Option<Timestamp>,
-    },
-    /// The pod is past its grace period on a node that answers.
-    TerminatingPastGrace {
-        /// When it was to be gone.
-        deadline: Timestamp,
-        /// What may hold it.
-        finalizers: Vec<String>,
-    },
-    /// The new pod is there, and its node is down.
-    NewPodOnDeadNode {
-        /// The reason of the node's condition `Ready`.
-        reason: String,
-        /// Since when the node is down.
-        since: Option<Timestamp>,
-    },
-    /// The new pod's image cannot be had.
-    BadImage {
-        /// The container.
-        container: String,
-        /// The image that the template names for it.
-        image: Option<String>,
-        /// The kubelet's reason: `ImagePullBackOff`, `InvalidImageName`, ...
-        reason: String,
-        /// The kubelet's words.
-        detail: String,
-    },
-    /// A container of the new pod ends again and again.
-    CrashLoop {
-        /// The container.
-        container: String,
-        /// How often it was started again, on the node where it was most often.
-        restarts: i32,
-        /// How it ended last.
-        last_exit: Option<Exit>,
-    },
-    /// A container of the new pod cannot be made: a missing ConfigMap or Secret, a bad command, a failing hook.
-    ContainerConfig {
-        /// The container.
-        container: String,
-        /// The kubelet's reason: `CreateContainerConfigError`, `RunContainerError`, ...
-        reason: String,
-        /// The kubelet's words.
-        detail: String,
-    },
-    /// The new pod wants a port of the node that the old pod beside it has, and the old one goes only when the new
-    /// one is available.
-    SurgeHostPort {
-        /// The port.
-        port: i32,
-        /// `TCP`, `UDP` or `SCTP`.
-        protocol: String,
-    },
-    /// An old pod is left on a node that was deleted: the controller's rollout fails on it until the pod is
-    /// garbage-collected.
-    SurgeOldPodOnDeletedNode {
-        /// The pod.
-        pod: String,
-    },
-    /// The scheduler does not find room for the new pod.
-    NewPodUnschedulable {
-        /// The scheduler's words.
-        scheduler: String,
-    },
-    /// A scheduling gate is on the new pod.
-    NewPodGated,
-    /// The new pod failed as a whole, and is made again.
-    NewPodFailed {
-        /// `status.reason`.
-        reason: String,
-        /// `status.message`.
-        detail: String,
-    },
-    /// The new pod runs, and is not ready.
-    NewPodNotReady {
-        /// The containers that are not.
-        containers: Vec<String>,
-        /// The kubelet's words about a readiness gate.
-        detail: Option<String>,
-    },
-    /// The new pod does not come up, and an event says why.
-    NewPodWarned {
-        /// The event's reason: `FailedMount`, ...
-        reason: String,
-        /// The event's words.
-        detail: String,
-    },
-}
-
-/// Where the fault lies: bad new pods and dead nodes are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Where the fault lies. It separates bad pods from nodes that are down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultDomain {
-    /// The nodes are down.
+    /// The node is down.
     Node,
-    /// The new pods are bad.
+    /// The pod is bad.
     Pod,
-    /// The cluster does not take the pods.
+    /// The cluster has no room for the pod, or rejects it.
     Cluster,
-    /// The strategy cannot work for this template.
+    /// The update strategy cannot work for this template.
     Strategy,
 }
 
-impl Cause {
-    /// Where the fault lies.
+impl Problem {
+    pub(super) fn new_pod(reason: Reason) -> Self {
+        Self { problem_type: ProblemType::NewPod, reason }
+    }
+
+    pub(super) fn old_pod(reason: Reason) -> Self {
+        Self { problem_type: ProblemType::OldPod, reason }
+    }
+
     pub(crate) fn fault(&self) -> FaultDomain {
-        match self {
-            Self::TerminatingOnDeadNode { .. }
-            | Self::TerminatingPastGrace { .. }
-            | Self::NewPodOnDeadNode { .. }
-            | Self::SurgeOldPodOnDeletedNode { .. } => FaultDomain::Node,
-            Self::CreatesRefused { .. } | Self::NewPodUnschedulable { .. } | Self::NewPodGated => FaultDomain::Cluster,
-            Self::SurgeHostPort { .. } => FaultDomain::Strategy,
-            Self::BadImage { .. }
-            | Self::CrashLoop { .. }
-            | Self::ContainerConfig { .. }
-            | Self::NewPodFailed { .. }
-            | Self::NewPodNotReady { .. }
-            | Self::NewPodWarned { .. } => FaultDomain::Pod,
+        match (self.problem_type, &self.reason) {
+            (ProblemType::PodCreation, _) => FaultDomain::Cluster,
+            (ProblemType::OldPod, _) | (ProblemType::NewPod, Reason::NodeNotReady { .. }) => FaultDomain::Node,
+            (ProblemType::NewPod, Reason::SurgeHostPortConflict { .. }) => FaultDomain::Strategy,
+            (ProblemType::NewPod, Reason::Unschedulable { .. } | Reason::SchedulingGated) => FaultDomain::Cluster,
+            (ProblemType::NewPod, _) => FaultDomain::Pod,
         }
+    }
+
+    /// Whether a node with this problem is failing. A node that is only slow is not.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(
+            self.reason,
+            Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::Warning { .. }
+        )
+    }
+
+    /// The container that has the problem, if it is a problem of one container.
+    pub(super) fn container(&self) -> Option<&str> {
+        match &self.reason {
+            Reason::ImageError { container, .. }
+            | Reason::CrashLoopBackOff { container, .. }
+            | Reason::ContainerError { container, .. } => Some(container),
+            _ => None,
+        }
+    }
+
+    /// Whether both have the same cause. Numbers and messages may differ.
+    pub(crate) fn has_same_cause(&self, other: &Self) -> bool {
+        let has_same_code = std::mem::discriminant(&self.reason) == std::mem::discriminant(&other.reason);
+        let has_same_part = match (&self.reason, &other.reason) {
+            (Reason::Rejected { rejection: a, .. }, Reason::Rejected { rejection: b, .. }) => {
+                std::mem::discriminant(a) == std::mem::discriminant(b)
+            }
+            _ => self.container() == other.container(),
+        };
+        self.problem_type == other.problem_type && has_same_code && has_same_part
     }
 }

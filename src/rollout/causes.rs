@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::*;
 use super::*;
+use crate::explain::Reason;
 use crate::snapshot::Known;
 
 #[test]
@@ -21,13 +22,13 @@ fn slow_is_not_stuck() {
     assert_eq!(world.steps(), [NodeStep::Starting, NodeStep::Outdated, NodeStep::Outdated]);
     // After a minute it is named, and still not called stuck.
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", unready()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPodNotReady n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".into()]));
     let mut young = unready();
     young["metadata"]["creationTimestamp"] = "2026-01-02T11:59:30Z".into();
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", young).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "old", terminating()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["TerminatingPastGrace n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Blocked, vec!["OldPod/StuckTerminating n1".into()]));
     let world = RolloutFixture::rolling(3, json!(1)).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.steps()[0]), (Phase::Progressing, NodeStep::Waiting));
 }
@@ -49,8 +50,14 @@ fn blocked_by(pod: Value) -> (Phase, Vec<String>) {
 
 #[test]
 fn a_crash_loop_that_holds_the_whole_budget_is_certain_from_the_third_restart_on() {
-    assert_eq!(blocked_by(waiting("CrashLoopBackOff", "", 3)), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
-    assert_eq!(blocked_by(waiting("CrashLoopBackOff", "", 2)), (Phase::Progressing, vec!["CrashLoop n1".into()]));
+    assert_eq!(
+        blocked_by(waiting("CrashLoopBackOff", "", 3)),
+        (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()])
+    );
+    assert_eq!(
+        blocked_by(waiting("CrashLoopBackOff", "", 2)),
+        (Phase::Blocked, vec!["NewPod/CrashLoopBackOff n1".into()])
+    );
 }
 
 /// A pod that crashed, and runs since `started`; its `Ready` turned to `ready` at `turned`.
@@ -65,12 +72,13 @@ fn runs_again(restarts: i32, started: &str, ready: &str, turned: &str) -> Value 
 #[test]
 fn a_crash_loop_is_one_also_while_the_container_runs_between_two_crashes() {
     let (minute_ago, before, after) = ("2026-01-02T11:59:00Z", "2026-01-02T11:58:00Z", "2026-01-02T11:59:10Z");
-    let (stuck, held) = ((Phase::Stuck, vec!["CrashLoop! n1".to_owned()]), vec!["CrashLoop n1".to_owned()]);
+    let (stuck, held) =
+        ((Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".to_owned()]), vec!["NewPod/CrashLoopBackOff n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", before)), stuck);
     assert_eq!(blocked_by(runs_again(3, minute_ago, "False", minute_ago)), stuck);
-    assert_eq!(blocked_by(runs_again(2, minute_ago, "False", before)), (Phase::Progressing, held));
+    assert_eq!(blocked_by(runs_again(2, minute_ago, "False", before)), (Phase::Blocked, held));
     // It was ready in this run: what is the matter now is something else.
-    let not_ready = (Phase::Progressing, vec!["NewPodNotReady n1".to_owned()]);
+    let not_ready = (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", after)), not_ready);
     // The kubelet forgets the crashes of a container that has run for ten minutes.
     assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:49:59Z", "False", READY)), not_ready);
@@ -100,7 +108,7 @@ fn a_container_that_ends_well_again_and_again_is_in_a_loop_as_well() {
         }]);
         blocked_by(pod)
     };
-    assert_eq!(ended(3, "containerStatuses"), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
+    assert_eq!(ended(3, "containerStatuses"), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
     assert_eq!(ended(2, "containerStatuses").0, Phase::Progressing);
     // An init container is meant to end.
     assert_eq!(ended(3, "initContainerStatuses").0, Phase::Progressing);
@@ -114,7 +122,10 @@ fn containers_that_crash_in_turns_are_both_named_all_the_time() {
         "name": "d", "ready": false, "restartCount": 4, "lastState": crashed, "state": { "running": {} },
     }));
     let (phase, blockers) = blocked_by(pod);
-    assert_eq!((phase, blockers), (Phase::Stuck, vec!["CrashLoop! n1".into(), "CrashLoop! n1".into()]));
+    assert_eq!(
+        (phase, blockers),
+        (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into(), "NewPod/CrashLoopBackOff! n1".into()])
+    );
 }
 
 /// What a node that is down since then makes of a rollout: its new pod does not come up, its old pod does not go.
@@ -131,9 +142,9 @@ fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
 
 #[test]
 fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
-    let held = |mark: &str| ["NewPodOnDeadNode", "TerminatingOnDeadNode"].map(|code| vec![format!("{code}{mark} n1")]);
+    let held = |mark: &str| ["NewPod/NodeNotReady", "OldPod/NodeNotReady"].map(|code| vec![format!("{code}{mark} n1")]);
     let of = |phase: Phase, blockers: [Vec<String>; 2]| blockers.map(|blockers| (phase, blockers));
-    let slow = of(Phase::Progressing, held(""));
+    let slow = of(Phase::Blocked, held(""));
     let stuck = of(Phase::Stuck, held("!"));
     for (since, expected) in [
         ("2026-01-02T12:00:00Z", &slow),
@@ -150,42 +161,42 @@ fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
 
 #[test]
 fn an_image_that_cannot_be_had_holds_and_is_certain_where_trying_again_cannot_help() {
-    let stuck = (Phase::Stuck, vec!["BadImage! n1".to_owned()]);
-    let held = (Phase::Progressing, vec!["BadImage n1".to_owned()]);
+    let stuck = (Phase::Stuck, vec!["NewPod/ImageError! n1".to_owned()]);
+    let held = (Phase::Blocked, vec!["NewPod/ImageError n1".to_owned()]);
     assert_eq!(blocked_by(waiting("InvalidImageName", "", 0)), stuck);
     assert_eq!(blocked_by(waiting("ErrImageNeverPull", "", 0)), stuck);
     assert_eq!(blocked_by(waiting("ImagePullBackOff", "Back-off pulling image", 0)), held);
     assert_eq!(blocked_by(waiting("ErrImagePull", "dial tcp: i/o timeout", 0)), held);
     assert_eq!(blocked_by(waiting("ImagePullBackOff", "rpc error: code = NotFound desc = no such", 0)), stuck);
     RolloutFixture::rolling(1, json!(1)).pod(1, "new", waiting("InvalidImageName", "", 0)).status_of(|rollout_status| {
-        assert!(matches!(&rollout_status.blockers[0].cause, Cause::BadImage { image: Some(image), .. } if image == "new"));
-        assert_eq!(rollout_status.blockers[0].cause.fault(), FaultDomain::Pod);
+        assert!(matches!(&rollout_status.blockers[0].problem.reason, Reason::ImageError { image: Some(image), .. } if image == "new"));
+        assert_eq!(rollout_status.blockers[0].problem.fault(), FaultDomain::Pod);
     });
 }
 
 #[test]
 fn a_container_that_cannot_be_made_for_its_config_is_certain() {
     let missing = waiting("CreateContainerConfigError", "configmap \"x\" not found", 0);
-    assert_eq!(blocked_by(missing), (Phase::Stuck, vec!["ContainerConfig! n1".into()]));
+    assert_eq!(blocked_by(missing), (Phase::Stuck, vec!["NewPod/ContainerError! n1".into()]));
     assert_eq!(
         blocked_by(waiting("RunContainerError", "", 0)),
-        (Phase::Progressing, vec!["ContainerConfig n1".into()])
+        (Phase::Blocked, vec!["NewPod/ContainerError n1".into()])
     );
 }
 
 #[test]
 fn a_pod_without_room_or_with_a_gate_holds_and_may_pass() {
-    assert_eq!(blocked_by(unbound(1)), (Phase::Progressing, vec!["NewPodUnschedulable n1".into()]));
+    assert_eq!(blocked_by(unbound(1)), (Phase::Blocked, vec!["NewPod/Unschedulable n1".into()]));
     let mut gated = unbound(1);
     gated["status"]["conditions"][0]["reason"] = "SchedulingGated".into();
-    assert_eq!(blocked_by(gated), (Phase::Progressing, vec!["NewPodGated n1".into()]));
+    assert_eq!(blocked_by(gated), (Phase::Blocked, vec!["NewPod/SchedulingGated n1".into()]));
 }
 
 #[test]
 fn a_failed_pod_is_made_again() {
     let mut failed = unready();
     merge(&mut failed, json!({ "status": { "phase": "Failed", "reason": "Evicted" } }));
-    assert_eq!(blocked_by(failed), (Phase::Progressing, vec!["NewPodFailed n1".into()]));
+    assert_eq!(blocked_by(failed), (Phase::Blocked, vec!["NewPod/PodFailed n1".into()]));
 }
 
 #[test]
@@ -198,10 +209,10 @@ fn dead_nodes_and_bad_pods_are_told_apart() {
     );
     assert_eq!(
         (world.phase(), world.blockers()),
-        (Phase::Stuck, vec!["NewPodOnDeadNode! n1".into(), "CrashLoop! n2".into()])
+        (Phase::Stuck, vec!["NewPod/NodeNotReady! n1".into(), "NewPod/CrashLoopBackOff! n2".into()])
     );
     world.status_of(|rollout_status| {
-        let faults: Vec<FaultDomain> = rollout_status.blockers.iter().map(|blocker| blocker.cause.fault()).collect();
+        let faults: Vec<FaultDomain> = rollout_status.blockers.iter().map(|blocker| blocker.problem.fault()).collect();
         assert_eq!(faults, [FaultDomain::Node, FaultDomain::Pod]);
         assert_eq!(
             rollout_status.budget_used_by.iter().map(|budget_use| budget_use.node_down).collect::<Vec<_>>(),
@@ -214,7 +225,7 @@ fn dead_nodes_and_bad_pods_are_told_apart() {
 fn a_budget_that_is_not_spent_by_the_bad_alone_goes_on_until_nothing_else_is_left() {
     let bad = waiting("CrashLoopBackOff", "", 9);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["CrashLoop n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/CrashLoopBackOff n1".into()]));
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pod(2, "new", starting()).pod(
         3,
         "new",
@@ -222,7 +233,7 @@ fn a_budget_that_is_not_spent_by_the_bad_alone_goes_on_until_nothing_else_is_lef
     );
     assert_eq!(world.phase(), Phase::Progressing);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "new", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
     // An old pod that is not available is replaced beyond the budget.
     let world =
         RolloutFixture::rolling(3, json!(1)).pod(1, "new", bad).pod(2, "old", unready()).pod(3, "old", healthy());
@@ -235,7 +246,7 @@ fn a_surge_is_stuck_when_bad_new_pods_stand_beside_the_old_ones() {
     let world = |max_surge| {
         RolloutFixture::surge(3, json!(max_surge)).pods(1..=3, "old", &healthy()).pod(1, "new", bad.clone())
     };
-    assert_eq!((world(1).phase(), world(1).blockers()), (Phase::Stuck, vec!["CrashLoop! n1".into()]));
+    assert_eq!((world(1).phase(), world(1).blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
     assert_eq!(world(2).phase(), Phase::Progressing);
 }
 

@@ -5,8 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Cause;
-use super::node_problem::NodeProblem;
+use super::blocker::{NodeProblem, Problem};
+use crate::explain::Reason;
 use crate::explain::pod::{exit, is_ready};
 use crate::snapshot::{PodSummary, pod_summary::ContainerStatus, pod_summary::Terminated};
 
@@ -34,9 +34,10 @@ fn crash(status: &ContainerStatus, is_init: bool, pod: &PodSummary, now: Timesta
     let is_crash = restarts > 0 && (end.exit_code != 0 || end.signal != 0 || (is_loop && !is_init));
     // A pod that is ready, and not yet for minReadySeconds, has only not crashed yet.
     let is_open = !status.ready || (is_loop && is_ready(pod));
-    (is_crash && is_open && !is_over(status, pod, now)).then(|| NodeProblem {
-        cause: Cause::CrashLoop { container: status.name.to_string(), restarts, last_exit: Some(exit(end)) },
-        needs_intervention: is_loop,
+    (is_crash && is_open && !is_over(status, pod, now)).then(|| {
+        let (container, last_exit) = (status.name.to_string(), Some(exit(end)));
+        let reason = Reason::CrashLoopBackOff { container, restarts, last_exit };
+        NodeProblem { problem: Problem::new_pod(reason), needs_intervention: is_loop }
     })
 }
 

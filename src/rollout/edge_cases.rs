@@ -55,7 +55,7 @@ fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_w
     );
     assert_eq!(world.status_of(|rollout_status| rollout_status.desired), 2);
     assert_eq!(world.budget_used_by(), [("n1".into(), BudgetUseReason::Terminating)]);
-    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["TerminatingOnDeadNode! n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["OldPod/NodeNotReady! n1".into()]));
     assert_eq!(
         world.status_of(|rollout_status| rollout_status
             .outdated_misscheduled
@@ -70,7 +70,7 @@ fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_w
         "old",
         &healthy(),
     );
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["TerminatingOnDeadNode n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["OldPod/NodeNotReady n1".into()]));
     let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::Progressing, vec![]));
 }
@@ -118,9 +118,9 @@ fn h50_surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came(
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
     let world = || RolloutFixture::surge(2, json!(1)).template(strategy.clone(), with_port("new"), with_port("old"));
     let before = world().pods([1, 2], "old", &healthy());
-    assert_eq!((before.phase(), before.blockers()), (Phase::Stuck, vec!["SurgeHostPort! n1,n2".into()]));
+    assert_eq!((before.phase(), before.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1,n2".into()]));
     let after = world().pods([1, 2], "old", &healthy()).pod(1, "new", unbound(1));
-    assert_eq!((after.phase(), after.blockers()), (Phase::Stuck, vec!["SurgeHostPort! n1,n2".into()]));
+    assert_eq!((after.phase(), after.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1,n2".into()]));
     // An old pod that is not ready gives way, and so does a port that only the new template has.
     let unready = world().pods([1, 2], "old", &unready());
     assert_eq!(unready.phase(), Phase::Progressing);
@@ -141,13 +141,13 @@ fn h50_the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
     for revision in revisions {
         revision.data.0["spec"]["template"]["spec"]["hostNetwork"] = true.into();
     }
-    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["SurgeHostPort! n1".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1".into()]));
 }
 
 #[test]
 fn h51_an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
     let world = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["SurgeOldPodOnDeletedNode n9".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["OldPod/OldPodOnDeletedNode n9".into()]));
     let rolling = RolloutFixture::rolling(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
     assert_eq!(rolling.blockers(), [""; 0]);
 }
@@ -158,7 +158,7 @@ const QUOTA: &str = "pods \"d-\" is forbidden: exceeded quota: q, requested: pod
 fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
     let world = || RolloutFixture::rolling(4, json!(3)).pods([2, 3, 4], "old", &healthy());
     let held = world().failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
-    assert_eq!((held.phase(), held.blockers()), (Phase::Stuck, vec!["CreatesRefused! n1".into()]));
+    assert_eq!((held.phase(), held.blockers()), (Phase::Stuck, vec!["PodCreation/QuotaExceeded! n1".into()]));
     // Old pods that would be replaced are not come to either.
     let old = RolloutFixture::rolling(2, json!(1))
         .pod(2, "old", unready())
@@ -167,7 +167,7 @@ fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
     // A pod was made since, or it was long ago.
     let predicted = json!({ "metadata": { "creationTimestamp": "2026-01-02T11:59:30Z" } });
     assert_eq!(world().pod(4, "new", predicted).failed_create_event(QUOTA, "2026-01-02T11:59:00Z").blockers(), [""; 0]);
-    assert_eq!(world().failed_create_event(QUOTA, "2026-01-02T11:00:00Z").phase(), Phase::Progressing);
+    assert_eq!(world().failed_create_event(QUOTA, "2026-01-02T11:00:00Z").phase(), Phase::Blocked);
     assert_eq!(world().phase(), Phase::Progressing);
 }
 
@@ -176,7 +176,7 @@ fn h52_a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
     let world = RolloutFixture::rolling(2, json!(2))
         .pod(2, "old", terminating())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
-    assert_eq!(world.phase(), Phase::Progressing);
+    assert_eq!(world.phase(), Phase::Blocked);
     let node_down = RolloutFixture::rolling(2, json!(2))
         .pod(2, "old", terminating())
         .node_down(2, false)
@@ -189,7 +189,7 @@ fn h52_a_quota_without_room_for_the_surge_stops_it() {
     let world = RolloutFixture::surge(2, json!(1))
         .pods([1, 2], "old", &healthy())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
-    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["CreatesRefused! ".into()]));
+    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["PodCreation/QuotaExceeded! ".into()]));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn h53_on_delete_waits_for_somebody_and_spends_nothing() {
     let world = on_delete().pods([1, 2], "old", &healthy()).pod(3, "new", healthy());
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::AwaitingDeletion, vec![]));
     assert_eq!(world.steps(), [NodeStep::Outdated, NodeStep::Outdated, NodeStep::Done]);
-    assert_eq!(on_delete().pods([1, 2], "new", &healthy()).pod(3, "old", terminating()).phase(), Phase::Progressing);
+    assert_eq!(on_delete().pods([1, 2], "new", &healthy()).pod(3, "old", terminating()).phase(), Phase::Blocked);
     assert_eq!(on_delete().pods([1, 2, 3], "new", &healthy()).phase(), Phase::Complete);
     let bad = waiting("CrashLoopBackOff", "", 5);
     assert_eq!(on_delete().pods([1, 2], "new", &healthy()).pod(3, "new", bad).phase(), Phase::Stuck);

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Blocker, Cause, NodeStep, Phase, RolloutStatus};
+use super::blocker::{Blocker, Problem};
+use super::node_progress::{NodeProgress, NodeStep};
+use super::phase::Phase;
+use super::status::RolloutStatus;
 use crate::explain::Reason;
 
 /// What is kept of a [`RolloutStatus`] to be held against the next one: it borrows nothing.
@@ -24,12 +27,12 @@ pub(crate) struct StatusRecord {
 struct NodeRecord {
     step: NodeStep,
     reasons: Vec<Reason>,
-    causes: Vec<Cause>,
+    problems: Vec<Problem>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct BlockerRecord {
-    cause: Cause,
+    problem: Problem,
     nodes: Vec<String>,
     blocking: bool,
 }
@@ -37,12 +40,12 @@ struct BlockerRecord {
 impl StatusRecord {
     /// Takes down how things stand.
     pub(crate) fn new(rollout_status: &RolloutStatus<'_>) -> Self {
-        let node = |progress: &super::NodeProgress<'_>| {
-            let (reasons, causes) = (progress.reasons.clone(), progress.causes.clone());
-            (progress.node.to_owned(), NodeRecord { step: progress.step, reasons, causes })
+        let node = |progress: &NodeProgress<'_>| {
+            let (reasons, problems) = (progress.reasons.clone(), progress.problems.clone());
+            (progress.node.to_owned(), NodeRecord { step: progress.step, reasons, problems })
         };
         let blocker = |blocker: &Blocker<'_>| BlockerRecord {
-            cause: blocker.cause.clone(),
+            problem: blocker.problem.clone(),
             nodes: blocker.nodes.iter().map(|node| (*node).to_owned()).collect(),
             blocking: blocker.blocking,
         };
@@ -86,7 +89,7 @@ pub(crate) struct RolloutEvent {
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum EventKind {
     /// The first look.
     Started {
@@ -106,7 +109,7 @@ pub(crate) enum EventKind {
         /// The hash that is.
         to: String,
         /// Whether the template is one that the DaemonSet had before.
-        is_rollback: bool,
+        rollback: bool,
         /// Nodes that are done, by the new template.
         done: usize,
         /// Nodes on which a pod is wanted.
@@ -124,7 +127,7 @@ pub(crate) enum EventKind {
         /// The node.
         node: String,
         /// What it is.
-        causes: Vec<Cause>,
+        problems: Vec<Problem>,
         /// The same as coverage tells it.
         reasons: Vec<Reason>,
     },
@@ -159,7 +162,7 @@ pub(crate) enum EventKind {
     /// Something began to hold nodes.
     BlockerFound {
         /// What.
-        cause: Cause,
+        blocker: Problem,
         /// The nodes.
         nodes: Vec<String>,
         /// Whether the rollout as a whole does not go on because of it.
@@ -168,7 +171,7 @@ pub(crate) enum EventKind {
     /// What held nodes before holds the rollout as a whole by now.
     BlockerConfirmed {
         /// What.
-        cause: Cause,
+        blocker: Problem,
         /// The nodes.
         nodes: Vec<String>,
         /// `true`, as where a hold begins so.
@@ -177,7 +180,7 @@ pub(crate) enum EventKind {
     /// It holds them no more.
     BlockerCleared {
         /// What did.
-        cause: Cause,
+        blocker: Problem,
     },
     /// The rollout came to another phase: complete, stuck, going on again, ...
     PhaseChanged {
@@ -211,7 +214,7 @@ fn began(now: &StatusRecord) -> Vec<EventKind> {
     let first = EventKind::Started { phase: *phase, revision: revision.clone(), done: now.done(), desired: *desired };
     let failing = now.nodes.iter().filter(|(_, node)| node.step == NodeStep::Failing);
     let failing = failing.map(|(name, node)| node.failing(name));
-    let blockers = now.blockers.iter().map(BlockerRecord::began);
+    let blockers = now.blockers.iter().map(BlockerRecord::found);
     std::iter::once(first).chain(failing).chain(blockers).collect()
 }
 
@@ -220,8 +223,8 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
     // The moment at which the controller has no revision yet belongs to the new one.
     let is_new = now.revision.is_some() && now.revision != before.revision;
     if let Some(to) = now.revision.clone().filter(|_| is_new) {
-        let (from, is_rollback, done, desired) = (before.revision.clone(), now.is_rollback, now.done(), now.desired);
-        kinds.push(EventKind::NewRevision { from, to, is_rollback, done, desired });
+        let (from, rollback, done, desired) = (before.revision.clone(), now.is_rollback, now.done(), now.desired);
+        kinds.push(EventKind::NewRevision { from, to, rollback, done, desired });
     }
     let removed = before.nodes.iter().filter(|(name, _)| !now.nodes.contains_key(*name));
     kinds.extend(removed.map(|(name, node)| EventKind::NodeRemoved {
@@ -237,13 +240,16 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
             Some(before) => kinds.extend(node.since(before, name)),
         }
     }
-    let ended =
-        before.blockers.iter().filter(|blocker| !now.blockers.iter().any(|other| other.cause.is_same(&blocker.cause)));
-    kinds.extend(ended.map(|blocker| EventKind::BlockerCleared { cause: blocker.cause.clone() }));
-    let known = |blocker: &BlockerRecord| before.blockers.iter().find(|other| other.cause.is_same(&blocker.cause));
+    let ended = before
+        .blockers
+        .iter()
+        .filter(|blocker| !now.blockers.iter().any(|other| other.problem.has_same_cause(&blocker.problem)));
+    kinds.extend(ended.map(|blocker| EventKind::BlockerCleared { blocker: blocker.problem.clone() }));
+    let known =
+        |blocker: &BlockerRecord| before.blockers.iter().find(|other| other.problem.has_same_cause(&blocker.problem));
     kinds.extend(now.blockers.iter().filter_map(|blocker| match known(blocker) {
-        None => Some(blocker.began()),
-        Some(known) if blocker.blocking && !known.blocking => Some(blocker.certain()),
+        None => Some(blocker.found()),
+        Some(known) if blocker.blocking && !known.blocking => Some(blocker.confirmed()),
         Some(_) => None,
     }));
     if before.phase != now.phase {
@@ -253,20 +259,20 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
 }
 
 impl BlockerRecord {
-    fn began(&self) -> EventKind {
-        let Self { cause, nodes, blocking } = self.clone();
-        EventKind::BlockerFound { cause, nodes, blocking }
+    fn found(&self) -> EventKind {
+        let Self { problem, nodes, blocking } = self.clone();
+        EventKind::BlockerFound { blocker: problem, nodes, blocking }
     }
 
-    fn certain(&self) -> EventKind {
-        let Self { cause, nodes, blocking } = self.clone();
-        EventKind::BlockerConfirmed { cause, nodes, blocking }
+    fn confirmed(&self) -> EventKind {
+        let Self { problem, nodes, blocking } = self.clone();
+        EventKind::BlockerConfirmed { blocker: problem, nodes, blocking }
     }
 }
 
 impl NodeRecord {
     fn failing(&self, name: &str) -> EventKind {
-        EventKind::NodeFailing { node: name.to_owned(), causes: self.causes.clone(), reasons: self.reasons.clone() }
+        EventKind::NodeFailing { node: name.to_owned(), problems: self.problems.clone(), reasons: self.reasons.clone() }
     }
 
     fn added(&self, name: &str, is_new: bool) -> Vec<EventKind> {
@@ -300,7 +306,7 @@ impl NodeRecord {
         if has_moved && before.step == NodeStep::Outdated {
             kinds.push(EventKind::NodeStarted { node: node(), step: self.step });
         }
-        if self.step == NodeStep::Failing && (has_moved || !self.has_causes_of(before)) {
+        if self.step == NodeStep::Failing && (has_moved || !self.has_problems_of(before)) {
             kinds.push(self.failing(name));
         }
         if has_moved && self.step == NodeStep::Done {
@@ -309,8 +315,8 @@ impl NodeRecord {
         kinds
     }
 
-    fn has_causes_of(&self, before: &Self) -> bool {
-        self.causes.iter().all(|cause| before.causes.iter().any(|other| other.is_same(cause)))
+    fn has_problems_of(&self, before: &Self) -> bool {
+        self.problems.iter().all(|problem| before.problems.iter().any(|other| other.has_same_cause(problem)))
     }
 }
 

@@ -5,12 +5,11 @@
 
 use jiff::SignedDuration;
 
-use super::Cause;
+use super::blocker::{NodeProblem, Problem, ProblemType};
 use super::node_pods::{Availability, NodePods};
-use super::node_problem::NodeProblem;
 use crate::admission::{self, AdmissionRejection};
 use crate::coverage::Coverage;
-use crate::explain::events;
+use crate::explain::{Reason, events};
 
 /// The controller tries again at least every 1000 seconds; an event that is older speaks of the past.
 const RETRIES: SignedDuration = SignedDuration::from_mins(20);
@@ -35,7 +34,7 @@ pub(super) fn rejected(
     let gives_way = node_pods.iter().any(|site| !site.terminating.is_empty() && site.down().is_none());
     let problem = |rejection: AdmissionRejection| NodeProblem {
         needs_intervention: is_fresh && needs_intervention(&rejection, gives_way),
-        cause: Cause::CreatesRefused { rejection, count: Some(event.count), last_seen: event.last_seen },
+        problem: Problem { problem_type: ProblemType::PodCreation, reason: Reason::rejected(rejection, Some(&event)) },
     };
     admission::parse_rejections(coverage.daemon_set, &event).into_iter().map(problem).collect()
 }
@@ -47,6 +46,24 @@ fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
         AdmissionRejection::QuotaStatusMissing { .. }
         | AdmissionRejection::WebhookFailed { .. }
         | AdmissionRejection::NoLongerRejected { .. } => false,
-        _ => true,
+        AdmissionRejection::QuotaRequestMissing { .. }
+        | AdmissionRejection::QuotaUncovered { .. }
+        | AdmissionRejection::LimitRange { .. }
+        | AdmissionRejection::LimitBelowRequest { .. }
+        | AdmissionRejection::PodSecurity { .. }
+        | AdmissionRejection::PriorityClassMissing { .. }
+        | AdmissionRejection::PriorityMismatch { .. }
+        | AdmissionRejection::ServiceAccountMissing { .. }
+        | AdmissionRejection::RuntimeClassMissing { .. }
+        | AdmissionRejection::RuntimeClassConflict { .. }
+        | AdmissionRejection::OverheadMismatch
+        | AdmissionRejection::WebhookDenied { .. }
+        | AdmissionRejection::PolicyDenied { .. }
+        | AdmissionRejection::NamespaceSelectorConflict { .. }
+        | AdmissionRejection::NamespaceTolerations { .. }
+        | AdmissionRejection::SecurityContextConstraints { .. }
+        | AdmissionRejection::NamespaceTerminating
+        | AdmissionRejection::PodInvalid { .. }
+        | AdmissionRejection::Rejected { .. } => true,
     }
 }

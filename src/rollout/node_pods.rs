@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::status::{BudgetUseReason, NodeStep};
-use super::{CurrentRevision, Strategy, is_current};
+use super::budget::Strategy;
+use super::node_progress::{BudgetUseReason, NodeStep};
+use super::revision::{CurrentRevision, is_current};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
@@ -90,6 +91,11 @@ impl<'a> NodePods<'a> {
     /// The new pod that counts: an available one before others.
     pub(super) fn new_pod(&self, availability: Availability<'_>) -> Option<&'a PodSummary> {
         self.new.iter().find(|pod| availability.is_available(pod)).or(self.new.first()).copied()
+    }
+
+    /// Whether the controller is about to create a pod, apart from the rollout.
+    pub(super) fn needs_pod(&self, is_surge: bool) -> bool {
+        self.is_eligible && self.new.is_empty() && self.old.is_empty() && (is_surge || self.terminating.is_empty())
     }
 
     /// Whether the new pod is there and available.

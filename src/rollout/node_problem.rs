@@ -3,10 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use super::Cause;
+use super::blocker::{NodeProblem, Problem};
 use super::crash_loop::{CRASHES, between_crashes};
 use super::node_pods::{Availability, NodePods};
-use super::status::BudgetUseReason;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::snapshot::PodSummary;
 
@@ -23,21 +22,6 @@ const USUAL_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
 /// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
 const IMAGE_IS_NOT_THERE: [&str; 5] =
     ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
-
-/// A cause on one node.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct NodeProblem {
-    /// What it is.
-    pub(super) cause: Cause,
-    /// Whether it lasts until something outside of the rollout changes.
-    pub(super) needs_intervention: bool,
-}
-
-impl NodeProblem {
-    fn transient(cause: Cause) -> Self {
-        Self { cause, needs_intervention: false }
-    }
-}
 
 /// The pod that counts where it is another one than that of the row: the new one where there is one, else the first.
 fn pod_beside_row<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
@@ -102,13 +86,14 @@ fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Avai
         // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
         Some(condition) if is_late || condition.status == "Unknown" => {
             let since = condition.last_transition_time.map(|time| time.timestamp());
-            let cause = Cause::TerminatingOnDeadNode { reason: condition.reason.clone(), since };
-            Some(NodeProblem { cause, needs_intervention: is_down_for_long(since, availability) })
+            let reason = Reason::NodeNotReady { reason: condition.reason.clone(), since };
+            let needs_intervention = is_down_for_long(since, availability);
+            Some(NodeProblem { problem: Problem::old_pod(reason), needs_intervention })
         }
-        None if is_late && site.node.is_some() => Some(NodeProblem::transient(Cause::TerminatingPastGrace {
-            deadline,
-            finalizers: pod.metadata.finalizers.clone(),
-        })),
+        None if is_late && site.node.is_some() => {
+            let reason = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
+            Some(NodeProblem { problem: Problem::old_pod(reason), needs_intervention: false })
+        }
         _ => None,
     }
 }
@@ -126,8 +111,8 @@ fn new_pod_problems(
 ) -> Vec<NodeProblem> {
     // What containers last said on a node that is down says nothing about the template.
     let down = reasons.iter().find_map(|reason| match reason {
-        Reason::NodeNotReady { reason, since } => Some(NodeProblem {
-            cause: Cause::NewPodOnDeadNode { reason: reason.clone(), since: *since },
+        Reason::NodeNotReady { since, .. } => Some(NodeProblem {
+            problem: Problem::new_pod(reason.clone()),
             needs_intervention: is_down_for_long(*since, availability),
         }),
         _ => None,
@@ -144,91 +129,71 @@ fn new_pod_problems(
     let crashed = between_crashes(pod, availability.snapshot.as_of);
     if !crashed.is_empty() {
         // That it is not ready follows from it.
-        found.retain(|problem| problem.cause.is_failure());
+        found.retain(|problem| problem.problem.is_failure());
     }
     // What a container says of itself now comes before what it did.
     let is_named =
-        |crash: &NodeProblem| found.iter().any(|problem| problem.cause.container() == crash.cause.container());
+        |crash: &NodeProblem| found.iter().any(|problem| problem.problem.container() == crash.problem.container());
     let crashed: Vec<NodeProblem> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
     found.extend(crashed);
     found
 }
 
+/// The problem that a reason of the new pod is. What is normal while a pod starts is a problem only if `is_late`.
 fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<NodeProblem> {
-    let problem = match reason.clone() {
-        Reason::ImageError { container, reason, detail } => NodeProblem {
-            needs_intervention: matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull")
-                || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words)),
-            cause: Cause::BadImage { image: image_of(&container, daemon_set), container, reason, detail },
-        },
-        Reason::CrashLoopBackOff { container, restarts, last_exit } => NodeProblem {
-            needs_intervention: restarts >= CRASHES,
-            cause: Cause::CrashLoop { container, restarts, last_exit },
-        },
-        Reason::ContainerTerminated { container, restarts, last_exit } => NodeProblem {
-            needs_intervention: restarts >= CRASHES,
-            cause: Cause::CrashLoop { container, restarts, last_exit: Some(last_exit) },
-        },
-        Reason::ContainerError { container, reason, detail } => NodeProblem {
-            needs_intervention: reason == "CreateContainerConfigError",
-            cause: Cause::ContainerConfig { container, reason, detail },
-        },
-        Reason::Unschedulable { scheduler } => NodeProblem::transient(Cause::NewPodUnschedulable { scheduler }),
-        Reason::SchedulingGated => NodeProblem::transient(Cause::NewPodGated),
-        Reason::PodFailed { reason, detail, .. } => NodeProblem::transient(Cause::NewPodFailed { reason, detail }),
-        Reason::ContainersNotReady { containers } if is_late => {
-            NodeProblem::transient(Cause::NewPodNotReady { containers, detail: None })
+    let (reason, needs_intervention) = match reason.clone() {
+        Reason::ImageError { container, reason, detail, .. } => {
+            let needs_intervention = matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull")
+                || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words));
+            let image = image_of(&container, daemon_set);
+            (Reason::ImageError { container, image, reason, detail }, needs_intervention)
         }
-        Reason::ReadinessGatesNotReady { detail } if is_late => {
-            NodeProblem::transient(Cause::NewPodNotReady { containers: Vec::new(), detail: Some(detail) })
+        Reason::CrashLoopBackOff { restarts, .. } => (reason.clone(), restarts >= CRASHES),
+        // Between its end and the next start it is the same loop.
+        Reason::ContainerTerminated { container, restarts, last_exit } => {
+            let reason = Reason::CrashLoopBackOff { container, restarts, last_exit: Some(last_exit) };
+            (reason, restarts >= CRASHES)
         }
-        Reason::Warning { reason, detail, .. } if is_late => {
-            NodeProblem::transient(Cause::NewPodWarned { reason, detail })
+        Reason::ContainerError { reason: code, .. } => (reason.clone(), code == "CreateContainerConfigError"),
+        Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::PodFailed { .. } => (reason.clone(), false),
+        Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::Warning { .. }
+            if is_late =>
+        {
+            (reason.clone(), false)
         }
-        _ => return None,
+        // What a new pod does not have, what passes by itself, and what is reported elsewhere.
+        Reason::ContainersNotReady { .. }
+        | Reason::ReadinessGatesNotReady { .. }
+        | Reason::Warning { .. }
+        | Reason::NotCreated
+        | Reason::NotObserved { .. }
+        | Reason::NoLongerUnschedulable { .. }
+        | Reason::SchedulerError { .. }
+        | Reason::NotScheduled { .. }
+        | Reason::NotKnown { .. }
+        | Reason::NodePressure { .. }
+        | Reason::TaintEviction { .. }
+        | Reason::PodSucceeded
+        | Reason::Initializing { .. }
+        | Reason::ContainerCreating
+        | Reason::NotSeenByKubelet
+        | Reason::NodeNotReady { .. }
+        | Reason::MinReadySeconds { .. }
+        | Reason::Terminating { .. }
+        | Reason::DaemonSetDeleting { .. }
+        | Reason::StuckTerminating { .. }
+        | Reason::SurgeHostPortConflict { .. }
+        | Reason::OldPodOnDeletedNode { .. }
+        | Reason::ExtraPods { .. }
+        | Reason::NotEligible(_)
+        | Reason::Rejected { .. }
+        | Reason::FilterRejection(_) => return None,
     };
-    Some(problem)
+    Some(NodeProblem { problem: Problem::new_pod(reason), needs_intervention })
 }
 
 fn image_of(container: &str, daemon_set: &DaemonSet) -> Option<String> {
     let spec = daemon_set.spec.template.spec.as_ref()?;
     let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
     containers.filter(|candidate| candidate.name == container).find_map(|container| container.image.clone())
-}
-
-impl Cause {
-    /// Whether a node with this cause is said to fail: what is only slow is not.
-    pub(super) fn is_failure(&self) -> bool {
-        !matches!(self, Self::NewPodNotReady { .. } | Self::NewPodWarned { .. })
-    }
-
-    /// The one container that is in trouble, where it is one.
-    fn container(&self) -> Option<&str> {
-        match self {
-            Self::BadImage { container, .. }
-            | Self::CrashLoop { container, .. }
-            | Self::ContainerConfig { container, .. } => Some(container),
-            _ => None,
-        }
-    }
-
-    /// Whether the other is the same cause, however its numbers and words have changed.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let is_same_kind = std::mem::discriminant(self) == std::mem::discriminant(other);
-        let is_same_part = match (self, other) {
-            (Self::BadImage { container: a, .. }, Self::BadImage { container: b, .. })
-            | (Self::CrashLoop { container: a, .. }, Self::CrashLoop { container: b, .. })
-            | (Self::ContainerConfig { container: a, .. }, Self::ContainerConfig { container: b, .. }) => a == b,
-            (Self::CreatesRefused { rejection: a, .. }, Self::CreatesRefused { rejection: b, .. }) => {
-                std::mem::discriminant(a) == std::mem::discriminant(b)
-            }
-            _ => true,
-        };
-        is_same_kind && is_same_part
-    }
-}
-
-/// Whether a spender recovers by the controller's own doing, whatever is the matter with its pod.
-pub(super) fn is_replaced_anyway(budget_use: Option<BudgetUseReason>) -> bool {
-    matches!(budget_use, Some(BudgetUseReason::OldUnavailable | BudgetUseReason::Duplicate))
 }

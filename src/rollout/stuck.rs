@@ -2,21 +2,24 @@
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate` decides what the next step would be.
 
+use super::assessment::NodeAssessment;
+use super::blocker::{Blocker, NodeProblem, ProblemType};
+use super::budget::Strategy;
 use super::node_pods::Availability;
-use super::node_problem::NodeProblem;
-use super::status::{NodeAssessment, NodeStep, Phase, needs_pod};
-use super::{Blocker, Cause, Strategy};
+use super::node_progress::NodeStep;
+use super::phase::Phase;
+use crate::explain::Reason;
 
 /// Why the rollout does not go on; each alone is enough.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StuckProof {
     /// A pod is wanted and refused, so that the controller does not come to the rollout.
-    creates_refused: bool,
+    creation_rejected: bool,
     /// New pods cannot come beside the old ones, for their ports.
-    ports_clash: bool,
+    ports_conflict: bool,
     /// Old pods are left to replace, and the whole budget is spent by nodes that stay as they are; or nothing is left
     /// but such nodes.
-    nodes_last: bool,
+    remaining_nodes_blocked: bool,
 }
 
 impl StuckProof {
@@ -35,46 +38,50 @@ impl StuckProof {
         let has_old_unavailable = assessments.iter().any(|f| f.site.only_outdated().is_some() && !is_available(f));
         let candidates = eligible().filter(|assessment| is_available(assessment)).count();
         let budget_used_by = assessments.iter().filter(|assessment| assessment.budget_use.is_some()).count();
-        let spent_for_good = assessments.iter().filter(|f| f.budget_use.is_some() && f.needs_intervention()).count();
+        let used_for_good = assessments.iter().filter(|f| f.budget_use.is_some() && f.needs_intervention()).count();
         let budget = strategy.budget().unwrap_or(usize::MAX);
 
         let needs_surge = is_surge && (has_old_unavailable || (candidates > 0 && budget_used_by < budget));
-        let needs_pod = eligible().any(|assessment| needs_pod(&assessment.site, is_surge)) || needs_surge;
-        let is_refused = rejections.iter().any(|rejection| rejection.needs_intervention);
-        let ports_clash = eligible().any(|assessment| assessment.problems.iter().any(port_conflicts));
+        let needs_pod = eligible().any(|assessment| assessment.site.needs_pod(is_surge)) || needs_surge;
+        let is_rejected = rejections.iter().any(|rejection| rejection.needs_intervention);
+        let ports_conflict = eligible().any(|assessment| assessment.problems.iter().any(port_conflicts));
 
         let open = || eligible().filter(|assessment| assessment.step != NodeStep::Done && !is_available(assessment));
-        let nodes_last = match candidates {
+        let remaining_nodes_blocked = match candidates {
             0 => open().count() > 0 && open().all(NodeAssessment::needs_intervention),
-            _ => strategy != Strategy::OnDelete && spent_for_good >= budget,
+            _ => strategy != Strategy::OnDelete && used_for_good >= budget,
         };
-        Self { creates_refused: needs_pod && is_refused, ports_clash, nodes_last: nodes_last && !has_old_unavailable }
+        Self {
+            creation_rejected: needs_pod && is_rejected,
+            ports_conflict,
+            remaining_nodes_blocked: remaining_nodes_blocked && !has_old_unavailable,
+        }
     }
 
     pub(super) fn is_stuck(&self) -> bool {
-        self.creates_refused || self.ports_clash || self.nodes_last
+        self.creation_rejected || self.ports_conflict || self.remaining_nodes_blocked
     }
 
     /// Whether a cause is one of those that the proof rests on.
     fn is_evidence(&self, problem: &NodeProblem) -> bool {
         problem.needs_intervention
-            && match problem.cause {
-                Cause::CreatesRefused { .. } => self.creates_refused,
-                Cause::SurgeHostPort { .. } => self.ports_clash,
-                _ => self.nodes_last,
+            && match problem.problem.problem_type {
+                ProblemType::PodCreation => self.creation_rejected,
+                ProblemType::NewPod if port_conflicts(problem) => self.ports_conflict,
+                ProblemType::NewPod | ProblemType::OldPod => self.remaining_nodes_blocked,
             }
     }
 }
 
 fn port_conflicts(problem: &NodeProblem) -> bool {
-    matches!(problem.cause, Cause::SurgeHostPort { .. })
+    matches!(problem.problem.reason, Reason::SurgeHostPortConflict { .. })
 }
 
 /// Every cause once, with its nodes; what is certain first, then what most nodes have.
 pub(super) fn blockers<'a>(
     assessments: &[NodeAssessment<'a>],
     rejections: &[NodeProblem],
-    outlook: &StuckProof,
+    proof: &StuckProof,
     phase: Phase,
 ) -> Vec<Blocker<'a>> {
     if matches!(phase, Phase::Unknown | Phase::Complete | Phase::Deleting) {
@@ -82,22 +89,22 @@ pub(super) fn blockers<'a>(
     }
     let mut blockers: Vec<Blocker<'a>> = Vec::new();
     let mut add = |problem: &NodeProblem, node: Option<&'a str>| {
-        let blocking = phase == Phase::Stuck && outlook.is_evidence(problem);
-        let known = blockers.iter_mut().find(|blocker| blocker.cause.is_same(&problem.cause));
+        let blocking = phase == Phase::Stuck && proof.is_evidence(problem);
+        let known = blockers.iter_mut().find(|blocker| blocker.problem.has_same_cause(&problem.problem));
         let Some(blocker) = known else {
-            let (cause, nodes) = (problem.cause.clone(), node.into_iter().collect());
-            blockers.push(Blocker { cause, nodes, needs_intervention: problem.needs_intervention, blocking });
+            let (nodes, needs_intervention) = (node.into_iter().collect(), problem.needs_intervention);
+            blockers.push(Blocker { problem: problem.problem.clone(), nodes, needs_intervention, blocking });
             return;
         };
-        if let (Cause::CrashLoop { restarts, .. }, Cause::CrashLoop { restarts: more, .. }) =
-            (&blocker.cause, &problem.cause)
+        if let (Reason::CrashLoopBackOff { restarts, .. }, Reason::CrashLoopBackOff { restarts: more, .. }) =
+            (&blocker.problem.reason, &problem.problem.reason)
             && more > restarts
         {
-            blocker.cause = problem.cause.clone();
+            blocker.problem = problem.problem.clone();
         }
         if problem.needs_intervention && !blocker.needs_intervention {
             // The evidence is that of the proof.
-            blocker.cause = problem.cause.clone();
+            blocker.problem = problem.problem.clone();
         }
         blocker.nodes.extend(node);
         blocker.needs_intervention |= problem.needs_intervention;
@@ -109,11 +116,11 @@ pub(super) fn blockers<'a>(
         assessment.problems.iter().for_each(|problem| add(problem, Some(assessment.site.name)));
     }
     for assessment in assessments.iter().filter(|f| f.budget_use.is_none() && !f.site.is_eligible) {
-        let deleted_revisions =
-            assessment.problems.iter().filter(|t| matches!(t.cause, Cause::SurgeOldPodOnDeletedNode { .. }));
-        deleted_revisions.for_each(|problem| add(problem, Some(assessment.site.name)));
+        let on_deleted_node =
+            assessment.problems.iter().filter(|t| matches!(t.problem.reason, Reason::OldPodOnDeletedNode { .. }));
+        on_deleted_node.for_each(|problem| add(problem, Some(assessment.site.name)));
     }
-    if outlook.creates_refused {
+    if proof.creation_rejected {
         // Under surge, the pod that is refused belongs to a node that still has its old one.
         let is_named = |rejection: &&NodeProblem| !assessments.iter().any(|f| f.problems.contains(rejection));
         rejections.iter().filter(is_named).for_each(|rejection| add(rejection, None));

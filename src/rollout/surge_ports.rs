@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
-use super::Cause;
+use super::blocker::{NodeProblem, Problem};
 use super::node_pods::{Availability, NodePods};
-use super::node_problem::NodeProblem;
 use super::revision::{revision_of, template_with};
 use crate::coverage::Coverage;
+use crate::explain::Reason;
 use crate::explain::pod::is_ready;
 use crate::scheduling::host_port_conflict;
 use crate::snapshot::pod::Pod;
@@ -47,7 +47,8 @@ impl<'a> SurgePorts<'a> {
             host_port_conflict(new, &as_created(&old))
         });
         let (port, protocol) = clash.clone()?;
-        Some(NodeProblem { cause: Cause::SurgeHostPort { port, protocol }, needs_intervention: true })
+        let reason = Reason::SurgeHostPortConflict { port, protocol };
+        Some(NodeProblem { problem: Problem::new_pod(reason), needs_intervention: true })
     }
 }
 

@@ -141,7 +141,7 @@ impl RolloutFixture {
             rollout_status
                 .budget_used_by
                 .iter()
-                .map(|budget_use| (budget_use.node.to_owned(), budget_use.cause))
+                .map(|budget_use| (budget_use.node.to_owned(), budget_use.reason))
                 .collect()
         })
     }
@@ -149,8 +149,10 @@ impl RolloutFixture {
     /// The holds' codes, with a mark where they are certain.
     pub(super) fn blockers(&self) -> Vec<String> {
         let name = |blocker: &Blocker<'_>| {
-            let code = serde_json::to_value(blocker).unwrap()["code"].as_str().unwrap().to_owned();
-            format!("{code}{} {}", if blocker.blocking { "!" } else { "" }, blocker.nodes.join(","))
+            let json = serde_json::to_value(blocker).unwrap();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let (problem_type, code) = (text(&json["type"]), text(&json["reason"]["code"]));
+            format!("{problem_type}/{code}{} {}", if blocker.blocking { "!" } else { "" }, blocker.nodes.join(","))
         };
         self.status_of(|rollout_status| rollout_status.blockers.iter().map(name).collect())
     }

@@ -1,7 +1,7 @@
 //! What the kubelet and the taint eviction controller do to a daemon pod.
 
 use super::check::{Check, CheckName, Stage};
-use crate::explain::Reason;
+use crate::explain::{FailedBy, Reason};
 use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::pod::{Pod, Toleration};
 use crate::snapshot::{Node, Taint};
@@ -16,19 +16,39 @@ const PRESSURES: [&str; 2] = ["DiskPressure", "PIDPressure"];
 pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
     match reason {
         Reason::NodeNotReady { .. } => (Stage::Kubelet, CheckName::NodeReady),
-        // A kubelet that refuses or evicts says so in `status.reason`; a pod that ended by itself has none.
-        Reason::PodFailed { detail, .. } if !detail.starts_with("a container ended") => {
+        Reason::PodFailed { by: FailedBy::Kubelet, .. } | Reason::NotSeenByKubelet => {
             (Stage::Kubelet, CheckName::PodAdmission)
         }
         Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, CheckName::Termination),
-        Reason::NotSeenByKubelet => (Stage::Kubelet, CheckName::PodAdmission),
         Reason::Initializing { .. } => (Stage::Pod, CheckName::InitContainers),
         Reason::ImageError { .. } => (Stage::Pod, CheckName::Image),
         Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::MinReadySeconds { .. } => {
             (Stage::Pod, CheckName::Readiness)
         }
-        Reason::PodFailed { .. } | Reason::PodSucceeded => (Stage::Pod, CheckName::Phase),
-        _ => (Stage::Pod, CheckName::Containers),
+        Reason::PodFailed { by: FailedBy::Containers, .. } | Reason::PodSucceeded => (Stage::Pod, CheckName::Phase),
+        Reason::ContainerError { .. }
+        | Reason::CrashLoopBackOff { .. }
+        | Reason::ContainerTerminated { .. }
+        | Reason::ContainerCreating
+        | Reason::Warning { .. } => (Stage::Pod, CheckName::Containers),
+        // Not produced from the status of a pod that has its node.
+        Reason::NotCreated
+        | Reason::NotObserved { .. }
+        | Reason::Unschedulable { .. }
+        | Reason::NoLongerUnschedulable { .. }
+        | Reason::SchedulingGated
+        | Reason::SchedulerError { .. }
+        | Reason::NotScheduled { .. }
+        | Reason::NotKnown { .. }
+        | Reason::NodePressure { .. }
+        | Reason::TaintEviction { .. }
+        | Reason::DaemonSetDeleting { .. }
+        | Reason::SurgeHostPortConflict { .. }
+        | Reason::OldPodOnDeletedNode { .. }
+        | Reason::ExtraPods { .. }
+        | Reason::NotEligible(_)
+        | Reason::Rejected { .. }
+        | Reason::FilterRejection(_) => (Stage::Pod, CheckName::Containers),
     }
 }
 

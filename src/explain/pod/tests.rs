@@ -75,7 +75,7 @@ fn a_failed_pod_without_a_reason_tells_its_containers_exit() {
     let (_, reasons) = with_status(json!({ "phase": "Failed", "containerStatuses": [ended] }));
     assert_eq!(
         reasons,
-        json!([{ "code": "PodFailed", "reason": "Error", "detail": "a container ended with exit code 3" }])
+        json!([{ "code": "PodFailed", "reason": "Error", "detail": "a container exited with code 3" }])
     );
 }
 

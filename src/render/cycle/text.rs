@@ -8,7 +8,7 @@ use crate::render::command_line::CommandLine;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
-use crate::render::rollout::{hold_sentence, step_in_words};
+use crate::render::rollout::{blocker_detail, step_in_words};
 use crate::render::text::{pluralize, sanitize};
 
 /// Shown after the first interrupt.
@@ -48,7 +48,7 @@ pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
 /// Why a node failed. Safe text.
 pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
     match why {
-        Failure::NodeProblem { cause } => hold_sentence(cause, now, ListLength::Handful),
+        Failure::NodeProblem { problem } => blocker_detail(problem, now, ListLength::Handful),
         Failure::TimedOut { step, reasons } => {
             let step = step.map(|step| format!(": {}", step_in_words(step))).unwrap_or_default();
             let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();

@@ -4,8 +4,87 @@ use serde_json::json;
 
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 use crate::render::command_line::{CommandLine, valid};
+use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext, edit_template, pointer};
 use crate::snapshot::Taint;
+
+pub(super) fn summary(failure: &PlacementFailure) -> String {
+    match failure {
+        PlacementFailure::NodeName { wanted } => format!("the template requires node {wanted} (nodeName)"),
+        PlacementFailure::NodeSelector { key, wanted, .. } => {
+            format!("node selector {key}={wanted} does not match")
+        }
+        PlacementFailure::NodeAffinity { terms } => {
+            let names = ListLength::Handful;
+            affinity_in_words(NODE_AFFINITY, terms, names, |term| {
+                term_in_words(term, names, |one| requirement_text(one, names))
+            })
+        }
+        PlacementFailure::NamespaceSelector { selector } => {
+            format!("node selector of the namespace ({selector}) does not match")
+        }
+        PlacementFailure::NamespaceMissing => "the namespace does not exist".into(),
+        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => format!("node down (taint {taint})"),
+        PlacementFailure::Taint { taint } => format!("untolerated taint {taint}"),
+    }
+}
+
+pub(super) fn detail(failure: &PlacementFailure, names: ListLength) -> String {
+    match failure {
+        PlacementFailure::NodeSelector { key, wanted, found } => {
+            format!("node selector {key}={wanted} does not match: {}", found_label(key, found.as_deref()))
+        }
+        PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
+        other => summary(other),
+    }
+}
+
+/// The usual subject of [`terms_in_full`]. A storage class has the same terms in `allowedTopologies`.
+pub(super) const NODE_AFFINITY: &str = "node affinity";
+
+/// `node affinity does not match: zone In [b] (the node has zone=a)`.
+pub(super) fn terms_in_full(subject: &str, terms: &[TermMismatch], names: ListLength) -> String {
+    let requirement = |requirement: &Requirement| {
+        let found = found_label(&requirement.key, requirement.found.as_deref());
+        format!("{} ({found})", requirement_text(requirement, names))
+    };
+    affinity_in_words(subject, terms, names, |term| term_in_words(term, names, requirement))
+}
+
+fn found_label(key: &str, found: Option<&str>) -> String {
+    match found {
+        Some(found) => format!("the node has {key}={found}"),
+        None => format!("the node has no label {key}"),
+    }
+}
+
+fn affinity_in_words(
+    subject: &str,
+    terms: &[TermMismatch],
+    names: ListLength,
+    term: impl Fn(&TermMismatch) -> String,
+) -> String {
+    match terms {
+        [] => format!("{subject} does not match: no term can match any node"),
+        terms => format!("{subject} does not match: {}", names.join(terms, HANDFUL, "; or ", term)),
+    }
+}
+
+fn term_in_words(term: &TermMismatch, names: ListLength, requirement: impl Fn(&Requirement) -> String) -> String {
+    match &term.invalid {
+        Some(why) => format!("an invalid term that matches no node ({why})"),
+        None => names.join(&term.mismatches, HANDFUL, " and ", requirement),
+    }
+}
+
+fn requirement_text(requirement: &Requirement, names: ListLength) -> String {
+    let Requirement { key, operator, values, .. } = requirement;
+    match values.as_slice() {
+        [] => format!("{key} {operator}"),
+        [value] if operator != "In" && operator != "NotIn" => format!("{key} {operator} {value}"),
+        values => format!("{key} {operator} [{}]", names.list(values)),
+    }
+}
 
 /// Labels that describe facts of a node. Changing them by hand would make them wrong.
 const FACTS_OF_A_NODE: [&str; 4] =

@@ -2,96 +2,15 @@
 
 use serde_json::json;
 
-use crate::explain::{Exit, Reason};
+use crate::explain::Exit;
 use crate::render::command_line::CommandLine;
-use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::name_list::ListLength;
 use crate::render::remedy::{Remedy, RemedyContext, edit_template};
 
 /// The API server's default for `schedulerName`.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
-pub(super) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let about_daemon_set = |words| CommandLine::in_namespace(target.namespace, words).name(target.daemon_set);
-    let about_pod = target.about_pod("describe pod");
-    match reason {
-        Reason::NotCreated => vec![Remedy::run(
-            "check the DaemonSet's events, and that kube-controller-manager is running: it creates the pods",
-            [about_daemon_set("describe daemonset")],
-        )],
-        Reason::NotObserved { .. } => vec![Remedy::say(
-            "wait a moment; if the number does not change, check that kube-controller-manager is running, and its logs",
-        )],
-        Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
-            "wait: no filter rejects the pod now, and the scheduler retries within 5 minutes; or delete the pod for an \
-             immediate retry",
-            [target.about_pod("delete pod")],
-        )],
-        Reason::SchedulerError { .. } => vec![Remedy::say("check the logs of the scheduler")],
-        Reason::NotScheduled { scheduler_name } => vec![not_scheduled(scheduler_name.as_deref(), target)],
-        Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::run(
-            "free the resource that the node is short of, or the new pod is evicted again; the controller recreates \
-             the pod",
-            [target.describe_node()],
-        )],
-        Reason::PodFailed { .. } => {
-            vec![Remedy::run("find out why the pod failed; the controller recreates it", [about_pod])]
-        }
-        Reason::ImageError { container, .. } => vec![
-            Remedy::run(
-                format!("check the image name and tag of container {container}, and its pull secret"),
-                [about_pod],
-            ),
-            Remedy::run(
-                format!("fix the image ({})", target.rollout_note()),
-                target.commands_reaching_existing_pod(
-                    CommandLine::in_namespace(target.namespace, "set image")
-                        .name_within("daemonset/", target.daemon_set, "")
-                        .container_within("", container, "=IMAGE"),
-                ),
-            ),
-        ],
-        Reason::ContainerError { detail, .. } => vec![container_error(detail, target, about_pod)],
-        Reason::CrashLoopBackOff { container, last_exit, .. } => crash(container, last_exit.as_ref(), target),
-        Reason::ContainerTerminated { container, last_exit, .. } => crash(container, Some(last_exit), target),
-        Reason::ContainersNotReady { containers } => {
-            let log = |container: &String| target.about_pod("logs").container(container);
-            let lines = containers.iter().take(HANDFUL).map(log).chain([about_pod]);
-            vec![Remedy::run("check the readiness probe and the logs", lines)]
-        }
-        Reason::PodSucceeded => vec![Remedy::run(
-            "find out why the command exits: the command of a daemon should run forever",
-            [target.about_pod("logs").words("--all-containers")],
-        )],
-        Reason::DaemonSetDeleting { .. } => vec![Remedy::run(
-            "find the controller that has not removed its finalizer, or recreate the DaemonSet once it is gone",
-            [about_daemon_set("get daemonset").words("-o yaml")],
-        )],
-        Reason::NotSeenByKubelet
-        | Reason::Warning { .. }
-        | Reason::ContainerCreating
-        | Reason::Initializing { .. }
-        | Reason::ReadinessGatesNotReady { .. } => {
-            vec![Remedy::run("check the events of the pod", [about_pod])]
-        }
-        Reason::NodeNotReady { .. } => vec![Remedy::run(
-            "recover the kubelet on the node; the pod cannot become Ready until then",
-            [target.describe_node()],
-        )],
-        Reason::NodePressure { condition } => vec![Remedy::run(
-            format!("free the resource that the node is short of: pods are evicted until {condition} is gone"),
-            [target.describe_node()],
-        )],
-        Reason::TaintEviction { .. } => vec![Remedy::run(
-            "remove tolerationSeconds from the first toleration that matches the taint",
-            [target.edit()],
-        )],
-        Reason::Terminating { .. } => vec![Remedy::say("wait: the controller creates a new pod once this one is gone")],
-        Reason::StuckTerminating { finalizers, .. } => vec![stuck(finalizers, target)],
-        _ => Vec::new(),
-    }
-}
-
-fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>) -> Remedy {
+pub(super) fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>) -> Remedy {
     match scheduler {
         Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::run(
             format!("start the scheduler {name}, or use the default scheduler ({})", target.rollout_note()),
@@ -108,7 +27,7 @@ fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>) -> Remedy 
 }
 
 /// The kubelet names the missing object: `configmap "x" not found`.
-fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
+pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
     let missing = |kind: &str| {
         let (_, rest) = detail.split_once(&format!("{kind} \""))?;
         let (name, rest) = rest.split_once('"')?;
@@ -132,7 +51,7 @@ fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandL
     Remedy::run("check the events of the pod", [about_pod])
 }
 
-fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
+pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let log = Remedy::run(
         format!("check the logs of the previous {container} container"),
         [target.about_pod("logs").container(container).words("--previous")],
@@ -151,7 +70,7 @@ fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) 
     [log].into_iter().chain(memory).collect()
 }
 
-fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
+pub(super) fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
     if finalizers.is_empty() {
         return Remedy::run(
             "if the node is permanently gone, force-delete the pod (if it is still running, two instances will run)",
@@ -174,6 +93,8 @@ fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Reason;
+    use crate::render::reason::remedies;
 
     fn first(reason: &Reason) -> Remedy {
         let target = RemedyContext::named("n1", "ns", "ds", Some("ds-x"));

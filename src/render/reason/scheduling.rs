@@ -11,7 +11,7 @@ mod volumes;
 
 pub(in crate::render) use resource_users::{name, patch_line, some_of, without_surge_patch};
 
-use super::{placement_detail, placement_summary};
+use super::placement;
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
@@ -26,7 +26,7 @@ pub(in crate::render) fn summary(rejection: &FilterRejection) -> String {
         FilterRejection::NodeDeclaredFeatures { features } => {
             format!("node does not declare features: {}", ListLength::Handful.list(features))
         }
-        FilterRejection::Placed(failure) => placement_summary(failure),
+        FilterRejection::Placed(failure) => placement::summary(failure),
         FilterRejection::Ports(rejection) => ports::summary(rejection),
         FilterRejection::Resources(rejection) => resources::summary(rejection),
         FilterRejection::Volumes(rejection) => volumes::summary(rejection),
@@ -47,7 +47,7 @@ pub(in crate::render) fn detail(rejection: &FilterRejection, names: ListLength) 
         FilterRejection::NodeDeclaredFeatures { features } => {
             format!("the pod requires features that the kubelet does not declare: {}", names.list(features))
         }
-        FilterRejection::Placed(failure) => placement_detail(failure, names),
+        FilterRejection::Placed(failure) => placement::detail(failure, names),
         FilterRejection::Ports(rejection) => ports::detail(rejection, names),
         FilterRejection::Resources(rejection) => resources::detail(rejection, names),
         FilterRejection::Volumes(rejection) => volumes::detail(rejection, names),

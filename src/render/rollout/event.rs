@@ -205,8 +205,8 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
             Some(rollout_status) => (began(rollout_status, event), phase_tone(rollout_status.phase)),
             None => ("watching".into(), Tone::Plain),
         },
-        EventKind::NewRevision { to, is_rollback, .. } => {
-            let what = if *is_rollback { "rolled back" } else { "the template changed" };
+        EventKind::NewRevision { to, rollback, .. } => {
+            let what = if *rollback { "rolled back" } else { "the template changed" };
             (format!("{what}: now watching revision {}", sanitize(to)), Tone::Strong)
         }
         EventKind::NodeStarted { node, step } => (format!("{}: {}", sanitize(node), at_first(*step)), step_tone(*step)),
@@ -221,19 +221,24 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
             (format!("{}: node is now eligible, {}", sanitize(node), at_first(*step)), Tone::Moving)
         }
         EventKind::NodeRemoved { node, .. } => (format!("{}: node is no longer eligible", sanitize(node)), Tone::Quiet),
-        EventKind::BlockerFound { cause, nodes, blocking } | EventKind::BlockerConfirmed { cause, nodes, blocking } => {
+        EventKind::BlockerFound { blocker, nodes, blocking }
+        | EventKind::BlockerConfirmed { blocker, nodes, blocking } => {
             let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
             let (head, tail, tone) = match blocking {
                 true => ("stuck", ", cannot complete without intervention", Tone::Bad),
                 false => ("blocked", "", Tone::Warning),
             };
             (
-                format!("{head}{}{tail}: {}", blocker::places(&nodes, names), blocker::detail(cause, event.at, names)),
+                format!(
+                    "{head}{}{tail}: {}",
+                    blocker::places(&nodes, names),
+                    blocker::detail(blocker, event.at, names)
+                ),
                 tone,
             )
         }
-        EventKind::BlockerCleared { cause, .. } => {
-            (format!("no longer blocked by: {}", blocker::summary(cause)), Tone::Moving)
+        EventKind::BlockerCleared { blocker } => {
+            (format!("no longer blocked by: {}", blocker::summary(blocker)), Tone::Moving)
         }
         EventKind::PhaseChanged { to, .. } => match event.rollout_status {
             Some(rollout_status) => (phase_in_words(rollout_status), phase_tone(*to)),
@@ -285,12 +290,12 @@ fn fixes(event: &Event<'_, '_>) -> Vec<Remedy> {
     let (WatchEvent::RolloutEvent(kind), Some(rollout_status)) = (event.told, event.rollout_status) else {
         return Vec::new();
     };
-    let (EventKind::BlockerFound { cause, nodes, blocking } | EventKind::BlockerConfirmed { cause, nodes, blocking }) =
-        kind
+    let (EventKind::BlockerFound { blocker, nodes, blocking }
+    | EventKind::BlockerConfirmed { blocker, nodes, blocking }) = kind
     else {
         return Vec::new();
     };
     let nodes = nodes.iter().map(String::as_str).collect();
-    let blocker = Blocker { cause: cause.clone(), nodes, needs_intervention: *blocking, blocking: *blocking };
+    let blocker = Blocker { problem: blocker.clone(), nodes, needs_intervention: *blocking, blocking: *blocking };
     blocker::remedies(&blocker, rollout_status)
 }

@@ -68,7 +68,8 @@ struct DaemonSetView<'a> {
 #[serde(rename_all = "camelCase")]
 struct BudgetUseView<'a> {
     node: &'a str,
-    cause: BudgetUseReason,
+    #[serde(rename = "type")]
+    reason: BudgetUseReason,
     node_down: bool,
     needs_intervention: bool,
     reasons: Vec<ReasonView<'a>>,
@@ -115,7 +116,7 @@ fn view<'a>(rollout_status: &'a RolloutStatus<'a>, now: Timestamp) -> DaemonSetV
             .iter()
             .map(|budget_use| BudgetUseView {
                 node: budget_use.node,
-                cause: budget_use.cause,
+                reason: budget_use.reason,
                 node_down: budget_use.node_down,
                 needs_intervention: budget_use.needs_intervention,
                 reasons: reason_views(&budget_use.reasons, now),
@@ -126,7 +127,7 @@ fn view<'a>(rollout_status: &'a RolloutStatus<'a>, now: Timestamp) -> DaemonSetV
             .iter()
             .map(|found| BlockerView {
                 blocker: found,
-                message: blocker::detail(&found.cause, now, ListLength::Handful),
+                message: blocker::detail(&found.problem, now, ListLength::Handful),
                 fix: blocker::remedies(found, rollout_status),
             })
             .collect(),

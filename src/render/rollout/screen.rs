@@ -141,7 +141,7 @@ pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>,
     for found in blockers {
         let tone = if found.blocking { Tone::Bad } else { Tone::Warning };
         let sign = if found.blocking { '✗' } else { '!' };
-        let text = blocker::detail(&found.cause, screen.now, screen.style.names);
+        let text = blocker::detail(&found.problem, screen.now, screen.style.names);
         let line = match blocker::nodes_in_words(&found.nodes, screen.style.names) {
             Some(nodes) => format!("{sign} {nodes}: {text}"),
             None => format!("{sign} {text}"),

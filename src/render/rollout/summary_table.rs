@@ -67,12 +67,14 @@ pub(crate) fn summary_table(
 fn urgency(phase: Phase) -> usize {
     match phase {
         Phase::Stuck => 0,
-        Phase::Unknown => 1,
-        Phase::Progressing => 2,
-        Phase::NotObserved => 3,
-        Phase::AwaitingDeletion => 4,
-        Phase::Deleting => 5,
-        Phase::Complete => 6,
+        Phase::Blocked => 1,
+        Phase::Unknown => 2,
+        Phase::Degraded => 3,
+        Phase::Progressing => 4,
+        Phase::NotObserved => 5,
+        Phase::AwaitingDeletion => 6,
+        Phase::Deleting => 7,
+        Phase::Complete => 8,
     }
 }
 

@@ -8,7 +8,8 @@ use crate::coverage::NodeCoverage;
 use crate::explain::{Exit, State};
 use crate::placement::Placement;
 use crate::rollout::{
-    Blocker, BudgetUseReason, Cause, CurrentRevision, EventKind, NodeProgress, ProgressSample, RolloutEvent,
+    Blocker, BudgetUseReason, CurrentRevision, EventKind, NodeProgress, Problem, ProblemType, ProgressSample,
+    RolloutEvent,
 };
 use crate::snapshot::Known;
 use jiff::SignedDuration;
@@ -44,7 +45,7 @@ fn row(node: &str) -> NodeCoverage<'_> {
 }
 
 fn progress<'a>(row: &'a NodeCoverage<'a>, step: NodeStep) -> NodeProgress<'a> {
-    NodeProgress { node: row.node, step, reasons: Vec::new(), causes: Vec::new(), row }
+    NodeProgress { node: row.node, step, reasons: Vec::new(), problems: Vec::new(), row }
 }
 
 fn stands<'a>(
@@ -87,7 +88,7 @@ fn budget_names_its_users_and_reasons() {
     let since = Some(NOW - SignedDuration::from_mins(14));
     let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
     let budget_use =
-        |node, cause, reasons| BudgetUse { node, cause, reasons, node_down: false, needs_intervention: false };
+        |node, reason, reasons| BudgetUse { node, reason, reasons, node_down: false, needs_intervention: false };
     rollout_status.budget_used_by = vec![
         budget_use("node-7", BudgetUseReason::OldUnavailable, vec![not_ready]),
         budget_use("node-9", BudgetUseReason::NewUnavailable, vec![crash(6)]),
@@ -192,8 +193,9 @@ fn timeout_without_nodes_in_progress_explains_the_wait() {
 fn confirmed_blocker_shows_its_nodes_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
-    let cause = Cause::TerminatingOnDeadNode { reason: "NodeStatusUnknown".into(), since: None };
-    let kind = EventKind::BlockerConfirmed { cause, nodes: vec!["node-1".into()], blocking: true };
+    let reason = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since: None };
+    let blocker = Problem { problem_type: ProblemType::OldPod, reason };
+    let kind = EventKind::BlockerConfirmed { blocker, nodes: vec!["node-1".into()], blocking: true };
     let mut out = Vec::new();
     let change = RolloutEvent { at: NOW, kind };
     line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
@@ -220,7 +222,7 @@ fn change_is_one_line_with_time_reason_and_progress() {
         "1970-01-01T00:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
     );
     assert_eq!(
-        written(EventKind::NodeFailing { node: "node-1".into(), causes: Vec::new(), reasons: vec![crash(1)] }),
+        written(EventKind::NodeFailing { node: "node-1".into(), problems: Vec::new(), reasons: vec![crash(1)] }),
         "1970-01-01T00:00:00Z node-1: new pod failing: container main: CrashLoopBackOff (exit 1, 1 restart) (1 of 1 \
          updated, 2 available)\n"
     );
@@ -232,16 +234,17 @@ fn change_is_one_line_with_time_reason_and_progress() {
 fn blocker_event_has_nodes_evidence_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
-    let cause = Cause::SurgeHostPort { port: 9100, protocol: "TCP".into() };
-    let kind = EventKind::BlockerFound { cause, nodes: vec!["node-1".into(), "node-2".into()], blocking: true };
+    let reason = Reason::SurgeHostPortConflict { port: 9100, protocol: "TCP".into() };
+    let blocker = Problem { problem_type: ProblemType::NewPod, reason };
+    let kind = EventKind::BlockerFound { blocker, nodes: vec!["node-1".into(), "node-2".into()], blocking: true };
     let change = RolloutEvent { at: NOW, kind };
     let event = Event::change(&change, ("shop", "agent"), Some(&rollout_status));
     let mut out = Vec::new();
     json_line(&mut out, &event).unwrap();
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(value["kind"], "RolloutEvent");
-    assert_eq!(value["event"], "BlockerFound");
-    assert_eq!(value["cause"]["code"], "SurgeHostPort");
+    assert_eq!(value["type"], "BlockerFound");
+    assert_eq!(value["blocker"]["reason"]["code"], "SurgeHostPortConflict");
     assert_eq!(value["updated"], 1);
     let message = value["message"].as_str().unwrap();
     assert!(
@@ -259,8 +262,9 @@ fn blocker_event_has_nodes_evidence_and_remedy() {
 fn timeout_shows_the_blocker() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let mut rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let gated = Problem { problem_type: ProblemType::NewPod, reason: Reason::SchedulingGated };
     rollout_status.blockers =
-        vec![Blocker { cause: Cause::NewPodGated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
+        vec![Blocker { problem: gated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
     let written = |ending| {
         let told = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
         let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };

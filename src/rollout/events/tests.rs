@@ -6,11 +6,11 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn record(steps: &[(&str, NodeStep)]) -> StatusRecord {
     let node = |(name, step): &(&str, NodeStep)| {
-        let causes = match step {
+        let problems = match step {
             NodeStep::Failing => vec![crash(1)],
             _ => Vec::new(),
         };
-        ((*name).to_owned(), NodeRecord { step: *step, reasons: Vec::new(), causes })
+        ((*name).to_owned(), NodeRecord { step: *step, reasons: Vec::new(), problems })
     };
     StatusRecord {
         uid: Some("u".into()),
@@ -23,12 +23,12 @@ fn record(steps: &[(&str, NodeStep)]) -> StatusRecord {
     }
 }
 
-fn crash(restarts: i32) -> Cause {
-    Cause::CrashLoop { container: "c".into(), restarts, last_exit: None }
+fn crash(restarts: i32) -> Problem {
+    Problem::new_pod(Reason::CrashLoopBackOff { container: "c".into(), restarts, last_exit: None })
 }
 
 fn blocker(restarts: i32) -> BlockerRecord {
-    BlockerRecord { cause: crash(restarts), nodes: vec!["a".into()], blocking: false }
+    BlockerRecord { problem: crash(restarts), nodes: vec!["a".into()], blocking: false }
 }
 
 /// The names of the changes, with their node.
@@ -36,7 +36,7 @@ fn names(before: &StatusRecord, now: &StatusRecord) -> Vec<String> {
     let name = |change: RolloutEvent| {
         let value = serde_json::to_value(change).unwrap();
         let node = value["node"].as_str().map(|node| format!(" {node}")).unwrap_or_default();
-        format!("{}{node}", value["event"].as_str().unwrap())
+        format!("{}{node}", value["type"].as_str().unwrap())
     };
     changes(Some(before), Some(now), NOW).into_iter().map(name).collect()
 }
@@ -66,10 +66,10 @@ fn a_node_that_was_done_is_undone_once_and_done_again() {
 fn a_crash_loop_is_said_once_and_another_trouble_again() {
     let before = record(&[("a", NodeStep::Failing)]);
     let mut now = before.clone();
-    now.nodes.get_mut("a").unwrap().causes = vec![crash(7)];
+    now.nodes.get_mut("a").unwrap().problems = vec![crash(7)];
     assert!(names(&before, &now).is_empty());
-    let gated = vec![Cause::NewPodGated];
-    now.nodes.get_mut("a").unwrap().causes = gated;
+    let gated = vec![Problem::new_pod(Reason::SchedulingGated)];
+    now.nodes.get_mut("a").unwrap().problems = gated;
     assert_eq!(names(&before, &now), ["NodeFailing a"]);
 }
 
@@ -104,7 +104,7 @@ fn a_new_template_is_one_change_and_not_one_for_each_node() {
     let after = StatusRecord { revision: Some("newer".into()), is_rollback: true, ..after };
     assert_eq!(names(&before, &after), ["NewRevision", "NodeStarted c", "NodeFailing c"]);
     let change = &changes(Some(&before), Some(&after), NOW)[0].kind;
-    assert!(matches!(change, EventKind::NewRevision { is_rollback: true, done: 1, desired: 3, .. }), "{change:?}");
+    assert!(matches!(change, EventKind::NewRevision { rollback: true, done: 1, desired: 3, .. }), "{change:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::ListLength;
-use crate::render::reason::{NODE_AFFINITY, terms_in_full};
+use crate::render::reason::placement::{NODE_AFFINITY, terms_in_full};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
 use crate::scheduling::DeviceRejection;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::render::command_line::{CommandLine, ManifestLine, valid};
 use crate::render::name_list::{HANDFUL, ListLength};
-use crate::render::reason::{NODE_AFFINITY, terms_in_full};
+use crate::render::reason::placement::{NODE_AFFINITY, terms_in_full};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
 use crate::scheduling::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeRejection};
