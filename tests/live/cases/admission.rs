@@ -12,14 +12,14 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, json_of, wait_until};
+use crate::harness::control_plane::ControlPlane;
 use cases::{Case, Held};
 
 const NODE: &str = "n1";
 /// Every refusal has its event, with the words that are read back from it.
 pub(crate) fn refused_for_real(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         let address = webhook::start(plane).await?;
         let cases = cases::refused(&address);
         plane.create(&node()).await?;
@@ -33,7 +33,7 @@ pub(crate) fn refused_for_real(ctx: &Ctx) -> Result<(), Failed> {
 
 /// Pods that are made and that no scheduler takes up.
 pub(crate) fn held_for_real(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         plane.create(&node()).await?;
         plane.create(&namespace("held")).await?;
         for case in cases::HELD {
@@ -70,12 +70,12 @@ pub(crate) fn held_for_real(ctx: &Ctx) -> Result<(), Failed> {
     })
 }
 
-/// Real pods are as the file says, by which the program's own idea of them is tested too.
+/// Real pods are as the file assert_contains, by which the program's own idea of them is tested too.
 pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
     let file: Value = serde_json::from_str(include_str!("../fixtures/admission/made.json"))?;
     let list = |key: &str| file[key].as_array().cloned().unwrap_or_default();
     let cases = list("cases");
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         plane.create(&node()).await?;
         for object in list("objects") {
             plane.create(&object).await?;
@@ -171,7 +171,7 @@ fn probe(namespace: &str, spec: Value) -> Value {
 }
 
 /// What the API server would make of a pod.
-async fn dry_run(plane: &Plane, pod: &Value) -> Result<Value, kube::Error> {
+async fn dry_run(plane: &ControlPlane, pod: &Value) -> Result<Value, kube::Error> {
     let api: Api<Pod> = Api::namespaced(plane.client(), text(&pod["metadata"]["namespace"]));
     let typed: Pod = serde_json::from_value(pod.clone()).map_err(kube::Error::SerdeError)?;
     let pod = api.create(&PostParams { dry_run: true, ..PostParams::default() }, &typed).await?;
@@ -179,7 +179,7 @@ async fn dry_run(plane: &Plane, pod: &Value) -> Result<Value, kube::Error> {
 }
 
 /// Makes the cause, waits until the API server knows of it, and then for the event on the DaemonSet.
-async fn refuse(plane: &Plane, case: &Case) -> Result<(), Failed> {
+async fn refuse(plane: &ControlPlane, case: &Case) -> Result<(), Failed> {
     plane.create(&case.namespace()).await?;
     plane.create_all(&case.objects).await?;
     let probe = probe(case.name, case.spec.clone());
@@ -213,7 +213,7 @@ async fn refuse(plane: &Plane, case: &Case) -> Result<(), Failed> {
 }
 
 /// The command names the cause.
-fn explained(plane: &Plane, case: &Case) -> Result<(), Failed> {
+fn explained(plane: &ControlPlane, case: &Case) -> Result<(), Failed> {
     let report = report(plane, case.name, "agent")?;
     let sets = &report["daemonSets"][0];
     ensure(sets["verdict"] == "Blocked" && sets["state"] == "Missing", || format!("{}: {sets}", case.name))?;
@@ -221,7 +221,7 @@ fn explained(plane: &Plane, case: &Case) -> Result<(), Failed> {
 }
 
 /// What `why-not` says about one DaemonSet.
-fn report(plane: &Plane, namespace: &str, name: &str) -> Result<Value, Failed> {
+fn report(plane: &ControlPlane, namespace: &str, name: &str) -> Result<Value, Failed> {
     let output = plane.ds(&["why-not", NODE, name, "-n", namespace, "-o", "json"]);
     // That the answer is "no" may be told by exit code 1.
     let report = if output.status.code() == Some(1) {

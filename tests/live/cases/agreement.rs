@@ -23,8 +23,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, json_of};
+use crate::harness::control_plane::ControlPlane;
 use compare::Cluster;
 pub(crate) use own_tests::{differences_are_seen, messages_are_understood};
 use rest::Versions;
@@ -39,12 +39,12 @@ pub(crate) const TEST: &str = "agreement::agrees_with_the_scheduler";
 const RUNS: usize = 2;
 
 /// A plane for such a world. Nodes live as long as it: with hundreds of pods a busy machine may be late with a beat.
-pub(crate) fn plane(programs: &std::path::Path) -> Result<Plane, Failed> {
-    Plane::builder(programs).node_monitor_grace_period(Duration::from_secs(300)).start()
+pub(crate) fn plane(programs: &std::path::Path) -> Result<ControlPlane, Failed> {
+    ControlPlane::builder(programs).node_monitor_grace_period(Duration::from_secs(300)).start()
 }
 
 /// Makes the world of `seed` on it, and lets it come to rest. Answers how that went.
-pub(crate) fn fill(plane: &mut Plane, seed: u64) -> Result<String, Failed> {
+pub(crate) fn fill(plane: &mut ControlPlane, seed: u64) -> Result<String, Failed> {
     let begun = Instant::now();
     plane.run(async |plane| world::create(plane, seed).await)?;
     let made = begun.elapsed();
@@ -103,7 +103,7 @@ pub(crate) fn agrees_with_the_scheduler(ctx: &Ctx, seed: u64) -> Result<(), Fail
 }
 
 /// The cluster as it is; how many pods were preempted; and the versions of all pods.
-async fn read(plane: &Plane) -> Result<(Cluster, usize, Versions), Failed> {
+async fn read(plane: &ControlPlane) -> Result<(Cluster, usize, Versions), Failed> {
     let pods = rest::pods(plane).await.map_err(failed)?;
     let versions = rest::versions(&pods);
     let nodes: Vec<Node> = plane.list().await?;
@@ -114,7 +114,7 @@ async fn read(plane: &Plane) -> Result<(Cluster, usize, Versions), Failed> {
 }
 
 /// What the program says of every node.
-fn reports(plane: &Plane, nodes: &[String]) -> Result<BTreeMap<String, Value>, Failed> {
+fn reports(plane: &ControlPlane, nodes: &[String]) -> Result<BTreeMap<String, Value>, Failed> {
     let next = AtomicUsize::new(0);
     let outputs: Mutex<Vec<(String, std::io::Result<Output>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

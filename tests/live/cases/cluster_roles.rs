@@ -11,10 +11,10 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{binding, ensure, failed, wait_until};
-use crate::plane::Plane;
-use crate::rollout::Running;
-use crate::scene::overlay;
+use crate::harness::client::{binding, ensure, failed, wait_until};
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::running_program::RunningProgram;
+use crate::harness::scenario::merge_patch;
 
 const README: &str = include_str!("../../README.md");
 
@@ -64,7 +64,7 @@ const ROLES: [Role; 5] = [
 
 /// Each role is what its commands ask for, no less and no more.
 pub(crate) fn are_what_is_asked_for(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).audited().start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).audited().start()?.run(async |plane| {
         make(plane, ctx).await?;
         for role in &ROLES {
             for arguments in role.commands {
@@ -93,7 +93,7 @@ fn with_user<'a>(arguments: &[&'a str], role: &'a str) -> Vec<&'a str> {
 }
 
 /// A command says nothing of rights that it lacks.
-fn works(plane: &Plane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
+fn works(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
     let output = plane.ds(&with_user(arguments, role));
     let said = String::from_utf8_lossy(&output.stderr);
     let is_fine = output.status.code().is_some_and(|code| code < 2) && !is_refused(&said);
@@ -107,8 +107,8 @@ fn is_refused(said: &str) -> bool {
 }
 
 /// One that follows until it is stopped, once all that it follows has begun.
-async fn follows(plane: &Plane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
-    let running = Running::start(plane, &with_user(arguments, role))?;
+async fn follows(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
+    let running = RunningProgram::start(plane, &with_user(arguments, role))?;
     let kinds = 5;
     wait_until(&format!("{arguments:?} follows {kinds} kinds"), async || {
         let asked = asked(plane, role).map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
@@ -120,7 +120,7 @@ async fn follows(plane: &Plane, role: &str, arguments: &[&str]) -> Result<(), Fa
 }
 
 /// The rights of the role, as it stands in the cluster.
-async fn granted(plane: &Plane, role: &str) -> Result<BTreeSet<Right>, Failed> {
+async fn granted(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Right>, Failed> {
     let roles: Api<ClusterRole> = Api::all(plane.client());
     let mut rights = BTreeSet::new();
     for rule in roles.get(role).await.map_err(failed)?.rules.unwrap_or_default() {
@@ -134,7 +134,7 @@ async fn granted(plane: &Plane, role: &str) -> Result<BTreeSet<Right>, Failed> {
 }
 
 /// The rights that were made use of under the role's name. What is no resource, such as `/version`, is left out.
-fn asked(plane: &Plane, role: &str) -> Result<BTreeSet<Right>, Failed> {
+fn asked(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Right>, Failed> {
     let log = fs::read_to_string(plane.audit_log())?;
     // The last line may not be whole yet.
     let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -155,7 +155,7 @@ fn asked(plane: &Plane, role: &str) -> Result<BTreeSet<Right>, Failed> {
 
 /// The README's roles, each with a user of its name; and DaemonSets of all kinds: at rest, with pods that do not come up,
 /// and one that needs whatever a pod can need and whose pods are refused.
-async fn make(plane: &Plane, ctx: &Ctx) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
     let roles = README.split("```yaml\n").filter_map(|block| block.split("```").next());
     let roles = roles.filter(|block| block.contains("kind: ClusterRole")).collect::<Vec<_>>().join("---\n");
     fs::write(plane.dir().join("roles.yaml"), roles)?;
@@ -200,7 +200,7 @@ fn daemon_set(name: &str, annotations: &Value, spec: &Value) -> Value {
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": {"containers": [{"name": "main", "image": "agent"}], "terminationGracePeriodSeconds": 1},
     });
-    overlay(&mut template["spec"], spec);
+    merge_patch(&mut template["spec"], spec);
     json!({
         "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": "default"},
         "spec": {"selector": {"matchLabels": labels}, "template": template},

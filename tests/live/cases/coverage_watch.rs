@@ -9,9 +9,9 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until, wait_until_within};
-use crate::plane::Plane;
-use crate::world::change_taints;
+use crate::harness::client::{ensure, failed, wait_until, wait_until_within};
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::random_cluster::change_taints;
 
 /// The running program, and the newest report that it wrote.
 struct Watching {
@@ -22,7 +22,7 @@ struct Watching {
 }
 
 impl Watching {
-    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+    fn start(plane: &ControlPlane, arguments: &[&str]) -> Result<Self, Failed> {
         let mut command = plane.ds_command(plane.kubeconfig(), arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| failed("no stdout"))?;
@@ -47,7 +47,7 @@ impl Watching {
     }
 
     /// Waits until the newest report says so.
-    async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
+    async fn wait_for(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<(), Failed> {
         wait_until_within(what, Duration::from_secs(40), async || {
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if is_so(&newest) { Ok(()) } else { Err(format!("the newest report is {newest:.2000}")) }
@@ -71,18 +71,18 @@ impl Drop for Watching {
 
 /// Nodes that come, are tainted and go; pods that are replaced; DaemonSets that come and go.
 pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         plane.create_all(&[node("a"), node("b"), daemon_set("agent", "one")]).await?;
         let watching = Watching::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
         let agent = |report: &Value| set(report, "agent");
-        watching.until("both nodes are covered", |report| agent(report)["available"] == 2).await?;
+        watching.wait_for("both nodes are covered", |report| agent(report)["available"] == 2).await?;
 
         plane.create(&node("c")).await?;
-        watching.until("a new node is covered", |report| agent(report)["available"] == 3).await?;
+        watching.wait_for("a new node is covered", |report| agent(report)["available"] == 3).await?;
 
         change_taints(plane, "b", |taints| taints.push(json!({"key": "away", "effect": "NoExecute"}))).await?;
         watching
-            .until("a tainted node is excluded", |report| {
+            .wait_for("a tainted node is excluded", |report| {
                 agent(report)["desired"] == 2 && state(&agent(report), "b") == "Excluded"
             })
             .await?;
@@ -92,25 +92,25 @@ pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
             .update(&daemon_set("agent", "one"), |object| object["spec"] = daemon_set("agent", "two")["spec"].clone())
             .await?;
         watching
-            .until("the new revision runs everywhere", |report| {
+            .wait_for("the new revision runs everywhere", |report| {
                 let agent = agent(report);
                 agent["upToDate"] == 2 && agent["available"] == 2 && revision(&agent) != before
             })
             .await?;
 
         plane.create(&daemon_set("second", "one")).await?;
-        watching.until("a new DaemonSet is shown", |report| set(report, "second")["available"] == 2).await?;
+        watching.wait_for("a new DaemonSet is shown", |report| set(report, "second")["available"] == 2).await?;
         plane.delete(&daemon_set("agent", "two")).await?;
         watching
-            .until("a deleted DaemonSet is not", |report| agent(report).is_null() && !set(report, "second").is_null())
+            .wait_for("a deleted DaemonSet is not", |report| agent(report).is_null() && !set(report, "second").is_null())
             .await?;
 
         plane.delete(&node("c")).await?;
-        watching.until("a deleted node is gone", |report| set(report, "second")["desired"] == 1).await?;
+        watching.wait_for("a deleted node is gone", |report| set(report, "second")["desired"] == 1).await?;
         let code = watching.end("-TERM")?;
         ensure(code == Some(143), || format!("ended with {code:?}"))?;
         let watching = Watching::start(plane, &["coverage", "second", "-w", "-o", "json"])?;
-        watching.until("one DaemonSet is watched", |report| set(report, "second")["desired"] == 1).await?;
+        watching.wait_for("one DaemonSet is watched", |report| set(report, "second")["desired"] == 1).await?;
         let code = watching.end("-INT")?;
         ensure(code == Some(130), || format!("ended with {code:?}"))
     })
@@ -118,7 +118,7 @@ pub(crate) fn follows_what_happens(ctx: &Ctx) -> Result<(), Failed> {
 
 /// The API server goes away and comes back; what changed meanwhile is not missed, and the outage is said once.
 pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
-    let mut plane = Plane::builder(&ctx.programs).start()?;
+    let mut plane = ControlPlane::builder(&ctx.programs).start()?;
     let watching = plane.run(async |plane| {
         // One whose pod does not come up: its events are watched, through the outage too.
         let mut stuck = daemon_set("stuck", "one");
@@ -126,7 +126,7 @@ pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
         plane.create_all(&[node("a"), daemon_set("agent", "one"), stuck]).await?;
         let watching = Watching::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
         let is_so = |report: &Value| set(report, "agent")["available"] == 1 && set(report, "stuck")["current"] == 1;
-        watching.until("the node is covered", is_so).await?;
+        watching.wait_for("the node is covered", is_so).await?;
         Ok(watching)
     })?;
     plane.stop_api_server()?;
@@ -144,7 +144,7 @@ pub(crate) fn outlives_the_api_server(ctx: &Ctx) -> Result<(), Failed> {
             plane.create(&node("b")).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())
         })
         .await?;
-        watching.until("the new node is covered", |report| set(report, "agent")["available"] == 2).await
+        watching.wait_for("the new node is covered", |report| set(report, "agent")["available"] == 2).await
     })?;
     let said = String::from_utf8_lossy(&watching.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
     ensure(said.matches("the connection is lost").count() == 1, || format!("it said {said:?}"))

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use self::recorder::Recorder;
 use crate::Ctx;
-use crate::client::{ensure, failed};
+use crate::harness::client::{ensure, failed};
 
 const EXEC: &str =
     "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, interactiveMode: IfAvailable}";
@@ -84,13 +84,13 @@ struct Seen {
 }
 
 /// The servers, and the folder that the programs run in.
-struct Scene {
+struct Scenario {
     folder: TempDir,
     http: Recorder,
     https: Recorder,
 }
 
-impl Scene {
+impl Scenario {
     fn start() -> Result<Self, Failed> {
         let folder = TempDir::new()?;
         let answer = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
@@ -271,12 +271,12 @@ fn rows() -> Vec<Row> {
 
 /// Both programs send the same credentials to the same servers, run the plugin for the same rows, and fail alike.
 pub(crate) fn equal_kubectl(ctx: &Ctx) -> Result<(), Failed> {
-    let scene = Scene::start()?;
+    let scenario = Scenario::start()?;
     let (kubectl, ours) = (ctx.programs.join("kubectl"), PathBuf::from(env!("CARGO_BIN_EXE_kubectl-ds")));
     let rows = rows();
     let (mut differences, mut sent, mut ran) = (Vec::new(), 0, 0);
     for row in &rows {
-        let ((theirs, their_words), (seen, words)) = (scene.run(&kubectl, row)?, scene.run(&ours, row)?);
+        let ((theirs, their_words), (seen, words)) = (scenario.run(&kubectl, row)?, scenario.run(&ours, row)?);
         sent += usize::from(theirs.first.as_ref().is_some_and(|(_, authorization, _)| authorization.is_some()));
         ran += usize::from(theirs.plugin_ran);
         if theirs != seen {
@@ -294,12 +294,12 @@ pub(crate) fn equal_kubectl(ctx: &Ctx) -> Result<(), Failed> {
 /// The one place where this program sends less: kubectl sends the name and the password in the URL of a server without
 /// TLS, which Go's HTTP client adds to each request.
 pub(crate) fn password_in_a_plain_url(ctx: &Ctx) -> Result<(), Failed> {
-    let scene = Scene::start()?;
+    let scenario = Scenario::start()?;
     let row = Row::new("http://name:s3cret@127.0.0.1:HTTP", "token: t");
-    let (theirs, _) = scene.run(&ctx.programs.join("kubectl"), &row)?;
+    let (theirs, _) = scenario.run(&ctx.programs.join("kubectl"), &row)?;
     let basic = Some(("http", Some("Basic bmFtZTpzM2NyZXQ=".to_owned()), None));
     ensure(theirs.first == basic, || format!("kubectl does otherwise now: {theirs:?}"))?;
-    let (seen, words) = scene.run(Path::new(env!("CARGO_BIN_EXE_kubectl-ds")), &row.flags(&["-v=9"]))?;
+    let (seen, words) = scenario.run(Path::new(env!("CARGO_BIN_EXE_kubectl-ds")), &row.flags(&["-v=9"]))?;
     ensure(seen == Seen { success: true, first: Some(("http", None, None)), plugin_ran: false }, || {
         format!("{seen:?}")
     })?;

@@ -10,19 +10,19 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until};
-use crate::counts::REST;
-use crate::plane::Plane;
-use crate::proxy::JsonProxy;
-use crate::rest::rest;
-use crate::world::World;
+use crate::harness::client::{ensure, failed, json_of, wait_until};
+use crate::cases::status_counts::REST;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::json_proxy::JsonProxy;
+use crate::harness::quiescence::rest;
+use crate::harness::random_cluster::World;
 
 /// The seed of the world that is read in both ways.
 const SEED: u64 = 11;
 
 /// The proxy alone: the API server's objects come through it as they are.
 pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         World::create(plane, SEED).await?;
         rest(plane, REST).await?;
         let proxy = JsonProxy::start(config(plane).await?)?;
@@ -50,7 +50,7 @@ pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
 
 /// `coverage -A -o json` directly and through it.
 pub(crate) fn coverage_is_the_same(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         let mut world = World::create(plane, SEED).await?;
         rest(plane, REST).await?;
         world.mutate(plane).await?;
@@ -119,7 +119,7 @@ fn timeless(output: &Output) -> Result<Value, Failed> {
     Ok(report)
 }
 
-async fn config(plane: &Plane) -> Result<Config, Failed> {
+async fn config(plane: &ControlPlane) -> Result<Config, Failed> {
     let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
     Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)
 }

@@ -5,8 +5,8 @@ use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::Ctx;
-use crate::client::ensure;
-use crate::plane::Plane;
+use crate::harness::client::ensure;
+use crate::harness::control_plane::ControlPlane;
 
 /// The arguments, and what the two lines must say.
 const MISTAKES: [(&[&str], &str, &str); 6] = [
@@ -31,7 +31,7 @@ const MISTAKES: [(&[&str], &str, &str); 6] = [
 ];
 
 pub(crate) fn are_told_in_two_lines(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         let labels = json!({"app": "agent"});
         let template =
             json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "agent"}]}});

@@ -9,10 +9,10 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until, wait_until_within};
-use crate::layout::SILENT;
-use crate::plane::Plane;
-use crate::world::change_taints;
+use crate::harness::client::{ensure, failed, json_of, wait_until, wait_until_within};
+use crate::harness::plane_layout::SILENT;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::random_cluster::change_taints;
 
 const NAMESPACE: &str = "states";
 
@@ -50,36 +50,36 @@ const EXPECTED: [(&str, &str, &str, &str); 23] = [
 /// What the API must hold before anybody is asked: DaemonSet, node, and the pod's phase, Ready condition, whether it
 /// is being deleted, and whether it is bound. `None` where there is no pod.
 const FACTS: [(&str, &str, Option<&str>); 20] = [
-    ("agent", "cordoned", Some("Running ready bound")),
-    ("agent", "crashing", Some("Running unready bound")),
-    ("agent", "drained", Some("Running ready bound")),
+    ("agent", "cordoned", Some("RunningProgram ready bound")),
+    ("agent", "crashing", Some("RunningProgram unready bound")),
+    ("agent", "drained", Some("RunningProgram ready bound")),
     ("agent", "failing", Some("Failed unready bound")),
     ("agent", "full", Some("Pending unready unbound")),
-    ("agent", "leaving", Some("Running ready bound deleting")),
+    ("agent", "leaving", Some("RunningProgram ready bound deleting")),
     ("agent", "pulling", Some("Pending unready bound")),
     ("agent", "reserved", None),
-    ("agent", "silent", Some("Running unready bound")),
-    ("agent", "unready", Some("Running unready bound")),
-    ("agent", "well", Some("Running ready bound")),
+    ("agent", "silent", Some("RunningProgram unready bound")),
+    ("agent", "unready", Some("RunningProgram unready bound")),
+    ("agent", "well", Some("RunningProgram ready bound")),
     ("patient", "crashing", None),
-    ("patient", "unready", Some("Running unready bound")),
-    ("patient", "well", Some("Running ready bound")),
-    ("everywhere", "drained", Some("Running ready bound")),
-    ("everywhere", "reserved", Some("Running ready bound")),
-    ("everywhere", "silent", Some("Running unready bound")),
-    ("everywhere", "well", Some("Running ready bound")),
+    ("patient", "unready", Some("RunningProgram unready bound")),
+    ("patient", "well", Some("RunningProgram ready bound")),
+    ("everywhere", "drained", Some("RunningProgram ready bound")),
+    ("everywhere", "reserved", Some("RunningProgram ready bound")),
+    ("everywhere", "silent", Some("RunningProgram unready bound")),
+    ("everywhere", "well", Some("RunningProgram ready bound")),
     ("refused", "reserved", None),
     ("refused", "well", None),
 ];
 
 /// The cluster comes to be as [`FACTS`] says.
 pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
-/// And coverage says what [`EXPECTED`] says, and why-not the same of each pair.
+/// And coverage says what [`EXPECTED`] assert_contains, and why-not the same of each pair.
 pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         // Again and again: a failed pod goes and comes.
         wait_until_within("coverage tells the states", Duration::from_secs(30), async || told(plane).map_err(message))
@@ -92,7 +92,7 @@ pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 /// Compares what why-not says with [`EXPECTED`]: the state, and the reason among those of the checks that fail.
-fn explained(plane: &Plane) -> Result<(), Failed> {
+fn explained(plane: &ControlPlane) -> Result<(), Failed> {
     let mut wrong = String::new();
     for (set, node, state, code) in EXPECTED {
         let report = json_of(&plane.ds(&["why-not", node, set, "-n", namespace_of(set), "-o", "json"]))?;
@@ -122,7 +122,7 @@ fn message(failure: Failed) -> String {
 }
 
 /// Compares what coverage says with [`EXPECTED`]; all that is wrong at once.
-fn told(plane: &Plane) -> Result<(), Failed> {
+fn told(plane: &ControlPlane) -> Result<(), Failed> {
     let mut wrong = String::new();
     for set in ["agent", "patient", "everywhere", "refused"] {
         let report = json_of(&plane.ds(&["coverage", set, "-n", namespace_of(set), "-o", "json"]))?;
@@ -158,7 +158,7 @@ fn namespace_of(set: &str) -> &'static str {
 }
 
 /// Makes the nodes and DaemonSets, and waits until they are as [`FACTS`] says.
-async fn make(plane: &Plane) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane) -> Result<(), Failed> {
     let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     plane.create_all(&[namespace(NAMESPACE), namespace("refused")]).await?;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods", "namespace": "refused"}, "spec": {"hard": {"pods": "0"}}});
@@ -176,11 +176,11 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     let request = json!({"requests": {"cpu": "200m"}});
     let mut agent =
         daemon_set("agent", json!({"containers": [{"name": "main", "image": "agent", "resources": request}]}));
-    let behaviour = json!({
+    let behavior = json!({
         "ds.test/crash": "crashing", "ds.test/failed": "failing", "ds.test/stuck": "leaving",
         "ds.test/starting": "pulling", "ds.test/never-ready": "unready",
     });
-    agent["spec"]["template"]["metadata"]["annotations"] = behaviour.clone();
+    agent["spec"]["template"]["metadata"]["annotations"] = behavior.clone();
     let on = |nodes: Value| {
         json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
             {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}]},
@@ -188,7 +188,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
     };
     let mut patient = daemon_set("patient", json!({"affinity": on(json!(["well", "unready"]))}));
     patient["spec"]["minReadySeconds"] = json!(3600);
-    patient["spec"]["template"]["metadata"]["annotations"] = behaviour;
+    patient["spec"]["template"]["metadata"]["annotations"] = behavior;
     let everywhere = daemon_set("everywhere", json!({"tolerations": [{"operator": "Exists"}]}));
     let refused = daemon_set("refused", json!({}));
     plane.create_all(&[agent, patient, everywhere, refused]).await?;
@@ -198,7 +198,7 @@ async fn make(plane: &Plane) -> Result<(), Failed> {
         let facts = facts(plane).await?;
         for (set, node) in [("agent", "drained"), ("agent", "silent"), ("agent", "leaving"), ("everywhere", "silent")] {
             let fact = facts.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
-            if fact != Some("Running ready bound") {
+            if fact != Some("RunningProgram ready bound") {
                 return Err(format!("{set} on {node} is {fact:?}"));
             }
         }
@@ -247,7 +247,7 @@ fn daemon_set(name: &str, rest: Value) -> Value {
     })
 }
 
-async fn pods(plane: &Plane) -> Result<Vec<Pod>, String> {
+async fn pods(plane: &ControlPlane) -> Result<Vec<Pod>, String> {
     let pods = plane.list::<Pod>().await.map_err(message)?;
     // The first by name is the one that counts, should there be two for a moment.
     Ok(pods.into_iter().filter(|pod| pod.labels().contains_key("app")).collect())
@@ -262,7 +262,7 @@ fn key_of(pod: &Pod) -> (String, String) {
 }
 
 /// Every pod in the words of [`FACTS`].
-async fn facts(plane: &Plane) -> Result<BTreeMap<(String, String), String>, String> {
+async fn facts(plane: &ControlPlane) -> Result<BTreeMap<(String, String), String>, String> {
     let mut facts = BTreeMap::new();
     for pod in pods(plane).await? {
         let status = serde_json::to_value(&pod.status).unwrap_or_default();

@@ -14,8 +14,8 @@ use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::control_plane::ControlPlane as Plane;
 
 /// The targets of `release/project.py`. The machine that runs the tests is one of the first two.
 const TARGETS: [&str; 5] = [

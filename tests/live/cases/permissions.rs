@@ -10,8 +10,8 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{binding, ensure, failed, json_of, wait_until};
-use crate::plane::Plane;
+use crate::harness::client::{binding, ensure, failed, json_of, wait_until};
+use crate::harness::control_plane::ControlPlane;
 
 /// The contexts, and whether they may list pods and nodes.
 const USERS: [(&str, Answer, Answer); 5] = [
@@ -31,12 +31,12 @@ enum Answer {
 
 /// The API server itself keeps these users apart.
 pub(crate) fn users_differ(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
 /// What is missing is said; nothing is guessed, and nothing breaks.
 pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         let ask = |context: &str| plane.ds_as(context, &["coverage", "-A", "-o", "json"]);
         let admin = ask("admin");
@@ -71,7 +71,7 @@ pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed
 /// The libraries' log, which people paste into reports, tells what was asked for but not by which token; whether that
 /// stands in the kubeconfig or comes from a credential plugin.
 pub(crate) fn the_log_holds_no_token(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         let plain = std::fs::read_to_string(plane.kubeconfig())?;
         let token = "token-of-admin";
         let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
@@ -99,7 +99,7 @@ fn told(context: &str, output: &Output) -> String {
 }
 
 /// A node, a DaemonSet, and the users' rights.
-async fn make(plane: &Plane) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane) -> Result<(), Failed> {
     let rules = |core: Value| {
         json!([
             {"apiGroups": [""], "resources": core, "verbs": ["get", "list", "watch"]},

@@ -8,9 +8,9 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until_within};
-use crate::oracle::target;
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, json_of, wait_until_within};
+use crate::harness::independent_counts::target;
+use crate::harness::control_plane::ControlPlane;
 
 /// How long a pod may take to land.
 const LAND: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ fn cases() -> Vec<Case> {
 
 /// Every line that is advised works on its own.
 pub(crate) fn let_the_pod_land(ctx: &Ctx) -> Result<(), Failed> {
-    let mut plane = Plane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(120)).start()?;
+    let mut plane = ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(120)).start()?;
     plane.run(async |plane| {
         for case in cases() {
             let mut number = 0;
@@ -96,7 +96,7 @@ pub(crate) fn let_the_pod_land(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 /// Does what is advised as number `number`; false when no more is advised.
-async fn tried(plane: &Plane, ctx: &Ctx, case: &Case, number: usize) -> Result<bool, Failed> {
+async fn tried(plane: &ControlPlane, ctx: &Ctx, case: &Case, number: usize) -> Result<bool, Failed> {
     let name = format!("{}-{number}", case.name);
     make(plane, case, &name).await?;
     let report = wait_until_within("the report tells what is in the way", LAND, async || {
@@ -120,7 +120,7 @@ async fn tried(plane: &Plane, ctx: &Ctx, case: &Case, number: usize) -> Result<b
 }
 
 /// A node, what is on it, and a DaemonSet that wants no other node.
-async fn make(plane: &Plane, case: &Case, name: &str) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane, case: &Case, name: &str) -> Result<(), Failed> {
     let mut labels = json!({"kubernetes.io/hostname": name});
     merge(&mut labels, &case.labels);
     let room = json!({"cpu": "2", "memory": "4Gi", "pods": "110"});
@@ -190,7 +190,7 @@ fn to_paste(report: &Value, case: &Case) -> Vec<(String, Vec<String>)> {
 }
 
 /// Whether a pod of the DaemonSet is ready on the node of the same name.
-async fn landed(plane: &Plane, name: &str) -> Result<(), String> {
+async fn landed(plane: &ControlPlane, name: &str) -> Result<(), String> {
     let pods: Vec<Pod> = plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
     let mut own = pods.iter().filter(|pod| pod.labels().get("app").is_some_and(|app| app == name));
     let is_ready = |pod: &Pod| {

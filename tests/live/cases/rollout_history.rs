@@ -11,8 +11,8 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of, wait_until, wait_until_within};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, json_of, wait_until, wait_until_within};
+use crate::harness::control_plane::ControlPlane;
 
 const NAMESPACE: &str = "default";
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -21,7 +21,7 @@ type Told<'t> = &'t [(i64, bool, &'t [&'t str])];
 
 /// The whole story.
 pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         let nodes = NODES.map(|name| {
             let labels = json!({"kubernetes.io/hostname": name});
             json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
@@ -109,12 +109,12 @@ fn message(failure: Failed) -> String {
     failure.message().unwrap_or_default().to_owned()
 }
 
-fn history(plane: &Plane, more: &[&str]) -> Result<Value, Failed> {
+fn history(plane: &ControlPlane, more: &[&str]) -> Result<Value, Failed> {
     json_of(&plane.ds(&[&["rollout", "history", "agent", "-o", "json"], more].concat()))
 }
 
 /// Waits until the history is this one.
-async fn is_told(plane: &Plane, expected: Told<'_>) -> Result<(), Failed> {
+async fn is_told(plane: &ControlPlane, expected: Told<'_>) -> Result<(), Failed> {
     let row = |(number, current, nodes): &(i64, bool, &[&str])| json!([number, current, nodes]);
     let expected: Vec<Value> = expected.iter().map(row).collect();
     wait_until_within("the history is told", Duration::from_secs(40), async || {
@@ -127,7 +127,7 @@ async fn is_told(plane: &Plane, expected: Told<'_>) -> Result<(), Failed> {
     .await
 }
 
-async fn delete_pod_on(plane: &Plane, node: &str) -> Result<(), Failed> {
+async fn delete_pod_on(plane: &ControlPlane, node: &str) -> Result<(), Failed> {
     let pods = pods_by_node(plane).await?;
     let name = pods.get(node).ok_or_else(|| failed(format!("no pod on {node}")))?.name_any();
     let metadata = json!({"namespace": NAMESPACE, "name": name});
@@ -139,13 +139,13 @@ async fn delete_pod_on(plane: &Plane, node: &str) -> Result<(), Failed> {
     .await
 }
 
-async fn pods_by_node(plane: &Plane) -> Result<BTreeMap<String, Pod>, Failed> {
+async fn pods_by_node(plane: &ControlPlane) -> Result<BTreeMap<String, Pod>, Failed> {
     let pods = plane.list::<Pod>().await?;
     let node_of = |pod: &Pod| pod.spec.as_ref()?.node_name.clone();
     Ok(pods.into_iter().filter_map(|pod| Some((node_of(&pod)?, pod))).collect())
 }
 
-fn kubectl(ctx: &Ctx, plane: &Plane, arguments: &[&str]) -> Result<String, Failed> {
+fn kubectl(ctx: &Ctx, plane: &ControlPlane, arguments: &[&str]) -> Result<String, Failed> {
     let mut command = Command::new(ctx.programs.join("kubectl"));
     let output = command
         .args(["--kubeconfig".as_ref(), plane.kubeconfig().as_os_str()])
@@ -157,7 +157,7 @@ fn kubectl(ctx: &Ctx, plane: &Plane, arguments: &[&str]) -> Result<String, Faile
 }
 
 /// Numbers, causes, templates and the hashes of the pods: as kubectl and the API have them.
-async fn same_as_kubectl(ctx: &Ctx, plane: &Plane, causes: &[(i64, i64)]) -> Result<(), Failed> {
+async fn same_as_kubectl(ctx: &Ctx, plane: &ControlPlane, causes: &[(i64, i64)]) -> Result<(), Failed> {
     let ours = history(plane, &[])?;
     let revisions = ours["revisions"].as_array().map_or(&[][..], Vec::as_slice);
     let table = kubectl(ctx, plane, &["rollout", "history", "daemonset/agent"])?;

@@ -13,11 +13,11 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until, wait_until_within};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, wait_until, wait_until_within};
+use crate::harness::control_plane::ControlPlane;
 
 /// The running program, and all that it wrote.
-pub(crate) struct Running {
+pub(crate) struct RunningProgram {
     child: Child,
     written: Arc<Mutex<Vec<u8>>>,
     /// Standard error.
@@ -42,9 +42,9 @@ fn text_of(bytes: &Mutex<Vec<u8>>) -> String {
     String::from_utf8_lossy(&bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 
-impl Running {
+impl RunningProgram {
     /// Starts it in a pipe.
-    pub(crate) fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+    pub(crate) fn start(plane: &ControlPlane, arguments: &[&str]) -> Result<Self, Failed> {
         Self::spawn(plane.ds_command(plane.kubeconfig(), arguments))
     }
 
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// Starts it in a pipe, with another kubeconfig.
-    pub(crate) fn start_with(plane: &Plane, kubeconfig: &Path, arguments: &[&str]) -> Result<Self, Failed> {
+    pub(crate) fn start_with(plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str]) -> Result<Self, Failed> {
         Self::spawn(plane.ds_command(kubeconfig, arguments))
     }
 
@@ -82,7 +82,7 @@ impl Running {
     }
 
     /// Waits until it has written this.
-    pub(crate) async fn until(&self, what: &str) -> Result<(), Failed> {
+    pub(crate) async fn wait_for(&self, what: &str) -> Result<(), Failed> {
         wait_until_within(what, Duration::from_secs(40), async || {
             let text = self.text();
             if text.contains(what) { Ok(()) } else { Err(format!("it wrote {text}\nand said {}", self.said())) }
@@ -91,12 +91,12 @@ impl Running {
     }
 
     /// Waits for the end, which must come with this code.
-    pub(crate) async fn ends(self, expected: i32) -> Result<String, Failed> {
-        self.ends_with_remarks(expected).await.map(|(text, _)| text)
+    pub(crate) async fn wait_for_exit(self, expected: i32) -> Result<String, Failed> {
+        self.wait_for_exit_with_stderr(expected).await.map(|(text, _)| text)
     }
 
     /// The same, with what it wrote to standard error.
-    pub(crate) async fn ends_with_remarks(mut self, expected: i32) -> Result<(String, String), Failed> {
+    pub(crate) async fn wait_for_exit_with_stderr(mut self, expected: i32) -> Result<(String, String), Failed> {
         let code = wait_until_within("the end of the watch", Duration::from_secs(90), async || {
             match self.child.try_wait().map_err(|error| error.to_string())? {
                 Some(status) => Ok(status.code()),
@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -126,7 +126,7 @@ fn node(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}})
 }
 
-fn daemon_set(image: &str, strategy: &str, behaviour: &Value) -> Value {
+fn daemon_set(image: &str, strategy: &str, behavior: &Value) -> Value {
     let labels = json!({"app": "agent"});
     json!({
         "apiVersion": "apps/v1",
@@ -136,7 +136,7 @@ fn daemon_set(image: &str, strategy: &str, behaviour: &Value) -> Value {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": strategy},
             "template": {
-                "metadata": {"labels": labels, "annotations": behaviour},
+                "metadata": {"labels": labels, "annotations": behavior},
                 "spec": {"containers": [{"name": "main", "image": image}], "terminationGracePeriodSeconds": 1},
             },
         },
@@ -144,7 +144,7 @@ fn daemon_set(image: &str, strategy: &str, behaviour: &Value) -> Value {
 }
 
 /// Three nodes with the first template running everywhere.
-async fn begin(plane: &Plane, strategy: &str) -> Result<(), Failed> {
+async fn begin(plane: &ControlPlane, strategy: &str) -> Result<(), Failed> {
     plane.create_all(&[node("a"), node("b"), node("c"), daemon_set("one", strategy, &json!({}))]).await?;
     let sets: Api<DaemonSet> = Api::default_namespaced(plane.client());
     // As long as no node is ready none is wanted, and a rollout to none is complete.
@@ -153,25 +153,25 @@ async fn begin(plane: &Plane, strategy: &str) -> Result<(), Failed> {
         if status.desired_number_scheduled == 3 { Ok(()) } else { Err(format!("{status:?}")) }
     })
     .await?;
-    Running::start(plane, &["rollout", "watch", "agent"])?.ends(0).await?;
+    RunningProgram::start(plane, &["rollout", "watch", "agent"])?.wait_for_exit(0).await?;
     Ok(())
 }
 
-async fn change(plane: &Plane, image: &str, strategy: &str, behaviour: &Value) -> Result<(), Failed> {
-    let wanted = daemon_set(image, strategy, behaviour);
+async fn change(plane: &ControlPlane, image: &str, strategy: &str, behavior: &Value) -> Result<(), Failed> {
+    let wanted = daemon_set(image, strategy, behavior);
     plane.update(&wanted, |object| object["spec"] = wanted["spec"].clone()).await
 }
 
 /// One node at a time, in a pipe, to the end.
 pub(crate) fn follows_to_the_end(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         begin(plane, "RollingUpdate").await?;
         change(plane, "two", "RollingUpdate", &json!({})).await?;
-        let text = Running::start(plane, &["rollout", "watch", "agent", "--revision", "2"])?.ends(0).await?;
+        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--revision", "2"])?.wait_for_exit(0).await?;
         ensure(text.trim_end().ends_with("(3 of 3 updated, 3 available)"), || text.clone())?;
         ensure(text.contains(" complete after "), || text.clone())?;
         change(plane, "three", "RollingUpdate", &json!({})).await?;
-        let text = Running::start(plane, &["rollout", "watch", "agent", "-o", "json"])?.ends(0).await?;
+        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "-o", "json"])?.wait_for_exit(0).await?;
         let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         let done =
             |node: &str| events.iter().filter(|event| event["event"] == "NodeDone" && event["node"] == node).count();
@@ -187,10 +187,10 @@ pub(crate) fn follows_to_the_end(ctx: &Ctx) -> Result<(), Failed> {
 
 /// A bad image is named as what holds it, and the watch gives up.
 pub(crate) fn names_a_bad_image(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         begin(plane, "RollingUpdate").await?;
         change(plane, "two", "RollingUpdate", &json!({"ds.test/no-image": "*"})).await?;
-        let text = Running::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?.ends(1).await?;
+        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?.wait_for_exit(1).await?;
         ensure(text.contains("the new pod's image two cannot be had: ImagePullBackOff"), || text.clone())?;
         ensure(text.contains("gave up after 8s without progress (--stall-timeout)"), || text.clone())?;
         let status = plane.ds(&["rollout", "status", "agent"]);
@@ -200,19 +200,19 @@ pub(crate) fn names_a_bad_image(ctx: &Ctx) -> Result<(), Failed> {
 
 /// `OnDelete` waits for somebody to delete pods, and the DaemonSet is deleted midway.
 pub(crate) fn waits_for_deletion_and_sees_the_daemon_set_go(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         begin(plane, "OnDelete").await?;
         change(plane, "two", "OnDelete", &json!({})).await?;
-        let running = Running::start(plane, &["rollout", "watch", "agent"])?;
-        running.until("waits for deletion").await?;
+        let running = RunningProgram::start(plane, &["rollout", "watch", "agent"])?;
+        running.wait_for("waits for deletion").await?;
         let pods: Vec<k8s_openapi::api::core::v1::Pod> = plane.list().await?;
         let name = pods.first().and_then(|pod| pod.metadata.name.clone()).ok_or_else(|| failed("no pod"))?;
         plane
             .delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}))
             .await?;
-        running.until("done (1 of 3 updated, 3 available)").await?;
+        running.wait_for("done (1 of 3 updated, 3 available)").await?;
         plane.delete(&daemon_set("two", "OnDelete", &json!({}))).await?;
-        let text = running.ends(1).await?;
+        let text = running.wait_for_exit(1).await?;
         ensure(text.trim_end().ends_with("the DaemonSet was deleted"), || text.clone())
     })
 }

@@ -8,14 +8,14 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::control_plane::ControlPlane;
 
 const NAMESPACE: &str = "saved";
 
 /// One pod starts for ever and an event says why, the other is well; no pod is missing.
 pub(crate) fn events_explain_what_they_explain_live(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         plane.shell(ctx, "kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml > core.yaml")?;
         let group = "events.v1.events.k8s.io";
@@ -43,7 +43,7 @@ pub(crate) fn events_explain_what_they_explain_live(ctx: &Ctx) -> Result<(), Fai
 }
 
 /// Every reason and blocker of a report, with those of its fields that do not count the time.
-fn reasons(plane: &Plane, question: &[&str]) -> Result<BTreeSet<String>, Failed> {
+fn reasons(plane: &ControlPlane, question: &[&str]) -> Result<BTreeSet<String>, Failed> {
     let output = plane.ds(&[question, &["-o", "json"]].concat());
     let report: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(format!("{question:?}: {error}: {}", String::from_utf8_lossy(&output.stderr))))?;
@@ -67,7 +67,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-async fn make(plane: &Plane) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane) -> Result<(), Failed> {
     let node = |name: &str| {
         let labels = json!({"kubernetes.io/hostname": name});
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})

@@ -9,9 +9,9 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
-use crate::explained;
-use crate::plane::{DEVICES, Plane};
+use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::why_not_assertions;
+use crate::harness::control_plane::{DEVICES, ControlPlane};
 
 const NAMESPACE: &str = "near";
 /// A namespace with the label `team=x`.
@@ -69,9 +69,9 @@ fn is_made(name: &str, minor: u32) -> bool {
     name != "features" || minor >= DECLARED_FEATURES
 }
 
-/// The scheduler says what [`expected`] says, and gates are lifted by the line that the program gives.
+/// The scheduler says what [`expected`] assert_contains, and gates are lifted by the line that the program gives.
 pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         let all = expected(plane.minor().await?);
         wait_until("the scheduler has said it all", async || {
@@ -90,7 +90,7 @@ pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 /// The program says the same of each, filter by filter.
-async fn explained(plane: &Plane, all: &[(&str, &str, &str)]) -> Result<(), Failed> {
+async fn explained(plane: &ControlPlane, all: &[(&str, &str, &str)]) -> Result<(), Failed> {
     for pod in plane.list::<Pod>().await? {
         let owner = pod.metadata.owner_references.iter().flatten().next().map(|owner| owner.name.clone());
         let Some((name, reason, words)) = owner.and_then(|owner| all.iter().find(|(name, ..)| *name == owner).copied())
@@ -102,8 +102,8 @@ async fn explained(plane: &Plane, all: &[(&str, &str, &str)]) -> Result<(), Fail
         match reason {
             "" => {}
             // Nobody says anything of these: the claim is not there.
-            "-" => explained::assert_refused(plane, &node, (NAMESPACE, name), "DynamicResources", None)?,
-            _ => explained::assert_refused(plane, &node, (NAMESPACE, name), "", Some(words))?,
+            "-" => explained::assert_rejected(plane, &node, (NAMESPACE, name), "DynamicResources", None)?,
+            _ => explained::assert_rejected(plane, &node, (NAMESPACE, name), "", Some(words))?,
         }
     }
     Ok(())
@@ -136,7 +136,7 @@ fn mismatch(pods: &[Pod], (set, reason, words): (&str, &str, &str)) -> Option<St
     (found != reason || !is_said).then(|| format!("{set}: {found:?} {said:?} instead of {reason:?} {words:?}"))
 }
 
-async fn make(plane: &Plane) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane) -> Result<(), Failed> {
     let namespace = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     plane.create_all(&[namespace(NAMESPACE, json!({})), namespace(TEAM, json!({"team": "x"}))]).await?;
     let node = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}});
@@ -226,7 +226,7 @@ fn daemon_sets() -> Vec<Value> {
 }
 
 /// A claim whose devices are on another node.
-async fn claim_elsewhere(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
+async fn claim_elsewhere(ctx: &Ctx, plane: &ControlPlane) -> Result<(), Failed> {
     let on_beta = json!({"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["beta"]}]}]});
     let pods = plane.list::<Pod>().await?;
     let resident = pods.iter().find(|pod| pod.name_any() == "resident").ok_or_else(|| failed("no resident"))?;
@@ -265,7 +265,7 @@ async fn claim_elsewhere(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
 }
 
 /// The one device of a node is held by another claim, whose pod is elsewhere.
-async fn device_held(plane: &Plane) -> Result<(), Failed> {
+async fn device_held(plane: &ControlPlane) -> Result<(), Failed> {
     let slice = |node: &str, pool: &str| {
         json!({
             "apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": pool},
@@ -288,7 +288,7 @@ async fn device_held(plane: &Plane) -> Result<(), Failed> {
 }
 
 /// The line of the remedy does it.
-async fn lift_gates(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
+async fn lift_gates(ctx: &Ctx, plane: &ControlPlane) -> Result<(), Failed> {
     let pods = plane.list::<Pod>().await?;
     let name = pod_of(&pods, "gated").ok_or_else(|| failed("no pod is gated"))?.name_any();
     let patch = r#"[{"op":"remove","path":"/spec/schedulingGates"}]"#;
@@ -300,7 +300,7 @@ async fn lift_gates(ctx: &Ctx, plane: &Plane) -> Result<(), Failed> {
     .await
 }
 
-fn kubectl(ctx: &Ctx, plane: &Plane, arguments: &[&str]) -> Result<(), Failed> {
+fn kubectl(ctx: &Ctx, plane: &ControlPlane, arguments: &[&str]) -> Result<(), Failed> {
     let output = Command::new(ctx.programs.join("kubectl"))
         .args(arguments)
         .env("KUBECONFIG", plane.kubeconfig())

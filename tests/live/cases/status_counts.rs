@@ -12,11 +12,11 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::client::{ensure, failed, json_of};
-use crate::oracle;
-use crate::plane::Plane;
-use crate::rest::{COUNTS, Counts, counts_of, full_name, poke, rest};
-use crate::world::World;
+use crate::harness::client::{ensure, failed, json_of};
+use crate::harness::independent_counts;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_sync, rest};
+use crate::harness::random_cluster::World;
 
 /// What is tried without DS_SEEDS.
 pub(crate) const SEEDS: std::ops::Range<u64> = 1..5;
@@ -52,7 +52,7 @@ enum Counter {
 }
 
 impl Counter {
-    async fn report(self, plane: &Plane) -> Result<Value, Failed> {
+    async fn report(self, plane: &ControlPlane) -> Result<Value, Failed> {
         match self {
             Self::Program => json_of(&plane.ds(&["coverage", "-A", "-o", "json"])),
             Self::Oracle => oracle::report(plane).await,
@@ -62,7 +62,7 @@ impl Counter {
 
 /// A fresh world, and the same world changed twice: each time all counts must be those of the API.
 pub(crate) fn equal_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
-    let mut plane = Plane::builder(&ctx.programs).start()?;
+    let mut plane = ControlPlane::builder(&ctx.programs).start()?;
     let mut times = format!("{TEST}::seed_{seed}: plane {:.1} s", plane.started().as_secs_f32());
     let outcome = plane.run(async |plane| {
         let mut begun = Instant::now();
@@ -99,7 +99,7 @@ pub(crate) fn equal_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
 
 /// Compares the program, and the second opinion, with the API until all are equal, or the time is up. Gives the sums
 /// of the counts.
-async fn agree(plane: &Plane) -> Result<Counts, Failed> {
+async fn agree(plane: &ControlPlane) -> Result<Counts, Failed> {
     let deadline = Instant::now() + AGREE;
     loop {
         let mut wrong = String::new();
@@ -122,7 +122,7 @@ async fn agree(plane: &Plane) -> Result<Counts, Failed> {
             return Err(failed(wrong));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        poke(plane).await?;
+        trigger_sync(plane).await?;
     }
 }
 

@@ -7,9 +7,9 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::client::wait_until;
-use crate::explained::{Expected, assert_explained};
-use crate::plane::Plane;
+use crate::harness::client::wait_until;
+use crate::harness::why_not_assertions::{Expected, assert_explained};
+use crate::harness::control_plane::ControlPlane;
 
 const NAMESPACE: &str = "volumes";
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -87,9 +87,9 @@ const PREVENTED: (&str, &str, &str, &str, &str) = (
 /// The other node of these DaemonSets must have its pod: the refusal is the node's, not the pod's.
 const RUN_ELSEWHERE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
 
-/// Makes the refusals, reads what the scheduler says, and asks why-not.
+/// Makes the refusals, reads what the scheduler assert_contains, and asks why-not.
 pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;
         let minor = plane.minor().await?;
         let of_version = (minor >= 37).then_some(&PREVENTED);
@@ -122,7 +122,7 @@ pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
 }
 
 /// The node on which the DaemonSet's pod did not get the claim.
-async fn loser(plane: &Plane, set: &str) -> Result<String, Failed> {
+async fn loser(plane: &ControlPlane, set: &str) -> Result<String, Failed> {
     wait_until(&format!("one pod of {set} runs"), async || {
         match (scheduled(plane, set, "near").await?, scheduled(plane, set, "far").await?) {
             (None, Some(_)) => Ok("far".to_owned()),
@@ -134,7 +134,7 @@ async fn loser(plane: &Plane, set: &str) -> Result<String, Failed> {
 }
 
 /// What the scheduler says of the DaemonSet's pod for a node; nothing when the pod is bound.
-async fn scheduled(plane: &Plane, set: &str, node: &str) -> Result<Option<String>, String> {
+async fn scheduled(plane: &ControlPlane, set: &str, node: &str) -> Result<Option<String>, String> {
     let pods = plane.list::<Pod>().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
     let pinned = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
     let pod = pods.into_iter().find_map(|pod| {
@@ -152,7 +152,7 @@ async fn scheduled(plane: &Plane, set: &str, node: &str) -> Result<Option<String
 }
 
 /// Two nodes in two zones, and a DaemonSet for each refusal.
-async fn make(plane: &Plane) -> Result<(), Failed> {
+async fn make(plane: &ControlPlane) -> Result<(), Failed> {
     plane.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})).await?;
     plane.create_all(&storage()).await?;
     plane.create_all(&[node("near", "a"), node("far", "b")]).await?;

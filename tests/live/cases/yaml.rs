@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
 use crate::Ctx;
-use crate::client::{ensure, failed};
+use crate::harness::client::{ensure, failed};
 
 const STRINGS: usize = 10_000;
 const SEED: u64 = 9;

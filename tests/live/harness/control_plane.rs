@@ -1,7 +1,6 @@
-//! A whole Kubernetes control plane for one test: etcd, kube-apiserver, kube-controller-manager,
-//! kube-scheduler, and kwok in the place of every kubelet, on free loopback ports, below one
-//! temporary folder. Everything goes when the [`Plane`] is dropped, and also when the test process
-//! is killed.
+//! A Kubernetes control plane for one test: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok
+//! instead of kubelets, on free loopback ports, in one temporary directory. All of it ends when the [`ControlPlane`] is
+//! dropped, and also when the test process is killed.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -13,74 +12,86 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::client::{failed, wait_until_within};
-use crate::layout::Layout;
-use crate::ports;
-use crate::process::Process;
+use crate::harness::client::{failed, wait_until_within};
+use crate::harness::plane_layout::PlaneLayout;
+use crate::harness::ports;
+use crate::harness::process::Process;
 
-/// The programs a plane is made of, as `tests/control-plane/build.sh` names them.
+/// The programs of a control plane, as `tests/control-plane/build.sh` names them.
 const PROGRAMS: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
-/// The first minor version with devices (`resource.k8s.io/v1`).
-pub(crate) const DEVICES: u32 = 34;
+/// The first minor version that serves `resource.k8s.io/v1` (dynamic resource allocation).
+pub(crate) const DRA_MINOR: u32 = 34;
 
-/// How long a plane may take to start on a busy machine.
-const START: Duration = Duration::from_secs(120);
+/// How long a control plane may take to start on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A running control plane.
-pub(crate) struct Plane {
-    /// Before the folder that they write to.
+pub(crate) struct ControlPlane {
+    /// Declared before `dir`, which they write to: fields are dropped in their order.
     processes: Vec<Process>,
     runtime: Runtime,
     client: Client,
-    /// For `/metrics` of the controller manager.
+    /// Client for `/metrics` of the controller manager.
     controllers: Client,
-    /// For `/metrics` of the scheduler.
+    /// Client for `/metrics` of the scheduler.
     scheduler: Client,
-    layout: Layout,
+    layout: PlaneLayout,
     started: Duration,
     dir: TempDir,
 }
 
-/// How a plane differs from the default one.
+/// Options of a control plane.
 pub(crate) struct Builder {
     programs: PathBuf,
-    silence: Duration,
+    node_monitor_grace_period: Duration,
+    /// In seconds.
     node_lease: u32,
-    is_audited: bool,
+    audit: Audit,
+}
+
+/// Whether the API server writes an audit log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audit {
+    Off,
+    Metadata,
 }
 
 impl Builder {
-    /// Has the API server write down who asks for what, see [`Plane::audit_log`].
+    /// Has the API server write an audit log, see [`ControlPlane::audit_log`].
     pub(crate) fn audited(mut self) -> Self {
-        self.is_audited = true;
+        self.audit = Audit::Metadata;
         self
     }
 
-    /// After how much silence a node becomes NotReady. The default is short; a test that leaves
-    /// nodes alone may want it long.
-    #[allow(dead_code, reason = "no test of today waits for less")]
-    pub(crate) fn node_monitor_grace_period(mut self, silence: Duration) -> Self {
-        self.silence = silence;
-        self.node_lease = u32::try_from(silence.as_secs()).unwrap_or(40).max(4);
+    /// How long a node may be silent before it becomes NotReady. The default is short. A test without silent nodes
+    /// takes a long period: on a busy machine kwok can be late with its heartbeats.
+    pub(crate) fn node_monitor_grace_period(mut self, period: Duration) -> Self {
+        self.node_monitor_grace_period = period;
+        self.node_lease = u32::try_from(period.as_secs()).unwrap_or(40).max(4);
         self
     }
 
-    /// Starts it, and waits until it answers.
-    pub(crate) fn start(self) -> Result<Plane, Failed> {
-        Plane::launch(&self)
+    /// Starts it, and waits until it is ready.
+    pub(crate) fn start(self) -> Result<ControlPlane, Failed> {
+        ControlPlane::launch(&self)
     }
 }
 
-impl Plane {
-    /// A plane with the programs of `programs`.
+impl ControlPlane {
+    /// A control plane with the programs in `programs`.
     pub(crate) fn builder(programs: &Path) -> Builder {
-        Builder { programs: programs.to_owned(), silence: Duration::from_secs(8), node_lease: 8, is_audited: false }
+        Builder {
+            programs: programs.to_owned(),
+            node_monitor_grace_period: Duration::from_secs(8),
+            node_lease: 8,
+            audit: Audit::Off,
+        }
     }
 
-    /// The folder with the programs, or why there is none.
+    /// The directory with the programs, or an error that names the program that is missing.
     pub(crate) fn programs() -> Result<PathBuf, String> {
-        let (dir, remedy) = match std::env::var_os("DS_CONTROL_PLANE") {
+        let (dir, hint) = match std::env::var_os("DS_CONTROL_PLANE") {
             Some(dir) => (PathBuf::from(dir), "set by DS_CONTROL_PLANE"),
             None => {
                 (Path::new(env!("CARGO_MANIFEST_DIR")).join("target/control-plane"), "run tests/control-plane/build.sh")
@@ -88,7 +99,7 @@ impl Plane {
         };
         match PROGRAMS.iter().find(|program| !dir.join(program).is_file()) {
             None => Ok(dir),
-            Some(missing) => Err(format!("no control plane: {missing} is not in {} ({remedy})", dir.display())),
+            Some(missing) => Err(format!("no control plane: {missing} is not in {} ({hint})", dir.display())),
         }
     }
 
@@ -97,7 +108,7 @@ impl Plane {
         let dir = tempfile::Builder::new().prefix("plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let [etcd_port, peer_port, server_port, controllers_port, scheduler_port] = ports::free()?;
-        let layout = Layout::new(dir.path(), server_port);
+        let layout = PlaneLayout::new(dir.path(), server_port);
         layout.write_files()?;
 
         let start = |name: &str, arguments: Vec<String>| {
@@ -105,16 +116,16 @@ impl Plane {
                 .map_err(|error| Failed::from(format!("{name} does not start: {error}")))
         };
         let mut processes = vec![start("etcd", layout.etcd(etcd_port, peer_port))?];
-        block_until(&mut processes, "etcd listens and has made its key", begun + START, || {
+        block_until(&mut processes, "etcd listens and has created its key", begun + START_TIMEOUT, || {
             layout.token_key().is_file() && TcpStream::connect(("127.0.0.1", etcd_port)).is_ok()
         })?;
-        let audit = if builder.is_audited { layout.audit() } else { Vec::new() };
+        let audit = if builder.audit == Audit::Metadata { layout.audit() } else { Vec::new() };
         processes.push(start("kube-apiserver", [layout.api_server(etcd_port, server_port), audit].concat())?);
-        // Its certificate is its own work; nobody can connect before it is there.
-        block_until(&mut processes, "kube-apiserver listens and has made its certificate", begun + START, || {
+        // It creates its own certificate; no client can connect before that.
+        block_until(&mut processes, "kube-apiserver listens and has created its certificate", begun + START_TIMEOUT, || {
             layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
         })?;
-        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.silence))?);
+        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.node_monitor_grace_period))?);
         processes.push(start("kube-scheduler", layout.scheduler(scheduler_port))?);
         processes.push(start("kwok", layout.kwok(builder.node_lease))?);
 
@@ -126,13 +137,13 @@ impl Plane {
         })?;
         let mut plane =
             Self { processes, runtime, client, controllers, scheduler, layout, started: Duration::ZERO, dir };
-        plane.ready(begun + START)?;
+        plane.wait_until_ready(begun + START_TIMEOUT)?;
         plane.started = begun.elapsed();
         Ok(plane)
     }
 
-    /// Waits until all of it works: every program says so, and the controllers have done their first work.
-    fn ready(&mut self, deadline: Instant) -> Result<(), Failed> {
+    /// Waits until every program reports that it is ready, and the controllers have created their first objects.
+    fn wait_until_ready(&mut self, deadline: Instant) -> Result<(), Failed> {
         let left = || deadline.saturating_duration_since(Instant::now());
         let Self { processes, runtime, client, controllers, scheduler, .. } = self;
         let (client, controllers, scheduler) = (&*client, &*controllers, &*scheduler);
@@ -151,8 +162,8 @@ impl Plane {
                 let description = format!("{name} is ready");
                 let answer = wait_until_within(&description, left(), async || {
                     if let Some(process) = processes.iter_mut().find_map(|one| one.ended().map(|_| one.name())) {
-                        // No use in waiting any longer: an answer that is none.
-                        return Ok(Err(failed(format!("{process} ended at once"))));
+                        // `Ok` ends the wait.
+                        return Ok(Err(failed(format!("{process} ended during startup"))));
                     }
                     get_text(client, path).await.map(|_| Ok(())).map_err(|error| error.to_string())
                 });
@@ -163,17 +174,17 @@ impl Plane {
         outcome.map_err(|failure: Failed| self.with_logs(failure))
     }
 
-    /// Kills the API server; [`Plane::start_api_server`] brings it back with all that it knew.
+    /// Kills the API server; [`ControlPlane::start_api_server`] restarts it with the same etcd.
     pub(crate) fn stop_api_server(&mut self) -> Result<(), Failed> {
         Ok(self.process("kube-apiserver")?.stop()?)
     }
 
-    /// Starts the API server again where it was.
+    /// Restarts the API server on the same port.
     pub(crate) fn start_api_server(&mut self) -> Result<(), Failed> {
         Ok(self.process("kube-apiserver")?.start_again()?)
     }
 
-    /// Takes the scheduler down and up again: it then tries every waiting pod anew, whatever it knew of it.
+    /// Restarts the scheduler, which then tries every pending pod again, without memory of earlier attempts.
     pub(crate) fn restart_scheduler(&mut self) -> Result<(), Failed> {
         let scheduler = self.process("kube-scheduler")?;
         scheduler.stop()?;
@@ -182,11 +193,11 @@ impl Plane {
 
     fn process(&mut self, name: &str) -> Result<&mut Process, Failed> {
         let found = self.processes.iter_mut().find(|process| process.name() == name);
-        found.ok_or_else(|| format!("there is no {name}").into())
+        found.ok_or_else(|| format!("no process {name}").into())
     }
 
-    /// Runs `future` to its end. When it fails, the logs of programs that ended meanwhile are told too.
-    pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&Plane) -> Result<T, Failed>) -> Result<T, Failed> {
+    /// Runs `future` to completion. If it fails and a program ended meanwhile, the error contains the logs.
+    pub(crate) fn run<T>(&mut self, future: impl AsyncFnOnce(&ControlPlane) -> Result<T, Failed>) -> Result<T, Failed> {
         let outcome = self.runtime.block_on(future(self));
         match outcome {
             Err(failure) if self.processes.iter_mut().any(|process| process.ended().is_some()) => {
@@ -200,7 +211,7 @@ impl Plane {
         logs_of(&mut self.processes, failure.message().unwrap_or("failed"))
     }
 
-    /// A client with all rights.
+    /// A client with all permissions.
     pub(crate) fn client(&self) -> Client {
         self.client.clone()
     }
@@ -210,40 +221,35 @@ impl Plane {
         self.client.apiserver_version().await.map_err(failed)?.minor.parse().map_err(failed)
     }
 
-    /// Whether the API server knows devices. Before 1.34 they are off by default, and it drops what templates say of claims.
+    /// Whether the API server serves dynamic resource allocation. Before 1.34 it is off by default, and the API server
+    /// drops `resourceClaims` from templates.
     pub(crate) async fn has_devices(&self) -> Result<bool, Failed> {
-        Ok(self.minor().await? >= DEVICES)
+        Ok(self.minor().await? >= DRA_MINOR)
     }
 
-    /// A file for kubectl and its plugins; its contexts are `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.
+    /// A kubeconfig with the contexts `admin` (current), `pods-only`, `nodes-only`, `nobody` and `expired`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.layout.kubeconfig
     }
 
-    /// What was asked of the API server, a JSON object a line, where the plane is audited.
+    /// The audit log, one JSON object a line, if it is on (see [`Builder::audited`]).
     pub(crate) fn audit_log(&self) -> PathBuf {
         self.layout.audit_log()
     }
 
-    /// The API server's URL.
-    #[allow(dead_code, reason = "for messages")]
-    pub(crate) fn server(&self) -> &str {
-        &self.layout.server
-    }
-
-    /// How long it took to start.
+    /// How long the start took.
     pub(crate) fn started(&self) -> Duration {
         self.started
     }
 
-    /// A folder that goes with the plane.
+    /// Its directory, which is deleted with it.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What the DaemonSet controller has before it: keys in its queue and syncs at work. Keys that wait for a later
-    /// time (a failed pod's back-off, minReadySeconds) are not among them.
-    pub(crate) async fn daemon_set_work(&self) -> Result<u64, String> {
+    /// How much the DaemonSet controller has to do: non-empty work queues and syncs in progress. Keys that are delayed
+    /// (back-off of a failed pod, minReadySeconds) do not count.
+    pub(crate) async fn daemon_set_backlog(&self) -> Result<u64, String> {
         let text = get_text(&self.controllers, "/metrics").await.map_err(|error| error.to_string())?;
         let read = |metric: &str, queue: &str| -> Result<f64, String> {
             let start = format!("{metric}{{name=\"{queue}\"}} ");
@@ -253,23 +259,23 @@ impl Plane {
                 .parse()
                 .map_err(|error| format!("{metric}: {error}"))
         };
-        let mut work = 0;
+        let mut backlog = 0;
         for queue in ["daemonset", "daemonset-node-updates"] {
             let depth = read("workqueue_depth", queue)?;
             let unfinished = read("workqueue_unfinished_work_seconds", queue)?;
-            work += u64::from(depth > 0.0) + u64::from(unfinished > 0.0);
+            backlog += u64::from(depth > 0.0) + u64::from(unfinished > 0.0);
         }
-        Ok(work)
+        Ok(backlog)
     }
 
-    /// How many pods the scheduler has in each of its queues: `active`, `backoff`, `unschedulable` (tried in vain since
-    /// it was started) and `gated`.
+    /// How many pods the scheduler has in each of its queues: `active`, `backoff`, `unschedulable` (every attempt since
+    /// its start failed) and `gated`.
     pub(crate) async fn scheduler_queues(&self) -> Result<[u64; 4], String> {
         let text = get_text(&self.scheduler, "/metrics").await.map_err(|error| error.to_string())?;
         let mut sizes = [0; 4];
         for (size, queue) in sizes.iter_mut().zip(["active", "backoff", "unschedulable", "gated"]) {
             let start = format!("scheduler_pending_pods{{queue=\"{queue}\"}} ");
-            // A queue that nothing was in yet is not among the metrics.
+            // A queue has no metric before it has its first pod.
             if let Some(value) = text.lines().find_map(|line| line.strip_prefix(&start)) {
                 let value: f64 = value.parse().map_err(|error| format!("{start}{error}"))?;
                 *size = value as u64;
@@ -279,14 +285,14 @@ impl Plane {
     }
 }
 
-impl Drop for Plane {
+impl Drop for ControlPlane {
     fn drop(&mut self) {
-        // All at once; each `Process` then waits for its own end.
+        // All at the same time; then each `Process` waits for its own exit.
         self.processes.iter_mut().for_each(Process::kill);
     }
 }
 
-/// A client for a program that serves with a certificate nobody knows.
+/// A client for a program with a self-signed certificate.
 fn unverified(port: u16) -> Result<Client, Failed> {
     let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().map_err(failed)?);
     config.accept_invalid_certs = true;
@@ -297,7 +303,7 @@ async fn get_text(client: &Client, path: &str) -> Result<String, kube::Error> {
     client.request_text(http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?).await
 }
 
-/// Waits for something that needs no client, and fails early when a program ends.
+/// Waits for a condition that needs no client; fails early if a program ends.
 fn block_until(
     processes: &mut [Process],
     description: &str,
@@ -306,10 +312,10 @@ fn block_until(
 ) -> Result<(), Failed> {
     while !condition() {
         if processes.iter_mut().any(|process| process.ended().is_some()) {
-            return Err(logs_of(processes, &format!("a program ended while waiting until {description}")));
+            return Err(logs_of(processes, &format!("a program ended before this: {description}")));
         }
         if Instant::now() > deadline {
-            return Err(logs_of(processes, &format!("waited in vain until {description}")));
+            return Err(logs_of(processes, &format!("timed out: {description}")));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -1,5 +1,5 @@
-//! A loopback HTTP server between the program and the API server that lets requests and answers go astray: by chance,
-//! but the same for the same seed and requests.
+//! A loopback HTTP server between the program and the API server that loses, rejects and truncates requests and
+//! responses at random: the same for the same seed and requests.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,57 +13,56 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::{Client, Config};
 
-/// A removal that takes longer is told: what is judged when it arrives was decided long before.
-const SLOW: Duration = Duration::from_secs(1);
+/// A deletion that takes longer is logged: the invariant watcher checks it on arrival, long after it was decided.
+const SLOW_DELETION: Duration = Duration::from_secs(1);
 
-/// A running proxy; it takes no more connections when it is dropped.
+/// A running proxy; it accepts no more connections once it is dropped.
 pub(crate) struct FaultProxy {
     port: u16,
     ended: Arc<AtomicBool>,
     faults: Arc<AtomicU64>,
 }
 
-/// What becomes of one request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// It passes, and so does its answer.
-    Passes,
-    /// It never arrives: the connection is closed.
+enum Fault {
+    /// The request and its response are forwarded.
+    None,
+    /// The connection is closed, and the request is not forwarded.
     Lost,
-    /// It is answered with this code, and never arrives.
-    Refused(u16),
-    /// It arrives, and its answer breaks off after so many bytes.
-    CutAfter(usize),
-    /// A removal is answered as if it had been done, and never arrives; anything else passes.
-    Pretended,
+    /// The response is this status code, and the request is not forwarded.
+    Rejected(u16),
+    /// The request is forwarded, and its response is truncated after this many bytes.
+    TruncatedAfter(usize),
+    /// A DELETE gets a successful response and is not forwarded; other requests are.
+    FakeDeletion,
 }
 
-impl Fate {
-    fn draw(rng: &mut Rng) -> Self {
+impl Fault {
+    fn random(rng: &mut Rng) -> Self {
         match rng.u8(..100) {
             0..4 => Self::Lost,
-            4..7 => Self::Refused(*rng.choice(&[409, 429, 500, 503]).unwrap_or(&500)),
-            7..13 => Self::CutAfter(rng.usize(..20_000)),
-            _ => Self::Passes,
+            4..7 => Self::Rejected(*rng.choice(&[409, 429, 500, 503]).unwrap_or(&500)),
+            7..13 => Self::TruncatedAfter(rng.usize(..20_000)),
+            _ => Self::None,
         }
     }
 }
 
 impl FaultProxy {
-    /// Listens, and passes on to the server of `config` with its credentials, under the
-    /// name that each request gives itself.
+    /// Listens, and forwards to the server of `config` with its credentials and the client's User-Agent.
     pub(crate) fn start(config: Config, seed: u64) -> io::Result<Self> {
         let mut rng = Rng::with_seed(seed);
-        Self::start_with(config, move || Fate::draw(&mut rng))
+        Self::start_with(config, move || Fault::random(&mut rng))
     }
 
-    /// The same, and no removal arrives although each is accepted.
-    pub(crate) fn pretending(config: Config) -> io::Result<Self> {
-        Self::start_with(config, || Fate::Pretended)
+    /// The same without random faults: every deletion is accepted, and none is forwarded.
+    pub(crate) fn faking_deletions(config: Config) -> io::Result<Self> {
+        Self::start_with(config, || Fault::FakeDeletion)
     }
 
-    fn start_with(mut config: Config, mut fate: impl FnMut() -> Fate + Send + 'static) -> io::Result<Self> {
-        // What is tried again here would arrive later than the program sent it.
+    fn start_with(mut config: Config, mut fault: impl FnMut() -> Fault + Send + 'static) -> io::Result<Self> {
+        // A retry here would reach the API server later than the program sent the request.
         config.default_retry = false;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -74,24 +73,25 @@ impl FaultProxy {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let (fate, config, faults) = (fate(), config.clone(), Arc::clone(&faults));
-                // Its client may go away at any time.
-                std::thread::spawn(move || drop(serve(connection, config, fate, &faults)));
+                let (fault, config, faults) = (fault(), config.clone(), Arc::clone(&faults));
+                // The client may close the connection at any time.
+                std::thread::spawn(move || drop(serve(connection, config, fault, &faults)));
             }
         });
         Ok(proxy)
     }
 
-    /// How many requests went astray.
+    /// How many requests had a fault.
     pub(crate) fn faults(&self) -> u64 {
         self.faults.load(Ordering::SeqCst)
     }
 
-    /// Writes a kubeconfig that leads here.
+    /// Writes a kubeconfig for this proxy.
     pub(crate) fn write_kubeconfig(&self, to: &Path) -> io::Result<()> {
         let server = format!("http://127.0.0.1:{}", self.port);
         let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: proxy\nclusters:\n- name: proxy\n  cluster: {{server: \"{server}\"}}\n\
+            "apiVersion: v1\nkind: Config\ncurrent-context: proxy\n\
+             clusters:\n- name: proxy\n  cluster: {{server: \"{server}\"}}\n\
              contexts:\n- name: proxy\n  context: {{cluster: proxy, user: \"\"}}\n"
         );
         std::fs::write(to, text)
@@ -106,8 +106,8 @@ impl Drop for FaultProxy {
     }
 }
 
-/// One request on one connection.
-fn serve(mut connection: TcpStream, config: Config, fate: Fate, faults: &AtomicU64) -> io::Result<()> {
+/// Serves one request on one connection.
+fn serve(mut connection: TcpStream, config: Config, fault: Fault, faults: &AtomicU64) -> io::Result<()> {
     let mut reader = BufReader::new(connection.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -129,26 +129,27 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate, faults: &AtomicU
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let fate = if fate == Fate::Pretended && method != "DELETE" { Fate::Passes } else { fate };
-    faults.fetch_add(u64::from(fate != Fate::Passes), Ordering::SeqCst);
-    match fate {
-        Fate::Lost => return Ok(()),
-        Fate::Pretended => {
+    let fault = if fault == Fault::FakeDeletion && method != "DELETE" { Fault::None } else { fault };
+    faults.fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
+    match fault {
+        Fault::Lost => return Ok(()),
+        Fault::FakeDeletion => {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close";
             return write!(connection, "{head}\r\n\r\n{{}}");
         }
-        Fate::Refused(code) => {
-            let text = format!("{{\"kind\":\"Status\",\"code\":{code},\"message\":\"the proxy does not want to\"}}");
+        Fault::Rejected(code) => {
+            let text = format!("{{\"kind\":\"Status\",\"code\":{code},\"message\":\"rejected by the fault proxy\"}}");
             return write!(
                 connection,
-                "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+                 connection: close\r\n\r\n{text}",
                 text.len()
             );
         }
-        Fate::Passes | Fate::CutAfter(_) => {}
+        Fault::None | Fault::TruncatedAfter(_) => {}
     }
-    let mut left = if let Fate::CutAfter(bytes) = fate { bytes } else { usize::MAX };
-    // A client belongs to the runtime that it was made on, so each thread makes its own.
+    let mut left = if let Fault::TruncatedAfter(bytes) = fault { bytes } else { usize::MAX };
+    // A client belongs to the runtime that created it, so each thread creates its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::try_from(config).map_err(io::Error::other)?;
@@ -158,8 +159,8 @@ fn serve(mut connection: TcpStream, config: Config, fate: Fate, faults: &AtomicU
             request.header("content-type", "application/json").body(Body::from(body)).map_err(io::Error::other)?;
         let sent = Instant::now();
         let answer = client.send(request).await;
-        if method == "DELETE" && sent.elapsed() > SLOW {
-            eprintln!("a removal took {:.1} s: {path}", sent.elapsed().as_secs_f64());
+        if method == "DELETE" && sent.elapsed() > SLOW_DELETION {
+            eprintln!("a deletion took {:.1} s: {path}", sent.elapsed().as_secs_f64());
         }
         let (head, mut body) = answer.map_err(io::Error::other)?.into_parts();
         let kind = head.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();

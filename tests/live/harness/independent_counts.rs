@@ -1,5 +1,5 @@
-//! The counts once more, in a page of their own that shares nothing with the program: if it, the
-//! program and the controller agree, the rule was understood.
+//! A second implementation of the DaemonSet counts, which shares no code with the program. When a test of the counts
+//! fails, it shows whether the program or the controller differs.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use crate::client::failed;
-use crate::plane::Plane;
+use crate::harness::client::failed;
+use crate::harness::control_plane::ControlPlane;
 
-/// The counts of every DaemonSet, in the shape of a CoverageReport.
-pub(crate) async fn report(plane: &Plane) -> Result<Value, Failed> {
+/// The counts of every DaemonSet, as a CoverageReport.
+pub(crate) async fn report(plane: &ControlPlane) -> Result<Value, Failed> {
     let nodes: Vec<Node> = plane.list().await?;
     let pods: Vec<Pod> = plane.list().await?;
     let revisions: Vec<ControllerRevision> = plane.list().await?;
@@ -26,7 +26,7 @@ pub(crate) async fn report(plane: &Plane) -> Result<Value, Failed> {
             pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == set.uid().as_ref()))
         {
             let done = matches!(phase(pod), "Failed" | "Succeeded") && pod.metadata.deletion_timestamp.is_some();
-            if let Some(node) = target(pod).filter(|_| !done) {
+            if let Some(node) = target_node(pod).filter(|_| !done) {
                 by_node.entry(node).or_default().push(pod);
             }
         }
@@ -37,7 +37,7 @@ pub(crate) async fn report(plane: &Plane) -> Result<Value, Failed> {
             let runs = should_run(&set, node);
             let first = by_node.get_mut(name.as_str()).and_then(|pods| {
                 pods.sort_by_key(|pod| {
-                    (target_is_bound(pod), pod.creation_timestamp().map(|time| time.0), pod.name_any())
+                    (has_no_node(pod), pod.creation_timestamp().map(|time| time.0), pod.name_any())
                 });
                 pods.first().copied()
             });
@@ -76,8 +76,8 @@ impl Elapsed for Time {
     }
 }
 
-/// Pods without a node come last.
-fn target_is_bound(pod: &Pod) -> bool {
+/// Sorts pods without a node last.
+fn has_no_node(pod: &Pod) -> bool {
     pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none())
 }
 
@@ -91,8 +91,8 @@ fn ready_since(pod: &Pod) -> Option<Time> {
     ready.last_transition_time.clone().filter(|_| ready.status == "True")
 }
 
-/// The node that a pod is on or is meant for.
-pub(crate) fn target(pod: &Pod) -> Option<&str> {
+/// The node that a pod is bound to, or that its required node affinity pins it to.
+pub(crate) fn target_node(pod: &Pod) -> Option<&str> {
     let spec = pod.spec.as_ref()?;
     if let Some(node) = spec.node_name.as_deref() {
         return Some(node);
@@ -108,7 +108,7 @@ pub(crate) fn target(pod: &Pod) -> Option<&str> {
         .map(String::as_str)
 }
 
-/// The hash of the revision that holds today's template.
+/// The hash of the revision with the current template.
 fn current_hash(set: &DaemonSet, revisions: &[ControllerRevision]) -> Result<String, Failed> {
     let template = serde_json::to_value(&set.spec.template).map_err(failed)?;
     let owned = revisions
@@ -120,21 +120,21 @@ fn current_hash(set: &DaemonSet, revisions: &[ControllerRevision]) -> Result<Str
     if let Some(map) = data.as_object_mut() {
         map.remove("$patch");
     }
-    // Decoded and encoded once more, so that both leave out the same empty fields.
+    // A round trip through the type drops the same empty fields on both sides.
     let data: k8s_openapi::api::core::v1::PodTemplateSpec = serde_json::from_value(data).map_err(failed)?;
     if serde_json::to_value(data).map_err(failed)? != template {
-        return Err(failed(format!("the newest revision of {} is not today's template", set.name_any())));
+        return Err(failed(format!("the newest revision of {} differs from its template", set.name_any())));
     }
     Ok(newest.labels().get("controller-revision-hash").cloned().unwrap_or_default())
 }
 
-/// The controller's rule.
+/// The controller's rule: `NodeShouldRunDaemonPod` in `pkg/controller/daemon/daemon_controller.go`.
 fn should_run(set: &DaemonSet, node: &Node) -> bool {
     let Some(pod) = &set.spec.template.spec else {
         return false;
     };
     let name = node.name_any();
-    if pod.node_name.as_ref().is_some_and(|wanted| !wanted.is_empty() && *wanted != name) {
+    if pod.node_name.as_ref().is_some_and(|required| !required.is_empty() && *required != name) {
         return false;
     }
     let labels = node.labels();

@@ -1,4 +1,5 @@
-//! Watches a DaemonSet's pods and the nodes from outside, and judges every pod that is taken away.
+//! Watches a DaemonSet's pods and nodes from outside the program, and checks every pod that is removed against the rules
+//! that `cycle` must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,65 +14,74 @@ use libtest_mimic::Failed;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use crate::client::failed;
-use crate::plane::Plane;
+use crate::harness::client::failed;
+use crate::harness::control_plane::ControlPlane;
 
-/// Between its look and its removal the program cannot know what goes down: a node that went down by itself within
-/// this time is not held against it.
-const UNKNOWABLE: Duration = Duration::from_secs(2);
+/// The program cannot know what becomes unavailable between its last observation and its deletion: a node that became
+/// unavailable by itself within this time is not a violation.
+const RACE_WINDOW: Duration = Duration::from_secs(2);
 
 /// A running watcher; it ends when it is dropped.
-pub(crate) struct Watcher {
-    seen: Arc<Mutex<Seen>>,
+pub(crate) struct InvariantWatcher {
+    state: Arc<Mutex<State>>,
     _stop: oneshot::Sender<()>,
 }
 
-/// What it knows.
+/// What the watches have reported so far.
 #[derive(Default)]
-struct Seen {
-    nodes: BTreeMap<String, bool>,
-    pods: BTreeMap<String, Facts>,
+struct State {
+    nodes: BTreeMap<String, Eligibility>,
+    /// By uid.
+    pods: BTreeMap<String, PodState>,
     rules: Rules,
-    /// Since when a node is without an available pod.
-    out: BTreeMap<String, Instant>,
-    /// Nodes whose pod the program took, until they have a new one.
-    taken: BTreeSet<String>,
-    /// Pods that somebody else deletes.
-    foreign: BTreeSet<String>,
+    /// Eligible nodes without an available pod, and since when.
+    unavailable: BTreeMap<String, Instant>,
+    /// Nodes whose pod the program removed, until they have a new one that is available.
+    in_progress: BTreeSet<String>,
+    /// Uids of pods that the test itself deletes.
+    expected_deletions: BTreeSet<String>,
+    /// Node and uid.
     removed: Vec<(String, String)>,
-    most_out: usize,
+    max_unavailable: usize,
     violations: Vec<String>,
     synced: BTreeSet<&'static str>,
 }
 
-/// What is allowed.
+/// What `cycle` may do.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// How many nodes may be out.
+    /// How many nodes may be unavailable.
     pub(crate) budget: usize,
     /// The uid of the DaemonSet.
     pub(crate) owner: String,
-    /// Pods with this revision are not to be touched; none where any may be.
+    /// Pods of this revision must not be removed; `None` if any pod may be.
     pub(crate) current: Option<String>,
 }
 
+/// Whether the DaemonSet controller wants a pod on a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Eligibility {
+    Eligible,
+    NotEligible,
+}
+
 #[derive(Clone, Debug)]
-struct Facts {
+struct PodState {
     name: String,
     node: String,
     owner: Option<String>,
     revision: Option<String>,
     is_available: bool,
-    /// Since when it is available, or is not.
+    /// Since when `is_available` has this value.
     since: Instant,
-    is_going: bool,
+    is_terminating: bool,
 }
 
-impl Facts {
-    fn of(pod: &Pod) -> Self {
+impl From<&Pod> for PodState {
+    fn from(pod: &Pod) -> Self {
         let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
         let is_ready = conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
-        let is_going = pod.metadata.deletion_timestamp.is_some();
+        let is_terminating = pod.metadata.deletion_timestamp.is_some();
         Self {
             name: pod.name_any(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
@@ -81,83 +91,93 @@ impl Facts {
                 .find(|owner| owner.controller == Some(true))
                 .map(|owner| owner.uid.clone()),
             revision: pod.labels().get("controller-revision-hash").cloned(),
-            is_available: is_ready && !is_going,
+            is_available: is_ready && !is_terminating,
             since: Instant::now(),
-            is_going,
+            is_terminating,
         }
     }
 }
 
-impl Watcher {
-    /// Watches a namespace, and the nodes with the label `scene=NAMESPACE`, and waits until it sees.
-    pub(crate) async fn start(plane: &Plane, namespace: &str, rules: Rules) -> Result<Self, Failed> {
+impl InvariantWatcher {
+    /// Watches the pods of a namespace and the nodes with the label `scenario=NAMESPACE`; waits for the first lists.
+    pub(crate) async fn start(plane: &ControlPlane, namespace: &str, rules: Rules) -> Result<Self, Failed> {
         let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
-        let seen = Arc::new(Mutex::new(Seen { rules, ..Seen::default() }));
+        let state = Arc::new(Mutex::new(State { rules, ..State::default() }));
         let (stop, stopped) = oneshot::channel();
-        let (shared, namespace) = (Arc::clone(&seen), namespace.to_owned());
+        let (shared, namespace) = (Arc::clone(&state), namespace.to_owned());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                let Ok(config) = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await else { return };
+                let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+                let Ok(config) = config else { return };
                 let Ok(client) = Client::try_from(config) else { return };
-                let labels = format!("scene={namespace}");
+                let labels = format!("scenario={namespace}");
+                let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+                let nodes = Api::<Node>::all(client);
                 tokio::select! {
-                    () = follow(Api::<Pod>::namespaced(client.clone(), &namespace), "pods", None, &shared, Seen::pod) => {}
-                    () = follow(Api::<Node>::all(client), "nodes", Some(labels), &shared, Seen::node) => {}
+                    () = watch(pods, "pods", None, &shared, State::apply_pod) => {}
+                    () = watch(nodes, "nodes", Some(labels), &shared, State::apply_node) => {}
                     _ = stopped => {}
                 }
             });
         });
-        let watcher = Self { seen, _stop: stop };
-        crate::client::wait_until("the watcher sees", async || {
-            if watcher.seen().synced.len() == 2 { Ok(()) } else { Err("not yet".into()) }
+        let watcher = Self { state, _stop: stop };
+        crate::harness::client::wait_until("the watcher has listed pods and nodes", async || {
+            if watcher.state().synced.len() == 2 { Ok(()) } else { Err("not yet".into()) }
         })
         .await?;
         Ok(watcher)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Other rules hold from now on.
-    pub(crate) fn rule(&self, change: impl FnOnce(&mut Rules)) {
-        change(&mut self.seen().rules);
+    /// Changes the rules from now on.
+    pub(crate) fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.state().rules);
     }
 
-    /// Somebody else is about to delete this pod.
-    pub(crate) fn expect(&self, uid: &str) {
-        self.seen().foreign.insert(uid.to_owned());
+    /// Announces that the test deletes this pod itself.
+    pub(crate) fn expect_deletion(&self, uid: &str) {
+        self.state().expected_deletions.insert(uid.to_owned());
     }
 
-    /// What was not allowed.
+    /// The removals that broke a rule.
     pub(crate) fn violations(&self) -> Vec<String> {
-        self.seen().violations.clone()
+        self.state().violations.clone()
     }
 
-    /// The nodes whose pods were taken, in their order.
+    /// The nodes whose pods were removed, in order.
     pub(crate) fn removed(&self) -> Vec<String> {
-        self.seen().removed.iter().map(|(node, _)| node.clone()).collect()
+        self.state().removed.iter().map(|(node, _)| node.clone()).collect()
     }
 
-    /// The most nodes that were out at one moment.
-    pub(crate) fn most_out(&self) -> usize {
-        self.seen().most_out
+    /// The largest number of nodes that were unavailable at the same time.
+    pub(crate) fn max_unavailable(&self) -> usize {
+        self.state().max_unavailable
     }
 }
 
-/// Keeps up with a kind, also when the API server goes away.
-async fn follow<K>(
+/// Whether an object exists after an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Exists,
+    Deleted,
+}
+
+/// Lists and watches a kind, also through outages of the API server.
+async fn watch<K>(
     api: Api<K>,
     kind: &'static str,
     labels: Option<String>,
-    seen: &Mutex<Seen>,
-    apply: fn(&mut Seen, &K, bool),
+    state: &Mutex<State>,
+    apply: fn(&mut State, &K, Presence),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let lock = || seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let mut known: BTreeMap<String, K> = BTreeMap::new();
     loop {
         let parameters = ListParams { label_selector: labels.clone(), ..ListParams::default() };
@@ -169,116 +189,120 @@ async fn follow<K>(
         let now: BTreeMap<String, K> =
             list.items.into_iter().map(|item| (item.uid().unwrap_or_default(), item)).collect();
         {
-            let mut seen = lock();
-            known.iter().filter(|(uid, _)| !now.contains_key(*uid)).for_each(|(_, gone)| apply(&mut seen, gone, true));
-            now.values().for_each(|item| apply(&mut seen, item, false));
-            seen.synced.insert(kind);
-            seen.count();
+            let mut state = lock();
+            let deleted = known.iter().filter(|(uid, _)| !now.contains_key(*uid));
+            deleted.for_each(|(_, item)| apply(&mut state, item, Presence::Deleted));
+            now.values().for_each(|item| apply(&mut state, item, Presence::Exists));
+            state.synced.insert(kind);
+            state.count_unavailable();
         }
         known = now;
         let parameters = WatchParams { label_selector: labels.clone(), ..WatchParams::default() };
         let Ok(changes) = api.watch(&parameters, &version).await else { continue };
         let mut changes = changes.boxed();
         while let Ok(Some(change)) = changes.try_next().await {
-            let (item, is_gone) = match change {
-                WatchEvent::Added(item) | WatchEvent::Modified(item) => (item, false),
-                WatchEvent::Deleted(item) => (item, true),
+            let (item, presence) = match change {
+                WatchEvent::Added(item) | WatchEvent::Modified(item) => (item, Presence::Exists),
+                WatchEvent::Deleted(item) => (item, Presence::Deleted),
                 WatchEvent::Bookmark(_) => continue,
                 WatchEvent::Error(_) => break,
             };
             let uid = item.uid().unwrap_or_default();
-            if is_gone {
+            if presence == Presence::Deleted {
                 known.remove(&uid);
             } else {
                 known.insert(uid, item.clone());
             }
-            let mut seen = lock();
-            apply(&mut seen, &item, is_gone);
-            seen.count();
+            let mut state = lock();
+            apply(&mut state, &item, presence);
+            state.count_unavailable();
         }
     }
 }
 
-impl Seen {
-    /// A node wants a pod while no taint keeps it away: the DaemonSets of these tests tolerate none.
-    fn node(&mut self, node: &Node, is_gone: bool) {
+impl State {
+    /// A node is eligible unless a taint excludes it: the DaemonSets of these tests have no tolerations of their own.
+    fn apply_node(&mut self, node: &Node, presence: Presence) {
         let name = node.name_any();
-        if is_gone {
+        if presence == Presence::Deleted {
             self.nodes.remove(&name);
             return;
         }
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
-        let keeps_away = |effect: &str| matches!(effect, "NoSchedule" | "NoExecute");
-        let auto = ["node.kubernetes.io/unschedulable", "node.kubernetes.io/disk-pressure"];
-        let is_wanted = !taints.iter().any(|taint| keeps_away(&taint.effect) && !auto.contains(&taint.key.as_str()));
-        self.nodes.insert(name, is_wanted);
+        let excludes = |effect: &str| matches!(effect, "NoSchedule" | "NoExecute");
+        let tolerated = ["node.kubernetes.io/unschedulable", "node.kubernetes.io/disk-pressure"];
+        let is_excluded = taints.iter().any(|taint| excludes(&taint.effect) && !tolerated.contains(&taint.key.as_str()));
+        self.nodes.insert(name, if is_excluded { Eligibility::NotEligible } else { Eligibility::Eligible });
     }
 
-    fn pod(&mut self, pod: &Pod, is_gone: bool) {
+    fn apply_pod(&mut self, pod: &Pod, presence: Presence) {
         let uid = pod.uid().unwrap_or_default();
-        let mut facts = Facts::of(pod);
+        let mut after = PodState::from(pod);
         let before = self.pods.get(&uid).cloned();
-        if let Some(before) = before.as_ref().filter(|before| before.is_available == facts.is_available) {
-            facts.since = before.since;
+        if let Some(before) = before.as_ref().filter(|before| before.is_available == after.is_available) {
+            after.since = before.since;
         }
-        let is_taken = (facts.is_going || is_gone) && before.as_ref().is_some_and(|before| !before.is_going);
-        if is_taken && !self.foreign.contains(&uid) && self.nodes.contains_key(&facts.node) {
-            self.judge(&uid, &before.unwrap_or(facts.clone()));
+        let is_deleted = presence == Presence::Deleted;
+        let is_removed = (after.is_terminating || is_deleted) && before.as_ref().is_some_and(|before| !before.is_terminating);
+        if is_removed && !self.expected_deletions.contains(&uid) && self.nodes.contains_key(&after.node) {
+            self.check_removal(&uid, &before.unwrap_or(after.clone()));
         }
-        if is_gone {
+        if is_deleted {
             self.pods.remove(&uid);
         } else {
-            self.pods.insert(uid, facts);
+            self.pods.insert(uid, after);
         }
     }
 
-    /// The program has taken this pod, which was as told.
-    fn judge(&mut self, uid: &str, pod: &Facts) {
-        let beside =
-            self.pods.values().filter(|other| other.node == pod.node && other.name != pod.name && !other.is_going);
-        let told = format!("{} on {} beside {} more", pod.name, pod.node, beside.count());
+    /// Checks the removal of a pod, given its state before.
+    fn check_removal(&mut self, uid: &str, pod: &PodState) {
+        let others =
+            self.pods.values().filter(|other| other.node == pod.node && other.name != pod.name && !other.is_terminating);
+        let removal = format!("{} on {} (other pods there: {})", pod.name, pod.node, others.count());
         if pod.owner.as_deref() != Some(&self.rules.owner) {
-            self.violations.push(format!("a pod of another owner: {told}"));
+            self.violations.push(format!("pod of another owner: {removal}"));
         }
         if self.rules.current.is_some() && pod.revision == self.rules.current {
-            self.violations.push(format!("a pod that is up to date: {told}"));
+            self.violations.push(format!("up-to-date pod: {removal}"));
         }
         if self.removed.iter().any(|(_, removed)| removed == uid) {
-            self.violations.push(format!("twice: {told}"));
+            self.violations.push(format!("removed twice: {removal}"));
         }
-        let is_wanted = self.nodes.get(&pod.node) == Some(&true);
-        if pod.is_available && is_wanted {
-            let counts = |name: &&String, since: &Instant| self.taken.contains(*name) || since.elapsed() > UNKNOWABLE;
-            let out = self.out.iter().filter(|(name, since)| **name != pod.node && counts(name, since)).count();
-            if out + 1 > self.rules.budget {
-                let nodes: Vec<&String> = self.out.keys().collect();
+        let is_eligible = self.nodes.get(&pod.node) == Some(&Eligibility::Eligible);
+        if pod.is_available && is_eligible {
+            let counts =
+                |name: &String, since: &Instant| self.in_progress.contains(name) || since.elapsed() > RACE_WINDOW;
+            let others = self.unavailable.iter().filter(|(name, since)| **name != pod.node && counts(name, since));
+            let unavailable = others.count() + 1;
+            if unavailable > self.rules.budget {
+                let nodes: Vec<&String> = self.unavailable.keys().collect();
                 self.violations.push(format!(
-                    "{} out with {told}, which was available for {:?}, budget {}: {nodes:?}",
-                    out + 1,
+                    "{unavailable} unavailable with {removal}, which was available for {:?}; budget {}: {nodes:?}",
                     pod.since.elapsed(),
                     self.rules.budget
                 ));
             }
         }
-        self.taken.insert(pod.node.clone());
+        self.in_progress.insert(pod.node.clone());
         self.removed.push((pod.node.clone(), uid.to_owned()));
     }
 
-    fn count(&mut self) {
-        let has_one = |name: &String| self.pods.values().any(|pod| pod.node == *name && pod.is_available);
-        let out: BTreeSet<String> = self
+    fn count_unavailable(&mut self) {
+        let has_available_pod = |name: &String| self.pods.values().any(|pod| pod.node == *name && pod.is_available);
+        let unavailable: BTreeSet<String> = self
             .nodes
             .iter()
-            .filter(|(name, wanted)| **wanted && !has_one(name))
+            .filter(|(name, node)| **node == Eligibility::Eligible && !has_available_pod(name))
             .map(|(name, _)| name.clone())
             .collect();
-        self.out.retain(|name, _| out.contains(name));
-        for name in &out {
-            self.out.entry(name.clone()).or_insert_with(Instant::now);
+        self.unavailable.retain(|name, _| unavailable.contains(name));
+        for name in &unavailable {
+            self.unavailable.entry(name.clone()).or_insert_with(Instant::now);
         }
-        self.taken.retain(|name| out.contains(name) || self.nodes.get(name) == Some(&false));
+        let is_excluded = |name: &String| self.nodes.get(name) == Some(&Eligibility::NotEligible);
+        self.in_progress.retain(|name| unavailable.contains(name) || is_excluded(name));
         if self.synced.len() == 2 {
-            self.most_out = self.most_out.max(self.out.len());
+            self.max_unavailable = self.max_unavailable.max(self.unavailable.len());
         }
     }
 }

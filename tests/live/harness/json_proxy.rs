@@ -1,5 +1,4 @@
-//! A loopback HTTP server that passes every request on to the API server, and asks it for JSON
-//! whatever the client wanted.
+//! A loopback HTTP server that forwards every request to the API server, and requests JSON whatever the client accepts.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -11,14 +10,14 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::{Client, Config};
 
-/// One request that came through.
+/// A request that was forwarded.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ForwardedRequest {
     /// Path and query.
     pub(crate) path: String,
-    /// What the client asked for.
+    /// `Accept` of the client.
     pub(crate) accept: String,
-    /// What the API server answered with.
+    /// `Content-Type` of the API server's response.
     pub(crate) content_type: String,
 }
 
@@ -26,44 +25,43 @@ pub(crate) struct Seen {
 pub(crate) struct JsonProxy {
     port: u16,
     ended: Arc<AtomicBool>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<ForwardedRequest>>>,
     accepting: Option<JoinHandle<()>>,
 }
 
 impl JsonProxy {
-    /// Listens, and passes on to the server of `config` with its credentials.
+    /// Listens, and forwards to the server of `config` with its credentials.
     pub(crate) fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let ended = Arc::new(AtomicBool::new(false));
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let accepting = std::thread::spawn({
-            let (ended, seen) = (Arc::clone(&ended), Arc::clone(&seen));
+            let (ended, requests) = (Arc::clone(&ended), Arc::clone(&requests));
             move || {
                 for connection in listener.incoming().flatten() {
                     if ended.load(Ordering::SeqCst) {
                         return;
                     }
-                    let (config, seen) = (config.clone(), Arc::clone(&seen));
+                    let (config, requests) = (config.clone(), Arc::clone(&requests));
                     std::thread::spawn(move || {
-                        if let Err(error) = serve(connection, config, &seen) {
-                            eprintln!("the proxy gave up on a connection: {error}");
+                        if let Err(error) = serve(connection, config, &requests) {
+                            eprintln!("a connection of the JSON proxy failed: {error}");
                         }
                     });
                 }
             }
         });
-        Ok(Self { port, ended, seen, accepting: Some(accepting) })
+        Ok(Self { port, ended, requests, accepting: Some(accepting) })
     }
 
-    /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What came through so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> Vec<ForwardedRequest> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -78,8 +76,8 @@ impl Drop for JsonProxy {
     }
 }
 
-/// One request on one connection: enough for lists.
-fn serve(mut connection: TcpStream, config: Config, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
+/// Serves one request on one connection, which is enough for lists.
+fn serve(mut connection: TcpStream, config: Config, requests: &Mutex<Vec<ForwardedRequest>>) -> io::Result<()> {
     let mut lines = BufReader::new(connection.try_clone()?).lines();
     let Some(first) = lines.next().transpose()? else {
         return Ok(());
@@ -99,7 +97,7 @@ fn serve(mut connection: TcpStream, config: Config, seen: &Mutex<Vec<Seen>>) -> 
             accept = value.trim().to_owned();
         }
     }
-    // A client belongs to the runtime that it was made on, so each thread makes its own.
+    // A client belongs to the runtime that created it, so each thread creates its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (status, content_type, body) = runtime.block_on(async {
         let client = Client::try_from(config).map_err(io::Error::other)?;
@@ -110,8 +108,8 @@ fn serve(mut connection: TcpStream, config: Config, seen: &Mutex<Vec<Seen>>) -> 
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         Ok::<_, io::Error>((head.status, content_type.to_owned(), body))
     })?;
-    let entry = Seen { path: path.to_owned(), accept, content_type: content_type.clone() };
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    let entry = ForwardedRequest { path: path.to_owned(), accept, content_type: content_type.clone() };
+    requests.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     write!(
         connection,
         "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

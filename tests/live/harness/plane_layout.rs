@@ -1,31 +1,35 @@
-//! The folder of a plane: which file is where, and with which arguments its programs start.
+//! The directory of a control plane: its files, and the arguments of its programs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
 
-/// A node with this label (any value) has no kubelet any more: no lease, no heartbeat, nothing happens to its pods.
+/// A node with this label (any value) has no kubelet: no Lease, no heartbeat, and its pods do not change.
 pub(crate) const SILENT: &str = "ds.test/silent";
 
-/// Reads a pod's annotations `ds.test/<behaviour>`, see stages.yaml. A jq expression.
-const BEHAVIOUR: &str = r#".spec.nodeName as $node | (.metadata.annotations // {}) as $a | [ ("crash", "no-image", "starting", "never-ready", "failed", "succeeded", "slow") | select(($a["ds.test/" + .] // "") | split(",") | any(. == "*" or . == $node)) ] | .[0] // "ready""#;
+/// A jq expression for a pod's behavior, from its annotations `ds.test/<behavior>`; see stages.yaml.
+const BEHAVIOR: &str = concat!(
+    r#".spec.nodeName as $node | (.metadata.annotations // {}) as $a"#,
+    r#" | [ ("crash", "no-image", "starting", "never-ready", "failed", "succeeded", "slow")"#,
+    r#" | select(($a["ds.test/" + .] // "") | split(",") | any(. == "*" or . == $node)) ] | .[0] // "ready""#,
+);
 
-/// Whom a plane knows: user, groups. The first may do everything, the others what a test grants them.
-/// The kubeconfig has a context for each, and `expired`, whose token nobody knows.
+/// Users and their groups. The first has all permissions, the others those that a test grants.
+/// The kubeconfig has a context for each, and one called `expired`, whose token is not valid.
 const USERS: [(&str, &str); 4] = [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
 
-/// Who asked for what, but not the objects themselves.
-const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
+/// Logs each request, without the objects.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
 
-/// Where things are, and the arguments that say so.
-pub(crate) struct Layout {
+/// Paths, ports and the arguments that contain them.
+pub(crate) struct PlaneLayout {
     dir: PathBuf,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) server: String,
 }
 
-impl Layout {
+impl PlaneLayout {
     pub(crate) fn new(dir: &Path, server_port: u16) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -38,13 +42,13 @@ impl Layout {
         self.dir.join(name).display().to_string()
     }
 
-    /// The key that etcd makes for its peers, which it has none of. It signs the service accounts' tokens: so no
-    /// key needs to be made by another program, or kept in the repository.
+    /// The key that etcd generates for peer connections. It also signs the service accounts' tokens, so that no other
+    /// program has to generate a key and none is in the repository.
     pub(crate) fn token_key(&self) -> PathBuf {
         self.dir.join("etcd/fixtures/peer/key.pem")
     }
 
-    /// The certificate that the API server makes for itself, with its issuer.
+    /// The certificate that the API server generates for itself, with its issuer.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.dir.join("certificates/apiserver.crt")
     }
@@ -52,8 +56,8 @@ impl Layout {
     pub(crate) fn write_files(&self) -> Result<(), Failed> {
         let users = USERS.map(|(user, groups)| format!("token-of-{user},{user},uid-{user},\"{groups}\"\n")).concat();
         std::fs::write(self.dir.join("users.csv"), users)?;
-        std::fs::write(self.dir.join("audit.yaml"), AUDIT)?;
-        std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOUR", BEHAVIOUR))?;
+        std::fs::write(self.dir.join("audit.yaml"), AUDIT_POLICY)?;
+        std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOR", BEHAVIOR))?;
         let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
         let mut text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- name: plane\n  cluster:\n    server: {}\n    \
@@ -88,12 +92,12 @@ impl Layout {
         ]
     }
 
-    /// Where the API server writes down who asked for what, when that is wanted.
+    /// The file of the audit log.
     pub(crate) fn audit_log(&self) -> PathBuf {
         self.dir.join("audit.log")
     }
 
-    /// What has it write that down.
+    /// The arguments that turn the audit log on.
     pub(crate) fn audit(&self) -> Vec<String> {
         vec![
             format!("--audit-log-path={}", self.audit_log().display()),
@@ -107,7 +111,7 @@ impl Layout {
             format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
             "--bind-address=127.0.0.1".into(),
             "--advertise-address=127.0.0.1".into(),
-            // The service `kubernetes` may not have a loopback address; nothing here asks for it.
+            // The service `kubernetes` must not have a loopback address; no test uses it.
             "--endpoint-reconciler-type=none".into(),
             format!("--secure-port={port}"),
             format!("--cert-dir={}", self.path("certificates")),
@@ -120,7 +124,7 @@ impl Layout {
         ]
     }
 
-    pub(crate) fn controllers(&self, port: u16, silence: Duration) -> Vec<String> {
+    pub(crate) fn controllers(&self, port: u16, node_monitor_grace_period: Duration) -> Vec<String> {
         vec![
             format!("--kubeconfig={}", self.kubeconfig.display()),
             format!("--authentication-kubeconfig={}", self.kubeconfig.display()),
@@ -133,10 +137,10 @@ impl Layout {
             format!("--root-ca-file={}", self.certificate().display()),
             "--kube-api-qps=5000".into(),
             "--kube-api-burst=5000".into(),
-            // Silent nodes are found, and tainted one and all, in seconds.
+            // Silent nodes are detected and tainted within seconds, all of them.
             "--node-monitor-period=1s".into(),
-            format!("--node-monitor-grace-period={}s", silence.as_secs()),
-            format!("--node-startup-grace-period={}s", silence.as_secs()),
+            format!("--node-monitor-grace-period={}s", node_monitor_grace_period.as_secs()),
+            format!("--node-startup-grace-period={}s", node_monitor_grace_period.as_secs()),
             "--node-eviction-rate=1000".into(),
             "--secondary-node-eviction-rate=1000".into(),
             "--large-cluster-size-threshold=0".into(),

@@ -1,4 +1,4 @@
-//! One program of the control plane, with a log file, that never outlives the test process.
+//! A program of the control plane, with a log file. It never outlives the test process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs `"$@"` and kills it as soon as standard input ends, which the kernel sees to however the
-/// parent dies. Ends with the program's own exit code when that goes first.
+/// Runs `"$@"` and kills it when standard input ends: the kernel closes the pipe however the parent dies. If the
+/// program ends first, its exit code is passed on.
 const WATCHDOG: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -30,12 +30,12 @@ pub(crate) struct Process {
     dir: PathBuf,
     log: PathBuf,
     watchdog: Child,
-    /// The pipe that the watchdog listens on.
+    /// The pipe that the watchdog reads.
     lifeline: Option<ChildStdin>,
 }
 
 impl Process {
-    /// Starts `program` with its output in `<name>.log` below `dir`, and with `dir` as its home.
+    /// Starts `program` with its output in `<name>.log` in `dir`, and with `dir` as its HOME.
     pub(crate) fn start(name: &str, program: &Path, arguments: &[String], dir: &Path) -> io::Result<Self> {
         let log = dir.join(format!("{name}.log"));
         File::create(&log)?;
@@ -44,35 +44,28 @@ impl Process {
         Ok(Self { name: name.to_owned(), program, arguments, dir, log, watchdog, lifeline })
     }
 
-    /// Kills it and waits for its end.
+    /// Kills it and waits until it has ended.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
         self.kill();
         self.watchdog.wait().map(|_| ())
     }
 
-    /// Starts it as it was started first, after [`Process::stop`].
+    /// Starts it again with the same arguments, after [`Process::stop`].
     pub(crate) fn start_again(&mut self) -> io::Result<()> {
         (self.watchdog, self.lifeline) = spawn(&self.name, &self.program, &self.arguments, &self.dir, &self.log)?;
         Ok(())
     }
 
-    /// What the program is called.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The exit status, when it is no longer running.
+    /// The exit status, once it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.watchdog.try_wait().ok().flatten()
     }
 
-    /// The process group: the watchdog and what it started.
-    #[allow(dead_code, reason = "for whoever debugs a plane")]
-    pub(crate) fn group(&self) -> u32 {
-        self.watchdog.id()
-    }
-
-    /// The last lines it wrote.
+    /// The last lines of its log.
     pub(crate) fn log_tail(&self, lines: usize) -> String {
         let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let all: Vec<&str> = text.lines().collect();
@@ -105,7 +98,7 @@ fn spawn(
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
-        // A group of its own: Ctrl-C reaches the tests only, and they take this down in order.
+        // A process group of its own: Ctrl-C reaches only the tests, which then end this process.
         .process_group(0)
         .spawn()?;
     let lifeline = watchdog.stdin.take();
@@ -122,7 +115,7 @@ impl Drop for Process {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        // The watchdog itself hangs: the whole group goes.
+        // The watchdog itself hangs: kill the whole process group.
         let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", self.watchdog.id())).status();
         let _ = self.watchdog.wait();
     }

@@ -1,4 +1,4 @@
-//! When a cluster rests: nothing is left to do for the DaemonSet controller, and nothing changes any more.
+//! A cluster is quiescent when the DaemonSet controller has nothing left to do and no object changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -12,40 +12,39 @@ use kube::{Api, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::json;
 
-use crate::client::{failed, wait_until_within};
-use crate::layout::SILENT;
-use crate::plane::Plane;
+use crate::harness::client::{failed, message, wait_until_within};
+use crate::harness::plane_layout::SILENT;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::daemon_set_reference;
 
-/// For so long nothing may have changed.
-const STILL: Duration = Duration::from_millis(700);
+/// How long nothing may change before the cluster counts as quiescent.
+const STABLE_PERIOD: Duration = Duration::from_millis(700);
 
-/// What is compared between two looks at the cluster. Beats of nodes' hearts do not count.
+/// The state that must not change. It contains no heartbeats of nodes.
 #[derive(PartialEq)]
-struct Look {
-    daemon_sets: BTreeMap<String, Observed>,
-    /// uid and resourceVersion, without the pods on nodes that are gone: they count nowhere, and the pod garbage
-    /// collector comes for them after a minute.
+struct ClusterState {
+    daemon_sets: BTreeMap<String, DaemonSetState>,
+    /// uid and resourceVersion.
     pods: BTreeSet<(Option<String>, Option<String>)>,
     /// The taints and the Ready condition.
     nodes: BTreeMap<String, String>,
 }
 
-/// What is looked at in a DaemonSet.
 #[derive(PartialEq)]
-struct Observed {
+struct DaemonSetState {
     uid: Option<String>,
     generation: Option<i64>,
     observed_generation: Option<i64>,
     counts: Counts,
 }
 
-/// The six numbers of a DaemonSet's status, in this order: desired, current, ready, up to date, available, misscheduled.
+/// The six counts of a DaemonSet's status, in the order of [`COUNTS`].
 pub(crate) type Counts = [i64; 6];
 
 /// The names of [`Counts`] in a CoverageReport.
 pub(crate) const COUNTS: [&str; 6] = ["desired", "current", "ready", "upToDate", "available", "misscheduled"];
 
-/// The counts that the API holds.
+/// The counts in `.status`.
 pub(crate) fn counts_of(status: Option<&DaemonSetStatus>) -> Counts {
     let default = DaemonSetStatus::default();
     let status = status.unwrap_or(&default);
@@ -64,55 +63,52 @@ pub(crate) fn full_name(object: &impl ResourceExt) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Waits until the cluster rests.
-pub(crate) async fn rest(plane: &Plane, limit: Duration) -> Result<(), Failed> {
-    let deadline = Instant::now() + limit;
+/// Waits until the cluster is quiescent.
+pub(crate) async fn wait_until_quiescent(plane: &ControlPlane, timeout: Duration) -> Result<(), Failed> {
+    let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now());
-    wait_until_within("the nodes are as their kubelets want them", left(), async || nodes_settled(plane).await).await?;
-    poke(plane).await?;
-    let mut last: Option<(Instant, Look)> = None;
-    wait_until_within("the DaemonSet controller rests", left(), async || {
-        let work = plane.daemon_set_work().await?;
-        let look = look(plane).await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
-        let mut why = look.unfinished();
-        if work > 0 {
-            why.push_str("its queue is not empty; ");
+    wait_until_within("nodes match their kubelets", left(), async || check_nodes(plane).await).await?;
+    trigger_sync(plane).await?;
+    let mut last: Option<(Instant, ClusterState)> = None;
+    wait_until_within("the DaemonSet controller is idle", left(), async || {
+        let backlog = plane.daemon_set_backlog().await?;
+        let state = observe(plane).await.map_err(message)?;
+        let mut reasons = state.unfinished();
+        if backlog > 0 {
+            reasons.push_str("its work queue is not empty; ");
         }
         match &last {
-            Some((since, before)) if *before == look => {
-                if why.is_empty() && since.elapsed() >= STILL {
+            Some((since, before)) if *before == state => {
+                if reasons.is_empty() && since.elapsed() >= STABLE_PERIOD {
                     Ok(())
                 } else {
-                    Err(format!("{why}still so"))
+                    Err(format!("{reasons}no change"))
                 }
             }
             before => {
                 if let Some((_, before)) = before {
-                    why.push_str(&before.difference(&look));
+                    reasons.push_str(&before.difference(&state));
                 }
-                last = Some((Instant::now(), look));
-                Err(why)
+                last = Some((Instant::now(), state));
+                Err(reasons)
             }
         }
     })
     .await
 }
 
-/// Makes the controller look at every DaemonSet once more.
+/// Makes the controller sync every DaemonSet once more.
 ///
-/// It has to be asked: when a node gets a taint, loses a label or is deleted, Kubernetes 1.36 looks only at the
-/// DaemonSets that have to create or delete a pod there, and leaves the counts of the others as they were. A changed
-/// annotation of the DaemonSet itself always makes it look, and changes no generation.
-pub(crate) async fn poke(plane: &Plane) -> Result<(), Failed> {
+/// When a node gets a taint, loses a label or is deleted, Kubernetes 1.36 syncs only the DaemonSets that must create or
+/// delete a pod there, and does not update the counts of the others. A changed annotation of the DaemonSet itself always
+/// triggers a sync, and does not change its generation.
+pub(crate) async fn trigger_sync(plane: &ControlPlane) -> Result<(), Failed> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(failed)?.as_nanos().to_string();
     let sets: Vec<DaemonSet> = plane.list().await?;
     stream::iter(&sets)
         .map(async |set| {
-            let change = json!({
-                "apiVersion": "apps/v1",
-                "kind": "DaemonSet",
-                "metadata": {"name": set.name_any(), "namespace": set.namespace(), "annotations": {"ds.test/poke": now}},
-            });
+            let mut change = daemon_set_reference(&set.namespace().unwrap_or_default(), &set.name_any());
+            change["metadata"]["annotations"] = json!({"ds.test/sync": now});
             plane.merge(&change).await
         })
         .buffer_unordered(8)
@@ -120,23 +116,23 @@ pub(crate) async fn poke(plane: &Plane) -> Result<(), Failed> {
         .await
 }
 
-async fn look(plane: &Plane) -> Result<Look, Failed> {
+async fn observe(plane: &ControlPlane) -> Result<ClusterState, Failed> {
     let nodes: Vec<Node> = plane.list().await?;
     let sets: Vec<DaemonSet> = plane.list().await?;
-    // Names and versions only: there are a thousand of them.
+    // Metadata only: there are a thousand pods.
     let pods = Api::<Pod>::all(plane.client()).list_metadata(&ListParams::default()).await.map_err(failed)?;
-    Ok(Look {
+    Ok(ClusterState {
         daemon_sets: sets
             .iter()
             .map(|set| {
                 let status = set.status.as_ref();
-                let observed = Observed {
+                let state = DaemonSetState {
                     uid: set.uid(),
                     generation: set.metadata.generation,
                     observed_generation: status.and_then(|status| status.observed_generation),
                     counts: counts_of(status),
                 };
-                (full_name(set), observed)
+                (full_name(set), state)
             })
             .collect(),
         pods: pods.items.iter().map(|pod| (pod.metadata.uid.clone(), pod.metadata.resource_version.clone())).collect(),
@@ -154,8 +150,8 @@ async fn look(plane: &Plane) -> Result<Look, Failed> {
     })
 }
 
-impl Look {
-    /// What the controller has yet to do, as far as the DaemonSets tell.
+impl ClusterState {
+    /// What the controller has not done yet, according to the DaemonSets.
     fn unfinished(&self) -> String {
         let mut text = String::new();
         for (name, set) in &self.daemon_sets {
@@ -185,7 +181,7 @@ impl Look {
         }
         let changed = self.pods.symmetric_difference(&after.pods).count();
         if changed > 0 {
-            let _ = write!(text, "{changed} versions of pods come and go; ");
+            let _ = write!(text, "{changed} pod versions change; ");
         }
         text
     }
@@ -197,9 +193,9 @@ fn ready(node: &Node) -> Option<&str> {
     conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
 }
 
-/// Silent nodes are found out and tainted, all others Ready and free of such taints.
-async fn nodes_settled(plane: &Plane) -> Result<(), String> {
-    let nodes: Vec<Node> = plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+/// Silent nodes have the taints of unreachable nodes; all others are Ready without these taints.
+async fn check_nodes(plane: &ControlPlane) -> Result<(), String> {
+    let nodes: Vec<Node> = plane.list().await.map_err(message)?;
     for node in &nodes {
         let name = node.name_any();
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
@@ -207,14 +203,14 @@ async fn nodes_settled(plane: &Plane) -> Result<(), String> {
             taints.iter().any(|taint| taint.key == format!("node.kubernetes.io/{key}") && taint.effect == effect)
         };
         let silent = node.labels().contains_key(SILENT);
-        let wanted = [
+        let expected = [
             ("not-ready", "NoSchedule", false),
             ("not-ready", "NoExecute", false),
             ("unreachable", "NoSchedule", silent),
             ("unreachable", "NoExecute", silent),
             ("unschedulable", "NoSchedule", node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false)),
         ];
-        if let Some((key, effect, _)) = wanted.iter().find(|(key, effect, wanted)| has(key, effect) != *wanted) {
+        if let Some((key, effect, _)) = expected.iter().find(|(key, effect, present)| has(key, effect) != *present) {
             return Err(format!("{name} (silent: {silent}, Ready: {:?}) and the taint {key}:{effect}", ready(node)));
         }
         let expected = if silent { "Unknown" } else { "True" };

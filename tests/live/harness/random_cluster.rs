@@ -1,5 +1,5 @@
-//! Random clusters from a seed, the same on every machine: nodes and DaemonSets that differ in all
-//! that the DaemonSet controller looks at, and changes to them.
+//! Random clusters from a seed, the same on every machine: nodes and DaemonSets that differ in everything that the
+//! DaemonSet controller evaluates, and random changes to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,20 @@ use futures::{StreamExt, TryStreamExt, stream};
 use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
-use crate::daemon_sets;
-use crate::layout::SILENT;
-use crate::plane::Plane;
+use crate::harness::plane_layout::SILENT;
+use crate::harness::random_daemon_sets;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{daemon_set_reference, merge_patch, namespace, node_reference, node_resources};
 
-/// How many nodes a world starts with.
+/// The number of nodes at the start.
 const NODES: usize = 52;
-/// How many DaemonSets a world starts with.
+/// The number of DaemonSets at the start.
 const DAEMON_SETS: usize = 26;
-/// Where they live.
+/// The namespaces of the DaemonSets.
 pub(crate) const NAMESPACES: [&str; 3] = ["default", "monitoring", "storage"];
 
-/// The labels that nodes carry and DaemonSets ask for, with the values they may have. Not every
-/// node has every label. `size` is what Gt and Lt meet: leading zeros, words, and more than 64 bits.
+/// The labels of nodes that DaemonSets select by, with their possible values. Not every node has every label. `size` is
+/// for Gt and Lt: leading zeros, text, and numbers of more than 64 bits.
 pub(crate) const LABELS: [(&str, &[&str]); 5] = [
     ("topology.kubernetes.io/zone", &["a", "b", "c"]),
     ("pool", &["general", "general", "gpu", "edge", ""]),
@@ -36,15 +37,15 @@ pub(crate) const TAINTS: [(&str, &[&str]); 3] =
 /// Their effects.
 pub(crate) const EFFECTS: [&str; 3] = ["NoSchedule", "NoExecute", "PreferNoSchedule"];
 
-/// A cluster that was made from a seed.
-pub(crate) struct World {
+/// A cluster from a seed.
+pub(crate) struct RandomCluster {
     rng: Rng,
     /// The nodes' names.
     nodes: BTreeSet<String>,
     /// The DaemonSets by namespace and name.
     daemon_sets: BTreeMap<(String, String), Value>,
     next_node: usize,
-    /// What was done to it, for the message of a failure.
+    /// The changes so far, for error messages.
     pub(crate) changes: Vec<String>,
 }
 
@@ -53,10 +54,10 @@ pub(crate) fn pick<'a, T: ?Sized>(rng: &mut Rng, choices: &[&'a T]) -> &'a T {
     choices[rng.usize(..choices.len())]
 }
 
-impl World {
-    /// Makes the world of `seed` on an empty plane.
-    pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<Self, Failed> {
-        let mut world = Self {
+impl RandomCluster {
+    /// Creates the cluster of `seed` on an empty control plane.
+    pub(crate) async fn create(plane: &ControlPlane, seed: u64) -> Result<Self, Failed> {
+        let mut cluster = Self {
             rng: Rng::with_seed(seed),
             nodes: BTreeSet::new(),
             daemon_sets: BTreeMap::new(),
@@ -65,19 +66,19 @@ impl World {
         };
         let namespaces = NAMESPACES.iter().filter(|name| **name != "default");
         let namespaces: Vec<Value> = namespaces
-            .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+            .map(|name| namespace(name))
             .collect();
         plane.create_all(&namespaces).await?;
-        let nodes: Vec<Value> = (0..NODES).map(|_| world.node()).collect();
+        let nodes: Vec<Value> = (0..NODES).map(|_| cluster.node()).collect();
         plane.create_all(&nodes).await?;
-        let names: Vec<String> = world.nodes.iter().cloned().collect();
+        let names: Vec<String> = cluster.nodes.iter().cloned().collect();
         for index in 0..DAEMON_SETS {
-            let set = daemon_sets::random(&mut world.rng, index, &names);
-            world.daemon_sets.insert(key_of(&set), set);
+            let set = random_daemon_sets::random(&mut cluster.rng, index, &names);
+            cluster.daemon_sets.insert(key_of(&set), set);
         }
-        let sets: Vec<Value> = world.daemon_sets.values().cloned().collect();
+        let sets: Vec<Value> = cluster.daemon_sets.values().cloned().collect();
         plane.create_all(&sets).await?;
-        Ok(world)
+        Ok(cluster)
     }
 
     /// A new node.
@@ -99,7 +100,7 @@ impl World {
             0..=5 => vec![],
             6..=8 => vec![taint(rng)],
             _ => {
-                // One key may carry different effects, but each pair only once.
+                // A key may have several effects, but each pair of key and effect only once.
                 let (first, second) = (taint(rng), taint(rng));
                 if same_taint(&first, &second) { vec![first] } else { vec![first, second] }
             }
@@ -110,17 +111,20 @@ impl World {
         }
         let mut status = json!({});
         if rng.u8(..8) == 0 {
-            // Too small for the DaemonSets that request CPU.
+            // Too small for the DaemonSets with a CPU request.
             let small = json!({"cpu": "100m", "memory": "1Gi", "pods": "250"});
-            status = json!({"capacity": small, "allocatable": small});
+            status = node_resources(&small);
         }
-        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": spec, "status": status})
+        let mut node = node_reference(&name);
+        node["metadata"]["labels"] = Value::Object(labels);
+        (node["spec"], node["status"]) = (spec, status);
+        node
     }
 
-    /// Changes a dozen things at once, through the API.
-    pub(crate) async fn mutate(&mut self, plane: &Plane) -> Result<(), Failed> {
+    /// Applies about twenty random changes through the API.
+    pub(crate) async fn mutate(&mut self, plane: &ControlPlane) -> Result<(), Failed> {
         let mut changes: Vec<Change> = Vec::new();
-        // Without it a cluster may have nothing that is misscheduled.
+        // So that every cluster has misscheduled pods.
         for _ in 0..2 {
             let names: Vec<&String> = self.nodes.iter().collect();
             let node = names[self.rng.usize(..names.len())].clone();
@@ -133,7 +137,7 @@ impl World {
         for _ in 0..8 {
             changes.push(self.change_daemon_set());
         }
-        // A change of something that an earlier one deletes makes no sense.
+        // Drop changes to objects that an earlier change deletes.
         let mut gone = BTreeSet::new();
         changes.retain(|change| {
             let target = change.target();
@@ -143,7 +147,7 @@ impl World {
             }
             keep
         });
-        // In order for each object, side by side otherwise.
+        // Sequential for each object, parallel otherwise.
         let mut by_target: BTreeMap<String, Vec<Change>> = BTreeMap::new();
         for change in changes {
             self.changes.push(change.to_string());
@@ -165,7 +169,7 @@ impl World {
         let names: Vec<String> = self.nodes.iter().cloned().collect();
         let name = names[self.rng.usize(..names.len())].clone();
         let rng = &mut self.rng;
-        let node = |rest: Value| Change::Merge(with("v1", "Node", None, &name, rest));
+        let node = |rest: Value| Change::Merge(with(node_reference(&name), &rest));
         match rng.u8(..12) {
             0..=2 => {
                 let (key, values) = LABELS[rng.usize(..LABELS.len())];
@@ -185,18 +189,18 @@ impl World {
         }
     }
 
-    /// What only shows after a change: of the DaemonSet that surges, a new version that never gets ready, so that
-    /// there are two pods on some nodes at rest; and an end to the failures of the one that keeps its failed pods, so
-    /// that healthy ones stand beside them.
+    /// Two changes that every cluster gets: the DaemonSet that surges gets a template whose pods never become ready, so
+    /// that some nodes keep two pods; and the DaemonSet that keeps failed pods stops failing, so that it has healthy
+    /// pods next to the failed ones.
     fn new_versions(&self) -> Vec<Change> {
-        let sick = json!({"metadata": {"annotations": {"ds.test/never-ready": "*"}}});
-        let healed = json!({"metadata": {"annotations": {"ds.test/failed": null}}});
+        let never_ready = json!({"metadata": {"annotations": {"ds.test/never-ready": "*"}}});
+        let not_failing = json!({"metadata": {"annotations": {"ds.test/failed": null}}});
         let change = |name: &str, template: Value| {
             let (namespace, name) = self.daemon_sets.keys().find(|(_, other)| other == name)?;
             let change = json!({"spec": {"template": template}});
-            Some(Change::Merge(with("apps/v1", "DaemonSet", Some(namespace), name, change)))
+            Some(Change::Merge(with(daemon_set_reference(namespace, name), &change)))
         };
-        [change(daemon_sets::SURGING, sick), change(daemon_sets::KEEPING, healed)].into_iter().flatten().collect()
+        [change(random_daemon_sets::SURGING, never_ready), change(random_daemon_sets::KEEPING, not_failing)].into_iter().flatten().collect()
     }
 
     fn change_daemon_set(&mut self) -> Change {
@@ -204,28 +208,28 @@ impl World {
         let key = keys[self.rng.usize(..keys.len())].clone();
         let nodes: Vec<String> = self.nodes.iter().cloned().collect();
         let (namespace, name) = &key;
-        let set = |rest: Value| Change::Merge(with("apps/v1", "DaemonSet", Some(namespace), name, rest));
+        let set = |rest: Value| Change::Merge(with(daemon_set_reference(namespace, name), &rest));
         let template = |rest: Value| set(json!({"spec": {"template": rest}}));
         let rng = &mut self.rng;
         match rng.u8(..12) {
             0..=3 => {
                 let version = format!("v{}", rng.u8(2..9));
-                let containers = daemon_sets::containers(rng, &version, false);
+                let containers = random_daemon_sets::containers(rng, &version, None);
                 template(json!({"spec": {"containers": containers}}))
             }
             4 => template(json!({"metadata": {"labels": {"release": format!("r{}", rng.u8(..9))}}})),
             5 => template(json!({"spec": {"nodeSelector": Value::Null}})),
             6 => {
-                let selector = daemon_sets::node_selector(rng);
+                let selector = random_daemon_sets::node_selector(rng);
                 template(json!({"spec": {"nodeSelector": selector}}))
             }
             7 => {
-                let affinity = daemon_sets::node_affinity(rng, &nodes);
+                let affinity = random_daemon_sets::node_affinity(rng, &nodes);
                 template(json!({"spec": {"affinity": affinity}}))
             }
-            8 => template(json!({"spec": {"tolerations": daemon_sets::tolerations(rng)}})),
-            // What `kubectl rollout undo` does: the template is again as it was in the beginning.
-            9 => Change::Undo(self.daemon_sets[&key].clone()),
+            8 => template(json!({"spec": {"tolerations": random_daemon_sets::tolerations(rng)}})),
+            // As `kubectl rollout undo` does: back to the first template.
+            9 => Change::Rollback(self.daemon_sets[&key].clone()),
             10 => set(json!({"spec": {"minReadySeconds": pick(rng, &[&0, &1, &3600])}})),
             _ => {
                 self.daemon_sets.remove(&key);
@@ -235,15 +239,15 @@ impl World {
     }
 }
 
-/// One thing that is done to the cluster.
+/// A change to the cluster.
 enum Change {
     Create(Value),
     Merge(Value),
     Delete(Value),
-    /// The template of this DaemonSet as a whole in the place of today's.
-    Undo(Value),
+    /// Replaces the template by the one of this DaemonSet.
+    Rollback(Value),
     AddTaint(String, Value),
-    /// All but those that Kubernetes itself put there.
+    /// Removes all taints but those that Kubernetes itself sets.
     ClearTaints(String),
 }
 
@@ -255,10 +259,10 @@ impl Change {
         }
     }
 
-    /// What it is done to.
+    /// The object that it changes.
     fn target(&self) -> String {
         match self {
-            Self::Create(object) | Self::Merge(object) | Self::Delete(object) | Self::Undo(object) => {
+            Self::Create(object) | Self::Merge(object) | Self::Delete(object) | Self::Rollback(object) => {
                 let metadata = &object["metadata"];
                 match metadata["namespace"].as_str() {
                     Some(namespace) => format!("{namespace}/{}", metadata["name"].as_str().unwrap_or_default()),
@@ -269,14 +273,14 @@ impl Change {
         }
     }
 
-    async fn apply(&self, plane: &Plane) -> Result<(), Failed> {
+    async fn apply(&self, plane: &ControlPlane) -> Result<(), Failed> {
         match self {
             Self::Create(object) => plane.create(object).await,
             Self::Merge(object) => plane.merge(object).await,
             Self::Delete(object) => plane.delete(object).await,
-            Self::Undo(object) => {
+            Self::Rollback(object) => {
                 let template = &object["spec"]["template"];
-                plane.update(object, |now| now["spec"]["template"] = template.clone()).await
+                plane.update(object, |set| set["spec"]["template"] = template.clone()).await
             }
             Self::AddTaint(node, taint) => {
                 change_taints(plane, node, |taints| {
@@ -307,31 +311,31 @@ impl std::fmt::Display for Change {
                 write!(f, "change {target} {} {}", object["metadata"]["labels"], object["spec"])
             }
             Self::Delete(_) => write!(f, "delete {target}"),
-            Self::Undo(_) => write!(f, "undo {target}"),
+            Self::Rollback(_) => write!(f, "roll back {target}"),
             Self::AddTaint(_, taint) => write!(f, "taint {target} {taint}"),
             Self::ClearTaints(_) => write!(f, "untaint {target}"),
         }
     }
 }
 
-/// Changes the taints of a node beside the controllers that change them too.
-pub(crate) async fn change_taints(plane: &Plane, node: &str, change: impl Fn(&mut Vec<Value>)) -> Result<(), Failed> {
+/// Changes the taints of a node, which controllers change too.
+pub(crate) async fn change_taints(plane: &ControlPlane, node: &str, change: impl Fn(&mut Vec<Value>)) -> Result<(), Failed> {
     plane
-        .update(&with("v1", "Node", None, node, json!({})), |now| {
-            let mut taints = now["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        .update(&node_reference(node), |node| {
+            let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
             change(&mut taints);
-            now["spec"]["taints"] = Value::Array(taints);
+            node["spec"]["taints"] = Value::Array(taints);
         })
         .await
 }
 
-/// Any taint.
+/// A random taint.
 pub(crate) fn taint(rng: &mut Rng) -> Value {
     let (key, values) = TAINTS[rng.usize(..TAINTS.len())];
     json!({"key": key, "value": pick(rng, values), "effect": pick(rng, &EFFECTS)})
 }
 
-/// Whether a node may carry only one of the two.
+/// Whether a node may have only one of the two.
 pub(crate) fn same_taint(one: &Value, other: &Value) -> bool {
     one["key"] == other["key"] && one["effect"] == other["effect"]
 }
@@ -341,13 +345,8 @@ fn key_of(object: &Value) -> (String, String) {
     (text("namespace"), text("name"))
 }
 
-/// `rest` with what names an object.
-fn with(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, mut rest: Value) -> Value {
-    rest["apiVersion"] = json!(api_version);
-    rest["kind"] = json!(kind);
-    rest["metadata"]["name"] = json!(name);
-    if let Some(namespace) = namespace {
-        rest["metadata"]["namespace"] = json!(namespace);
-    }
-    rest
+/// A reference with further fields.
+fn with(mut reference: Value, fields: &Value) -> Value {
+    merge_patch(&mut reference, fields);
+    reference
 }

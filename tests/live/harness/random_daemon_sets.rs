@@ -1,23 +1,23 @@
-//! Random DaemonSets: everything in their templates that decides on nodes, as far as the API server
-//! accepts it.
+//! Random DaemonSets: every field of the template that the controller's node rules read, within what the API server
+//! accepts.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-use crate::world::{EFFECTS, LABELS, NAMESPACES, TAINTS, pick};
+use crate::harness::random_cluster::{EFFECTS, LABELS, NAMESPACES, TAINTS, pick};
 
 /// The DaemonSet that runs nearly everywhere and surges.
 pub(crate) const SURGING: &str = "set-04";
 
-/// The DaemonSet whose pods fail on two nodes, and stay there with a finalizer when they are deleted.
+/// The DaemonSet whose pods fail on two nodes, and have a finalizer that keeps them once they are deleted.
 pub(crate) const KEEPING: &str = "set-05";
 
-/// The DaemonSet number `index`, for a cluster of these nodes.
+/// DaemonSet number `index`, for a cluster with these nodes.
 pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     let name = format!("set-{index:02}");
     let labels = json!({"app": name});
-    let mut spec = json!({"containers": containers(rng, "v1", index % 9 == 8), "terminationGracePeriodSeconds": 1});
-    // The first stand for what is seen most: everywhere, tolerating all, one pool, one taint. One surges, and one
+    let mut spec = json!({"containers": containers(rng, "v1", (index % 9 == 8).then_some("200m")), "terminationGracePeriodSeconds": 1});
+    // The first are the common kinds: on all nodes, tolerating everything, one pool, one taint. One surges, and one
     // keeps its failed pods with a finalizer.
     match index {
         0 | 4 | 5 => {}
@@ -51,7 +51,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         metadata["finalizers"] = json!(["ds.test/kept"]);
         metadata["annotations"] = json!({"ds.test/failed": format!("{},{}", node(rng, nodes), node(rng, nodes))});
     } else if index > 3 && rng.u8(..3) == 0 {
-        metadata["annotations"] = behaviour(rng, nodes, strategy["rollingUpdate"]["maxSurge"].is_null());
+        metadata["annotations"] = behavior(rng, nodes, !strategy["rollingUpdate"]["maxSurge"].is_null());
     }
     json!({
         "apiVersion": "apps/v1",
@@ -60,7 +60,7 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         "spec": {
             "selector": {"matchLabels": labels},
             "updateStrategy": strategy,
-            // One that runs in every world and is ready long before it is available.
+            // The first six always run; number 3 is ready long before it is available.
             "minReadySeconds": match index {
                 3 => 3600,
                 0..6 => 0,
@@ -71,14 +71,14 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     })
 }
 
-/// One container of this version; a hungry one does not fit on every node.
-pub(crate) fn containers(rng: &mut Rng, version: &str, hungry: bool) -> Value {
+/// One container of this version. With a CPU request it does not fit on every node.
+pub(crate) fn containers(rng: &mut Rng, version: &str, cpu_request: Option<&str>) -> Value {
     let mut container = json!({"name": "main", "image": format!("registry.example/agent:{version}")});
     if rng.bool() {
         container["env"] = json!([{"name": "LEVEL", "value": pick(rng, &["info", "debug"])}]);
     }
-    if hungry {
-        container["resources"] = json!({"requests": {"cpu": "200m"}});
+    if let Some(cpu) = cpu_request {
+        container["resources"] = json!({"requests": {"cpu": cpu}});
     }
     json!([container])
 }
@@ -99,15 +99,15 @@ fn update_strategy(rng: &mut Rng) -> Value {
     }
 }
 
-/// Pods that are not well, on all nodes or on a few. They may not fail where a DaemonSet surges: the controller makes
-/// another pod beside a failed one at every sync, without end or pause.
-fn behaviour(rng: &mut Rng, nodes: &[String], may_fail: bool) -> Value {
-    let behaviours = ["crash", "no-image", "starting", "never-ready", "slow", "stuck", "failed"];
-    let behaviour = pick(rng, &behaviours[..if may_fail { 7 } else { 6 }]);
+/// Unhealthy pods, on all nodes or on a few. Without `behaviors.last()`, `failed`, if the DaemonSet surges: the controller
+/// creates another pod next to a failed one at every sync, without end or back-off.
+fn behavior(rng: &mut Rng, nodes: &[String], surges: bool) -> Value {
+    let behaviors = ["crash", "no-image", "starting", "never-ready", "slow", "stuck", "failed"];
+    let behavior = pick(rng, &behaviors[..if surges { 6 } else { 7 }]);
     let few: Vec<&str> = (0..5).map(|_| node(rng, nodes)).collect();
-    // Failed pods are deleted and made again: a few are enough.
-    let on = if behaviour != "failed" && rng.u8(..3) == 0 { "*".to_owned() } else { few.join(",") };
-    json!({format!("ds.test/{behaviour}"): on})
+    // Failed pods are deleted and recreated: a few are enough.
+    let on = if behavior != "failed" && rng.u8(..3) == 0 { "*".to_owned() } else { few.join(",") };
+    json!({format!("ds.test/{behavior}"): on})
 }
 
 /// One label, or two.
@@ -120,7 +120,7 @@ pub(crate) fn node_selector(rng: &mut Rng) -> Value {
     Value::Object(selector)
 }
 
-/// Required terms, each with expressions, fields, both or nothing; sometimes preferred ones, which decide nothing.
+/// Required terms, each with expressions, fields, both or none; sometimes preferred ones, which have no effect here.
 pub(crate) fn node_affinity(rng: &mut Rng, nodes: &[String]) -> Value {
     let terms: Vec<Value> = (0..rng.u8(1..4)).map(|_| term(rng, nodes)).collect();
     let mut affinity = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}});
@@ -133,8 +133,9 @@ pub(crate) fn node_affinity(rng: &mut Rng, nodes: &[String]) -> Value {
 
 fn term(rng: &mut Rng, nodes: &[String]) -> Value {
     let expressions: Vec<Value> = (0..rng.u8(1..3)).map(|_| expression(rng)).collect();
-    // The API takes one value only.
-    let fields = json!([{"key": "metadata.name", "operator": pick(rng, &["In", "NotIn", "NotIn"]), "values": [node(rng, nodes)]}]);
+    // The API server accepts exactly one value.
+    let operator = pick(rng, &["In", "NotIn", "NotIn"]);
+    let fields = json!([{"key": "metadata.name", "operator": operator, "values": [node(rng, nodes)]}]);
     match rng.u8(..10) {
         0 => json!({}),
         1 => json!({"matchFields": fields}),
@@ -156,7 +157,7 @@ fn expression(rng: &mut Rng) -> Value {
         }
         4 => json!({"key": key, "operator": "Exists"}),
         5 => json!({"key": key, "operator": "DoesNotExist"}),
-        // A word is accepted and matches nothing.
+        // A text is accepted and matches nothing.
         _ => json!({
             "key": "size",
             "operator": pick(rng, &["Gt", "Lt"]),
@@ -165,8 +166,8 @@ fn expression(rng: &mut Rng) -> Value {
     }
 }
 
-/// Every kind that the API server takes. Those that end let pods stay for an hour: less would evict and make them
-/// again for ever.
+/// Every kind that the API server accepts. `tolerationSeconds` is one hour: with less, pods would be evicted and
+/// recreated forever.
 pub(crate) fn tolerations(rng: &mut Rng) -> Value {
     let one = |rng: &mut Rng| {
         let (key, values) = TAINTS[rng.usize(..TAINTS.len())];

@@ -1,58 +1,58 @@
-//! What `kubectl ds why-not` must say of one DaemonSet on one node.
+//! Assertions on the report of `kubectl ds why-not` about one DaemonSet on one node.
 
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use crate::client::{ensure, failed};
-use crate::plane::Plane;
+use crate::harness::client::{ensure, failed};
+use crate::harness::control_plane::ControlPlane;
 
-/// A check that must fail, and for what.
+/// A check that must fail, and its reason.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected<'a> {
-    /// The plugin's or rule's name.
+pub(crate) struct ExpectedReason<'a> {
+    /// The name of the scheduler plugin, or of the controller's rule.
     pub(crate) check: &'a str,
     /// The reason's code.
     pub(crate) code: &'a str,
-    /// The scheduler's wording.
+    /// The scheduler's message.
     pub(crate) scheduler: &'a str,
 }
 
-/// Asks why the DaemonSet (namespace and name) has no pod that runs on the node. One reason of the failed check must
-/// have the code and the scheduler's wording, and something to do about it.
+/// Runs `why-not` for a DaemonSet (namespace and name) on a node. The failed check must have a reason with this code and
+/// the scheduler's message, a message of its own and a fix.
 pub(crate) fn assert_explained(
-    plane: &Plane,
+    plane: &ControlPlane,
     node: &str,
     (namespace, name): (&str, &str),
-    expected: Expected<'_>,
+    expected: ExpectedReason<'_>,
 ) -> Result<(), Failed> {
     let output = plane.ds(&["why-not", node, name, "-n", namespace, "-o", "json"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // 1 is the answer "it does not run".
+    // Exit code 1: the pod does not run.
     ensure(matches!(output.status.code(), Some(0 | 1)), || {
-        format!("why-not {node} {name} ended with {}: {stderr}", output.status)
+        format!("why-not {node} {name}: {}: {stderr}", output.status)
     })?;
     let report: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| failed(format!("why-not {node} {name} is not JSON ({error}): {stderr}")))?;
-    ensure(report["kind"] == "WhyNotReport" && report["node"] == node, || format!("another report: {report:.300}"))?;
-    let is_it = |set: &&Value| set["namespace"] == namespace && set["name"] == name;
-    let set = list(&report["daemonSets"]).iter().find(is_it);
+    ensure(report["kind"] == "WhyNotReport" && report["node"] == node, || format!("unexpected report: {report:.300}"))?;
+    let is_expected_set = |set: &&Value| set["namespace"] == namespace && set["name"] == name;
+    let set = list(&report["daemonSets"]).iter().find(is_expected_set);
     let checks = set.map_or(&[][..], |set| list(&set["checks"]));
     let is_failed = |check: &&Value| check["check"] == expected.check && check["result"] == "Fail";
     let mut reasons = checks.iter().filter(is_failed).flat_map(|check| list(&check["reasons"]));
-    let is_meant = |reason: &&Value| reason["code"] == expected.code && reason["scheduler"] == expected.scheduler;
-    let reason = reasons.find(is_meant).ok_or_else(|| {
+    let is_expected = |reason: &&Value| reason["code"] == expected.code && reason["scheduler"] == expected.scheduler;
+    let reason = reasons.find(is_expected).ok_or_else(|| {
         let failed: Vec<&Value> = checks.iter().filter(|check| check["result"] != "Pass").collect();
-        self::failed(format!("{namespace}/{name} on {node}: not explained by {expected:?}, but by {failed:?}"))
+        self::failed(format!("{namespace}/{name} on {node}: expected {expected:?}, found {failed:?}"))
     })?;
     ensure(reason["message"].as_str().is_some_and(|message| !message.is_empty()), || {
-        format!("{namespace}/{name} on {node}: no sentence in {reason}")
+        format!("{namespace}/{name} on {node}: no message in {reason}")
     })?;
-    ensure(!list(&reason["fix"]).is_empty(), || format!("{namespace}/{name} on {node}: nothing to do in {reason}"))
+    ensure(!list(&reason["fix"]).is_empty(), || format!("{namespace}/{name} on {node}: no fix in {reason}"))
 }
 
-/// The same by the scheduler's wording alone, or by the check alone.
-pub(crate) fn assert_refused(
-    plane: &Plane,
+/// The same by the scheduler's message only (with an empty `check`), or by the check only.
+pub(crate) fn assert_rejected(
+    plane: &ControlPlane,
     node: &str,
     (namespace, name): (&str, &str),
     check: &str,
@@ -63,15 +63,15 @@ pub(crate) fn assert_refused(
         failed(format!("why-not {node} {name}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
     })?;
     let checks = list(&report["daemonSets"][0]["checks"]);
-    let is_meant = |one: &&Value| {
-        let words = |reason: &Value| scheduler.is_none_or(|words| reason["scheduler"] == words);
+    let is_expected = |one: &&Value| {
+        let has_message = |reason: &Value| scheduler.is_none_or(|message| reason["scheduler"] == message);
         one["result"] == "Fail"
             && (check.is_empty() || one["check"] == check)
-            && list(&one["reasons"]).iter().any(words)
+            && list(&one["reasons"]).iter().any(has_message)
     };
-    ensure(checks.iter().any(|one| is_meant(&one)), || {
+    ensure(checks.iter().any(|one| is_expected(&one)), || {
         let failed: Vec<&Value> = checks.iter().filter(|check| check["result"] != "Pass").collect();
-        format!("{namespace}/{name} on {node}: not explained by {check:?} {scheduler:?}, but by {failed:?}")
+        format!("{namespace}/{name} on {node}: expected {check:?} {scheduler:?}, found {failed:?}")
     })
 }
 

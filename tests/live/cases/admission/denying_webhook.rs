@@ -13,11 +13,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use crate::client::failed;
-use crate::plane::Plane;
+use crate::harness::client::failed;
+use crate::harness::control_plane::ControlPlane;
 
 /// Starts it; answers with its URL, and with the bundle of certificates to trust, as a manifest holds it.
-pub(super) async fn start(plane: &Plane) -> Result<(String, String), Failed> {
+pub(super) async fn start(plane: &ControlPlane) -> Result<(String, String), Failed> {
     let file = |name: &str| plane.dir().join("certificates").join(name);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file("apiserver.crt"))
         .map_err(failed)?

@@ -12,7 +12,7 @@ pub(super) struct Case {
     pub(super) objects: Vec<Value>,
     /// The template's spec.
     pub(super) spec: Value,
-    /// What the event says, in parts.
+    /// What the event assert_contains, in parts.
     pub(super) words: Vec<&'static str>,
     /// The check, the code and the evidence that the command is to tell.
     pub(super) check: &'static str,

@@ -1,4 +1,4 @@
-//! What the cluster shows, what the program says, and where they differ.
+//! What the cluster shows, what the program assert_contains, and where they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -9,10 +9,10 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::message::{plugin_of, take_apart};
-use crate::client::ensure;
-use crate::oracle::target;
-use crate::rest::full_name;
+use super::message::{plugin_of, parse};
+use crate::harness::client::ensure;
+use crate::harness::independent_counts::target;
+use crate::harness::quiescence::full_name;
 
 /// How often each plugin must be the first to refuse for a world to prove anything.
 const ENOUGH: [(&str, usize); 5] =
@@ -45,7 +45,7 @@ pub(crate) struct Seen {
     preemption: BTreeMap<String, usize>,
     /// What else stands between the two.
     rest: BTreeMap<String, usize>,
-    /// What the scheduler said of preemption, in a word, beside what the program says, with the first pair of it.
+    /// What the scheduler said of preemption, in a word, beside what the program assert_contains, with the first pair of it.
     verdicts: BTreeMap<(&'static str, String), (usize, String)>,
     /// Everything that is not as it should be, with the evidence.
     pub(crate) disagreements: Vec<String>,
@@ -185,7 +185,7 @@ fn refusal(
     message: &str,
     seen: &mut Seen,
 ) -> Vec<String> {
-    let told = match take_apart(message) {
+    let told = match parse(message) {
         Ok(told) => told,
         Err(why) => return vec![why],
     };
@@ -282,7 +282,7 @@ fn joined(texts: &BTreeSet<String>) -> String {
 
 impl Seen {
     fn count_message(&mut self, node: &str, set: &str, message: &str) {
-        match take_apart(message) {
+        match parse(message) {
             Ok(told) => {
                 let plugin = told.reasons.first().map_or("nobody", |reason| plugin_of(reason));
                 *self.plugins.entry(plugin).or_default() += 1;

@@ -8,9 +8,9 @@ use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
 use super::daemon_sets;
-use crate::client::wait_until;
-use crate::plane::Plane;
-use crate::world::{LABELS, change_taints, pick, same_taint, taint};
+use crate::harness::client::wait_until;
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::random_cluster::{LABELS, change_taints, pick, same_taint, taint};
 
 /// How many nodes there are.
 pub(crate) const NODES: usize = 40;
@@ -56,7 +56,7 @@ const DRIVER: &str = "driver.test";
 const DEVICES: &str = "resource.k8s.io/v1";
 
 /// Makes the world of `seed`: what is there before anything is tight.
-pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<(), Failed> {
+pub(crate) async fn create(plane: &ControlPlane, seed: u64) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(seed);
     create_known(plane, surroundings()).await?;
     let nodes: Vec<Value> = (0..NODES).map(|index| node(&mut rng, index)).collect();
@@ -74,7 +74,7 @@ pub(crate) async fn create(plane: &Plane, seed: u64) -> Result<(), Failed> {
 
 /// What comes when the first pods have found their places: DaemonSets that may push others out, and taints that pods
 /// find which wait already.
-pub(crate) async fn crowd(plane: &Plane, seed: u64) -> Result<(), Failed> {
+pub(crate) async fn crowd(plane: &ControlPlane, seed: u64) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(seed ^ 0x5eed);
     let names: Vec<String> = (0..NODES).map(name_of).collect();
     let late = daemon_sets::EARLY..daemon_sets::ALL;
@@ -193,14 +193,14 @@ fn in_namespaces() -> Vec<Value> {
 }
 
 /// Makes what the version knows.
-async fn create_known(plane: &Plane, mut objects: Vec<Value>) -> Result<(), Failed> {
+async fn create_known(plane: &ControlPlane, mut objects: Vec<Value>) -> Result<(), Failed> {
     let has_devices = plane.has_devices().await?;
     objects.retain(|object| has_devices || object["apiVersion"] != DEVICES);
     plane.create_all(&objects).await
 }
 
 /// Makes the claims, and waits until the controller has bound them.
-async fn volumes_are_bound(plane: &Plane) -> Result<(), Failed> {
+async fn volumes_are_bound(plane: &ControlPlane) -> Result<(), Failed> {
     use k8s_openapi::api::core::v1::PersistentVolumeClaim;
     create_known(plane, in_namespaces()).await?;
     wait_until("the claims are bound", async || {

@@ -5,8 +5,8 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use super::world::{LIMITS, NAMESPACES};
-use crate::daemon_sets::{node_affinity, node_selector, tolerations};
-use crate::world::pick;
+use crate::harness::random_daemon_sets::{node_affinity, node_selector, tolerations};
+use crate::harness::random_cluster::pick;
 
 /// How many are there from the start.
 pub(crate) const EARLY: usize = 36;
@@ -169,8 +169,8 @@ fn mixed(rng: &mut Rng, template: &mut Value, nodes: &[String]) -> &'static str 
     let namespace = NAMESPACES[rng.usize(..NAMESPACES.len())];
     let one_in = |rng: &mut Rng, chances: u8| rng.u8(..chances) == 0;
     if one_in(rng, 5) {
-        let behaviour = pick(rng, &["crash", "no-image", "starting", "never-ready"]);
-        template["metadata"]["annotations"] = json!({format!("ds.test/{behaviour}"): "*"});
+        let behavior = pick(rng, &["crash", "no-image", "starting", "never-ready"]);
+        template["metadata"]["annotations"] = json!({format!("ds.test/{behavior}"): "*"});
     }
     let spec = &mut template["spec"];
     spec["containers"][0]["resources"] = requests(rng);

@@ -42,7 +42,7 @@ impl Told {
 }
 
 /// Takes a message about a pod that is meant for one node apart, or tells why that cannot be done.
-pub(crate) fn take_apart(message: &str) -> Result<Told, String> {
+pub(crate) fn parse(message: &str) -> Result<Told, String> {
     let (nodes, refusal) = head(message).ok_or_else(|| format!("no \"0/N nodes are available\": {message:?}"))?;
     // The refusal is one sentence, what became of preemption follows it.
     let (refusal, after) = match refusal.split_once(". ") {

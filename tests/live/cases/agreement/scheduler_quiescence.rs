@@ -8,9 +8,9 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 
 use super::daemon_sets::UNKNOWN_SCHEDULER;
-use crate::client::{failed, wait_until_within};
-use crate::plane::Plane;
-use crate::rest::{full_name, rest};
+use crate::harness::client::{failed, wait_until_within};
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::quiescence::{full_name, rest};
 
 /// For so long nothing may have changed.
 const STILL: Duration = Duration::from_millis(700);
@@ -31,7 +31,7 @@ type Place = (String, Option<String>, Option<String>, bool);
 pub(crate) type Versions = BTreeSet<(String, Option<String>)>;
 
 /// Waits until the controllers and the scheduler have nothing left to do.
-pub(crate) async fn settle(plane: &Plane) -> Result<(), Failed> {
+pub(crate) async fn settle(plane: &ControlPlane) -> Result<(), Failed> {
     let deadline = Instant::now() + LIMIT;
     let left = || deadline.saturating_duration_since(Instant::now());
     loop {
@@ -48,7 +48,7 @@ pub(crate) async fn settle(plane: &Plane) -> Result<(), Failed> {
 
 /// Starts the scheduler anew until it leaves every pod where it is. Every message is then of a try in this very state.
 /// Answers how often it took.
-pub(crate) fn tried_afresh(plane: &mut Plane) -> Result<usize, Failed> {
+pub(crate) fn tried_afresh(plane: &mut ControlPlane) -> Result<usize, Failed> {
     let mut moved = String::new();
     for tries in 1..=TRIES {
         let before = plane.run(async |plane| Ok(places(&pods(plane).await.map_err(failed)?)))?;
@@ -72,7 +72,7 @@ pub(crate) fn versions(pods: &[Pod]) -> Versions {
 }
 
 /// All pods.
-pub(crate) async fn pods(plane: &Plane) -> Result<Vec<Pod>, String> {
+pub(crate) async fn pods(plane: &ControlPlane) -> Result<Vec<Pod>, String> {
     plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())
 }
 
@@ -89,7 +89,7 @@ fn node_of(pod: &Pod) -> Option<&str> {
 }
 
 /// Waits until the scheduler has tried every pod that is its own in vain, or waits for a gate, while nothing changes.
-async fn scheduler_rests(plane: &Plane, limit: Duration) -> Result<(), Failed> {
+async fn scheduler_rests(plane: &ControlPlane, limit: Duration) -> Result<(), Failed> {
     let mut last: Option<(Instant, Versions)> = None;
     wait_until_within("the scheduler rests", limit, async || {
         let queues = plane.scheduler_queues().await?;

@@ -7,9 +7,9 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::compare::{Cluster, Seen};
-use super::message::{Told, take_apart};
+use super::message::{Told, parse};
 use crate::Ctx;
-use crate::client::{ensure, failed};
+use crate::harness::client::{ensure, failed};
 
 /// Messages as the schedulers of 1.36 and 1.37 write them.
 pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
@@ -69,7 +69,7 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
         (&["Insufficient memory"], false, &["Insufficient memory"], &none),
     )?;
     for message in ["no nodes available to schedule pods", "0/5 nodes are available: 2 Insufficient cpu, 3 a thing."] {
-        if let Ok(told) = take_apart(message) {
+        if let Ok(told) = parse(message) {
             return Err(failed(format!("{message:?} was taken for {told:?}")));
         }
     }
@@ -83,7 +83,7 @@ fn check(message: &str, (reasons, everywhere, preemption, rest): Parts<'_>) -> R
     let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let rest = rest.iter().map(|text| (*text).to_owned()).collect();
     let wanted = Told { reasons: set(reasons), everywhere, preemption: set(preemption), rest };
-    let told = take_apart(message).map_err(failed)?;
+    let told = parse(message).map_err(failed)?;
     ensure(told == wanted, || format!("{message:?} was taken for {told:?} instead of {wanted:?}"))
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
     let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
     let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
     let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
-    // All that this plugin says, of which the scheduler says the first.
+    // All that this plugin assert_contains, of which the scheduler says the first.
     let both = check("InterPodAffinity", "Fail", &["node(s) didn't match pod affinity rules", "something else"]);
     let gates = check("SchedulingGates", "Fail", &["waits"]);
     let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);

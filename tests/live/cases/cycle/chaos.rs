@@ -12,14 +12,14 @@ use kube::{Api, Config, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::fault_proxy::FaultProxy;
-use super::watcher::{Rules, Watcher};
+use crate::harness::fault_proxy::FaultProxy;
+use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use super::{begin, update};
 use crate::Ctx;
-use crate::client::{ensure, failed, wait_until};
-use crate::plane::Plane;
-use crate::rollout::Running;
-use crate::scene::{Scene, letter, overlay};
+use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::control_plane::ControlPlane;
+use crate::harness::running_program::RunningProgram;
+use crate::harness::scenario::{Scenario, letter, merge_patch};
 
 /// How many cycles a run of all tests plays.
 const ROUNDS: usize = 4;
@@ -50,20 +50,20 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
         if rounds.is_empty() { ROUNDS } else { rounds.parse().map_err(|_| failed("DS_CHAOS is SEED:N"))? };
     let mut rng = Rng::with_seed(seed);
     let mut plane =
-        Plane::builder(&ctx.programs).audited().node_monitor_grace_period(Duration::from_secs(10)).start()?;
+        ControlPlane::builder(&ctx.programs).audited().node_monitor_grace_period(Duration::from_secs(10)).start()?;
     let mut tally = Tally::default();
     let watcher = plane.run(async |plane| {
-        let scene = scene(plane);
-        scene.set().await?;
-        begin(&scene, &json!({})).await?;
-        let owner = Api::<DaemonSet>::namespaced(plane.client(), scene.name).get("agent").await.map_err(failed)?;
+        let scenario = scenario(plane);
+        scenario.set_up().await?;
+        begin(&scenario, &json!({})).await?;
+        let owner = Api::<DaemonSet>::namespaced(plane.client(), scenario.name).get("agent").await.map_err(failed)?;
         let rules = Rules { budget: 1, owner: owner.uid().unwrap_or_default(), current: None };
-        Watcher::start(plane, scene.name, rules).await
+        InvariantWatcher::start(plane, scenario.name, rules).await
     })?;
     for round in 0..rounds {
         let begun = Instant::now();
         let before = watcher.violations().len();
-        play(&mut plane, &mut rng, round, &watcher, &mut tally)?;
+        run_scenario(&mut plane, &mut rng, round, &watcher, &mut tally)?;
         let suspected = &watcher.violations()[before..];
         eprintln!("cycle {}: {:.0} s, suspected: {suspected:?}", round + 1, begun.elapsed().as_secs_f64());
         for violation in suspected {
@@ -87,7 +87,7 @@ pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
 
 /// Whether the program deleted the pod that a violation is about, by the API server's own log. The DaemonSet controller
 /// deletes pods too, such as the younger of two on a node. Where the log names nobody, it was the program.
-fn is_of_the_program(plane: &Plane, violation: &str) -> Result<bool, Failed> {
+fn is_of_the_program(plane: &ControlPlane, violation: &str) -> Result<bool, Failed> {
     let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or("no name");
     let log = std::fs::read_to_string(plane.audit_log())?;
     let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -102,16 +102,16 @@ fn is_of_the_program(plane: &Plane, violation: &str) -> Result<bool, Failed> {
     Ok(deleters.is_empty() || deleters.iter().any(|agent| agent.starts_with("kubectl-ds/")))
 }
 
-fn scene(plane: &Plane) -> Scene<'_> {
-    Scene { plane, name: "chaos", nodes: NODES }
+fn scenario(plane: &ControlPlane) -> Scenario<'_> {
+    Scenario { plane, name: "chaos", nodes: NODES }
 }
 
 /// One template, cycled to its end or to the end of the time, under faults.
-fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally: &mut Tally) -> Result<(), Failed> {
+fn run_scenario(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: &InvariantWatcher, tally: &mut Tally) -> Result<(), Failed> {
     let budget = *rng.choice(&[1, 1, 2, 3]).unwrap_or(&1);
-    let behaviours =
+    let behaviors =
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];
-    let behaviour = rng.choice(&behaviours).cloned().unwrap_or_default();
+    let behavior = rng.choice(&behaviors).cloned().unwrap_or_default();
     plane.run(async |plane| {
         // It may be away from the cycle before.
         wait_until("the API server answers", async || {
@@ -121,9 +121,9 @@ fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally
         watcher.rule(|rules| rules.current = None);
         // A node may still be silent from the cycle before.
         for index in 0..NODES {
-            silence(&scene(plane), index, false).await?;
+            silence(&scenario(plane), index, false).await?;
         }
-        let current = update(&scene(plane), &format!("image-{round}"), &behaviour).await?;
+        let current = update(&scenario(plane), &format!("image-{round}"), &behavior).await?;
         watcher.rule(|rules| (rules.budget, rules.current) = (budget, Some(current)));
         Ok(())
     })?;
@@ -151,7 +151,7 @@ fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally
             "--max-failures",
             "2",
         ];
-        let mut running = Running::start_with(plane, &kubeconfig, &arguments)?;
+        let mut running = RunningProgram::start_with(plane, &kubeconfig, &arguments)?;
         tally.starts += 1;
         while Instant::now() < deadline {
             if running.has_ended()? {
@@ -169,10 +169,10 @@ fn play(plane: &mut Plane, rng: &mut Rng, round: usize, watcher: &Watcher, tally
 }
 
 fn disturb(
-    plane: &mut Plane,
+    plane: &mut ControlPlane,
     rng: &mut Rng,
-    watcher: &Watcher,
-    running: &Running,
+    watcher: &InvariantWatcher,
+    running: &RunningProgram,
     tally: &mut Tally,
 ) -> Result<(), Failed> {
     match rng.u8(..40) {
@@ -189,15 +189,15 @@ fn disturb(
         2..5 => {
             tally.silences += 1;
             let index = rng.usize(..NODES);
-            plane.run(async |plane| silence(&scene(plane), index, true).await)?;
+            plane.run(async |plane| silence(&scenario(plane), index, true).await)?;
         }
         5..12 => {
             let index = rng.usize(..NODES);
-            plane.run(async |plane| silence(&scene(plane), index, false).await)?;
+            plane.run(async |plane| silence(&scenario(plane), index, false).await)?;
         }
         12..15 => {
             let index = rng.usize(..NODES);
-            let is_done = plane.run(async |plane| Ok(delete_another(&scene(plane), index, watcher).await))?;
+            let is_done = plane.run(async |plane| Ok(delete_another(&scenario(plane), index, watcher).await))?;
             tally.foreign += usize::from(is_done);
         }
         _ => {}
@@ -206,24 +206,24 @@ fn disturb(
 }
 
 /// While the API server is away, nothing comes of it.
-async fn silence(scene: &Scene<'_>, index: usize, is_silent: bool) -> Result<(), Failed> {
-    let mut node = scene.node(&letter(index));
-    overlay(
+async fn silence(scenario: &Scenario<'_>, index: usize, is_silent: bool) -> Result<(), Failed> {
+    let mut node = scenario.node(&letter(index));
+    merge_patch(
         &mut node["metadata"]["labels"],
         &json!({"ds.test/silent": if is_silent { json!("") } else { Value::Null }}),
     );
-    let _ = scene.plane.merge(&node).await;
+    let _ = scenario.plane.merge(&node).await;
     Ok(())
 }
 
 /// Somebody else deletes the pod of a node.
-async fn delete_another(scene: &Scene<'_>, index: usize, watcher: &Watcher) -> bool {
-    let Ok(pods) = scene.pods().await else { return false };
+async fn delete_another(scenario: &Scenario<'_>, index: usize, watcher: &InvariantWatcher) -> bool {
+    let Ok(pods) = scenario.pods().await else { return false };
     let node = format!("chaos-{}", letter(index));
     let is_there = |pod: &&k8s_openapi::api::core::v1::Pod| {
         pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(&node))
     };
     let Some(pod) = pods.iter().find(is_there) else { return false };
     watcher.expect(&pod.uid().unwrap_or_default());
-    scene.plane.delete(&scene.pod(&pod.name_any())).await.is_ok()
+    scenario.plane.delete(&scenario.pod(&pod.name_any())).await.is_ok()
 }

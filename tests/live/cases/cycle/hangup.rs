@@ -10,7 +10,7 @@ use pty_process::blocking::{Command as TerminalCommand, Pty, open};
 
 use super::lock::{is_released, outdated};
 use super::*;
-use crate::client::wait_until_within;
+use crate::harness::client::wait_until_within;
 
 /// The program on a terminal that somebody closes.
 struct Terminal {
@@ -20,7 +20,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(plane: &Plane, arguments: &[&str]) -> Result<Self, Failed> {
+    fn start(plane: &ControlPlane, arguments: &[&str]) -> Result<Self, Failed> {
         let (pty, pts) = open().map_err(failed)?;
         pty.resize(Size::new(24, 100)).map_err(failed)?;
         let command = plane.ds_command(plane.kubeconfig(), arguments);
@@ -40,7 +40,7 @@ impl Terminal {
         drop(self.pty.take());
     }
 
-    async fn ends(&mut self, expected: i32) -> Result<(), Failed> {
+    async fn wait_for_exit(&mut self, expected: i32) -> Result<(), Failed> {
         let code = wait_until_within("it ends", Duration::from_secs(60), async || {
             let status = self.child.try_wait().map_err(|error| error.to_string())?;
             status.map(|status| status.code()).ok_or_else(|| "it runs".to_owned())
@@ -58,46 +58,46 @@ impl Drop for Terminal {
 }
 
 /// A cycle whose terminal is closed lets the node in work finish.
-pub(super) async fn closed_terminal_stops_it(scene: &Scene<'_>) -> Result<(), Failed> {
-    let watcher = outdated(scene, &json!({"ds.test/starting": "*"})).await?;
-    let mut terminal = Terminal::start(scene.plane, &["cycle", "agent", "-n", scene.name, "--yes"])?;
-    scene.new_pod().await?;
+pub(super) async fn closed_terminal_stops_it(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    let watcher = outdated(scenario, &json!({"ds.test/starting": "*"})).await?;
+    let mut terminal = Terminal::start(scenario.plane, &["cycle", "agent", "-n", scenario.name, "--yes"])?;
+    scenario.wait_for_new_pod().await?;
     terminal.close();
     // It writes a picture every five seconds at the latest; a node in work is waited for meanwhile.
     tokio::time::sleep(Duration::from_secs(7)).await;
     ensure(terminal.child.try_wait()?.is_none(), || "it did not wait for the node in work".into())?;
-    scene.release_one().await?;
-    terminal.ends(129).await?;
+    scenario.release_one().await?;
+    terminal.wait_for_exit(129).await?;
     ensure(watcher.removed() == ["closed-a"], || format!("{:?}", watcher.removed()))?;
-    ensure(with_image(scene, "two").await? == 1, || "the node in work did not finish".into())?;
-    is_released(scene).await
+    ensure(with_image(scenario, "two").await? == 1, || "the node in work did not finish".into())?;
+    is_released(scenario).await
 }
 
 /// What only reads ends at once.
-pub(super) async fn closed_terminal_ends_a_watch(scene: &Scene<'_>) -> Result<(), Failed> {
-    outdated(scene, &json!({})).await?;
+pub(super) async fn closed_terminal_ends_a_watch(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    outdated(scenario, &json!({})).await?;
     for arguments in
-        [["rollout", "watch", "agent", "-n", scene.name], ["coverage", "agent", "--watch", "-n", scene.name]]
+        [["rollout", "watch", "agent", "-n", scenario.name], ["coverage", "agent", "--watch", "-n", scenario.name]]
     {
-        let running = Running::start(scene.plane, &arguments)?;
-        running.until("agent").await?;
+        let running = RunningProgram::start(scenario.plane, &arguments)?;
+        running.wait_for("agent").await?;
         kill(&running, "-HUP")?;
-        running.ends(129).await?;
+        running.wait_for_exit(129).await?;
     }
     Ok(())
 }
 
 /// Started to outlive its terminal, it goes on to the end.
-pub(super) async fn ignored_hangup_stops_nothing(scene: &Scene<'_>) -> Result<(), Failed> {
-    let watcher = outdated(scene, &json!({"ds.test/slow": "*"})).await?;
-    let program = scene.plane.ds_command(scene.plane.kubeconfig(), &["cycle", "agent", "-n", scene.name, "--yes"]);
+pub(super) async fn ignored_hangup_stops_nothing(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    let watcher = outdated(scenario, &json!({"ds.test/slow": "*"})).await?;
+    let program = scenario.plane.ds_command(scenario.plane.kubeconfig(), &["cycle", "agent", "-n", scenario.name, "--yes"]);
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program.get_program()).args(program.get_args());
-    command.env_clear().env("HOME", scene.plane.dir()).env("KUBECONFIG", scene.plane.kubeconfig());
-    let running = Running::spawn(command)?;
-    running.until("ignored-a: deleting pod ").await?;
+    command.env_clear().env("HOME", scenario.plane.dir()).env("KUBECONFIG", scenario.plane.kubeconfig());
+    let running = RunningProgram::spawn(command)?;
+    running.wait_for("ignored-a: deleting pod ").await?;
     kill(&running, "-HUP")?;
-    let text = running.ends(0).await?;
-    says(&text, &["(3 of 3 replaced)", "\nDone\n"])?;
+    let text = running.wait_for_exit(0).await?;
+    assert_contains(&text, &["(3 of 3 replaced)", "\nDone\n"])?;
     obeyed(&watcher, &text)
 }

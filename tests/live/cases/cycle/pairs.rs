@@ -78,20 +78,20 @@ fn play_pairs(ctx: &Ctx, has_lock: bool) -> Result<Vec<String>, Failed> {
     let seen = &violations;
     patient(ctx).start()?.run(async |plane| {
         let lane = |index: usize| {
-            play(plane, LANES[index], NODES, async move |scene: &Scene<'_>| {
-                rank(scene).await?;
-                begin(scene, &json!({})).await?;
+            run_scenario(plane, LANES[index], NODES, async move |scenario: &Scenario<'_>| {
+                rank(scenario).await?;
+                begin(scenario, &json!({})).await?;
                 let mut rng = Rng::with_seed(u64::try_from(index).unwrap_or_default());
                 for number in (index..tries).step_by(LANES.len()) {
-                    let pair = Pair::draw(&mut rng, scene.name, has_lock);
-                    if let Some(violation) = play_pair(scene, number, &pair).await? {
+                    let pair = Pair::draw(&mut rng, scenario.name, has_lock);
+                    if let Some(violation) = play_pair(scenario, number, &pair).await? {
                         seen.borrow_mut().push(violation);
                     }
                 }
                 Ok(())
             })
         };
-        none_is_wrong([lane(0), lane(1), lane(2), lane(3)]).await
+        all_passed([lane(0), lane(1), lane(2), lane(3)]).await
     })?;
     let violations = violations.into_inner();
     eprintln!("{tries} pairs, {} exceeded the budget", violations.len());
@@ -99,26 +99,26 @@ fn play_pairs(ctx: &Ctx, has_lock: bool) -> Result<Vec<String>, Failed> {
 }
 
 /// Every node has a rank of its own, from the last to the first.
-async fn rank(scene: &Scene<'_>) -> Result<(), Failed> {
+async fn rank(scenario: &Scenario<'_>) -> Result<(), Failed> {
     for index in 0..NODES {
-        let mut node = scene.node(&letter(index));
+        let mut node = scenario.node(&letter(index));
         node["metadata"]["labels"]["rank"] = json!((NODES - index).to_string());
-        scene.plane.merge(&node).await?;
+        scenario.plane.merge(&node).await?;
     }
     Ok(())
 }
 
-async fn play_pair(scene: &Scene<'_>, number: usize, pair: &Pair) -> Result<Option<String>, Failed> {
-    let behaviour = json!({"ds.test/slow": if pair.is_slow { json!("*") } else { Value::Null }});
-    let current = update(scene, &format!("image-{number}"), &behaviour).await?;
-    let watcher = watch(scene, pair.budget, Some(current).filter(|_| !pair.is_restart)).await?;
+async fn play_pair(scenario: &Scenario<'_>, number: usize, pair: &Pair) -> Result<Option<String>, Failed> {
+    let behavior = json!({"ds.test/slow": if pair.is_slow { json!("*") } else { Value::Null }});
+    let current = update(scenario, &format!("image-{number}"), &behavior).await?;
+    let watcher = watch(scenario, pair.budget, Some(current).filter(|_| !pair.is_restart)).await?;
     let arguments = |all: &'_ [String]| all.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    let run = |all: &[String]| start(scene, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    let run = |all: &[String]| start(scenario, &all.iter().map(String::as_str).collect::<Vec<_>>());
     let first = run(&pair.first)?;
     tokio::time::sleep(pair.shift).await;
     let second = run(&pair.second)?;
-    let (first, second) = (first.ends(0).await?, second.ends(0).await?);
-    is_released(scene).await?;
+    let (first, second) = (first.wait_for_exit(0).await?, second.wait_for_exit(0).await?);
+    is_released(scenario).await?;
     let removed = watcher.removed().len();
     ensure(removed > 0, || format!("{pair:?}: nothing was removed\n{first}\n{second}"))?;
     eprintln!(
@@ -126,7 +126,7 @@ async fn play_pair(scene: &Scene<'_>, number: usize, pair: &Pair) -> Result<Opti
         arguments(&pair.first),
         arguments(&pair.second),
         pair.shift,
-        watcher.most_out(),
+        watcher.max_unavailable(),
         watcher.violations().len()
     );
     let violations = watcher.violations();

@@ -1,16 +1,16 @@
 //! Rights that are missing: told before anything is removed.
 
 use super::*;
-use crate::client::binding;
+use crate::harness::client::binding;
 
 /// Who may only read is told before anything is deleted, and who may not even read is told too.
 pub(crate) fn are_needed(ctx: &Ctx) -> Result<(), Failed> {
-    Plane::builder(&ctx.programs).start()?.run(async |plane| {
-        let scene = Scene { plane, name: "rights", nodes: 3 };
-        scene.set().await?;
-        begin(&scene, &json!({})).await?;
-        update(&scene, "two", &json!({})).await?;
-        let before = uids(&scene).await?;
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
+        let scenario = Scenario { plane, name: "rights", nodes: 3 };
+        scenario.set_up().await?;
+        begin(&scenario, &json!({})).await?;
+        update(&scenario, "two", &json!({})).await?;
+        let before = uids(&scenario).await?;
         let nobody = plane.ds_as("nobody", &["cycle", "agent", "-n", "rights", "--yes"]);
         let said = String::from_utf8_lossy(&nobody.stderr).into_owned();
         ensure(nobody.status.code() == Some(2) && said.contains("cannot list"), || said.clone())?;
@@ -34,22 +34,22 @@ pub(crate) fn are_needed(ctx: &Ctx) -> Result<(), Failed> {
             .await?;
             ensure(said.contains("hint: ask for the right to"), || said)?;
         }
-        let after = uids(&scene).await?;
+        let after = uids(&scenario).await?;
         ensure(before == after, || format!("{before:?} -> {after:?}"))
     })
 }
 
 /// Who may not write Leases is told in the plan, and may go without.
-pub(super) async fn locks_need_rights(scene: &Scene<'_>) -> Result<(), Failed> {
-    begin(scene, &json!({})).await?;
-    let current = update(scene, "two", &json!({})).await?;
-    let watcher = watch(scene, 1, Some(current)).await?;
+pub(super) async fn locks_need_rights(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    begin(scenario, &json!({})).await?;
+    let current = update(scenario, "two", &json!({})).await?;
+    let watcher = watch(scenario, 1, Some(current)).await?;
     let rules = json!([
         {"apiGroups": [""], "resources": ["pods", "nodes", "events"], "verbs": ["get", "list", "watch", "delete"]},
         {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
     ]);
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "remover"}, "rules": rules});
-    scene.plane.create_all(&[role.clone(), binding("remover", "remover")]).await?;
+    scenario.plane.create_all(&[role.clone(), binding("remover", "remover")]).await?;
     let cases: [(&[&str], &str); 3] =
         [(&[], "cannot get leases"), (&["get"], "cannot create leases"), (&["get", "create"], "cannot update leases")];
     for (verbs, missing) in cases {
@@ -58,11 +58,11 @@ pub(super) async fn locks_need_rights(scene: &Scene<'_>) -> Result<(), Failed> {
             let more = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs});
             role["rules"] = json!([rules[0], rules[1], more]);
         }
-        scene.plane.merge(&role).await?;
+        scenario.plane.merge(&role).await?;
         wait_until("the rights are as they are meant", async || {
-            let running = start(scene, &["--as", "remover"]).map_err(|failure| format!("{failure:?}"))?;
+            let running = start(scenario, &["--as", "remover"]).map_err(|failure| format!("{failure:?}"))?;
             let (text, said) = running
-                .ends_with_remarks(2)
+                .wait_for_exit_with_stderr(2)
                 .await
                 .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
             let is_told = text.contains(&format!("! no lock: {missing}")) && text.contains("--no-lock goes without it");
@@ -72,12 +72,12 @@ pub(super) async fn locks_need_rights(scene: &Scene<'_>) -> Result<(), Failed> {
         })
         .await?;
     }
-    says(
-        &start(scene, &["--as", "remover", "--dry-run=server"])?.ends(0).await?,
+    assert_contains(
+        &start(scenario, &["--as", "remover", "--dry-run=server"])?.wait_for_exit(0).await?,
         &["! no lock: cannot update leases"],
     )?;
     ensure(watcher.removed().is_empty(), || format!("{:?}", watcher.removed()))?;
-    let text = start(scene, &["--as", "remover", "--no-lock"])?.ends(0).await?;
-    says(&text, &["! no lock: another cycle of this DaemonSet at the same time can exceed the budget", "\nDone\n"])?;
+    let text = start(scenario, &["--as", "remover", "--no-lock"])?.wait_for_exit(0).await?;
+    assert_contains(&text, &["! no lock: another cycle of this DaemonSet at the same time can exceed the budget", "\nDone\n"])?;
     obeyed(&watcher, &text)
 }

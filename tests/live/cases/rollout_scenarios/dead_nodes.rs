@@ -6,22 +6,22 @@ use kube::Api;
 use super::*;
 
 /// The taint of the silent node is not tolerated: no pod is wanted there, and yet its old one holds the rollout.
-pub(super) async fn dead_before(scene: &Scene<'_>) -> Result<(), Failed> {
-    scene.begin(&json!({})).await?;
-    scene.silence("a", true).await?;
-    let running = scene.watch(&["--revision", "2"]).await?;
-    scene.change(&template("two", &json!({}))).await?;
-    running.until("held on dead-before-a: the old pod cannot go, as nobody on its node answers: ").await?;
-    never_says(&running.text(), &["stuck"])?;
-    scene.silent_for_long("a").await?;
+pub(super) async fn dead_before(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    scenario.create_agent(&json!({})).await?;
+    scenario.silence("a", true).await?;
+    let running = scenario.watch_rollout(&["--revision", "2"]).await?;
+    scenario.patch_spec(&template("two", &json!({}))).await?;
+    running.wait_for("held on dead-before-a: the old pod cannot go, as nobody on its node answers: ").await?;
+    assert_not_contains(&running.text(), &["stuck"])?;
+    scenario.backdate_not_ready("a").await?;
     running
-        .until(
+        .wait_for(
             "stuck on dead-before-a, cannot finish by itself: the old pod cannot go, as nobody on its node answers: ",
         )
         .await?;
-    says(&running.text(), &["bring the node's kubelet back: kubectl describe node dead-before-a"])?;
-    let text = scene.gives_up().await?;
-    says(
+    assert_contains(&running.text(), &["bring the node's kubelet back: kubectl describe node dead-before-a"])?;
+    let text = scenario.watch_until_stalled().await?;
+    assert_contains(
         &text,
         &[
             "(--stall-timeout): the old pod cannot go: its node is down on dead-before-a",
@@ -31,12 +31,12 @@ pub(super) async fn dead_before(scene: &Scene<'_>) -> Result<(), Failed> {
 }
 
 /// The new pod is on a node that falls silent; the node comes back.
-pub(super) async fn dead_during(scene: &Scene<'_>) -> Result<(), Failed> {
-    scene.begin(&json!({"template": {"spec": {"tolerations": [{"operator": "Exists"}]}}})).await?;
-    let running = scene.watch(&["--revision", "2"]).await?;
-    scene.change(&template("two", &json!({"ds.test/starting": "dead-during-a"}))).await?;
+pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    scenario.create_agent(&json!({"template": {"spec": {"tolerations": [{"operator": "Exists"}]}}})).await?;
+    let running = scenario.watch_rollout(&["--revision", "2"]).await?;
+    scenario.patch_spec(&template("two", &json!({"ds.test/starting": "dead-during-a"}))).await?;
     let new_pod = wait_until("the new pod is on node a", async || {
-        let pods = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let pods = scenario.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let is_new = |pod: &&Pod| {
             let spec = pod.spec.as_ref();
             spec.is_some_and(|spec| {
@@ -47,54 +47,54 @@ pub(super) async fn dead_during(scene: &Scene<'_>) -> Result<(), Failed> {
         pods.iter().find(is_new).map(ResourceExt::name_any).ok_or_else(|| "none yet".to_owned())
     })
     .await?;
-    scene.silence("a", true).await?;
-    running.until("held on dead-during-a: the new pod cannot come up: ").await?;
-    scene.silent_for_long("a").await?;
-    running.until("stuck on dead-during-a, cannot finish by itself: the new pod cannot come up: ").await?;
-    let mut pod = scene.pod(&new_pod);
+    scenario.silence("a", true).await?;
+    running.wait_for("held on dead-during-a: the new pod cannot come up: ").await?;
+    scenario.backdate_not_ready("a").await?;
+    running.wait_for("stuck on dead-during-a, cannot finish by itself: the new pod cannot come up: ").await?;
+    let mut pod = scenario.pod(&new_pod);
     pod["metadata"]["annotations"] = json!({"ds.test/starting": null});
-    scene.plane.merge(&pod).await?;
-    scene.silence("a", false).await?;
-    let text = running.ends(0).await?;
-    says(&text, &["no longer held: the node is down", "dead-during-a: done"])?;
+    scenario.plane.merge(&pod).await?;
+    scenario.silence("a", false).await?;
+    let text = running.wait_for_exit(0).await?;
+    assert_contains(&text, &["no longer held: the node is down", "dead-during-a: done"])?;
     is_complete(&text, 3)
 }
 
 /// A pod that does not go, and then its node dies; it is deleted by force.
-pub(super) async fn terminating_on_a_dead_node(scene: &Scene<'_>) -> Result<(), Failed> {
-    scene
+pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    scenario
         .begin(&json!({"template": {
             "metadata": {"annotations": {"ds.test/stuck": "*"}},
             "spec": {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 1},
         }}))
         .await?;
-    let running = scene.watch(&["--revision", "2"]).await?;
-    scene.change(&template("two", &json!({"ds.test/stuck": null}))).await?;
-    running.until(": the old pod does not go").await?;
-    let pods = scene.pods().await?;
+    let running = scenario.watch_rollout(&["--revision", "2"]).await?;
+    scenario.patch_spec(&template("two", &json!({"ds.test/stuck": null}))).await?;
+    running.wait_for(": the old pod does not go").await?;
+    let pods = scenario.pods().await?;
     let going = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_some());
     let going = going.ok_or_else(|| failed("no pod is going"))?;
     let node = going.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let letter = node.trim_start_matches("terminating-");
-    scene.silence(letter, true).await?;
-    running.until(&format!("held on {node}: the old pod cannot go, as nobody on its node answers")).await?;
-    scene.silent_for_long(letter).await?;
+    scenario.silence(letter, true).await?;
+    running.wait_for(&format!("held on {node}: the old pod cannot go, as nobody on its node answers")).await?;
+    scenario.backdate_not_ready(letter).await?;
     let stuck = format!("stuck on {node}, cannot finish by itself: ");
-    running.until(&format!("{stuck}the old pod cannot go, as nobody on its node answers")).await?;
-    let pods: Api<Pod> = Api::namespaced(scene.plane.client(), scene.name);
+    running.wait_for(&format!("{stuck}the old pod cannot go, as nobody on its node answers")).await?;
+    let pods: Api<Pod> = Api::namespaced(scenario.plane.client(), scenario.name);
     let by_force = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
     pods.delete(&going.name_any(), &by_force).await.map_err(failed)?;
-    running.until("no longer held: the old pod cannot go: its node is down").await?;
-    running.until(&format!("{stuck}the new pod cannot come up: ")).await?;
-    scene.silence(letter, false).await?;
-    running.until(&format!("{node}: done")).await?;
+    running.wait_for("no longer held: the old pod cannot go: its node is down").await?;
+    running.wait_for(&format!("{stuck}the new pod cannot come up: ")).await?;
+    scenario.silence(letter, false).await?;
+    running.wait_for(&format!("{node}: done")).await?;
     // The other one does not go either.
     wait_until("the last old pod is going", async || {
-        let all = scene.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let all = scenario.pods().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
         let going = all.iter().find(|pod| pod.metadata.deletion_timestamp.is_some());
         let name = going.map(ResourceExt::name_any).ok_or_else(|| "not yet".to_owned())?;
         pods.delete(&name, &by_force).await.map(|_| ()).map_err(|error| error.to_string())
     })
     .await?;
-    is_complete(&running.ends(0).await?, 2)
+    is_complete(&running.wait_for_exit(0).await?, 2)
 }

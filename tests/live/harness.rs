@@ -1,0 +1,37 @@
+//! What the tests run on and run with: a control plane of its own for each test, the program as a child process, and the
+//! objects, waits and checks that more than one test needs.
+//!
+//! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which plays the kubelets
+//!   (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
+//! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it while the
+//!   test goes on; [`manifests`] builds the objects.
+//! - [`json_proxy`] and [`fault_proxy`] stand between the program and the API server.
+//! - [`quiescence`] waits until the controllers have nothing left to do; [`random_cluster`] and
+//!   [`random_daemon_sets`] create clusters from a seed; [`independent_counts`] counts without the program's code.
+//! - [`scenario`] is one DaemonSet with a namespace and nodes of its own; [`invariant_watcher`] checks every pod that
+//!   is removed there.
+//! - [`why_not_assertions`] and [`event_schema`] check what the program prints.
+//! - [`registry`] names the tests; [`playground`] keeps a control plane for manual tests.
+
+#[macro_use]
+pub(crate) mod registry;
+
+pub(crate) mod client;
+pub(crate) mod control_plane;
+pub(crate) mod event_schema;
+pub(crate) mod fault_proxy;
+pub(crate) mod independent_counts;
+pub(crate) mod invariant_watcher;
+pub(crate) mod json_proxy;
+pub(crate) mod manifests;
+pub(crate) mod plane_layout;
+pub(crate) mod playground;
+mod ports;
+mod process;
+pub(crate) mod quiescence;
+pub(crate) mod random_cluster;
+pub(crate) mod random_daemon_sets;
+pub(crate) mod running_program;
+pub(crate) mod scenario;
+pub(crate) mod terminal;
+pub(crate) mod why_not_assertions;
