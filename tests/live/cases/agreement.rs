@@ -1,14 +1,14 @@
-//! `kubectl ds why-not` against the DaemonSet controller and the scheduler, word for word, on random clusters: for
-//! every node and every DaemonSet, whether a pod is made, and why the scheduler leaves it where it is.
+//! `kubectl ds why-not` against the DaemonSet controller and the scheduler on random clusters: for every node and every
+//! DaemonSet, whether a pod is created, and with which message the scheduler rejects the node.
 //!
-//! `DS_SEEDS=100..110` (or `7`, or `1,5,9`) takes other seeds than the usual.
+//! `DS_SEEDS=100..110` (or `7`, or `1,5,9`) selects other seeds.
 
-mod compare;
+mod comparison;
+mod crowded_cluster;
 mod daemon_sets;
-mod message;
-mod own_tests;
-mod rest;
-mod world;
+mod fit_error;
+mod scheduler_quiescence;
+mod self_tests;
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -25,100 +25,107 @@ use serde_json::Value;
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of};
 use crate::harness::control_plane::ControlPlane;
-use compare::Cluster;
-pub(crate) use own_tests::{differences_are_seen, messages_are_understood};
-use rest::Versions;
+use crate::harness::registry::{LiveTest, seed_command};
+use comparison::{Comparison, ObservedCluster};
+use scheduler_quiescence::Versions;
+use self_tests::{comparison_reports_every_difference, fit_error_is_parsed};
 
-/// What is tried without DS_SEEDS.
-pub(crate) const SEEDS: std::ops::Range<u64> = 1..3;
+pub(crate) const TESTS: &[LiveTest] = live_tests![
+    comparison_reports_every_difference,
+    fit_error_is_parsed;
+    per seed: why_not_matches_the_scheduler in 1..3
+];
 
-/// The test of one seed is this with `::seed_N` behind it.
-pub(crate) const TEST: &str = "agreement::agrees_with_the_scheduler";
+/// The path of the test with seeds.
+const PATH: &str = "agreement::why_not_matches_the_scheduler";
 
-/// How many of the program run side by side.
-const RUNS: usize = 2;
+/// How many instances of the program run in parallel.
+const PARALLEL_RUNS: usize = 2;
 
-/// A plane for such a world. Nodes live as long as it: with hundreds of pods a busy machine may be late with a beat.
-pub(crate) fn plane(programs: &std::path::Path) -> Result<ControlPlane, Failed> {
+/// A control plane for such a cluster. No node becomes NotReady: with hundreds of pods, heartbeats can be late.
+pub(crate) fn start_control_plane(programs: &std::path::Path) -> Result<ControlPlane, Failed> {
     ControlPlane::builder(programs).node_monitor_grace_period(Duration::from_secs(300)).start()
 }
 
-/// Makes the world of `seed` on it, and lets it come to rest. Answers how that went.
+/// Creates the cluster of `seed`, and waits until it is quiescent. Returns how long each step took.
 pub(crate) fn fill(plane: &mut ControlPlane, seed: u64) -> Result<String, Failed> {
-    let begun = Instant::now();
-    plane.run(async |plane| world::create(plane, seed).await)?;
-    let made = begun.elapsed();
-    plane.run(rest::settle)?;
-    let first = begun.elapsed();
-    plane.run(async |plane| world::crowd(plane, seed).await)?;
-    plane.run(rest::settle)?;
-    let second = begun.elapsed();
-    let tries = rest::tried_afresh(plane)?;
+    let started = Instant::now();
+    plane.run(async |plane| crowded_cluster::create(plane, seed).await)?;
+    let created = started.elapsed();
+    plane.run(scheduler_quiescence::wait_until_settled)?;
+    let settled = started.elapsed();
+    plane.run(async |plane| crowded_cluster::crowd(plane, seed).await)?;
+    plane.run(scheduler_quiescence::wait_until_settled)?;
+    let crowded = started.elapsed();
+    let attempts = scheduler_quiescence::restart_until_stable(plane)?;
     Ok(format!(
-        "made in {:.1} s, at rest after {:.1} s, crowded and at rest after {:.1} s, tried afresh {tries} times after {:.1} s",
-        made.as_secs_f32(),
-        first.as_secs_f32(),
-        second.as_secs_f32(),
-        begun.elapsed().as_secs_f32()
+        "created in {:.1} s, quiescent after {:.1} s, crowded and quiescent after {:.1} s, stable after {attempts} \
+         restarts of the scheduler and {:.1} s",
+        created.as_secs_f32(),
+        settled.as_secs_f32(),
+        crowded.as_secs_f32(),
+        started.elapsed().as_secs_f32()
     ))
 }
 
-/// One world: what the program says of every node and DaemonSet is what the controllers and the scheduler did.
-pub(crate) fn agrees_with_the_scheduler(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
-    let begun = Instant::now();
-    let mut plane = plane(&ctx.programs)?;
+/// One cluster: for every node and DaemonSet the program reports what the controller and the scheduler did.
+fn why_not_matches_the_scheduler(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
+    let started = Instant::now();
+    let mut plane = start_control_plane(&ctx.programs)?;
     let times = fill(&mut plane, seed)?;
     let (cluster, preempted, versions) = plane.run(read)?;
-    let mut seen = compare::Seen::default();
-    cluster.count(&mut seen);
-    eprintln!("{TEST}::seed_{seed}: {times}\n{seen}  pods that were preempted: {preempted}");
+    let mut comparison = Comparison::default();
+    cluster.count(&mut comparison);
+    eprintln!("{PATH}::seed_{seed}: {times}\n{comparison}  preempted pods: {preempted}");
 
-    let asking = Instant::now();
+    let reporting = Instant::now();
     let reports = reports(&plane, &cluster.nodes)?;
-    let asked = asking.elapsed();
+    let report_time = reporting.elapsed();
     for (node, report) in &reports {
-        cluster.compare(node, report, &mut seen);
+        cluster.compare(node, report, &mut comparison);
     }
-    seen.preemption_agrees();
-    let (_, _, afterwards) = plane.run(read)?;
+    comparison.check_preemption();
+    let (_, _, versions_after) = plane.run(read)?;
     eprintln!(
-        "{TEST}::seed_{seed}: {} pairs and {} unscheduled pods compared; {} runs in {:.1} s, all in {:.1} s\n{}",
-        seen.pairs,
-        seen.compared,
+        "{PATH}::seed_{seed}: {} pairs and {} unscheduled pods compared; {} runs in {:.1} s, total {:.1} s\n{}",
+        comparison.pairs,
+        comparison.messages,
         reports.len(),
-        asked.as_secs_f32(),
-        begun.elapsed().as_secs_f32(),
-        seen.verdicts()
+        report_time.as_secs_f32(),
+        started.elapsed().as_secs_f32(),
+        comparison.preemption_table()
     );
-    ensure(versions == afterwards, || "the cluster did not rest while it was looked at".into())?;
-    ensure(seen.disagreements.is_empty(), || {
+    ensure(versions == versions_after, || "the cluster changed during the comparison".into())?;
+    ensure(comparison.differences.is_empty(), || {
         format!(
-            "{} disagreements:\n{}\n  again: DS_SEEDS={seed} cargo test --test live -- --exact {TEST}::seed_{seed}",
-            seen.disagreements.len(),
-            seen.disagreements_in_short()
+            "{} differences:\n{}\n  to repeat: {}",
+            comparison.differences.len(),
+            comparison.differences_by_kind(),
+            seed_command(PATH, seed)
         )
     })?;
-    ensure(preempted > 0, || "nothing was preempted in this world".into())?;
-    seen.shows_enough()
+    ensure(preempted > 0, || "this cluster has no preempted pod".into())?;
+    comparison.check_variety()
 }
 
-/// The cluster as it is; how many pods were preempted; and the versions of all pods.
-async fn read(plane: &ControlPlane) -> Result<(Cluster, usize, Versions), Failed> {
-    let pods = rest::pods(plane).await.map_err(failed)?;
-    let versions = rest::versions(&pods);
+/// The cluster, the number of preempted pods, and the versions of all pods.
+async fn read(plane: &ControlPlane) -> Result<(ObservedCluster, usize, Versions), Failed> {
+    let pods = scheduler_quiescence::pods(plane).await.map_err(failed)?;
+    let versions = scheduler_quiescence::versions(&pods);
     let nodes: Vec<Node> = plane.list().await?;
     let sets: Vec<DaemonSet> = plane.list().await?;
     let events: Vec<Event> = plane.list().await?;
     let preempted = events.iter().filter(|event| event.reason.as_deref() == Some("Preempted")).count();
-    Ok((Cluster::new(nodes.iter().map(ResourceExt::name_any).collect(), &sets, &pods), preempted, versions))
+    let nodes = nodes.iter().map(ResourceExt::name_any).collect();
+    Ok((ObservedCluster::new(nodes, &sets, &pods), preempted, versions))
 }
 
-/// What the program says of every node.
+/// The program's report on every node.
 fn reports(plane: &ControlPlane, nodes: &[String]) -> Result<BTreeMap<String, Value>, Failed> {
     let next = AtomicUsize::new(0);
     let outputs: Mutex<Vec<(String, std::io::Result<Output>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..RUNS {
+        for _ in 0..PARALLEL_RUNS {
             scope.spawn(|| {
                 while let Some(node) = nodes.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut command = plane.ds_command(plane.kubeconfig(), &["why-not", node, "-A", "-o", "json"]);

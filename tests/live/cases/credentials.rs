@@ -1,7 +1,7 @@
-//! The same kubeconfigs with kubectl and with this program, against servers that record what they are sent: who gets
-//! which credentials, and when a credential plugin runs.
+//! kubectl and this program with the same kubeconfigs, against servers that record the requests: the credentials that
+//! are sent, and whether the credential plugin runs.
 
-mod recorder;
+mod recording_server;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,20 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
+use serde_json::json;
 use tempfile::TempDir;
 
-use self::recorder::Recorder;
+use self::recording_server::RecordingServer;
 use crate::Ctx;
-use crate::harness::client::{ensure, failed};
+use crate::harness::client::ensure;
+use crate::harness::registry::LiveTest;
+
+pub(crate) const TESTS: &[LiveTest] = live_tests![credentials_match_kubectl, password_in_http_url_is_not_sent];
 
 const EXEC: &str =
     "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, interactiveMode: IfAvailable}";
+/// The head of a kuberc file.
 const RC: &str = "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n";
 
-/// A kubeconfig and the flags and variables beside it. `HTTP` and `HTTPS` stand for the ports of the servers, `DIR`
-/// for the folder with the kubeconfig.
+/// A kubeconfig with flags and environment variables. `HTTP` and `HTTPS` are placeholders for the ports of the servers,
+/// `DIR` for the directory of the kubeconfig.
 #[derive(Clone)]
-struct Row {
+struct Case {
     server: String,
     cluster: String,
     user: String,
@@ -32,7 +37,7 @@ struct Row {
     kuberc: Option<String>,
 }
 
-impl Row {
+impl Case {
     fn new(server: &str, user: &str) -> Self {
         Self {
             server: server.into(),
@@ -53,7 +58,7 @@ impl Row {
         Self::new("https://127.0.0.1:HTTPS", user)
     }
 
-    /// A plugin for a server with TLS, under that kuberc file.
+    /// A plugin for a server with TLS, with this kuberc file.
     fn kuberc(text: &str) -> Self {
         Self { kuberc: Some(format!("{RC}{text}")), ..Self::https(EXEC) }
     }
@@ -74,26 +79,29 @@ impl Row {
     }
 }
 
-/// What a program did with a row.
+/// What a program did in a case.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct Outcome {
     success: bool,
     /// Name of the server, `Authorization` and `Impersonate-User` of the first request.
     first: Option<(&'static str, Option<String>, Option<String>)>,
     plugin_ran: bool,
 }
 
-/// The servers, and the folder that the programs run in.
-struct Scenario {
+/// The servers, and the directory in which the programs run.
+struct TestBed {
     folder: TempDir,
-    http: Recorder,
-    https: Recorder,
+    http: RecordingServer,
+    https: RecordingServer,
 }
 
-impl Scenario {
+impl TestBed {
     fn start() -> Result<Self, Failed> {
         let folder = TempDir::new()?;
-        let answer = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-plugin"}}"#;
+        let answer = json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+            "status": {"token": "from-plugin"},
+        });
         let script = format!("#!/bin/sh\necho run >> {}\necho '{answer}'\n", folder.path().join("runs").display());
         fs::write(folder.path().join("plugin"), script)?;
         fs::set_permissions(folder.path().join("plugin"), fs::Permissions::from_mode(0o755))?;
@@ -101,7 +109,7 @@ impl Scenario {
         fs::create_dir_all(folder.path().join("home/.kube"))?;
         fs::write(folder.path().join("other"), format!("{RC}credentialPluginPolicy: DenyAll\n"))?;
         fs::write(folder.path().join("broken"), "x: 1\n")?;
-        Ok(Self { folder, http: Recorder::start("http", false)?, https: Recorder::start("https", true)? })
+        Ok(Self { folder, http: RecordingServer::start("http", None)?, https: RecordingServer::start("https", Some(recording_server::tls_config()?))? })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -114,13 +122,14 @@ impl Scenario {
             .replace("DIR", &self.folder.path().display().to_string())
     }
 
-    /// What a program does with the row, and what it says.
-    fn run(&self, program: &Path, row: &Row) -> Result<(Seen, String), Failed> {
-        let Row { server, cluster, user, context_user, flags, variables, kuberc } = row;
+    /// What a program does in the case, and its standard error.
+    fn run(&self, program: &Path, case: &Case) -> Result<(Outcome, String), Failed> {
+        let Case { server, cluster, user, context_user, flags, variables, kuberc } = case;
         let kubeconfig = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
              contexts: [{{name: c, context: {{cluster: c, user: {context_user}}}}}]\n\
-             clusters: [{{name: c, cluster: {{server: '{server}', {cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+             clusters: [{{name: c, cluster: {{server: '{server}', {cluster}}}}}]\n\
+             users: [{{name: u, user: {{{user}}}}}]\n"
         );
         fs::write(self.path("config"), self.filled(&kubeconfig))?;
         let (preferences, runs) = (self.path("home/.kube/kuberc"), self.path("runs"));
@@ -142,20 +151,20 @@ impl Scenario {
             command.env(name, self.filled(value));
         }
         let output = command.current_dir(self.folder.path()).stdin(Stdio::null()).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let first = self.http.take().into_iter().chain(self.https.take()).next();
-        Ok((Seen { success: output.status.success(), first, plugin_ran: runs.exists() }, said))
+        Ok((Outcome { success: output.status.success(), first, plugin_ran: runs.exists() }, stderr))
     }
 }
 
-/// Where both do the same.
-fn rows() -> Vec<Row> {
+/// The cases in which both must do the same.
+fn cases() -> Vec<Case> {
     let bare = EXEC.replace("./plugin", "plugin");
     let always = EXEC.replace("IfAvailable", "Always");
     let allow = |entries: &str| format!("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: {entries}\n");
     let deny = "credentialPluginPolicy: DenyAll\n";
-    let mut rows = Vec::new();
-    // Each way to identify a user, with TLS and without.
+    let mut cases = Vec::new();
+    // Every kind of credentials, with TLS and without.
     let with_token = format!("token: t, {EXEC}");
     let with_file = format!("tokenFile: token, {EXEC}");
     let with_password = format!("username: a, password: b, {EXEC}");
@@ -183,30 +192,30 @@ fn rows() -> Vec<Row> {
         &EXEC.replace("./plugin", "./missing"),
         &EXEC.replace("./plugin", "''"),
     ] {
-        for row in [Row::https(user), Row::http(user)] {
-            rows.push(row.clone());
-            rows.push(row.clone().flags(&["--token=flag"]));
-            rows.push(row.flags(&["--as=jane"]));
+        for case in [Case::https(user), Case::http(user)] {
+            cases.push(case.clone());
+            cases.push(case.clone().flags(&["--token=flag"]));
+            cases.push(case.flags(&["--as=jane"]));
         }
     }
-    // Which server counts.
+    // Flags and URLs that change the server.
     for user in ["token: t", EXEC] {
-        rows.push(Row::https(user).flags(&["--server=http://127.0.0.1:HTTP"]));
-        rows.push(Row::http(user).flags(&["--server=https://127.0.0.1:HTTPS"]));
-        rows.push(Row::https(user).flags(&["-s", "127.0.0.1:HTTP"]));
-        rows.push(Row::new("127.0.0.1:HTTP", user));
-        rows.push(Row::new("HTTPS://127.0.0.1:HTTPS".replacen("HTTPS", "Https", 1).as_str(), user));
-        rows.push(Row::new("https://name:password@127.0.0.1:HTTPS", user));
-        rows.push(Row { context_user: "missing", ..Row::http(user) });
+        cases.push(Case::https(user).flags(&["--server=http://127.0.0.1:HTTP"]));
+        cases.push(Case::http(user).flags(&["--server=https://127.0.0.1:HTTPS"]));
+        cases.push(Case::https(user).flags(&["-s", "127.0.0.1:HTTP"]));
+        cases.push(Case::new("127.0.0.1:HTTP", user));
+        cases.push(Case::new("HTTPS://127.0.0.1:HTTPS".replacen("HTTPS", "Https", 1).as_str(), user));
+        cases.push(Case::new("https://name:password@127.0.0.1:HTTPS", user));
+        cases.push(Case { context_user: "missing", ..Case::http(user) });
         for certificate in ["certificate-authority: missing", "certificate-authority-data: eA=="] {
-            rows.push(Row { cluster: certificate.into(), ..Row::http(user) });
+            cases.push(Case { cluster: certificate.into(), ..Case::http(user) });
         }
     }
-    // Where a bare name is looked for.
+    // The directories in which a plugin without a path is searched.
     for path in ["/usr/bin", ".:/usr/bin", ":/usr/bin", "/usr/bin:", "DIR", ".:DIR", "DIR:.", "home/..:DIR"] {
-        rows.push(Row::https(&bare).variable("PATH", path));
+        cases.push(Case::https(&bare).variable("PATH", path));
     }
-    rows.push(Row::https(&bare.replace("interactive", "env: [{name: PATH, value: 'DIR'}], interactive")));
+    cases.push(Case::https(&bare.replace("interactive", "env: [{name: PATH, value: 'DIR'}], interactive")));
     // kuberc.
     for text in [
         "",
@@ -231,11 +240,11 @@ fn rows() -> Vec<Row> {
         &allow("[{command: other}]"),
         &format!("---\n{RC}{deny}"),
     ] {
-        rows.push(Row::kuberc(text));
-        rows.push(Row::kuberc(text).variable("PATH", "DIR:/bin"));
-        rows.push(Row::kuberc(text).variable("PATH", "DIR:/bin").user(&bare));
-        rows.push(Row::kuberc(text).user("token: t"));
-        rows.push(Row { server: "http://127.0.0.1:HTTP".into(), ..Row::kuberc(text) });
+        cases.push(Case::kuberc(text));
+        cases.push(Case::kuberc(text).variable("PATH", "DIR:/bin"));
+        cases.push(Case::kuberc(text).variable("PATH", "DIR:/bin").user(&bare));
+        cases.push(Case::kuberc(text).user("token: t"));
+        cases.push(Case { server: "http://127.0.0.1:HTTP".into(), ..Case::kuberc(text) });
     }
     for whole in [
         "",
@@ -246,7 +255,7 @@ fn rows() -> Vec<Row> {
         &format!("{RC}{deny}").replace("Preference", "Other"),
         r#"{"apiVersion":"kubectl.config.k8s.io/v1beta1","kind":"Preference","credentialPluginPolicy":"DenyAll"}"#,
     ] {
-        rows.push(Row { kuberc: Some(whole.into()), ..Row::https(EXEC) });
+        cases.push(Case { kuberc: Some(whole.into()), ..Case::https(EXEC) });
     }
     for (variable, value) in [
         ("KUBERC", "off"),
@@ -257,51 +266,52 @@ fn rows() -> Vec<Row> {
         ("KUBECTL_KUBERC", "False"),
         ("KUBECTL_KUBERC", "true"),
     ] {
-        rows.push(Row::kuberc(deny).variable(variable, value));
-        rows.push(Row::https(EXEC).variable(variable, value));
+        cases.push(Case::kuberc(deny).variable(variable, value));
+        cases.push(Case::https(EXEC).variable(variable, value));
     }
     for flag in ["--kuberc=DIR/other", "--kuberc=DIR/missing", "--kuberc=DIR/broken"] {
-        rows.push(Row::https(EXEC).flags(&[flag]));
-        rows.push(Row::https("token: t").flags(&[flag]));
-        rows.push(Row::https(EXEC).flags(&[flag]).variable("KUBERC", "off"));
-        rows.push(Row::https(EXEC).flags(&[flag]).variable("KUBERC", "DIR/broken"));
+        cases.push(Case::https(EXEC).flags(&[flag]));
+        cases.push(Case::https("token: t").flags(&[flag]));
+        cases.push(Case::https(EXEC).flags(&[flag]).variable("KUBERC", "off"));
+        cases.push(Case::https(EXEC).flags(&[flag]).variable("KUBERC", "DIR/broken"));
     }
-    rows
+    cases
 }
 
-/// Both programs send the same credentials to the same servers, run the plugin for the same rows, and fail alike.
-pub(crate) fn equal_kubectl(ctx: &Ctx) -> Result<(), Failed> {
-    let scenario = Scenario::start()?;
+/// Both programs send the same credentials to the same servers, and run the plugin and fail in the same cases.
+fn credentials_match_kubectl(ctx: &Ctx) -> Result<(), Failed> {
+    let test_bed = TestBed::start()?;
     let (kubectl, ours) = (ctx.programs.join("kubectl"), PathBuf::from(env!("CARGO_BIN_EXE_kubectl-ds")));
-    let rows = rows();
+    let cases = cases();
     let (mut differences, mut sent, mut ran) = (Vec::new(), 0, 0);
-    for row in &rows {
-        let ((theirs, their_words), (seen, words)) = (scenario.run(&kubectl, row)?, scenario.run(&ours, row)?);
+    for case in &cases {
+        let ((theirs, their_stderr), (own, own_stderr)) = (test_bed.run(&kubectl, case)?, test_bed.run(&ours, case)?);
         sent += usize::from(theirs.first.as_ref().is_some_and(|(_, authorization, _)| authorization.is_some()));
         ran += usize::from(theirs.plugin_ran);
-        if theirs != seen {
-            let Row { server, user, flags, variables, kuberc, .. } = row;
+        if theirs != own {
+            let Case { server, user, flags, variables, kuberc, .. } = case;
             differences.push(format!(
-                "{server} {{{user}}} {flags:?} {variables:?} {kuberc:?}\n  kubectl {theirs:?} {their_words}\n  ours    {seen:?} {words}"
+                "{server} {{{user}}} {flags:?} {variables:?} {kuberc:?}\n  \
+                 kubectl {theirs:?} {their_stderr}\n  ours    {own:?} {own_stderr}"
             ));
         }
     }
-    eprintln!("{} rows: credentials in {sent}, the plugin ran in {ran}", rows.len());
-    ensure(sent > 20 && ran > 20, || format!("too little was compared: {sent} and {ran}"))?;
+    eprintln!("{} cases: credentials in {sent}, the plugin ran in {ran}", cases.len());
+    ensure(sent > 20 && ran > 20, || format!("too few cases with credentials ({sent}) or with the plugin ({ran})"))?;
     ensure(differences.is_empty(), || format!("{} differences:\n{}", differences.len(), differences.join("\n")))
 }
 
-/// The one place where this program sends less: kubectl sends the name and the password in the URL of a server without
-/// TLS, which Go's HTTP client adds to each request.
-pub(crate) fn password_in_a_plain_url(ctx: &Ctx) -> Result<(), Failed> {
-    let scenario = Scenario::start()?;
-    let row = Row::new("http://name:s3cret@127.0.0.1:HTTP", "token: t");
-    let (theirs, _) = scenario.run(&ctx.programs.join("kubectl"), &row)?;
+/// The one case in which this program sends less: Go's HTTP client, and so kubectl, sends the user name and the password
+/// of a URL without TLS with each request.
+fn password_in_http_url_is_not_sent(ctx: &Ctx) -> Result<(), Failed> {
+    let test_bed = TestBed::start()?;
+    let case = Case::new("http://name:s3cret@127.0.0.1:HTTP", "token: t");
+    let (theirs, _) = test_bed.run(&ctx.programs.join("kubectl"), &case)?;
     let basic = Some(("http", Some("Basic bmFtZTpzM2NyZXQ=".to_owned()), None));
-    ensure(theirs.first == basic, || format!("kubectl does otherwise now: {theirs:?}"))?;
-    let (seen, words) = scenario.run(Path::new(env!("CARGO_BIN_EXE_kubectl-ds")), &row.flags(&["-v=9"]))?;
-    ensure(seen == Seen { success: true, first: Some(("http", None, None)), plugin_ran: false }, || {
-        format!("{seen:?}")
+    ensure(theirs.first == basic, || format!("kubectl has changed: {theirs:?}"))?;
+    let (own, stderr) = test_bed.run(Path::new(env!("CARGO_BIN_EXE_kubectl-ds")), &case.flags(&["-v=9"]))?;
+    ensure(own == Outcome { success: true, first: Some(("http", None, None)), plugin_ran: false }, || {
+        format!("{own:?}")
     })?;
-    ensure(words.contains("/version") && !words.contains("s3cret"), || failed(&words).message().unwrap_or("").into())
+    ensure(stderr.contains("/version") && !stderr.contains("s3cret"), || stderr)
 }

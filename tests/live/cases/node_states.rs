@@ -77,7 +77,7 @@ pub(crate) fn made_for_real(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
 }
 
-/// And coverage says what [`EXPECTED`] assert_contains, and why-not the same of each pair.
+/// And coverage says what [`EXPECTED`] says, and why-not the same of each pair.
 pub(crate) fn told_by_coverage(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;

@@ -69,7 +69,7 @@ fn is_made(name: &str, minor: u32) -> bool {
     name != "features" || minor >= DECLARED_FEATURES
 }
 
-/// The scheduler says what [`expected`] assert_contains, and gates are lifted by the line that the program gives.
+/// The scheduler says what [`expected`] says, and gates are lifted by the line that the program gives.
 pub(crate) fn told_by_the_scheduler(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;

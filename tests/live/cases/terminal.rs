@@ -20,7 +20,7 @@ const WIDE: (u16, u16) = (200, 50);
 /// and after a resize back. Ctrl-C leaves the last frame on the screen and a terminal that works.
 fn blocked_rollout_is_drawn(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(async |plane| {
-        scenarios::held::bad_image_of(plane, "screen", 150).await?;
+        start_bad_image_rollout(plane, "screen", 150).await?;
         let mut terminal = Terminal::start(plane, &["rollout", "watch", "agent", "-n", "screen"], NARROW)?;
         let lines = terminal.wait_for("the first frame is complete", &["Failing", "NODE", "ImagePullBackOff"]).await?;
         line(&lines, "DaemonSet screen/agent  RollingUpdate maxUnavailable 1")?;

@@ -87,7 +87,7 @@ const PREVENTED: (&str, &str, &str, &str, &str) = (
 /// The other node of these DaemonSets must have its pod: the refusal is the node's, not the pod's.
 const RUN_ELSEWHERE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
 
-/// Makes the refusals, reads what the scheduler assert_contains, and asks why-not.
+/// Makes the refusals, reads what the scheduler says, and asks why-not.
 pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         make(plane).await?;

@@ -1,4 +1,4 @@
-//! A webhook that denies everything, with the certificate that the API server made for itself: it is one for loopback.
+//! A webhook that denies every request. It uses the API server's own certificate, which is valid for loopback.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 use crate::harness::client::failed;
 use crate::harness::control_plane::ControlPlane;
 
-/// Starts it; answers with its URL, and with the bundle of certificates to trust, as a manifest holds it.
+/// Starts it; returns its URL, and its CA bundle as a manifest contains it.
 pub(super) async fn start(plane: &ControlPlane) -> Result<(String, String), Failed> {
     let file = |name: &str| plane.dir().join("certificates").join(name);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file("apiserver.crt"))
@@ -35,16 +35,16 @@ pub(super) async fn start(plane: &ControlPlane) -> Result<(String, String), Fail
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
-            // A caller that goes away is no trouble of the others.
-            tokio::spawn(async move { answer(&acceptor, stream).await });
+            // One failed connection does not affect the others.
+            tokio::spawn(async move { respond(&acceptor, stream).await });
         }
     });
     let bundle = serde_json::to_value(bundle)?.as_str().unwrap_or_default().to_owned();
     Ok((format!("https://127.0.0.1:{port}/"), bundle))
 }
 
-/// One request, one answer, and the end of the connection.
-async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
+/// Serves one request, and closes the connection.
+async fn respond(acceptor: &TlsAcceptor, stream: TcpStream) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let review = read_body(&mut stream).await?;
     let verdict = json!({
@@ -61,7 +61,7 @@ async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) -> std::io::Result<()
     stream.shutdown().await
 }
 
-/// The JSON behind the head of a request, as long as its `Content-Length` says.
+/// The JSON body of a request, by its `Content-Length`.
 async fn read_body(stream: &mut TlsStream<TcpStream>) -> std::io::Result<Value> {
     let mut bytes = Vec::new();
     loop {

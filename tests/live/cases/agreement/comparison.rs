@@ -1,4 +1,4 @@
-//! What the cluster shows, what the program assert_contains, and where they differ.
+//! Compares the cluster with the program's reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -9,357 +9,359 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::message::{plugin_of, parse};
+use super::fit_error::{FitError, plugin_of};
 use crate::harness::client::ensure;
-use crate::harness::independent_counts::target;
+use crate::harness::independent_counts::target_node;
 use crate::harness::quiescence::full_name;
 
-/// How often each plugin must be the first to refuse for a world to prove anything.
-const ENOUGH: [(&str, usize); 5] =
+/// How often each plugin must be the first to reject: with fewer, a cluster proves nothing.
+const MIN_REJECTIONS: [(&str, usize); 5] =
     [("NodeResourcesFit", 30), ("NodePorts", 10), ("InterPodAffinity", 5), ("NodeAffinity", 3), ("TaintToleration", 3)];
 
-/// So many kinds of disagreements are shown.
-const IN_FULL: usize = 40;
+/// How many kinds of differences a failure prints.
+const MAX_KINDS: usize = 40;
 
 /// Nodes, DaemonSets by full name, and their pods.
-pub(crate) struct Cluster {
+pub(crate) struct ObservedCluster {
     pub(crate) nodes: Vec<String>,
     sets: Vec<String>,
     pods: BTreeMap<(String, String), Vec<Pod>>,
 }
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Default)]
-pub(crate) struct Seen {
-    /// Nodes times DaemonSets that were compared.
+pub(crate) struct Comparison {
+    /// How many pairs of a node and a DaemonSet were compared.
     pub(crate) pairs: usize,
-    /// Pods whose message was compared.
-    pub(crate) compared: usize,
-    /// Pods by where they are.
+    /// How many scheduler messages were compared.
+    pub(crate) messages: usize,
+    /// Pods by scheduling state.
     states: BTreeMap<String, usize>,
-    /// Unscheduled pods by the plugin that refused first.
+    /// Unscheduled pods by the plugin that rejects first.
     plugins: BTreeMap<&'static str, usize>,
-    /// The same by the reasons.
+    /// Unscheduled pods by the scheduler's reasons.
     reasons: BTreeMap<String, usize>,
-    /// By what became of preemption.
+    /// Unscheduled pods by the scheduler's preemption message.
     preemption: BTreeMap<String, usize>,
-    /// What else stands between the two.
-    rest: BTreeMap<String, usize>,
-    /// What the scheduler said of preemption, in a word, beside what the program assert_contains, with the first pair of it.
-    verdicts: BTreeMap<(&'static str, String), (usize, String)>,
-    /// Everything that is not as it should be, with the evidence.
-    pub(crate) disagreements: Vec<String>,
+    /// Unscheduled pods by the notes between the two.
+    notes: BTreeMap<String, usize>,
+    /// The scheduler's preemption outcome and the program's preemption verdict: how often, and an example.
+    preemption_verdicts: BTreeMap<(&'static str, String), (usize, String)>,
+    /// Every difference with its evidence.
+    pub(crate) differences: Vec<String>,
 }
 
-/// How far a pod has come.
-enum Stand<'a> {
+/// What the scheduler has done with a pod.
+enum SchedulingState<'a> {
     Bound,
     Gated,
-    /// Nobody has tried it.
+    /// No scheduler has tried it.
     Untried,
-    Refused(&'a str),
+    Rejected(&'a str),
     Other(&'a PodCondition),
 }
 
-impl Cluster {
+impl ObservedCluster {
     pub(crate) fn new(nodes: Vec<String>, sets: &[DaemonSet], pods: &[Pod]) -> Self {
         let owners: BTreeMap<String, String> =
             sets.iter().map(|set| (set.uid().unwrap_or_default(), full_name(set))).collect();
         let mut by_pair: BTreeMap<(String, String), Vec<Pod>> = BTreeMap::new();
         for pod in pods {
             let owner = pod.owner_references().iter().find_map(|owner| owners.get(&owner.uid));
-            if let (Some(owner), Some(node)) = (owner, target(pod)) {
+            if let (Some(owner), Some(node)) = (owner, target_node(pod)) {
                 by_pair.entry((node.to_owned(), owner.clone())).or_default().push(pod.clone());
             }
         }
         Self { nodes, sets: owners.into_values().collect(), pods: by_pair }
     }
 
-    /// Counts what this world shows.
-    pub(crate) fn count(&self, seen: &mut Seen) {
+    /// Counts the pods of the cluster by what the scheduler did.
+    pub(crate) fn count(&self, comparison: &mut Comparison) {
         for ((node, set), pods) in &self.pods {
             for pod in pods {
-                let state = match stand_of(pod) {
-                    Stand::Bound => "bound",
-                    Stand::Gated => "gated",
-                    Stand::Untried => "untried",
-                    Stand::Refused(message) => {
-                        seen.count_message(node, set, message);
-                        "refused"
+                let state = match scheduling_state(pod) {
+                    SchedulingState::Bound => "bound",
+                    SchedulingState::Gated => "gated",
+                    SchedulingState::Untried => "untried",
+                    SchedulingState::Rejected(message) => {
+                        comparison.count_message(node, set, message);
+                        "rejected"
                     }
-                    Stand::Other(condition) => {
-                        seen.disagreements
-                            .push(format!("  {node} {set}: a condition that nobody knows: {condition:?}"));
+                    SchedulingState::Other(condition) => {
+                        comparison.differences
+                            .push(format!("  {node} {set}: unknown condition: {condition:?}"));
                         "other"
                     }
                 };
-                *seen.states.entry(state.into()).or_default() += 1;
+                *comparison.states.entry(state.into()).or_default() += 1;
                 if pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some()) {
-                    *seen.states.entry("nominated".into()).or_default() += 1;
+                    *comparison.states.entry("nominated".into()).or_default() += 1;
                 }
             }
             if pods.len() > 1 {
-                seen.disagreements.push(format!("  {node} {set}: {} pods", pods.len()));
+                comparison.differences.push(format!("  {node} {set}: {} pods", pods.len()));
             }
         }
     }
 
-    /// Compares what is said of one node.
-    pub(crate) fn compare(&self, node: &str, report: &Value, seen: &mut Seen) {
+    /// Compares the report on one node.
+    pub(crate) fn compare(&self, node: &str, report: &Value, comparison: &mut Comparison) {
         if report["kind"] != "WhyNotReport" || report["apiVersion"] != "kubectl-ds/v1" || report["node"] != node {
             let text =
-                format!("  {node}: not its report: {} {} {}", report["apiVersion"], report["kind"], report["node"]);
-            seen.disagreements.push(text);
+                format!("  {node}: unexpected report: {} {} {}", report["apiVersion"], report["kind"], report["node"]);
+            comparison.differences.push(text);
         }
-        let mut said: BTreeMap<String, &Value> = BTreeMap::new();
+        let mut reported: BTreeMap<String, &Value> = BTreeMap::new();
         for set in report["daemonSets"].as_array().into_iter().flatten() {
             let text = |key: &str| set[key].as_str().unwrap_or_default();
-            said.insert(format!("{}/{}", text("namespace"), text("name")), set);
+            reported.insert(format!("{}/{}", text("namespace"), text("name")), set);
         }
         for set in &self.sets {
-            seen.pairs += 1;
+            comparison.pairs += 1;
             let pod = self.pods.get(&(node.to_owned(), set.clone())).and_then(|pods| pods.first());
-            let wrong = match said.get(set) {
+            let wrong = match reported.get(set) {
                 None => vec!["it is not in the report".to_owned()],
-                Some(said) => differences(node, said, pod, seen),
+                Some(reported) => differences(node, reported, pod, comparison),
             };
             if !wrong.is_empty() {
-                seen.disagreements.push(evidence(node, set, pod, said.get(set).copied(), &wrong));
+                comparison.differences.push(evidence(node, set, pod, reported.get(set).copied(), &wrong));
             }
         }
     }
 }
 
-/// Everything in which the program and the cluster differ for one pair.
-fn differences(node: &str, said: &Value, pod: Option<&Pod>, seen: &mut Seen) -> Vec<String> {
+/// The differences between the program and the cluster for one pair.
+fn differences(node: &str, reported: &Value, pod: Option<&Pod>, comparison: &mut Comparison) -> Vec<String> {
     let mut wrong = Vec::new();
-    let text = |key: &str| said[key].as_str().unwrap_or_default();
+    let text = |key: &str| reported[key].as_str().unwrap_or_default();
     let (placement, verdict) = (text("placement"), text("verdict"));
-    let mut must = |right: bool, message: String| {
-        if !right {
+    let mut check = |holds: bool, message: String| {
+        if !holds {
             wrong.push(message);
         }
     };
     let Some(pod) = pod else {
-        must(
+        check(
             matches!(placement, "ContinueOnly" | "Exclude"),
-            format!("no pod was made, and placement is {placement:?}"),
+            format!("no pod was created, and placement is {placement:?}"),
         );
-        must(verdict == "NotWanted", format!("no pod was made, and the verdict is {verdict:?}"));
+        check(verdict == "NotWanted", format!("no pod was created, and the verdict is {verdict:?}"));
         return wrong;
     };
-    must(matches!(placement, "Run" | "ContinueOnly"), format!("a pod was made, and placement is {placement:?}"));
-    must(said["pod"] == pod.name_any(), format!("the pod is {}", pod.name_any()));
-    let stopped = matches!(verdict, "Blocked") || (verdict == "NotWanted" && placement == "ContinueOnly");
-    let failing = failing(said);
-    match stand_of(pod) {
-        Stand::Bound => {
-            let healthy = matches!(verdict, "Running" | "NotHealthy") || placement == "ContinueOnly";
-            must(healthy, format!("it is scheduled, and the verdict is {verdict:?}"));
-            must(failing.is_empty(), "it is scheduled, and the scheduler is said to refuse it".into());
+    check(matches!(placement, "Run" | "ContinueOnly"), format!("a pod was created, and placement is {placement:?}"));
+    check(reported["pod"] == pod.name_any(), format!("the pod is {}", pod.name_any()));
+    let is_blocked = matches!(verdict, "Blocked") || (verdict == "NotWanted" && placement == "ContinueOnly");
+    let failing = failing_checks(reported);
+    match scheduling_state(pod) {
+        SchedulingState::Bound => {
+            let runs = matches!(verdict, "Running" | "NotHealthy") || placement == "ContinueOnly";
+            check(runs, format!("it is scheduled, and the verdict is {verdict:?}"));
+            check(failing.is_empty(), "it is scheduled, and a check of the scheduler fails".into());
         }
-        Stand::Gated => {
-            must(stopped, format!("it has gates, and the verdict is {verdict:?}"));
+        SchedulingState::Gated => {
+            check(is_blocked, format!("it has gates, and the verdict is {verdict:?}"));
             let first = failing.first().map(|(check, _)| *check);
-            must(first == Some("SchedulingGates"), format!("it has gates, and the first to refuse is {first:?}"));
+            check(first == Some("SchedulingGates"), format!("it has gates, and the first failed check is {first:?}"));
         }
-        Stand::Untried => {
-            must(stopped, format!("nobody schedules it, and the verdict is {verdict:?}"));
-            must(said.to_string().contains("no-such-scheduler"), "its scheduler is not named".into());
+        SchedulingState::Untried => {
+            check(is_blocked, format!("no scheduler has tried it, and the verdict is {verdict:?}"));
+            check(reported.to_string().contains("no-such-scheduler"), "its scheduler is not reported".into());
         }
-        Stand::Refused(message) => {
-            must(stopped, format!("it is refused, and the verdict is {verdict:?}"));
-            seen.compared += 1;
-            wrong.extend(refusal(node, said, &failing, message, seen));
+        SchedulingState::Rejected(message) => {
+            check(is_blocked, format!("it is rejected, and the verdict is {verdict:?}"));
+            comparison.messages += 1;
+            wrong.extend(rejection_differences(node, reported, &failing, message, comparison));
         }
-        Stand::Other(_) => {}
+        SchedulingState::Other(_) => {}
     }
     wrong
 }
 
-/// Whether the scheduler's words are the same.
-fn refusal(
+/// Compares the scheduler's reasons.
+fn rejection_differences(
     node: &str,
-    said: &Value,
+    reported: &Value,
     failing: &[(&str, BTreeSet<String>)],
     message: &str,
-    seen: &mut Seen,
+    comparison: &mut Comparison,
 ) -> Vec<String> {
-    let told = match parse(message) {
-        Ok(told) => told,
-        Err(why) => return vec![why],
+    let fit_error = match FitError::parse(message) {
+        Ok(fit_error) => fit_error,
+        Err(error) => return vec![error],
     };
-    let text = |key: &str| said[key].as_str().unwrap_or_default();
-    let verdict = said["preemption"]["verdict"].as_str().unwrap_or("(none)").to_owned();
-    let (count, example) = seen.verdicts.entry((told.preemption_in_a_word(), verdict)).or_default();
+    let text = |key: &str| reported[key].as_str().unwrap_or_default();
+    let verdict = reported["preemption"]["verdict"].as_str().unwrap_or("(none)").to_owned();
+    let (count, example) = comparison.preemption_verdicts.entry((fit_error.preemption_outcome(), verdict)).or_default();
     *count += 1;
     if example.is_empty() {
         *example = format!("{node} {}/{}: {message}", text("namespace"), text("name"));
     }
-    let agrees = if told.everywhere {
-        // It comes before every filter, wherever its plugin stands among them.
-        failing.iter().any(|(_, reasons)| *reasons == told.reasons)
+    let agrees = if fit_error.on_all_nodes {
+        // PreFilter plugins run before all filters, whatever the position of the plugin among the filters.
+        failing.iter().any(|(_, reasons)| *reasons == fit_error.reasons)
     } else {
-        failing.first().is_some_and(|(_, reasons)| *reasons == told.reasons)
+        failing.first().is_some_and(|(_, reasons)| *reasons == fit_error.reasons)
     };
     match agrees {
         true => vec![],
-        false => vec![format!("the scheduler says {:?}, the first to refuse here are {failing:?}", told.reasons)],
+        false => vec![format!("the scheduler rejects with {:?}, the failed checks are {failing:?}", fit_error.reasons)],
     }
 }
 
-/// The scheduler's checks that fail, in the report's order, with the scheduler's words.
-fn failing(said: &Value) -> Vec<(&str, BTreeSet<String>)> {
-    let checks = said["checks"].as_array().into_iter().flatten();
+/// The scheduler checks that do not pass, in the order of the report, with the scheduler's messages.
+fn failing_checks(reported: &Value) -> Vec<(&str, BTreeSet<String>)> {
+    let checks = reported["checks"].as_array().into_iter().flatten();
     let failing = checks.filter(|check| check["stage"] == "Scheduler" && check["result"] != "Pass");
     failing
         .map(|check| {
             let reasons = check["reasons"].as_array().into_iter().flatten();
-            // What is unknown has no words of the scheduler, and so agrees with nothing; nor does the repetition of
-            // the pod's own condition.
-            let is_found = check["result"] == "Fail" && check["check"] != "PodScheduled";
-            let words = reasons.map(|reason| match reason["scheduler"].as_str().filter(|_| is_found) {
-                Some(words) => words.to_owned(),
-                None => format!("({} without words of its own)", check["result"]),
+            // An unknown result has no message of the scheduler, so that it never agrees; nor does the check that only
+            // repeats the pod's condition.
+            let has_message = check["result"] == "Fail" && check["check"] != "PodScheduled";
+            let messages = reasons.map(|reason| match reason["scheduler"].as_str().filter(|_| has_message) {
+                Some(message) => message.to_owned(),
+                None => format!("({} without a scheduler message)", check["result"]),
             });
             let name = check["check"].as_str().unwrap_or_default();
-            // These tell all their reasons; the others stop at the first.
+            // These plugins return all their reasons; the others return the first.
             let counts = if matches!(name, "NodeResourcesFit" | "VolumeBinding") { usize::MAX } else { 1 };
-            (name, words.take(counts).collect())
+            (name, messages.take(counts).collect())
         })
         .collect()
 }
 
-fn evidence(node: &str, set: &str, pod: Option<&Pod>, said: Option<&Value>, wrong: &[String]) -> String {
+fn evidence(node: &str, set: &str, pod: Option<&Pod>, reported: Option<&Value>, wrong: &[String]) -> String {
     let mut text = format!("  {node} {set}:\n");
     for one in wrong {
         let _ = writeln!(text, "    {one}");
     }
     if let Some(pod) = pod {
-        let message = match stand_of(pod) {
-            Stand::Bound => "scheduled",
-            Stand::Gated => "gated",
-            Stand::Untried => "untried",
-            Stand::Refused(message) => message,
-            Stand::Other(_) => "another condition",
+        let message = match scheduling_state(pod) {
+            SchedulingState::Bound => "scheduled",
+            SchedulingState::Gated => "gated",
+            SchedulingState::Untried => "untried",
+            SchedulingState::Rejected(message) => message,
+            SchedulingState::Other(_) => "another condition",
         };
         let _ = writeln!(text, "    {}: {message}", pod.name_any());
     }
-    if let Some(said) = said {
+    if let Some(reported) = reported {
         let _ = writeln!(
             text,
-            "    said: placement {}, state {}, verdict {}, preemption {}",
-            said["placement"], said["state"], said["verdict"], said["preemption"]
+            "    reported: placement {}, state {}, verdict {}, preemption {}",
+            reported["placement"], reported["state"], reported["verdict"], reported["preemption"]
         );
-        for check in said["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "Pass") {
+        for check in reported["checks"].as_array().into_iter().flatten().filter(|check| check["result"] != "Pass") {
             let _ = writeln!(text, "      {check}");
         }
     }
     text
 }
 
-fn stand_of(pod: &Pod) -> Stand<'_> {
+fn scheduling_state(pod: &Pod) -> SchedulingState<'_> {
     if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
-        return Stand::Bound;
+        return SchedulingState::Bound;
     }
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let Some(condition) = conditions.iter().find(|condition| condition.type_ == "PodScheduled") else {
-        return Stand::Untried;
+        return SchedulingState::Untried;
     };
     match (condition.reason.as_deref(), condition.message.as_deref()) {
-        (Some("SchedulingGated"), _) => Stand::Gated,
-        (Some("Unschedulable"), Some(message)) => Stand::Refused(message),
-        _ => Stand::Other(condition),
+        (Some("SchedulingGated"), _) => SchedulingState::Gated,
+        (Some("Unschedulable"), Some(message)) => SchedulingState::Rejected(message),
+        _ => SchedulingState::Other(condition),
     }
 }
 
 fn joined(texts: &BTreeSet<String>) -> String {
     match texts.is_empty() {
-        true => "(nothing)".into(),
+        true => "(none)".into(),
         false => texts.iter().map(String::as_str).collect::<Vec<_>>().join(" + "),
     }
 }
 
-impl Seen {
+impl Comparison {
     fn count_message(&mut self, node: &str, set: &str, message: &str) {
-        match parse(message) {
-            Ok(told) => {
-                let plugin = told.reasons.first().map_or("nobody", |reason| plugin_of(reason));
+        match FitError::parse(message) {
+            Ok(fit_error) => {
+                let plugin = fit_error.reasons.first().map_or("none", |reason| plugin_of(reason));
                 *self.plugins.entry(plugin).or_default() += 1;
-                let mark = if told.everywhere { " (everywhere)" } else { "" };
-                *self.reasons.entry(joined(&told.reasons) + mark).or_default() += 1;
-                *self.preemption.entry(joined(&told.preemption)).or_default() += 1;
-                *self.rest.entry(told.rest.join(" + ")).or_default() += 1;
+                let suffix = if fit_error.on_all_nodes { " (on all nodes)" } else { "" };
+                *self.reasons.entry(joined(&fit_error.reasons) + suffix).or_default() += 1;
+                *self.preemption.entry(joined(&fit_error.preemption)).or_default() += 1;
+                *self.notes.entry(fit_error.notes.join(" + ")).or_default() += 1;
             }
-            Err(why) => self.disagreements.push(format!("  {node} {set}: {why}")),
+            Err(error) => self.differences.push(format!("  {node} {set}: {error}")),
         }
     }
 
-    /// What the scheduler and the program say of preemption.
-    pub(crate) fn verdicts(&self) -> String {
-        let mut text = "  preemption, as the scheduler and as the program says:\n".to_owned();
-        for ((word, verdict), (count, _)) in &self.verdicts {
-            let _ = writeln!(text, "    {count:5} {word} | {verdict}");
+    /// The scheduler's preemption outcomes and the program's verdicts, as lines.
+    pub(crate) fn preemption_table(&self) -> String {
+        let mut text = "  preemption, scheduler | program:\n".to_owned();
+        for ((outcome, verdict), (count, _)) in &self.preemption_verdicts {
+            let _ = writeln!(text, "    {count:5} {outcome} | {verdict}");
         }
         text
     }
 
-    /// The program has one verdict for each of the scheduler's words, and tells the usual ones apart.
-    pub(crate) fn preemption_agrees(&mut self) {
-        let mut usual: BTreeMap<&str, &str> = BTreeMap::new();
+    /// The program has one verdict for each of the scheduler's outcomes, and different ones for different outcomes.
+    pub(crate) fn check_preemption(&mut self) {
+        let mut by_outcome: BTreeMap<&str, &str> = BTreeMap::new();
         let mut wrong = Vec::new();
-        let mut untold = 0;
-        for ((word, verdict), (_, example)) in &self.verdicts {
-            // What the program says it cannot tell (devices, which only CEL tells apart) contradicts nothing.
+        let mut unknown = 0;
+        for ((outcome, verdict), (_, example)) in &self.preemption_verdicts {
+            // Unknown (devices that only CEL selectors distinguish) does not contradict the scheduler.
             if verdict == "Unknown" {
-                untold += 1;
+                unknown += 1;
                 continue;
             }
             if verdict == "(none)" {
-                wrong.push(format!("  preemption: the scheduler says {word}, the program nothing: {example}"));
+                wrong.push(format!("  preemption: scheduler {outcome}, program no verdict: {example}"));
             }
-            if let Some(other) = usual.insert(word, verdict) {
+            if let Some(other) = by_outcome.insert(outcome, verdict) {
                 wrong.push(format!(
-                    "  preemption: the scheduler says {word}, the program {other} and {verdict}: {example}"
+                    "  preemption: scheduler {outcome}, program {other} and {verdict}: {example}"
                 ));
             }
         }
-        if untold > 1 {
-            wrong.push(format!("  preemption: the program cannot tell for {untold} of the scheduler's words"));
+        if unknown > 1 {
+            wrong.push(format!("  preemption: program Unknown for {unknown} outcomes of the scheduler"));
         }
-        let said: Vec<_> = ["never", "not helpful", "no victims"].iter().filter_map(|word| usual.get(word)).collect();
-        if said.iter().collect::<BTreeSet<_>>().len() < said.len() {
-            wrong.push(format!("  preemption: never, not helpful and no victims are not told apart: {usual:?}"));
+        let outcomes = ["never", "not helpful", "no victims"];
+        let verdicts: Vec<_> = outcomes.iter().filter_map(|outcome| by_outcome.get(outcome)).collect();
+        if verdicts.iter().collect::<BTreeSet<_>>().len() < verdicts.len() {
+            wrong.push(format!("  preemption: {outcomes:?} have equal verdicts: {by_outcome:?}"));
         }
-        self.disagreements.append(&mut wrong);
+        self.differences.append(&mut wrong);
     }
 
-    /// How many disagreements there are of each kind, and the first of each in full.
-    pub(crate) fn disagreements_in_short(&self) -> String {
+    /// The number of differences of each kind, and the first of each.
+    pub(crate) fn differences_by_kind(&self) -> String {
         let mut kinds: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-        for one in &self.disagreements {
-            // Behind the pair in the first line stands what is wrong.
+        for one in &self.differences {
+            // The first line has the pair, the second the kind.
             let kind = one.lines().nth(1).unwrap_or(one).trim();
             kinds.entry(kind).or_insert((0, one)).0 += 1;
         }
         let mut kinds: Vec<_> = kinds.into_values().collect();
         kinds.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        kinds.iter().take(IN_FULL).map(|(count, first)| format!("{count} like this:\n{first}\n")).collect()
+        kinds.iter().take(MAX_KINDS).map(|(count, first)| format!("{count} times:\n{first}\n")).collect()
     }
 
-    /// A world in which every pod finds its place would prove nothing.
-    pub(crate) fn shows_enough(&self) -> Result<(), Failed> {
-        let too_little =
-            ENOUGH.iter().find(|(plugin, least)| self.plugins.get(plugin).is_none_or(|count| count < least));
-        ensure(too_little.is_none(), || format!("this world shows too little: {too_little:?} in\n{self}"))
+    /// Fails if too few pods were rejected: such a cluster proves nothing.
+    pub(crate) fn check_variety(&self) -> Result<(), Failed> {
+        let too_few =
+            MIN_REJECTIONS.iter().find(|(plugin, min)| self.plugins.get(plugin).is_none_or(|count| count < min));
+        ensure(too_few.is_none(), || format!("fewer rejections than {too_few:?}:\n{self}"))
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  pods: {:?}", self.states)?;
-        writeln!(f, "  first to refuse: {:?}", self.plugins)?;
-        for (title, counts) in [("reasons", &self.reasons), ("preemption", &self.preemption), ("between", &self.rest)] {
+        writeln!(f, "  first plugin to reject: {:?}", self.plugins)?;
+        let tables = [("reasons", &self.reasons), ("preemption", &self.preemption), ("notes", &self.notes)];
+        for (title, counts) in tables {
             writeln!(f, "  {title}:")?;
             let mut sorted: Vec<_> = counts.iter().collect();
             sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

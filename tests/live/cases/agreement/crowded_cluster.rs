@@ -1,5 +1,5 @@
-//! Clusters from a seed in which every filter of the scheduler has something to refuse: crowded nodes that differ in
-//! all that they have to give, DaemonSets that ask for all of it, and other pods beside them.
+//! Clusters from a seed in which every filter of the scheduler rejects some pods: crowded nodes with different resources,
+//! DaemonSets that request all of them, and other pods.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,24 @@ use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
 use super::daemon_sets;
-use crate::harness::client::wait_until;
+use crate::harness::client::{message, wait_until};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{namespace, node_reference, node_resources};
 use crate::harness::random_cluster::{LABELS, change_taints, pick, same_taint, taint};
 
-/// How many nodes there are.
+/// The number of nodes.
 pub(crate) const NODES: usize = 40;
 
-/// Where the DaemonSets live; one has defaults for what containers ask for.
+/// The namespaces of the DaemonSets; [`LIMITS`] has default requests.
 pub(crate) const NAMESPACES: [&str; 3] = ["default", "agents", LIMITS];
 
 /// The namespace with a LimitRange.
 pub(crate) const LIMITS: &str = "limits";
 
-/// Nodes that are small, and get a taint when pods wait for them already.
+/// Small nodes that get a taint once pods are pending for them.
 const LATE_TAINTS: [usize; 4] = [3, 11, 19, 27];
 
-/// How much of a resource nodes have: what follows the name, `None` for nothing at all.
+/// The possible amounts of each resource of a node; `None` if it does not have the resource.
 const ALLOCATABLE: [(&str, &[Option<&str>]); 8] = [
     ("cpu", &[Some("150m"), Some("1"), Some("1500m"), Some("2"), Some("4"), Some("8"), Some("32")]),
     ("memory", &[Some("300Mi"), Some("1Gi"), Some("2G"), Some("4Gi"), Some("16Gi"), Some("64Gi")]),
@@ -36,11 +37,11 @@ const ALLOCATABLE: [(&str, &[Option<&str>]); 8] = [
     ("nvidia.com/gpu", &[None, None, Some("0"), Some("2")]),
 ];
 
-/// Names and values of the PriorityClasses; the last may not preempt.
+/// Names and values of the PriorityClasses; the last never preempts.
 const PRIORITIES: [(&str, i32); 5] =
     [("top", 900_000_000), ("high", 1000), ("middle", 500), ("low", -10), ("high-never", 1000)];
 
-/// The claims that are bound to volumes of the same name, and how these are accessed.
+/// PersistentVolumeClaims that are bound to volumes of the same name, and their access mode.
 const CLAIMS: [(&str, &str); 5] = [
     ("data", "ReadWriteMany"),
     ("single", "ReadWriteOncePod"),
@@ -49,31 +50,31 @@ const CLAIMS: [(&str, &str); 5] = [
     ("more", "ReadWriteMany"),
 ];
 
-/// Who drives volumes and devices.
+/// The driver of volumes and devices.
 const DRIVER: &str = "driver.test";
 
-/// Where the kinds of devices are.
-const DEVICES: &str = "resource.k8s.io/v1";
+/// The API version of dynamic resource allocation.
+const DRA: &str = "resource.k8s.io/v1";
 
-/// Makes the world of `seed`: what is there before anything is tight.
+/// Creates the first part of the cluster of `seed`, before resources become scarce.
 pub(crate) async fn create(plane: &ControlPlane, seed: u64) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(seed);
-    create_known(plane, surroundings()).await?;
+    create_supported(plane, cluster_objects()).await?;
     let nodes: Vec<Value> = (0..NODES).map(|index| node(&mut rng, index)).collect();
     plane.create_all(&nodes).await?;
     let names: Vec<String> = (0..NODES).map(name_of).collect();
-    let others = others(&mut rng, &names);
-    plane.create_all(&others).await?;
-    for pod in others.iter().filter(|pod| pod["metadata"]["annotations"]["ds.test/deleted"] == "true") {
+    let pods = standalone_pods(&mut rng, &names);
+    plane.create_all(&pods).await?;
+    for pod in pods.iter().filter(|pod| pod["metadata"]["annotations"]["ds.test/deleted"] == "true") {
         plane.delete(pod).await?;
     }
-    volumes_are_bound(plane).await?;
+    bind_volumes(plane).await?;
     let sets: Vec<Value> = (0..daemon_sets::EARLY).map(|index| daemon_sets::random(&mut rng, index, &names)).collect();
     plane.create_all(&sets).await
 }
 
-/// What comes when the first pods have found their places: DaemonSets that may push others out, and taints that pods
-/// find which wait already.
+/// Adds the second part once the first pods are scheduled: DaemonSets that preempt others, and taints on nodes with
+/// pending pods.
 pub(crate) async fn crowd(plane: &ControlPlane, seed: u64) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(seed ^ 0x5eed);
     let names: Vec<String> = (0..NODES).map(name_of).collect();
@@ -92,13 +93,13 @@ fn name_of(index: usize) -> String {
     format!("node-{index:02}")
 }
 
-/// Namespaces and what is in them, classes, volumes.
-fn surroundings() -> Vec<Value> {
+/// Namespaces, classes, volumes, CSINodes and devices.
+fn cluster_objects() -> Vec<Value> {
     let mut objects = Vec::new();
     for name in NAMESPACES.iter().filter(|name| **name != "default") {
-        objects.push(
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"tier": "agents"}}}),
-        );
+        let mut namespace = namespace(name);
+        namespace["metadata"]["labels"] = json!({"tier": "agents"});
+        objects.push(namespace);
     }
     for (name, value) in PRIORITIES {
         let policy = if name.ends_with("never") { "Never" } else { "PreemptLowerPriority" };
@@ -129,8 +130,8 @@ fn surroundings() -> Vec<Value> {
         match claim {
             "data" => {
                 let names = ["node-01", "node-02", "node-05"];
-                let of_name = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": names});
-                volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [of_name]}]}});
+                let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": names});
+                volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
             }
             "zoned" => metadata["labels"] = json!({"topology.kubernetes.io/zone": "a"}),
             _ => {}
@@ -147,10 +148,10 @@ fn surroundings() -> Vec<Value> {
             "spec": {"drivers": [{"name": DRIVER, "nodeID": node, "allocatable": {"count": 1}}]},
         }));
     }
-    objects.push(json!({"apiVersion": DEVICES, "kind": "DeviceClass", "metadata": {"name": DRIVER}, "spec": {}}));
+    objects.push(json!({"apiVersion": DRA, "kind": "DeviceClass", "metadata": {"name": DRIVER}, "spec": {}}));
     for node in (0..NODES).step_by(5).map(name_of) {
         objects.push(json!({
-            "apiVersion": DEVICES, "kind": "ResourceSlice", "metadata": {"name": node},
+            "apiVersion": DRA, "kind": "ResourceSlice", "metadata": {"name": node},
             "spec": {
                 "driver": DRIVER, "nodeName": node, "pool": {"name": node, "generation": 1, "resourceSliceCount": 1},
                 "devices": [{"name": "device-0"}],
@@ -160,8 +161,8 @@ fn surroundings() -> Vec<Value> {
     objects
 }
 
-/// Claims, and the LimitRange, once their namespaces are there.
-fn in_namespaces() -> Vec<Value> {
+/// Claims and the LimitRange, whose namespaces must exist.
+fn namespaced_objects() -> Vec<Value> {
     let claim = |name: &str, mode: &str, class: &str, volume: Option<&str>| {
         json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "default"},
@@ -176,9 +177,9 @@ fn in_namespaces() -> Vec<Value> {
     objects.push(claim("waiting", "ReadWriteMany", "waiting", None));
     let devices = json!({"devices": {"requests": [{"name": "one", "exactly": {"deviceClassName": DRIVER}}]}});
     let name = json!({"name": "device", "namespace": "default"});
-    objects.push(json!({"apiVersion": DEVICES, "kind": "ResourceClaim", "metadata": name, "spec": devices}));
+    objects.push(json!({"apiVersion": DRA, "kind": "ResourceClaim", "metadata": name, "spec": devices}));
     objects.push(json!({
-        "apiVersion": DEVICES, "kind": "ResourceClaimTemplate", "metadata": name, "spec": {"spec": devices},
+        "apiVersion": DRA, "kind": "ResourceClaimTemplate", "metadata": name, "spec": {"spec": devices},
     }));
     let defaults = json!({
         "type": "Container",
@@ -192,34 +193,34 @@ fn in_namespaces() -> Vec<Value> {
     objects
 }
 
-/// Makes what the version knows.
-async fn create_known(plane: &ControlPlane, mut objects: Vec<Value>) -> Result<(), Failed> {
+/// Creates the objects of which the API server serves the kind.
+async fn create_supported(plane: &ControlPlane, mut objects: Vec<Value>) -> Result<(), Failed> {
     let has_devices = plane.has_devices().await?;
-    objects.retain(|object| has_devices || object["apiVersion"] != DEVICES);
+    objects.retain(|object| has_devices || object["apiVersion"] != DRA);
     plane.create_all(&objects).await
 }
 
-/// Makes the claims, and waits until the controller has bound them.
-async fn volumes_are_bound(plane: &ControlPlane) -> Result<(), Failed> {
+/// Creates the claims, and waits until the controller has bound them.
+async fn bind_volumes(plane: &ControlPlane) -> Result<(), Failed> {
     use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-    create_known(plane, in_namespaces()).await?;
+    create_supported(plane, namespaced_objects()).await?;
     wait_until("the claims are bound", async || {
         let claims: Vec<PersistentVolumeClaim> =
-            plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+            plane.list().await.map_err(message)?;
         let phase = |claim: &PersistentVolumeClaim| claim.status.as_ref().and_then(|status| status.phase.clone());
         match claims.iter().filter(|claim| phase(claim).as_deref() == Some("Bound")).count() {
             bound if bound == CLAIMS.len() => Ok(()),
-            bound => Err(format!("{bound} of {} are", CLAIMS.len())),
+            bound => Err(format!("{bound} of {} are bound", CLAIMS.len())),
         }
     })
     .await
 }
 
-/// A node. Those that get a taint later are too small for all that want there.
+/// A node. Those that get a taint later are too small for all their pods.
 fn node(rng: &mut Rng, index: usize) -> Value {
     let name = name_of(index);
     let mut labels = Map::new();
-    // Some lack what counts as one place for pods that keep apart.
+    // Some have no hostname label, the topology key of the pod anti-affinity.
     if rng.u8(..16) > 0 {
         labels.insert("kubernetes.io/hostname".into(), json!(name));
     }
@@ -246,17 +247,15 @@ fn node(rng: &mut Rng, index: usize) -> Value {
         allocatable.insert("pods", "10");
         taints.clear();
     }
-    json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {"taints": taints, "unschedulable": rng.u8(..10) == 0},
-        "status": {"capacity": allocatable, "allocatable": allocatable},
-    })
+    let mut node = node_reference(&name);
+    node["metadata"]["labels"] = Value::Object(labels);
+    node["spec"] = json!({"taints": taints, "unschedulable": rng.u8(..10) == 0});
+    node["status"] = node_resources(&json!(allocatable));
+    node
 }
 
-/// Pods of nobody on the nodes: running, ended, and those that stay for ever once they are deleted.
-fn others(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
+/// Pods without a controller on the nodes: running, completed, and with a finalizer that keeps them.
+fn standalone_pods(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
     let mut pods = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         for number in 0..rng.usize(..4) {
@@ -286,7 +285,7 @@ fn others(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
                     metadata["finalizers"] = json!(["ds.test/kept"]);
                     metadata["annotations"] = json!({"ds.test/deleted": "true"});
                 }
-                // Who pushes it out waits for ever.
+                // The pod that preempts this one stays pending forever.
                 3 => metadata["finalizers"] = json!(["ds.test/kept"]),
                 _ => {}
             }

@@ -1,23 +1,24 @@
-//! The DaemonSets of a world: the first stand for one rule of the scheduler each, so that every world shows it, the
-//! others mix them all.
+//! The DaemonSets of a crowded cluster: the first test one scheduler rule each, so that every cluster has it; the others
+//! combine rules at random.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
-use super::world::{LIMITS, NAMESPACES};
+use super::crowded_cluster::{LIMITS, NAMESPACES};
 use crate::harness::random_daemon_sets::{node_affinity, node_selector, tolerations};
+use crate::harness::manifests::daemon_set_reference;
 use crate::harness::random_cluster::pick;
 
-/// How many are there from the start.
+/// How many exist from the start.
 pub(crate) const EARLY: usize = 36;
 
-/// How many there are in the end.
+/// How many exist at the end.
 pub(crate) const ALL: usize = 40;
 
-/// The one whose pods nobody schedules.
+/// The one whose scheduler does not exist.
 pub(crate) const UNKNOWN_SCHEDULER: &str = "set-21";
 
-/// The DaemonSet number `index`.
+/// DaemonSet number `index`.
 pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     let name = format!("set-{index:02}");
     let mut template = json!({
@@ -46,8 +47,8 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         39 => spec["priorityClassName"] = json!("middle"),
         _ => {}
     }
-    // A pod that is pushed out for the sake of anti-affinity may come back at once and be pushed out again, for ever:
-    // the scheduler does not look at the anti-affinity of pods that wait for their room when no bound pod has any.
+    // A pod that is preempted because of anti-affinity can be recreated and preempted again forever: the scheduler
+    // ignores the anti-affinity of nominated pods if no bound pod has any.
     match spec["priorityClassName"].as_str() {
         Some("high" | "middle") => {
             if let Some(affinity) = spec["affinity"].as_object_mut() {
@@ -57,18 +58,19 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
         Some("low") => template["metadata"]["labels"]["team"] = json!("d"),
         _ => {}
     }
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
-        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
-    })
+    let mut set = daemon_set_reference(namespace, &name);
+    set["metadata"]["labels"] = json!({"app": name});
+    set["spec"] = json!({"selector": {"matchLabels": {"app": name}}, "template": template});
+    set
 }
 
-/// One rule each. All in the namespace `default`.
+/// One rule each, all in the namespace `default`.
 fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) {
     let spec = &mut template["spec"];
-    let port = |port: u16, ip: &str, protocol: &str| json!({"name": format!("p{}{}", port, protocol.to_lowercase()), "containerPort": port, "hostPort": port, "hostIP": ip, "protocol": protocol});
+    let port = |port: u16, ip: &str, protocol: &str| {
+        let name = format!("p{port}{}", protocol.to_lowercase());
+        json!({"name": name, "containerPort": port, "hostPort": port, "hostIP": ip, "protocol": protocol})
+    };
     let limits = |limits: Value| json!({"limits": limits});
     match index {
         0 => {
@@ -118,10 +120,10 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["containers"][0]["resources"] = request.clone();
             spec["containers"][1]["resources"] = request;
         }
-        15 => spec["affinity"] = apart(json!({"matchLabels": {"app": "set-16"}}), None),
+        15 => spec["affinity"] = anti_affinity(json!({"matchLabels": {"app": "set-16"}}), None),
         16 => volume(spec, "extra"),
         17 => {
-            spec["affinity"] = apart(
+            spec["affinity"] = anti_affinity(
                 json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["c"]}]}),
                 Some(json!({})),
             );
@@ -132,7 +134,7 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
             spec["affinity"] = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
         }
         19 => {
-            // Nobody may push it out: it would be there again at once, and so on without end.
+            // It must not be preempted: the controller would recreate it at once, and so on forever.
             spec["priorityClassName"] = json!("top");
             spec["nodeName"] = json!(nodes[rng.usize(..nodes.len())]);
             spec["tolerations"] = json!([{"operator": "Exists"}]);
@@ -155,8 +157,8 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
         }
         24 => volume(spec, "more"),
         25 => {
-            let whose = pick(rng, &["resourceClaimTemplateName", "resourceClaimName"]);
-            spec["resourceClaims"] = json!([{"name": "device", whose: "device"}]);
+            let source = pick(rng, &["resourceClaimTemplateName", "resourceClaimName"]);
+            spec["resourceClaims"] = json!([{"name": "device", source: "device"}]);
             spec["containers"][0]["resources"] = json!({"claims": [{"name": "device"}]});
             spec["tolerations"] = json!([{"operator": "Exists"}]);
         }
@@ -164,7 +166,7 @@ fn special(rng: &mut Rng, index: usize, template: &mut Value, nodes: &[String]) 
     }
 }
 
-/// Anything together with anything. Answers the namespace.
+/// A random combination of rules. Returns the namespace.
 fn mixed(rng: &mut Rng, template: &mut Value, nodes: &[String]) -> &'static str {
     let namespace = NAMESPACES[rng.usize(..NAMESPACES.len())];
     let one_in = |rng: &mut Rng, chances: u8| rng.u8(..chances) == 0;
@@ -193,7 +195,7 @@ fn mixed(rng: &mut Rng, template: &mut Value, nodes: &[String]) -> &'static str 
     if one_in(rng, 8) {
         let class = pick(rng, &["heavy", "on-gpu", "tolerant"]);
         spec["runtimeClassName"] = json!(class);
-        // The API refuses a pod whose own selector contradicts that of its class.
+        // The API server rejects a pod whose node selector conflicts with that of its RuntimeClass.
         if let Some(selector) = spec["nodeSelector"].as_object_mut() {
             selector.retain(|key, _| !matches!((class, key.as_str()), ("on-gpu", "pool") | ("tolerant", "disk")));
         }
@@ -204,20 +206,20 @@ fn mixed(rng: &mut Rng, template: &mut Value, nodes: &[String]) -> &'static str 
     if one_in(rng, 5) {
         let team = json!({"matchLabels": {"team": pick(rng, &["a", "b"])}});
         let namespaces = [None, Some(json!({"matchLabels": {"tier": "agents"}})), Some(json!({}))];
-        let rule = apart(team, namespaces[rng.usize(..3)].clone());
+        let rule = anti_affinity(team, namespaces[rng.usize(..3)].clone());
         spec["affinity"]["podAntiAffinity"] = rule["podAntiAffinity"].clone();
     }
     if one_in(rng, 4) {
         spec["initContainers"] = init_containers(rng);
     }
-    // Not beside defaults for containers, which would ask for more than the pod as a whole may.
+    // Not with default requests of containers, whose sum can exceed the request of the pod.
     if one_in(rng, 6) && namespace != LIMITS {
         spec["resources"] = json!({"requests": {"cpu": "9", "memory": "5Gi"}});
     }
     namespace
 }
 
-/// What one container asks for: a little of this and that, sometimes as limits only, sometimes nothing.
+/// The resources of a container: some requests, sometimes only limits, sometimes nothing.
 pub(crate) fn requests(rng: &mut Rng) -> Value {
     const AMOUNTS: [(&str, u8, &[&str]); 3] = [
         ("cpu", 70, &["0.5m", "10m", "100m", "0.25", "250m", "1.5", "1e-1"]),
@@ -230,22 +232,22 @@ pub(crate) fn requests(rng: &mut Rng) -> Value {
             amounts.insert(resource.into(), json!(pick(rng, choices)));
         }
     }
-    // What cannot be overcommitted is given as a limit; the request follows.
-    let mut whole = Map::new();
+    // Resources without overcommit need a limit; the request defaults to it.
+    let mut limits = Map::new();
     if rng.u8(..8) == 0 {
         let (resource, amount) =
             [("nvidia.com/gpu", "1"), ("example.com/fpga", "1"), ("example.com/fpga", "3")][rng.usize(..3)];
-        whole.insert(resource.into(), json!(amount));
+        limits.insert(resource.into(), json!(amount));
     }
     if rng.u8(..10) == 0 && amounts.contains_key("cpu") {
         let (resource, amount) = [("hugepages-2Mi", "32Mi"), ("hugepages-1Gi", "1Gi")][rng.usize(..2)];
-        whole.insert(resource.into(), json!(amount));
+        limits.insert(resource.into(), json!(amount));
     }
     if rng.u8(..4) == 0 {
-        whole.append(&mut amounts);
+        limits.append(&mut amounts);
     }
     let mut resources = Map::new();
-    for (key, map) in [("requests", amounts), ("limits", whole)] {
+    for (key, map) in [("requests", amounts), ("limits", limits)] {
         if !map.is_empty() {
             resources.insert(key.into(), Value::Object(map));
         }
@@ -253,7 +255,7 @@ pub(crate) fn requests(rng: &mut Rng) -> Value {
     Value::Object(resources)
 }
 
-/// One or two ports of the host.
+/// One or two host ports.
 pub(crate) fn ports(rng: &mut Rng) -> Value {
     let mut ports: Vec<Value> = Vec::new();
     for _ in 0..rng.u8(1..3) {
@@ -265,7 +267,7 @@ pub(crate) fn ports(rng: &mut Rng) -> Value {
         if rng.bool() {
             port["protocol"] = json!(pick(rng, &["TCP", "UDP", "SCTP"]));
         }
-        // The API refuses a pod that is in its own way.
+        // The API server rejects a pod with the same host port twice.
         if !ports.iter().any(|other| other["hostPort"] == port["hostPort"]) {
             ports.push(port);
         }
@@ -278,7 +280,8 @@ fn init_containers(rng: &mut Rng) -> Value {
     let containers: Vec<Value> = (0..rng.u8(1..4))
         .map(|number| {
             let mut one = container(&format!("init-{number}"));
-            one["resources"] = json!({"requests": {"cpu": pick(rng, &["50m", "400m", "0.5m", "1"]), "memory": pick(rng, &["10Mi", "700M"])}});
+            let cpu = pick(rng, &["50m", "400m", "0.5m", "1"]);
+            one["resources"] = json!({"requests": {"cpu": cpu, "memory": pick(rng, &["10Mi", "700M"])}});
             if rng.bool() {
                 one["restartPolicy"] = json!("Always");
             }
@@ -288,13 +291,13 @@ fn init_containers(rng: &mut Rng) -> Value {
     Value::Array(containers)
 }
 
-/// A container that asks for nothing.
+/// A container without requests.
 fn container(name: &str) -> Value {
     json!({"name": name, "image": "registry.example/agent:v1"})
 }
 
-/// Not beside pods of this kind, in the own namespace or in those that are selected.
-fn apart(selector: Value, namespaces: Option<Value>) -> Value {
+/// Required anti-affinity to pods by label, in the pod's own namespace or in selected namespaces.
+fn anti_affinity(selector: Value, namespaces: Option<Value>) -> Value {
     let mut term = json!({"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"});
     if let Some(namespaces) = namespaces {
         term["namespaceSelector"] = namespaces;
@@ -302,7 +305,7 @@ fn apart(selector: Value, namespaces: Option<Value>) -> Value {
     json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}})
 }
 
-/// Mounts a claim.
+/// Mounts a PersistentVolumeClaim.
 fn volume(spec: &mut Value, claim: &str) {
     spec["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]);
     spec["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);

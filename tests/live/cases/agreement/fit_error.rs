@@ -1,37 +1,42 @@
-//! What the scheduler wrote about one node: the message of a pod's condition PodScheduled, taken apart. Upstream:
-//! `FitError.Error` in `pkg/scheduler/framework/types.go`.
+//! Parses the scheduler's message about one node, in a pod's condition PodScheduled. Upstream: `FitError.Error` in
+//! `pkg/scheduler/framework/types.go`.
 
 use std::collections::BTreeSet;
 
-/// The scheduler's words for the nodes that a pod pinned to another one was never tried on begin so. In brackets stand
-/// the plugins that narrowed the choice: NodeAffinity, and what refuses the node that the pod is nominated for.
-const OTHERS: &str = "node(s) didn't satisfy plugin(s) [";
+/// The prefix of the reason for all nodes that PreFilter excluded because the pod is pinned to another node. The
+/// brackets contain the plugins that excluded them: NodeAffinity, and those that reject the nominated node.
+const OTHER_NODES: &str = "node(s) didn't satisfy plugin(s) [";
 
-/// What is said since 1.37 where preemption makes room; before, nothing was.
-const MADE_ROOM: &str = "found a potential placement for pod on node ";
+/// The prefix since 1.37 when preemption finds victims; before, there was no text.
+const FOUND_PLACEMENT: &str = "found a potential placement for pod on node ";
 
-/// The same for preemption: it was not tried there.
+/// The preemption reason of nodes on which preemption was not tried.
 const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
 
-/// A message, as far as it is about the one node that its pod is meant for.
+/// The part of a message that is about the node to which the pod is pinned.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// The reasons.
+pub(crate) struct FitError {
+    /// Why the node was rejected.
     pub(crate) reasons: BTreeSet<String>,
-    /// Whether the pod was refused as such, before any node was looked at.
-    pub(crate) everywhere: bool,
-    /// What became of preemption, by the same rule; empty when it made room.
+    /// Whether PreFilter rejected the pod before any node was filtered.
+    pub(crate) on_all_nodes: bool,
+    /// Why preemption failed; empty when it succeeded.
     pub(crate) preemption: BTreeSet<String>,
-    /// What else is said of the time after the refusal.
-    pub(crate) rest: Vec<String>,
+    /// Further PostFilter messages.
+    pub(crate) notes: Vec<String>,
 }
 
-impl Told {
-    /// What became of preemption, in a word.
-    pub(crate) fn preemption_in_a_word(&self) -> &'static str {
+impl FitError {
+    /// Parses a message about a pod that is pinned to one node.
+    pub(crate) fn parse(message: &str) -> Result<Self, String> {
+        parse(message)
+    }
+
+    /// The outcome of preemption.
+    pub(crate) fn preemption_outcome(&self) -> &'static str {
         match self.preemption.first().map(String::as_str) {
-            None if self.everywhere => "not tried",
-            None => "made room",
+            None if self.on_all_nodes => "not tried",
+            None => "found a placement",
             Some("not eligible due to preemptionPolicy=Never.") => "never",
             Some("not eligible due to a terminating pod on the nominated node.") => "waits",
             Some(NOT_HELPFUL) => "not helpful",
@@ -41,17 +46,16 @@ impl Told {
     }
 }
 
-/// Takes a message about a pod that is meant for one node apart, or tells why that cannot be done.
-pub(crate) fn parse(message: &str) -> Result<Told, String> {
-    let (nodes, refusal) = head(message).ok_or_else(|| format!("no \"0/N nodes are available\": {message:?}"))?;
-    // The refusal is one sentence, what became of preemption follows it.
-    let (refusal, after) = match refusal.split_once(". ") {
-        Some((refusal, after)) => (refusal, after),
-        None => (refusal.strip_suffix('.').unwrap_or(refusal), ""),
+fn parse(message: &str) -> Result<FitError, String> {
+    let (nodes, rejection) = head(message).ok_or_else(|| format!("no \"0/N nodes are available\": {message:?}"))?;
+    // The rejection is one sentence, followed by the PostFilter messages.
+    let (rejection, after) = match rejection.split_once(". ") {
+        Some((rejection, after)) => (rejection, after),
+        None => (rejection.strip_suffix('.').unwrap_or(rejection), ""),
     };
-    let (reasons, everywhere) = match counted(refusal) {
-        Some(parts) => (of_one_node(&parts, nodes, OTHERS, message)?, false),
-        None => (BTreeSet::from([refusal.to_owned()]), true),
+    let (reasons, on_all_nodes) = match counted(rejection) {
+        Some(parts) => (reasons_of_node(&parts, nodes, OTHER_NODES, message)?, false),
+        None => (BTreeSet::from([rejection.to_owned()]), true),
     };
     let (before, preemption) = match after.split_once("preemption: ") {
         Some((before, preemption)) => (before, preemption),
@@ -61,13 +65,13 @@ pub(crate) fn parse(message: &str) -> Result<Told, String> {
         Some((nodes, text)) => {
             let parts = counted(text.strip_suffix('.').unwrap_or(text));
             let parts = parts.ok_or_else(|| format!("preemption without counts: {message:?}"))?;
-            of_one_node(&parts, nodes, NOT_HELPFUL, message)?
+            reasons_of_node(&parts, nodes, NOT_HELPFUL, message)?
         }
-        None if preemption.is_empty() || preemption.starts_with(MADE_ROOM) => BTreeSet::new(),
+        None if preemption.is_empty() || preemption.starts_with(FOUND_PLACEMENT) => BTreeSet::new(),
         None => BTreeSet::from([preemption.to_owned()]),
     };
-    let rest = before.split(", ").filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    Ok(Told { reasons, everywhere, preemption, rest })
+    let notes = before.split(", ").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    Ok(FitError { reasons, on_all_nodes, preemption, notes })
 }
 
 /// `0/5 nodes are available: rest`.
@@ -76,7 +80,7 @@ fn head(text: &str) -> Option<(usize, &str)> {
     Some((nodes.parse().ok()?, rest))
 }
 
-/// `1 this, 4 that`. A reason may hold commas itself: a new one begins where a number stands.
+/// `1 this, 4 that`. A reason may contain commas: a number starts the next one.
 fn counted(text: &str) -> Option<Vec<(usize, String)>> {
     let mut parts: Vec<(usize, String)> = Vec::new();
     for piece in text.split(", ") {
@@ -93,20 +97,20 @@ fn counted(text: &str) -> Option<Vec<(usize, String)>> {
     Some(parts)
 }
 
-/// What is said of the one node, when all others are told `others`.
-fn of_one_node(
+/// The reasons of the pod's node, given the prefix of the reason of all other nodes.
+fn reasons_of_node(
     parts: &[(usize, String)],
     nodes: usize,
     others: &str,
     message: &str,
 ) -> Result<BTreeSet<String>, String> {
     let mut reasons = BTreeSet::new();
-    let mut of_others = 0;
+    let mut other_count = 0;
     for (count, reason) in parts {
         let mut own = *count;
         if reason.starts_with(others) {
-            of_others = nodes.saturating_sub(1).min(*count);
-            own -= of_others;
+            other_count = nodes.saturating_sub(1).min(*count);
+            own -= other_count;
         }
         match own {
             0 => {}
@@ -116,13 +120,13 @@ fn of_one_node(
             _ => return Err(format!("{own} nodes have {reason:?}: {message:?}")),
         }
     }
-    if of_others + 1 != nodes {
-        return Err(format!("{of_others} of {nodes} nodes are said to be others: {message:?}"));
+    if other_count + 1 != nodes {
+        return Err(format!("{other_count} of {nodes} nodes have the reason of other nodes: {message:?}"));
     }
     Ok(reasons)
 }
 
-/// The plugin that says this, for what is counted; the comparison does not need it.
+/// The plugin with this message. Only the counts use it, not the comparison.
 pub(crate) fn plugin_of(reason: &str) -> &'static str {
     match reason {
         "Too many pods" => "NodeResourcesFit",
@@ -135,10 +139,10 @@ pub(crate) fn plugin_of(reason: &str) -> &'static str {
         "node(s) exceed max volume count" => "NodeVolumeLimits",
         "node(s) had no available volume zone" => "VolumeZone",
         "cannot allocate all claims" | "resourceclaim not available on the node" => "DynamicResources",
-        // Up to 1.33 followed by the taint.
+        // Up to 1.33 the taint follows.
         _ if reason.starts_with("node(s) had untolerated taint") => "TaintToleration",
         _ if reason.starts_with("Insufficient ") => "NodeResourcesFit",
-        _ if reason.starts_with(OTHERS) => "NodeAffinity",
+        _ if reason.starts_with(OTHER_NODES) => "NodeAffinity",
         _ if reason.contains("topology spread") => "PodTopologySpread",
         _ if reason.contains("ReadWriteOncePod") || reason.contains("no available disk") => "VolumeRestrictions",
         _ if reason.contains("PersistentVolume") || reason.contains("persistentvolume") => "VolumeBinding",

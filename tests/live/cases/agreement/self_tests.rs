@@ -1,4 +1,4 @@
-//! What reads and compares is held against cases of its own: it would be in vain if it found all things equal.
+//! Tests of the parser and of the comparison themselves: a comparison that finds no differences would prove nothing.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -6,16 +6,17 @@ use kube::ResourceExt;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::compare::{Cluster, Seen};
-use super::message::{Told, parse};
+use super::comparison::{Comparison, ObservedCluster};
+use super::fit_error::FitError;
 use crate::Ctx;
 use crate::harness::client::{ensure, failed};
+use crate::harness::manifests::required_node_name;
 
-/// Messages as the schedulers of 1.36 and 1.37 write them.
-pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
+/// Messages of the schedulers of 1.36 and 1.37.
+pub(super) fn fit_error_is_parsed(_: &Ctx) -> Result<(), Failed> {
     let none: [&str; 0] = [];
     let no_claims = "no new claims to deallocate";
-    let helpless = "Preemption is not helpful for scheduling";
+    let not_helpful = "Preemption is not helpful for scheduling";
     let victims = "No preemption victims found for incoming pod";
     check(
         "0/5 nodes are available: 1 Insufficient cpu, 1 Too many pods, 4 node(s) didn't satisfy plugin(s) \
@@ -27,12 +28,12 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
         "0/5 nodes are available: 1 node(s) had untolerated taint(s), 4 node(s) didn't satisfy plugin(s) \
          [NodeAffinity]. no new claims to deallocate, preemption: 0/5 nodes are available: 5 Preemption is not \
          helpful for scheduling.",
-        (&["node(s) had untolerated taint(s)"], false, &[helpless], &[no_claims]),
+        (&["node(s) had untolerated taint(s)"], false, &[not_helpful], &[no_claims]),
     )?;
     check(
         "0/5 nodes are available: persistentvolumeclaim \"a.b\" not found. no new claims to deallocate, preemption: \
          0/5 nodes are available: 5 Preemption is not helpful for scheduling.",
-        (&["persistentvolumeclaim \"a.b\" not found"], true, &[helpless], &[no_claims]),
+        (&["persistentvolumeclaim \"a.b\" not found"], true, &[not_helpful], &[no_claims]),
     )?;
     check(
         "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new \
@@ -51,9 +52,9 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
     check(
         "0/5 nodes are available: 5 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/5 nodes are \
          available: 5 Preemption is not helpful for scheduling.",
-        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[helpless], &none),
+        (&["node(s) didn't satisfy plugin(s) [NodeAffinity]"], false, &[not_helpful], &none),
     )?;
-    // Of a pod that waits for the end of those that it pushed out.
+    // A pod that waits until its preemption victims have terminated.
     check(
         "0/5 nodes are available: 1 Insufficient cpu, 4 node(s) didn't satisfy plugin(s) [NodeAffinity \
          NodeResourcesFit]. no new claims to deallocate, preemption: not eligible due to a terminating pod on the \
@@ -69,60 +70,56 @@ pub(crate) fn messages_are_understood(_: &Ctx) -> Result<(), Failed> {
         (&["Insufficient memory"], false, &["Insufficient memory"], &none),
     )?;
     for message in ["no nodes available to schedule pods", "0/5 nodes are available: 2 Insufficient cpu, 3 a thing."] {
-        if let Ok(told) = parse(message) {
-            return Err(failed(format!("{message:?} was taken for {told:?}")));
+        if let Ok(parsed) = FitError::parse(message) {
+            return Err(failed(format!("{message:?} was parsed as {parsed:?}")));
         }
     }
     Ok(())
 }
 
-/// Reasons, whether everywhere, preemption, the rest.
+/// Reasons, whether on all nodes, preemption, notes.
 type Parts<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str]);
 
-fn check(message: &str, (reasons, everywhere, preemption, rest): Parts<'_>) -> Result<(), Failed> {
+fn check(message: &str, (reasons, on_all_nodes, preemption, notes): Parts<'_>) -> Result<(), Failed> {
     let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let rest = rest.iter().map(|text| (*text).to_owned()).collect();
-    let wanted = Told { reasons: set(reasons), everywhere, preemption: set(preemption), rest };
-    let told = parse(message).map_err(failed)?;
-    ensure(told == wanted, || format!("{message:?} was taken for {told:?} instead of {wanted:?}"))
+    let notes = notes.iter().map(|text| (*text).to_owned()).collect();
+    let expected = FitError { reasons: set(reasons), on_all_nodes, preemption: set(preemption), notes };
+    let parsed = FitError::parse(message).map_err(failed)?;
+    ensure(parsed == expected, || format!("{message:?} was parsed as {parsed:?} instead of {expected:?}"))
 }
 
-/// What agrees passes, and every kind of difference is found.
-pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
+/// Equal pairs pass, and every kind of difference is found.
+pub(super) fn comparison_reports_every_difference(_: &Ctx) -> Result<(), Failed> {
     let pod = |node: Option<&str>, condition: Value| -> Pod {
-        let name = json!({"key": "metadata.name", "operator": "In", "values": ["n"]});
-        let required = json!({"nodeSelectorTerms": [{"matchFields": [name]}]});
         serde_json::from_value(json!({
             "metadata": {"name": "d-x", "namespace": "a", "uid": "2", "ownerReferences": [
                 {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": true},
             ]},
-            "spec": {"nodeName": node, "containers": [], "affinity": {
-                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required},
-            }},
+            "spec": {"nodeName": node, "containers": [], "affinity": required_node_name("n")},
             "status": {"conditions": [condition]},
         }))
         .expect("a pod")
     };
-    let refused = |reason: &str, message: &str| {
+    let rejected = |reason: &str, message: &str| {
         let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason, "message": message});
         Some(pod(None, condition))
     };
-    let cpu = refused(
+    let cpu = rejected(
         "Unschedulable",
         "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: \
          0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for \
          scheduling.",
     );
-    let claim = refused("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
-    let near = refused(
+    let claim = rejected("Unschedulable", "0/2 nodes are available: persistentvolumeclaim \"c\" not found. not found");
+    let near = rejected(
         "Unschedulable",
         "0/2 nodes are available: 1 node(s) didn't match pod affinity rules, 1 node(s) didn't satisfy plugin(s) \
          [NodeAffinity].",
     );
     let bound = Some(pod(Some("n"), json!({"type": "PodScheduled", "status": "True"})));
-    let gated = refused("SchedulingGated", "Scheduling is blocked");
-    let check = |check: &str, result: &str, words: &[&str]| {
-        let reasons: Vec<Value> = words.iter().map(|words| json!({"scheduler": words})).collect();
+    let gated = rejected("SchedulingGated", "Scheduling is blocked");
+    let check = |check: &str, result: &str, messages: &[&str]| {
+        let reasons: Vec<Value> = messages.iter().map(|message| json!({"scheduler": message})).collect();
         json!({"stage": "Scheduler", "check": check, "result": result, "reasons": reasons})
     };
     let ports = check("NodePorts", "Fail", &["node(s) didn't have free ports for the requested pod ports"]);
@@ -130,7 +127,7 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
     let unknown = check("TaintToleration", "Unknown", &["Insufficient cpu"]);
     let repeated = check("PodScheduled", "Fail", &["Insufficient cpu"]);
     let volume = check("VolumeBinding", "Fail", &["persistentvolumeclaim \"c\" not found"]);
-    // All that this plugin assert_contains, of which the scheduler says the first.
+    // The report has all reasons of this plugin, the scheduler the first.
     let both = check("InterPodAffinity", "Fail", &["node(s) didn't match pod affinity rules", "something else"]);
     let gates = check("SchedulingGates", "Fail", &["waits"]);
     let more = check("NodeResourcesFit", "Fail", &["Insufficient cpu", "Too many pods"]);
@@ -158,17 +155,18 @@ pub(crate) fn differences_are_seen(_: &Ctx) -> Result<(), Failed> {
         (&None, "Exclude", "Blocked", &none, false),
     ] {
         let name = pod.as_ref().map(ResourceExt::name_any);
-        let said = json!({
+        let reported = json!({
             "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
         });
-        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [said]});
+        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [reported]});
         let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
         let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
         let pods: Vec<Pod> = pod.iter().cloned().collect();
-        let mut seen = Seen::default();
-        Cluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut seen);
-        if seen.disagreements.is_empty() != agrees || seen.pairs != 1 {
-            return Err(failed(format!("wanted to agree: {agrees}: {said}: {:?}", seen.disagreements)));
+        let mut comparison = Comparison::default();
+        ObservedCluster::new(vec!["n".into()], &sets, &pods).compare("n", &report, &mut comparison);
+        if comparison.differences.is_empty() != agrees || comparison.pairs != 1 {
+            let differences = &comparison.differences;
+            return Err(failed(format!("expected to agree: {agrees}: {reported}: {differences:?}")));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A server on loopback that answers every request with a version, and records who asked.
+//! A loopback server that answers every request with a version, and records its credentials.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -15,18 +15,18 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 type Request = (&'static str, Option<String>, Option<String>);
 
 /// A running server; it ends when it is dropped.
-pub(super) struct Recorder {
+pub(super) struct RecordingServer {
     port: u16,
     ended: Arc<AtomicBool>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Recorder {
-    pub(super) fn start(name: &'static str, tls: bool) -> io::Result<Self> {
+impl RecordingServer {
+    /// Starts it, with TLS if there is a configuration.
+    pub(super) fn start(name: &'static str, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let (ended, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let config = if tls { Some(config()?) } else { None };
         std::thread::spawn({
             let (ended, requests) = (Arc::clone(&ended), Arc::clone(&requests));
             move || {
@@ -34,10 +34,10 @@ impl Recorder {
                     if ended.load(Ordering::SeqCst) {
                         return;
                     }
-                    let (requests, config) = (Arc::clone(&requests), config.clone());
+                    let (requests, tls) = (Arc::clone(&requests), tls.clone());
                     std::thread::spawn(move || {
-                        // A client that does not speak TLS here, or goes away, is part of the test.
-                        let _ = match config {
+                        // Some cases speak the wrong protocol or close the connection.
+                        let _ = match tls {
                             None => serve(connection, name, &requests),
                             Some(config) => {
                                 secured(connection, config).and_then(|connection| serve(connection, name, &requests))
@@ -60,7 +60,7 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
+impl Drop for RecordingServer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         // Wakes the thread that accepts.
@@ -68,9 +68,10 @@ impl Drop for Recorder {
     }
 }
 
-fn config() -> io::Result<Arc<ServerConfig>> {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("../../fixtures/tls/server.crt"));
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../fixtures/tls/server.key"));
+/// TLS with the certificate of `tests/fixtures/tls`.
+pub(super) fn tls_config() -> io::Result<Arc<ServerConfig>> {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../../../fixtures/tls/server.crt"));
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../../fixtures/tls/server.key"));
     let builder = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
@@ -84,7 +85,7 @@ fn secured(connection: TcpStream, config: Arc<ServerConfig>) -> io::Result<Strea
     Ok(StreamOwned::new(ServerConnection::new(config).map_err(io::Error::other)?, connection))
 }
 
-/// One request, which has no body, on one connection.
+/// Serves one request without a body on one connection.
 fn serve(connection: impl Read + Write, name: &'static str, requests: &Mutex<Vec<Request>>) -> io::Result<()> {
     let mut connection = BufReader::new(connection);
     let mut line = String::new();
