@@ -1,4 +1,4 @@
-//! Protobuf and JSON say the same: the program's output may not depend on which of them it got.
+//! The program's output must be the same from protobuf and from JSON.
 
 use std::process::Output;
 
@@ -11,25 +11,28 @@ use serde_json::Value;
 
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, wait_until};
-use crate::cases::status_counts::REST;
+use crate::cases::status_counts::QUIESCENCE_TIMEOUT;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::json_proxy::JsonProxy;
-use crate::harness::quiescence::rest;
-use crate::harness::random_cluster::World;
+use crate::harness::quiescence::wait_until_quiescent;
+use crate::harness::random_cluster::RandomCluster;
+use crate::harness::registry::LiveTest;
 
-/// The seed of the world that is read in both ways.
+pub(crate) const TESTS: &[LiveTest] = live_tests![json_proxy_keeps_objects, coverage_is_equal_from_protobuf_and_json];
+
+/// The seed of the cluster that is read in both formats.
 const SEED: u64 = 11;
 
-/// The proxy alone: the API server's objects come through it as they are.
-pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
+/// The proxy itself does not change objects.
+fn json_proxy_keeps_objects(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        World::create(plane, SEED).await?;
-        rest(plane, REST).await?;
+        RandomCluster::create(plane, SEED).await?;
+        wait_until_quiescent(plane, QUIESCENCE_TIMEOUT).await?;
         let proxy = JsonProxy::start(config(plane).await?)?;
         let client = Client::try_from(Config::new(proxy.url().parse().map_err(failed)?)).map_err(failed)?;
         let all = Api::<Pod>::all(client);
-        // A failed pod may go and come between the two lists: they need not be alike the first time, but they must be.
-        wait_until("both lists are alike", async || {
+        // A failed pod can be deleted and recreated between the two lists, so the first pair may differ.
+        wait_until("both lists are equal", async || {
             let through = all.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
             let direct: Vec<Pod> = plane.list().await.map_err(|_| "no direct list".to_owned())?;
             let sorted = |mut pods: Vec<Pod>| {
@@ -43,49 +46,52 @@ pub(crate) fn proxy_passes_on(ctx: &Ctx) -> Result<(), Failed> {
             }
         })
         .await?;
-        let seen = proxy.seen();
-        ensure(seen.iter().all(|one| one.content_type == "application/json"), || format!("{seen:?}"))
+        let requests = proxy.requests();
+        let is_json = requests.iter().all(|request| request.content_type == "application/json");
+        ensure(is_json, || format!("{requests:?}"))
     })
 }
 
-/// `coverage -A -o json` directly and through it.
-pub(crate) fn coverage_is_the_same(ctx: &Ctx) -> Result<(), Failed> {
+/// `coverage -A -o json` is the same directly and through the proxy.
+fn coverage_is_equal_from_protobuf_and_json(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        let mut world = World::create(plane, SEED).await?;
-        rest(plane, REST).await?;
-        world.mutate(plane).await?;
-        rest(plane, REST).await?;
+        let mut cluster = RandomCluster::create(plane, SEED).await?;
+        wait_until_quiescent(plane, QUIESCENCE_TIMEOUT).await?;
+        cluster.mutate(plane).await?;
+        wait_until_quiescent(plane, QUIESCENCE_TIMEOUT).await?;
         let proxy = JsonProxy::start(config(plane).await?)?;
         let kubeconfig = plane.dir().join("kubeconfig-of-the-proxy");
         let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: proxy\nclusters:\n- name: proxy\n  cluster: {{server: \"{}\"}}\n\
+            "apiVersion: v1\nkind: Config\ncurrent-context: proxy\n\
+             clusters:\n- name: proxy\n  cluster: {{server: \"{}\"}}\n\
              contexts:\n- name: proxy\n  context: {{cluster: proxy, user: \"\"}}\n",
             proxy.url()
         );
         std::fs::write(&kubeconfig, text)?;
         let arguments = ["coverage", "-A", "-o", "json"];
-        // A failed pod may go, and come again as it was, between two looks: the reports need not be alike the first
-        // time, but they must be. What a decoder reads wrongly differs every time.
+        // A failed pod can be deleted and recreated between the two reports, so the first pairs may differ. What a decoder
+        // reads wrongly differs every time.
         let mut last = String::new();
         for _ in 0..10 {
-            let direct = timeless(&plane.ds(&arguments))?;
-            let through = timeless(&plane.ds_with(&kubeconfig, &arguments))?;
+            let direct = without_times(&plane.ds(&arguments))?;
+            let through = without_times(&plane.ds_with(&kubeconfig, &arguments))?;
             let sets = direct["daemonSets"].as_array().map_or(0, Vec::len);
             ensure(sets > 10, || format!("only {sets} DaemonSets: {direct:.300}"))?;
             if direct == through {
-                let seen = proxy.seen();
-                let asks = seen.iter().any(|one| one.path.contains("/pods") && one.accept.contains("protobuf"));
-                ensure(asks, || format!("the program never asked for protobuf: this shows nothing: {seen:?}"))?;
-                let wrong = seen.iter().find(|one| one.content_type.contains("protobuf"));
+                let requests = proxy.requests();
+                let accepts =
+                    requests.iter().any(|one| one.path.contains("/pods") && one.accept.contains("protobuf"));
+                ensure(accepts, || format!("the program does not accept protobuf for pods: {requests:?}"))?;
+                let wrong = requests.iter().find(|one| one.content_type.contains("protobuf"));
                 return ensure(wrong.is_none(), || format!("{wrong:?} is not JSON"));
             }
             last = first_difference("", &direct, &through).unwrap_or_default();
         }
-        Err(failed(format!("never alike, the last time because of {last}")))
+        Err(failed(format!("never equal; the last difference is {last}")))
     })
 }
 
-/// Where two reports differ first: the path, what stands there directly, and what does through JSON.
+/// The first difference of two reports: its path and both values.
 fn first_difference(path: &str, direct: &Value, through: &Value) -> Option<String> {
     match (direct, through) {
         _ if direct == through => None,
@@ -100,9 +106,8 @@ fn first_difference(path: &str, direct: &Value, through: &Value) -> Option<Strin
     }
 }
 
-/// The report without the time at which it was made, and without the sentences, which count seconds: what they are made
-/// of stands beside them.
-fn timeless(output: &Output) -> Result<Value, Failed> {
+/// The report without its time, and without the messages, which contain ages.
+fn without_times(output: &Output) -> Result<Value, Failed> {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(fields) => {

@@ -1,5 +1,5 @@
-//! What a user is told who names what is not there, or comes with the wrong credentials: one line for what failed, one
-//! for what to do, and exit code 2.
+//! Errors for objects that do not exist, wrong credentials and an unreachable server: one line with the error, one with a
+//! hint, and exit code 2.
 
 use libtest_mimic::Failed;
 use serde_json::json;
@@ -7,17 +7,21 @@ use serde_json::json;
 use crate::Ctx;
 use crate::harness::client::ensure;
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::daemon_set;
+use crate::harness::registry::LiveTest;
 
-/// The arguments, and what the two lines must say.
-const MISTAKES: [(&[&str], &str, &str); 6] = [
+pub(crate) const TESTS: &[LiveTest] = live_tests![wrong_arguments_print_error_and_hint];
+
+/// The arguments, and a part of each of the two lines.
+const CASES: [(&[&str], &str, &str); 6] = [
     (
         &["coverage", "-n", "kube-sistem"],
-        "error: there is no namespace \"kube-sistem\" in context \"admin\"",
+        "error: namespace \"kube-sistem\" not found (context \"admin\")",
         "did you mean \"kube-system\"?",
     ),
     (
         &["coverage", "agnet"],
-        "error: there is no DaemonSet \"agnet\" in namespace \"default\" of context \"admin\"",
+        "error: daemonset \"agnet\" not found in namespace \"default\" (context \"admin\")",
         "did you mean \"agent\"?",
     ),
     (&["coverage", "-A", "--context", "expired"], "does not accept the credentials of expired", "kubectl auth whoami"),
@@ -30,28 +34,21 @@ const MISTAKES: [(&[&str], &str, &str); 6] = [
     ),
 ];
 
-pub(crate) fn are_told_in_two_lines(ctx: &Ctx) -> Result<(), Failed> {
+fn wrong_arguments_print_error_and_hint(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        let labels = json!({"app": "agent"});
-        let template =
-            json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "agent"}]}});
-        let spec = json!({"selector": {"matchLabels": labels}, "template": template});
-        let metadata = json!({"name": "agent", "namespace": "default"});
-        plane
-            .create(&json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}))
-            .await?;
+        plane.create(&daemon_set("default", "agent", &json!({}))).await?;
 
-        for (arguments, error, hint) in MISTAKES {
+        for (arguments, error, hint) in CASES {
             let output = plane.ds(arguments);
             let stderr = String::from_utf8_lossy(&output.stderr);
-            let told = || format!("{arguments:?}: {} {stderr}", output.status);
+            let output_text = || format!("{arguments:?}: {} {stderr}", output.status);
             let lines: Vec<&str> = stderr.lines().collect();
-            ensure(output.status.code() == Some(2) && output.stdout.is_empty(), told)?;
-            ensure(lines.len() == 2 && lines[0].contains(error) && lines[1].contains(hint), told)?;
+            ensure(output.status.code() == Some(2) && output.stdout.is_empty(), output_text)?;
+            ensure(lines.len() == 2 && lines[0].contains(error) && lines[1].contains(hint), output_text)?;
         }
         let output = plane.ds(&["coverage", "-n", "kube-system"]);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let told = || format!("an empty namespace: {} {stderr}", output.status);
-        ensure(output.status.code() == Some(0) && stderr.starts_with("note: no DaemonSets found in"), told)
+        let output_text = || format!("a namespace without DaemonSets: {} {stderr}", output.status);
+        ensure(output.status.code() == Some(0) && stderr.starts_with("note: no DaemonSets found in"), output_text)
     })
 }

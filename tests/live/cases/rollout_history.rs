@@ -1,8 +1,7 @@
-//! `rollout history` after changes of the template and an undo: the numbers, the causes and the templates are kubectl's,
-//! the nodes are those of the pods.
+//! `rollout history` after changes of the template and a rollback: numbers, change causes and templates equal those of
+//! kubectl, the nodes those of the pods.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -11,46 +10,46 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, json_of, wait_until, wait_until_within};
+use crate::harness::client::{ensure, failed, json_of, message, wait_until, wait_until_within};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{container, daemon_set, node, pod_reference, reference};
+use crate::harness::registry::LiveTest;
+
+pub(crate) const TESTS: &[LiveTest] = live_tests![matches_kubectl];
 
 const NAMESPACE: &str = "default";
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
-/// What is to be told: the number, whether it is current, the nodes.
-type Told<'t> = &'t [(i64, bool, &'t [&'t str])];
+/// The expected revisions: the number, whether it is current, the nodes.
+type Revisions<'r> = &'r [(i64, bool, &'r [&'r str])];
 
-/// The whole story.
-pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
+/// Three changes of the template, a rollback, and a deleted revision.
+fn matches_kubectl(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        let nodes = NODES.map(|name| {
-            let labels = json!({"kubernetes.io/hostname": name});
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
-        });
-        plane.create_all(&nodes).await?;
+        plane.create_all(&NODES.map(node)).await?;
         plane.create(&agent(1)).await?;
-        is_told(plane, &[(1, true, &NODES)]).await?;
+        wait_for_revisions(plane, &[(1, true, &NODES)]).await?;
         wait_until("every pod has its node", async || {
             let pods = pods_by_node(plane).await.map_err(message)?;
             if pods.len() == NODES.len() { Ok(()) } else { Err(format!("{:?}", pods.keys())) }
         })
         .await?;
 
-        // Each change takes one node with it: nobody deletes the other pods.
+        // After each change the test deletes one pod, which is recreated from the new template.
         for (number, node) in [(2, "n2"), (3, "n3"), (4, "n4")] {
             plane.merge(&agent(number)).await?;
-            wait_until("the revision is made", async || {
+            wait_until("the revision exists", async || {
                 let report = history(plane, &[]).map_err(message)?;
                 if report["current"] == number { Ok(()) } else { Err(report.to_string()) }
             })
             .await?;
             delete_pod_on(plane, node).await?;
         }
-        is_told(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (3, false, &["n3"]), (4, true, &["n4"])]).await?;
-        same_as_kubectl(ctx, plane, &[(1, 1), (2, 2), (3, 3), (4, 4)]).await?;
+        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (3, false, &["n3"]), (4, true, &["n4"])]).await?;
+        compare_with_kubectl(ctx, plane, &[(1, 1), (2, 2), (3, 3), (4, 4)]).await?;
 
-        kubectl(ctx, plane, &["rollout", "undo", "daemonset/agent"])?;
-        is_told(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])]).await?;
-        same_as_kubectl(ctx, plane, &[(1, 1), (2, 2), (4, 4), (5, 3)]).await?;
+        plane.kubectl(ctx, &["rollout", "undo", "daemonset/agent"])?;
+        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])]).await?;
+        compare_with_kubectl(ctx, plane, &[(1, 1), (2, 2), (4, 4), (5, 3)]).await?;
 
         let diff = history(plane, &["--diff", "2.."])?;
         let changed: Vec<&str> = diff["diff"]
@@ -65,64 +64,45 @@ pub(crate) fn agrees_with_kubectl(ctx: &Ctx) -> Result<(), Failed> {
             || format!("{diff}"),
         )?;
 
-        // A revision goes while a node still runs it.
+        // A revision is deleted while a node still runs it.
         let report = history(plane, &[])?;
         let first = &report["revisions"][0];
-        plane
-            .delete(&json!({"apiVersion": "apps/v1", "kind": "ControllerRevision",
-                "metadata": {"namespace": NAMESPACE, "name": first["name"]}}))
-            .await?;
-        is_told(plane, &[(2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])]).await?;
-        let gone = &history(plane, &[])?["gone"];
-        ensure(*gone == json!([{"hash": first["hash"], "nodes": ["n1"]}]), || format!("gone is {gone}"))?;
+        let name = first["name"].as_str().unwrap_or_default();
+        plane.delete(&reference("apps/v1", "ControllerRevision", Some(NAMESPACE), name)).await?;
+        wait_for_revisions(plane, &[(2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])]).await?;
+        let deleted = &history(plane, &[])?["deletedRevisions"];
+        let expected = json!([{"hash": first["hash"], "nodes": ["n1"]}]);
+        ensure(*deleted == expected, || format!("deletedRevisions is {deleted}"))?;
         let missing = plane.ds(&["rollout", "history", "agent", "--revision", "1"]);
-        let said = String::from_utf8_lossy(&missing.stderr).into_owned();
-        ensure(missing.status.code() == Some(2) && said.contains("there are the revisions 2, 4, 5"), || said)
+        let stderr = String::from_utf8_lossy(&missing.stderr).into_owned();
+        ensure(missing.status.code() == Some(2) && stderr.contains("available revisions: 2, 4, 5"), || stderr)
     })
 }
 
-/// The template of this number, and why it is so.
+/// The DaemonSet with the template and the change cause of this number.
 fn agent(number: i64) -> Value {
-    let labels = json!({"app": "agent"});
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {
-            "name": "agent", "namespace": NAMESPACE,
-            "annotations": {"kubernetes.io/change-cause": format!("cause {number}")},
-        },
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "updateStrategy": {"type": "OnDelete"},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [{"name": "main", "image": format!("agent:{number}")}],
-                    "terminationGracePeriodSeconds": 1,
-                },
-            },
-        },
-    })
-}
-
-fn message(failure: Failed) -> String {
-    failure.message().unwrap_or_default().to_owned()
+    let image = format!("agent:{number}");
+    let spec = json!({"containers": [container(&image)], "terminationGracePeriodSeconds": 1});
+    let mut agent = daemon_set(NAMESPACE, "agent", &spec);
+    agent["metadata"]["annotations"] = json!({"kubernetes.io/change-cause": format!("cause {number}")});
+    agent["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
+    agent
 }
 
 fn history(plane: &ControlPlane, more: &[&str]) -> Result<Value, Failed> {
     json_of(&plane.ds(&[&["rollout", "history", "agent", "-o", "json"], more].concat()))
 }
 
-/// Waits until the history is this one.
-async fn is_told(plane: &ControlPlane, expected: Told<'_>) -> Result<(), Failed> {
+/// Waits until the history has these revisions.
+async fn wait_for_revisions(plane: &ControlPlane, expected: Revisions<'_>) -> Result<(), Failed> {
     let row = |(number, current, nodes): &(i64, bool, &[&str])| json!([number, current, nodes]);
     let expected: Vec<Value> = expected.iter().map(row).collect();
-    wait_until_within("the history is told", Duration::from_secs(40), async || {
+    wait_until_within("the history has the expected revisions", Duration::from_secs(40), async || {
         let report = history(plane, &[]).map_err(message)?;
         let revisions = report["revisions"].as_array().map_or(&[][..], Vec::as_slice);
-        let told: Vec<Value> =
+        let found: Vec<Value> =
             revisions.iter().map(|one| json!([one["revision"], one["current"], one["nodes"]])).collect();
-        if told == expected { Ok(()) } else { Err(format!("{told:?} instead of {expected:?}")) }
+        if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
     })
     .await
 }
@@ -130,8 +110,7 @@ async fn is_told(plane: &ControlPlane, expected: Told<'_>) -> Result<(), Failed>
 async fn delete_pod_on(plane: &ControlPlane, node: &str) -> Result<(), Failed> {
     let pods = pods_by_node(plane).await?;
     let name = pods.get(node).ok_or_else(|| failed(format!("no pod on {node}")))?.name_any();
-    let metadata = json!({"namespace": NAMESPACE, "name": name});
-    plane.delete(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})).await?;
+    plane.delete(&pod_reference(NAMESPACE, &name)).await?;
     wait_until("the pod is replaced", async || match pods_by_node(plane).await.map_err(message)?.get(node) {
         Some(pod) if pod.name_any() != name => Ok(()),
         other => Err(format!("{:?} on {node}", other.map(ResourceExt::name_any))),
@@ -145,57 +124,46 @@ async fn pods_by_node(plane: &ControlPlane) -> Result<BTreeMap<String, Pod>, Fai
     Ok(pods.into_iter().filter_map(|pod| Some((node_of(&pod)?, pod))).collect())
 }
 
-fn kubectl(ctx: &Ctx, plane: &ControlPlane, arguments: &[&str]) -> Result<String, Failed> {
-    let mut command = Command::new(ctx.programs.join("kubectl"));
-    let output = command
-        .args(["--kubeconfig".as_ref(), plane.kubeconfig().as_os_str()])
-        .args(arguments)
-        .env("HOME", plane.dir())
-        .output()?;
-    ensure(output.status.success(), || format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Numbers, causes, templates and the hashes of the pods: as kubectl and the API have them.
-async fn same_as_kubectl(ctx: &Ctx, plane: &ControlPlane, causes: &[(i64, i64)]) -> Result<(), Failed> {
+/// Numbers, change causes and templates must equal those of kubectl, and the nodes of each hash those of the pods.
+async fn compare_with_kubectl(ctx: &Ctx, plane: &ControlPlane, causes: &[(i64, i64)]) -> Result<(), Failed> {
     let ours = history(plane, &[])?;
     let revisions = ours["revisions"].as_array().map_or(&[][..], Vec::as_slice);
-    let table = kubectl(ctx, plane, &["rollout", "history", "daemonset/agent"])?;
+    let table = plane.kubectl(ctx, &["rollout", "history", "daemonset/agent"])?;
     let theirs: Vec<(String, String)> = table
         .lines()
         .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
         .filter_map(|line| line.split_once(char::is_whitespace))
         .map(|(number, cause)| (number.to_owned(), cause.trim().to_owned()))
         .collect();
-    let told: Vec<(String, String)> = revisions
+    let found: Vec<(String, String)> = revisions
         .iter()
         .map(|one| (one["revision"].to_string(), one["changeCause"].as_str().unwrap_or_default().to_owned()))
         .collect();
-    ensure(told == theirs, || format!("{told:?}, and kubectl says {theirs:?}"))?;
+    ensure(found == theirs, || format!("{found:?}, kubectl: {theirs:?}"))?;
     let expected: Vec<(String, String)> =
         causes.iter().map(|(number, cause)| (number.to_string(), format!("cause {cause}"))).collect();
-    ensure(told == expected, || format!("{told:?} instead of {expected:?}"))?;
+    ensure(found == expected, || format!("{found:?} instead of {expected:?}"))?;
 
     for (number, _) in &theirs {
         let flag = format!("--revision={number}");
-        let one = kubectl(ctx, plane, &["rollout", "history", "daemonset/agent", &flag, "-o", "json"])?;
+        let one = plane.kubectl(ctx, &["rollout", "history", "daemonset/agent", &flag, "-o", "json"])?;
         let mut theirs: Value = serde_json::from_str(&one).map_err(failed)?;
-        // kubectl up to 1.33 writes down that there is none.
+        // kubectl up to 1.33 writes `creationTimestamp: null`.
         let metadata = theirs["spec"]["template"]["metadata"].as_object_mut();
         metadata.and_then(|metadata| metadata.remove("creationTimestamp"));
         let ours = history(plane, &["--revision", number])?;
         let (ours, theirs) = (&ours["revisions"][0]["template"], &theirs["spec"]["template"]);
-        ensure(ours == theirs, || format!("revision {number} is {ours}, and kubectl says {theirs}"))?;
+        ensure(ours == theirs, || format!("revision {number} is {ours}, kubectl: {theirs}"))?;
     }
 
-    let mut of_pods: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut pods_by_hash: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (node, pod) in pods_by_node(plane).await? {
-        of_pods
+        pods_by_hash
             .entry(pod.labels().get("controller-revision-hash").cloned().unwrap_or_default())
             .or_default()
             .push(node);
     }
-    let told: BTreeMap<String, Vec<String>> = revisions
+    let found: BTreeMap<String, Vec<String>> = revisions
         .iter()
         .map(|one| {
             let nodes = one["nodes"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -203,5 +171,5 @@ async fn same_as_kubectl(ctx: &Ctx, plane: &ControlPlane, causes: &[(i64, i64)])
         })
         .filter(|(_, nodes)| !nodes.is_empty())
         .collect();
-    ensure(told == of_pods, || format!("{told:?}, and the pods say {of_pods:?}"))
+    ensure(found == pods_by_hash, || format!("{found:?}, pods: {pods_by_hash:?}"))
 }

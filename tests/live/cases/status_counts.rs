@@ -1,7 +1,7 @@
-//! The counts of `kubectl ds coverage` against the DaemonSet controller's own, on random clusters. The [`oracle`]
-//! counts too: when a test fails, it tells on which side the mistake is.
+//! The counts of `kubectl ds coverage` against the DaemonSet controller's own, on random clusters. A third count, by
+//! [`independent_counts`], shows whether the program or the controller differs when a test fails.
 //!
-//! `DS_SEEDS=100..110` (or `7`, or `1,5,9`) takes other seeds than the usual.
+//! `DS_SEEDS=100..110` (or `7`, or `1,5,9`) selects other seeds.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -12,103 +12,90 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, json_of};
+use crate::harness::client::{ensure, failed, json_of, message};
 use crate::harness::independent_counts;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_sync, rest};
-use crate::harness::random_cluster::World;
+use crate::harness::random_cluster::RandomCluster;
+use crate::harness::registry::{LiveTest, seed_command};
 
-/// What is tried without DS_SEEDS.
-pub(crate) const SEEDS: std::ops::Range<u64> = 1..5;
+pub(crate) const TESTS: &[LiveTest] = live_tests![; per seed: equal_controller_status in 1..5];
 
-/// How long a cluster may take to come to rest.
-pub(crate) const REST: Duration = Duration::from_secs(120);
+/// The path of the test.
+const PATH: &str = "status_counts::equal_controller_status";
 
-/// How long the counts may take to agree at rest: the controller may be late, never wrong.
-const AGREE: Duration = Duration::from_secs(20);
+/// How long a cluster may take to become quiescent.
+pub(crate) const QUIESCENCE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The seeds to try, unless DS_SEEDS names others: a number, a list or a range without its end.
-pub(crate) fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
-    let Ok(text) = std::env::var("DS_SEEDS") else {
-        return usual.collect();
-    };
-    let number = |text: &str| text.trim().parse::<u64>().expect("DS_SEEDS is like 7, 1,5,9 or 100..110");
-    match text.split_once("..") {
-        Some((first, end)) => (number(first)..number(end)).collect(),
-        None => text.split(',').map(number).collect(),
-    }
-}
+/// How long the counts of a quiescent cluster may differ: the controller can be late.
+const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The test of one seed is this with `::seed_N` behind it.
-pub(crate) const TEST: &str = "counts_equal_status";
-
-/// Who counts.
+/// A source of counts.
 #[derive(Clone, Copy, Debug)]
 enum Counter {
     /// `kubectl ds coverage`
     Program,
-    /// [`oracle`]
-    Oracle,
+    /// [`independent_counts`]
+    Independent,
 }
 
 impl Counter {
     async fn report(self, plane: &ControlPlane) -> Result<Value, Failed> {
         match self {
             Self::Program => json_of(&plane.ds(&["coverage", "-A", "-o", "json"])),
-            Self::Oracle => oracle::report(plane).await,
+            Self::Independent => independent_counts::report(plane).await,
         }
     }
 }
 
-/// A fresh world, and the same world changed twice: each time all counts must be those of the API.
-pub(crate) fn equal_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
+/// A new cluster, and the same cluster after each of two rounds of changes: all counts must equal `.status`.
+fn equal_controller_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
     let mut plane = ControlPlane::builder(&ctx.programs).start()?;
-    let mut times = format!("{TEST}::seed_{seed}: plane {:.1} s", plane.started().as_secs_f32());
+    let mut times = format!("{PATH}::seed_{seed}: control plane {:.1} s", plane.started().as_secs_f32());
     let outcome = plane.run(async |plane| {
-        let mut begun = Instant::now();
-        let mut world = World::create(plane, seed).await?;
-        let mut seen = [0; 6];
+        let mut started = Instant::now();
+        let mut cluster = RandomCluster::create(plane, seed).await?;
+        let mut totals = [0; 6];
         for round in 0..3 {
             if round > 0 {
-                world.mutate(plane).await?;
+                cluster.mutate(plane).await?;
             }
-            rest(plane, REST).await?;
-            let resting = begun.elapsed();
-            let counts = agree(plane).await.map_err(|failure| {
-                let changes = world.changes.iter().map(|change| format!("    {change}\n")).collect::<String>();
-                let message = failure.message().unwrap_or_default();
+            wait_until_quiescent(plane, QUIESCENCE_TIMEOUT).await?;
+            let quiescent = started.elapsed();
+            let counts = compare(plane).await.map_err(|failure| {
+                let changes = cluster.changes.iter().map(|change| format!("    {change}\n")).collect::<String>();
+                let message = message(failure);
                 failed(format!("after round {round} of changes: {message}\n  changes so far:\n{changes}"))
             })?;
-            seen.iter_mut().zip(counts).for_each(|(seen, count)| *seen += count);
+            totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
             let _ = write!(
                 times,
-                ", round {round}: rest {:.1} s, agree {:.1} s",
-                resting.as_secs_f32(),
-                (begun.elapsed() - resting).as_secs_f32()
+                ", round {round}: quiescent {:.1} s, compared {:.1} s",
+                quiescent.as_secs_f32(),
+                (started.elapsed() - quiescent).as_secs_f32()
             );
-            begun = Instant::now();
+            started = Instant::now();
         }
-        plausible(seen)
+        check_variety(totals)
     });
     eprintln!("{times}");
     outcome.map_err(|failure| {
-        let message = failure.message().unwrap_or_default();
-        failed(format!("{message}\n  again: DS_SEEDS={seed} cargo test --test live -- --exact {TEST}::seed_{seed}"))
+        failed(format!("{}\n  to repeat: {}", message(failure), seed_command(PATH, seed)))
     })
 }
 
-/// Compares the program, and the second opinion, with the API until all are equal, or the time is up. Gives the sums
-/// of the counts.
-async fn agree(plane: &ControlPlane) -> Result<Counts, Failed> {
-    let deadline = Instant::now() + AGREE;
+/// Compares the program's and the independent counts with `.status` until all are equal, or until the timeout. Returns
+/// the sums of the counts.
+async fn compare(plane: &ControlPlane) -> Result<Counts, Failed> {
+    let deadline = Instant::now() + AGREEMENT_TIMEOUT;
     loop {
         let mut wrong = String::new();
         let mut sums = Counts::default();
-        for counter in [Counter::Program, Counter::Oracle] {
+        for counter in [Counter::Program, Counter::Independent] {
             let report = counter.report(plane).await?;
             let sets: Vec<DaemonSet> = plane.list().await?;
             if let Some(text) = differences(&report, &sets) {
-                let _ = writeln!(wrong, "what the {counter:?} counted is not .status:\n{text}");
+                let _ = writeln!(wrong, "the counts of {counter:?} differ from .status:\n{text}");
             }
             sums = Counts::default();
             for set in &sets {
@@ -126,17 +113,17 @@ async fn agree(plane: &ControlPlane) -> Result<Counts, Failed> {
     }
 }
 
-/// A world in which nothing runs, or all is well, would prove nothing.
-fn plausible(seen: Counts) -> Result<(), Failed> {
-    let [desired, current, ready, up_to_date, available, misscheduled] = seen;
+/// Fails if a count never differed from the others: such a cluster proves nothing.
+fn check_variety(totals: Counts) -> Result<(), Failed> {
+    let [desired, current, ready, up_to_date, available, misscheduled] = totals;
     let ordered = desired >= current && current >= ready && ready > available && available > 0;
     ensure(ordered && current > up_to_date && up_to_date > 0 && misscheduled > 0, || {
-        format!("this world shows too little: {COUNTS:?} were {seen:?} in all rounds together")
+        format!("no variety: the sums of {COUNTS:?} are {totals:?}")
     })
 }
 
-/// The DaemonSets whose counts differ, with both sides and the nodes in question.
-pub(crate) fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> {
+/// The DaemonSets whose counts differ, with both counts and the nodes that are not simply available or excluded.
+fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> {
     let mut computed: BTreeMap<String, &Value> = BTreeMap::new();
     for set in report["daemonSets"].as_array().into_iter().flatten() {
         let text = |key: &str| set[key].as_str().unwrap_or_default();
@@ -166,8 +153,8 @@ pub(crate) fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> 
         let _ = writeln!(message, "    unavailable {unavailable:?}\n    template: {}", template_of(set));
         for node in own["nodes"].as_array().into_iter().flatten() {
             let text = |key: &str| node[key].as_str().unwrap_or("-");
-            let dull = matches!(text("state"), "Available" | "Excluded") && node["upToDate"] != false;
-            if !dull {
+            let is_plain = matches!(text("state"), "Available" | "Excluded") && node["upToDate"] != false;
+            if !is_plain {
                 let _ =
                     writeln!(message, "    {} {} {} {}", text("node"), text("placement"), text("state"), text("pod"));
             }
@@ -179,7 +166,7 @@ pub(crate) fn differences(report: &Value, sets: &[DaemonSet]) -> Option<String> 
     (!message.is_empty()).then_some(message)
 }
 
-/// What decides on nodes.
+/// The fields of the template that the controller's node rules read.
 fn template_of(set: &DaemonSet) -> String {
     let spec = &set.spec;
     let mut pod = serde_json::to_value(&spec.template.spec).unwrap_or_default();

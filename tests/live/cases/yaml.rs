@@ -1,5 +1,5 @@
-//! What kubectl prints as YAML is read as what it was: odd strings from a seed, printed by the real kubectl and read back
-//! by the program. No cluster takes part.
+//! The program reads kubectl's YAML without changes: unusual strings from a seed, printed by kubectl and read by the
+//! program. It needs no cluster.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,13 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::Ctx;
 use crate::harness::client::{ensure, failed};
+use crate::harness::registry::LiveTest;
+
+pub(crate) const TESTS: &[LiveTest] = live_tests![kubectl_output_is_read_unchanged];
 
 const STRINGS: usize = 10_000;
 const SEED: u64 = 9;
 
-/// Strings of the forms at which YAML writers and readers differ; without U+0085, U+2028 and U+2029, which kubectl does
-/// not print as it gets them: it takes JSON for YAML 1.1, where they break a line.
-fn odd_string(rng: &mut Rng) -> String {
+/// Strings that YAML writers and readers treat differently; without U+0085, U+2028 and U+2029, which kubectl changes: it
+/// reads JSON as YAML 1.1, where they are line breaks.
+fn unusual_string(rng: &mut Rng) -> String {
     const WORDS: [&str; 60] = [
         "yes",
         "No",
@@ -88,15 +91,15 @@ fn odd_string(rng: &mut Rng) -> String {
         "yesnoOFTru~",
     ];
     let word = |rng: &mut Rng| WORDS[rng.usize(..WORDS.len())].to_owned();
-    let letters = |rng: &mut Rng, most: usize| -> String {
+    let letters = |rng: &mut Rng, max: usize| -> String {
         let alphabet: Vec<char> = ALPHABETS[rng.usize(..ALPHABETS.len())].chars().collect();
-        (0..rng.usize(1..=most)).map(|_| alphabet[rng.usize(..alphabet.len())]).collect()
+        (0..rng.usize(1..=max)).map(|_| alphabet[rng.usize(..alphabet.len())]).collect()
     };
     match rng.u8(..10) {
         0 => word(rng),
         1 => format!("{}{}", " ".repeat(rng.usize(..3)), word(rng)),
         2 => format!("{}{}", word(rng), ["\n", " ", "\n\n", "e5", ":", "\r\n"][rng.usize(..6)]),
-        // Git hashes of seven and eight digits.
+        // Git hashes of seven and eight digits, which can look like numbers.
         3 => format!("{}e{}", rng.u32(1..99_999), rng.u32(1..9_999)),
         4 => format!("{:08x}", rng.u32(..)),
         5 => (0..rng.usize(20..60)).map(|_| letters(rng, 9)).collect::<Vec<_>>().join(" "),
@@ -106,8 +109,8 @@ fn odd_string(rng: &mut Rng) -> String {
     }
 }
 
-/// The program shows the template of a revision as it read it: in it the strings are labels, annotations and values of
-/// environment variables.
+/// A saved cluster with one revision, whose template has the strings as labels, annotations, environment variables and
+/// arguments: `rollout history --revision` prints a template as it was read.
 fn cluster(strings: &[String]) -> Value {
     let map: Map<String, Value> =
         strings.iter().enumerate().map(|(index, text)| (format!("k{index}"), text.as_str().into())).collect();
@@ -121,14 +124,14 @@ fn cluster(strings: &[String]) -> Value {
         { "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": { "name": "a", "namespace": "d", "uid": "u" },
           "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": template } },
         { "apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 1,
-          "metadata": { "name": "a-1", "namespace": "d", "uid": "r", "labels": { "a": "b", "controller-revision-hash": "1" },
-                        "ownerReferences": owner },
+          "metadata": { "name": "a-1", "namespace": "d", "uid": "r", "ownerReferences": owner,
+                        "labels": { "a": "b", "controller-revision-hash": "1" } },
           "data": { "spec": { "template": template } } },
     ] })
 }
 
-/// `kubectl annotate --local` prints what it was given.
-fn printed(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
+/// The cluster as `kubectl annotate --local` prints it.
+fn print_with_kubectl(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
     let mut kubectl = Command::new(ctx.programs.join("kubectl"))
         .args(["annotate", "--local", "-f", "-", "-o", "yaml", "printed=yes"])
         .env("KUBECONFIG", "/nonexistent/kubeconfig")
@@ -137,7 +140,7 @@ fn printed(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
         .spawn()
         .map_err(failed)?;
     let input = cluster.to_string();
-    let mut stdin = kubectl.stdin.take().ok_or("no input")?;
+    let mut stdin = kubectl.stdin.take().ok_or("no stdin")?;
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = kubectl.wait_with_output().map_err(failed)?;
     writer.join().map_err(|_| "the writer failed")?.map_err(failed)?;
@@ -145,10 +148,10 @@ fn printed(ctx: &Ctx, cluster: &Value) -> Result<Vec<u8>, Failed> {
     Ok(output.stdout)
 }
 
-/// The template that the program reads.
-fn template_read(yaml: &[u8]) -> Result<Value, Failed> {
-    let folder = tempfile::tempdir().map_err(failed)?;
-    let path = folder.path().join("cluster.yaml");
+/// The template as the program reads it.
+fn read_template(yaml: &[u8]) -> Result<Value, Failed> {
+    let directory = tempfile::tempdir().map_err(failed)?;
+    let path = directory.path().join("cluster.yaml");
     std::fs::write(&path, yaml).map_err(failed)?;
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"))
         .args(["rollout", "history", "a", "--revision", "1", "-o", "json", "--from"])
@@ -157,17 +160,17 @@ fn template_read(yaml: &[u8]) -> Result<Value, Failed> {
         .output()
         .map_err(failed)?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    let answer: Value = serde_json::from_slice(&output.stdout).map_err(|_| error)?;
+    let report: Value = serde_json::from_slice(&output.stdout).map_err(|_| error)?;
     let template =
-        ["/revision/template", "/template", "/revisions/0/template"].iter().find_map(|path| answer.pointer(path));
-    template.cloned().ok_or_else(|| format!("no template in {answer}").into())
+        ["/revision/template", "/template", "/revisions/0/template"].iter().find_map(|path| report.pointer(path));
+    template.cloned().ok_or_else(|| format!("no template in {report}").into())
 }
 
-pub(crate) fn odd_strings_are_read_back(ctx: &Ctx) -> Result<(), Failed> {
+fn kubectl_output_is_read_unchanged(ctx: &Ctx) -> Result<(), Failed> {
     let mut rng = Rng::with_seed(SEED);
-    let strings: Vec<String> = (0..STRINGS).map(|_| odd_string(&mut rng)).collect();
-    let yaml = printed(ctx, &cluster(&strings))?;
-    let template = template_read(&yaml)?;
+    let strings: Vec<String> = (0..STRINGS).map(|_| unusual_string(&mut rng)).collect();
+    let yaml = print_with_kubectl(ctx, &cluster(&strings))?;
+    let template = read_template(&yaml)?;
     let container = &template["spec"]["containers"][0];
     let mut wrong = Vec::new();
     for (index, text) in strings.iter().enumerate() {
