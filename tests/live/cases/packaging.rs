@@ -16,6 +16,9 @@ use serde_json::json;
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane as Plane;
+use crate::harness::registry::LiveTest;
+
+pub(crate) const TESTS: &[LiveTest] = live_tests![krew_installs_it];
 
 /// The targets of `release/project.py`. The machine that runs the tests is one of the first two.
 const TARGETS: [&str; 5] = [

@@ -15,7 +15,7 @@ use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, message};
 use crate::harness::independent_counts;
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_sync, rest};
+use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_sync, wait_until_quiescent};
 use crate::harness::random_cluster::RandomCluster;
 use crate::harness::registry::{LiveTest, seed_command};
 

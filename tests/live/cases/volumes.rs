@@ -1,5 +1,4 @@
-//! Every refusal that has to do with volumes, made for real: what the scheduler says of it, and that why-not says the
-//! same.
+//! Every volume-related rejection of the scheduler: its message, and the same reason in why-not.
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
@@ -7,16 +6,21 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::wait_until;
-use crate::harness::why_not_assertions::{Expected, assert_explained};
+use crate::harness::client::{message, wait_until};
+use crate::harness::why_not_assertions::{ExpectedReason, assert_explained};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::independent_counts::target_node;
+use crate::harness::manifests::{APP, daemon_set, namespace, node_with, reference, replace_fields};
+use crate::harness::registry::LiveTest;
+
+pub(crate) const TESTS: &[LiveTest] = live_tests![rejections_are_explained];
 
 const NAMESPACE: &str = "volumes";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const DRIVER: &str = "disk.example.com";
 const ACCESS: &str = "ReadWriteMany";
 
-/// DaemonSet, node, check, code, and the scheduler's words.
+/// DaemonSet, node, check, code, and the scheduler's message.
 const EXPECTED: [(&str, &str, &str, &str, &str); 13] = [
     ("missing", "near", "VolumeRestrictions", "VolumeClaimMissing", "persistentvolumeclaim \"absent\" not found"),
     ("unbound", "near", "VolumeBinding", "VolumeClaimUnbound", "pod has unbound immediate PersistentVolumeClaims"),
@@ -55,7 +59,7 @@ const EXPECTED: [(&str, &str, &str, &str, &str); 13] = [
         "chosen",
         "near",
         "VolumeBinding",
-        "VolumeClaimElsewhere",
+        "VolumeClaimOnOtherNode",
         "node(s) didn't find available persistent volumes to bind",
     ),
     ("no-room", "near", "VolumeBinding", "StorageCapacity", "node(s) did not have enough free storage"),
@@ -63,11 +67,11 @@ const EXPECTED: [(&str, &str, &str, &str, &str); 13] = [
     ("disk", "near", "VolumeRestrictions", "DiskInUse", "node(s) had no available disk"),
 ];
 
-/// What the scheduler says of a claim for one pod in versions before 1.34.
-const ONE_POD_BEFORE: &str =
+/// The scheduler's message for [`ONE_POD`] before 1.34.
+const ONE_POD_BEFORE_1_34: &str =
     "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
 
-/// A claim for one pod of the cluster: either node may win.
+/// A claim that one pod of the cluster can use: the scheduler may choose either node.
 const ONE_POD: (&str, &str, &str, &str) = (
     "lonely",
     "VolumeRestrictions",
@@ -75,7 +79,7 @@ const ONE_POD: (&str, &str, &str, &str) = (
     "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
 );
 
-/// A driver that wants no pod where it is not. The API server keeps that wish since 1.37.
+/// A CSI driver with `preventPodSchedulingIfMissing`, which the API server stores since 1.37.
 const PREVENTED: (&str, &str, &str, &str, &str) = (
     "prevented",
     "near",
@@ -84,47 +88,47 @@ const PREVENTED: (&str, &str, &str, &str, &str) = (
     "preventing.example.com CSI driver is not installed on the node",
 );
 
-/// The other node of these DaemonSets must have its pod: the refusal is the node's, not the pod's.
-const RUN_ELSEWHERE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
+/// The other node of these DaemonSets must run its pod: the rejection is about the node, not about the pod.
+const RUN_ON_OTHER_NODE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
 
-/// Makes the refusals, reads what the scheduler says, and asks why-not.
-pub(crate) fn refusals_are_explained(ctx: &Ctx) -> Result<(), Failed> {
+/// Compares the scheduler's message with the expected one, and then the reason of why-not.
+fn rejections_are_explained(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        make(plane).await?;
+        create_objects(plane).await?;
         let minor = plane.minor().await?;
-        let of_version = (minor >= 37).then_some(&PREVENTED);
-        let mut refused: Vec<(&str, String, Expected<'_>)> = EXPECTED
+        let since_1_37 = (minor >= 37).then_some(&PREVENTED);
+        let mut rejected: Vec<(&str, String, ExpectedReason<'_>)> = EXPECTED
             .iter()
-            .chain(of_version)
-            .map(|(set, node, check, code, scheduler)| (*set, (*node).into(), Expected { check, code, scheduler }))
+            .chain(since_1_37)
+            .map(|(set, node, check, code, scheduler)| (*set, (*node).into(), ExpectedReason { check, code, scheduler }))
             .collect();
         let (set, check, code, scheduler) = ONE_POD;
-        let scheduler = if minor < 34 { ONE_POD_BEFORE } else { scheduler };
-        refused.push((set, loser(plane, set).await?, Expected { check, code, scheduler }));
-        for (set, node, expected) in &refused {
-            let said = format!("the scheduler says of {set} on {node} that {}", expected.scheduler);
-            let message = wait_until(&said, async || {
-                let message = scheduled(plane, set, node).await?.unwrap_or_else(|| "it is bound".into());
-                if message.contains(expected.scheduler) { Ok(message) } else { Err(format!("it says: {message}")) }
+        let scheduler = if minor < 34 { ONE_POD_BEFORE_1_34 } else { scheduler };
+        rejected.push((set, node_without_claim(plane, set).await?, ExpectedReason { check, code, scheduler }));
+        for (set, node, expected) in &rejected {
+            let description = format!("the scheduler rejects {set} on {node} with {:?}", expected.scheduler);
+            let message = wait_until(&description, async || {
+                let message = scheduler_message(plane, set, node).await?.unwrap_or_else(|| "it is bound".into());
+                if message.contains(expected.scheduler) { Ok(message) } else { Err(message) }
             });
             eprintln!("{set} on {node}: {}", message.await?);
         }
-        for (set, node) in RUN_ELSEWHERE {
+        for (set, node) in RUN_ON_OTHER_NODE {
             let description = format!("{set} runs on {node}");
-            let bound = wait_until(&description, async || scheduled(plane, set, node).await?.map_or(Ok(()), Err));
+            let bound = wait_until(&description, async || scheduler_message(plane, set, node).await?.map_or(Ok(()), Err));
             bound.await?;
         }
-        for (set, node, expected) in refused {
+        for (set, node, expected) in rejected {
             assert_explained(plane, &node, (NAMESPACE, set), expected)?;
         }
         Ok(())
     })
 }
 
-/// The node on which the DaemonSet's pod did not get the claim.
-async fn loser(plane: &ControlPlane, set: &str) -> Result<String, Failed> {
+/// The node on which the DaemonSet's pod cannot use the claim.
+async fn node_without_claim(plane: &ControlPlane, set: &str) -> Result<String, Failed> {
     wait_until(&format!("one pod of {set} runs"), async || {
-        match (scheduled(plane, set, "near").await?, scheduled(plane, set, "far").await?) {
+        match (scheduler_message(plane, set, "near").await?, scheduler_message(plane, set, "far").await?) {
             (None, Some(_)) => Ok("far".to_owned()),
             (Some(_), None) => Ok("near".to_owned()),
             (near, far) => Err(format!("near: {near:?}, far: {far:?}")),
@@ -133,61 +137,59 @@ async fn loser(plane: &ControlPlane, set: &str) -> Result<String, Failed> {
     .await
 }
 
-/// What the scheduler says of the DaemonSet's pod for a node; nothing when the pod is bound.
-async fn scheduled(plane: &ControlPlane, set: &str, node: &str) -> Result<Option<String>, String> {
-    let pods = plane.list::<Pod>().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
-    let pinned = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
-    let pod = pods.into_iter().find_map(|pod| {
-        let spec = serde_json::to_value(&pod.spec).unwrap_or_default();
-        let is_it = pod.labels().get("app").is_some_and(|app| app == set) && spec.pointer(pinned)? == node;
-        is_it.then_some((pod, spec))
-    });
-    let (pod, spec) = pod.ok_or_else(|| format!("no pod of {set} for {node}"))?;
-    if spec["nodeName"].is_string() {
+/// The scheduler's message about the DaemonSet's pod for a node; `None` if the pod is bound.
+async fn scheduler_message(plane: &ControlPlane, set: &str, node: &str) -> Result<Option<String>, String> {
+    let pods = plane.list::<Pod>().await.map_err(message)?;
+    let is_expected =
+        |pod: &Pod| pod.labels().get(APP).is_some_and(|app| app == set) && target_node(pod) == Some(node);
+    let pod = pods.into_iter().find(is_expected).ok_or_else(|| format!("no pod of {set} for {node}"))?;
+    if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
         return Ok(None);
     }
     let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
     let condition = conditions.into_iter().find(|condition| condition.type_ == "PodScheduled");
-    condition.and_then(|condition| condition.message).map(Some).ok_or_else(|| format!("{set} on {node}: not a word"))
+    condition.and_then(|condition| condition.message).map(Some).ok_or_else(|| format!("{set} on {node}: no message"))
 }
 
-/// Two nodes in two zones, and a DaemonSet for each refusal.
-async fn make(plane: &ControlPlane) -> Result<(), Failed> {
-    plane.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})).await?;
+/// Two nodes in two zones, and a DaemonSet for each rejection.
+async fn create_objects(plane: &ControlPlane) -> Result<(), Failed> {
+    plane.create(&namespace(NAMESPACE)).await?;
     plane.create_all(&storage()).await?;
-    plane.create_all(&[node("near", "a"), node("far", "b")]).await?;
-    // All of them are bound before a pod asks, so that no pod is refused for another reason first.
+    plane.create_all(&[zone_node("near", "a"), zone_node("far", "b")]).await?;
+    // They must be bound before a pod is scheduled, so that no pod is rejected for another reason first.
     wait_until("the claims are bound", async || {
         let claims = plane.list::<PersistentVolumeClaim>().await;
-        let claims = claims.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+        let claims = claims.map_err(message)?;
         let is_bound = |claim: &&PersistentVolumeClaim| {
             claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
         };
         match claims.iter().filter(is_bound).count() {
             BOUND => Ok(()),
-            other => Err(format!("{other} are")),
+            count => Err(format!("{count} are bound")),
         }
     })
     .await?;
     let leaving = claim("leaving", json!({}));
     plane.delete(&leaving).await?;
-    let lost =
-        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "lost", "finalizers": null}});
+    let mut lost = reference("v1", "PersistentVolume", None, "lost");
+    lost["metadata"]["finalizers"] = Value::Null;
     plane.delete(&lost).await?;
     plane.merge(&lost).await?;
 
-    let iscsi = json!([{"name": "disk", "iscsi": {"targetPortal": "10.0.0.1", "iqn": "iqn.2026-01.com.example:disk", "lun": 0}}]);
-    plane.create(&daemon_set("holder", &iscsi)).await?;
+    let iscsi = json!({"targetPortal": "10.0.0.1", "iqn": "iqn.2026-01.com.example:disk", "lun": 0});
+    let iscsi = json!([{"name": "disk", "iscsi": iscsi}]);
+    plane.create(&volume_set("holder", &iscsi)).await?;
     for node in ["near", "far"] {
-        let bound = wait_until("the holder of the disk runs", async || {
-            scheduled(plane, "holder", node).await?.map_or(Ok(()), Err)
+        let bound = wait_until("the pods of holder are bound", async || {
+            scheduler_message(plane, "holder", node).await?.map_or(Ok(()), Err)
         });
         bound.await?;
     }
-    let scratch = json!([{"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": wanted(json!({"storageClassName": ""}))}}}]);
-    let mut sets = vec![daemon_set("disk", &iscsi), daemon_set("scratch", &scratch)];
-    sets.push(daemon_set("many", &volumes_of(&["many-1", "many-2"])));
-    sets.push(daemon_set("missing", &volumes_of(&["absent"])));
+    let template = json!({"spec": claim_spec(json!({"storageClassName": ""}))});
+    let scratch = json!([{"name": "data", "ephemeral": {"volumeClaimTemplate": template}}]);
+    let mut sets = vec![volume_set("disk", &iscsi), volume_set("scratch", &scratch)];
+    sets.push(volume_set("many", &volumes_of(&["many-1", "many-2"])));
+    sets.push(volume_set("missing", &volumes_of(&["absent"])));
     for name in [
         "unbound",
         "leaving",
@@ -201,22 +203,22 @@ async fn make(plane: &ControlPlane) -> Result<(), Failed> {
         "lonely",
         "prevented",
     ] {
-        sets.push(daemon_set(name, &volumes_of(&[name])));
+        sets.push(volume_set(name, &volumes_of(&[name])));
     }
     plane.create_all(&sets).await
 }
 
-/// How many claims of [`storage`] find a volume.
+/// How many claims of [`storage`] are bound to a volume.
 const BOUND: usize = 7;
 
-/// Classes, volumes, claims, and what drivers say of themselves.
+/// Classes, CSI drivers, CSINodes, volumes and claims.
 fn storage() -> Vec<Value> {
     let class = |name: &str, provisioner: &str, more: Value| {
         let mut class = json!({
             "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
             "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer",
         });
-        merge(&mut class, more);
+        replace_fields(&mut class, &more);
         class
     };
     let csi_node = |name: &str, allocatable: Value| {
@@ -232,7 +234,7 @@ fn storage() -> Vec<Value> {
     let mut zonal = volume("zonal", json!({}));
     zonal["metadata"]["labels"] = json!({ZONE: "a"});
     let mut leaving = claim("leaving", json!({"volumeName": "leaving"}));
-    leaving["metadata"]["finalizers"] = json!(["ds.test/held"]);
+    leaving["metadata"]["finalizers"] = json!(["ds.test/kept"]);
     let csi = |handle: &str| json!({"hostPath": null, "csi": {"driver": DRIVER, "volumeHandle": handle}});
     let one_pod = json!({"accessModes": ["ReadWriteOncePod"]});
     let bound = |name: &str| claim(name, json!({"volumeName": name}));
@@ -277,54 +279,38 @@ fn storage() -> Vec<Value> {
     ]
 }
 
-/// A volume that is kept for the claim of its name.
+/// A volume that is reserved for the claim of the same name.
 fn volume(name: &str, more: Value) -> Value {
     let mut spec = json!({
         "storageClassName": "", "accessModes": [ACCESS], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/data"},
         "claimRef": {"namespace": NAMESPACE, "name": name},
     });
-    merge(&mut spec, more);
+    replace_fields(&mut spec, &more);
     json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
 }
 
 fn claim(name: &str, more: Value) -> Value {
     let metadata = json!({"name": name, "namespace": NAMESPACE});
-    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted(more)})
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim_spec(more)})
 }
 
-/// What a claim asks for.
-fn wanted(more: Value) -> Value {
+/// The spec of a claim.
+fn claim_spec(more: Value) -> Value {
     let mut spec =
         json!({"storageClassName": "", "accessModes": [ACCESS], "resources": {"requests": {"storage": "1Gi"}}});
-    merge(&mut spec, more);
+    replace_fields(&mut spec, &more);
     spec
 }
 
-fn merge(object: &mut Value, more: Value) {
-    for (key, value) in more.as_object().into_iter().flatten() {
-        object[key] = value.clone();
-    }
-}
-
-/// A volume of the pod for each claim.
+/// A pod volume for each claim.
 fn volumes_of(claims: &[&str]) -> Value {
     claims.iter().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect()
 }
 
-fn node(name: &str, zone: &str) -> Value {
-    let labels = json!({"kubernetes.io/hostname": name, ZONE: zone});
-    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+fn zone_node(name: &str, zone: &str) -> Value {
+    node_with(name, &json!({"metadata": {"labels": {ZONE: zone}}}))
 }
 
-fn daemon_set(name: &str, volumes: &Value) -> Value {
-    let labels = json!({"app": name});
-    let spec = json!({
-        "containers": [{"name": "main", "image": "agent"}], "terminationGracePeriodSeconds": 1, "volumes": volumes,
-    });
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
-    })
+fn volume_set(name: &str, volumes: &Value) -> Value {
+    daemon_set(NAMESPACE, name, &json!({"terminationGracePeriodSeconds": 1, "volumes": volumes}))
 }
