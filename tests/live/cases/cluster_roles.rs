@@ -1,5 +1,5 @@
-//! The ClusterRoles of the README: with them each command does all its work, and there is nothing in them that it does not
-//! ask for. The API server writes down what it was asked for.
+//! The ClusterRoles in `docs/rbac`: each command works with its role, and uses every permission of it. The API server's
+//! audit log has the requests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,44 +11,47 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{binding, ensure, failed, wait_until};
+use crate::harness::client::{ensure, failed, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{
+    cluster_role_binding, daemon_set, node_with, reference, resource_quota, with_behavior,
+};
+use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
-use crate::harness::scenario::merge_patch;
 
-const README: &str = include_str!("../../README.md");
+pub(crate) const TESTS: &[LiveTest] = live_tests![grant_exactly_what_commands_use];
 
 /// A verb, an API group, and a resource with its subresource.
-type Right = (String, String, String);
+type Permission = (String, String, String);
 
-/// A role by its name, and what is run with it: commands that end by themselves, and one that follows. The events are
-/// only asked for while a pod is missing or does not come up: the one that follows sees such a pod for as long as it runs.
+/// A ClusterRole and the commands that run with it: those that end by themselves, and one that watches. The program reads
+/// events only while a pod is missing or unhealthy, so the watched DaemonSet has such a pod all the time.
 struct Role {
     name: &'static str,
     commands: &'static [&'static [&'static str]],
-    follows: Option<&'static [&'static str]>,
+    watch: Option<&'static [&'static str]>,
 }
 
 const ROLES: [Role; 5] = [
     Role {
         name: "kubectl-ds-coverage",
         commands: &[&["coverage", "-A"], &["coverage", "plain", "--by", "rack"]],
-        follows: Some(&["coverage", "-A", "--watch"]),
+        watch: Some(&["coverage", "-A", "--watch"]),
     },
     Role {
         name: "kubectl-ds-rollout",
         commands: &[&["rollout", "status", "-A"], &["rollout", "status", "plain"], &["rollout", "history", "plain"]],
-        follows: Some(&["rollout", "watch", "pending"]),
+        watch: Some(&["rollout", "watch", "pending"]),
     },
     Role {
         name: "kubectl-ds-why-not",
-        commands: &[&["why-not", "a"], &["why-not", "a", "needy"], &["why-not", "a", "pending"]],
-        follows: None,
+        commands: &[&["why-not", "a"], &["why-not", "a", "demanding"], &["why-not", "a", "pending"]],
+        watch: None,
     },
     Role {
         name: "kubectl-ds-cycle",
         commands: &[&["cycle", "plain", "--all", "--yes"], &["cycle", "plain", "--all", "--yes", "--evict"]],
-        follows: Some(&["cycle", "pending", "--all", "--yes"]),
+        watch: Some(&["cycle", "pending", "--all", "--yes"]),
     },
     Role {
         name: "kubectl-ds-completion",
@@ -58,85 +61,86 @@ const ROLES: [Role; 5] = [
             &["__complete", "coverage", "-n", ""],
             &["__complete", "coverage", "--by", ""],
         ],
-        follows: None,
+        watch: None,
     },
 ];
 
-/// Each role is what its commands ask for, no less and no more.
-pub(crate) fn are_what_is_asked_for(ctx: &Ctx) -> Result<(), Failed> {
+/// The permissions of each role equal those that its commands use.
+fn grant_exactly_what_commands_use(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).audited().start()?.run(async |plane| {
-        make(plane, ctx).await?;
+        create_objects(plane, ctx).await?;
         for role in &ROLES {
             for arguments in role.commands {
-                works(plane, role.name, arguments)?;
+                check_command(plane, role.name, arguments)?;
             }
-            if let Some(arguments) = role.follows {
-                follows(plane, role.name, arguments).await?;
+            if let Some(arguments) = role.watch {
+                check_watch(plane, role.name, arguments).await?;
             }
-            let (mut granted, asked) = (granted(plane, role.name).await?, asked(plane, role.name)?);
+            let (mut granted, used) = (granted(plane, role.name).await?, used(plane, role.name)?);
             if !plane.has_devices().await? {
                 granted.retain(|(_, group, _)| group != "resource.k8s.io");
             }
-            ensure(granted == asked, || {
-                let (idle, missing) = (&granted - &asked, &asked - &granted);
-                format!("{}: never asked for {idle:?}; asked for besides {missing:?}", role.name)
+            ensure(granted == used, || {
+                let (unused, missing) = (&granted - &used, &used - &granted);
+                format!("{}: granted and not used: {unused:?}; used and not granted: {missing:?}", role.name)
             })?;
         }
         Ok(())
     })
 }
 
-/// The arguments with the user behind the first word, as the last may be one to be completed.
+/// The arguments with `--as` after the first: the last may be a word to complete.
 fn with_user<'a>(arguments: &[&'a str], role: &'a str) -> Vec<&'a str> {
     let (first, rest) = arguments.split_at(1);
     [first, &["--as", role], rest].concat()
 }
 
-/// A command says nothing of rights that it lacks.
-fn works(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
+/// The command succeeds, without an error about permissions.
+fn check_command(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
     let output = plane.ds(&with_user(arguments, role));
-    let said = String::from_utf8_lossy(&output.stderr);
-    let is_fine = output.status.code().is_some_and(|code| code < 2) && !is_refused(&said);
-    ensure(is_fine && !output.stdout.is_empty(), || {
-        format!("{role} {arguments:?}: {} {said}{}", output.status, String::from_utf8_lossy(&output.stdout))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let succeeds = output.status.code().is_some_and(|code| code < 2) && !has_permission_error(&stderr);
+    ensure(succeeds && !output.stdout.is_empty(), || {
+        format!("{role} {arguments:?}: {} {stderr}{}", output.status, String::from_utf8_lossy(&output.stdout))
     })
 }
 
-fn is_refused(said: &str) -> bool {
-    said.contains("cannot ") || said.contains("forbidden")
+fn has_permission_error(stderr: &str) -> bool {
+    stderr.contains("cannot ") || stderr.contains("forbidden")
 }
 
-/// One that follows until it is stopped, once all that it follows has begun.
-async fn follows(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
+/// The command watches all its kinds, without an error about permissions.
+async fn check_watch(plane: &ControlPlane, role: &str, arguments: &[&str]) -> Result<(), Failed> {
     let running = RunningProgram::start(plane, &with_user(arguments, role))?;
     let kinds = 5;
-    wait_until(&format!("{arguments:?} follows {kinds} kinds"), async || {
-        let asked = asked(plane, role).map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
-        let followed = asked.iter().filter(|(verb, ..)| verb == "watch").count();
-        if followed == kinds { Ok(()) } else { Err(format!("{asked:?}, and it said {}", running.said())) }
+    wait_until(&format!("{arguments:?} watches {kinds} kinds"), async || {
+        let used = used(plane, role).map_err(message)?;
+        let watched = used.iter().filter(|(verb, ..)| verb == "watch").count();
+        if watched == kinds { Ok(()) } else { Err(format!("{used:?}, stderr: {}", running.stderr())) }
     })
     .await?;
-    ensure(!is_refused(&running.said()), || format!("{role} {arguments:?}: {}", running.said()))
+    let stderr = running.stderr();
+    ensure(!has_permission_error(&stderr), || format!("{role} {arguments:?}: {stderr}"))
 }
 
-/// The rights of the role, as it stands in the cluster.
-async fn granted(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Right>, Failed> {
+/// The permissions of the role.
+async fn granted(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed> {
     let roles: Api<ClusterRole> = Api::all(plane.client());
-    let mut rights = BTreeSet::new();
+    let mut permissions = BTreeSet::new();
     for rule in roles.get(role).await.map_err(failed)?.rules.unwrap_or_default() {
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
-                rights.extend(rule.verbs.iter().map(|verb| (verb.clone(), group.clone(), resource.clone())));
+                permissions.extend(rule.verbs.iter().map(|verb| (verb.clone(), group.clone(), resource.clone())));
             }
         }
     }
-    Ok(rights)
+    Ok(permissions)
 }
 
-/// The rights that were made use of under the role's name. What is no resource, such as `/version`, is left out.
-fn asked(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Right>, Failed> {
+/// The permissions that the role's user has used, without non-resource URLs such as `/version`.
+fn used(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed> {
     let log = fs::read_to_string(plane.audit_log())?;
-    // The last line may not be whole yet.
+    // The last line may be incomplete.
     let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let own = entries.filter(|entry| entry["impersonatedUser"]["username"] == role);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -153,56 +157,51 @@ fn asked(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Right>, Failed> {
         .collect())
 }
 
-/// The README's roles, each with a user of its name; and DaemonSets of all kinds: at rest, with pods that do not come up,
-/// and one that needs whatever a pod can need and whose pods are refused.
-async fn make(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
-    let roles = README.split("```yaml\n").filter_map(|block| block.split("```").next());
-    let roles = roles.filter(|block| block.contains("kind: ClusterRole")).collect::<Vec<_>>().join("---\n");
-    fs::write(plane.dir().join("roles.yaml"), roles)?;
-    plane.shell(ctx, "kubectl apply -f roles.yaml")?;
+/// Creates the roles, each with a user of the same name, and three DaemonSets: one that is available, one whose pods never
+/// start, and one whose pods use every kind of object and are rejected.
+async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
+    let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rbac");
+    plane.kubectl(ctx, &["apply", "-f", roles])?;
     for role in &ROLES {
-        plane.create(&binding(role.name, role.name)).await?;
+        plane.create(&cluster_role_binding(role.name, role.name)).await?;
     }
     let volume = json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
-    let elsewhere = json!({"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "other"}},
+    let other_rack = json!({"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "other"}},
         "namespaceSelector": {"matchLabels": {"team": "other"}}});
-    let needs = json!({
-        "priorityClassName": "needy", "runtimeClassName": "needy", "volumes": [volume],
+    let spec = json!({
+        "priorityClassName": "demanding", "runtimeClassName": "demanding", "volumes": [volume],
         "resourceClaims": [{"name": "device", "resourceClaimTemplateName": "device"}],
-        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [elsewhere]}},
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [other_rack]}},
     });
-    let quota = json!({"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [
-        {"scopeName": "PriorityClass", "operator": "In", "values": ["needy"]},
-    ]}});
+    let mut quota = resource_quota("default", "none", &json!({"pods": "0"}));
+    quota["spec"]["scopeSelector"] = json!({"matchExpressions": [
+        {"scopeName": "PriorityClass", "operator": "In", "values": ["demanding"]},
+    ]});
+    let mut priority_class = reference("scheduling.k8s.io/v1", "PriorityClass", None, "demanding");
+    priority_class["value"] = json!(1);
+    let mut runtime_class = reference("node.k8s.io/v1", "RuntimeClass", None, "demanding");
+    runtime_class["handler"] = json!("demanding");
+    let agent = |name: &str, spec: &Value| {
+        let mut agent = daemon_set("default", name, spec);
+        agent["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(1);
+        agent
+    };
     plane
         .create_all(&[
-            json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": "default"}, "spec": quota}),
-            json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "needy"}, "value": 1}),
-            json!({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "needy"}, "handler": "needy"}),
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": {"rack": "one"}}}),
-            daemon_set("plain", &json!({}), &json!({})),
-            daemon_set("pending", &json!({"ds.test/starting": "*"}), &json!({})),
-            daemon_set("needy", &json!({}), &needs),
+            quota,
+            priority_class,
+            runtime_class,
+            node_with("a", &json!({"metadata": {"labels": {"rack": "one"}}})),
+            agent("plain", &json!({})),
+            with_behavior(agent("pending", &json!({})), &json!({"ds.test/starting": "*"})),
+            agent("demanding", &spec),
         ])
         .await?;
     let events: Api<Event> = Api::default_namespaced(plane.client());
-    wait_until("the needy pods are refused", async || {
+    wait_until("a pod is rejected", async || {
         let events = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
-        let is_refusal = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
-        if events.iter().any(is_refusal) { Ok(()) } else { Err(format!("{} events", events.len())) }
+        let is_rejection = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
+        if events.iter().any(is_rejection) { Ok(()) } else { Err(format!("{} events", events.len())) }
     })
     .await
-}
-
-fn daemon_set(name: &str, annotations: &Value, spec: &Value) -> Value {
-    let labels = json!({"app": name});
-    let mut template = json!({
-        "metadata": {"labels": labels, "annotations": annotations},
-        "spec": {"containers": [{"name": "main", "image": "agent"}], "terminationGracePeriodSeconds": 1},
-    });
-    merge_patch(&mut template["spec"], spec);
-    json!({
-        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": "default"},
-        "spec": {"selector": {"matchLabels": labels}, "template": template},
-    })
 }

@@ -58,24 +58,24 @@ const EXPECTED: [(&str, &str, &str, &str); 23] = [
 /// The pods in the API before the program runs: DaemonSet, node, and the pod's phase, readiness, whether it is bound and
 /// whether it is terminating. `None` if there is no pod.
 const PODS: [(&str, &str, Option<&str>); 20] = [
-    ("agent", "cordoned", Some("RunningProgram ready bound")),
-    ("agent", "crashing", Some("RunningProgram unready bound")),
-    ("agent", "drained", Some("RunningProgram ready bound")),
+    ("agent", "cordoned", Some("Running ready bound")),
+    ("agent", "crashing", Some("Running unready bound")),
+    ("agent", "drained", Some("Running ready bound")),
     ("agent", "failing", Some("Failed unready bound")),
     ("agent", "full", Some("Pending unready unbound")),
-    ("agent", "terminating", Some("RunningProgram ready bound terminating")),
+    ("agent", "terminating", Some("Running ready bound terminating")),
     ("agent", "pulling", Some("Pending unready bound")),
     ("agent", "reserved", None),
-    ("agent", "silent", Some("RunningProgram unready bound")),
-    ("agent", "unready", Some("RunningProgram unready bound")),
-    ("agent", "available", Some("RunningProgram ready bound")),
+    ("agent", "silent", Some("Running unready bound")),
+    ("agent", "unready", Some("Running unready bound")),
+    ("agent", "available", Some("Running ready bound")),
     ("patient", "crashing", None),
-    ("patient", "unready", Some("RunningProgram unready bound")),
-    ("patient", "available", Some("RunningProgram ready bound")),
-    ("everywhere", "drained", Some("RunningProgram ready bound")),
-    ("everywhere", "reserved", Some("RunningProgram ready bound")),
-    ("everywhere", "silent", Some("RunningProgram unready bound")),
-    ("everywhere", "available", Some("RunningProgram ready bound")),
+    ("patient", "unready", Some("Running unready bound")),
+    ("patient", "available", Some("Running ready bound")),
+    ("everywhere", "drained", Some("Running ready bound")),
+    ("everywhere", "reserved", Some("Running ready bound")),
+    ("everywhere", "silent", Some("Running unready bound")),
+    ("everywhere", "available", Some("Running ready bound")),
     ("rejected", "reserved", None),
     ("rejected", "available", None),
 ];
@@ -161,10 +161,8 @@ fn namespace_of(set: &str) -> &'static str {
 
 /// Creates the nodes and DaemonSets, and waits until the pods are as in [`PODS`].
 async fn create_cluster(plane: &ControlPlane) -> Result<(), Failed> {
-    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     plane.create_all(&[namespace(NAMESPACE), namespace("rejected")]).await?;
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods", "namespace": "refused"}, "spec": {"hard": {"pods": "0"}}});
-    plane.create(&quota).await?;
+    plane.create(&resource_quota("rejected", "no-pods", &json!({"pods": "0"}))).await?;
     let names = ["crashing", "drained", "failing", "terminating", "pulling", "silent", "unready", "available"];
     let mut nodes: Vec<Value> = names.map(node).into();
     nodes.push(node_with("cordoned", &json!({"spec": {"unschedulable": true}})));
@@ -180,26 +178,21 @@ async fn create_cluster(plane: &ControlPlane) -> Result<(), Failed> {
         "ds.test/crash": "crashing", "ds.test/failed": "failing", "ds.test/stuck": "terminating",
         "ds.test/starting": "pulling", "ds.test/never-ready": "unready",
     });
-    agent["spec"]["template"]["metadata"]["annotations"] = behavior.clone();
-    let on = |nodes: Value| {
-        json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-            {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}]},
-        ]}}})
-    };
-    let mut patient = daemon_set("patient", json!({"affinity": on(json!(["available", "unready"]))}));
+    let agent = with_behavior(state_set("agent", json!({"containers": [requesting]})), &behavior);
+    let affinity = required_node_label("kubernetes.io/hostname", &json!(["available", "unready"]));
+    let mut patient = with_behavior(state_set("patient", json!({"affinity": affinity})), &behavior);
     patient["spec"]["minReadySeconds"] = json!(3600);
-    patient["spec"]["template"]["metadata"]["annotations"] = behavior;
-    let everywhere = daemon_set("everywhere", json!({"tolerations": [{"operator": "Exists"}]}));
-    let refused = daemon_set("rejected", json!({}));
-    plane.create_all(&[agent, patient, everywhere, refused]).await?;
+    let everywhere = state_set("everywhere", json!({"tolerations": [{"operator": "Exists"}]}));
+    let rejected = state_set("rejected", json!({}));
+    plane.create_all(&[agent, patient, everywhere, rejected]).await?;
 
-    // First all have their pods, then the nodes go bad.
-    wait_until("the pods that are to go bad run", async || {
+    // Some states need a running pod first.
+    wait_until("the pods run whose nodes change next", async || {
         let summaries = pod_summaries(plane).await?;
         for (set, node) in [("agent", "drained"), ("agent", "silent"), ("agent", "terminating"), ("everywhere", "silent")] {
             let summary = summaries.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
-            if fact != Some("RunningProgram ready bound") {
-                return Err(format!("{set} on {node} is {fact:?}"));
+            if summary != Some("Running ready bound") {
+                return Err(format!("{set} on {node} is {summary:?}"));
             }
         }
         Ok(())

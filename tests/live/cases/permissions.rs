@@ -1,4 +1,4 @@
-//! What becomes of coverage when the user may not read everything, or nothing.
+//! coverage with partial permissions, without permissions, and with an invalid token.
 
 use std::process::Output;
 
@@ -10,10 +10,15 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{binding, ensure, failed, json_of, wait_until};
+use crate::harness::client::{ensure, failed, json_of, wait_until};
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{cluster_role, cluster_role_binding, daemon_set, node, rule};
+use crate::harness::registry::LiveTest;
 
-/// The contexts, and whether they may list pods and nodes.
+pub(crate) const TESTS: &[LiveTest] =
+    live_tests![users_have_different_permissions, coverage_reports_unreadable_resources, log_contains_no_token];
+
+/// The contexts, and the response to a list of pods and of nodes.
 const USERS: [(&str, Answer, Answer); 5] = [
     ("admin", Answer::Yes, Answer::Yes),
     ("pods-only", Answer::Yes, Answer::Forbidden),
@@ -29,67 +34,71 @@ enum Answer {
     Unauthorized,
 }
 
-/// The API server itself keeps these users apart.
-pub(crate) fn users_differ(ctx: &Ctx) -> Result<(), Failed> {
-    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| make(plane).await)
+/// The API server answers the users as in [`USERS`].
+fn users_have_different_permissions(ctx: &Ctx) -> Result<(), Failed> {
+    ControlPlane::builder(&ctx.programs).start()?.run(async |plane| create_objects(plane).await)
 }
 
-/// What is missing is said; nothing is guessed, and nothing breaks.
-pub(crate) fn coverage_says_what_it_may_not_read(ctx: &Ctx) -> Result<(), Failed> {
+/// coverage names the resources that it cannot list, and reports counts that depend on them as null.
+fn coverage_reports_unreadable_resources(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        make(plane).await?;
-        let ask = |context: &str| plane.ds_as(context, &["coverage", "-A", "-o", "json"]);
-        let admin = ask("admin");
-        ensure(admin.status.code() == Some(0), || told("admin", &admin))?;
-        // Without nodes no number is certain; without pods it is known how many are wanted.
+        create_objects(plane).await?;
+        let coverage = |context: &str| plane.ds_as(context, &["coverage", "-A", "-o", "json"]);
+        let admin = coverage("admin");
+        ensure(admin.status.code() == Some(0), || describe("admin", &admin))?;
+        // Without nodes no count is known; without pods only the desired count is.
         for (context, missing, desired) in [("pods-only", "nodes", Value::Null), ("nodes-only", "pods", json!(1))] {
-            let output = ask(context);
-            let why = format!("cannot list {missing}: ");
-            ensure(String::from_utf8_lossy(&output.stderr).contains(&why), || told(context, &output))?;
+            let output = coverage(context);
+            let reason = format!("cannot list {missing}: ");
+            ensure(String::from_utf8_lossy(&output.stderr).contains(&reason), || describe(context, &output))?;
             let report = json_of(&output)?;
             let unknown = report["unknown"].as_array().map_or(&[][..], Vec::as_slice);
-            let said = unknown.len() == 1 && unknown[0].as_str().is_some_and(|text| text.contains(&why));
-            ensure(said, || told(context, &output))?;
+            let is_reported = unknown.len() == 1 && unknown[0].as_str().is_some_and(|text| text.contains(&reason));
+            ensure(is_reported, || describe(context, &output))?;
             let set = &report["daemonSets"][0];
-            ensure(set["name"] == "agent" && set["desired"] == desired, || told(context, &output))?;
+            ensure(set["name"] == "agent" && set["desired"] == desired, || describe(context, &output))?;
             for count in ["current", "ready", "upToDate", "available", "unavailable", "misscheduled"] {
-                ensure(set[count].is_null(), || format!("{count} is {}: {}", set[count], told(context, &output)))?;
+                ensure(set[count].is_null(), || format!("{count} is {}: {}", set[count], describe(context, &output)))?;
             }
         }
         for context in ["nobody", "expired"] {
-            let output = ask(context);
+            let output = coverage(context);
             ensure(output.status.code() == Some(2) && output.stdout.is_empty() && !output.stderr.is_empty(), || {
-                told(context, &output)
+                describe(context, &output)
             })?;
             let lines = String::from_utf8_lossy(&output.stderr).lines().count();
-            ensure(lines <= 2, || format!("more than two lines: {}", told(context, &output)))?;
+            ensure(lines <= 2, || format!("more than two lines: {}", describe(context, &output)))?;
         }
         Ok(())
     })
 }
 
-/// The libraries' log, which people paste into reports, tells what was asked for but not by which token; whether that
-/// stands in the kubeconfig or comes from a credential plugin.
-pub(crate) fn the_log_holds_no_token(ctx: &Ctx) -> Result<(), Failed> {
+/// The log of `-v9`, which users paste into reports, contains the requests but not the token, whether that is from the
+/// kubeconfig or from a credential plugin.
+fn log_contains_no_token(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        let plain = std::fs::read_to_string(plane.kubeconfig())?;
+        let by_token = std::fs::read_to_string(plane.kubeconfig())?;
         let token = "token-of-admin";
-        let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
+        let credential = json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token},
+        });
         std::fs::write(plane.dir().join("credential.json"), credential.to_string())?;
-        let plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: cat, args: [credential.json], interactiveMode: Never}}";
+        let plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: cat, args: [credential.json], \
+                      interactiveMode: Never}}";
         let by_plugin = plane.dir().join("by-plugin");
-        std::fs::write(&by_plugin, plain.replace(&format!("{{token: {token}}}"), plugin))?;
+        std::fs::write(&by_plugin, by_token.replace(&format!("{{token: {token}}}"), plugin))?;
         for kubeconfig in [plane.kubeconfig(), &by_plugin] {
-            let output = plane.ds_command(kubeconfig, &["coverage", "-A", "-v9"]).env("PATH", "/usr/bin:/bin").output()?;
+            let mut command = plane.ds_command(kubeconfig, &["coverage", "-A", "-v9"]);
+            let output = command.env("PATH", "/usr/bin:/bin").output()?;
             let log = String::from_utf8_lossy(&output.stderr);
-            ensure(output.status.success() && log.contains("/api/v1/nodes"), || told("admin", &output))?;
-            ensure(!log.contains(token), || told("admin", &output))?;
+            ensure(output.status.success() && log.contains("/api/v1/nodes"), || describe("admin", &output))?;
+            ensure(!log.contains(token), || describe("admin", &output))?;
         }
         Ok(())
     })
 }
 
-fn told(context: &str, output: &Output) -> String {
+fn describe(context: &str, output: &Output) -> String {
     format!(
         "as {context}: {}\n  stdout: {:.500}\n  stderr: {:.500}",
         output.status,
@@ -98,43 +107,24 @@ fn told(context: &str, output: &Output) -> String {
     )
 }
 
-/// A node, a DaemonSet, and the users' rights.
-async fn make(plane: &ControlPlane) -> Result<(), Failed> {
-    let rules = |core: Value| {
-        json!([
-            {"apiGroups": [""], "resources": core, "verbs": ["get", "list", "watch"]},
-            {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
-        ])
+/// Creates a node, a DaemonSet and the users' ClusterRoles, and waits until these are in force.
+async fn create_objects(plane: &ControlPlane) -> Result<(), Failed> {
+    let verbs = ["get", "list", "watch"];
+    let role = |user: &str, resource: &str| {
+        let core = rule("", &[resource, "events", "namespaces"], &verbs);
+        let apps = rule("apps", &["daemonsets", "controllerrevisions"], &verbs);
+        [cluster_role(user, &json!([core, apps])), cluster_role_binding(user, user)]
     };
-    let role = |user: &str, core: Value| {
-        [
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules(core)}),
-            binding(user, user),
-        ]
-    };
-    let labels = json!({"app": "agent"});
-    let objects = [
-        role("pods-only", json!(["pods", "events", "namespaces"])).to_vec(),
-        role("nodes-only", json!(["nodes", "events", "namespaces"])).to_vec(),
-        vec![
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}),
-            json!({
-                "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent", "namespace": "default"},
-                "spec": {"selector": {"matchLabels": labels}, "template": {
-                    "metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "agent"}]},
-                }},
-            }),
-        ],
-    ]
-    .concat();
-    plane.create_all(&objects).await?;
+    plane.create_all(&role("pods-only", "pods")).await?;
+    plane.create_all(&role("nodes-only", "nodes")).await?;
+    plane.create_all(&[node("one"), daemon_set("default", "agent", &json!({}))]).await?;
     for (context, pods, nodes) in USERS {
         let options = KubeConfigOptions { context: Some(context.into()), ..KubeConfigOptions::default() };
         let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
         let config = Config::from_custom_kubeconfig(config, &options).await.map_err(failed)?;
         let client = Client::try_from(config).map_err(failed)?;
-        // The authorizer learns of new roles by watching them.
-        wait_until(&format!("{context} has its rights"), async || {
+        // The authorizer watches roles, with a delay.
+        wait_until(&format!("{context} has its permissions"), async || {
             let answers = (
                 answer(Api::<Pod>::all(client.clone()).list(&ListParams::default()).await)?,
                 answer(Api::<Node>::all(client.clone()).list(&ListParams::default()).await)?,

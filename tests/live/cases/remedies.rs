@@ -1,4 +1,4 @@
-//! What `kubectl ds why-not` advises is done, line by line, and the pod lands.
+//! Each command that `kubectl ds why-not` suggests, run on its own, makes the pod run.
 
 use std::time::Duration;
 
@@ -8,32 +8,37 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, json_of, wait_until_within};
-use crate::harness::independent_counts::target;
+use crate::harness::client::{ensure, failed, json_of, message, wait_until_within};
+use crate::harness::independent_counts::target_node;
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::manifests::{
+    bound_pod, daemon_set, node_resources, node_with, replace_fields, required_node_name,
+};
+use crate::harness::registry::LiveTest;
 
-/// How long a pod may take to land.
-const LAND: Duration = Duration::from_secs(30);
+pub(crate) const TESTS: &[LiveTest] = live_tests![each_suggested_command_works, read_only_commands_are_skipped];
 
-/// What kubectl does that changes nothing.
-const LOOKING: [&str; 5] = ["get", "describe", "logs", "events", "explain"];
+/// How long a report or a pod may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Something that is in the way.
+/// The kubectl commands that change nothing.
+const READ_ONLY: [&str; 5] = ["get", "describe", "logs", "events", "explain"];
+
+/// A reason why a pod does not run.
 struct Case {
     name: &'static str,
-    /// Where the report tells it.
+    /// The failed check in the report.
     stage: &'static str,
     check: &'static str,
-    /// What is different about the node's spec, and about its labels.
+    /// The node's spec and additional labels.
     node_spec: Value,
     labels: Value,
-    /// What is different about the pod's spec.
+    /// Fields of the pod's spec.
     pod_spec: Value,
-    /// What a pod of nobody asks for that is on the node already.
-    taken: Option<Value>,
+    /// The requests of another pod on the node.
+    occupied: Option<Value>,
 }
 
-/// What is tried.
 fn cases() -> Vec<Case> {
     let container = |requests: Value| json!([{"name": "main", "image": "agent", "resources": {"requests": requests}}]);
     let taint = |key: &str, value: &str, effect: &str| json!({"key": key, "value": value, "effect": effect});
@@ -44,14 +49,14 @@ fn cases() -> Vec<Case> {
         node_spec: json!({}),
         labels: json!({}),
         pod_spec: json!({}),
-        taken: None,
+        occupied: None,
     };
     vec![
         Case {
             node_spec: json!({"taints": [taint("dedicated", "a", "NoSchedule")]}),
             ..case("taint", "Controller", "TaintToleration")
         },
-        // Nothing is to be overwritten by the toleration that is added.
+        // The suggested toleration must not replace the existing one.
         Case {
             node_spec: json!({"taints": [taint("example.com/down", "", "NoExecute")]}),
             pod_spec: json!({"tolerations": [{"key": "dedicated", "operator": "Exists"}]}),
@@ -72,133 +77,104 @@ fn cases() -> Vec<Case> {
         },
         Case {
             pod_spec: json!({"containers": container(json!({"cpu": "1500m", "memory": "100M"}))}),
-            taken: Some(json!({"cpu": "700m"})),
-            ..case("taken", "Scheduler", "NodeResourcesFit")
+            occupied: Some(json!({"cpu": "700m"})),
+            ..case("occupied", "Scheduler", "NodeResourcesFit")
         },
     ]
 }
 
-/// Every line that is advised works on its own.
-pub(crate) fn let_the_pod_land(ctx: &Ctx) -> Result<(), Failed> {
+fn each_suggested_command_works(ctx: &Ctx) -> Result<(), Failed> {
     let mut plane = ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(120)).start()?;
     plane.run(async |plane| {
         for case in cases() {
             let mut number = 0;
-            // A fresh node and a fresh DaemonSet for each that is advised.
-            while tried(plane, ctx, &case, number).await? {
+            // A new node and a new DaemonSet for each command.
+            while run_fix(plane, ctx, &case, number).await? {
                 number += 1;
             }
-            ensure(number > 0, || format!("{}: nothing to paste into a shell is advised", case.name))?;
-            eprintln!("remedies: {}: {number} advised, and each works", case.name);
+            ensure(number > 0, || format!("{}: no command is suggested", case.name))?;
+            eprintln!("remedies: {}: {number} suggested commands work", case.name);
         }
         Ok(())
     })
 }
 
-/// Does what is advised as number `number`; false when no more is advised.
-async fn tried(plane: &ControlPlane, ctx: &Ctx, case: &Case, number: usize) -> Result<bool, Failed> {
+/// Runs the suggested command number `number`; false if there is none.
+async fn run_fix(plane: &ControlPlane, ctx: &Ctx, case: &Case, number: usize) -> Result<bool, Failed> {
     let name = format!("{}-{number}", case.name);
-    make(plane, case, &name).await?;
-    let report = wait_until_within("the report tells what is in the way", LAND, async || {
+    create_objects(plane, case, &name).await?;
+    let report = wait_until_within("the report has the reason", TIMEOUT, async || {
         let report = json_of(&plane.ds(&["why-not", &name, &name, "-o", "json"]))
-            .map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+            .map_err(message)?;
         match report["daemonSets"][0]["verdict"].as_str() {
-            Some("Blocked" | "NotWanted") if !failing(&report, case).is_empty() => Ok(report),
-            _ => Err(format!("not stopped by {} {}: {report}", case.stage, case.check)),
+            Some("Blocked" | "NotWanted") if !reasons(&report, case).is_empty() => Ok(report),
+            _ => Err(format!("{} {} does not fail: {report}", case.stage, case.check)),
         }
     })
     .await?;
-    let advised = to_paste(&report, case);
-    let Some((text, lines)) = advised.get(number) else {
+    let commands = suggested_commands(&report, case);
+    let Some((text, lines)) = commands.get(number) else {
         return Ok(false);
     };
     eprintln!("remedies: {name}: {text}: {lines:?}");
     plane.shell(ctx, &lines.join("\n"))?;
-    wait_until_within(&format!("the pod lands on {name} after {lines:?}"), LAND, async || landed(plane, &name).await)
-        .await?;
+    let description = format!("the pod runs on {name} after {lines:?}");
+    wait_until_within(&description, TIMEOUT, async || check_pod_ready(plane, &name).await).await?;
     Ok(true)
 }
 
-/// A node, what is on it, and a DaemonSet that wants no other node.
-async fn make(plane: &ControlPlane, case: &Case, name: &str) -> Result<(), Failed> {
-    let mut labels = json!({"kubernetes.io/hostname": name});
-    merge(&mut labels, &case.labels);
-    let room = json!({"cpu": "2", "memory": "4Gi", "pods": "110"});
-    plane
-        .create(&json!({
-            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": case.node_spec,
-            "status": {"capacity": room, "allocatable": room},
-        }))
-        .await?;
-    if let Some(requests) = &case.taken {
-        let container = json!({"name": "main", "image": "other", "resources": {"requests": requests}});
-        plane
-            .create(&json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("on-{name}"), "namespace": "default"},
-                "spec": {"nodeName": name, "containers": [container], "tolerations": [{"operator": "Exists"}]},
-            }))
-            .await?;
-    }
-    let only = json!({"key": "metadata.name", "operator": "In", "values": [name]});
-    let mut spec = json!({
-        "containers": [{"name": "main", "image": "agent"}],
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [{"matchFields": [only]}],
-        }}},
+/// Creates a node, perhaps with a pod, and a DaemonSet for this node only.
+async fn create_objects(plane: &ControlPlane, case: &Case, name: &str) -> Result<(), Failed> {
+    let fields = json!({
+        "metadata": {"labels": case.labels}, "spec": case.node_spec,
+        "status": node_resources(&json!({"cpu": "2", "memory": "4Gi", "pods": "110"})),
     });
-    merge(&mut spec, &case.pod_spec);
-    plane
-        .create(&json!({
-            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": "default"},
-            "spec": {
-                "selector": {"matchLabels": {"app": name}},
-                "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
-            },
-        }))
-        .await
-}
-
-fn merge(object: &mut Value, more: &Value) {
-    for (key, value) in more.as_object().into_iter().flatten() {
-        object[key] = value.clone();
+    plane.create(&node_with(name, &fields)).await?;
+    if let Some(requests) = &case.occupied {
+        let container = json!({"name": "main", "image": "other", "resources": {"requests": requests}});
+        let spec = json!({"containers": [container], "tolerations": [{"operator": "Exists"}]});
+        plane.create(&bound_pod("default", &format!("on-{name}"), name, &spec)).await?;
     }
+    let mut spec = json!({"affinity": required_node_name(name)});
+    replace_fields(&mut spec, &case.pod_spec);
+    plane.create(&daemon_set("default", name, &spec)).await
 }
 
-/// The reasons of the check that the case is about.
-fn failing<'a>(report: &'a Value, case: &Case) -> Vec<&'a Value> {
+/// The reasons of the failed check of the case.
+fn reasons<'a>(report: &'a Value, case: &Case) -> Vec<&'a Value> {
     let checks = report["daemonSets"][0]["checks"].as_array().into_iter().flatten();
     let own = checks
         .filter(|check| check["stage"] == case.stage && check["check"] == case.check && check["result"] == "Fail");
     own.flat_map(|check| check["reasons"].as_array().into_iter().flatten()).collect()
 }
 
-/// What is advised and can be pasted into a shell: the text, and the lines. Not what only looks.
-fn to_paste(report: &Value, case: &Case) -> Vec<(String, Vec<String>)> {
-    let fixes = failing(report, case).into_iter().flat_map(|reason| reason["fix"].as_array().into_iter().flatten());
-    let mut advised: Vec<(String, Vec<String>)> = Vec::new();
+/// The text and the lines of each fix with a kubectl command that changes something.
+fn suggested_commands(report: &Value, case: &Case) -> Vec<(String, Vec<String>)> {
+    let fixes = reasons(report, case).into_iter().flat_map(|reason| reason["fix"].as_array().into_iter().flatten());
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
     for fix in fixes {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let lines: Vec<String> = fix["lines"].as_array().into_iter().flatten().map(text).collect();
-        let does = |line: &String| {
-            line.strip_prefix("kubectl ").is_some_and(|rest| !rest.split(' ').any(|word| LOOKING.contains(&word)))
+        let changes = |line: &String| {
+            line.strip_prefix("kubectl ").is_some_and(|rest| !rest.split(' ').any(|word| READ_ONLY.contains(&word)))
         };
-        if lines.iter().any(does) && !advised.iter().any(|(_, others)| *others == lines) {
-            advised.push((text(&fix["text"]), lines));
+        if lines.iter().any(changes) && !commands.iter().any(|(_, others)| *others == lines) {
+            commands.push((text(&fix["text"]), lines));
         }
     }
-    advised
+    commands
 }
 
-/// Whether a pod of the DaemonSet is ready on the node of the same name.
-async fn landed(plane: &ControlPlane, name: &str) -> Result<(), String> {
-    let pods: Vec<Pod> = plane.list().await.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+/// Fails unless a pod of the DaemonSet is ready on the node of the same name.
+async fn check_pod_ready(plane: &ControlPlane, name: &str) -> Result<(), String> {
+    let pods: Vec<Pod> = plane.list().await.map_err(message)?;
     let mut own = pods.iter().filter(|pod| pod.labels().get("app").is_some_and(|app| app == name));
     let is_ready = |pod: &Pod| {
         let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
         let bound = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
         bound
             && pod.metadata.deletion_timestamp.is_none()
-            && target(pod) == Some(name)
+            && target_node(pod) == Some(name)
             && conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
     match own.clone().any(is_ready) {
@@ -207,16 +183,18 @@ async fn landed(plane: &ControlPlane, name: &str) -> Result<(), String> {
     }
 }
 
-/// The lines are found in a report, and what only looks is not taken for one that helps.
-pub(crate) fn lines_are_found(_: &Ctx) -> Result<(), Failed> {
+/// The test finds commands in a report, and skips read-only ones.
+fn read_only_commands_are_skipped(_: &Ctx) -> Result<(), Failed> {
     let case = cases().into_iter().next().ok_or_else(|| failed("no case"))?;
     let fix = |line: &str| json!({"text": "do it", "lines": [line]});
     let reason = json!({"code": "Taint", "fix": [
-        {"text": "say"}, fix("kubectl describe node a"), fix("kubectl taint node a b-"), fix("- key: b"),
+        {"text": "advice"}, fix("kubectl describe node a"), fix("kubectl taint node a b-"), fix("- key: b"),
     ]});
-    let check = |result: &str| json!({"stage": "Controller", "check": "TaintToleration", "result": result, "reasons": [reason]});
+    let check = |result: &str| {
+        json!({"stage": "Controller", "check": "TaintToleration", "result": result, "reasons": [reason]})
+    };
     let report = |result: &str| json!({"daemonSets": [{"checks": [check(result)]}]});
-    let found = to_paste(&report("Fail"), &case);
-    let wanted = vec![("do it".to_owned(), vec!["kubectl taint node a b-".to_owned()])];
-    ensure(found == wanted && to_paste(&report("Pass"), &case).is_empty(), || format!("{found:?}"))
+    let found = suggested_commands(&report("Fail"), &case);
+    let expected = vec![("do it".to_owned(), vec!["kubectl taint node a b-".to_owned()])];
+    ensure(found == expected && suggested_commands(&report("Pass"), &case).is_empty(), || format!("{found:?}"))
 }
