@@ -121,7 +121,7 @@ async fn on_delete(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
     running
-        .wait_for("aiting for pod deletion (OnDelete): old pods must be deleted manually")
+        .wait_for("waiting for pod deletion (OnDelete): old pods must be deleted manually")
         .await?;
     for (count, pod) in scenario.pods().await?.iter().enumerate() {
         scenario.plane.delete(&scenario.pod(&pod.name_any())).await?;
@@ -136,7 +136,7 @@ async fn deleted_midway(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&json!({})).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/starting": "*"}))).await?;
-    running.wait_for("the template changed").await?;
+    running.wait_for("template changed: ").await?;
     let second = scenario.watch_rollout(&["-o", "json"]).await?;
     scenario.plane.delete(&scenario.agent()).await?;
     let text = second.wait_for_exit(1).await?;
@@ -173,7 +173,7 @@ async fn rollback_midway(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&json!({})).await?;
     let running = scenario.watch_rollout(&["--revision", "3"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/crash": "*"}))).await?;
-    running.wait_for(", cannot complete without intervention: ").await?;
+    running.wait_for(", cannot complete without intervention: the new pod is crashing: ").await?;
     scenario.patch_spec(&template_patch("one", &json!({"ds.test/crash": null}))).await?;
     let text = running.wait_for_exit(0).await?;
     assert_contains(&text, &["rolled back: now watching revision ", "no longer blocked by: new pod crashing"])?;
@@ -197,7 +197,7 @@ async fn plain(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/slow": "*"}))).await?;
     let text = running.wait_for_exit(0).await?;
     assert_contains(text.lines().next().unwrap_or_default(), &["plain/agent: ", "3 of 3 updated, 3 available; complete"])?;
-    ensure(text.matches("the template changed: follows revision ").count() == 1, || text.clone())?;
+    ensure(text.matches("template changed: now watching revision ").count() == 1, || text.clone())?;
     for node in ["plain-a", "plain-b", "plain-c"] {
         ensure(text.matches(&format!(" {node}: done (")).count() == 1, || format!("{node}\n{text}"))?;
     }
@@ -240,9 +240,9 @@ async fn nodes_come_and_go(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let first = ["a", "b", "c"].into_iter().find(|letter| text.contains(&format!(" nodes-{letter}: done")));
     let first = first.ok_or_else(|| failed("no node is done"))?;
     scenario.plane.create(&scenario.node("d")).await?;
-    running.wait_for("nodes-d: node is now eligible").await?;
+    running.wait_for("nodes-d: now eligible").await?;
     scenario.plane.delete(&scenario.node(first)).await?;
-    running.wait_for(&format!("nodes-{first}: node is no longer eligible")).await?;
+    running.wait_for(&format!("nodes-{first}: no longer eligible")).await?;
     for _ in 0..3 {
         scenario.release_one().await?;
     }
@@ -256,7 +256,7 @@ async fn zero_nodes(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
     let text = running.wait_for_exit(0).await?;
-    assert_contains(&text, &["omplete: no eligible nodes"])?;
+    assert_contains(&text, &["complete: no eligible nodes"])?;
     assert_complete(&text, 0)
 }
 

@@ -76,7 +76,7 @@ fn bad_image_is_reported(ctx: &Ctx) -> Result<(), Failed> {
         create_agent(plane, "RollingUpdate").await?;
         change(plane, "two", "RollingUpdate", &json!({"ds.test/no-image": "*"})).await?;
         let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?.wait_for_exit(1).await?;
-        ensure(text.contains("cannot pull image two"), || text.clone())?;
+        ensure(text.contains("the new pod cannot pull image two: "), || text.clone())?;
         ensure(text.contains("timed out: no progress for 8s (--stall-timeout)"), || text.clone())?;
         let status = plane.ds(&["rollout", "status", "agent"]);
         ensure(status.status.code() == Some(1), || String::from_utf8_lossy(&status.stdout).into_owned())
@@ -89,7 +89,7 @@ fn on_delete_waits_and_deletion_ends_the_watch(ctx: &Ctx) -> Result<(), Failed> 
         create_agent(plane, "OnDelete").await?;
         change(plane, "two", "OnDelete", &json!({})).await?;
         let running = RunningProgram::start(plane, &["rollout", "watch", "agent"])?;
-        running.wait_for("aiting for pod deletion (OnDelete)").await?;
+        running.wait_for("waiting for pod deletion (OnDelete)").await?;
         let pods: Vec<Pod> = plane.list().await?;
         let name = pods.first().map(ResourceExt::name_any).ok_or_else(|| failed("no pod"))?;
         plane.delete(&pod_reference("default", &name)).await?;

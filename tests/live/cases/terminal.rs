@@ -28,8 +28,8 @@ fn blocked_rollout_is_drawn(ctx: &Ctx) -> Result<(), Failed> {
         line(&lines, "Blocked")?;
         line(&lines, "█░░░░░░░░░ 1 of 150 updated, 0 of them available")?;
         line(&lines, "█████████░ 149 of 150 available")?;
-        line(&lines, "budget 1 of 1 spent: screen-")?;
-        line(&lines, "! on screen-")?;
+        line(&lines, "unavailable 1 (maxUnavailable 1): screen-")?;
+        line(&lines, "! screen-")?;
         // 150 cells in lines of 80: one fails, all others are outdated.
         let is_cell = |line: &&String| !line.is_empty() && line.chars().all(|c| ['□', '✗', '↓', '◧'].contains(&c));
         let cells: Vec<&String> = lines.iter().filter(is_cell).collect();

@@ -1,5 +1,5 @@
-//! Cycles under random faults: connections cut, requests and answers lost, odd codes, the API server killed, nodes that
-//! fall silent and come back, pods that others delete, the program killed. A watcher counts what was not allowed.
+//! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet stops
+//! and recovers, pods that others delete, and a program that is killed. An invariant watcher checks every removal.
 //!
 //! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
@@ -14,20 +14,23 @@ use serde_json::{Value, json};
 
 use crate::harness::fault_proxy::FaultProxy;
 use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
-use super::{begin, update};
+use super::{create_agent, node_of, update};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::running_program::RunningProgram;
-use crate::harness::scenario::{Scenario, letter, merge_patch};
+use crate::harness::registry::LiveTest;
+use crate::harness::scenario::{Kubelet, Scenario, letter};
 
-/// How many cycles a run of all tests plays.
+pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
+
+/// How many cycles run without `DS_CHAOS`.
 const ROUNDS: usize = 4;
 const NODES: usize = 8;
-/// A cycle that has not come to its end by then is ended.
-const LONGEST: Duration = Duration::from_secs(60);
+/// After this time an unfinished cycle is ended.
+const CYCLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What happened.
+/// The number of events of each kind.
 #[derive(Default)]
 struct Tally {
     cycles: usize,
@@ -36,59 +39,60 @@ struct Tally {
     faults: u64,
     outages: usize,
     kills: usize,
-    silences: usize,
-    foreign: usize,
+    silent_nodes: usize,
+    /// Pods that the test deleted.
+    deletions: usize,
     violations: Vec<String>,
 }
 
-/// `DS_CHAOS=SEED:N` chooses the seed and how many cycles are played.
-pub(crate) fn breaks_nothing(ctx: &Ctx) -> Result<(), Failed> {
-    let wish = std::env::var("DS_CHAOS").unwrap_or_default();
-    let (seed, rounds) = wish.split_once(':').unwrap_or(("1", ""));
-    let seed: u64 = seed.parse().map_err(|_| failed("DS_CHAOS is SEED:N"))?;
+/// `DS_CHAOS=SEED:N` sets the seed and the number of cycles.
+fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
+    let setting = std::env::var("DS_CHAOS").unwrap_or_default();
+    let (seed, rounds) = setting.split_once(':').unwrap_or(("1", ""));
+    let seed: u64 = seed.parse().map_err(|_| failed("DS_CHAOS must be SEED:N"))?;
     let rounds: usize =
-        if rounds.is_empty() { ROUNDS } else { rounds.parse().map_err(|_| failed("DS_CHAOS is SEED:N"))? };
+        if rounds.is_empty() { ROUNDS } else { rounds.parse().map_err(|_| failed("DS_CHAOS must be SEED:N"))? };
     let mut rng = Rng::with_seed(seed);
     let mut plane =
         ControlPlane::builder(&ctx.programs).audited().node_monitor_grace_period(Duration::from_secs(10)).start()?;
     let mut tally = Tally::default();
     let watcher = plane.run(async |plane| {
-        let scenario = scenario(plane);
+        let scenario = chaos_scenario(plane);
         scenario.set_up().await?;
-        begin(&scenario, &json!({})).await?;
+        create_agent(&scenario, &json!({})).await?;
         let owner = Api::<DaemonSet>::namespaced(plane.client(), scenario.name).get("agent").await.map_err(failed)?;
         let rules = Rules { budget: 1, owner: owner.uid().unwrap_or_default(), current: None };
         InvariantWatcher::start(plane, scenario.name, rules).await
     })?;
     for round in 0..rounds {
-        let begun = Instant::now();
+        let started = Instant::now();
         let before = watcher.violations().len();
-        run_scenario(&mut plane, &mut rng, round, &watcher, &mut tally)?;
+        run_cycle(&mut plane, &mut rng, round, &watcher, &mut tally)?;
         let suspected = &watcher.violations()[before..];
-        eprintln!("cycle {}: {:.0} s, suspected: {suspected:?}", round + 1, begun.elapsed().as_secs_f64());
+        eprintln!("cycle {}: {:.0} s, suspected: {suspected:?}", round + 1, started.elapsed().as_secs_f64());
         for violation in suspected {
-            if is_of_the_program(&plane, violation)? {
+            if was_deleted_by_program(&plane, violation)? {
                 tally.violations.push(violation.clone());
             }
         }
     }
     tally.removed = watcher.removed().len();
-    let Tally { cycles, starts, removed, faults, outages, kills, silences, foreign, violations } = &tally;
+    let Tally { cycles, starts, removed, faults, outages, kills, silent_nodes, deletions, violations } = &tally;
     eprintln!(
         "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} requests \
-         astray, {outages} outages of the API server, {kills} kills, {silences} silent nodes, {foreign} pods deleted by \
-         others; {} violations",
+         with faults, {outages} outages of the API server, {kills} kills, {silent_nodes} silent nodes, {deletions} pods \
+         deleted by others; {} violations",
         violations.len()
     );
     ensure(violations.is_empty(), || format!("{violations:#?}"))?;
-    // Where nothing is removed, nothing is shown.
+    // Without removals the test proves nothing.
     ensure(*removed >= rounds * NODES / 2, || format!("only {removed} pods were removed"))
 }
 
-/// Whether the program deleted the pod that a violation is about, by the API server's own log. The DaemonSet controller
-/// deletes pods too, such as the younger of two on a node. Where the log names nobody, it was the program.
-fn is_of_the_program(plane: &ControlPlane, violation: &str) -> Result<bool, Failed> {
-    let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or("no name");
+/// Whether the program deleted the pod of a violation, according to the audit log. The DaemonSet controller deletes pods
+/// too, such as the newer of two on a node. If the log has no deletion, the violation counts.
+fn was_deleted_by_program(plane: &ControlPlane, violation: &str) -> Result<bool, Failed> {
+    let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or_default();
     let log = std::fs::read_to_string(plane.audit_log())?;
     let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut deleters: Vec<String> = Vec::new();
@@ -102,29 +106,29 @@ fn is_of_the_program(plane: &ControlPlane, violation: &str) -> Result<bool, Fail
     Ok(deleters.is_empty() || deleters.iter().any(|agent| agent.starts_with("kubectl-ds/")))
 }
 
-fn scenario(plane: &ControlPlane) -> Scenario<'_> {
+fn chaos_scenario(plane: &ControlPlane) -> Scenario<'_> {
     Scenario { plane, name: "chaos", nodes: NODES }
 }
 
-/// One template, cycled to its end or to the end of the time, under faults.
-fn run_scenario(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: &InvariantWatcher, tally: &mut Tally) -> Result<(), Failed> {
+/// Runs `cycle` for a new template under faults, until it is done or until the timeout.
+fn run_cycle(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: &InvariantWatcher, tally: &mut Tally) -> Result<(), Failed> {
     let budget = *rng.choice(&[1, 1, 2, 3]).unwrap_or(&1);
     let behaviors =
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];
     let behavior = rng.choice(&behaviors).cloned().unwrap_or_default();
     plane.run(async |plane| {
-        // It may be away from the cycle before.
-        wait_until("the API server answers", async || {
+        // The previous cycle can have ended during an outage.
+        wait_until("the API server responds", async || {
             plane.client().apiserver_version().await.map(|_| ()).map_err(|error| error.to_string())
         })
         .await?;
-        watcher.rule(|rules| rules.current = None);
-        // A node may still be silent from the cycle before.
+        watcher.change_rules(|rules| rules.current = None);
+        // A node can still be silent from the previous cycle.
         for index in 0..NODES {
-            silence(&scenario(plane), index, false).await?;
+            set_kubelet(&chaos_scenario(plane), index, Kubelet::Reporting).await?;
         }
-        let current = update(&scenario(plane), &format!("image-{round}"), &behavior).await?;
-        watcher.rule(|rules| (rules.budget, rules.current) = (budget, Some(current)));
+        let current = update(&chaos_scenario(plane), &format!("image-{round}"), &behavior).await?;
+        watcher.change_rules(|rules| (rules.budget, rules.current) = (budget, Some(current)));
         Ok(())
     })?;
     let config = plane.run(async |plane| {
@@ -132,9 +136,9 @@ fn run_scenario(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: 
         Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(failed)
     })?;
     let proxy = FaultProxy::start(config, rng.u64(..))?;
-    let kubeconfig = plane.dir().join("kubeconfig-of-the-chaos");
+    let kubeconfig = plane.dir().join("kubeconfig-of-the-fault-proxy");
     proxy.write_kubeconfig(&kubeconfig)?;
-    let deadline = Instant::now() + LONGEST;
+    let deadline = Instant::now() + CYCLE_TIMEOUT;
     tally.cycles += 1;
     'starts: while Instant::now() < deadline {
         let budget = budget.to_string();
@@ -154,8 +158,9 @@ fn run_scenario(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: 
         let mut running = RunningProgram::start_with(plane, &kubeconfig, &arguments)?;
         tally.starts += 1;
         while Instant::now() < deadline {
-            if running.has_ended()? {
-                if running.text().contains("\nDone\n") || running.text().contains("No old pods") {
+            if running.has_exited()? {
+                let text = running.stdout();
+                if text.contains("\nDone\n") || text.contains("No outdated pods") {
                     break 'starts;
                 }
                 break;
@@ -184,46 +189,40 @@ fn disturb(
         }
         1 => {
             tally.kills += 1;
-            super::kill(running, "-KILL")?;
+            running.signal("-KILL")?;
         }
         2..5 => {
-            tally.silences += 1;
+            tally.silent_nodes += 1;
             let index = rng.usize(..NODES);
-            plane.run(async |plane| silence(&scenario(plane), index, true).await)?;
+            plane.run(async |plane| set_kubelet(&chaos_scenario(plane), index, Kubelet::Silent).await)?;
         }
         5..12 => {
             let index = rng.usize(..NODES);
-            plane.run(async |plane| silence(&scenario(plane), index, false).await)?;
+            plane.run(async |plane| set_kubelet(&chaos_scenario(plane), index, Kubelet::Reporting).await)?;
         }
         12..15 => {
             let index = rng.usize(..NODES);
-            let is_done = plane.run(async |plane| Ok(delete_another(&scenario(plane), index, watcher).await))?;
-            tally.foreign += usize::from(is_done);
+            let is_deleted = plane.run(async |plane| Ok(delete_pod(&chaos_scenario(plane), index, watcher).await))?;
+            tally.deletions += usize::from(is_deleted);
         }
         _ => {}
     }
     Ok(())
 }
 
-/// While the API server is away, nothing comes of it.
-async fn silence(scenario: &Scenario<'_>, index: usize, is_silent: bool) -> Result<(), Failed> {
+/// Sets what a kubelet does; has no effect during an outage of the API server.
+async fn set_kubelet(scenario: &Scenario<'_>, index: usize, kubelet: Kubelet) -> Result<(), Failed> {
     let mut node = scenario.node(&letter(index));
-    merge_patch(
-        &mut node["metadata"]["labels"],
-        &json!({"ds.test/silent": if is_silent { json!("") } else { Value::Null }}),
-    );
+    node["metadata"]["labels"] = kubelet.label();
     let _ = scenario.plane.merge(&node).await;
     Ok(())
 }
 
-/// Somebody else deletes the pod of a node.
-async fn delete_another(scenario: &Scenario<'_>, index: usize, watcher: &InvariantWatcher) -> bool {
+/// Deletes the pod of a node; false if there is none.
+async fn delete_pod(scenario: &Scenario<'_>, index: usize, watcher: &InvariantWatcher) -> bool {
     let Ok(pods) = scenario.pods().await else { return false };
-    let node = format!("chaos-{}", letter(index));
-    let is_there = |pod: &&k8s_openapi::api::core::v1::Pod| {
-        pod.spec.as_ref().is_some_and(|spec| spec.node_name.as_deref() == Some(&node))
-    };
-    let Some(pod) = pods.iter().find(is_there) else { return false };
-    watcher.expect(&pod.uid().unwrap_or_default());
+    let node = scenario.node_name(&letter(index));
+    let Some(pod) = pods.iter().find(|pod| node_of(pod) == Some(&node)) else { return false };
+    watcher.expect_deletion(&pod.uid().unwrap_or_default());
     scenario.plane.delete(&scenario.pod(&pod.name_any())).await.is_ok()
 }

@@ -1,4 +1,4 @@
-//! The terminal goes away: SIGHUP, and nothing that could be written to.
+//! The terminal is closed: SIGHUP, and writes to it fail.
 
 use std::io::Read;
 use std::process::{Child, Command};
@@ -12,14 +12,14 @@ use super::lock::{is_released, outdated};
 use super::*;
 use crate::harness::client::wait_until_within;
 
-/// The program on a terminal that somebody closes.
-struct Terminal {
+/// The program on a terminal that can be closed.
+struct ClosableTerminal {
     child: Child,
     pty: Option<Arc<Pty>>,
     is_closed: Arc<AtomicBool>,
 }
 
-impl Terminal {
+impl ClosableTerminal {
     fn start(plane: &ControlPlane, arguments: &[&str]) -> Result<Self, Failed> {
         let (pty, pts) = open().map_err(failed)?;
         pty.resize(Size::new(24, 100)).map_err(failed)?;
@@ -34,60 +34,60 @@ impl Terminal {
         Ok(Self { child, pty: Some(pty), is_closed })
     }
 
-    /// It closes when the thread has read what comes next.
+    /// It closes once the reader thread has read the next output.
     fn close(&mut self) {
         self.is_closed.store(true, Ordering::SeqCst);
         drop(self.pty.take());
     }
 
     async fn wait_for_exit(&mut self, expected: i32) -> Result<(), Failed> {
-        let code = wait_until_within("it ends", Duration::from_secs(60), async || {
+        let code = wait_until_within("the program exits", Duration::from_secs(60), async || {
             let status = self.child.try_wait().map_err(|error| error.to_string())?;
-            status.map(|status| status.code()).ok_or_else(|| "it runs".to_owned())
+            status.map(|status| status.code()).ok_or_else(|| "it still runs".to_owned())
         })
         .await?;
-        ensure(code == Some(expected), || format!("it ended with {code:?}"))
+        ensure(code == Some(expected), || format!("exit code {code:?}"))
     }
 }
 
-impl Drop for Terminal {
+impl Drop for ClosableTerminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A cycle whose terminal is closed lets the node in work finish.
-pub(super) async fn closed_terminal_stops_it(scenario: &Scenario<'_>) -> Result<(), Failed> {
+/// A cycle whose terminal is closed waits for the node in progress, and stops.
+pub(super) async fn closed_terminal_stops_cycle(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let watcher = outdated(scenario, &json!({"ds.test/starting": "*"})).await?;
-    let mut terminal = Terminal::start(scenario.plane, &["cycle", "agent", "-n", scenario.name, "--yes"])?;
+    let mut terminal = ClosableTerminal::start(scenario.plane, &["cycle", "agent", "-n", scenario.name, "--yes"])?;
     scenario.wait_for_new_pod().await?;
     terminal.close();
-    // It writes a picture every five seconds at the latest; a node in work is waited for meanwhile.
+    // It draws a frame at least every five seconds, and must still wait for the node in progress.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    ensure(terminal.child.try_wait()?.is_none(), || "it did not wait for the node in work".into())?;
+    ensure(terminal.child.try_wait()?.is_none(), || "it did not wait for the node in progress".into())?;
     scenario.release_one().await?;
     terminal.wait_for_exit(129).await?;
     ensure(watcher.removed() == ["closed-a"], || format!("{:?}", watcher.removed()))?;
-    ensure(with_image(scenario, "two").await? == 1, || "the node in work did not finish".into())?;
+    ensure(with_image(scenario, "two").await? == 1, || "the node in progress was not completed".into())?;
     is_released(scenario).await
 }
 
-/// What only reads ends at once.
-pub(super) async fn closed_terminal_ends_a_watch(scenario: &Scenario<'_>) -> Result<(), Failed> {
+/// Read-only commands exit at once.
+pub(super) async fn hangup_ends_a_watch(scenario: &Scenario<'_>) -> Result<(), Failed> {
     outdated(scenario, &json!({})).await?;
     for arguments in
         [["rollout", "watch", "agent", "-n", scenario.name], ["coverage", "agent", "--watch", "-n", scenario.name]]
     {
         let running = RunningProgram::start(scenario.plane, &arguments)?;
         running.wait_for("agent").await?;
-        kill(&running, "-HUP")?;
+        running.signal("-HUP")?;
         running.wait_for_exit(129).await?;
     }
     Ok(())
 }
 
-/// Started to outlive its terminal, it goes on to the end.
+/// With SIGHUP ignored, as by nohup, it continues to the end.
 pub(super) async fn ignored_hangup_stops_nothing(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let watcher = outdated(scenario, &json!({"ds.test/slow": "*"})).await?;
     let program = scenario.plane.ds_command(scenario.plane.kubeconfig(), &["cycle", "agent", "-n", scenario.name, "--yes"]);
@@ -96,8 +96,8 @@ pub(super) async fn ignored_hangup_stops_nothing(scenario: &Scenario<'_>) -> Res
     command.env_clear().env("HOME", scenario.plane.dir()).env("KUBECONFIG", scenario.plane.kubeconfig());
     let running = RunningProgram::spawn(command)?;
     running.wait_for("ignored-a: deleting pod ").await?;
-    kill(&running, "-HUP")?;
+    running.signal("-HUP")?;
     let text = running.wait_for_exit(0).await?;
     assert_contains(&text, &["(3 of 3 replaced)", "\nDone\n"])?;
-    obeyed(&watcher, &text)
+    assert_no_violations(&watcher, &text)
 }

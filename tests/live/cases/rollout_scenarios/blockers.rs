@@ -27,7 +27,7 @@ pub(super) async fn bad_image(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&json!({})).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("example.com/agent:2", &json!({"ds.test/no-image": "*"}))).await?;
-    running.wait_for("cannot pull image example.com/agent:2").await?;
+    running.wait_for(": the new pod cannot pull image example.com/agent:2: ").await?;
     assert_contains(&running.stdout(), &["blocked on bad-image-"])?;
     // A retry may succeed, so the rollout is not stuck.
     assert_not_contains(&running.stdout(), &["stuck"])?;
@@ -35,8 +35,7 @@ pub(super) async fn bad_image(scenario: &Scenario<'_>) -> Result<(), Failed> {
     assert_contains(
         &text,
         &[
-            "timed out: no progress for 1s (--stall-timeout): ",
-            " on bad-image-",
+            "timed out: no progress for 1s (--stall-timeout); new pod cannot pull its image: ImagePullBackOff (bad-image-",
             "(1 of 3 updated, 2 available)",
         ],
     )?;
@@ -47,13 +46,13 @@ pub(super) async fn crash_loop(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&json!({})).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/crash": "*"}))).await?;
-    running.wait_for(", cannot complete without intervention: ").await?;
+    running.wait_for(", cannot complete without intervention: the new pod is crashing: ").await?;
     let text = running.stdout();
     assert_contains(&text, &["stuck on crash-"])?;
     let reported = text.matches("cannot complete without intervention").count();
     ensure(reported == 1, || text)?;
     let text = scenario.watch_until_stalled().await?;
-    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout): ", " on crash-"])?;
+    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout); new pod crashing (crash-"])?;
     let arguments = ["rollout", "watch", "agent", "-n", scenario.name, "--stall-timeout", "1s", "-o", "json"];
     let text = RunningProgram::start(scenario.plane, &arguments)?.wait_for_exit(1).await?;
     let events = events(&text)?;
@@ -70,7 +69,7 @@ pub(super) async fn never_ready(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.wait_for_new_pod().await?;
     let text = scenario.watch_until_stalled().await?;
     assert_not_contains(&running.stdout(), &["stuck", "stalled", "failing"])?;
-    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout): ", "(1 of 2 updated, 1 available)"])?;
+    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout); ", "(1 of 2 updated, 1 available)"])?;
     let end = text.lines().last().unwrap_or_default();
     let is_named = ["a", "b"].iter().any(|node| end.contains(&format!("never-ready-{node}")));
     ensure(is_named, || text.clone())?;
@@ -91,7 +90,8 @@ pub(super) async fn surge_with_host_port(scenario: &Scenario<'_>) -> Result<(), 
     scenario.patch_spec(&json!({"template": {"spec": {"containers": containers("two")}}})).await?;
     running
         .wait_for(
-            "stuck on 3 nodes (surge-port-a, surge-port-b, surge-port-c), cannot complete without intervention: ",
+            "stuck on 3 nodes (surge-port-a, surge-port-b, surge-port-c), cannot complete without intervention: the new \
+             pod needs host port 9100/TCP, ",
         )
         .await?;
     running.wait_for("kubectl -n surge-port patch daemonset agent --type=merge -p ").await?;
@@ -101,7 +101,7 @@ pub(super) async fn surge_with_host_port(scenario: &Scenario<'_>) -> Result<(), 
     let before = text.split(" on 3 nodes").next().unwrap_or_default();
     let is_started = |letter: &&str| before.contains(&format!("surge-port-{letter}: "));
     ensure(["a", "b", "c"].iter().filter(|letter| is_started(letter)).count() <= 1, || text.clone())?;
-    assert_contains(&text, &["no longer blocked by: "])?;
+    assert_contains(&text, &["no longer blocked by: old and new pod need the same host port 9100/TCP"])?;
     assert_complete(&text, 3)
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn quota_exhausted_midway(scenario: &Scenario<'_>) -> Result<()
     })
     .await?;
     scenario.release_one().await?;
-    running.wait_for(", cannot complete without intervention: ").await?;
+    running.wait_for(", cannot complete without intervention: new pods are rejected: ").await?;
     assert_contains(&running.stdout(), &["stuck on quota-", "few"])?;
     scenario.plane.delete(&quota).await?;
     // As `why-not` suggests: the controller's back-off grows with each rejection.
@@ -131,6 +131,6 @@ pub(super) async fn quota_exhausted_midway(scenario: &Scenario<'_>) -> Result<()
         scenario.release_one().await?;
     }
     let text = running.wait_for_exit(0).await?;
-    assert_contains(&text, &["no longer blocked by: "])?;
+    assert_contains(&text, &["no longer blocked by: new pods are rejected"])?;
     assert_complete(&text, 4)
 }

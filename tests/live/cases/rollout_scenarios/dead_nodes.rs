@@ -13,22 +13,21 @@ pub(super) async fn dead_before(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.set_kubelet("a", Kubelet::Silent).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
-    running.wait_for("blocked on dead-before-a: the old pod cannot terminate: its node is not responding").await?;
+    running.wait_for("blocked on dead-before-a: the old pod cannot terminate because the kubelet on its node is not responding").await?;
     assert_not_contains(&running.stdout(), &["stuck"])?;
     scenario.backdate_not_ready("a").await?;
     running
         .wait_for(
-            "stuck on dead-before-a, cannot complete without intervention: the old pod cannot terminate: its node is not \
-             responding",
+            "stuck on dead-before-a, cannot complete without intervention: the old pod cannot terminate because the \
+             kubelet on its node is not responding: ",
         )
         .await?;
-    assert_contains(&running.stdout(), &["kubectl describe node dead-before-a"])?;
+    assert_contains(&running.stdout(), &["recover the kubelet on the node: kubectl describe node dead-before-a"])?;
     let text = scenario.watch_until_stalled().await?;
     assert_contains(
         &text,
         &[
-            "(--stall-timeout): ",
-            " on dead-before-a",
+            "(--stall-timeout); old pod cannot terminate: node not ready (dead-before-a)",
             "(0 of 2 updated, 2 available)",
         ],
     )
@@ -52,15 +51,15 @@ pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
     })
     .await?;
     scenario.set_kubelet("a", Kubelet::Silent).await?;
-    running.wait_for("blocked on dead-during-a: ").await?;
+    running.wait_for("blocked on dead-during-a: the new pod cannot start: ").await?;
     scenario.backdate_not_ready("a").await?;
-    running.wait_for("stuck on dead-during-a, cannot complete without intervention: ").await?;
+    running.wait_for("stuck on dead-during-a, cannot complete without intervention: the new pod cannot start: ").await?;
     let mut pod = scenario.pod(&new_pod);
     pod["metadata"]["annotations"] = json!({"ds.test/starting": null});
     scenario.plane.merge(&pod).await?;
     scenario.set_kubelet("a", Kubelet::Reporting).await?;
     let text = running.wait_for_exit(0).await?;
-    assert_contains(&text, &["no longer blocked by: ", "dead-during-a: done"])?;
+    assert_contains(&text, &["no longer blocked by: node not ready", "dead-during-a: done"])?;
     assert_complete(&text, 3)
 }
 
@@ -74,22 +73,22 @@ pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Resul
         .await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/stuck": null}))).await?;
-    running.wait_for(": the old pod is stuck Terminating").await?;
+    running.wait_for(": the old pod does not terminate").await?;
     let pods = scenario.pods().await?;
     let terminating = pods.iter().find(|pod| pod.metadata.deletion_timestamp.is_some());
     let terminating = terminating.ok_or_else(|| failed("no pod is terminating"))?;
     let node = terminating.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let letter = node.trim_start_matches("terminating-");
     scenario.set_kubelet(letter, Kubelet::Silent).await?;
-    running.wait_for(&format!("blocked on {node}: the old pod cannot terminate: its node is not responding")).await?;
+    running.wait_for(&format!("blocked on {node}: the old pod cannot terminate because the kubelet on its node is not responding")).await?;
     scenario.backdate_not_ready(letter).await?;
     let stuck = format!("stuck on {node}, cannot complete without intervention: ");
-    running.wait_for(&format!("{stuck}the old pod cannot terminate: its node is not responding")).await?;
+    running.wait_for(&format!("{stuck}the old pod cannot terminate because the kubelet on its node is not responding")).await?;
     let pods: Api<Pod> = Api::namespaced(scenario.plane.client(), scenario.name);
     let by_force = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
     pods.delete(&terminating.name_any(), &by_force).await.map_err(failed)?;
-    running.wait_for("no longer blocked by: ").await?;
-    running.wait_for(&stuck).await?;
+    running.wait_for("no longer blocked by: old pod cannot terminate: node not ready").await?;
+    running.wait_for(&format!("{stuck}the new pod cannot start: ")).await?;
     scenario.set_kubelet(letter, Kubelet::Reporting).await?;
     running.wait_for(&format!("{node}: done")).await?;
     // The other old pod is stuck Terminating too.
