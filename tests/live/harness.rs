@@ -1,11 +1,11 @@
-//! What the tests run on and run with: a control plane of its own for each test, the program as a child process, and the
-//! objects, waits and checks that more than one test needs.
+//! What the tests run on and run with: a control plane of its own for each test, the program as a child process, and
+//! the objects, waits and checks that more than one test needs.
 //!
-//! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which plays the kubelets
+//! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which replaces the kubelets
 //!   (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
-//! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it while the
-//!   test goes on; [`manifests`] builds the objects.
-//! - [`json_proxy`] and [`fault_proxy`] stand between the program and the API server.
+//! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it in the
+//!   background; [`manifests`] builds the objects.
+//! - [`json_proxy`] and [`fault_proxy`] are between the program and the API server.
 //! - [`quiescence`] waits until the controllers have nothing left to do; [`random_cluster`] and
 //!   [`random_daemon_sets`] create clusters from a seed; [`independent_counts`] counts without the program's code.
 //! - [`scenario`] is one DaemonSet with a namespace and nodes of its own; [`invariant_watcher`] checks every pod that

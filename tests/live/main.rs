@@ -8,14 +8,15 @@
 //!
 //! | environment variable | meaning | default |
 //! |---|---|---|
-//! | `DS_CONTROL_PLANE` | directory with the programs of the control plane, of any supported version | `target/control-plane` (`tests/control-plane/build.sh`) |
-//! | `DS_KREW` | directory with `kubectl-krew` and `validate-krew-manifest`, for `packaging` | `target/krew` (`tests/krew/build.sh`) |
-//! | `DS_SEEDS` | seeds of the random clusters of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | the `SEEDS` of each module |
+//! | `DS_CONTROL_PLANE` | directory with the programs of a control plane | `target/control-plane` |
+//! | `DS_KREW` | directory with the programs that `packaging` needs | `target/krew` |
+//! | `DS_SEEDS` | seeds of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | 1 to 4, and 1 to 2 |
 //! | `DS_TRIES` | number of pairs of runs in `cycle::pairs` | 4 |
-//! | `DS_CHAOS` | `SEED:N`: seed and number of cycles of `cycle::chaos` | `1:4` |
-//! | `DS_SILENCE` | `playground`: seconds without a heartbeat until a node counts as NotReady | 40 |
-//! | `CI` | `true`: a test fails if its programs are missing | such a test is shown as ignored |
+//! | `DS_CHAOS` | `SEED:N`, the seed and the number of cycles of `cycle::chaos` | `1:4` |
+//! | `DS_SILENCE` | seconds without a heartbeat until a node of the `playground` is NotReady | 40 |
+//! | `CI` | `true`: a test without its programs fails | the test is shown as ignored |
 //!
+//! `tests/control-plane/build.sh` and `tests/krew/build.sh` build the programs in the default directories.
 //! `DS_LINES`, which `tests/cli/injection.rs` reads, has no effect here.
 #![allow(
     missing_docs,

@@ -248,9 +248,8 @@ fn summary(pod: &Value) -> Value {
         pairs.iter().map(|(key, value)| format!(" {key}={}", text(value))).collect()
     };
     let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
-    let amounts = |resources: &Value| {
-        format!("requests{} limits{}", list(&resources["requests"]), list(&resources["limits"]))
-    };
+    let amounts =
+        |resources: &Value| format!("requests{} limits{}", list(&resources["requests"]), list(&resources["limits"]));
     let spec = &pod["spec"];
     let container = |one: &Value| {
         let ports = items(&one["ports"]);

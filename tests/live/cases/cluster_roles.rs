@@ -24,8 +24,8 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![grant_exactly_what_commands_us
 /// A verb, an API group, and a resource with its subresource.
 type Permission = (String, String, String);
 
-/// A ClusterRole and the commands that run with it: those that end by themselves, and one that watches. The program reads
-/// events only while a pod is missing or unhealthy, so the watched DaemonSet has such a pod all the time.
+/// A ClusterRole and the commands that run with it: those that end by themselves, and one that watches. The program
+/// reads events only while a pod is missing or unhealthy, so the watched DaemonSet has such a pod all the time.
 struct Role {
     name: &'static str,
     commands: &'static [&'static [&'static str]],
@@ -157,8 +157,8 @@ fn used(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed
         .collect())
 }
 
-/// Creates the roles, each with a user of the same name, and three DaemonSets: one that is available, one whose pods never
-/// start, and one whose pods use every kind of object and are rejected.
+/// Creates the roles, each with a user of the same name, and three DaemonSets: one that is available, one whose pods
+/// never start, and one whose pods use every kind of object and are rejected.
 async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
     let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rbac");
     plane.kubectl(ctx, &["apply", "-f", roles])?;

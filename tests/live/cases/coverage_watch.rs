@@ -33,7 +33,8 @@ impl CoverageWatch {
         let shared = Arc::clone(&latest);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let report = serde_json::from_str(&line).unwrap_or_else(|error| json!({ "invalid": error.to_string() }));
+                let report =
+                    serde_json::from_str(&line).unwrap_or_else(|error| json!({ "invalid": error.to_string() }));
                 *shared.lock().unwrap_or_else(PoisonError::into_inner) = report;
             }
         });
@@ -114,7 +115,9 @@ fn changes_are_reported(ctx: &Ctx) -> Result<(), Failed> {
         watch.wait_for("a new DaemonSet is shown", |report| set(report, "second")["available"] == 2).await?;
         plane.delete(&agent_set("agent", "two")).await?;
         watch
-            .wait_for("a deleted DaemonSet is not shown", |report| agent(report).is_null() && !set(report, "second").is_null())
+            .wait_for("a deleted DaemonSet is not shown", |report| {
+                agent(report).is_null() && !set(report, "second").is_null()
+            })
             .await?;
 
         plane.delete(&node("c")).await?;
@@ -136,7 +139,8 @@ fn api_server_outage_is_survived(ctx: &Ctx) -> Result<(), Failed> {
         let stuck = with_behavior(agent_set("stuck", "one"), &json!({"ds.test/starting": "*"}));
         plane.create_all(&[node("a"), agent_set("agent", "one"), stuck]).await?;
         let watch = CoverageWatch::start(plane, &["coverage", "-A", "--watch", "-o", "json"])?;
-        let is_covered = |report: &Value| set(report, "agent")["available"] == 1 && set(report, "stuck")["current"] == 1;
+        let is_covered =
+            |report: &Value| set(report, "agent")["available"] == 1 && set(report, "stuck")["current"] == 1;
         watch.wait_for("the node is covered", is_covered).await?;
         Ok(watch)
     })?;
@@ -150,10 +154,7 @@ fn api_server_outage_is_survived(ctx: &Ctx) -> Result<(), Failed> {
     })?;
     plane.start_api_server()?;
     plane.run(async |plane| {
-        wait_until("the API server accepts a node", async || {
-            plane.create(&node("b")).await.map_err(message)
-        })
-        .await?;
+        wait_until("the API server accepts a node", async || plane.create(&node("b")).await.map_err(message)).await?;
         watch.wait_for("the new node is covered", |report| set(report, "agent")["available"] == 2).await
     })?;
     let stderr = watch.stderr();

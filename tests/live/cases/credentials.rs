@@ -109,7 +109,11 @@ impl TestBed {
         fs::create_dir_all(folder.path().join("home/.kube"))?;
         fs::write(folder.path().join("other"), format!("{RC}credentialPluginPolicy: DenyAll\n"))?;
         fs::write(folder.path().join("broken"), "x: 1\n")?;
-        Ok(Self { folder, http: RecordingServer::start("http", None)?, https: RecordingServer::start("https", Some(recording_server::tls_config()?))? })
+        Ok(Self {
+            folder,
+            http: RecordingServer::start("http", None)?,
+            https: RecordingServer::start("https", Some(recording_server::tls_config()?))?,
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -301,8 +305,8 @@ fn credentials_match_kubectl(ctx: &Ctx) -> Result<(), Failed> {
     ensure(differences.is_empty(), || format!("{} differences:\n{}", differences.len(), differences.join("\n")))
 }
 
-/// The one case in which this program sends less: Go's HTTP client, and so kubectl, sends the user name and the password
-/// of a URL without TLS with each request.
+/// The one case in which this program sends less: Go's HTTP client, and so kubectl, sends the user name and the
+/// password of a URL without TLS with each request.
 fn password_in_http_url_is_not_sent(ctx: &Ctx) -> Result<(), Failed> {
     let test_bed = TestBed::start()?;
     let case = Case::new("http://name:s3cret@127.0.0.1:HTTP", "token: t");

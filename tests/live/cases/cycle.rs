@@ -21,13 +21,13 @@ use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::{Builder, ControlPlane};
 use crate::harness::event_schema::is_documented;
+use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use crate::harness::manifests::{merge_patch, reference};
 use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
 use crate::harness::scenario::{
     Scenario, all_passed, assert_contains, assert_not_contains, letter, run_scenario, template_patch,
 };
-use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![
     thirty_nodes_are_replaced_within_the_budget,
@@ -160,8 +160,10 @@ fn hangups_pass(ctx: &Ctx) -> Result<(), Failed> {
 /// Nodes whose kubelet stops reporting.
 fn nodes_without_kubelet_pass(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
-        let all =
-            [run_scenario(plane, "fails", 3, interruptions::node_fails_in_progress), run_scenario(plane, "down", 3, interruptions::node_down_before)];
+        let all = [
+            run_scenario(plane, "fails", 3, interruptions::node_fails_in_progress),
+            run_scenario(plane, "down", 3, interruptions::node_down_before),
+        ];
         all_passed(all).await
     })
 }
@@ -236,7 +238,9 @@ async fn replace_all(scenario: &Scenario<'_>, budget: &str, limit: usize) -> Res
     assert_contains(&text, &[&format!("({} of {} replaced)", scenario.nodes, scenario.nodes), "\nDone\n"])?;
     assert_no_violations(&watcher, &text)?;
     ensure(watcher.removed().len() == scenario.nodes, || text.clone())?;
-    ensure((1..=limit).contains(&watcher.max_unavailable()), || format!("{} unavailable\n{text}", watcher.max_unavailable()))?;
+    ensure((1..=limit).contains(&watcher.max_unavailable()), || {
+        format!("{} unavailable\n{text}", watcher.max_unavailable())
+    })?;
     let new = with_image(scenario, "two").await?;
     ensure(new == scenario.nodes, || format!("{new} pods are new"))
 }
@@ -399,7 +403,10 @@ async fn denied_by_a_policy(scenario: &Scenario<'_>) -> Result<(), Failed> {
     })
     .await?;
     let text = start(scenario, &[])?.wait_for_exit(1).await?;
-    assert_contains(&text, &["denied-a: failed: the pod was not removed: ", "pods stay here", "Stopped: 1 node failed"])?;
+    assert_contains(
+        &text,
+        &["denied-a: failed: the pod was not removed: ", "pods stay here", "Stopped: 1 node failed"],
+    )?;
     ensure(uids(scenario).await? == before, || text)
 }
 

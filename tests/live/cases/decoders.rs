@@ -10,8 +10,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, json_of, wait_until};
 use crate::cases::status_counts::QUIESCENCE_TIMEOUT;
+use crate::harness::client::{ensure, failed, json_of, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::json_proxy::JsonProxy;
 use crate::harness::quiescence::wait_until_quiescent;
@@ -69,8 +69,8 @@ fn coverage_is_equal_from_protobuf_and_json(ctx: &Ctx) -> Result<(), Failed> {
         );
         std::fs::write(&kubeconfig, text)?;
         let arguments = ["coverage", "-A", "-o", "json"];
-        // A failed pod can be deleted and recreated between the two reports, so the first pairs may differ. What a decoder
-        // reads wrongly differs every time.
+        // A failed pod can be deleted and recreated between the two reports, so the first pairs may differ. What a
+        // decoder reads wrongly differs every time.
         let mut last = String::new();
         for _ in 0..10 {
             let direct = without_times(&plane.ds(&arguments))?;
@@ -79,8 +79,7 @@ fn coverage_is_equal_from_protobuf_and_json(ctx: &Ctx) -> Result<(), Failed> {
             ensure(sets > 10, || format!("only {sets} DaemonSets: {direct:.300}"))?;
             if direct == through {
                 let requests = proxy.requests();
-                let accepts =
-                    requests.iter().any(|one| one.path.contains("/pods") && one.accept.contains("protobuf"));
+                let accepts = requests.iter().any(|one| one.path.contains("/pods") && one.accept.contains("protobuf"));
                 ensure(accepts, || format!("the program does not accept protobuf for pods: {requests:?}"))?;
                 let wrong = requests.iter().find(|one| one.content_type.contains("protobuf"));
                 return ensure(wrong.is_none(), || format!("{wrong:?} is not JSON"));

@@ -1,5 +1,5 @@
-//! Errors for objects that do not exist, wrong credentials and an unreachable server: one line with the error, one with a
-//! hint, and exit code 2.
+//! Errors for objects that do not exist, wrong credentials and an unreachable server: one line with the error, one with
+//! a hint, and exit code 2.
 
 use libtest_mimic::Failed;
 use serde_json::json;
@@ -25,7 +25,7 @@ const CASES: [(&[&str], &str, &str); 6] = [
         "did you mean \"agent\"?",
     ),
     (&["coverage", "-A", "--context", "expired"], "does not accept the credentials of expired", "kubectl auth whoami"),
-    (&["coverage", "-A", "--as", "somebody"], "error: cannot list daemonsets", "ClusterRole"),
+    (&["coverage", "-A", "--as", "someone"], "error: cannot list daemonsets", "ClusterRole"),
     (&["coverage", "-A", "--token", "wrong"], "does not accept the credentials of --token", "kubectl auth whoami"),
     (
         &["coverage", "-A", "-s", "http://127.0.0.1:1"],

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, message, wait_until, wait_until_within};
-use crate::harness::plane_layout::SILENT;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::independent_counts::target_node;
 use crate::harness::manifests::{
     APP, container, daemon_set, namespace, node, node_reference, node_resources, node_with, pod_reference,
     replace_fields, required_node_label, resource_quota, with_behavior,
 };
+use crate::harness::plane_layout::SILENT;
 use crate::harness::random_cluster::change_taints;
 use crate::harness::registry::LiveTest;
 
@@ -55,8 +55,8 @@ const EXPECTED: [(&str, &str, &str, &str); 23] = [
     ("rejected", "available", "Missing", "QuotaExceeded"),
 ];
 
-/// The pods in the API before the program runs: DaemonSet, node, and the pod's phase, readiness, whether it is bound and
-/// whether it is terminating. `None` if there is no pod.
+/// The pods in the API before the program runs: DaemonSet, node, and the pod's phase, readiness, whether it is bound
+/// and whether it is terminating. `None` if there is no pod.
 const PODS: [(&str, &str, Option<&str>); 20] = [
     ("agent", "cordoned", Some("Running ready bound")),
     ("agent", "crashing", Some("Running unready bound")),
@@ -116,8 +116,10 @@ fn check_why_not(plane: &ControlPlane) -> Result<(), Failed> {
             code => code,
         };
         if diagnosis["state"] != state || !(expected.is_empty() || codes.contains(&expected)) {
-            wrong +=
-                &format!("\n    {set} on {node}: {} for {codes:?} instead of {state} for {expected}", diagnosis["state"]);
+            wrong += &format!(
+                "\n    {set} on {node}: {} for {codes:?} instead of {state} for {expected}",
+                diagnosis["state"]
+            );
         }
     }
     ensure(wrong.is_empty(), || wrong)
@@ -189,7 +191,9 @@ async fn create_cluster(plane: &ControlPlane) -> Result<(), Failed> {
     // Some states need a running pod first.
     wait_until("the pods run whose nodes change next", async || {
         let summaries = pod_summaries(plane).await?;
-        for (set, node) in [("agent", "drained"), ("agent", "silent"), ("agent", "terminating"), ("everywhere", "silent")] {
+        for (set, node) in
+            [("agent", "drained"), ("agent", "silent"), ("agent", "terminating"), ("everywhere", "silent")]
+        {
             let summary = summaries.get(&(set.to_owned(), node.to_owned())).map(String::as_str);
             if summary != Some("Running ready bound") {
                 return Err(format!("{set} on {node} is {summary:?}"));

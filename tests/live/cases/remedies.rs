@@ -1,4 +1,4 @@
-//! Each command that `kubectl ds why-not` suggests, run on its own, makes the pod run.
+//! Each command that `kubectl ds why-not` suggests starts the pod when it is run alone.
 
 use std::time::Duration;
 
@@ -9,11 +9,9 @@ use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, message, wait_until_within};
-use crate::harness::independent_counts::target_node;
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{
-    bound_pod, daemon_set, node_resources, node_with, replace_fields, required_node_name,
-};
+use crate::harness::independent_counts::target_node;
+use crate::harness::manifests::{bound_pod, daemon_set, node_resources, node_with, replace_fields, required_node_name};
 use crate::harness::registry::LiveTest;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![each_suggested_command_works, read_only_commands_are_skipped];
@@ -104,8 +102,7 @@ async fn run_fix(plane: &ControlPlane, ctx: &Ctx, case: &Case, number: usize) ->
     let name = format!("{}-{number}", case.name);
     create_objects(plane, case, &name).await?;
     let report = wait_until_within("the report has the reason", TIMEOUT, async || {
-        let report = json_of(&plane.ds(&["why-not", &name, &name, "-o", "json"]))
-            .map_err(message)?;
+        let report = json_of(&plane.ds(&["why-not", &name, &name, "-o", "json"])).map_err(message)?;
         match report["daemonSets"][0]["verdict"].as_str() {
             Some("Blocked" | "NotWanted") if !reasons(&report, case).is_empty() => Ok(report),
             _ => Err(format!("{} {} does not fail: {report}", case.stage, case.check)),
@@ -191,7 +188,9 @@ fn read_only_commands_are_skipped(_: &Ctx) -> Result<(), Failed> {
         {"text": "advice"}, fix("kubectl describe node a"), fix("kubectl taint node a b-"), fix("- key: b"),
     ]});
     let check = |result: &str| {
-        json!({"stage": "Controller", "check": "TaintToleration", "result": result, "reasons": [reason]})
+        json!({
+            "stage": "Controller", "check": "TaintToleration", "result": result, "reasons": [reason],
+        })
     };
     let report = |result: &str| json!({"daemonSets": [{"checks": [check(result)]}]});
     let found = suggested_commands(&report("Fail"), &case);

@@ -44,11 +44,13 @@ fn matches_kubectl(ctx: &Ctx) -> Result<(), Failed> {
             .await?;
             delete_pod_on(plane, node).await?;
         }
-        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (3, false, &["n3"]), (4, true, &["n4"])]).await?;
+        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (3, false, &["n3"]), (4, true, &["n4"])])
+            .await?;
         compare_with_kubectl(ctx, plane, &[(1, 1), (2, 2), (3, 3), (4, 4)]).await?;
 
         plane.kubectl(ctx, &["rollout", "undo", "daemonset/agent"])?;
-        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])]).await?;
+        wait_for_revisions(plane, &[(1, false, &["n1"]), (2, false, &["n2"]), (4, false, &["n4"]), (5, true, &["n3"])])
+            .await?;
         compare_with_kubectl(ctx, plane, &[(1, 1), (2, 2), (4, 4), (5, 3)]).await?;
 
         let diff = history(plane, &["--diff", "2.."])?;

@@ -15,7 +15,9 @@ use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::event_schema::is_documented;
 use crate::harness::registry::LiveTest;
-use crate::harness::scenario::{Scenario, assert_not_contains, all_passed, run_scenario, assert_contains, template_patch};
+use crate::harness::scenario::{
+    Scenario, all_passed, assert_contains, assert_not_contains, run_scenario, template_patch,
+};
 use blockers::{bad_image, crash_loop, never_ready, quota_exhausted_midway, surge_with_host_port};
 use dead_nodes::{dead_before, dead_during, terminating_on_a_dead_node};
 
@@ -29,40 +31,44 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![
 /// The scenarios that can run in parallel, each with its own namespace and nodes.
 fn scenarios_in_parallel_pass(ctx: &Ctx) -> Result<(), Failed> {
     // No node becomes NotReady, however busy the machine is.
-    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(async |plane| {
-        let all = [
-            run_scenario(plane, "bad-image", 3, bad_image),
-            run_scenario(plane, "crash", 3, crash_loop),
-            run_scenario(plane, "never-ready", 2, never_ready),
-            run_scenario(plane, "surge-port", 3, surge_with_host_port),
-            run_scenario(plane, "on-delete", 3, on_delete),
-            run_scenario(plane, "deleted", 3, deleted_midway),
-            run_scenario(plane, "quota", 4, quota_exhausted_midway),
-            run_scenario(plane, "template", 3, new_template_midway),
-            run_scenario(plane, "rollback", 3, rollback_midway),
-            run_scenario(plane, "min-ready", 2, min_ready_seconds),
-            run_scenario(plane, "plain", 3, plain),
-            run_scenario(plane, "percent", 12, ten_percent),
-            run_scenario(plane, "surge", 3, surge_one),
-            run_scenario(plane, "surge-percent", 6, surge_twenty_percent),
-            run_scenario(plane, "nodes", 3, nodes_come_and_go),
-            run_scenario(plane, "zero", 0, zero_nodes),
-        ];
-        all_passed(all).await
-    })
+    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(
+        async |plane| {
+            let all = [
+                run_scenario(plane, "bad-image", 3, bad_image),
+                run_scenario(plane, "crash", 3, crash_loop),
+                run_scenario(plane, "never-ready", 2, never_ready),
+                run_scenario(plane, "surge-port", 3, surge_with_host_port),
+                run_scenario(plane, "on-delete", 3, on_delete),
+                run_scenario(plane, "deleted", 3, deleted_midway),
+                run_scenario(plane, "quota", 4, quota_exhausted_midway),
+                run_scenario(plane, "template", 3, new_template_midway),
+                run_scenario(plane, "rollback", 3, rollback_midway),
+                run_scenario(plane, "min-ready", 2, min_ready_seconds),
+                run_scenario(plane, "plain", 3, plain),
+                run_scenario(plane, "percent", 12, ten_percent),
+                run_scenario(plane, "surge", 3, surge_one),
+                run_scenario(plane, "surge-percent", 6, surge_twenty_percent),
+                run_scenario(plane, "nodes", 3, nodes_come_and_go),
+                run_scenario(plane, "zero", 0, zero_nodes),
+            ];
+            all_passed(all).await
+        },
+    )
 }
 
 /// The scenarios with nodes whose kubelet stops reporting.
 fn scenarios_with_dead_nodes_pass(ctx: &Ctx) -> Result<(), Failed> {
     // Long enough for a busy machine, short enough for the test.
-    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(16)).start()?.run(async |plane| {
-        all_passed([
-            run_scenario(plane, "dead-before", 3, dead_before),
-            run_scenario(plane, "dead-during", 3, dead_during),
-            run_scenario(plane, "terminating", 2, terminating_on_a_dead_node),
-        ])
-        .await
-    })
+    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(16)).start()?.run(
+        async |plane| {
+            all_passed([
+                run_scenario(plane, "dead-before", 3, dead_before),
+                run_scenario(plane, "dead-during", 3, dead_during),
+                run_scenario(plane, "terminating", 2, terminating_on_a_dead_node),
+            ])
+            .await
+        },
+    )
 }
 
 fn rolling(fields: &Value) -> Value {
@@ -120,9 +126,7 @@ async fn on_delete(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&json!({"updateStrategy": {"type": "OnDelete"}})).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
-    running
-        .wait_for("waiting for pod deletion (OnDelete): old pods must be deleted manually")
-        .await?;
+    running.wait_for("waiting for pod deletion (OnDelete): old pods must be deleted manually").await?;
     for (count, pod) in scenario.pods().await?.iter().enumerate() {
         scenario.plane.delete(&scenario.pod(&pod.name_any())).await?;
         running.wait_for(&format!(": done ({} of 3 updated, 3 available)", count + 1)).await?;
@@ -196,7 +200,10 @@ async fn plain(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({"ds.test/slow": "*"}))).await?;
     let text = running.wait_for_exit(0).await?;
-    assert_contains(text.lines().next().unwrap_or_default(), &["plain/agent: ", "3 of 3 updated, 3 available; complete"])?;
+    assert_contains(
+        text.lines().next().unwrap_or_default(),
+        &["plain/agent: ", "3 of 3 updated, 3 available; complete"],
+    )?;
     ensure(text.matches("template changed: now watching revision ").count() == 1, || text.clone())?;
     for node in ["plain-a", "plain-b", "plain-c"] {
         ensure(text.matches(&format!(" {node}: done (")).count() == 1, || format!("{node}\n{text}"))?;
@@ -217,8 +224,8 @@ async fn surge_one(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.create_agent(&rolling(&json!({"maxSurge": 1, "maxUnavailable": 0}))).await?;
     let running = scenario.watch_rollout(&["--revision", "2", "-o", "json"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
-    // Of two pods on a node the older one counts, also while it terminates and is not ready. So up to maxSurge nodes, and
-    // as many whose old pods are still terminating, can count as unavailable.
+    // Of two pods on a node the older one counts, also while it terminates and is not ready. So up to maxSurge nodes,
+    // and as many whose old pods are still terminating, can count as unavailable.
     assert_uninterrupted(&running.wait_for_exit(0).await?, 3, 1)
 }
 
@@ -262,19 +269,21 @@ async fn zero_nodes(scenario: &Scenario<'_>) -> Result<(), Failed> {
 
 /// Two hundred nodes change at the same time, each with one NodeDone event.
 fn two_hundred_nodes_complete_once(ctx: &Ctx) -> Result<(), Failed> {
-    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(40)).start()?.run(async |plane| {
-        let scenario = async |scenario: &Scenario<'_>| {
-            scenario.create_agent(&rolling(&json!({"maxUnavailable": "100%"}))).await?;
-            let running = scenario.watch_rollout(&["--revision", "2", "-o", "json"]).await?;
-            scenario.patch_spec(&template_patch("two", &json!({}))).await?;
-            assert_uninterrupted(&running.wait_for_exit(0).await?, 200, 0)
-        };
-        all_passed([run_scenario(plane, "many", 200, scenario)]).await
-    })
+    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(40)).start()?.run(
+        async |plane| {
+            let scenario = async |scenario: &Scenario<'_>| {
+                scenario.create_agent(&rolling(&json!({"maxUnavailable": "100%"}))).await?;
+                let running = scenario.watch_rollout(&["--revision", "2", "-o", "json"]).await?;
+                scenario.patch_spec(&template_patch("two", &json!({}))).await?;
+                assert_uninterrupted(&running.wait_for_exit(0).await?, 200, 0)
+            };
+            all_passed([run_scenario(plane, "many", 200, scenario)]).await
+        },
+    )
 }
 
-/// An outage of the API server during a rollout: the watch continues to the end, counts no node twice, and the outage does
-/// not count towards the stall timeout.
+/// An outage of the API server during a rollout: the watch continues to the end, counts no node twice, and the outage
+/// does not count towards the stall timeout.
 fn api_server_outage_is_survived(ctx: &Ctx) -> Result<(), Failed> {
     let mut plane = ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(40)).start()?;
     let running = plane.run(async |plane| {

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{
-    container, daemon_set, daemon_set_reference, node, pod_reference, with_behavior,
-};
+use crate::harness::manifests::{container, daemon_set, daemon_set_reference, node, pod_reference, with_behavior};
 use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
 
@@ -52,7 +50,8 @@ fn rolling_update_is_followed_to_completion(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         create_agent(plane, "RollingUpdate").await?;
         change(plane, "two", "RollingUpdate", &json!({})).await?;
-        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--revision", "2"])?.wait_for_exit(0).await?;
+        let text =
+            RunningProgram::start(plane, &["rollout", "watch", "agent", "--revision", "2"])?.wait_for_exit(0).await?;
         ensure(text.trim_end().ends_with("(3 of 3 updated, 3 available)"), || text.clone())?;
         ensure(text.contains(" complete after "), || text.clone())?;
         change(plane, "three", "RollingUpdate", &json!({})).await?;
@@ -75,7 +74,9 @@ fn bad_image_is_reported(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         create_agent(plane, "RollingUpdate").await?;
         change(plane, "two", "RollingUpdate", &json!({"ds.test/no-image": "*"})).await?;
-        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?.wait_for_exit(1).await?;
+        let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "--stall-timeout", "8s"])?
+            .wait_for_exit(1)
+            .await?;
         ensure(text.contains("the new pod cannot pull image two: "), || text.clone())?;
         ensure(text.contains("timed out: no progress for 8s (--stall-timeout)"), || text.clone())?;
         let status = plane.ds(&["rollout", "status", "agent"]);

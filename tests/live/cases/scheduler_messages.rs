@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{failed, message, wait_until};
 use crate::harness::control_plane::{ControlPlane, DRA_MINOR};
-use crate::harness::manifests::{bound_pod, container, daemon_set, namespace, node, node_with, reference, replace_fields};
+use crate::harness::manifests::{bound_pod, daemon_set, namespace, node, node_with, reference, replace_fields};
 use crate::harness::registry::LiveTest;
 use crate::harness::why_not_assertions::assert_rejected;
 
@@ -60,7 +60,8 @@ const DECLARED_FEATURES: u32 = 36;
 /// [`EXPECTED`] for a minor version of Kubernetes.
 fn expected(minor: u32) -> Vec<(&'static str, &'static str, &'static str)> {
     let in_version = |(name, reason, text)| match name {
-        // Its selector matches a namespace without labels; these versions of the scheduler apply that to all namespaces.
+        // Its selector matches a namespace without labels; these versions of the scheduler apply that to all
+        // namespaces.
         "avoiding-teams" if !(34..=36).contains(&minor) => (name, "", ""),
         "claim-missing" | "class-missing" | "no-devices" | "template-missing" if minor < DRA_MINOR => (name, "", ""),
         "device-as-resource" if minor < 36 => (name, "Unschedulable", "Insufficient example.com/gpu"),
@@ -73,7 +74,8 @@ fn is_supported(name: &str, minor: u32) -> bool {
     name != "features" || minor >= DECLARED_FEATURES
 }
 
-/// The scheduler's messages are as in [`expected`], why-not reports the same, and its command removes a scheduling gate.
+/// The scheduler's messages are as in [`expected`], why-not reports the same, and its command removes a scheduling
+/// gate.
 fn why_not_has_the_same_messages(ctx: &Ctx) -> Result<(), Failed> {
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {
         create_objects(plane).await?;
@@ -131,9 +133,8 @@ fn mismatch(pods: &[Pod], (set, reason, text): (&str, &str, &str)) -> Option<Str
         None => ("-", ""),
     };
     // The text must be a whole reason: the next reason or the end of the sentence follows.
-    let has_text = text.is_empty()
-        || message == text
-        || [",", "."].iter().any(|end| message.contains(&format!("{text}{end}")));
+    let has_text =
+        text.is_empty() || message == text || [",", "."].iter().any(|end| message.contains(&format!("{text}{end}")));
     (found != reason || !has_text).then(|| format!("{set}: {found:?} {message:?} instead of {reason:?} {text:?}"))
 }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, message};
-use crate::harness::independent_counts;
 use crate::harness::control_plane::ControlPlane;
+use crate::harness::independent_counts;
 use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_sync, wait_until_quiescent};
 use crate::harness::random_cluster::RandomCluster;
 use crate::harness::registry::{LiveTest, seed_command};
@@ -79,9 +79,7 @@ fn equal_controller_status(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
         check_variety(totals)
     });
     eprintln!("{times}");
-    outcome.map_err(|failure| {
-        failed(format!("{}\n  to repeat: {}", message(failure), seed_command(PATH, seed)))
-    })
+    outcome.map_err(|failure| failed(format!("{}\n  to repeat: {}", message(failure), seed_command(PATH, seed))))
 }
 
 /// Compares the program's and the independent counts with `.status` until all are equal, or until the timeout. Returns

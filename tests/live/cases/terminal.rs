@@ -19,55 +19,61 @@ const WIDE: (u16, u16) = (200, 50);
 /// A bad image on one of 150 nodes: the bar, the cells and the reason are visible at 80 columns, after a resize to 200,
 /// and after a resize back. Ctrl-C leaves the last frame on the screen and a terminal that works.
 fn blocked_rollout_is_drawn(ctx: &Ctx) -> Result<(), Failed> {
-    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(async |plane| {
-        start_bad_image_rollout(plane, "screen", 150).await?;
-        let mut terminal = Terminal::start(plane, &["rollout", "watch", "agent", "-n", "screen"], NARROW)?;
-        let lines = terminal.wait_for("the first frame is complete", &["Failing", "NODE", "ImagePullBackOff"]).await?;
-        line(&lines, "DaemonSet screen/agent  RollingUpdate maxUnavailable 1")?;
-        // Outdated pods are left, and nothing moves.
-        line(&lines, "Blocked")?;
-        line(&lines, "█░░░░░░░░░ 1 of 150 updated, 0 of them available")?;
-        line(&lines, "█████████░ 149 of 150 available")?;
-        line(&lines, "unavailable 1 (maxUnavailable 1): screen-")?;
-        line(&lines, "! screen-")?;
-        // 150 cells in lines of 80: one fails, all others are outdated.
-        let is_cell = |line: &&String| !line.is_empty() && line.chars().all(|c| ['□', '✗', '↓', '◧'].contains(&c));
-        let cells: Vec<&String> = lines.iter().filter(is_cell).collect();
-        let count = |sign| cells.iter().flat_map(|line| line.chars()).filter(|c| *c == sign).count();
-        ensure(cells.len() == 2 && count('✗') == 1 && count('□') == 149, || lines.join("\n"))?;
-        line(&lines, "✗ 1 Failing   □ 149 Outdated")?;
+    ControlPlane::builder(&ctx.programs).node_monitor_grace_period(Duration::from_secs(600)).start()?.run(
+        async |plane| {
+            start_bad_image_rollout(plane, "screen", 150).await?;
+            let mut terminal = Terminal::start(plane, &["rollout", "watch", "agent", "-n", "screen"], NARROW)?;
+            let lines =
+                terminal.wait_for("the first frame is complete", &["Failing", "NODE", "ImagePullBackOff"]).await?;
+            line(&lines, "DaemonSet screen/agent  RollingUpdate maxUnavailable 1")?;
+            // Outdated pods are left, and nothing moves.
+            line(&lines, "Blocked")?;
+            line(&lines, "█░░░░░░░░░ 1 of 150 updated, 0 of them available")?;
+            line(&lines, "█████████░ 149 of 150 available")?;
+            line(&lines, "unavailable 1 (maxUnavailable 1): screen-")?;
+            line(&lines, "! screen-")?;
+            // 150 cells in lines of 80: one fails, all others are outdated.
+            let is_cell = |line: &&String| !line.is_empty() && line.chars().all(|c| "□✗↓◧".contains(c));
+            let cells: Vec<&String> = lines.iter().filter(is_cell).collect();
+            let count = |sign| cells.iter().flat_map(|line| line.chars()).filter(|c| *c == sign).count();
+            ensure(cells.len() == 2 && count('✗') == 1 && count('□') == 149, || lines.join("\n"))?;
+            line(&lines, "✗ 1 Failing   □ 149 Outdated")?;
 
-        terminal.resize(WIDE)?;
-        let reason = "ImagePullBackOff in container main: Back-off pulling image \"example.com/agent:2\": not found";
-        let lines = terminal.wait_for("the frame fits the wide terminal", &["Failing", "NODE", reason]).await?;
-        let cells: Vec<&String> = lines.iter().filter(is_cell).collect();
-        ensure(cells.len() == 1 && cells[0].chars().count() == 150, || lines.join("\n"))?;
-        // The table has the reason too, on one line.
-        let row = lines.iter().find(|line| line.starts_with("screen-") && line.contains("✗ Failing"));
-        ensure(row.is_some_and(|row| row.ends_with(reason)), || lines.join("\n"))?;
+            terminal.resize(WIDE)?;
+            let reason = "container main: ImagePullBackOff: Back-off pulling image \"example.com/agent:2\": not found";
+            let lines = terminal.wait_for("the frame fits the wide terminal", &["Failing", "NODE", reason]).await?;
+            let cells: Vec<&String> = lines.iter().filter(is_cell).collect();
+            ensure(cells.len() == 1 && cells[0].chars().count() == 150, || lines.join("\n"))?;
+            // The table has the reason too, on one line.
+            let row = lines.iter().find(|line| line.starts_with("screen-") && line.contains("✗ Failing"));
+            ensure(row.is_some_and(|row| row.ends_with(reason)), || lines.join("\n"))?;
 
-        terminal.resize(NARROW)?;
-        // The program wraps the reason, not the terminal.
-        let wrapped = "\n  ImagePullBackOff in container main: Back-off pulling image\n";
-        let lines = terminal.wait_for("the frame fits the narrow terminal", &[wrapped, "✗ 1 Failing   □ 149"]).await?;
-        ensure(lines.iter().filter(is_cell).count() == 2, || lines.join("\n"))?;
+            terminal.resize(NARROW)?;
+            // The program wraps the reason, not the terminal.
+            let wrapped = " container main:\n  ImagePullBackOff: Back-off pulling image ";
+            let lines =
+                terminal.wait_for("the frame fits the narrow terminal", &[wrapped, "✗ 1 Failing   □ 149"]).await?;
+            ensure(lines.iter().filter(is_cell).count() == 2, || lines.join("\n"))?;
 
-        terminal.input(b"\x03")?;
-        let code = terminal.wait_for_exit(Duration::from_secs(20)).await?;
-        ensure(code == Some(130), || format!("exit code {code:?}"))?;
-        let parser = terminal.parser();
-        let screen = parser.screen();
-        let lines = lines_of(screen);
-        let (row, column) = screen.cursor_position();
-        ensure(!screen.hide_cursor() && !screen.alternate_screen(), || "the cursor is hidden, or the alternate screen is on".into())?;
-        let color = (screen.fgcolor(), screen.bold(), screen.inverse());
-        ensure(color == (vt100::Color::Default, false, false), || format!("{color:?}"))?;
-        // The shell's next output starts below the frame, on a new line.
-        let below = lines.iter().skip(usize::from(row)).all(String::is_empty);
-        ensure(column == 0 && below, || format!("the cursor is at {row}, {column} of:\n{}", lines.join("\n")))?;
-        // The last frame stays, except for lines that scroll out of this small screen.
-        line(&lines, "✗ 1 Failing   □ 149 Outdated")?;
-        line(&lines, "^C")?;
-        Ok(())
-    })
+            terminal.input(b"\x03")?;
+            let code = terminal.wait_for_exit(Duration::from_secs(20)).await?;
+            ensure(code == Some(130), || format!("exit code {code:?}"))?;
+            let parser = terminal.parser();
+            let screen = parser.screen();
+            let lines = lines_of(screen);
+            let (row, column) = screen.cursor_position();
+            ensure(!screen.hide_cursor() && !screen.alternate_screen(), || {
+                "the cursor is hidden, or the alternate screen is on".into()
+            })?;
+            let color = (screen.fgcolor(), screen.bold(), screen.inverse());
+            ensure(color == (vt100::Color::Default, false, false), || format!("{color:?}"))?;
+            // The shell's next output starts below the frame, on a new line.
+            let below = lines.iter().skip(usize::from(row)).all(String::is_empty);
+            ensure(column == 0 && below, || format!("the cursor is at {row}, {column} of:\n{}", lines.join("\n")))?;
+            // The last frame stays, except for lines that scroll out of this small screen.
+            line(&lines, "✗ 1 Failing   □ 149 Outdated")?;
+            line(&lines, "^C")?;
+            Ok(())
+        },
+    )
 }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::Ctx;
 use crate::harness::client::{message, wait_until};
-use crate::harness::why_not_assertions::{ExpectedReason, assert_explained};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::independent_counts::target_node;
 use crate::harness::manifests::{APP, daemon_set, namespace, node_with, reference, replace_fields};
 use crate::harness::registry::LiveTest;
+use crate::harness::why_not_assertions::{ExpectedReason, assert_explained};
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![rejections_are_explained];
 
@@ -89,7 +89,8 @@ const PREVENTED: (&str, &str, &str, &str, &str) = (
 );
 
 /// The other node of these DaemonSets must run its pod: the rejection is about the node, not about the pod.
-const RUN_ON_OTHER_NODE: [(&str, &str); 4] = [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
+const RUN_ON_OTHER_NODE: [(&str, &str); 4] =
+    [("pinned", "near"), ("zonal", "near"), ("many", "far"), ("holder", "near")];
 
 /// Compares the scheduler's message with the expected one, and then the reason of why-not.
 fn rejections_are_explained(ctx: &Ctx) -> Result<(), Failed> {
@@ -100,7 +101,9 @@ fn rejections_are_explained(ctx: &Ctx) -> Result<(), Failed> {
         let mut rejected: Vec<(&str, String, ExpectedReason<'_>)> = EXPECTED
             .iter()
             .chain(since_1_37)
-            .map(|(set, node, check, code, scheduler)| (*set, (*node).into(), ExpectedReason { check, code, scheduler }))
+            .map(|(set, node, check, code, scheduler)| {
+                (*set, (*node).into(), ExpectedReason { check, code, scheduler })
+            })
             .collect();
         let (set, check, code, scheduler) = ONE_POD;
         let scheduler = if minor < 34 { ONE_POD_BEFORE_1_34 } else { scheduler };
@@ -115,7 +118,8 @@ fn rejections_are_explained(ctx: &Ctx) -> Result<(), Failed> {
         }
         for (set, node) in RUN_ON_OTHER_NODE {
             let description = format!("{set} runs on {node}");
-            let bound = wait_until(&description, async || scheduler_message(plane, set, node).await?.map_or(Ok(()), Err));
+            let bound =
+                wait_until(&description, async || scheduler_message(plane, set, node).await?.map_or(Ok(()), Err));
             bound.await?;
         }
         for (set, node, expected) in rejected {
@@ -140,8 +144,7 @@ async fn node_without_claim(plane: &ControlPlane, set: &str) -> Result<String, F
 /// The scheduler's message about the DaemonSet's pod for a node; `None` if the pod is bound.
 async fn scheduler_message(plane: &ControlPlane, set: &str, node: &str) -> Result<Option<String>, String> {
     let pods = plane.list::<Pod>().await.map_err(message)?;
-    let is_expected =
-        |pod: &Pod| pod.labels().get(APP).is_some_and(|app| app == set) && target_node(pod) == Some(node);
+    let is_expected = |pod: &Pod| pod.labels().get(APP).is_some_and(|app| app == set) && target_node(pod) == Some(node);
     let pod = pods.into_iter().find(is_expected).ok_or_else(|| format!("no pod of {set} for {node}"))?;
     if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
         return Ok(None);

@@ -17,8 +17,8 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![kubectl_output_is_read_unchang
 const STRINGS: usize = 10_000;
 const SEED: u64 = 9;
 
-/// Strings that YAML writers and readers treat differently; without U+0085, U+2028 and U+2029, which kubectl changes: it
-/// reads JSON as YAML 1.1, where they are line breaks.
+/// Strings that YAML writers and readers treat differently; without U+0085, U+2028 and U+2029, which kubectl changes:
+/// it reads JSON as YAML 1.1, where they are line breaks.
 fn unusual_string(rng: &mut Rng) -> String {
     const WORDS: [&str; 60] = [
         "yes",

@@ -122,10 +122,16 @@ impl ControlPlane {
         let audit = if builder.audit == Audit::Metadata { layout.audit() } else { Vec::new() };
         processes.push(start("kube-apiserver", [layout.api_server(etcd_port, server_port), audit].concat())?);
         // It creates its own certificate; no client can connect before that.
-        block_until(&mut processes, "kube-apiserver listens and has created its certificate", begun + START_TIMEOUT, || {
-            layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok()
-        })?;
-        processes.push(start("kube-controller-manager", layout.controllers(controllers_port, builder.node_monitor_grace_period))?);
+        block_until(
+            &mut processes,
+            "kube-apiserver listens and has created its certificate",
+            begun + START_TIMEOUT,
+            || layout.certificate().is_file() && TcpStream::connect(("127.0.0.1", server_port)).is_ok(),
+        )?;
+        processes.push(start(
+            "kube-controller-manager",
+            layout.controllers(controllers_port, builder.node_monitor_grace_period),
+        )?);
         processes.push(start("kube-scheduler", layout.scheduler(scheduler_port))?);
         processes.push(start("kwok", layout.kwok(builder.node_lease))?);
 

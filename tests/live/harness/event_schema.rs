@@ -26,7 +26,8 @@ fn code(cell: &'static str) -> BTreeSet<&'static str> {
     cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]")).collect()
 }
 
-/// The tables of the section of a kind: the first has the fields of all its events, the second the types with their own.
+/// The tables of the section of a kind: the first has the fields of all its events, the second the types with their
+/// own.
 fn tables(kind: &str) -> Vec<Rows> {
     let mut lines = REFERENCE.lines().skip_while(|line| !(line.starts_with('#') && line.ends_with(kind)));
     lines.next();
@@ -81,10 +82,8 @@ pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
     // `fix` is optional, and an event about a deleted DaemonSet has no counts.
     let of_status = ["revision", "revisionSource", "phase", "desired", "updated", "updatedAvailable", "available"];
     let is_deleted = name == "Deleted" || event["outcome"] == "Deleted";
-    let required = common
-        .iter()
-        .chain(own)
-        .filter(|field| **field != "fix" && !(is_deleted && of_status.contains(field)));
+    let required =
+        common.iter().chain(own).filter(|field| **field != "fix" && !(is_deleted && of_status.contains(field)));
     let missing: Vec<_> = required.filter(|field| !object.contains_key(**field)).collect();
     ensure(missing.is_empty(), || format!("{name} lacks {missing:?}"))
 }

@@ -36,9 +36,7 @@ pub(crate) async fn report(plane: &ControlPlane) -> Result<Value, Failed> {
             let name = node.name_any();
             let runs = should_run(&set, node);
             let first = by_node.get_mut(name.as_str()).and_then(|pods| {
-                pods.sort_by_key(|pod| {
-                    (has_no_node(pod), pod.creation_timestamp().map(|time| time.0), pod.name_any())
-                });
+                pods.sort_by_key(|pod| (has_no_node(pod), pod.creation_timestamp().map(|time| time.0), pod.name_any()));
                 pods.first().copied()
             });
             desired += u32::from(runs);
@@ -58,7 +56,8 @@ pub(crate) async fn report(plane: &ControlPlane) -> Result<Value, Failed> {
             }
         }
         reports.push(json!({
-            "namespace": set.namespace(), "name": set.name_any(), "desired": desired, "current": current, "ready": ready,
+            "namespace": set.namespace(), "name": set.name_any(),
+            "desired": desired, "current": current, "ready": ready,
             "upToDate": updated, "available": available, "unavailable": desired - available,
             "misscheduled": misscheduled, "nodes": listed,
         }));

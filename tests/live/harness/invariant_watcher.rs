@@ -1,5 +1,5 @@
-//! Watches a DaemonSet's pods and nodes from outside the program, and checks every pod that is removed against the rules
-//! that `cycle` must keep.
+//! Watches a DaemonSet's pods and nodes from outside the program, and checks every pod that is removed against the
+//! rules that `cycle` must keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +58,7 @@ pub(crate) struct Rules {
     pub(crate) current: Option<String>,
 }
 
-/// Whether the DaemonSet controller wants a pod on a node.
+/// Whether a node is eligible.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Eligibility {
     Eligible,
@@ -231,7 +231,8 @@ impl State {
         let taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
         let excludes = |effect: &str| matches!(effect, "NoSchedule" | "NoExecute");
         let tolerated = ["node.kubernetes.io/unschedulable", "node.kubernetes.io/disk-pressure"];
-        let is_excluded = taints.iter().any(|taint| excludes(&taint.effect) && !tolerated.contains(&taint.key.as_str()));
+        let is_excluded =
+            taints.iter().any(|taint| excludes(&taint.effect) && !tolerated.contains(&taint.key.as_str()));
         self.nodes.insert(name, if is_excluded { Eligibility::NotEligible } else { Eligibility::Eligible });
     }
 
@@ -243,7 +244,8 @@ impl State {
             after.since = before.since;
         }
         let is_deleted = presence == Presence::Deleted;
-        let is_removed = (after.is_terminating || is_deleted) && before.as_ref().is_some_and(|before| !before.is_terminating);
+        let is_removed =
+            (after.is_terminating || is_deleted) && before.as_ref().is_some_and(|before| !before.is_terminating);
         if is_removed && !self.expected_deletions.contains(&uid) && self.nodes.contains_key(&after.node) {
             self.check_removal(&uid, &before.unwrap_or(after.clone()));
         }
@@ -256,8 +258,10 @@ impl State {
 
     /// Checks the removal of a pod, given its state before.
     fn check_removal(&mut self, uid: &str, pod: &PodState) {
-        let others =
-            self.pods.values().filter(|other| other.node == pod.node && other.name != pod.name && !other.is_terminating);
+        let others = self
+            .pods
+            .values()
+            .filter(|other| other.node == pod.node && other.name != pod.name && !other.is_terminating);
         let removal = format!("{} on {} (other pods there: {})", pod.name, pod.node, others.count());
         if pod.owner.as_deref() != Some(&self.rules.owner) {
             self.violations.push(format!("pod of another owner: {removal}"));

@@ -60,7 +60,8 @@ impl PlaneLayout {
         std::fs::write(self.dir.join("stages.yaml"), include_str!("stages.yaml").replace("BEHAVIOR", BEHAVIOR))?;
         let names: Vec<&str> = USERS.iter().map(|(user, _)| *user).chain(["expired"]).collect();
         let mut text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- name: plane\n  cluster:\n    server: {}\n    \
+            "apiVersion: v1\nkind: Config\ncurrent-context: admin\n\
+             clusters:\n- name: plane\n  cluster:\n    server: {}\n    \
              certificate-authority: {}\nusers:\n",
             self.server,
             self.certificate().display()

@@ -12,7 +12,8 @@ use crate::harness::quiescence::wait_until_quiescent;
 use crate::harness::random_cluster::RandomCluster;
 
 /// Starts a control plane, creates the random cluster of a seed if there is one (after `agreement`, the cluster of that
-/// test, in which the scheduler rejects many pods), prints the path of the kubeconfig, and ends when standard input ends.
+/// test, in which the scheduler rejects many pods), prints the path of the kubeconfig, and ends when standard input
+/// ends.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     let programs = ControlPlane::programs()?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -13,9 +13,9 @@ use libtest_mimic::Failed;
 use serde_json::json;
 
 use crate::harness::client::{failed, message, wait_until_within};
-use crate::harness::plane_layout::SILENT;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::daemon_set_reference;
+use crate::harness::plane_layout::SILENT;
 
 /// How long nothing may change before the cluster counts as quiescent.
 const STABLE_PERIOD: Duration = Duration::from_millis(700);
@@ -100,8 +100,8 @@ pub(crate) async fn wait_until_quiescent(plane: &ControlPlane, timeout: Duration
 /// Makes the controller sync every DaemonSet once more.
 ///
 /// When a node gets a taint, loses a label or is deleted, Kubernetes 1.36 syncs only the DaemonSets that must create or
-/// delete a pod there, and does not update the counts of the others. A changed annotation of the DaemonSet itself always
-/// triggers a sync, and does not change its generation.
+/// delete a pod there, and does not update the counts of the others. A changed annotation of the DaemonSet itself
+/// always triggers a sync, and does not change its generation.
 pub(crate) async fn trigger_sync(plane: &ControlPlane) -> Result<(), Failed> {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_err(failed)?.as_nanos().to_string();
     let sets: Vec<DaemonSet> = plane.list().await?;

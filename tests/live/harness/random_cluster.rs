@@ -8,10 +8,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
-use crate::harness::plane_layout::SILENT;
-use crate::harness::random_daemon_sets;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{daemon_set_reference, merge_patch, namespace, node_reference, node_resources};
+use crate::harness::plane_layout::SILENT;
+use crate::harness::random_daemon_sets;
 
 /// The number of nodes at the start.
 const NODES: usize = 52;
@@ -65,9 +65,7 @@ impl RandomCluster {
             changes: Vec::new(),
         };
         let namespaces = NAMESPACES.iter().filter(|name| **name != "default");
-        let namespaces: Vec<Value> = namespaces
-            .map(|name| namespace(name))
-            .collect();
+        let namespaces: Vec<Value> = namespaces.map(|name| namespace(name)).collect();
         plane.create_all(&namespaces).await?;
         let nodes: Vec<Value> = (0..NODES).map(|_| cluster.node()).collect();
         plane.create_all(&nodes).await?;
@@ -138,12 +136,12 @@ impl RandomCluster {
             changes.push(self.change_daemon_set());
         }
         // Drop changes to objects that an earlier change deletes.
-        let mut gone = BTreeSet::new();
+        let mut deleted = BTreeSet::new();
         changes.retain(|change| {
             let target = change.target();
-            let keep = !gone.contains(&target);
+            let keep = !deleted.contains(&target);
             if matches!(change, Change::Delete(_)) {
-                gone.insert(target);
+                deleted.insert(target);
             }
             keep
         });
@@ -200,7 +198,10 @@ impl RandomCluster {
             let change = json!({"spec": {"template": template}});
             Some(Change::Merge(with(daemon_set_reference(namespace, name), &change)))
         };
-        [change(random_daemon_sets::SURGING, never_ready), change(random_daemon_sets::KEEPING, not_failing)].into_iter().flatten().collect()
+        [change(random_daemon_sets::SURGING, never_ready), change(random_daemon_sets::KEEPING, not_failing)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn change_daemon_set(&mut self) -> Change {
@@ -319,7 +320,11 @@ impl std::fmt::Display for Change {
 }
 
 /// Changes the taints of a node, which controllers change too.
-pub(crate) async fn change_taints(plane: &ControlPlane, node: &str, change: impl Fn(&mut Vec<Value>)) -> Result<(), Failed> {
+pub(crate) async fn change_taints(
+    plane: &ControlPlane,
+    node: &str,
+    change: impl Fn(&mut Vec<Value>),
+) -> Result<(), Failed> {
     plane
         .update(&node_reference(node), |node| {
             let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();

@@ -16,7 +16,8 @@ pub(crate) const KEEPING: &str = "set-05";
 pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     let name = format!("set-{index:02}");
     let labels = json!({"app": name});
-    let mut spec = json!({"containers": containers(rng, "v1", (index % 9 == 8).then_some("200m")), "terminationGracePeriodSeconds": 1});
+    let containers = containers(rng, "v1", (index % 9 == 8).then_some("200m"));
+    let mut spec = json!({"containers": containers, "terminationGracePeriodSeconds": 1});
     // The first are the common kinds: on all nodes, tolerating everything, one pool, one taint. One surges, and one
     // keeps its failed pods with a finalizer.
     match index {
@@ -99,8 +100,8 @@ fn update_strategy(rng: &mut Rng) -> Value {
     }
 }
 
-/// Unhealthy pods, on all nodes or on a few. Without `behaviors.last()`, `failed`, if the DaemonSet surges: the controller
-/// creates another pod next to a failed one at every sync, without end or back-off.
+/// Unhealthy pods, on all nodes or on a few. Without `behaviors.last()`, `failed`, if the DaemonSet surges: the
+/// controller creates another pod next to a failed one at every sync, without end or back-off.
 fn behavior(rng: &mut Rng, nodes: &[String], surges: bool) -> Value {
     let behaviors = ["crash", "no-image", "starting", "never-ready", "slow", "stuck", "failed"];
     let behavior = pick(rng, &behaviors[..if surges { 6 } else { 7 }]);

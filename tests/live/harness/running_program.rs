@@ -85,11 +85,7 @@ impl RunningProgram {
     pub(crate) async fn wait_for(&self, expected: &str) -> Result<(), Failed> {
         wait_until_within(expected, OUTPUT_TIMEOUT, async || {
             let stdout = self.stdout();
-            if stdout.contains(expected) {
-                Ok(())
-            } else {
-                Err(format!("stdout: {stdout}\nstderr: {}", self.stderr()))
-            }
+            if stdout.contains(expected) { Ok(()) } else { Err(format!("stdout: {stdout}\nstderr: {}", self.stderr())) }
         })
         .await
     }

@@ -12,11 +12,11 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::harness::client::{ensure, failed, message, wait_until};
-use crate::harness::plane_layout::SILENT;
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{
     container, daemon_set, daemon_set_reference, merge_patch, namespace, node_reference, pod_reference,
 };
+use crate::harness::plane_layout::SILENT;
 use crate::harness::running_program::RunningProgram;
 
 /// One DaemonSet, `agent`. `name` is the name of its namespace and the prefix of its nodes.
@@ -27,7 +27,7 @@ pub(crate) struct Scenario<'p> {
 }
 
 /// Sets a scenario up and runs it; returns its failure, if any.
-pub(crate) fn play<'p>(
+pub(crate) fn run_scenario<'p>(
     plane: &'p ControlPlane,
     name: &'static str,
     nodes: usize,

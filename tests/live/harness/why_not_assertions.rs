@@ -17,8 +17,8 @@ pub(crate) struct ExpectedReason<'a> {
     pub(crate) scheduler: &'a str,
 }
 
-/// Runs `why-not` for a DaemonSet (namespace and name) on a node. The failed check must have a reason with this code and
-/// the scheduler's message, a message of its own and a fix.
+/// Runs `why-not` for a DaemonSet (namespace and name) on a node. The failed check must have a reason with this code
+/// and the scheduler's message, a message of its own and a fix.
 pub(crate) fn assert_explained(
     plane: &ControlPlane,
     node: &str,

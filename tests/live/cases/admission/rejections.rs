@@ -61,7 +61,9 @@ fn by_resources() -> Vec<RejectedPod> {
         json!({"containers": [container]})
     };
     let exceeded = |resource: &str, requested: &str, limited: &str| {
-        json!({"resource": resource, "requested": requested, "used": "0", "limited": limited})
+        json!({
+            "resource": resource, "requested": requested, "used": "0", "limited": limited,
+        })
     };
     vec![
         RejectedPod {
@@ -79,7 +81,9 @@ fn by_resources() -> Vec<RejectedPod> {
         },
         RejectedPod {
             objects: vec![quota("quota-requires", json!({"limits.cpu": "10", "requests.memory": "1Gi"}))],
-            message: vec!["is forbidden: failed quota: q: must specify limits.cpu for: main; requests.memory for: main"],
+            message: vec![
+                "is forbidden: failed quota: q: must specify limits.cpu for: main; requests.memory for: main",
+            ],
             evidence: json!({"quota": "q", "missing": [
                 {"resource": "limits.cpu", "containers": ["main"]},
                 {"resource": "requests.memory", "containers": ["main"]},
@@ -116,8 +120,8 @@ fn by_resources() -> Vec<RejectedPod> {
             objects: vec![range("range-default", json!({"type": "Container", "default": {"cpu": "100m"}}))],
             spec: resources(json!({"requests": {"cpu": "500m"}})),
             message: vec![
-                "is invalid: spec.containers[0].resources.requests: Invalid value: \"500m\": must be less than or equal \
-                 to cpu limit of 100m",
+                "is invalid: spec.containers[0].resources.requests: Invalid value: \"500m\": must be less than or \
+                 equal to cpu limit of 100m",
             ],
             evidence: json!({
                 "container": "main", "resource": "cpu", "request": "500m", "limit": "100m", "limitRange": "range",
@@ -234,13 +238,13 @@ fn by_policies((url, ca): &(String, String)) -> Vec<RejectedPod> {
             ..RejectedPod::new("policy", "ValidatingAdmissionPolicy", "PolicyDenied")
         },
         RejectedPod {
-            objects: vec![webhook("webhook-gone", json!({"service": {"namespace": "hooks", "name": "nowhere"}}))],
+            objects: vec![webhook("webhook-missing", json!({"service": {"namespace": "hooks", "name": "nowhere"}}))],
             message: vec![
-                "Internal error occurred: failed calling webhook \"webhook-gone.ds.test\": failed to call webhook: Post \
-                 \"https://nowhere.hooks.svc:443/?timeout=5s\"",
+                "Internal error occurred: failed calling webhook \"webhook-missing.ds.test\": failed to call webhook: \
+                 Post \"https://nowhere.hooks.svc:443/?timeout=5s\"",
             ],
-            evidence: json!({"webhook": "webhook-gone.ds.test", "service": {"namespace": "hooks", "name": "nowhere"}}),
-            ..RejectedPod::new("webhook-gone", "Webhook", "WebhookFailed")
+            evidence: json!({"webhook": "webhook-missing.ds.test", "service": {"namespace": "hooks", "name": "nowhere"}}),
+            ..RejectedPod::new("webhook-missing", "Webhook", "WebhookFailed")
         },
         RejectedPod {
             objects: vec![webhook("webhook-denies", json!({"url": url, "caBundle": ca}))],
@@ -279,5 +283,11 @@ pub(super) const UNSCHEDULED_PODS: [UnscheduledPod; 2] = [
         check: "SchedulingGates",
         code: "SchedulingGates",
     },
-    UnscheduledPod { name: "foreign", condition: None, stage: "Scheduler", check: "PodScheduled", code: "NotScheduled" },
+    UnscheduledPod {
+        name: "foreign",
+        condition: None,
+        stage: "Scheduler",
+        check: "PodScheduled",
+        code: "NotScheduled",
+    },
 ];

@@ -88,8 +88,7 @@ impl ObservedCluster {
                         "rejected"
                     }
                     SchedulingState::Other(condition) => {
-                        comparison.differences
-                            .push(format!("  {node} {set}: unknown condition: {condition:?}"));
+                        comparison.differences.push(format!("  {node} {set}: unknown condition: {condition:?}"));
                         "other"
                     }
                 };
@@ -319,9 +318,7 @@ impl Comparison {
                 wrong.push(format!("  preemption: scheduler {outcome}, program no verdict: {example}"));
             }
             if let Some(other) = by_outcome.insert(outcome, verdict) {
-                wrong.push(format!(
-                    "  preemption: scheduler {outcome}, program {other} and {verdict}: {example}"
-                ));
+                wrong.push(format!("  preemption: scheduler {outcome}, program {other} and {verdict}: {example}"));
             }
         }
         if unknown > 1 {

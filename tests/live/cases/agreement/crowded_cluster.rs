@@ -1,5 +1,5 @@
-//! Clusters from a seed in which every filter of the scheduler rejects some pods: crowded nodes with different resources,
-//! DaemonSets that request all of them, and other pods.
+//! Clusters from a seed in which every filter of the scheduler rejects some pods: crowded nodes with different
+//! resources, DaemonSets that request all of them, and other pods.
 
 use std::collections::BTreeMap;
 
@@ -131,7 +131,8 @@ fn cluster_objects() -> Vec<Value> {
             "data" => {
                 let names = ["node-01", "node-02", "node-05"];
                 let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": names});
-                volume["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
+                volume["nodeAffinity"] =
+                    json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
             }
             "zoned" => metadata["labels"] = json!({"topology.kubernetes.io/zone": "a"}),
             _ => {}
@@ -205,8 +206,7 @@ async fn bind_volumes(plane: &ControlPlane) -> Result<(), Failed> {
     use k8s_openapi::api::core::v1::PersistentVolumeClaim;
     create_supported(plane, namespaced_objects()).await?;
     wait_until("the claims are bound", async || {
-        let claims: Vec<PersistentVolumeClaim> =
-            plane.list().await.map_err(message)?;
+        let claims: Vec<PersistentVolumeClaim> = plane.list().await.map_err(message)?;
         let phase = |claim: &PersistentVolumeClaim| claim.status.as_ref().and_then(|status| status.phase.clone());
         match claims.iter().filter(|claim| phase(claim).as_deref() == Some("Bound")).count() {
             bound if bound == CLAIMS.len() => Ok(()),

@@ -1,13 +1,13 @@
-//! The DaemonSets of a crowded cluster: the first test one scheduler rule each, so that every cluster has it; the others
-//! combine rules at random.
+//! The DaemonSets of a crowded cluster: the first test one scheduler rule each, so that every cluster has it; the
+//! others combine rules at random.
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use super::crowded_cluster::{LIMITS, NAMESPACES};
-use crate::harness::random_daemon_sets::{node_affinity, node_selector, tolerations};
 use crate::harness::manifests::daemon_set_reference;
 use crate::harness::random_cluster::pick;
+use crate::harness::random_daemon_sets::{node_affinity, node_selector, tolerations};
 
 /// How many exist from the start.
 pub(crate) const EARLY: usize = 36;

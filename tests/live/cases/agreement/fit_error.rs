@@ -38,7 +38,7 @@ impl FitError {
             None if self.on_all_nodes => "not tried",
             None => "found a placement",
             Some("not eligible due to preemptionPolicy=Never.") => "never",
-            Some("not eligible due to a terminating pod on the nominated node.") => "waits",
+            Some("not eligible due to a terminating pod on the nominated node.") => "waiting",
             Some(NOT_HELPFUL) => "not helpful",
             Some("No preemption victims found for incoming pod") => "no victims",
             Some(_) => "not enough",

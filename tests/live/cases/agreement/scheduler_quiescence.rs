@@ -88,7 +88,8 @@ fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
 }
 
-/// Waits until every pending pod of the scheduler is in the queue of unschedulable or of gated pods, and nothing changes.
+/// Waits until every pending pod of the scheduler is in the queue of unschedulable or of gated pods, and nothing
+/// changes.
 async fn wait_for_scheduler(plane: &ControlPlane, timeout: Duration) -> Result<(), Failed> {
     let mut last: Option<(Instant, Versions)> = None;
     wait_until_within("the scheduler is idle", timeout, async || {
@@ -109,7 +110,8 @@ async fn wait_for_scheduler(plane: &ControlPlane, timeout: Duration) -> Result<(
             }
         }
         let now = versions(&all);
-        let queued = format!("active, backoff, unschedulable, gated: {queues:?}; pending pods: {tried} tried, {gated} gated");
+        let queued =
+            format!("active, backoff, unschedulable, gated: {queues:?}; pending pods: {tried} tried, {gated} gated");
         // A pod whose ResourceClaim does not exist is in the queue of gated pods too.
         let [_, _, unschedulable, in_gated_queue] = queues;
         if unschedulable + in_gated_queue != tried + gated || in_gated_queue < gated {

@@ -158,7 +158,8 @@ pub(super) fn comparison_reports_every_difference(_: &Ctx) -> Result<(), Failed>
         let reported = json!({
             "namespace": "a", "name": "d", "placement": placement, "verdict": verdict, "pod": name, "checks": checks,
         });
-        let report = json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [reported]});
+        let report =
+            json!({"apiVersion": "kubectl-ds/v1", "kind": "WhyNotReport", "node": "n", "daemonSets": [reported]});
         let set = json!({"metadata": {"namespace": "a", "name": "d", "uid": "1"}});
         let sets: [DaemonSet; 1] = [serde_json::from_value(set).expect("a DaemonSet")];
         let pods: Vec<Pod> = pod.iter().cloned().collect();

@@ -1,5 +1,6 @@
-//! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet stops
-//! and recovers, pods that others delete, and a program that is killed. An invariant watcher checks every removal.
+//! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet
+//! stops and recovers, pods that others delete, and a program that is killed. An invariant watcher checks every
+//! removal.
 //!
 //! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
@@ -12,14 +13,14 @@ use kube::{Api, Config, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use crate::harness::fault_proxy::FaultProxy;
-use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use super::{create_agent, node_of, update};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::running_program::RunningProgram;
+use crate::harness::fault_proxy::FaultProxy;
+use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use crate::harness::registry::LiveTest;
+use crate::harness::running_program::RunningProgram;
 use crate::harness::scenario::{Kubelet, Scenario, letter};
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
@@ -79,9 +80,9 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
     tally.removed = watcher.removed().len();
     let Tally { cycles, starts, removed, faults, outages, kills, silent_nodes, deletions, violations } = &tally;
     eprintln!(
-        "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} requests \
-         with faults, {outages} outages of the API server, {kills} kills, {silent_nodes} silent nodes, {deletions} pods \
-         deleted by others; {} violations",
+        "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} \
+         requests with faults, {outages} outages of the API server, {kills} kills, {silent_nodes} silent nodes, \
+         {deletions} pods deleted by others; {} violations",
         violations.len()
     );
     ensure(violations.is_empty(), || format!("{violations:#?}"))?;
@@ -89,8 +90,8 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
     ensure(*removed >= rounds * NODES / 2, || format!("only {removed} pods were removed"))
 }
 
-/// Whether the program deleted the pod of a violation, according to the audit log. The DaemonSet controller deletes pods
-/// too, such as the newer of two on a node. If the log has no deletion, the violation counts.
+/// Whether the program deleted the pod of a violation, according to the audit log. The DaemonSet controller deletes
+/// pods too, such as the newer of two on a node. If the log has no deletion, the violation counts.
 fn was_deleted_by_program(plane: &ControlPlane, violation: &str) -> Result<bool, Failed> {
     let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or_default();
     let log = std::fs::read_to_string(plane.audit_log())?;
@@ -111,7 +112,13 @@ fn chaos_scenario(plane: &ControlPlane) -> Scenario<'_> {
 }
 
 /// Runs `cycle` for a new template under faults, until it is done or until the timeout.
-fn run_cycle(plane: &mut ControlPlane, rng: &mut Rng, round: usize, watcher: &InvariantWatcher, tally: &mut Tally) -> Result<(), Failed> {
+fn run_cycle(
+    plane: &mut ControlPlane,
+    rng: &mut Rng,
+    round: usize,
+    watcher: &InvariantWatcher,
+    tally: &mut Tally,
+) -> Result<(), Failed> {
     let budget = *rng.choice(&[1, 1, 2, 3]).unwrap_or(&1);
     let behaviors =
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];

@@ -90,7 +90,8 @@ pub(super) async fn hangup_ends_a_watch(scenario: &Scenario<'_>) -> Result<(), F
 /// With SIGHUP ignored, as by nohup, it continues to the end.
 pub(super) async fn ignored_hangup_stops_nothing(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let watcher = outdated(scenario, &json!({"ds.test/slow": "*"})).await?;
-    let program = scenario.plane.ds_command(scenario.plane.kubeconfig(), &["cycle", "agent", "-n", scenario.name, "--yes"]);
+    let program =
+        scenario.plane.ds_command(scenario.plane.kubeconfig(), &["cycle", "agent", "-n", scenario.name, "--yes"]);
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program.get_program()).args(program.get_args());
     command.env_clear().env("HOME", scenario.plane.dir()).env("KUBECONFIG", scenario.plane.kubeconfig());

@@ -4,8 +4,8 @@
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::harness::fault_proxy::FaultProxy;
 use super::*;
+use crate::harness::fault_proxy::FaultProxy;
 use crate::harness::scenario::Kubelet;
 
 pub(super) async fn node_fails_in_progress(scenario: &Scenario<'_>) -> Result<(), Failed> {
@@ -81,7 +81,8 @@ pub(super) async fn eviction_blocked_and_allowed(scenario: &Scenario<'_>) -> Res
     .await?;
     let watcher = watch(scenario, 2, Some(current)).await?;
     // Not the node of the unhealthy pod, which may be evicted.
-    let running = start(scenario, &["--evict", "--max-unavailable", "2", "--node", "blocked-a", "--node", "blocked-b"])?;
+    let running =
+        start(scenario, &["--evict", "--max-unavailable", "2", "--node", "blocked-a", "--node", "blocked-b"])?;
     running
         .wait_for("removal rejected, retrying: Cannot evict pod as it would violate the pod's disruption budget")
         .await?;
@@ -112,7 +113,8 @@ pub(super) async fn eviction_never_allowed(scenario: &Scenario<'_>) -> Result<()
             let status = budget.status.clone().unwrap_or_default();
             let condition = status.conditions.iter().flatten().find(|one| one.type_ == "DisruptionAllowed");
             let expected = if spec["minAvailable"] == 3 { "InsufficientPods" } else { "SyncFailed" };
-            let allows_none = status.disruptions_allowed == Some(0) && condition.is_some_and(|one| one.reason == expected);
+            let allows_none =
+                status.disruptions_allowed == Some(0) && condition.is_some_and(|one| one.reason == expected);
             if allows_none { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await?;
@@ -163,13 +165,7 @@ pub(super) async fn fake_deletions_fail_the_node(scenario: &Scenario<'_>) -> Res
     proxy.write_kubeconfig(&kubeconfig)?;
     let arguments = ["cycle", "agent", "-n", scenario.name, "--yes", "--no-lock", "--node-timeout", "12s"];
     let text = RunningProgram::start_with(scenario.plane, &kubeconfig, &arguments)?.wait_for_exit(1).await?;
-    assert_contains(
-        &text,
-        &[
-            "fake-a: removal rejected, retrying: ",
-            "Stopped: 1 node failed",
-        ],
-    )?;
+    assert_contains(&text, &["fake-a: removal rejected, retrying: ", "Stopped: 1 node failed"])?;
     // The dry run before the start, two at once, and one every five seconds.
     ensure((3..=6).contains(&proxy.faults()), || format!("{} deletions\n{text}", proxy.faults()))?;
     let old = with_image(scenario, "one").await?;
@@ -232,7 +228,9 @@ pub(super) async fn node_and_pod_changes(scenario: &Scenario<'_>) -> Result<(), 
     // The finalizer keeps the pod.
     let pods: Api<Pod> = Api::namespaced(scenario.plane.client(), scenario.name);
     let terminating = pods.get(&kept).await.map_err(failed)?;
-    ensure(terminating.metadata.deletion_timestamp.is_some() && watcher.removed() == ["changes-a"], || running.stdout())?;
+    ensure(terminating.metadata.deletion_timestamp.is_some() && watcher.removed() == ["changes-a"], || {
+        running.stdout()
+    })?;
     pod["metadata"]["finalizers"] = json!(null);
     scenario.plane.merge(&pod).await?;
     let text = running.wait_for_exit(0).await?;

@@ -44,7 +44,10 @@ pub(super) async fn second_run_names_the_holder(scenario: &Scenario<'_>) -> Resu
     ensure(report["halt"]["code"] == "Locked" && report["halt"]["holder"] == holder, || text.clone())?;
     ensure(report["lock"]["state"] == "Held" && report["lock"]["since"].is_string(), || text.clone())?;
     for dry_run in ["--dry-run=client", "--dry-run=server"] {
-        assert_contains(&start(scenario, &[dry_run])?.wait_for_exit(0).await?, &[&locked, "Dry run: nothing was removed"])?;
+        assert_contains(
+            &start(scenario, &[dry_run])?.wait_for_exit(0).await?,
+            &[&locked, "Dry run: nothing was removed"],
+        )?;
     }
     let text = start(scenario, &["--wait-for-lock=4s"])?.wait_for_exit(1).await?;
     assert_contains(&text, &["waiting: another cycle holds the lock", "Nothing was removed"])?;
@@ -135,7 +138,10 @@ pub(super) async fn other_holder_stops_cycle(scenario: &Scenario<'_>) -> Result<
     running.wait_for("lock lost: the Lease has another holder: someone-else").await?;
     scenario.release_one().await?;
     let text = running.wait_for_exit(1).await?;
-    assert_contains(&text, &["Stopped: lock lost", "1 of 3 pods replaced, 2 not started", "run the same command again"])?;
+    assert_contains(
+        &text,
+        &["Stopped: lock lost", "1 of 3 pods replaced, 2 not started", "run the same command again"],
+    )?;
     ensure(watcher.removed() == ["taken-a"], || text)?;
     let holder = lease(scenario).await?.and_then(|lease| lease.spec).unwrap_or_default().holder_identity;
     ensure(holder.as_deref() == Some("someone-else"), || format!("{holder:?}"))

@@ -62,8 +62,7 @@ pub(super) async fn locks_need_permissions(scenario: &Scenario<'_>) -> Result<()
             let (text, stderr) = running.wait_for_exit_with_stderr(2).await.map_err(message)?;
             let has_warning =
                 text.contains(&format!("! no lock: {missing}")) && text.contains("use --no-lock to run without a lock");
-            let has_error =
-                stderr.contains("error: cannot lock the DaemonSet: ") && stderr.contains("RBAC permission");
+            let has_error = stderr.contains("error: cannot lock the DaemonSet: ") && stderr.contains("RBAC permission");
             if has_warning && has_error { Ok(()) } else { Err(format!("{text}{stderr}")) }
         })
         .await?;

@@ -9,7 +9,11 @@ use crate::harness::manifests::{container, resource_quota};
 use crate::harness::running_program::RunningProgram;
 
 /// Starts a rollout of an image that cannot be pulled, and waits until its first pod fails.
-pub(crate) async fn start_bad_image_rollout(plane: &ControlPlane, name: &'static str, nodes: usize) -> Result<(), Failed> {
+pub(crate) async fn start_bad_image_rollout(
+    plane: &ControlPlane,
+    name: &'static str,
+    nodes: usize,
+) -> Result<(), Failed> {
     let scenario = Scenario { plane, name, nodes };
     scenario.set_up().await?;
     scenario.create_agent(&json!({})).await?;
@@ -35,7 +39,8 @@ pub(super) async fn bad_image(scenario: &Scenario<'_>) -> Result<(), Failed> {
     assert_contains(
         &text,
         &[
-            "timed out: no progress for 1s (--stall-timeout); new pod cannot pull its image: ImagePullBackOff (bad-image-",
+            "timed out: no progress for 1s (--stall-timeout); new pod cannot pull its image: ImagePullBackOff \
+             (bad-image-",
             "(1 of 3 updated, 2 available)",
         ],
     )?;
@@ -90,8 +95,8 @@ pub(super) async fn surge_with_host_port(scenario: &Scenario<'_>) -> Result<(), 
     scenario.patch_spec(&json!({"template": {"spec": {"containers": containers("two")}}})).await?;
     running
         .wait_for(
-            "stuck on 3 nodes (surge-port-a, surge-port-b, surge-port-c), cannot complete without intervention: the new \
-             pod needs host port 9100/TCP, ",
+            "stuck on 3 nodes (surge-port-a, surge-port-b, surge-port-c), cannot complete without intervention: the \
+             new pod needs host port 9100/TCP, ",
         )
         .await?;
     running.wait_for("kubectl -n surge-port patch daemonset agent --type=merge -p ").await?;
@@ -113,7 +118,7 @@ pub(super) async fn quota_exhausted_midway(scenario: &Scenario<'_>) -> Result<()
     let quota = resource_quota(scenario.name, "few", &json!({"pods": "3"}));
     scenario.plane.create(&quota).await?;
     let quotas: Api<ResourceQuota> = Api::namespaced(scenario.plane.client(), scenario.name);
-    // Before that, a rejection says that the status of the quota is unknown.
+    // Before that, a rejection reports that the status of the quota is unknown.
     wait_until("the quota has a status", async || {
         let status = quotas.get("few").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
         if status.used.is_some_and(|used| used.contains_key("pods")) { Ok(()) } else { Err("not yet".into()) }

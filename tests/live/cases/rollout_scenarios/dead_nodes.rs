@@ -13,7 +13,11 @@ pub(super) async fn dead_before(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.set_kubelet("a", Kubelet::Silent).await?;
     let running = scenario.watch_rollout(&["--revision", "2"]).await?;
     scenario.patch_spec(&template_patch("two", &json!({}))).await?;
-    running.wait_for("blocked on dead-before-a: the old pod cannot terminate because the kubelet on its node is not responding").await?;
+    running
+        .wait_for(
+            "blocked on dead-before-a: the old pod cannot terminate because the kubelet on its node is not responding",
+        )
+        .await?;
     assert_not_contains(&running.stdout(), &["stuck"])?;
     scenario.backdate_not_ready("a").await?;
     running
@@ -53,7 +57,9 @@ pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.set_kubelet("a", Kubelet::Silent).await?;
     running.wait_for("blocked on dead-during-a: the new pod cannot start: ").await?;
     scenario.backdate_not_ready("a").await?;
-    running.wait_for("stuck on dead-during-a, cannot complete without intervention: the new pod cannot start: ").await?;
+    running
+        .wait_for("stuck on dead-during-a, cannot complete without intervention: the new pod cannot start: ")
+        .await?;
     let mut pod = scenario.pod(&new_pod);
     pod["metadata"]["annotations"] = json!({"ds.test/starting": null});
     scenario.plane.merge(&pod).await?;
@@ -66,7 +72,7 @@ pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
 /// A pod is stuck Terminating, then its node stops reporting; the pod is force-deleted.
 pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario
-        .begin(&json!({"template": {
+        .create_agent(&json!({"template": {
             "metadata": {"annotations": {"ds.test/stuck": "*"}},
             "spec": {"tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 1},
         }}))
@@ -80,10 +86,16 @@ pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Resul
     let node = terminating.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let letter = node.trim_start_matches("terminating-");
     scenario.set_kubelet(letter, Kubelet::Silent).await?;
-    running.wait_for(&format!("blocked on {node}: the old pod cannot terminate because the kubelet on its node is not responding")).await?;
+    running
+        .wait_for(&format!(
+            "blocked on {node}: the old pod cannot terminate because the kubelet on its node is not responding"
+        ))
+        .await?;
     scenario.backdate_not_ready(letter).await?;
     let stuck = format!("stuck on {node}, cannot complete without intervention: ");
-    running.wait_for(&format!("{stuck}the old pod cannot terminate because the kubelet on its node is not responding")).await?;
+    running
+        .wait_for(&format!("{stuck}the old pod cannot terminate because the kubelet on its node is not responding"))
+        .await?;
     let pods: Api<Pod> = Api::namespaced(scenario.plane.client(), scenario.name);
     let by_force = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
     pods.delete(&terminating.name_any(), &by_force).await.map_err(failed)?;
