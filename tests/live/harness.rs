@@ -1,8 +1,8 @@
 //! What the tests run on and run with: a control plane of its own for each test, the program as a child process, and
 //! the objects, waits and checks that more than one test needs.
 //!
-//! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which replaces the kubelets
-//!   (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
+//! - [`control_plane`] starts etcd, the API server, the controllers, the scheduler and kwok, which replaces the
+//!   kubelets (`stages.yaml`); [`plane_layout`], [`process`] and [`ports`] are its parts.
 //! - [`client`] waits, changes objects and runs the program; [`running_program`] and [`terminal`] run it in the
 //!   background; [`manifests`] builds the objects.
 //! - [`json_proxy`] and [`fault_proxy`] are between the program and the API server.

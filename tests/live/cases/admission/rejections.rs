@@ -243,7 +243,9 @@ fn by_policies((url, ca): &(String, String)) -> Vec<RejectedPod> {
                 "Internal error occurred: failed calling webhook \"webhook-missing.ds.test\": failed to call webhook: \
                  Post \"https://nowhere.hooks.svc:443/?timeout=5s\"",
             ],
-            evidence: json!({"webhook": "webhook-missing.ds.test", "service": {"namespace": "hooks", "name": "nowhere"}}),
+            evidence: json!({
+                "webhook": "webhook-missing.ds.test", "service": {"namespace": "hooks", "name": "nowhere"},
+            }),
             ..RejectedPod::new("webhook-missing", "Webhook", "WebhookFailed")
         },
         RejectedPod {
