@@ -1,4 +1,4 @@
-//! The JSON that programs read: every field is one that the README's reference names, and of the type it has there.
+//! The JSON that programs read: every field is one that `docs/reference` names, and of the type it has there.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -84,10 +84,15 @@ fn report(file: &str, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The codes that the README's tables name, each with its evidence.
+/// A page of `docs/reference`.
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("docs/reference/{name}.md")).unwrap()
+}
+
+/// The codes that the reference's tables name, each with its evidence. A code that both pages name is that of a reason.
 fn documented() -> Vec<(String, BTreeSet<String>)> {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let tables = readme.split("| code | evidence |").skip(1);
+    let pages = page("reasons") + &page("cycle");
+    let tables = pages.split("| code | evidence |").skip(1);
     let words = |cell: &str| {
         cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]").to_owned()).collect::<Vec<_>>()
     };
@@ -116,7 +121,7 @@ fn code_of<'r>(reason: &'r Value, documented: &[(String, BTreeSet<String>)]) -> 
 #[test]
 fn every_field_and_every_reason_is_one_that_the_reference_names() {
     let documented = documented();
-    assert!(documented.len() > 20, "the README's table of codes was not found");
+    assert!(documented.len() > 20, "the reference's table of codes was not found");
     let mut seen = BTreeSet::new();
     for file in [
         "tests/fixtures/shop/cluster.yaml",
@@ -220,10 +225,11 @@ const REVISION: Shape = &[
 ];
 const GONE: Shape = &[("hash", &[Text, Null]), ("nodes", &[List])];
 
-/// The fields that the README's table of a kind names.
-fn fields_in_the_reference(heading: &str) -> BTreeSet<String> {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let table = readme.split(heading).nth(1).unwrap().split("| field | |").nth(1).unwrap().to_owned();
+/// The fields that the table of a kind names, the first below a heading of a page.
+fn fields_in_the_reference(name: &str, heading: &str) -> BTreeSet<String> {
+    let page = page(name);
+    let section = page.split(&format!("\n{heading}\n")).nth(1).unwrap();
+    let table = section.split("| field | |").nth(1).unwrap().to_owned();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let first_cells = rows.map(|row| row.split('|').nth(1).unwrap().to_owned());
     let words = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
@@ -232,7 +238,7 @@ fn fields_in_the_reference(heading: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_field_of_rollout_history_is_one_that_the_reference_names() {
-    let named = fields_in_the_reference("## Reference: rollout history");
+    let named = fields_in_the_reference("rollout-history", "## JSON and YAML");
     let shapes = [HISTORY, REVISION, GONE];
     for (field, _) in shapes.iter().flat_map(|shape| shape.iter()) {
         assert!(named.contains(*field) || ["apiVersion", "kind"].contains(field), "{field} is not documented");
@@ -307,7 +313,7 @@ fn check_hold<'h>(hold: &'h Value, documented: &[(String, BTreeSet<String>)]) ->
 
 #[test]
 fn every_field_of_a_rollout_report_is_one_that_the_reference_names() {
-    let named = fields_in_the_reference("### JSON and YAML: RolloutReport");
+    let named = fields_in_the_reference("rollout", "### JSON and YAML: RolloutReport");
     let shapes = [ROLLOUTS, ROLLOUT, STRATEGY, SPENDER, HOLD, STEP];
     let fields: BTreeSet<&str> = shapes.iter().flat_map(|shape| shape.iter()).map(|(field, _)| *field).collect();
     for field in fields.iter().filter(|field| !["apiVersion", "kind"].contains(field)) {
@@ -392,7 +398,7 @@ const CYCLE: Shape = &[
 /// With `--dry-run=client` the report holds the plan; what it holds after a run is looked at by the live tests.
 #[test]
 fn the_plan_of_a_cycle_is_a_report_of_the_reference() {
-    let fields = fields_in_the_reference("### JSON and YAML: CycleReport");
+    let fields = fields_in_the_reference("cycle", "### JSON and YAML: CycleReport");
     for (field, _) in CYCLE {
         assert!(fields.contains(*field), "{field} is not documented");
     }
@@ -413,10 +419,10 @@ fn the_plan_of_a_cycle_is_a_report_of_the_reference() {
     }
 }
 
-/// The events that the README's table names, each with its own fields.
+/// The events that the reference's table names, each with its own fields.
 fn events_in_the_reference() -> Vec<(String, BTreeSet<String>)> {
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let table = readme.split("| event | fields | |").nth(1).unwrap();
+    let page = page("rollout");
+    let table = page.split("| type | fields | |").nth(1).unwrap();
     let words = |cell: &str| {
         cell.split('`').skip(1).step_by(2).map(|word| word.trim_end_matches("[]").to_owned()).collect::<BTreeSet<_>>()
     };
@@ -450,8 +456,8 @@ fn variants_of(file: &str, name: &str) -> Vec<(String, BTreeSet<String>)> {
 /// What the events themselves hold is looked at where there are any: see `tests/live/reference.rs`.
 #[test]
 fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
-    let common = fields_in_the_reference("### JSON and YAML: RolloutEvent");
-    for field in ["at", "event", "namespace", "name", "message", "fix"] {
+    let common = fields_in_the_reference("rollout", "### JSON and YAML: RolloutEvent");
+    for field in ["at", "type", "namespace", "name", "message", "fix"] {
         assert!(common.contains(field), "{field} is not documented");
     }
     for (field, _) in &ROLLOUT[2..8] {
@@ -464,8 +470,8 @@ fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
         fields.retain(|field| !common.contains(field));
     }
     assert_eq!(events_in_the_reference(), expected);
-    let readme = std::fs::read_to_string("README.md").unwrap();
-    let outcomes = readme.lines().find(|line| line.starts_with("| `Ended` |")).unwrap();
+    let page = page("rollout");
+    let outcomes = page.lines().find(|line| line.starts_with("| `Ended` |")).unwrap();
     for (ending, _) in variants_of("src/render/rollout/event.rs", "Ending") {
         assert!(outcomes.contains(&format!("`{ending}`")), "{ending} is not documented");
     }
