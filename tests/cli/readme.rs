@@ -1,5 +1,5 @@
-//! The examples of README.md and of the pages below docs/. Behind `<!-- run with ARGUMENTS -->` a block is run with these
-//! arguments added, and must print what it shows; of all others each command must at least be one that the program takes.
+//! The examples of README.md and of the pages in docs. A block after `<!-- run with ARGUMENTS -->` is run with these
+//! arguments added, and must print what it shows. In all other blocks, each command must at least be valid.
 //! `TRYCMD=overwrite cargo test --test cli` writes what the blocks print now.
 
 use std::path::{Path, PathBuf};
