@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::completions::text;
-use crate::house::files_below;
+use crate::architecture::files_below;
 
 /// A command of a block, what it shows, and what it is run with.
 struct Example {
