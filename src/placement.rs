@@ -25,29 +25,29 @@ pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates}
 /// which one combination cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub(crate) enum Placement {
-    /// A pod is wanted: one is made if there is none.
+    /// A pod is required: one is made if there is none.
     Run,
-    /// None is wanted, but one that is there may stay: an untolerated `NoSchedule` taint.
+    /// None is required, but one that is there may stay: an untolerated `NoSchedule` taint.
     ContinueOnly,
-    /// None is wanted, and one that is there is deleted.
+    /// None is required, and one that is there is deleted.
     Exclude,
 }
 
-/// Why a node is not wanted: one value for every obstacle, with what was found there.
+/// Why a node is not required: one value for every obstacle, with what was found there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum PlacementFailure {
     /// `template.spec.nodeName` names another node.
     NodeName {
         /// The node that the template names.
-        wanted: String,
+        required: String,
     },
     /// A pair of `template.spec.nodeSelector` that the node's labels do not hold.
     NodeSelector {
         /// The label's key.
         key: String,
         /// The value that the selector wants.
-        wanted: String,
+        required: String,
         /// The node's value; none when it has no such label.
         found: Option<String>,
     },
@@ -130,18 +130,18 @@ impl<'a> EligibilityRule<'a> {
     }
 
     fn name_obstacle(&self, node: &Node) -> Option<PlacementFailure> {
-        let wanted = self.node_name.filter(|wanted| *wanted != node.metadata.name)?;
-        Some(PlacementFailure::NodeName { wanted: wanted.to_owned() })
+        let required = self.node_name.filter(|required| *required != node.metadata.name)?;
+        Some(PlacementFailure::NodeName { required: required.to_owned() })
     }
 }
 
 /// The pairs of a node selector that the node's labels do not hold.
 pub(crate) fn selector_obstacles(selector: &Labels, node: &Node) -> impl Iterator<Item = PlacementFailure> {
-    selector.iter().filter_map(|(key, wanted)| {
+    selector.iter().filter_map(|(key, required)| {
         let found = node.metadata.labels.get(key);
-        (found != Some(wanted)).then(|| PlacementFailure::NodeSelector {
+        (found != Some(required)).then(|| PlacementFailure::NodeSelector {
             key: key.clone(),
-            wanted: wanted.clone(),
+            required: required.clone(),
             found: found.cloned(),
         })
     })

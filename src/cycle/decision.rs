@@ -66,7 +66,7 @@ pub(crate) enum Action {
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "for", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum WaitReason {
     /// Nodes in work.
     Nodes,

@@ -349,9 +349,9 @@ fn every_obstacle_is_told_and_not_only_the_first() {
     assert_eq!(
         Value::from(codes),
         json!([
-            { "code": "NodeName", "wanted": "other" },
-            { "code": "NodeSelector", "key": "a", "wanted": "b", "found": "x" },
-            { "code": "NodeSelector", "key": "c", "wanted": "d", "found": null },
+            { "code": "NodeName", "required": "other" },
+            { "code": "NodeSelector", "key": "a", "required": "b", "found": "x" },
+            { "code": "NodeSelector", "key": "c", "required": "d", "found": null },
             { "code": "Taint", "taint": "k:NoExecute" },
             { "code": "Taint", "taint": "l=v:NoSchedule" },
         ])

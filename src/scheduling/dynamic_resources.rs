@@ -28,7 +28,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.pod.spec.resource_claims.is_empty() {
         return match extended::asked_of_devices(attempt) {
             Known::Known(0) => CheckResult::Pass,
-            Known::Known(wanted) => judge_devices(&[], wanted, attempt),
+            Known::Known(requested) => judge_devices(&[], requested, attempt),
             Known::Unknown(missing) => CheckResult::Unknown { missing },
         };
     }
@@ -169,13 +169,13 @@ fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> 
     };
     let held = attempt.facts.resource_claims.known().map(Vec::as_slice).unwrap_or_default();
     let stock = devices::stock(slices, held, attempt.node);
-    let wanted = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
-    let is_short = !stock.is_shared && (wanted > stock.free || stock.devices == 0);
+    let requested = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
+    let is_short = !stock.is_shared && (requested > stock.free || stock.devices == 0);
     if is_short {
         return CheckResult::from_reasons(vec![failure(
             DeviceRejection::DevicesUnavailable {
                 claims: open.iter().map(|demand| demand.name.to_owned()).collect(),
-                wanted,
+                requested,
                 devices: stock.devices,
                 free: stock.free,
                 used_by: stock.used_by,

@@ -103,7 +103,7 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
         match doubt {
             Some(why) => missing = missing.or_else(|| Some(why.to_owned())),
             None => lacking.push(AffinityRejection::PodAffinity {
-                wanted: terms.iter().map(Term::evidence).collect(),
+                required: terms.iter().map(Term::evidence).collect(),
                 topology_key: (*key).to_owned(),
                 topology_value: domain.value.to_owned(),
             }),
@@ -173,7 +173,7 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings:
         if !pods.is_empty() {
             pods.sort();
             findings.reject(AffinityRejection::PodAntiAffinity {
-                unwanted: term.evidence(),
+                term: term.evidence(),
                 topology_key: term.topology_key.clone(),
                 topology_value: domain.value.to_owned(),
                 pods,
@@ -217,7 +217,7 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     for (term, topology_value, mut pods) in refused {
         pods.sort();
         findings.reject(AffinityRejection::ExistingPodsAntiAffinity {
-            unwanted: term.evidence(),
+            term: term.evidence(),
             topology_key: term.topology_key,
             topology_value,
             pods,

@@ -7,12 +7,12 @@ use crate::placement::PlacementFailure;
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let wanted = &attempt.pod.spec.node_name;
-    if wanted.is_empty() || *wanted == attempt.node.metadata.name {
+    let required = &attempt.pod.spec.node_name;
+    if required.is_empty() || *required == attempt.node.metadata.name {
         return CheckResult::Pass;
     }
     CheckResult::from_reasons(vec![FilterFailure::new(
-        FilterRejection::Placed(PlacementFailure::NodeName { wanted: wanted.clone() }),
+        FilterRejection::Placed(PlacementFailure::NodeName { required: required.clone() }),
         "node(s) didn't match the requested node name",
         false,
     )])

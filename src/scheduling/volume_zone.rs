@@ -33,18 +33,18 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let Some(claims) = findings.read(&facts.claims) else { return findings.outcome() };
     for name in names {
         let Some(claim) = find(claims, &pod.metadata.namespace, &name) else { continue };
-        let wanted = volume_of(claim);
-        if wanted.is_empty() {
+        let required = volume_of(claim);
+        if required.is_empty() {
             continue;
         }
         let Some(volumes) = findings.read(&facts.volumes) else { continue };
-        match find_volume(volumes, wanted) {
+        match find_volume(volumes, required) {
             Some(volume) => judge_volume(attempt, &name, volume, &mut findings),
             None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
-                let scheduler = format!("persistentvolume {wanted:?} not found");
+                let scheduler = format!("persistentvolume {required:?} not found");
                 let rejection =
-                    VolumeRejection::VolumeMissing { claim: name, volume: wanted.to_owned(), ephemeral: false };
+                    VolumeRejection::VolumeMissing { claim: name, volume: required.to_owned(), ephemeral: false };
                 findings.reject_pod(rejection, scheduler);
             }
         }
@@ -71,7 +71,7 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
             claim: claim.to_owned(),
             volume: volume.metadata.name.clone().unwrap_or_default(),
             key: key.to_owned(),
-            wanted: zones.into_iter().collect(),
+            required: zones.into_iter().collect(),
             found: found.cloned(),
         };
         findings.reject(rejection, "node(s) had no available volume zone", false);

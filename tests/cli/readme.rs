@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::completions::text;
 use crate::architecture::files_below;
+use crate::completions::text;
 
 /// A command of a block, what it shows, and what it is run with.
 struct Example {

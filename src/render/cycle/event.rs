@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::text::{self, DaemonSetRef};
-use crate::cycle::{LockHolder, LockLoss, NodeEvent, PodRef, Summary, WaitReason};
+use crate::cycle::{Failure, LockHolder, LockLoss, NodeEvent, PodRef, Skip, Summary, WaitReason};
+use crate::explain::Reason;
 use crate::render::age::age;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::reason::detail;
@@ -66,7 +66,7 @@ struct EventView<'a> {
     #[serde(flatten)]
     head: EventHead<'a>,
     #[serde(flatten)]
-    fields: Map<String, Value>,
+    fields: EventFields<'a>,
     #[serde(flatten)]
     numbers: Numbers,
     desired: Option<usize>,
@@ -95,61 +95,73 @@ impl From<Summary> for Numbers {
 
 /// Writes the event as one line of JSON.
 pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::json_line(out, &view(event)?)
+    crate::render::structured::json_line(out, &view(event))
 }
 
 /// Writes the event as one document of a YAML stream.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::yaml_document(out, &view(event)?)
+    crate::render::structured::yaml_document(out, &view(event))
 }
 
-fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
-    Ok(EventView {
+fn view<'c>(event: &'c Event<'c, '_>) -> EventView<'c> {
+    EventView {
         head: EventHead::new("CycleEvent", event.at, event.daemon_set_ref.namespace, event.daemon_set_ref.name),
-        fields: match fields(event.event)? {
-            Value::Object(fields) => fields,
-            _ => Map::new(),
-        },
+        fields: event.event.into(),
         numbers: event.summary.into(),
         desired: event.status.map(|status| status.desired),
         available: event.status.map(|status| status.available),
         message: message(event).0,
-    })
+    }
 }
 
-fn fields(event: ReportEvent<'_>) -> io::Result<Value> {
-    Ok(match event {
-        ReportEvent::Removing { node, pod, is_eviction } => {
-            json!({ "event": "Removing", "node": node, "pod": pod.name, "uid": pod.uid, "evict": is_eviction })
+/// The fields of each type of event.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+enum EventFields<'a> {
+    Started,
+    Removing { node: &'a str, pod: &'a str, uid: &'a str, evict: bool },
+    WouldRemove { node: &'a str, pod: &'a str, uid: &'a str },
+    Rejected { node: &'a str, detail: &'a str },
+    NodeStepChanged { node: &'a str, step: NodeStep, reasons: &'a [Reason] },
+    NodeReplaced { node: &'a str, pod: &'a str, seconds: i64 },
+    NodeRegressed { node: &'a str },
+    NodeFailed { node: &'a str, failure: &'a Failure },
+    NodeSkipped { node: &'a str, skip: &'a Skip },
+    Waiting { waiting_for: &'a WaitReason },
+    Stopping,
+    LockLost { holder: Option<&'a str>, since: Option<Timestamp> },
+    ConnectionNote,
+}
+
+impl<'a> From<ReportEvent<'a>> for EventFields<'a> {
+    fn from(event: ReportEvent<'a>) -> Self {
+        match event {
+            ReportEvent::Started => Self::Started,
+            ReportEvent::Removing { node, pod, is_eviction } => {
+                Self::Removing { node, pod: &pod.name, uid: &pod.uid, evict: is_eviction }
+            }
+            ReportEvent::WouldRemove { node, pod } => Self::WouldRemove { node, pod: &pod.name, uid: &pod.uid },
+            ReportEvent::Rejected { node, message } => Self::Rejected { node, detail: message },
+            ReportEvent::Waiting(waiting_for) => Self::Waiting { waiting_for },
+            ReportEvent::Stopping => Self::Stopping,
+            ReportEvent::LockLost(LockLoss::TakenOver(LockHolder { holder, since })) => {
+                Self::LockLost { holder: Some(holder), since: *since }
+            }
+            ReportEvent::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
+                Self::LockLost { holder: None, since: None }
+            }
+            ReportEvent::ConnectionNote(_) => Self::ConnectionNote,
+            ReportEvent::NodeEvent(NodeEvent::StepChanged { node, step, reasons }) => {
+                Self::NodeStepChanged { node, step: *step, reasons }
+            }
+            ReportEvent::NodeEvent(NodeEvent::Replaced { node, pod, took }) => {
+                Self::NodeReplaced { node, pod, seconds: took.as_secs() }
+            }
+            ReportEvent::NodeEvent(NodeEvent::Regressed { node }) => Self::NodeRegressed { node },
+            ReportEvent::NodeEvent(NodeEvent::Failed { node, why }) => Self::NodeFailed { node, failure: why },
+            ReportEvent::NodeEvent(NodeEvent::Skipped { node, why }) => Self::NodeSkipped { node, skip: why },
         }
-        ReportEvent::WouldRemove { node, pod } => {
-            json!({ "event": "WouldRemove", "node": node, "pod": pod.name, "uid": pod.uid })
-        }
-        ReportEvent::Rejected { node, message } => json!({ "event": "Rejected", "node": node, "detail": message }),
-        ReportEvent::Waiting(waiting) => json!({ "event": "Waiting", "waits": serde_json::to_value(waiting)? }),
-        ReportEvent::Started => json!({ "event": "Began" }),
-        ReportEvent::Stopping => json!({ "event": "Stopping" }),
-        ReportEvent::LockLost(LockLoss::TakenOver(LockHolder { holder, since })) => {
-            json!({ "event": "LockLost", "holder": holder, "since": since })
-        }
-        ReportEvent::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
-            json!({ "event": "LockLost", "holder": null, "since": null })
-        }
-        ReportEvent::ConnectionNote(_) => json!({ "event": "ConnectionNote" }),
-        ReportEvent::NodeEvent(NodeEvent::StepChanged { node, step, reasons }) => {
-            json!({ "event": "NodeStepChanged", "node": node, "step": step, "reasons": serde_json::to_value(reasons)? })
-        }
-        ReportEvent::NodeEvent(NodeEvent::Replaced { node, pod, took }) => {
-            json!({ "event": "NodeReplaced", "node": node, "pod": pod, "seconds": took.as_secs() })
-        }
-        ReportEvent::NodeEvent(NodeEvent::Regressed { node }) => json!({ "event": "NodeRegressed", "node": node }),
-        ReportEvent::NodeEvent(NodeEvent::Failed { node, why }) => {
-            json!({ "event": "NodeFailed", "node": node, "why": serde_json::to_value(why)? })
-        }
-        ReportEvent::NodeEvent(NodeEvent::Skipped { node, why }) => {
-            json!({ "event": "NodeSkipped", "node": node, "why": serde_json::to_value(why)? })
-        }
-    })
+    }
 }
 
 /// Writes the event as one line: time, message and progress.

@@ -10,9 +10,9 @@ use crate::snapshot::Taint;
 
 pub(super) fn summary(failure: &PlacementFailure) -> String {
     match failure {
-        PlacementFailure::NodeName { wanted } => format!("the template requires node {wanted} (nodeName)"),
-        PlacementFailure::NodeSelector { key, wanted, .. } => {
-            format!("node selector {key}={wanted} does not match")
+        PlacementFailure::NodeName { required } => format!("the template requires node {required} (nodeName)"),
+        PlacementFailure::NodeSelector { key, required, .. } => {
+            format!("node selector {key}={required} does not match")
         }
         PlacementFailure::NodeAffinity { terms } => {
             let names = ListLength::Handful;
@@ -31,8 +31,8 @@ pub(super) fn summary(failure: &PlacementFailure) -> String {
 
 pub(super) fn detail(failure: &PlacementFailure, names: ListLength) -> String {
     match failure {
-        PlacementFailure::NodeSelector { key, wanted, found } => {
-            format!("node selector {key}={wanted} does not match: {}", found_label(key, found.as_deref()))
+        PlacementFailure::NodeSelector { key, required, found } => {
+            format!("node selector {key}={required} does not match: {}", found_label(key, found.as_deref()))
         }
         PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
         other => summary(other),
@@ -92,14 +92,14 @@ const FACTS_OF_A_NODE: [&str; 4] =
 
 pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match failure {
-        PlacementFailure::NodeName { wanted } => vec![Remedy::run(
-            format!("remove nodeName {wanted} from the template ({})", target.rollout_note()),
+        PlacementFailure::NodeName { required } => vec![Remedy::run(
+            format!("remove nodeName {required} from the template ({})", target.rollout_note()),
             target.commands_reaching_existing_pod(edit_template(
                 target,
                 &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]),
             )),
         )],
-        PlacementFailure::NodeSelector { key, wanted, found } => {
+        PlacementFailure::NodeSelector { key, required, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
             let unselect = Remedy::run(
                 format!("or remove {key} from the template's node selector ({})", target.rollout_note()),
@@ -108,10 +108,10 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
                         .only_if(valid::is_qualified_name(key)),
                 ),
             );
-            let line = CommandLine::new("kubectl label node").name(target.node).label(key, wanted);
+            let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
             let label = on_node(
                 target,
-                &format!("label the node with {key}={wanted} if the pod should run there"),
+                &format!("label the node with {key}={required} if the pod should run there"),
                 if found.is_some() { line.words("--overwrite") } else { line },
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
@@ -275,14 +275,14 @@ mod tests {
             vec![TermMismatch { invalid: None, mismatches: vec![mismatches("kubernetes.io/os", "In", &["windows"])] }];
         assert_eq!(lines(&PlacementFailure::NodeAffinity { terms: terms.into() }), ["kubectl -n ns edit daemonset ds"]);
         let selector =
-            PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), wanted: "arm64".into(), found: None };
+            PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), required: "arm64".into(), found: None };
         assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
     }
 
     #[test]
     fn key_with_a_slash_is_escaped_in_a_patch() {
         let selector = |key: &str| {
-            lines(&PlacementFailure::NodeSelector { key: key.into(), wanted: "x".into(), found: Some("y".into()) })
+            lines(&PlacementFailure::NodeSelector { key: key.into(), required: "x".into(), found: Some("y".into()) })
         };
         let valid = selector("a.io/b");
         assert_eq!(valid[0], "kubectl label node n1 a.io/b=x --overwrite");
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn planned_node_is_not_labeled() {
         let target = RemedyContext { is_planned: true, ..target() };
-        let selector = PlacementFailure::NodeSelector { key: "pool".into(), wanted: "gpu".into(), found: None };
+        let selector = PlacementFailure::NodeSelector { key: "pool".into(), required: "gpu".into(), found: None };
         let lines: Vec<String> =
             remedies(&selector, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect();
         assert!(lines.iter().all(|line| !line.contains("label node")), "{lines:?}");

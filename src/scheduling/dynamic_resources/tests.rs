@@ -245,7 +245,7 @@ fn a_node_without_any_device_cannot_allocate() {
     assert_eq!((phase, scheduler.as_str()), (ExtensionPoint::Filter, "cannot allocate all claims"));
     assert_eq!(
         rejection,
-        json!({ "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 0, "free": 0 })
+        json!({ "code": "DevicesUnavailable", "claims": ["shared"], "requested": 1, "devices": 0, "free": 0 })
     );
     // Neither slices of other nodes nor empty ones help.
     let elsewhere = slice("p", json!({ "nodeName": "n2" }), &["0"]);
@@ -253,7 +253,7 @@ fn a_node_without_any_device_cannot_allocate() {
     assert_eq!(refused(judge_slices(one_gpu(), json!([elsewhere, empty]))).1["devices"], json!(0));
     // Nor for those that only administer.
     let admin = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "adminAccess": true } });
-    assert_eq!(refused(judge_slices(admin, json!([]))).1["wanted"], json!(0));
+    assert_eq!(refused(judge_slices(admin, json!([]))).1["requested"], json!(0));
     assert!(is_unknown(&judge(
         &by_name(),
         &ClusterObjects {
@@ -302,7 +302,7 @@ fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
     assert_eq!(
         refused(judge(&by_name(), &with(slices(&["0"])))).1,
         json!({
-            "code": "DevicesUnavailable", "claims": ["shared"], "wanted": 1, "devices": 1, "free": 0,
+            "code": "DevicesUnavailable", "claims": ["shared"], "requested": 1, "devices": 1, "free": 0,
             "usedBy": ["b/holder"],
         })
     );
@@ -323,7 +323,7 @@ fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
 fn the_least_that_is_asked_for_counts() {
     let one = json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]);
     let exact = |count: u32| json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "count": count } });
-    assert_eq!(refused(judge_slices(exact(2), one.clone())).1["wanted"], json!(2));
+    assert_eq!(refused(judge_slices(exact(2), one.clone())).1["requested"], json!(2));
     assert!(is_unknown(&judge_slices(exact(1), one.clone())));
     let all = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "allocationMode": "All" } });
     assert!(is_unknown(&judge_slices(all, one.clone())));
@@ -332,7 +332,7 @@ fn the_least_that_is_asked_for_counts() {
             { "name": "s", "deviceClassName": "gpu", "count": 4 }, { "name": "t", "deviceClassName": "gpu", "count": least },
         ] })
     };
-    assert_eq!(refused(judge_slices(first(2), one.clone())).1["wanted"], json!(2));
+    assert_eq!(refused(judge_slices(first(2), one.clone())).1["requested"], json!(2));
     assert!(is_unknown(&judge_slices(first(1), one)));
 }
 

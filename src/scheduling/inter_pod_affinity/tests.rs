@@ -161,7 +161,7 @@ fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
         serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
             "code": "PodAntiAffinity",
-            "unwanted": { "selector": "app=web", "namespaces": ["a"] },
+            "term": { "selector": "app=web", "namespaces": ["a"] },
             "topologyKey": HOSTNAME,
             "topologyValue": "n1",
             "pods": [{ "namespace": "a", "pod": "web-1", "node": "n1" }],
@@ -237,7 +237,7 @@ fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
         serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
         json!([{
             "code": "PodAffinity",
-            "wanted": [{ "selector": "app=web", "namespaces": ["a"] }],
+            "required": [{ "selector": "app=web", "namespaces": ["a"] }],
             "topologyKey": "zone",
             "topologyValue": "z1",
         }])
@@ -268,8 +268,8 @@ fn one_pod_has_to_meet_all_terms() {
     let mut higher_priority_planned = both;
     higher_priority_planned.spec.node_name = "n2".into();
     let rejections = wants().amid([second()], [higher_priority_planned]).rejections();
-    assert!(matches!(&rejections[..], [AffinityRejection::PodAffinity { topology_key, wanted, .. }]
-        if topology_key == HOSTNAME && wanted.len() == 2));
+    assert!(matches!(&rejections[..], [AffinityRejection::PodAffinity { topology_key, required, .. }]
+        if topology_key == HOSTNAME && required.len() == 2));
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn neighbours_that_keep_away_from_the_pod_refuse_it_with_their_names() {
         serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
             "code": "ExistingPodsAntiAffinity",
-            "unwanted": { "selector": "app=ds", "namespaces": ["a"] },
+            "term": { "selector": "app=ds", "namespaces": ["a"] },
             "topologyKey": "zone",
             "topologyValue": "z1",
             "pods": [{ "namespace": "a", "pod": "hermit", "node": "n1" }],

@@ -16,7 +16,7 @@ pub(crate) enum AffinityRejection {
     /// No pod that the required pod affinity asks for is near.
     PodAffinity {
         /// The terms: one pod has to meet all of them.
-        wanted: Vec<Selected>,
+        required: Vec<Selected>,
         /// The label that says what is near.
         topology_key: String,
         /// The node's value of it.
@@ -25,7 +25,7 @@ pub(crate) enum AffinityRejection {
     /// A pod that the pod's own required anti-affinity keeps away from is near.
     PodAntiAffinity {
         /// The term.
-        unwanted: Selected,
+        term: Selected,
         /// The label that says what is near.
         topology_key: String,
         /// The node's value of it.
@@ -36,7 +36,7 @@ pub(crate) enum AffinityRejection {
     /// The required anti-affinity of pods near by keeps the pod away.
     ExistingPodsAntiAffinity {
         /// Their term, which the pod meets.
-        unwanted: Selected,
+        term: Selected,
         /// The label that says what is near.
         topology_key: String,
         /// The node's value of it.

@@ -68,7 +68,7 @@ pub(crate) enum DeviceRejection {
         /// The ResourceClaims, or the templates that they are to be made from.
         claims: Vec<String>,
         /// How many devices they need at least.
-        wanted: usize,
+        requested: usize,
         /// How many there are for the node.
         devices: usize,
         /// How many of these are in no use.

@@ -111,7 +111,7 @@ pub(crate) enum VolumeRejection {
         /// The label of the zone or region.
         key: String,
         /// Where the volume is.
-        wanted: Vec<String>,
+        required: Vec<String>,
         /// Where the node is; none when it has no such label.
         found: Option<String>,
     },
@@ -203,7 +203,7 @@ pub(crate) struct MismatchedVolume {
 
 /// The first thing that keeps a volume from a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "cause", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum VolumeMismatch {
     /// It is kept for another claim.
     ClaimedBy {
@@ -267,7 +267,7 @@ mod tests {
             serde_json::to_value(FilterRejection::Volumes(rejection)).unwrap(),
             json!({
                 "code": "NoVolumeToBind", "claim": "data", "storageClass": "by-hand", "requested": "5",
-                "mismatches": [{"volume": "pv", "cause": "NotAvailable", "phase": "Released"}],
+                "mismatches": [{"volume": "pv", "type": "NotAvailable", "phase": "Released"}],
             })
         );
     }

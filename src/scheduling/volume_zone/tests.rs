@@ -23,7 +23,7 @@ fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
         claim: "data".into(),
         volume: "pv".into(),
         key: ZONE.into(),
-        wanted: vec!["b".into()],
+        required: vec!["b".into()],
         found: Some("a".into()),
     };
     assert_eq!((rejection, scheduler.as_str()), (expected, "node(s) had no available volume zone"));

@@ -32,29 +32,29 @@ pub(super) fn detail(rejection: &AffinityRejection, names: ListLength) -> String
         AffinityRejection::PodAffinityTopologyKey { topology_key } => {
             format!("the required pod affinity uses topologyKey {topology_key}, but the node has no such label")
         }
-        AffinityRejection::PodAffinity { wanted, topology_key, topology_value } => {
-            let pods: Vec<String> = wanted.iter().map(|term| selected(term, names)).collect();
+        AffinityRejection::PodAffinity { required, topology_key, topology_value } => {
+            let pods: Vec<String> = required.iter().map(|term| selected(term, names)).collect();
             let place = place(topology_key, topology_value);
             format!(
                 "the required pod affinity needs {}, but none runs {place}",
                 names.join(&pods, HANDFUL, " that is also ", String::clone)
             )
         }
-        AffinityRejection::PodAntiAffinity { unwanted, topology_key, topology_value, pods } => {
+        AffinityRejection::PodAntiAffinity { term, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
             format!(
                 "the required anti-affinity excludes {}, but {} {} {place}",
-                selected(unwanted, names),
+                selected(term, names),
                 pod_names(pods, names),
                 if pods.len() == 1 { "runs" } else { "run" }
             )
         }
-        AffinityRejection::ExistingPodsAntiAffinity { unwanted, topology_key, topology_value, pods } => {
+        AffinityRejection::ExistingPodsAntiAffinity { term, topology_key, topology_value, pods } => {
             let place = place(topology_key, topology_value);
             format!(
                 "the required anti-affinity of {} excludes {} {place}",
                 pod_names(pods, names),
-                selected(unwanted, names)
+                selected(term, names)
             )
         }
     }
@@ -67,9 +67,9 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
             label_node(topology_key, target),
             change("remove the term of the pod affinity, or change its topologyKey,"),
         ],
-        AffinityRejection::PodAffinity { wanted, topology_key, topology_value } => {
+        AffinityRejection::PodAffinity { required, topology_key, topology_value } => {
             let place = place(topology_key, topology_value);
-            let look = wanted.iter().filter_map(list).collect::<Vec<_>>();
+            let look = required.iter().filter_map(list).collect::<Vec<_>>();
             vec![
                 Remedy::run(format!("run such a pod {place}; see where they run"), look),
                 change("make the pod affinity preferred instead of required"),
@@ -218,7 +218,7 @@ mod tests {
 
     fn in_the_way(pods: Vec<OtherPod>, key: &str) -> AffinityRejection {
         let (topology_key, topology_value) = (key.to_owned(), "v".to_owned());
-        AffinityRejection::PodAntiAffinity { unwanted: selected_by("app=web"), topology_key, topology_value, pods }
+        AffinityRejection::PodAntiAffinity { term: selected_by("app=web"), topology_key, topology_value, pods }
     }
 
     fn lines(rejection: &AffinityRejection) -> Vec<String> {
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn required_pods_are_described_and_listed_by_a_command() {
         let rejection = AffinityRejection::PodAffinity {
-            wanted: vec![selected_by("app=web"), selected_by("tier in (1,2)")],
+            required: vec![selected_by("app=web"), selected_by("tier in (1,2)")],
             topology_key: "zone".into(),
             topology_value: "z1".into(),
         };
@@ -285,7 +285,7 @@ mod tests {
     fn existing_pods_with_anti_affinity_are_named_with_owner() {
         let names = ["p1", "p2", "p3", "p4"];
         let rejection = AffinityRejection::ExistingPodsAntiAffinity {
-            unwanted: Selected {
+            term: Selected {
                 selector: Some(String::new()),
                 namespaces: vec![],
                 namespace_selector: Some(String::new()),

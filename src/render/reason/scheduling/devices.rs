@@ -46,18 +46,18 @@ pub(super) fn detail(rejection: &DeviceRejection, names: ListLength) -> String {
         DeviceRejection::ResourceClaimBindingFailed { claim, condition, reason, detail } => {
             format!("a device of ResourceClaim {claim} could not be prepared: {condition}, {reason}: {detail}")
         }
-        DeviceRejection::DevicesUnavailable { wanted, devices: 0, .. } => {
+        DeviceRejection::DevicesUnavailable { requested, devices: 0, .. } => {
             format!(
                 "{} requested, but no ResourceSlice has a device for this node",
-                pluralize(*wanted.max(&1), "device")
+                pluralize(*requested.max(&1), "device")
             )
         }
-        DeviceRejection::DevicesUnavailable { wanted, devices, free, used_by, .. } => {
+        DeviceRejection::DevicesUnavailable { requested, devices, free, used_by, .. } => {
             let used_by = match used_by.is_empty() {
                 true => String::new(),
                 false => format!("; in use by {}", names.list(used_by)),
             };
-            format!("{} requested, {free} of {devices} free on this node{used_by}", pluralize(*wanted, "device"))
+            format!("{} requested, {free} of {devices} free on this node{used_by}", pluralize(*requested, "device"))
         }
     }
 }
@@ -126,7 +126,7 @@ mod tests {
 
     fn unavailable(devices: usize, free: usize, used_by: &[&str]) -> DeviceRejection {
         let used_by = used_by.iter().map(|name| (*name).to_owned()).collect();
-        DeviceRejection::DevicesUnavailable { claims: vec!["gpu".into()], wanted: 2, devices, free, used_by }
+        DeviceRejection::DevicesUnavailable { claims: vec!["gpu".into()], requested: 2, devices, free, used_by }
     }
 
     #[test]

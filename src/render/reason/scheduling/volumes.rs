@@ -82,10 +82,10 @@ pub(super) fn detail(rejection: &VolumeRejection, names: ListLength) -> String {
                 terms_in_full(NODE_AFFINITY, terms, names)
             )
         }
-        VolumeRejection::VolumeZone { claim, volume, key, wanted, found } => {
+        VolumeRejection::VolumeZone { claim, volume, key, required, found } => {
             let found = found.as_deref().unwrap_or("none");
-            let wanted = names.join(wanted, HANDFUL, " or ", String::clone);
-            format!("PersistentVolume {volume} (claim {claim}) requires {key}={wanted}; the node has {found}")
+            let required = names.join(required, HANDFUL, " or ", String::clone);
+            format!("PersistentVolume {volume} (claim {claim}) requires {key}={required}; the node has {found}")
         }
         VolumeRejection::NoVolumeToBind { claim, storage_class, requested, mismatches } => {
             let requested = requested.in_bytes();

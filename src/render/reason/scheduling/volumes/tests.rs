@@ -42,7 +42,7 @@ fn rejections() -> Vec<VolumeRejection> {
             claim: claim(),
             volume: volume(),
             key: "zone".into(),
-            wanted: vec!["b".into(), "c".into()],
+            required: vec!["b".into(), "c".into()],
             found: Some("a".into()),
         },
         VolumeRejection::NoVolumeToBind {
