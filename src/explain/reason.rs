@@ -192,7 +192,10 @@ pub(crate) enum Reason {
         protocol: String,
     },
     /// With a surge, an old pod on a node that was deleted stops the rollout until the pod is garbage-collected.
-    OldPodOnDeletedNode { pod: String },
+    OldPodOnDeletedNode {
+        /// The name of the pod.
+        pod: String,
+    },
     /// More pods than one on the node.
     ExtraPods {
         /// The others.

@@ -49,7 +49,7 @@ const NODE: Shape = &[
     ("reasons", &[List]),
 ];
 /// Only there when there is something to say.
-const OPTIONAL: [&str; 5] = ["unknown", "preemption", "doubts", "diff", "template"];
+const OPTIONAL: [&str; 5] = ["unknown", "preemption", "assumptions", "diff", "template"];
 
 /// What a reason has besides its evidence; the numbers are those of an event.
 const OF_EVERY_REASON: [&str; 6] = ["code", "message", "scheduler", "fix", "count", "lastSeen"];
@@ -157,7 +157,7 @@ const WHY_NOT: Shape = &[
     ("unknown", &[List]),
     ("daemonSets", &[List]),
 ];
-const WAY: Shape = &[
+const DIAGNOSIS: Shape = &[
     ("namespace", &[Text]),
     ("name", &[Text]),
     ("placement", &[Text]),
@@ -166,7 +166,7 @@ const WAY: Shape = &[
     ("verdict", &[Text]),
     ("checks", &[List]),
     ("preemption", &[Object]),
-    ("doubts", &[List]),
+    ("assumptions", &[List]),
 ];
 const CHECK: Shape = &[("stage", &[Text]), ("check", &[Text]), ("result", &[Text]), ("reasons", &[List])];
 
@@ -185,7 +185,7 @@ fn every_field_of_why_not_is_one_that_the_reference_names() {
         let report = why_not("tests/fixtures/shop/cluster.yaml", node);
         assert_eq!(check(&report, WHY_NOT, "the report")["kind"], "WhyNotReport");
         for way in report["daemonSets"].as_array().unwrap() {
-            let way = check(way, WAY, "a DaemonSet");
+            let way = check(way, DIAGNOSIS, "a DaemonSet");
             verdicts.insert(way["verdict"].as_str().unwrap().to_owned());
             for one in way["checks"].as_array().unwrap() {
                 let one = check(one, CHECK, "a check");
@@ -210,7 +210,7 @@ const HISTORY: Shape = &[
     ("name", &[Text]),
     ("current", &[Number, Null]),
     ("revisions", &[List]),
-    ("gone", &[List]),
+    ("deletedRevisions", &[List]),
     ("diff", &[List]),
 ];
 const REVISION: Shape = &[
@@ -223,7 +223,7 @@ const REVISION: Shape = &[
     ("nodes", &[List, Null]),
     ("template", &[Object]),
 ];
-const GONE: Shape = &[("hash", &[Text, Null]), ("nodes", &[List])];
+const DELETED_REVISION: Shape = &[("hash", &[Text, Null]), ("nodes", &[List])];
 
 /// The fields that the table of a kind names, the first below a heading of a page.
 fn fields_in_the_reference(name: &str, heading: &str) -> BTreeSet<String> {
@@ -239,7 +239,7 @@ fn fields_in_the_reference(name: &str, heading: &str) -> BTreeSet<String> {
 #[test]
 fn every_field_of_rollout_history_is_one_that_the_reference_names() {
     let named = fields_in_the_reference("rollout-history", "## JSON and YAML");
-    let shapes = [HISTORY, REVISION, GONE];
+    let shapes = [HISTORY, REVISION, DELETED_REVISION];
     for (field, _) in shapes.iter().flat_map(|shape| shape.iter()) {
         assert!(named.contains(*field) || ["apiVersion", "kind"].contains(field), "{field} is not documented");
     }
@@ -259,8 +259,8 @@ fn every_field_of_rollout_history_is_one_that_the_reference_names() {
                 let revision = check(revision, REVISION, "a revision");
                 assert_eq!(revision.contains_key("template"), !more.is_empty(), "{more:?}");
             }
-            for gone in report["gone"].as_array().unwrap() {
-                check(gone, GONE, "what is gone");
+            for deleted in report["deletedRevisions"].as_array().unwrap() {
+                check(deleted, DELETED_REVISION, "a deleted revision");
             }
         }
     }
@@ -278,18 +278,29 @@ const ROLLOUT: Shape = &[
     ("updatedAvailable", &[Number, Null]),
     ("available", &[Number, Null]),
     ("strategy", &[Object]),
-    ("spent", &[List]),
-    ("holds", &[List]),
+    ("budgetUsedBy", &[List]),
+    ("blockers", &[List]),
     ("nodes", &[List]),
-    ("leftovers", &[List]),
+    ("outdatedMisscheduled", &[List]),
 ];
 const STRATEGY: Shape = &[("type", &[Text]), ("maxUnavailable", &[Number]), ("maxSurge", &[Number])];
-const SPENDER: Shape =
-    &[("node", &[Text]), ("cause", &[Text]), ("isNodeDown", &[Truth]), ("lasts", &[Truth]), ("reasons", &[List])];
-/// Besides the code and its evidence.
-const HOLD: Shape =
-    &[("nodes", &[List]), ("lasts", &[Truth]), ("isCertain", &[Truth]), ("message", &[Text]), ("fix", &[List])];
-const STEP: Shape = &[
+const BUDGET_USE: Shape = &[
+    ("node", &[Text]),
+    ("type", &[Text]),
+    ("nodeDown", &[Truth]),
+    ("needsIntervention", &[Truth]),
+    ("reasons", &[List]),
+];
+const BLOCKER: Shape = &[
+    ("type", &[Text]),
+    ("reason", &[Object]),
+    ("nodes", &[List]),
+    ("needsIntervention", &[Truth]),
+    ("blocking", &[Truth]),
+    ("message", &[Text]),
+    ("fix", &[List]),
+];
+const ROLLOUT_NODE: Shape = &[
     ("node", &[Text]),
     ("step", &[Text]),
     ("state", &[Text]),
@@ -299,22 +310,18 @@ const STEP: Shape = &[
     ("reasons", &[List]),
 ];
 
-/// The hold's code, after its own fields and its evidence were checked.
-fn check_hold<'h>(hold: &'h Value, documented: &[(String, BTreeSet<String>)]) -> &'h str {
-    let is_own = |field: &str| HOLD.iter().any(|(name, _)| *name == field);
-    let (own, reason): (Map<String, Value>, Map<String, Value>) =
-        hold.as_object().unwrap().clone().into_iter().partition(|(field, _)| is_own(field));
-    check(&Value::Object(own.clone()), HOLD, "a hold");
-    let mut reason = reason;
-    reason.insert("message".into(), own["message"].clone());
-    code_of(&Value::Object(reason), documented);
-    hold["code"].as_str().unwrap()
+/// The type and the code of a blocker, after its fields were checked.
+fn check_blocker(blocker: &Value, documented: &[(String, BTreeSet<String>)]) -> String {
+    let blocker = check(blocker, BLOCKER, "a blocker");
+    let mut reason = blocker["reason"].as_object().unwrap().clone();
+    reason.insert("message".into(), blocker["message"].clone());
+    format!("{}/{}", blocker["type"].as_str().unwrap(), code_of(&Value::Object(reason), documented))
 }
 
 #[test]
 fn every_field_of_a_rollout_report_is_one_that_the_reference_names() {
     let named = fields_in_the_reference("rollout", "### JSON and YAML: RolloutReport");
-    let shapes = [ROLLOUTS, ROLLOUT, STRATEGY, SPENDER, HOLD, STEP];
+    let shapes = [ROLLOUTS, ROLLOUT, STRATEGY, BUDGET_USE, BLOCKER, ROLLOUT_NODE];
     let fields: BTreeSet<&str> = shapes.iter().flat_map(|shape| shape.iter()).map(|(field, _)| *field).collect();
     for field in fields.iter().filter(|field| !["apiVersion", "kind"].contains(field)) {
         assert!(named.contains(*field), "{field} is not documented");
@@ -348,26 +355,34 @@ fn every_field_of_a_rollout_report_is_one_that_the_reference_names() {
             };
             assert_eq!(strategy.keys().map(String::as_str).collect::<Vec<_>>(), expected);
             strategies.insert(kind.to_owned());
-            for spender in rollout["spent"].as_array().unwrap() {
-                for reason in check(spender, SPENDER, "a spender")["reasons"].as_array().unwrap() {
+            for budget_use in rollout["budgetUsedBy"].as_array().unwrap() {
+                for reason in
+                    check(budget_use, BUDGET_USE, "a node that uses the budget")["reasons"].as_array().unwrap()
+                {
                     code_of(reason, &documented);
                 }
             }
-            for hold in rollout["holds"].as_array().unwrap() {
-                codes.insert(check_hold(hold, &documented).to_owned());
+            for blocker in rollout["blockers"].as_array().unwrap() {
+                codes.insert(check_blocker(blocker, &documented));
             }
             for node in rollout["nodes"].as_array().unwrap() {
-                for reason in check(node, STEP, "a node")["reasons"].as_array().unwrap() {
+                for reason in check(node, ROLLOUT_NODE, "a node")["reasons"].as_array().unwrap() {
                     code_of(reason, &documented);
                 }
             }
         }
     }
-    for phase in ["Complete", "Progressing", "Stuck", "WaitsForDeletion", "Unknown"] {
+    for phase in ["Complete", "Progressing", "Stuck", "AwaitingDeletion", "Unknown"] {
         assert!(phases.contains(phase), "no fixture shows the phase {phase}");
     }
-    for code in ["CreatesRefused", "CrashLoop", "BadImage", "NewPodOnDeadNode", "NewPodUnschedulable"] {
-        assert!(codes.contains(code), "no fixture shows the hold {code}");
+    for code in [
+        "PodCreation/QuotaExceeded",
+        "NewPod/CrashLoopBackOff",
+        "NewPod/ImageError",
+        "NewPod/NodeNotReady",
+        "NewPod/Unschedulable",
+    ] {
+        assert!(codes.contains(code), "no fixture shows the blocker {code}: {codes:?}");
     }
     assert!(strategies.contains("OnDelete") && strategies.contains("Rolling"), "{strategies:?}");
 }
@@ -388,7 +403,7 @@ const CYCLE: Shape = &[
     ("replaced", &[Number]),
     ("failed", &[Number]),
     ("skipped", &[Number]),
-    ("inWork", &[Number]),
+    ("inProgress", &[Number]),
     ("waiting", &[Number]),
     ("medianSeconds", &[Number, Null]),
     ("slowestSeconds", &[Number, Null]),
@@ -453,7 +468,7 @@ fn variants_of(file: &str, name: &str) -> Vec<(String, BTreeSet<String>)> {
     variants
 }
 
-/// What the events themselves hold is looked at where there are any: see `tests/live/reference.rs`.
+/// What the events themselves hold is looked at where there are any: see `tests/live/harness/event_schema.rs`.
 #[test]
 fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
     let common = fields_in_the_reference("rollout", "### JSON and YAML: RolloutEvent");
@@ -463,7 +478,7 @@ fn the_reference_names_every_event_of_the_source_with_all_its_fields() {
     for (field, _) in &ROLLOUT[2..8] {
         assert!(common.contains(*field), "{field} is not documented");
     }
-    let mut expected = variants_of("src/rollout/events.rs", "ChangeKind");
+    let mut expected = variants_of("src/rollout/events.rs", "EventKind");
     assert!(expected.len() > 10, "{expected:?}");
     expected.push(("Ended".into(), ["outcome".to_owned()].into()));
     for (_, fields) in &mut expected {
@@ -485,12 +500,14 @@ fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
         for part in text.split("#[serde(tag = \"code\"").skip(1) {
             let body = part.split_once("pub(crate) enum ").unwrap().1;
             let body = &body[body.find('\n').unwrap()..body.find("\n}").unwrap()];
-            let (mut is_untagged, mut is_tagged) = (false, true);
+            let (mut is_untagged, mut is_tagged, mut is_skipped) = (false, true, false);
             for line in body.lines() {
                 let word = line.trim();
                 let is_variant = line.starts_with("    ") && word.starts_with(|c: char| c.is_ascii_uppercase());
                 let is_field = line.starts_with("        ") && word.starts_with(|c: char| c.is_ascii_lowercase());
-                if word == "#[serde(untagged)]" {
+                if word == "#[serde(skip)]" {
+                    is_skipped = true;
+                } else if word == "#[serde(untagged)]" {
                     is_untagged = true;
                 } else if is_variant && !line.starts_with("     ") {
                     // An untagged variant hands on another's code, and its own fields stand beside that one's.
@@ -498,7 +515,9 @@ fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
                     if is_tagged {
                         codes.push((word.trim_end_matches(['{', ',', ' ']).to_owned(), Vec::new()));
                     }
-                } else if let (true, Some((_, fields))) = (is_field && is_tagged, codes.last_mut()) {
+                } else if let (true, Some((_, fields))) =
+                    (is_field && is_tagged && !std::mem::take(&mut is_skipped), codes.last_mut())
+                {
                     fields.push(camel_case(word.split(':').next().unwrap()));
                 }
             }
@@ -523,7 +542,7 @@ fn the_reference_names_every_code_of_the_source_with_all_its_evidence() {
         match documented.iter().find(|(name, _)| *name == code) {
             None => missing.push(format!("{code}: {fields:?}")),
             Some((_, evidence)) => {
-                let unnamed = fields.into_iter().filter(|field| !evidence.contains(field) && field != "refusal");
+                let unnamed = fields.into_iter().filter(|field| !evidence.contains(field) && field != "rejection");
                 missing.extend(unnamed.map(|field| format!("{code} has {field}")));
             }
         }
