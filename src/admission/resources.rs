@@ -149,8 +149,11 @@ mod tests {
         (of(&totals.requests), of(&totals.limits))
     }
 
+    /// Edge cases 57 and 58 (docs/edge-cases.md).
+
     #[test]
-    fn h57_h58_what_runs_at_once_is_added_up_and_the_highest_moment_counts() {
+
+    fn what_runs_at_once_is_added_up_and_the_highest_moment_counts() {
         let one = |cpu: &str, policy: &str| {
             let resources = json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
             json!({"name": cpu, "restartPolicy": policy, "resources": resources})

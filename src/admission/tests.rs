@@ -87,8 +87,11 @@ fn required_node_affinity_is_replaced_and_the_rest_of_it_stays() {
     assert_eq!(pod.spec.service_account_name, "default");
 }
 
+/// Edge case 15 (docs/edge-cases.md).
+
 #[test]
-fn h15_a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_beside() {
+
+fn a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_beside() {
     let not_ready = "node.kubernetes.io/not-ready";
     let of = |toleration: Value| {
         let pod = predicted(&daemon_set(json!({"containers": [], "tolerations": [toleration]})), &empty());
@@ -113,8 +116,11 @@ fn a_pod_of_the_hosts_network_tolerates_a_network_that_is_not_there() {
     assert!(!has(false));
 }
 
+/// Edge case 56 (docs/edge-cases.md).
+
 #[test]
-fn h56_limits_alone_become_requests_and_a_stated_request_stays() {
+
+fn limits_alone_become_requests_and_a_stated_request_stays() {
     let resources = json!({"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "100m"}});
     let template = json!({
         "containers": [{"name": "main", "resources": resources}],
@@ -129,8 +135,11 @@ fn h56_limits_alone_become_requests_and_a_stated_request_stays() {
     assert_eq!(amounts_of(&pod.spec.init_containers[1])["requests"], json!({}));
 }
 
+/// Edge case 60 (docs/edge-cases.md).
+
 #[test]
-fn h60_an_amount_finer_than_thousandths_is_rounded_up_in_each_container() {
+
+fn an_amount_finer_than_thousandths_is_rounded_up_in_each_container() {
     let one = json!({"name": "a", "resources": {"requests": {"cpu": "0.5m", "memory": "1024.0001Ki"}}});
     let pod = predicted(&with_container(one), &empty());
     let requests = amounts_of(&pod.spec.containers[0])["requests"].clone();
@@ -169,8 +178,11 @@ fn pod_level_requests_alone_get_nothing_from_containers() {
     assert_eq!(resources.requests.keys().collect::<Vec<_>>(), ["cpu"]);
 }
 
+/// Edge case 66 (docs/edge-cases.md).
+
 #[test]
-fn h66_a_port_of_the_hosts_network_takes_the_hosts_port_of_the_same_number() {
+
+fn a_port_of_the_hosts_network_takes_the_hosts_port_of_the_same_number() {
     let ports = json!([{"containerPort": 8080}, {"containerPort": 1, "hostPort": 2, "protocol": "UDP"}]);
     let template = json!({
         "hostNetwork": true,
@@ -249,8 +261,11 @@ fn the_priority_is_that_of_the_class_named_or_of_the_default_one() {
     assert_eq!(of(&unread, Some("system-cluster-critical")).0, Some(2_000_000_000));
 }
 
+/// Edge case 73 (docs/edge-cases.md).
+
 #[test]
-fn h73_a_runtime_class_gives_overhead_labels_and_tolerations() {
+
+fn a_runtime_class_gives_overhead_labels_and_tolerations() {
     let classes = json!([{
         "metadata": {"name": "kata"}, "handler": "kata",
         "overhead": {"podFixed": {"cpu": "250m"}},

@@ -127,22 +127,31 @@ fn a_ready_pod_on_each_wanted_node_is_full_coverage() {
     assert_eq!(world.states(), [State::Available, State::Available]);
 }
 
+/// Edge case 5 (docs/edge-cases.md).
+
 #[test]
-fn h05_a_node_that_became_tainted_under_its_pod_is_misscheduled() {
+
+fn a_node_that_became_tainted_under_its_pod_is_misscheduled() {
     let world = CoverageFixture::new().pod("a", json!({})).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
     assert_eq!(world.states(), [State::Misscheduled, State::Missing]);
 }
 
+/// Edge case 6 (docs/edge-cases.md).
+
 #[test]
-fn h06_the_same_holds_for_a_pod_that_is_still_pending() {
+
+fn the_same_holds_for_a_pod_that_is_still_pending() {
     let pending = json!({ "spec": { "nodeName": "" , "affinity": pinned("n1") }, "status": { "phase": "Pending", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", pending).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
 }
 
+/// Edge case 9 (docs/edge-cases.md).
+
 #[test]
-fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
+
+fn a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
     let world = CoverageFixture::new()
         .pod("a", json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }))
         .taint(0, "node.kubernetes.io/not-ready", "NoSchedule")
@@ -150,16 +159,22 @@ fn h09_a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
 }
 
+/// Edge case 26 (docs/edge-cases.md).
+
 #[test]
-fn h26_a_node_named_by_the_template_makes_the_desired_number_one() {
+
+fn a_node_named_by_the_template_makes_the_desired_number_one() {
     let world =
         CoverageFixture::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
     assert_eq!(world.counts()[0], Some(1));
     assert_eq!(world.states(), [State::Missing, State::Excluded]);
 }
 
+/// Edge case 29 (docs/edge-cases.md).
+
 #[test]
-fn h29_a_pod_that_no_node_can_take_counts_as_desired_and_current() {
+
+fn a_pod_that_no_node_can_take_counts_as_desired_and_current() {
     let unschedulable = json!({
         "spec": { "nodeName": "", "affinity": pinned("n1") },
         "status": {
@@ -177,8 +192,11 @@ fn pinned(node: &str) -> Value {
     json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [field] }] } } })
 }
 
+/// Edge case 33 (docs/edge-cases.md).
+
 #[test]
-fn h33_of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
+
+fn of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
     let unbound = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" }, "spec": { "nodeName": "", "affinity": pinned("n1") } });
     assert_eq!(CoverageFixture::new().pod("a", unbound).pod("b", json!({})).first_pod(), "b");
     let older = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" } });
@@ -186,31 +204,43 @@ fn h33_of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts()
     assert_eq!(CoverageFixture::new().pod("b", json!({})).pod("a", json!({})).first_pod(), "a");
 }
 
+/// Edge case 34 (docs/edge-cases.md).
+
 #[test]
-fn h34_a_terminating_pod_still_holds_its_node() {
+
+fn a_terminating_pod_still_holds_its_node() {
     let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts()[1], Some(1));
     assert_eq!(world.states()[0], State::Terminating);
 }
 
+/// Edge case 35 (docs/edge-cases.md).
+
 #[test]
-fn h35_a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
+
+fn a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
     let dead = json!({ "metadata": { "deletionTimestamp": NOW, "finalizers": ["f"] }, "status": { "phase": "Failed", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", dead);
     assert_eq!(world.counts()[1], Some(0));
     assert_eq!(world.states()[0], State::Missing);
 }
 
+/// Edge case 36 (docs/edge-cases.md).
+
 #[test]
-fn h36_a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
+
+fn a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
     let failed = json!({ "status": { "phase": "Failed", "reason": "Evicted", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", failed);
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Failed);
 }
 
+/// Edge case 37 (docs/edge-cases.md).
+
 #[test]
-fn h37_beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
+
+fn beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
     let failed = json!({ "status": { "phase": "Failed", "conditions": [] } });
     let second = json!({ "metadata": { "creationTimestamp": "2026-01-02T00:00:00Z" } });
     let world = CoverageFixture::new().pod("a", failed).pod("b", second);
@@ -218,15 +248,21 @@ fn h37_beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
     assert_eq!(world.states()[0], State::Failed);
 }
 
+/// Edge case 38 (docs/edge-cases.md).
+
 #[test]
-fn h38_a_succeeded_pod_counts_as_current_until_it_is_deleted() {
+
+fn a_succeeded_pod_counts_as_current_until_it_is_deleted() {
     let world = CoverageFixture::new().pod("a", json!({ "status": { "phase": "Succeeded", "conditions": [] } }));
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
     assert_eq!(world.states()[0], State::Succeeded);
 }
 
+/// Edge case 39 (docs/edge-cases.md).
+
 #[test]
-fn h39_an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
+
+fn an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
     let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
     assert_eq!(CoverageFixture::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));
 }
@@ -241,16 +277,22 @@ fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_
     assert_eq!(world.counts()[1], Some(0));
 }
 
+/// Edge case 40 (docs/edge-cases.md).
+
 #[test]
-fn h40_an_orphan_that_names_no_node_is_counted_nowhere() {
+
+fn an_orphan_that_names_no_node_is_counted_nowhere() {
     let orphan = json!({ "metadata": { "ownerReferences": [] }, "spec": { "nodeName": "" } });
     let world = CoverageFixture::new().pod("a", orphan);
     assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
     assert_eq!(compute_coverage(&world.0)[0].unmapped_pods.len(), 1);
 }
 
+/// Edge case 41 (docs/edge-cases.md).
+
 #[test]
-fn h41_a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
+
+fn a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
     assert_eq!(
         CoverageFixture::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1],
         Some(0)
@@ -267,28 +309,40 @@ fn a_pod_of_another_owner_is_never_ours() {
     );
 }
 
+/// Edge case 42 (docs/edge-cases.md).
+
 #[test]
-fn h42_pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
+
+fn pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
     let world = CoverageFixture::new().pod("a", json!({ "spec": { "nodeName": "gone" } }));
     assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
     assert_eq!(compute_coverage(&world.0)[0].unmapped_pods[0].metadata.name, "a");
 }
 
+/// Edge case 43 (docs/edge-cases.md).
+
 #[test]
-fn h43_a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
+
+fn a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
     let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts(), all([2, 1, 1, 1, 1, 0]));
 }
 
+/// Edge case 44 (docs/edge-cases.md).
+
 #[test]
-fn h44_pods_without_a_node_make_current_equal_desired() {
+
+fn pods_without_a_node_make_current_equal_desired() {
     let pending = |node: &str| json!({ "spec": { "nodeName": "", "affinity": pinned(node) }, "status": { "phase": "Pending", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", pending("n1")).pod("b", pending("n2"));
     assert_eq!(world.counts(), all([2, 2, 0, 2, 0, 0]));
 }
 
+/// Edge case 55 (docs/edge-cases.md).
+
 #[test]
-fn h55_with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
+
+fn with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
     let old = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z", "labels": { "controller-revision-hash": "old" } } });
     let world = CoverageFixture::new().pod("new", json!({})).pod("old", old);
     assert_eq!(world.counts()[3], Some(0));

@@ -53,86 +53,125 @@ fn with_expression(operator: &str, values: Value, labels: Value) -> Placement {
 
 const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready:NoSchedule", "node.kubernetes.io/not-ready:NoExecute"];
 
+/// Edge case 1 (docs/edge-cases.md).
+
 #[test]
-fn h01_a_toleration_of_everything_keeps_not_ready_nodes_wanted() {
+
+fn a_toleration_of_everything_keeps_not_ready_nodes_wanted() {
     let spec = json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] });
     assert_eq!(evaluate(spec.clone(), &tainted(&NOT_READY)), Run);
     assert_eq!(evaluate(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])), Run);
 }
 
+/// Edge case 2 (docs/edge-cases.md).
+
 #[test]
-fn h02_a_toleration_without_value_covers_only_a_taint_without_value() {
+
+fn a_toleration_without_value_covers_only_a_taint_without_value() {
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k:NoSchedule"), Run);
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k=v:NoSchedule"), ContinueOnly);
 }
 
+/// Edge case 3 (docs/edge-cases.md).
+
 #[test]
-fn h03_a_toleration_of_one_effect_does_not_cover_another() {
+
+fn a_toleration_of_one_effect_does_not_cover_another() {
     let tolerations = json!([{ "key": "k", "operator": "Equal", "value": "v", "effect": "NoSchedule" }]);
     assert_eq!(tolerating(tolerations.clone(), "k=v:NoExecute"), Exclude);
     assert_eq!(tolerating(tolerations, "k=v:NoSchedule"), Run);
 }
 
+/// Edge case 4 (docs/edge-cases.md).
+
 #[test]
-fn h04_prefer_no_schedule_keeps_nobody_away() {
+
+fn prefer_no_schedule_keeps_nobody_away() {
     assert_eq!(tolerating(json!([]), "k=v:PreferNoSchedule"), Run);
 }
 
+/// Edge case 5 (docs/edge-cases.md).
+
 #[test]
-fn h05_no_schedule_lets_a_running_pod_stay() {
+
+fn no_schedule_lets_a_running_pod_stay() {
     assert_eq!(tolerating(json!([]), "k=v:NoSchedule"), ContinueOnly);
 }
 
+/// Edge case 7 (docs/edge-cases.md).
+
 #[test]
-fn h07_no_execute_lets_no_pod_stay() {
+
+fn no_execute_lets_no_pod_stay() {
     assert_eq!(tolerating(json!([]), "k=v:NoExecute"), Exclude);
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&["a:NoSchedule", "b:NoExecute"])), Exclude);
 }
 
+/// Edge case 8 (docs/edge-cases.md).
+
 #[test]
-fn h08_no_execute_tolerated_for_a_while_is_tolerated() {
+
+fn no_execute_tolerated_for_a_while_is_tolerated() {
     assert_eq!(tolerating(json!([{ "key": "k", "operator": "Exists", "tolerationSeconds": 30 }]), "k:NoExecute"), Run);
 }
 
+/// Edge case 9 (docs/edge-cases.md).
+
 #[test]
-fn h09_a_not_ready_node_is_not_wanted_by_default_and_its_pod_may_stay() {
+
+fn a_not_ready_node_is_not_wanted_by_default_and_its_pod_may_stay() {
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&NOT_READY)), ContinueOnly);
     let unreachable = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&unreachable)), ContinueOnly);
 }
 
+/// Edge case 10 (docs/edge-cases.md).
+
 #[test]
-fn h10_a_cordoned_node_is_wanted() {
+
+fn a_cordoned_node_is_wanted() {
     assert_eq!(tolerating(json!([]), "node.kubernetes.io/unschedulable:NoSchedule"), Run);
     for pressure in ["disk", "memory", "pid"] {
         assert_eq!(tolerating(json!([]), &format!("node.kubernetes.io/{pressure}-pressure:NoSchedule")), Run);
     }
 }
 
+/// Edge case 11 (docs/edge-cases.md).
+
 #[test]
-fn h11_the_field_unschedulable_alone_changes_nothing() {
+
+fn the_field_unschedulable_alone_changes_nothing() {
     let mut cordoned = node(json!({}), json!([]));
     cordoned.spec.unschedulable = true;
     assert_eq!(evaluate(json!({ "containers": [] }), &cordoned), Run);
 }
 
+/// Edge case 12 (docs/edge-cases.md).
+
 #[test]
-fn h12_network_unavailable_matters_only_off_the_hosts_network() {
+
+fn network_unavailable_matters_only_off_the_hosts_network() {
     let node = tainted(&["node.kubernetes.io/network-unavailable:NoSchedule"]);
     assert_eq!(evaluate(json!({ "containers": [], "hostNetwork": false }), &node), ContinueOnly);
     assert_eq!(evaluate(json!({ "containers": [], "hostNetwork": true }), &node), Run);
 }
 
+/// Edge case 13 (docs/edge-cases.md).
+
 #[test]
-fn h13_a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
+
+fn a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
     let new = tainted(&["node.kubernetes.io/not-ready:NoSchedule"]);
     assert_eq!(evaluate(json!({ "containers": [] }), &new), ContinueOnly);
     let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule" }]);
     assert_eq!(evaluate(json!({ "containers": [], "tolerations": tolerations }), &new), Run);
 }
 
+/// Edge case 14 (docs/edge-cases.md).
+
 #[test]
-fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() {
+
+fn comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() {
     let on = FeatureGates { comparison_tolerations: true };
     let compared = |operator: &str, own: &str, taint: &str, gates| {
         let spec = json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": own }] });
@@ -149,8 +188,11 @@ fn h14_comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integer
     assert_eq!(compared("Ge", "5", "9", on), ContinueOnly);
 }
 
+/// Edge case 14 (docs/edge-cases.md).
+
 #[test]
-fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
+
+fn a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
     let gates = |operator| {
         FeatureGates::implied_by(&template(
             json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }),
@@ -161,40 +203,55 @@ fn h14_a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
     assert!(!gates("Equal").comparison_tolerations);
 }
 
+/// Edge case 15 (docs/edge-cases.md).
+
 #[test]
-fn h15_seconds_on_not_ready_change_nothing_for_the_placement() {
+
+fn seconds_on_not_ready_change_nothing_for_the_placement() {
     for operator in ["Exists", "Equal"] {
         let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": operator, "effect": "NoExecute", "tolerationSeconds": 60 }]);
         assert_eq!(tolerating(tolerations, "node.kubernetes.io/not-ready:NoExecute"), Run);
     }
 }
 
+/// Edge case 16 (docs/edge-cases.md).
+
 #[test]
-fn h16_an_empty_value_of_the_node_selector_wants_the_key() {
+
+fn an_empty_value_of_the_node_selector_wants_the_key() {
     let spec = json!({ "containers": [], "nodeSelector": { "a": "" } });
     assert_eq!(evaluate(spec.clone(), &node(json!({}), json!([]))), Exclude);
     assert_eq!(evaluate(spec.clone(), &node(json!({ "a": "" }), json!([]))), Run);
     assert_eq!(evaluate(spec, &node(json!({ "a": "b" }), json!([]))), Exclude);
 }
 
+/// Edge case 17 (docs/edge-cases.md).
+
 #[test]
-fn h17_a_missing_key_is_in_no_set_and_outside_of_every_set() {
+
+fn a_missing_key_is_in_no_set_and_outside_of_every_set() {
     assert_eq!(with_expression("In", json!([""]), json!({})), Exclude);
     assert_eq!(with_expression("In", json!([""]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("NotIn", json!(["x"]), json!({})), Run);
     assert_eq!(with_expression("NotIn", json!(["x"]), json!({ "a": "x" })), Exclude);
 }
 
+/// Edge case 18 (docs/edge-cases.md).
+
 #[test]
-fn h18_a_key_with_an_empty_value_exists() {
+
+fn a_key_with_an_empty_value_exists() {
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({ "a": "" })), Exclude);
     assert_eq!(with_expression("Exists", json!([]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({})), Run);
     assert_eq!(with_expression("Exists", json!(["x"]), json!({ "a": "" })), Exclude);
 }
 
+/// Edge case 19 (docs/edge-cases.md).
+
 #[test]
-fn h19_gt_and_lt_compare_integers_strictly() {
+
+fn gt_and_lt_compare_integers_strictly() {
     let gt = |label: Value| with_expression("Gt", json!(["5"]), label);
     assert_eq!(gt(json!({ "a": "5" })), Exclude);
     assert_eq!(gt(json!({ "a": "6" })), Run);
@@ -207,8 +264,11 @@ fn h19_gt_and_lt_compare_integers_strictly() {
     assert_eq!(with_expression("Gt", json!(["5", "6"]), json!({ "a": "9" })), Exclude);
 }
 
+/// Edge case 20 (docs/edge-cases.md).
+
 #[test]
-fn h20_a_malformed_value_voids_the_term() {
+
+fn a_malformed_value_voids_the_term() {
     assert_eq!(with_expression("Gt", json!(["abc"]), json!({ "a": "9" })), Exclude);
     assert_eq!(with_expression("Gt", json!(["-1"]), json!({ "a": "9" })), Exclude);
     assert_eq!(with_expression("NotIn", json!(["bad value!"]), json!({ "a": "9" })), Exclude);
@@ -216,8 +276,11 @@ fn h20_a_malformed_value_voids_the_term() {
     assert_eq!(with_expression("Near", json!(["9"]), json!({ "a": "9" })), Exclude);
 }
 
+/// Edge case 21 (docs/edge-cases.md).
+
 #[test]
-fn h21_an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
+
+fn an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
     let good = json!({ "matchExpressions": [{ "key": "a", "operator": "Exists" }] });
     let broken = json!({ "matchExpressions": [{ "key": "a", "operator": "Gt", "values": ["abc"] }] });
     assert_eq!(with_terms(json!([{}]), json!({ "a": "1" })), Exclude);
@@ -227,8 +290,11 @@ fn h21_an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
     assert_eq!(with_terms(json!([broken, good]), json!({ "a": "1" })), Run);
 }
 
+/// Edge case 22 (docs/edge-cases.md).
+
 #[test]
-fn h22_expressions_and_fields_of_a_term_must_both_hold() {
+
+fn expressions_and_fields_of_a_term_must_both_hold() {
     let term = |name: &str| {
         json!([{
             "matchExpressions": [{ "key": "a", "operator": "Exists" }],
@@ -240,27 +306,39 @@ fn h22_expressions_and_fields_of_a_term_must_both_hold() {
     assert_eq!(with_terms(term("n2"), json!({ "a": "1" })), Exclude);
 }
 
+/// Edge case 23 (docs/edge-cases.md).
+
 #[test]
-fn h23_a_field_with_two_values_is_void() {
+
+fn a_field_with_two_values_is_void() {
     let fields = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n1", "n2"] }] }]);
     assert_eq!(with_terms(fields, json!({})), Exclude);
 }
 
+/// Edge case 24 (docs/edge-cases.md).
+
 #[test]
-fn h24_a_field_may_name_the_one_node_that_is_not_wanted() {
+
+fn a_field_may_name_the_one_node_that_is_not_wanted() {
     let not_in =
         |name: &str| json!([{ "matchFields": [{ "key": "metadata.name", "operator": "NotIn", "values": [name] }] }]);
     assert_eq!(with_terms(not_in("n1"), json!({})), Exclude);
     assert_eq!(with_terms(not_in("n2"), json!({})), Run);
 }
 
+/// Edge case 25 (docs/edge-cases.md).
+
 #[test]
-fn h25_a_node_off_the_selector_keeps_no_pod_although_it_ran_there() {
+
+fn a_node_off_the_selector_keeps_no_pod_although_it_ran_there() {
     assert_eq!(with_expression("In", json!(["x"]), json!({ "a": "y" })), Exclude);
 }
 
+/// Edge case 26 (docs/edge-cases.md).
+
 #[test]
-fn h26_a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
+
+fn a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
     let spec = |name: &str| json!({ "containers": [], "nodeName": name });
     assert_eq!(evaluate(spec("n1"), &node(json!({}), json!([]))), Run);
     assert_eq!(evaluate(spec("n2"), &node(json!({}), json!([]))), Exclude);
@@ -268,15 +346,21 @@ fn h26_a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
     assert_eq!(evaluate(spec(""), &node(json!({}), json!([]))), Run);
 }
 
+/// Edge case 28 (docs/edge-cases.md).
+
 #[test]
-fn h28_a_node_that_is_being_deleted_is_wanted_until_it_is_gone() {
+
+fn a_node_that_is_being_deleted_is_wanted_until_it_is_gone() {
     let mut leaving = node(json!({}), json!([]));
     leaving.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH.into());
     assert_eq!(evaluate(json!({ "containers": [] }), &leaving), Run);
 }
 
+/// Edge case 29 (docs/edge-cases.md).
+
 #[test]
-fn h29_what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
+
+fn what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
     let spec = json!({
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "1000" } }, "ports": [{ "containerPort": 1, "hostPort": 1 }] }],
         "affinity": { "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [{ "topologyKey": "nowhere" }] } },
@@ -284,8 +368,11 @@ fn h29_what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
     assert_eq!(evaluate(spec, &node(json!({}), json!([]))), Run);
 }
 
+/// Edge case 30 (docs/edge-cases.md).
+
 #[test]
-fn h30_a_runtime_class_selects_no_nodes_for_the_controller() {
+
+fn a_runtime_class_selects_no_nodes_for_the_controller() {
     assert_eq!(evaluate(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
 }
 
@@ -305,8 +392,11 @@ fn in_namespace(openshift: &OpenShift, namespace: &str, node: &Node) -> Placemen
         .placement
 }
 
+/// Edge case 31 (docs/edge-cases.md).
+
 #[test]
-fn h31_on_openshift_an_empty_annotation_overrides_the_default_selector() {
+
+fn on_openshift_an_empty_annotation_overrides_the_default_selector() {
     let plain = node(json!({}), json!([]));
     let worker = node(json!({ "worker": "" }), json!([]));
     assert_eq!(in_namespace(&openshift(json!({}), "worker="), "ns", &plain), Exclude);
@@ -318,20 +408,29 @@ fn h31_on_openshift_an_empty_annotation_overrides_the_default_selector() {
     assert_eq!(in_namespace(&openshift(json!({}), ""), "gone", &plain), Exclude);
 }
 
+/// Edge case 32 (docs/edge-cases.md).
+
 #[test]
-fn h32_on_openshift_a_pod_on_a_tainted_node_stays_whatever_the_namespace_asks() {
+
+fn on_openshift_a_pod_on_a_tainted_node_stays_whatever_the_namespace_asks() {
     let cluster = openshift(json!({ "openshift.io/node-selector": "worker=" }), "");
     assert_eq!(in_namespace(&cluster, "ns", &tainted(&["k:NoSchedule"])), ContinueOnly);
 }
 
+/// Edge case 73 (docs/edge-cases.md).
+
 #[test]
-fn h73_tolerations_that_admission_would_add_do_not_widen_the_placement() {
+
+fn tolerations_that_admission_would_add_do_not_widen_the_placement() {
     let spec = json!({ "containers": [], "runtimeClassName": "gpu" });
     assert_eq!(evaluate(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])), ContinueOnly);
 }
 
+/// Edge case 74 (docs/edge-cases.md).
+
 #[test]
-fn h74_gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
+
+fn gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
     for labels in [json!({}), json!({ "a": "1" }), json!({ "a": "abc" })] {
         assert_eq!(with_expression("Gt", json!(["abc"]), labels), Exclude);
     }

@@ -9,8 +9,11 @@ use super::*;
 use crate::coverage::compute_coverage;
 use crate::snapshot::{EventFields, Known};
 
+/// Edge case 45 (docs/edge-cases.md).
+
 #[test]
-fn h45_percentages_are_rounded_up_on_the_desired_number() {
+
+fn percentages_are_rounded_up_on_the_desired_number() {
     let unavailable =
         |value: Value, desired| Strategy::new(&RolloutFixture::rolling(1, value).0.daemon_sets[0], desired);
     assert_eq!(unavailable(json!("10%"), 5), Strategy::Rolling { max_unavailable: 1 });
@@ -22,8 +25,11 @@ fn h45_percentages_are_rounded_up_on_the_desired_number() {
     assert_eq!(surge(json!("20%"), 11), Strategy::Surge { max_surge: 3 });
 }
 
+/// Edge case 46 (docs/edge-cases.md).
+
 #[test]
-fn h46_where_both_come_to_nothing_one_node_at_a_time_is_the_rule() {
+
+fn where_both_come_to_nothing_one_node_at_a_time_is_the_rule() {
     let of = |strategy: Value| Strategy::new(&RolloutFixture::new(1, strategy).0.daemon_sets[0], 4);
     assert_eq!(of(json!({ "type": "RollingUpdate" })), Strategy::Rolling { max_unavailable: 1 });
     assert_eq!(
@@ -38,16 +44,22 @@ fn h46_where_both_come_to_nothing_one_node_at_a_time_is_the_rule() {
     assert_eq!(of(json!({ "type": "OnDelete" })), Strategy::OnDelete);
 }
 
+/// Edge case 47 (docs/edge-cases.md).
+
 #[test]
-fn h47_old_pods_that_are_not_available_spend_the_budget_and_are_no_proof_of_being_stuck() {
+
+fn old_pods_that_are_not_available_spend_the_budget_and_are_no_proof_of_being_stuck() {
     let world = RolloutFixture::rolling(5, json!(1)).pods(1..=5, "old", &unready());
     assert_eq!(world.budget_used_by().len(), 5);
     assert!(world.budget_used_by().iter().all(|(_, cause)| *cause == BudgetUseReason::OldUnavailable));
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
 }
 
+/// Edge case 48 (docs/edge-cases.md).
+
 #[test]
-fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants_a_pod_there() {
+
+fn one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants_a_pod_there() {
     let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pod(1, "old", terminating()).pods(
         [2, 3],
         "old",
@@ -75,8 +87,11 @@ fn h48_one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_w
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::Progressing, vec![]));
 }
 
+/// Edge case 48 (docs/edge-cases.md).
+
 #[test]
-fn h48_a_kubelet_that_still_reports_is_given_the_grace_period() {
+
+fn a_kubelet_that_still_reports_is_given_the_grace_period() {
     let world = |deadline: &str| {
         let terminating = json!({ "metadata": { "deletionTimestamp": deadline } });
         let mut world =
@@ -89,8 +104,11 @@ fn h48_a_kubelet_that_still_reports_is_given_the_grace_period() {
     assert_eq!(world(PAST), Phase::Stuck);
 }
 
+/// Edge case 48 (docs/edge-cases.md).
+
 #[test]
-fn h48_a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
+
+fn a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
     let world =
         RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", starting());
     assert_eq!(world.phase(), Phase::Progressing);
@@ -99,8 +117,11 @@ fn h48_a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
     assert_eq!((world.phase(), world.blockers()), (Phase::Complete, vec![]));
 }
 
+/// Edge case 49 (docs/edge-cases.md).
+
 #[test]
-fn h49_an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_other() {
+
+fn an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_other() {
     let mut world = RolloutFixture::rolling(2, json!(1)).pod(1, "old", healthy()).pod(2, "new", healthy());
     let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
     nodes[0].spec.taints = vec![from(json!({ "key": "k", "effect": "NoSchedule" }))];
@@ -112,8 +133,11 @@ fn h49_an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_oth
     });
 }
 
+/// Edge case 50 (docs/edge-cases.md).
+
 #[test]
-fn h50_surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came() {
+
+fn surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came() {
     let with_port = |image: &str| json!({ "image": image, "ports": [{ "containerPort": 80, "hostPort": 80 }] });
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
     let world = || RolloutFixture::surge(2, json!(1)).template(strategy.clone(), with_port("new"), with_port("old"));
@@ -129,8 +153,11 @@ fn h50_surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came(
     assert_eq!(other.pods([1, 2], "old", &healthy()).phase(), Phase::Progressing);
 }
 
+/// Edge case 50 (docs/edge-cases.md).
+
 #[test]
-fn h50_the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
+
+fn the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
     let ports = |image: &str| json!({ "image": image, "ports": [{ "containerPort": 9100 }] });
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
     let mut world =
@@ -144,8 +171,11 @@ fn h50_the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1".into()]));
 }
 
+/// Edge case 51 (docs/edge-cases.md).
+
 #[test]
-fn h51_an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
+
+fn an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
     let world = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["OldPod/OldPodOnDeletedNode n9".into()]));
     let rolling = RolloutFixture::rolling(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
@@ -154,8 +184,11 @@ fn h51_an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
 
 const QUOTA: &str = "pods \"d-\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3";
 
+/// Edge case 52 (docs/edge-cases.md).
+
 #[test]
-fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
+
+fn one_refused_create_stops_the_rollout_whatever_the_budget() {
     let world = || RolloutFixture::rolling(4, json!(3)).pods([2, 3, 4], "old", &healthy());
     let held = world().failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((held.phase(), held.blockers()), (Phase::Stuck, vec!["PodCreation/QuotaExceeded! n1".into()]));
@@ -171,8 +204,11 @@ fn h52_one_refused_create_stops_the_rollout_whatever_the_budget() {
     assert_eq!(world().phase(), Phase::Progressing);
 }
 
+/// Edge case 52 (docs/edge-cases.md).
+
 #[test]
-fn h52_a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
+
+fn a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
     let world = RolloutFixture::rolling(2, json!(2))
         .pod(2, "old", terminating())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
@@ -184,16 +220,22 @@ fn h52_a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
     assert_eq!(node_down.phase(), Phase::Stuck);
 }
 
+/// Edge case 52 (docs/edge-cases.md).
+
 #[test]
-fn h52_a_quota_without_room_for_the_surge_stops_it() {
+
+fn a_quota_without_room_for_the_surge_stops_it() {
     let world = RolloutFixture::surge(2, json!(1))
         .pods([1, 2], "old", &healthy())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["PodCreation/QuotaExceeded! ".into()]));
 }
 
+/// Edge case 52 (docs/edge-cases.md).
+
 #[test]
-fn h52_events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
+
+fn events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
     let wants = |world: RolloutFixture| !event_query(&compute_coverage(&world.0)[0], &world.0).is_empty();
     assert!(wants(RolloutFixture::surge(2, json!(1)).pods([1, 2], "old", &healthy())));
     assert!(!wants(RolloutFixture::surge(2, json!(1)).pods([1, 2], "new", &healthy())));
@@ -201,8 +243,11 @@ fn h52_events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod()
     assert!(wants(RolloutFixture::rolling(2, json!(1)).pods([2], "old", &healthy())));
 }
 
+/// Edge case 53 (docs/edge-cases.md).
+
 #[test]
-fn h53_on_delete_waits_for_somebody_and_spends_nothing() {
+
+fn on_delete_waits_for_somebody_and_spends_nothing() {
     let on_delete = || RolloutFixture::new(3, json!({ "type": "OnDelete" }));
     let world = on_delete().pods([1, 2], "old", &healthy()).pod(3, "new", healthy());
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::AwaitingDeletion, vec![]));
@@ -213,8 +258,11 @@ fn h53_on_delete_waits_for_somebody_and_spends_nothing() {
     assert_eq!(on_delete().pods([1, 2], "new", &healthy()).pod(3, "new", bad).phase(), Phase::Stuck);
 }
 
+/// Edge case 54 (docs/edge-cases.md).
+
 #[test]
-fn h54_a_template_that_is_older_than_another_revision_is_an_undo() {
+
+fn a_template_that_is_older_than_another_revision_is_an_undo() {
     let mut world = RolloutFixture::rolling(1, json!(1)).pod(1, "old", healthy());
     assert!(!world.status_of(|rollout_status| rollout_status.is_rollback));
     let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
@@ -222,8 +270,11 @@ fn h54_a_template_that_is_older_than_another_revision_is_an_undo() {
     assert!(world.status_of(|rollout_status| rollout_status.is_rollback));
 }
 
+/// Edge case 55 (docs/edge-cases.md).
+
 #[test]
-fn h55_with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
+
+fn with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
     let world = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(
         1,
         "new",

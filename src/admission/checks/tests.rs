@@ -236,8 +236,11 @@ fn limit_ranges_bound_containers_and_pods() {
     assert_eq!(of(json!({"type": "PersistentVolumeClaim", "max": {"storage": "1"}}), one_cpu), NOTHING);
 }
 
+/// Edge case 72 (docs/edge-cases.md).
+
 #[test]
-fn h72_a_default_limit_below_the_templates_request_is_told_with_its_range() {
+
+fn a_default_limit_below_the_templates_request_is_told_with_its_range() {
     let facts =
         ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
     let expected = json!([{
@@ -293,8 +296,11 @@ fn contradictions_of_the_template_are_found() {
     assert_eq!(told(&daemon_set(json!({"priority": 0})), &well(), None), NOTHING);
 }
 
+/// Edge case 75 (docs/edge-cases.md).
+
 #[test]
-fn h75_a_namespace_that_ends_is_told_without_an_event() {
+
+fn a_namespace_that_ends_is_told_without_an_event() {
     let ending = known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Terminating"}}]));
     let facts = ClusterObjects { namespaces: ending, ..well() };
     assert_eq!(told(&daemon_set(json!({})), &facts, None), ["NamespaceLifecycle: NamespaceTerminating"]);

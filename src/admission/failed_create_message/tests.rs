@@ -104,8 +104,11 @@ fn limit_ranges_tell_one_offence_or_several() {
     );
 }
 
+/// Edge case 72 (docs/edge-cases.md).
+
 #[test]
-fn h72_a_request_above_its_limit_is_told_by_its_container() {
+
+fn a_request_above_its_limit_is_told_by_its_container() {
     let field = |path: &str, value: &str, limit: &str| {
         format!("spec.{path}.resources.requests: Invalid value: \"{value}\": must be less than or equal to {limit}")
     };

@@ -186,8 +186,11 @@ fn a_node_that_is_not_wanted_names_every_obstacle() {
     assert_eq!(failing(diagnosis), ["Controller/NodeSelector", "Controller/TaintToleration"]);
 }
 
+/// Edge case 6 (docs/edge-cases.md).
+
 #[test]
-fn h06_a_pending_pod_behind_a_new_taint_is_not_wanted_and_its_scheduler_says_why() {
+
+fn a_pending_pod_behind_a_new_taint_is_not_wanted_and_its_scheduler_says_why() {
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
     let waiting = pod("", &plain(), json!({ "phase": "Pending" }));
     let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(plain()), vec![], vec![waiting]);
@@ -202,8 +205,11 @@ fn check_of<'w>(diagnosis: &'w Diagnosis<'_>, stage: Stage, name: &str) -> &'w C
     diagnosis.checks.iter().find(|check| check.stage == stage && check.name.as_str() == name).unwrap()
 }
 
+/// Edge case 8 (docs/edge-cases.md).
+
 #[test]
-fn h08_a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
+
+fn a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
     let spec = json!({ "containers": [{ "name": "main" }], "tolerations": [
         { "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 }] });
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoExecute" }] });
@@ -215,8 +221,11 @@ fn h08_a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
     assert_eq!(check(diagnosis, "TaintEviction").reasons()[0].reason, expected);
 }
 
+/// Edge case 15 (docs/edge-cases.md).
+
 #[test]
-fn h15_the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
+
+fn the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
     let eviction = |tolerations: Value| {
         let spec = json!({ "containers": [], "tolerations": tolerations });
         let taints = json!({ "taints": [{ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" }] });
@@ -234,8 +243,11 @@ fn h15_the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
     assert!(eviction(equal));
 }
 
+/// Edge case 26 (docs/edge-cases.md).
+
 #[test]
-fn h26_a_template_that_names_the_node_meets_the_kubelet_instead_of_the_scheduler() {
+
+fn a_template_that_names_the_node_meets_the_kubelet_instead_of_the_scheduler() {
     let spec = json!({ "nodeName": "n1",
         "containers": [{ "name": "main", "resources": { "requests": { "cpu": "64" } } }] });
     let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(spec), vec![], vec![]);
@@ -258,15 +270,21 @@ fn under_pressure(condition: &str, class: &str) -> bool {
     check(&all(&node_snapshot, &predicted)[0], "Pressure").result.is_fail()
 }
 
+/// Edge case 69 (docs/edge-cases.md).
+
 #[test]
-fn h69_disk_pressure_keeps_out_all_but_critical_pods() {
+
+fn disk_pressure_keeps_out_all_but_critical_pods() {
     assert!(under_pressure("DiskPressure", ""));
     assert!(under_pressure("PIDPressure", ""));
     assert!(!under_pressure("DiskPressure", "system-node-critical"));
 }
 
+/// Edge case 70 (docs/edge-cases.md).
+
 #[test]
-fn h70_memory_pressure_keeps_no_daemon_pod_out() {
+
+fn memory_pressure_keeps_no_daemon_pod_out() {
     assert!(!under_pressure("MemoryPressure", ""));
 }
 

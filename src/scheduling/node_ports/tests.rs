@@ -18,8 +18,11 @@ fn fits(wanted: Value, used: Value) -> bool {
     filter(&world.attempt()) == CheckResult::Pass
 }
 
+/// Edge case 65 (docs/edge-cases.md).
+
 #[test]
-fn h65_all_addresses_meet_each_and_the_others_only_their_like() {
+
+fn all_addresses_meet_each_and_the_others_only_their_like() {
     let all = || port("0.0.0.0", 80, "TCP");
     assert!(!fits(port("10.0.0.1", 80, "TCP"), all()));
     assert!(!fits(all(), port("10.0.0.1", 80, "TCP")));
@@ -34,8 +37,11 @@ fn h65_all_addresses_meet_each_and_the_others_only_their_like() {
     assert!(!fits(port("::", 80, "TCP"), port("::", 80, "TCP")));
 }
 
+/// Edge case 67 (docs/edge-cases.md).
+
 #[test]
-fn h67_the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_are_not() {
+
+fn the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_are_not() {
     let with_init = |restart_policy: &str| {
         json!({
             "containers": [{ "name": "main" }],

@@ -34,8 +34,11 @@ fn holding(name: &str, cpu: &str) -> Pod {
     pod(name, asking(json!({ "cpu": cpu })))
 }
 
+/// Edge case 61 (docs/edge-cases.md).
+
 #[test]
-fn h61_a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
+
+fn a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
     let world = on_two_cores("0").with(holding("a", "3"));
     assert_eq!(refused(&world), []);
     let full =
@@ -43,8 +46,11 @@ fn h61_a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one
     assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
 }
 
+/// Edge case 62 (docs/edge-cases.md).
+
 #[test]
-fn h62_a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_request() {
+
+fn a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_request() {
     let asking_for = |gpus: &str| {
         FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }))
     };
@@ -58,14 +64,20 @@ fn h62_a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_r
     assert_eq!(refused(&asking_for("0")), []);
 }
 
+/// Edge case 63 (docs/edge-cases.md).
+
 #[test]
-fn h63_a_node_that_says_no_number_of_pods_takes_none() {
+
+fn a_node_that_says_no_number_of_pods_takes_none() {
     let world = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
     assert_eq!(refused(&world), [("Too many pods".to_owned(), true)]);
 }
 
+/// Edge case 64 (docs/edge-cases.md).
+
 #[test]
-fn h64_a_terminating_pod_counts_and_is_said_to_leave() {
+
+fn a_terminating_pod_counts_and_is_said_to_leave() {
     let mut leaving = holding("a", "1500m");
     leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
     let world = on_two_cores("1").with(leaving);

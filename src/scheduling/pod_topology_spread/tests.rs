@@ -94,8 +94,11 @@ fn a_pod_without_hard_constraints_passes_unseen() {
     assert_eq!(judge(&soft, &[pod("x", "n1")]), CheckResult::Pass);
 }
 
+/// Edge case 68 (docs/edge-cases.md).
+
 #[test]
-fn h68_spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
+
+fn spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
     let over_hostnames = daemon_pod(json!([spread(json!({ "topologyKey": "kubernetes.io/hostname" }))]));
     assert_eq!(judge(&over_hostnames, &[]), CheckResult::Pass);
     let mut bare = node("n1", "z1");

@@ -19,8 +19,11 @@ fn sidecar(name: &str, cpu: &str) -> Value {
     json!({ "name": name, "restartPolicy": "Always", "resources": { "requests": { "cpu": cpu } } })
 }
 
+/// Edge case 57 (docs/edge-cases.md).
+
 #[test]
-fn h57_an_init_container_runs_beside_the_sidecars_before_it() {
+
+fn an_init_container_runs_beside_the_sidecars_before_it() {
     let after = json!({
         "containers": [container("c", "100m")],
         "initContainers": [sidecar("s", "50m"), container("i", "200m")],
@@ -33,8 +36,11 @@ fn h57_an_init_container_runs_beside_the_sidecars_before_it() {
     assert_eq!(wanted_of(before, "cpu"), "200m");
 }
 
+/// Edge case 58 (docs/edge-cases.md).
+
 #[test]
-fn h58_overhead_comes_on_top() {
+
+fn overhead_comes_on_top() {
     for (init, expected) in [
         (json!([sidecar("s", "50m"), container("i", "200m")]), "260m"),
         (json!([container("i", "200m"), sidecar("s", "50m")]), "210m"),
@@ -46,8 +52,11 @@ fn h58_overhead_comes_on_top() {
     }
 }
 
+/// Edge case 59 (docs/edge-cases.md).
+
 #[test]
-fn h59_the_request_of_the_pod_as_a_whole_overrides_its_containers() {
+
+fn the_request_of_the_pod_as_a_whole_overrides_its_containers() {
     let spec = json!({
         "resources": { "requests": { "cpu": "1", "example.com/gpu": "7" } },
         "containers": [container("a", "300m"), {
@@ -63,8 +72,11 @@ fn h59_the_request_of_the_pod_as_a_whole_overrides_its_containers() {
     assert_eq!(before["cpu"].to_string(), "601m");
 }
 
+/// Edge case 60 (docs/edge-cases.md).
+
 #[test]
-fn h60_a_pod_is_rounded_up_once_and_not_by_container() {
+
+fn a_pod_is_rounded_up_once_and_not_by_container() {
     let spec = json!({ "containers": [container("a", "0.5m"), container("b", "0.5m")] });
     assert_eq!(wanted_of(spec, "cpu"), "1m");
     assert_eq!(wanted_of(asking(json!({ "memory": "1500m", "cpu": "1u" })), "memory"), "2");

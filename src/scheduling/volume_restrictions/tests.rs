@@ -38,8 +38,11 @@ fn a_claim_for_many_pods_passes_and_needs_no_pods() {
     assert_eq!(world.missing(filter), "cannot list claims");
 }
 
+/// Edge case 71 (docs/edge-cases.md).
+
 #[test]
-fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_node() {
+
+fn a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_node() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
     let (rejection, scheduler) = world.refusal_for_now(filter);
@@ -60,8 +63,11 @@ fn h71_a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_n
     );
 }
 
+/// Edge case 71 (docs/edge-cases.md).
+
 #[test]
-fn h71_the_first_pod_of_a_claim_for_one_pod_passes() {
+
+fn the_first_pod_of_a_claim_for_one_pod_passes() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
     // Itself, one that waits for a node, one that has ended, and one of another namespace.
     let mut ended = pod("ended", "n2", json!([data_volume()]));
