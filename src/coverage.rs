@@ -16,7 +16,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::admission;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure, TermMismatch};
-use crate::rollout::{CurrentRevision, is_current};
+use crate::revision::{CurrentRevision, is_current};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::shared::Pool;
 use crate::snapshot::{DaemonPods, EventQuery, Known, Labels, Node, PodSummary, Snapshot};

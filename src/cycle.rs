@@ -29,16 +29,16 @@ mod table;
 #[cfg(test)]
 mod world;
 
-pub(crate) use decision::{Action, HaltReason, NodeEvent, ObservationSource, PodRef, WaitReason};
+pub(crate) use decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
 pub(crate) use lock::{
     Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, LockStatus, Moment,
     RENEW_PERIOD, lease_name,
 };
-pub(crate) use node_task::{Failure, NodeTask, Status};
+pub(crate) use node_task::{NodeTask, Status};
 pub(crate) use observation::Observation;
 pub(crate) use order::Order;
 pub(crate) use pdb::{PdbConflict, pdb_conflict};
-pub(crate) use plan::{Plan, Planned, Skip, plan};
+pub(crate) use plan::{Plan, Planned, plan};
 pub(crate) use policy::{MaxUnavailable, Policy, RemovalMethod};
 pub(crate) use run::Run;
 pub(crate) use summary::{CycleOutcome, Summary};

@@ -37,6 +37,7 @@ mod load;
 mod placement;
 mod program;
 mod render;
+mod revision;
 mod rollout;
 mod scheduling;
 mod snapshot;

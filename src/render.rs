@@ -23,7 +23,9 @@ mod table;
 pub(crate) mod terminal;
 mod terminal_size;
 pub(crate) mod text;
+mod view_options;
 pub(crate) mod why_not;
 
 pub(crate) use name_list::ListLength;
 pub(crate) use output_name::names;
+pub(crate) use view_options::ViewOptions;

@@ -13,8 +13,6 @@ mod node_progress;
 mod phase;
 mod progress;
 mod rate;
-mod revision;
-mod revision_source;
 mod status;
 mod stuck;
 mod surge_ports;
@@ -34,6 +32,4 @@ pub(crate) use node_progress::{BudgetUse, BudgetUseReason, NodeProgress, NodeSte
 pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
-pub(crate) use revision::{CurrentRevision, is_current, revision_of};
-pub(crate) use revision_source::RevisionSource;
 pub(crate) use status::{RolloutStatus, event_query, rollout_status};

@@ -14,9 +14,10 @@ use crate::load::predict::load_required_objects;
 use crate::load::{Request, Source, open};
 use crate::program;
 use crate::render::ListLength;
+use crate::render::ViewOptions;
 use crate::render::terminal;
 use crate::render::text::pluralize;
-use crate::render::why_not::{Report, Screen, diagnosis, overview};
+use crate::render::why_not::{Report, diagnosis, overview};
 use crate::render::{self, structured};
 use crate::snapshot::Node;
 
@@ -39,11 +40,12 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
         terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
     }
     let diagnoses = explain::diagnosis::all(&node_snapshot, &made);
-    let screen = Screen {
+    let screen = ViewOptions {
         style: terminal::style(global.color, ListLength::wide(args.output == Some(OutputFormat::Wide))),
         wide: args.output == Some(OutputFormat::Wide),
         headers: !args.no_headers,
         now: node_snapshot.as_of,
+        unfolded: false,
     };
     let node = &node_snapshot.node.metadata.name;
     print(|out| match args.output {
@@ -68,7 +70,7 @@ fn show(
     diagnoses: &[Diagnosis<'_>],
     node: &Node,
     (with_namespace, is_named): (bool, bool),
-    screen: Screen,
+    screen: ViewOptions,
 ) -> std::io::Result<()> {
     if !is_named {
         overview(out, diagnoses, node, with_namespace, screen)?;

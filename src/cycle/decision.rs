@@ -4,10 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::lock::{LockHolder, LockLoss};
-use super::node_task::Failure;
-use super::plan::Skip;
 use crate::explain::Reason;
-use crate::rollout;
+use crate::rollout::{self, Problem};
 use crate::snapshot::PodSummary;
 
 /// A pod, and which one of that name.
@@ -206,4 +204,53 @@ impl NodeEvent {
             Self::StepChanged { .. } | Self::Regressed { .. } => false,
         }
     }
+}
+
+/// Why a node is left alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum Skip {
+    /// The node is down: its pod would not go, or nothing would come after it.
+    NodeNotReady {
+        /// The reason of the node's condition `Ready`.
+        reason: String,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// No pod is wanted there any more, so that the controller would make none.
+    NotEligible {
+        /// Why.
+        reasons: Vec<Reason>,
+    },
+    /// The DaemonSet does not control the pod: it would adopt it.
+    NotControlled,
+    /// The pod is being deleted already.
+    AlreadyTerminating,
+    /// Somebody else replaced it meanwhile.
+    ReplacedMeanwhile,
+    /// The node is gone.
+    NodeGone,
+}
+
+/// Why a node has failed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "code", rename_all_fields = "camelCase")]
+pub(crate) enum Failure {
+    /// The new pod cannot come up by itself.
+    NodeProblem {
+        /// What proves it.
+        problem: Problem,
+    },
+    /// It was not done within `--node-timeout`.
+    TimedOut {
+        /// Where it was.
+        step: Option<rollout::NodeStep>,
+        /// What it waited for.
+        reasons: Vec<Reason>,
+    },
+    /// The API server would not remove the old pod within `--node-timeout`.
+    NotRemoved {
+        /// Its words.
+        message: String,
+    },
 }

@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
-use super::decision::{NodeEvent, PodRef};
+use super::decision::{Failure, NodeEvent, PodRef, Skip};
 use super::observation::NodeView;
-use super::plan::{Planned, Skip, skip};
+use super::plan::{Planned, skip};
 use super::{Observation, Policy};
-use crate::explain::Reason;
 use crate::rollout;
-use crate::rollout::Problem;
 use crate::snapshot::PodSummary;
 
 /// A node that was planned.
@@ -76,29 +73,6 @@ pub(crate) struct Rejected {
     pub(crate) message: String,
     /// When to try again.
     pub(crate) retry: Timestamp,
-}
-
-/// Why a node has failed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum Failure {
-    /// The new pod cannot come up by itself.
-    NodeProblem {
-        /// What proves it.
-        problem: Problem,
-    },
-    /// It was not done within `--node-timeout`.
-    TimedOut {
-        /// Where it was.
-        step: Option<rollout::NodeStep>,
-        /// What it waited for.
-        reasons: Vec<Reason>,
-    },
-    /// The API server would not remove the old pod within `--node-timeout`.
-    NotRemoved {
-        /// Its words.
-        message: String,
-    },
 }
 
 impl NodeTask {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
-use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, is_current, rollout_status};
+use crate::revision::is_current;
+use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, rollout_status};
 use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
 
 /// The DaemonSet and its nodes at one moment.

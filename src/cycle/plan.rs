@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::decision::PodRef;
+use super::decision::{PodRef, Skip};
 use super::observation::NodeView;
 use super::{Observation, Policy};
-use crate::explain::{Reason, State};
-use crate::rollout::revision_of;
+use crate::explain::State;
+use crate::revision::revision_of;
 use crate::snapshot::PodSummary;
 
 /// The plan, as one look gives it.
@@ -57,32 +56,6 @@ pub(crate) struct Skipped<'a> {
     pub(crate) node: &'a str,
     /// Why.
     pub(crate) why: Skip,
-}
-
-/// Why a node is left alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum Skip {
-    /// The node is down: its pod would not go, or nothing would come after it.
-    NodeNotReady {
-        /// The reason of the node's condition `Ready`.
-        reason: String,
-        /// Since when.
-        since: Option<Timestamp>,
-    },
-    /// No pod is wanted there any more, so that the controller would make none.
-    NotEligible {
-        /// Why.
-        reasons: Vec<Reason>,
-    },
-    /// The DaemonSet does not control the pod: it would adopt it.
-    NotControlled,
-    /// The pod is being deleted already.
-    AlreadyTerminating,
-    /// Somebody else replaced it meanwhile.
-    ReplacedMeanwhile,
-    /// The node is gone.
-    NodeGone,
 }
 
 /// Makes the plan; none while the controller has not made a revision of today's template.

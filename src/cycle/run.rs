@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::decision::{Action, HaltReason, NodeEvent, ObservationSource, PodRef, WaitReason};
-use super::node_task::{Failure, NodeTask, Status};
-use super::plan::{Plan, Skip};
+use super::decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
+use super::node_task::{NodeTask, Status};
+use super::plan::Plan;
 use super::{Observation, Policy};
 use crate::rollout::Strategy;
 use crate::snapshot::PodSummary;

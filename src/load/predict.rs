@@ -14,7 +14,7 @@ use crate::cluster::connect::Access;
 use crate::cluster::list::Scope;
 use crate::error::Error;
 use crate::explain::diagnosis::{self, Diagnosis};
-use crate::rollout::CurrentRevision;
+use crate::revision::CurrentRevision;
 use crate::scheduling::required_objects::{needs, required_by_node_pods, required_by_pvcs};
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ObjectKind;

@@ -17,25 +17,12 @@ pub(crate) use summary_table::summary_table;
 
 use super::name_list::ListLength;
 use super::reason::summary;
-use super::style::{Style, Tone, bar};
+use super::style::{Tone, bar};
 use super::text::pluralize;
 use crate::coverage::NodeCoverage;
 use crate::explain::{Reason, State};
 use crate::placement::{Placement, PlacementFailure};
-use crate::rollout::{CurrentRevision, RevisionSource};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Screen {
-    pub(crate) style: Style,
-    /// `-o wide`.
-    pub(crate) wide: bool,
-    /// False with `--no-headers`.
-    pub(crate) headers: bool,
-    /// `--all`: excluded nodes are listed one by one.
-    pub(crate) unfolded: bool,
-    /// Ages are relative to this time.
-    pub(crate) now: jiff::Timestamp,
-}
+use crate::revision::{CurrentRevision, RevisionSource};
 
 /// A number, or a question mark if it is unknown.
 fn number(value: Option<usize>) -> String {

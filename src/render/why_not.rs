@@ -11,19 +11,8 @@ pub(crate) use report::Report;
 use super::preemption;
 use super::reason::remedies;
 use super::remedy::{Remedy, RemedyContext};
-use super::style::{Style, Tone};
+use super::style::Tone;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Screen {
-    pub(crate) style: Style,
-    /// `-o wide`.
-    pub(crate) wide: bool,
-    /// False with `--no-headers`.
-    pub(crate) headers: bool,
-    /// Ages are relative to this time.
-    pub(crate) now: jiff::Timestamp,
-}
 
 fn verdict_tone(verdict: Verdict) -> Tone {
     match verdict {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::Value;
 
-use super::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
+use crate::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
 use crate::snapshot::{DaemonPods, Known, PodSummary, Snapshot};
 
 /// The annotation in which a revision keeps why it was made.

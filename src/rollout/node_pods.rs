@@ -6,10 +6,10 @@ use std::collections::HashMap;
 
 use super::budget::Strategy;
 use super::node_progress::{BudgetUseReason, NodeStep};
-use super::revision::{CurrentRevision, is_current};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::pod::is_available;
 use crate::placement::Placement;
+use crate::revision::{CurrentRevision, is_current};
 use crate::snapshot::{Node, PodSummary, Snapshot};
 
 /// A node, or the name of one that is gone, with the DaemonSet's pods there.

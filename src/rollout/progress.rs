@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 
-use super::{Rate, RolloutStatus, rate, revision_of};
+use super::{Rate, RolloutStatus, rate};
+use crate::revision::revision_of;
 use crate::snapshot::Known;
 
 /// How many completions are kept: more than the pace looks at.

@@ -13,9 +13,9 @@ use super::node_pods::{Availability, NodePods, node_pods};
 use super::node_problem::pod_with_open_question;
 use super::node_progress::{BudgetUse, NodeProgress};
 use super::phase::{Phase, phase};
-use super::revision::{CurrentRevision, is_rollback};
 use super::stuck::{self, StuckProof};
 use crate::coverage::Coverage;
+use crate::revision::{CurrentRevision, is_rollback};
 use crate::snapshot::{EventQuery, Snapshot};
 
 /// A rollout at one moment.

@@ -9,10 +9,10 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::blocker::{NodeProblem, Problem};
 use super::node_pods::{Availability, NodePods};
-use super::revision::{revision_of, template_with};
 use crate::coverage::Coverage;
 use crate::explain::Reason;
 use crate::explain::pod::is_ready;
+use crate::revision::{revision_of, template_with};
 use crate::scheduling::host_port_conflict;
 use crate::snapshot::pod::Pod;
 

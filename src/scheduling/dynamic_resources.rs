@@ -14,14 +14,14 @@ mod extended;
 mod tests;
 
 use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult};
-use super::rejection::{DeviceRejection, FilterRejection};
+use super::rejection::DeviceRejection;
 use crate::check_result::CheckResult;
 use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 
 use crate::placement::{Affinity, PlacementFailure};
 use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
-use claims::Demand;
+use claims::{Demand, failure};
 
 /// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
@@ -56,10 +56,6 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         CheckResult::Unknown { missing: why } => missing = missing.or(Some(why)),
     }
     CheckResult::from_partial(rejections, missing)
-}
-
-fn failure(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
-    FilterFailure::new(FilterRejection::Devices(rejection), scheduler, false)
 }
 
 /// `validateDeviceClass` of every request of every claim that is not allocated yet.

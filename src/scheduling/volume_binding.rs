@@ -2,6 +2,7 @@
 //! `podHasPVCs`; `binder.go` `GetPodVolumeClaims`, `FindPodVolumes`, `checkBoundClaims`.
 
 mod matching;
+mod objects;
 mod provisioning;
 
 use super::attempt::{Attempt, FilterResult};
@@ -10,22 +11,21 @@ use crate::check_result::CheckResult;
 use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::VolumeResourceRequirements;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
 use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 
-use super::csi_migration::{Plugin, required_nodes};
+use super::csi_migration::Plugin;
 use super::pvc::{
     PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
 };
 use super::volume_report::FilterReport;
-use crate::placement::{Affinity, PlacementFailure, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::pod::volume::Ephemeral;
-use crate::snapshot::pod_summary::NodeSelector;
+use objects::{class_named, mismatched_terms};
 
 const NODE_CONFLICT: &str = "node(s) didn't match PersistentVolume's node affinity";
-const BIND_CONFLICT: &str = "node(s) didn't find available persistent volumes to bind";
+
 const VOLUME_GONE: &str = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
 const UNBOUND: &str = "pod has unbound immediate PersistentVolumeClaims";
 /// The binding mode of classes whose volumes wait for a pod.
@@ -111,15 +111,6 @@ fn judge_claim<'c>(
     None
 }
 
-/// The class of that name; the outer option is empty when classes were not read.
-fn class_named<'a>(attempt: &Attempt<'a>, name: &str, findings: &mut FilterReport) -> Option<Option<&'a StorageClass>> {
-    if name.is_empty() {
-        return Some(None);
-    }
-    let classes = findings.read(&attempt.facts.storage_classes)?;
-    Some(classes.iter().find(|class| name_of(&class.metadata) == name))
-}
-
 /// Whether volumes of the class wait for a pod (`IsDelayBindingMode`).
 fn waits(class: &StorageClass) -> bool {
     class.volume_binding_mode.as_deref() == Some(WAITS)
@@ -198,31 +189,6 @@ fn judge_bound(
 
 fn csi_node_of<'c>(csi_nodes: &'c [CSINode], node: &Node) -> Option<&'c CSINode> {
     csi_nodes.iter().find(|csi_node| name_of(&csi_node.metadata) == node.metadata.name)
-}
-
-/// What of the volume's node affinity the node misses; none when it can reach the volume
-/// (`component-helpers/storage/volume/helpers.go` `CheckNodeAffinity`).
-fn mismatched_terms(volume: &PersistentVolume, csi_node: Option<&CSINode>, node: &Node) -> Option<Vec<TermMismatch>> {
-    let required = required_nodes(volume, csi_node)?;
-    // The one type's JSON is the other's.
-    let mut required: NodeSelector =
-        serde_json::to_value(required).and_then(serde_json::from_value).unwrap_or_default();
-    for term in &mut required.node_selector_terms {
-        // Upstream holds a volume against a node that has labels and nothing else: fields, when well formed, hold.
-        let is_sound = |field: &crate::snapshot::pod_summary::NodeSelectorRequirement| {
-            matches!(field.operator.as_str(), "In" | "NotIn") && field.values.len() == 1
-        };
-        if !term.match_fields.is_empty() && term.match_fields.iter().all(is_sound) {
-            if term.match_expressions.is_empty() {
-                return None;
-            }
-            term.match_fields.clear();
-        }
-    }
-    match Affinity::new(&required).failure(node)? {
-        PlacementFailure::NodeAffinity { terms } => Some(terms.take()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::error::Error;
 use crate::explain::State;
 use crate::load::{Request, Source, parse_selector};
 use crate::render::ListLength;
-use crate::render::coverage::{Report, Screen, groups, map, nodes, summary_table};
+use crate::render::ViewOptions;
+use crate::render::coverage::{Report, groups, map, nodes, summary_table};
 use crate::render::terminal::{self, ColorChoice};
 use crate::render::{names, structured};
 use crate::snapshot::Snapshot;
@@ -110,7 +111,7 @@ impl CoverageOptions {
         of_interest: &[&Coverage<'_>],
         snapshot: &Snapshot,
     ) -> io::Result<()> {
-        let screen = Screen {
+        let screen = ViewOptions {
             // A terminal may have another size by now.
             style: terminal::style(self.color, ListLength::wide(self.wide)),
             wide: self.wide,

@@ -11,11 +11,12 @@ use crate::coverage::Coverage;
 use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};
 use crate::error::Error;
 use crate::render::ListLength;
+use crate::render::ViewOptions;
 use crate::render::cycle::{
     CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, STOPPING, json_line, line, lock_lost, plan,
     screen, summary, yaml,
 };
-use crate::render::rollout::{Screen, WatchProgress};
+use crate::render::rollout::WatchProgress;
 use crate::render::structured;
 use crate::render::terminal::{self, ColorChoice, Redraw};
 use crate::rollout::{ProgressSample, ProgressTracker, RolloutStatus};
@@ -108,8 +109,8 @@ impl Reporter {
         DaemonSetRef { namespace: &self.namespace, name: &self.name }
     }
 
-    fn screen(&self, now: Timestamp) -> Screen {
-        Screen { style: terminal::style(self.color, ListLength::Handful), headers: true, now }
+    fn screen(&self, now: Timestamp) -> ViewOptions {
+        ViewOptions::new(terminal::style(self.color, ListLength::Handful), now)
     }
 
     /// Shows the plan; a program gets it with the report.

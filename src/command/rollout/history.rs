@@ -8,7 +8,8 @@ use crate::cluster::file::{self, Detail};
 use crate::command::print;
 use crate::error::Error;
 use crate::load::{Request, open};
-use crate::render::rollout::history::{Report, Screen, Side, diff, table, template};
+use crate::render::ViewOptions;
+use crate::render::rollout::history::{Report, Side, diff, table, template};
 use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{History, Revision, RevisionRange};
 use crate::snapshot::Snapshot;
@@ -40,11 +41,12 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
     for gap in &gaps {
         terminal::note(gap);
     }
-    let screen = Screen {
+    let screen = ViewOptions {
         style: terminal::style(global.color, ListLength::wide(output == Some(HistoryFormat::Wide))),
         wide: output == Some(HistoryFormat::Wide),
         headers: !no_headers,
         now: snapshot.as_of,
+        unfolded: false,
     };
     remark(&history, &shown);
     let report = || report(&history, &shown, &gaps, &snapshot);
@@ -138,7 +140,7 @@ fn report<'r>(
     }
 }
 
-fn show(out: &mut impl Write, history: &History<'_>, shown: &Shown<'_, '_>, screen: Screen) -> io::Result<()> {
+fn show(out: &mut impl Write, history: &History<'_>, shown: &Shown<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     match shown {
         Shown::All => table(out, history, screen),
         Shown::One(revision) => template(out, history, revision, screen),

@@ -10,7 +10,8 @@ use crate::command::print;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
-use crate::render::rollout::{Report, Screen, screen, summary_table};
+use crate::render::ViewOptions;
+use crate::render::rollout::{Report, screen, summary_table};
 use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
@@ -35,7 +36,8 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     let statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
     let names = ListLength::wide(output == Some(HistoryFormat::Wide));
-    let shown = Screen { style: terminal::style(global.color, names), headers: !no_headers, now: snapshot.as_of };
+    let style = terminal::style(global.color, names);
+    let shown = ViewOptions { headers: !no_headers, ..ViewOptions::new(style, snapshot.as_of) };
     print(|out| match output {
         Some(HistoryFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
         Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
@@ -69,7 +71,7 @@ fn screens(
     out: &mut impl Write,
     coverages: &[Coverage<'_>],
     statuses: &[RolloutStatus<'_>],
-    shown: Screen,
+    shown: ViewOptions,
 ) -> io::Result<()> {
     for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
         if index > 0 {

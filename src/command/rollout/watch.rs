@@ -18,7 +18,8 @@ use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::load::{Source, open};
 use crate::render::ListLength;
-use crate::render::rollout::{Ending, Event, Screen, WatchEvent, WatchProgress, json_line, line, screen, yaml};
+use crate::render::ViewOptions;
+use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice, Redraw};
 use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
@@ -287,9 +288,9 @@ impl Watching {
         Ok(is_read)
     }
 
-    fn screen(&self, now: Timestamp) -> Screen {
+    fn screen(&self, now: Timestamp) -> ViewOptions {
         // A terminal may have another size by now.
-        Screen { style: terminal::style(self.color, self.names), headers: true, now }
+        ViewOptions::new(terminal::style(self.color, self.names), now)
     }
 
     fn event<'c, 'a>(

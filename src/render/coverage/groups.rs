@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, known_bar, lacking, number, reasons_in_short};
+use super::{known_bar, lacking, number, reasons_in_short};
 use crate::coverage::{Coverage, NodeCoverage, by_label};
 use crate::explain::State;
+use crate::render::ViewOptions;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
 use crate::render::text::{sanitize, truncate};
@@ -20,7 +21,7 @@ pub(crate) fn groups<'a>(
     coverages: &[Coverage<'a>],
     label: &str,
     is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     let groups = by_label(coverages, label, is_shown);
     if screen.headers {

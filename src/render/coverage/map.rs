@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::Screen;
 use super::groups::{NO_VALUE, subject};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::State;
+use crate::render::ViewOptions;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::text::{sanitize, width};
 
@@ -21,7 +21,7 @@ pub(crate) fn map<'a>(
     coverages: &[Coverage<'a>],
     label: Option<&str>,
     is_shown: impl Fn(&NodeCoverage<'a>) -> bool,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     let groups = worst_by_group(coverages, label, is_shown);
     if screen.headers {
@@ -67,7 +67,7 @@ fn worst_by_group<'a>(
 }
 
 /// Paints runs of equal states at once, so that the output does not consist mostly of color codes.
-fn painted(states: &[State], screen: Screen) -> String {
+fn painted(states: &[State], screen: ViewOptions) -> String {
     let runs = states.chunk_by(|a, b| a == b);
     let paint = |run: &[State]| match run.first() {
         Some(&state) => screen.style.paint(&symbol(state).to_string().repeat(run.len()), tone_of(state)),
@@ -76,7 +76,7 @@ fn painted(states: &[State], screen: Screen) -> String {
     runs.map(paint).collect()
 }
 
-fn legend(out: &mut impl Write, states: impl Iterator<Item = State>, screen: Screen) -> io::Result<()> {
+fn legend(out: &mut impl Write, states: impl Iterator<Item = State>, screen: ViewOptions) -> io::Result<()> {
     let mut tally: BTreeMap<State, usize> = BTreeMap::new();
     for state in states {
         *tally.entry(state).or_default() += 1;

@@ -2,17 +2,18 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, down_and_not_counted, folded, known_bar, number, revision_in_words};
+use super::{down_and_not_counted, folded, known_bar, number, revision_in_words};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
 use crate::render::reason::detail;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
-use crate::rollout::revision_of;
+use crate::revision::revision_of;
 use crate::snapshot::PodSummary;
 
 /// The well-known label with the zone of a node.
@@ -30,7 +31,7 @@ pub(crate) fn nodes(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
     shown: &[&NodeCoverage<'_>],
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     if screen.headers {
         head(out, coverage, screen)?;
@@ -56,7 +57,7 @@ fn folds<'r, 'a: 'r>(
     out: &mut impl Write,
     well: usize,
     excluded: impl Iterator<Item = &'r NodeCoverage<'a>>,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     if well > 0 {
         let line = format!("{} {well} nodes: Available (--all lists them)", symbol(State::Available));
@@ -75,7 +76,7 @@ fn folds<'r, 'a: 'r>(
 }
 
 /// Writes the pods that cannot be mapped to a node of the cluster.
-fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: Screen) -> io::Result<()> {
+fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: ViewOptions) -> io::Result<()> {
     let room = screen.style.names.room(STRAYS, pods.len());
     for pod in pods.iter().take(room) {
         let what = match pod.target_node() {
@@ -92,7 +93,7 @@ fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: Screen) -> 
 
 /// Removes healthy rows on a terminal, where thousands of them would push unhealthy ones off the screen. Returns their
 /// number.
-fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: Screen) -> usize {
+fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: ViewOptions) -> usize {
     let is_well = |row: &&&NodeCoverage<'_>| row.state == State::Available && row.reasons.is_empty();
     let well = listed.iter().filter(is_well).count();
     if screen.unfolded || screen.style.width.is_none() || well <= WELL {
@@ -103,7 +104,7 @@ fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: Screen) -> usize {
 }
 
 /// Writes two lines: the DaemonSet, and its counts.
-fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: Screen) -> io::Result<()> {
+fn head(out: &mut impl Write, coverage: &Coverage<'_>, screen: ViewOptions) -> io::Result<()> {
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     let revision = revision_in_words(&coverage.revision);
     let strategy = sanitize(&super::report::strategy(coverage));
@@ -142,7 +143,7 @@ fn tally(coverage: &Coverage<'_>) -> String {
     tally
 }
 
-fn columns(screen: Screen) -> Vec<Column> {
+fn columns(screen: ViewOptions) -> Vec<Column> {
     let mut columns = vec![
         Column::text("NODE"),
         Column::text("STATE"),
@@ -158,7 +159,7 @@ fn columns(screen: Screen) -> Vec<Column> {
     columns
 }
 
-fn cells(row: &NodeCoverage<'_>, screen: Screen) -> Vec<(String, Tone)> {
+fn cells(row: &NodeCoverage<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let tone = tone_of(row.state);
     let dash = || ("-".to_owned(), Tone::Quiet);
     let plain = |text: String| (text, Tone::Plain);
@@ -222,12 +223,9 @@ mod tests {
 
     #[test]
     fn many_healthy_nodes_are_folded_on_a_terminal() {
-        let screen = |width, unfolded| Screen {
-            style: Style { color: false, width, names: ListLength::Handful },
-            wide: false,
-            headers: true,
-            unfolded,
-            now: jiff::Timestamp::UNIX_EPOCH,
+        let screen = |width, unfolded| {
+            let style = Style { color: false, width, names: ListLength::Handful };
+            ViewOptions { unfolded, ..ViewOptions::new(style, jiff::Timestamp::UNIX_EPOCH) }
         };
         let mut rows: Vec<NodeCoverage<'_>> = (0..=WELL).map(|_| well("node")).collect();
         rows.push(NodeCoverage { state: State::Missing, ..well("lost") });

@@ -11,7 +11,7 @@ use crate::render::name_list::ListLength;
 use crate::render::reason::detail;
 use crate::render::structured::Head;
 use crate::render::text::sanitize;
-use crate::rollout::{RevisionSource, revision_of};
+use crate::revision::{RevisionSource, revision_of};
 
 /// `kind: CoverageReport`.
 #[derive(Serialize)]

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use super::{Screen, known_bar, lacking, number, reasons_in_short};
+use super::{known_bar, lacking, number, reasons_in_short};
 use crate::coverage::Coverage;
 use crate::explain::State;
+use crate::render::ViewOptions;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Table};
@@ -20,7 +21,7 @@ pub(crate) fn summary_table(
     out: &mut impl Write,
     coverages: &[&Coverage<'_>],
     with_namespace: bool,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     if coverages.is_empty() {
         return Ok(());
@@ -70,7 +71,7 @@ fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
     (Reverse([missing, misscheduled, old]), coverage.namespace().to_owned(), coverage.name().to_owned())
 }
 
-fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(String, Tone)> {
+fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: ViewOptions) -> Vec<(String, Tone)> {
     let counts = &coverage.counts;
     let (bar, tone) = known_bar(counts.available, counts.desired);
     let mut cells = Vec::new();
@@ -99,7 +100,7 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: Screen) -> Vec<(St
     cells
 }
 
-fn reasons(coverage: &Coverage<'_>, screen: Screen) -> String {
+fn reasons(coverage: &Coverage<'_>, screen: ViewOptions) -> String {
     if let (None, Some(status)) = (coverage.counts.available, &coverage.daemon_set.status) {
         let available = status.number_available.unwrap_or_default();
         let copy = format!(".status reports {available}/{}", status.desired_number_scheduled);

@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::text::{self, DaemonSetRef};
 use crate::cycle::{Failure, LockHolder, LockLoss, NodeEvent, PodRef, Skip, Summary, WaitReason};
 use crate::explain::Reason;
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::reason::detail;
-use crate::render::rollout::{Screen, step_in_words, step_tone};
+use crate::render::rollout::{step_in_words, step_tone};
 use crate::render::structured::EventHead;
 use crate::render::style::Tone;
 use crate::render::text::{bounded, pluralize, sanitize};
@@ -165,7 +166,7 @@ impl<'a> From<ReportEvent<'a>> for EventFields<'a> {
 }
 
 /// Writes the event as one line: time, message and progress.
-pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     let (text, tone) = message(event);
     let Summary { planned, replaced, .. } = event.summary;
     let tally = match event.event {

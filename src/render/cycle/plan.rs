@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use super::report::indented;
 use crate::coverage::Coverage;
 use crate::cycle::{LockStatus, Plan, Planned, Policy, RemovalMethod};
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
-use crate::render::rollout::Screen;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
@@ -27,7 +27,7 @@ pub(crate) struct PlanView<'a> {
     pub(crate) lock: Option<&'a LockStatus>,
 }
 
-pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions) -> io::Result<()> {
     let PlanView { coverage, plan, policy, lock } = view;
     let style = screen.style;
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
@@ -67,7 +67,7 @@ fn head(plan: &Plan<'_>, policy: &Policy) -> String {
     )
 }
 
-fn table(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()> {
+fn table(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Result<()> {
     let room = if screen.style.width.is_some() { SHOWN } else { plan.nodes.len() };
     let mut table = Table::new(vec![
         Column::number("#"),
@@ -87,7 +87,7 @@ fn table(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()
     }
 }
 
-fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone)> {
+fn row(index: usize, planned: &Planned<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let created = planned.created.map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
     vec![
         ((index + 1).to_string(), Tone::Quiet),
@@ -99,7 +99,7 @@ fn row(index: usize, planned: &Planned<'_>, screen: Screen) -> Vec<(String, Tone
     ]
 }
 
-fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<()> {
+fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Result<()> {
     if plan.skipped.is_empty() {
         return Ok(());
     }
@@ -117,7 +117,7 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: Screen) -> io::Result<
 }
 
 /// What the user should know before confirming.
-fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Screen) -> Vec<(String, Tone)> {
+fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
     let up_to_date = (plan.up_to_date > 0).then(|| format!("{} up to date", pluralize(plan.up_to_date, "node")));
     let not_selected =

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::event::Numbers;
 use super::text::{self, DaemonSetRef};
 use crate::cycle::{CycleOutcome, Failure, LockStatus, NodeTask, Run, Skip, Status, Summary};
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::remedy::Remedy;
-use crate::render::rollout::Screen;
 use crate::render::rollout::screen::advice;
 use crate::render::structured::Head;
 use crate::render::style::Tone;
@@ -125,7 +125,7 @@ pub(crate) fn summary(
     run: &Run,
     outcome: &CycleOutcome,
     daemon_set_ref: DaemonSetRef<'_>,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     let summary = Summary::new(run);
     if summary.planned == 0 {
@@ -156,7 +156,7 @@ pub(crate) fn summary(
 }
 
 /// Writes an indented line, wrapped at the width of the terminal.
-pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
     const LEAD: &str = "  ";
     let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
     let mut parts = wrap(text, columns, screen.style.names).into_iter();

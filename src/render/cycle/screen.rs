@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use super::text;
 use crate::coverage::Coverage;
 use crate::cycle::{Run, Status, Summary, WaitReason};
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
+use crate::render::rollout::WatchProgress;
 use crate::render::rollout::node_grid::cells;
 use crate::render::rollout::screen::{bars, failures, in_progress, speed};
-use crate::render::rollout::{Screen, WatchProgress};
 use crate::render::style::{Tone, bar};
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::RolloutStatus;
@@ -30,7 +31,7 @@ pub(crate) struct CycleScreen<'p> {
     pub(crate) stopping: Option<&'p str>,
 }
 
-pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: ViewOptions) -> io::Result<()> {
     let CycleScreen { coverage, status, watched, run, .. } = picture;
     let style = screen.style;
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
@@ -65,7 +66,7 @@ fn progress(summary: Summary) -> String {
     format!("{replaced} of {} replaced{}", pluralize(planned, "pod"), parts.collect::<String>())
 }
 
-fn notes(picture: &CycleScreen<'_>, screen: Screen) -> Vec<(String, Tone)> {
+fn notes(picture: &CycleScreen<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
     if let Some(text) = picture.stopping {
         notes.push((text.to_owned(), Tone::Warning));
@@ -85,7 +86,7 @@ fn notes(picture: &CycleScreen<'_>, screen: Screen) -> Vec<(String, Tone)> {
     notes
 }
 
-fn failed(out: &mut impl Write, run: &Run, screen: Screen) -> io::Result<()> {
+fn failed(out: &mut impl Write, run: &Run, screen: ViewOptions) -> io::Result<()> {
     let why = run.tasks().iter().filter_map(|task| match &task.status {
         Status::Failed { why, .. } => Some((&task.node, why)),
         _ => None,

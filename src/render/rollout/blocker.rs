@@ -8,7 +8,8 @@ use crate::render::name_list::ListLength;
 use crate::render::reason::{self, admission};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::sanitize;
-use crate::rollout::{Blocker, FaultDomain, Problem, ProblemType, RolloutStatus, Strategy, is_current};
+use crate::revision::is_current;
+use crate::rollout::{Blocker, FaultDomain, Problem, ProblemType, RolloutStatus, Strategy};
 
 /// The problem without details that differ between nodes. Safe text.
 pub(super) fn summary(problem: &Problem) -> String {

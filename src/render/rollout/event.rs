@@ -6,9 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::blocker;
+use super::labels::{phase_sentence, phase_tone, step_name, step_tone, tally};
 use super::report::Numbers;
-use super::{Screen, blocker, phase_sentence, phase_tone, step_name, step_tone, tally};
 use crate::explain::Reason;
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
@@ -103,7 +105,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
 }
 
 /// Writes the event as one line: time, message and progress.
-pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     let (text, tone) = message(event, screen.style.names);
     let tally = match (event.told, event.rollout_status) {
         (WatchEvent::RolloutEvent(EventKind::Started { .. }), _) | (_, None) => String::new(),
@@ -242,7 +244,7 @@ fn changed(kind: &EventKind, event: &Event<'_, '_>, names: ListLength) -> (Strin
         }
         EventKind::PhaseChanged { to, .. } => match event.rollout_status {
             Some(rollout_status) => (phase_in_words(rollout_status), phase_tone(*to)),
-            None => (super::phase_name(*to).to_owned(), phase_tone(*to)),
+            None => (super::labels::phase_name(*to).to_owned(), phase_tone(*to)),
         },
         EventKind::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
     }

@@ -6,11 +6,10 @@ mod yaml;
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-
 pub(crate) use report::Report;
 pub(crate) use side::Side;
 
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::style::{Style, Tone};
 use crate::render::table::{Column, Table};
@@ -18,19 +17,8 @@ use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{DeletedRevision, History, Revision};
 use crate::snapshot::Known;
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Screen {
-    pub(crate) style: Style,
-    /// `-o wide`.
-    pub(crate) wide: bool,
-    /// False with `--no-headers`.
-    pub(crate) headers: bool,
-    /// Ages are relative to this time.
-    pub(crate) now: Timestamp,
-}
-
 /// Writes one row per revision, and one per deleted revision that pods still run.
-pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: ViewOptions) -> io::Result<()> {
     let mut columns = vec![Column::text("REVISION")];
     if screen.wide {
         columns.push(Column::text("HASH"));
@@ -54,7 +42,7 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: Screen)
     table.write(out, style, screen.headers)
 }
 
-fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, Tone)> {
+fn row(revision: &Revision<'_>, digits: usize, screen: ViewOptions) -> Vec<(String, Tone)> {
     let number = revision.number;
     let mut cells = vec![match revision.is_current {
         true => (format!("{number:>digits$} (current)"), Tone::Good),
@@ -72,7 +60,7 @@ fn row(revision: &Revision<'_>, digits: usize, screen: Screen) -> Vec<(String, T
     cells
 }
 
-fn deleted_row(deleted_revisions: &DeletedRevision<'_>, screen: Screen) -> Vec<(String, Tone)> {
+fn deleted_row(deleted_revisions: &DeletedRevision<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let quiet = || ("-".to_owned(), Tone::Quiet);
     let mut cells = vec![("<deleted>".to_owned(), Tone::Warning)];
     if screen.wide {
@@ -107,7 +95,7 @@ pub(crate) fn template(
     out: &mut impl Write,
     history: &History<'_>,
     revision: &Revision<'_>,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     let mut title = format!("# {}/{} {}", history.namespace(), history.name(), side::words(revision));
     if let Some(created) = revision.created() {

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, step_name, step_sign, step_tone, urgency};
+use super::labels::{step_name, step_sign, step_tone, urgency};
+use crate::render::ViewOptions;
 use crate::render::style::Tone;
 use crate::render::text::width;
 use crate::rollout::{NodeProgress, NodeStep};
@@ -13,7 +14,7 @@ const LINES: usize = 4;
 const PIPED_WIDTH: usize = 80;
 
 /// Writes the cells in the order of the nodes, and a legend.
-pub(crate) fn cells(out: &mut impl Write, nodes: &[NodeProgress<'_>], screen: Screen) -> io::Result<()> {
+pub(crate) fn cells(out: &mut impl Write, nodes: &[NodeProgress<'_>], screen: ViewOptions) -> io::Result<()> {
     if nodes.is_empty() {
         return Ok(());
     }
@@ -37,7 +38,12 @@ pub(super) fn fitted(nodes: &[NodeProgress<'_>], room: usize) -> (Vec<NodeStep>,
     (nodes.chunks(nodes_a_cell).filter_map(worst).collect(), nodes_a_cell)
 }
 
-fn legend(out: &mut impl Write, nodes: &[NodeProgress<'_>], nodes_a_cell: usize, screen: Screen) -> io::Result<()> {
+fn legend(
+    out: &mut impl Write,
+    nodes: &[NodeProgress<'_>],
+    nodes_a_cell: usize,
+    screen: ViewOptions,
+) -> io::Result<()> {
     const STEPS: [NodeStep; 6] = [
         NodeStep::Done,
         NodeStep::Starting,

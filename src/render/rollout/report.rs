@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use super::{ReasonView, blocker, reason_views};
-use crate::explain::State;
+use super::blocker;
+use crate::explain::{Reason, State};
 use crate::render::name_list::ListLength;
+use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
-use crate::rollout::{
-    Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, RevisionSource, RolloutStatus, Strategy, revision_of,
-};
+use crate::revision::{RevisionSource, revision_of};
+use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, RolloutStatus, Strategy};
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
@@ -147,4 +147,16 @@ fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> NodeReport<'
         up_to_date: progress.row.up_to_date,
         reasons: reason_views(&progress.reasons, now),
     }
+}
+
+/// A reason in JSON.
+#[derive(Serialize)]
+struct ReasonView<'a> {
+    #[serde(flatten)]
+    reason: &'a Reason,
+    message: String,
+}
+
+fn reason_views(reasons: &[Reason], now: Timestamp) -> Vec<ReasonView<'_>> {
+    reasons.iter().map(|reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) }).collect()
 }

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Screen, WatchProgress, blocker, budget, node_grid::cells, phase_sentence, phase_tone, reasons, step_name,
-    step_sign, step_tone, urgency,
+use super::labels::{
+    WatchProgress, budget, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
 };
+use super::{blocker, node_grid::cells};
 use crate::coverage::Coverage;
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
 use crate::render::coverage::{revision_in_words, strategy};
@@ -16,7 +17,7 @@ use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
 use crate::render::text::{sanitize, width, wrap};
-use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
+use crate::rollout::{Blocker, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
 
 /// The number of nodes that are named as users of the budget; fewer on a terminal.
 const BUDGET_USES: usize = 8;
@@ -32,7 +33,7 @@ pub(crate) fn screen(
     coverage: &Coverage<'_>,
     rollout_status: &RolloutStatus<'_>,
     watched: Option<WatchProgress<'_>>,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     let style = screen.style;
     if screen.headers {
@@ -65,7 +66,7 @@ pub(crate) fn screen(
 }
 
 /// Writes one bar for updated pods and one for available pods.
-pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> io::Result<()> {
     if rollout_status.phase == Phase::Unknown {
         return Ok(());
     }
@@ -125,7 +126,11 @@ fn waits_for(watched: WatchProgress<'_>) -> Option<String> {
 }
 
 /// Writes the use of the budget and the blockers, those that need intervention first.
-pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn failures(
+    out: &mut impl Write,
+    rollout_status: &RolloutStatus<'_>,
+    screen: ViewOptions,
+) -> io::Result<()> {
     let room = if screen.style.width.is_some() { BUDGET_USES_ON_TERMINAL } else { BUDGET_USES };
     let budget = budget(rollout_status, room, screen).filter(|_| rollout_status.phase != Phase::Complete);
     if budget.is_some() || !rollout_status.blockers.is_empty() {
@@ -159,7 +164,7 @@ pub(crate) fn failures(out: &mut impl Write, rollout_status: &RolloutStatus<'_>,
 }
 
 /// Writes a remedy below its cause.
-pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> io::Result<()> {
+pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: ViewOptions) -> io::Result<()> {
     const LEAD: &str = "  → ";
     let columns = screen.style.width.unwrap_or(usize::MAX);
     for (number, part) in
@@ -173,7 +178,11 @@ pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: Screen) -> i
 }
 
 /// Writes the nodes that are neither done nor waiting for their turn.
-pub(crate) fn in_progress(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+pub(crate) fn in_progress(
+    out: &mut impl Write,
+    rollout_status: &RolloutStatus<'_>,
+    screen: ViewOptions,
+) -> io::Result<()> {
     let is_in_work = |progress: &&NodeProgress<'_>| !matches!(progress.step, NodeStep::Done | NodeStep::Outdated);
     let mut nodes: Vec<&NodeProgress<'_>> = rollout_status.nodes.iter().filter(is_in_work).collect();
     if nodes.is_empty() {
@@ -208,7 +217,7 @@ pub(crate) fn in_progress(out: &mut impl Write, rollout_status: &RolloutStatus<'
 }
 
 /// With `OnDelete`: writes the nodes with outdated pods, and how to replace them.
-fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> io::Result<()> {
     if rollout_status.phase != Phase::AwaitingDeletion {
         return Ok(());
     }
@@ -232,12 +241,16 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: S
 }
 
 /// The nodes of a line. Safe text.
-fn named(nodes: &[&str], screen: Screen) -> String {
+fn named(nodes: &[&str], screen: ViewOptions) -> String {
     screen.style.names.join(nodes, NAMED, ", ", |node| sanitize(node))
 }
 
 /// Writes the nodes that are no longer eligible but keep an outdated pod. `.status` does not show them.
-fn outdated_misscheduled(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: Screen) -> io::Result<()> {
+fn outdated_misscheduled(
+    out: &mut impl Write,
+    rollout_status: &RolloutStatus<'_>,
+    screen: ViewOptions,
+) -> io::Result<()> {
     if rollout_status.outdated_misscheduled.is_empty() {
         return Ok(());
     }
@@ -250,16 +263,4 @@ fn outdated_misscheduled(out: &mut impl Write, rollout_status: &RolloutStatus<'_
         named(&rollout_status.outdated_misscheduled, screen)
     );
     screen.style.line(out, &line, Tone::Warning)
-}
-
-/// Why a node uses the budget, if no reason is known.
-pub(super) fn spending_in_short(cause: BudgetUseReason) -> &'static str {
-    match cause {
-        BudgetUseReason::OldUnavailable => "old pod not available",
-        BudgetUseReason::NewUnavailable => "new pod not available yet",
-        BudgetUseReason::Missing => "no pod",
-        BudgetUseReason::Terminating => "pod Terminating",
-        BudgetUseReason::Duplicate => "more than one pod",
-        BudgetUseReason::BothRevisions => "both an old and a new pod",
-    }
 }

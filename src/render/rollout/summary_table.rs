@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, blocker, budget, phase_name, phase_tone};
+use super::blocker;
+use super::labels::{budget, phase_name, phase_tone};
+use crate::render::ViewOptions;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
@@ -16,7 +18,7 @@ pub(crate) fn summary_table(
     out: &mut impl Write,
     statuses: &[RolloutStatus<'_>],
     with_namespace: bool,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     if statuses.is_empty() {
         return Ok(());
@@ -78,7 +80,7 @@ fn urgency(phase: Phase) -> usize {
     }
 }
 
-fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: Screen) -> String {
+fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> String {
     let mut parts: Vec<String> = match rollout_status.phase {
         Phase::Unknown => {
             return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; ");

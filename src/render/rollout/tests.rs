@@ -1,18 +1,23 @@
 #![allow(clippy::unwrap_used)]
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Value, json};
 
+use super::labels::{budget, step_sign};
 use super::*;
 use crate::coverage::NodeCoverage;
-use crate::explain::{Exit, State};
+use crate::explain::{Exit, Reason, State};
 use crate::placement::Placement;
+use crate::render::ViewOptions;
+use crate::render::name_list::ListLength;
+use crate::render::style::Style;
+use crate::revision::CurrentRevision;
 use crate::rollout::{
-    Blocker, BudgetUseReason, CurrentRevision, EventKind, NodeProgress, Problem, ProblemType, ProgressSample,
-    RolloutEvent,
+    Blocker, BudgetUse, BudgetUseReason, EventKind, NodeProgress, NodeStep, Phase, Problem, ProblemType,
+    ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, Strategy,
 };
 use crate::snapshot::Known;
-use jiff::SignedDuration;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -76,8 +81,8 @@ fn crash(restarts: i32) -> Reason {
     Reason::CrashLoopBackOff { container: "main".into(), restarts, last_exit: Some(exit) }
 }
 
-fn plain(width: Option<usize>) -> Screen {
-    Screen { style: Style { color: false, width, names: ListLength::Handful }, headers: true, now: NOW }
+fn plain(width: Option<usize>) -> ViewOptions {
+    ViewOptions::new(Style { color: false, width, names: ListLength::Handful }, NOW)
 }
 
 #[test]

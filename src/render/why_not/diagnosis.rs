@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use super::overview::name_of;
-use super::{Screen, all_remedies, verdict_symbol, verdict_tone};
+use super::{all_remedies, verdict_symbol, verdict_tone};
 use crate::check_result::CheckResult;
 use crate::explain::State;
 use crate::explain::diagnosis::{Check, Diagnosis, Stage, Verdict};
 use crate::placement::Placement;
+use crate::render::ViewOptions;
 use crate::render::preemption;
 use crate::render::reason::detail;
 use crate::render::style::Tone;
@@ -17,7 +18,12 @@ use crate::scheduling::preemption::Preemption;
 /// The width of the column with the names of the stages.
 const STAGE_WIDTH: usize = 13;
 
-pub(crate) fn diagnosis(out: &mut impl Write, diagnosis: &Diagnosis<'_>, node: &str, screen: Screen) -> io::Result<()> {
+pub(crate) fn diagnosis(
+    out: &mut impl Write,
+    diagnosis: &Diagnosis<'_>,
+    node: &str,
+    screen: ViewOptions,
+) -> io::Result<()> {
     let sign = verdict_symbol(diagnosis.verdict);
     let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
     let head = format!("{sign} {name} on {}: {}: {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
@@ -87,7 +93,7 @@ fn name_of_stage(stage: Stage) -> &'static str {
 }
 
 /// Writes failed and unknown checks with one entry per reason, and passed checks in one line.
-fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Screen) -> io::Result<()> {
+fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: ViewOptions) -> io::Result<()> {
     let mut lead = name;
     let fails = checks.iter().any(|check| check.result.is_fail());
     // Next to a certain cause, unknown checks are secondary.
@@ -123,12 +129,12 @@ fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: Scre
     }
 }
 
-fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
     hanging(out, &format!("  {name:STAGE_WIDTH$}"), text, tone, screen)
 }
 
 /// Writes a text with a hanging indent, wrapped at the width of the terminal.
-fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: Screen) -> io::Result<()> {
+fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
     /// The minimum width of the text, even if the terminal is narrower.
     const LEAST: usize = 20;
     let indent = width(lead);

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{Screen, verdict_symbol, verdict_tone};
+use super::{verdict_symbol, verdict_tone};
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 use crate::placement::Placement;
+use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
 use crate::render::reason::summary;
@@ -21,7 +22,7 @@ pub(crate) fn overview(
     diagnoses: &[Diagnosis<'_>],
     node: &Node,
     with_namespace: bool,
-    screen: Screen,
+    screen: ViewOptions,
 ) -> io::Result<()> {
     if diagnoses.is_empty() {
         return Ok(());
@@ -69,7 +70,7 @@ pub(crate) fn overview(
 }
 
 /// The conditions of the node that affect all DaemonSets.
-fn condition(node: &Node, screen: Screen) -> String {
+fn condition(node: &Node, screen: ViewOptions) -> String {
     let ready = node.condition("Ready").filter(|condition| condition.status != "True");
     let down = ready.map(|condition| {
         let since = condition.last_transition_time.map(|time| format!(" for {}", age(time.timestamp(), screen.now)));
@@ -108,7 +109,7 @@ fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
 }
 
 /// The first reasons, without duplicates.
-fn causes(diagnosis: &Diagnosis<'_>, screen: Screen) -> String {
+fn causes(diagnosis: &Diagnosis<'_>, screen: ViewOptions) -> String {
     let mut causes: Vec<String> = Vec::new();
     for reason in diagnosis.failures() {
         let cause = summary(&reason.reason);

@@ -1,13 +1,12 @@
 //! The claims of a pod, found.
 
 use crate::scheduling::attempt::{Attempt, FilterFailure};
-use crate::scheduling::rejection::DeviceRejection;
+use crate::scheduling::rejection::{DeviceRejection, FilterRejection};
 use k8s_openapi::api::resource::v1::{
     AllocationResult, DeviceRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::failure;
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodResourceClaim};
 
@@ -141,4 +140,8 @@ fn is_named(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {
 
 fn requests_of(spec: Option<&ResourceClaimSpec>) -> &[DeviceRequest] {
     spec.and_then(|spec| spec.devices.as_ref()?.requests.as_deref()).unwrap_or_default()
+}
+
+pub(super) fn failure(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
+    FilterFailure::new(FilterRejection::Devices(rejection), scheduler, false)
 }

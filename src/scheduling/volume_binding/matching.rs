@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Persis
 
 use super::super::pvc::{class_of, class_of_volume, name_of, request_of, selected_node_of};
 use super::super::volume_report::FilterReport;
-use super::{BIND_CONFLICT, mismatched_terms, provisioning};
+use super::objects::{BIND_CONFLICT, mismatched_terms};
+use super::provisioning;
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;

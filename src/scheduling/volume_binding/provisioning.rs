@@ -8,7 +8,7 @@ use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 
 use super::super::pvc::{class_of, name_of, request_of};
 use super::super::volume_report::FilterReport;
-use super::{BIND_CONFLICT, class_named};
+use super::objects::{BIND_CONFLICT, class_named};
 use crate::placement::{Requirement, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;

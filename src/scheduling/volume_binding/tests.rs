@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::super::volume_world::{VolumeFixture, bound_claim, claim, data_volume, in_zone, known, pod, unread, volume};
 use super::*;
 use crate::placement::Requirement;
+use crate::placement::TermMismatch;
 use crate::scheduling::{MismatchedVolume, VolumeMismatch};
 
 fn class(name: &str, provisioner: &str, mode: &str) -> Value {

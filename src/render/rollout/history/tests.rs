@@ -5,6 +5,8 @@ use serde_json::json;
 
 use serde_json::Value;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::render::ListLength;
 use crate::snapshot::Snapshot;
@@ -94,7 +96,7 @@ fn hostile_characters_in_a_diff_are_replaced_but_compared() {
 fn table_and_title_are_safe_and_show_unknown_values() {
     let snapshot = snapshot(&["a\u{1b}[2J"], &["b"]);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    let screen = Screen { style: PLAIN, wide: false, headers: true, now: Timestamp::UNIX_EPOCH };
+    let screen = ViewOptions::new(PLAIN, Timestamp::UNIX_EPOCH);
     let mut out = Vec::new();
     table(&mut out, &history, screen).unwrap();
     let all = String::from_utf8(out.clone()).unwrap();

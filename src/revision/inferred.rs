@@ -9,21 +9,9 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use serde::Serialize;
 
-use super::revision::{CurrentRevision, has_current_generation, revision_of};
+use super::{CurrentRevision, RevisionSource, has_current_generation, revision_of};
 use crate::snapshot::{Generation, Known, PodSummary};
-
-/// What tells which pods are up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) enum RevisionSource {
-    /// The revision that holds today's template.
-    ControllerRevision,
-    /// Pods that were created from today's template, by its generation.
-    TemplateGeneration,
-    /// The number of pods that the controller counts as up to date.
-    Status,
-}
 
 impl CurrentRevision {
     /// The same, with the hash inferred where no revision could be read. `counted` are the pods that the controller
@@ -94,7 +82,7 @@ mod tests {
 
     use super::RevisionSource::{Status, TemplateGeneration};
     use super::*;
-    use crate::rollout::is_current;
+    use crate::revision::is_current;
 
     const CREATED: &str = "2026-01-01T00:00:00Z";
     const BEFORE: &str = "2025-12-31T00:00:00Z";

@@ -4,19 +4,31 @@
 //! `pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`. The hash is that of a Go struct and differs between
 //! versions, so it is read from the revision whose template is today's and never computed.
 
+mod inferred;
+
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::revision_source::RevisionSource;
 use crate::snapshot::{Known, Labels, PodSummary};
 
 /// The label that tells a pod's revision.
-pub(super) const HASH_LABEL: &str = "controller-revision-hash";
+pub(crate) const HASH_LABEL: &str = "controller-revision-hash";
 /// The label that tells the generation of the template a pod was made from.
 const GENERATION_LABEL: &str = "pod-template-generation";
 /// The same of the DaemonSet.
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+
+/// What tells which pods are up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum RevisionSource {
+    /// The revision that holds today's template.
+    ControllerRevision,
+    /// Pods that were created from today's template, by its generation.
+    TemplateGeneration,
+    /// The number of pods that the controller counts as up to date.
+    Status,
+}
 
 /// What a pod has to show to be up to date.
 #[derive(Clone, Debug)]
@@ -26,7 +38,7 @@ pub(crate) struct CurrentRevision {
     pub(crate) hash: Known<Option<String>>,
     /// What tells which pods are up to date; none where nothing does.
     pub(crate) source: Option<RevisionSource>,
-    pub(super) generation: Option<i64>,
+    pub(crate) generation: Option<i64>,
 }
 
 impl CurrentRevision {
@@ -62,7 +74,7 @@ impl CurrentRevision {
 }
 
 /// The revision that holds today's template. Several may: the newest one counts, as in `dedupCurHistories`.
-pub(super) fn current_of<'r>(
+pub(crate) fn current_of<'r>(
     daemon_set: &DaemonSet,
     revisions: &'r [ControllerRevision],
 ) -> Option<&'r ControllerRevision> {
@@ -74,7 +86,7 @@ pub(super) fn current_of<'r>(
 }
 
 /// Whether the DaemonSet controls the revision.
-pub(super) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
+pub(crate) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
     let owners = revision.metadata.owner_references.iter().flatten();
     revision.metadata.namespace == daemon_set.metadata.namespace
         && owners
@@ -83,7 +95,7 @@ pub(super) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet)
 }
 
 /// Whether today's template was rolled out before: its revision is older than another one.
-pub(super) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
+pub(crate) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
     let created = |revision: &ControllerRevision| revision.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let own = || revisions.iter().filter(|revision| is_owned_by(revision, daemon_set));
     let is_current = |revision: &&ControllerRevision| template_of(revision).as_ref() == Some(&daemon_set.spec.template);
@@ -92,7 +104,7 @@ pub(super) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevisio
 }
 
 /// The template of the DaemonSet's revision with that hash, if the revision is there.
-pub(super) fn template_with(
+pub(crate) fn template_with(
     hash: &str,
     daemon_set: &DaemonSet,
     revisions: &[ControllerRevision],
@@ -115,7 +127,7 @@ pub(crate) fn revision_of(labels: &Labels) -> Option<&str> {
 }
 
 /// Whether the pod is labelled with the generation of today's template.
-pub(super) fn has_current_generation(pod: &PodSummary, current: &CurrentRevision) -> bool {
+pub(crate) fn has_current_generation(pod: &PodSummary, current: &CurrentRevision) -> bool {
     let generation = pod.metadata.labels.get(GENERATION_LABEL).and_then(|generation| generation.parse::<i64>().ok());
     generation.is_some_and(|generation| Some(generation) == current.generation)
 }
