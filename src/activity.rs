@@ -1,32 +1,30 @@
-//! What the program waits for: begun where the waiting happens, and shown to the user by `render::progress`.
+//! A global register of what the program is waiting for. `cluster` adds an activity where it waits; `render::progress`
+//! shows the first one to the user.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What is being waited for.
+/// An operation that may take long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// A credential plugin runs.
+    /// Running a credential plugin.
     CredentialPlugin {
-        /// Its name, without its folder.
+        /// The file name of the plugin, without its directory.
         name: String,
-        /// The user entry of the kubeconfig that it is for.
+        /// The user entry of the kubeconfig that the plugin authenticates.
         user: String,
     },
-    /// An API server is asked for objects.
+    /// Listing objects from an API server.
     Objects {
         /// The resource in the plural.
         resource: String,
         /// The server's URL.
         server: String,
     },
-    /// A file of a saved cluster is read.
-    File {
-        /// Its path.
-        path: String,
-    },
+    /// Reading a file of a saved cluster.
+    File { path: String },
 }
 
 impl fmt::Display for Activity {
@@ -39,42 +37,41 @@ impl fmt::Display for Activity {
     }
 }
 
-/// How far the waiting is.
+/// The activity to show, and its progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
-    /// The activity that began first of those that have not ended; a credential plugin comes before all others.
+    /// The oldest running activity; a credential plugin takes precedence over all others.
     pub(crate) activity: Activity,
-    /// The objects that have arrived.
+    /// The number of objects received.
     pub(crate) count: u64,
-    /// For how long there has been something to wait for.
+    /// How long at least one activity has been running.
     pub(crate) waited: Duration,
 }
 
-/// An activity in the register.
 struct Entry {
     number: u64,
     activity: Activity,
     count: Arc<AtomicU64>,
 }
 
-/// The activities that have not ended, in their order.
+/// The running activities, in the order in which they began.
 struct Register {
     entries: Vec<Entry>,
     next: u64,
-    /// Since when there has been something to wait for, and since when there has been nothing.
+    /// When the register last became non-empty, and when it last became empty.
     busy: Option<Instant>,
     idle: Option<Instant>,
 }
 
 static REGISTER: Mutex<Register> = Mutex::new(Register { entries: Vec::new(), next: 0, busy: None, idle: None });
-/// One request follows another: a pause that is shorter does not end the waiting.
+/// A pause between two activities that is shorter than this does not reset the waiting time.
 const PAUSE: Duration = Duration::from_millis(200);
 
 fn register() -> MutexGuard<'static, Register> {
     REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Begins an activity, which ends when the value is dropped.
+/// Registers an activity, which ends when the returned value is dropped.
 pub(crate) fn begin(activity: Activity) -> Running {
     let mut register = register();
     let now = Instant::now();
@@ -87,7 +84,7 @@ pub(crate) fn begin(activity: Activity) -> Running {
     Running { number, count }
 }
 
-/// The name of the credential plugin that is waited for on behalf of this user entry.
+/// The name of the credential plugin that is running for this user entry.
 pub(crate) fn plugin_of(owner: &str) -> Option<String> {
     register().entries.iter().find_map(|entry| match &entry.activity {
         Activity::CredentialPlugin { name, user } if user == owner => Some(name.clone()),
@@ -95,7 +92,7 @@ pub(crate) fn plugin_of(owner: &str) -> Option<String> {
     })
 }
 
-/// What is being waited for; `None` if nothing is.
+/// The activity to show; `None` if none is running.
 pub(crate) fn current() -> Option<Status> {
     let register = register();
     let is_plugin = |entry: &&Entry| matches!(entry.activity, Activity::CredentialPlugin { .. });
@@ -107,7 +104,7 @@ pub(crate) fn current() -> Option<Status> {
     })
 }
 
-/// An activity that has not ended.
+/// A handle to a running activity. Dropping it ends the activity.
 #[derive(Debug)]
 pub(crate) struct Running {
     number: u64,
@@ -115,7 +112,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// One more object has arrived.
+    /// Counts one received object.
     pub(crate) fn add_one(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,5 +1,4 @@
-//! The command line, as clap reads it. Nothing of it travels further than the door of a command: there it becomes
-//! plain values.
+//! The clap arguments. Each command converts them to plain values at its start, so no other module depends on clap.
 
 pub(crate) mod complete;
 mod completion;
@@ -24,32 +23,30 @@ pub(crate) use completion::{CompletionArgs, Shell, to_complete};
 pub(crate) use rollout::{HistoryArgs, HistoryFormat};
 pub(crate) use tree::tree;
 
-/// kubectl's way to say how its own flags are grouped in the help.
+/// The headings of flag groups in the help.
 const CLUSTER: &str = "Cluster";
 const OUTPUT: &str = "Output";
 
-/// DaemonSets, node by node: which nodes run the daemon pod, which should and don't, and why.
+/// Inspect and roll out DaemonSets node by node.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-ds", version, max_term_width = 100)]
 #[command(arg_required_else_help = true, args_override_self = true)]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Flags of every command.
     #[command(flatten)]
     pub(crate) global: Global,
 }
 
-/// Reads the arguments of the process.
+/// Parses the arguments of the process.
 ///
 /// # Errors
-/// The exit code, when help was asked for, or what was written makes no sense; either has been said by then.
+/// The exit code, after the help or the usage error has been printed.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let read = tree().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     read.map_err(|rejection| {
         if !rejection.use_stderr() || rejection.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            // A closed pipe has no reader to tell.
+            // It fails only when the pipe is closed: nobody reads the output.
             let _ = rejection.print();
             return ExitCode::from(if rejection.use_stderr() { 2 } else { 0 });
         }
@@ -59,106 +56,105 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// clap's own message takes a paragraph; this project's errors take two lines.
+/// Reduces clap's message of several paragraphs to one line and a hint.
 fn usage_error(rejection: &clap::Error) -> Error {
     let text = rejection.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message = message.strip_prefix("error: ").unwrap_or(message);
-    // clap's advice on how to pass a flag as a value helps nobody here: values do not begin with a dash.
+    // clap's tip on passing a flag as a value never applies: no value begins with a dash.
     let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
     let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
     Error::Usage {
         message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        hint: tip.unwrap_or("--help shows what goes together").to_owned(),
+        hint: tip.unwrap_or("see --help for usage").to_owned(),
     }
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show which nodes run the daemon pod, which should and don't, which shouldn't and do
+    /// Show which nodes run, miss, or unexpectedly run a DaemonSet's pods
     Coverage(Box<CoverageArgs>),
-    /// Explain why a node has no healthy daemon pod: every obstacle, its evidence, and what to do
+    /// Explain why a DaemonSet pod is missing or unhealthy on a node, and how to fix it
     WhyNot(Box<WhyNotArgs>),
-    /// Follow rollouts, show what holds them, and which templates there were
+    /// Watch rollouts, show what blocks them, and inspect revision history
     #[command(arg_required_else_help = true)]
     Rollout(rollout::RolloutArgs),
-    /// Replace old pods node by node, safely: what OnDelete leaves to hand
+    /// Replace outdated pods one node at a time (for the OnDelete update strategy)
     Cycle(Box<cycle::CycleArgs>),
-    /// Print the script that makes a shell complete the command line
+    /// Output shell completion code for the specified shell
     Completion(CompletionArgs),
-    /// Show the version of the client and of the server
+    /// Print the client and server version information
     Version(VersionArgs),
 }
 
-/// The flags that kubectl users expect on every command.
+/// The flags of every command, named as in kubectl.
 #[derive(Debug, Args)]
 #[command(next_help_heading = CLUSTER)]
 pub(crate) struct Global {
-    /// The namespace; by default that of the context, with --from all
+    /// Namespace to use. Defaults to the current context's namespace (all namespaces with --from)
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
-    /// All namespaces, whatever --namespace says
+    /// If present, use all namespaces; --namespace is ignored
     #[arg(short = 'A', long, global = true, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) all_namespaces: bool,
-    /// A saved cluster instead of a live one: a file, a folder, or - for standard input (repeatable)
+    /// Read cluster objects from a file, directory, or stdin (-) instead of the API server. Can be repeated
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
-    /// The context of the kubeconfig
+    /// Name of the kubeconfig context to use
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// The kubeconfig file
+    /// Path to the kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The file with kubectl's preferences, which state the credential plugins that may run
+    /// Path to the kuberc file, which sets the credential plugins that are allowed to run
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) kuberc: Option<PathBuf>,
-    /// The cluster entry of the kubeconfig
+    /// Name of the kubeconfig cluster to use
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) cluster: Option<String>,
-    /// The user entry of the kubeconfig
+    /// Name of the kubeconfig user to use
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) user: Option<String>,
-    /// The address of the API server
+    /// Address of the API server
     #[arg(short, long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) server: Option<String>,
-    /// The bearer token
+    /// Bearer token for authentication to the API server
     #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
     pub(crate) token: Option<String>,
-    /// The file that holds the certificate authority of the API server
+    /// Path to a certificate file for the certificate authority of the API server
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub(crate) certificate_authority: Option<PathBuf>,
-    /// The name that the API server's certificate must bear
+    /// Server name to use for server certificate validation
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub(crate) tls_server_name: Option<String>,
-    /// Do not check the API server's certificate: the connection is not safe
+    /// If true, the server's certificate is not verified. This makes your HTTPS connections insecure
     #[arg(long, global = true, hide_short_help = true, num_args = 0..=1, require_equals = true,
           default_value_t = false, default_missing_value = "true")]
     pub(crate) insecure_skip_tls_verify: bool,
-    /// Act as this user
+    /// Username to impersonate
     #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
     pub(crate) as_user: Option<String>,
-    /// Act as a member of this group (repeatable)
+    /// Group to impersonate. Can be repeated
     #[arg(long, global = true, value_name = "GROUP", hide_short_help = true)]
     pub(crate) as_group: Vec<String>,
-    /// Act as this uid
+    /// UID to impersonate
     #[arg(long, global = true, value_name = "UID", hide_short_help = true)]
     pub(crate) as_uid: Option<String>,
-    /// How long to wait for an answer of the API server: 30s, 2m, or seconds; 0 waits for ever
+    /// Time to wait before giving up on a single server request: 30s, 2m, or seconds (0: no timeout)
     #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = duration)]
     pub(crate) request_timeout: Option<Duration>,
-    /// When to use colour
+    /// When to color the output
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false,
           help_heading = OUTPUT)]
     pub(crate) color: ColorChoice,
-    /// How much to log to standard error: 6 shows the requests, 9 more
+    /// Log level verbosity (6: requests, 9: requests and responses)
     #[arg(short, long = "v", global = true, value_name = "LEVEL", default_value_t = 0, help_heading = OUTPUT,
           hide_default_value = true, hide_short_help = true)]
     pub(crate) verbosity: u8,
 }
 
 impl Global {
-    /// The way to a live cluster.
+    /// The options for the connection to a live cluster.
     pub(crate) fn access(&self) -> AccessOptions {
         AccessOptions {
             kubeconfig: self.kubeconfig.clone(),
@@ -180,149 +176,149 @@ impl Global {
     }
 }
 
-/// Which nodes run the daemon pod, which should and don't, which shouldn't and do.
+/// Show which nodes run, miss, or unexpectedly run a DaemonSet's pods.
 ///
-/// Without a name: a row for every DaemonSet of the namespace, the worst first. With names: a row for every node,
-/// trouble first. The numbers are computed from nodes and pods by the DaemonSet controller's own rules, so they are
-/// right where `.status` is stale.
+/// Without a name, list every DaemonSet of the namespace, the least healthy first. With names, list every node,
+/// unhealthy nodes first. The counts are computed from nodes and pods by the DaemonSet controller's rules, so they are
+/// correct even if `.status` is stale.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # All DaemonSets of the cluster, the worst first
+  # List all DaemonSets in the cluster, the least healthy first
   kubectl ds coverage -A
 
-  # One DaemonSet, node by node
+  # Show one DaemonSet node by node
   kubectl ds coverage -n kube-system kube-proxy
 
-  # By zone; as a map of a large fleet
+  # Show one DaemonSet by zone, or as a map of a large cluster
   kubectl ds coverage -n kube-system kube-proxy --by topology.kubernetes.io/zone
   kubectl ds coverage -n kube-system kube-proxy --map
 
-  # The nodes that lack the pod, for a script
+  # List the names of the nodes that miss the pod, for a script
   kubectl ds coverage -n kube-system kube-proxy --only Missing -o name
 
-  # A gate for CI: exit code 1 when less than 99% is available
+  # Exit with code 1 if fewer than 99% of the desired pods are available, for CI
   kubectl ds coverage -n kube-system kube-proxy --min 99%
 
-  # A saved cluster
+  # Read a saved cluster
   kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
   kubectl ds coverage --from cluster.json")]
 pub(crate) struct CoverageArgs {
-    /// The DaemonSets: NAME, ds/NAME, daemonset/NAME or daemonset.apps/NAME
+    /// DaemonSets: NAME, ds/NAME, daemonset/NAME or daemonset.apps/NAME
     #[arg(value_name = "NAME", value_parser = daemon_set_name)]
     pub(crate) names: Vec<String>,
-    /// Only DaemonSets with these labels
+    /// Label selector to filter DaemonSets
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<String>,
-    /// Only nodes with these labels
+    /// Label selector to filter nodes
     #[arg(long, value_name = "SELECTOR")]
     pub(crate) nodes: Option<String>,
-    /// A row for each value of this node label, such as topology.kubernetes.io/zone
+    /// Group by the value of this node label, such as topology.kubernetes.io/zone
     #[arg(long, value_name = "LABEL")]
     pub(crate) by: Option<String>,
-    /// One cell for each node, grouped by --by
+    /// Show one cell per node, grouped by --by
     #[arg(long)]
     pub(crate) map: bool,
-    /// Only nodes in these states: Missing, Failed, NotReady, Pending, Succeeded, Terminating, Starting, Misscheduled,
-    /// Unknown, Ready, Available, Excluded
+    /// Show only nodes in these states: Missing, Failed, NotReady, Pending, Succeeded, Terminating, Starting,
+    /// Misscheduled, Unknown, Ready, Available, Excluded
     #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = state)]
     pub(crate) only: Vec<State>,
-    /// List the nodes on which no pod is wanted one by one
+    /// Also list excluded nodes individually
     #[arg(long)]
     pub(crate) all: bool,
-    /// Exit with 1 when less than this share of the wanted pods is available
+    /// Exit with code 1 if fewer than this percentage of desired pods are available
     #[arg(long, value_name = "PERCENT")]
     pub(crate) min: Option<Threshold>,
-    /// With --min: a DaemonSet that wants no node is not short
+    /// With --min: don't fail on DaemonSets with 0 desired pods
     #[arg(long, requires = "min")]
     pub(crate) allow_empty: bool,
-    /// Go on and redraw on every change
+    /// Watch for changes and refresh
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) watch: bool,
-    /// The format
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,
-    /// No column titles
+    /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
 }
 
-/// Why a node has no healthy daemon pod.
+/// Explain why a DaemonSet pod is missing or unhealthy on a node, and how to fix it.
 ///
-/// Follows the pod's way through the DaemonSet controller, the API server's admission, the scheduler, the kubelet and
-/// the pod itself, and shows every check that fails, with its evidence and with what to do. Without names: every
-/// DaemonSet of all namespaces, or of that of --namespace.
+/// Check the pod stage by stage: DaemonSet controller, API server admission, scheduler, kubelet, and containers. List
+/// every check that fails, with its evidence and a suggested fix. Without names, check every DaemonSet of all
+/// namespaces, or of the namespace given with --namespace.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "kubectl ds why-not NODE [NAME]... [OPTIONS]\n       kubectl ds why-not --node-file FILE [NAME]... [OPTIONS]"
 )]
 #[command(after_help = "\
 Examples:
-  # Every DaemonSet on a node, those in trouble first
+  # Check every DaemonSet on a node, unhealthy ones first
   kubectl ds why-not worker-7
 
-  # One DaemonSet, with every check and what to do
+  # Explain one DaemonSet, with every check and the suggested fixes
   kubectl ds why-not worker-7 -n kube-system kube-proxy
 
-  # For a program
+  # Output JSON for scripts
   kubectl ds why-not worker-7 -o json
 
-  # A node that does not exist yet: what would run on it?
-  kubectl get node worker-7 -o yaml > node.yaml   # then change labels, taints, allocatable
+  # Predict which DaemonSets would run on a node that does not exist yet
+  kubectl get node worker-7 -o yaml > node.yaml   # then edit labels, taints, allocatable
   kubectl ds why-not --node-file node.yaml
 
-  # A saved cluster
+  # Read a saved cluster
   kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
   kubectl ds why-not worker-7 --from cluster.json")]
 pub(crate) struct WhyNotArgs {
-    /// The node, as NAME or node/NAME, and then the DaemonSets, as NAME or ds/NAME; with --node-file only DaemonSets
+    /// Node (NAME or node/NAME), then DaemonSets (NAME or ds/NAME). With --node-file, only DaemonSets
     #[arg(value_name = "NODE [NAME]", required_unless_present = "node_file")]
     pub(crate) targets: Vec<String>,
-    /// A file with one Node: explain a node that does not exist yet
+    /// Evaluate a Node manifest that is not in the cluster yet
     #[arg(long, value_name = "FILE")]
     pub(crate) node_file: Option<PathBuf>,
-    /// The format
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,
-    /// No column titles
+    /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
 }
 
-/// The version of kubectl ds, and that of the API server.
+/// Print the client and server version information.
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
-    /// Only that of the client: nothing is asked of a server
+    /// If true, show the client version only (no server required)
     #[arg(long)]
     pub(crate) client: bool,
-    /// The format
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<StructuredFormat>,
 }
 
-/// `-o`, where there is no table.
+/// `-o` of commands that print no table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StructuredFormat {
-    /// One JSON document.
+    /// JSON output for scripts.
     Json,
-    /// One YAML document.
+    /// YAML output for scripts.
     Yaml,
 }
 
 /// `-o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// The table with more columns, and nothing shortened.
+    /// Table with additional columns, nothing truncated.
     Wide,
-    /// One JSON document.
+    /// JSON output for scripts.
     Json,
-    /// One YAML document.
+    /// YAML output for scripts.
     Yaml,
-    /// Names only, as kubectl takes them.
+    /// Resource names only (TYPE/NAME), one per line.
     Name,
 }
 
-/// A DaemonSet as kubectl lets one name it.
+/// Parses the name of a DaemonSet in every form that kubectl accepts.
 pub(crate) fn daemon_set_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         None => text,
@@ -331,25 +327,25 @@ pub(crate) fn daemon_set_name(text: &str) -> Result<String, String> {
             | "daemonsets.v1.apps",
             name,
         )) => name,
-        Some((kind, _)) => return Err(format!("{kind} is not a DaemonSet; write NAME or ds/NAME")),
+        Some((kind, _)) => return Err(format!("expected a DaemonSet, got {kind}; use NAME or ds/NAME")),
     };
     match name {
-        "" => Err("the name is empty".into()),
-        name if name.contains('/') => Err("a name holds no slash".into()),
+        "" => Err("the name must not be empty".into()),
+        name if name.contains('/') => Err("the name must not contain a slash".into()),
         name => Ok(name.to_owned()),
     }
 }
 
-/// A node as kubectl lets one name it.
+/// Parses the name of a node in every form that kubectl accepts.
 pub(crate) fn node_name(text: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         None => text,
         Some(("no" | "node" | "nodes", name)) => name,
-        Some((kind, _)) => return Err(format!("{kind} is not a node; write NAME or node/NAME")),
+        Some((kind, _)) => return Err(format!("expected a node, got {kind}; use NAME or node/NAME")),
     };
     match name {
-        "" => Err("the name is empty".into()),
-        name if name.contains('/') => Err("a name holds no slash".into()),
+        "" => Err("the name must not be empty".into()),
+        name if name.contains('/') => Err("the name must not contain a slash".into()),
         name => Ok(name.to_owned()),
     }
 }
@@ -358,11 +354,11 @@ fn state(text: &str) -> Result<State, String> {
     let found = State::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text));
     found.ok_or_else(|| {
         let names: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
-        format!("it is one of {}", names.join(", "))
+        format!("must be one of: {}", names.join(", "))
     })
 }
 
-/// kubectl takes a Go duration, or a bare number of seconds.
+/// Parses a Go duration or a number of seconds, as kubectl does.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
@@ -370,7 +366,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     let duration: Result<kube::core::Duration, _> = text.parse();
     match duration {
         Ok(duration) if !text.is_empty() && !duration.is_negative() => Ok(duration.into()),
-        _ => Err("a duration such as 30s or 2m, or a number of seconds is wanted".into()),
+        _ => Err("must be a duration such as 30s or 2m, or a number of seconds".into()),
     }
 }
 
@@ -381,12 +377,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_tree_is_sound() {
+    fn command_tree_passes_clap_assertions() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn a_daemon_set_is_named_in_every_way_that_kubectl_knows() {
+    fn daemon_set_name_accepts_every_kubectl_form() {
         for text in ["x", "ds/x", "daemonset/x", "daemonsets/x", "daemonset.apps/x", "daemonsets.apps/x"] {
             assert_eq!(daemon_set_name(text).unwrap(), "x", "{text}");
         }
@@ -396,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_a_go_duration_or_a_number_of_seconds() {
+    fn duration_accepts_go_duration_or_seconds() {
         for (text, seconds) in [("0", 0), ("5", 5), ("30s", 30), ("1h30m", 5400), ("2m", 120)] {
             assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
@@ -406,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn verbosity_is_written_in_every_way_that_kubectl_knows() {
+    fn verbosity_accepts_every_kubectl_form() {
         for flags in [&["-v=6"][..], &["-v6"], &["--v=6"], &["-v", "6"], &["--v", "6"]] {
             let words = ["kubectl-ds", "coverage"].iter().chain(flags);
             assert_eq!(Cli::try_parse_from(words).unwrap().global.verbosity, 6, "{flags:?}");

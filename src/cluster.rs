@@ -1,9 +1,9 @@
-//! The only rooms that know an API server, or a file that stands for one.
+//! The only module that reads an API server or a saved cluster.
 //!
-//! [`connect`](connect::connect) follows a kubeconfig to an [`Access`](connect::Access); on it,
-//! [`list`] reads whole lists, [`watch`] what changes after them, and [`follow`] keeps a snapshot up to date.
-//! [`relist`] spaces out lists that are read again. [`remove`] takes one pod away, and [`lease`] writes the lock of who
-//! does so: the only writes in the program. [`file`] reads a saved cluster.
+//! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](connect::Access). On it, [`list`] reads
+//! complete lists, [`watch`] receives the changes after them, and [`follow`] keeps a snapshot up to date with them.
+//! [`relist`] delays repeated lists. [`remove`] deletes or evicts one pod, and [`lease`] writes the lock for that:
+//! these are the only writes of the program. [`file`] reads a saved cluster.
 
 mod bounded;
 pub(crate) mod connect;

@@ -1,4 +1,4 @@
-//! One file a subcommand: load, decide, render.
+//! The subcommands. Each loads a snapshot ([`load`]), computes its result in the pure modules, and renders it.
 
 pub(crate) mod complete;
 pub(crate) mod completion;
@@ -14,15 +14,15 @@ use std::io::{self, BufWriter, Write};
 use crate::error::Error;
 use crate::render::progress;
 
-/// Hands standard output to a renderer, and tells whether there is still a reader: one that has gone away, as `head`
-/// does, is no error.
+/// Runs a renderer on standard output. Returns `false` if the reader has closed the pipe, as `head` does, which is not
+/// an error.
 fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
     progress::clear();
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match render(&mut out).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            // What is still in the buffer has no reader either.
+            // Discards the buffer: dropping the writer would flush it again.
             let _ = out.into_parts();
             Ok(false)
         }

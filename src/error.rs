@@ -1,34 +1,32 @@
-//! What can go wrong, in words: the only mapping from a failure to its message, its hint and the exit code.
+//! Every failure that ends a command, and the only mapping from it to a message, a hint and an exit code.
 
 use std::process::ExitCode;
 
-/// A failure that ends the command. `Display` says what failed, in one line; [`Error::hint`] what to do about it.
+/// A failure that ends the command. `Display` reports what failed, in one line; [`Error::hint`] what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The command line asks for something that does not go together.
+    /// Arguments that are invalid or cannot be combined.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
         message: String,
-        /// What to write instead.
+        /// The valid form.
         hint: String,
     },
 
     /// No kubeconfig and not inside a cluster.
-    #[error("no cluster is configured: there is no kubeconfig, and this is not a pod inside a cluster")]
+    #[error("no cluster configured: no kubeconfig found and not running in a cluster")]
     NoCluster,
 
     /// A kubeconfig that cannot be read, parsed or followed.
     #[error("kubeconfig: {message}")]
     Kubeconfig {
-        /// What is wrong, naming the file, context, cluster or user.
+        /// Names the file, context, cluster or user.
         message: String,
-        /// How to mend it.
         hint: String,
     },
 
-    /// No answer from the API server: name, connection, TLS or a broken-off answer.
-    #[error("cannot reach the API server {server}: {cause}")]
+    /// No complete response from the API server: a failure of DNS, the connection, TLS, or a truncated body.
+    #[error("cannot reach the API server at {server}: {cause}")]
     Unreachable {
         /// The server's URL.
         server: String,
@@ -36,17 +34,16 @@ pub(crate) enum Error {
         cause: String,
     },
 
-    /// `--request-timeout` ran out.
-    #[error("the API server {server} did not answer within {seconds} s")]
+    /// `--request-timeout` expired.
+    #[error("the API server at {server} did not respond within {seconds}s")]
     Timeout {
         /// The server's URL.
         server: String,
-        /// The limit.
         seconds: f64,
     },
 
     /// 401.
-    #[error("the API server {server} does not accept the credentials of {user}")]
+    #[error("authentication failed: {server} rejected the credentials of {user} (Unauthorized)")]
     Unauthorized {
         /// The server's URL.
         server: String,
@@ -61,27 +58,27 @@ pub(crate) enum Error {
         verb: &'static str,
         /// The resource in the plural.
         resource: String,
-        /// ` in namespace "x"`, or empty for the whole cluster.
+        /// ` in namespace "x"`, or empty for the cluster scope.
         scope: String,
-        /// The server's own words.
+        /// The server's own message.
         message: String,
     },
 
-    /// Any other refusal of the API server.
-    #[error("the API server refused to {verb} {resource}: {message} ({code})")]
+    /// Any other error status of the API server.
+    #[error("cannot {verb} {resource}: {message} (HTTP status {code})")]
     Api {
         /// `list`, `get`, ...
         verb: &'static str,
         /// The resource in the plural.
         resource: String,
-        /// The server's own words.
+        /// The server's own message.
         message: String,
         /// The HTTP status code.
         code: u16,
     },
 
-    /// An answer that is not what the Kubernetes API sends.
-    #[error("the answer of {server} to {verb} {resource} is broken: {message}")]
+    /// A response that does not follow the Kubernetes API.
+    #[error("cannot {verb} {resource}: invalid response from {server}: {message}")]
     BadAnswer {
         /// The server's URL.
         server: String,
@@ -89,63 +86,58 @@ pub(crate) enum Error {
         verb: &'static str,
         /// The resource in the plural.
         resource: String,
-        /// What is wrong with it.
         message: String,
     },
 
-    /// An object that was asked for by name is not there.
+    /// An object that was requested by name does not exist.
     #[error("{message}")]
     NotFound {
-        /// Which, and where it was looked for.
+        /// Names the object and the scope of the search.
         message: String,
-        /// The nearest name there is, or how to list them.
+        /// The most similar name, or how to list the names.
         hint: String,
     },
 
-    /// A saved file that cannot be read or understood.
+    /// A file that cannot be read or parsed.
     #[error("{file}: {message}")]
     File {
-        /// The file as it was given; `standard input` for `-`.
+        /// The path as given; `standard input` for `-`.
         file: String,
-        /// The document, the field, and what is wrong with it.
+        /// Names the document and the field.
         message: String,
-        /// What a good file is.
         hint: String,
     },
 
-    /// A yes or no was asked for, and the facts do not tell.
-    #[error("--min cannot judge {what}: not all of its facts could be read")]
+    /// `--min` needs objects that could not be read.
+    #[error("cannot evaluate --min for {what}: some objects could not be read")]
     Unjudged {
         /// The DaemonSet.
         what: String,
     },
 
-    /// Whether a rollout is complete was asked, and the facts do not tell.
-    #[error("cannot tell whether the rollout of {what} is complete: not all of its facts could be read")]
+    /// The exit code of a rollout needs objects that could not be read.
+    #[error("cannot determine whether the rollout of {what} is complete: some objects could not be read")]
     UnjudgedRollout {
         /// The DaemonSet.
         what: String,
     },
 
-    /// Pods are not to be replaced by who does not see everything.
-    #[error("{gap}: without it no pod is replaced")]
+    /// `cycle` replaces no pod unless it can read every object that the decision depends on.
+    #[error("{gap}; cycle does not replace pods without it")]
     Blind {
-        /// What could not be read.
+        /// The objects that could not be read.
         gap: String,
     },
 
-    /// Pods are not to be replaced without a lock by who did not ask for that.
+    /// The lock could not be acquired, and `--no-lock` was not given.
     #[error("cannot lock the DaemonSet: {cause}")]
-    NoLock {
-        /// Why not.
-        cause: String,
-    },
+    NoLock { cause: String },
 
-    /// Standard output is not writable for another reason than a closed pipe.
-    #[error("cannot write the result: {0}")]
+    /// A write to standard output failed, other than by a closed pipe.
+    #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 
-    /// Ctrl-C, a termination signal, or a terminal that is gone.
+    /// Ctrl-C, a termination signal, or a closed terminal.
     #[error("interrupted")]
     Interrupted {
         /// 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
@@ -154,45 +146,47 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// What to do about it: one line.
+    /// What to do about the error, in one line.
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::Usage { hint, .. }
             | Self::Kubeconfig { hint, .. }
             | Self::NotFound { hint, .. }
             | Self::File { hint, .. } => hint.clone(),
-            Self::NoCluster => "set KUBECONFIG or --kubeconfig to your cluster's file, or try a saved cluster: \
+            Self::NoCluster => "set KUBECONFIG or pass --kubeconfig FILE; to read a saved cluster, pass \
                 --from FILE"
                 .into(),
-            Self::Unreachable { .. } => "check the server's address, the network and the proxy: kubectl cluster-info; \
-                 another cluster: --context NAME"
+            Self::Unreachable { .. } => "check the server address, the network and the proxy: kubectl cluster-info; \
+                 or use another cluster: --context NAME"
                 .into(),
-            Self::Timeout { .. } => "raise --request-timeout (0 waits for ever), or ask for less: -n NAMESPACE".into(),
-            Self::Unauthorized { .. } => "log in again or renew the token; who you are: kubectl auth whoami".into(),
+            Self::Timeout { .. } => "raise --request-timeout (0: no timeout), or request less with -n NAMESPACE".into(),
+            Self::Unauthorized { .. } => {
+                "log in again or renew the token; to check your identity: kubectl auth whoami".into()
+            }
             Self::Forbidden { verb, resource, .. } => {
                 format!(
-                    "ask for the right to {verb} {resource}; the README holds the ClusterRole that this command needs"
+                    "you need RBAC permission to {verb} {resource}; see docs/rbac for the ClusterRole of this command"
                 )
             }
-            Self::Api { .. } => "-v=6 shows the requests".into(),
+            Self::Api { .. } => "pass -v=6 to log the requests".into(),
             Self::BadAnswer { .. } => {
-                "is this a Kubernetes API server, or a proxy's page? kubectl get --raw /version shows".into()
+                "check that the server is a Kubernetes API server, not a proxy: kubectl get --raw /version".into()
             }
-            Self::Unjudged { .. } | Self::UnjudgedRollout { .. } => "the notes above say what is missing".into(),
+            Self::Unjudged { .. } | Self::UnjudgedRollout { .. } => "see the notes above for what is missing".into(),
             Self::Blind { .. } => {
-                "ask for the right to read it; the README holds the ClusterRole that this command needs".into()
+                "you need RBAC permission to read it; see docs/rbac for the ClusterRole of this command".into()
             }
             Self::NoLock { .. } => {
-                "ask for the rights on leases.coordination.k8s.io that the README names, or pass --no-lock \
-                 if no other cycle runs"
+                "you need RBAC permissions on leases.coordination.k8s.io, see docs/rbac; or pass --no-lock \
+                 if no other cycle is running"
                     .into()
             }
-            Self::Output(_) => "check the disk and the target of the output".into(),
+            Self::Output(_) => "check the free disk space and where the output goes".into(),
             Self::Interrupted { .. } => String::new(),
         }
     }
 
-    /// Whether it may be over in a while: the server or the way to it, and nothing that was asked.
+    /// Whether a retry may succeed: the server or the network failed, not the request.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } => true,
@@ -201,7 +195,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 2 for an error; 129, 130 and 143 for an interruption.
+    /// The exit code: 2 for an error; 129, 130 or 143 for a signal.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Interrupted { code } => ExitCode::from(*code),
@@ -210,8 +204,8 @@ impl Error {
     }
 }
 
-/// What the operating system says, without its number; what is frequent in the same words on every system, as those of
-/// Windows come in the user's language.
+/// The operating system's message without its error number. Common errors have the same message on every system,
+/// because Windows localizes its messages.
 pub(crate) fn system_words(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".into(),

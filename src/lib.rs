@@ -1,26 +1,29 @@
-//! `kubectl ds`: DaemonSets, node by node. Load facts, decide purely, then render.
+//! `kubectl ds`: inspect and roll out DaemonSets node by node. A command loads a snapshot of the cluster, computes a
+//! result from it in pure functions, and renders the result.
 //!
-//! | room | what happens there |
+//! | module | purpose |
 //! |---|---|
-//! | [`cli`] | the flags, as clap reads them |
-//! | [`command`] | one file a subcommand: load, decide, render |
-//! | [`cluster`] | the only rooms that know an API server, or a file that stands for one |
-//! | [`snapshot`] | the facts: nodes, pods, DaemonSets, and how they hang together |
-//! | [`placement`] | pure: the DaemonSet controller's rule for a node |
-//! | [`rollout`] | pure: revisions, the budget, progress and what holds it |
+//! | [`cli`] | the clap arguments |
+//! | [`command`] | the subcommands, one file or folder each: load, compute, render |
+//! | [`cluster`] | the only module that reads an API server or a saved cluster |
+//! | [`snapshot`] | the objects that a command works on: nodes, pods, DaemonSets and their relations |
+//! | [`placement`] | pure: the DaemonSet controller's rule for which nodes are eligible |
+//! | [`rollout`] | pure: revisions, the budget, progress and blockers |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
-//! | [`admission`] | pure: the pod as the API server would make it, and what refuses it |
+//! | [`admission`] | pure: the pod that the API server would create, and what rejects it |
 //! | [`scheduling`] | pure: the scheduler's filters, one file each |
-//! | [`explain`] | pure: where a daemon pod stands on its way, and what holds it there |
-//! | [`coverage`] | pure: a fold over nodes |
-//! | [`render`] | values into text, JSON, YAML; colour; and what makes foreign text safe |
-//! | [`program`] | what the program is called |
-//! | [`interrupt`] | the signals that end it |
-//! | [`activity`] | what it waits for |
-//! | [`error`] | the only mapping from a failure to message, hint and exit code |
+//! | [`explain`] | pure: the stage that a DaemonSet pod has reached, and what blocks it there |
+//! | [`coverage`] | pure: the state of each node, and the counts |
+//! | [`render`] | values to text, JSON and YAML; color; sanitizing of untrusted text |
+//! | [`program`] | the name of the program |
+//! | [`interrupt`] | the signals that end the program |
+//! | [`activity`] | what the program is waiting for |
+//! | [`error`] | the only mapping from a failure to a message, a hint and an exit code |
 //!
-//! `command` uses every room; `cluster` and the pure rooms use `snapshot`; `render` uses the values of the pure rooms.
-//! `cluster` and `render` never meet.
+//! `command` uses every module; `cluster` and the pure modules use `snapshot`; `render` uses the values of the pure
+//! modules. `cluster` and `render` do not use each other.
+//!
+//! Paths of upstream sources in comments refer to Kubernetes v1.36.
 
 mod activity;
 mod admission;
@@ -48,15 +51,15 @@ use crate::error::Error;
 use crate::interrupt::interruptible;
 use crate::render::{progress, terminal};
 
-/// What the work may take of a stack. The first thread of a process has a megabyte on Windows; `why-not`, built without
-/// optimisation, takes more.
+/// The stack size of the thread that does the work, in bytes. On Windows the main thread has 1 MiB, which is too little
+/// for `why-not` in a debug build.
 const STACK: usize = 8 << 20;
 
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
     match std::thread::Builder::new().stack_size(STACK).spawn(work) {
-        // A panic has said all that there is to say.
+        // The panic handler has already printed the message.
         Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
         Err(error) => tell(Err(Error::Output(error))),
     }
@@ -78,14 +81,14 @@ fn work() -> ExitCode {
     }
 }
 
-/// The tree of commands, for who writes about them: the man pages are made from it.
+/// The clap command tree, used to generate the man pages.
 #[must_use]
 pub fn commands() -> clap::Command {
-    // The name of a page is one word.
+    // The name of a man page must be one word.
     cli::tree().display_name(program::USUAL_FILE)
 }
 
-/// Does the work, and tells how it ended.
+/// Runs the command and reports its result.
 fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     tell(match runtime {
@@ -97,11 +100,11 @@ fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     })
 }
 
-/// The exit code; and what kept the work from its end.
+/// Prints the error, if any, and returns the exit code.
 fn tell(result: Result<ExitCode, Error>) -> ExitCode {
     result.unwrap_or_else(|error| {
         match error {
-            // Who interrupts it knows that.
+            // No message: the user pressed Ctrl-C.
             Error::Interrupted { .. } => terminal::end_line(),
             _ => terminal::error(&error),
         }
@@ -115,14 +118,14 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         cli::Command::Coverage(args) => interruptible(command::coverage::run(*args, global)).await,
         cli::Command::WhyNot(args) => interruptible(command::why_not::run(*args, global)).await,
         cli::Command::Rollout(args) => interruptible(command::rollout::run(args, global)).await,
-        // An interruption lets it finish what it has begun.
+        // It handles signals itself, to finish the nodes in progress.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Completion(args) => command::completion::run(&args),
         cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
     }
 }
 
-/// The libraries' own log, on standard error: silent by default, as one of them writes whole answers to it.
+/// Logs the libraries' events to standard error. Off by default, because kube logs whole response bodies.
 fn start_log(verbosity: u8) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt;
@@ -135,7 +138,7 @@ fn start_log(verbosity: u8) {
             Targets::new().with_target("kube_client", LevelFilter::TRACE).with_target("hyper_util", LevelFilter::DEBUG)
         }
     };
-    // The log has the terminal for itself.
+    // The progress line and the log would overwrite each other.
     progress::turn_off();
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     tracing_subscriber::registry().with(targets).with(log).init();

@@ -1,4 +1,8 @@
-//! Facts for a command: from a live cluster or a saved one.
+//! Loads snapshots for the commands, from a live cluster ([`live`]) or a saved one (`saved`).
+//!
+//! [`Source::snapshot`] loads nodes, DaemonSets, their pods and revisions. `history` loads one DaemonSet without nodes;
+//! [`site`] loads everything about one node, [`predict`] the pods that the API server would create there, and [`facts`]
+//! the objects that only some of these pods need.
 
 mod history;
 pub(crate) mod live;
@@ -18,18 +22,18 @@ use crate::snapshot::{EventQuery, Known, Snapshot};
 
 pub(crate) use selection::{parse_selector, resolve_nodes};
 
-/// Where the facts are.
+/// The source of the objects.
 pub(crate) enum Source {
-    /// A cluster that answers.
+    /// An API server.
     Live(Box<Access>),
-    /// Files.
+    /// The files of a saved cluster.
     Saved(Box<file::SavedObjects>),
 }
 
-/// Which facts.
+/// Selects the objects to load.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
-    /// Only this namespace; none for all.
+    /// Only this namespace; `None` for all.
     pub(crate) namespace: Option<String>,
     /// Only DaemonSets of these names; empty for all.
     pub(crate) names: Vec<String>,
@@ -39,10 +43,10 @@ pub(crate) struct Request {
     pub(crate) nodes: Option<String>,
 }
 
-/// Opens the files, or finds the cluster.
+/// Reads the files, or connects to the cluster.
 ///
 /// # Errors
-/// What is wrong with the files, or with the way to the cluster.
+/// A file cannot be read, or the connection cannot be set up.
 pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detail) -> Result<Source, Error> {
     if from.is_empty() {
         let access = connect(access).await?;
@@ -59,7 +63,7 @@ pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detai
 }
 
 impl Source {
-    /// The namespace to look in when none is asked for: that of the context, or all of a saved cluster.
+    /// The namespace to use if none is given: the context's, or all of a saved cluster.
     pub(crate) fn default_namespace(&self) -> Option<String> {
         match self {
             Self::Live(access) => Some(access.namespace().to_owned()),
@@ -67,7 +71,7 @@ impl Source {
         }
     }
 
-    /// Where a request looks, in words.
+    /// Describes the scope of a request.
     pub(crate) fn place(&self, request: &Request) -> String {
         match (self, &request.namespace) {
             (Self::Live(access), _) => live::place(access, request),
@@ -76,10 +80,10 @@ impl Source {
         }
     }
 
-    /// Loads the facts, with those events that `event_query` needs, and no others.
+    /// Loads a snapshot, with only those events that `event_query` selects.
     ///
     /// # Errors
-    /// What is needed and cannot be read. The rest is marked as unknown in the snapshot.
+    /// Required objects cannot be read. Other objects become unknown in the snapshot.
     pub(crate) async fn snapshot(
         &mut self,
         request: &Request,

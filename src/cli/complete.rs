@@ -1,69 +1,63 @@
-//! What may stand in the place of the last word of an unfinished command line. Of the words before it, those that make
-//! no sense are passed over: a completion never complains.
+//! Finds the candidates for the last word of a command line that is being typed. Invalid words before it are ignored,
+//! because a completion never reports an error.
 
 use clap::{Arg, ArgAction, Command, FromArgMatches};
 
 use super::{Global, daemon_set_name, node_name};
 use crate::explain::State;
 
-/// A word that may stand there, and what it means.
+/// A value for the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// The word.
     pub(crate) word: String,
-    /// One line, or nothing.
+    /// A one-line description, or empty.
     pub(crate) meaning: String,
 }
 
-/// Names that are to be had from a cluster or from the kubeconfig.
+/// A kind of names that are read from the cluster or the kubeconfig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
-    /// Of the namespace that counts, or of all.
+    /// The DaemonSets of the selected namespace, or of all.
     DaemonSets {
-        /// Where nothing is said, the command looks in all namespaces.
+        /// Whether the command searches all namespaces by default.
         everywhere: bool,
     },
-    /// Of the cluster.
     Nodes,
-    /// Of the cluster.
     Namespaces,
     /// The keys of the nodes' labels.
     NodeLabels,
-    /// Of the kubeconfig.
     Contexts,
-    /// Of the kubeconfig.
     Clusters,
-    /// Of the kubeconfig.
     Users,
 }
 
-/// Where the words come from.
+/// Where the candidates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// The tree of commands holds them.
+    /// From the command tree.
     Words(Vec<Candidate>),
-    /// They are to be asked for.
+    /// From the cluster or the kubeconfig.
     Names(Names),
-    /// Files, which the shell knows best.
+    /// File paths, which the shell completes.
     Files,
-    /// Anything: there is no list of it.
+    /// Any value: there are no candidates.
     Anything,
 }
 
-/// An unfinished command line.
+/// The command line that is being typed.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
-    /// What was typed of the last word, as far as it counts: without `--flag=`, which the shell keeps by itself.
+    /// The typed part of the last word, without `--flag=`, which the shell keeps.
     pub(crate) typed: String,
-    /// How long the part of it is that every candidate begins with: `ds/`, or the values before the last comma.
+    /// The length in bytes of the prefix of `typed` that every candidate begins with: `ds/`, or the values before the
+    /// last comma.
     pub(crate) kept: usize,
-    /// Where its candidates come from.
     pub(crate) wanted: Wanted,
-    /// The flags of every command, as far as they were typed; `None` where one of them makes no sense.
+    /// The global flags that were typed; `None` if one of them is invalid.
     pub(crate) global: Option<Global>,
 }
 
-/// Finds out what the last of the words may become. The first is the first after the program's name.
+/// Parses the words of the command line, without the program's name. The last one is being completed.
 pub(crate) fn unfinished(mut tree: Command, words: &[String]) -> Unfinished {
     tree.build();
     let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
@@ -81,7 +75,7 @@ pub(crate) fn unfinished(mut tree: Command, words: &[String]) -> Unfinished {
     Unfinished { typed: typed.to_owned(), kept, wanted, global: reader.global() }
 }
 
-/// How long the `ds/` of `ds/name` is, where that is a way to name one.
+/// The length of the `ds/` of `ds/name`, if `name` accepts that form.
 fn of_kind(typed: &str, name: fn(&str) -> Result<String, String>) -> usize {
     match typed.split_once('/') {
         Some((kind, _)) if name(&format!("{kind}/x")).is_ok() => kind.len() + 1,
@@ -89,18 +83,18 @@ fn of_kind(typed: &str, name: fn(&str) -> Result<String, String>) -> usize {
     }
 }
 
-/// Reads words one by one, as clap would read them once the line is finished.
+/// Scans words one by one, as clap would parse them.
 struct Reader<'t> {
     command: &'t Command,
-    /// The flag whose value comes next.
+    /// The flag whose value is the next word.
     pending: Option<&'t Arg>,
-    /// After `--` there are no flags.
+    /// Whether `--` was seen: no flags follow.
     only_values: bool,
-    /// Values without a flag, of the command.
+    /// The number of positional values of the command.
     values: usize,
     /// The ids of the flags that were given.
     given: Vec<&'t str>,
-    /// The flags of every command.
+    /// The global flags, with their values.
     global: Vec<String>,
 }
 
@@ -136,7 +130,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Several letters behind one dash; the rest after one that takes a value is that value.
+    /// Several letters behind one dash. The rest after a flag that takes a value is its value.
     fn take_short(&mut self, letters: &str) {
         for (at, letter) in letters.char_indices() {
             let Some(arg) = self.command.get_arguments().find(|arg| arg.get_short() == Some(letter)) else {
@@ -160,7 +154,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Keeps what will matter.
+    /// Records the flag.
     fn note(&mut self, arg: &'t Arg, value: Option<&str>) {
         self.given.push(arg.get_id().as_str());
         if let (true, Some(long)) = (arg.is_global_set(), arg.get_long()) {
@@ -173,7 +167,7 @@ impl<'t> Reader<'t> {
         self.command.get_arguments().find(|arg| arg.get_long() == Some(name))
     }
 
-    /// What of the word counts, what it may become, and whether it is a list with commas.
+    /// The part of the word to complete, its candidates, and whether it is a comma-separated list.
     fn place_of<'w>(&self, word: &'w str) -> (&'w str, Wanted, bool) {
         if let Some(arg) = self.pending {
             return (word, self.values_of(arg), is_list(arg));
@@ -196,7 +190,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The argument without a flag whose turn it is; the last one may come again and again.
+    /// The next positional argument; the last one can be repeated.
     fn positional(&self) -> Option<&'t Arg> {
         let last = self.command.get_positionals().last();
         let repeated = last.filter(|arg| matches!(arg.get_action(), ArgAction::Append));
@@ -209,7 +203,7 @@ impl<'t> Reader<'t> {
         shown.filter_map(candidate).collect()
     }
 
-    /// What the value of a flag, or an argument without one, may be.
+    /// The candidates for the value of a flag or a positional argument.
     fn values_of(&self, arg: &Arg) -> Wanted {
         let names = match arg.get_id().as_str() {
             "namespace" => Some(Names::Namespaces),
@@ -219,7 +213,7 @@ impl<'t> Reader<'t> {
             "by" => Some(Names::NodeLabels),
             "node" => Some(Names::Nodes),
             "name" | "names" => Some(Names::DaemonSets { everywhere: false }),
-            // A node first, and then DaemonSets; with the node in a file only those.
+            // The first value is a node and the others are DaemonSets; with --node-file all are DaemonSets.
             "targets" if self.values == 0 && !self.given.contains(&"node_file") => Some(Names::Nodes),
             "targets" => Some(Names::DaemonSets { everywhere: true }),
             "only" => return words(State::ALL.into_iter().map(State::name)),
@@ -244,7 +238,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Nothing but the flags of every command, read by clap itself.
+    /// Parses the global flags with clap.
     fn global(&self) -> Option<Global> {
         let command = <Global as clap::Args>::augment_args(Command::new("global")).no_binary_name(true);
         let matches = command.args_override_self(true).try_get_matches_from(&self.global).ok()?;
@@ -269,7 +263,7 @@ fn subcommands(command: &Command) -> Vec<Candidate> {
     shown.map(candidate).collect()
 }
 
-/// Words that speak for themselves.
+/// Candidates without a description.
 fn words<'w>(words: impl Iterator<Item = &'w str>) -> Wanted {
     Wanted::Words(words.map(|word| Candidate { word: word.to_owned(), meaning: String::new() }).collect())
 }

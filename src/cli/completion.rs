@@ -1,12 +1,12 @@
-//! The flags of `completion`, and how the program is asked to complete.
+//! The arguments of `completion`, and the detection of a completion request.
 
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-/// The words of an unfinished command line, where the program is asked to finish one: by kubectl, which looks for
-/// `kubectl_complete-ds` and hands it the words (`pkg/cmd/plugin/plugin_completion.go`), or by a shell's script.
-/// No flag among them means anything to this run, so clap must not see them.
+/// The words of the command line to complete, if the program runs as a completion helper: called by kubectl as
+/// `kubectl_complete-ds` (`pkg/cmd/plugin/plugin_completion.go`), or by a shell script with `__complete`. The words are
+/// data and not flags of this process, so they must not reach clap.
 pub(crate) fn to_complete() -> Option<Vec<String>> {
     let mut arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let zeroth = arguments.next()?;
@@ -15,8 +15,8 @@ pub(crate) fn to_complete() -> Option<Vec<String>> {
         .then(|| at_home(arguments.collect(), std::env::home_dir().as_deref()))
 }
 
-/// A shell puts the home folder in the place of `~` when it runs a line, and not when it has one completed. The last word
-/// is the one that is being written.
+/// Expands `~/`: a shell does so when it runs a command line, but not when it completes one. The last word is still
+/// being typed and stays unchanged.
 fn at_home(mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
     let (Some(home), Some((_, done))) = (home.and_then(Path::to_str), words.split_last_mut()) else { return words };
     for word in done {
@@ -27,45 +27,45 @@ fn at_home(mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
     words
 }
 
-/// The script that makes a shell complete the command line.
+/// Output shell completion code for the specified shell.
 ///
-/// Names of DaemonSets, nodes, namespaces, contexts and node labels are asked for when they are wanted, from where the
-/// words on the line lead. The scripts of the shells complete the program's own name, kubectl-ds. To complete kubectl ds,
-/// kubectl's own completion runs one more file: kubectl_complete-ds on the PATH.
+/// Names of DaemonSets, nodes, namespaces, contexts and node labels are read from the cluster selected on the command
+/// line. The shell scripts complete the command kubectl-ds. To complete "kubectl ds", kubectl's completion runs the
+/// helper script kubectl_complete-ds, which must be on the PATH.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  # bash, and zsh: a line for ~/.bashrc or ~/.zshrc
+  # Load completion in bash or zsh: add the line to ~/.bashrc or ~/.zshrc
   source <(kubectl ds completion bash)
   source <(kubectl ds completion zsh)
 
-  # fish: a line for ~/.config/fish/config.fish
+  # Load completion in fish: add the line to ~/.config/fish/config.fish
   kubectl ds completion fish | source
 
-  # PowerShell: a line for $PROFILE
+  # Load completion in PowerShell: add the line to $PROFILE
   kubectl ds completion powershell | Out-String | Invoke-Expression
 
-  # kubectl ds, in every shell that completes kubectl
+  # Complete kubectl ds in every shell that completes kubectl
   kubectl ds completion kubectl > ~/.local/bin/kubectl_complete-ds
   chmod +x ~/.local/bin/kubectl_complete-ds")]
 pub(crate) struct CompletionArgs {
-    /// The shell
+    /// Shell to output the completion code for
     #[arg(value_enum, value_name = "SHELL")]
     pub(crate) shell: Shell,
 }
 
-/// A shell that can complete.
+/// The target of the completion code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
-    /// From 3.2 on.
+    /// bash 3.2 or later.
     Bash,
-    /// With compinit.
+    /// zsh with compinit.
     Zsh,
-    /// From 3.4 on.
+    /// fish 3.4 or later.
     Fish,
-    /// From 5.0 on.
+    /// PowerShell 5.0 or later.
     Powershell,
-    /// What kubectl runs, to complete behind its own name.
+    /// Helper script for completing `kubectl ds` (kubectl_complete-ds).
     Kubectl,
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_done_is_below_the_home_folder() {
+    fn finished_words_expand_the_home_directory() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let home = Some(Path::new("/home/x"));
         assert_eq!(at_home(words("--from ~/a ~b ~/c"), home), words("--from /home/x/a ~b ~/c"));

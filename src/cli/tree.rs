@@ -1,4 +1,4 @@
-//! The tree of commands under the name by which the program is called.
+//! The clap command tree, with the name of the program in every help text.
 
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
@@ -6,20 +6,20 @@ use clap::{Command, CommandFactory};
 use super::Cli;
 use crate::program;
 
-/// The tree of this process.
+/// The command tree for the name of this process.
 pub(crate) fn tree() -> Command {
     tree_of(program::name(), program::file())
 }
 
-/// The tree for who calls the program `name`, of the file `file`.
+/// The command tree for the command `name` and the executable `file`.
 fn tree_of(name: &'static str, file: &str) -> Command {
     let tree = Cli::command().bin_name(name).display_name(name);
     if name == program::USUAL_NAME { tree } else { renamed(tree, name, file) }
 }
 
-/// Examples and usage lines are written out in the source, with the usual name.
+/// Replaces the usual name in examples and usage lines, which are literals in the source.
 fn renamed(mut command: Command, name: &str, file: &str) -> Command {
-    // One that is no plugin by its name must not be told to overwrite itself.
+    // The help writes the completion helper to this file: its name must differ from the executable's.
     let completer = |file: &str| format!("kubectl_complete-{}", file.strip_prefix("kubectl-").unwrap_or(file));
     let said = |text: Option<&StyledStr>| {
         let text = text?.to_string().replace(program::USUAL_NAME, name).replace(program::USUAL_FILE, file);
@@ -54,7 +54,7 @@ fn renamed(mut command: Command, name: &str, file: &str) -> Command {
 mod tests {
     use super::*;
 
-    /// Every help text of the tree, with the path of its command.
+    /// Collects every help text of the tree, with the path of its command.
     fn helps(command: &mut Command, path: &str, all: &mut Vec<(String, String)>) {
         let path = format!("{path} {}", command.get_name());
         let text = format!("{}\n{}", command.render_long_help(), command.render_help());
@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    /// Those of the program of this name and file.
+    /// Every help text of the program with this name and file.
     fn helps_of(name: &'static str, file: &str) -> Vec<(String, String)> {
         let mut tree = tree_of(name, file);
         tree.build();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_text_says_the_name_by_which_the_program_is_called() {
+    fn help_texts_show_the_name_of_a_renamed_program() {
         let all = helps_of("kubectl daemon-sets", "kubectl-daemon_sets");
         assert!(all.len() > 5);
         for (path, text) in &all {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_to_overwrite_the_program() {
+    fn completion_example_never_overwrites_the_program() {
         let all = helps_of("mytool", "mytool");
         assert!(all.iter().any(|(_, text)| text.contains("> ~/.local/bin/kubectl_complete-mytool\n")));
         assert!(!all.iter().any(|(_, text)| text.contains("> ~/.local/bin/mytool\n")));

@@ -1,16 +1,17 @@
-//! Reads the files that a kubeconfig or a flag names. Each read has a bound, because a path can name a device that
-//! never ends.
+//! Reads the files that a kubeconfig or a flag names. Each read has a size limit, because a path can name a device
+//! without an end.
 
 use std::fs::{File, metadata};
 use std::io::{Error, Read, Result};
 use std::path::Path;
 
-/// Kubeconfigs, kuberc files and certificates.
+/// The limit for kubeconfigs, kuberc files and certificates, in bytes.
 pub(super) const CONFIG_LIMIT: u64 = 8 << 20;
-/// Tokens, and the answer of a credential plugin. etcd accepts no larger object, so no Secret holds a larger token.
+/// The limit for tokens and for the output of a credential plugin, in bytes. etcd accepts no larger object, so no
+/// Secret contains a larger token.
 pub(super) const TOKEN_LIMIT: u64 = 1 << 20;
 
-/// Reads a file of any kind: `--kubeconfig <(COMMAND)` names a pipe.
+/// Reads a file of any type: `--kubeconfig <(COMMAND)` names a pipe.
 pub(super) fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
@@ -20,7 +21,7 @@ pub(super) fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Reads a regular file. Opening a pipe without a writer would block the program, even Ctrl-C.
+/// Reads a regular file. Opening a pipe without a writer would block the program, and Ctrl-C with it.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
     match metadata(path)?.is_file() {
         true => read_any(path, limit),
@@ -47,7 +48,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn device_without_end_is_an_error() {
+    fn endless_device_is_an_error() {
         assert!(read_any(Path::new("/dev/zero"), 1000).is_err());
         assert!(read_any(Path::new("/dev/null"), 1000).unwrap().is_empty());
         let error = read_regular(Path::new("/dev/zero"), 1000).unwrap_err().to_string();

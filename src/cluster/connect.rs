@@ -1,4 +1,4 @@
-//! From the flags to a client.
+//! Builds a client from the flags and the kubeconfig.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use super::server::{origin, redacted};
 use super::{credentials, proxy};
 use crate::error::{Error, system_words};
 
-/// kubectl's own flags on which cluster, and as whom. An empty value counts as not given.
-// No Debug: it would show the token.
+/// kubectl's flags for the cluster and the user. An empty value counts as not given.
+// No Debug: it would print the token.
 #[derive(Clone, Default)]
 pub(crate) struct AccessOptions {
-    /// `--kubeconfig`: this file and no other.
+    /// `--kubeconfig`: only this file.
     pub(crate) kubeconfig: Option<PathBuf>,
     /// `--context`.
     pub(crate) context: Option<String>,
-    /// `--cluster`: an entry of the kubeconfig.
+    /// `--cluster`: a cluster entry of the kubeconfig.
     pub(crate) cluster: Option<String>,
-    /// `--user`: an entry of the kubeconfig.
+    /// `--user`: a user entry of the kubeconfig.
     pub(crate) user: Option<String>,
     /// `--server`.
     pub(crate) server: Option<String>,
@@ -52,13 +52,13 @@ pub(crate) struct AccessOptions {
     pub(crate) as_uid: Option<String>,
     /// `--namespace`.
     pub(crate) namespace: Option<String>,
-    /// `--request-timeout`; zero is no limit.
+    /// `--request-timeout`; zero means no limit.
     pub(crate) request_timeout: Option<Duration>,
-    /// `--kuberc`: kubectl's preferences, with the policy for credential plugins.
+    /// `--kuberc`: kubectl's preferences, with the credential plugin policy.
     pub(crate) kuberc: Option<PathBuf>,
 }
 
-/// A way to one API server. Cheap to clone.
+/// Access to one API server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Access {
     pub(super) client: Client,
@@ -66,17 +66,17 @@ pub(crate) struct Access {
     context: Option<String>,
     pub(super) user: String,
     namespace: String,
-    /// The proxy in between, for the words of an error; without its password.
+    /// The proxy, for error messages; without its password.
     pub(super) proxy: Option<String>,
     pub(super) request_timeout: Option<Duration>,
-    /// The server has answered before: what fails now may well pass.
+    /// Whether the server has responded before: then a failed connection is retried.
     pub(super) reached: Arc<AtomicBool>,
     pub(super) backoff: Backoff,
     warning: Option<String>,
 }
 
 impl Access {
-    /// What the user has to know about the configuration, although it can be used.
+    /// A warning about the configuration.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
@@ -86,40 +86,40 @@ impl Access {
         &self.server
     }
 
-    /// The context of the kubeconfig; `None` in a pod and where `--server` stands alone.
+    /// The context of the kubeconfig; `None` in a pod and with `--server` alone.
     pub(crate) fn context(&self) -> Option<&str> {
         self.context.as_deref()
     }
 
-    /// The namespace where no other is asked for.
+    /// The default namespace.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 }
 
-/// Finds the cluster and prepares the client. Sends nothing to the API server, but runs a credential plugin.
+/// Resolves the cluster and builds the client. Sends no request to the API server, but may run a credential plugin.
 ///
 /// # Errors
-/// [`Error::NoCluster`] where nothing names one; [`Error::Kubeconfig`] for what is wrong in the files;
-/// [`Error::Usage`] for flags that do not go together.
+/// [`Error::NoCluster`] if no cluster is configured; [`Error::Kubeconfig`] for an invalid file; [`Error::Usage`] for
+/// flags that cannot be combined.
 pub(crate) async fn connect(options: &AccessOptions) -> Result<Access, Error> {
     connect_within(options, &Environment::read()).await
 }
 
-/// What the contexts, clusters and users are called that the flags can choose from. Asks no server and runs nothing.
+/// The names of the contexts, clusters and users in the kubeconfig. Sends no request and runs no plugin.
 ///
 /// # Errors
-/// [`Error::Kubeconfig`] for a file that is there but broken.
+/// [`Error::Kubeconfig`] for an invalid file.
 pub(crate) fn context_names(options: &AccessOptions) -> Result<EntryNames, Error> {
     entry_names(options.kubeconfig.as_deref(), &Environment::read())
 }
 
-/// [`connect`] in given surroundings.
+/// As [`connect`], with a given environment.
 pub(super) async fn connect_within(options: &AccessOptions, environment: &Environment) -> Result<Access, Error> {
     if options.insecure_skip_tls_verify && options.certificate_authority.is_some() {
         return Err(Error::Usage {
-            message: "--certificate-authority does not go together with --insecure-skip-tls-verify".into(),
-            hint: "give one of the two".into(),
+            message: "--certificate-authority cannot be combined with --insecure-skip-tls-verify".into(),
+            hint: "remove one of the two flags".into(),
         });
     }
     let policy::Loaded { policy, warning } = policy::load(options.kuberc.as_deref(), &environment.kuberc)?;
@@ -153,14 +153,14 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
 
 fn user_name(options: &AccessOptions, chosen: Option<&ResolvedContext>) -> String {
     match chosen {
-        Some(chosen) if !chosen.server.has_tls() => "nobody (no credentials are sent without TLS)".into(),
+        Some(chosen) if !chosen.server.has_tls() => "an anonymous user (no credentials are sent without TLS)".into(),
         _ if non_empty(&options.token).is_some() => "--token".into(),
-        Some(chosen) => chosen.user_name.clone().unwrap_or_else(|| "nobody (no credentials)".into()),
+        Some(chosen) => chosen.user_name.clone().unwrap_or_else(|| "an anonymous user (no credentials)".into()),
         None => "the pod's service account".into(),
     }
 }
 
-/// kube's own way from the entries to a [`Config`] reads the proxy variables, so this is done by hand.
+/// Builds a [`Config`] by hand, because kube's own conversion reads the proxy variables.
 fn from_entries(chosen: ResolvedContext, user_name: &str) -> Result<Config, Error> {
     let ResolvedContext { mut cluster, server, mut user, namespace, .. } = chosen;
     check_impersonation(&user)?;
@@ -170,7 +170,7 @@ fn from_entries(chosen: ResolvedContext, user_name: &str) -> Result<Config, Erro
     if !server.has_tls() {
         user = without_credentials(user);
     } else if let Some((name, password)) = server.basic {
-        // Go's HTTP client sends them, and every other way is for requests that have no credentials yet.
+        // Go's HTTP client sends these, and ignores other credentials for requests that already have some.
         (user.username, user.password) = (Some(name), Some(password.into()));
         (user.token, user.token_file, user.exec, user.auth_provider) = (None, None, None, None);
     }
@@ -182,8 +182,8 @@ fn from_entries(chosen: ResolvedContext, user_name: &str) -> Result<Config, Erro
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     if config.accept_invalid_certs && config.root_cert.is_some() {
         return Err(Error::Kubeconfig {
-            message: "a certificate authority does not go together with insecure-skip-tls-verify".into(),
-            hint: "take one of the two out of the cluster entry".into(),
+            message: "a certificate authority cannot be combined with insecure-skip-tls-verify".into(),
+            hint: "remove one of the two from the cluster entry".into(),
         });
     }
     config.disable_compression = cluster.disable_compression.unwrap_or(false);
@@ -196,8 +196,8 @@ fn from_entries(chosen: ResolvedContext, user_name: &str) -> Result<Config, Erro
     Ok(config)
 }
 
-/// What is left of a user entry for a server without TLS: whom to impersonate. Whoever listens there would learn the
-/// rest: `DirectClientConfig.ClientConfig` of client-go (`tools/clientcmd/client_config.go`).
+/// Reduces a user entry to the impersonation. Credentials are not sent without TLS, because anybody on the network
+/// could read them: `DirectClientConfig.ClientConfig` of client-go (`tools/clientcmd/client_config.go`).
 fn without_credentials(user: AuthInfo) -> AuthInfo {
     AuthInfo {
         impersonate: user.impersonate,
@@ -211,15 +211,15 @@ fn without_credentials(user: AuthInfo) -> AuthInfo {
 fn check_impersonation(user: &AuthInfo) -> Result<(), Error> {
     if user.impersonate.is_none() && (user.impersonate_uid.is_some() || user.impersonate_groups.is_some()) {
         return Err(Error::Usage {
-            message: "a group or uid to act as needs a user to act as".into(),
-            hint: "add --as USER".into(),
+            message: "--as-group and --as-uid require --as".into(),
+            hint: "pass --as USER".into(),
         });
     }
     Ok(())
 }
 
-/// The certificates that the server's must lead to; `None` leaves it to the operating system. Without TLS the file
-/// only has to exist. The content of a file replaces its path, so that kube does not read it without a bound.
+/// The certificate authorities; `None` for those of the operating system. Without TLS, the file must exist but is not
+/// read. The content of a file replaces its path, because kube would read the file without a size limit.
 fn certificate_authority(cluster: &mut Cluster, has_tls: bool) -> Result<Option<Vec<Vec<u8>>>, Error> {
     let bad = |name: &str, why: String| Error::Kubeconfig {
         message: format!("{name}: {why}"),
@@ -234,7 +234,7 @@ fn certificate_authority(cluster: &mut Cluster, has_tls: bool) -> Result<Option<
         (Some(data), _) => {
             let name = "certificate-authority-data".to_owned();
             let text = serde_json::from_value::<ByteString>(Value::String(data.clone()));
-            let ByteString(text) = text.map_err(|_| bad(&name, "it is not base64".into()))?;
+            let ByteString(text) = text.map_err(|_| bad(&name, "not valid base64".into()))?;
             (name, text)
         }
         (None, Some(path)) => {
@@ -250,16 +250,16 @@ fn certificate_authority(cluster: &mut Cluster, has_tls: bool) -> Result<Option<
     let certificates: Vec<Vec<u8>> =
         blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
     if certificates.is_empty() {
-        return Err(bad(&name, "there is no certificate in it".into()));
+        return Err(bad(&name, "contains no certificate".into()));
     }
     Ok(Some(certificates))
 }
 
-/// In a pod: the service account, under what the flags say.
+/// The configuration in a pod: the service account, overridden by the flags.
 fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
     let mut config = Config::incluster().map_err(|error| Error::Kubeconfig {
-        message: format!("the pod's service account: {error}"),
-        hint: "name a kubeconfig instead: --kubeconfig FILE".into(),
+        message: format!("cannot use the pod's service account: {error}"),
+        hint: "use a kubeconfig file instead: --kubeconfig FILE".into(),
     })?;
     if non_empty(&options.token).is_some() {
         config.auth_info.token_file = None;
@@ -282,7 +282,7 @@ fn in_cluster(options: &AccessOptions) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// What every request carries and how it travels.
+/// Sets the proxy, compression, TLS and headers of every request.
 fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> {
     if config.proxy_url.is_none() {
         config.proxy_url = proxy::from_environment(&config.cluster_url, &environment.proxy);
@@ -290,14 +290,14 @@ fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> 
     if let Some(url) = config.proxy_url.clone() {
         config.proxy_url = Some(normalize_proxy_scheme(&url)?);
     }
-    // kube tries 15 times from 5 ms on, in silence, and eviction's 429 too. Lists have their own, bounded.
+    // kube retries silently, 15 times from 5 ms on, and also the 429 of an eviction. Lists have their own retries.
     config.default_retry = false;
-    // Nothing to gain there: the server would spend its time on packing, we ours on unpacking.
+    // On loopback, compression costs more time than it saves.
     config.disable_compression |= is_loopback(&config.cluster_url);
     let no_tls = config.cluster_url.scheme_str() == Some("http")
         && config.proxy_url.as_ref().is_none_or(|proxy| proxy.scheme_str() != Some("https"));
     if config.root_cert.is_none() && (no_tls || config.accept_invalid_certs) {
-        // No certificate will be checked: do not make kube look for the operating system's.
+        // No certificate is verified: prevents kube from loading those of the operating system.
         config.root_cert = Some(Vec::new());
     }
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
@@ -308,7 +308,8 @@ fn prepare(config: &mut Config, environment: &Environment) -> Result<(), Error> 
     Ok(())
 }
 
-/// kube knows `socks5` alone, which leaves the name of the server to the proxy, as Go's `socks5h` does.
+/// Converts the proxy's scheme to one that kube supports. Its `socks5` lets the proxy resolve the server's name, as
+/// Go's `socks5h` does.
 fn normalize_proxy_scheme(url: &http::Uri) -> Result<http::Uri, Error> {
     let text = url.to_string();
     match url.scheme_str() {
@@ -321,7 +322,7 @@ fn normalize_proxy_scheme(url: &http::Uri) -> Result<http::Uri, Error> {
 fn bad_proxy(url: &str) -> Error {
     Error::Kubeconfig {
         message: format!("cannot use the proxy {:?}", redacted(url)),
-        hint: "a proxy is written as http://, https:// or socks5:// with HOST:PORT".into(),
+        hint: "use http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT".into(),
     }
 }
 
@@ -334,7 +335,7 @@ async fn client(mut config: Config, user: &str, surroundings: &Topology) -> Resu
     let layer = credentials::take(&mut config.auth_info, user, surroundings).await?;
     let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&error))?;
     Ok(match layer {
-        // The buffer makes kube's service one that can be cloned.
+        // The buffer makes kube's service cloneable.
         Some(layer) => builder.with_layer(&BufferLayer::new(64)).with_layer(&layer).build(),
         None => builder.build(),
     })
@@ -347,7 +348,7 @@ fn kubeconfig(error: &KubeconfigError) -> Error {
     }
 }
 
-/// kube's reason for not building a client: a certificate, a key, an auth provider.
+/// The error for a client that kube cannot build: a certificate, a key, an auth provider.
 fn unusable(error: &kube::Error) -> Error {
     let message = match error {
         kube::Error::InferKubeconfig(error) => return kubeconfig(error),

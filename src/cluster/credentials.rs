@@ -1,10 +1,10 @@
-//! Credentials that change while the program runs: a credential plugin's, and a token file's.
+//! Credentials that change while the program runs: those of a credential plugin and of a token file.
 //!
-//! kube 5.0.0 runs a plugin three times while it builds a client, four times where the plugin answers with a
-//! certificate (each may be a prompt or a touch of a hardware key), and sends a token file's newline. So the two
-//! are done here: the plugin runs once, and again when what it gave expires. Everything else is left to kube.
+//! kube 5.0.0 runs a plugin three times while it builds a client, four times if the plugin returns a certificate (each
+//! run may prompt or need a hardware key), and sends the newline of a token file. Therefore both are handled here: the
+//! plugin runs once, and again when its credential expires. kube handles everything else.
 //!
-//! The rules: client-go `plugin/pkg/client/auth/exec` and `rest.InClusterConfig`'s token source.
+//! The rules: client-go `plugin/pkg/client/auth/exec` and the token source of `rest.InClusterConfig`.
 
 mod look_path;
 mod plugin;
@@ -32,21 +32,21 @@ pub(super) use self::plugin::Topology;
 use super::bounded::{CONFIG_LIMIT, TOKEN_LIMIT, read_regular};
 use crate::error::{Error, system_words};
 
-/// A token is renewed this long before it expires.
+/// How long before its expiration a token is renewed.
 const MARGIN: SignedDuration = SignedDuration::from_secs(10);
-/// A token file is read again after this long, as client-go does.
+/// How long the content of a token file is used before it is read again, as in client-go.
 const FILE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
-/// Refuses a user entry that kubectl refuses whatever the server: `validateAuthInfo` of client-go
+/// Rejects a user entry that kubectl rejects for any server: `validateAuthInfo` of client-go
 /// (`tools/clientcmd/validation.go`).
 ///
 /// # Errors
-/// [`Error::Kubeconfig`] for an entry that says two things, or too little.
+/// [`Error::Kubeconfig`] for a contradictory or incomplete entry.
 pub(super) fn validate(auth: &AuthInfo, user: &str) -> Result<(), Error> {
     if auth.token.is_some() && (auth.username.is_some() || auth.password.is_some()) {
         return Err(Error::Kubeconfig {
-            message: format!("user {user:?} has a token and a password, and only one of them can be sent"),
-            hint: "remove one of them from the user entry, or choose another user: --user NAME".into(),
+            message: format!("user {user:?} has both a token and a password"),
+            hint: "remove one of them from the user entry, or use another user: --user NAME".into(),
         });
     }
     for (what, path) in [("client certificate", &auth.client_certificate), ("client key", &auth.client_key)] {
@@ -58,11 +58,11 @@ pub(super) fn validate(auth: &AuthInfo, user: &str) -> Result<(), Error> {
     let Some(exec) = &auth.exec else {
         return Ok(());
     };
-    match wrong(exec).or(auth.auth_provider.is_some().then_some("an auth-provider beside it")) {
+    match wrong(exec).or(auth.auth_provider.is_some().then_some("a conflicting auth-provider")) {
         None => Ok(()),
         Some(what) => Err(Error::Kubeconfig {
             message: format!("the credential plugin of user {user:?} has {what}"),
-            hint: "fix the exec of the user entry, or choose another user: --user NAME".into(),
+            hint: "fix the exec section of the user entry, or use another user: --user NAME".into(),
         }),
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn validate(auth: &AuthInfo, user: &str) -> Result<(), Error> {
 fn wrong(exec: &ExecConfig) -> Option<&'static str> {
     let is_empty = |value: &Option<String>| value.as_ref().is_none_or(String::is_empty);
     let unnamed = exec.env.iter().flatten().any(|variable| variable.get("name").is_none_or(String::is_empty));
-    // Older versions have a default.
+    // interactiveMode has a default in older versions.
     let needs_mode = !matches!(
         exec.api_version.as_deref(),
         Some("client.authentication.k8s.io/v1beta1" | "client.authentication.k8s.io/v1alpha1")
@@ -84,11 +84,11 @@ fn wrong(exec: &ExecConfig) -> Option<&'static str> {
     }
 }
 
-/// Takes the changing credentials out of `auth`, so that kube does not handle them too. A plugin runs here, once;
-/// a certificate that it gives stays in `auth`. `None` where nothing is left to add to a request.
+/// Removes the changing credentials from `auth`, so that kube does not handle them too. Runs the plugin once; a
+/// certificate that it returns stays in `auth`. `None` if no header needs to be added to requests.
 ///
 /// # Errors
-/// [`Error::Kubeconfig`] for a plugin that is missing, is denied or fails, and for a file that cannot be read.
+/// [`Error::Kubeconfig`] for a plugin that is missing, not allowed or fails, and for a file that cannot be read.
 pub(super) async fn take(
     auth: &mut AuthInfo,
     user: &str,
@@ -97,18 +97,18 @@ pub(super) async fn take(
     read_certificates(auth, user)?;
     check_version(auth, user)?;
     if let Some(token) = auth.token.take() {
-        // A block of YAML ends in a newline, which kube would send, and fail on.
+        // A YAML block scalar ends with a newline, which is not valid in a header.
         let token = token.expose_secret().trim().to_owned();
         bearer(&token)?;
         auth.token = Some(token.into());
     }
     if auth.username.is_some() || auth.password.is_some() {
-        // kube sends them only as a pair, client-go also apart.
+        // kube sends them only if both are set; client-go also sends one alone.
         auth.username.get_or_insert_default();
         auth.password.get_or_insert_with(|| String::new().into());
     }
     let exec = auth.exec.take();
-    // The file goes before the token of the entry and that of the flag, as long as it can be read:
+    // If readable, the file takes precedence over the token of the entry and of the flag:
     // `NewBearerAuthWithRefreshRoundTripper` of client-go.
     if let Some(file) = auth.token_file.take() {
         match CredentialLayer::from_file(file.into(), user) {
@@ -121,16 +121,16 @@ pub(super) async fn take(
         }
     }
     if let Some(provider) = auth.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
-        // kube would run a command for `gcp`. kubectl has had none of these since 1.26.
+        // kube would run a command for `gcp`. kubectl removed these providers in 1.26.
         return Err(Error::Kubeconfig {
             message: format!("the auth-provider {:?} of user {user:?} is not supported", provider.name),
-            hint: "use the credential plugin (exec) of the cloud provider, as kubectl requires since 1.26".into(),
+            hint: "use the cloud provider's credential plugin (exec), which kubectl requires since 1.26".into(),
         });
     }
     if auth.token.is_some() || auth.auth_provider.is_some() || auth.username.is_some() {
         return Ok(None);
     }
-    // A client certificate of the entry's own speaks for it: client-go does not run the plugin then.
+    // client-go does not run the plugin if the entry has a client certificate.
     let Some(exec) = exec.filter(|_| auth.client_certificate_data.is_none()) else {
         return Ok(None);
     };
@@ -144,19 +144,20 @@ pub(super) async fn take(
     Ok(credential.token.map(|token| CredentialLayer::from_plugin(plugin, token, until)))
 }
 
-/// client-go refuses a version that it does not know even where the plugin is not needed: `newAuthenticator`.
+/// client-go rejects an unknown version even if the plugin is not needed: `newAuthenticator`.
 fn check_version(auth: &AuthInfo, user: &str) -> Result<(), Error> {
     let version = auth.exec.as_ref().map(|exec| exec.api_version.as_deref().unwrap_or_default());
     match version {
         None | Some("client.authentication.k8s.io/v1" | "client.authentication.k8s.io/v1beta1") => Ok(()),
         Some(version) => Err(Error::Kubeconfig {
-            message: format!("the credential plugin of user {user:?} has the unknown apiVersion {version:?}"),
-            hint: "client.authentication.k8s.io/v1 is the current one, or choose another user: --user NAME".into(),
+            message: format!("the credential plugin of user {user:?} has an unsupported apiVersion {version:?}"),
+            hint: "use client.authentication.k8s.io/v1, or use another user: --user NAME".into(),
         }),
     }
 }
 
-/// Puts the files of the client certificate into the entry itself: kube would read them without a bound.
+/// Replaces the paths of the client certificate and key with their content: kube would read the files without a size
+/// limit.
 fn read_certificates(auth: &mut AuthInfo, user: &str) -> Result<(), Error> {
     let read = |what: &str, path: String| match read_regular(Path::new(&path), CONFIG_LIMIT) {
         Ok(content) => Ok(base64(content)),
@@ -173,15 +174,15 @@ fn read_certificates(auth: &mut AuthInfo, user: &str) -> Result<(), Error> {
 
 fn unreadable(what: &str, path: &Path, user: &str, error: &std::io::Error) -> Error {
     Error::Kubeconfig {
-        message: format!("the {what} {} of user {user:?}: {}", path.display(), system_words(error)),
-        hint: "check the paths in the user entry, or choose another user: --user NAME".into(),
+        message: format!("cannot read {what} {} of user {user:?}: {}", path.display(), system_words(error)),
+        hint: "check the paths in the user entry, or use another user: --user NAME".into(),
     }
 }
 
-/// The value of an `Authorization` header, which is never shown.
+/// The value of an `Authorization` header, marked as sensitive.
 fn bearer(token: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Error::Kubeconfig {
-        message: "the token holds characters that a request cannot carry".into(),
+        message: "the token contains characters that are not valid in a request header".into(),
         hint: "log in again or renew the token".into(),
     })?;
     value.set_sensitive(true);
@@ -195,16 +196,16 @@ pub(super) fn base64(content: Vec<u8>) -> String {
     }
 }
 
-/// Where a token comes from.
+/// The source of a token.
 enum Source {
     Plugin(Plugin),
     File(PathBuf),
 }
 
-/// The token of now.
+/// The current token.
 struct Held {
     token: String,
-    /// `None`: for as long as the program runs.
+    /// When to renew it; `None` for never.
     until: Option<Timestamp>,
 }
 
@@ -214,7 +215,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// `Authorization: Bearer ...` with a token that has not expired.
+    /// The `Authorization` header with a token that has not expired.
     async fn header(&self) -> Result<HeaderValue, Error> {
         let mut held = self.held.lock().await;
         if held.until.is_some_and(|until| Timestamp::now() + MARGIN >= until) {
@@ -231,7 +232,7 @@ impl Shared {
                 held.until = credential.expiration_timestamp;
             }
             Source::File(path) => {
-                // A file that has gone away leaves the last token in force, as in client-go.
+                // If the file cannot be read any more, the last token stays in use, as in client-go.
                 if let Ok(token) = read_token(path) {
                     held.token = token;
                 }
@@ -249,17 +250,17 @@ pub(super) struct CredentialLayer {
 }
 
 impl CredentialLayer {
-    /// The token of a plugin that has just run.
+    /// A layer with the token that a plugin has returned.
     fn from_plugin(plugin: Plugin, token: String, until: Option<Timestamp>) -> Self {
         let source = Source::Plugin(plugin);
         Self { shared: Arc::new(Shared { source, held: Mutex::new(Held { token, until }) }) }
     }
 
-    /// The token of a file, which is read for the first time.
+    /// A layer with the token of a file.
     fn from_file(path: PathBuf, user: &str) -> Result<Self, Error> {
         let token = read_token(&path).map_err(|error| Error::Kubeconfig {
-            message: format!("the token file {} of user {user:?}: {}", path.display(), system_words(&error)),
-            hint: "check the tokenFile of the user entry, or give --token".into(),
+            message: format!("cannot read token file {} of user {user:?}: {}", path.display(), system_words(&error)),
+            hint: "check the tokenFile of the user entry, or pass --token".into(),
         })?;
         let until = Some(Timestamp::now() + FILE_LIFETIME);
         let source = Source::File(path);
@@ -280,7 +281,7 @@ impl<S> Layer<S> for CredentialLayer {
     }
 }
 
-/// A client whose requests carry the token.
+/// A client that adds the token to its requests.
 #[derive(Clone)]
 pub(super) struct WithCredential<S> {
     inner: S,
@@ -301,7 +302,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        // The one that is ready answers; its clone, which is not, stays.
+        // The service that is ready handles the request; its clone, which is not ready, stays.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let shared = Arc::clone(&self.shared);

@@ -1,4 +1,4 @@
-//! Removes one pod, by its name and its uid: besides the lock's Lease the only write in the program.
+//! Deletes or evicts one pod, with its uid as a precondition. The only write of the program besides the lock's Lease.
 
 use std::time::Duration;
 
@@ -10,70 +10,58 @@ use super::list::escaped;
 use super::request::{Failure, RequestInfo};
 use crate::error::Error;
 
-/// A removal that has not come through by then never will: the API server is asked to give it up (the parameter
-/// `timeout`, as client-go sends it: apiserver `pkg/endpoints/filters/request_deadline.go`). A lock that is valid for this
-/// long guards it to its end.
+/// The time limit of a delete or eviction on the server (the parameter `timeout`, as client-go sends it: apiserver
+/// `pkg/endpoints/filters/request_deadline.go`). It cannot take effect later, so a lock that is valid for this long
+/// protects it.
 pub(crate) const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
-/// How much longer the answer may take.
+/// The additional time for the response to arrive.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// Which pod.
+/// The pod, and the preconditions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PodPrecondition<'a> {
-    /// Its namespace.
     pub(crate) namespace: &'a str,
-    /// Its name.
     pub(crate) name: &'a str,
-    /// Its uid: a pod of the same name with another uid is left alone.
+    /// The uid precondition: a pod of the same name with another uid is not deleted.
     pub(crate) uid: &'a str,
-    /// Its resourceVersion, where a pod that has changed since is left alone too.
+    /// The resourceVersion precondition: if set, a pod that has changed is not deleted.
     pub(crate) version: Option<&'a str>,
 }
 
-/// What became of a removal.
+/// The result of a delete or eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeleteOutcome {
-    /// The API server accepted it.
+    /// The API server accepted the request.
     Accepted,
-    /// There is no such pod any more, or another one has its name.
+    /// The pod no longer exists, or another one has its name.
     NotThere,
-    /// The pod has changed since: it is left alone.
-    Changed {
-        /// The server's words.
-        message: String,
-    },
-    /// Not now: a PodDisruptionBudget, a busy server, a connection that broke off. Whether it came through has to be
-    /// looked at.
+    /// The resourceVersion precondition failed: the pod has changed and was not deleted.
+    Changed { message: String },
+    /// A temporary failure: a PodDisruptionBudget, an overloaded server, a lost connection. The request may still have
+    /// succeeded: observe the pod to find out.
     RetryLater {
-        /// The server's words, or what happened to the connection.
         message: String,
-        /// How long the server wants to be left alone.
+        /// The server's Retry-After.
         after: Option<Duration>,
     },
-    /// An admission plugin denies it, or the request is one that the server will never take.
-    Denied {
-        /// The server's words.
-        message: String,
-    },
+    /// An admission plugin denied the request, or the server rejects it permanently.
+    Denied { message: String },
 }
 
 impl Access {
-    /// Deletes the pod, with its own grace period. With `is_trial` the server does everything but the deed.
+    /// Deletes the pod with its own grace period. `is_trial` makes it a server-side dry run.
     ///
     /// # Errors
-    /// A lack of rights, and credentials that are not accepted.
+    /// Missing permissions and rejected credentials.
     pub(crate) async fn delete_pod(&self, target: PodPrecondition<'_>, dry_run: bool) -> Result<DeleteOutcome, Error> {
         let path = format!("{}?{}", path(target), self.limit());
         let body = options(target, dry_run);
         self.remove("delete", "pods", target, http::Request::delete(path), &body).await
     }
 
-    /// Evicts the pod: PodDisruptionBudgets are asked first. With `is_trial` as for a deletion.
+    /// Evicts the pod, which honors PodDisruptionBudgets. `is_trial` makes it a server-side dry run.
     ///
-    /// kube's own `Api::evict` writes `delete_options`, which the server does not read, so the uid would not count.
-    ///
-    /// # Errors
-    /// As for a deletion.
+    /// kube's own `Api::evict` writes `delete_options`, which the server ignores, so the precondition would be lost.
     pub(crate) async fn evict_pod(&self, target: PodPrecondition<'_>, dry_run: bool) -> Result<DeleteOutcome, Error> {
         let dry_run_query = if dry_run { "&dryRun=All" } else { "" };
         let path = format!("{}/eviction?{}{dry_run_query}", path(target), self.limit());
@@ -86,7 +74,7 @@ impl Access {
         self.remove("create", "pods/eviction", target, http::Request::post(path), &body).await
     }
 
-    /// How long the API server may work on a removal.
+    /// The `timeout` parameter of the request.
     fn limit(&self) -> String {
         let limit = self.request_timeout.map_or(REMOVAL_LIMIT, |limit| limit.min(REMOVAL_LIMIT));
         format!("timeout={}ms", limit.as_millis().max(1))
@@ -104,13 +92,13 @@ impl Access {
         let request = request.header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json");
         let request = request.body(body.to_string().into_bytes());
         let request = request.map_err(|error| self.unreachable(error.to_string()))?;
-        // Never tried again here: who asked for it looks at the cluster first.
+        // No retry here: the caller must observe the cluster first.
         let sent = tokio::time::timeout(REMOVAL_LIMIT + ON_ITS_WAY, self.in_time(self.send(&subject, request))).await;
         let failure = match sent {
             Ok(Ok(_)) => return Ok(DeleteOutcome::Accepted),
             Ok(Err(failure)) => failure,
             Err(_) => {
-                let message = format!("the API server did not answer within {} s", REMOVAL_LIMIT.as_secs());
+                let message = format!("the API server did not respond within {}s", REMOVAL_LIMIT.as_secs());
                 return Ok(DeleteOutcome::RetryLater { message, after: None });
             }
         };
@@ -129,18 +117,18 @@ fn outcome(error: Error, after: Option<Duration>) -> Result<DeleteOutcome, Error
         Error::Api { code: 409, message, .. } if is_failed_precondition(&message, "ResourceVersion") => {
             Ok(DeleteOutcome::Changed { message })
         }
-        // Of every other conflict: what is there has to be looked at.
+        // Other conflicts: the caller must observe the pod.
         Error::Api { code: 409 | 410 | 429 | 500.., message, .. } => Ok(DeleteOutcome::RetryLater { message, after }),
         Error::Api { message, .. } => Ok(DeleteOutcome::Denied { message }),
-        // The one who may not is told apart from the one whose request was looked at and denied.
+        // An admission plugin's denial is a 403, too. A missing permission reads `User "x" cannot delete ...`.
         Error::Forbidden { message, .. } if !message.contains(" cannot ") => Ok(DeleteOutcome::Denied { message }),
         error if error.may_pass() => Ok(DeleteOutcome::RetryLater { message: error.to_string(), after }),
         error => Err(error),
     }
 }
 
-/// Whether a precondition did not hold: "the UID in the precondition (…) does not match" before the deed
-/// (`registry/rest/delete.go` `BeforeDelete`), "UID in precondition: …, UID in object meta: …" within it
+/// Whether a precondition failed: "the UID in the precondition (…) does not match" before the delete
+/// (`registry/rest/delete.go` `BeforeDelete`), "UID in precondition: …, UID in object meta: …" during it
 /// (`storage/interfaces.go` `Preconditions.Check`).
 fn is_failed_precondition(message: &str, what: &str) -> bool {
     message.contains(&format!("{what} in the precondition")) || message.contains(&format!("{what} in precondition"))

@@ -1,13 +1,13 @@
-//! `--from`: a saved cluster in the place of a live one.
+//! `--from`: reads a saved cluster instead of a live one.
 //!
-//! Read is what `kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml` (or json) prints, several
-//! documents in a file, single objects, what `kubectl cluster-info dump` prints, and the trees and archives of support
-//! tools.
+//! Supported are the output of `kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o yaml` (or json),
+//! several documents in a file, single objects, the output of `kubectl cluster-info dump`, and the directories and
+//! archives of support tools.
 //!
-//! [`walk`] finds the files, [`archive`] unpacks them, [`documents`] takes a text apart (JSON by serde, YAML by [`yaml`]
-//! and [`scalar`], without the logs that [`dump`] knows), [`decode`] makes types of it. Where a file cannot be read,
-//! [`kinds`] says of which kinds objects are missing, and [`report`] makes notes of it. Nothing here uses more memory
-//! than a small multiple of a file.
+//! [`walk`] finds the files, [`archive`] unpacks them, [`documents`] splits a text into objects (JSON by serde, YAML by
+//! [`yaml`] and [`scalar`], without the logs that [`dump`] removes), and [`decode`] converts them to types. If a file
+//! cannot be read, [`kinds`] determines the kinds whose objects are missing, and [`report`] collects notes. The memory
+//! is limited to a small multiple of the size of a file.
 
 mod archive;
 mod bad_field;
@@ -39,17 +39,17 @@ use crate::snapshot::{Known, Node, PodSummary};
 pub(crate) use objects::Objects;
 pub(crate) use read::{HINT, read};
 
-/// How much is read.
+/// The kinds and fields to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// What tells where daemon pods are.
+    /// Only what coverage and rollouts need.
     #[default]
     Placement,
-    /// Besides, all that a scheduler and the API server's admission look at.
+    /// Also everything that the scheduler and the API server's admission read.
     Scheduling,
 }
 
-/// What the files hold, each object once: the last one read counts.
+/// The objects of the files. If an object occurs several times, the last one is used.
 #[derive(Debug, Default)]
 pub(crate) struct SavedCluster {
     detail: Detail,
@@ -61,14 +61,14 @@ pub(crate) struct SavedCluster {
     namespaces: Kind<Namespace>,
     scheduling_pods: Kind<Pod>,
     objects: Objects,
-    /// How many objects of kinds that nothing here reads.
+    /// The number of objects of unsupported kinds.
     others: usize,
     newest: Option<Timestamp>,
-    /// Which namespaces are covered.
+    /// The namespaces that the files cover.
     saved: SavedNamespaces,
-    /// How many times in the objects are none.
+    /// The number of invalid timestamps.
     bad_times: usize,
-    /// What was skipped.
+    /// Notes on skipped files.
     notes: Vec<String>,
 }
 
@@ -76,11 +76,11 @@ pub(crate) struct SavedCluster {
 #[derive(Debug)]
 struct Kind<T> {
     objects: Vec<T>,
-    /// Where each namespace and name stands in `objects`.
+    /// The index in `objects` of each namespace and name.
     places: HashMap<(String, String), usize>,
-    /// Whether the files speak of this kind at all, be it by an empty list.
+    /// Whether the files contain this kind, even if only as an empty list.
     is_there: bool,
-    /// Why objects are missing, where a file could not be read.
+    /// Why objects are missing, if a file could not be read.
     lost: Option<String>,
 }
 
@@ -106,42 +106,36 @@ impl<T> Kind<T> {
         self.lost.get_or_insert_with(|| why.to_owned());
     }
 
-    /// The objects; or that the files hold none, or not all.
+    /// The objects; unknown if the files do not contain the kind, or not all of its objects.
     fn known(self, plural: &str) -> Known<Vec<T>> {
         match (self.lost, self.is_there) {
-            (Some(why), _) => Known::Unknown(format!("not all {plural} are in the files: {why}")),
+            (Some(why), _) => Known::Unknown(format!("some {plural} could not be read: {why}")),
             (None, true) => Known::Known(self.objects),
-            (None, false) => Known::Unknown(format!("the files hold no {plural}")),
+            (None, false) => Known::Unknown(format!("the files contain no {plural}")),
         }
     }
 }
 
-/// A saved cluster, taken apart.
+/// The objects of a saved cluster by kind.
 #[derive(Debug)]
 pub(crate) struct SavedObjects {
-    /// All DaemonSets.
     pub(crate) daemon_sets: Known<Vec<DaemonSet>>,
-    /// All nodes.
     pub(crate) nodes: Known<Vec<Node>>,
-    /// All pods.
     pub(crate) pods: Known<Vec<PodSummary>>,
-    /// All revisions.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
-    /// All events.
     pub(crate) events: Known<Vec<Event>>,
-    /// All namespaces.
     pub(crate) namespaces: Known<Vec<Namespace>>,
-    /// All pods with all that a scheduler reads; only with [`Detail::Scheduling`].
+    /// The pods with every field that the scheduler reads; only with [`Detail::Scheduling`].
     pub(crate) scheduling_pods: Known<Vec<Pod>>,
     /// Objects of the kinds that only scheduling and admission read; only with [`Detail::Scheduling`].
     pub(crate) objects: Objects,
-    /// How many objects were of other kinds.
+    /// The number of objects of other kinds.
     pub(crate) others: usize,
-    /// Which namespaces the files cover.
+    /// The namespaces that the files cover.
     pub(crate) saved: SavedNamespaces,
-    /// What was skipped, one sentence each.
+    /// Notes on skipped files, one sentence each.
     pub(crate) notes: Vec<String>,
-    /// The newest instant on record: the moment at which the cluster was saved, as nearly as the files tell.
+    /// The latest timestamp in the files, as an approximation of the time when the cluster was saved.
     pub(crate) as_of: Option<Timestamp>,
 }
 
@@ -152,13 +146,13 @@ impl Default for SavedObjects {
 }
 
 impl SavedCluster {
-    /// Gives the facts away.
+    /// Converts the cluster to objects by kind.
     pub(crate) fn into_facts(self) -> SavedObjects {
         let mut notes = self.notes;
         match self.bad_times {
             0 => {}
-            1 => notes.push("1 time in the files is not valid and is left out".into()),
-            several => notes.push(format!("{several} times in the files are not valid and are left out")),
+            1 => notes.push("ignored 1 invalid timestamp in the files".into()),
+            several => notes.push(format!("ignored {several} invalid timestamps in the files")),
         }
         SavedObjects {
             notes,
@@ -181,7 +175,7 @@ impl SavedCluster {
         self.newest = self.newest.max(newest);
     }
 
-    /// Objects of this kind are missing.
+    /// Records that objects of this kind are missing.
     fn lose(&mut self, kind: &str, why: &str) {
         match kind {
             "Node" => self.nodes.lose(why),

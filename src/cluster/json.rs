@@ -1,7 +1,7 @@
-//! Lists in JSON: what comes where protobuf is not spoken, and for the kinds that come by the dozen.
+//! Decodes lists in JSON: for servers without protobuf, and for kinds with few objects.
 //!
-//! The items are decoded one by one as the bytes come in. What is kept of an answer is one item, and the text around the
-//! items; both are bounded, so an answer without an end does not fill the memory.
+//! The items are decoded one by one from the stream. Only one item and the text around the items are held, both with a
+//! size limit, so that an endless response does not fill the memory.
 
 use std::marker::PhantomData;
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::protobuf::{Broken, LONGEST_HEAD, LONGEST_ITEM, ListMeta};
 
-/// An object of k8s-openapi, by way of a tree. Those types are large, and each further way to read them takes a good part
-/// of the program's size; they come by the dozen, so there is one way for all. Pods and nodes, which come by the hundred
-/// thousand, are trimmed types and read straight from the text.
+/// An object of k8s-openapi, decoded from a [`Value`]. These types are large, and each additional deserializer adds
+/// considerably to the size of the binary, so all use this one. Pods and nodes, of which there may be hundreds of
+/// thousands, are trimmed types that are decoded from the text.
 pub(super) struct Tree<T>(pub(super) T);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Tree<T> {
@@ -29,7 +29,7 @@ struct Envelope {
     kind: Option<String>,
     #[serde(default)]
     metadata: Option<Meta>,
-    /// There, and empty or null.
+    /// Whether `items` is present, and empty or null.
     #[serde(default, deserialize_with = "present")]
     items: bool,
 }
@@ -44,40 +44,40 @@ struct Meta {
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    // Go writes an empty list as null too.
+    // Go may write an empty list as null.
     match Option::<Vec<Value>>::deserialize(deserializer)?.is_none_or(|items| items.is_empty()) {
         true => Ok(true),
-        false => Err(D::Error::custom("its items are not where they belong")),
+        false => Err(D::Error::custom("misplaced items")),
     }
 }
 
-/// What the next byte belongs to.
+/// The position of the next byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In front of the list's opening brace.
+    /// Before the list's opening brace.
     Before,
-    /// Inside the list and outside of its items.
+    /// Inside the list and outside its items.
     Envelope,
     /// Between two items.
     Between,
     /// Inside an item.
     Item,
-    /// Behind the list's closing brace.
+    /// After the list's closing brace.
     After,
 }
 
-/// Takes the bytes of one list in pieces of any size.
+/// Decodes the bytes of one list in chunks of any size.
 pub(super) struct ListDecoder<T> {
     place: Place,
-    /// Braces and brackets that are open: in the envelope, or within the item.
+    /// The number of open braces and brackets, in the envelope or within the item.
     depth: u32,
     in_string: bool,
     escaped: bool,
-    /// At the first level of the envelope: the name of the field that comes next, or the beginning of it.
+    /// At the first level of the envelope: the beginning of the next field's name.
     name: Vec<u8>,
     /// The text around the items.
     envelope: Vec<u8>,
-    /// The bytes of an item that are there.
+    /// The received bytes of an item.
     item: Vec<u8>,
     items: usize,
     decoded: PhantomData<fn() -> T>,
@@ -98,12 +98,12 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         }
     }
 
-    /// Takes the next bytes and gives each item that they complete to `each`.
+    /// Decodes the next bytes and passes each completed item to `each`.
     ///
     /// # Errors
-    /// [`Broken::Malformed`]; the decoder is of no use after it.
+    /// [`Broken::Malformed`], after which the decoder must not be used.
     pub(super) fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
-        // Where the part of `bytes` begins that belongs to the item and was not copied yet.
+        // The start of the part of `bytes` that belongs to the item and is not copied yet.
         let mut start = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             let before = self.place;
@@ -128,10 +128,10 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         }
     }
 
-    /// Ends the list: what it says of itself.
+    /// Ends the list and returns its metadata.
     ///
     /// # Errors
-    /// [`Broken::Truncated`] where the text ends too early, [`Broken::Malformed`] where it is no list.
+    /// [`Broken::Truncated`] if the text ends too early, [`Broken::Malformed`] if it is not a list.
     pub(super) fn finish(self) -> Result<ListMeta, Broken> {
         if self.place != Place::After {
             return Err(Broken::Truncated { items: self.items });
@@ -139,10 +139,10 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         let envelope: Envelope =
             serde_json::from_slice(&self.envelope).map_err(|error| Broken::Malformed(error.to_string()))?;
         if let Some(kind) = envelope.kind.filter(|kind| !kind.ends_with("List")) {
-            return Err(Broken::Malformed(format!("it is a {kind:?}, not a list")));
+            return Err(Broken::Malformed(format!("expected a list, got {kind:?}")));
         }
         if !envelope.items {
-            return Err(Broken::Malformed("it has no items".into()));
+            return Err(Broken::Malformed("items are missing".into()));
         }
         let meta = envelope.metadata.unwrap_or_default();
         Ok(ListMeta {
@@ -151,7 +151,7 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         })
     }
 
-    /// Follows strings, in which braces and commas mean nothing; whether the byte belongs to one.
+    /// Tracks strings, in which braces and commas have no meaning. Returns whether the byte belongs to one.
     fn is_text(&mut self, byte: u8) -> bool {
         if !self.in_string {
             self.in_string = byte == b'"';
@@ -170,7 +170,7 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         if self.place != Place::Envelope {
             let opens = self.place == Place::Before && byte == b'{';
             if !opens && !byte.is_ascii_whitespace() {
-                return Err(Broken::Malformed("it is no list of the Kubernetes API".into()));
+                return Err(Broken::Malformed("not a list of the Kubernetes API".into()));
             }
             if !opens {
                 return Ok(());
@@ -179,7 +179,7 @@ impl<T: DeserializeOwned> ListDecoder<T> {
         }
         self.envelope.push(byte);
         if self.envelope.len() as u64 > LONGEST_HEAD {
-            return Err(Broken::Malformed("the text around its items is too long".into()));
+            return Err(Broken::Malformed("the text around the items is too long".into()));
         }
         let was_text = self.in_string;
         if self.is_text(byte) {
@@ -218,13 +218,13 @@ impl<T: DeserializeOwned> ListDecoder<T> {
             byte => {
                 self.place = Place::Item;
                 self.depth = 0;
-                // The first byte of an item ends none.
+                // The first byte of an item does not end it.
                 self.ends_item(byte);
             }
         }
     }
 
-    /// Whether the byte is the first one behind the item.
+    /// Whether the byte is the first one after the item.
     fn ends_item(&mut self, byte: u8) -> bool {
         if self.is_text(byte) {
             return false;
@@ -289,7 +289,7 @@ mod tests {
         {"metadata":{"name":"b"},"spec":{"unknown":[{}]}}],"metadata":{"resourceVersion":"7","continue":"c"}}"#;
 
     #[test]
-    fn items_come_in_order_and_the_metadata_may_stand_anywhere() {
+    fn items_keep_order_and_metadata_position_is_free() {
         let (names, meta) = names(LIST).unwrap();
         assert_eq!(names, ["a", "b"]);
         assert_eq!((meta.resource_version.as_str(), meta.continue_.as_str()), ("7", "c"));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_is_told_apart_from_nonsense() {
+    fn truncated_list_differs_from_malformed_list() {
         for end in 0..LIST.len() {
             let outcome = names(&LIST[..end]);
             assert!(matches!(outcome, Err(Broken::Truncated { .. })), "{end}: {outcome:?}");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_without_an_end_is_refused() {
+    fn endless_response_is_rejected() {
         let endless = |head: &str, limit: u64| {
             let mut decoder = ListDecoder::new();
             let mut each = |_: Node| {};

@@ -1,8 +1,8 @@
-//! From kubeconfig files and kubectl's flags to one cluster, one user and one namespace.
+//! Selects one cluster, one user and one namespace from the kubeconfig files and kubectl's flags.
 //!
-//! kube 5.0.0 reads kubeconfigs too, but refuses a `KUBECONFIG` that names a missing file, takes an unknown user
-//! for an anonymous one and an empty entry for a value. The rules here are client-go's
-//! (`tools/clientcmd`: `loader.go`, `client_config.go`); kube only parses the single file.
+//! kube 5.0.0 also reads kubeconfigs, but rejects a `KUBECONFIG` that names a missing file, treats an unknown user as
+//! anonymous, and treats an empty entry as a value. The rules here are client-go's (`tools/clientcmd`: `loader.go`,
+//! `client_config.go`); kube only parses each file.
 
 mod read;
 
@@ -19,25 +19,25 @@ use super::proxy::ProxyVariables;
 use super::server::Server;
 use crate::error::Error;
 
-/// What the process's surroundings say about the cluster; a value, so that tests need not touch the process.
+/// The environment of the process. A value, so that tests need not modify the process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
     /// `KUBECONFIG`.
     pub(super) kubeconfig: Option<OsString>,
-    /// The home folder, where `.kube/config` lies.
+    /// The home directory, which contains `.kube/config`.
     pub(super) home: Option<PathBuf>,
     /// The proxy variables.
     pub(super) proxy: ProxyVariables,
-    /// Inside a pod with a service account.
+    /// Whether the process runs in a pod with a service account.
     pub(super) in_cluster: bool,
-    /// `PATH`, where credential plugins are.
+    /// `PATH`, for finding credential plugins.
     pub(super) path: Option<OsString>,
-    /// Where the kuberc file is.
+    /// The location of the kuberc file.
     pub(super) kuberc: KubercSource,
 }
 
 impl Environment {
-    /// The surroundings of this process.
+    /// Reads the environment of this process.
     pub(super) fn read() -> Self {
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         Self {
@@ -59,27 +59,26 @@ impl Environment {
     }
 }
 
-/// What was chosen from the files and the flags. Every value that is there is not empty.
+/// The selected entries, with the flags applied. No value is an empty string.
 #[derive(Debug)]
 pub(super) struct ResolvedContext {
-    /// The context's name; `None` where the flags alone name the server.
+    /// The context's name; `None` if only the flags name the server.
     pub(super) context: Option<String>,
-    /// Where the server is and how it proves itself. `server` is set.
+    /// The cluster entry. Its `server` is set.
     pub(super) cluster: Cluster,
-    /// The server's URL, taken apart.
+    /// The parsed server URL.
     pub(super) server: Server,
     /// The user entry's name.
     pub(super) user_name: Option<String>,
-    /// How we prove ourselves.
     pub(super) user: AuthInfo,
-    /// The namespace of the flags, of the context, or `default`.
+    /// The namespace of the flags, the context's, or `default`.
     pub(super) namespace: String,
 }
 
-/// Follows the files and the flags. `None`: nothing names a cluster.
+/// Selects the entries. `None` if no cluster is configured.
 ///
 /// # Errors
-/// A file that is there but broken, names that nothing bears, flags that do not go together.
+/// A file is invalid, an entry does not exist, or flags cannot be combined.
 pub(super) fn resolve(options: &AccessOptions, environment: &Environment) -> Result<Option<ResolvedContext>, Error> {
     let files = load(options.kubeconfig.as_deref(), environment)?;
     let context_name = non_empty(&options.context).or_else(|| non_empty(&files.current_context));
@@ -94,8 +93,8 @@ pub(super) fn resolve(options: &AccessOptions, environment: &Environment) -> Res
     let cluster_name = non_empty(&options.cluster).or_else(|| non_empty(&Some(context.cluster.clone())));
     if non_empty(&cluster.server).is_none() {
         return Err(Error::Kubeconfig {
-            message: format!("cluster {:?} names no server", cluster_name.unwrap_or_default()),
-            hint: "write its server: into the kubeconfig, or give --server".into(),
+            message: format!("cluster {:?} has no server", cluster_name.unwrap_or_default()),
+            hint: "add server: to the cluster entry, or pass --server".into(),
         });
     }
     let server = Server::parse(cluster.server.as_deref().unwrap_or_default())?;
@@ -113,7 +112,7 @@ pub(super) fn resolve(options: &AccessOptions, environment: &Environment) -> Res
     }))
 }
 
-/// What the entries of the kubeconfig are called.
+/// The names of the entries of the kubeconfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryNames {
     /// `contexts[]`.
@@ -124,10 +123,10 @@ pub(crate) struct EntryNames {
     pub(crate) users: Vec<String>,
 }
 
-/// The names in the files that count.
+/// Reads the names of the entries.
 ///
 /// # Errors
-/// A file that is there but broken.
+/// A file is invalid.
 pub(super) fn entry_names(explicit: Option<&Path>, environment: &Environment) -> Result<EntryNames, Error> {
     let Kubeconfig { contexts, clusters, auth_infos, .. } = load(explicit, environment)?;
     Ok(EntryNames {
@@ -137,31 +136,31 @@ pub(super) fn entry_names(explicit: Option<&Path>, environment: &Environment) ->
     })
 }
 
-/// A value that is there and not empty: client-go's types know no difference between the two.
+/// The value unless it is empty: client-go's types do not distinguish an empty value from none.
 pub(super) fn non_empty(value: &Option<String>) -> Option<String> {
     value.clone().filter(|value| !value.is_empty())
 }
 
-/// No context and no `--server`. With no entries at all that is the same as no kubeconfig.
+/// The result without a context and `--server`. A kubeconfig without entries counts as none.
 fn nothing_chosen(files: &Kubeconfig) -> Result<Option<ResolvedContext>, Error> {
     if files.contexts.is_empty() && files.clusters.is_empty() {
         return Ok(None);
     }
     Err(Error::Kubeconfig {
-        message: "no current context is set".into(),
+        message: "current-context is not set".into(),
         hint: format!(
-            "choose one: --context NAME, or kubectl config use-context NAME{}",
+            "pass --context NAME, or run kubectl config use-context NAME{}",
             listed(&names(&files.contexts, |context| &context.name))
         ),
     })
 }
 
-/// The files that count, merged: the first to say something wins.
+/// Reads and merges the files: the first value of a field or entry wins.
 fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Kubeconfig, Error> {
     if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
         return read(path)?.ok_or_else(|| Error::Kubeconfig {
-            message: format!("{}: there is no such file", path.display()),
-            hint: "give --kubeconfig an existing file".into(),
+            message: format!("{}: no such file", path.display()),
+            hint: "pass an existing file to --kubeconfig".into(),
         });
     }
     let paths: Vec<PathBuf> = match environment.kubeconfig.as_ref().filter(|list| !list.is_empty()) {
@@ -184,13 +183,13 @@ fn find_context(files: &Kubeconfig, name: &str) -> Result<Context, Error> {
             "context",
             name,
             &names(&files.contexts, |context| &context.name),
-            "kubectl config get-contexts lists them",
+            "list the contexts: kubectl config get-contexts",
         )),
     }
 }
 
-/// The cluster entry that counts; `None` if nothing names one. `--server` makes up for a missing entry that only
-/// the context names, never for one that `--cluster` names.
+/// The selected cluster entry; `None` if no cluster is configured. `--server` replaces a missing entry that the context
+/// names, but not one that `--cluster` names.
 fn find_cluster(files: &Kubeconfig, options: &AccessOptions, context: &Context) -> Result<Option<Cluster>, Error> {
     let flag = non_empty(&options.cluster);
     let has_server = non_empty(&options.server).is_some();
@@ -204,13 +203,13 @@ fn find_cluster(files: &Kubeconfig, options: &AccessOptions, context: &Context) 
             "cluster",
             &name,
             &names(&files.clusters, |cluster| &cluster.name),
-            "kubectl config get-clusters lists them",
+            "list the clusters: kubectl config get-clusters",
         )),
     }
 }
 
-/// The user entry that counts, with its name. kubectl asks for a name and a password where the context's user is
-/// missing; here that is an error, unless `--token` says who we are, or no credentials are sent as there is no TLS.
+/// The selected user entry and its name. If the context's user is missing, kubectl prompts for a name and a password;
+/// here that is an error, unless `--token` is given, or no credentials are sent because there is no TLS.
 fn find_user(
     files: &Kubeconfig,
     options: &AccessOptions,
@@ -228,17 +227,17 @@ fn find_user(
             "user",
             &name,
             &names(&files.auth_infos, |user| &user.name),
-            "kubectl config get-users lists them",
+            "list the users: kubectl config get-users",
         )),
     }
 }
 
-/// The flags over a cluster entry: `DirectClientConfig.getCluster` of client-go.
+/// Applies the flags to a cluster entry: `DirectClientConfig.getCluster` of client-go.
 fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
     let server = non_empty(&options.server);
     let server_name = non_empty(&options.tls_server_name);
     if server.is_some() || server_name.is_some() {
-        // A name for the entry's server says nothing about another server.
+        // The entry's TLS server name does not apply to another server.
         cluster.tls_server_name = server_name;
     }
     if server.is_some() {
@@ -252,8 +251,8 @@ fn override_cluster(cluster: &mut Cluster, options: &AccessOptions) {
     }
 }
 
-/// The flags over a user entry: `DirectClientConfig.getAuthInfo` of client-go. The token replaces the entry's, and
-/// makes a credential plugin needless. A token file of the entry goes before it, as for kubectl.
+/// Applies the flags to a user entry: `DirectClientConfig.getAuthInfo` of client-go. The token replaces the entry's
+/// token and its credential plugin, but a token file of the entry takes precedence, as in kubectl.
 pub(super) fn override_user(user: &mut AuthInfo, options: &AccessOptions) {
     if let Some(token) = non_empty(&options.token) {
         user.token = Some(token.into());
@@ -273,14 +272,14 @@ fn names<T>(entries: &[T], name: fn(&T) -> &String) -> Vec<&str> {
     entries.iter().map(|entry| name(entry).as_str()).collect()
 }
 
-/// `; there are: a, b`, or nothing.
+/// `; available: a, b`, or nothing.
 fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     if names.is_empty() {
         return String::new();
     }
     let more = if names.len() > SHOWN { ", ..." } else { "" };
-    format!("; there are: {}{more}", names[..names.len().min(SHOWN)].join(", "))
+    format!("; available: {}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn unknown(kind: &str, name: &str, names: &[&str], otherwise: &str) -> Error {
@@ -293,10 +292,10 @@ fn unknown(kind: &str, name: &str, names: &[&str], otherwise: &str) -> Error {
         Some((_, known)) => format!("did you mean {known:?}?"),
         None => otherwise.to_owned(),
     };
-    Error::Kubeconfig { message: format!("{kind} {name:?} does not exist"), hint: format!("{hint}{}", listed(names)) }
+    Error::Kubeconfig { message: format!("{kind} {name:?} not found"), hint: format!("{hint}{}", listed(names)) }
 }
 
-/// How many characters must be written, struck or changed to make the one the other.
+/// The Levenshtein distance.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

@@ -1,7 +1,7 @@
-//! Reads and writes one Lease: each write only if nobody else wrote meanwhile.
+//! Reads and writes one Lease with optimistic concurrency.
 //!
-//! An update carries the uid and the resourceVersion of the Lease as it was read: without the uid a `PUT` would create a
-//! Lease that was deleted (`pkg/registry/coordination/lease/strategy.go` `AllowCreateOnUpdate`).
+//! An update carries the uid and the resourceVersion of the Lease as it was read: without the uid, a `PUT` would
+//! recreate a deleted Lease (`pkg/registry/coordination/lease/strategy.go` `AllowCreateOnUpdate`).
 
 use std::time::Duration;
 
@@ -14,32 +14,32 @@ use super::list::escaped;
 use super::request::{Failure, RequestInfo, read_body_prefix};
 use crate::error::Error;
 
-/// A request that has no answer by then is given up: a Lease is renewed in time, or it is not.
+/// The time limit of a request, independent of `--request-timeout`: a late renewal is useless.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Whether a write is only tried.
+/// Whether a write is a dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DryRun {
     /// The API server validates the request without persisting it.
     Server,
-    /// It is meant.
+    /// The API server persists the request.
     None,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Written<T> {
-    /// It was persisted.
+    /// The write was persisted.
     Done(T),
-    /// Somebody else wrote, created or deleted the Lease meanwhile.
+    /// Another client changed, created or deleted the Lease in the meantime.
     Conflict,
 }
 
 impl Access {
-    /// The Lease of that name, as it is now; `None` if there is none.
+    /// Reads the Lease; `None` if it does not exist.
     ///
     /// # Errors
-    /// The API server's refusals, no answer in time. It is not tried again here.
+    /// Any error except 404. The request is not retried.
     pub(crate) async fn lease(&self, namespace: &str, name: &str) -> Result<Option<Lease>, Error> {
         let request = http::Request::get(path(namespace, Some(name)));
         match self.lease_request("get", namespace, request, Vec::new()).await {
@@ -52,7 +52,7 @@ impl Access {
     /// Creates the Lease.
     ///
     /// # Errors
-    /// As for [`Access::lease`]. Whether a write without an answer came through has to be looked at.
+    /// Any error except a conflict. A write without a response may have succeeded: read the Lease to find out.
     pub(crate) async fn create_lease(
         &self,
         namespace: &str,
@@ -64,9 +64,6 @@ impl Access {
     }
 
     /// Replaces the Lease that was read, with its uid and resourceVersion.
-    ///
-    /// # Errors
-    /// As for [`Access::create_lease`].
     pub(crate) async fn replace_lease(
         &self,
         namespace: &str,
@@ -79,9 +76,6 @@ impl Access {
     }
 
     /// Deletes the Lease as it was read.
-    ///
-    /// # Errors
-    /// As for [`Access::create_lease`].
     pub(crate) async fn delete_lease(&self, namespace: &str, lease: &Lease) -> Result<Written<()>, Error> {
         let name = lease.metadata.name.as_deref().unwrap_or_default();
         let options = json!({

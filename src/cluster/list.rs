@@ -1,6 +1,6 @@
-//! Whole lists. Pods and Nodes in protobuf, decoded as they stream in; everything else in JSON.
+//! Complete lists: pods and nodes in protobuf, decoded from the stream; everything else in JSON.
 //!
-//! A list is whole or an error: never a part of it as if it were all.
+//! A list is complete or an error, never truncated.
 
 pub(crate) mod metadata;
 mod pages;
@@ -23,29 +23,29 @@ use crate::error::Error;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Node, PodSummary};
 
-/// A whole list, as it was at one moment.
+/// A complete list at one resourceVersion.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed<T> {
-    /// What was kept of it, in the server's order.
+    /// The items that were kept, in the server's order.
     pub(crate) items: Vec<T>,
-    /// The moment; a watch goes on from here.
+    /// A watch continues from here.
     pub(crate) resource_version: String,
 }
 
-/// Where to look.
+/// The scope of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// A namespaced kind in every namespace.
     AllNamespaces,
     /// A namespaced kind in this namespace.
     Namespace(String),
-    /// A kind that has no namespaces.
+    /// A cluster-scoped kind.
     Cluster,
 }
 
-/// A kind that comes by the hundred thousand: a trimmed type of our own, in both encodings.
+/// A kind with up to hundreds of thousands of objects: a trimmed type with decoders for both encodings.
 pub(crate) trait StreamedKind: prost::Message + Default + ApiKind {
-    /// The kind of its list.
+    /// The kind of the list.
     const LIST: &'static str;
 }
 
@@ -66,26 +66,26 @@ impl StreamedKind for Node {
     const LIST: &'static str = "NodeList";
 }
 
-/// A 410 on a continue token starts the list over this often.
+/// How often a list is restarted after a 410 on a continue token.
 const RESTARTS: u32 = 2;
-/// The longest single object, in bytes.
+/// The maximum size of a single object, in bytes.
 const LONGEST_OBJECT: usize = protobuf::LONGEST_ITEM as usize;
 
-/// What to ask for.
+/// The parameters of a request.
 pub(super) struct Query {
     pub(super) subject: RequestInfo,
     pub(super) path: String,
     pub(super) label_selector: Option<String>,
     pub(super) field_selector: Option<String>,
-    /// At most so many objects, and no further page.
+    /// Only one page of at most this many objects.
     pub(super) limit: Option<u32>,
-    /// Whatever the server's cache holds will do.
+    /// Whether an old state from the server's cache is good enough (`resourceVersion=0`).
     pub(super) may_be_old: bool,
 }
 
 impl Query {
     pub(super) fn new(verb: &'static str, group_version: &str, plural: &str, scope: &Scope) -> Self {
-        // The core group has no name, and lives in a place of its own.
+        // The core group has no name and has its own path.
         let root = if group_version.contains('/') { "apis" } else { "api" };
         let namespace = match scope {
             Scope::Namespace(namespace) => Some(namespace.clone()),
@@ -102,8 +102,8 @@ impl Query {
         }
     }
 
-    /// The request for the page that the token names. No limit: one page is fastest, and since 1.31 the server's
-    /// cache answers it as the newest state.
+    /// The request for the page of the continue token. Without a limit, because one page is fastest, and since 1.31 the
+    /// server's cache serves it as the latest state.
     fn list(&self, token: &str) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
         Request::new(&self.path).list(&ListParams {
             label_selector: self.label_selector.clone(),
@@ -116,7 +116,7 @@ impl Query {
     }
 }
 
-/// A segment of a path that cannot leave its place.
+/// Escapes a path segment, so that it cannot change the path.
 pub(super) fn escaped(segment: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.');
     let dots_only = segment.bytes().all(|byte| byte == b'.');
@@ -127,7 +127,7 @@ pub(super) fn escaped(segment: &str) -> String {
     each.collect()
 }
 
-/// Takes the frames of one answer.
+/// Decodes the frames of one response.
 trait Reader<T> {
     fn push(&mut self, frame: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken>;
     fn finish(self: Box<Self>) -> Result<ListMeta, Broken>;
@@ -153,14 +153,14 @@ impl<T: DeserializeOwned> Reader<T> for json::ListDecoder<T> {
     }
 }
 
-/// What an encoding is asked for with, and who reads an answer of that content type, if anyone.
+/// The Accept header of an encoding, and the decoder for a response of a content type, if there is one.
 struct Encoding<T> {
     accept: &'static str,
     open: fn(&str) -> Option<Box<dyn Reader<T> + Send>>,
 }
 
 impl<T: StreamedKind> Encoding<T> {
-    /// Protobuf, or JSON where a server or a proxy knows nothing else.
+    /// Protobuf, or JSON if a server or a proxy supports nothing else.
     const BULK: Self = Self {
         accept: "application/vnd.kubernetes.protobuf, application/json",
         open: |content_type| match content_type {
@@ -181,13 +181,12 @@ impl<T: DeserializeOwned + 'static> Encoding<T> {
 }
 
 impl Access {
-    /// Lists Pods or Nodes. `keep` sees each object as soon as it is decoded; what it gives back stays in memory,
-    /// nothing else does. Where a list is taken up again it sees objects a second time, and what it gave back
-    /// before is dropped: it should decide by the object alone.
+    /// Lists pods or nodes. `keep` gets each object as soon as it is decoded; only what it returns stays in memory.
+    /// After a retry it gets objects again, and what it returned before is dropped, so its result must depend on the
+    /// object only.
     ///
     /// # Errors
-    /// The API server's refusals, a timeout, a connection or an answer that breaks off three times, an answer
-    /// that is no list.
+    /// An error status, a timeout, a connection or response that fails three times, or a response that is not a list.
     pub(crate) async fn bulk<T: StreamedKind>(
         &self,
         scope: &Scope,
@@ -199,10 +198,7 @@ impl Access {
         self.gather(&query, &Encoding::BULK, &mut keep).await
     }
 
-    /// As [`Access::bulk`], of the objects whose fields match.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
+    /// As [`Access::bulk`], with a field selector.
     pub(crate) async fn bulk_by_field<T: StreamedKind>(
         &self,
         scope: &Scope,
@@ -215,9 +211,6 @@ impl Access {
     }
 
     /// Any one of the objects with these labels; `None` if there is none.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
     pub(crate) async fn any<T: StreamedKind>(&self, scope: &Scope, label_selector: &str) -> Result<Option<T>, Error> {
         let mut query = Query::new("list", T::GROUP_VERSION, T::PLURAL, scope);
         query.label_selector = Some(label_selector.to_owned());
@@ -225,10 +218,7 @@ impl Access {
         Ok(self.gather(&query, &Encoding::BULK, &mut Some).await?.items.pop())
     }
 
-    /// One Pod or Node by its name; `None` if there is none.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
+    /// One pod or node by its name; `None` if it does not exist.
     pub(crate) async fn bulk_one<T: StreamedKind>(&self, scope: &Scope, name: &str) -> Result<Option<T>, Error> {
         let query = Query::new("get", T::GROUP_VERSION, T::PLURAL, scope);
         let path = format!("{}/{}", query.path, escaped(name));
@@ -239,9 +229,6 @@ impl Access {
     }
 
     /// Lists a kind of k8s-openapi, in JSON.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
     pub(crate) async fn list<K: k8s_openapi::Resource + DeserializeOwned + 'static>(
         &self,
         scope: &Scope,
@@ -255,10 +242,7 @@ impl Access {
         Ok(Listed { items: items.into_iter().map(|Tree(item)| item).collect(), resource_version })
     }
 
-    /// One object by its name; `None` if there is none.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
+    /// One object by its name; `None` if it does not exist.
     pub(crate) async fn get<K: k8s_openapi::Resource + DeserializeOwned>(
         &self,
         scope: &Scope,
@@ -272,19 +256,13 @@ impl Access {
         }
     }
 
-    /// An object of a kind that k8s-openapi does not know, by its path.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
+    /// An object of a kind that k8s-openapi does not support, by its path.
     pub(crate) async fn get_at(&self, path: &str, plural: &str) -> Result<serde_json::Value, Error> {
         let subject = RequestInfo { verb: "get", resource: plural.into(), namespace: None };
         self.object(&subject, path).await
     }
 
     /// The server's version.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
     pub(crate) async fn get_version(&self) -> Result<Info, Error> {
         let subject = RequestInfo { verb: "get", resource: "version".into(), namespace: None };
         self.object(&subject, "/version").await
@@ -316,7 +294,7 @@ impl Access {
         let answer = self.send(subject, request).await?;
         self.frames(answer.into_body(), |frame| {
             if text.len() + frame.len() > LONGEST_OBJECT {
-                return Err(self.bad_answer(subject, format!("it is longer than {LONGEST_OBJECT} bytes")));
+                return Err(self.bad_answer(subject, format!("longer than {LONGEST_OBJECT} bytes")));
             }
             text.extend_from_slice(frame);
             Ok(())
@@ -325,7 +303,7 @@ impl Access {
         serde_json::from_slice(&text).map_err(|error| self.bad_answer(subject, error.to_string()))
     }
 
-    /// All pages of a list. `--request-timeout` is for all of them together, with every try of each.
+    /// Reads all pages of a list. `--request-timeout` applies to all pages and attempts together.
     async fn gather<T>(
         &self,
         query: &Query,
@@ -340,7 +318,7 @@ impl Access {
         self.in_time(self.every_page(query, encoding, &mut counted)).await
     }
 
-    /// A page that fails is asked for again; what came of it before is dropped.
+    /// A page that fails is requested again, and the items that it already returned are dropped.
     async fn every_page<T>(
         &self,
         query: &Query,
@@ -363,9 +341,9 @@ impl Access {
                 Ok(meta) if meta.continue_.is_empty() || query.limit.is_some() => {
                     return Ok(Listed { items, resource_version: meta.resource_version });
                 }
-                // A server that does not move on would be asked for ever.
+                // Prevents an endless loop.
                 Ok(meta) if meta.continue_ == token => {
-                    let message = "each page continues with itself".to_owned();
+                    let message = "the continue token does not change".to_owned();
                     return Err(self.bad_answer(&query.subject, message).into_error());
                 }
                 Ok(meta) => {
@@ -375,7 +353,7 @@ impl Access {
                     token = meta.continue_;
                     retries = Retries::new(self.backoff);
                 }
-                // The moment that the pages show is forgotten: nothing of it fits with what comes now.
+                // The resourceVersion of the pages has expired, so the list must start over.
                 Err(Failure::Gone(_)) if !token.is_empty() && restarts < RESTARTS => {
                     restarts += 1;
                     items.clear();
@@ -402,7 +380,7 @@ impl Access {
         let content_type = content_type(&answer);
         let Some(mut reader) = (encoding.open)(&content_type) else {
             let line = first_line(&read_body_prefix(answer.into_body()).await).unwrap_or_default();
-            return Err(self.bad_answer(&query.subject, format!("it is {content_type:?}: {line}")));
+            return Err(self.bad_answer(&query.subject, format!("unexpected content type {content_type:?}: {line}")));
         };
         let undecoded = |broken: Broken| match broken {
             Broken::Truncated { .. } => Failure::Broken(self.unreachable(broken.to_string())),
@@ -416,7 +394,7 @@ impl Access {
             };
             reader.push(frame, &mut counted).map_err(undecoded)?;
             match seen > MOST_ITEMS {
-                true => Err(self.bad_answer(&query.subject, format!("it has more than {MOST_ITEMS} items"))),
+                true => Err(self.bad_answer(&query.subject, format!("more than {MOST_ITEMS} items"))),
                 false => Ok(()),
             }
         })
@@ -424,7 +402,7 @@ impl Access {
         reader.finish().map_err(undecoded)
     }
 
-    /// Hands the bytes of a body on as they come.
+    /// Passes on the bytes of a body as they are received.
     async fn frames(&self, mut body: Body, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.broke_off(&error))?;

@@ -1,4 +1,4 @@
-//! Keeps a snapshot up to date: the changes of all that it was made of, put into their places.
+//! Keeps a snapshot up to date by applying the changes of all its kinds.
 
 mod events;
 
@@ -18,48 +18,44 @@ use crate::snapshot::{EventFields, EventQuery, Known, Node, PodSummary, Snapshot
 use events::EventUpdate;
 pub(crate) use events::Events;
 
-/// The moments of the lists that a snapshot was made of; none for what could not be read.
+/// The resourceVersions of the lists of a snapshot; `None` for a kind that could not be read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Versions {
-    /// Of the DaemonSets.
     pub(crate) daemon_sets: Option<String>,
-    /// Of the nodes.
     pub(crate) nodes: Option<String>,
-    /// Of the pods.
     pub(crate) pods: Option<String>,
-    /// Of the revisions.
     pub(crate) revisions: Option<String>,
 }
 
-/// What to follow: the same that was listed.
+/// The objects to watch: the same as those listed.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    /// Of everything but nodes.
+    /// The scope of every kind except nodes.
     pub(crate) scope: Scope,
-    /// Labels of the DaemonSets.
+    /// The label selector of the DaemonSets.
     pub(crate) daemon_sets: Option<String>,
-    /// Names of the DaemonSets; empty for all.
+    /// The names of the DaemonSets; empty for all.
     pub(crate) names: Vec<String>,
-    /// Labels of the nodes.
+    /// The label selector of the nodes.
     pub(crate) nodes: Option<String>,
-    /// Labels of pods and revisions.
+    /// The label selector of pods and revisions.
     pub(crate) pods: Option<String>,
 }
 
-/// What became of the snapshot.
+/// The effect of an update on the snapshot.
 #[derive(Debug)]
 pub(crate) enum WatchUpdate {
-    /// It holds something new.
+    /// The snapshot has changed.
     Changed,
-    /// Nothing new; the connection stands.
+    /// Nothing has changed; the connection works.
     Quiet,
-    /// A connection is lost, and is being taken up again.
+    /// A connection was lost and is being restored.
     Interrupted(Error),
-    /// Changes were missed, or other pods than those listed matter now: list anew.
+    /// Changes were missed, or pods that were not listed are needed now: list again.
     Relist,
 }
 
-/// One change of any kind.
+/// An update of any kind.
 enum AnyChange {
     DaemonSet(Box<Change<DaemonSet>>),
     Node(Change<Node>),
@@ -68,7 +64,7 @@ enum AnyChange {
     Events(EventUpdate),
 }
 
-/// The changes of a snapshot.
+/// Watches all kinds of a snapshot.
 pub(crate) struct SnapshotWatcher {
     changes: SelectAll<BoxStream<'static, Result<AnyChange, Error>>>,
     keep: Box<dyn FnMut(PodSummary) -> Option<PodSummary>>,
@@ -78,12 +74,12 @@ pub(crate) struct SnapshotWatcher {
     nodes: UidIndex,
     pods: UidIndex,
     revisions: UidIndex,
-    /// None as long as nobody wants them.
+    /// `None` until events are needed.
     events: Option<Events>,
 }
 
 impl SnapshotWatcher {
-    /// Follows the snapshot from the moments of its lists. `keep` is what the pods were listed with.
+    /// Starts the watches at the resourceVersions of the lists. `keep` must be the filter of the list of pods.
     pub(crate) fn start(
         access: &Access,
         selection: &Selection,
@@ -113,8 +109,8 @@ impl SnapshotWatcher {
         }
     }
 
-    /// Lists and watches the events that a query needs, unless what is watched already covers them. Tells whether it
-    /// began to: then they are awaited.
+    /// Lists and watches the events that a query selects, unless they are already watched. Returns `true` if it
+    /// started: then the events have to be awaited.
     pub(crate) fn watch_events(&mut self, access: &Access, query: impl FnOnce() -> EventQuery) -> bool {
         let watched = self.events.as_ref().map(Events::fields);
         if watched.is_some_and(EventFields::covers_all) {
@@ -129,26 +125,26 @@ impl SnapshotWatcher {
         true
     }
 
-    /// Whether events are to come of which nothing is known yet.
+    /// Whether the first list of the events is still pending.
     pub(crate) fn awaits_events(&self) -> bool {
         self.events.as_ref().is_some_and(Events::is_awaited)
     }
 
-    /// Gives the events to whoever follows next: their watch goes on where others have to begin anew.
+    /// The events, for the next `Follow`: their watch continues while the other kinds are listed again.
     pub(crate) fn into_events(self) -> Option<Events> {
         self.events
     }
 
-    /// Goes on with the events of another snapshot: those that are about what this one holds.
+    /// Continues with the events of another snapshot, as far as they refer to objects of this one.
     pub(crate) fn resume_events(&mut self, mut events: Events, known: Known<Vec<Event>>, snapshot: &mut Snapshot) {
         events.resume(known, &mut snapshot.events, |uid| self.daemon_sets.has(uid) || self.pods.has(uid));
         self.events = Some(events);
     }
 
-    /// Waits for the next change and puts it into the snapshot.
+    /// Waits for the next update and applies it to the snapshot.
     ///
     /// # Errors
-    /// What will not pass by itself, such as rights that were taken away.
+    /// Any error that a retry cannot fix, such as revoked permissions.
     pub(crate) async fn next(&mut self, snapshot: &mut Snapshot) -> Result<WatchUpdate, Error> {
         let Some(change) = self.hear().await? else {
             return Ok(WatchUpdate::Relist);
@@ -178,7 +174,7 @@ impl SnapshotWatcher {
         }
     }
 
-    /// Its events come and go with a pod.
+    /// Applies an update of a pod, and adds or removes the pod's events.
     fn pod(&mut self, snapshot: &mut Snapshot, change: Change<PodSummary>) -> WatchUpdate {
         let Some(events) = &mut self.events else {
             return self.pods.apply_known(&mut snapshot.pods, change, &mut self.keep);
@@ -196,7 +192,7 @@ impl SnapshotWatcher {
         step
     }
 
-    /// A new DaemonSet has pods that nobody listed; one that was not asked for is none of ours.
+    /// Applies an update of a DaemonSet. The pods of a new one were not listed; one that was not requested is ignored.
     fn daemon_set(&mut self, daemon_sets: &mut Vec<DaemonSet>, change: Change<DaemonSet>) -> WatchUpdate {
         let is_eligible = |daemon_set: &DaemonSet| {
             let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
@@ -211,7 +207,7 @@ impl SnapshotWatcher {
     }
 }
 
-/// The changes of one kind; none of what could not be listed.
+/// Watches one kind; an endless pending stream if it could not be listed.
 fn watch<T: ApiKind>(
     access: &Access,
     scope: &Scope,
@@ -229,7 +225,7 @@ fn known<T>(items: &Known<Vec<T>>) -> &[T] {
     items.known().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What tells objects apart.
+/// An object with a uid.
 trait Identified {
     fn uid(&self) -> &str;
 }
@@ -258,7 +254,7 @@ impl Identified for ControllerRevision {
     }
 }
 
-/// Where each object stands, by its uid.
+/// The index of each object in its list, by uid.
 struct UidIndex(HashMap<String, usize>);
 
 impl UidIndex {
@@ -338,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_find_their_places_whatever_was_removed_before() {
+    fn changes_apply_by_uid_after_removals() {
         let mut pods = vec![pod("1", "a"), pod("2", "b"), pod("3", "c")];
         let mut places = UidIndex::new(&pods);
         let mut apply = |change| places.apply(&mut pods, change, Some);
@@ -352,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_is_no_longer_wanted_goes() {
+    fn object_dropped_by_filter_is_removed() {
         let mut pods = vec![pod("1", "a")];
         let mut places = UidIndex::new(&pods);
         assert!(matches!(places.apply(&mut pods, Change::Modified(pod("1", "a")), |_| None), WatchUpdate::Changed));

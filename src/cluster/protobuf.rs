@@ -1,9 +1,9 @@
-//! Lists in protobuf, item by item as the bytes come in.
+//! Decodes lists in protobuf, item by item from the stream.
 //!
-//! The bytes of an answer are `k8s\0` and one `runtime.Unknown` {typeMeta = 1, raw = 2, contentEncoding = 3,
+//! A response is `k8s\0` and one `runtime.Unknown` {typeMeta = 1, raw = 2, contentEncoding = 3,
 //! contentType = 4}, whose `raw` is the list {metadata = 1, items = 2}
-//! (`k8s.io/apimachinery/pkg/runtime/serializer/protobuf`). A list of 100,000 pods is most of a gigabyte; what is
-//! held of it here is one item, and that only where it straddles two frames.
+//! (`k8s.io/apimachinery/pkg/runtime/serializer/protobuf`). A list of 100,000 pods is almost a gigabyte; only one item
+//! of it is held, and only if it spans two frames.
 
 use std::marker::PhantomData;
 
@@ -12,23 +12,23 @@ use prost::Message;
 /// The content type of the encoding.
 pub(super) const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const MAGIC: &[u8] = b"k8s\0";
-/// The longest message that protobuf allows; `raw` alone may be longer, because it is never kept whole.
+/// The maximum message size of protobuf; only `raw` may be longer, because it is never held completely.
 const LONGEST: u64 = i32::MAX as u64;
-/// The longest item, in bytes: etcd accepts no object of this size. An item is kept whole while it is decoded.
+/// The maximum size of an item, in bytes: etcd accepts no object of this size. A complete item is held for decoding.
 pub(super) const LONGEST_ITEM: u64 = 32 << 20;
-/// The longest text around the items, in bytes, which is kept whole too.
+/// The maximum size of the data around the items, in bytes, which is held completely.
 pub(super) const LONGEST_HEAD: u64 = 1 << 20;
 
-/// Why the bytes are no list.
+/// Why the bytes are not a list.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Broken {
-    /// They end too early: the same request may bring them whole.
-    #[error("the answer breaks off after {items} items")]
+    /// The bytes end too early: a retry may succeed.
+    #[error("the response is truncated after {items} items")]
     Truncated {
-        /// Items that came whole.
+        /// The number of complete items.
         items: usize,
     },
-    /// They are something else.
+    /// The bytes are not a list.
     #[error("{0}")]
     Malformed(String),
 }
@@ -50,35 +50,35 @@ struct TypeMeta {
     kind: String,
 }
 
-/// `runtime.Unknown`, trimmed, for what is small enough to be held whole.
+/// `runtime.Unknown`, trimmed, for a single object.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Unknown {
     #[prost(bytes = "vec", tag = "2")]
     raw: Vec<u8>,
 }
 
-/// A single object in the encoding; `None` if the bytes are something else.
+/// Decodes a single object; `None` if the bytes are malformed.
 pub(super) fn single<T: Message + Default>(bytes: &[u8]) -> Option<T> {
     let unknown = Unknown::decode(bytes.strip_prefix(MAGIC)?).ok()?;
     T::decode(unknown.raw.as_slice()).ok()
 }
 
-/// What the next byte belongs to.
+/// The position of the next byte.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// The magic; so many bytes of it have passed.
+    /// In the magic number, after this many bytes.
     Magic(usize),
-    /// The key of a field.
+    /// In the key of a field.
     Key,
-    /// A field's value that is a varint, to be skipped.
+    /// In a varint value, which is skipped.
     Number,
-    /// The length of a field's value.
+    /// In the length of a value.
     Length(Part),
-    /// A field's value, with so many bytes still to come.
+    /// In a value, of which this many bytes are missing.
     Value(Part, u64),
 }
 
-/// The fields that are told apart.
+/// The fields that are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Type,
@@ -89,17 +89,17 @@ enum Part {
     Other,
 }
 
-/// Takes the bytes of one list in pieces of any size.
+/// Decodes the bytes of one list in chunks of any size.
 pub(super) struct ListDecoder<T> {
     kind: &'static str,
     state: State,
-    /// Inside `raw`: how many of its bytes are still to come.
+    /// Inside `raw`: how many of its bytes are missing.
     list_left: Option<u64>,
     list_seen: bool,
-    /// The varint that is being read, and the place of its next bits.
+    /// The varint that is being read, and the position of its next bits.
     varint: u64,
     shift: u32,
-    /// The first bytes of a value whose rest is in a later piece.
+    /// The first bytes of a value that continues in a later chunk.
     held: Vec<u8>,
     meta: ListMeta,
     items: usize,
@@ -107,7 +107,7 @@ pub(super) struct ListDecoder<T> {
 }
 
 impl<T: Message + Default> ListDecoder<T> {
-    /// For a list of that kind (`PodList`).
+    /// A decoder for a list of this kind (`PodList`).
     pub(super) fn new(kind: &'static str) -> Self {
         Self {
             kind,
@@ -123,13 +123,13 @@ impl<T: Message + Default> ListDecoder<T> {
         }
     }
 
-    /// Takes the next bytes and gives each item that they complete to `each`.
+    /// Decodes the next bytes and passes each completed item to `each`.
     ///
     /// # Errors
-    /// [`Broken::Malformed`]; the decoder is of no use after it.
+    /// [`Broken::Malformed`], after which the decoder must not be used.
     pub(super) fn push(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(T)) -> Result<(), Broken> {
         loop {
-            // A value of no bytes is complete before there are any.
+            // An empty value is complete without any bytes.
             let taken = match self.state {
                 State::Value(part, left) => self.value(part, left, bytes, each)?,
                 _ if bytes.is_empty() => return Ok(()),
@@ -143,7 +143,7 @@ impl<T: Message + Default> ListDecoder<T> {
         }
     }
 
-    /// Ends the list: what it says of itself.
+    /// Ends the list and returns its metadata.
     ///
     /// # Errors
     /// [`Broken::Truncated`] if anything is missing.
@@ -159,18 +159,18 @@ impl<T: Message + Default> ListDecoder<T> {
         let wanted = &MAGIC[passed..];
         let count = wanted.len().min(bytes.len());
         if wanted[..count] != bytes[..count] {
-            return Err(malformed("it does not begin as protobuf of the Kubernetes API does"));
+            return Err(malformed("not protobuf of the Kubernetes API"));
         }
         self.state = if count == wanted.len() { State::Key } else { State::Magic(passed + count) };
         Ok(count)
     }
 
-    /// Takes the bytes of a varint, as far as they are there; gives their number.
+    /// Reads the available bytes of a varint; returns their number.
     fn varint(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
         for (index, byte) in bytes.iter().enumerate() {
             self.spend(1)?;
             let bits = u64::from(byte & 0x7f);
-            // The tenth byte has room for one bit.
+            // The tenth byte can hold only one bit.
             if self.shift > 63 || (self.shift == 63 && bits > 1) {
                 return Err(malformed("a number has more than 64 bits"));
             }
@@ -186,7 +186,7 @@ impl<T: Message + Default> ListDecoder<T> {
         Ok(bytes.len())
     }
 
-    /// A varint is complete.
+    /// Handles a complete varint.
     fn number(&mut self, value: u64) -> Result<(), Broken> {
         match self.state {
             State::Key => self.key(value)?,
@@ -200,7 +200,7 @@ impl<T: Message + Default> ListDecoder<T> {
     fn key(&mut self, key: u64) -> Result<(), Broken> {
         let field = key >> 3;
         if field == 0 || key > u64::from(u32::MAX) {
-            return Err(malformed("a field has an impossible number"));
+            return Err(malformed("a field has an invalid number"));
         }
         self.state = match (key & 7, self.list_left, field) {
             (0, _, _) => State::Number,
@@ -212,7 +212,7 @@ impl<T: Message + Default> ListDecoder<T> {
             (2, Some(_), 1) => State::Length(Part::Meta),
             (2, Some(_), 2) => State::Length(Part::Item),
             (2, _, _) => State::Length(Part::Other),
-            _ => return Err(malformed("a field has an impossible type")),
+            _ => return Err(malformed("a field has an invalid type")),
         };
         Ok(())
     }
@@ -225,17 +225,17 @@ impl<T: Message + Default> ListDecoder<T> {
     fn length(&mut self, part: Part, length: u64) -> Result<(), Broken> {
         self.fits(length)?;
         self.state = match part {
-            Part::List if self.list_seen => return Err(malformed("it holds two lists")),
+            Part::List if self.list_seen => return Err(malformed("contains two lists")),
             Part::List => {
                 self.list_seen = true;
                 self.list_left = Some(length);
                 State::Key
             }
             Part::Encoding if length > 0 => {
-                return Err(malformed("it is packed in a way that was not asked for"));
+                return Err(malformed("unexpected content encoding"));
             }
             Part::Type | Part::Meta if length > LONGEST_HEAD => {
-                return Err(malformed("its head is too long"));
+                return Err(malformed("the metadata is too long"));
             }
             Part::Item if length > LONGEST_ITEM => return Err(malformed("an item is too long")),
             _ if length > LONGEST => return Err(malformed("a field is longer than 2 GiB")),
@@ -244,36 +244,36 @@ impl<T: Message + Default> ListDecoder<T> {
         Ok(())
     }
 
-    /// A value of that length must not reach beyond the list that it lies in.
+    /// Checks that a value of this length ends within its list.
     fn fits(&self, length: u64) -> Result<(), Broken> {
         match self.list_left {
-            Some(left) if length > left => Err(malformed("a field reaches beyond the end of the list")),
+            Some(left) if length > left => Err(malformed("a field extends beyond the end of the list")),
             _ => Ok(()),
         }
     }
 
-    /// Counts bytes of the list.
+    /// Subtracts bytes from the rest of the list.
     fn spend(&mut self, count: u64) -> Result<(), Broken> {
         if let Some(left) = &mut self.list_left {
-            *left = left.checked_sub(count).ok_or_else(|| malformed("a field reaches beyond the end of the list"))?;
+            *left = left.checked_sub(count).ok_or_else(|| malformed("a field extends beyond the end of the list"))?;
         }
         Ok(())
     }
 
-    /// Between two fields, with nothing left of the list: what follows belongs to the envelope.
+    /// Returns to the envelope at the end of the list.
     fn leave_list(&mut self) {
         if self.list_left == Some(0) && matches!(self.state, State::Key) {
             self.list_left = None;
         }
     }
 
-    /// Takes the bytes of a value, as far as they are there; gives their number.
+    /// Reads the available bytes of a value; returns their number.
     fn value(&mut self, part: Part, left: u64, bytes: &[u8], each: &mut dyn FnMut(T)) -> Result<usize, Broken> {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (here, whole) = (&bytes[..count], count as u64 == left);
         self.spend(count as u64)?;
         if !whole {
-            // Grows with the bytes that came, never with the length that was claimed.
+            // The buffer grows with the received bytes, not with the declared length.
             if part != Part::Other {
                 self.held.extend_from_slice(here);
             }
@@ -286,7 +286,7 @@ impl<T: Message + Default> ListDecoder<T> {
             let mut held = std::mem::take(&mut self.held);
             held.extend_from_slice(here);
             self.complete(part, &held, each)?;
-            // Its room is good for the next one.
+            // Reuses the buffer.
             held.clear();
             self.held = held;
         }
@@ -299,12 +299,12 @@ impl<T: Message + Default> ListDecoder<T> {
         let broken = |what: String| move |error: prost::DecodeError| malformed(&format!("{what}: {error}"));
         match part {
             Part::Type => {
-                let TypeMeta { kind } = TypeMeta::decode(value).map_err(broken("its type".into()))?;
+                let TypeMeta { kind } = TypeMeta::decode(value).map_err(broken("the type".into()))?;
                 if kind != self.kind {
-                    return Err(malformed(&format!("it is a {kind:?}, not a {}", self.kind)));
+                    return Err(malformed(&format!("expected a {}, got {kind:?}", self.kind)));
                 }
             }
-            // A second one would add to the first, as protobuf has it.
+            // protobuf merges a repeated message.
             Part::Meta => self.meta.merge(value).map_err(broken("the list's metadata".into()))?,
             Part::Item => {
                 each(T::decode(value).map_err(broken(format!("item {}", self.items + 1)))?);

@@ -1,19 +1,19 @@
-//! Which proxy stands between here and the API server, by the rules of Go's `net/http`.
+//! Selects the proxy for the API server from the environment, by the rules of Go's `net/http`.
 //!
-//! kube 5.0.0 holds `NO_PROXY` against the URL of the *proxy* and refuses an empty item in it, so the decision
-//! is made here, and kube gets a configuration in which nothing is left to decide.
+//! kube 5.0.0 compares `NO_PROXY` with the URL of the *proxy* and rejects an empty item in it, so the proxy is selected
+//! here, and kube gets a fixed one.
 //!
 //! The rule: `golang.org/x/net/http/httpproxy`, `Config.ProxyFunc`.
 
 use std::env;
 use std::net::IpAddr;
 
-/// The environment's say on proxies: the upper-case name wins where both are set and not empty.
+/// The proxy variables. The upper-case name wins if both are set and not empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ProxyVariables {
-    /// `HTTPS_PROXY`, for servers that speak TLS.
+    /// `HTTPS_PROXY`, for servers with TLS.
     pub(super) https: String,
-    /// `HTTP_PROXY`, for servers in plain text.
+    /// `HTTP_PROXY`, for servers without TLS.
     pub(super) http: String,
     /// `NO_PROXY`.
     pub(super) exceptions: String,
@@ -37,8 +37,7 @@ impl ProxyVariables {
     }
 }
 
-/// The proxy that the environment names for that server; `None` is a direct connection.
-/// A proxy variable that is no URL is ignored, as Go does.
+/// The proxy for the server; `None` for a direct connection. A variable that is not a URL is ignored, as in Go.
 pub(super) fn from_environment(server: &http::Uri, variables: &ProxyVariables) -> Option<http::Uri> {
     let (proxy, default_port) = match server.scheme_str() {
         Some("https") => (&variables.https, 443),
@@ -51,7 +50,7 @@ pub(super) fn from_environment(server: &http::Uri, variables: &ProxyVariables) -
     needs_proxy(host, port, &variables.exceptions).then_some(proxy)
 }
 
-/// A proxy's URL; one without a scheme is an `http` proxy. `None` if it is neither.
+/// Parses a proxy URL; one without a scheme is an `http` proxy.
 pub(super) fn parse(text: &str) -> Option<http::Uri> {
     if text.is_empty() {
         return None;
@@ -77,7 +76,7 @@ fn needs_proxy(host: &str, port: u16, exceptions: &str) -> bool {
     !exceptions.split(',').map(|item| item.trim().to_lowercase()).any(|item| matches(&item, &host, ip, port))
 }
 
-/// Whether one item of `NO_PROXY` covers the host.
+/// Whether one item of `NO_PROXY` matches the host.
 fn matches(item: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     if item == "*" {
         return true;
@@ -92,7 +91,7 @@ fn matches(item: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     if let Ok(wanted) = name.parse::<IpAddr>() {
         return ip == Some(wanted.to_canonical());
     }
-    // `*.example.com` and `.example.com` cover what is below; `example.com` covers itself too.
+    // `*.example.com` and `.example.com` match subdomains; `example.com` also matches itself.
     let name = name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name);
     match name.strip_prefix('.') {
         Some(_) => host.ends_with(name),
@@ -100,8 +99,7 @@ fn matches(item: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     }
 }
 
-/// `host:port` and `[v6]:port` in their parts; an address of IPv6 without brackets has no port, and `host:`
-/// means every port.
+/// Splits `host:port` and `[v6]:port`. An IPv6 address without brackets has no port, and `host:` means every port.
 fn split_port(item: &str) -> (&str, Option<&str>) {
     match item.rsplit_once(':') {
         Some((host, port)) if (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '[']) => {
@@ -115,7 +113,7 @@ fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// A range of addresses, `10.0.0.0/8`.
+/// A CIDR range such as `10.0.0.0/8`.
 struct Network {
     base: IpAddr,
     bits: u32,
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_held_against_the_server_as_go_does() {
+    fn no_proxy_matches_the_server_as_in_go() {
         let through_the_proxy = [
             ("https://api.example.com", ""),
             ("https://api.example.com", ",, ,"),
@@ -214,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_of_the_server_chooses_the_variable() {
+    fn server_scheme_selects_the_variable() {
         let variables =
             ProxyVariables { https: "http://secure:1".into(), http: "plain:2".into(), exceptions: String::new() };
         let proxy = |server: &str| from_environment(&server.parse().unwrap(), &variables).map(|uri| uri.to_string());
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_variable_that_is_no_url_is_ignored() {
+    fn invalid_proxy_variable_is_ignored() {
         assert_eq!(parse("not a url"), None);
         assert_eq!(parse("http://"), None);
         assert_eq!(parse("socks5://h:1080").unwrap().scheme_str(), Some("socks5"));

@@ -1,8 +1,8 @@
-//! How soon everything is listed again after a watch was lost for good.
+//! The delay before everything is listed again after a watch has expired.
 //!
-//! Upstream: client-go `tools/cache/reflector.go`, whose backoff begins with 800 ms, doubles up to 30 s, and begins again
-//! after two minutes without a relist. Here the first relist of such a time does not wait: it is what a new DaemonSet, or
-//! a restarted API server, leads to.
+//! Upstream: client-go `tools/cache/reflector.go`, whose backoff starts with 800 ms, doubles up to 30 s, and is reset
+//! after two minutes without a relist. Here the first relist after a reset has no delay: it is caused by a new
+//! DaemonSet or a restarted API server.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use tokio::time::{Instant, sleep};
 
 use super::request::Backoff;
 
-/// The waits; there is no last try.
+/// The delays; the number of attempts is unlimited.
 const WAITS: Backoff = Backoff { first: Duration::from_millis(800), longest: Duration::from_secs(30), tries: u32::MAX };
-/// After so long without a relist, the next one does not wait.
+/// After this long without a relist, the delay is reset.
 const CALM: Duration = Duration::from_secs(120);
-/// From this relist in a row on, the user is told.
+/// The number of consecutive relists at which the user is notified.
 const TOLD: u32 = 4;
 
-/// Counts the relists of one watch, and spaces them out.
+/// Counts the consecutive relists of one watch and delays them.
 #[derive(Debug, Default)]
 pub(crate) struct RelistPace {
-    /// In a row, without a calm time between them.
+    /// The number of relists since the last reset.
     relists: u32,
     last: Option<Instant>,
 }
 
 impl RelistPace {
-    /// Waits until everything may be listed again. It may be dropped while it waits.
+    /// Waits until everything may be listed again. Cancel-safe.
     pub(crate) async fn pause(&mut self) {
         if self.last.is_some_and(|last| last.elapsed() >= CALM) {
             self.relists = 0;
@@ -40,11 +40,10 @@ impl RelistPace {
         self.last = Some(Instant::now());
     }
 
-    /// What the user is told, once in a row of relists.
+    /// The note to the user, once per series of relists.
     pub(crate) fn note(&self) -> Option<&'static str> {
-        (self.relists == TOLD).then_some(
-            "the API server ends each watch at once: everything is listed again after a pause, which grows up to 30s",
-        )
+        (self.relists == TOLD)
+            .then_some("the API server ends every watch immediately: listing again with a delay of up to 30s")
     }
 }
 
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn relists_in_a_row_wait_longer_and_longer() {
+    async fn consecutive_relists_wait_longer() {
         let mut pace = RelistPace::default();
         let mut waits = Vec::new();
         for _ in 0..8 {
@@ -64,7 +63,7 @@ mod tests {
         assert_eq!(waits[0], Duration::ZERO);
         for (wait, longest) in waits[1..].iter().zip([800, 1600, 3200, 6400, 12800, 25600, 30000]) {
             let longest = Duration::from_millis(longest);
-            // The timer has a resolution of a millisecond.
+            // The timer has a resolution of one millisecond.
             assert!(*wait >= longest / 2 && *wait <= longest + Duration::from_millis(1), "{waits:?}");
         }
         tokio::time::advance(CALM).await;
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn relists_in_a_row_are_told_once() {
+    async fn consecutive_relists_are_reported_once() {
         let mut pace = RelistPace::default();
         let mut told = 0;
         for _ in 0..20 {

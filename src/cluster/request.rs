@@ -1,4 +1,4 @@
-//! One request: sent, timed, and its failure put into words and into kinds, because some pass by themselves.
+//! Sends one request with a time limit, and classifies its failure, because some failures can be retried.
 
 use std::error::Error as StdError;
 use std::hash::{BuildHasher, RandomState};
@@ -16,27 +16,27 @@ use super::server::redacted;
 use crate::activity;
 use crate::error::{Error, system_words};
 
-/// What a request is about, for the words of an error.
+/// The subject of a request, for error messages.
 #[derive(Clone, Debug)]
 pub(super) struct RequestInfo {
     /// `list`, `get`, `watch`.
     pub(super) verb: &'static str,
     /// The resource in the plural.
     pub(super) resource: String,
-    /// `None` for the whole cluster.
+    /// `None` for the cluster scope.
     pub(super) namespace: Option<String>,
 }
 
-/// A request that did not bring what it should.
+/// A failed request.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It will not pass by itself.
+    /// A retry cannot succeed.
     Final(Error),
-    /// The server has too much to do; it may say how long to leave it alone.
+    /// The server is overloaded. `after` is its Retry-After.
     Busy { error: Error, after: Option<Duration> },
-    /// The connection or the answer broke off.
+    /// The connection failed or the response was truncated.
     Broken(Error),
-    /// 410: what the request builds on is forgotten.
+    /// 410: the resourceVersion or continue token has expired.
     Gone(Error),
 }
 
@@ -47,7 +47,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// The kind of a refusal, by its HTTP status code. `after` is what the server asks to be left alone for.
+    /// Classifies an error response by its HTTP status code. `after` is its Retry-After.
     pub(super) fn by_code(code: u16, error: Error, after: Option<Duration>) -> Self {
         match code {
             410 => Self::Gone(error),
@@ -57,7 +57,6 @@ impl Failure {
         }
     }
 
-    /// The error to show.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Final(error) | Self::Broken(error) | Self::Gone(error) | Self::Busy { error, .. } => error,
@@ -65,14 +64,14 @@ impl Failure {
     }
 }
 
-/// How often a failure that may pass is tried again, and how long to wait in between.
+/// How often a request is retried, and the delays in between.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
-    /// Before the second try; twice as long before each further one.
+    /// The delay before the second attempt; it doubles before each further one.
     pub(super) first: Duration,
-    /// The longest wait.
+    /// The maximum delay.
     pub(super) longest: Duration,
-    /// Tries in all.
+    /// The total number of attempts.
     pub(super) tries: u32,
 }
 
@@ -83,8 +82,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after that many failures in a row: doubled each time, with up to half of it left to chance, so
-    /// that many clients do not come back at once.
+    /// The delay after this many consecutive failures: doubled each time, up to half of it random, so that many clients
+    /// do not retry at the same time.
     pub(super) fn wait(&self, failures: u32) -> Duration {
         let full = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.longest);
         let chance = RandomState::new().hash_one(failures) % 1000;
@@ -92,16 +91,16 @@ impl Backoff {
     }
 }
 
-/// The tries of one piece of work.
+/// The attempts of one operation.
 #[derive(Debug)]
 pub(super) struct Retries {
     backoff: Backoff,
     failures: u32,
 }
 
-/// So much of a server's message is kept, in characters.
+/// The maximum length of a server's message, in characters.
 const LONGEST_MESSAGE: usize = 4096;
-/// A server that asks for more than this is not waited for.
+/// A longer Retry-After is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 impl Retries {
@@ -109,10 +108,10 @@ impl Retries {
         Self { backoff, failures: 0 }
     }
 
-    /// Waits until the next try.
+    /// Waits until the next attempt.
     ///
     /// # Errors
-    /// The failure's own error, if it is final or the tries are used up.
+    /// The failure's own error, if it is final or no attempts are left.
     pub(super) async fn after(&mut self, failure: Failure) -> Result<(), Error> {
         match self.pause(&failure) {
             Some(pause) => {
@@ -123,7 +122,7 @@ impl Retries {
         }
     }
 
-    /// How long to wait before the next try; `None` if there is none.
+    /// The delay before the next attempt; `None` if there is none.
     fn pause(&mut self, failure: &Failure) -> Option<Duration> {
         let asked = match failure {
             Failure::Final(_) | Failure::Gone(_) => return None,
@@ -137,11 +136,11 @@ impl Retries {
         Some(asked.unwrap_or_else(|| self.backoff.wait(self.failures)))
     }
 
-    /// Says in the error how often it was tried.
+    /// Adds the number of attempts to the error.
     fn counted(&self, error: Error) -> Error {
         match error {
             Error::Unreachable { server, cause } if self.failures > 1 => {
-                Error::Unreachable { server, cause: format!("{cause} ({} tries)", self.failures) }
+                Error::Unreachable { server, cause: format!("{cause} ({} attempts)", self.failures) }
             }
             other => other,
         }
@@ -149,7 +148,7 @@ impl Retries {
 }
 
 impl Access {
-    /// Sends the request and waits for the head of a good answer (2xx).
+    /// Sends the request and waits for the head of a successful response (2xx).
     pub(super) async fn send(
         &self,
         subject: &RequestInfo,
@@ -163,8 +162,8 @@ impl Access {
         Err(self.rejected(subject, answer).await)
     }
 
-    /// Limits the work to `--request-timeout`: a list with all of its pages, a request with the reading of its answer,
-    /// and in either case every try.
+    /// Applies `--request-timeout` to the work: to all pages of a list, to a request including its response body, and
+    /// to all attempts together.
     pub(super) async fn in_time<T, E: From<Error>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let Some(limit) = self.request_timeout else {
             return work.await;
@@ -176,22 +175,22 @@ impl Access {
         }
     }
 
-    /// `--request-timeout` is over. The work is still there, so that what it waits for is known.
+    /// The error for an expired `--request-timeout`. Call it before the work is dropped, which ends its activity.
     fn timed_out(&self, limit: Duration) -> Error {
         let seconds = limit.as_secs_f64();
         match activity::plugin_of(&self.user) {
             Some(name) => Error::Kubeconfig {
                 message: format!(
-                    "the credential plugin {name:?} of user {:?} did not answer within {seconds} s",
+                    "the credential plugin {name:?} of user {:?} did not respond within {seconds}s",
                     self.user
                 ),
-                hint: "raise --request-timeout (0 waits for ever), or run the plugin by hand to see why".into(),
+                hint: "raise --request-timeout (0: no timeout), or run the plugin manually to find the cause".into(),
             },
             None => Error::Timeout { server: self.server.clone(), seconds },
         }
     }
 
-    /// The request brought no answer at all.
+    /// Classifies a request without a response.
     fn send_error(&self, error: kube::Error) -> Failure {
         let error = match error {
             kube::Error::Service(inner) => match inner.downcast::<Error>() {
@@ -202,25 +201,25 @@ impl Access {
         };
         if let Some(auth) = causes(&error).find_map(|cause| cause.downcast_ref::<AuthError>()) {
             return Failure::Final(Error::Kubeconfig {
-                message: format!("the credentials of user {:?}: {auth}", self.user),
+                message: format!("cannot use the credentials of user {:?}: {auth}", self.user),
                 hint: "log in again or renew the token".into(),
             });
         }
         let no_connection = causes(&error).any(|cause| cause.to_string().starts_with("client error (Connect)"));
         let failure = self.unreachable(root_cause(&error));
-        // A server that was never there will not be there in a second. One that was may be starting anew.
+        // A server that never responded is likely misconfigured; one that did may be restarting.
         if no_connection && !self.reached.load(Ordering::Relaxed) {
             return Failure::Final(failure);
         }
         Failure::Broken(failure)
     }
 
-    /// The answer's body ended before its time.
+    /// The error for a truncated response body.
     pub(super) fn broke_off(&self, error: &kube::Error) -> Failure {
         Failure::Broken(self.unreachable(root_cause(error)))
     }
 
-    /// [`Error::Unreachable`], naming the proxy in between.
+    /// [`Error::Unreachable`], naming the proxy.
     pub(super) fn unreachable(&self, mut cause: String) -> Error {
         if let Some(proxy) = &self.proxy {
             cause = format!("{cause} (through the proxy {proxy})");
@@ -228,7 +227,7 @@ impl Access {
         Error::Unreachable { server: self.server.clone(), cause }
     }
 
-    /// An answer that is not what the Kubernetes API sends.
+    /// The error for a response that does not follow the Kubernetes API.
     pub(super) fn bad_answer(&self, subject: &RequestInfo, message: String) -> Failure {
         let RequestInfo { verb, resource, .. } = subject;
         let (server, resource) = (self.server.clone(), resource.clone());
@@ -246,7 +245,7 @@ impl Access {
             let target = header(LOCATION)
                 .map(|target| format!(" to {}", first_line(redacted(target).as_bytes()).unwrap_or_default()))
                 .unwrap_or_default();
-            return self.bad_answer(subject, format!("it is a redirect{target}, which is not followed"));
+            return self.bad_answer(subject, format!("redirect{target}, which is not followed"));
         }
         let text = read_body_prefix(body).await;
         let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
@@ -254,7 +253,7 @@ impl Access {
         Failure::by_code(code, error, after)
     }
 
-    /// The error for a refusal, by its HTTP status code.
+    /// The error for an error response, by its HTTP status code.
     pub(super) fn rejection(&self, subject: &RequestInfo, code: u16, mut message: String) -> Error {
         if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
             message.truncate(end);
@@ -271,7 +270,7 @@ impl Access {
     }
 }
 
-/// As much of a refusal's body as can matter; a body that breaks off is as good as what came of it.
+/// Reads the beginning of a response body; a truncated body is used as far as it was received.
 pub(super) async fn read_body_prefix(mut body: Body) -> Vec<u8> {
     const ENOUGH: usize = 64 * 1024;
     let mut text = Vec::new();
@@ -295,7 +294,7 @@ pub(super) struct Status {
     pub(super) code: i32,
 }
 
-/// The message of a refusal: of a Status in either encoding, or the first line of whatever it is.
+/// The message of an error response: of a Status in either encoding, or its first line.
 fn words(body: &[u8], is_protobuf: bool) -> Option<String> {
     let status = if is_protobuf { protobuf::single(body) } else { serde_json::from_slice::<Status>(body).ok() };
     match status {
@@ -305,7 +304,7 @@ fn words(body: &[u8], is_protobuf: bool) -> Option<String> {
     }
 }
 
-/// The first line with text in it, at most 200 characters.
+/// The first line that is not blank, at most 200 characters.
 pub(super) fn first_line(text: &[u8]) -> Option<String> {
     const SHOWN: usize = 200;
     let text = String::from_utf8_lossy(text);
@@ -318,7 +317,7 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (**error).source())
 }
 
-/// The innermost cause: `client error (Connect)` says nothing, `connection refused` does.
+/// The innermost cause: `connection refused` explains more than `client error (Connect)`.
 pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let cause = causes(error).last().unwrap_or(error);
     let words = cause.downcast_ref().map_or_else(|| cause.to_string(), system_words);

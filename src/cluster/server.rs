@@ -1,35 +1,34 @@
-//! The `server:` of a cluster entry: its URL, the name and password in it, and whether TLS protects the connection.
+//! Parses the `server:` of a cluster entry: its URL, the user name and password in it, and whether it uses TLS.
 
 use crate::error::Error;
 
-/// A server, taken apart.
+/// A parsed server URL.
 #[derive(Debug)]
 pub(super) struct Server {
     /// Scheme, host, port and path only: safe to print.
     pub(super) url: http::Uri,
-    /// The name and the password of `https://NAME:PASSWORD@HOST`.
+    /// The user name and password of `https://NAME:PASSWORD@HOST`.
     pub(super) basic: Option<(String, String)>,
 }
 
 impl Server {
-    /// Parses the server as client-go does: without a scheme it is plain HTTP, also where the entry has a certificate
-    /// authority. `DirectClientConfig.ClientConfig` (`tools/clientcmd/client_config.go`) decides about TLS before
-    /// it looks at the certificates, by `IsConfigTransportTLS` and `DefaultServerURL` (`rest/config.go`,
-    /// `rest/url_utils.go`).
+    /// Parses the server as client-go does: without a scheme it is plain HTTP, even if the entry has a certificate
+    /// authority. `DirectClientConfig.ClientConfig` (`tools/clientcmd/client_config.go`) decides on TLS before it reads
+    /// the certificates, by `IsConfigTransportTLS` and `DefaultServerURL` (`rest/config.go`, `rest/url_utils.go`).
     ///
     /// # Errors
-    /// The text is not the URL of a server.
+    /// The text is not a server URL.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         with_scheme(text)
             .or_else(|| with_scheme(&format!("http://{text}")).filter(|url| !text.contains("://") && url.path() == "/"))
             .and_then(|url| Some(Self { basic: name_and_password(&url), url: bare(&url)? }))
             .ok_or_else(|| Error::Kubeconfig {
-                message: format!("{:?} is not the URL of a server", redacted(text)),
-                hint: "a server is written as https://HOST:PORT".into(),
+                message: format!("invalid server URL {:?}", redacted(text)),
+                hint: "use https://HOST:PORT".into(),
             })
     }
 
-    /// Only then credentials may be sent.
+    /// Whether the connection uses TLS. Credentials must not be sent without it.
     pub(super) fn has_tls(&self) -> bool {
         self.url.scheme_str() == Some("https")
     }
@@ -44,13 +43,13 @@ fn bare(url: &http::Uri) -> Option<http::Uri> {
     format!("{}{}", origin(url), url.path()).parse().ok()
 }
 
-/// `scheme://host:port`, without the name and the password that may be in front of the host.
+/// `scheme://host:port`, without a user name and password.
 pub(super) fn origin(url: &http::Uri) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme_str().unwrap_or_default(), url.host().unwrap_or_default())
 }
 
-/// A text that may be a URL, without what may be a name, a password or a query in it.
+/// Removes what may be a user name, a password or a query from a text that may be a URL.
 pub(super) fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let separator = if rest.len() == text.len() { "" } else { "://" };
@@ -65,7 +64,7 @@ fn name_and_password(url: &http::Uri) -> Option<(String, String)> {
     Some((percent_decoded(name), percent_decoded(password)))
 }
 
-/// Decodes `%40` and its like; what is not of that form stays.
+/// Decodes percent encoding such as `%40`; invalid sequences stay unchanged.
 fn percent_decoded(text: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = text.as_bytes();
@@ -106,15 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn server_that_is_no_url_is_an_error_without_secrets() {
+    fn invalid_server_url_error_hides_secrets() {
         for bad in ["ftp://h", "not a url", "http://", "://", "h/path", "ftp://u:s3cret@h", "https://u:s3 cret@h"] {
             let error = Server::parse(bad).unwrap_err().to_string();
-            assert!(error.contains("is not the URL of a server") && !error.contains("cret"), "{error}");
+            assert!(error.contains("invalid server URL") && !error.contains("cret"), "{error}");
         }
     }
 
     #[test]
-    fn name_password_and_query_are_no_part_of_the_url() {
+    fn name_password_and_query_are_removed_from_url() {
         let server = Server::parse("https://u%40x:p%3Aw%@h:6443/a?token=s3cret").unwrap();
         assert_eq!(server.url, "https://h:6443/a");
         assert_eq!(server.basic, Some(("u@x".into(), "p:w%".into())));

@@ -1,4 +1,4 @@
-//! A server for tests: HTTP/1.1 by hand, so that it can break off wherever a test wants it to.
+//! A server for tests: HTTP/1.1 by hand, so that a test can truncate a response anywhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use super::connect::{Access, AccessOptions, connect_within};
 use super::kubeconfig::Environment;
 use super::request::Backoff;
 
-/// A request, as the server saw it.
+/// A request that the server received.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) method: String,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// All values of a header, in their order.
+    /// All values of a header, in order.
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(seen, _)| seen == name).map(|(_, value)| value.as_str()).collect()
     }
@@ -40,17 +40,17 @@ impl Seen {
     }
 }
 
-/// What the server does with a request.
+/// The response to a request.
 pub(super) enum Answer {
-    /// Answers whole, in chunks.
+    /// Sends a complete response, in chunks.
     Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// Sends these bytes of a chunked 200 and hangs up.
+    /// Sends these bytes of a chunked 200 and closes the connection.
     Cut(&'static str, Vec<u8>),
-    /// Hangs up without a word.
+    /// Closes the connection without a response.
     HangUp,
-    /// Sends the head and these bytes, and then nothing for ever.
+    /// Sends the head and these bytes, and then nothing.
     Stall(&'static str, Vec<u8>),
-    /// Takes the request and never says a word.
+    /// Receives the request and never responds.
     Mute,
 }
 
@@ -80,20 +80,20 @@ impl Answer {
 
 type Script = dyn Fn(usize, &Seen) -> Answer + Send + Sync;
 
-/// The server; it ends with the test's runtime.
+/// The server. It ends with the runtime of the test.
 pub(super) struct TestServer {
     pub(super) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl TestServer {
-    /// Answers the request of that number, counted from 0, with what the script says. CONNECT is granted, and what
-    /// comes through the tunnel is answered here too.
+    /// Starts a server. `script` gets the number of the request, from 0, and the request. CONNECT succeeds, and the
+    /// requests through the tunnel are handled here too.
     pub(super) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         Self::start_with(None, script).await
     }
 
-    /// The same with TLS: credentials are sent to no other server. Its certificate has no authority.
+    /// The same with TLS, which is required for credentials. Its certificate is not signed by an authority.
     pub(super) async fn start_tls(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let certificate = CertificateDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.crt"));
         let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.key"));
@@ -141,7 +141,7 @@ impl TestServer {
         self.access_with(AccessOptions::default()).await
     }
 
-    /// Access with those flags, to this server unless they name one, that waits next to nothing between tries.
+    /// Access with these flags and minimal retry delays, to this server unless the flags name another one.
     pub(super) async fn access_with(&self, mut options: AccessOptions) -> Access {
         options.server.get_or_insert_with(|| self.url.clone());
         options.insecure_skip_tls_verify |= self.url.starts_with("https");
@@ -151,7 +151,7 @@ impl TestServer {
     }
 }
 
-/// No waiting to speak of.
+/// A backoff with minimal delays.
 pub(super) fn quick() -> Backoff {
     Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1), tries: 3 }
 }
@@ -221,7 +221,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     Some(Seen { method, target, headers, body })
 }
 
-/// The envelope and the list, as an API server writes them.
+/// Encodes an envelope with a list, as an API server does.
 pub(super) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &str, continue_: &str) -> Vec<u8> {
     let mut list = Vec::new();
     let mut meta = Vec::new();
@@ -247,14 +247,14 @@ pub(super) fn protobuf_answer(kind: &str, raw: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A field with a length.
+/// Appends a length-delimited field.
 pub(super) fn field(to: &mut Vec<u8>, number: u8, value: &[u8]) {
     to.push(number << 3 | 2);
     prost::encoding::encode_varint(value.len() as u64, to);
     to.extend_from_slice(value);
 }
 
-/// A pod of that name, encoded.
+/// Encodes a pod with this name.
 pub(super) fn pod(name: &str) -> Vec<u8> {
     let mut pod = crate::snapshot::PodSummary::default();
     pod.metadata.name = name.to_owned();

@@ -1,8 +1,7 @@
-//! What changes after a list.
+//! Watches the changes after a list.
 //!
-//! A watch outlives its connections: the server ends each after some minutes, and the next one goes on from the
-//! last resourceVersion that came. Only where the server has forgotten that one does the watch end, with
-//! [`Change::Relist`].
+//! A watch uses several connections: the server ends each after some minutes, and the next one continues from the last
+//! resourceVersion. The watch ends only when that resourceVersion has expired, with [`Change::Relist`].
 //!
 //! The rules: client-go `tools/cache/reflector.go`.
 
@@ -29,26 +28,26 @@ use super::request::{Failure, Status, root_cause};
 use crate::error::Error;
 use crate::snapshot::{Node, PodSummary};
 
-/// The server is asked to end each connection after this many seconds.
+/// The requested lifetime of a connection, in seconds.
 const LIFETIME: u32 = 290;
-/// The server sends a bookmark every minute; a connection that brings nothing for so long is dead.
+/// A connection without data for this long counts as dead: the server sends a bookmark every minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// A server that hangs takes connections and never answers.
+/// The time limit for the response head: a hanging server accepts connections but never responds.
 const OPENING: Duration = Duration::from_secs(15);
-/// A connection that lasted less long counts as one that failed, whatever it brought: a server that ends each connection
-/// after its first line would be asked without a pause.
+/// A shorter connection counts as failed, even if it delivered changes. Otherwise a server that ends each connection
+/// after its first line would be reconnected without a delay.
 const STEADY: Duration = Duration::from_secs(5);
-/// A longer line is no object: etcd holds none of this size.
+/// The maximum length of a line, in bytes: etcd stores no object of this size.
 const LONGEST_LINE: usize = 32 << 20;
 
 /// A kind that can be watched.
 pub(crate) trait ApiKind: DeserializeOwned + Send + 'static {
     /// `v1`, `apps/v1`.
     const GROUP_VERSION: &'static str;
-    /// Its name in a path.
+    /// The resource name in paths.
     const PLURAL: &'static str;
 
-    /// Reads one that has changed.
+    /// Decodes a changed object.
     fn read(text: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(text)
     }
@@ -87,30 +86,29 @@ impl ApiKind for Event {
     const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
 }
 
-/// Something that a watch has to say.
+/// An update of a watch.
 #[derive(Debug)]
 pub(crate) enum Change<T> {
-    /// The object is new, or matches the selectors now.
+    /// The object is new, or now matches the selectors.
     Added(T),
-    /// The object is different.
+    /// The object has changed.
     Modified(T),
-    /// The object is gone, or does not match the selectors any more; this is its last state.
+    /// The object was deleted, or no longer matches the selectors; this is its last state.
     Deleted(T),
-    /// Nothing has changed up to now.
+    /// Nothing has changed.
     Bookmark,
-    /// The connection is lost, for this reason. The watch takes itself up again; changes come late.
+    /// The connection was lost. The watch reconnects; changes arrive late.
     Interrupted(Error),
-    /// Changes have been missed: list anew, and watch from there. The last thing that a watch says.
+    /// Changes were missed: list again and start a new watch. The last update of a watch.
     Relist,
 }
 
 impl Access {
-    /// Watches a kind from the moment that `resource_version` names, which a list gave. The stream ends after
-    /// [`Change::Relist`] and after an error, and otherwise never.
+    /// Watches a kind from the `resource_version` of a list. The stream ends only after [`Change::Relist`] or an error.
     ///
     /// # Errors
-    /// What will not pass by itself: no rights, no such kind, an answer that is none. Everything else is
-    /// [`Change::Interrupted`].
+    /// Any error that a retry cannot fix: missing permissions, an unknown kind, an invalid response. Other errors are
+    /// reported as [`Change::Interrupted`].
     pub(crate) fn watch<T: ApiKind>(
         &self,
         scope: &Scope,
@@ -142,22 +140,22 @@ impl Access {
     }
 }
 
-/// A watch between two changes.
+/// The state of a watch between two updates.
 struct Watch {
     access: Access,
     query: Query,
-    /// Of the last change that came.
+    /// The resourceVersion of the last update.
     resource_version: String,
-    /// The connection, if there is one.
+    /// The current connection.
     lines: Option<Lines>,
-    /// Connections in a row that failed, or lasted less than [`STEADY`].
+    /// The number of consecutive connections that failed or lasted less than [`STEADY`].
     failures: u32,
-    /// The outage was said.
+    /// Whether the outage was reported.
     is_told: bool,
     ended: bool,
 }
 
-/// A line of an answer.
+/// A line of a response.
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(rename = "type")]
@@ -166,7 +164,7 @@ struct Line<'a> {
     object: &'a RawValue,
 }
 
-/// As much of an object as its version.
+/// The resourceVersion of an object.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Versioned {
@@ -187,13 +185,13 @@ impl Watch {
                     self.is_told = false;
                     return Ok(change);
                 }
-                // The server ended the connection. One that brought nothing may be one that never will.
+                // The server ended the connection.
                 Ok(None) => self.lost(),
                 Err(Failure::Gone(_)) => return Ok(Change::Relist),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Broken(error) | Failure::Busy { error, .. }) => {
                     self.lost();
-                    // One word for each time that it goes away is enough.
+                    // Each outage is reported once.
                     if !std::mem::replace(&mut self.is_told, true) {
                         return Ok(Change::Interrupted(error));
                     }
@@ -202,7 +200,7 @@ impl Watch {
         }
     }
 
-    /// The connection is over; how long it lasted decides how soon the next one is opened.
+    /// Handles the end of a connection. Its duration determines the delay before the next one.
     fn lost(&mut self) {
         if self.lines.take().is_some_and(|lines| lines.opened.elapsed() >= STEADY) {
             self.failures = 0;
@@ -210,7 +208,7 @@ impl Watch {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// The next line; `None` where the connection came to its end.
+    /// The next line; `None` at the end of the connection.
     async fn line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let lines = match &mut self.lines {
             Some(lines) => lines,
@@ -242,7 +240,7 @@ impl Watch {
             "DELETED" => Change::Deleted(whole()?),
             "BOOKMARK" => Change::Bookmark,
             other => {
-                let message = format!("it holds a change of the unknown type {other:?}");
+                let message = format!("unknown event type {other:?}");
                 return Err(self.access.bad_answer(&self.query.subject, message));
             }
         };
@@ -251,18 +249,18 @@ impl Watch {
     }
 }
 
-/// A connection, line by line.
+/// A connection, read line by line.
 struct Lines {
     body: Body,
     opened: Instant,
-    /// What came after the last whole line.
+    /// The bytes after the last complete line.
     held: Vec<u8>,
-    /// So much of it holds no end of a line.
+    /// The length of the prefix of `held` that contains no newline.
     searched: usize,
 }
 
 impl Lines {
-    /// Connects. `--request-timeout` is for the head: the rest is meant to last.
+    /// Connects. `--request-timeout` applies to the response head only, because the body is long-lived.
     async fn open(access: &Access, query: &Query, resource_version: &str) -> Result<Self, Failure> {
         let parameters = WatchParams {
             label_selector: query.label_selector.clone(),
@@ -275,11 +273,11 @@ impl Lines {
         let mut request = request.map_err(|error| Failure::Final(access.unreachable(root_cause(&error))))?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Since 1.37 each event may be packed on its own, and kube 5.0.0 unpacks only the first.
+        // Since 1.37 each event may be compressed separately, and kube 5.0.0 decompresses only the first.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let answer = access.in_time(access.send(&query.subject, request));
         let Ok(answer) = tokio::time::timeout(OPENING, answer).await else {
-            let cause = format!("it does not answer within {} s", OPENING.as_secs());
+            let cause = format!("no response within {}s", OPENING.as_secs());
             return Err(Failure::Broken(access.unreachable(cause)));
         };
         let answer = answer?;
@@ -295,10 +293,10 @@ impl Lines {
             }
             self.searched = self.held.len();
             if self.searched > LONGEST_LINE {
-                return Err(access.bad_answer(&query.subject, "a line of it has no end".into()));
+                return Err(access.bad_answer(&query.subject, "a line is too long".into()));
             }
             match tokio::time::timeout(SILENCE, self.body.frame()).await {
-                // What is held then is no whole line: it comes again.
+                // The held bytes are an incomplete line, which the next connection repeats.
                 Ok(None) | Err(_) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(access.broke_off(&error)),
                 Ok(Some(Ok(frame))) => {

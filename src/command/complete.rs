@@ -1,6 +1,6 @@
-//! Finishing a command line, by kubectl's own protocol, which is cobra's: a line for each candidate, with its meaning
-//! behind a tab, and a last line with a number that says what the shell should do besides (cobra's
-//! `ShellCompDirective`). Never a word about anything that goes wrong: it would stand in the middle of what is typed.
+//! Command-line completion by kubectl's protocol, which is cobra's: one line per candidate, with its description after
+//! a tab, and a last line with the directive for the shell (cobra's `ShellCompDirective`). Errors are never printed,
+//! because they would appear in the middle of the command line.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -23,22 +23,22 @@ use crate::render::text::sanitize;
 use crate::snapshot::Known;
 use crate::snapshot::object::ObjectMeta;
 
-/// Nobody waits longer for a completion.
+/// The time limit for finding candidates.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Shorter, so that there is time to end a credential plugin.
+/// The time limit for a credential plugin: shorter than `PATIENCE`, so that there is time to end its process.
 const PLUGIN_PATIENCE: Duration = Duration::from_millis(1500);
-/// Nodes of one cluster bear the same keys, but for a few.
+/// How many nodes are listed to find label keys: the nodes of one cluster have mostly the same keys.
 const NODES_FOR_LABELS: u32 = 500;
 
-/// `ShellCompDirectiveDefault`: files, where there is no candidate.
+/// `ShellCompDirectiveDefault`: the shell completes file paths if there is no candidate.
 const FILES: u8 = 0;
 /// `ShellCompDirectiveNoFileComp`.
 const NO_FILES: u8 = 4;
 
-/// Prints what the last word may become.
+/// Prints the candidates for the last word.
 ///
 /// # Errors
-/// Standard output cannot be written to.
+/// [`Error::Output`].
 pub(crate) fn run(words: &[String]) -> Result<ExitCode, Error> {
     let Unfinished { typed, kept, wanted, global } = unfinished(tree(), words);
     let directive = if wanted == Wanted::Files { FILES } else { NO_FILES };
@@ -53,15 +53,15 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is found before the patience ends. On a thread of its own, which the program does not wait for: a credential
-/// plugin may hold it without end. A saved cluster is read to its end, however large it is.
+/// The candidates found within the time limit. The lookup runs on a thread that the program does not join, because a
+/// credential plugin may block it forever. A saved cluster has no time limit.
 fn in_time(names: Names, global: Global) -> Vec<Candidate> {
     let is_live = global.from.is_empty();
     let (finder, found) = mpsc::channel();
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let candidates = runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(look_up(names, &global)));
-        // Nobody may be waiting any more.
+        // The receiver is gone after the time limit.
         let _ = finder.send(candidates.unwrap_or_default());
     };
     match std::thread::Builder::new().stack_size(crate::STACK).spawn(work) {
@@ -71,7 +71,7 @@ fn in_time(names: Names, global: Global) -> Vec<Candidate> {
     }
 }
 
-/// The answer, as kubectl and the shells' scripts read it.
+/// Writes the candidates in the format that kubectl and the shell scripts read.
 fn lines(
     out: &mut impl Write,
     before: &str,
@@ -88,7 +88,7 @@ fn lines(
     writeln!(out, ":{directive}")
 }
 
-/// Asks where the words on the line lead: the kubeconfig, a saved cluster, or a live one.
+/// Looks up names in the source that the command line selects: the kubeconfig, a saved cluster, or a live cluster.
 async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error> {
     let access = global.access();
     let plain =
@@ -119,7 +119,7 @@ async fn live(
     all: bool,
     limit: Option<u32>,
 ) -> Result<Vec<ObjectMeta>, Error> {
-    // The program ends after its patience whatever still runs. A credential plugin has to end before that.
+    // The program exits after `PATIENCE`. A credential plugin must end before that.
     let asked = access.request_timeout.filter(|asked| !asked.is_zero()).unwrap_or(PLUGIN_PATIENCE);
     let request_timeout = Some(asked.min(PLUGIN_PATIENCE));
     let access = connect(&AccessOptions { request_timeout, ..access.clone() }).await?;
@@ -131,9 +131,9 @@ async fn live(
     access.metadata(kind, &scope, limit).await
 }
 
-/// A saved cluster has no namespace of its own: without one, all count.
+/// A saved cluster has no default namespace: without one, all namespaces count.
 fn saved(from: &[PathBuf], kind: MetadataKind, namespace: Option<String>) -> Result<Vec<ObjectMeta>, Error> {
-    // Standard input is the shell's, and a pipe may never end.
+    // Standard input belongs to the shell, and a pipe may never end.
     if from.iter().any(|path| !path.is_file() && !path.is_dir()) {
         return Ok(Vec::new());
     }
@@ -147,7 +147,7 @@ fn saved(from: &[PathBuf], kind: MetadataKind, namespace: Option<String>) -> Res
         MetadataKind::Nodes => known(facts.nodes).into_iter().map(|node| node.metadata).collect(),
         MetadataKind::Namespaces => match facts.namespaces {
             Known::Known(all) => all.into_iter().map(|one| object(one.metadata.name, None)).collect(),
-            // Few save them; those that matter have a DaemonSet.
+            // Namespaces are rarely saved; the relevant ones have a DaemonSet.
             Known::Unknown(_) => {
                 known(facts.daemon_sets).into_iter().map(|one| object(one.metadata.namespace, None)).collect()
             }
@@ -167,8 +167,8 @@ fn known<T>(facts: Known<Vec<T>>) -> Vec<T> {
     }
 }
 
-/// Each valid name once; where several namespaces are looked at, with those in which it is. A file that somebody sends can
-/// hold any text, while a valid name means nothing to a shell and is no option.
+/// Each valid name once, with its namespaces if several are searched. Invalid names are dropped: a file from an
+/// untrusted source can contain any text, while a valid name has no special meaning to a shell and is not an option.
 fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for ObjectMeta { name, namespace, .. } in objects.into_iter().filter(|object| is_object_name(&object.name)) {
@@ -181,7 +181,7 @@ fn named(objects: Vec<ObjectMeta>, with_namespace: bool) -> Vec<Candidate> {
     names.into_iter().map(candidate).collect()
 }
 
-/// The keys of the labels, with the number of their values: a key with as many values as nodes parts nothing.
+/// The label keys with the number of their values: a key with one value per node is useless for grouping.
 fn keys(objects: Vec<ObjectMeta>) -> Vec<Candidate> {
     let mut values: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
     let labels = objects.into_iter().flat_map(|object| object.labels.take());

@@ -8,16 +8,13 @@ use crate::cli::{CompletionArgs, Shell};
 use crate::error::Error;
 use crate::program;
 
-/// Prints the shell's script.
-///
-/// # Errors
-/// Standard output cannot be written to.
+/// Prints the completion script of a shell.
 pub(crate) fn run(args: &CompletionArgs) -> Result<ExitCode, Error> {
     print(|out| script(out, args.shell, program::file()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The scripts hold nothing of the tree of commands: they ask the program, each time, by [`super::complete`].
+/// The scripts do not contain the command tree: they run the program for each completion ([`super::complete`]).
 fn script(out: &mut impl Write, shell: Shell, file: &str) -> io::Result<()> {
     let text = match shell {
         Shell::Bash => include_str!("completion/script.bash"),

@@ -14,16 +14,13 @@ use crate::load::{Request, Source, open};
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Snapshot};
 
-/// Loads, decides, renders.
-///
-/// # Errors
-/// What keeps the command from an answer.
+/// Runs `coverage`.
 pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, Error> {
     let is_watch = args.watch;
     if is_watch && (args.min.is_some() || !global.from.is_empty()) {
         return Err(Error::Usage {
-            message: "--watch goes on for ever, so it goes neither with --min nor with --from".into(),
-            hint: "leave one of the two out".into(),
+            message: "--watch cannot be combined with --min or --from".into(),
+            hint: "remove --watch, or remove --min and --from".into(),
         });
     }
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
@@ -41,7 +38,7 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     options.exit_code(&coverages)
 }
 
-/// The events that may say more about any of the DaemonSets.
+/// The events that may explain the state of any of the DaemonSets.
 fn event_query(snapshot: &Snapshot) -> EventQuery {
     let mut query = EventQuery::default();
     compute_coverage(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));

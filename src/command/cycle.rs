@@ -27,12 +27,9 @@ use crate::load::{Source, open};
 use crate::render::cycle::PlanView;
 use crate::snapshot::EventQuery;
 
-/// Loads, plans, asks, and replaces node by node.
-///
-/// # Errors
-/// What keeps the command from an answer; then nothing more is removed.
+/// Runs `cycle`. No pod is deleted after an error.
 pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Error> {
-    // A credential plugin leaves handlers of the signals behind, so they have to be listened to from the start.
+    // Starting a credential plugin installs signal handlers, so signals must be handled from the start.
     let (mut source, options) = interruptible(async {
         let source = open(&global.from, &global.access(), Detail::Placement).await?;
         let options = from_args(args, &global, &source).await?;
@@ -50,15 +47,15 @@ pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Err
     }
 }
 
-/// A saved cluster has a plan, and nothing that could be removed.
+/// Prints the plan for a saved cluster.
 async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCode, Error> {
     if options.mode != Mode::Plan {
         return Err(Error::Usage {
-            message: "a saved cluster cannot be changed".into(),
-            hint: "--dry-run=client shows the plan".into(),
+            message: "cannot replace pods of a saved cluster".into(),
+            hint: "pass --dry-run=client to print the plan only".into(),
         });
     }
-    // As on a live cluster, a plan looks at no events.
+    // The plan uses no events, as on a live cluster.
     let snapshot = source.snapshot(&options.request, |_| EventQuery::default()).await?;
     observer::check(&snapshot)?;
     let planned = Observation::at(&snapshot, |look| {
@@ -66,15 +63,15 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
         let (run, mut reporter) = present(look, options, None)?;
         reporter.end(&run, &CycleOutcome::Planned, look.now)
     });
-    // A name that is not there was told when it was looked for.
+    // `None`: the loader has already reported a DaemonSet that does not exist.
     planned.unwrap_or(Ok(()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows the plan: the run that would carry it out, and who tells of it.
+/// Prints the plan, and returns the run that executes it and its reporter.
 ///
 /// # Errors
-/// The controller has made no revision of today's template; the output cannot be written.
+/// The controller has not created a revision of the current template; the output cannot be written.
 fn present(look: &Observation<'_>, options: &CycleOptions, lock: Option<LockStatus>) -> Result<(Run, Reporter), Error> {
     let plan = plan(look, &options.policy).ok_or_else(|| observer::not_observed(look.coverage))?;
     let mut reporter = Reporter::new(options, look.coverage, lock.clone());

@@ -12,10 +12,7 @@ use crate::error::Error;
 
 pub(super) use status::event_query;
 
-/// Goes on to the command that was asked for.
-///
-/// # Errors
-/// What keeps it from an answer.
+/// Runs a subcommand of `rollout`.
 pub(crate) async fn run(args: RolloutArgs, global: Global) -> Result<ExitCode, Error> {
     match args.command {
         RolloutCommand::History(args) => history::run(args, global).await,

@@ -32,20 +32,17 @@ struct ClientVersion {
     platform: String,
 }
 
-/// Asks the server, unless only the client's version is wanted, and prints.
-///
-/// # Errors
-/// The server cannot be asked.
+/// Runs `version`.
 pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, Error> {
     if !global.from.is_empty() && !args.client {
         return Err(Error::Usage {
-            message: "a saved cluster does not tell the server's version".into(),
-            hint: "--client tells that of the client alone".into(),
+            message: "a saved cluster has no server version".into(),
+            hint: "pass --client to show the client version only".into(),
         });
     }
     let client_version = format!("v{}", env!("CARGO_PKG_VERSION"));
     if args.output.is_none() {
-        // Said before anything can go wrong with the server.
+        // Printed first, so that it appears even if the server is unreachable.
         print(|out| writeln!(out, "Client Version: {client_version}"))?;
     }
     let server_version = match args.client {

@@ -1,4 +1,4 @@
-//! Follows a cluster for a screen: lists once, then watches, and lists anew where changes were missed.
+//! The loop of commands that watch a cluster: list once, then watch, and list again if changes were missed.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -15,50 +15,50 @@ use crate::load::{Request, live};
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
-/// Changes come in bursts: one look at all that come within this time.
+/// Changes arrive in bursts: all changes within this time are shown at once.
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(250);
-/// Ages grow, and ready pods become available, without any change.
+/// The interval of refreshes without a change: ages grow, and ready pods become available.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
-/// A look that wants events waits for them, but not longer than this.
+/// How long to wait for events before the first output.
 pub(super) const EVENTS: Duration = Duration::from_secs(2);
-/// How long to wait before lists that failed are asked for again.
+/// The delay before failed lists are retried.
 const RELIST_DELAY: Duration = Duration::from_secs(5);
 
-/// What is done with each state of the cluster.
+/// Handles each state of the cluster.
 pub(super) trait WatchHandler {
-    /// The events that may say more.
+    /// The events that may explain the snapshot.
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery;
 
-    /// Shows the snapshot, and what is wrong with the connection. `Break` ends the watch.
+    /// Shows the snapshot and the current connection problem. `Break` ends the watch.
     ///
     /// # Errors
-    /// What cannot be written.
+    /// The output cannot be written.
     fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error>;
 
-    /// When to show it again although nothing has changed, if that is sooner than it is done anyway.
+    /// When to refresh without a change, if before the next [`REFRESH`].
     fn due(&self) -> Option<Instant> {
         None
     }
 
-    /// The cluster gives no lists: those after the first, as an error of the first ends the command.
+    /// A list failed and will be retried. Never called for the first lists: their errors end the command.
     fn on_disconnect(&mut self, error: &Error) -> ControlFlow<ExitCode> {
-        terminal::note(&format!("{error}; trying again"));
+        terminal::note(&format!("{error}; retrying"));
         ControlFlow::Continue(())
     }
 
-    /// Lists after the first fail for a reason that will not pass by itself.
+    /// A list failed and a retry cannot succeed. Never called for the first lists.
     ///
     /// # Errors
-    /// That reason, if it ends the command as an error.
+    /// The error that ends the command.
     fn failed(&mut self, error: Error) -> Result<ExitCode, Error> {
         Err(error)
     }
 }
 
-/// Shows, waits for changes, shows again, until the view has seen enough or the command is interrupted.
+/// Runs until the view breaks or the command is interrupted.
 ///
 /// # Errors
-/// What will not pass by itself.
+/// Any error that a retry cannot fix.
 pub(super) async fn watch(
     access: &Access,
     request: &Request,
@@ -79,7 +79,7 @@ pub(super) async fn watch(
         events = follow.into_events().map(|events| (events, known));
         tokio::select! {
             () = pace.pause() => {}
-            // What the view waits for, such as its time limit, does not wait for the pause.
+            // The view's own deadline, such as a time limit, takes precedence over the pause.
             () = until_due(handler) => {}
         }
         if let Some(note) = pace.note() {
@@ -99,7 +99,7 @@ async fn until_due(handler: &impl WatchHandler) {
     }
 }
 
-/// Lists anew. By now the cluster is known to be there, so an outage is waited for.
+/// Lists again, with retries: the cluster was reachable before.
 async fn load_again(
     access: &Access,
     request: &Request,
@@ -120,7 +120,7 @@ async fn load_again(
     }
 }
 
-/// Follows one set of lists for as long as their changes come without a gap.
+/// Watches from one set of lists until a change is missed.
 async fn until_relist(
     access: &Access,
     snapshot: &mut Snapshot,
@@ -151,7 +151,7 @@ async fn until_relist(
             };
             match classify(step, &mut trouble) {
                 UpdateKind::Relist => return Ok(ControlFlow::Continue(())),
-                // The first change opens a short time in which others join it.
+                // The first change starts the burst window, in which more changes are collected.
                 UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
                 UpdateKind::Nothing => {}
             }
@@ -159,7 +159,7 @@ async fn until_relist(
     }
 }
 
-/// Waits until the events are there: a look without them would be taken back a moment later.
+/// Waits for the events: output without them would change a moment later.
 pub(super) async fn until_events(
     snapshot: &mut Snapshot,
     follow: &mut SnapshotWatcher,
@@ -179,13 +179,13 @@ pub(super) async fn until_events(
     Ok(UpdateKind::Change)
 }
 
-/// What a step means for the screen.
+/// The effect of a watch step on the output.
 pub(super) enum UpdateKind {
-    /// Nothing to see.
+    /// Nothing to show.
     Nothing,
     /// Something to show.
     Change,
-    /// The lists are of no use any more.
+    /// Changes were missed: list again.
     Relist,
 }
 
@@ -196,10 +196,10 @@ pub(super) fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> Updat
             *trouble = None;
             UpdateKind::Change
         }
-        // A sign of life ends an outage, and is otherwise nothing to see.
+        // A message without a change ends an outage.
         WatchUpdate::Quiet if trouble.take().is_some() => UpdateKind::Change,
         WatchUpdate::Quiet => UpdateKind::Nothing,
-        // Each watch notices an outage in its own words; the first ones will do.
+        // Every watch reports the same outage; only the first message is kept.
         WatchUpdate::Interrupted(error) => {
             trouble.get_or_insert_with(|| error.to_string());
             UpdateKind::Change
@@ -207,12 +207,12 @@ pub(super) fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> Updat
     }
 }
 
-/// What is said of a lost connection.
+/// The message for a lost connection.
 pub(super) fn connection_lost(trouble: &str) -> String {
-    format!("the connection is lost, trying again: {trouble}")
+    format!("connection lost, retrying: {trouble}")
 }
 
-/// Tells when the terminal gets another size.
+/// Reports when the terminal is resized.
 struct Window {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,

@@ -16,15 +16,11 @@ use crate::program;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::terminal;
-use crate::render::text::pluralize;
 use crate::render::why_not::{Report, diagnosis, overview};
 use crate::render::{self, structured};
 use crate::snapshot::Node;
 
-/// Loads, decides, renders.
-///
-/// # Errors
-/// What keeps the command from an answer.
+/// Runs `why-not`.
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
     let (which, names) = understand(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
@@ -64,7 +60,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
     Ok(ExitCode::SUCCESS)
 }
 
-/// The table, unless DaemonSets were named; and the way of each that was named or is in trouble.
+/// Writes the overview table, unless DaemonSets were named, and the details of each that was named or is unhealthy.
 fn show(
     out: &mut impl std::io::Write,
     diagnoses: &[Diagnosis<'_>],
@@ -89,11 +85,11 @@ fn show(
     Ok(())
 }
 
-/// The node, and the names of the DaemonSets.
+/// Parses the positional arguments into the node and the names of the DaemonSets.
 fn understand(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
     let usage = |message: String| Error::Usage {
         message,
-        hint: format!("it is called so: {} why-not NODE [DAEMONSET...]", program::name()),
+        hint: format!("usage: {} why-not NODE [DAEMONSET...]", program::name()),
     };
     let names = |words: &[String]| -> Result<Vec<String>, Error> {
         words.iter().map(|word| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))).collect()
@@ -101,12 +97,12 @@ fn understand(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
     if let Some(file) = &args.node_file {
         return Ok((NodeTarget::Planned(Box::new(planned(file)?)), names(&args.targets)?));
     }
-    let (node, rest) = args.targets.split_first().ok_or_else(|| usage("the node is missing".into()))?;
+    let (node, rest) = args.targets.split_first().ok_or_else(|| usage("a node is required".into()))?;
     let node = node_name(node).map_err(|fault| usage(format!("{node:?}: {fault}")))?;
     Ok((NodeTarget::Named(node), names(rest)?))
 }
 
-/// The one node of a file.
+/// Reads the Node of `--node-file`.
 fn planned(path: &Path) -> Result<Node, Error> {
     let name = path.display().to_string();
     let mut nodes = file::read(&[path.to_owned()], Detail::Placement)?.into_facts().nodes;
@@ -121,15 +117,15 @@ fn planned(path: &Path) -> Result<Node, Error> {
         }
         _ => Err(Error::File {
             file: name,
-            message: format!("it holds {}, and exactly one is wanted", pluralize(found, "Node")),
-            hint: "start from a node that is like it: kubectl get node NAME -o yaml > FILE".into(),
+            message: format!("must contain exactly one Node (found {found})"),
+            hint: "start from a similar node: kubectl get node NAME -o yaml > FILE".into(),
         }),
     }
 }
 
-/// Without names, why-not looks into every namespace; with names, where kubectl would look.
+/// Without names, `why-not` searches every namespace; with names, the namespace that kubectl would use.
 fn namespace(global: &Global, source: &Source, names: &[String]) -> Option<String> {
-    // A script's empty variable names no namespace.
+    // --namespace "", from an unset variable in a script, counts as not given.
     let given = global.namespace.clone().filter(|name| !name.is_empty());
     match (global.all_namespaces, given, names) {
         (true, ..) | (false, None, []) => None,

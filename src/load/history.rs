@@ -1,4 +1,4 @@
-//! The facts about the revisions of one DaemonSet: nodes are not needed for that, and not read.
+//! Loads one DaemonSet with its revisions and pods, without nodes.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
@@ -17,7 +17,7 @@ impl Source {
     /// Loads one DaemonSet, its revisions and its pods.
     ///
     /// # Errors
-    /// What is needed and cannot be read; a name that does not exist, or that exists in several namespaces.
+    /// Required objects cannot be read; the name does not exist, or exists in several namespaces.
     pub(crate) async fn history(&mut self, request: &Request) -> Result<Snapshot, Error> {
         let place = self.place(request);
         match self {
@@ -57,7 +57,7 @@ async fn live(access: &Access, request: &Request, place: &str) -> Result<Snapsho
     })
 }
 
-/// The namespace of the DaemonSet, which must be the only one of its name.
+/// The namespace of the DaemonSet, if exactly one has the name.
 fn only_one(daemon_sets: &[DaemonSet]) -> Result<&str, Error> {
     let namespaces: Vec<&str> =
         daemon_sets.iter().map(|daemon_set| daemon_set.metadata.namespace.as_deref().unwrap_or_default()).collect();
@@ -65,10 +65,10 @@ fn only_one(daemon_sets: &[DaemonSet]) -> Result<&str, Error> {
         [one] => Ok(one),
         _ => Err(Error::Usage {
             message: format!(
-                "several namespaces have a DaemonSet of that name: {}",
+                "DaemonSet name is ambiguous: found in namespaces {}",
                 ListLength::Handful.list(&namespaces)
             ),
-            hint: "name one of them with -n".into(),
+            hint: "select a namespace with -n".into(),
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! Facts from an API server.
+//! Loads a snapshot from an API server.
 
 use std::collections::HashSet;
 
@@ -15,26 +15,25 @@ use crate::error::Error;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot};
 
-/// A snapshot of a live cluster, and what it takes to follow it.
+/// A snapshot of a live cluster, and the state needed to watch it.
 pub(crate) struct Loaded {
-    /// The facts.
     pub(crate) snapshot: Snapshot,
     versions: Versions,
     selection: Selection,
 }
 
 impl Loaded {
-    /// Follows the snapshot from here on.
+    /// Starts watches that continue from this snapshot.
     pub(crate) fn follow(&self, access: &Access) -> SnapshotWatcher {
         let keep = owned_pod_filter(&self.snapshot.daemon_sets);
         SnapshotWatcher::start(access, &self.selection, self.versions.clone(), &self.snapshot, keep)
     }
 }
 
-/// Loads everything but events: one list for each kind.
+/// Loads everything except events, with one list per kind.
 ///
 /// # Errors
-/// What is needed and cannot be read; a name or a namespace that does not exist.
+/// Required objects cannot be read; a name or a namespace does not exist.
 pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, Error> {
     let scope = scope(request);
     let (daemon_sets, nodes) = tokio::join!(
@@ -78,10 +77,10 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     })
 }
 
-/// The events that a query needs; without such, nothing is asked.
+/// Lists the events that a query selects. Sends no request if it selects none.
 ///
 /// # Errors
-/// Anything but a lack of rights.
+/// Any error except missing permissions.
 pub(super) async fn events(access: &Access, scope: &Scope, query: &EventQuery) -> Result<Known<Vec<Event>>, Error> {
     let Some(fields) = query.fields() else {
         return Ok(Known::Known(Vec::new()));
@@ -90,11 +89,11 @@ pub(super) async fn events(access: &Access, scope: &Scope, query: &EventQuery) -
     Ok(query.select(readable(listed, &mut None)?))
 }
 
-/// Where a request looks, in words.
+/// Describes the scope of a request.
 pub(crate) fn place(access: &Access, request: &Request) -> String {
     match &request.namespace {
-        Some(namespace) => format!("namespace {namespace:?} of {}", cluster(access)),
-        None => format!("any namespace of {}", cluster(access)),
+        Some(namespace) => format!("namespace {namespace:?} ({})", cluster(access)),
+        None => format!("any namespace ({})", cluster(access)),
     }
 }
 
@@ -109,7 +108,7 @@ pub(super) fn scope(request: &Request) -> Scope {
     request.namespace.clone().map_or(Scope::AllNamespaces, Scope::Namespace)
 }
 
-/// A lack of rights leaves a gap; any other error ends the command.
+/// Missing permissions make the objects unknown; any other error ends the command.
 pub(crate) fn readable<T>(
     listed: Result<Listed<T>, Error>,
     version: &mut Option<String>,
@@ -124,7 +123,7 @@ pub(crate) fn readable<T>(
     }
 }
 
-/// Lets through the pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
+/// Keeps only pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
 pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSummary) -> Option<PodSummary> + 'static {
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
     let mut interner = Interner::default();
@@ -134,7 +133,7 @@ pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSumma
     }
 }
 
-/// A namespace that does not exist has no DaemonSets either: say which of the two it is.
+/// Distinguishes a namespace that does not exist from one without DaemonSets.
 pub(super) async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error> {
     let Some(wanted) = &request.namespace else {
         return Ok(());
@@ -144,22 +143,22 @@ pub(super) async fn check_namespace(access: &Access, request: &Request) -> Resul
         Ok(Some(_)) | Err(Error::Forbidden { .. }) => return Ok(()),
         Err(error) => return Err(error),
     }
-    // Only the hint needs the others, so a lack of rights is no error here.
+    // The list is needed only for the hint, so its errors are ignored.
     let others = access.list::<Namespace>(&Scope::Cluster, None, None).await.map(|listed| listed.items);
     let others = others.unwrap_or_default();
     let names = others.iter().filter_map(|namespace| namespace.metadata.name.as_deref());
     Err(Error::NotFound {
-        message: format!("there is no namespace {wanted:?} in {}", cluster(access)),
-        hint: hint(wanted, names, "kubectl get namespaces lists them"),
+        message: format!("namespace {wanted:?} not found ({})", cluster(access)),
+        hint: hint(wanted, names, "list the namespaces: kubectl get namespaces"),
     })
 }
 
-/// What only OpenShift has; asked for only where the nodes are OpenShift's.
+/// Loads the OpenShift objects, if the nodes show that the cluster is OpenShift.
 async fn openshift(access: &Access, nodes: &Known<Vec<Node>>) -> Result<Known<Option<OpenShift>>, Error> {
     openshift_of(access, nodes.known().map(Vec::as_slice).unwrap_or_default()).await
 }
 
-/// The same, by the look of these nodes.
+/// As [`openshift`], for a slice of nodes.
 pub(super) async fn openshift_of(access: &Access, nodes: &[Node]) -> Result<Known<Option<OpenShift>>, Error> {
     if !OpenShift::detect(nodes) {
         return Ok(Known::Known(None));

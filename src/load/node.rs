@@ -1,4 +1,5 @@
-//! The facts about one node: what every question needs in one round, the rest only where a pod in question needs it.
+//! Loads the objects about one node that `why-not` always needs, in one round of requests. [`super::predict`] loads the
+//! rest.
 
 use jiff::Timestamp;
 use k8s_openapi::Resource;
@@ -18,20 +19,20 @@ use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
 use crate::snapshot::{Known, Node};
 
-/// Which node.
+/// The node to explain.
 #[derive(Clone, Debug)]
 pub(crate) enum NodeTarget {
-    /// One of the cluster, by its name.
+    /// A node of the cluster.
     Named(String),
-    /// One that does not exist yet.
+    /// The manifest of a node that does not exist yet.
     Planned(Box<Node>),
 }
 
 impl Source {
-    /// Loads what every question about a node needs.
+    /// Loads the objects about one node.
     ///
     /// # Errors
-    /// What is needed and cannot be read; a name that does not exist.
+    /// Required objects cannot be read; a name does not exist.
     pub(crate) async fn node_snapshot(&mut self, request: &Request, which: &NodeTarget) -> Result<NodeSnapshot, Error> {
         let place = self.place(request);
         match self {
@@ -41,7 +42,6 @@ impl Source {
     }
 }
 
-/// Five requests in one round.
 async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &str) -> Result<NodeSnapshot, Error> {
     let scope = scope(request);
     let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
@@ -90,7 +90,7 @@ async fn node_of(access: &Access, which: &NodeTarget) -> Result<Node, Error> {
     if let Some(node) = access.bulk_one::<Node>(&Scope::Cluster, name).await? {
         return Ok(node);
     }
-    // Only the hint needs the others, so a lack of rights is no error here.
+    // The list is needed only for the hint, so its errors are ignored.
     let others = access.bulk::<Node>(&Scope::Cluster, None, |node| Some(node.compact())).await;
     let others = others.map(|listed| listed.items).unwrap_or_default();
     Err(no_such_node(name, &others, &format!("context {:?}", access.context().unwrap_or(access.server()))))
@@ -99,8 +99,8 @@ async fn node_of(access: &Access, which: &NodeTarget) -> Result<Node, Error> {
 fn no_such_node(name: &str, others: &[Node], place: &str) -> Error {
     let names = others.iter().map(|node| node.metadata.name.as_str());
     Error::NotFound {
-        message: format!("there is no node {name:?} in {place}"),
-        hint: hint(name, names, "kubectl get nodes lists them; a node that is only planned: --node-file FILE"),
+        message: format!("node {name:?} not found in {place}"),
+        hint: hint(name, names, "list the nodes: kubectl get nodes; for a node that is planned: --node-file FILE"),
     }
 }
 
@@ -113,8 +113,7 @@ async fn bound_to(access: &Access, which: &NodeTarget) -> Result<Listed<Pod>, Er
     }
 }
 
-/// The pods that have no node yet: few, unless the whole cluster is stuck. Of them only those that look to this node
-/// are kept.
+/// The unscheduled pods that are pinned to this node or nominated for it. A healthy cluster has few unscheduled pods.
 async fn unbound(access: &Access, which: &NodeTarget) -> Result<Listed<Pod>, Error> {
     match which {
         NodeTarget::Named(name) => {
@@ -135,11 +134,11 @@ async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
         Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::Unknown(error.to_string())),
         Err(error) => return Err(error),
     };
-    // Some providers write `33+`.
+    // Some providers report a minor version such as `33+`.
     let digits: String = info.minor.chars().take_while(char::is_ascii_digit).collect();
     Ok(match digits.parse() {
         Ok(minor) => Known::Known(KubeMinor(minor)),
-        Err(_) => Known::Unknown(format!("the server's version {:?} is not understood", info.git_version)),
+        Err(_) => Known::Unknown(format!("the server version {:?} cannot be parsed", info.git_version)),
     })
 }
 
@@ -163,7 +162,7 @@ fn from_files(
                 Known::Known(nodes) => nodes,
                 Known::Unknown(why) => {
                     return Err(Error::NotFound {
-                        message: format!("the node {name:?} cannot be looked at: {why}"),
+                        message: format!("cannot read node {name:?}: {why}"),
                         hint: file::HINT.into(),
                     });
                 }
@@ -209,7 +208,7 @@ fn saved_facts(
     nodes: Known<Vec<Node>>,
 ) -> ClusterObjects {
     ClusterObjects {
-        minor: Known::Unknown("a saved cluster does not tell the server's version".into()),
+        minor: Known::Unknown("a saved cluster has no server version".into()),
         nodes,
         pods,
         namespaces,
@@ -231,7 +230,7 @@ fn saved_facts(
     }
 }
 
-/// The objects; unknown where a DaemonSet that needs them is in a namespace that was not saved.
+/// The objects; unknown if a DaemonSet that needs them is in a namespace that was not saved.
 fn covered<K: Resource + Clone>(
     objects: Known<Vec<K>>,
     saved: &SavedNamespaces,
@@ -243,7 +242,7 @@ fn covered<K: Resource + Clone>(
         daemon_sets.iter().filter(|daemon_set| daemon_set.spec.template.spec.as_ref().is_some_and(needs)).map(of);
     match in_need.into_iter().find(|namespace| !saved.covers(K::KIND, namespace)) {
         Some(namespace) if objects.known().is_some() => {
-            Known::Unknown(format!("the files hold no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
+            Known::Unknown(format!("the files contain no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
         }
         _ => objects,
     }

@@ -1,4 +1,4 @@
-//! The facts that only some pods need: each kind is one request, and is made once.
+//! Loads the kinds of objects that only some pods need. Each kind is listed at most once.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
-/// Where the objects of the DaemonSets in question are: one namespace, or all.
+/// The scope that covers these namespaces: one namespace, or all.
 pub(crate) fn scope_of<'n>(mut namespaces: impl Iterator<Item = &'n str>) -> Scope {
     match namespaces.next() {
         Some(first) if namespaces.all(|other| other == first) => Scope::Namespace(first.to_owned()),
@@ -21,10 +21,10 @@ pub(crate) fn scope_of<'n>(mut namespaces: impl Iterator<Item = &'n str>) -> Sco
     }
 }
 
-/// Reads what is needed and was not read yet, all at once.
+/// Lists the kinds in `needs` that were not listed yet, concurrently.
 ///
 /// # Errors
-/// Anything but a lack of rights, which leaves a gap.
+/// Any error except missing permissions, which make the kind unknown.
 pub(crate) async fn read(
     access: &Access,
     facts: &mut ClusterObjects,
@@ -73,7 +73,7 @@ impl Reader<'_> {
     {
         if self.wants(need, place) {
             let listed = match self.access.list::<K>(scope, None, None).await {
-                // An API group that the server does not have has no objects either.
+                // 404: the server does not serve this API group, so it has no such objects.
                 Err(Error::Api { code: 404, .. }) => Ok(Known::Known(Vec::new())),
                 listed => readable(listed, &mut None),
             };

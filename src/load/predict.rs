@@ -1,5 +1,5 @@
-//! What only some questions about a node need: pods that do not exist, as they would be made, and what admission and the
-//! scheduler's filters read for them; events, where something is not well.
+//! Predicts the missing pods of a node and loads what explains them: the objects that admission and the scheduler's
+//! filters read for these pods, and events.
 
 use std::collections::BTreeSet;
 
@@ -22,22 +22,21 @@ use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::selector;
 
-/// How many pods of the same revision are looked for at once.
+/// How many pods of the same revision are requested concurrently.
 const AT_ONCE: usize = 8;
-/// The label by which a daemon pod names its revision.
+/// The label with the revision of a DaemonSet pod.
 const REVISION_LABEL: &str = "controller-revision-hash";
 
-/// Completes the site for the questions that are open on it, and gives the pods that do not exist, in the order of the
-/// DaemonSets.
+/// Loads what the DaemonSets without a healthy pod need, and returns the predicted pods in the order of the DaemonSets.
 ///
 /// # Errors
-/// Anything but a lack of rights, which leaves a gap.
+/// Any error except missing permissions, which make the objects unknown.
 pub(crate) async fn load_required_objects(
     source: &Source,
     node_snapshot: &mut NodeSnapshot,
     is_named: bool,
 ) -> Result<Vec<Option<PredictedPod>>, Error> {
-    // Which events explain something is decided before any is looked at.
+    // The query is built on a snapshot without events.
     let saved = std::mem::replace(&mut node_snapshot.events, Known::Known(Vec::new()));
     let predicted = predict(source, node_snapshot, is_named).await?;
     node_snapshot.events = match source {
@@ -46,7 +45,7 @@ pub(crate) async fn load_required_objects(
             read_events(access, node_snapshot, &predicted).await?
         }
         Source::Saved(_) => {
-            // Pods like those in question were looked for among the saved ones; to count what is in the way takes all.
+            // The prediction above can use incomplete pods; the filters count pods and need all of them.
             if let Some(why) = &node_snapshot.facts.partial_pods {
                 node_snapshot.facts.pods = Known::Unknown(why.clone());
             }
@@ -66,7 +65,7 @@ async fn read_events(
     events(access, &objects::scope_of(in_question), &diagnosis::event_query(&diagnoses)).await
 }
 
-/// The pods that are not there, as the API server would make them: of each DaemonSet in question.
+/// Predicts the missing pods as the API server would create them.
 async fn predict(
     source: &Source,
     node_snapshot: &mut NodeSnapshot,
@@ -117,7 +116,7 @@ async fn predict(
     Ok(predicted)
 }
 
-/// A pod of the current revision on any other node: what webhooks made of it, they would make of this one.
+/// A pod of the current revision on any other node. Webhooks would change the predicted pod in the same way.
 async fn reference_pod(
     source: &Source,
     node_snapshot: &NodeSnapshot,
@@ -152,8 +151,8 @@ fn namespace_of(daemon_set: &DaemonSet) -> &str {
     daemon_set.metadata.namespace.as_deref().unwrap_or_default()
 }
 
-/// What the scheduler's filters read for the pods in question, in two rounds: only the claims tell whether all pods
-/// have to be read.
+/// Loads the objects that the scheduler's filters read for these pods, in two rounds: the PersistentVolumeClaims of the
+/// first determine whether the second needs all pods.
 async fn read_needs(
     access: &Access,
     node_snapshot: &mut NodeSnapshot,
@@ -163,7 +162,7 @@ async fn read_needs(
     let pods: Vec<Pod> = predicted.iter().flatten().map(|predicted| predicted.pod.clone()).chain(waiting).collect();
     let neighbours = node_snapshot.bound.known().into_iter().flatten();
     let nominated = node_snapshot.nominated.known().into_iter().flatten();
-    // Without a pod in question nobody is repelled.
+    // The anti-affinity of other pods matters only if there is a pod to schedule.
     let higher_priority_planned =
         if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
     let scope = objects::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));

@@ -1,4 +1,4 @@
-//! Facts from files.
+//! Builds a snapshot from the files of a saved cluster.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::render::text::pluralize;
 use crate::snapshot::{Known, OpenShift, Snapshot, selector};
 
-/// Picks out of the files what was asked for.
+/// Selects the requested objects.
 ///
 /// # Errors
-/// Files without DaemonSets; a name that is not among them.
+/// The files contain no DaemonSets; a name does not exist.
 pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -> Result<Snapshot, Error> {
     let daemon_sets = match facts.daemon_sets {
         Known::Known(daemon_sets) => daemon_sets,
@@ -22,7 +22,7 @@ pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -
                 file: "--from".into(),
                 message: match facts.others {
                     0 => why,
-                    others => format!("{why}, only {} of other kinds", pluralize(others, "object")),
+                    others => format!("{why}; found only {} of other kinds", pluralize(others, "object")),
                 },
                 hint: file::HINT.into(),
             });
@@ -49,7 +49,7 @@ pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -
     };
     let daemon_sets = select_by_name(daemon_sets, request, place)?;
     let pods = match facts.pods {
-        // Their namespaces were not saved: no pod in the files is not no pod.
+        // The pods of these namespaces were not saved, so the pods are unknown rather than absent.
         Known::Known(_) if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| facts.saved.lacks_pods(one)) => {
             Known::Unknown(facts.saved.partial_pods(&daemon_sets).unwrap_or_default())
         }
@@ -63,8 +63,8 @@ pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -
         revisions: facts.revisions,
         events: facts.events,
         openshift,
-        // Files without any instant have nothing either that an age could be counted from.
-        // Nor does a node whose clock is ahead move the moment into the future.
+        // Without a timestamp in the files, no age is computed from this one. The limit prevents a future time from
+        // a node whose clock is ahead.
         as_of: facts.as_of.unwrap_or_else(Timestamp::now).min(Timestamp::now()),
     })
 }

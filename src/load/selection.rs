@@ -1,4 +1,4 @@
-//! Names and selectors as the user wrote them, held against what there is.
+//! Applies the names and selectors of the command line to the loaded objects.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use super::Request;
 use crate::error::Error;
 use crate::snapshot::{Known, Node, selector};
 
-/// A selector as the user wrote it.
+/// Parses a label selector.
 pub(crate) fn parse_selector(text: &str) -> Result<Selector, Error> {
     selector::parse(text).map_err(|fault| Error::Usage {
-        message: format!("the selector {text:?} cannot be read: {fault}"),
-        hint: "selectors look like this: zone=a,tier in (web,db),!gpu".into(),
+        message: format!("invalid selector {text:?}: {fault}"),
+        hint: "use a label selector such as zone=a,tier in (web,db),!gpu".into(),
     })
 }
 
-/// Picks the DaemonSets that were named, in the order of their names.
+/// Selects the DaemonSets with the requested names, sorted by namespace and name.
 pub(super) fn select_by_name(
     daemon_sets: Vec<DaemonSet>,
     request: &Request,
@@ -29,11 +29,11 @@ pub(super) fn select_by_name(
     for wanted in &request.names {
         if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == wanted) {
             return Err(Error::NotFound {
-                message: format!("there is no DaemonSet {wanted:?} in {place}"),
+                message: format!("daemonset {wanted:?} not found in {place}"),
                 hint: hint(
                     wanted,
                     daemon_sets.iter().map(name),
-                    "without a name all are listed, with -A those of all namespaces",
+                    "omit the name to list all DaemonSets; use -A for all namespaces",
                 ),
             });
         }
@@ -45,25 +45,25 @@ pub(super) fn select_by_name(
     Ok(daemon_sets)
 }
 
-/// `--nodes` must be held against nodes, and match some: a slip of it would otherwise look like a cluster that is well.
+/// Requires that `--nodes` matches at least one node: a typo would otherwise look like a healthy cluster.
 ///
 /// # Errors
-/// It matches none, or the nodes cannot be read.
+/// It matches no node, or the nodes cannot be read.
 pub(super) fn check_nodes(nodes: &Known<Vec<Node>>, request: &Request) -> Result<(), Error> {
     match (&request.nodes, nodes) {
         (Some(labels), Known::Known(nodes)) if nodes.is_empty() => Err(no_node_with(labels)),
         (Some(labels), Known::Unknown(why)) => Err(Error::NotFound {
-            message: format!("--nodes {labels:?} cannot be held against any node: {why}"),
-            hint: "leave it out, or ask for the right to list nodes".into(),
+            message: format!("cannot apply --nodes {labels:?}: {why}"),
+            hint: "omit it, or get RBAC permission to list nodes; see docs/rbac".into(),
         }),
         _ => Ok(()),
     }
 }
 
-/// The names out of those of the nodes with some labels, or of these very nodes.
+/// The nodes to use: `names` if given, otherwise all of `there`, which are the nodes that match `labels`.
 ///
 /// # Errors
-/// There are none; a name that is not among them.
+/// No node matches; a name is not in `there`.
 pub(crate) fn resolve_nodes(
     labels: Option<&str>,
     names: &[String],
@@ -74,8 +74,8 @@ pub(crate) fn resolve_nodes(
     }
     if let Some(missing) = names.iter().find(|name| !there.contains(*name)) {
         return Err(Error::NotFound {
-            message: format!("there is no node {missing:?}"),
-            hint: hint(missing, there.iter().map(String::as_str), "kubectl get nodes lists them"),
+            message: format!("node {missing:?} not found"),
+            hint: hint(missing, there.iter().map(String::as_str), "list the nodes: kubectl get nodes"),
         });
     }
     Ok(if names.is_empty() { there } else { names.iter().cloned().collect() })
@@ -83,12 +83,12 @@ pub(crate) fn resolve_nodes(
 
 fn no_node_with(labels: &str) -> Error {
     Error::NotFound {
-        message: format!("no node has the labels that --nodes asks for: {labels:?}"),
-        hint: "it takes a label selector, such as zone=a: kubectl get nodes --show-labels".into(),
+        message: format!("no nodes match --nodes {labels:?}"),
+        hint: "use a label selector such as zone=a; to list the labels: kubectl get nodes --show-labels".into(),
     }
 }
 
-/// The nearest name that exists, if one is near enough to have been meant.
+/// `otherwise`, preceded by the most similar existing name if one is similar enough.
 pub(super) fn hint<'n>(wanted: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
     const NEAR: f64 = 0.5;
     let nearest = names

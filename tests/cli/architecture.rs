@@ -1,10 +1,10 @@
-//! The arrows between the rooms, read from the source: what a room must not name, no file of it names.
+//! Checks the dependencies between the modules in the source: no file of a module names what the module must not use.
 
 use std::path::{Path, PathBuf};
 
 use crate::module_graph::ModuleGraph;
 
-/// Rooms that decide: no cluster, no clock, no terminal, no command line.
+/// The pure modules: without cluster, clock, terminal and command line.
 const PURE: [&str; 8] = ["snapshot", "placement", "scheduling", "admission", "explain", "coverage", "rollout", "cycle"];
 const NOT_PURE: [&str; 14] = [
     "crate::cluster",
@@ -28,7 +28,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-/// Lines of code of a room that name one of the words: comments and tests may speak of anything.
+/// The lines of a module that name one of the words, without comments and tests.
 fn offences(room: &str, forbidden: &[&str]) -> Vec<String> {
     let mut offences = Vec::new();
     let files = files_below(&Path::new("src").join(room));
@@ -52,23 +52,23 @@ fn offences(room: &str, forbidden: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn pure_rooms_know_no_cluster_no_clock_and_no_terminal() {
+fn pure_modules_use_no_cluster_clock_or_terminal() {
     let all: Vec<String> = PURE.iter().flat_map(|room| offences(room, &NOT_PURE)).collect();
     assert!(all.is_empty(), "{all:#?}");
 }
 
 #[test]
-fn cluster_and_render_never_meet_and_neither_knows_the_command_line() {
+fn cluster_and_render_are_independent_of_each_other_and_cli() {
     let mut all =
         offences("cluster", &["crate::render", "crate::command", "crate::cli", "crate::coverage", "crate::explain"]);
     all.extend(offences("render", &["crate::cluster", "crate::command", "crate::cli"]));
     assert!(all.is_empty(), "{all:#?}");
 }
 
-/// A command with a value in it comes from `render::command_line` alone: there, every value is checked.
+/// Only `render::command_line` builds commands with values, because it checks every value.
 #[test]
-fn command_lines_are_never_made_by_format() {
-    // Of these, the first is that place, the second makes the program's name, and the third lists contexts in a hint.
+fn command_lines_are_not_built_by_format() {
+    // The first builds commands, the second the program's name, and the third lists contexts in a hint.
     const EXEMPT: [&str; 3] = ["src/render/command_line.rs", "src/program.rs", "src/cluster/kubeconfig.rs"];
     let mut found = Vec::new();
     for file in files_below(Path::new("src")) {
@@ -83,14 +83,14 @@ fn command_lines_are_never_made_by_format() {
     for made in [
         "format!(\"kubectl -n {namespace} delete pod {pod}\")",
         "format!(\n    \"see kubectl get pod {}\",\n    pod\n)",
-        "format!(\"follow it: {} rollout watch {name}\", program::name())",
+        "format!(\"watch it: {} rollout watch {name}\", program::name())",
     ] {
         assert_eq!(formatted_commands(made).len(), 1, "{made}");
     }
 }
 
-/// Texts in which a placeholder follows a command, and those that give the program's own name something to do with a
-/// value: a placeholder before a word, and one behind it.
+/// The string literals with a placeholder after a command, either `kubectl` or the program's own name, which is a
+/// placeholder itself.
 fn formatted_commands(code: &str) -> Vec<&str> {
     let code_lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let is_formatted = |text: &&str| {
@@ -99,7 +99,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
         let is_own = |words: &&str| text.find(*words).is_some_and(|at| text[at + words.len()..].contains('{'));
         kubectl || own.iter().any(is_own)
     };
-    // Between double quotes; a quote within a text parts it in two, of which both are looked at.
+    // Splits at double quotes; both parts of a string with an escaped quote are checked.
     code_lines.flat_map(|line| line.split('"')).filter(is_formatted).collect()
 }
 
@@ -136,7 +136,7 @@ fn modules_form_no_cycle() {
 }
 
 #[test]
-fn an_offence_would_be_seen() {
+fn violations_are_detected() {
     assert!(!offences("cluster", &["kube::client"]).is_empty());
     assert!(!offences("command", &["Timestamp::now"]).is_empty());
 }

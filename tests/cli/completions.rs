@@ -1,4 +1,4 @@
-//! The scripts under `completions/`, in the shells that they are for, and what the program answers them.
+//! The completion scripts under `completions/` in their shells, and the program's candidates.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A command that finds the program on its path, and no cluster.
+/// A command with the program in its PATH and no cluster.
 fn beside_the_program(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let folder = Path::new(env!("CARGO_BIN_EXE_kubectl-ds")).parent().unwrap();
     let mut path = vec![folder.to_owned()];
@@ -27,12 +27,12 @@ fn beside_the_program(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Whether a tool must be there that a test needs: `tests/run.sh` installs them all.
+/// Whether a tool that a test needs must be installed: `tests/run.sh` installs them all.
 pub(crate) fn must_be_there() -> bool {
     cfg!(target_os = "linux") && std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
-/// Runs a shell; `None` where it is not installed and need not be.
+/// Runs a shell; `None` if it is not installed and not required.
 fn shell(name: &str, arguments: &[&str]) -> Option<Output> {
     match beside_the_program(name).args(arguments).output() {
         Ok(output) => Some(output),
@@ -50,9 +50,9 @@ fn words_of(output: Output) -> Vec<String> {
     text(&output.stdout).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
 }
 
-/// `TRYCMD=overwrite cargo test --test cli` writes them anew.
+/// `TRYCMD=overwrite cargo test --test cli` updates the files.
 #[test]
-fn the_files_are_what_the_program_prints() {
+fn committed_scripts_equal_the_program_output() {
     for (shell, file) in SCRIPTS {
         let file = PathBuf::from("completions").join(file);
         let output = Command::new(env!("CARGO_BIN_EXE_kubectl-ds")).args(["completion", shell]).output().unwrap();
@@ -67,18 +67,18 @@ fn the_files_are_what_the_program_prints() {
 
 #[cfg(unix)]
 #[test]
-fn kubectl_can_run_its_file() {
+fn kubectl_script_is_executable() {
     use std::os::unix::fs::PermissionsExt;
     let file = "completions/kubectl_complete-ds";
-    assert_ne!(std::fs::metadata(file).unwrap().permissions().mode() & 0o111, 0, "it is to be run");
+    assert_ne!(std::fs::metadata(file).unwrap().permissions().mode() & 0o111, 0, "it must be executable");
     let answer = words_of(beside_the_program(file).args(["rollout", "his"]).output().unwrap());
     assert_eq!(answer, ["history", ":4"]);
 }
 
-/// bash parts words at `=` and `:`, before it tells them and where it puts a candidate in.
+/// bash splits words at `=` and `:`, both in COMP_WORDS and where it inserts a candidate.
 #[cfg(unix)]
 #[test]
-fn bash_completes() {
+fn bash_script_completes() {
     let complete = |words: &str| {
         let script = format!(
             "set -u; source completions/kubectl-ds.bash; COMP_WORDS=(kubectl-ds {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
@@ -91,10 +91,10 @@ fn bash_completes() {
     assert_eq!(complete("rollout ''").unwrap(), ["watch", "status", "history", "help"]);
     assert_eq!(complete("coverage --output = j").unwrap(), ["json"]);
     assert_eq!(complete("coverage --color = ''").unwrap(), ["auto", "always", "never"]);
-    // "arn" and ":" stand on the line by then.
+    // The line already contains "arn" and ":".
     assert_eq!(complete("coverage --context arn : aws").unwrap(), ["aws:eks:eu-west-1:1:cluster/shop"]);
-    assert_eq!(complete("coverage --from tests/fi").unwrap(), [""; 0], "bash itself knows files");
-    // As bash gives them, quotes and all; and as bash must get them.
+    assert_eq!(complete("coverage --from tests/fi").unwrap(), [""; 0], "bash completes file names");
+    // With quotes, as bash passes them, and with escapes, as bash needs them.
     assert_eq!(complete(&format!("why-not --from '\"{SHOP}\"' worker-a")).unwrap(), nodes);
     assert_eq!(complete(r"why-not --from 'tests/fixtures\/shop' \'worker-a").unwrap(), nodes);
     let folder = tempfile::tempdir().unwrap();
@@ -110,8 +110,8 @@ fn bash_completes() {
 
 #[cfg(unix)]
 #[test]
-fn zsh_completes() {
-    // The completion system shows its list to a person only; what it would show is what it is given.
+fn zsh_script_completes() {
+    // The completion system shows its list only interactively, so the stubs print what it receives.
     let complete = |words: &str| {
         let script = format!(
             "autoload -Uz compinit && compinit -u -D && source completions/_kubectl-ds\n\
@@ -123,14 +123,14 @@ fn zsh_completes() {
     };
     let Some(nodes) = complete(&format!("why-not --from {SHOP} worker-a")) else { return };
     assert_eq!(nodes, ["worker-a1", "worker-a2", "worker-a3"]);
-    assert!(complete("rollout ''").unwrap()[0].starts_with("watch:Follow a rollout"));
+    assert!(complete("rollout ''").unwrap()[0].starts_with("watch:Watch a rollout"));
     assert_eq!(complete("coverage --context arn").unwrap(), ["arn\\:aws\\:eks\\:eu-west-1\\:1\\:cluster/shop"]);
     assert_eq!(complete("coverage --from ''").unwrap(), ["files"]);
 }
 
 #[cfg(unix)]
 #[test]
-fn fish_completes() {
+fn fish_script_completes() {
     let complete = |line: &str| {
         let script = format!("source completions/kubectl-ds.fish; complete --do-complete 'kubectl-ds {line}'");
         shell("fish", &["--no-config", "--command", &script]).map(words_of)
@@ -144,18 +144,18 @@ fn fish_completes() {
 }
 
 #[test]
-fn power_shell_takes_the_script() {
+fn powershell_accepts_the_script() {
     let read = "$e = $null; [void][Management.Automation.Language.Parser]::ParseFile('completions/kubectl-ds.ps1', [ref]$null, \
                 [ref]$e); if ($e) { throw $e }; . ./completions/kubectl-ds.ps1";
-    // It is on few machines, and on none of those that run this regularly.
+    // PowerShell is rarely installed, and not in CI.
     if let Ok(output) = beside_the_program("pwsh").args(["-NoProfile", "-Command", read]).output() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 }
 
-/// What is put on a command line must mean nothing to the shell, whoever made the file that it comes from.
+/// A candidate must not be special to the shell, because the file may come from an untrusted source.
 #[test]
-fn names_that_no_cluster_can_have_are_not_offered() {
+fn invalid_names_are_not_candidates() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.yaml");
     let daemon_set =
@@ -167,10 +167,10 @@ fn names_that_no_cluster_can_have_are_not_offered() {
     assert_eq!(words_of(answer), ["good", ":4"]);
 }
 
-/// This test hangs where the program does.
+/// This test hangs if the program does.
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_which_nothing_comes_is_not_waited_for() {
+fn pipe_without_data_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -179,9 +179,9 @@ fn a_pipe_in_which_nothing_comes_is_not_waited_for() {
     assert_eq!(words_of(answer), [":4"]);
 }
 
-/// Without a word to anybody: it would stand in the middle of what is typed.
+/// An error message would appear in the middle of the command line.
 #[test]
-fn what_goes_wrong_is_not_told() {
+fn errors_are_not_printed() {
     for words in [
         &["why-not", "--from", "missing.yaml", ""][..],
         &["why-not", "--from", "-", ""],

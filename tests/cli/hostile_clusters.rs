@@ -1,18 +1,18 @@
-//! Random saved clusters in which names, labels and the messages of events are hostile: each holds text that a shell
-//! would run, or that kubectl would take for an option, if it came into a command line.
+//! Random saved clusters with hostile names, labels and event messages: they contain text that a shell would execute,
+//! or that kubectl would parse as an option, if it were part of a command line.
 
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-/// The node that every DaemonSet of a cluster is asked about.
+/// The node for which every DaemonSet is explained.
 pub(crate) const NODE: &str = "worker-1";
-/// The DaemonSets of one cluster.
+/// The number of DaemonSets in a cluster.
 const DAEMON_SETS: usize = 240;
 
 /// Messages of `FailedCreate` events, as API servers, webhooks and policies write them.
 const MESSAGES: &str = include_str!("../fixtures/admission/event-messages.json");
 
-/// What is put into names and messages. `OWNED` is the file that a shell would create.
+/// The hostile texts. `OWNED` is the file that a shell would create.
 const PAYLOADS: [&str; 38] = [
     "$(touch OWNED)",
     "`touch OWNED`",
@@ -54,7 +54,7 @@ const PAYLOADS: [&str; 38] = [
     "",
 ];
 
-/// One cluster from a seed, as `kubectl get -o json` prints a list.
+/// A cluster from a seed, in the format of `kubectl get -o json`.
 pub(crate) fn cluster(seed: u64) -> Value {
     let mut world = World { seed, rng: Rng::with_seed(seed), items: Vec::new() };
     world.node();
@@ -65,7 +65,7 @@ pub(crate) fn cluster(seed: u64) -> Value {
 }
 
 struct World {
-    /// In every name, so that the lines of two clusters differ.
+    /// Part of every name, so that the lines of two clusters differ.
     seed: u64,
     rng: Rng,
     items: Vec<Value>,
@@ -76,7 +76,7 @@ impl World {
         PAYLOADS[self.rng.usize(..PAYLOADS.len())]
     }
 
-    /// The text, hostile in one of eight cases: where all are, no line is left to print.
+    /// The text, hostile in one of eight cases. If all texts were hostile, no line would be suggested.
     fn text(&mut self, good: &str) -> String {
         match self.rng.u8(..16) {
             0 => self.payload().to_owned(),
@@ -176,7 +176,7 @@ impl World {
         spec
     }
 
-    /// A `FailedCreate` event whose message is hostile at one of its words.
+    /// A `FailedCreate` event with one hostile word in its message.
     fn failed_create(&mut self, namespace: &str, name: &str, uid: &str, number: usize) {
         let messages: Vec<String> = serde_json::from_str(MESSAGES).unwrap();
         let message = &messages[self.rng.usize(..messages.len())];
@@ -187,7 +187,7 @@ impl World {
             0 => payload.to_owned(),
             1 => format!("{payload}{}", words[at]),
             2 => format!("{}{payload}", words[at]),
-            // Behind the first letters or digits, so that punctuation at the end stays what it is.
+            // After the last letter or digit, so that the punctuation at the end stays.
             _ => {
                 let end = words[at].rfind(|c: char| c.is_ascii_alphanumeric()).map_or(0, |end| end + 1);
                 format!("{}{payload}{}", &words[at][..end], &words[at][end..])

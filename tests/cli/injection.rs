@@ -1,5 +1,5 @@
-//! Every line that is offered for pasting, over clusters with hostile names and hostile messages of events: run in bash,
-//! dash and zsh, it calls the command that it names with the arguments that it shows, and nothing else happens.
+//! Runs every command line that the program suggests, for clusters with hostile names and event messages, in bash, dash
+//! and zsh. It must call the named command with the shown arguments, and do nothing else.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::hostile_clusters::{NODE, cluster};
 
-/// At least so many lines are run in each shell; `DS_LINES` sets another number.
+/// The minimum number of lines that are run in each shell; `DS_LINES` overrides it.
 const LINES: usize = 20_000;
-/// So many clusters are asked about at once.
+/// The number of clusters that are tested concurrently.
 const BATCH: u64 = 4;
-/// The options of kubectl and of this program that its lines use.
+/// The options that suggested lines may use.
 const OPTIONS: [&str; 22] = [
     "-A",
     "-c",
@@ -39,7 +39,7 @@ const OPTIONS: [&str; 22] = [
     "--type",
     "--value",
 ];
-/// What stands in lines and is neither an option nor of a cluster: verbs, kinds, places to fill in, and fixed values.
+/// The words of suggested lines that are neither options nor from a cluster: verbs, kinds, placeholders, fixed values.
 const WORDS: &str = "get describe delete edit patch label taint annotate create set logs events cordon uncordon rollout \
     undo history watch why-not adm policy add-scc-to-user ds daemonset node pod pods namespace resources image quota \
     resourcequota limitrange limitranges configmap secret generic serviceaccount service endpointslices priorityclass \
@@ -52,11 +52,11 @@ const WORDS: &str = "get describe delete edit patch label taint annotate create 
     jsonpath={.status.allocatable} jsonpath={.spec.template.spec.serviceAccountName} jsonpath={.status.declaredFeatures} \
     jsonpath={.spec.nodeAffinity} {.metadata.labels} \
     custom-columns=KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name";
-/// What a line may call.
+/// The commands that a line may call.
 const COMMANDS: [&str; 4] = ["kubectl", "oc", "date", "grep"];
 
-/// Stands in for every command: writes its name and arguments, and what ends each, to the file of descriptor 3. No other
-/// command can be found, and the shell says so.
+/// Stubs for all commands: they write their name and arguments, each with a terminator, to file descriptor 3. Any other
+/// command is an error of the shell.
 const STUBS: &str = r#"
 record() { printf '%s\037' "$@" >&3; printf '\036' >&3; }
 kubectl() { record kubectl "$@"; }
@@ -71,10 +71,10 @@ done
 "#;
 
 #[test]
-fn pasted_lines_do_nothing_but_what_they_show() {
+fn suggested_lines_call_only_what_they_show() {
     let wanted = std::env::var("DS_LINES").map_or(LINES, |lines| lines.parse().unwrap());
     let (mut lines, mut names) = (Vec::new(), BTreeSet::new());
-    // Whole batches, of the same seeds on every machine.
+    // Complete batches, so that the seeds are the same on every machine.
     for batch in 0.. {
         std::thread::scope(|scope| {
             let seeds = (1..=BATCH).map(|seed| scope.spawn(move || collect(batch * BATCH + seed)));
@@ -86,12 +86,12 @@ fn pasted_lines_do_nothing_but_what_they_show() {
         if lines.len() >= wanted {
             break;
         }
-        assert!(batch < 100, "only {} lines came of {batch} batches", lines.len());
+        assert!(batch < 100, "only {} lines from {batch} batches", lines.len());
     }
     let distinct = lines.iter().collect::<BTreeSet<_>>().len();
-    assert!(distinct > lines.len() / 5, "the lines are too much alike: {distinct} of {}", lines.len());
+    assert!(distinct > lines.len() / 5, "too few distinct lines: {distinct} of {}", lines.len());
     let verbs: BTreeSet<&str> = lines.iter().filter_map(|line| line.split(' ').find(|word| is_verb(word))).collect();
-    assert!(verbs.len() >= 12, "the lines show too few commands: {verbs:?}");
+    assert!(verbs.len() >= 12, "the lines contain too few commands: {verbs:?}");
     for shell in ["bash", "dash", "zsh"] {
         run(shell, &lines, &names);
     }
@@ -101,23 +101,23 @@ fn is_verb(word: &str) -> bool {
     !word.starts_with('-') && !matches!(word, "kubectl" | "ds" | "shop")
 }
 
-/// What came of one cluster.
+/// The results for one cluster.
 struct Found {
     lines: Vec<String>,
-    /// Every text of the cluster, in whole and in parts.
+    /// Every string of the cluster, and its parts.
     names: BTreeSet<String>,
 }
 
 #[test]
-fn long_names_and_messages_are_cut_on_screens_and_whole_in_json() {
+fn long_texts_are_cut_on_screen_and_complete_in_json() {
     const LENGTH: usize = 10_000;
-    // A row of a table: names of at most 512 columns, a text of at most 2000, and a few short columns.
+    // A table row: names of at most 512 characters, a text of at most 2000, and a few short columns.
     const LONGEST_LINE: usize = 4_000;
     let long = "x".repeat(LENGTH);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.json");
     let mut cluster = cluster(1);
-    // The nodes, and some DaemonSets with what belongs to them.
+    // The nodes, and some DaemonSets with their objects.
     cluster["items"].as_array_mut().unwrap().truncate(60);
     let cluster = cluster.to_string();
     let cluster = cluster.replace("\"agent-1-", &format!("\"agent-1-{long}-"));
@@ -126,14 +126,14 @@ fn long_names_and_messages_are_cut_on_screens_and_whole_in_json() {
     for command in [["coverage", "-A"].as_slice(), &["rollout", "status", "-A"], &["why-not", NODE]] {
         let (screen, errors) = output(&file, command);
         let longest = screen.lines().chain(errors.lines()).map(|line| line.chars().count()).max().unwrap();
-        assert!(longest <= LONGEST_LINE, "{command:?} has a line of {longest} characters");
+        assert!(longest <= LONGEST_LINE, "{command:?} prints a line of {longest} characters");
         let report = json(&file, command).to_string();
-        assert!(report.contains(&long), "{command:?} -o json has a name that is cut");
-        assert!(report.contains(&"w ".repeat(LENGTH)), "{command:?} -o json has a message that is cut");
+        assert!(report.contains(&long), "{command:?} -o json truncates a name");
+        assert!(report.contains(&"w ".repeat(LENGTH)), "{command:?} -o json truncates a message");
     }
 }
 
-/// The lines that every command prints for the cluster of a seed.
+/// The lines that all commands suggest for the cluster of a seed.
 fn collect(seed: u64) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.json");
@@ -142,7 +142,7 @@ fn collect(seed: u64) -> Found {
     let (mut lines, mut names) = (Vec::new(), BTreeSet::new());
     names_in(&cluster, &mut names);
     let commands = [["why-not", NODE].as_slice(), &["rollout", "status", "-A"], &["coverage", "-A"]];
-    // `coverage` and `history` offer no line so far: a few clusters show whether they begin to.
+    // `coverage` and `history` suggest no lines yet, so a few clusters are enough for them.
     let is_first = seed <= BATCH;
     for command in commands.into_iter().take(if is_first { 3 } else { 2 }) {
         let (text, _) = output(&file, command);
@@ -152,7 +152,7 @@ fn collect(seed: u64) -> Found {
     }
     let nodes = cluster["items"].as_array().unwrap().iter().filter(|item| item["kind"] == "Node");
     for node in nodes.filter_map(|node| node["metadata"]["name"].as_str()).filter(|name| *name != NODE) {
-        // Whatever its name is: `--` ends the options.
+        // The name may begin with a dash: `--` ends the options.
         let (text, _) = output(&file, &["why-not", "--", node]);
         lines.extend(commands_in(&text));
     }
@@ -164,7 +164,7 @@ fn collect(seed: u64) -> Found {
         let commands = [vec!["cycle", "--dry-run=client", &namespace], vec!["rollout", "history", &namespace]];
         for command in commands.into_iter().take(if is_first { 2 } else { 1 }) {
             let command: Vec<&str> = command.into_iter().chain(["--", name]).collect();
-            // Some names cannot be given, and some strategies need no cycle: then it is an error with a hint.
+            // Invalid names and RollingUpdate cause an error with a hint.
             let (text, errors) = output(&file, &command);
             lines.extend(commands_in(&text));
             lines.extend(hints_in(&errors));
@@ -173,17 +173,17 @@ fn collect(seed: u64) -> Found {
     Found { lines, names }
 }
 
-/// What a person sees: lines that stand alone, behind nothing but blanks.
+/// The suggested lines on the screen, which are separate, indented lines.
 fn commands_in(text: &str) -> impl Iterator<Item = String> {
     assert_printable(text);
     text.lines().map(str::trim).filter(|line| is_command(line)).map(str::to_owned)
 }
 
-/// The command within the hint that `cycle` prints for a DaemonSet that it is not for.
+/// The command in the hint of `cycle` for a DaemonSet with RollingUpdate.
 fn hints_in(errors: &str) -> impl Iterator<Item = String> {
     assert_printable(errors);
-    let hints = errors.lines().filter_map(|line| line.strip_prefix("hint: follow it: "));
-    hints.map(|hint| hint.split_once("; for a paced restart").unwrap().0.to_owned())
+    let hints = errors.lines().filter_map(|line| line.strip_prefix("hint: watch the rollout: "));
+    hints.map(|hint| hint.split_once("; to restart all pods gradually").unwrap().0.to_owned())
 }
 
 fn assert_printable(text: &str) {
@@ -196,7 +196,7 @@ fn json(file: &Path, command: &[&str]) -> Value {
     serde_json::from_str(&output(file, &command).0).unwrap()
 }
 
-/// Standard output and standard error. `--from` comes first: a `--` may follow.
+/// Standard output and standard error. `--from` comes first, because a `--` may follow.
 fn output(file: &Path, command: &[&str]) -> (String, String) {
     let program = env!("CARGO_BIN_EXE_kubectl-ds");
     let output = Command::new(program).arg("--from").arg(file).args(command).output().unwrap();
@@ -207,7 +207,7 @@ fn output(file: &Path, command: &[&str]) -> (String, String) {
     (String::from_utf8(output.stdout).unwrap(), errors)
 }
 
-/// Every text of the cluster, and what is between the punctuation of a message.
+/// Collects every string of the cluster, and the words between the punctuation of messages.
 fn names_in(value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -219,19 +219,19 @@ fn names_in(value: &Value, names: &mut BTreeSet<String>) {
             let is_of_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             names.insert(text.clone());
             names.extend(text.split(|c| !is_of_name(c)).map(|name| name.trim_matches(['.', '-']).to_owned()));
-            // The parts of a service's host name, and of a resource such as limits.cpu.
+            // The parts of a service's host name and of a resource such as limits.cpu.
             names.extend(text.split(|c: char| !is_of_name(c) || c == '.').map(str::to_owned));
         }
         _ => {}
     }
 }
 
-/// Whether a line is a command; the others that are offered belong into a manifest.
+/// Whether a line is a command; other suggested lines are parts of manifests.
 fn is_command(line: &str) -> bool {
     line.starts_with("kubectl ") || line.starts_with("oc ")
 }
 
-/// The `lines` of every remedy in a document.
+/// Collects the `lines` of every remedy in a document.
 fn gather(value: &Value, lines: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -252,7 +252,7 @@ fn gather(value: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Runs every line in the shell, and checks what came of it.
+/// Runs every line in the shell and checks its calls.
 fn run(shell: &str, lines: &[String], names: &BTreeSet<String>) {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty");
@@ -261,24 +261,24 @@ fn run(shell: &str, lines: &[String], names: &BTreeSet<String>) {
     let script = format!("exec 3>'{}'\n{STUBS}", record.display());
     let mut command = Command::new(shell);
     if shell == "zsh" {
-        // Without the files that a user or a system may have for it.
+        // Without user and system startup files.
         command.arg("-f");
     }
     command.arg("-c").arg(script).current_dir(&empty);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shell} is needed for this test: {error}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shell} is required for this test: {error}"));
     let mut stdin = child.stdin.take().unwrap();
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.is_empty(), "{shell} complains: {}", errors.lines().take(5).collect::<Vec<_>>().join("\n"));
+    assert!(errors.is_empty(), "{shell} reports errors: {}", errors.lines().take(5).collect::<Vec<_>>().join("\n"));
     let files: Vec<_> = std::fs::read_dir(&empty).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(files.is_empty(), "{shell}: a line wrote {files:?}");
+    assert!(files.is_empty(), "{shell}: a line created {files:?}");
     let record = std::fs::read_to_string(&record).unwrap();
     let calls: Vec<&str> = record.split_terminator('\u{1d}').collect();
-    assert_eq!(calls.len(), lines.len(), "{shell}: a line is not one line");
+    assert_eq!(calls.len(), lines.len(), "{shell}: a suggested line contains a line break");
     let known: HashSet<&str> = WORDS.split(' ').collect();
     for (line, calls) in lines.iter().zip(calls) {
         let arguments = |call: &str| call.split_terminator('\u{1f}').map(str::to_owned).collect::<Vec<_>>();
@@ -286,18 +286,17 @@ fn run(shell: &str, lines: &[String], names: &BTreeSet<String>) {
         let expected = words(line);
         assert_eq!(calls.len(), expected.len(), "{shell}: {line:?} calls {calls:?}");
         for expected in expected {
-            // Both sides of a pipe run at once.
+            // The commands of a pipe run concurrently.
             assert!(calls.contains(&expected), "{shell}: {line:?} calls {calls:?}");
             check(line, &expected, names, &known);
         }
     }
 }
 
-/// The commands of a line as they are meant: its words and pipes, and what stands between single quotes. Of double
-/// quotes, only the time is known. Anything else is no syntax of a line, and means itself: a shell that sees more in it
-/// calls something else.
+/// Parses a line into its intended calls. Only spaces, pipes, single quotes, and the double quotes of the time are
+/// syntax; everything else is literal. If a shell interprets more, it makes different calls.
 fn words(line: &str) -> Vec<Vec<String>> {
-    // Stubs print nothing, so that the time is empty.
+    // Stubs print nothing, so the time is empty.
     const TIME: &str = "kubectl-ds/tried-again=\"$(date +%s)\"";
     let mut calls = vec![Vec::new()];
     let mut rest = line;
@@ -307,7 +306,7 @@ fn words(line: &str) -> Vec<Vec<String>> {
             in_quotes ^= c == '\'';
             c == ' ' && !in_quotes
         };
-        // The time has a blank in it.
+        // The time contains a space.
         let end = if rest.starts_with(TIME) { TIME.len() } else { rest.find(is_end).unwrap_or(rest.len()) };
         let (word, after) = rest.split_at(end);
         match word {
@@ -316,7 +315,7 @@ fn words(line: &str) -> Vec<Vec<String>> {
                 calls.last_mut().unwrap().push("kubectl-ds/tried-again=".into());
                 calls.push(vec!["date".into(), "+%s".into()]);
             }
-            // No line has a quote within quotes: such names are invalid, and patches hold its escape.
+            // No line has a quote within quotes: such names are invalid, and patches contain its escape.
             word => {
                 assert!(matches!(word.matches('\'').count(), 0 | 2), "{line:?} has the word {word}");
                 calls.last_mut().unwrap().push(word.replace('\'', ""));
@@ -327,7 +326,7 @@ fn words(line: &str) -> Vec<Vec<String>> {
     calls
 }
 
-/// The call has no option and no name that is neither this program's own nor the cluster's.
+/// Checks that every option and name of the call is from the program or the cluster.
 fn check(line: &str, call: &[String], names: &BTreeSet<String>, words: &HashSet<&str>) {
     assert!(COMMANDS.contains(&call[0].as_str()), "{line:?} calls {call:?}");
     let mut before = "";

@@ -1,4 +1,4 @@
-//! Lists of names end after a handful: no line that a person reads grows with the cluster.
+//! Lists of names are truncated, so that no line grows with the cluster.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 const NODES: usize = 1000;
-/// No line is longer, in characters.
+/// The maximum length of a line, in characters.
 const LONGEST: usize = 2000;
 
 fn node(index: usize) -> Value {
     let taints: Vec<Value> = match index {
-        // A node that many taints keep free.
+        // A node with many taints.
         1 => (0..NODES).map(|taint| json!({ "key": format!("taint-{taint}"), "effect": "NoSchedule" })).collect(),
         _ => Vec::new(),
     };
@@ -60,7 +60,7 @@ fn revision(daemon_set: &Value, number: usize) -> Value {
     })
 }
 
-/// A pod of the DaemonSet, ready and of the revision, changed by what differs.
+/// A ready pod of the DaemonSet and the revision, modified by `change`.
 fn pod(daemon_set: &str, node: &str, number: usize, revision: usize, change: &dyn Fn(&mut Value)) -> Value {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -77,7 +77,7 @@ fn pod(daemon_set: &str, node: &str, number: usize, revision: usize, change: &dy
     pod
 }
 
-/// Pods that are not ready, because of as many containers.
+/// Makes a pod not ready, with 100 containers that are not ready.
 fn unready(pod: &mut Value) {
     let container =
         |index: usize| json!({ "name": format!("container-{index:03}"), "ready": false, "state": { "running": {} } });
@@ -90,7 +90,7 @@ fn deleted(pod: &mut Value) {
     pod["metadata"]["finalizers"] = (0..100).map(|index| json!(format!("example.com/finalizer-{index:03}"))).collect();
 }
 
-/// Everything that comes in long lists.
+/// A cluster with long lists of everything.
 fn cluster() -> Value {
     let name = |index: usize| format!("worker-{index:04}");
     let values: Vec<String> = (0..300).map(|index| format!("elsewhere-{index:03}")).collect();
@@ -108,7 +108,7 @@ fn cluster() -> Value {
     items.extend((0..100).map(|number| revision(&sets[0], number)));
     items.extend(sets[1..].iter().flat_map(|set| [revision(set, 0), revision(set, 1)]));
     for index in 0..NODES {
-        // Each of them of a revision of its own, or of one that no longer exists.
+        // Every pod has its own revision, or one that no longer exists.
         items.push(pod("waits", &name(index), 0, index + 1, &|_| {}));
         items.push(pod(
             "stuck",
@@ -140,7 +140,7 @@ fn cluster() -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": items })
 }
 
-/// What a command prints for people, whatever its exit code.
+/// The output of a command, both streams.
 fn printed(file: &Path, words: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
     let output = command.args(words).arg("--from").arg(file).output().unwrap();
@@ -151,7 +151,7 @@ fn printed(file: &Path, words: &[&str]) -> String {
 }
 
 #[test]
-fn lines_of_a_thousand_nodes_are_short_unless_wide() {
+fn lines_for_many_nodes_are_short_unless_wide() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.json");
     std::fs::write(&file, cluster().to_string()).unwrap();
@@ -194,6 +194,6 @@ fn lines_of_a_thousand_nodes_are_short_unless_wide() {
         assert!(wide.contains(first) && line_of(&wide), "{words:?} -o wide names {first} to {last}");
         let narrow = printed(&file, words);
         let is_cut = narrow.contains(" more") && !line_of(&narrow);
-        assert!(is_cut || words.contains(&"history"), "{words:?} names a handful: {narrow:.600}");
+        assert!(is_cut || words.contains(&"history"), "{words:?} must truncate the list: {narrow:.600}");
     }
 }

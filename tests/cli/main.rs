@@ -1,6 +1,6 @@
-//! The real program on saved clusters. One folder a scenario; in each, transcripts of commands with everything they
-//! print and their exit codes. `TRYCMD=overwrite cargo test --test cli` writes what is printed now: read the
-//! difference before you commit it.
+//! Runs the program on saved clusters. Each directory is a scenario with transcripts of commands, their output and
+//! their exit codes. `TRYCMD=overwrite cargo test --test cli` updates the transcripts: review the diff before you
+//! commit it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "these are tests")]
 
 mod architecture;
@@ -23,19 +23,19 @@ mod trees;
 use std::path::Path;
 
 #[test]
-fn transcripts_are_what_the_program_prints() {
+fn transcripts_equal_the_program_output() {
     let cases = trycmd::TestCases::new();
     cases.register_bin("kubectl-ds", Path::new(env!("CARGO_BIN_EXE_kubectl-ds")));
-    // No cluster of the machine, and no habit of its user, has a say here.
+    // Isolates the tests from the machine's clusters and the user's settings.
     for (name, value) in [("KUBECONFIG", "/nonexistent/kubeconfig"), ("HOME", "/nonexistent"), ("TERM", "xterm")] {
         cases.env(name, value);
     }
     cases.case("tests/cli/*/*.trycmd");
 }
 
-/// A transcript that nobody runs proves nothing.
+/// Detects transcripts and files that are never used.
 #[test]
-fn every_file_of_a_scenario_is_run_or_read_by_one_that_is() {
+fn every_scenario_file_is_a_transcript_or_used_by_one() {
     for scenario in std::fs::read_dir("tests/cli").unwrap().map(|entry| entry.unwrap().path()) {
         if !scenario.is_dir() {
             continue;
@@ -47,10 +47,10 @@ fn every_file_of_a_scenario_is_run_or_read_by_one_that_is() {
             .filter(|path| is_transcript(path))
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect();
-        assert!(!transcripts.is_empty(), "{} holds no transcript", scenario.display());
+        assert!(!transcripts.is_empty(), "{} contains no transcript", scenario.display());
         for file in files.iter().filter(|path| !is_transcript(path)) {
             let name = file.file_name().unwrap().to_str().unwrap();
-            assert!(transcripts.contains(name), "{} is read by no transcript", file.display());
+            assert!(transcripts.contains(name), "{} is not used by a transcript", file.display());
         }
     }
 }

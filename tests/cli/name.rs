@@ -1,10 +1,10 @@
-//! The name that the program shows is the one by which kubectl finds its file.
+//! A renamed program shows the name by which kubectl finds it.
 
 use std::process::Command;
 
 use crate::completions::text;
 
-/// The program under another name, with what it prints in all.
+/// Runs the program with another name and returns its output.
 #[cfg(unix)]
 fn called(file: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -21,7 +21,7 @@ fn called(file: &str, arguments: &[&str]) -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_renamed_program_speaks_of_itself_by_its_new_name() {
+fn renamed_program_shows_its_new_name() {
     for (arguments, said) in [
         (&["--version"][..], "kubectl daemon-sets "),
         (&["-h"], "Usage: kubectl daemon-sets [OPTIONS]"),
@@ -42,9 +42,9 @@ fn a_renamed_program_speaks_of_itself_by_its_new_name() {
     assert!(called("kubectl_complete-daemon_sets", &["rollout", "w"]).starts_with("watch\t"));
 }
 
-/// A hint that names the program names it by [`program::name`](../../src/program.rs).
+/// Hints must use [`program::name`](../../src/program.rs).
 #[test]
-fn no_text_but_the_help_has_the_usual_name_written_out() {
+fn usual_name_is_literal_only_in_help_texts() {
     let mut written = Vec::new();
     for file in crate::architecture::files_below(std::path::Path::new("src")) {
         let path = file.display().to_string().replace('\\', "/");

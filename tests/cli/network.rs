@@ -1,4 +1,4 @@
-//! Servers that do not answer as they should, and terminals: what a command says, how it ends, and what it leaves.
+//! Servers that respond incorrectly, and terminals: the messages, exit codes and terminal state of every command.
 #![cfg(unix)]
 
 use std::fs;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use crate::odd_server::{Answer, OddServer};
 use crate::processes::{PATIENCE, send, wait_for};
 
-/// What a server may try to write to the terminal.
+/// Terminal control sequences that a server may send.
 const RAW: &str = "\u{1b}[2J\u{7}\u{9b}31mraw\u{202e}";
 
-/// A kubeconfig for a server.
+/// A directory with a kubeconfig for the server.
 fn folder(url: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let kubeconfig = format!(
@@ -44,7 +44,7 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
     program(folder, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The exit code and all that was written, to either stream.
+/// The exit code, and the text of both output streams.
 fn end(mut child: Child) -> (Option<i32>, String) {
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
@@ -54,7 +54,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
     child.kill().unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = String::from_utf8([stderr, stdout].concat()).unwrap();
-    assert!(!is_late, "waited in vain for the end of the program, which wrote: {text}");
+    assert!(!is_late, "the program did not end; it wrote: {text}");
     (status.code(), text)
 }
 
@@ -62,7 +62,7 @@ fn is_raw(text: &str) -> bool {
     text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}')
 }
 
-/// Each command that asks a server, with one name where it takes one.
+/// Every command that sends requests, with a name if it takes one.
 const COMMANDS: [&[&str]; 8] = [
     &["coverage"],
     &["coverage", "--watch"],
@@ -74,41 +74,41 @@ const COMMANDS: [&[&str]; 8] = [
     &["version"],
 ];
 
-/// The beginning of a list, up to the middle of an item.
+/// The beginning of a list, which ends within an item.
 const BEGINNING: &str = r#"{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{"metadata":{"#;
 
-/// A server that never comes to an end with its answer.
+/// Responses that never end.
 fn endless_answers() -> Vec<(&'static str, Answer)> {
     let item = r#"{"metadata":{"name":"x"}},"#.repeat(100);
     vec![
-        ("no answer", Answer::Nothing),
-        ("an answer that stops midway", Answer::Stalled(BEGINNING.into())),
-        ("a string without end", Answer::Endless(format!("{BEGINNING}\"name\":\""), "x".repeat(10_000))),
+        ("no response", Answer::Nothing),
+        ("a response that stalls", Answer::Stalled(BEGINNING.into())),
+        ("an endless string", Answer::Endless(format!("{BEGINNING}\"name\":\""), "x".repeat(10_000))),
         (
-            "items without end",
+            "endless items",
             Answer::Endless(r#"{"kind":"List","metadata":{"resourceVersion":"1"},"items":["#.into(), item),
         ),
-        ("nothing but blanks", Answer::Endless("{".into(), " ".repeat(10_000))),
+        ("endless blanks", Answer::Endless("{".into(), " ".repeat(10_000))),
     ]
 }
 
 #[test]
-fn request_timeout_ends_a_command_that_gets_no_end_of_an_answer() {
+fn request_timeout_ends_commands_with_endless_responses() {
     for (what, answer) in endless_answers() {
         let server = OddServer::start(move |_| answer.clone());
         let folder = folder(&server.url);
         for command in COMMANDS {
             let (code, text) = end(start(folder.path(), &[command, &["--request-timeout=300ms"]].concat()));
             assert_eq!(code, Some(2), "{what}, {command:?}: {text}");
-            // An answer can also be refused before the time is over, for what it is.
-            let is_said = text.contains("did not answer within 0.3 s") || text.contains(" is broken: ");
+            // A response can also be rejected before the timeout.
+            let is_said = text.contains("did not respond within 0.3s") || text.contains("invalid response from ");
             assert!(is_said && text.contains("\nhint: ") && !is_raw(&text), "{what}, {command:?}: {text}");
         }
     }
 }
 
 #[test]
-fn signals_end_a_command_that_gets_no_answer() {
+fn signals_end_commands_without_a_response() {
     let mut slowest = Duration::ZERO;
     for answer in [Answer::Nothing, Answer::Stalled(BEGINNING.into())] {
         for command in COMMANDS {
@@ -132,7 +132,7 @@ fn signals_end_a_command_that_gets_no_answer() {
 }
 
 #[test]
-fn answers_that_are_none_are_errors_of_one_line_and_a_hint() {
+fn invalid_responses_are_one_line_errors_with_a_hint() {
     let html = "<html><head><title>502</title></head><body>raw</body></html>";
     let raw = |text: &str| text.replace("raw", RAW);
     let status = json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": RAW.repeat(50_000)});
@@ -140,18 +140,18 @@ fn answers_that_are_none_are_errors_of_one_line_and_a_hint() {
         ("a redirect", Answer::Redirect(format!("http://user:secret@127.0.0.1:1/{}", "x".repeat(10)))),
         ("a page", Answer::Whole(200, "text/html", raw(html))),
         ("a page with an error", Answer::Whole(502, "text/html", raw(html))),
-        ("an answer that is cut off", Answer::Cut(BEGINNING.into())),
-        ("an empty answer", Answer::json("")),
+        ("a truncated response", Answer::Cut(BEGINNING.into())),
+        ("an empty response", Answer::json("")),
         ("another kind", Answer::json("[1, 2]")),
-        ("a long refusal", Answer::Whole(403, "application/json", status.to_string())),
-        ("no text", Answer::Whole(500, "application/octet-stream", raw("raw").repeat(1000))),
+        ("a long error response", Answer::Whole(403, "application/json", status.to_string())),
+        ("binary data", Answer::Whole(500, "application/octet-stream", raw("raw").repeat(1000))),
     ];
     for (what, answer) in answers {
         let server = OddServer::start(move |_| answer.clone());
         let folder = folder(&server.url);
         for command in COMMANDS {
             let (code, text) = end(start(folder.path(), command));
-            // The version of the client is there in any case.
+            // `version` prints the client version in any case.
             let text = text.split("Client Version").next().unwrap();
             assert_eq!(code, Some(2), "{what}, {command:?}: {text}");
             assert!(!is_raw(text) && !text.contains("secret"), "{what}, {command:?}: {text}");
@@ -166,7 +166,7 @@ fn answers_that_are_none_are_errors_of_one_line_and_a_hint() {
     }
 }
 
-/// A DaemonSet, or what it owns, of this uid.
+/// A DaemonSet with this uid, or an object that it owns.
 fn object(kind: &str, name: &str, uid: &str) -> Value {
     let owner =
         json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": uid, "controller": true}]);
@@ -189,7 +189,7 @@ fn object(kind: &str, name: &str, uid: &str) -> Value {
     }
 }
 
-/// The list that is asked for, of the DaemonSet with this uid.
+/// The requested list, for the DaemonSet with this uid.
 fn list(target: &str, uid: &str) -> Answer {
     let items = match target
         .split(['?', '/'])
@@ -208,7 +208,7 @@ fn list(target: &str, uid: &str) -> Answer {
 }
 
 #[test]
-fn watches_that_end_at_once_are_begun_again_with_pauses() {
+fn watches_that_end_immediately_are_restarted_with_delay() {
     let gone =
         json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "gone"}});
     for command in [&["coverage", "--watch"][..], &["rollout", "watch", "agent"]] {
@@ -223,10 +223,10 @@ fn watches_that_end_at_once_are_begun_again_with_pauses() {
             .stderr(fs::File::create(folder.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
-        // It is said at the fourth pause: no more was asked for until then.
+        // The note appears at the fourth delay, which limits the number of lists until then.
         let words = wait_for("the note", || {
             let words = fs::read_to_string(folder.path().join("stderr")).unwrap();
-            words.contains("the API server ends each watch at once").then_some(words)
+            words.contains("the API server ends every watch immediately").then_some(words)
         });
         let lists =
             server.targets().iter().filter(|target| target.contains("/nodes?") && !target.contains("watch=")).count();
@@ -237,7 +237,7 @@ fn watches_that_end_at_once_are_begun_again_with_pauses() {
 }
 
 #[test]
-fn object_of_the_same_name_is_another_one() {
+fn recreated_daemonset_counts_as_deleted() {
     let change = |kind: &str, uid: &str| json!({"type": kind, "object": object("DaemonSet", "agent", uid)}).to_string();
     let replaced = vec![change("DELETED", "old"), change("ADDED", "new")];
     let is_replaced = AtomicBool::new(false);
@@ -254,7 +254,7 @@ fn object_of_the_same_name_is_another_one() {
 }
 
 #[test]
-fn reader_that_goes_away_ends_a_watch() {
+fn closed_pipe_ends_a_watch() {
     for command in [&["coverage", "--watch", "-o", "json"][..], &["rollout", "watch", "agent"]] {
         let is_gone = Arc::new(AtomicBool::new(false));
         let is_due = Arc::clone(&is_gone);
@@ -276,7 +276,7 @@ fn reader_that_goes_away_ends_a_watch() {
     }
 }
 
-/// A terminal on which a shell runs a command, and says before and after how the terminal is set.
+/// A terminal on which a shell runs a command, and prints the terminal settings before and after it.
 struct Terminal {
     child: Child,
     pty: Arc<pty_process::blocking::Pty>,
@@ -292,7 +292,7 @@ impl Terminal {
             env!("CARGO_BIN_EXE_kubectl-ds")
         );
         let child = pty_process::blocking::Command::new("bash")
-            // With job control, as in a shell that a person uses.
+            // With job control, as in an interactive shell.
             .args(["-m", "-c", &script])
             .env_clear()
             .envs([("PATH", "/usr/bin:/bin"), ("KUBECONFIG", "config"), ("HOME", "/nonexistent"), ("TERM", "xterm")])
@@ -314,11 +314,10 @@ impl Terminal {
         self.written.lock().unwrap().clone()
     }
 
-    /// Waits for a text.
     fn until(&self, text: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.written().contains(text) {
-            assert!(Instant::now() < deadline, "waited in vain for {text:?} on the terminal: {:?}", self.written());
+            assert!(Instant::now() < deadline, "{text:?} did not appear on the terminal: {:?}", self.written());
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -331,7 +330,7 @@ impl Terminal {
 }
 
 #[test]
-fn terminal_shows_what_is_waited_for_and_is_left_as_it_was() {
+fn terminal_shows_activity_and_is_restored() {
     let server = OddServer::start(|_| Answer::Nothing);
     let silent = folder(&server.url);
     let answering = OddServer::start(|target| match target.contains("watch=") {

@@ -1,4 +1,4 @@
-//! A small HTTP server that answers as a real API server never should.
+//! A small HTTP server with incorrect responses.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What comes after one request.
+/// The response to one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// A whole answer: status, content type, body.
+    /// A complete response: status, content type, body.
     Whole(u16, &'static str, String),
-    /// A redirect to this place.
+    /// A redirect to this URL.
     Redirect(String),
-    /// Nothing: the request is read, and the connection stays open.
+    /// No response; the connection stays open.
     Nothing,
-    /// The beginning of a JSON body; then nothing more comes.
+    /// The beginning of a JSON body, then nothing; the connection stays open.
     Stalled(String),
-    /// The beginning of a JSON body; then the connection is closed.
+    /// The beginning of a JSON body, then the connection is closed.
     Cut(String),
-    /// The beginning of a JSON body, and then this text again and again.
+    /// The beginning of a JSON body, then this text repeated forever.
     Endless(String, String),
-    /// Lines of a watch, each in a chunk of its own; then the watch stays open. They come when the flag is set.
+    /// Lines of a watch, one chunk each, sent once the flag is set. Then the watch stays open.
     Watch(Vec<String>, Arc<AtomicBool>),
 }
 
 impl Answer {
-    /// Changes of a watch that are there at once.
+    /// Events of a watch that are sent immediately.
     pub(crate) fn watch(events: Vec<String>) -> Self {
         Self::Watch(events, Arc::new(true.into()))
     }
@@ -37,7 +37,7 @@ impl Answer {
     }
 }
 
-/// The server. Its threads end with the tests' process.
+/// The server. Its threads end with the test process.
 pub(crate) struct OddServer {
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
@@ -45,7 +45,7 @@ pub(crate) struct OddServer {
 }
 
 impl OddServer {
-    /// Answers each request by its target, path and query.
+    /// Starts a server that responds by the request's target: path and query.
     pub(crate) fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -54,14 +54,13 @@ impl OddServer {
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
-                // A client that goes away is what most tests are about.
+                // Most tests expect the client to disconnect.
                 std::thread::spawn(move || serve(connection, &*answer, &seen).unwrap_or_default());
             }
         });
         Self { url, targets }
     }
 
-    /// The targets of all requests so far.
     pub(crate) fn targets(&self) -> Vec<String> {
         self.targets.lock().unwrap().clone()
     }
@@ -142,7 +141,7 @@ fn chunk(connection: &mut TcpStream, text: &str) -> std::io::Result<()> {
     write!(connection, "{:x}\r\n{text}\r\n", text.len())
 }
 
-/// Waits until the client goes away.
+/// Waits until the client disconnects.
 fn park(lines: &mut BufReader<TcpStream>) -> std::io::Result<()> {
     let mut rest = String::new();
     while lines.read_line(&mut rest)? > 0 {

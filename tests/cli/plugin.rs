@@ -1,4 +1,4 @@
-//! A credential plugin that hangs: what ends it, and what a user at a terminal is told meanwhile.
+//! A credential plugin that hangs: how it is ended, and what is shown on a terminal meanwhile.
 #![cfg(unix)]
 
 use std::fs;
@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use crate::processes::{send, wait_for};
 
-/// A kubeconfig with a plugin that runs `script` after it has written the number of its process and of a child that
-/// never ends into the file `pids`.
+/// A directory with a kubeconfig and a plugin. The plugin starts a child that never ends, writes both process IDs to
+/// the file `pids`, and runs `script`.
 fn scene(script: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let plugin = folder.path().join("plugin");
@@ -38,13 +38,13 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        // No pipe: what is left of a plugin would keep it open.
+        // Not a pipe: a process left over from a plugin would keep it open.
         .stderr(fs::File::create(folder.join("stderr")).unwrap())
         .spawn()
         .unwrap()
 }
 
-/// The numbers of the plugin and of its child, when both run.
+/// The process IDs of the plugin and its child, once both are running.
 fn pids(folder: &Path) -> Vec<String> {
     wait_for("the plugin", || {
         let text = fs::read_to_string(folder.join("pids")).ok()?;
@@ -52,14 +52,15 @@ fn pids(folder: &Path) -> Vec<String> {
     })
 }
 
-/// Whether a process is there, and is more than an entry that nobody has waited for yet.
+/// Whether a process exists and is not a zombie.
 fn is_alive(pid: &str) -> bool {
     let state = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap();
     let state = String::from_utf8_lossy(&state.stdout).into_owned();
     !state.trim().is_empty() && !state.trim().starts_with('Z')
 }
 
-/// Starts the program, sends it a signal or lets its time run out once the plugin runs, and checks that nothing of the plugin is left.
+/// Starts the program, sends a signal once the plugin is running or waits for the timeout, and checks that the plugin
+/// and its child have ended.
 fn ended_by(arguments: &[&str], signal: Option<&str>, code: i32) -> (Duration, String) {
     let folder = scene("wait");
     let mut child = start(folder.path(), arguments);
@@ -79,7 +80,7 @@ fn ended_by(arguments: &[&str], signal: Option<&str>, code: i32) -> (Duration, S
 }
 
 #[test]
-fn signal_ends_a_plugin_that_hangs_and_its_child() {
+fn signal_ends_a_hanging_plugin_and_its_child() {
     for arguments in [&["coverage"][..], &["cycle", "ds/x", "--yes"], &["version"], &["rollout", "watch", "x"]] {
         for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
             let (lasted, _) = ended_by(arguments, Some(signal), code);
@@ -89,30 +90,30 @@ fn signal_ends_a_plugin_that_hangs_and_its_child() {
 }
 
 #[test]
-fn request_timeout_ends_a_plugin_that_hangs_and_its_child() {
+fn request_timeout_ends_a_hanging_plugin_and_its_child() {
     let (_, words) = ended_by(&["coverage", "--request-timeout=1s"], None, 2);
-    assert!(words.contains("plugin\" of user \"u\" did not answer within 1 s\nhint: "), "{words}");
+    assert!(words.contains("plugin\" of user \"u\" did not respond within 1s\nhint: "), "{words}");
 }
 
 #[test]
-fn completion_leaves_no_plugin_behind() {
+fn completion_ends_its_plugin() {
     ended_by(&["__complete", "why-not", ""], None, 0);
 }
 
 #[test]
-fn plugin_that_answers_without_end_is_ended() {
+fn plugin_with_endless_output_is_ended() {
     let folder = scene("exec yes");
     let mut child = start(folder.path(), &["coverage"]);
     let status = wait_for("the program's end", || child.try_wait().unwrap());
     let words = fs::read_to_string(folder.path().join("stderr")).unwrap();
     assert_eq!(status.code(), Some(2));
-    assert!(words.contains("its answer is longer than 1 MiB\nhint: "), "{words}");
+    assert!(words.contains("its output is longer than 1 MiB\nhint: "), "{words}");
     for pid in pids(folder.path()) {
         wait_for("the end of the plugin and its child", || (!is_alive(&pid)).then_some(()));
     }
 }
 
-/// What the program writes to a terminal until Ctrl-C, which is typed once it waits.
+/// The exit code, and the output on a terminal until Ctrl-C, which is sent after the first line.
 fn on_a_terminal(folder: &Path) -> (Option<i32>, String) {
     let (terminal, end) = pty_process::blocking::open().unwrap();
     terminal.resize(pty_process::Size::new(24, 120)).unwrap();
@@ -140,8 +141,8 @@ fn on_a_terminal(folder: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn terminal_shows_which_plugin_is_waited_for() {
-    // With the terminal on its standard input, and in a process group of its own.
+fn terminal_shows_the_running_plugin() {
+    // IfAvailable: with the terminal as standard input. Never: in its own process group.
     for mode in ["IfAvailable", "Never"] {
         let folder = scene("wait");
         let config = folder.path().join("config");
@@ -157,7 +158,7 @@ fn terminal_shows_which_plugin_is_waited_for() {
 }
 
 #[test]
-fn pipe_shows_nothing_of_a_plugin_that_is_waited_for() {
+fn pipe_does_not_show_the_running_plugin() {
     let (_, words) = ended_by(&["coverage", "--request-timeout=1s"], None, 2);
     assert!(!words.contains("waiting for"), "{words}");
 }

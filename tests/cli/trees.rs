@@ -1,5 +1,5 @@
-//! The objects of the shop's cluster, laid out as support tools write them, compressed and not: what is computed equals
-//! what the DaemonSets' own `.status` says, as it does for the one file of kubectl.
+//! The shop cluster in the layouts of several support tools, compressed and uncompressed: the computed counts equal the
+//! DaemonSets' own `.status`, as they do for kubectl's single file.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,12 +27,12 @@ fn text<'v>(object: &'v Value, path: &str) -> &'v str {
     object.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The plural of a kind, as file names have it.
+/// The plural of a kind in file names.
 fn plural(object: &Value) -> String {
     format!("{}s", text(object, "/kind").to_lowercase())
 }
 
-/// The objects by namespace, empty for those without one, and by kind.
+/// The objects by namespace (empty for cluster-scoped ones) and kind.
 fn by_place(objects: &[Value]) -> BTreeMap<(String, String), Vec<Value>> {
     let mut places: BTreeMap<_, Vec<Value>> = BTreeMap::new();
     for object in objects {
@@ -59,7 +59,7 @@ fn group(object: &Value) -> &str {
     text(object, "/apiVersion").split_once('/').map_or("core", |(group, _)| group)
 }
 
-/// OpenShift's `oc adm must-gather`: a list a kind and namespace, cluster objects one by one.
+/// OpenShift's `oc adm must-gather`: one list per kind and namespace; one file per cluster-scoped object.
 fn must_gather() -> Tree {
     let mut tree = Tree::from([
         ("quay-io-x/etcd_info/alarm_list.json".into(), b"{\"header\":{}}".to_vec()),
@@ -81,7 +81,7 @@ fn must_gather() -> Tree {
     tree
 }
 
-/// Replicated's troubleshoot.sh: a JSON list a kind and namespace, foreign JSON and errors beside them.
+/// Replicated's troubleshoot.sh: one JSON list per kind and namespace, and unrelated JSON files.
 fn troubleshoot() -> Tree {
     let mut tree = Tree::from([
         ("bundle/analysis.json".into(), b"[{\"name\":\"all.nodes\",\"insight\":{}}]".to_vec()),
@@ -100,8 +100,8 @@ fn troubleshoot() -> Tree {
     tree
 }
 
-/// Rancher's support-bundle-kit (Rancher, Longhorn, Harvester): YAML lists, `"null"` for what is empty, floats for whole
-/// numbers.
+/// Rancher's support-bundle-kit (Rancher, Longhorn, Harvester): YAML lists, `"null"` for unset timestamps, floats for
+/// integers.
 fn rancher() -> Tree {
     fn spoil(value: &mut Value) {
         match value {
@@ -137,7 +137,7 @@ fn rancher() -> Tree {
     tree
 }
 
-/// VMware's sonobuoy: a JSON list a group, version and kind.
+/// VMware's sonobuoy: one JSON list per group, version and kind.
 fn sonobuoy() -> Tree {
     let mut tree = Tree::from([
         ("hosts/n1/configz.json".into(), b"{\"kubeletconfig\":{\"a\":1}}".to_vec()),
@@ -154,7 +154,7 @@ fn sonobuoy() -> Tree {
     tree
 }
 
-/// A backup of velero: each object in a file of its own, twice.
+/// A velero backup: one file per object, twice.
 fn velero() -> Tree {
     let mut tree = Tree::from([("metadata/version".into(), b"1.1.0".to_vec())]);
     for object in objects() {
@@ -171,7 +171,7 @@ fn velero() -> Tree {
     tree
 }
 
-/// crust-gather: each object in a YAML file of its own, logs in folders beside them.
+/// crust-gather: one YAML file per object, and logs.
 fn crust_gather() -> Tree {
     let mut tree = Tree::from([("namespaces/x/v1/pod/p/c/current.log".into(), b"{".to_vec())]);
     for object in objects() {
@@ -247,10 +247,10 @@ fn status() -> Counts {
 }
 
 #[test]
-fn trees_of_support_tools_give_the_counts_of_status() {
+fn support_tool_layouts_give_the_counts_of_status() {
     let expected = computed(Path::new("tests/fixtures/shop/cluster.yaml"));
     let mut status = status();
-    // Its status was out of date when the cluster was saved, which is one of the scenes of the shop.
+    // The status of this DaemonSet was stale when the cluster was saved, on purpose.
     assert_eq!(status.remove("storage/csi-node"), Some([9, 7, 7, 0].map(Some)));
     assert_eq!(status.len(), 6);
     assert!(status.iter().all(|(name, counts)| expected[name] == *counts), "{expected:?} {status:?}");
@@ -274,7 +274,7 @@ fn trees_of_support_tools_give_the_counts_of_status() {
     }
 }
 
-/// Linux bounds the address space of a process, so a file that takes too much fails here instead of on the machine.
+/// On Linux, a limit on the address space makes a file that needs too much memory fail.
 #[cfg(target_os = "linux")]
 #[test]
 fn hostile_files_stay_within_a_memory_limit() {
@@ -314,7 +314,7 @@ fn hostile_files_stay_within_a_memory_limit() {
     }
 }
 
-/// `kubectl cluster-info dump --output-directory` writes the namespaces `default` and `kube-system`, or those it is told.
+/// `kubectl cluster-info dump --output-directory` for these namespaces (by default only `default` and `kube-system`).
 fn dump_of(namespaces: &[&str]) -> Tree {
     let mut tree = Tree::new();
     for ((namespace, plural), objects) in by_place(&objects()) {
@@ -328,7 +328,7 @@ fn dump_of(namespaces: &[&str]) -> Tree {
 }
 
 #[test]
-fn save_of_one_namespace_leaves_what_counts_pods_unknown() {
+fn dump_of_one_namespace_makes_pod_counts_unknown() {
     let why_not = |source: &Path| {
         let arguments =
             ["why-not", "worker-a1", "csi-node", "-n", "storage", "-o", "json", "--from", source.to_str().unwrap()];
@@ -349,7 +349,7 @@ fn save_of_one_namespace_leaves_what_counts_pods_unknown() {
     let (answer, of_all) = (why_not(&partial), why_not(&whole));
     assert!(answer.contains(words), "{answer}");
     assert!(!of_all.contains("the files hold pods of"), "{of_all}");
-    // The monitoring DaemonSet's own pods were not saved: they are not missing.
+    // The pods of the monitoring DaemonSet were not saved, so they must not count as missing.
     let tree = dump_of(&["storage", "monitoring"]).into_iter().filter(|(name, _)| name != "monitoring/pods.json");
     let lacking = folder.path().join("lacking");
     write_tree(&tree.collect(), &lacking);

@@ -15,16 +15,16 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn commands_come_with_what_they_do() {
+fn commands_have_descriptions() {
     let Wanted::Words(all) = at("").wanted else { panic!() };
     let coverage = all.iter().find(|candidate| candidate.word == "coverage").unwrap();
-    assert!(coverage.meaning.starts_with("Show which nodes run the daemon pod"));
+    assert!(coverage.meaning.starts_with("Show which nodes run, miss"));
     assert_eq!(words("rollout "), ["watch", "status", "history", "help"]);
     assert_eq!(words("-n x --color=never rollout "), words("rollout "));
 }
 
 #[test]
-fn flags_are_those_of_the_command_and_of_all() {
+fn flags_include_command_flags_and_global_flags() {
     let flags = words("coverage --");
     for flag in ["--by", "--output", "--namespace", "--as-group", "--help"] {
         assert!(flags.contains(&flag.to_owned()), "{flag}");
@@ -33,7 +33,7 @@ fn flags_are_those_of_the_command_and_of_all() {
 }
 
 #[test]
-fn a_value_is_looked_for_where_it_is_known() {
+fn values_come_from_their_source() {
     let daemon_sets = Wanted::Names(Names::DaemonSets { everywhere: false });
     let everywhere = Wanted::Names(Names::DaemonSets { everywhere: true });
     for (line, wanted) in [
@@ -55,17 +55,17 @@ fn a_value_is_looked_for_where_it_is_known() {
         ("coverage --kubeconfig=x/", &Wanted::Files),
         ("coverage --min ", &Wanted::Anything),
         ("coverage --nowhere=", &Wanted::Anything),
-        // These flags take a value only behind an equals sign.
+        // These flags take a value only after an equals sign.
         ("coverage -A ", &daemon_sets),
         ("coverage --watch ", &daemon_sets),
     ] {
         assert_eq!(&at(line).wanted, wanted, "{line:?}");
     }
-    assert_eq!(words("rollout history a "), [""; 0], "one name is enough there");
+    assert_eq!(words("rollout history a "), [""; 0], "history takes one name");
 }
 
 #[test]
-fn values_of_a_fixed_set_are_words() {
+fn values_of_an_enum_are_words() {
     assert_eq!(words("coverage -o "), ["wide", "json", "yaml", "name"]);
     assert_eq!(words("coverage -wo "), ["wide", "json", "yaml", "name"]);
     assert_eq!(words("--color="), ["auto", "always", "never"]);
@@ -73,7 +73,7 @@ fn values_of_a_fixed_set_are_words() {
 }
 
 #[test]
-fn what_every_candidate_begins_with_is_kept() {
+fn common_prefix_of_candidates_is_kept() {
     for (line, typed, kept) in [
         ("coverage ds/kube", "ds/kube", "ds/"),
         ("coverage pod/kube", "pod/kube", ""),
@@ -88,7 +88,7 @@ fn what_every_candidate_begins_with_is_kept() {
 }
 
 #[test]
-fn the_flags_of_every_command_lead_to_the_cluster() {
+fn global_flags_select_the_cluster() {
     let global =
         at("-n=a coverage --context c --as=me --as-group g --as-group h -nb -A --kubeconfig f x").global.unwrap();
     let access = global.access();
@@ -101,7 +101,7 @@ fn the_flags_of_every_command_lead_to_the_cluster() {
 }
 
 #[test]
-fn no_line_is_too_odd() {
+fn malformed_lines_do_not_panic() {
     for line in
         ["-", "--", "---", "-=", "--=", "-é", "coverage -né ", "é ü", "-- -- -", "help ", "help rollout ", "x y -n"]
     {

@@ -16,7 +16,7 @@ pub(in crate::cluster) async fn test_server() -> TestServer {
     TestServer::start(|_, _| Answer::ok(JSON, EMPTY)).await
 }
 
-/// A server that may be sent credentials.
+/// A server with TLS, to which credentials may be sent.
 pub(in crate::cluster) async fn secure() -> TestServer {
     TestServer::start_tls(|_, _| Answer::ok(JSON, EMPTY)).await
 }
@@ -25,7 +25,7 @@ pub(in crate::cluster) async fn ask(access: &Access) {
     access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap();
 }
 
-/// A kubeconfig whose only user is as given. The certificate of a server of the tests is not checked.
+/// A kubeconfig with one user. The certificate of a test server is not verified.
 pub(in crate::cluster) fn kubeconfig(folder: &TempDir, server: &str, user: &str) -> Environment {
     let unchecked = format!("{server}', insecure-skip-tls-verify: true, tls-server-name: 'localhost");
     let server = if server.starts_with("https://") && server.contains("127.0.0.1:") { &unchecked } else { server };
@@ -38,7 +38,7 @@ pub(in crate::cluster) fn kubeconfig(folder: &TempDir, server: &str, user: &str)
     Environment { kubeconfig: Some(path.into_os_string()), ..Environment::default() }
 }
 
-/// A credential plugin that notes each of its runs.
+/// A credential plugin that records each of its runs.
 #[cfg(unix)]
 pub(in crate::cluster) fn plugin(folder: &TempDir, script: &str) {
     use std::os::unix::fs::PermissionsExt;
@@ -54,7 +54,7 @@ pub(in crate::cluster) fn runs(folder: &TempDir) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// `echo` of an ExecCredential with that status.
+/// A script line that prints an ExecCredential with this status.
 #[cfg(unix)]
 pub(in crate::cluster) fn credential(status: &str) -> String {
     format!(
@@ -66,13 +66,13 @@ pub(in crate::cluster) fn credential(status: &str) -> String {
 pub(in crate::cluster) const EXEC: &str = "exec: {command: ./plugin, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, installHint: \"get it\\n  there\"}";
 
 #[tokio::test]
-async fn without_any_configuration_there_is_no_cluster() {
+async fn no_configuration_is_an_error() {
     let outcome = connect_within(&AccessOptions::default(), &Environment::default()).await;
     assert!(matches!(outcome.err(), Some(Error::NoCluster)));
 }
 
 #[tokio::test]
-async fn a_server_alone_is_enough() {
+async fn server_flag_alone_is_enough() {
     let test_server = test_server().await;
     let server = Some(test_server.url.trim_start_matches("http://").to_owned());
     let options = AccessOptions { server, ..AccessOptions::default() };
@@ -83,7 +83,7 @@ async fn a_server_alone_is_enough() {
 }
 
 #[tokio::test]
-async fn the_path_of_the_server_stays_in_front() {
+async fn server_path_is_the_prefix_of_requests() {
     let test_server = test_server().await;
     let options =
         AccessOptions { server: Some(format!("{}/k8s/clusters/c-1/", test_server.url)), ..Default::default() };
@@ -112,7 +112,7 @@ async fn token_and_impersonation_are_sent() {
 }
 
 #[tokio::test]
-async fn flags_that_do_not_go_together_are_refused() {
+async fn conflicting_flags_are_rejected() {
     let server = Some("https://h".to_owned());
     let group = AccessOptions { server: server.clone(), as_group: vec!["g".into()], ..Default::default() };
     let both = AccessOptions {
@@ -128,7 +128,7 @@ async fn flags_that_do_not_go_together_are_refused() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_skips_the_check_of_a_certificate_authority_is_refused() {
+async fn kubeconfig_with_authority_and_skip_verify_is_rejected() {
     let folder = TempDir::new().unwrap();
     let authority = folder.path().join("ca.crt");
     fs::write(&authority, "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n").unwrap();
@@ -141,7 +141,7 @@ async fn a_kubeconfig_that_skips_the_check_of_a_certificate_authority_is_refused
 }
 
 #[tokio::test]
-async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
+async fn unreadable_token_file_error_names_the_file() {
     let folder = TempDir::new().unwrap();
     let environment = kubeconfig(&folder, "https://h", "tokenFile: missing");
     let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
@@ -149,7 +149,7 @@ async fn a_token_file_that_cannot_be_read_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_header_can_carry_is_refused() {
+async fn token_is_trimmed_and_invalid_characters_are_rejected() {
     let (test_server, folder) = (secure().await, TempDir::new().unwrap());
     let environment = kubeconfig(&folder, &test_server.url, "token: \"secret\\n\"");
     let access = connect_within(&AccessOptions::default(), &environment).await.unwrap();
@@ -157,11 +157,11 @@ async fn a_token_that_ends_in_a_newline_is_sent_without_it_and_one_that_no_heade
     assert_eq!(test_server.seen()[0].header("authorization"), Some("Bearer secret"));
     let broken = AccessOptions { token: Some("a\nb".into()), ..AccessOptions::default() };
     let error = connect_within(&broken, &environment).await.err().unwrap().to_string();
-    assert!(error.contains("cannot carry") && !error.contains("a\nb"), "{error}");
+    assert!(error.contains("not valid in a request header") && !error.contains("a\nb"), "{error}");
 }
 
 #[tokio::test]
-async fn a_token_file_is_sent_without_its_newline() {
+async fn token_file_is_sent_without_its_newline() {
     let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
@@ -172,7 +172,7 @@ async fn a_token_file_is_sent_without_its_newline() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_credential_plugin_runs_once() {
+async fn credential_plugin_runs_once() {
     for expiry in ["", ",\"expirationTimestamp\":\"2999-01-01T00:00:00Z\""] {
         let test_server = secure().await;
         let folder = TempDir::new().unwrap();
@@ -192,7 +192,7 @@ async fn a_credential_plugin_runs_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_token_that_has_expired_is_renewed() {
+async fn expired_token_is_renewed() {
     let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, &credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\""));
@@ -204,9 +204,9 @@ async fn a_token_that_has_expired_is_renewed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
+async fn credential_plugin_with_a_certificate_runs_once() {
     let folder = TempDir::new().unwrap();
-    // Not a certificate: that the client complains about it shows that it arrived there.
+    // An invalid certificate: the client's error shows that it received it.
     plugin(&folder, &credential("\"clientCertificateData\":\"nonsense\",\"clientKeyData\":\"nonsense\""));
     let environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
     let error = connect_within(&AccessOptions::default(), &environment).await.err().unwrap();
@@ -216,7 +216,7 @@ async fn a_plugin_that_answers_with_a_certificate_runs_once_too() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
+async fn plugin_does_not_run_with_token_flag_or_certificate() {
     let test_server = secure().await;
     let folder = TempDir::new().unwrap();
     plugin(&folder, "exit 1");
@@ -231,7 +231,7 @@ async fn a_flag_or_a_certificate_makes_the_plugin_needless() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
+async fn missing_or_failing_plugin_is_an_error() {
     let folder = TempDir::new().unwrap();
     let environment = kubeconfig(&folder, "https://h", EXEC);
     let complaint = async || {
@@ -249,7 +249,7 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
         (&credential("\"token\":\"t\",\"clientKeyData\":\"k\""), "not both"),
         (
             &credential("\"token\":\"t\"").replace("/v1", "/v1beta1"),
-            "its answer is \"client.authentication.k8s.io/v1beta1",
+            "its output \"client.authentication.k8s.io/v1beta1",
         ),
     ] {
         plugin(&folder, script);
@@ -259,7 +259,7 @@ async fn a_plugin_that_is_missing_or_fails_is_one_clear_error() {
 }
 
 #[tokio::test]
-async fn the_proxy_is_decided_by_the_name_of_the_server() {
+async fn proxy_is_chosen_by_the_server_name() {
     let proxy = test_server().await;
     let options = AccessOptions { server: Some("http://api.invalid:8001".into()), ..AccessOptions::default() };
     let variables = |exceptions: &str| ProxyVariables {
@@ -267,7 +267,7 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
         https: String::new(),
         exceptions: exceptions.into(),
     };
-    // kube would hold these against the proxy, and stumble over the empty items.
+    // kube would compare these with the proxy, and fail on the empty items.
     for exceptions in ["", "127.0.0.1", "a,,b", ",[,"] {
         let environment = Environment { proxy: variables(exceptions), ..Environment::default() };
         ask(&connect_within(&options, &environment).await.unwrap()).await;
@@ -285,7 +285,7 @@ async fn the_proxy_is_decided_by_the_name_of_the_server() {
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
+async fn kubeconfig_proxy_overrides_the_environment() {
     let proxy = test_server().await;
     let folder = TempDir::new().unwrap();
     let mut environment = kubeconfig(&folder, &format!("http://localhost:1', proxy-url: '{}", proxy.url), "");
@@ -301,7 +301,7 @@ async fn the_proxy_of_the_kubeconfig_wins_over_every_variable() {
 }
 
 #[test]
-fn proxies_are_spelled_as_kube_knows_them() {
+fn proxy_scheme_is_converted_for_kube() {
     let spelled = |url: &str| normalize_proxy_scheme(&url.parse().unwrap()).map(|url| url.to_string());
     assert_eq!(spelled("socks5h://h:1080").unwrap(), "socks5://h:1080/");
     assert_eq!(spelled("https://u:p@h:1").unwrap(), "https://u:p@h:1/");
@@ -310,7 +310,7 @@ fn proxies_are_spelled_as_kube_knows_them() {
 }
 
 #[test]
-fn a_certificate_authority_that_is_none_says_which() {
+fn invalid_certificate_authority_error_names_its_source() {
     let complaint = |data: Option<&str>, path: Option<&str>| {
         let mut cluster = Cluster {
             certificate_authority_data: data.map(str::to_owned),
@@ -319,13 +319,13 @@ fn a_certificate_authority_that_is_none_says_which() {
         };
         certificate_authority(&mut cluster, true).unwrap_err().to_string()
     };
-    assert!(complaint(Some("?"), None).contains("certificate-authority-data: it is not base64"));
-    assert!(complaint(Some("QUJD"), None).contains("certificate-authority-data: there is no certificate"));
+    assert!(complaint(Some("?"), None).contains("certificate-authority-data: not valid base64"));
+    assert!(complaint(Some("QUJD"), None).contains("certificate-authority-data: contains no certificate"));
     assert!(complaint(None, Some("/no/such.crt")).contains("certificate-authority /no/such.crt: no such file"));
 }
 
 #[tokio::test]
-async fn compression_is_left_to_the_kubeconfig_except_on_loopback() {
+async fn compression_follows_kubeconfig_except_on_loopback() {
     let prepared = |server: &'static str, disabled: bool| {
         let mut config = Config::new(http::Uri::from_static(server));
         config.disable_compression = disabled;

@@ -1,20 +1,20 @@
-//! Finds the program of a credential plugin, by the rules of Go's `exec.LookPath` (`os/exec/lp_unix.go`,
-//! `lp_windows.go`), which client-go uses. Unlike the operating system's own search it takes nothing from the current
-//! folder.
+//! Finds the program of a credential plugin by the rules of Go's `exec.LookPath` (`os/exec/lp_unix.go`,
+//! `lp_windows.go`), which client-go uses. Unlike the operating system, it never runs a program from the current
+//! directory.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-/// Why there is no program to run.
+/// Why no program was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotFound {
-    /// No folder of `PATH` has it, or the path does not name a program.
+    /// No directory of `PATH` contains the program, or the path is not a program.
     Missing,
-    /// `PATH` leads to it through a relative folder: `ErrDot`.
+    /// `PATH` finds the program in a relative directory: `ErrDot`.
     InCurrentFolder,
 }
 
-/// The program that a command names: a path with a separator as it is, a bare name in the folders of `PATH`.
+/// The program of a command: a path with a separator is used directly, a bare name is looked up in `PATH`.
 pub(super) fn look_path(command: &str, path: Option<&OsStr>) -> Result<PathBuf, NotFound> {
     if command.is_empty() || command == "." || command == ".." {
         return Err(NotFound::Missing);
@@ -24,7 +24,7 @@ pub(super) fn look_path(command: &str, path: Option<&OsStr>) -> Result<PathBuf, 
     }
     let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
     for folder in folders {
-        // Go searches no further when a relative folder has it, or a later one would run unexpectedly.
+        // Go stops at a relative directory, because a later match would be unexpected.
         let is_relative = !folder.is_absolute();
         match program(folder.join(command)) {
             Some(_) if is_relative => return Err(NotFound::InCurrentFolder),
@@ -35,7 +35,7 @@ pub(super) fn look_path(command: &str, path: Option<&OsStr>) -> Result<PathBuf, 
     Err(NotFound::Missing)
 }
 
-/// `filepath.Clean` of Go: the shortest path that is the same by its text alone.
+/// Go's `filepath.Clean`: the shortest equivalent path, computed from the text only.
 pub(super) fn clean(path: &str) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for component in Path::new(path).components() {
@@ -57,7 +57,7 @@ fn program(path: PathBuf) -> Option<PathBuf> {
     (metadata.is_file() && metadata.permissions().mode() & 0o111 != 0).then_some(path)
 }
 
-/// The file itself if it has an extension, or the first that exists with one of `PATHEXT`.
+/// The file itself if it has an extension, or the first existing file with an extension of `PATHEXT`.
 #[cfg(not(unix))]
 fn program(path: PathBuf) -> Option<PathBuf> {
     if path.extension().is_some() && path.is_file() {
@@ -90,7 +90,7 @@ mod tests {
         folder
     }
 
-    /// `PATH` of these folders.
+    /// Looks up `plugin` in these directories.
     fn found(folders: &[&Path]) -> Result<PathBuf, NotFound> {
         look_path("plugin", Some(&std::env::join_paths(folders).unwrap()))
     }
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn bare_name_in_a_relative_folder_is_refused() {
+    fn bare_name_in_a_relative_directory_is_rejected() {
         let absolute = folder_with("plugin", 0o755);
-        // A relative way from the folder of the tests to the other one.
+        // A relative path from the current directory to the other one.
         let up: PathBuf = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
         let relative = up.join(absolute.path().strip_prefix("/").unwrap());
         assert_eq!(found(&[&relative, absolute.path()]), Err(NotFound::InCurrentFolder));
         assert_eq!(found(&[absolute.path(), &relative]).unwrap(), absolute.path().join("plugin"));
-        // An empty element of PATH is the current folder.
+        // An empty element of PATH is the current directory.
         let cargo = look_path("Cargo.toml", Some(OsStr::new(":.")));
         assert_eq!(cargo, Err(NotFound::Missing), "it is not a program");
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaned_path_equals_gos() {
+    fn cleaned_path_equals_go_result() {
         for (path, expected) in [
             ("aws", "aws"),
             ("/usr//bin/./aws", "/usr/bin/aws"),

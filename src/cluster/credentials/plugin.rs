@@ -1,4 +1,4 @@
-//! Runs a credential plugin: one process, which may not run, answer or live for longer than it should.
+//! Runs a credential plugin: one process, limited by the policy, in time, and in the size of its output.
 //!
 //! The rules: client-go `plugin/pkg/client/auth/exec/exec.go`, `refreshCredsLocked`.
 
@@ -22,10 +22,9 @@ use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 use crate::interrupt::Signals;
 
-/// What a plugin runs under, besides its entry in the kubeconfig.
+/// The settings of a plugin that are not in its kubeconfig entry.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cluster) struct Topology {
-    /// Which plugins may run.
     pub(in crate::cluster) policy: Policy,
     /// `PATH`.
     pub(in crate::cluster) path: Option<OsString>,
@@ -33,7 +32,7 @@ pub(in crate::cluster) struct Topology {
     pub(in crate::cluster) timeout: Option<Duration>,
 }
 
-/// A credential plugin of a user entry, which may run.
+/// A credential plugin that is allowed to run.
 #[derive(Clone, Debug)]
 pub(super) struct Plugin {
     exec: Arc<ExecConfig>,
@@ -53,7 +52,7 @@ struct ExecCredential {
     status: Option<Credential>,
 }
 
-/// What a plugin answers.
+/// The credential that a plugin returns.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Credential {
@@ -64,7 +63,7 @@ pub(super) struct Credential {
 }
 
 impl Plugin {
-    /// Finds the program of the entry and asks the policy about it. Runs nothing.
+    /// Finds the program and checks the policy. Does not run it.
     pub(super) fn new(exec: ExecConfig, user: &str, surroundings: &Topology) -> Result<Self, Error> {
         let Topology { policy, path, timeout } = surroundings;
         let mut plugin =
@@ -74,7 +73,7 @@ impl Plugin {
         let program = found.as_deref().unwrap_or(Path::new(plugin.command()));
         policy.check(plugin.command(), program, |entry| find(entry).ok()).or_else(|why| {
             match (policy, found.is_ok()) {
-                // The list says nothing about a program that is not there.
+                // The allowlist does not apply to a program that does not exist.
                 (Policy::Allowlist { .. }, false) => Ok(()),
                 _ => Err(plugin.denied(&why, program)),
             }
@@ -83,12 +82,12 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Runs it until it answers, the time is over, or a signal ends the program.
+    /// Runs the plugin until it returns a credential, the time limit expires, or a signal arrives.
     pub(super) async fn run(&self) -> Result<Credential, Error> {
         let interactive = is_interactive(self.exec.interactive_mode.as_ref(), stdin().is_terminal())
             .map_err(|why| self.failed(why))?;
         let _running = begin(Activity::CredentialPlugin { name: self.name(), user: self.user.clone() });
-        // Before the plugin is there: a signal that ended this program at once would leave it behind.
+        // Before the plugin starts: a signal would otherwise end this program and leave the plugin running.
         let mut signals = Signals::listen();
         let group = Group::choose(self.exec.interactive_mode == Some(ExecInteractiveMode::Never));
         let mut process =
@@ -102,7 +101,7 @@ impl Plugin {
         match output {
             Ok(output) => self.credential(&output),
             Err(Failure::Ended(status)) => Err(self.failed(&status)),
-            Err(Failure::TooLong) => Err(self.failed("its answer is longer than 1 MiB")),
+            Err(Failure::TooLong) => Err(self.failed("its output is longer than 1 MiB")),
         }
     }
 
@@ -116,7 +115,7 @@ impl Plugin {
             }
         }
         process.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
-        // A prompt, or the plugin's own words on what went wrong.
+        // For prompts and error messages of the plugin.
         process.stderr(Stdio::inherit());
         let mut spec = json!({ "interactive": interactive });
         if *provide_cluster_info {
@@ -128,25 +127,23 @@ impl Plugin {
     }
 
     fn credential(&self, output: &[u8]) -> Result<Credential, Error> {
-        // client-go reads YAML here too, and some plugins write it.
+        // client-go also accepts YAML, and some plugins write it.
         let answer: ExecCredential =
-            serde_saphyr::from_slice(output).map_err(|_| self.failed("its answer is not an ExecCredential"))?;
+            serde_saphyr::from_slice(output).map_err(|_| self.failed("its output is not an ExecCredential"))?;
         if answer.kind != "ExecCredential" {
-            return Err(self.failed("its answer is not an ExecCredential"));
+            return Err(self.failed("its output is not an ExecCredential"));
         }
         if answer.api_version != self.api_version() {
             let (wanted, given) = (self.api_version(), answer.api_version);
-            return Err(self.failed(&format!("the kubeconfig states {wanted:?}, but its answer is {given:?}")));
+            return Err(self.failed(&format!("the kubeconfig has apiVersion {wanted:?}, its output {given:?}")));
         }
         let credential = answer.status.unwrap_or_default();
         let has = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.is_empty());
         match (has(&credential.token), has(&credential.client_certificate_data), has(&credential.client_key_data)) {
             (_, true, false) | (_, false, true) => {
-                Err(self.failed("its answer has a certificate or a key, but not both"))
+                Err(self.failed("its output has a certificate or a key, but not both"))
             }
-            (false, false, false) => {
-                Err(self.failed("its answer holds neither a token nor a certificate with its key"))
-            }
+            (false, false, false) => Err(self.failed("its output has neither a token nor a certificate with its key")),
             (true, _, _) | (false, true, true) => Ok(credential),
         }
     }
@@ -155,7 +152,7 @@ impl Plugin {
         self.exec.command.as_deref().unwrap_or_default()
     }
 
-    /// The command without its folder.
+    /// The command without its directory.
     fn name(&self) -> String {
         let command = Path::new(self.command());
         command.file_name().unwrap_or(command.as_os_str()).to_string_lossy().into_owned()
@@ -175,13 +172,13 @@ impl Plugin {
     fn missing(&self, why: NotFound) -> Error {
         match why {
             NotFound::InCurrentFolder => self.error(
-                "is not run: PATH finds it in the current folder",
-                "write the path of the plugin into the kubeconfig, or remove relative folders from PATH".into(),
+                "is not run: PATH finds it in the current directory",
+                "set the path of the plugin in the kubeconfig, or remove relative directories from PATH".into(),
             ),
             NotFound::Missing => {
                 let install = self.exec.install_hint.iter().flat_map(|hint| hint.split_whitespace());
                 let hint = install.collect::<Vec<_>>().join(" ");
-                let usual = "install it, or choose another user: --user NAME";
+                let usual = "install it, or use another user: --user NAME";
                 self.error("is not installed", if hint.is_empty() { usual.into() } else { hint })
             }
         }
@@ -192,7 +189,7 @@ impl Plugin {
             &format!("is not allowed to run: {why}"),
             format!(
                 "if you trust it, add command: {} to the credentialPluginAllowlist of the kuberc file; \
-                 another user: --user NAME",
+                 or use another user: --user NAME",
                 program.display()
             ),
         )
@@ -201,21 +198,21 @@ impl Plugin {
     fn too_slow(&self) -> Error {
         let seconds = self.timeout.unwrap_or_default().as_secs_f64();
         self.error(
-            &format!("did not answer within {seconds} s"),
-            "raise --request-timeout (0 waits for ever), or run the plugin by hand to see why".into(),
+            &format!("did not respond within {seconds}s"),
+            "raise --request-timeout (0: no timeout), or run the plugin manually to find the cause".into(),
         )
     }
 
     fn failed(&self, why: &str) -> Error {
         self.error(
             &format!("failed: {why}"),
-            "log in again, or run the plugin by hand to see why; another user: --user NAME".into(),
+            "log in again, run the plugin manually to find the cause, or use another user: --user NAME".into(),
         )
     }
 }
 
-/// Whether the plugin gets the terminal on its standard input: `isInteractive`. An entry without a mode is of an API
-/// version in which that is `IfAvailable`.
+/// Whether the plugin gets the terminal as its standard input: `isInteractive`. The mode defaults to `IfAvailable` in
+/// the API versions in which it is optional.
 fn is_interactive(mode: Option<&ExecInteractiveMode>, has_terminal: bool) -> Result<bool, &'static str> {
     match mode {
         Some(ExecInteractiveMode::Never) => Ok(false),
@@ -239,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interactive_mode_decides_about_the_terminal() {
+    fn interactive_mode_decides_on_the_terminal() {
         use ExecInteractiveMode::{Always, IfAvailable, Never};
         for (mode, with_terminal, without) in [
             (Some(Never), Ok(false), Ok(false)),

@@ -1,9 +1,9 @@
-//! Which credential plugins may run: `credentialPluginPolicy` and `credentialPluginAllowlist` of the kuberc file.
+//! The policy for credential plugins: `credentialPluginPolicy` and `credentialPluginAllowlist` of the kuberc file.
 //!
 //! The rules: `k8s.io/kubectl/pkg/kuberc` (`LoadKuberc`, `DefaultGetPreferences`, `decodePreference`) and
 //! `ValidatePluginPolicy` and `checkAllowlistLocked` of client-go's `plugin/pkg/client/auth/exec`, at 1.36. kubectl
-//! itself stops when the file is invalid and was named by the flag or by `KUBERC`. It ignores an invalid default file
-//! with a warning.
+//! exits with an error if the file is invalid and was named by the flag or by `KUBERC`. It ignores an invalid default
+//! file with a warning.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -17,38 +17,38 @@ use super::look_path::clean;
 use crate::cluster::bounded::{CONFIG_LIMIT, read_any};
 use crate::error::{Error, system_words};
 
-/// What decides where the kuberc file is.
+/// The settings for the location of the kuberc file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KubercSource {
     /// `KUBERC`: a path, or `off`.
     pub(crate) variable: Option<OsString>,
     /// `KUBECTL_KUBERC=false`.
     pub(crate) disabled: bool,
-    /// The home folder, where `.kube/kuberc` is.
+    /// The home directory, which contains `.kube/kuberc`.
     pub(crate) home: Option<PathBuf>,
 }
 
-/// Which plugins may run.
+/// The plugins that are allowed to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cluster) enum Policy {
-    /// All of them: the default.
+    /// All, which is the default.
     #[default]
     AllowAll,
     /// None.
     DenyAll {
-        /// The file that states it.
+        /// The kuberc file with this policy.
         file: PathBuf,
     },
     /// These only.
     Allowlist {
-        /// The file that states it.
+        /// The kuberc file with this policy.
         file: PathBuf,
-        /// Paths, or names to be found in `PATH`.
+        /// Paths, or names to look up in `PATH`.
         commands: Vec<String>,
     },
 }
 
-/// A policy, and what kubectl warns about when it reads the file.
+/// A policy, and the warning that kubectl prints for the file.
 #[derive(Debug, Default)]
 pub(in crate::cluster) struct Loaded {
     pub(in crate::cluster) policy: Policy,
@@ -58,7 +58,7 @@ pub(in crate::cluster) struct Loaded {
 /// Reads the policy. `flag` is `--kuberc`.
 ///
 /// # Errors
-/// [`Error::Kubeconfig`] for a file that was asked for and cannot be used, and for a policy that is invalid.
+/// [`Error::Kubeconfig`] for an explicitly named file that cannot be used, and for an invalid policy.
 pub(in crate::cluster) fn load(flag: Option<&Path>, source: &KubercSource) -> Result<Loaded, Error> {
     if source.disabled {
         return Ok(Loaded::default());
@@ -96,12 +96,12 @@ pub(in crate::cluster) fn load(flag: Option<&Path>, source: &KubercSource) -> Re
 
 fn invalid(file: &Path, why: &str) -> Error {
     Error::Kubeconfig {
-        message: format!("the kuberc file {}: {why}", file.display()),
-        hint: "fix the file, or ignore it: KUBERC=off".into(),
+        message: format!("invalid kuberc file {}: {why}", file.display()),
+        hint: "fix the file, or set KUBERC=off to ignore it".into(),
     }
 }
 
-/// Why a file gives no preferences.
+/// Why a file has no usable preferences.
 enum Unusable {
     NoFile,
     Unreadable(String),
@@ -113,12 +113,12 @@ impl Unusable {
         match self {
             Self::NoFile => "no such file or directory".into(),
             Self::Unreadable(why) => why.clone(),
-            Self::NoPreference => "no valid Preference of kubectl.config.k8s.io/v1beta1 in it".into(),
+            Self::NoPreference => "contains no valid Preference of kubectl.config.k8s.io/v1beta1".into(),
         }
     }
 }
 
-/// The first valid preference of the file; `None` for an empty one.
+/// The first valid Preference of the file; `None` for an empty file.
 fn read(file: &Path) -> Result<Option<Preference>, Unusable> {
     let content = read_any(file, CONFIG_LIMIT).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Unusable::NoFile,
@@ -135,8 +135,8 @@ fn parse(text: &str) -> Result<Option<Preference>, Unusable> {
     documents.find_map(|document| decode(&document)).map(Some).ok_or(Unusable::NoPreference)
 }
 
-/// The documents of a YAML stream, apart from each other before any of them is parsed: one that is broken costs none of
-/// the others (`NewYAMLReader` of apimachinery).
+/// Splits a YAML stream into documents before parsing, so that an invalid document does not affect the others
+/// (`NewYAMLReader` of apimachinery).
 fn documents(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
     for line in text.split_inclusive('\n') {
@@ -149,7 +149,7 @@ fn documents(text: &str) -> Vec<String> {
     documents
 }
 
-/// `Preference` of `kubectl.config.k8s.io/v1beta1`, trimmed to what concerns plugins.
+/// `Preference` of `kubectl.config.k8s.io/v1beta1`, trimmed to the plugin fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Preference {
@@ -174,18 +174,18 @@ impl Entry {
         chosen.as_deref().unwrap_or_default()
     }
 
-    /// Both spellings with different values cannot be decoded.
+    /// Whether both spellings are set to different values, which kubectl cannot decode.
     fn is_contradictory(&self) -> bool {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         matches!((given(&self.name), given(&self.command)), (Some(name), Some(command)) if name != command)
     }
 }
 
-/// One document; `None` if it is no preference.
+/// Decodes one document; `None` if it is not a valid Preference.
 fn decode(document: &str) -> Option<Preference> {
-    // A repeated key is a warning for kubectl, and the last value counts.
+    // For kubectl a repeated key is a warning, and the last value counts.
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
-    // By way of JSON, in which a number is not a string.
+    // Through JSON, so that a number is not accepted as a string.
     let value: Value = serde_saphyr::from_str_with_options(document, options).ok()?;
     let preference: Preference = serde_json::from_value(value).ok()?;
     match (preference.api_version.as_str(), preference.kind.as_str()) {
@@ -193,7 +193,7 @@ fn decode(document: &str) -> Option<Preference> {
             let entries = preference.credential_plugin_allowlist.iter().flatten().flatten();
             (!entries.into_iter().any(Entry::is_contradictory)).then_some(preference)
         }
-        // This version has no policy.
+        // v1alpha1 has no policy.
         ("kubectl.config.k8s.io/v1alpha1", "Preference") => Some(Preference::default()),
         _ => None,
     }
@@ -207,11 +207,11 @@ impl Preference {
             ("" | "AllowAll", None) => Ok(Policy::AllowAll),
             ("DenyAll", None) => Ok(Policy::DenyAll { file }),
             ("Allowlist", None) => {
-                Err("credentialPluginPolicy is Allowlist, but there is no credentialPluginAllowlist".into())
+                Err("credentialPluginPolicy is Allowlist, but credentialPluginAllowlist is not set".into())
             }
             ("Allowlist", Some(entries)) => Ok(Policy::Allowlist { file, commands: commands(entries)? }),
             (policy @ ("" | "AllowAll" | "DenyAll"), Some(_)) => {
-                Err(format!("credentialPluginPolicy is {policy:?}, but there is a credentialPluginAllowlist"))
+                Err(format!("credentialPluginPolicy is {policy:?}, but credentialPluginAllowlist is set"))
             }
             (policy, _) => Err(format!("unknown credentialPluginPolicy {policy:?}")),
         }
@@ -220,7 +220,7 @@ impl Preference {
 
 fn commands(entries: &[Option<Entry>]) -> Result<Vec<String>, String> {
     if entries.is_empty() {
-        return Err("credentialPluginAllowlist is empty: DenyAll is the policy for that".into());
+        return Err("credentialPluginAllowlist is empty: use the policy DenyAll instead".into());
     }
     let checked = entries.iter().enumerate().map(|(index, entry)| {
         let command = entry.as_ref().map(Entry::command).unwrap_or_default();
@@ -230,7 +230,7 @@ fn commands(entries: &[Option<Entry>]) -> Result<Vec<String>, String> {
         match clean(command) {
             cleaned if cleaned.as_os_str() == command => Ok(command.to_owned()),
             cleaned => Err(format!(
-                "entry {} of credentialPluginAllowlist is {command:?} instead of {:?}",
+                "entry {} of credentialPluginAllowlist is {command:?}, but must be {:?}",
                 index + 1,
                 cleaned.display().to_string()
             )),
@@ -240,8 +240,8 @@ fn commands(entries: &[Option<Entry>]) -> Result<Vec<String>, String> {
 }
 
 impl Policy {
-    /// Whether the plugin may run. `command` is the kubeconfig's, `program` the file that it leads to, and `look_path`
-    /// finds the program of an entry. The error says why not.
+    /// Checks that the plugin is allowed to run. `command` is the kubeconfig's, `program` the file that it resolves to,
+    /// and `look_path` resolves an entry of the allowlist. The error is the reason why it is not allowed.
     pub(super) fn check(
         &self,
         command: &str,

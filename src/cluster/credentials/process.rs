@@ -1,4 +1,4 @@
-//! The process of a credential plugin. It ends when the value is dropped, with the processes that it started.
+//! The process of a credential plugin. Dropping the value ends it and the processes that it started.
 
 use std::io;
 use std::process::Stdio;
@@ -8,17 +8,17 @@ use tokio::process::{Child, Command};
 
 use crate::cluster::bounded::TOKEN_LIMIT;
 
-/// Where the processes of the plugin belong to.
+/// The process group of the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Group {
-    /// A process group of its own, which is ended as a whole.
+    /// Its own process group, which is ended as a whole.
     Own,
-    /// The group of this program. Only there it can read from the terminal, and Ctrl-C reaches all of it.
+    /// The group of this program. Only this group can read from the terminal and receives Ctrl-C.
     Terminal,
 }
 
 impl Group {
-    /// A plugin that may prompt needs the terminal, even if its standard input is another: `/dev/tty` opens it.
+    /// A plugin that may prompt needs the terminal even if its standard input is redirected: it can open `/dev/tty`.
     pub(super) fn choose(never_prompts: bool) -> Self {
         match never_prompts || !has_terminal() {
             true => Self::Own,
@@ -37,26 +37,26 @@ fn has_terminal() -> bool {
     true
 }
 
-/// A process that brought no answer.
+/// Why a process returned no output.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It ended with this status.
+    /// The process failed with this status.
     Ended(String),
-    /// Its standard output exceeds [`TOKEN_LIMIT`].
+    /// The standard output exceeds [`TOKEN_LIMIT`].
     TooLong,
 }
 
-/// A process that runs.
+/// A running process.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no process groups"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only unix has process groups"))]
     group: Group,
     has_ended: bool,
 }
 
 impl Process {
-    /// Starts it, with its standard output in a pipe.
+    /// Starts the process with its standard output in a pipe.
     pub(super) fn start(mut command: Command, group: Group) -> io::Result<Self> {
         command.stdout(Stdio::piped()).kill_on_drop(true);
         #[cfg(unix)]
@@ -66,7 +66,7 @@ impl Process {
         Ok(Self { child: command.spawn()?, group, has_ended: false })
     }
 
-    /// Waits for its end: all that it wrote.
+    /// Waits for the process to end, and returns its standard output.
     pub(super) async fn output(&mut self) -> Result<Vec<u8>, Failure> {
         let failed = |error: io::Error| Failure::Ended(error.to_string());
         let mut output = Vec::new();
@@ -87,7 +87,7 @@ impl Process {
 
 #[cfg(unix)]
 impl Drop for Process {
-    /// Asks first: a plugin that has switched off the echo of the terminal has to switch it on again.
+    /// Sends SIGTERM or SIGINT before SIGKILL: a plugin that has disabled the terminal's echo must restore it.
     fn drop(&mut self) {
         use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl Drop for Process {
         let (Some(pid), false) = (id, self.has_ended) else {
             return;
         };
-        // Nothing is left to be done where a signal finds no process.
+        // It fails only if the process is already gone.
         let _ = self.send(pid, if self.group == Group::Own { Signal::TERM } else { Signal::INT });
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline && !is_over(pid) {
@@ -118,7 +118,7 @@ impl Process {
     }
 }
 
-/// Whether the process has ended. It stays a zombie, so that its number keeps belonging to it.
+/// Whether the process has ended. It stays a zombie, so that its process ID is not reused.
 #[cfg(unix)]
 fn is_over(pid: rustix::process::Pid) -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -143,7 +143,7 @@ mod tests {
         Process::start(command, Group::Own).unwrap()
     }
 
-    /// Waits until a file has a line.
+    /// Waits until the file contains a line.
     async fn line_of(path: &Path) -> String {
         loop {
             match std::fs::read_to_string(path) {
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_of_a_process_is_read_whole() {
+    async fn process_output_is_read_completely() {
         assert_eq!(shell("echo a; echo b").output().await.unwrap(), b"a\nb\n");
         assert!(matches!(shell("exit 3").output().await, Err(Failure::Ended(status)) if status.contains('3')));
     }
 
     #[tokio::test]
-    async fn output_without_end_is_cut_off() {
+    async fn endless_output_is_an_error() {
         let mut process = shell("exec yes");
         assert!(matches!(process.output().await, Err(Failure::TooLong)));
     }
@@ -169,7 +169,7 @@ mod tests {
     async fn dropped_process_ends_with_its_children() {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("child");
-        // The child ignores the request to end.
+        // The child ignores SIGTERM.
         let script =
             format!("(trap '' TERM; sleep 1000 & echo $! >{0}.tmp; mv {0}.tmp {0}; wait) & wait", file.display());
         let process = shell(&script);
@@ -182,7 +182,7 @@ mod tests {
             if !alive || status.contains(") Z ") {
                 return;
             }
-            assert!(Instant::now() < deadline, "process {grandchild} runs on: {status}");
+            assert!(Instant::now() < deadline, "process {grandchild} is still running: {status}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

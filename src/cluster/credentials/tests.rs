@@ -16,7 +16,7 @@ use crate::error::Error;
 const TOKEN: &str = "token: s3cret";
 const PASSWORD: &str = "username: u, password: s3cret";
 
-/// The error of a connection that must fail.
+/// The error of a connection, which must fail.
 async fn rejected(options: &AccessOptions, environment: &Environment) -> Error {
     connect_within(options, environment).await.err().unwrap()
 }
@@ -47,14 +47,14 @@ async fn server_without_tls_gets_no_credentials() {
         assert_eq!(access.server(), plain.url);
         assert_eq!(plain.seen().last().unwrap().header("impersonate-user"), options.as_user.as_deref());
     }
-    // A flag for the server is a server like any other.
+    // The same for --server.
     let options = AccessOptions { server: Some(plain.url.clone()), ..Default::default() };
     ask(&connect_within(&options, &kubeconfig(&folder, "https://127.0.0.1:1", TOKEN)).await.unwrap()).await;
     assert_eq!(authorization(&plain), None);
 }
 
 #[tokio::test]
-async fn server_with_tls_gets_what_kubectl_sends() {
+async fn server_with_tls_gets_the_credentials_kubectl_sends() {
     let (server, folder) = (secure().await, TempDir::new().unwrap());
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
     let with_password = server.url.replace("https://", "https://u%40x:p@");
@@ -75,11 +75,11 @@ async fn server_with_tls_gets_what_kubectl_sends() {
 }
 
 #[tokio::test]
-async fn user_entry_that_kubectl_refuses_is_an_error() {
+async fn user_entry_that_kubectl_rejects_is_an_error() {
     let folder = TempDir::new().unwrap();
     let v1 = "apiVersion: client.authentication.k8s.io/v1";
     for (user, expected) in [
-        ("token: s3cret, username: u, password: s3cret", "a token and a password"),
+        ("token: s3cret, username: u, password: s3cret", "both a token and a password"),
         ("client-certificate: gone, client-key: gone", "client certificate"),
         (&format!("exec: {{command: x, {v1}}}"), "no interactiveMode"),
         (&format!("exec: {{command: '', {v1}, interactiveMode: Never}}"), "no command"),
@@ -97,7 +97,7 @@ async fn user_entry_that_kubectl_refuses_is_an_error() {
 }
 
 #[tokio::test]
-async fn redirect_is_an_error_and_is_not_followed() {
+async fn redirect_is_an_error() {
     for code in [301, 302, 303, 307, 308] {
         let (other, plain) = (secure().await, test_server().await);
         for target in [&other.url, &plain.url] {
@@ -106,7 +106,7 @@ async fn redirect_is_an_error_and_is_not_followed() {
                 TestServer::start_tls(move |_, _| Answer::rejection(code, "moved").with("location", &location)).await;
             let access = server.access_with(AccessOptions { token: Some("t".into()), ..Default::default() }).await;
             let error = access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap_err();
-            assert!(error.to_string().contains("it is a redirect to "), "{error}");
+            assert!(error.to_string().contains("redirect to "), "{error}");
             assert_eq!(authorization(&server).as_deref(), Some("Bearer t"));
         }
         assert!(other.seen().is_empty() && plain.seen().is_empty());
@@ -114,7 +114,7 @@ async fn redirect_is_an_error_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn secrets_of_urls_are_in_no_error() {
+async fn errors_hide_secrets_of_urls() {
     let folder = TempDir::new().unwrap();
     for (server, proxy) in [
         ("https://u:s3cret@127.0.0.1:1/x?token=s3cret", ""),
@@ -190,7 +190,7 @@ mod plugins {
     }
 
     #[tokio::test]
-    async fn denied_plugin_is_not_run_and_the_hint_says_how() {
+    async fn denied_plugin_does_not_run_and_hint_shows_allowlist() {
         let folder = TempDir::new().unwrap();
         plugin(&folder, &credential("\"token\":\"t\""));
         let mut environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
@@ -219,20 +219,20 @@ mod plugins {
     }
 
     #[tokio::test]
-    async fn plugin_that_hangs_is_ended_by_the_timeout() {
+    async fn hanging_plugin_is_ended_by_the_timeout() {
         let folder = TempDir::new().unwrap();
         plugin(&folder, "sleep 1000");
         let environment = kubeconfig(&folder, "https://127.0.0.1:1", EXEC);
         let request_timeout = Some(Duration::from_millis(300));
         let error = rejected(&AccessOptions { request_timeout, ..Default::default() }, &environment).await;
-        assert!(error.to_string().ends_with("plugin\" of user \"u\" did not answer within 0.3 s"), "{error}");
+        assert!(error.to_string().ends_with("plugin\" of user \"u\" did not respond within 0.3s"), "{error}");
         assert!(error.hint().contains("--request-timeout"));
     }
 
     #[tokio::test]
-    async fn plugin_that_hangs_later_is_named_by_the_timeout() {
+    async fn timeout_names_a_plugin_that_hangs_later() {
         let (server, folder) = (secure().await, TempDir::new().unwrap());
-        // The second run, when the token has expired, never ends.
+        // The second run, after the token has expired, never ends.
         let expired = credential("\"token\":\"t\",\"expirationTimestamp\":\"2001-01-01T00:00:00Z\"");
         plugin(&folder, &format!("[ -e {0}/ran ] && sleep 1000; touch {0}/ran; {expired}", folder.path().display()));
         let environment = kubeconfig(&folder, &server.url, EXEC);
@@ -240,15 +240,15 @@ mod plugins {
         let options = AccessOptions { request_timeout, ..Default::default() };
         let access = connect_within(&options, &environment).await.unwrap();
         let error = access.list::<Namespace>(&Scope::Cluster, None, None).await.unwrap_err().to_string();
-        assert!(error.contains("the credential plugin \"") && error.contains("within 3 s"), "{error}");
+        assert!(error.contains("the credential plugin \"") && error.contains("within 3s"), "{error}");
     }
 
     #[tokio::test]
-    async fn plugin_that_answers_without_end_is_an_error() {
+    async fn plugin_with_endless_output_is_an_error() {
         let folder = TempDir::new().unwrap();
         plugin(&folder, "exec yes");
         let error = rejected(&AccessOptions::default(), &kubeconfig(&folder, "https://127.0.0.1:1", EXEC)).await;
-        assert!(error.to_string().ends_with("failed: its answer is longer than 1 MiB"), "{error}");
+        assert!(error.to_string().ends_with("failed: its output is longer than 1 MiB"), "{error}");
     }
 
     #[tokio::test]

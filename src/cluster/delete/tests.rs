@@ -8,12 +8,12 @@ const POD: PodPrecondition<'static> = PodPrecondition { namespace: "ns", name: "
 async fn deleted(answer: fn() -> Answer) -> Result<DeleteOutcome, Error> {
     let server = TestServer::start(move |_, _| answer()).await;
     let removed = server.access().await.delete_pod(POD, false).await;
-    assert_eq!(server.seen().len(), 1, "a removal is sent once, whatever is answered");
+    assert_eq!(server.seen().len(), 1, "a delete is not retried");
     removed
 }
 
 #[tokio::test]
-async fn a_deletion_carries_the_uid() {
+async fn delete_carries_the_uid() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
     assert_eq!(access.delete_pod(POD, false).await.unwrap(), DeleteOutcome::Accepted);
@@ -30,7 +30,7 @@ async fn a_deletion_carries_the_uid() {
 }
 
 #[tokio::test]
-async fn an_eviction_carries_the_uid_where_the_server_reads_it() {
+async fn eviction_carries_the_uid_in_delete_options() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
     access.evict_pod(POD, true).await.unwrap();
@@ -48,7 +48,7 @@ async fn an_eviction_carries_the_uid_where_the_server_reads_it() {
 }
 
 #[tokio::test]
-async fn a_pod_that_must_be_unchanged_is_removed_with_its_version() {
+async fn delete_of_unchanged_pod_carries_resource_version() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
     let pod = PodPrecondition { version: Some("7"), ..POD };
@@ -63,10 +63,10 @@ async fn a_pod_that_must_be_unchanged_is_removed_with_its_version() {
 }
 
 #[tokio::test]
-async fn a_pod_that_is_another_one_by_now_is_not_there() {
+async fn pod_with_another_uid_is_not_there() {
     let gone = deleted(|| Answer::rejection(404, "pods \"agent-1\" not found")).await;
     assert_eq!(gone.unwrap(), DeleteOutcome::NotThere);
-    // As Kubernetes 1.36.3 says it, in two places.
+    // The two messages of Kubernetes 1.36.3.
     const BEFORE: &str = "Operation cannot be fulfilled on Pod \"agent-1\": the UID in the precondition (u-1) does not match \
                           the UID in record (u-2). The object might have been deleted and then recreated";
     const WITHIN: &str = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2";
@@ -84,7 +84,7 @@ async fn a_pod_that_is_another_one_by_now_is_not_there() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_not_now_and_is_not_tried_again_by_itself() {
+async fn temporary_failure_is_not_now_and_not_retried() {
     let busy = deleted(|| Answer::rejection(429, "too many").with("retry-after", "7")).await;
     assert_eq!(
         busy.unwrap(),
@@ -101,7 +101,7 @@ async fn what_may_pass_is_not_now_and_is_not_tried_again_by_itself() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_apart_from_what_is_denied() {
+async fn missing_permission_differs_from_admission_denial() {
     const RIGHTS: &str = "pods \"agent-1\" is forbidden: User \"eve\" cannot delete resource \"pods\" in API group \"\" in the namespace \"ns\"";
     assert!(matches!(deleted(|| Answer::rejection(403, RIGHTS)).await, Err(Error::Forbidden { .. })));
     let denied = deleted(|| Answer::rejection(403, "admission webhook \"keep\" denied the request: not today")).await;

@@ -1,30 +1,30 @@
-//! Compressed files and archives, entry by entry.
+//! Reads compressed files and archives, entry by entry.
 //!
-//! Nothing is written to the disk, so the path of an entry is a label only. One entry is in memory at a time. What an
-//! entry and an archive may expand to is limited, absolutely and by the size of the compressed file; an archive within an
-//! archive is read, one within that is not.
+//! Nothing is written to disk, so the path of an entry is only a label. One entry is in memory at a time. The expanded
+//! size of an entry and of an archive is limited, absolutely and by the size of the compressed file. An archive in an
+//! archive is read, but not one inside that.
 
 use std::cell::Cell;
 use std::io::{Read, Seek};
 
-/// What one entry may take.
+/// The maximum expanded size of an entry, in bytes.
 const MOST_PER_ENTRY: u64 = 1 << 30;
-/// What all entries that are read may take together.
+/// The maximum expanded size of all entries that are read, in bytes.
 const MOST_PER_ARCHIVE: u64 = 8 << 30;
-/// How many times its size a compressed file may expand to, beyond a floor. Deflate reaches 1,032; pods reach 40.
+/// The maximum expansion ratio of a compressed file. Deflate reaches 1,032, pods reach 40.
 const RATIO: u64 = 200;
-/// What a compressed file may expand to in any case.
+/// The expanded size that is allowed regardless of the ratio, in bytes.
 const FLOOR: u64 = 16 << 20;
 
-/// What is read of a name in a tar archive.
+/// The maximum length of a name in a tar archive, in bytes.
 const LONGEST_NAME: u64 = 64 << 10;
 
-/// How a file is packed.
+/// The compression or archive format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// As it is.
+    /// Not compressed.
     Plain,
-    /// One file, compressed.
+    /// One compressed file.
     Gzip,
     Tar,
     TarGzip,
@@ -32,7 +32,7 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// By the end of a file's name, and by its first bytes where that says nothing.
+    /// Detects the format by the file extension, or by the first bytes.
     pub(super) fn detect(name: &str, head: &[u8]) -> Self {
         let name = name.to_ascii_lowercase();
         let ends = |ending: &str| name.ends_with(ending);
@@ -52,40 +52,40 @@ impl Packing {
     }
 }
 
-/// The bytes that are needed to tell the packing.
+/// The number of bytes needed to detect the format.
 pub(super) const HEAD: usize = 512;
 
-/// What may still be read of an archive and of those within it.
+/// How many bytes may still be read from an archive, including nested archives.
 pub(super) struct Allowance {
     left: Cell<u64>,
 }
 
 impl Allowance {
-    /// For a compressed file of this size.
+    /// The allowance for a compressed file of this size.
     pub(super) fn new(compressed: u64) -> Self {
         Self { left: Cell::new(compressed.saturating_mul(RATIO).clamp(FLOOR, MOST_PER_ARCHIVE)) }
     }
 
-    /// Reads all of a stream, as far as it is allowed to be.
+    /// Reads a stream to its end, within the limits.
     fn read(&self, stream: &mut dyn Read) -> Result<Vec<u8>, String> {
         let most = self.left.get().min(MOST_PER_ENTRY);
         let mut bytes = Vec::new();
         let read = stream.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         let left = self.left.get().checked_sub(read as u64).filter(|_| read as u64 <= most);
         self.left.set(left.ok_or(
-            "it expands to more than is read: 1 GiB for one file, 8 GiB or 200 times its compressed size for all",
+            "expands beyond the limit of 1 GiB for a file, and of 8 GiB or 200 times the compressed size for all files",
         )?);
         Ok(bytes)
     }
 }
 
-/// What receives the entries: a name, and the bytes or why they cannot be read.
+/// The callback for entries: a name, and the bytes or why they cannot be read.
 pub(super) type Receiver<'r> = &'r mut dyn FnMut(&str, Result<Vec<u8>, String>) -> Result<(), crate::error::Error>;
 
-/// Gives each wanted entry away. The inner result is that of the receiver.
+/// Passes each wanted entry to the receiver. The inner result is the receiver's.
 ///
 /// # Errors
-/// What is wrong with the archive as such; what was read before it has been given away.
+/// The archive is damaged; the entries before have been passed on.
 pub(super) fn unpack<R: Read + Seek>(
     packing: Packing,
     mut stream: R,
@@ -116,7 +116,7 @@ fn tar(
     receiver: Receiver<'_>,
 ) -> Result<Result<(), crate::error::Error>, String> {
     let mut archive = tar::Archive::new(stream);
-    // Raw: the library itself would read a name of any length into memory.
+    // Raw mode, because the library would read a name of any length into memory.
     let mut long_name = None;
     for entry in archive.entries().map_err(|error| error.to_string())?.raw(true) {
         let mut entry = entry.map_err(|error| error.to_string())?;
@@ -140,7 +140,7 @@ fn tar(
     Ok(Ok(()))
 }
 
-/// The name of the next entry, from an entry that only gives it: GNU's form, or the records `LENGTH path=NAME` of pax.
+/// The name in an entry that only names the next one: GNU's format, or the records `LENGTH path=NAME` of pax.
 fn name_in(bytes: &[u8], is_gnu: bool) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     if is_gnu {
@@ -159,7 +159,7 @@ fn zip<R: Read + Seek>(
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(stream)).map_err(|error| error.to_string())?;
     for index in 0..archive.len() {
         let (name, bytes) = {
-            // An entry with a method that is not known, or with a password.
+            // Fails for an unsupported compression method or an encrypted entry.
             let mut entry = match archive.by_index(index) {
                 Ok(entry) => entry,
                 Err(error) => {

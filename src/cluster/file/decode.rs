@@ -1,4 +1,4 @@
-//! From the text or the tree of an object to its type.
+//! Decodes the text or the tree of an object to its type.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,18 +7,18 @@ use serde_json::value::RawValue;
 use super::bad_field::culprit;
 use super::scalar;
 
-/// What the tree of one object may take, estimated in bytes; far more than any object of a cluster does.
+/// The maximum estimated size of an object's tree, in bytes; far more than any object of a cluster needs.
 const MOST: usize = 64 << 20;
-/// Below this size a text is not looked at: its tree cannot take more than that.
+/// The tree of a text below this size cannot exceed the maximum.
 const SMALL: usize = 64 << 10;
 
-/// An object whose type is decided by the place it is put into.
+/// An undecoded object.
 pub(super) trait Decode: Sized {
-    /// By way of a tree, for which a null where a list or a map belongs means none; names the field that is wrong. The
-    /// number counts the times that are none.
+    /// Decodes through a tree, in which a null counts as a missing field. The error names the invalid field.
+    /// `bad_times` counts invalid timestamps.
     fn decode<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String>;
 
-    /// What comes by the hundred thousand: pods, nodes, and the heads of all objects.
+    /// Decodes kinds with up to hundreds of thousands of objects: pods and nodes.
     fn decode_bulk<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
         self.decode(bad_times)
     }
@@ -34,7 +34,7 @@ impl Decode for (&RawValue, &str) {
 
     fn decode_bulk<T: DeserializeOwned>(self, bad_times: &mut usize) -> Result<T, String> {
         check_size(self.0.get(), self.1)?;
-        // Straight from the text; the long way round only where that fails.
+        // Directly from the text; through a tree only if that fails.
         serde_json::from_slice(self.0.get().as_bytes()).or_else(|_| self.decode(bad_times))
     }
 }
@@ -55,7 +55,7 @@ impl Decode for (Value, &str) {
     }
 }
 
-/// Refuses a text whose tree would take too much: of empty maps, three bytes of text become hundreds.
+/// Rejects a text whose tree would be too large: three bytes of text, an empty map, become hundreds of bytes.
 fn check_size(text: &str, at: &str) -> Result<(), String> {
     if text.len() <= SMALL {
         return Ok(());
@@ -67,14 +67,14 @@ fn check_size(text: &str, at: &str) -> Result<(), String> {
     };
     let size: usize = text.bytes().map(of_byte).sum();
     match size > MOST {
-        true => Err(format!("{at}: the object is larger than any that a cluster can hold")
-            .trim_start_matches(": ")
-            .to_owned()),
+        true => {
+            Err(format!("{at}: the object is larger than any object in a cluster").trim_start_matches(": ").to_owned())
+        }
         false => Ok(()),
     }
 }
 
-/// The same without fields that are null, as the API server takes it: a null is a field that is not there.
+/// Removes fields that are null, which the API server treats as missing.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -86,14 +86,14 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// Mends what tools write that do not know the types: a time that is none costs only that field (some write `"null"`
-/// for a time that is not set), a float that is a whole number is that number, and a number among labels is text.
+/// Repairs the output of tools that do not know the types: an invalid timestamp is removed (some tools write `"null"`
+/// for an unset one), a float with an integral value becomes an integer, and a number in labels becomes text.
 fn repair(value: &mut Value, bad_times: &mut usize) {
     match value {
         Value::Object(fields) => {
             fields.retain(|key, value| {
                 let is_bad = is_time_field(key) && !is_time(value);
-                // A list or a map under such a name is a field of another kind.
+                // A list or a map with such a name is not a timestamp.
                 let is_lost = is_bad && !value.is_object() && !value.is_array();
                 *bad_times += usize::from(is_lost && !matches!(value.as_str(), Some("" | "null")));
                 !is_lost
@@ -121,7 +121,7 @@ fn to_text(value: &mut Value) {
     }
 }
 
-/// The names that Kubernetes gives to fields with a time.
+/// Whether Kubernetes uses this name for timestamps.
 fn is_time_field(key: &str) -> bool {
     key.ends_with("Time")
         || key.ends_with("Timestamp")

@@ -1,4 +1,4 @@
-//! The documents of a text, and the objects in them.
+//! Splits a text into documents and objects.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,11 +8,11 @@ use super::decode::Decode;
 use super::event_v1::{self, EventV1};
 use super::{Detail, Objects, SavedCluster, dump, kinds, yaml};
 
-/// Why a text is not read.
+/// Why a text cannot be read.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) message: String,
-    /// Whether it is a whole and proper text that holds no objects of Kubernetes, or none that seems to be one.
+    /// Whether the text is valid but contains no Kubernetes objects.
     pub(super) is_foreign: bool,
 }
 
@@ -32,7 +32,7 @@ impl Refusal {
     }
 }
 
-/// Puts the objects of a text into the cluster.
+/// Adds the objects of a text to the cluster.
 pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result<(), Refusal> {
     let mut reader = Reader { cluster, file, index: 0 };
     for part in dump::without_logs(text) {
@@ -40,7 +40,7 @@ pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result
         match part.chars().next() {
             None => Ok(()),
             Some('{') => reader.json(part),
-            // Flow sequences of YAML begin so too.
+            // A YAML flow sequence also begins with a bracket.
             Some('[') if serde_json::from_str::<&RawValue>(part).is_ok() => reader.json(part),
             Some(_) => reader.yaml(part),
         }?;
@@ -48,14 +48,14 @@ pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result
     Ok(())
 }
 
-/// A document as far as it is looked into at first: a list or a single object.
+/// The first parse of a document, which is a list or a single object.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     kind: Option<String>,
     #[serde(default)]
     api_version: Option<String>,
-    /// The items stay text until their kind is known: a dump of hundreds of megabytes is never held twice.
+    /// The items stay text until their kind is known, so that a dump of hundreds of megabytes is never held twice.
     #[serde(borrow, default)]
     items: Option<Vec<&'a RawValue>>,
 }
@@ -67,7 +67,7 @@ struct Header {
     api_version: Option<String>,
 }
 
-/// What the items of a list have in common.
+/// The kind and version that apply to the items of a list.
 #[derive(Clone, Copy)]
 struct List<'l> {
     kind: Option<&'l str>,
@@ -77,7 +77,7 @@ struct List<'l> {
 struct Reader<'c> {
     cluster: &'c mut SavedCluster,
     file: &'c str,
-    /// How many documents were read.
+    /// The number of documents read so far.
     index: usize,
 }
 
@@ -100,13 +100,13 @@ impl Reader<'_> {
         }
         let document: Document<'_> = serde_json::from_str(raw.get()).map_err(|error| {
             let message = without_position(&error);
-            // A text, a number; or fields of these names that mean something else.
+            // A string or a number, or fields with these names and another meaning.
             Refusal { message, is_foreign: !kinds::has_objects(raw.get()) }
         })?;
         let list = list_kind(self.cluster, document.kind.as_deref());
         let Some(items) = &document.items else {
             if list.is_some() {
-                // An empty list is written as null by some.
+                // Some tools write an empty list as null.
                 self.cluster.saved.end_list();
                 return Ok(());
             }
@@ -116,7 +116,7 @@ impl Reader<'_> {
         self.json_items(items, own)
     }
 
-    /// What is known of a list without a head, as support bundles write them: the kind that the file is named after.
+    /// The kind of a list without kind and apiVersion, as in support bundles: the file is named after it.
     fn bare_list(&self) -> List<'static> {
         List { kind: kinds::by_name(self.file), api_version: None }
     }
@@ -177,14 +177,14 @@ impl Reader<'_> {
         }
         self.cluster.saved.begin_list(false);
         match rest.get_mut("items").map(Value::take) {
-            // An empty list is written as null by some.
+            // Some tools write an empty list as null.
             Some(Value::Null) => {
                 list_kind(self.cluster, kind.as_deref());
                 self.cluster.saved.end_list();
                 Ok(())
             }
             Some(_) => Err(Refusal { message: ".items: not a list".into(), is_foreign: kind.is_none() }),
-            // Nothing between two separators, or only a comment.
+            // An empty document, or only a comment.
             None if rest.is_null() && self.index > 0 => Ok(()),
             None if !rest.is_object() => Err(Refusal::foreign(NOT_AN_OBJECT.into())),
             None => put(self.cluster, (kind.as_deref(), api_version.as_deref()), (rest, "")),
@@ -204,7 +204,7 @@ fn put_item(cluster: &mut SavedCluster, list: List<'_>, place: usize, item: Valu
     put(cluster, (kind, api_version), (item, at.as_str()))
 }
 
-/// The kind of a typed list's items (`NodeList`); that the list is there counts even when it is empty.
+/// The item kind of a typed list (`NodeList`). Records that the list exists, even if it is empty.
 fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'k str> {
     let items = kind?.strip_suffix("List").filter(|items| !items.is_empty())?;
     match items {
@@ -227,20 +227,20 @@ fn list_kind<'k>(cluster: &mut SavedCluster, kind: Option<&'k str>) -> Option<&'
     Some(items)
 }
 
-/// The words of an error without line and column, which would count from the beginning of the document.
+/// The error message without line and column, which would be relative to the document and not the file.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// Puts an object where its kind belongs.
+/// Adds an object.
 fn put(
     cluster: &mut SavedCluster,
     (kind, api_version): (Option<&str>, Option<&str>),
     object: impl Decode,
 ) -> Result<(), Refusal> {
     let Some(kind) = kind else {
-        return Err(Refusal::foreign(format!("{NOT_AN_OBJECT}: it has no kind")));
+        return Err(Refusal::foreign(format!("{NOT_AN_OBJECT}: kind is missing")));
     };
     let mut bad_times = 0;
     let outcome = put_kind(cluster, (kind, api_version.unwrap_or_default()), object, &mut bad_times);

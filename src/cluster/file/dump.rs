@@ -1,16 +1,16 @@
-//! The logs in `kubectl cluster-info dump` on one stream.
+//! Removes the logs from the single stream of `kubectl cluster-info dump`.
 //!
-//! Upstream: `k8s.io/kubectl/pkg/cmd/clusterinfo/clusterinfo_dump.go` `printContainer` writes a START line, the log as it
-//! is, and an END line with the same words; a log that does not end with a newline has the END line right behind it. A log
-//! is any text, so its END line is the last one with the words of its START line: what a log prints cannot end it early
-//! and pass for objects.
+//! Upstream: `k8s.io/kubectl/pkg/cmd/clusterinfo/clusterinfo_dump.go` `printContainer` writes a START line, the
+//! unchanged log, and an END line with the same text; if a log does not end with a newline, the END line follows on its
+//! last line. A log can contain any text. Its END line is the last one with the text of its START line, so that a log
+//! cannot end itself early and inject objects.
 
 use std::collections::HashMap;
 
 const START: &str = "==== START logs for container ";
 const END: &str = "==== END logs for container ";
 
-/// The text without the logs: the parts between them.
+/// The parts of the text between the logs.
 pub(super) fn without_logs(text: &str) -> Vec<&str> {
     if !text.contains(START) {
         return vec![text];
@@ -26,7 +26,7 @@ pub(super) fn without_logs(text: &str) -> Vec<&str> {
         let words = first_line(&text[start + START.len()..]);
         match ends.get(words).filter(|end| **end > start) {
             Some(end) => from = end + END.len() + words.len(),
-            // The stream stopped within the log.
+            // The stream ends within the log.
             None => return parts,
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn without_logs(text: &str) -> Vec<&str> {
     parts
 }
 
-/// A START line at the beginning of a line.
+/// The next START marker at the beginning of a line.
 fn next_start(text: &str, from: usize) -> Option<usize> {
     let starts = text[from..].match_indices(START).map(|(at, _)| from + at);
     starts.into_iter().find(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logs_with_braces_and_false_ends_are_left_out() {
+    fn logs_with_braces_and_false_ends_are_removed() {
         let words = "a of pod n/p ====";
         let text = format!(
             "{{1}}\n{START}{words}\n{{\"kind\":\"Node\"}}\n{END}{words}\n{{\"kind\":\"Pod\"}}\n{END}b of pod n/p ====\nx{END}{words}\n\
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn log_without_an_end_hides_the_rest() {
+    fn log_without_end_hides_the_rest() {
         assert_eq!(without_logs(&format!("{{1}}\n{START}a of pod n/p ====\n{{2}}")), ["{1}\n"]);
         assert_eq!(without_logs("{1}"), ["{1}"]);
     }

@@ -1,5 +1,5 @@
-//! Events of the group `events.k8s.io`, read as events of the core group: the API server keeps one object and shows it in
-//! both, under names of their own.
+//! Converts events of the group `events.k8s.io` to events of the core group. The API server stores one object and
+//! serves it in both groups, with different field names.
 //!
 //! Upstream: `pkg/apis/events/v1/conversion.go` `Convert_v1_Event_To_core_Event`, and the same for `v1beta1`.
 
@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource, ObjectReferenc
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use serde::Deserialize;
 
-/// The versions of the group that hold an event in this form.
+/// The versions of the group with this format.
 pub(super) const API_VERSIONS: [&str; 2] = ["events.k8s.io/v1", "events.k8s.io/v1beta1"];
 
-/// An event of either version.
+/// An event of one of these versions.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct EventV1 {

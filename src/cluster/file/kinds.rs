@@ -1,8 +1,8 @@
-//! Which kinds a file that cannot be read would have held: by its name as the tools give it, or by what it begins with.
+//! Determines the kinds of the objects in a file that cannot be read: by its name, or by its readable part.
 
 use super::Objects;
 
-/// The kinds that have a place of their own, by the names that tools give to files and folders.
+/// The kinds by the names that tools give to files and directories.
 const PLACES: [(&str, &str); 14] = [
     ("pods", "Pod"),
     ("nodes", "Node"),
@@ -34,7 +34,7 @@ pub(super) fn by_name(name: &str) -> Option<&'static str> {
     place(stem).or_else(|| place(folder).filter(|_| folder != "namespaces"))
 }
 
-/// The kinds of which objects are missing where this file cannot be read.
+/// The kinds whose objects are missing if this file cannot be read.
 pub(super) fn lost(name: &str, text: &str) -> Vec<&'static str> {
     if let Some(kind) = by_name(name) {
         return vec![kind];
@@ -46,19 +46,19 @@ pub(super) fn lost(name: &str, text: &str) -> Vec<&'static str> {
     kinds
 }
 
-/// Whether a text that cannot be read seems to hold objects.
+/// Whether a text that cannot be parsed seems to contain objects.
 pub(super) fn has_objects(text: &str) -> bool {
     text.contains("apiVersion") && text.contains("kind")
 }
 
-/// The namespace that a file's path tells, as tools lay their files out: `NAMESPACE/pods.json`,
+/// The namespace in a file's path, in the layouts of common tools: `NAMESPACE/pods.json`,
 /// `namespaces/NAMESPACE/core/pods.yaml`, `namespaced/NAMESPACE/apps/v1/daemonsets.yaml`, `pods/NAMESPACE.json`.
 pub(super) fn namespace_of_path(path: &str) -> Option<&str> {
     let mut parts = path.rsplit(['/', '\\']).filter(|part| !part.is_empty());
     let stem = parts.next()?.split('.').next()?;
     let folders: Vec<&str> = parts.collect();
     if by_name(stem).is_none() {
-        // Named after a namespace within the folder of a kind, or after an object.
+        // The file is named after a namespace, in the directory of a kind, or after an object.
         return folders.first().and_then(|folder| by_name(folder)).map(|_| stem);
     }
     let is_group = |part: &str| {
@@ -76,7 +76,7 @@ fn known(kind: &str) -> Option<&'static str> {
     own.or_else(|| Objects::kept(kind))
 }
 
-/// The kinds of the items and of the document: a kind deeper down is that of an owner or of what an event is about.
+/// The kinds of the items and of the document. A deeper `kind` is that of an owner or of the object of an event.
 fn in_yaml(text: &str) -> Vec<&'static str> {
     let kind = |line: &str| {
         let depth = line.len() - line.trim_start_matches([' ', '-']).len();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn kind_follows_from_the_names_that_tools_give() {
+    fn kind_is_detected_from_common_file_names() {
         for (name, kind) in [
             ("x/pods.json", Some("Pod")),
             ("cluster-resources/pods/default.json", Some("Pod")),

@@ -1,4 +1,4 @@
-//! Saved objects of the kinds that few questions need: kept as they are, and decoded when one asks.
+//! Saved objects of the kinds that are rarely needed: kept undecoded, and decoded on demand.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Kind;
 use crate::snapshot::Known;
 
-/// The kinds that are kept.
+/// The supported kinds.
 const KINDS: [&str; 16] = [
     "CSIDriver",
     "CSINode",
@@ -29,17 +29,17 @@ const KINDS: [&str; 16] = [
     "VolumeAttachment",
 ];
 
-/// Objects by the name of their kind.
+/// Objects by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Objects(HashMap<&'static str, Kind<Value>>);
 
 impl Objects {
-    /// The kind under the name that it is kept by, if it is.
+    /// The kind as a key, if it is supported.
     pub(super) fn kept(kind: &str) -> Option<&'static str> {
         KINDS.into_iter().find(|kept| *kept == kind)
     }
 
-    /// Keeps an object, and tells its namespace.
+    /// Adds an object, and returns its namespace.
     pub(super) fn put(&mut self, kind: &'static str, object: Value) -> String {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text("namespace"), text("name"));
@@ -47,12 +47,12 @@ impl Objects {
         namespace
     }
 
-    /// That the files speak of the kind counts even where they hold none of it.
+    /// Records that the files contain a list of this kind, even if it is empty.
     pub(super) fn saw(&mut self, kind: &'static str) {
         self.0.entry(kind).or_default().is_there = true;
     }
 
-    /// Objects of this kind are missing.
+    /// Records that objects of this kind are missing.
     pub(super) fn lose(&mut self, kind: &'static str, why: &str) {
         self.0.entry(kind).or_default().lose(why);
     }
@@ -61,15 +61,15 @@ impl Objects {
     pub(crate) fn all<K: Resource + DeserializeOwned>(&self) -> Known<Vec<K>> {
         let plural = K::URL_PATH_SEGMENT;
         let Some(kind) = self.0.get(K::KIND) else {
-            return Known::Unknown(format!("the files hold no {plural}"));
+            return Known::Unknown(format!("the files contain no {plural}"));
         };
         if let Some(why) = &kind.lost {
-            return Known::Unknown(format!("not all {plural} are in the files: {why}"));
+            return Known::Unknown(format!("some {plural} could not be read: {why}"));
         }
         let decoded: Result<Vec<K>, _> = kind.objects.iter().map(K::deserialize).collect();
         match decoded {
             Ok(objects) => Known::Known(objects),
-            Err(error) => Known::Unknown(format!("the {plural} in the files cannot be read: {error}")),
+            Err(error) => Known::Unknown(format!("cannot decode the {plural} in the files: {error}")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads all that `--from` names.
+//! Reads all arguments of `--from`.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use super::walk::Walk;
 use super::{Detail, SavedCluster};
 use crate::error::Error;
 
-/// What a good file is.
-pub(crate) const HINT: &str = "a saved cluster is what this prints: \
+/// How to save a cluster.
+pub(crate) const HINT: &str = "save a cluster with: \
     kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > FILE";
 
-/// Reads all files that are named, and all files with a known ending in the folders and archives that are named.
+/// Reads the given files, and every file with a supported extension in the given directories and archives.
 ///
 /// # Errors
-/// The first file that was named and cannot be read or understood: file, document, field. Of what a folder or an archive
-/// holds, a file that cannot be read is noted.
+/// The first given file that cannot be read or parsed. A file in a directory or an archive that cannot be read only
+/// causes a note.
 pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, Error> {
     let mut cluster = SavedCluster { detail, ..SavedCluster::default() };
     let mut walk = Walk { cluster: &mut cluster, report: Report::default(), root: String::new() };
@@ -27,7 +27,7 @@ pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, 
     Ok(cluster)
 }
 
-/// The refusal of a file.
+/// The error for a file that cannot be read.
 pub(super) fn broken(file: &str, message: impl Into<String>) -> Error {
     Error::File { file: file.to_owned(), message: message.into(), hint: HINT.into() }
 }

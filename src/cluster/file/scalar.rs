@@ -1,13 +1,13 @@
-//! What a plain YAML scalar is: text, a number, a boolean or nothing.
+//! Resolves a plain YAML scalar to text, a number, a boolean or null.
 //!
-//! The rules are those of the library by which kubectl writes and reads YAML, so that what it leaves without quotes
-//! because it takes it for text is text here too. Upstream: `sigs.k8s.io/yaml`, `go.yaml.in/yaml/v2` `resolve.go`
-//! `resolve`. Two differences: a float that is a whole number is that integer (Go programs write `2.000001e+09` for a
-//! priority that went through a `map[string]interface{}`), and an infinity, which JSON does not have, is text.
+//! The rules are those of kubectl's YAML library, so that text that it writes without quotes is text here too.
+//! Upstream: `sigs.k8s.io/yaml`, `go.yaml.in/yaml/v2` `resolve.go` `resolve`. Two differences: a float with an integral
+//! value becomes an integer (Go programs write `2.000001e+09` for a priority that was in a `map[string]interface{}`),
+//! and an infinity, which JSON does not support, is text.
 
 use serde_json::{Number, Value};
 
-/// The value of a plain scalar.
+/// Resolves a plain scalar.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -28,13 +28,13 @@ pub(super) fn resolve(text: &str) -> Value {
     number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }
 
-/// Whether it begins as a date does; the rest of a time is not looked at, as nothing that begins so is a number.
+/// Whether the text begins like a date. The rest is not checked, because no number begins like that.
 fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() > 4 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-'
 }
 
-/// `strconv.ParseInt` and `ParseUint` with base 0, of a text without underscores.
+/// `strconv.ParseInt` and `ParseUint` with base 0, for a text without underscores.
 fn integer(text: &str) -> Option<Number> {
     let (is_negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -81,9 +81,9 @@ fn float(text: &str) -> Option<Number> {
     whole(value).or_else(|| Number::from_f64(value))
 }
 
-/// A float that is a whole number, as that number.
+/// Converts a float with an integral value to an integer.
 pub(super) fn whole(value: f64) -> Option<Number> {
-    /// From here on a float no longer holds every whole number.
+    /// Above this value a float cannot represent every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     // In this range the conversion is exact.
     #[allow(clippy::cast_possible_truncation)]
@@ -96,7 +96,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn scalar_of_each_form_is_what_go_reads() {
+    fn scalars_resolve_as_in_go() {
         for (text, expected) in [
             ("894e2526", json!("894e2526")),
             ("15779e0484", json!("15779e0484")),

@@ -1,4 +1,4 @@
-//! Good files in every form, and broken ones.
+//! Valid files in every supported format, and invalid ones.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -27,7 +27,7 @@ fn rejection(text: &str) -> String {
 }
 
 #[test]
-fn lists_documents_and_single_objects_are_read_in_json_and_yaml() {
+fn lists_documents_and_objects_are_read_in_json_and_yaml() {
     let list = format!("{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{NODE}]}}");
     let typed = "{\"kind\":\"NodeList\",\"apiVersion\":\"v1\",\"items\":[{\"metadata\":{\"name\":\"n1\"}}]}";
     let yaml = "apiVersion: v1\nkind: Node\nmetadata:\n  name: n1\n";
@@ -42,7 +42,7 @@ fn lists_documents_and_single_objects_are_read_in_json_and_yaml() {
 }
 
 #[test]
-fn a_folder_is_read_with_all_that_lies_below_it() {
+fn directory_is_read_recursively() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -60,7 +60,7 @@ fn a_folder_is_read_with_all_that_lies_below_it() {
 }
 
 #[test]
-fn an_object_that_is_there_twice_counts_once_and_the_last_one_counts() {
+fn duplicate_object_counts_once_and_the_last_is_used() {
     let changed = NODE.replace("\"name\":\"n1\"", "\"name\":\"n1\",\"uid\":\"second\"");
     let facts = read_text("f", &format!("{NODE}{changed}")).unwrap();
     assert_eq!(facts.nodes.known().unwrap().len(), 1);
@@ -68,14 +68,14 @@ fn an_object_that_is_there_twice_counts_once_and_the_last_one_counts() {
 }
 
 #[test]
-fn objects_of_other_kinds_are_counted_and_otherwise_left_alone() {
+fn objects_of_other_kinds_are_only_counted() {
     let facts = read_text("f", "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"data\":{\"a\":5}}").unwrap();
     assert_eq!(facts.others, 1);
     assert!(facts.nodes.known().is_none());
 }
 
 #[test]
-fn a_kind_of_the_same_name_in_another_group_is_another_kind() {
+fn same_kind_in_another_group_is_another_kind() {
     let facts = read_text(
         "f",
         "{\"apiVersion\":\"apps.kruise.io/v1alpha1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"x\"}}",
@@ -86,14 +86,14 @@ fn a_kind_of_the_same_name_in_another_group_is_another_kind() {
 }
 
 #[test]
-fn the_moment_of_saving_is_the_newest_instant_on_record() {
+fn save_time_is_the_latest_timestamp() {
     let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\
         \"deletionTimestamp\":\"2027-01-01T00:00:00Z\"},\"status\":{\"containerStatuses\":[{\"name\":\"c\",\"state\":{\"running\":{\"startedAt\":\"2026-01-03T00:00:00Z\"}}}]}}";
     assert_eq!(read_text("f", pod).unwrap().as_of.unwrap().to_string(), "2026-01-03T00:00:00Z");
 }
 
 #[test]
-fn a_null_is_a_field_that_is_not_there() {
+fn null_field_counts_as_missing() {
     let json = "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\",\"labels\":null,\"finalizers\":null},\
         \"spec\":{\"taints\":null,\"unschedulable\":null},\"status\":null}";
     assert_eq!(names(&read_text("f", json).unwrap()), ["n1"]);
@@ -104,7 +104,7 @@ fn a_null_is_a_field_that_is_not_there() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_a_folder_is_not_waited_for() {
+fn pipe_in_a_directory_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
     assert!(made.success());
@@ -113,7 +113,7 @@ fn a_pipe_in_a_folder_is_not_waited_for() {
 }
 
 #[test]
-fn a_broken_file_is_named_with_its_document_and_its_field() {
+fn invalid_file_error_names_document_and_field() {
     let list = |node: &str| format!("{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{NODE},{node}]}}");
     let broken = NODE.replace("\"name\":\"n1\"", "\"name\":\"n2\",\"finalizers\":\"a\"");
     let text = rejection(&list(&broken));
@@ -129,11 +129,11 @@ fn a_broken_file_is_named_with_its_document_and_its_field() {
 }
 
 #[test]
-fn what_is_no_saved_cluster_is_said_to_be_none() {
+fn text_without_objects_is_an_error() {
     for (text, expected) in [
         ("", "FILE: the file is empty"),
         ("  \n", "FILE: the file is empty"),
-        ("{\"a\":1}", "FILE: document 1: not a Kubernetes object: it has no kind"),
+        ("{\"a\":1}", "FILE: document 1: not a Kubernetes object: kind is missing"),
         ("hello", "FILE: document 1: not a Kubernetes object"),
         ("- a\n- b\n", "FILE: document 1: .items[0]: not a Kubernetes object"),
     ] {
@@ -145,7 +145,9 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
         assert!(rejection(text).starts_with("FILE: document 1: "), "{text:?}: {}", rejection(text));
     }
     let folder = tempfile::tempdir().unwrap();
-    assert!(read(&[folder.path().to_owned()], Detail::default()).unwrap_err().to_string().contains("holds no .yaml"));
+    assert!(
+        read(&[folder.path().to_owned()], Detail::default()).unwrap_err().to_string().contains("no .yaml, .yml, .json")
+    );
     let missing = folder.path().join("missing");
     assert!(read(&[missing], Detail::default()).unwrap_err().to_string().contains("no such file or directory"));
     std::fs::write(folder.path().join("b.json"), [0xff, 0xfe]).unwrap();
@@ -155,7 +157,7 @@ fn what_is_no_saved_cluster_is_said_to_be_none() {
 }
 
 #[test]
-fn a_deep_or_a_wide_document_is_refused_or_read_and_never_overflows() {
+fn deep_or_wide_document_never_overflows() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(read_text("f", &format!("{{\"kind\":\"List\",\"items\":{deep}}}")).is_err());
     assert!(read_text("f", &deep).is_err());
@@ -186,13 +188,13 @@ fn events_of_both_groups_are_read_and_count_once() {
         assert_eq!(events.len(), 1, "{text}");
         let (count, message, uid) = (events[0].count, &events[0].message, &events[0].involved_object.uid);
         assert_eq!((count, message.as_deref(), uid.as_deref()), (Some(72), Some("words"), Some("p")), "{text}");
-        assert_eq!(facts.as_of.unwrap().to_string(), "2026-01-04T00:00:00Z", "the newest instant is the event's");
+        assert_eq!(facts.as_of.unwrap().to_string(), "2026-01-04T00:00:00Z", "the latest timestamp is the event's");
     }
     let empty = "{\"kind\":\"EventList\",\"apiVersion\":\"events.k8s.io/v1\",\"items\":[]}";
     assert_eq!(read_text("f", empty).unwrap().events.known().map(Vec::len), Some(0));
 }
 
-/// A folder with these files, and what is read of it.
+/// Reads a directory with these files.
 fn read_tree(files: &[(&str, &[u8])]) -> SavedObjects {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -208,7 +210,7 @@ fn read_tree(files: &[(&str, &[u8])]) -> SavedObjects {
 }
 
 #[test]
-fn foreign_files_of_a_folder_are_skipped_in_one_note() {
+fn files_without_objects_are_skipped_with_one_note() {
     let facts = read_tree(&[
         ("analysis.json", b"[{\"name\":\"all.nodes\"}]"),
         ("auth-cani-list/default.json", b"{\"spec\":{},\"kind\":5}"),
@@ -220,11 +222,11 @@ fn foreign_files_of_a_folder_are_skipped_in_one_note() {
         ("statefulsets-errors.json/default.json", b"[\"a\"]"),
     ]);
     assert_eq!(names(&facts), ["n1"]);
-    assert_eq!(facts.notes, ["7 files skipped: not Kubernetes objects, such as analysis.json"]);
+    assert_eq!(facts.notes, ["7 files without Kubernetes objects skipped, such as analysis.json"]);
 }
 
 #[test]
-fn broken_file_of_a_folder_makes_its_kind_unknown() {
+fn invalid_file_in_a_directory_makes_its_kind_unknown() {
     let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"}}";
     let cut = format!("{{\"apiVersion\":\"v1\",\"items\":[{pod},{{\"apiVersion\":\"v1\",\"ki");
     for (name, bytes) in
@@ -239,7 +241,7 @@ fn broken_file_of_a_folder_makes_its_kind_unknown() {
 }
 
 #[test]
-fn lists_without_a_head_are_read_by_kind_or_file_name() {
+fn lists_without_kind_are_read_by_item_or_file_name() {
     let named = format!("[{NODE}]");
     let facts = read_tree(&[
         ("a.json", named.as_bytes()),
@@ -251,20 +253,20 @@ fn lists_without_a_head_are_read_by_kind_or_file_name() {
 }
 
 #[test]
-fn time_that_is_none_costs_only_its_field() {
+fn invalid_timestamp_removes_only_its_field() {
     let event = "apiVersion: v1\nkind: Event\nmetadata: {name: e, namespace: d, creationTimestamp: \"null\"}\n\
         eventTime: \"null\"\nfirstTimestamp: \"\"\nlastTimestamp: yesterday\nreason: x\ninvolvedObject: {}\n";
     let facts = read_text("f", event).unwrap();
     let events = facts.events.known().unwrap();
     assert_eq!((events[0].reason.as_deref(), &events[0].last_timestamp), (Some("x"), &None));
-    assert_eq!(facts.notes, ["1 time in the files is not valid and is left out"]);
+    assert_eq!(facts.notes, ["ignored 1 invalid timestamp in the files"]);
     let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"creationTimestamp\":\"null\"},\
         \"spec\":{\"priority\":2.000001e+09}}";
     assert_eq!(read_text("f", pod).unwrap().pods.known().unwrap()[0].metadata.creation_timestamp, None);
 }
 
 #[test]
-fn numbers_of_yaml_are_text_where_kubernetes_has_text() {
+fn yaml_numbers_are_text_in_text_fields() {
     let node =
         "apiVersion: v1\nkind: Node\nmetadata:\n  name: 12\n  labels: {a: 894e2526, b: 1e3, c: yes, d: 0x10, e: 1_0}\n";
     let facts = read_text("f", node).unwrap();
@@ -274,22 +276,22 @@ fn numbers_of_yaml_are_text_where_kubernetes_has_text() {
 }
 
 #[test]
-fn aliases_are_read_as_long_as_they_stay_small() {
+fn aliases_are_read_up_to_a_limit() {
     let small = "apiVersion: v1\nkind: Node\nmetadata: &m {name: n1, labels: &l {a: b}}\nspec: *l\n";
     assert_eq!(names(&read_text("f", small).unwrap()), ["n1"]);
     let big = "x".repeat(300_000);
     let items = "- *a\n".repeat(20_000);
     let text = rejection(&format!("kind: List\na: &a {big}\nitems:\n{items}"));
-    assert!(text.ends_with("its aliases expand to many times the size of the file"), "{text}");
+    assert!(text.ends_with("the aliases expand to many times the size of the file"), "{text}");
     assert!(rejection("kind: &a [*a]").contains("alias"));
 }
 
 #[test]
-fn object_larger_than_any_of_a_cluster_is_refused() {
+fn object_above_the_size_limit_is_rejected() {
     let maps = "{},".repeat(300_000);
     let pod = format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"spec\":{{\"containers\":[{maps}{{}}]}}}}");
     for text in [pod.clone(), pod.replacen('{', "---\n{", 1)] {
-        assert!(rejection(&text).ends_with("larger than any that a cluster can hold"), "{}", rejection(&text));
+        assert!(rejection(&text).ends_with("larger than any object in a cluster"), "{}", rejection(&text));
     }
 }
 
@@ -311,21 +313,21 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn archives_are_read_to_one_level_within_another() {
+fn archives_are_read_one_level_deep() {
     let long = format!("{}/nodes.json", "folder/".repeat(30));
     let inner = tar(&[(&long, NODE.as_bytes())]);
     let n2 = gzip(NODE.replace("n1", "n2").as_bytes());
     let outer = gzip(&tar(&[("a/inner.tar", &inner), ("n.json.gz", &n2), ("log.txt", b"x"), ("x.json", b"{")]));
     let facts = read_tree(&[("bundle.tgz", &outer)]);
     assert_eq!(names(&facts), ["n1", "n2"]);
-    assert_eq!(facts.notes, ["1 file skipped: bundle.tgz/x.json holds no Kubernetes objects"]);
+    assert_eq!(facts.notes, ["1 file skipped: bundle.tgz/x.json contains no Kubernetes objects"]);
     let deeper = tar(&[("b.tar", &tar(&[("c.tar", &tar(&[("d.tar", &inner)]))]))]);
     let facts = read_tree(&[("a.tar", &deeper), ("n.json", NODE.as_bytes())]);
-    assert!(facts.notes[0].contains("an archive within an archive"), "{:?}", facts.notes);
+    assert!(facts.notes[0].contains("archives are nested too deeply"), "{:?}", facts.notes);
 }
 
 #[test]
-fn archive_that_expands_too_much_is_refused() {
+fn archive_that_expands_too_much_is_rejected() {
     let bomb = gzip(&vec![b' '; 40 << 20]);
     for name in ["a.json.gz", "a.tar.gz"] {
         let folder = tempfile::tempdir().unwrap();
@@ -333,12 +335,12 @@ fn archive_that_expands_too_much_is_refused() {
         let bytes = if name == "a.tar.gz" { gzip(&tar(&[("a.json", &vec![b' '; 40 << 20])])) } else { bomb.clone() };
         std::fs::write(&path, bytes).unwrap();
         let error = read(&[path], Detail::default()).unwrap_err().to_string();
-        assert!(error.contains("expands to more than is read"), "{error}");
+        assert!(error.contains("expands beyond the limit"), "{error}");
     }
 }
 
 #[test]
-fn dump_on_one_stream_is_read_without_its_logs() {
+fn dump_stream_is_read_without_its_logs() {
     let words = "c of pod d/p ====";
     let log = format!("==== START logs for container {words}\n{{\"a\": }}\n==== END logs for container {words}\n");
     for (first, second) in [
@@ -350,7 +352,7 @@ fn dump_on_one_stream_is_read_without_its_logs() {
 }
 
 #[test]
-fn old_line_breaks_within_scalars_do_not_cost_the_file() {
+fn yaml_1_1_line_breaks_in_scalars_are_read() {
     let node = |label: &str| format!("kind: Node\nmetadata:\n  name: n1\n  labels:\n    a: {label}\n    b: c\n");
     for (written, expected) in [
         ("'x\u{2028}      y'", "x\u{2028}y"),
@@ -369,18 +371,18 @@ fn old_line_breaks_within_scalars_do_not_cost_the_file() {
 }
 
 #[test]
-fn file_of_a_folder_that_cannot_be_unpacked_is_named() {
+fn damaged_archive_in_a_directory_is_named() {
     let whole = gzip(NODE.repeat(50).as_bytes());
     let facts = read_tree(&[("all.json.gz", &whole[..whole.len() / 2]), ("b.zip", b"PK"), ("n.json", NODE.as_bytes())]);
-    assert!(facts.notes[0].starts_with("all.json.gz: cannot be unpacked: "), "{:?}", facts.notes);
-    assert!(facts.notes[1].starts_with("b.zip: cannot be unpacked: "), "{:?}", facts.notes);
+    assert!(facts.notes[0].starts_with("all.json.gz: cannot unpack: "), "{:?}", facts.notes);
+    assert!(facts.notes[1].starts_with("b.zip: cannot unpack: "), "{:?}", facts.notes);
 }
 
 #[test]
-fn file_larger_than_any_cluster_is_refused_by_its_size() {
+fn file_above_the_size_limit_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     std::fs::File::create(&path).unwrap().set_len(5 << 30).unwrap();
     let error = read(&[path], Detail::default()).unwrap_err().to_string();
-    assert!(error.ends_with("it is larger than 4 GiB"), "{error}");
+    assert!(error.ends_with("larger than 4 GiB"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! From the arguments of `--from` to texts: files, folders, archives, standard input.
+//! Reads the files, directories, archives and standard input of the arguments of `--from`.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -11,35 +11,35 @@ use super::{SavedCluster, documents, kinds};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 
-/// The name that stands for standard input.
+/// The argument for standard input.
 const STDIN: &str = "-";
-/// What counts as a saved object in a folder or an archive, besides compressed.
+/// The extensions of saved objects in a directory or an archive; they may be followed by `.gz`.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
-/// The archives that are looked into.
+/// The extensions of archives.
 const ARCHIVES: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
-/// How deep archives are looked into: one within one that is named or lies in a folder.
+/// The maximum nesting of archives: an archive in an archive.
 const DEEPEST: usize = 1;
 
-/// What a file may have that is not compressed: a cluster of 100,000 pods is saved as 3 GB.
+/// The maximum size of an uncompressed file, in bytes: a saved cluster of 100,000 pods has 3 GB.
 const MOST_PER_FILE: u64 = 4 << 30;
 
-/// What reads the texts into a cluster.
+/// Reads files into a cluster.
 pub(super) struct Walk<'c> {
     pub(super) cluster: &'c mut SavedCluster,
     pub(super) report: Report,
-    /// The argument that is being read: only what lies below it tells of which namespace a file is.
+    /// The current argument. Only the path below it can name a file's namespace.
     pub(super) root: String,
 }
 
-/// A file that is read: its name in messages, and whether a person named it. What is wrong with one that was named is an
-/// error; one that lies in a folder or an archive is skipped, and that is reported.
+/// The name of a file for messages, and whether it is an argument. A problem in an argument is an error; a file in a
+/// directory or an archive is skipped and reported.
 #[derive(Clone, Copy)]
 struct Named<'n> {
     name: &'n str,
     is_named: bool,
 }
 
-/// Where bytes come from: how many archives are around them, and what may still be unpacked.
+/// The nesting of the archives around a file, and how many bytes may still be unpacked.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     depth: usize,
@@ -50,7 +50,7 @@ impl Walk<'_> {
     /// Reads one argument.
     ///
     /// # Errors
-    /// What is wrong with a file that was named; a folder or an archive without any file to read.
+    /// A file that is an argument cannot be read; a directory or an archive contains no supported file.
     pub(super) fn read(&mut self, source: &Path) -> Result<(), Error> {
         if source.as_os_str() == STDIN {
             return self.read_stdin();
@@ -67,7 +67,7 @@ impl Walk<'_> {
             self.file(&file, Named { name: &name, is_named: false })?;
         }
         if is_empty {
-            return Err(super::read::broken(&name, "the folder holds no .yaml, .yml or .json file, and no archive"));
+            return Err(super::read::broken(&name, "the directory contains no .yaml, .yml, .json or archive file"));
         }
         Ok(())
     }
@@ -102,14 +102,14 @@ impl Walk<'_> {
         self.finish(named, packing, outcome, seen)
     }
 
-    /// Reads bytes that may be packed.
+    /// Reads bytes that may be compressed.
     fn bytes(&mut self, bytes: &[u8], named: Named<'_>, place: Place<'_>) -> Result<(), Error> {
         let packing = Packing::detect(named.name, bytes.get(..HEAD).unwrap_or(bytes));
         match packing {
             Packing::Plain => return self.text(bytes, named),
             Packing::Gzip => {}
             _ if place.depth > DEEPEST => {
-                return self.lose(named, "", "an archive within an archive within an archive");
+                return self.lose(named, "", "archives are nested too deeply");
             }
             _ => {}
         }
@@ -122,7 +122,7 @@ impl Walk<'_> {
         self.finish(named, packing, outcome, seen)
     }
 
-    /// What an archive that was named holds counts as the files of a folder do.
+    /// Reads an entry of an archive, which is treated like a file in a directory.
     fn entry(
         &mut self,
         outer: Named<'_>,
@@ -138,7 +138,7 @@ impl Walk<'_> {
         let named = Named { name: &name, is_named };
         match bytes {
             Err(why) => self.lose(named, "", &why),
-            // The file in a compressed file may be an archive by its content only where standard input is read.
+            // Only on standard input, a compressed file may turn out to contain an archive.
             Ok(bytes) if packing == Packing::Gzip && place.depth > DEEPEST => self.text(&bytes, named),
             Ok(bytes) => self.bytes(&bytes, named, Place { depth: place.depth + 1, ..place }),
         }
@@ -152,10 +152,10 @@ impl Walk<'_> {
         seen: usize,
     ) -> Result<(), Error> {
         match outcome {
-            Err(why) => self.lose(named, "", &format!("cannot be unpacked: {why}")),
+            Err(why) => self.lose(named, "", &format!("cannot unpack: {why}")),
             Ok(Err(rejection)) => Err(rejection),
             Ok(Ok(())) if seen == 0 && packing != Packing::Gzip && named.is_named => {
-                Err(super::read::broken(named.name, "the archive holds no .yaml, .yml or .json file"))
+                Err(super::read::broken(named.name, "the archive contains no .yaml, .yml or .json file"))
             }
             Ok(Ok(())) => Ok(()),
         }
@@ -183,7 +183,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A text that is no proper JSON or YAML: of Kubernetes, unless nothing in it says so.
+    /// Handles a text that cannot be parsed. Without a sign of Kubernetes objects, it is skipped.
     fn refuse(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
         if !named.is_named && kinds::lost(named.name, text).is_empty() && !kinds::has_objects(text) {
             self.report.foreign(named.name);
@@ -192,7 +192,7 @@ impl Walk<'_> {
         self.lose(named, text, why)
     }
 
-    /// A file with objects that cannot be read, or only in part.
+    /// Handles a file with objects that cannot be read completely.
     fn lose(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
         if named.is_named {
             return Err(super::read::broken(named.name, why));
@@ -206,14 +206,14 @@ impl Walk<'_> {
     }
 }
 
-/// A file, and how it is packed.
+/// An open file and its format.
 struct Opened {
     file: File,
     packing: Packing,
     size: u64,
 }
 
-/// Opens a file. A device or a pipe is read once, from its beginning to its end, and is looked at then.
+/// Opens a file and detects its format. For a device or a pipe, which cannot be rewound, that happens after reading it.
 fn open(path: &Path, name: &str) -> std::io::Result<Opened> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -226,9 +226,9 @@ fn open(path: &Path, name: &str) -> std::io::Result<Opened> {
     Ok(Opened { file, packing: Packing::detect(name, &head), size: metadata.len() })
 }
 
-/// Reads to the end of a file of this size, or of a stream, which may have no end.
+/// Reads a file of this size, or a stream, which may be endless.
 fn read_all(stream: impl Read, size: u64) -> Result<Vec<u8>, String> {
-    let too_large = || format!("it is larger than {} GiB", MOST_PER_FILE >> 30);
+    let too_large = || format!("larger than {} GiB", MOST_PER_FILE >> 30);
     let capacity = usize::try_from(size).ok().filter(|_| size <= MOST_PER_FILE).ok_or_else(too_large)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(capacity).map_err(|error| error.to_string())?;
@@ -240,18 +240,18 @@ fn without_gz(name: &str) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
-/// Whether a file's name is one of those that are read.
+/// Whether a file has a supported extension.
 fn is_eligible(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let plain = without_gz(&lower);
-    // What macOS puts beside the files of an archive.
+    // macOS adds files with this prefix to archives.
     let is_shadow = lower.rsplit('/').next().is_some_and(|last| last.starts_with("._"));
     !is_shadow
         && (ENDINGS.iter().any(|ending| plain.ends_with(ending))
             || ARCHIVES.iter().any(|ending| lower.ends_with(ending)))
 }
 
-/// What a folder holds, in the order of the names.
+/// The files below a directory, sorted by path.
 fn files_below(source: &Path, report: &mut Report) -> Result<Vec<PathBuf>, Error> {
     let mut files = BTreeSet::new();
     let mut folders = vec![source.to_owned()];
@@ -268,8 +268,8 @@ fn files_below(source: &Path, report: &mut Report) -> Result<Vec<PathBuf>, Error
         };
         for entry in entries.flatten() {
             let path = entry.path();
-            // A link to a folder is not followed: it may lead in a circle, and what it shows within the tree is read
-            // there. A link to a file is read. A pipe is not, as it may never end.
+            // A link to a directory is not followed: it may be circular, and a target within the tree is read anyway. A
+            // link to a file is read. A pipe is not, because it may never end.
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder {
                 folders.push(path);

@@ -1,9 +1,9 @@
-//! YAML text into trees, item by item.
+//! Parses YAML to trees, item by item.
 //!
-//! The parser gives events; the tree is built here, for three reasons. A plain scalar means what it means to kubectl
-//! ([`super::scalar`]). Memory is bounded: of a list only one item is held at a time, a single object may not be larger
-//! than any that an API server stores, and what aliases copy is limited to a few times the size of the text. And where
-//! Kubernetes has text, as in labels, the scalar is the text that is written there.
+//! The parser emits events. The tree is built here, for three reasons. First, plain scalars must be resolved as in
+//! kubectl ([`super::scalar`]). Second, the memory is limited: only one item of a list is held at a time, an object
+//! cannot be larger than the API server allows, and the copies made by aliases are limited to a small multiple of the
+//! text's size. Third, where Kubernetes expects text, as in labels, a scalar is the text as written.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,55 +13,56 @@ use serde_json::{Map, Value};
 
 use super::scalar::resolve;
 
-/// What a tree of one object may take, estimated in bytes. An API server takes requests of at most 3 MiB.
+/// The maximum estimated size of an object's tree, in bytes. An API server accepts requests of at most 3 MiB.
 const MOST_PER_OBJECT: usize = 64 << 20;
-/// What aliases may copy in any text.
+/// The bytes that aliases may copy in any text.
 const ALIAS_FLOOR: usize = 1 << 20;
-/// What aliases may copy besides, for each byte of the text.
+/// The bytes that aliases may copy per byte of the text.
 const ALIAS_FACTOR: usize = 4;
-/// What a value takes in a list or a map, without what it points to.
+/// The size of a value in a list or a map, without its heap data.
 const VALUE: usize = size_of::<Value>();
-/// What the first entries of a map take together.
+/// The size of the first node of a map.
 const MAP: usize = 11 * (VALUE + size_of::<String>()) + 16;
 
-/// One document: all of it but the items of a list, which went to the receiver.
+/// One document without the items of a list, which were passed to the receiver.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// What was read besides the items.
+    /// The document without the items.
     pub(super) rest: Value,
-    /// The items that named no kind, and the place of each. That of a typed list is written behind its items.
+    /// The items without a kind, with their index. The kind of a typed list may follow its items.
     pub(super) kindless: Vec<(usize, Value)>,
     /// Whether there was a list of items.
     pub(super) has_items: bool,
 }
 
-/// What receives a list's items that have a kind: the place in the list, and the object.
+/// The callback for items with a kind: the index in the list, and the object.
 pub(super) type Receiver<'r> = &'r mut dyn FnMut(usize, Value) -> Result<(), String>;
 
 /// The documents of a text.
 pub(super) struct Documents<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// Nodes with an anchor and what a copy of each takes.
+    /// The values with an anchor, and the size of a copy of each.
     anchors: HashMap<usize, (Value, usize)>,
-    /// What aliases may still copy.
+    /// The bytes that aliases may still copy.
     alias_room: usize,
-    /// What the items without a kind may take together.
+    /// The bytes that the items without a kind may still use.
     kindless_room: usize,
-    /// What the tree that is being built may still take.
+    /// The bytes that the current tree may still use.
     room: usize,
 }
 
-/// Where a value stands, as far as it decides what a scalar is.
+/// The position of a value, which determines how a scalar is resolved.
 #[derive(Clone, Copy, Default)]
 struct Place<'k> {
-    /// The key of the map in which the value stands.
+    /// The key of the map that contains the value.
     outer: &'k str,
     /// The key of the value.
     key: &'k str,
 }
 
 impl Place<'_> {
-    /// Maps of which every value is text, and fields that are text wherever they are. A quantity is text as well.
+    /// Whether the value is text: in maps with only text values, and in fields that are always text. A quantity is
+    /// text as well.
     fn is_text(self) -> bool {
         matches!(
             self.outer,
@@ -72,7 +73,7 @@ impl Place<'_> {
                 "name" | "namespace" | "uid" | "resourceVersion" | "nodeName" | "image" | "message" | "reason" | "operator"
                     | "values" | "args" | "command" | "topologyKey" | "apiVersion" | "kind"
             )
-            // A PriorityClass has its value at the top, and it is a number.
+            // The top-level value of a PriorityClass is a number.
             || matches!(self.key, "key" | "value") && !self.outer.is_empty()
     }
 }
@@ -90,7 +91,7 @@ impl<'t> Documents<'t> {
         }
     }
 
-    /// The next document; `None` behind the last.
+    /// The next document; `None` at the end.
     pub(super) fn read_next(&mut self, receiver: Receiver<'_>) -> Option<Result<Document, String>> {
         loop {
             match self.event() {
@@ -134,7 +135,7 @@ impl<'t> Documents<'t> {
         Ok(document)
     }
 
-    /// The map at the top of a document, whose items are given away one by one.
+    /// Reads the top-level map of a document, and passes its items to the receiver.
     fn top_map(
         &mut self,
         kindless: &mut Vec<(usize, Value)>,
@@ -169,14 +170,14 @@ impl<'t> Documents<'t> {
                 receiver(place, item)?;
             } else {
                 let taken = MOST_PER_OBJECT - self.room;
-                self.kindless_room = self.kindless_room.checked_sub(taken).ok_or("the list takes too much memory")?;
+                self.kindless_room = self.kindless_room.checked_sub(taken).ok_or("the list needs too much memory")?;
                 kindless.push((place, item));
             }
             place += 1;
         }
     }
 
-    /// The next key of a map; none at its end.
+    /// The next key of a map; `None` at its end.
     fn key(&mut self) -> Result<Option<String>, String> {
         let key = match self.needed()? {
             Event::MappingEnd => return Ok(None),
@@ -188,15 +189,15 @@ impl<'t> Documents<'t> {
             }
             Event::Alias(anchor) => match self.alias(anchor)? {
                 Value::String(key) => key,
-                _ => return Err("a key of a map is not text".into()),
+                _ => return Err("a map key is not a string".into()),
             },
-            _ => return Err("a key of a map is not text".into()),
+            _ => return Err("a map key is not a string".into()),
         };
         self.take(key.len() + MAP / 8)?;
         Ok(Some(key))
     }
 
-    /// The value that begins with this event.
+    /// Reads the value that begins with this event.
     fn value(&mut self, event: Event<'t>, place: Place<'_>) -> Result<Value, String> {
         let before = self.room;
         let (value, anchor) = match event {
@@ -253,10 +254,10 @@ impl<'t> Documents<'t> {
         Ok(Value::Object(map))
     }
 
-    /// A copy of a node with an anchor.
+    /// Copies the value of an anchor.
     fn alias(&mut self, anchor: usize) -> Result<Value, String> {
         let Some(taken) = self.anchors.get(&anchor).map(|(_, taken)| *taken) else {
-            return Err("not YAML: an alias stands within the node that it repeats".into());
+            return Err("not YAML: an alias refers to the value that contains it".into());
         };
         self.take(taken)?;
         self.take_alias(taken)?;
@@ -270,13 +271,13 @@ impl<'t> Documents<'t> {
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), String> {
-        self.room = self.room.checked_sub(bytes).ok_or("an object is larger than any that a cluster can hold")?;
+        self.room = self.room.checked_sub(bytes).ok_or("an object is larger than any object in a cluster")?;
         Ok(())
     }
 
     fn take_alias(&mut self, bytes: usize) -> Result<(), String> {
         self.alias_room =
-            self.alias_room.checked_sub(bytes).ok_or("its aliases expand to many times the size of the file")?;
+            self.alias_room.checked_sub(bytes).ok_or("the aliases expand to many times the size of the file")?;
         Ok(())
     }
 }
@@ -292,8 +293,8 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, place: Place<'_>) -
     }
 }
 
-/// The same for a parser of YAML 1.2, in which three characters no longer break a line. kubectl's writer breaks the line
-/// with them within a scalar, and indents what follows: upstream `go.yaml.in/yaml/v2` `yamlprivateh.go` `is_break`,
+/// Converts YAML 1.1 to 1.2, in which three characters are no longer line breaks. kubectl's writer breaks the line with
+/// them within a scalar, and indents what follows: upstream `go.yaml.in/yaml/v2` `yamlprivateh.go` `is_break`,
 /// `emitterc.go` `yaml_emitter_write_literal_scalar`.
 pub(super) fn without_old_breaks(text: &str) -> Cow<'_, str> {
     let is_old = |letter: char| matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
@@ -312,13 +313,13 @@ pub(super) fn without_old_breaks(text: &str) -> Cow<'_, str> {
             whole.push_str(breaks);
             continue;
         }
-        // The line begins with the break: its indentation follows behind it, or on the next line that has one.
+        // The line begins with the break: its indentation follows the break, or is on the next line that has one.
         let last = whole.trim_end_matches('\n').rsplit('\n').next().unwrap_or_default();
         let last_spaces = last.len() - last.trim_start_matches(' ').len();
         let is_header =
             last.trim_end_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']).ends_with(['|', '>']);
         if spaces < last_spaces && !rest.starts_with('\n') && !is_header {
-            // The scalar ends with the break, and what follows is no part of it.
+            // The scalar ends with the break; what follows does not belong to it.
             whole.extend([&" ".repeat(last_spaces), breaks, "\n", &behind[..spaces]]);
             continue;
         }

@@ -1,4 +1,4 @@
-//! Reads one kubeconfig file. kube's own way reads a file of any size.
+//! Reads one kubeconfig file with a size limit, which kube does not have.
 
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{MAIN_SEPARATOR, Path, absolute};
@@ -10,7 +10,7 @@ use super::non_empty;
 use crate::cluster::bounded::{CONFIG_LIMIT, read_any};
 use crate::error::Error;
 
-/// One file, its relative paths made absolute; `None` if there is none.
+/// Reads one file and resolves its relative paths; `None` if it does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
     let content = match read_any(path, CONFIG_LIMIT).and_then(decoded) {
         Ok(content) => content,
@@ -25,8 +25,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Kubeconfig>, Error> {
     Ok(Some(file))
 }
 
-/// The error for a file that cannot be read or parsed. Only the first line of the parser's words: the rest shows
-/// the file's text, and that holds secrets.
+/// The error for a file that cannot be read or parsed. Only the first line of the parser's message: the rest quotes the
+/// file, which contains secrets.
 pub(super) fn broken(path: &Path, error: &KubeconfigError) -> Error {
     let words = match error {
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
@@ -35,11 +35,11 @@ pub(super) fn broken(path: &Path, error: &KubeconfigError) -> Error {
     };
     Error::Kubeconfig {
         message: format!("{}: {}", path.display(), words.lines().next().unwrap_or_default()),
-        hint: "mend the file, or name another: --kubeconfig FILE".into(),
+        hint: "fix the file, or use another one: --kubeconfig FILE".into(),
     }
 }
 
-/// The text of a file, which Windows may have written as UTF-16.
+/// Decodes the text of a file; on Windows it may be UTF-16.
 fn decoded(content: Vec<u8>) -> Result<String, IoError> {
     let units = |from: fn([u8; 2]) -> u16| {
         content[2..].chunks_exact(2).map(|pair| from([pair[0], pair[1]])).collect::<Vec<_>>()
@@ -50,11 +50,11 @@ fn decoded(content: Vec<u8>) -> Result<String, IoError> {
         [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
         _ => String::from_utf8(content).ok(),
     };
-    text.ok_or_else(|| IoError::new(ErrorKind::InvalidData, "neither UTF-8 nor UTF-16"))
+    text.ok_or_else(|| IoError::new(ErrorKind::InvalidData, "not valid UTF-8 or UTF-16"))
 }
 
-/// Joins relative paths with the file's folder: `ResolveLocalPaths` of client-go (`tools/clientcmd/loader.go`). A
-/// command without a separator is a name for `PATH`.
+/// Joins relative paths with the file's directory: `ResolveLocalPaths` of client-go (`tools/clientcmd/loader.go`). A
+/// command without a separator is looked up in `PATH`.
 fn resolve_paths(file: &mut Kubeconfig, folder: &Path) {
     let resolve = |path: &mut Option<String>| {
         if let Some(joined) = path.as_ref().and_then(|path| folder.join(path).to_str().map(str::to_owned)) {
@@ -76,7 +76,7 @@ fn resolve_paths(file: &mut Kubeconfig, folder: &Path) {
     }
 }
 
-/// Makes `""` the same as a missing entry, as in client-go: tools write `certificate-authority-data: ""` and
+/// Removes entries with the value `""`, as in client-go: tools write `certificate-authority-data: ""` and
 /// `current-context: ""`.
 fn empty_is_unset(file: &mut Kubeconfig) {
     let clear = |value: &mut Option<String>| *value = non_empty(value);
@@ -96,7 +96,7 @@ fn empty_is_unset(file: &mut Kubeconfig) {
         clear(&mut user.client_key);
         clear(&mut user.impersonate);
         clear(&mut user.impersonate_uid);
-        // The type that hides a secret cannot be looked into from here, but serde can.
+        // The type that hides a secret cannot be read directly, but it can be serialized.
         let shown = serde_json::to_value(&*user).unwrap_or_default();
         let clear_secret = |name: &str, unset: &mut dyn FnMut()| {
             if shown.get(name).and_then(Value::as_str) == Some("") {

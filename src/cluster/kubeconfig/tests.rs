@@ -27,7 +27,7 @@ users:
   user: {token: "", client-key: "", as: someone}
 "#;
 
-/// Files below a folder of their own, and the surroundings that name them in `KUBECONFIG`.
+/// Files in a new directory, and an environment that lists them in `KUBECONFIG`.
 fn files(contents: &[&str]) -> (TempDir, Environment) {
     let folder = TempDir::new().unwrap();
     let paths: Vec<PathBuf> = (0..contents.len()).map(|number| folder.path().join(format!("{number}.yaml"))).collect();
@@ -51,19 +51,19 @@ fn server(chosen: &ResolvedContext) -> &str {
     chosen.cluster.server.as_deref().unwrap()
 }
 
-/// Message and hint of what must fail.
+/// The message and the hint of the error.
 fn complaint(outcome: Result<impl Sized, Error>) -> String {
     let error = outcome.err().unwrap();
     format!("{error} | {}", error.hint())
 }
 
-/// Whether the user entry holds that secret.
+/// The token of the user entry.
 fn token(user: &AuthInfo) -> Option<String> {
     serde_json::to_value(user).unwrap()["token"].as_str().map(str::to_owned)
 }
 
 #[test]
-fn the_current_context_names_cluster_user_and_namespace() {
+fn current_context_selects_cluster_user_and_namespace() {
     let chosen = two(&AccessOptions::default()).unwrap();
     assert_eq!(chosen.context.as_deref(), Some("prod"));
     assert_eq!(server(&chosen), "https://prod:6443");
@@ -77,7 +77,7 @@ fn the_current_context_names_cluster_user_and_namespace() {
 }
 
 #[test]
-fn cluster_and_user_can_be_chosen_apart_from_the_context() {
+fn cluster_and_user_flags_override_the_context() {
     let options = AccessOptions { cluster: some("stage-c"), user: some("stage-u"), ..Default::default() };
     let chosen = two(&options).unwrap();
     assert_eq!(server(&chosen), "https://stage:6443");
@@ -86,7 +86,7 @@ fn cluster_and_user_can_be_chosen_apart_from_the_context() {
 }
 
 #[test]
-fn paths_are_relative_to_the_file_that_holds_them() {
+fn paths_are_relative_to_their_file() {
     let (folder, environment) = files(&[TWO]);
     let chosen = resolve(&AccessOptions::default(), &environment).unwrap().unwrap();
     let below = |name: &str| Some(folder.path().join(name).to_str().unwrap().to_owned());
@@ -94,13 +94,13 @@ fn paths_are_relative_to_the_file_that_holds_them() {
     assert_eq!(chosen.user.token_file, below("sub/token"));
     assert_eq!(chosen.user.client_certificate, below("c.crt"));
     assert_eq!(chosen.user.client_key, below("c.key"));
-    // As for kubectl, a command is a path if the system's own separator is in it.
+    // As in kubectl, a command is a path if it contains the system's separator.
     let plugin = if cfg!(windows) { Some("./plugin".to_owned()) } else { below("./plugin") };
     assert_eq!(chosen.user.exec.unwrap().command, plugin);
 }
 
 #[test]
-fn an_empty_entry_is_no_entry() {
+fn empty_value_counts_as_unset() {
     let chosen = two(&AccessOptions::default()).unwrap();
     assert_eq!(chosen.cluster.certificate_authority_data, None);
     let chosen = two(&AccessOptions { context: some("stage"), ..Default::default() }).unwrap();
@@ -110,7 +110,7 @@ fn an_empty_entry_is_no_entry() {
 }
 
 #[test]
-fn several_files_are_merged_and_the_first_wins() {
+fn several_files_are_merged_first_value_wins() {
     let first = "current-context: ''\nclusters: [{name: prod-c, cluster: {server: 'https://mine'}}]";
     let (folder, mut environment) = files(&[first, TWO]);
     let files: Vec<PathBuf> = env::split_paths(&environment.kubeconfig.unwrap()).collect();
@@ -121,11 +121,11 @@ fn several_files_are_merged_and_the_first_wins() {
     let chosen = resolve(&AccessOptions::default(), &environment).unwrap().unwrap();
     assert_eq!(chosen.context.as_deref(), Some("prod"));
     assert_eq!(server(&chosen), "https://mine");
-    assert_eq!(chosen.cluster.certificate_authority, None, "nothing of the second entry of that name counts");
+    assert_eq!(chosen.cluster.certificate_authority, None, "the second entry with that name is ignored");
 }
 
 #[test]
-fn without_kubeconfig_the_home_folder_holds_it() {
+fn without_kubeconfig_the_home_directory_is_used() {
     let (folder, _) = files(&[]);
     fs::create_dir(folder.path().join(".kube")).unwrap();
     fs::write(folder.path().join(".kube/config"), TWO).unwrap();
@@ -137,7 +137,7 @@ fn without_kubeconfig_the_home_folder_holds_it() {
 }
 
 #[test]
-fn the_flag_names_the_only_file_and_it_must_exist() {
+fn kubeconfig_flag_is_the_only_file_and_must_exist() {
     let (folder, environment) = files(&[TWO]);
     let other = folder.path().join("other");
     let options = AccessOptions { kubeconfig: Some(other.clone()), ..Default::default() };
@@ -151,7 +151,7 @@ fn the_flag_names_the_only_file_and_it_must_exist() {
 }
 
 #[test]
-fn a_broken_file_is_an_error_that_names_it_and_shows_nothing_of_it() {
+fn invalid_file_error_names_the_file_and_hides_content() {
     let broken = "users:\n- name: u\n  user: {token: s3cret, exec: [s3cret]}\n";
     let (folder, mut environment) = files(&[broken]);
     environment.in_cluster = true;
@@ -161,7 +161,7 @@ fn a_broken_file_is_an_error_that_names_it_and_shows_nothing_of_it() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_an_error() {
+fn unreadable_file_is_an_error() {
     let (folder, mut environment) = files(&[]);
     environment.kubeconfig = Some(folder.path().as_os_str().to_owned());
     let words = complaint(resolve(&AccessOptions::default(), &environment));
@@ -170,7 +170,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn nothing_at_all_is_no_cluster_and_no_error() {
+fn no_configuration_is_no_cluster() {
     let (folder, mut environment) = files(&["", "apiVersion: v1\nkind: Config\n"]);
     assert!(resolve(&AccessOptions::default(), &environment).unwrap().is_none());
     environment.kubeconfig = Some(folder.path().join("missing").into_os_string());
@@ -179,14 +179,14 @@ fn nothing_at_all_is_no_cluster_and_no_error() {
 }
 
 #[test]
-fn names_that_nothing_bears_are_errors_with_the_nearest_name() {
+fn unknown_names_are_errors_with_the_nearest_name() {
     let words = complaint(two(&AccessOptions { context: some("stagee"), ..Default::default() }));
     assert_eq!(
         words,
-        "kubeconfig: context \"stagee\" does not exist | did you mean \"stage\"?; there are: prod, stage, torn"
+        "kubeconfig: context \"stagee\" not found | did you mean \"stage\"?; available: prod, stage, torn"
     );
     let words = complaint(two(&AccessOptions { cluster: some("xyz"), ..Default::default() }));
-    assert!(words.contains("cluster \"xyz\"") && words.contains("there are: prod-c, stage-c"), "{words}");
+    assert!(words.contains("cluster \"xyz\"") && words.contains("available: prod-c, stage-c"), "{words}");
     let words = complaint(two(&AccessOptions { user: some("prod-x"), ..Default::default() }));
     assert!(words.contains("user \"prod-x\"") && words.contains("did you mean \"prod-u\"?"), "{words}");
     let words = complaint(two(&AccessOptions { context: some("torn"), ..Default::default() }));
@@ -197,7 +197,7 @@ fn names_that_nothing_bears_are_errors_with_the_nearest_name() {
 }
 
 #[test]
-fn server_and_token_make_up_for_entries_that_only_the_context_names() {
+fn server_and_token_flags_replace_missing_context_entries() {
     let options = AccessOptions { context: some("torn"), server: some("https://h"), ..Default::default() };
     let words = complaint(two(&options));
     assert!(words.contains("user \"gone\""), "{words}");
@@ -209,11 +209,11 @@ fn server_and_token_make_up_for_entries_that_only_the_context_names() {
 }
 
 #[test]
-fn without_a_current_context_the_server_alone_will_do() {
+fn server_flag_alone_needs_no_current_context() {
     let text = TWO.replace("current-context: prod", "current-context: ''");
     let (_folder, environment) = files(&[&text]);
     let words = complaint(resolve(&AccessOptions::default(), &environment));
-    assert!(words.contains("no current context") && words.contains("prod, stage, torn"), "{words}");
+    assert!(words.contains("current-context is not set") && words.contains("prod, stage, torn"), "{words}");
     let options = AccessOptions { server: some("http://h"), ..Default::default() };
     let chosen = resolve(&options, &environment).unwrap().unwrap();
     assert_eq!((server(&chosen), chosen.user_name.as_deref()), ("http://h", None));
@@ -221,14 +221,14 @@ fn without_a_current_context_the_server_alone_will_do() {
 }
 
 #[test]
-fn a_cluster_without_a_server_is_an_error() {
+fn cluster_without_a_server_is_an_error() {
     let (_folder, environment) = files(&["clusters: [{name: c, cluster: {server: ''}}]"]);
     let words = complaint(resolve(&AccessOptions { cluster: some("c"), ..Default::default() }, &environment));
-    assert!(words.contains("cluster \"c\" names no server"), "{words}");
+    assert!(words.contains("cluster \"c\" has no server"), "{words}");
 }
 
 #[test]
-fn another_server_does_not_inherit_the_name_in_the_certificate() {
+fn server_flag_clears_the_tls_server_name() {
     let chosen = two(&AccessOptions::default()).unwrap();
     assert_eq!(chosen.cluster.tls_server_name.as_deref(), Some("inner"));
     let chosen = two(&AccessOptions { server: some("https://h"), ..Default::default() }).unwrap();
@@ -239,7 +239,7 @@ fn another_server_does_not_inherit_the_name_in_the_certificate() {
 }
 
 #[test]
-fn skipping_the_check_clears_the_authority_and_an_authority_clears_the_skipping() {
+fn skip_verify_and_certificate_authority_clear_each_other() {
     let stage = AccessOptions { context: some("stage"), ..Default::default() };
     for context in ["prod", "stage"] {
         let options = AccessOptions { context: some(context), insecure_skip_tls_verify: true, ..Default::default() };
@@ -260,12 +260,12 @@ fn skipping_the_check_clears_the_authority_and_an_authority_clears_the_skipping(
 fn token_flag_replaces_the_token_only() {
     let user = two(&AccessOptions { token: some("new"), ..Default::default() }).unwrap().user;
     assert_eq!(token(&user).as_deref(), Some("new"));
-    // kubectl reads the file all the same, and refuses a password beside a token.
+    // kubectl still reads the token file, and rejects a password beside a token.
     assert!(user.token_file.is_some() && user.username.is_some() && user.client_certificate.is_some());
 }
 
 #[test]
-fn missing_user_matters_only_with_tls() {
+fn missing_user_is_an_error_only_with_tls() {
     let plain = AccessOptions { context: some("torn"), server: some("http://h"), ..Default::default() };
     assert_eq!(two(&plain).unwrap().user_name, None);
     let words = complaint(two(&AccessOptions { user: some("gone"), ..plain }));
@@ -273,7 +273,7 @@ fn missing_user_matters_only_with_tls() {
 }
 
 #[test]
-fn impersonation_goes_over_the_entry() {
+fn impersonation_flags_override_the_entry() {
     let options = AccessOptions {
         context: some("stage"),
         as_group: vec!["g".into(), "h".into()],
@@ -289,7 +289,7 @@ fn impersonation_goes_over_the_entry() {
 }
 
 #[test]
-fn distances() {
+fn distance_counts_edits() {
     for (left, right, expected) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("prod", "prdo", 2)] {
         assert_eq!(distance(left, right), expected, "{left} {right}");
     }

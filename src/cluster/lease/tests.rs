@@ -11,7 +11,7 @@ fn lease() -> Lease {
 }
 
 #[tokio::test]
-async fn lease_that_is_not_there_is_none() {
+async fn lease_not_found_is_none() {
     let server = TestServer::start(|number, _| match number {
         0 => Answer::rejection(404, "leases.coordination.k8s.io \"lock\" not found"),
         _ => Answer::ok(JSON, LEASE),
@@ -24,7 +24,7 @@ async fn lease_that_is_not_there_is_none() {
 }
 
 #[tokio::test]
-async fn lease_writes_carry_the_uid_and_the_version() {
+async fn lease_writes_carry_uid_and_resource_version() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, LEASE)).await;
     let access = server.access().await;
     assert_eq!(access.replace_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Done(lease()));
@@ -43,19 +43,19 @@ async fn lease_writes_carry_the_uid_and_the_version() {
 }
 
 #[tokio::test]
-async fn lease_that_another_wrote_is_a_conflict() {
+async fn lease_changed_by_another_client_is_a_conflict() {
     for code in [404, 409] {
         let server = TestServer::start(move |_, _| Answer::rejection(code, "x")).await;
         let access = server.access().await;
         assert_eq!(access.create_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Conflict);
         assert_eq!(access.replace_lease("ns", &lease(), DryRun::None).await.unwrap(), Written::Conflict);
         assert_eq!(access.delete_lease("ns", &lease()).await.unwrap(), Written::Conflict);
-        assert_eq!(server.seen().len(), 3, "a write is sent once");
+        assert_eq!(server.seen().len(), 3, "a write is not retried");
     }
 }
 
 #[tokio::test]
-async fn lease_requests_that_fail_say_which_right_is_missing() {
+async fn lease_request_forbidden_names_the_permission() {
     let server = TestServer::start(|_, _| Answer::rejection(403, "no")).await;
     let error = server.access().await.create_lease("ns", &lease(), DryRun::None).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot create leases.coordination.k8s.io in namespace \"ns\": no");
@@ -64,7 +64,7 @@ async fn lease_requests_that_fail_say_which_right_is_missing() {
 }
 
 #[tokio::test]
-async fn lease_request_without_an_answer_is_given_up() {
+async fn lease_request_without_response_times_out() {
     let server = TestServer::start(|_, _| Answer::Mute).await;
     let access = server.access().await;
     tokio::time::pause();

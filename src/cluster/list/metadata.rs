@@ -1,5 +1,5 @@
-//! Names and labels alone, for who fills in a command line: `metav1.PartialObjectMetadataList`, which is a small part of
-//! what the objects are.
+//! Lists only the metadata of objects, for completion: `metav1.PartialObjectMetadataList` is much smaller than the
+//! objects.
 
 use serde::Deserialize;
 
@@ -10,14 +10,11 @@ use crate::cluster::protobuf::{self, ListDecoder};
 use crate::error::Error;
 use crate::snapshot::object::ObjectMeta;
 
-/// A kind whose names can be asked for.
+/// A kind whose metadata can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetadataKind {
-    /// `apps/v1`, in a namespace.
     DaemonSets,
-    /// `v1`, of the cluster.
     Nodes,
-    /// `v1`, of the cluster.
     Namespaces,
 }
 
@@ -42,11 +39,8 @@ impl Encoding<Partial> {
 }
 
 impl Access {
-    /// The metadata of all objects of a kind, or of `limit` of them: as the server's cache has it, which may be a moment
-    /// old and costs the server next to nothing. With a limit it is read from the store.
-    ///
-    /// # Errors
-    /// As for [`Access::bulk`].
+    /// The metadata of all objects of a kind, or of `limit` of them. Without a limit it is read from the server's
+    /// cache, which may be slightly outdated and is cheap for the server.
     pub(crate) async fn metadata(
         &self,
         kind: MetadataKind,
@@ -60,7 +54,7 @@ impl Access {
         };
         let mut query = Query::new("list", group_version, plural, scope);
         query.limit = limit;
-        // The cache pays no heed to a limit.
+        // The cache ignores a limit.
         query.may_be_old = limit.is_none();
         let listed = self.gather(&query, &Encoding::METADATA, &mut Some).await?;
         Ok(listed.items.into_iter().map(|partial: Partial| partial.metadata).collect())

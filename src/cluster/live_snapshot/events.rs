@@ -1,6 +1,7 @@
-//! The warning events about what a snapshot holds: listed once, from the moment that they are wanted, and then watched.
+//! The warning events about the objects of a snapshot: listed once when first needed, and then watched.
 //!
-//! They outlive the lists of the snapshot: where the server has forgotten their version, only they are listed anew.
+//! They are independent of the other lists of the snapshot: if their resourceVersion has expired, only the events are
+//! listed again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,56 +19,55 @@ use crate::error::Error;
 use crate::snapshot::event::involved_uid;
 use crate::snapshot::{EventFields, Known};
 
-/// So many events about what is not known yet are kept: an event may come before the pod that it is about.
+/// How many events about unknown objects are kept: an event may arrive before its pod.
 const EARLY: usize = 256;
 
-/// The events of a snapshot, and how they go on.
+/// The events of a snapshot, and their watch.
 pub(crate) struct Events {
     fields: EventFields,
     news: LocalBoxStream<'static, Result<EventUpdate, Error>>,
-    /// The first list is on its way.
+    /// Whether the first list is pending.
     is_awaited: bool,
     places: UidIndex,
     early: VecDeque<Event>,
 }
 
-/// What there is to hear of events.
+/// An update of the events.
 pub(super) enum EventUpdate {
-    /// All there are, or why they cannot be read.
+    /// All events, or why they cannot be read.
     Listed(Known<Vec<Event>>),
-    /// What changed since.
+    /// A change since the list.
     Changed(Box<Change<Event>>),
-    /// They cannot be listed now, for a reason that may pass. Said once, and tried again.
+    /// The list failed and is retried. Reported once.
     Failed(Error),
 }
 
 impl Events {
-    /// Lists and watches the events with these fields.
+    /// Starts to list and watch the events with these fields.
     pub(super) fn start(access: &Access, scope: &Scope, fields: EventFields) -> Self {
         let news = news(access.clone(), scope.clone(), fields.selector().into());
         Self { fields, news, is_awaited: true, places: UidIndex::new::<Event>(&[]), early: VecDeque::new() }
     }
 
-    /// What was asked for.
     pub(super) fn fields(&self) -> EventFields {
         self.fields
     }
 
-    /// Whether nothing is known of them yet.
+    /// Whether the first list is pending.
     pub(super) fn is_awaited(&self) -> bool {
         self.is_awaited
     }
 
-    /// The next word; it may be dropped while it is waited for.
+    /// The next update. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<EventUpdate, Error> {
         match self.news.next().await {
             Some(news) => news,
-            // They cannot be read, and that was said.
+            // The events cannot be read, which was already reported.
             None => std::future::pending().await,
         }
     }
 
-    /// Puts the news among the events; `is_ours` tells by its uid whether the snapshot holds an object.
+    /// Applies an update. `is_ours` returns whether the snapshot contains the object with a uid.
     pub(super) fn apply(
         &mut self,
         news: EventUpdate,
@@ -89,7 +89,7 @@ impl Events {
                 change => self.places.apply_known(events, change, Some),
             },
             EventUpdate::Failed(error) => {
-                // What was known before is still the best there is.
+                // The previous events stay.
                 if std::mem::take(&mut self.is_awaited) {
                     *events = Known::Unknown(error.to_string());
                 }
@@ -98,7 +98,7 @@ impl Events {
         }
     }
 
-    /// Goes on with another snapshot: it may hold what is new to the one before, so what came early may be about it.
+    /// Continues with another snapshot. Its new objects may have events that arrived early.
     pub(super) fn resume(
         &mut self,
         all: Known<Vec<Event>>,
@@ -112,7 +112,7 @@ impl Events {
         }
     }
 
-    /// Takes these for all there are.
+    /// Replaces all events.
     fn replace(&mut self, all: Known<Vec<Event>>, events: &mut Known<Vec<Event>>, is_ours: &impl Fn(&str) -> bool) {
         (self.places, self.early) = (UidIndex::new::<Event>(&[]), VecDeque::new());
         match all {
@@ -144,7 +144,7 @@ impl Events {
         WatchUpdate::Quiet
     }
 
-    /// The snapshot holds the object now: what came before it is about it.
+    /// Adds the early events of an object that was added to the snapshot.
     pub(super) fn welcome(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
         let all = std::mem::take(&mut self.early);
         let (ours, early): (VecDeque<Event>, _) = all.into_iter().partition(|event| involved_uid(event) == uid);
@@ -154,7 +154,7 @@ impl Events {
         }
     }
 
-    /// The snapshot does not hold the object any more.
+    /// Removes the events of an object that was removed from the snapshot.
     pub(super) fn forget(&mut self, uid: &str, events: &mut Known<Vec<Event>>) {
         let Known::Known(all) = events else { return };
         let before = all.len();
@@ -171,17 +171,17 @@ impl Identified for Event {
     }
 }
 
-/// Where the news come from.
+/// The source of the next update.
 enum Source {
-    /// To be listed, after so many lists that failed.
+    /// A list, after this many failed lists.
     List(u32),
-    /// To be listed, because their watch is lost.
+    /// A list, because the watch has expired.
     Relist,
     Watch(BoxStream<'static, Result<Change<Event>, Error>>),
     Over,
 }
 
-/// Ends where they cannot be read for good.
+/// The stream of updates. It ends if the events cannot be read at all.
 fn news(access: Access, scope: Scope, fields: Arc<str>) -> LocalBoxStream<'static, Result<EventUpdate, Error>> {
     stream::unfold((Source::List(0), RelistPace::default()), move |(mut source, mut pace)| {
         let (access, scope, fields) = (access.clone(), scope.clone(), Arc::clone(&fields));
@@ -195,7 +195,7 @@ fn news(access: Access, scope: Scope, fields: Arc<str>) -> LocalBoxStream<'stati
                         continue;
                     }
                     Source::List(failures) => match list(&access, &scope, &fields, failures).await {
-                        // One word for each time that they cannot be had is enough.
+                        // Each outage is reported once.
                         (Ok(EventUpdate::Failed(_)), next) if failures > 0 => {
                             source = next;
                             continue;
@@ -232,7 +232,7 @@ async fn list(access: &Access, scope: &Scope, fields: &str, failures: u32) -> (R
     }
 }
 
-/// A lack of rights leaves a gap; any other error ends the command.
+/// Missing permissions make the events unknown; any other error ends the command.
 fn unreadable(error: Error) -> (Result<EventUpdate, Error>, Source) {
     match error {
         Error::Forbidden { .. } => (Ok(EventUpdate::Listed(Known::Unknown(error.to_string()))), Source::Over),

@@ -1,5 +1,4 @@
-//! The trimmed types against the complete ones: Kubernetes' own protobuf numbers (k8s-pb), and its JSON
-//! (k8s-openapi).
+//! Compares the trimmed types with the complete ones: the protobuf of k8s-pb and the JSON of k8s-openapi.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fmt::Debug;
@@ -18,7 +17,7 @@ fn text(text: &str) -> Option<String> {
 }
 
 fn time(second: i64) -> Option<meta::Time> {
-    // 2026-01-01T00:00:00Z and so many seconds.
+    // 2026-01-01T00:00:00Z plus this many seconds.
     Some(meta::Time { seconds: Some(1_767_225_600 + second), nanos: Some(0) })
 }
 
@@ -136,7 +135,7 @@ fn affinity_term_text() -> String {
     )
 }
 
-/// One of each source that is read, in a volume that no API server would take.
+/// Every volume source that is read, in one volume, which an API server would reject.
 fn volumes() -> Vec<core::Volume> {
     let source = core::VolumeSource {
         gce_persistent_disk: Some(core::GcePersistentDiskVolumeSource {
@@ -401,7 +400,7 @@ fn node_text() -> String {
     )
 }
 
-/// Reads the object in both encodings: the same, and no declared field is left unset, so that each one is held.
+/// Decodes the object from both encodings. The results must be equal, with every declared field set.
 fn same<T, Complete>(protobuf: &impl Message, text: &str)
 where
     T: Message + Default + Debug + PartialEq + DeserializeOwned,
@@ -415,27 +414,27 @@ where
     for unset in ["None", "[]", "{}", ": 0,", ": false"] {
         assert!(!shown.contains(unset), "{unset} in {shown}");
     }
-    // The one empty text is the value of a label.
+    // The only empty string is the value of a label.
     assert_eq!(shown.matches("\"\"").count(), 1, "{shown}");
 }
 
 #[test]
-fn every_field_of_a_pod_is_read_alike_from_both_encodings() {
+fn pod_fields_are_equal_in_both_encodings() {
     same::<PodSummary, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
 }
 
 #[test]
-fn every_field_of_a_full_pod_is_read_alike_from_both_encodings() {
+fn full_pod_fields_are_equal_in_both_encodings() {
     same::<Pod, k8s_openapi::api::core::v1::Pod>(&pod(), &pod_text());
 }
 
 #[test]
-fn a_full_pod_holds_every_field_of_a_trimmed_one() {
+fn full_pod_contains_every_field_of_a_trimmed_pod() {
     let bytes = pod().encode_to_vec();
     assert_eq!(Pod::decode(bytes.as_slice()).unwrap().summary(), PodSummary::decode(bytes.as_slice()).unwrap());
 }
 
 #[test]
-fn every_field_of_a_node_is_read_alike_from_both_encodings() {
+fn node_fields_are_equal_in_both_encodings() {
     same::<Node, k8s_openapi::api::core::v1::Node>(&node(), &node_text());
 }

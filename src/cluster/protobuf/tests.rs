@@ -7,7 +7,7 @@ use super::*;
 use crate::cluster::test_server::{field, pod, protobuf_answer, protobuf_list};
 use crate::snapshot::PodSummary;
 
-/// Pushes the pieces; the names that came out, and what the list says of itself.
+/// Decodes the chunks; returns the names and the metadata of the list.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, ListMeta), Broken> {
     let mut names = Vec::new();
     let mut decoder = ListDecoder::new("PodList");
@@ -22,7 +22,7 @@ fn list(names: &[String]) -> Vec<u8> {
     protobuf_list("PodList", &items, "42", "next")
 }
 
-/// The bytes, cut at those places.
+/// Splits the bytes at these positions.
 fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = places.iter().map(|place| place.index(bytes.len() + 1)).collect();
     places.sort_unstable();
@@ -38,7 +38,7 @@ fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
 
 proptest! {
     #[test]
-    fn the_pieces_do_not_matter(names in vec("[a-z]{0,300}", 0..8), places in vec(any::<prop::sample::Index>(), 0..40)) {
+    fn chunk_boundaries_do_not_matter(names in vec("[a-z]{0,300}", 0..8), places in vec(any::<prop::sample::Index>(), 0..40)) {
         let bytes = list(&names);
         let (decoded, meta) = decode(cut(&bytes, &places)).unwrap();
         prop_assert_eq!(decoded, names);
@@ -47,13 +47,13 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_never_a_panic(bytes in vec(any::<u8>(), 0..400), magic in any::<bool>(), places in vec(any::<prop::sample::Index>(), 0..4)) {
+    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..400), magic in any::<bool>(), places in vec(any::<prop::sample::Index>(), 0..4)) {
         let bytes = if magic { [MAGIC, &bytes].concat() } else { bytes };
         let _ = decode(cut(&bytes, &places));
     }
 
     #[test]
-    fn a_list_with_random_damage_is_never_a_panic(names in vec("[a-z]{0,9}", 0..4), damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+    fn randomly_damaged_list_never_panics(names in vec("[a-z]{0,9}", 0..4), damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let mut bytes = list(&names);
         for (place, byte) in damage {
             let place = place.index(bytes.len());
@@ -68,7 +68,7 @@ proptest! {
 fn every_truncation_is_an_error() {
     let names = ["a".to_owned(), String::new(), "c".repeat(200)];
     let bytes = list(&names);
-    // After the list come contentEncoding and contentType, both empty: without them nothing is missing.
+    // contentEncoding and contentType follow the list. Both are empty, so the list is complete without them.
     let complete = [bytes.len(), bytes.len() - 2, bytes.len() - 4];
     for end in 0..=bytes.len() {
         for pieces in [vec![&bytes[..end]], bytes[..end].chunks(1).collect(), bytes[..end].chunks(7).collect()] {
@@ -87,7 +87,7 @@ fn every_truncation_is_an_error() {
 }
 
 #[test]
-fn bytes_byte_by_byte_hold_no_more_than_an_item() {
+fn buffer_holds_at_most_one_item() {
     let names: Vec<String> = (0..50).map(|number| format!("{number}").repeat(100)).collect();
     let mut decoder = ListDecoder::new("PodList");
     for byte in list(&names).chunks(1) {
@@ -97,7 +97,7 @@ fn bytes_byte_by_byte_hold_no_more_than_an_item() {
 }
 
 #[test]
-fn bytes_that_nobody_reads_are_not_held() {
+fn skipped_bytes_are_not_held() {
     let mut raw = Vec::new();
     field(&mut raw, 9, &[b'x'; 100_000]);
     let mut decoder = ListDecoder::new("PodList");
@@ -109,13 +109,13 @@ fn bytes_that_nobody_reads_are_not_held() {
 }
 
 #[test]
-fn a_key_that_breaks_off_after_the_list_is_a_truncation_too() {
+fn truncated_key_after_the_list_is_a_truncation() {
     let mut bytes = list(&[]);
     bytes.push(0x80);
     assert_eq!(decode([bytes.as_slice()]), Err(Broken::Truncated { items: 0 }));
 }
 
-/// The envelope up to the list, whose length is claimed to be this.
+/// The envelope up to a list with this declared length.
 fn claimed(length: u64) -> Vec<u8> {
     let mut bytes = b"k8s\0\x12".to_vec();
     prost::encoding::encode_varint(length, &mut bytes);
@@ -151,19 +151,19 @@ fn hostile_lengths_are_errors() {
     malformed_by(&other(1 << 31), "2 GiB");
     malformed_by(&item_of(11, 12), "beyond the end of the list");
     malformed_by(&item_of(u64::MAX, 1 << 40), "beyond the end of the list");
-    // The length's own bytes are beyond the end, a number is, the rest of a number is.
+    // The bytes of the length, a number, and the rest of a number extend beyond the end.
     malformed_by(&[&claimed(1)[..], b"\x12\x01"].concat(), "beyond the end of the list");
     malformed_by(&[&claimed(2)[..], b"\x18\xff\x01"].concat(), "beyond the end of the list");
     malformed_by(&[&claimed(3)[..], b"\x15abcd"].concat(), "beyond the end of the list");
     malformed_by(&[&b"k8s\0"[..], &[0xff; 9], b"\x02"].concat(), "64 bits");
     malformed_by(&[&b"k8s\0"[..], &[0xff; 11]].concat(), "64 bits");
-    malformed_by(b"k8s\0\x00", "impossible number");
-    malformed_by(b"k8s\0\x13", "impossible type");
-    malformed_by(&[&b"k8s\0\x0a"[..], &[0xff, 0xff, 0xff, 0x7f]].concat(), "head is too long");
+    malformed_by(b"k8s\0\x00", "invalid number");
+    malformed_by(b"k8s\0\x13", "invalid type");
+    malformed_by(&[&b"k8s\0\x0a"[..], &[0xff, 0xff, 0xff, 0x7f]].concat(), "metadata is too long");
 }
 
 #[test]
-fn a_length_that_is_only_claimed_takes_no_memory() {
+fn declared_length_allocates_no_memory() {
     let mut bytes = claimed(u64::MAX);
     bytes.push(0x12);
     prost::encoding::encode_varint(LONGEST_ITEM, &mut bytes);
@@ -175,20 +175,20 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
 }
 
 #[test]
-fn what_is_no_list_of_that_kind_is_an_error() {
-    malformed_by(b"<htm", "does not begin");
-    malformed_by(&protobuf_list("NodeList", &[], "1", ""), "it is a \"NodeList\", not a PodList");
+fn list_of_another_kind_is_an_error() {
+    malformed_by(b"<htm", "not protobuf");
+    malformed_by(&protobuf_list("NodeList", &[], "1", ""), "expected a PodList, got \"NodeList\"");
     malformed_by(&protobuf_list("PodList", &[b"\xff\xff".to_vec()], "1", ""), "item 1");
     let mut twice = list(&[]);
     twice.extend_from_slice(b"\x12\x00");
     malformed_by(&twice, "two lists");
     let mut packed = list(&[]);
     field(&mut packed, 3, b"gzip");
-    malformed_by(&packed, "packed");
+    malformed_by(&packed, "content encoding");
 }
 
 #[test]
-fn fields_that_are_not_declared_are_skipped() {
+fn unknown_fields_are_skipped() {
     let mut raw = b"\x18\x96\x01\x21abcdefgh\x2dabcd".to_vec();
     field(&mut raw, 9, b"skipped");
     field(&mut raw, 2, &pod("a"));

@@ -11,7 +11,7 @@ fn busy(seconds: Option<u64>) -> Failure {
 }
 
 #[test]
-fn waits_grow_and_end() {
+fn backoff_grows_up_to_the_maximum() {
     let backoff = Backoff::default();
     for failures in 1..100 {
         let wait = backoff.wait(failures);
@@ -21,7 +21,7 @@ fn waits_grow_and_end() {
 }
 
 #[test]
-fn what_the_server_asks_for_is_waited_unless_it_is_long() {
+fn retry_after_is_honored_unless_too_long() {
     let pause = |failure| Retries::new(Backoff::default()).pause(&failure);
     assert_eq!(pause(busy(Some(3))), Some(Duration::from_secs(3)));
     assert_eq!(pause(busy(Some(10))), Some(Duration::from_secs(10)));
@@ -33,16 +33,16 @@ fn what_the_server_asks_for_is_waited_unless_it_is_long() {
 }
 
 #[test]
-fn the_tries_are_bounded_and_counted() {
+fn attempts_are_limited_and_counted() {
     let mut retries = Retries::new(Backoff::default());
     assert!(retries.pause(&busy(None)).is_some());
     assert!(retries.pause(&Failure::Broken(unreachable())).is_some());
     assert_eq!(retries.pause(&busy(None)), None);
-    assert!(retries.counted(unreachable()).to_string().ends_with("gone (3 tries)"));
+    assert!(retries.counted(unreachable()).to_string().ends_with("gone (3 attempts)"));
 }
 
 #[test]
-fn the_words_of_a_refusal_are_one_short_line() {
+fn error_response_message_is_one_short_line() {
     assert_eq!(words(br#"{"kind":"Status","message":"no"}"#, false).as_deref(), Some("no"));
     assert_eq!(words(b"", false), None);
     assert_eq!(words(b"\n \n first\x1b[31m \nsecond", false).as_deref(), Some("first\x1b[31m"));

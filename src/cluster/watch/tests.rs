@@ -13,7 +13,7 @@ fn error(code: u16) -> String {
     format!(r#"{{"type":"ERROR","object":{{"kind":"Status","message":"too old","code":{code}}}}}"#) + "\n"
 }
 
-/// A word for each thing that a watch from version 5 says; ends with the watch.
+/// The updates of a watch from version 5, as words, and the requests.
 async fn said(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> (Vec<String>, Vec<Seen>) {
     let test_server = TestServer::start(script).await;
     let scope = Scope::Namespace("n".into());
@@ -32,7 +32,7 @@ async fn said(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -
 }
 
 #[tokio::test]
-async fn changes_come_in_order_until_the_version_is_forgotten() {
+async fn changes_arrive_in_order_until_version_expires() {
     let (said, seen) = said(|_, _| {
         let lines = [line("ADDED", "a", "6"), line("MODIFIED", "b", "7"), line("DELETED", "c", "8"), error(410)];
         Answer::ok(JSON, lines.concat())
@@ -50,11 +50,11 @@ async fn changes_come_in_order_until_the_version_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_from_the_last_version_that_came() {
+async fn watch_continues_from_the_last_version() {
     let (said, seen) = said(|number, _| match number {
         0 => Answer::ok(JSON, line("ADDED", "a", "6")),
         1 => Answer::ok(JSON, line("BOOKMARK", "", "70")),
-        // The second line breaks off: it comes again whole.
+        // The second line is truncated and repeated by the next connection.
         2 => {
             let lines = [line("ADDED", "b", "71"), line("ADDED", "c", "72")].concat();
             Answer::Cut(JSON, lines.into_bytes()[..120].into())
@@ -72,7 +72,7 @@ async fn a_watch_goes_on_from_the_last_version_that_came() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_ends_the_watch() {
+async fn permanent_error_ends_the_watch() {
     let (words, _) = said(|_, _| Answer::rejection(403, "no")).await;
     assert_eq!(words, ["cannot watch pods in namespace \"n\": no"]);
     let (words, seen) = said(|_, _| Answer::ok(JSON, error(403))).await;
@@ -80,13 +80,13 @@ async fn what_will_not_pass_ends_the_watch() {
     assert_eq!(seen.len(), 1);
     for nonsense in ["<html>\n", "{\"type\":\"STRANGE\",\"object\":{}}\n", "{\"type\":\"ADDED\",\"object\":7}\n"] {
         let (words, seen) = said(move |_, _| Answer::ok(JSON, nonsense)).await;
-        assert!(words.len() == 1 && words[0].contains("is broken"), "{words:?}");
+        assert!(words.len() == 1 && words[0].contains("invalid response"), "{words:?}");
         assert_eq!(seen.len(), 1);
     }
 }
 
 #[tokio::test]
-async fn an_error_of_the_server_in_the_stream_is_tried_again() {
+async fn server_error_in_the_stream_is_retried() {
     let (said, seen) = said(|number, _| match number {
         0 => Answer::ok(JSON, [line("ADDED", "a", "6"), error(504)].concat()),
         _ => Answer::ok(JSON, error(410)),
@@ -96,9 +96,9 @@ async fn an_error_of_the_server_in_the_stream_is_tried_again() {
     assert_eq!(seen.len(), 2);
 }
 
-/// The clock stands still but for the waiting: minutes pass at once.
+/// With a paused clock, waiting takes no time.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_hangs_is_noticed_and_left() {
+async fn hanging_server_is_detected() {
     let (said, seen) = said(|number, _| match number {
         0 => Answer::Stall(JSON, line("ADDED", "a", "6").into()),
         1 => Answer::Mute,
@@ -109,9 +109,9 @@ async fn a_server_that_hangs_is_noticed_and_left() {
     assert_eq!(seen.len(), 3);
 }
 
-/// What a server can do to be asked again at once: end the watch after each line, or before the first.
+/// A server that ends the watch after each line, or before the first.
 #[tokio::test(start_paused = true)]
-async fn watches_that_end_at_once_are_opened_less_and_less_often() {
+async fn watches_that_end_immediately_are_delayed() {
     for bookmark in [line("BOOKMARK", "", "6"), String::new()] {
         let test_server = TestServer::start(move |_, _| Answer::ok(JSON, bookmark.clone())).await;
         let mut access = test_server.access().await;

@@ -1,9 +1,9 @@
-# Completion of @FILE@ in bash. For ~/.bashrc: source <(@FILE@ completion bash)
-# The words come from the program itself: `@FILE@ __complete` prints a candidate a line, and last `:4`, or `:0` for files.
+# bash completion for @FILE@. Add to ~/.bashrc: source <(@FILE@ completion bash)
+# `@FILE@ __complete` prints one candidate per line, and `:4` as the last line, or `:0` for file names.
 
 _@FUNCTION@() {
     local words=() word last='' answer value typed joined i
-    # bash parts words at = and : as well; the program wants them as they were typed.
+    # bash also splits words at = and :. Join them again.
     for ((i = 1; i <= COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if ((i > 1)) && [[ $word == [=:]* || $last == *[=:] ]]; then
@@ -13,7 +13,7 @@ _@FUNCTION@() {
         fi
         last=$word
     done
-    # As the program would get them: without backslashes and quotes.
+    # Remove backslashes and quotes, as the shell would.
     for ((i = 0; i < ${#words[@]}; i++)); do
         IFS= read word <<<"${words[i]}" || :
         word=${word#[\'\"]}
@@ -22,7 +22,7 @@ _@FUNCTION@() {
     COMPREPLY=()
     answer=$(@FILE@ __complete "${words[@]}" </dev/null 2>/dev/null) || return 0
 
-    # What bash keeps by itself: up to the last = or : of the word.
+    # bash keeps the word up to its last = or :.
     typed=${words[${#words[@]} - 1]}
     if [[ $typed == -*=* ]]; then typed=${typed#*=}; fi
     joined=''
@@ -30,11 +30,11 @@ _@FUNCTION@() {
     while IFS=$'\t' read -r value _; do
         case $value in
             :0) ;;
-            # No files where there is no candidate. bash 3.2 cannot be told so.
+            # Without a candidate, do not complete file names. bash 3.2 does not support this.
             :*) compopt +o default 2>/dev/null ;;
             *)
                 value=${value#"$joined"}
-                # Other characters may mean something to bash.
+                # Quote other characters, which may be special to bash.
                 if [[ $value == *[^A-Za-z0-9_./:@%+=,-]* ]]; then printf -v value %q "$value"; fi
                 COMPREPLY+=("$value")
                 ;;

@@ -1,12 +1,12 @@
 #compdef @FILE@
-# Completion of @FILE@ in zsh. For ~/.zshrc, behind compinit: source <(@FILE@ completion zsh)
-# The words come from the program itself: `@FILE@ __complete` prints a candidate a line, and last `:4`, or `:0` for files.
+# zsh completion for @FILE@. Add to ~/.zshrc after compinit: source <(@FILE@ completion zsh)
+# `@FILE@ __complete` prints one candidate per line, and `:4` as the last line, or `:0` for file names.
 
 _@FUNCTION@() {
     local -a answer candidates
     local line value meaning
     answer=("${(@f)$(@FILE@ __complete "${(@Q)words[2,CURRENT]}" </dev/null 2>/dev/null)}")
-    # zsh keeps --flag= by itself.
+    # zsh keeps the --flag= prefix.
     [[ $PREFIX == -*=* ]] && compset -P '*='
     for line in "${answer[@]}"; do
         case $line in
@@ -23,7 +23,7 @@ _@FUNCTION@() {
     _describe -V '@FILE@' candidates
 }
 
-# As a file in fpath it is called; sourced it makes itself known.
+# In a file of fpath, run the function. When sourced, register it.
 if [[ ${funcstack[1]} == (_@FUNCTION@|_@FILE@) ]]; then
     _@FUNCTION@ "$@"
 elif (( $+functions[compdef] )); then

@@ -1,4 +1,4 @@
-//! What `coverage` is to show, and what it is to answer.
+//! The output options of `coverage`, and its exit code.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use crate::render::terminal::{self, ColorChoice};
 use crate::render::{names, structured};
 use crate::snapshot::Snapshot;
 
-/// The arguments as values that know nothing of the command line.
+/// The output options.
 pub(super) struct CoverageOptions {
     output: Option<OutputFormat>,
     by: Option<String>,
@@ -26,11 +26,11 @@ pub(super) struct CoverageOptions {
     wide: bool,
     headers: bool,
     unfolded: bool,
-    /// Names were given: a row for every node.
+    /// Whether names were given: list every node.
     by_node: bool,
     with_namespace: bool,
     gate: Option<Gate>,
-    /// One document a line: there will be more of them.
+    /// Whether to write one document per line, because more follow.
     pub(super) is_watch: bool,
 }
 
@@ -41,10 +41,10 @@ struct Gate {
     allow_empty: bool,
 }
 
-/// Turns the arguments into what to load and what to show.
+/// Converts the arguments to a request and output options.
 ///
 /// # Errors
-/// A selector that cannot be read.
+/// A selector cannot be parsed.
 pub(super) fn from_args(
     args: CoverageArgs,
     global: &Global,
@@ -52,12 +52,12 @@ pub(super) fn from_args(
 ) -> Result<(Request, CoverageOptions), Error> {
     let CoverageArgs { names, selector, nodes, by, map, only, all, min, allow_empty, watch, output, no_headers } = args;
     if matches!(source, Source::Saved(_)) {
-        // A live API server reads its selectors itself, and knows more of them.
+        // A live API server parses selectors itself and supports more of them.
         for text in [&selector, &nodes].into_iter().flatten() {
             parse_selector(text)?;
         }
     }
-    // A script's empty variable names no namespace.
+    // --namespace "", from an unset variable in a script, counts as not given.
     let given = global.namespace.clone().filter(|name| !name.is_empty());
     let namespace = match global.all_namespaces {
         true => None,
@@ -81,7 +81,7 @@ pub(super) fn from_args(
 }
 
 impl CoverageOptions {
-    /// Writes what was asked for.
+    /// Writes the output.
     pub(super) fn render(
         &self,
         out: &mut impl Write,
@@ -112,11 +112,11 @@ impl CoverageOptions {
         snapshot: &Snapshot,
     ) -> io::Result<()> {
         let screen = ViewOptions {
-            // A terminal may have another size by now.
+            // Read on every redraw: the terminal may have been resized.
             style: terminal::style(self.color, ListLength::wide(self.wide)),
             wide: self.wide,
             headers: self.headers,
-            // What was asked for by name is not folded away.
+            // States requested with --only are listed individually.
             unfolded: self.unfolded || !self.only.is_empty(),
             now: snapshot.as_of,
         };
@@ -139,14 +139,14 @@ impl CoverageOptions {
         Ok(())
     }
 
-    /// What to say where nothing is to be seen.
+    /// A note if the filters leave no node.
     pub(super) fn empty_note(&self, coverages: &[Coverage<'_>]) -> Option<String> {
         let is_empty = !coverages.iter().flat_map(|coverage| &coverage.rows).any(|row| self.is_shown(row));
         let states: Vec<&str> = self.only.iter().map(|state| state.name()).collect();
-        (is_empty && !states.is_empty()).then(|| format!("no node is {}", states.join(" or ")))
+        (is_empty && !states.is_empty()).then(|| format!("no nodes in state {}", states.join(" or ")))
     }
 
-    /// DaemonSets that were named are always shown, others when they have a node that is.
+    /// DaemonSets that were named are always shown, others if at least one of their nodes is.
     fn is_of_interest(&self, coverage: &Coverage<'_>) -> bool {
         self.by_node || self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row))
     }
@@ -155,7 +155,7 @@ impl CoverageOptions {
         self.only.is_empty() || self.only.contains(&row.state)
     }
 
-    /// DaemonSets; or, with names given, the nodes that the table would list.
+    /// Writes the names of the DaemonSets; if names were given, of the nodes that the table would list.
     fn names(&self, out: &mut impl Write, of_interest: &[&Coverage<'_>]) -> io::Result<()> {
         let is_listed = |row: &&NodeCoverage<'_>| {
             let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.unfolded;
@@ -169,10 +169,10 @@ impl CoverageOptions {
         names(out, "daemonset.apps", of_interest.iter().map(|coverage| coverage.name()))
     }
 
-    /// 1 when a gate is asked for and anything is short of it.
+    /// 1 if a DaemonSet is below `--min`.
     ///
     /// # Errors
-    /// The gate cannot be judged: facts are missing.
+    /// [`Error::Unjudged`], if objects that `--min` needs could not be read.
     pub(super) fn exit_code(&self, coverages: &[Coverage<'_>]) -> Result<ExitCode, Error> {
         let Some(Gate { threshold, allow_empty }) = self.gate else {
             return Ok(ExitCode::SUCCESS);
@@ -203,7 +203,7 @@ fn below_threshold(threshold: Threshold, coverage: &Coverage<'_>) -> String {
     let counts = &coverage.counts;
     let name = format!("{}/{}", coverage.namespace(), coverage.name());
     match (counts.available.unwrap_or_default(), counts.desired.unwrap_or_default()) {
-        (_, 0) => format!("{name} wants no node, which counts as short of {threshold} (--allow-empty lets it pass)"),
-        (available, desired) => format!("{name} is short of {threshold}: {available} of {desired} available"),
+        (_, 0) => format!("{name} below {threshold}: 0 desired pods (pass --allow-empty to ignore)"),
+        (available, desired) => format!("{name} below {threshold}: {available} of {desired} available"),
     }
 }

@@ -1,4 +1,4 @@
-//! `coverage --watch`: redraws on change.
+//! `coverage --watch`: refreshes the output on every change.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::load::Request;
 use crate::render::terminal::{self, Redraw};
 use crate::snapshot::{EventQuery, Snapshot};
 
-/// Draws, waits for changes, draws again, until it is interrupted or nobody reads any more.
+/// Runs until interrupted or until the reader closes the pipe.
 pub(super) async fn watch(access: &Access, request: &Request, options: &CoverageOptions) -> Result<ExitCode, Error> {
     let mut screen = Screen { options, redraw: terminal::redraw(), last: Vec::new(), news: None, said: Vec::new() };
     watch_loop::watch(access, request, &mut screen).await
@@ -23,9 +23,9 @@ struct Screen<'p> {
     options: &'p CoverageOptions,
     redraw: Redraw,
     last: Vec<u8>,
-    /// The fingerprint of what was written last, where that is for a program.
+    /// In a pipe, the fingerprint of the last output.
     news: Option<u64>,
-    /// What stood beside the last drawing.
+    /// The notes of the last output.
     said: Vec<String>,
 }
 
@@ -34,13 +34,13 @@ impl WatchHandler for Screen<'_> {
         super::event_query(snapshot)
     }
 
-    /// Draws, if there is anything new to see.
+    /// Writes the snapshot if it differs from the last output.
     fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {
         let coverages = compute_coverage(snapshot);
         let trouble = trouble.map(connection_lost);
-        let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSet is there to be shown".to_owned());
+        let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSets found".to_owned());
         let remarks: Vec<String> = snapshot.gaps().into_iter().chain(empty).chain(trouble).collect();
-        // A person sees ages grow; a program is told only what is new.
+        // A terminal also shows that ages grow; a pipe gets only real changes.
         let news = (!self.redraw.shows_remarks()).then(|| fingerprint(&coverages));
         if news.is_some() && news == self.news && remarks == self.said {
             return Ok(ControlFlow::Continue(()));

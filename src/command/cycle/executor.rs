@@ -1,4 +1,4 @@
-//! Does what is decided: one step, look, the next step.
+//! Executes the run: decide on a step, execute it, observe the cluster, repeat.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,31 +18,31 @@ use crate::error::Error;
 use crate::interrupt::{self, Signals, interruptible};
 use crate::render::cycle::{ReportEvent, question};
 
-/// How long to wait before lists that failed are asked for again.
+/// The delay before failed lists are retried.
 pub(super) const RELIST_DELAY: Duration = Duration::from_secs(2);
 
-/// One command at work.
+/// The state of one `cycle` command.
 pub(super) struct Executor {
     pub(super) observer: Observer,
     pub(super) signals: Signals,
     pub(super) options: CycleOptions,
     pub(super) clock: Clock,
-    /// The exit code that goes with the signal that stopped it.
+    /// The exit code for the signal that stopped the command.
     pub(super) stopped_by: Option<u8>,
-    /// The lock, from before the first removal to the end.
+    /// The lock, held from before the first delete to the end.
     pub(super) lock: Option<Lock>,
     pub(super) is_lock_lost: bool,
-    /// The lock as it was confirmed last.
+    /// The last confirmed state of the lock.
     pub(super) held: Option<Held>,
-    /// Since when the lock could not be renewed before a removal.
+    /// Since when renewing the lock has been failing.
     pub(super) unconfirmed_since: Option<Moment>,
 }
 
-/// What comes after a step.
+/// What to do after a step.
 enum Next {
     /// Decide again.
     Again,
-    /// It is over.
+    /// End the run.
     End(CycleOutcome),
 }
 
@@ -52,12 +52,9 @@ impl Executor {
         Self { observer, signals, options, clock, stopped_by, lock, is_lock_lost, held, unconfirmed_since }
     }
 
-    /// Plans, asks, and carries the plan out.
-    ///
-    /// # Errors
-    /// What keeps it from going on.
+    /// Plans, asks for confirmation, and executes the plan.
     pub(super) async fn run(mut self) -> Result<ExitCode, Error> {
-        // Nothing is in work: a signal ends it at once.
+        // No node is in progress: a signal ends the command at once.
         let (mut run, mut reporter, outcome) = interruptible(self.prepare()).await?;
         let outcome = match outcome {
             Some(outcome) => outcome,
@@ -70,7 +67,7 @@ impl Executor {
         Ok(self.exit_code(&run, &outcome))
     }
 
-    /// Plans and asks; an outcome where the plan is not to be carried out.
+    /// Plans and asks for confirmation. Returns an outcome if the plan is not to be executed.
     async fn prepare(&mut self) -> Result<(Run, Reporter, Option<CycleOutcome>), Error> {
         self.until_observed().await?;
         let (run, reporter) = self.plan().await?;
@@ -78,7 +75,7 @@ impl Executor {
         Ok((run, reporter, outcome))
     }
 
-    /// Carries the plan out with the lock, and gives that back however it ends.
+    /// Executes the plan while holding the lock, and always releases the lock.
     async fn carry_out_locked(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
         if let Some(outcome) = self.acquire(run, reporter).await? {
             return Ok(outcome);
@@ -89,9 +86,9 @@ impl Executor {
         outcome
     }
 
-    /// Step after step, to the end.
+    /// Executes the steps of the run.
     async fn carry_out(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
-        // Some time went by since the plan, and perhaps another run.
+        // The cluster may have changed since the plan, for example by another run.
         if let Next::End(outcome) = self.refresh(run, reporter).await? {
             return Ok(outcome);
         }
@@ -130,7 +127,7 @@ impl Executor {
         }
     }
 
-    /// Asks the run what to do by what is seen, and tells what is new.
+    /// Decides on the next step from the observed state, and reports what is new.
     fn decide(
         &mut self,
         run: &mut Run,
@@ -139,7 +136,7 @@ impl Executor {
         is_begun: &mut bool,
     ) -> Result<Action, Error> {
         if reporter.is_output_closed() {
-            // Who cannot be told of trouble is not to run into it.
+            // Nobody reads the output, so nobody would notice a problem.
             run.stop(HaltReason::Interrupted);
         }
         let trouble = self.observer.trouble.as_deref();
@@ -163,7 +160,7 @@ impl Executor {
         decided.unwrap_or_else(|| Ok(run.next(None, sight).0))
     }
 
-    /// Lists anew, for as long as that takes; a signal meanwhile stops it.
+    /// Lists again, and retries until it succeeds or a signal stops the run.
     async fn refresh(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Next, Error> {
         let mut is_told = false;
         loop {
@@ -197,7 +194,7 @@ impl Executor {
         }
     }
 
-    /// Waits for a change; what comes next where more than that has happened.
+    /// Waits for a change. Returns `None` if only watched changes have arrived.
     async fn wait(
         &mut self,
         run: &mut Run,
@@ -227,7 +224,7 @@ impl Executor {
         }
     }
 
-    /// The first signal begins no further node, the second one ends it.
+    /// Handles a signal: after the first one no further node is started, the second one ends the command.
     pub(super) fn stop(
         &mut self,
         run: &mut Run,
@@ -246,7 +243,7 @@ impl Executor {
         Ok(None)
     }
 
-    /// The canary is replaced: an outcome where that is the end.
+    /// Asks whether to continue after the canary. Returns an outcome if the run ends here.
     async fn ask_after_canary(
         &mut self,
         run: &mut Run,
@@ -274,10 +271,10 @@ impl Executor {
     pub(super) fn gone(&self) -> Error {
         Error::NotFound {
             message: format!(
-                "the DaemonSet {:?} is gone",
+                "daemonset {:?} was deleted",
                 self.options.request.names.first().map_or("", String::as_str)
             ),
-            hint: "kubectl get daemonsets -A lists those that are there".into(),
+            hint: "list the DaemonSets: kubectl get daemonsets -A".into(),
         }
     }
 

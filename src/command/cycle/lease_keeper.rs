@@ -1,8 +1,8 @@
-//! Gets the lock's Lease, renews it in the background, and releases it.
+//! Acquires the lock's Lease, renews it in the background, and releases it.
 //!
-//! [`LockAcquirer`] asks for it, one try at a time. Once it has it, a [`Lock`] stands for the task that renews it: that task
-//! alone writes the Lease, so that no two writes of one run meet. Before a removal [`Lock::confirm`] has it renewed: a
-//! write that succeeds, with the resourceVersion of the last one, proves that no other run had the lock in between.
+//! A [`LockAcquirer`] tries to acquire the Lease. Then a [`Lock`] represents the task that renews it. Only that task writes
+//! the Lease, so writes of one run never conflict with each other. Before a delete, [`Lock::confirm`] renews the Lease:
+//! a successful write with the resourceVersion of the previous one proves that no other run had the lock in between.
 
 use std::time::{Duration, Instant};
 
@@ -21,13 +21,13 @@ use crate::cycle::{
 };
 use crate::error::Error;
 
-/// A Lease that changes under each try is left to the next one after so many.
+/// How often a renewal or release is retried after a conflict.
 const TRIES: usize = 3;
 
-/// How long to wait before a write that met another one, or that failed, is tried again.
+/// The delay before a write that conflicted or failed is retried.
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
-/// What tells the time.
+/// The source of [`Moment`]s.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock(Instant);
 
@@ -41,7 +41,7 @@ impl Clock {
     }
 }
 
-/// The Lease of one DaemonSet, in the hands of one process.
+/// Accesses the Lease of one DaemonSet as one process.
 #[derive(Clone)]
 pub(super) struct LeaseClient {
     access: Access,
@@ -61,19 +61,16 @@ impl LeaseClient {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// Who holds it.
-    ///
-    /// # Errors
-    /// It cannot be read.
+    /// The current holder.
     pub(super) async fn holder(&self) -> Result<Option<LockHolder>, Error> {
         let lease = self.access.lease(&self.namespace, &self.name).await?;
         Ok(lease.as_ref().and_then(|lease| record(lease).holder))
     }
 
-    /// Whether it may be created and updated: tried as dry runs.
+    /// Checks by dry runs that the Lease may be created and updated.
     ///
     /// # Errors
-    /// The first right that is missing; what keeps the API server from an answer.
+    /// The first missing permission, or any other error.
     pub(super) async fn check_rights(&self) -> Result<(), Error> {
         let lease = self.written(None, Timestamp::now());
         is_allowed(self.access.create_lease(&self.namespace, &lease, DryRun::Server).await)?;
@@ -84,7 +81,7 @@ impl LeaseClient {
         self.access.lease(&self.namespace, &self.name).await
     }
 
-    /// The Lease with this process as its holder, over what it was before.
+    /// The Lease to write, with this process as its holder.
     fn written(&self, before: Option<&Lease>, now: Timestamp) -> Lease {
         let old = before.and_then(|lease| lease.spec.as_ref());
         let is_own = old.and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity);
@@ -108,8 +105,8 @@ impl LeaseClient {
     }
 }
 
-/// Whether a dry run was allowed: one that is refused as a request, such as an update without a resourceVersion or where a
-/// webhook knows no dry runs, was.
+/// Whether a dry run shows the permission. 400 and 422 come after authorization, for example for an update without a
+/// resourceVersion or for a webhook that does not support dry runs.
 fn is_allowed(tried: Result<Written<Lease>, Error>) -> Result<(), Error> {
     match tried {
         Ok(_) | Err(Error::Api { code: 400 | 422, .. }) => Ok(()),
@@ -117,7 +114,7 @@ fn is_allowed(tried: Result<Written<Lease>, Error>) -> Result<(), Error> {
     }
 }
 
-/// Host, process, and a random number, as the same number may be another process's later.
+/// Host, process ID, and a random number, because process IDs are reused.
 fn identity() -> String {
     use std::hash::{BuildHasher, RandomState};
     let process = std::process::id();
@@ -125,7 +122,7 @@ fn identity() -> String {
     format!("{}_{process}_{random:016x}", gethostname::gethostname().to_string_lossy())
 }
 
-/// What a Lease states. One that states no duration is taken as one of this program's.
+/// The lock record of a Lease. Without a duration, this program's default applies.
 fn record(lease: &Lease) -> LockRecord {
     let spec = lease.spec.clone().unwrap_or_default();
     let since = spec.acquire_time.map(|MicroTime(time)| time);
@@ -137,20 +134,19 @@ fn record(lease: &Lease) -> LockRecord {
     }
 }
 
-/// Asks for the lock.
+/// Tries to acquire the lock.
 pub(super) struct LockAcquirer {
     client: LeaseClient,
     clock: Clock,
     candidate: Candidate,
 }
 
-/// What a try brought.
+/// The result of one attempt.
 pub(super) enum Acquisition {
-    /// The lock.
     Acquired(Lock),
-    /// Another run holds it: try again.
+    /// Another run holds the lock: try again.
     Waiting(LockHolder),
-    /// Another run holds it, and it is not waited for any longer.
+    /// Another run holds the lock, and the time limit has expired.
     GaveUp(LockHolder),
 }
 
@@ -160,10 +156,7 @@ impl LockAcquirer {
         Self { client, clock, candidate }
     }
 
-    /// Looks at the Lease, and writes it where it is free.
-    ///
-    /// # Errors
-    /// What the API server refuses, and what keeps it from an answer.
+    /// Reads the Lease, and writes it if it is free.
     pub(super) async fn acquire(&mut self) -> Result<Acquisition, Error> {
         let LeaseClient { access, namespace, .. } = &self.client;
         loop {
@@ -184,13 +177,13 @@ impl LockAcquirer {
                     let keeper = LeaseRenewer { client: self.client.clone(), clock: self.clock, held, lease };
                     return Ok(Acquisition::Acquired(Lock::keep(keeper)));
                 }
-                // Somebody was faster: the next look shows who.
+                // Another process was faster: read again.
                 Written::Conflict => sleep(RETRY_PERIOD).await,
             }
         }
     }
 
-    /// Gives back what a try may have brought that was broken off.
+    /// Releases a lock that a canceled attempt may have acquired.
     pub(super) async fn give_back(self) {
         if let Ok(Some(lease)) = self.client.read().await {
             let held = Held::new(self.client.identity.clone(), self.clock.now());
@@ -202,18 +195,18 @@ impl LockAcquirer {
     }
 }
 
-/// Whether the lock is held.
+/// The result of a renewal.
 #[derive(Debug)]
 pub(super) enum Confirmed {
-    /// It was renewed by a request that was sent at this moment.
+    /// The lock was renewed.
     Held(Held),
-    /// It is lost for good.
+    /// The lock is lost.
     Lost(LockLoss),
-    /// It could not be renewed.
+    /// The renewal failed.
     Unknown(Error),
 }
 
-/// A lock that was acquired, while it is renewed in the background.
+/// An acquired lock that is renewed in the background.
 pub(super) struct Lock {
     asks: mpsc::Sender<oneshot::Sender<Confirmed>>,
     lost: watch::Receiver<Option<LockLoss>>,
@@ -227,15 +220,15 @@ impl Lock {
         Self { asks, lost, keeper: tokio::spawn(keeper.work(asked, loss)) }
     }
 
-    /// Renews it, and tells whether it is held.
+    /// Renews the lock.
     pub(super) async fn confirm(&self) -> Confirmed {
         let (reply, answer) = oneshot::channel();
         let _ = self.asks.send(reply).await;
-        // The keeper answers for as long as this lock is there.
+        // The keeper runs for as long as this value exists.
         answer.await.unwrap_or(Confirmed::Lost(LockLoss::Deleted))
     }
 
-    /// Waits until it is lost.
+    /// Waits until the lock is lost.
     pub(super) async fn lost(&mut self) -> LockLoss {
         match self.lost.wait_for(Option::is_some).await.ok().and_then(|loss| loss.clone()) {
             Some(loss) => loss,
@@ -243,10 +236,7 @@ impl Lock {
         }
     }
 
-    /// Releases it; nothing may be removed after that.
-    ///
-    /// # Errors
-    /// Why it was not: it expires by itself then.
+    /// Releases the lock. No pod may be deleted after that. On an error the Lease expires.
     pub(super) async fn release(self) -> Result<(), Error> {
         let Self { asks, lost, keeper } = self;
         drop((asks, lost));
@@ -254,17 +244,17 @@ impl Lock {
     }
 }
 
-/// Writes the Lease.
+/// The task that writes the Lease.
 struct LeaseRenewer {
     client: LeaseClient,
     clock: Clock,
     held: Held,
-    /// As it was written last.
+    /// The Lease as last written.
     lease: Lease,
 }
 
 impl LeaseRenewer {
-    /// Renews the lock until nobody wants it any more, and then releases it.
+    /// Renews the lock until the [`Lock`] is dropped, and then releases it.
     async fn work(
         mut self,
         mut asked: mpsc::Receiver<oneshot::Sender<Confirmed>>,
@@ -312,19 +302,19 @@ impl LeaseRenewer {
                 Err(error) => return Confirmed::Unknown(error),
             }
         }
-        let cause = "somebody else writes the Lease all the time".to_owned();
+        let cause = "another process keeps writing the Lease".to_owned();
         Confirmed::Unknown(Error::Unreachable { server: self.client.access.server().to_owned(), cause })
     }
 
-    /// The Lease as it is now, if it is still this holder's: an answer that was lost may have been a good one.
+    /// Reads the Lease after a conflict. It may still be this holder's: a write without a response may have succeeded.
     async fn observation(&self) -> Result<Result<Lease, LockLoss>, Error> {
         let lease = self.client.read().await?;
         let checked = self.held.check(lease.as_ref().map(record).as_ref());
         Ok(checked.and_then(|()| lease.ok_or(LockLoss::Deleted)))
     }
 
-    /// Deletes the Lease, as it is of no use to anybody, and only as this holder wrote it: client-go's `release` clears
-    /// the holder instead, as other candidates watch that object.
+    /// Deletes the Lease as this holder wrote it. client-go's `release` clears the holder instead, because other
+    /// candidates watch the object; here nobody does.
     async fn release(mut self) -> Result<(), Error> {
         let mut tries = 1..=TRIES;
         loop {
@@ -334,7 +324,7 @@ impl LeaseRenewer {
                 Err(error) if is_last || !error.may_pass() => return Err(error),
                 Ok(Written::Conflict) if is_last => return Ok(()),
                 Err(_) => sleep(RETRY_PERIOD).await,
-                // An answer that was lost may have been a good one, to a renewal or to the deletion.
+                // A renewal or delete without a response may have succeeded.
                 Ok(Written::Conflict) => match self.observation().await? {
                     Ok(lease) => self.lease = lease,
                     Err(_) => return Ok(()),

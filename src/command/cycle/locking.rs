@@ -1,4 +1,4 @@
-//! Holds the lock from before the first removal to the end.
+//! Acquires the lock before the first delete, confirms it before each one, and releases it at the end.
 
 use std::time::Duration;
 
@@ -18,23 +18,22 @@ use crate::error::Error;
 use crate::render::cycle::ReportEvent;
 use crate::render::terminal;
 
-/// How often a lock that another run holds is looked at.
+/// The interval between checks of a lock that another run holds.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
-/// How long the release may take; a Lease that was not released expires.
+/// The time limit for the release; a Lease that is not released expires.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
-/// The same where the user does not want to wait.
+/// The time limit for the release after a signal.
 const HURRIED_RELEASE_LIMIT: Duration = Duration::from_secs(1);
 
-/// A renewal that took longer leaves too little time for a removal.
+/// A renewal that takes longer leaves too little time for a delete request.
 const LATEST_RENEWAL: Duration = LEASE_DURATION.saturating_sub(REMOVAL_LIMIT);
 
-/// Whether a pod may be removed now.
+/// Whether a pod may be deleted now.
 pub(super) enum Permit {
-    /// Yes.
     Granted,
-    /// Not by what was seen: look again.
+    /// The observed state is outdated: list again.
     LookAgain,
-    /// It is over.
+    /// End the run.
     End(CycleOutcome),
 }
 
@@ -45,7 +44,7 @@ impl Executor {
         LeaseClient::new(&self.observer.access, namespace, name)
     }
 
-    /// The lock before the plan is shown. Rights are tried only by who is to use them.
+    /// The lock status for the plan. Permissions on Leases are checked only if the plan is to be executed.
     pub(super) async fn lock_status(&self) -> Result<LockStatus, Error> {
         if self.options.lock.is_none() {
             return Ok(LockStatus::Disabled);
@@ -68,7 +67,7 @@ impl Executor {
         }
     }
 
-    /// Gets the lock, if one is wanted; an outcome where that is the end.
+    /// Acquires the lock, unless `--no-lock` is set. Returns an outcome if the run ends here.
     pub(super) async fn acquire(
         &mut self,
         run: &mut Run,
@@ -112,7 +111,7 @@ impl Executor {
         }
     }
 
-    /// Stopped while it waits for the lock: nothing is in work.
+    /// Ends the wait for the lock on a signal: no node is in progress.
     async fn leave(&mut self, seeker: LockAcquirer, code: u8) -> Result<Option<CycleOutcome>, Error> {
         self.stopped_by = Some(code);
         let _ = timeout(HURRIED_RELEASE_LIMIT, seeker.give_back()).await;
@@ -129,7 +128,7 @@ impl Executor {
         event.unwrap_or(Ok(()))
     }
 
-    /// Has the lock renewed: only then a removal is allowed, and only at once.
+    /// Renews the lock. Only a fresh renewal permits a delete, and only immediately.
     pub(super) async fn permit(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Permit, Error> {
         let Some(lock) = &self.lock else {
             return Ok(if self.may_remove() { Permit::Granted } else { Permit::LookAgain });
@@ -159,8 +158,8 @@ impl Executor {
         }
     }
 
-    /// Whether a removal that is sent now ends while the lock is valid, and follows from what was seen a moment ago. A
-    /// suspend may lie between a permit and its use.
+    /// Whether a delete that is sent now completes while the lock is valid, and is based on recent lists. Checked again
+    /// after a permit, because the machine may have been suspended in between.
     pub(super) fn may_remove(&self) -> bool {
         let is_locked = match (&self.lock, &self.held) {
             (None, _) => true,
@@ -170,7 +169,7 @@ impl Executor {
         is_locked && self.observer.is_fresh()
     }
 
-    /// The lock could not be renewed: nothing is removed until it is.
+    /// Handles a failed renewal: no pod is deleted until a renewal succeeds.
     async fn not_renewed(&mut self, error: &Error, run: &mut Run, reporter: &mut Reporter) -> Result<Permit, Error> {
         let now = self.clock.now();
         let is_first = self.unconfirmed_since.is_none();
@@ -181,7 +180,7 @@ impl Executor {
             return Ok(Permit::LookAgain);
         }
         if is_first {
-            let text = format!("the lock was not renewed, so no pod is removed; trying again: {error}");
+            let text = format!("cannot renew the lock, so no pod is deleted; retrying: {error}");
             reporter.connection_note(&text, run, Timestamp::now())?;
         }
         tokio::select! {
@@ -193,7 +192,7 @@ impl Executor {
         }
     }
 
-    /// Begins no further node.
+    /// Handles the loss of the lock: no further node is started.
     pub(super) fn lose(&mut self, loss: &LockLoss, run: &mut Run, reporter: &mut Reporter) -> Result<(), Error> {
         self.is_lock_lost = true;
         run.stop(HaltReason::lock_lost(loss.clone()));
@@ -201,7 +200,7 @@ impl Executor {
         reporter.event(ReportEvent::LockLost(loss), None, run, Timestamp::now())
     }
 
-    /// Gives the lock back. A second signal is not kept waiting for it.
+    /// Releases the lock. A signal ends the wait for the release.
     pub(super) async fn release(&mut self, lock: Option<Lock>) {
         let Some(lock) = lock else { return };
         let is_hurried = self.stopped_by.is_some();
@@ -216,13 +215,13 @@ impl Executor {
         let why = match released {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "the API server did not answer in time".to_owned(),
+            Err(_) => "the API server did not respond in time".to_owned(),
         };
-        terminal::note(&format!("the lock was not released, and expires by itself: {why}"));
+        terminal::note(&format!("cannot release the lock, it will expire: {why}"));
     }
 }
 
-/// Waits until the lock is lost; for ever where there is none, or where that is known.
+/// Waits until the lock is lost; forever if there is no lock or the loss is already known.
 pub(super) async fn lost(lock: &mut Option<Lock>, is_known: bool) -> LockLoss {
     match lock {
         Some(lock) if !is_known => lock.lost().await,

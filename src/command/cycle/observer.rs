@@ -1,4 +1,4 @@
-//! Sees the cluster: fresh lists before anything is removed, and watches in between.
+//! Observes the cluster: fresh lists before a pod is deleted, and watches in between.
 
 use std::time::Duration;
 
@@ -18,37 +18,37 @@ use crate::load::Request;
 use crate::load::live::{self, Loaded};
 use crate::snapshot::{Known, Snapshot};
 
-/// Lists that are older than this are of the past.
+/// The maximum age of lists on which the deletion of a pod may be based.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
-/// What is seen of one DaemonSet.
+/// The observed state of one DaemonSet.
 pub(super) struct Observer {
     pub(super) access: Access,
     request: Request,
     loaded: Loaded,
     follow: Option<SnapshotWatcher>,
     clock: Clock,
-    /// When the last lists had arrived.
+    /// When the last lists were received.
     listed: Moment,
-    /// What is wrong with the connection.
+    /// The current connection problem.
     pub(super) trouble: Option<String>,
     pace: RelistPace,
 }
 
-/// Why a wait is over.
+/// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WakeReason {
-    /// Something may be different.
+    /// Something may have changed.
     Changed,
-    /// Changes were missed: only fresh lists tell.
+    /// Changes were missed: fresh lists are needed.
     Missed,
 }
 
 impl Observer {
-    /// Lists for the first time.
+    /// Creates the first lists.
     ///
     /// # Errors
-    /// What cannot be read, all of which is needed here.
+    /// Any object that cannot be read: all are required.
     pub(super) async fn open(access: Access, request: Request, clock: Clock) -> Result<Self, Error> {
         let loaded = live::load(&access, &request).await?;
         check(&loaded.snapshot)?;
@@ -64,7 +64,7 @@ impl Observer {
         })
     }
 
-    /// Whether the last lists arrived a moment ago: after a suspend they did not.
+    /// Whether the last lists are recent. They are not after the machine was suspended.
     pub(super) fn is_fresh(&self) -> bool {
         self.clock.now().at_most_since(self.listed) <= FRESH_FOR
     }
@@ -73,20 +73,17 @@ impl Observer {
         &self.loaded.snapshot
     }
 
-    /// Lists anew.
-    ///
-    /// # Errors
-    /// What cannot be read; it may pass.
+    /// Lists again.
     pub(super) async fn refresh(&mut self) -> Result<(), Error> {
         let asked = self.clock.now();
         let mut loaded = live::load(&self.access, &self.request).await?;
         if self.clock.now().at_most_since(asked) > FRESH_FOR {
-            // A suspend may lie between the answers and now. Where it was a slow server, they are as new as they get.
+            // The machine may have been suspended since the responses. If the server is just slow, one retry is enough.
             loaded = live::load(&self.access, &self.request).await?;
         }
         check(&loaded.snapshot)?;
         self.listed = self.clock.now();
-        // Events go on as they were: they only explain.
+        // Events are kept: they only explain.
         let known = std::mem::replace(&mut self.loaded.snapshot.events, Known::Known(Vec::new()));
         self.follow = match self.follow.take().and_then(SnapshotWatcher::into_events) {
             Some(events) => {
@@ -101,10 +98,10 @@ impl Observer {
         Ok(())
     }
 
-    /// Waits until something has changed, or until the moment given. Watches that end at once are not begun again at once.
+    /// Waits for a change, or until the given time. Watches that end at once are restarted with a delay.
     ///
     /// # Errors
-    /// What will not pass by itself, such as rights that were taken away.
+    /// Any error that a retry cannot fix, such as revoked permissions.
     pub(super) async fn wait(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
         let seen = self.until_event(until).await?;
         if seen == WakeReason::Missed {
@@ -116,7 +113,7 @@ impl Observer {
         Ok(seen)
     }
 
-    /// What the user is told of watches that end at once.
+    /// A note to the user if watches end at once.
     pub(super) fn note(&self) -> Option<&'static str> {
         self.pace.note()
     }
@@ -154,21 +151,21 @@ async fn until_moment(until: Option<Timestamp>) {
     }
 }
 
-/// The time that is left; none is negative.
+/// The remaining time, or zero.
 fn left(until: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
 }
 
 fn deadline(until: Option<Timestamp>) -> Instant {
-    // A moment that is hardly reached would be looked at again and again.
+    // The margin prevents waking up just before the time, repeatedly.
     let left = until.map(|until| left(until) + Duration::from_millis(20));
     Instant::now() + left.map_or(REFRESH, |left| left.min(REFRESH))
 }
 
-/// Who replaces pods must see nodes, pods and revisions, all of them.
+/// Checks that nodes, pods and revisions could be read completely.
 ///
 /// # Errors
-/// What could not be read.
+/// [`Error::Blind`].
 pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     let gaps =
         [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
@@ -178,7 +175,7 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     }
 }
 
-/// The controller has made no revision of today's template.
+/// The error for a controller that has not created a revision of the current template.
 pub(super) fn not_observed(coverage: &Coverage<'_>) -> Error {
     Error::UnjudgedRollout { what: format!("{}/{}", coverage.namespace(), coverage.name()) }
 }

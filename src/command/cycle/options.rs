@@ -1,4 +1,4 @@
-//! What was asked for, as values that know nothing of the command line.
+//! The options of `cycle`, converted from the command line.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,40 +16,40 @@ use crate::render::terminal::ColorChoice;
 use crate::rollout::Strategy;
 use crate::snapshot::{Node, selector};
 
-/// What the user wants, all of it.
+/// All options of `cycle`.
 pub(super) struct CycleOptions {
     pub(super) request: Request,
     pub(super) policy: Policy,
     pub(super) mode: Mode,
-    /// What to do while another run holds the lock; none where no lock is wanted.
+    /// What to do while another run holds the lock; `None` with `--no-lock`.
     pub(super) lock: Option<LockPatience>,
     pub(super) output: Option<StructuredFormat>,
     pub(super) color: ColorChoice,
 }
 
-/// How far to go.
+/// What to execute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// The plan alone.
+    /// Print the plan only.
     Plan,
-    /// Each removal as a dry run.
+    /// Submit server-side dry-run requests.
     ServerDryRun,
-    /// All of it, and a question first unless that was answered.
+    /// Replace the pods, after a confirmation.
     Execute {
         /// `--yes`.
         confirmed: bool,
     },
 }
 
-/// Turns the arguments into what to load and what to do.
+/// Converts the arguments.
 ///
 /// # Errors
-/// A selector or the name of a node that matches nothing; flags that do not go together.
+/// A selector or node name matches no node; flags cannot be combined.
 pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source) -> Result<CycleOptions, Error> {
     if global.all_namespaces {
         return Err(Error::Usage {
-            message: "cycle replaces the pods of one DaemonSet, so it does not take --all-namespaces".into(),
-            hint: "name its namespace with -n".into(),
+            message: "cycle takes one DaemonSet and cannot be combined with --all-namespaces".into(),
+            hint: "select its namespace with -n".into(),
         });
     }
     let CycleArgs { name, all, nodes, node, order, include_not_ready, max_unavailable, canary, soak, .. } = &args;
@@ -94,7 +94,7 @@ fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// The names of the nodes that were asked for, by labels or by name.
+/// The names of the nodes selected by labels or by name.
 async fn asked_for(source: &Source, labels: Option<&str>, names: &[String]) -> Result<BTreeSet<String>, Error> {
     let of = |nodes: &[Node]| nodes.iter().map(|node| node.metadata.name.clone()).collect::<BTreeSet<String>>();
     let there = match source {
@@ -111,10 +111,10 @@ async fn asked_for(source: &Source, labels: Option<&str>, names: &[String]) -> R
     resolve_nodes(labels, names, there)
 }
 
-/// Under another strategy than `OnDelete` the controller replaces old pods itself.
+/// Rejects `RollingUpdate` without `--all`: the controller itself replaces outdated pods.
 ///
 /// # Errors
-/// It is another one, and a paced restart was not asked for.
+/// The update strategy is not `OnDelete`, and `--all` was not given.
 pub(super) fn check_strategy(observation: &Observation<'_>, policy: &Policy) -> Result<(), Error> {
     if policy.all || observation.status.strategy == Strategy::OnDelete {
         return Ok(());
@@ -124,11 +124,11 @@ pub(super) fn check_strategy(observation: &Observation<'_>, policy: &Policy) -> 
     let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
     Err(Error::Usage {
         message: format!(
-            "the update strategy of {namespace}/{name} is RollingUpdate: the controller replaces its old pods by itself"
+            "{namespace}/{name} uses the RollingUpdate strategy: the controller replaces its outdated pods"
         ),
         hint: match CommandLine::own_program("rollout watch").name(name).namespace(namespace).offered() {
-            Some(line) => format!("follow it: {line}; for a paced restart of all its pods add --all"),
-            None => "for a paced restart of all its pods add --all".into(),
+            Some(line) => format!("watch the rollout: {line}; to restart all pods gradually, pass --all"),
+            None => "to restart all pods gradually, pass --all".into(),
         },
     })
 }

@@ -1,4 +1,4 @@
-//! A question with the answers yes and no.
+//! A yes/no prompt.
 
 use std::io::{self, IsTerminal};
 
@@ -8,19 +8,19 @@ use crate::error::Error;
 use crate::interrupt::Signals;
 use crate::render::terminal;
 
-/// Whether somebody is there to be asked.
+/// Whether a prompt is possible: standard input and standard error are terminals.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks; anything but yes is a no.
+/// Asks a question. Any answer except `y` or `yes` means no.
 ///
 /// # Errors
-/// An interruption.
+/// [`Error::Interrupted`].
 pub(super) async fn ask(question: &str, signals: &mut Signals) -> Result<bool, Error> {
     terminal::ask(question);
     let (sender, answer) = oneshot::channel();
-    // A read from a terminal cannot be called off: this thread may outlive the question, and ends with the program.
+    // A read from a terminal cannot be canceled: the thread may outlive the prompt, and ends with the process.
     std::thread::spawn(move || {
         let mut line = String::new();
         let _ = io::stdin().read_line(&mut line);

@@ -1,4 +1,4 @@
-//! Removes one pod, while the lock is held.
+//! Deletes or evicts one pod while the lock is held.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::cycle::{CycleOutcome, PodRef, RemovalMethod, Run};
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
 
-/// A refused removal is tried again after so long, unless the server names a time: as kubectl drain does.
+/// The delay before a rejected eviction is retried, as in `kubectl drain`, unless the server sends Retry-After.
 const EVICTION_RETRY: Duration = Duration::from_secs(5);
-/// The same where the connection broke off, or the server failed.
+/// The delay before a delete is retried after a lost connection or a server error.
 const DELETE_RETRY: Duration = Duration::from_secs(1);
 
 impl Executor {
-    /// Removes one pod, and remembers what became of it; an outcome where the user does not wait for that.
+    /// Deletes or evicts one pod and records the result in `run`. Returns an outcome if a second signal ends the run.
     pub(super) async fn replace(
         &mut self,
         run: &mut Run,
@@ -30,14 +30,14 @@ impl Executor {
     ) -> Result<Option<CycleOutcome>, Error> {
         let now = Timestamp::now();
         let (is_again, is_first) = (run.is_removing(node, pod), run.is_waiting(node));
-        // Before it is sent: whatever becomes of the answer, the node is in work.
+        // Before the request is sent: the node is in progress even if the response is lost.
         run.begin(node, pod, now);
         if !is_again {
             let is_eviction = self.options.policy.removal == RemovalMethod::Evict;
             reporter.event(ReportEvent::Removing { node, pod, is_eviction }, None, run, now)?;
         }
         if !self.may_remove() {
-            // Writing that took its time, or the machine slept.
+            // Writing the event was slow, or the machine was suspended.
             if is_first {
                 run.revert_to_pending(node);
             }
@@ -55,15 +55,15 @@ impl Executor {
         let (message, wait) = match removed {
             DeleteOutcome::Accepted | DeleteOutcome::NotThere if !is_again => return Ok(None),
             DeleteOutcome::Accepted | DeleteOutcome::NotThere => {
-                ("the API server has accepted the removal, and the pod is as before".to_owned(), EVICTION_RETRY)
+                ("the API server accepted the request, but the pod is unchanged".to_owned(), EVICTION_RETRY)
             }
             DeleteOutcome::Changed { message } => {
                 reporter.event(ReportEvent::Rejected { node, message: &message }, None, run, now)?;
-                // Of an earlier removal on the node something may come still.
+                // If this is not the first attempt, an earlier one on this node may still take effect.
                 if is_first {
                     run.revert_to_pending(node);
                 }
-                // A server that refuses each state of a pod would be asked without end.
+                // Limits the rate of requests to a server that rejects every version of the pod.
                 sleep(DELETE_RETRY).await;
                 return Ok(None);
             }
@@ -86,7 +86,7 @@ impl Executor {
         Ok(None)
     }
 
-    /// Sends the removal of one pod, when it is polled first.
+    /// Sends the delete or eviction of one pod when first polled.
     pub(super) fn remove(
         &self,
         pod: &PodRef,

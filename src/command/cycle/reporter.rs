@@ -1,4 +1,4 @@
-//! Tells what happens, as a picture, as lines or as documents.
+//! Reports the progress of a run as a live screen, as lines, or as documents.
 
 use std::io;
 
@@ -21,17 +21,17 @@ use crate::render::structured;
 use crate::render::terminal::{self, ColorChoice, Redraw};
 use crate::rollout::{ProgressSample, ProgressTracker, RolloutStatus};
 
-/// How it is told.
+/// The form of the output.
 enum OutputMode {
-    /// A picture that is redrawn.
+    /// A screen that is redrawn on every change.
     CycleScreen(Redraw),
-    /// One line for each event.
+    /// One line per event.
     Lines,
-    /// One document for each event, and one at the end.
+    /// One document per event, and a report at the end.
     Structured(StructuredFormat),
 }
 
-/// Tells what happens to one DaemonSet.
+/// Reports the events of one DaemonSet.
 pub(super) struct Reporter {
     mode: OutputMode,
     color: ColorChoice,
@@ -39,17 +39,17 @@ pub(super) struct Reporter {
     name: String,
     headway: Option<ProgressTracker>,
     emit_waiting: Option<WaitReason>,
-    /// The lock when the plan was made; none for a saved cluster.
+    /// The lock status at the time of the plan; `None` for a saved cluster.
     lock: Option<LockStatus>,
-    /// What is said where no further node is begun.
+    /// Why no further node is started.
     stopping: Option<String>,
-    /// Nobody reads any more.
+    /// Whether the reader has closed standard output.
     is_output_closed: bool,
-    /// The terminal is gone: what cannot be written is no error.
+    /// Whether the terminal was closed: then a failed write is not an error.
     is_hung_up: bool,
 }
 
-/// What stands behind an event.
+/// The state in which an event occurs.
 #[derive(Clone, Copy)]
 pub(super) struct EventContext<'s> {
     coverage: &'s Coverage<'s>,
@@ -85,22 +85,22 @@ impl Reporter {
         }
     }
 
-    /// The lock when the plan was made.
+    /// The lock status at the time of the plan.
     pub(super) fn lock(&self) -> Option<&LockStatus> {
         self.lock.as_ref()
     }
 
-    /// It was asked to stop.
+    /// Shows that the run is stopping.
     pub(super) fn stop(&mut self) {
         self.stopping = Some(STOPPING.to_owned());
     }
 
-    /// The lock is lost.
+    /// Shows that the lock is lost.
     pub(super) fn lose_lock(&mut self, loss: &LockLoss) {
         self.stopping = Some(lock_lost(loss));
     }
 
-    /// The terminal is gone.
+    /// Records that the terminal was closed.
     pub(super) fn drop_output(&mut self) {
         self.is_hung_up = true;
     }
@@ -113,7 +113,7 @@ impl Reporter {
         ViewOptions::new(terminal::style(self.color, ListLength::Handful), now)
     }
 
-    /// Shows the plan; a program gets it with the report.
+    /// Prints the plan. With --output it is part of the final report.
     pub(super) fn plan(&mut self, view: PlanView<'_>, now: Timestamp) -> Result<(), Error> {
         if matches!(self.mode, OutputMode::Structured(_)) {
             return Ok(());
@@ -122,12 +122,12 @@ impl Reporter {
         self.print(|_, out| plan(out, view, shown))
     }
 
-    /// Nobody reads any more.
+    /// Whether the reader has closed standard output.
     pub(super) fn is_output_closed(&self) -> bool {
         self.is_output_closed
     }
 
-    /// Says something about the connection: in a picture it stands for as long as it lasts.
+    /// Reports a connection problem. The live screen shows it while it lasts.
     pub(super) fn connection_note(&mut self, text: &str, run: &Run, now: Timestamp) -> Result<(), Error> {
         match &self.mode {
             OutputMode::Structured(_) => self.event(ReportEvent::ConnectionNote(text), None, run, now),
@@ -139,13 +139,13 @@ impl Reporter {
         }
     }
 
-    /// Tells an event: in a picture it is seen anyway.
+    /// Reports an event. The live screen shows its effect instead.
     pub(super) fn emit(&mut self, event: ReportEvent<'_>, context: EventContext<'_>) -> Result<(), Error> {
         let EventContext { status, run, now, .. } = context;
         self.event(event, Some(status), run, now)
     }
 
-    /// The same while the DaemonSet is not seen.
+    /// As [`Self::emit`], also without an observed state.
     pub(super) fn event(
         &mut self,
         event: ReportEvent<'_>,
@@ -166,7 +166,7 @@ impl Reporter {
         })
     }
 
-    /// What is waited for now: told once, and seen for as long as it lasts.
+    /// Reports what the run is waiting for: once as an event, and on the live screen while it lasts.
     pub(super) fn emit_waiting(
         &mut self,
         waiting: Option<&WaitReason>,
@@ -184,7 +184,7 @@ impl Reporter {
         self.draw(trouble, context)
     }
 
-    /// Draws the picture anew.
+    /// Redraws the live screen.
     fn draw(&mut self, trouble: Option<&str>, context: EventContext<'_>) -> Result<(), Error> {
         let EventContext { coverage, status, run, now } = context;
         let mark = ProgressSample::new(status);
@@ -203,7 +203,7 @@ impl Reporter {
         })
     }
 
-    /// Tells how it ended.
+    /// Reports the outcome.
     pub(super) fn end(&mut self, run: &Run, outcome: &CycleOutcome, now: Timestamp) -> Result<(), Error> {
         let shown = self.screen(now);
         self.print(|reporter, out| match &reporter.mode {
@@ -220,7 +220,7 @@ impl Reporter {
         })
     }
 
-    /// Nobody has to read it for it to go on: what was begun is brought to its end.
+    /// Writes to standard output. A closed pipe is not an error, because the nodes in progress must be finished.
     fn print(
         &mut self,
         render: impl FnOnce(&mut Self, &mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
@@ -229,7 +229,7 @@ impl Reporter {
             return Ok(());
         }
         let is_read = match print(|out| render(self, out)) {
-            // A terminal that cannot be written to is gone; the signal may come later.
+            // A failed write to a terminal means that it was closed; SIGHUP may arrive later.
             Err(Error::Output(_)) if self.is_hung_up || matches!(self.mode, OutputMode::CycleScreen(_)) => false,
             written => written?,
         };

@@ -1,4 +1,4 @@
-//! What comes before the first removal: the plan, what it needs, and the question.
+//! The steps before the first pod is deleted: wait for the controller, plan, check permissions, ask for confirmation.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -15,11 +15,11 @@ use crate::error::Error;
 use crate::render::cycle::{ReportEvent, barrier_in_words, question};
 use crate::render::terminal;
 
-/// How long the controller may take to see the newest template before the plan is made.
+/// How long to wait for the controller to observe the current template.
 const REVISION_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
 
 impl Executor {
-    /// A template that was applied a moment ago has no revision yet.
+    /// Waits until the current template has a revision: after `kubectl apply` it takes a moment.
     pub(super) async fn until_observed(&mut self) -> Result<(), Error> {
         let begun = Timestamp::now();
         let mut is_fresh = true;
@@ -36,7 +36,7 @@ impl Executor {
                 if is_fresh {
                     return Err(missing);
                 }
-                // What was seen before a suspend is no reason to give up.
+                // The watched state may be outdated after a suspend: list once more before giving up.
                 self.observer.refresh().await?;
                 is_fresh = true;
                 continue;
@@ -52,7 +52,6 @@ impl Executor {
         }
     }
 
-    /// Shows the plan.
     pub(super) async fn plan(&mut self) -> Result<(Run, Reporter), Error> {
         let budgets = match self.options.policy.removal {
             RemovalMethod::Evict => self.disruption_budgets().await?,
@@ -77,14 +76,14 @@ impl Executor {
         match self.observer.access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
             Ok(listed) => Ok(listed.items),
             Err(error @ Error::Forbidden { .. }) => {
-                terminal::note(&format!("{error}: a budget that never allows an eviction would not be noticed"));
+                terminal::note(&format!("{error}; cannot check for PodDisruptionBudgets that never allow an eviction"));
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Whether the plan may be carried out; an outcome where it may not.
+    /// Checks permissions and asks for confirmation. Returns an outcome if the plan is not to be executed.
     pub(super) async fn confirm(&mut self, run: &Run, reporter: &Reporter) -> Result<Option<CycleOutcome>, Error> {
         let Some(first) = run.tasks().first() else {
             let is_plan = self.options.mode == Mode::Plan;
@@ -93,7 +92,7 @@ impl Executor {
         if self.options.mode == Mode::Plan {
             return Ok(Some(CycleOutcome::Planned));
         }
-        // A lack of rights is said before anybody is asked, and before anything is removed.
+        // A dry run reports missing permissions before the question and before the first delete.
         self.remove(&first.pod, None, true).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
         if let Some(LockStatus::Unavailable { message, .. }) = reporter.lock() {
@@ -102,11 +101,11 @@ impl Executor {
         if confirmed {
             return Ok(None);
         }
-        // Who asks for documents is not shown the plan either.
+        // With --output the plan is not printed, so there is nothing to confirm.
         if self.options.output.is_some() || !prompt::can_ask() {
             return Err(Error::Usage {
-                message: "whether the pods may be replaced cannot be asked here: there is no terminal, or -o".into(),
-                hint: "--yes answers beforehand; --dry-run=client shows the plan".into(),
+                message: "cannot ask for confirmation: standard input is not a terminal, or -o is set".into(),
+                hint: "pass --yes to confirm, or --dry-run=client to print the plan only".into(),
             });
         }
         let is_yes =
@@ -114,7 +113,7 @@ impl Executor {
         Ok((!is_yes).then_some(CycleOutcome::Declined))
     }
 
-    /// Sends every removal as a dry run.
+    /// Sends every delete or eviction as a server-side dry run.
     pub(super) async fn server_dry_run(
         &mut self,
         run: &mut Run,
@@ -127,7 +126,7 @@ impl Executor {
             let news;
             let event = match self.remove(&pod, None, true).await? {
                 DeleteOutcome::Accepted => ReportEvent::WouldRemove { node: &node, pod: &pod },
-                DeleteOutcome::NotThere => ReportEvent::ConnectionNote("a pod of the plan is not there any more"),
+                DeleteOutcome::NotThere => ReportEvent::ConnectionNote("a planned pod no longer exists"),
                 DeleteOutcome::Changed { message }
                 | DeleteOutcome::RetryLater { message, .. }
                 | DeleteOutcome::Denied { message } => {

@@ -14,21 +14,18 @@ use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{History, Revision, RevisionRange};
 use crate::snapshot::Snapshot;
 
-/// What is shown of a history.
+/// The part of the history to show.
 enum Shown<'h, 'a> {
     All,
     One(&'h Revision<'a>),
     Two(Side<'h, 'a>, Side<'h, 'a>),
 }
 
-/// Loads, decides, renders.
-///
-/// # Errors
-/// What keeps the command from an answer.
+/// Runs `rollout history`.
 pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, Error> {
     let HistoryArgs { name, revision, diff, output, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    // A script's empty variable names no namespace.
+    // --namespace "", from an unset variable in a script, counts as not given.
     let given = global.namespace.clone().filter(|name| !name.is_empty());
     let namespace = match global.all_namespaces {
         true => None,
@@ -61,17 +58,17 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
 /// The history of the one DaemonSet of the snapshot.
 fn history_of(snapshot: &Snapshot) -> Result<History<'_>, Error> {
     let unknown = |why: String| Error::NotFound {
-        message: format!("the revisions are not known: {why}"),
+        message: format!("cannot determine the revisions: {why}"),
         hint: file::HINT.into(),
     };
-    // The loader lets nothing through but exactly one.
-    let daemon_set = snapshot.daemon_sets.first().ok_or_else(|| unknown("there is no DaemonSet".into()))?;
+    // The loader returns exactly one DaemonSet.
+    let daemon_set = snapshot.daemon_sets.first().ok_or_else(|| unknown("no DaemonSet found".into()))?;
     let history = History::new(daemon_set, snapshot).map_err(unknown)?;
     if history.revisions.is_empty() {
         return Err(Error::NotFound {
             message: format!("{} has no rollout history", subject(&history)),
-            hint: "the DaemonSet controller makes the first revision with the first pods: is kube-controller-manager \
-                   running?"
+            hint: "the DaemonSet controller creates the first revision with the first pods: check that \
+                kube-controller-manager is running"
                 .into(),
         });
     }
@@ -104,20 +101,20 @@ fn pick<'h, 'a>(
 fn no_such_revision(history: &History<'_>, number: i64) -> Error {
     let numbers: Vec<String> = history.revisions.iter().map(|revision| revision.number.to_string()).collect();
     let there_are = match &numbers[..] {
-        [one] => format!("there is only revision {one}"),
-        several => format!("there are the revisions {}", ListLength::Handful.list(several)),
+        [one] => format!("available revision: {one}"),
+        several => format!("available revisions: {}", ListLength::Handful.list(several)),
     };
     Error::NotFound {
         message: format!("{} has no revision {number}", subject(history)),
-        hint: format!("{there_are}; a revision that is rolled back to gets a new number"),
+        hint: format!("{there_are} (rolling back to a revision gives it a new number)"),
     }
 }
 
-/// What the output itself has no room for.
+/// Prints notes about the output.
 fn remark(history: &History<'_>, shown: &Shown<'_, '_>) {
     match shown {
         Shown::All if history.current().is_none() => {
-            terminal::note("no revision holds today's template: the controller has not made one of it yet");
+            terminal::note("the current template has no revision yet: the DaemonSet controller has not created it");
         }
         Shown::Two(one, other) if one.template() == other.template() => {
             terminal::note(&format!("{} and {} have the same template", one.words(), other.words()));

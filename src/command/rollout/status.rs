@@ -16,10 +16,7 @@ use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
 
-/// Loads, decides, renders.
-///
-/// # Errors
-/// What keeps the command from an answer.
+/// Runs `rollout status`.
 pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitCode, Error> {
     let RolloutStatusArgs { names, output, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
@@ -49,9 +46,9 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     exit_code(&statuses)
 }
 
-/// Where to look for which DaemonSets.
+/// The request for the named DaemonSets.
 pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> Request {
-    // A script's empty variable names no namespace.
+    // --namespace "", from an unset variable in a script, counts as not given.
     let given = global.namespace.clone().filter(|name| !name.is_empty());
     let namespace = match global.all_namespaces {
         true => None,
@@ -60,7 +57,7 @@ pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> R
     Request { namespace, names, ..Request::default() }
 }
 
-/// The events that may say more about any of the DaemonSets.
+/// The events that may explain the rollout of any of the DaemonSets.
 pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
     let mut query = EventQuery::default();
     compute_coverage(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
@@ -82,7 +79,7 @@ fn screens(
     Ok(())
 }
 
-/// Yes is 0: every one is complete. A no is sure even where others cannot be judged.
+/// 0 if every rollout is complete, and 1 if one is not, even if others are unknown.
 fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
     let is_open =
         |rollout_status: &&RolloutStatus<'_>| !matches!(rollout_status.phase, Phase::Complete | Phase::Unknown);
@@ -95,7 +92,6 @@ fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
     }
 }
 
-/// Nobody can tell whether it is complete.
 pub(super) fn unjudged(rollout_status: &RolloutStatus<'_>) -> Error {
     let metadata = &rollout_status.daemon_set.metadata;
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());

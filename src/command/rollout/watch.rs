@@ -27,10 +27,7 @@ use crate::rollout::{
 };
 use crate::snapshot::{EventQuery, Snapshot};
 
-/// Follows one rollout to its end.
-///
-/// # Errors
-/// What keeps the command from an answer.
+/// Runs `rollout watch`.
 pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCode, Error> {
     let RolloutWatchArgs { name, once, revision, stall_timeout, timeout, output } = args;
     if once && revision.is_none() {
@@ -38,21 +35,21 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         return status::run(args, global).await;
     }
     if once {
-        return Err(usage("--once does not wait, so it does not go with --revision", "leave one of the two out"));
+        return Err(usage("--once cannot be combined with --revision", "remove one of the two flags"));
     }
     if !global.from.is_empty() {
-        return Err(usage("a saved cluster does not change, so there is nothing to follow", "add --once"));
+        return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     }
     if global.all_namespaces {
         return Err(usage(
-            "rollout watch follows one DaemonSet, so it does not take --all-namespaces",
-            "name its namespace with -n",
+            "rollout watch takes one DaemonSet and cannot be combined with --all-namespaces",
+            "select its namespace with -n",
         ));
     }
     let source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = status::request(vec![name.clone()], &global, &source);
     let Source::Live(access) = &source else {
-        return Err(usage("a saved cluster does not change, so there is nothing to follow", "add --once"));
+        return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
     let redraw = terminal::redraw();
     let mut watching = Watching {
@@ -86,20 +83,20 @@ fn usage(message: &str, hint: &str) -> Error {
     Error::Usage { message: message.to_owned(), hint: hint.to_owned() }
 }
 
-/// What is waited for, and for how long.
+/// The condition to wait for, and the time limits.
 struct Goal {
     revision: Option<i64>,
     stall_timeout: Option<Duration>,
     timeout: Option<Duration>,
 }
 
-/// How it is told.
+/// The form of the output.
 enum OutputMode {
-    /// A picture that is redrawn.
+    /// A screen that is redrawn on every change.
     Picture(Redraw),
-    /// One line for each change.
+    /// One line per change.
     Lines,
-    /// One document for each change.
+    /// One document per change.
     Structured(StructuredFormat),
 }
 
@@ -111,13 +108,13 @@ struct Watching {
     color: ColorChoice,
     names: ListLength,
     begun: (Instant, Timestamp),
-    /// Whom it is about: a name can be given anew.
+    /// The UID of the DaemonSet: a new one can have the same name.
     uid: Option<String>,
-    /// Whether its phase was known once: where it rests on the pods, it may be unknown for a moment.
+    /// Whether the phase was known at least once. After that it may be unknown for a moment.
     is_judged: bool,
     headway: Option<ProgressTracker>,
     record: Option<StatusRecord>,
-    /// The remarks that were written last.
+    /// The notes that were written last.
     said: Vec<String>,
     due: Option<Instant>,
 }
@@ -149,7 +146,7 @@ impl WatchHandler for Watching {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
         self.is_judged |= rollout_status.phase != Phase::Unknown;
-        // A number of a revision is in the revisions alone.
+        // Only the ControllerRevisions have revision numbers.
         let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
         if (!self.is_judged || is_blind) && problem.is_none() {
             return Err(status::unjudged(&rollout_status));
@@ -175,7 +172,7 @@ impl WatchHandler for Watching {
             headway.pause(now);
         }
         let remark = connection_lost(&error.to_string());
-        // Each attempt may fail in its own words; the first ones will do.
+        // The message may differ on each attempt; only the first is reported.
         if !self.said.iter().any(|said| said.starts_with(&connection_lost(""))) {
             terminal::note(&remark);
             self.said.push(remark);
@@ -188,7 +185,7 @@ impl WatchHandler for Watching {
         }
     }
 
-    /// It was there when the watch began, so by now it was deleted.
+    /// The DaemonSet existed when the watch started, so not found means that it was deleted.
     fn failed(&mut self, error: Error) -> Result<ExitCode, Error> {
         match error {
             Error::NotFound { .. } => match self.end(Ending::Deleted, None, Timestamp::now())? {
@@ -201,7 +198,7 @@ impl WatchHandler for Watching {
 }
 
 impl Watching {
-    /// Whether it is over, and if not, when to look again at the latest.
+    /// Whether the watch has ended. If not, sets the time of the next limit in `due`.
     fn ending(
         &mut self,
         rollout_status: &RolloutStatus<'_>,
@@ -229,7 +226,7 @@ impl Watching {
         None
     }
 
-    /// Says the end.
+    /// Reports the end.
     fn end(
         &mut self,
         ending: Ending,
@@ -252,7 +249,7 @@ impl Watching {
         }))
     }
 
-    /// Tells what is new, and whether there is still a reader.
+    /// Reports the changes. Returns `false` if the reader has closed the pipe.
     fn tell(
         &mut self,
         coverage: &Coverage<'_>,
@@ -289,7 +286,7 @@ impl Watching {
     }
 
     fn screen(&self, now: Timestamp) -> ViewOptions {
-        // A terminal may have another size by now.
+        // Read on every redraw: the terminal may have been resized.
         ViewOptions::new(terminal::style(self.color, self.names), now)
     }
 
@@ -301,7 +298,7 @@ impl Watching {
         Event::change(change, (&self.namespace, &self.name), rollout_status)
     }
 
-    /// Writes events, below a picture if there is one.
+    /// Writes events, below the screen if there is one.
     fn write(&self, events: &[Event<'_, '_>]) -> Result<bool, Error> {
         let one = |out: &mut io::BufWriter<io::StdoutLock<'static>>, event: &Event<'_, '_>| match &self.mode {
             OutputMode::Structured(StructuredFormat::Json) => json_line(out, event),
@@ -315,13 +312,12 @@ impl Watching {
     }
 }
 
-/// Why it waited in vain.
 fn never_came(eligible: i64, current: Option<i64>) -> String {
-    let is = current.map(|current| format!(", which is {current}")).unwrap_or_default();
-    format!("revision {eligible} did not become the current one{is}")
+    let is = current.map(|current| format!(" (current revision: {current})")).unwrap_or_default();
+    format!("revision {eligible} did not become current{is}")
 }
 
-/// Whether another line of the same moment says it better: the end, or what it is stuck on.
+/// Whether another line of the same update already covers this one: the end of the watch, or a blocker.
 fn is_said_beside(kind: &EventKind, news: &[RolloutEvent], ends_when_complete: bool) -> bool {
     let blocking = |change: &RolloutEvent| {
         matches!(

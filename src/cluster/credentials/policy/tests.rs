@@ -8,12 +8,12 @@ use super::*;
 
 const HEAD: &str = "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n";
 
-/// The policy of a file with that text below the usual head.
+/// The policy of a file with this text after the usual head.
 fn stated(text: &str) -> Result<Policy, String> {
     whole(&format!("{HEAD}{text}"))
 }
 
-/// The policy of a file with that text; its path is left out.
+/// The policy of a file with this text, without its path.
 fn whole(text: &str) -> Result<Policy, String> {
     match parse(text) {
         Ok(None) => Ok(Policy::AllowAll),
@@ -31,7 +31,7 @@ fn allow(commands: &[&str]) -> Policy {
 }
 
 #[test]
-fn stated_policies_are_read() {
+fn valid_policies_are_read() {
     assert_eq!(stated(""), Ok(Policy::AllowAll));
     assert_eq!(stated("credentialPluginPolicy: ''\n"), Ok(Policy::AllowAll));
     assert_eq!(stated("credentialPluginPolicy: AllowAll\ncredentialPluginAllowlist: null\n"), Ok(Policy::AllowAll));
@@ -48,12 +48,12 @@ fn stated_policies_are_read() {
 fn invalid_policies_are_errors() {
     for (text, expected) in [
         ("credentialPluginPolicy: Deny\n", "unknown credentialPluginPolicy"),
-        ("credentialPluginPolicy: Allowlist\n", "there is no credentialPluginAllowlist"),
+        ("credentialPluginPolicy: Allowlist\n", "credentialPluginAllowlist is not set"),
         ("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: []\n", "is empty"),
         ("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: [{}]\n", "entry 1"),
-        ("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: [{command: a//b}]\n", "instead of \"a/b\""),
-        ("credentialPluginPolicy: DenyAll\ncredentialPluginAllowlist: []\n", "but there is"),
-        ("credentialPluginAllowlist: [{name: aws}]\n", "but there is"),
+        ("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: [{command: a//b}]\n", "but must be \"a/b\""),
+        ("credentialPluginPolicy: DenyAll\ncredentialPluginAllowlist: []\n", "credentialPluginAllowlist is set"),
+        ("credentialPluginAllowlist: [{name: aws}]\n", "credentialPluginAllowlist is set"),
     ] {
         let why = stated(text).unwrap_err();
         assert!(why.contains(expected), "{text} {why}");
@@ -61,7 +61,7 @@ fn invalid_policies_are_errors() {
 }
 
 #[test]
-fn first_valid_document_counts() {
+fn first_valid_document_is_used() {
     let deny_all = format!("{HEAD}credentialPluginPolicy: DenyAll\n");
     let other = "apiVersion: kubectl.config.k8s.io/v9\nkind: Preference\n";
     assert_eq!(whole(&format!("{{{{{{\n---\n{other}--- # next\n{deny_all}")), deny());
@@ -95,7 +95,7 @@ fn allowlist_entry_matches_command_program_or_path() {
 }
 
 #[test]
-fn file_is_of_the_flag_the_variable_or_home() {
+fn file_comes_from_flag_variable_or_home() {
     let folder = TempDir::new().unwrap();
     let deny_all = format!("{HEAD}credentialPluginPolicy: DenyAll\n");
     fs::create_dir(folder.path().join(".kube")).unwrap();
@@ -107,7 +107,7 @@ fn file_is_of_the_flag_the_variable_or_home() {
     fs::write(&usual, &deny_all).unwrap();
     assert_eq!(policy(None, &home), denied(&usual));
     let variable = KubercSource { variable: Some(other.clone().into()), ..home.clone() };
-    assert_eq!(policy(None, &variable), None, "a file that was asked for must exist");
+    assert_eq!(policy(None, &variable), None, "an explicitly named file must exist");
     assert_eq!(policy(Some(&usual), &variable), denied(&usual));
     fs::write(&other, &deny_all).unwrap();
     assert_eq!(policy(None, &variable), denied(&other));
@@ -118,7 +118,7 @@ fn file_is_of_the_flag_the_variable_or_home() {
 }
 
 #[test]
-fn broken_default_file_is_ignored_with_a_warning() {
+fn invalid_default_file_is_ignored_with_a_warning() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join(".kube")).unwrap();
     let usual = folder.path().join(".kube/kuberc");
@@ -129,5 +129,5 @@ fn broken_default_file_is_ignored_with_a_warning() {
     assert!(loaded.warning.unwrap().contains("no valid Preference"));
     assert!(load(Some(&usual), &home).is_err());
     fs::write(&usual, format!("{HEAD}credentialPluginPolicy: Deny\n")).unwrap();
-    assert!(load(None, &home).is_err(), "a policy that is invalid is an error in any file");
+    assert!(load(None, &home).is_err(), "an invalid policy is an error in any file");
 }

@@ -33,7 +33,7 @@ fn names(events: &Known<Vec<Event>>) -> Vec<String> {
     events.known().into_iter().flatten().map(|event| event.metadata.name.clone().unwrap()).collect()
 }
 
-/// The events about `pod` as they are known after each word, for so many words; and the requests.
+/// The known events about `pod` after each of the first `words` updates, and the requests.
 async fn told(
     words: usize,
     script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
@@ -60,7 +60,7 @@ async fn told(
 }
 
 #[tokio::test]
-async fn events_are_listed_once_and_watched_from_there_and_listed_anew_where_their_version_is_forgotten() {
+async fn events_are_listed_watched_and_relisted_when_expired() {
     let (told, seen) = told(5, |number, _| match number {
         0 => list(&[event("a", "pod"), event("b", "other")]),
         1 => changes(&[("ADDED", event("c", "pod")), ("MODIFIED", event("a", "pod")), ("DELETED", event("a", "pod"))]),
@@ -79,7 +79,7 @@ async fn events_are_listed_once_and_watched_from_there_and_listed_anew_where_the
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_them_they_are_unknown_and_nothing_else_ends() {
+async fn forbidden_events_are_unknown() {
     let (told_by_list, seen) = told(1, |_, _| Answer::rejection(403, "no")).await;
     assert_eq!((told_by_list, seen.len()), (vec!["unknown: cannot list events in namespace \"n\": no".to_owned()], 1));
     let (told_by_watch, _) = told(2, |number, _| match number {
@@ -91,7 +91,7 @@ async fn without_the_right_to_read_them_they_are_unknown_and_nothing_else_ends()
 }
 
 #[tokio::test]
-async fn a_list_that_fails_is_said_once_and_tried_again_and_what_was_known_stays() {
+async fn failed_list_is_reported_once_and_events_stay() {
     let (told_first, _) =
         told(2, |number, _| if number < 7 { Answer::HangUp } else { list(&[event("a", "pod")]) }).await;
     assert!(told_first[0].starts_with("unknown: cannot reach"), "{told_first:?}");
@@ -117,7 +117,7 @@ fn none_yet() -> Events {
 }
 
 #[test]
-fn an_event_that_came_early_is_there_when_a_list_anew_brings_its_pod() {
+fn early_event_is_kept_until_a_relist_adds_its_pod() {
     let mut events = none_yet();
     let mut known = Known::Known(Vec::new());
     for event in [read("a", "gone"), read("b", "stays"), read("c", "new"), read("d", "other")] {
@@ -134,7 +134,7 @@ fn an_event_that_came_early_is_there_when_a_list_anew_brings_its_pod() {
 }
 
 #[test]
-fn an_event_may_come_before_its_pod_and_goes_with_it() {
+fn event_may_precede_its_pod_and_is_removed_with_it() {
     let mut events = none_yet();
     let mut known = Known::Known(Vec::new());
     let apply = |events: &mut Events, known: &mut Known<Vec<Event>>, change| {
@@ -150,10 +150,10 @@ fn an_event_may_come_before_its_pod_and_goes_with_it() {
     assert_eq!((names(&known), events.early.len()), (vec!["b".to_owned(), "a".to_owned()], 1));
     events.forget("old", &mut known);
     assert_eq!(names(&known), ["a"]);
-    // It finds its place after others have gone.
+    // Its index is correct after other events were removed.
     apply(&mut events, &mut known, Change::Deleted(read("a", "new")));
     assert_eq!(names(&known), [""; 0]);
-    // The events of others take no more room than this.
+    // The number of events about unknown objects is limited.
     for number in 0..1000 {
         apply(&mut events, &mut known, Change::Added(read(&number.to_string(), "other")));
     }
