@@ -65,7 +65,7 @@ pub(crate) enum Shell {
     Fish,
     /// PowerShell 5.0 or later.
     Powershell,
-    /// Helper script for completing `kubectl ds` (kubectl_complete-ds).
+    /// Helper script with which kubectl completes this plugin.
     Kubectl,
 }
 

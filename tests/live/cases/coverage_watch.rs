@@ -148,7 +148,7 @@ fn api_server_outage_is_survived(ctx: &Ctx) -> Result<(), Failed> {
     plane.run(async |_| {
         wait_until_within("the outage is reported", Duration::from_secs(20), async || {
             let stderr = watch.stderr();
-            if stderr.contains("the connection is lost") { Ok(()) } else { Err(format!("stderr: {stderr:?}")) }
+            if stderr.contains("connection lost") { Ok(()) } else { Err(format!("stderr: {stderr:?}")) }
         })
         .await
     })?;
@@ -158,7 +158,7 @@ fn api_server_outage_is_survived(ctx: &Ctx) -> Result<(), Failed> {
         watch.wait_for("the new node is covered", |report| set(report, "agent")["available"] == 2).await
     })?;
     let stderr = watch.stderr();
-    ensure(stderr.matches("the connection is lost").count() == 1, || format!("stderr: {stderr:?}"))
+    ensure(stderr.matches("connection lost").count() == 1, || format!("stderr: {stderr:?}"))
 }
 
 fn set(report: &Value, name: &str) -> Value {

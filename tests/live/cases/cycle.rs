@@ -356,11 +356,7 @@ async fn restart_of_a_rolling_update(scenario: &Scenario<'_>) -> Result<(), Fail
     let (_, stderr) = start(scenario, &[])?.wait_for_exit_with_stderr(2).await?;
     assert_contains(
         &stderr,
-        &[
-            "the update strategy of strategy/agent is RollingUpdate",
-            "kubectl ds rollout watch agent -n strategy",
-            "--all",
-        ],
+        &["strategy/agent uses the RollingUpdate strategy", "kubectl ds rollout watch agent -n strategy", "--all"],
     )?;
     let watcher = watch(scenario, 1, None).await?;
     let before = uids(scenario).await?;

@@ -24,12 +24,12 @@ const CASES: [(&[&str], &str, &str); 6] = [
         "error: daemonset \"agnet\" not found in namespace \"default\" (context \"admin\")",
         "did you mean \"agent\"?",
     ),
-    (&["coverage", "-A", "--context", "expired"], "does not accept the credentials of expired", "kubectl auth whoami"),
+    (&["coverage", "-A", "--context", "expired"], "rejected the credentials of expired", "kubectl auth whoami"),
     (&["coverage", "-A", "--as", "someone"], "error: cannot list daemonsets", "ClusterRole"),
-    (&["coverage", "-A", "--token", "wrong"], "does not accept the credentials of --token", "kubectl auth whoami"),
+    (&["coverage", "-A", "--token", "wrong"], "rejected the credentials of --token", "kubectl auth whoami"),
     (
         &["coverage", "-A", "-s", "http://127.0.0.1:1"],
-        "error: cannot reach the API server http://127.0.0.1:1",
+        "error: cannot reach the API server at http://127.0.0.1:1",
         "--context",
     ),
 ];
