@@ -5,6 +5,9 @@
 //! [`relist`] delays repeated lists. [`remove`] deletes or evicts one pod, and [`lease`] writes the lock for that:
 //! these are the only writes of the program. [`file`] reads a saved cluster.
 
+pub(crate) mod access;
+mod api_kind;
+mod backoff;
 mod bounded;
 pub(crate) mod connect;
 mod credentials;
@@ -17,6 +20,7 @@ pub(crate) mod list;
 pub(crate) mod live_snapshot;
 mod protobuf;
 mod proxy;
+pub(crate) mod query;
 pub(crate) mod relist;
 mod request;
 mod server;

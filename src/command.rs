@@ -1,5 +1,6 @@
 //! The subcommands. Each loads a snapshot ([`load`]), computes its result in the pure modules, and renders it.
 
+pub(crate) mod args;
 pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod coverage;

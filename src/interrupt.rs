@@ -36,7 +36,7 @@ mod unix {
     impl Signals {
         /// Installs the handlers. A signal that arrives before the first call of [`Signals::next`] is not lost.
         pub(crate) fn listen() -> Self {
-            let hangup = (!ignores_hangup()).then_some((SignalKind::hangup(), super::HANGUP));
+            let hangup = (!ignores_hangup()).then_some((SignalKind::hangup(), crate::interrupt::HANGUP));
             let kinds = [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143)];
             // Without a handler the default action of the system applies.
             let listened = kinds.into_iter().chain(hangup).filter_map(|(kind, code)| Some((signal(kind).ok()?, code)));

@@ -51,14 +51,10 @@ use crate::error::Error;
 use crate::interrupt::interruptible;
 use crate::render::{progress, terminal};
 
-/// The stack size of the thread that does the work, in bytes. On Windows the main thread has 1 MiB, which is too little
-/// for `why-not` in a debug build.
-const STACK: usize = 8 << 20;
-
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
-    match std::thread::Builder::new().stack_size(STACK).spawn(work) {
+    match std::thread::Builder::new().stack_size(program::STACK).spawn(work) {
         // The panic handler has already printed the message.
         Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
         Err(error) => tell(Err(Error::Output(error))),
@@ -70,7 +66,7 @@ fn work() -> ExitCode {
         program::take_name(&zeroth);
     }
     if let Some(words) = cli::to_complete() {
-        return tell(command::complete::run(&words));
+        return tell(command::complete::run(cli::tree(), &words));
     }
     match cli::parse() {
         Ok(cli) => {

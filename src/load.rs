@@ -14,7 +14,8 @@ mod selection;
 
 use std::path::PathBuf;
 
-use crate::cluster::connect::{Access, AccessOptions, connect};
+use crate::cluster::access::{Access, AccessOptions};
+use crate::cluster::connect::connect;
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::render::terminal;

@@ -51,6 +51,10 @@ fn name_of(file: &str) -> String {
     }
 }
 
+/// The stack size of the thread that does the work, in bytes. On Windows the main thread has 1 MiB, which is too little
+/// for `why-not` in a debug build.
+pub(crate) const STACK: usize = 8 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;

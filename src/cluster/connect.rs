@@ -1,9 +1,7 @@
 //! Builds a client from the flags and the kubeconfig.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use http::header::{HeaderValue, USER_AGENT};
 use k8s_openapi::ByteString;
@@ -13,89 +11,16 @@ use kube::{Client, Config};
 use serde_json::Value;
 use tower::buffer::BufferLayer;
 
+use super::access::{Access, AccessOptions};
+use super::backoff::Backoff;
 use super::bounded::{CONFIG_LIMIT, read_regular};
-use super::credentials::{Topology, policy};
-pub(crate) use super::kubeconfig::EntryNames;
-use super::kubeconfig::{Environment, ResolvedContext, entry_names, non_empty, override_user, resolve};
-use super::request::Backoff;
+use super::credentials::{PluginEnvironment, policy};
+use super::kubeconfig::EntryNames;
+use super::kubeconfig::non_empty;
+use super::kubeconfig::{Environment, ResolvedContext, entry_names, override_user, resolve};
 use super::server::{origin, redacted};
 use super::{credentials, proxy};
 use crate::error::{Error, system_words};
-
-/// kubectl's flags for the cluster and the user. An empty value counts as not given.
-// No Debug: it would print the token.
-#[derive(Clone, Default)]
-pub(crate) struct AccessOptions {
-    /// `--kubeconfig`: only this file.
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// `--context`.
-    pub(crate) context: Option<String>,
-    /// `--cluster`: a cluster entry of the kubeconfig.
-    pub(crate) cluster: Option<String>,
-    /// `--user`: a user entry of the kubeconfig.
-    pub(crate) user: Option<String>,
-    /// `--server`.
-    pub(crate) server: Option<String>,
-    /// `--token`.
-    pub(crate) token: Option<String>,
-    /// `--certificate-authority`.
-    pub(crate) certificate_authority: Option<PathBuf>,
-    /// `--tls-server-name`.
-    pub(crate) tls_server_name: Option<String>,
-    /// `--insecure-skip-tls-verify`.
-    pub(crate) insecure_skip_tls_verify: bool,
-    /// `--as`.
-    pub(crate) as_user: Option<String>,
-    /// `--as-group`.
-    pub(crate) as_group: Vec<String>,
-    /// `--as-uid`.
-    pub(crate) as_uid: Option<String>,
-    /// `--namespace`.
-    pub(crate) namespace: Option<String>,
-    /// `--request-timeout`; zero means no limit.
-    pub(crate) request_timeout: Option<Duration>,
-    /// `--kuberc`: kubectl's preferences, with the credential plugin policy.
-    pub(crate) kuberc: Option<PathBuf>,
-}
-
-/// Access to one API server. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Access {
-    pub(super) client: Client,
-    pub(super) server: String,
-    context: Option<String>,
-    pub(super) user: String,
-    namespace: String,
-    /// The proxy, for error messages; without its password.
-    pub(super) proxy: Option<String>,
-    pub(super) request_timeout: Option<Duration>,
-    /// Whether the server has responded before: then a failed connection is retried.
-    pub(super) reached: Arc<AtomicBool>,
-    pub(super) backoff: Backoff,
-    warning: Option<String>,
-}
-
-impl Access {
-    /// A warning about the configuration.
-    pub(crate) fn warning(&self) -> Option<&str> {
-        self.warning.as_deref()
-    }
-
-    /// The server's URL.
-    pub(crate) fn server(&self) -> &str {
-        &self.server
-    }
-
-    /// The context of the kubeconfig; `None` in a pod and with `--server` alone.
-    pub(crate) fn context(&self) -> Option<&str> {
-        self.context.as_deref()
-    }
-
-    /// The default namespace.
-    pub(crate) fn namespace(&self) -> &str {
-        &self.namespace
-    }
-}
 
 /// Resolves the cluster and builds the client. Sends no request to the API server, but may run a credential plugin.
 ///
@@ -136,9 +61,9 @@ pub(super) async fn connect_within(options: &AccessOptions, environment: &Enviro
     let namespace = config.default_namespace.clone();
     let proxy = config.proxy_url.as_ref().map(origin);
     let request_timeout = options.request_timeout.filter(|limit| !limit.is_zero());
-    let surroundings = Topology { policy, path: environment.path.clone(), timeout: request_timeout };
+    let plugin_environment = PluginEnvironment { policy, path: environment.path.clone(), timeout: request_timeout };
     Ok(Access {
-        client: client(config, &user, &surroundings).await?,
+        client: client(config, &user, &plugin_environment).await?,
         server,
         context,
         user,
@@ -331,8 +256,8 @@ fn is_loopback(url: &http::Uri) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-async fn client(mut config: Config, user: &str, surroundings: &Topology) -> Result<Client, Error> {
-    let layer = credentials::take(&mut config.auth_info, user, surroundings).await?;
+async fn client(mut config: Config, user: &str, plugin_environment: &PluginEnvironment) -> Result<Client, Error> {
+    let layer = credentials::take(&mut config.auth_info, user, plugin_environment).await?;
     let builder = ClientBuilder::try_from(config).map_err(|error| unusable(&error))?;
     Ok(match layer {
         // The buffer makes kube's service cloneable.

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tower::{BoxError, Layer, Service};
 
 use self::plugin::Plugin;
-pub(super) use self::plugin::Topology;
+pub(super) use self::plugin::PluginEnvironment;
 use super::bounded::{CONFIG_LIMIT, TOKEN_LIMIT, read_regular};
 use crate::error::{Error, system_words};
 
@@ -92,7 +92,7 @@ fn wrong(exec: &ExecConfig) -> Option<&'static str> {
 pub(super) async fn take(
     auth: &mut AuthInfo,
     user: &str,
-    surroundings: &Topology,
+    environment: &PluginEnvironment,
 ) -> Result<Option<CredentialLayer>, Error> {
     read_certificates(auth, user)?;
     check_version(auth, user)?;
@@ -134,7 +134,7 @@ pub(super) async fn take(
     let Some(exec) = exec.filter(|_| auth.client_certificate_data.is_none()) else {
         return Ok(None);
     };
-    let plugin = Plugin::new(exec, user, surroundings)?;
+    let plugin = Plugin::new(exec, user, environment)?;
     let credential = plugin.run().await?;
     if let (Some(certificate), Some(key)) = (credential.client_certificate_data, credential.client_key_data) {
         auth.client_certificate_data = Some(base64(certificate.into_bytes()));

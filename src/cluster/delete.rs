@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde_json::json;
 
-use super::connect::Access;
-use super::list::escaped;
+use super::access::Access;
+use super::query::escaped;
 use super::request::{Failure, RequestInfo};
 use crate::error::Error;
 

@@ -37,7 +37,8 @@ use crate::snapshot::saved::SavedNamespaces;
 use crate::snapshot::{Known, Node, PodSummary};
 
 pub(crate) use objects::Objects;
-pub(crate) use read::{HINT, read};
+pub(crate) use read::read;
+pub(crate) use report::HINT;
 
 /// The kinds and fields to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

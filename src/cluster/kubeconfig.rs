@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig};
 
+pub(super) use self::read::non_empty;
 use self::read::{broken, read};
-use super::connect::AccessOptions;
+use super::access::AccessOptions;
 use super::credentials::policy::KubercSource;
 use super::proxy::ProxyVariables;
 use super::server::Server;
@@ -134,11 +135,6 @@ pub(super) fn entry_names(explicit: Option<&Path>, environment: &Environment) ->
         clusters: clusters.into_iter().map(|cluster| cluster.name).collect(),
         users: auth_infos.into_iter().map(|user| user.name).collect(),
     })
-}
-
-/// The value unless it is empty: client-go's types do not distinguish an empty value from none.
-pub(super) fn non_empty(value: &Option<String>) -> Option<String> {
-    value.clone().filter(|value| !value.is_empty())
 }
 
 /// The result without a context and `--server`. A kubeconfig without entries counts as none.

@@ -9,8 +9,8 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
 
-use super::connect::Access;
-use super::list::escaped;
+use super::access::Access;
+use super::query::escaped;
 use super::request::{Failure, RequestInfo, read_body_prefix};
 use crate::error::Error;
 

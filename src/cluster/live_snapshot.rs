@@ -1,22 +1,24 @@
 //! Keeps a snapshot up to date by applying the changes of all its kinds.
 
 mod events;
-
-use std::collections::HashMap;
+mod index;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, SelectAll};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::Event;
 
-use super::connect::Access;
-use super::list::Scope;
-use super::watch::{ApiKind, Change};
+use super::access::Access;
+use super::api_kind::ApiKind;
+use super::query::Scope;
+use super::watch::Change;
 use crate::error::Error;
 use crate::snapshot::{EventFields, EventQuery, Known, Node, PodSummary, Snapshot};
 
 use events::EventUpdate;
 pub(crate) use events::Events;
+use index::UidIndex;
+pub(crate) use index::WatchUpdate;
 
 /// The resourceVersions of the lists of a snapshot; `None` for a kind that could not be read.
 #[derive(Clone, Debug, Default)]
@@ -40,19 +42,6 @@ pub(crate) struct Selection {
     pub(crate) nodes: Option<String>,
     /// The label selector of pods and revisions.
     pub(crate) pods: Option<String>,
-}
-
-/// The effect of an update on the snapshot.
-#[derive(Debug)]
-pub(crate) enum WatchUpdate {
-    /// The snapshot has changed.
-    Changed,
-    /// Nothing has changed; the connection works.
-    Quiet,
-    /// A connection was lost and is being restored.
-    Interrupted(Error),
-    /// Changes were missed, or pods that were not listed are needed now: list again.
-    Relist,
 }
 
 /// An update of any kind.
@@ -223,103 +212,6 @@ fn watch<T: ApiKind>(
 
 fn known<T>(items: &Known<Vec<T>>) -> &[T] {
     items.known().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// An object with a uid.
-trait Identified {
-    fn uid(&self) -> &str;
-}
-
-impl Identified for Node {
-    fn uid(&self) -> &str {
-        &self.metadata.uid
-    }
-}
-
-impl Identified for PodSummary {
-    fn uid(&self) -> &str {
-        &self.metadata.uid
-    }
-}
-
-impl Identified for DaemonSet {
-    fn uid(&self) -> &str {
-        self.metadata.uid.as_deref().unwrap_or_default()
-    }
-}
-
-impl Identified for ControllerRevision {
-    fn uid(&self) -> &str {
-        self.metadata.uid.as_deref().unwrap_or_default()
-    }
-}
-
-/// The index of each object in its list, by uid.
-struct UidIndex(HashMap<String, usize>);
-
-impl UidIndex {
-    fn new<T: Identified>(items: &[T]) -> Self {
-        Self(items.iter().enumerate().map(|(place, item)| (item.uid().to_owned(), place)).collect())
-    }
-
-    fn has(&self, uid: &str) -> bool {
-        self.0.contains_key(uid)
-    }
-
-    fn apply_known<T: Identified>(
-        &mut self,
-        items: &mut Known<Vec<T>>,
-        change: Change<T>,
-        keep: impl FnMut(T) -> Option<T>,
-    ) -> WatchUpdate {
-        match items {
-            Known::Known(items) => self.apply(items, change, keep),
-            Known::Unknown(_) => WatchUpdate::Quiet,
-        }
-    }
-
-    fn apply<T: Identified>(
-        &mut self,
-        items: &mut Vec<T>,
-        change: Change<T>,
-        mut keep: impl FnMut(T) -> Option<T>,
-    ) -> WatchUpdate {
-        match change {
-            Change::Added(item) | Change::Modified(item) => {
-                let uid = item.uid().to_owned();
-                match keep(item) {
-                    Some(item) => self.put(items, uid, item),
-                    None => self.remove(items, &uid),
-                }
-            }
-            Change::Deleted(item) => self.remove(items, item.uid()),
-            Change::Bookmark => WatchUpdate::Quiet,
-            Change::Interrupted(error) => WatchUpdate::Interrupted(error),
-            Change::Relist => WatchUpdate::Relist,
-        }
-    }
-
-    fn put<T>(&mut self, items: &mut Vec<T>, uid: String, item: T) -> WatchUpdate {
-        match self.0.get(&uid) {
-            Some(&place) => items[place] = item,
-            None => {
-                self.0.insert(uid, items.len());
-                items.push(item);
-            }
-        }
-        WatchUpdate::Changed
-    }
-
-    fn remove<T: Identified>(&mut self, items: &mut Vec<T>, uid: &str) -> WatchUpdate {
-        let Some(place) = self.0.remove(uid) else {
-            return WatchUpdate::Quiet;
-        };
-        items.swap_remove(place);
-        if let Some(moved) = items.get(place) {
-            self.0.insert(moved.uid().to_owned(), place);
-        }
-        WatchUpdate::Changed
-    }
 }
 
 #[cfg(test)]

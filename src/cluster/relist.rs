@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::request::Backoff;
+use super::backoff::Backoff;
 
 /// The delays; the number of attempts is unlimited.
 const WAITS: Backoff = Backoff { first: Duration::from_millis(800), longest: Duration::from_secs(30), tries: u32::MAX };

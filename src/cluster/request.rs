@@ -1,7 +1,6 @@
 //! Sends one request with a time limit, and classifies its failure, because some failures can be retried.
 
 use std::error::Error as StdError;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use http_body_util::BodyExt;
 use kube::client::{AuthError, Body};
 use serde::Deserialize;
 
-use super::connect::Access;
+use super::access::Access;
+use super::backoff::Backoff;
 use super::protobuf;
 use super::server::redacted;
 use crate::activity;
@@ -61,33 +61,6 @@ impl Failure {
         match self {
             Self::Final(error) | Self::Broken(error) | Self::Gone(error) | Self::Busy { error, .. } => error,
         }
-    }
-}
-
-/// How often a request is retried, and the delays in between.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
-    /// The delay before the second attempt; it doubles before each further one.
-    pub(super) first: Duration,
-    /// The maximum delay.
-    pub(super) longest: Duration,
-    /// The total number of attempts.
-    pub(super) tries: u32,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(200), longest: Duration::from_secs(30), tries: 3 }
-    }
-}
-
-impl Backoff {
-    /// The delay after this many consecutive failures: doubled each time, up to half of it random, so that many clients
-    /// do not retry at the same time.
-    pub(super) fn wait(&self, failures: u32) -> Duration {
-        let full = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.longest);
-        let chance = RandomState::new().hash_one(failures) % 1000;
-        full / 2 + (full / 2).mul_f64(chance as f64 / 1000.0)
     }
 }
 

@@ -13,9 +13,10 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::connect::{Access, AccessOptions, connect_within};
+use super::access::{Access, AccessOptions};
+use super::backoff::Backoff;
+use super::connect::connect_within;
 use super::kubeconfig::Environment;
-use super::request::Backoff;
 
 /// A request that the server received.
 #[derive(Clone, Debug)]

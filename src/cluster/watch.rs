@@ -11,22 +11,17 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
 use http_body_util::BodyExt;
-use k8s_openapi::Resource;
-use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
-use k8s_openapi::api::core::v1::Event;
 use kube::api::{Request, WatchParams};
 use kube::client::Body;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::connect::Access;
-use super::json::Tree;
-use super::list::{Query, Scope};
+use super::access::Access;
+use super::api_kind::ApiKind;
+use super::query::{Query, Scope};
 use super::request::{Failure, Status, root_cause};
 use crate::error::Error;
-use crate::snapshot::{Node, PodSummary};
 
 /// The requested lifetime of a connection, in seconds.
 const LIFETIME: u32 = 290;
@@ -39,52 +34,6 @@ const OPENING: Duration = Duration::from_secs(15);
 const STEADY: Duration = Duration::from_secs(5);
 /// The maximum length of a line, in bytes: etcd stores no object of this size.
 const LONGEST_LINE: usize = 32 << 20;
-
-/// A kind that can be watched.
-pub(crate) trait ApiKind: DeserializeOwned + Send + 'static {
-    /// `v1`, `apps/v1`.
-    const GROUP_VERSION: &'static str;
-    /// The resource name in paths.
-    const PLURAL: &'static str;
-
-    /// Decodes a changed object.
-    fn read(text: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(text)
-    }
-}
-
-impl ApiKind for PodSummary {
-    const GROUP_VERSION: &'static str = "v1";
-    const PLURAL: &'static str = "pods";
-}
-
-impl ApiKind for Node {
-    const GROUP_VERSION: &'static str = "v1";
-    const PLURAL: &'static str = "nodes";
-}
-
-impl ApiKind for DaemonSet {
-    const GROUP_VERSION: &'static str = Self::API_VERSION;
-    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
-
-    fn read(text: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(text).map(|Tree(object)| object)
-    }
-}
-
-impl ApiKind for ControllerRevision {
-    const GROUP_VERSION: &'static str = Self::API_VERSION;
-    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
-
-    fn read(text: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(text).map(|Tree(object)| object)
-    }
-}
-
-impl ApiKind for Event {
-    const GROUP_VERSION: &'static str = Self::API_VERSION;
-    const PLURAL: &'static str = Self::URL_PATH_SEGMENT;
-}
 
 /// An update of a watch.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 //! a tab, and a last line with the directive for the shell (cobra's `ShellCompDirective`). Errors are never printed,
 //! because they would appear in the middle of the command line.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -9,13 +11,15 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use words::{Candidate, Names, Unfinished, Wanted, unfinished};
+
 use super::print;
-use crate::cli::complete::{Candidate, Names, Unfinished, Wanted, unfinished};
-use crate::cli::{Global, tree};
-use crate::cluster::connect::{AccessOptions, connect, context_names};
+use crate::cluster::access::AccessOptions;
+use crate::cluster::connect::{connect, context_names};
 use crate::cluster::file::{self, Detail};
-use crate::cluster::list::Scope;
 use crate::cluster::list::metadata::MetadataKind;
+use crate::cluster::query::Scope;
+use crate::command::args::Global;
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::command_line::valid::{is_object_name, is_qualified_name};
@@ -39,8 +43,8 @@ const NO_FILES: u8 = 4;
 ///
 /// # Errors
 /// [`Error::Output`].
-pub(crate) fn run(words: &[String]) -> Result<ExitCode, Error> {
-    let Unfinished { typed, kept, wanted, global } = unfinished(tree(), words);
+pub(crate) fn run(tree: clap::Command, words: &[String]) -> Result<ExitCode, Error> {
+    let Unfinished { typed, kept, wanted, global } = unfinished(tree, words);
     let directive = if wanted == Wanted::Files { FILES } else { NO_FILES };
     let candidates = match (wanted, global) {
         (Wanted::Words(words), _) => words,
@@ -64,7 +68,7 @@ fn in_time(names: Names, global: Global) -> Vec<Candidate> {
         // The receiver is gone after the time limit.
         let _ = finder.send(candidates.unwrap_or_default());
     };
-    match std::thread::Builder::new().stack_size(crate::STACK).spawn(work) {
+    match std::thread::Builder::new().stack_size(crate::program::STACK).spawn(work) {
         Ok(_) if is_live => found.recv_timeout(PATIENCE).unwrap_or_default(),
         Ok(_) => found.recv().unwrap_or_default(),
         Err(_) => Vec::new(),

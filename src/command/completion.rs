@@ -1,10 +1,12 @@
 //! `kubectl ds completion`.
 
+pub(crate) mod args;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::print;
-use crate::cli::{CompletionArgs, Shell};
+use crate::command::completion::args::{CompletionArgs, Shell};
 use crate::error::Error;
 use crate::program;
 

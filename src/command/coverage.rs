@@ -1,13 +1,15 @@
 //! `kubectl ds coverage`.
 
+pub(crate) mod args;
 mod options;
 mod watch;
 
 use std::process::ExitCode;
 
 use super::print;
-use crate::cli::{CoverageArgs, Global};
 use crate::cluster::file::Detail;
+use crate::command::args::Global;
+use crate::command::coverage::args::CoverageArgs;
 use crate::coverage::compute_coverage;
 use crate::error::Error;
 use crate::load::{Request, Source, open};

@@ -1,5 +1,6 @@
 //! `kubectl ds cycle`.
 
+pub(crate) mod args;
 mod executor;
 mod lease_keeper;
 mod locking;
@@ -17,9 +18,9 @@ use self::lease_keeper::Clock;
 use self::observer::Observer;
 use self::options::{CycleOptions, Mode, from_args};
 use self::reporter::Reporter;
-use crate::cli::Global;
-use crate::cli::cycle::CycleArgs;
 use crate::cluster::file::Detail;
+use crate::command::args::Global;
+use crate::command::cycle::args::CycleArgs;
 use crate::cycle::{CycleOutcome, LockStatus, Observation, Run, plan};
 use crate::error::Error;
 use crate::interrupt::{Signals, interruptible};

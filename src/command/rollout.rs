@@ -1,13 +1,14 @@
 //! `kubectl ds rollout`.
 
+pub(crate) mod args;
 mod history;
 mod status;
 mod watch;
 
 use std::process::ExitCode;
 
-use crate::cli::Global;
-use crate::cli::rollout::{RolloutArgs, RolloutCommand};
+use crate::command::args::Global;
+use crate::command::rollout::args::{RolloutArgs, RolloutCommand};
 use crate::error::Error;
 
 pub(super) use status::event_query;

@@ -1,5 +1,7 @@
 //! `kubectl ds version`.
 
+pub(crate) mod args;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -7,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::version::Info;
 use serde::Serialize;
 
 use super::print;
-use crate::cli::{Global, StructuredFormat, VersionArgs};
 use crate::cluster::connect::connect;
+use crate::command::args::{Global, StructuredFormat};
+use crate::command::version::args::VersionArgs;
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::structured;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use crate::cluster::connect::Access;
+use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::{SnapshotWatcher, WatchUpdate};
 use crate::cluster::relist::RelistPace;
 use crate::error::Error;

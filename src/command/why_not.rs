@@ -1,11 +1,14 @@
 //! `kubectl ds why-not`.
 
+pub(crate) mod args;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::print;
-use crate::cli::{Global, OutputFormat, WhyNotArgs, daemon_set_name, node_name};
 use crate::cluster::file::{self, Detail};
+use crate::command::args::{Global, OutputFormat, daemon_set_name, node_name};
+use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
 use crate::explain;
 use crate::explain::diagnosis::{Diagnosis, Verdict};

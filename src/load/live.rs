@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 
 use super::Request;
 use super::selection::{check_nodes, hint, select_by_name};
-use crate::cluster::connect::Access;
-use crate::cluster::list::{Listed, Scope};
+use crate::cluster::access::Access;
+use crate::cluster::list::Listed;
 use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
+use crate::cluster::query::Scope;
 use crate::error::Error;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot};

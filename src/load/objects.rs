@@ -6,8 +6,8 @@ use k8s_openapi::Resource;
 use serde::de::DeserializeOwned;
 
 use super::live::readable;
-use crate::cluster::connect::Access;
-use crate::cluster::list::Scope;
+use crate::cluster::access::Access;
+use crate::cluster::query::Scope;
 use crate::error::Error;
 use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
 use crate::snapshot::pod::Pod;

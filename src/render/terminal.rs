@@ -10,7 +10,7 @@ use super::text::{bounded, sanitize, truncate};
 use crate::error::Error;
 
 /// `--color`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ColorChoice {
     /// When writing to a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
     #[default]

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cluster::list::Scope;
 use crate::cluster::proxy::ProxyVariables;
+use crate::cluster::query::Scope;
 use crate::cluster::test_server::{Answer, JSON, TestServer};
 
 const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;

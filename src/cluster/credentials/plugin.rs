@@ -24,7 +24,7 @@ use crate::interrupt::Signals;
 
 /// The settings of a plugin that are not in its kubeconfig entry.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cluster) struct Topology {
+pub(in crate::cluster) struct PluginEnvironment {
     pub(in crate::cluster) policy: Policy,
     /// `PATH`.
     pub(in crate::cluster) path: Option<OsString>,
@@ -64,8 +64,8 @@ pub(super) struct Credential {
 
 impl Plugin {
     /// Finds the program and checks the policy. Does not run it.
-    pub(super) fn new(exec: ExecConfig, user: &str, surroundings: &Topology) -> Result<Self, Error> {
-        let Topology { policy, path, timeout } = surroundings;
+    pub(super) fn new(exec: ExecConfig, user: &str, environment: &PluginEnvironment) -> Result<Self, Error> {
+        let PluginEnvironment { policy, path, timeout } = environment;
         let mut plugin =
             Self { exec: Arc::new(exec), user: user.to_owned(), program: PathBuf::new(), timeout: *timeout };
         let find = |command: &str| look_path(&clean(command).to_string_lossy(), path.as_deref());

@@ -6,10 +6,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use tempfile::TempDir;
 
 use super::policy::KubercSource;
+use crate::cluster::access::AccessOptions;
+use crate::cluster::connect::connect_within;
 use crate::cluster::connect::tests::{ask, kubeconfig, secure, test_server};
-use crate::cluster::connect::{AccessOptions, connect_within};
 use crate::cluster::kubeconfig::Environment;
-use crate::cluster::list::Scope;
+use crate::cluster::query::Scope;
 use crate::cluster::test_server::{Answer, TestServer};
 use crate::error::Error;
 

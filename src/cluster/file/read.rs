@@ -7,10 +7,6 @@ use super::walk::Walk;
 use super::{Detail, SavedCluster};
 use crate::error::Error;
 
-/// How to save a cluster.
-pub(crate) const HINT: &str = "save a cluster with: \
-    kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > FILE";
-
 /// Reads the given files, and every file with a supported extension in the given directories and archives.
 ///
 /// # Errors
@@ -25,9 +21,4 @@ pub(crate) fn read(sources: &[PathBuf], detail: Detail) -> Result<SavedCluster, 
     let report = walk.report;
     cluster.notes = report.notes();
     Ok(cluster)
-}
-
-/// The error for a file that cannot be read.
-pub(super) fn broken(file: &str, message: impl Into<String>) -> Error {
-    Error::File { file: file.to_owned(), message: message.into(), hint: HINT.into() }
 }

@@ -1,5 +1,7 @@
 //! Collects skipped files for the notes of a command.
 
+use crate::error::Error;
+
 #[derive(Debug, Default)]
 pub(super) struct Report {
     foreign: usize,
@@ -39,4 +41,13 @@ impl Report {
         }
         notes
     }
+}
+
+/// How to save a cluster.
+pub(crate) const HINT: &str = "save a cluster with: \
+    kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > FILE";
+
+/// The error for a file that cannot be read.
+pub(super) fn broken(file: &str, message: impl Into<String>) -> Error {
+    Error::File { file: file.to_owned(), message: message.into(), hint: HINT.into() }
 }

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::archive::{self, Allowance, HEAD, Packing};
-use super::report::Report;
+use super::report::{Report, broken};
 use super::{SavedCluster, documents, kinds};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
@@ -67,7 +67,7 @@ impl Walk<'_> {
             self.file(&file, Named { name: &name, is_named: false })?;
         }
         if is_empty {
-            return Err(super::read::broken(&name, "the directory contains no .yaml, .yml, .json or archive file"));
+            return Err(broken(&name, "the directory contains no .yaml, .yml, .json or archive file"));
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Walk<'_> {
     fn read_stdin(&mut self) -> Result<(), Error> {
         let name = "standard input";
         let _reading = begin(Activity::File { path: name.into() });
-        let bytes = read_all(std::io::stdin().lock(), 0).map_err(|why| super::read::broken(name, why))?;
+        let bytes = read_all(std::io::stdin().lock(), 0).map_err(|why| broken(name, why))?;
         let allowance = Allowance::new(bytes.len() as u64);
         self.bytes(&bytes, Named { name, is_named: true }, Place { depth: 0, allowance: &allowance })
     }
@@ -155,7 +155,7 @@ impl Walk<'_> {
             Err(why) => self.lose(named, "", &format!("cannot unpack: {why}")),
             Ok(Err(rejection)) => Err(rejection),
             Ok(Ok(())) if seen == 0 && packing != Packing::Gzip && named.is_named => {
-                Err(super::read::broken(named.name, "the archive contains no .yaml, .yml or .json file"))
+                Err(broken(named.name, "the archive contains no .yaml, .yml or .json file"))
             }
             Ok(Ok(())) => Ok(()),
         }
@@ -195,7 +195,7 @@ impl Walk<'_> {
     /// Handles a file with objects that cannot be read completely.
     fn lose(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
         if named.is_named {
-            return Err(super::read::broken(named.name, why));
+            return Err(broken(named.name, why));
         }
         let message = format!("{}: {why}", named.name);
         for kind in kinds::lost(named.name, text) {
@@ -259,7 +259,7 @@ fn files_below(source: &Path, report: &mut Report) -> Result<Vec<PathBuf>, Error
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if folder == source => {
-                return Err(super::read::broken(&folder.display().to_string(), system_words(&error)));
+                return Err(broken(&folder.display().to_string(), system_words(&error)));
             }
             Err(error) => {
                 report.broken(format!("{}: {}", folder.display(), system_words(&error)));

@@ -6,7 +6,6 @@ use std::path::{MAIN_SEPARATOR, Path, absolute};
 use kube::config::{Kubeconfig, KubeconfigError};
 use serde_json::Value;
 
-use super::non_empty;
 use crate::cluster::bounded::{CONFIG_LIMIT, read_any};
 use crate::error::Error;
 
@@ -107,4 +106,9 @@ fn empty_is_unset(file: &mut Kubeconfig) {
         clear_secret("token", &mut || user.token = None);
         clear_secret("client-key-data", &mut || user.client_key_data = None);
     }
+}
+
+/// The value unless it is empty: client-go's types do not distinguish an empty value from none.
+pub(in crate::cluster) fn non_empty(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !value.is_empty())
 }

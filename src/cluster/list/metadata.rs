@@ -3,10 +3,11 @@
 
 use serde::Deserialize;
 
-use super::{Encoding, Query, Reader, Scope};
-use crate::cluster::connect::Access;
+use super::{Encoding, Reader};
+use crate::cluster::access::Access;
 use crate::cluster::json;
 use crate::cluster::protobuf::{self, ListDecoder};
+use crate::cluster::query::{Query, Scope};
 use crate::error::Error;
 use crate::snapshot::object::ObjectMeta;
 

@@ -7,10 +7,11 @@ use k8s_openapi::api::core::v1::Namespace;
 
 use super::pages::{MOST_EMPTY_PAGES, MOST_ITEMS, MOST_PAGES};
 use super::*;
-use crate::cluster::connect::AccessOptions;
+use crate::cluster::access::AccessOptions;
 use crate::cluster::test_server::{
     Answer, JSON, PROTOBUF, Seen, TestServer, field, pod, protobuf_answer, protobuf_list,
 };
+use crate::snapshot::PodSummary;
 
 fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
     let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();

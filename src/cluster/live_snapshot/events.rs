@@ -10,9 +10,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream, LocalBoxStream};
 use k8s_openapi::api::core::v1::Event;
 
-use super::{Identified, UidIndex, WatchUpdate};
-use crate::cluster::connect::Access;
-use crate::cluster::list::Scope;
+use super::index::{Identified, UidIndex, WatchUpdate};
+use crate::cluster::access::Access;
+use crate::cluster::query::Scope;
 use crate::cluster::relist::RelistPace;
 use crate::cluster::watch::Change;
 use crate::error::Error;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
+use crate::snapshot::PodSummary;
 
 fn line(kind: &str, name: &str, version: &str) -> String {
     format!(
@@ -115,7 +116,7 @@ async fn watches_that_end_immediately_are_delayed() {
     for bookmark in [line("BOOKMARK", "", "6"), String::new()] {
         let test_server = TestServer::start(move |_, _| Answer::ok(JSON, bookmark.clone())).await;
         let mut access = test_server.access().await;
-        access.backoff = crate::cluster::request::Backoff::default();
+        access.backoff = crate::cluster::backoff::Backoff::default();
         let mut watch = access.watch::<PodSummary>(&Scope::AllNamespaces, None, None, "5".into());
         let follow = async { while watch.next().await.is_some() {} };
         assert!(tokio::time::timeout(Duration::from_secs(600), follow).await.is_err());

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{CoverageArgs, Global, OutputFormat};
+use crate::command::args::{Global, OutputFormat};
+use crate::command::coverage::args::CoverageArgs;
 use crate::coverage::{Coverage, NodeCoverage, Threshold};
 use crate::error::Error;
 use crate::explain::State;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use super::options::CoverageOptions;
-use crate::cluster::connect::Access;
+use crate::cluster::access::Access;
 use crate::command::print;
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{compute_coverage, fingerprint};

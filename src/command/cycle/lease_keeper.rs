@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::cluster::connect::Access;
+use crate::cluster::access::Access;
 use crate::cluster::lease::{DryRun, Written};
 use crate::cycle::{
     Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, Moment, RENEW_PERIOD,

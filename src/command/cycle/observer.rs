@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::lease_keeper::Clock;
-use crate::cluster::connect::Access;
+use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
 use crate::command::rollout::event_query;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cli::cycle::{CycleArgs, DryRun};
-use crate::cli::{Global, StructuredFormat};
-use crate::cluster::list::Scope;
+use crate::cluster::query::Scope;
+use crate::command::args::{Global, StructuredFormat};
+use crate::command::cycle::args::{CycleArgs, DryRun};
 use crate::cycle::{LockPatience, Observation, Policy, RemovalMethod};
 use crate::error::Error;
 use crate::load::{Request, Source, parse_selector, resolve_nodes};

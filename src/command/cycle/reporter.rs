@@ -5,7 +5,7 @@ use std::io;
 use jiff::Timestamp;
 
 use super::options::CycleOptions;
-use crate::cli::StructuredFormat;
+use crate::command::args::StructuredFormat;
 use crate::command::print;
 use crate::coverage::Coverage;
 use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};

@@ -9,7 +9,7 @@ use super::options::{Mode, check_strategy};
 use super::reporter::Reporter;
 use super::{present, prompt};
 use crate::cluster::delete::DeleteOutcome;
-use crate::cluster::list::Scope;
+use crate::cluster::query::Scope;
 use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
 use crate::render::cycle::{ReportEvent, barrier_in_words, question};

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{Global, HistoryArgs, HistoryFormat};
 use crate::cluster::file::{self, Detail};
+use crate::command::args::Global;
 use crate::command::print;
+use crate::command::rollout::args::{HistoryArgs, HistoryFormat};
 use crate::error::Error;
 use crate::load::{Request, open};
 use crate::render::ViewOptions;

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::rollout::RolloutStatusArgs;
-use crate::cli::{Global, HistoryFormat};
 use crate::cluster::file::Detail;
+use crate::command::args::Global;
 use crate::command::print;
+use crate::command::rollout::args::HistoryFormat;
+use crate::command::rollout::args::RolloutStatusArgs;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::load::{Request, Source, open};

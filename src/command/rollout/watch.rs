@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::status;
-use crate::cli::rollout::{RolloutStatusArgs, RolloutWatchArgs};
-use crate::cli::{Global, HistoryFormat, StructuredFormat};
 use crate::cluster::file::Detail;
+use crate::command::args::{Global, StructuredFormat};
 use crate::command::print;
+use crate::command::rollout::args::HistoryFormat;
+use crate::command::rollout::args::{RolloutStatusArgs, RolloutWatchArgs};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;

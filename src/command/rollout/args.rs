@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{OUTPUT, daemon_set_name, duration};
+use crate::command::args::{OUTPUT, daemon_set_name, duration};
 use crate::rollout::RevisionRange;
 
 /// Watch rollouts, show what blocks them, and inspect revision history.

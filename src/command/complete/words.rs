@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, Command, FromArgMatches};
 
-use super::{Global, daemon_set_name, node_name};
+use crate::command::args::{Global, daemon_set_name, node_name};
 use crate::explain::State;
 
 /// A value for the last word.

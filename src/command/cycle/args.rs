@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{OUTPUT, StructuredFormat, daemon_set_name, duration, node_name};
+use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration, node_name};
 use crate::cycle::{MaxUnavailable, Order};
 
 /// The heading of the flags that select and order nodes.

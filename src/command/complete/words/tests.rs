@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
-use crate::cli::tree::tree;
+use crate::cli::tree;
 
 fn at(line: &str) -> Unfinished {
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();

@@ -1,0 +1,222 @@
+//! The clap arguments that commands share, and the parsers of their values. Each command converts its arguments to plain
+//! values at its start, so that no other module depends on clap.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
+
+use crate::cluster::access::AccessOptions;
+use crate::explain::State;
+use crate::render::terminal::ColorChoice;
+
+/// The headings of flag groups in the help.
+pub(crate) const CLUSTER: &str = "Cluster";
+
+pub(crate) const OUTPUT: &str = "Output";
+
+/// The flags of every command, named as in kubectl.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CLUSTER)]
+pub(crate) struct Global {
+    /// Namespace to use. Defaults to the current context's namespace (all namespaces with --from)
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// If present, use all namespaces; --namespace is ignored
+    #[arg(short = 'A', long, global = true, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
+    pub(crate) all_namespaces: bool,
+    /// Read cluster objects from a file, directory, or stdin (-) instead of the API server. Can be repeated
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Name of the kubeconfig context to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Path to the kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Path to the kuberc file, which sets the credential plugins that are allowed to run
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) kuberc: Option<PathBuf>,
+    /// Name of the kubeconfig cluster to use
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) cluster: Option<String>,
+    /// Name of the kubeconfig user to use
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) user: Option<String>,
+    /// Address of the API server
+    #[arg(short, long, global = true, value_name = "URL", hide_short_help = true)]
+    pub(crate) server: Option<String>,
+    /// Bearer token for authentication to the API server
+    #[arg(long, global = true, value_name = "TOKEN", hide_short_help = true)]
+    pub(crate) token: Option<String>,
+    /// Path to a certificate file for the certificate authority of the API server
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) certificate_authority: Option<PathBuf>,
+    /// Server name to use for server certificate validation
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    pub(crate) tls_server_name: Option<String>,
+    /// If true, the server's certificate is not verified. This makes your HTTPS connections insecure
+    #[arg(long, global = true, hide_short_help = true, num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true")]
+    pub(crate) insecure_skip_tls_verify: bool,
+    /// Username to impersonate
+    #[arg(long = "as", global = true, value_name = "USER", hide_short_help = true)]
+    pub(crate) as_user: Option<String>,
+    /// Group to impersonate. Can be repeated
+    #[arg(long, global = true, value_name = "GROUP", hide_short_help = true)]
+    pub(crate) as_group: Vec<String>,
+    /// UID to impersonate
+    #[arg(long, global = true, value_name = "UID", hide_short_help = true)]
+    pub(crate) as_uid: Option<String>,
+    /// Time to wait before giving up on a single server request: 30s, 2m, or seconds (0: no timeout)
+    #[arg(long, global = true, value_name = "DURATION", hide_short_help = true, value_parser = duration)]
+    pub(crate) request_timeout: Option<Duration>,
+    /// When to color the output
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = false,
+          help_heading = OUTPUT)]
+    pub(crate) color: ColorChoice,
+    /// Log level verbosity (6: requests, 9: requests and responses)
+    #[arg(short, long = "v", global = true, value_name = "LEVEL", default_value_t = 0, help_heading = OUTPUT,
+          hide_default_value = true, hide_short_help = true)]
+    pub(crate) verbosity: u8,
+}
+
+impl Global {
+    /// The options for the connection to a live cluster.
+    pub(crate) fn access(&self) -> AccessOptions {
+        AccessOptions {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+            server: self.server.clone(),
+            token: self.token.clone(),
+            certificate_authority: self.certificate_authority.clone(),
+            tls_server_name: self.tls_server_name.clone(),
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            as_user: self.as_user.clone(),
+            as_group: self.as_group.clone(),
+            as_uid: self.as_uid.clone(),
+            namespace: self.namespace.clone(),
+            request_timeout: self.request_timeout,
+            kuberc: self.kuberc.clone(),
+        }
+    }
+}
+
+/// `-o` of commands that print no table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StructuredFormat {
+    /// JSON output for scripts.
+    Json,
+    /// YAML output for scripts.
+    Yaml,
+}
+
+/// `-o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Table with additional columns, nothing truncated.
+    Wide,
+    /// JSON output for scripts.
+    Json,
+    /// YAML output for scripts.
+    Yaml,
+    /// Resource names only (TYPE/NAME), one per line.
+    Name,
+}
+
+/// Parses the name of a DaemonSet in every form that kubectl accepts.
+pub(crate) fn daemon_set_name(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        None => text,
+        Some((
+            "ds" | "daemonset" | "daemonsets" | "daemonset.apps" | "daemonsets.apps" | "daemonset.v1.apps"
+            | "daemonsets.v1.apps",
+            name,
+        )) => name,
+        Some((kind, _)) => return Err(format!("expected a DaemonSet, got {kind}; use NAME or ds/NAME")),
+    };
+    match name {
+        "" => Err("the name must not be empty".into()),
+        name if name.contains('/') => Err("the name must not contain a slash".into()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Parses the name of a node in every form that kubectl accepts.
+pub(crate) fn node_name(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        None => text,
+        Some(("no" | "node" | "nodes", name)) => name,
+        Some((kind, _)) => return Err(format!("expected a node, got {kind}; use NAME or node/NAME")),
+    };
+    match name {
+        "" => Err("the name must not be empty".into()),
+        name if name.contains('/') => Err("the name must not contain a slash".into()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+pub(crate) fn state(text: &str) -> Result<State, String> {
+    let found = State::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
+        format!("must be one of: {}", names.join(", "))
+    })
+}
+
+/// Parses a Go duration or a number of seconds, as kubectl does.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let duration: Result<kube::core::Duration, _> = text.parse();
+    match duration {
+        Ok(duration) if !text.is_empty() && !duration.is_negative() => Ok(duration.into()),
+        _ => Err("must be a duration such as 30s or 2m, or a number of seconds".into()),
+    }
+}
+
+/// In this module, so that `render` does not depend on clap.
+impl ValueEnum for ColorChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Always, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto")
+                .help("When writing to a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`"),
+            Self::Always => PossibleValue::new("always").help("Always"),
+            Self::Never => PossibleValue::new("never").help("Never"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn daemon_set_name_accepts_every_kubectl_form() {
+        for text in ["x", "ds/x", "daemonset/x", "daemonsets/x", "daemonset.apps/x", "daemonsets.apps/x"] {
+            assert_eq!(daemon_set_name(text).unwrap(), "x", "{text}");
+        }
+        for text in ["", "ds/", "pod/x", "deploy/x", "ds/x/y"] {
+            assert!(daemon_set_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn duration_accepts_go_duration_or_seconds() {
+        for (text, seconds) in [("0", 0), ("5", 5), ("30s", 30), ("1h30m", 5400), ("2m", 120)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for text in ["", "-1", "-5s", "soon", "5 s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The arguments of `coverage`.
+
+use clap::Args;
+
+use crate::command::args::{OUTPUT, OutputFormat, daemon_set_name, state};
+use crate::coverage::Threshold;
+use crate::explain::State;
+
+/// Show which nodes run, miss, or unexpectedly run a DaemonSet's pods.
+///
+/// Without a name, list every DaemonSet of the namespace, the least healthy first. With names, list every node,
+/// unhealthy nodes first. The counts are computed from nodes and pods by the DaemonSet controller's rules, so they are
+/// correct even if `.status` is stale.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # List all DaemonSets in the cluster, the least healthy first
+  kubectl ds coverage -A
+
+  # Show one DaemonSet node by node
+  kubectl ds coverage -n kube-system kube-proxy
+
+  # Show one DaemonSet by zone, or as a map of a large cluster
+  kubectl ds coverage -n kube-system kube-proxy --by topology.kubernetes.io/zone
+  kubectl ds coverage -n kube-system kube-proxy --map
+
+  # List the names of the nodes that miss the pod, for a script
+  kubectl ds coverage -n kube-system kube-proxy --only Missing -o name
+
+  # Exit with code 1 if fewer than 99% of the desired pods are available, for CI
+  kubectl ds coverage -n kube-system kube-proxy --min 99%
+
+  # Read a saved cluster
+  kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
+  kubectl ds coverage --from cluster.json")]
+pub(crate) struct CoverageArgs {
+    /// DaemonSets: NAME, ds/NAME, daemonset/NAME or daemonset.apps/NAME
+    #[arg(value_name = "NAME", value_parser = daemon_set_name)]
+    pub(crate) names: Vec<String>,
+    /// Label selector to filter DaemonSets
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+    /// Label selector to filter nodes
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) nodes: Option<String>,
+    /// Group by the value of this node label, such as topology.kubernetes.io/zone
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) by: Option<String>,
+    /// Show one cell per node, grouped by --by
+    #[arg(long)]
+    pub(crate) map: bool,
+    /// Show only nodes in these states: Missing, Failed, NotReady, Pending, Succeeded, Terminating, Starting,
+    /// Misscheduled, Unknown, Ready, Available, Excluded
+    #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = state)]
+    pub(crate) only: Vec<State>,
+    /// Also list excluded nodes individually
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Exit with code 1 if fewer than this percentage of desired pods are available
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) min: Option<Threshold>,
+    /// With --min: don't fail on DaemonSets with 0 desired pods
+    #[arg(long, requires = "min")]
+    pub(crate) allow_empty: bool,
+    /// Watch for changes and refresh
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
+    pub(crate) watch: bool,
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
+    /// Don't print headers
+    #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
+    pub(crate) no_headers: bool,
+}
