@@ -70,6 +70,13 @@ struct JudgedNode {
     wants_events: bool,
 }
 
+/// The events that may explain the state of any of the DaemonSets.
+pub(crate) fn event_query(snapshot: &Snapshot) -> EventQuery {
+    let mut query = EventQuery::default();
+    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));
+    query
+}
+
 /// Covers every DaemonSet of the snapshot, in its order.
 pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
     // Sorting the pods by owner once spares every DaemonSet a walk over all of them.

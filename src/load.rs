@@ -1,7 +1,7 @@
 //! Loads snapshots for the commands, from a live cluster ([`live`]) or a saved one (`saved`).
 //!
 //! [`Source::snapshot`] loads nodes, DaemonSets, their pods and revisions. `history` loads one DaemonSet without nodes;
-//! [`site`] loads everything about one node, [`predict`] the pods that the API server would create there, and [`facts`]
+//! [`node`] loads everything about one node, [`predict`] the pods that the API server would create there, and [`objects`]
 //! the objects that only some of these pods need.
 
 mod history;
@@ -9,6 +9,7 @@ pub(crate) mod live;
 pub(crate) mod node;
 pub(crate) mod objects;
 pub(crate) mod predict;
+mod request;
 mod saved;
 mod selection;
 
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
+pub(crate) use request::Request;
 pub(crate) use selection::{parse_selector, resolve_nodes};
 
 /// The source of the objects.
@@ -29,19 +31,6 @@ pub(crate) enum Source {
     Live(Box<Access>),
     /// The files of a saved cluster.
     Saved(Box<file::SavedObjects>),
-}
-
-/// Selects the objects to load.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    /// Only this namespace; `None` for all.
-    pub(crate) namespace: Option<String>,
-    /// Only DaemonSets of these names; empty for all.
-    pub(crate) names: Vec<String>,
-    /// Only DaemonSets with these labels.
-    pub(crate) selector: Option<String>,
-    /// Only nodes with these labels.
-    pub(crate) nodes: Option<String>,
 }
 
 /// Reads the files, or connects to the cluster.

@@ -10,11 +10,11 @@ use super::print;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::coverage::args::CoverageArgs;
-use crate::coverage::compute_coverage;
+use crate::coverage::{compute_coverage, event_query};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::terminal;
-use crate::snapshot::{EventQuery, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Runs `coverage`.
 pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, Error> {
@@ -38,13 +38,6 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
         terminal::note(&empty_note);
     }
     options.exit_code(&coverages)
-}
-
-/// The events that may explain the state of any of the DaemonSets.
-fn event_query(snapshot: &Snapshot) -> EventQuery {
-    let mut query = EventQuery::default();
-    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(coverage.event_query()));
-    query
 }
 
 fn notes(source: &Source, request: &Request, snapshot: &Snapshot) {

@@ -1,6 +1,7 @@
 //! `kubectl ds cycle`.
 
 pub(crate) mod args;
+mod execution;
 mod executor;
 mod lease_keeper;
 mod locking;
@@ -13,7 +14,7 @@ mod start;
 
 use std::process::ExitCode;
 
-use self::executor::Executor;
+use self::execution::Executor;
 use self::lease_keeper::Clock;
 use self::observer::Observer;
 use self::options::{CycleOptions, Mode, from_args};

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 
 use super::live::{check_namespace, owned_pod_filter, readable, scope};
+use super::request::Request;
 use super::selection::select_by_name;
-use super::{Request, Source, saved};
+use super::{Source, saved};
 use crate::cluster::access::Access;
 use crate::cluster::query::Scope;
 use crate::error::Error;

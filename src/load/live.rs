@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
-use super::Request;
+use super::request::Request;
 use super::selection::{check_nodes, hint, select_by_name};
 use crate::cluster::access::Access;
 use crate::cluster::list::Listed;

@@ -7,8 +7,9 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::live::{openshift_of, readable, scope};
+use super::request::Request;
 use super::selection::{hint, select_by_name};
-use super::{Request, Source, saved};
+use super::{Source, saved};
 use crate::cluster::access::Access;
 use crate::cluster::file;
 use crate::cluster::list::Listed;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use super::Request;
+use super::request::Request;
 use super::selection::{check_nodes, parse_selector, select_by_name};
 use crate::cluster::file;
 use crate::error::Error;

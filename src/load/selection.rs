@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::core::Selector;
 
-use super::Request;
+use super::request::Request;
 use crate::error::Error;
 use crate::snapshot::{Known, Node, selector};
 

@@ -294,7 +294,8 @@ fn without_tests(code: &str) -> (String, Vec<String>) {
     let mut names = Vec::new();
     let mut lines = code.lines().peekable();
     while let Some(line) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
+        let is_for_tests = line.trim() == "#[cfg(test)]" || line.trim().starts_with("#[cfg(all(test,");
+        if !is_for_tests {
             kept.push_str(line);
             kept.push('\n');
             continue;

@@ -7,7 +7,7 @@ use super::options::CoverageOptions;
 use crate::cluster::access::Access;
 use crate::command::print;
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
-use crate::coverage::{compute_coverage, fingerprint};
+use crate::coverage::{compute_coverage, event_query, fingerprint};
 use crate::error::Error;
 use crate::load::Request;
 use crate::render::terminal::{self, Redraw};
@@ -31,7 +31,7 @@ struct Screen<'p> {
 
 impl WatchHandler for Screen<'_> {
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
-        super::event_query(snapshot)
+        event_query(snapshot)
     }
 
     /// Writes the snapshot if it differs from the last output.

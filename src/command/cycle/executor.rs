@@ -1,42 +1,21 @@
 //! Executes the run: decide on a step, execute it, observe the cluster, repeat.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::lease_keeper::{Clock, Lock};
+use super::execution::{Executor, RELIST_DELAY};
 use super::locking::{Permit, lost};
-use super::observer::{Observer, WakeReason};
-use super::options::{CycleOptions, Mode};
+use super::observer::WakeReason;
+use super::options::Mode;
 use super::prompt;
 use super::reporter::{EventContext, Reporter};
 use crate::command::watch_loop::connection_lost;
-use crate::cycle::{Action, CycleOutcome, HaltReason, Held, Moment, Observation, ObservationSource, Run, Summary};
+use crate::cycle::{Action, CycleOutcome, HaltReason, Observation, ObservationSource, Run, Summary};
 use crate::error::Error;
-use crate::interrupt::{self, Signals, interruptible};
+use crate::interrupt::{self, interruptible};
 use crate::render::cycle::{ReportEvent, question};
-
-/// The delay before failed lists are retried.
-pub(super) const RELIST_DELAY: Duration = Duration::from_secs(2);
-
-/// The state of one `cycle` command.
-pub(super) struct Executor {
-    pub(super) observer: Observer,
-    pub(super) signals: Signals,
-    pub(super) options: CycleOptions,
-    pub(super) clock: Clock,
-    /// The exit code for the signal that stopped the command.
-    pub(super) stopped_by: Option<u8>,
-    /// The lock, held from before the first delete to the end.
-    pub(super) lock: Option<Lock>,
-    pub(super) is_lock_lost: bool,
-    /// The last confirmed state of the lock.
-    pub(super) held: Option<Held>,
-    /// Since when renewing the lock has been failing.
-    pub(super) unconfirmed_since: Option<Moment>,
-}
 
 /// What to do after a step.
 enum Next {
@@ -47,11 +26,6 @@ enum Next {
 }
 
 impl Executor {
-    pub(super) fn new(observer: Observer, signals: Signals, options: CycleOptions, clock: Clock) -> Self {
-        let (stopped_by, lock, is_lock_lost, held, unconfirmed_since) = (None, None, false, None, None);
-        Self { observer, signals, options, clock, stopped_by, lock, is_lock_lost, held, unconfirmed_since }
-    }
-
     /// Plans, asks for confirmation, and executes the plan.
     pub(super) async fn run(mut self) -> Result<ExitCode, Error> {
         // No node is in progress: a signal ends the command at once.

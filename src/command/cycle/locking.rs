@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::executor::{Executor, RELIST_DELAY};
+use super::execution::{Executor, RELIST_DELAY};
 use super::lease_keeper::{Acquisition, Confirmed, LeaseClient, Lock, LockAcquirer};
 use super::options::Mode;
 use super::reporter::{EventContext, Reporter};

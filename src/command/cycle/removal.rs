@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
-use super::executor::Executor;
+use super::execution::Executor;
 use super::reporter::Reporter;
 use crate::cluster::delete::{DeleteOutcome, PodPrecondition};
 use crate::cycle::{CycleOutcome, PodRef, RemovalMethod, Run};

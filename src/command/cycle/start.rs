@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use super::executor::Executor;
+use super::execution::Executor;
 use super::observer::{WakeReason, not_observed};
 use super::options::{Mode, check_strategy};
 use super::reporter::Reporter;

@@ -1,0 +1,36 @@
+//! The state of one `cycle` command. What it does is in `executor`, `start`, `locking` and `removal`.
+
+use std::time::Duration;
+
+use super::lease_keeper::{Clock, Lock};
+use super::observer::Observer;
+use super::options::CycleOptions;
+use crate::cycle::{Held, Moment};
+use crate::interrupt::Signals;
+
+/// The delay before failed lists are retried.
+pub(super) const RELIST_DELAY: Duration = Duration::from_secs(2);
+
+/// The state of one `cycle` command.
+pub(super) struct Executor {
+    pub(super) observer: Observer,
+    pub(super) signals: Signals,
+    pub(super) options: CycleOptions,
+    pub(super) clock: Clock,
+    /// The exit code for the signal that stopped the command.
+    pub(super) stopped_by: Option<u8>,
+    /// The lock, held from before the first delete to the end.
+    pub(super) lock: Option<Lock>,
+    pub(super) is_lock_lost: bool,
+    /// The last confirmed state of the lock.
+    pub(super) held: Option<Held>,
+    /// Since when renewing the lock has been failing.
+    pub(super) unconfirmed_since: Option<Moment>,
+}
+
+impl Executor {
+    pub(super) fn new(observer: Observer, signals: Signals, options: CycleOptions, clock: Clock) -> Self {
+        let (stopped_by, lock, is_lock_lost, held, unconfirmed_since) = (None, None, false, None, None);
+        Self { observer, signals, options, clock, stopped_by, lock, is_lock_lost, held, unconfirmed_since }
+    }
+}
