@@ -2,6 +2,7 @@
 
 mod counts;
 mod group;
+mod node_coverage;
 mod threshold;
 
 #[cfg(test)]
@@ -10,7 +11,6 @@ mod edge_cases;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use crate::admission;
@@ -19,10 +19,11 @@ use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placeme
 use crate::revision::{CurrentRevision, is_current};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::shared::Pool;
-use crate::snapshot::{DaemonPods, EventQuery, Known, Labels, Node, PodSummary, Snapshot};
+use crate::snapshot::{DaemonPods, EventQuery, Known, Node, PodSummary, Snapshot};
 
 pub(crate) use counts::Counts;
 pub(crate) use group::by_label;
+pub(crate) use node_coverage::NodeCoverage;
 pub(crate) use threshold::Threshold;
 
 /// One DaemonSet on the nodes of a snapshot.
@@ -38,29 +39,6 @@ pub(crate) struct Coverage<'a> {
     pub(crate) rows: Vec<NodeCoverage<'a>>,
     /// Pods on nodes that no longer exist, and pods that name no node.
     pub(crate) unmapped_pods: Vec<&'a PodSummary>,
-}
-
-/// One DaemonSet on one node.
-#[derive(Debug)]
-pub(crate) struct NodeCoverage<'a> {
-    /// The node's name.
-    pub(crate) node: &'a str,
-    /// The node's labels; none when nodes could not be read.
-    pub(crate) labels: Option<&'a Labels>,
-    /// Whether a pod is wanted; none when nodes could not be read.
-    pub(crate) placement: Option<Placement>,
-    /// How things stand.
-    pub(crate) state: State,
-    /// The pods on the node, the one that counts first.
-    pub(crate) pods: Vec<&'a PodSummary>,
-    /// Whether the first pod is available, even while it is being deleted.
-    pub(crate) is_available: bool,
-    /// Whether the first pod runs the current revision.
-    pub(crate) up_to_date: Option<bool>,
-    /// Every reason.
-    pub(crate) reasons: Vec<Reason>,
-    /// Whether events may say more: of the DaemonSet where a pod is missing, else of the first pod.
-    pub(crate) wants_events: bool,
 }
 
 /// The state of a node, before it becomes a [`NodeCoverage`].
@@ -309,19 +287,5 @@ impl Coverage<'_> {
             }
         }
         query
-    }
-}
-
-impl NodeCoverage<'_> {
-    /// When the first pod was made.
-    pub(crate) fn created(&self) -> Option<Timestamp> {
-        Some(self.pods.first()?.metadata.creation_timestamp?.timestamp())
-    }
-
-    /// How often the containers of the first pod were started again, all together.
-    pub(crate) fn restarts(&self) -> Option<i64> {
-        let status = &self.pods.first()?.status;
-        let all = status.container_statuses.iter().chain(&status.init_container_statuses);
-        Some(all.map(|status| i64::from(status.restart_count)).sum())
     }
 }

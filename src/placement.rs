@@ -4,6 +4,7 @@
 //! at the node's name, labels and taints, and at nothing else: whether the pod would fit is the scheduler's question.
 
 mod affinity;
+mod failure;
 mod namespace_selector;
 mod toleration;
 
@@ -13,10 +14,10 @@ mod edge_cases;
 use serde::Serialize;
 
 use crate::snapshot::pod::PodSpec;
-use crate::snapshot::shared::Shared;
-use crate::snapshot::{Labels, Node, Taint};
+use crate::snapshot::{Labels, Node};
 
-pub(crate) use affinity::{Affinity, Requirement, TermMismatch};
+pub(crate) use affinity::Affinity;
+pub(crate) use failure::{PlacementFailure, Requirement, TermMismatch};
 pub(crate) use namespace_selector::NamespaceSelector;
 use toleration::Tolerations;
 pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates};
@@ -31,48 +32,6 @@ pub(crate) enum Placement {
     ContinueOnly,
     /// None is required, and one that is there is deleted.
     Exclude,
-}
-
-/// Why a node is not required: one value for every obstacle, with what was found there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "code", rename_all_fields = "camelCase")]
-pub(crate) enum PlacementFailure {
-    /// `template.spec.nodeName` names another node.
-    NodeName {
-        /// The node that the template names.
-        required: String,
-    },
-    /// A pair of `template.spec.nodeSelector` that the node's labels do not hold.
-    NodeSelector {
-        /// The label's key.
-        key: String,
-        /// The value that the selector wants.
-        required: String,
-        /// The node's value; none when it has no such label.
-        found: Option<String>,
-    },
-    /// No term of the required node affinity matches.
-    NodeAffinity {
-        /// Each usable term with what it missed; none when there is no usable term at all.
-        terms: Shared<Vec<TermMismatch>>,
-    },
-    /// The labels that the namespace asks for, on OpenShift.
-    NamespaceSelector {
-        /// The selector.
-        selector: String,
-    },
-    /// The namespace is not there, on OpenShift.
-    NamespaceMissing,
-    /// A `NoSchedule` or `NoExecute` taint that no toleration covers.
-    Taint {
-        /// The taint.
-        #[serde(serialize_with = "taint_as_text")]
-        taint: Taint,
-    },
-}
-
-fn taint_as_text<S: serde::Serializer>(taint: &Taint, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(taint)
 }
 
 /// The controller's answer for one node.

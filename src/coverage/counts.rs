@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::NodeCoverage;
+use super::node_coverage::NodeCoverage;
 use crate::explain::pod::is_ready;
 use crate::placement::Placement;
 use crate::snapshot::Snapshot;

@@ -3,9 +3,7 @@
 //! Upstream: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go` `LazyErrorNodeSelector.Match`,
 //! `newNodeSelectorTerm`; `apimachinery/pkg/labels/selector.go` `NewRequirement`, `Requirement.Matches`.
 
-use serde::Serialize;
-
-use super::PlacementFailure;
+use super::failure::{PlacementFailure, Requirement, TermMismatch};
 use crate::snapshot::Node;
 use crate::snapshot::labels::{is_label_key, is_label_value};
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
@@ -26,32 +24,6 @@ enum Term<'a> {
     All(&'a NodeSelectorTerm),
     /// Cannot be understood, so it matches nothing; the controller says nothing about it.
     Void(String),
-}
-
-/// A term of the affinity and what it missed on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TermMismatch {
-    /// Why the term can never match; then nothing was compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) invalid: Option<String>,
-    /// The requirements that the node does not meet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) mismatches: Vec<Requirement>,
-}
-
-/// A requirement and what the node has instead.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Requirement {
-    /// The label's key, or `metadata.name`.
-    pub(crate) key: String,
-    /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.
-    pub(crate) operator: String,
-    /// The values that the operator takes.
-    pub(crate) values: Vec<String>,
-    /// The node's value; none when it has no such label.
-    pub(crate) found: Option<String>,
 }
 
 impl<'a> Affinity<'a> {

@@ -4,7 +4,7 @@
 
 use kube::core::Selector;
 
-use super::PlacementFailure;
+use super::failure::PlacementFailure;
 use crate::snapshot::{Node, OpenShift, selector};
 
 const KUBE_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selector";

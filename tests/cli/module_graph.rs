@@ -165,7 +165,9 @@ impl Source {
         source.add_paths(module, &rest, is_module);
         // A module that uses what it re-exports imports it.
         let words: BTreeSet<&str> = rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
-        let used = source.re_exported.iter().filter(|(name, _)| words.contains(name.as_str()));
+        // Functions are often called like their module, so that the word alone proves nothing.
+        let is_type = |name: &str| name.starts_with(|letter: char| letter.is_ascii_uppercase());
+        let used = source.re_exported.iter().filter(|(name, _)| is_type(name) && words.contains(name.as_str()));
         source.used.extend(used.map(|(_, path)| path.clone()).collect::<Vec<_>>());
         source
     }

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::decode::Decode;
 use super::event_v1::{self, EventV1};
-use super::{Detail, Objects, SavedCluster, dump, kinds, yaml};
+use super::objects::Objects;
+use super::saved_cluster::{Detail, SavedCluster};
+use super::{dump, kinds, yaml};
 
 /// Why a text cannot be read.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Determines the kinds of the objects in a file that cannot be read: by its name, or by its readable part.
 
-use super::Objects;
+use super::objects::Objects;
 
 /// The kinds by the names that tools give to files and directories.
 const PLACES: [(&str, &str); 14] = [

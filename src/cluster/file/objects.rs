@@ -6,7 +6,7 @@ use k8s_openapi::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Kind;
+use super::kind_objects::Kind;
 use crate::snapshot::Known;
 
 /// The supported kinds.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::report::Report;
+use super::saved_cluster::{Detail, SavedCluster};
 use super::walk::Walk;
-use super::{Detail, SavedCluster};
 use crate::error::Error;
 
 /// Reads the given files, and every file with a supported extension in the given directories and archives.

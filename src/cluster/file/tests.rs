@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::saved_cluster::SavedCluster;
 use super::*;
 
 const NODE: &str = "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n1\"}}";

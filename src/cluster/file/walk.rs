@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{self, Allowance, HEAD, Packing};
 use super::report::{Report, broken};
-use super::{SavedCluster, documents, kinds};
+use super::saved_cluster::SavedCluster;
+use super::{documents, kinds};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 
