@@ -89,7 +89,7 @@ pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
     let told = match event.told {
         WatchEvent::RolloutEvent(kind) => serde_json::to_value(kind)?,
-        WatchEvent::Ended(ending, _) => json!({ "event": "Ended", "outcome": ending }),
+        WatchEvent::Ended(ending, _) => json!({ "type": "Ended", "outcome": ending }),
     };
     let numbers = event.rollout_status.map(Numbers::new).map(serde_json::to_value).transpose()?;
     let maps = [Some(told), numbers].into_iter().flatten().filter_map(|value| match value {

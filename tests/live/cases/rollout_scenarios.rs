@@ -247,7 +247,7 @@ async fn nodes_come_and_go(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let first = ["a", "b", "c"].into_iter().find(|letter| text.contains(&format!(" nodes-{letter}: done")));
     let first = first.ok_or_else(|| failed("no node is done"))?;
     scenario.plane.create(&scenario.node("d")).await?;
-    running.wait_for("nodes-d: now eligible").await?;
+    running.wait_for("nodes-d: node is now eligible").await?;
     scenario.plane.delete(&scenario.node(first)).await?;
     running.wait_for(&format!("nodes-{first}: no longer eligible")).await?;
     for _ in 0..3 {

@@ -67,8 +67,7 @@ pub(crate) fn is_documented(event: &Value) -> Result<(), Failed> {
             // A count of nodes; in NodeRemoved, whether the node was done.
             "done" if name == "NodeRemoved" => value.is_boolean(),
             "done" => value.is_u64(),
-            // A count of nodes; in Waiting, what the run waits for.
-            "waiting" if value.is_object() => name == "Waiting" && value["type"].is_string(),
+            "waitingFor" => name == "Waiting" && value["type"].is_string(),
             "waiting" => value.is_u64(),
             "rollback" | "blocking" | "evict" => value.is_boolean(),
             "failure" | "skip" => value["code"].is_string(),

@@ -39,8 +39,8 @@ pub(super) async fn bad_image(scenario: &Scenario<'_>) -> Result<(), Failed> {
     assert_contains(
         &text,
         &[
-            "timed out: no progress for 1s (--stall-timeout); new pod cannot pull its image: ImagePullBackOff \
-             (bad-image-",
+            "timed out: no progress for 1s (--stall-timeout): new pod cannot pull its image: ImagePullBackOff on \
+             bad-image-",
             "(1 of 3 updated, 2 available)",
         ],
     )?;
@@ -57,7 +57,7 @@ pub(super) async fn crash_loop(scenario: &Scenario<'_>) -> Result<(), Failed> {
     let reported = text.matches("cannot complete without intervention").count();
     ensure(reported == 1, || text)?;
     let text = scenario.watch_until_stalled().await?;
-    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout); new pod crashing (crash-"])?;
+    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout): new pod crashing on crash-"])?;
     let arguments = ["rollout", "watch", "agent", "-n", scenario.name, "--stall-timeout", "1s", "-o", "json"];
     let text = RunningProgram::start(scenario.plane, &arguments)?.wait_for_exit(1).await?;
     let events = events(&text)?;
@@ -74,7 +74,7 @@ pub(super) async fn never_ready(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.wait_for_new_pod().await?;
     let text = scenario.watch_until_stalled().await?;
     assert_not_contains(&running.stdout(), &["stuck", "stalled", "failing"])?;
-    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout); ", "(1 of 2 updated, 1 available)"])?;
+    assert_contains(&text, &["timed out: no progress for 1s (--stall-timeout): ", "(1 of 2 updated, 1 available)"])?;
     let end = text.lines().last().unwrap_or_default();
     let is_named = ["a", "b"].iter().any(|node| end.contains(&format!("never-ready-{node}")));
     ensure(is_named, || text.clone())?;

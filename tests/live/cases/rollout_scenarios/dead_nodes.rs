@@ -31,7 +31,7 @@ pub(super) async fn dead_before(scenario: &Scenario<'_>) -> Result<(), Failed> {
     assert_contains(
         &text,
         &[
-            "(--stall-timeout); old pod cannot terminate: node not ready (dead-before-a)",
+            "(--stall-timeout): old pod cannot terminate (node not ready) on dead-before-a",
             "(0 of 2 updated, 2 available)",
         ],
     )
@@ -65,7 +65,7 @@ pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.plane.merge(&pod).await?;
     scenario.set_kubelet("a", Kubelet::Reporting).await?;
     let text = running.wait_for_exit(0).await?;
-    assert_contains(&text, &["no longer blocked by: node not ready", "dead-during-a: done"])?;
+    assert_contains(&text, &["no longer blocked by: new pod cannot start (node not ready)", "dead-during-a: done"])?;
     assert_complete(&text, 3)
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Resul
     let pods: Api<Pod> = Api::namespaced(scenario.plane.client(), scenario.name);
     let by_force = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
     pods.delete(&terminating.name_any(), &by_force).await.map_err(failed)?;
-    running.wait_for("no longer blocked by: old pod cannot terminate: node not ready").await?;
+    running.wait_for("no longer blocked by: old pod cannot terminate (node not ready)").await?;
     running.wait_for(&format!("{stuck}the new pod cannot start: ")).await?;
     scenario.set_kubelet(letter, Kubelet::Reporting).await?;
     running.wait_for(&format!("{node}: done")).await?;
