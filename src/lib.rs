@@ -3,12 +3,15 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`cli`] | the clap arguments |
-//! | [`command`] | the subcommands, one file or folder each: load, compute, render |
+//! | [`cli`] | the command tree and its parsing |
+//! | [`command`] | the subcommands, one folder each: arguments, options, load, compute, render |
+//! | [`load`] | from a cluster or a saved file to a snapshot |
 //! | [`cluster`] | the only module that reads an API server or a saved cluster |
 //! | [`snapshot`] | the objects that a command works on: nodes, pods, DaemonSets and their relations |
 //! | [`placement`] | pure: the DaemonSet controller's rule for which nodes are eligible |
-//! | [`rollout`] | pure: revisions, the budget, progress and blockers |
+//! | [`revision`] | pure: which revision a pod runs |
+//! | [`check_result`] | pure: the result of a check: Pass, Fail, Unknown |
+//! | [`rollout`] | pure: the budget, progress and blockers |
 //! | [`cycle`] | pure: which pod to replace next, and when to stop |
 //! | [`admission`] | pure: the pod that the API server would create, and what rejects it |
 //! | [`scheduling`] | pure: the scheduler's filters, one file each |
