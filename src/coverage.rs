@@ -1,4 +1,12 @@
-//! Which nodes run the daemon pod, which should and don't, which shouldn't and do: a fold over nodes.
+//! Which nodes run the pod of a DaemonSet, which eligible nodes miss it, and which other nodes run it.
+//!
+//! The input is a snapshot. [`compute_coverage`] returns one [`Coverage`] for each DaemonSet, with one [`NodeCoverage`]
+//! for each node: whether it is eligible (by `placement`), its pods, and the state with the reasons (by `explain`).
+//! [`Counts`] are the numbers of `.status` as the controller would compute them now; `.status` itself may be outdated.
+//! [`by_label`] groups the rows by a node label, and [`Threshold`] is `--min`.
+//!
+//! Objects that could not be read make a result unknown, never empty or zero. If nodes could not be read, there is one
+//! row for each node that a pod names.
 
 mod counts;
 mod group;
@@ -26,22 +34,20 @@ pub(crate) use group::by_label;
 pub(crate) use node_coverage::NodeCoverage;
 pub(crate) use threshold::Threshold;
 
-/// One DaemonSet on the nodes of a snapshot.
+/// The coverage of one DaemonSet.
 #[derive(Debug)]
 pub(crate) struct Coverage<'a> {
-    /// The DaemonSet.
     pub(crate) daemon_set: &'a DaemonSet,
-    /// Its current revision.
     pub(crate) revision: CurrentRevision,
-    /// What the controller would write into `.status`.
+    /// What the controller would write to `.status`.
     pub(crate) counts: Counts,
-    /// One for every node, in the order of the nodes.
+    /// One for each node, in the order of the snapshot.
     pub(crate) rows: Vec<NodeCoverage<'a>>,
-    /// Pods on nodes that no longer exist, and pods that name no node.
+    /// Pods on deleted nodes, and pods without a target node. They count nowhere.
     pub(crate) unmapped_pods: Vec<&'a PodSummary>,
 }
 
-/// The state of a node, before it becomes a [`NodeCoverage`].
+/// The part of a [`NodeCoverage`] that depends on the state of the pods.
 struct JudgedNode {
     state: State,
     reasons: Vec<Reason>,
@@ -55,9 +61,9 @@ pub(crate) fn event_query(snapshot: &Snapshot) -> EventQuery {
     query
 }
 
-/// Covers every DaemonSet of the snapshot, in its order.
+/// Computes the coverage of all DaemonSets, in the order of the snapshot.
 pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
-    // Sorting the pods by owner once spares every DaemonSet a walk over all of them.
+    // Sort the pods by owner once, so that not every DaemonSet has to visit all pods.
     let mut owned: HashMap<&str, Vec<&PodSummary>> = HashMap::new();
     let mut orphans: Vec<&PodSummary> = Vec::new();
     for pod in snapshot.pods.known().into_iter().flatten() {
@@ -78,19 +84,19 @@ pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
         .collect()
 }
 
-/// A number that is the same for as long as there is nothing new to tell: ages grow without it.
+/// A hash of everything that is shown except ages. It changes only if there is something new to show.
 pub(crate) fn fingerprint(coverages: &[Coverage<'_>]) -> u64 {
     let mut hasher = DefaultHasher::new();
     format!("{coverages:?}").hash(&mut hasher);
     hasher.finish()
 }
 
-/// What all nodes of one DaemonSet are judged by.
+/// What is the same for all nodes of one DaemonSet.
 struct CoverageContext<'a> {
     snapshot: &'a Snapshot,
     daemon_set: &'a DaemonSet,
     min_ready_seconds: i32,
-    /// Why no pod could be created, the same for all nodes that miss one.
+    /// Why pods are not created. The DaemonSet's event names no node, so that all missing pods have this reason.
     why_missing: Vec<Reason>,
 }
 
@@ -118,7 +124,7 @@ impl<'a> CoverageContext<'a> {
         Coverage { unmapped_pods, daemon_set: self.daemon_set, revision, counts, rows }
     }
 
-    /// The current revision, which the pods have to tell where revisions could not be read.
+    /// The current revision, inferred from the pods if revisions could not be read.
     fn revision_by(&self, rows: &[NodeCoverage<'a>], unmapped_pods: &[&'a PodSummary]) -> CurrentRevision {
         let revision = CurrentRevision::new(self.daemon_set, &self.snapshot.revisions);
         if self.snapshot.revisions.known().is_some() {
@@ -136,7 +142,7 @@ impl<'a> CoverageContext<'a> {
         let template = Pod::from_template(namespace, &self.daemon_set.spec.template);
         let namespace = NamespaceSelector::new(self.snapshot.openshift.known().and_then(Option::as_ref), namespace);
         let rule = EligibilityRule::new(&template.spec, namespace, FeatureGates::implied_by(&template.spec));
-        // What keeps a DaemonSet off its nodes is the same on many of them.
+        // Many nodes fail for the same reason: share its memory.
         let mut seen: Pool<Vec<TermMismatch>> = Pool::default();
         let row = |node: &'a Node| {
             let mut verdict = rule.evaluate(node);
@@ -166,7 +172,7 @@ impl<'a> CoverageContext<'a> {
     fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> JudgedNode {
         let silent = |state, reasons| JudgedNode { state, reasons, wants_events: false };
         let mut judged = match (placement, pods) {
-            // Without pods nothing is missing for sure, and nothing is excluded for sure.
+            // If pods could not be read, it is unknown whether one is missing or should not be there.
             _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, failures),
             (Placement::Run, []) => {
                 JudgedNode { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
@@ -180,12 +186,12 @@ impl<'a> CoverageContext<'a> {
             }
         };
         judged.reasons.extend(extra_pods(pods));
-        // Rows come by the hundred thousand.
+        // There may be hundreds of thousands of rows.
         judged.reasons.shrink_to_fit();
         judged
     }
 
-    /// Without nodes, only what the pods tell is known.
+    /// The rows if nodes could not be read: one for each node that a pod names.
     fn rows_of_pods(&self, pods: &DaemonPods<'a>) -> Vec<NodeCoverage<'a>> {
         let mut nodes: Vec<&str> = pods.nodes().collect();
         nodes.sort_unstable();
@@ -255,29 +261,27 @@ fn why_missing(daemon_set: &DaemonSet, events: &Known<Vec<k8s_openapi::api::core
 }
 
 impl Coverage<'_> {
-    /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &str {
         self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The DaemonSet's name.
     pub(crate) fn name(&self) -> &str {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// How many nodes are in a state.
     pub(crate) fn in_state(&self, state: State) -> usize {
         self.rows.iter().filter(|row| row.state == state).count()
     }
 
-    /// Whether it is known of every pod whether it runs today's template.
+    /// Whether it is known for every pod whether it is up to date.
     pub(crate) fn is_revision_known(&self) -> bool {
         let pods = || self.rows.iter().flat_map(|row| &row.pods).chain(&self.unmapped_pods);
         let is_known = |pod: &&PodSummary| is_current(pod, &self.revision).is_some();
         self.revision.hash.known().is_some() || (self.revision.source.is_some() && pods().all(is_known))
     }
 
-    /// The events that may say more than the rows do: the same whether they were read or not.
+    /// The events that may add reasons. The result does not depend on the events in the snapshot, so that it can be
+    /// computed before they are read.
     pub(crate) fn event_query(&self) -> EventQuery {
         let mut query = EventQuery::default();
         for row in self.rows.iter().filter(|row| row.wants_events) {

@@ -1,15 +1,22 @@
-//! Replacing the pods of a DaemonSet node by node: what to do next is decided here, and done elsewhere.
+//! Replaces the pods of a DaemonSet node by node. This module decides what to do next, and the `cycle` command does it.
 //!
-//! A [`Plan`] is made from one look at the cluster; a [`Run`] carries it out, one [`Action`] at a time. Nothing is stored
-//! but in memory: the revision that each node runs is the state, so that a run that was killed is taken up by the next
-//! one. Only one run removes pods at a time: the one that has the lock ([`Candidate`], [`Held`]).
+//! A [`Observation`] is the observation of a DaemonSet and its nodes at one moment. [`plan`] selects and orders the
+//! nodes by the [`Policy`] of the user, with [`Order`]. A [`Run`] carries out the [`Plan`] with one [`NodeTask`] for
+//! each node: for each observation, it returns the next [`Action`] and the [`NodeEvent`] of the nodes. [`Summary`]
+//! counts the results.
 //!
-//! What no step ever does, whatever the cluster does meanwhile:
-//! - leave more wanted nodes without an available pod than the budget, those already down counted; where more are down
-//!   than that when a pod is removed, their number does not grow by it;
-//! - touch a pod that the DaemonSet does not control, or one that is not stale;
-//! - go on after the template or the DaemonSet became another one;
-//! - fail a node, halt or finish by changes alone, which may be long past after a suspend: that takes fresh lists.
+//! The state is kept in memory only. The revisions of the pods show which nodes are done, so that a new run can
+//! continue after one that was killed. Only the run that has the lock removes pods ([`Candidate`], [`Held`]).
+//! [`pdb_conflict`] finds PodDisruptionBudgets that never allow an eviction.
+//!
+//! Invariants of every step, whatever else happens in the cluster:
+//! - A removal never makes more eligible nodes unavailable than the budget allows. If other causes have already made
+//!   more nodes unavailable, a removal does not increase their number.
+//! - Only pods that the DaemonSet controls are removed: outdated ones, or with `--all` those that the plan was made
+//!   for.
+//! - No pod is removed after the template has changed or the DaemonSet was recreated.
+//! - No node fails, and no run halts or finishes, because of watch events alone, unless the user asked it to halt.
+//!   After a suspend, they may be outdated: such a decision requires new lists.
 
 mod decision;
 mod lock;

@@ -1,8 +1,8 @@
-//! Revisions: the templates that a DaemonSet had.
+//! Revisions: the pod templates that a DaemonSet had or has.
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `constructHistory`, `Match`, `getPatch`;
 //! `pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`. The hash is that of a Go struct and differs between
-//! versions, so it is read from the revision whose template is today's and never computed.
+//! versions. It is never computed, but read from the revision that has the current template.
 
 mod inferred;
 
@@ -12,37 +12,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::{Known, Labels, PodSummary};
 
-/// The label that tells a pod's revision.
+/// The label of a pod, and of a ControllerRevision, that contains the hash of the revision.
 pub(crate) const HASH_LABEL: &str = "controller-revision-hash";
-/// The label that tells the generation of the template a pod was made from.
+/// The label of a pod that contains the generation of the template that the pod was created from.
 const GENERATION_LABEL: &str = "pod-template-generation";
-/// The same of the DaemonSet.
+/// The annotation of the DaemonSet that contains the generation of its current template.
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 
-/// What tells which pods are up to date.
+/// How up-to-date pods are identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum RevisionSource {
-    /// The revision that holds today's template.
+    /// By the revision of the current template.
     ControllerRevision,
-    /// Pods that were created from today's template, by its generation.
+    /// By pods that were created from the current template, which have its generation.
     TemplateGeneration,
-    /// The number of pods that the controller counts as up to date.
+    /// By the number of up-to-date pods in `.status`.
     Status,
 }
 
-/// What a pod has to show to be up to date.
+/// What identifies an up-to-date pod.
 #[derive(Clone, Debug)]
 pub(crate) struct CurrentRevision {
-    /// The hash of today's template; none while the controller has not yet made a revision of it, or where it is
-    /// inferred and no pod runs it.
+    /// The hash of the current template. `None` while the controller has not created a revision of it, or if the hash
+    /// is inferred and no pod has it.
     pub(crate) hash: Known<Option<String>>,
-    /// What tells which pods are up to date; none where nothing does.
+    /// How up-to-date pods are identified; `None` if they cannot be.
     pub(crate) source: Option<RevisionSource>,
     pub(crate) generation: Option<i64>,
 }
 
 impl CurrentRevision {
-    /// Finds the revision that holds today's template.
+    /// Finds the revision of the current template.
     pub(crate) fn new(daemon_set: &DaemonSet, revisions: &Known<Vec<ControllerRevision>>) -> Self {
         let hash_of = |revision: &ControllerRevision| revision.metadata.labels.as_ref()?.get(HASH_LABEL).cloned();
         let (hash, source) = match revisions {
@@ -62,18 +62,18 @@ impl CurrentRevision {
         }
     }
 
-    /// Whether the controller is known to have made a revision of today's template.
+    /// Whether it is certain that the controller has created a revision of the current template.
     pub(crate) fn exists(&self) -> bool {
         match self.source {
             Some(RevisionSource::ControllerRevision) => self.hash.known().is_some_and(Option::is_some),
-            // It makes one before it writes the status or a pod.
+            // The controller creates the revision before it writes the status or creates a pod.
             Some(RevisionSource::TemplateGeneration | RevisionSource::Status) => true,
             None => false,
         }
     }
 }
 
-/// The revision that holds today's template. Several may: the newest one counts, as in `dedupCurHistories`.
+/// The revision of the current template. If there are several, the newest counts, as in `dedupCurHistories`.
 pub(crate) fn current_of<'r>(
     daemon_set: &DaemonSet,
     revisions: &'r [ControllerRevision],
@@ -85,7 +85,6 @@ pub(crate) fn current_of<'r>(
         .max_by_key(|revision| revision.revision)
 }
 
-/// Whether the DaemonSet controls the revision.
 pub(crate) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
     let owners = revision.metadata.owner_references.iter().flatten();
     revision.metadata.namespace == daemon_set.metadata.namespace
@@ -94,7 +93,8 @@ pub(crate) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet)
             .any(|owner| Some(&owner.uid) == daemon_set.metadata.uid.as_ref())
 }
 
-/// Whether today's template was rolled out before: its revision is older than another one.
+/// Whether the current template is one that the DaemonSet had before: its revision is older than another one. The
+/// controller reuses the object and increases only its number, so the creation time shows the age.
 pub(crate) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
     let created = |revision: &ControllerRevision| revision.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let own = || revisions.iter().filter(|revision| is_owned_by(revision, daemon_set));
@@ -103,7 +103,7 @@ pub(crate) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevisio
     current.is_some_and(|current| own().filter_map(created).any(|other| other > current))
 }
 
-/// The template of the DaemonSet's revision with that hash, if the revision is there.
+/// The template of the DaemonSet's revision with this hash, if the revision exists.
 pub(crate) fn template_with(
     hash: &str,
     daemon_set: &DaemonSet,
@@ -115,24 +115,24 @@ pub(crate) fn template_with(
     revisions.iter().filter(|revision| is_owned_by(revision, daemon_set)).find(has_hash).and_then(template_of)
 }
 
-/// The template that a revision stores as `{"spec": {"template": {…, "$patch": "replace"}}}`.
+/// The template of a revision. Its data is `{"spec": {"template": {…, "$patch": "replace"}}}`.
 fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
     let template = revision.data.0.get("spec")?.get("template")?;
     PodTemplateSpec::deserialize(template).ok()
 }
 
-/// The hash that a pod, or a revision, is labelled with.
+/// The revision hash in the labels of a pod or of a ControllerRevision.
 pub(crate) fn revision_of(labels: &Labels) -> Option<&str> {
     labels.get(HASH_LABEL).map(String::as_str)
 }
 
-/// Whether the pod is labelled with the generation of today's template.
+/// Whether the pod has the label with the generation of the current template.
 pub(crate) fn has_current_generation(pod: &PodSummary, current: &CurrentRevision) -> bool {
     let generation = pod.metadata.labels.get(GENERATION_LABEL).and_then(|generation| generation.parse::<i64>().ok());
     generation.is_some_and(|generation| Some(generation) == current.generation)
 }
 
-/// Whether the pod runs today's template; none when that cannot be known.
+/// Whether the pod is up to date; `None` if that is unknown. As upstream, one matching label is enough.
 pub(crate) fn is_current(pod: &PodSummary, current: &CurrentRevision) -> Option<bool> {
     if has_current_generation(pod, current) {
         return Some(true);

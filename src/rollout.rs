@@ -1,4 +1,24 @@
-//! A rollout as the controller sees it: revisions, the budget and who spends it, what holds it, and how fast it goes.
+//! The status of a rollout: how far it is, which nodes use the budget, what blocks it, and how fast it is.
+//!
+//! The input is the [`Coverage`](crate::coverage::Coverage) of one DaemonSet and its snapshot, the output a
+//! [`RolloutStatus`] (`status`). `budget` resolves the update strategy. `node_pods` sorts the pods of each node into
+//! new, old and terminating ones, as the controller does. `assessment` combines what is found out about a node: its
+//! problems (`node_problem`, `crash_loop`, `surge_ports`, `failed_create`) with their evidence, its step and its use of
+//! the budget (`node_progress`). A [`Blocker`] is one problem with all its nodes. `stuck` proves whether the rollout is
+//! stuck, and `phase` summarizes. Over several snapshots, `events` returns the differences, and `progress` and `rate`
+//! measure the speed. `history` lists the revisions.
+//!
+//! [`Phase`] is the first that applies:
+//! - [`Phase::Unknown`]: pods could not be read, or which of them are up to date.
+//! - [`Phase::Deleting`]: the DaemonSet has a deletion timestamp, so that the controller ignores it.
+//! - [`Phase::NotObserved`]: the controller has not observed the newest spec, or has no revision of it yet.
+//! - [`Phase::Complete`]: every eligible node has an available new pod and no old one.
+//! - [`Phase::AwaitingDeletion`]: the strategy is `OnDelete` and a node still has its old pod.
+//! - [`Phase::Stuck`]: it is proven that the rollout cannot complete without intervention.
+//! - [`Phase::Progressing`]: a node makes progress, even if slowly, or the controller is about to start one, or nodes
+//!   that could not be read may make progress.
+//! - [`Phase::Degraded`]: every eligible node has a new pod, and the unavailable ones have problems that may pass.
+//! - [`Phase::Blocked`]: nodes without a new pod remain, and no node makes progress. This may pass.
 
 mod assessment;
 mod blocker;

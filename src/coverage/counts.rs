@@ -1,4 +1,5 @@
-//! The six numbers of a DaemonSet's status, from nodes and pods.
+//! The counts in the `.status` of a DaemonSet, computed from nodes and pods. `.status` itself lags: a new taint of a
+//! node may not change it until something else triggers a sync.
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `updateDaemonSetStatus`.
 
@@ -9,23 +10,23 @@ use crate::explain::pod::is_ready;
 use crate::placement::Placement;
 use crate::snapshot::Snapshot;
 
-/// What the controller counts. A number is none when what it is counted from could not be read.
+/// The counts of the controller. A count is `None` if the objects for it could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
-    /// Nodes on which a pod is wanted.
+    /// Eligible nodes.
     pub(crate) desired: Option<usize>,
-    /// Of these, nodes for which there is a pod, in whatever state.
+    /// Of these, nodes with a pod in any state, including pods that are not scheduled yet.
     pub(crate) current: Option<usize>,
     /// Of these, nodes whose first pod is ready.
     pub(crate) ready: Option<usize>,
-    /// Of these, nodes whose first pod runs the current revision.
+    /// Of these, nodes whose first pod is up to date.
     pub(crate) up_to_date: Option<usize>,
     /// Of these, nodes whose first pod is available.
     pub(crate) available: Option<usize>,
-    /// `desired` without `available`.
+    /// `desired` minus `available`.
     pub(crate) unavailable: Option<usize>,
-    /// Nodes on which none is wanted, and for which there is one.
+    /// Nodes that are not eligible and have a pod.
     pub(crate) misscheduled: Option<usize>,
 }
 

@@ -1,4 +1,5 @@
-//! Mapping and counting on the cases where intuition and rule part, each by its number in the list of edge cases.
+//! Tests of the mapping and counting of pods in which the rules are not intuitive. The numbers are those of
+//! `docs/edge-cases.md`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +11,7 @@ use super::*;
 const NOW: &str = "2026-01-02T12:00:00Z";
 const READY: &str = "2026-01-02T11:00:00Z";
 
-/// A DaemonSet `d` with two nodes at hand, `n1` and `n2`, of which a test says what is on them.
+/// A DaemonSet `d`, the nodes `n1` and `n2`, and the pods that a test adds.
 struct CoverageFixture(Snapshot);
 
 impl CoverageFixture {
@@ -53,7 +54,7 @@ impl CoverageFixture {
         })
     }
 
-    /// A pod on `n1`, ready and of the current revision, changed by a JSON merge.
+    /// Adds a ready and up-to-date pod on `n1`, changed by a JSON merge.
     fn pod(mut self, name: &str, change: Value) -> Self {
         let mut pod = json!({
             "metadata": {
@@ -85,7 +86,7 @@ impl CoverageFixture {
         self
     }
 
-    /// desired, current, ready, up to date, available, misscheduled
+    /// The counts `desired`, `current`, `ready`, `up_to_date`, `available` and `misscheduled`.
     fn counts(&self) -> [Option<usize>; 6] {
         let Counts { desired, current, ready, up_to_date, available, misscheduled, .. } =
             compute_coverage(&self.0)[0].counts;
@@ -121,16 +122,14 @@ fn all(numbers: [usize; 6]) -> [Option<usize>; 6] {
 }
 
 #[test]
-fn a_ready_pod_on_each_wanted_node_is_full_coverage() {
+fn ready_pod_on_each_eligible_node_is_full_coverage() {
     let world = CoverageFixture::new().pod("a", json!({})).pod("b", json!({ "spec": { "nodeName": "n2" } }));
     assert_eq!(world.counts(), all([2, 2, 2, 2, 2, 0]));
     assert_eq!(world.states(), [State::Available, State::Available]);
 }
 
 /// Edge case 5 (docs/edge-cases.md).
-
 #[test]
-
 fn a_node_that_became_tainted_under_its_pod_is_misscheduled() {
     let world = CoverageFixture::new().pod("a", json!({})).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
@@ -138,19 +137,15 @@ fn a_node_that_became_tainted_under_its_pod_is_misscheduled() {
 }
 
 /// Edge case 6 (docs/edge-cases.md).
-
 #[test]
-
-fn the_same_holds_for_a_pod_that_is_still_pending() {
+fn pending_pod_on_a_tainted_node_is_misscheduled() {
     let pending = json!({ "spec": { "nodeName": "" , "affinity": pinned("n1") }, "status": { "phase": "Pending", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", pending).taint(0, "k", "NoSchedule");
     assert_eq!(world.counts(), all([1, 0, 0, 0, 0, 1]));
 }
 
 /// Edge case 9 (docs/edge-cases.md).
-
 #[test]
-
 fn a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
     let world = CoverageFixture::new()
         .pod("a", json!({ "status": { "conditions": [{ "type": "Ready", "status": "False" }] } }))
@@ -160,10 +155,8 @@ fn a_not_ready_node_counts_as_misscheduled_and_not_as_desired() {
 }
 
 /// Edge case 26 (docs/edge-cases.md).
-
 #[test]
-
-fn a_node_named_by_the_template_makes_the_desired_number_one() {
+fn template_with_node_name_makes_desired_1() {
     let world =
         CoverageFixture::new().daemon_set(|d| d.spec.template.spec.as_mut().unwrap().node_name = Some("n1".into()));
     assert_eq!(world.counts()[0], Some(1));
@@ -171,10 +164,8 @@ fn a_node_named_by_the_template_makes_the_desired_number_one() {
 }
 
 /// Edge case 29 (docs/edge-cases.md).
-
 #[test]
-
-fn a_pod_that_no_node_can_take_counts_as_desired_and_current() {
+fn unschedulable_pod_counts_as_desired_and_current() {
     let unschedulable = json!({
         "spec": { "nodeName": "", "affinity": pinned("n1") },
         "status": {
@@ -193,10 +184,8 @@ fn pinned(node: &str) -> Value {
 }
 
 /// Edge case 33 (docs/edge-cases.md).
-
 #[test]
-
-fn of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
+fn bound_then_oldest_then_first_by_name_of_two_pods_counts() {
     let unbound = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" }, "spec": { "nodeName": "", "affinity": pinned("n1") } });
     assert_eq!(CoverageFixture::new().pod("a", unbound).pod("b", json!({})).first_pod(), "b");
     let older = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z" } });
@@ -205,20 +194,16 @@ fn of_two_live_pods_the_bound_then_the_older_then_the_first_by_name_counts() {
 }
 
 /// Edge case 34 (docs/edge-cases.md).
-
 #[test]
-
-fn a_terminating_pod_still_holds_its_node() {
+fn terminating_pod_counts_as_current() {
     let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts()[1], Some(1));
     assert_eq!(world.states()[0], State::Terminating);
 }
 
 /// Edge case 35 (docs/edge-cases.md).
-
 #[test]
-
-fn a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
+fn failed_terminating_pod_with_a_finalizer_is_ignored() {
     let dead = json!({ "metadata": { "deletionTimestamp": NOW, "finalizers": ["f"] }, "status": { "phase": "Failed", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", dead);
     assert_eq!(world.counts()[1], Some(0));
@@ -226,10 +211,8 @@ fn a_failed_pod_that_only_a_finalizer_keeps_is_not_seen() {
 }
 
 /// Edge case 36 (docs/edge-cases.md).
-
 #[test]
-
-fn a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
+fn failed_pod_counts_as_current_and_not_as_available() {
     let failed = json!({ "status": { "phase": "Failed", "reason": "Evicted", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", failed);
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
@@ -237,10 +220,8 @@ fn a_failed_pod_in_back_off_counts_as_current_and_not_as_available() {
 }
 
 /// Edge case 37 (docs/edge-cases.md).
-
 #[test]
-
-fn beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
+fn younger_pod_next_to_a_failed_pod_does_not_count() {
     let failed = json!({ "status": { "phase": "Failed", "conditions": [] } });
     let second = json!({ "metadata": { "creationTimestamp": "2026-01-02T00:00:00Z" } });
     let world = CoverageFixture::new().pod("a", failed).pod("b", second);
@@ -249,9 +230,7 @@ fn beside_a_failed_pod_a_second_one_counts_nothing_while_it_is_younger() {
 }
 
 /// Edge case 38 (docs/edge-cases.md).
-
 #[test]
-
 fn a_succeeded_pod_counts_as_current_until_it_is_deleted() {
     let world = CoverageFixture::new().pod("a", json!({ "status": { "phase": "Succeeded", "conditions": [] } }));
     assert_eq!(world.counts(), all([2, 1, 0, 1, 0, 0]));
@@ -259,16 +238,14 @@ fn a_succeeded_pod_counts_as_current_until_it_is_deleted() {
 }
 
 /// Edge case 39 (docs/edge-cases.md).
-
 #[test]
-
-fn an_orphan_that_fits_is_counted_and_is_old_without_a_hash() {
+fn matching_orphan_counts_and_is_outdated_without_a_hash() {
     let orphan = json!({ "metadata": { "ownerReferences": [], "labels": { "controller-revision-hash": "" } } });
     assert_eq!(CoverageFixture::new().pod("a", orphan).counts(), all([2, 1, 1, 0, 1, 0]));
 }
 
 #[test]
-fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_deleted() {
+fn orphan_is_not_adopted_if_it_or_the_daemon_set_terminates() {
     let leaving = json!({ "metadata": { "ownerReferences": [], "deletionTimestamp": NOW } });
     assert_eq!(CoverageFixture::new().pod("a", leaving).counts()[1], Some(0));
     let world = CoverageFixture::new()
@@ -278,9 +255,7 @@ fn a_terminating_orphan_is_not_adopted_nor_is_any_by_a_daemon_set_that_is_being_
 }
 
 /// Edge case 40 (docs/edge-cases.md).
-
 #[test]
-
 fn an_orphan_that_names_no_node_is_counted_nowhere() {
     let orphan = json!({ "metadata": { "ownerReferences": [] }, "spec": { "nodeName": "" } });
     let world = CoverageFixture::new().pod("a", orphan);
@@ -289,10 +264,8 @@ fn an_orphan_that_names_no_node_is_counted_nowhere() {
 }
 
 /// Edge case 41 (docs/edge-cases.md).
-
 #[test]
-
-fn a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
+fn pod_that_no_longer_matches_the_selector_is_released() {
     assert_eq!(
         CoverageFixture::new().pod("a", json!({ "metadata": { "labels": { "app": "other" } } })).counts()[1],
         Some(0)
@@ -300,7 +273,7 @@ fn a_pod_whose_labels_left_the_selector_is_no_longer_ours() {
 }
 
 #[test]
-fn a_pod_of_another_owner_is_never_ours() {
+fn pod_of_another_owner_or_namespace_is_ignored() {
     let foreign = json!({ "metadata": { "ownerReferences": [{ "kind": "DaemonSet", "name": "d", "uid": "other", "controller": true }] } });
     assert_eq!(CoverageFixture::new().pod("a", foreign).counts()[1], Some(0));
     assert_eq!(
@@ -310,39 +283,31 @@ fn a_pod_of_another_owner_is_never_ours() {
 }
 
 /// Edge case 42 (docs/edge-cases.md).
-
 #[test]
-
-fn pods_of_a_node_that_is_gone_count_nowhere_and_are_told() {
+fn pods_of_a_deleted_node_are_unmapped() {
     let world = CoverageFixture::new().pod("a", json!({ "spec": { "nodeName": "gone" } }));
     assert_eq!(world.counts(), all([2, 0, 0, 0, 0, 0]));
     assert_eq!(compute_coverage(&world.0)[0].unmapped_pods[0].metadata.name, "a");
 }
 
 /// Edge case 43 (docs/edge-cases.md).
-
 #[test]
-
-fn a_ready_pod_that_is_being_deleted_still_counts_as_ready_and_available() {
+fn ready_terminating_pod_counts_as_ready_and_available() {
     let world = CoverageFixture::new().pod("a", json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:30Z" } }));
     assert_eq!(world.counts(), all([2, 1, 1, 1, 1, 0]));
 }
 
 /// Edge case 44 (docs/edge-cases.md).
-
 #[test]
-
-fn pods_without_a_node_make_current_equal_desired() {
+fn pending_pods_count_as_current() {
     let pending = |node: &str| json!({ "spec": { "nodeName": "", "affinity": pinned(node) }, "status": { "phase": "Pending", "conditions": [] } });
     let world = CoverageFixture::new().pod("a", pending("n1")).pod("b", pending("n2"));
     assert_eq!(world.counts(), all([2, 2, 0, 2, 0, 0]));
 }
 
 /// Edge case 55 (docs/edge-cases.md).
-
 #[test]
-
-fn with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
+fn older_of_an_old_and_a_new_pod_counts() {
     let old = json!({ "metadata": { "creationTimestamp": "2025-01-01T00:00:00Z", "labels": { "controller-revision-hash": "old" } } });
     let world = CoverageFixture::new().pod("new", json!({})).pod("old", old);
     assert_eq!(world.counts()[3], Some(0));
@@ -350,14 +315,14 @@ fn with_an_old_and_a_new_pod_on_a_node_the_older_one_counts() {
 }
 
 #[test]
-fn a_pod_of_the_current_template_generation_is_up_to_date_whatever_its_hash() {
+fn pod_of_the_current_generation_is_up_to_date() {
     let by_generation =
         json!({ "metadata": { "labels": { "controller-revision-hash": "old", "pod-template-generation": "7" } } });
     assert_eq!(CoverageFixture::new().pod("a", by_generation).counts()[3], Some(1));
 }
 
 #[test]
-fn of_two_revisions_with_todays_template_the_newer_one_is_current() {
+fn newest_revision_of_the_same_template_is_current() {
     let mut world = CoverageFixture::new().pod("a", json!({}));
     let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
     let mut twin = revisions[1].clone();
@@ -369,7 +334,7 @@ fn of_two_revisions_with_todays_template_the_newer_one_is_current() {
 }
 
 #[test]
-fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() {
+fn no_pod_is_up_to_date_before_the_revision_is_created() {
     let changed = |d: &mut DaemonSet| d.spec.template.spec.as_mut().unwrap().containers[0].image = Some("newer".into());
     let world = CoverageFixture::new().pod("a", json!({})).daemon_set(changed);
     assert_eq!(world.counts()[3], Some(0));
@@ -377,7 +342,7 @@ fn before_the_controller_made_a_revision_of_the_template_no_pod_is_up_to_date() 
 }
 
 #[test]
-fn a_pod_is_available_only_after_min_ready_seconds() {
+fn pod_is_available_only_after_min_ready_seconds() {
     let world =
         |seconds| CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(seconds));
     assert_eq!((world(3600).counts()[4], world(3600).states()[0]), (Some(1), State::Available));
@@ -385,7 +350,7 @@ fn a_pod_is_available_only_after_min_ready_seconds() {
 }
 
 #[test]
-fn time_alone_is_nothing_new_unless_a_pod_becomes_available_by_it() {
+fn fingerprint_ignores_time_unless_a_pod_becomes_available() {
     let at = |seconds: i64, min_ready: i32| {
         let mut world =
             CoverageFixture::new().pod("a", json!({})).daemon_set(|d| d.spec.min_ready_seconds = Some(min_ready));
@@ -403,7 +368,7 @@ fn time_alone_is_nothing_new_unless_a_pod_becomes_available_by_it() {
 }
 
 #[test]
-fn without_nodes_or_pods_the_numbers_that_need_them_are_unknown() {
+fn counts_are_unknown_without_nodes_or_pods() {
     let mut world = CoverageFixture::new().pod("a", json!({}));
     world.0.nodes = Known::Unknown("forbidden".into());
     assert_eq!(world.counts(), [None; 6]);

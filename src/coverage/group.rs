@@ -1,4 +1,4 @@
-//! Rows folded by the value of a node label.
+//! Rows grouped by the value of a node label (`--by`).
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,27 @@ use crate::placement::Placement;
 /// The nodes with one value of a label.
 #[derive(Debug)]
 pub(crate) struct Group<'r, 'a> {
-    /// The label's value; none for nodes without the label.
+    /// `None` for nodes without the label.
     pub(crate) value: Option<&'a str>,
-    /// The nodes on which a pod is wanted; none when nodes could not be read.
+    /// Eligible nodes; `None` if nodes could not be read.
     pub(crate) desired: Option<usize>,
-    /// Of these, those with a pod; none when nodes or pods could not be read.
+    /// Of these, nodes with a pod; `None` if nodes or pods could not be read.
     pub(crate) current: Option<usize>,
-    /// Of these, those with an available one.
+    /// Of these, nodes with an available pod.
     pub(crate) available: Option<usize>,
-    /// Of these, those with a ready one.
+    /// Of these, nodes with a ready pod.
     pub(crate) ready: Option<usize>,
-    /// All rows of the group.
     pub(crate) rows: Vec<&'r NodeCoverage<'a>>,
 }
 
 impl Group<'_, '_> {
-    /// How many rows are in a state.
     pub(crate) fn in_state(&self, state: State) -> usize {
         self.rows.iter().filter(|row| row.state == state).count()
     }
 }
 
-/// Groups the rows of all given DaemonSets by a label of their nodes: in the order of the values, nodes without the
-/// label last. Only rows that pass `is_shown` count.
+/// Groups the rows of all DaemonSets by a node label, sorted by value, nodes without the label last. Only rows for
+/// which `is_shown` is true count.
 pub(crate) fn by_label<'r, 'a>(
     coverages: &'r [Coverage<'a>],
     label: &str,

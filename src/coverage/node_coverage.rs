@@ -9,33 +9,30 @@ use crate::snapshot::{Labels, PodSummary};
 /// One DaemonSet on one node.
 #[derive(Debug)]
 pub(crate) struct NodeCoverage<'a> {
-    /// The node's name.
     pub(crate) node: &'a str,
-    /// The node's labels; none when nodes could not be read.
+    /// `None` if nodes could not be read.
     pub(crate) labels: Option<&'a Labels>,
-    /// Whether a pod is wanted; none when nodes could not be read.
+    /// Whether the node is eligible; `None` if nodes could not be read.
     pub(crate) placement: Option<Placement>,
-    /// How things stand.
     pub(crate) state: State,
-    /// The pods on the node, the one that counts first.
+    /// The pods on the node. The first one counts, in the order of the controller.
     pub(crate) pods: Vec<&'a PodSummary>,
-    /// Whether the first pod is available, even while it is being deleted.
+    /// Whether the first pod is available, even if it is terminating, as in `.status`.
     pub(crate) is_available: bool,
-    /// Whether the first pod runs the current revision.
+    /// Whether the first pod is up to date; `None` without a pod, or if that is unknown.
     pub(crate) up_to_date: Option<bool>,
-    /// Every reason.
     pub(crate) reasons: Vec<Reason>,
-    /// Whether events may say more: of the DaemonSet where a pod is missing, else of the first pod.
+    /// Whether events may add reasons: events of the DaemonSet if a pod is missing, else events of the first pod.
     pub(crate) wants_events: bool,
 }
 
 impl NodeCoverage<'_> {
-    /// When the first pod was made.
+    /// The creation time of the first pod.
     pub(crate) fn created(&self) -> Option<Timestamp> {
         Some(self.pods.first()?.metadata.creation_timestamp?.timestamp())
     }
 
-    /// How often the containers of the first pod were started again, all together.
+    /// The sum of the restarts of all containers of the first pod.
     pub(crate) fn restarts(&self) -> Option<i64> {
         let status = &self.pods.first()?.status;
         let all = status.container_statuses.iter().chain(&status.init_container_statuses);

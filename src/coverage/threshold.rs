@@ -1,10 +1,9 @@
-//! `--min`: how much of what is wanted must be available.
+//! `--min`: the percentage of the desired pods that must be available.
 
 use std::str::FromStr;
 
 use super::Counts;
 
-/// A share of the desired pods, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Threshold {
     percent: f64,
@@ -17,7 +16,7 @@ impl FromStr for Threshold {
         let number = text.strip_suffix('%').unwrap_or(text);
         match number.parse::<f64>() {
             Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self { percent }),
-            _ => Err("a percentage from 0% to 100% is wanted, such as 99%".into()),
+            _ => Err("must be a percentage between 0% and 100%, e.g. 99%".into()),
         }
     }
 }
@@ -29,8 +28,8 @@ impl std::fmt::Display for Threshold {
 }
 
 impl Threshold {
-    /// Whether the share of available pods reaches the threshold; none when the numbers are not known. A DaemonSet
-    /// that wants no node at all is short, unless that is allowed.
+    /// Whether enough pods are available; `None` if the counts are unknown. A DaemonSet with 0 desired pods fails
+    /// unless `allow_empty` is true. The comparison does not round: 989 of 1000 is less than 99%.
     pub(crate) fn is_met(self, counts: &Counts, allow_empty: bool) -> Option<bool> {
         #[expect(clippy::cast_precision_loss, reason = "no cluster has 2^52 nodes")]
         match (counts.desired?, counts.available?) {
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_compared_without_rounding() {
+    fn percentage_is_compared_without_rounding() {
         for (text, desired, available, expected) in [
             ("99%", 100, 99, true),
             ("99%", 1000, 989, false),
@@ -66,21 +65,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_percentage_is_refused() {
+    fn invalid_percentages_are_rejected() {
         for text in ["", "%", "101%", "-1%", "nan", "inf", "half"] {
             assert!(text.parse::<Threshold>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_daemon_set_that_wants_no_node_is_short_unless_that_is_allowed() {
+    fn daemon_set_without_desired_pods_fails_unless_allowed() {
         let threshold: Threshold = "0%".parse().unwrap();
         assert_eq!(threshold.is_met(&counts(0, 0), false), Some(false));
         assert_eq!(threshold.is_met(&counts(0, 0), true), Some(true));
     }
 
     #[test]
-    fn unknown_numbers_are_neither_met_nor_short() {
+    fn unknown_counts_have_no_result() {
         let threshold: Threshold = "50%".parse().unwrap();
         assert_eq!(threshold.is_met(&Counts::default(), true), None);
     }

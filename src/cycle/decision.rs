@@ -1,4 +1,4 @@
-//! What a run decides, and what it tells.
+//! What a run decides ([`Action`]), why it waits or halts, and what it reports about nodes ([`NodeEvent`]).
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -8,12 +8,10 @@ use crate::explain::Reason;
 use crate::rollout::{self, Problem};
 use crate::snapshot::PodSummary;
 
-/// A pod, and which one of that name.
+/// A pod, identified by name and uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct PodRef {
-    /// Its name.
     pub(crate) name: String,
-    /// Its uid.
     pub(crate) uid: String,
 }
 
@@ -23,129 +21,109 @@ impl PodRef {
     }
 }
 
-/// What a look is made of.
+/// What an observation is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ObservationSource {
-    /// Lists that are newer than everything done so far, and that arrived just now.
+    /// New lists: they arrived just now, and contain the effects of all earlier requests.
     Listed,
-    /// Lists and the changes after them: late ones where the process was suspended, or the connection was.
+    /// Lists and the watch events after them. Events may be late, if the process or the connection was suspended.
     Watched,
 }
 
-/// The next thing to do.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
-    /// List anew and ask again: what comes next cannot be decided by changes alone.
+    /// List again and decide again: watch events alone are not sufficient for the next decision.
     Relist,
-    /// Remove this pod: only with this uid.
+    /// Remove this pod, with its uid as precondition.
     Replace {
-        /// The node that it is on.
         node: String,
-        /// The pod.
         pod: PodRef,
-        /// The resourceVersion that the pod must still have: the budget has no room, and the pod may go only because it is
-        /// down. One that has come up meanwhile may not.
+        /// The resourceVersion as another precondition, if the budget is used up. The pod may be removed only because
+        /// it is not ready, and must not be removed if it has become ready.
         unchanged: Option<String>,
     },
-    /// Look again when something has changed, or at this moment at the latest.
-    Wait {
-        /// For what.
-        waiting: WaitReason,
-        /// The moment.
-        until: Option<Timestamp>,
-    },
-    /// The canary is replaced: ask whether to go on.
+    /// Observe again when something changes, at the latest at `until`.
+    Wait { waiting: WaitReason, until: Option<Timestamp> },
+    /// The canary is replaced: ask whether to continue.
     Ask,
-    /// Every planned node has come to its end.
+    /// Every planned node is replaced, failed or skipped.
     Finish,
-    /// Leave the rest alone.
+    /// Stop. The remaining nodes keep their pods.
     HaltReason(HaltReason),
 }
 
-/// What is waited for.
+/// What a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum WaitReason {
-    /// Nodes in work.
+    /// Nodes in progress.
     Nodes,
-    /// Another run holds the lock.
+    /// Another run has the lock.
     Lock(LockHolder),
-    /// The controller has not made a revision of today's template yet.
+    /// The controller has not created the revision of the current template.
     Revision,
-    /// Nodes that are not in work spend the budget.
+    /// Other nodes, which are not in progress, use up the budget.
     Budget {
-        /// Which nodes.
         budget_used_by: Vec<String>,
-        /// How many may be spent.
         budget: usize,
     },
-    /// The canary is watched.
     Soak {
-        /// Until when.
         until: Timestamp,
     },
 }
 
-/// Why the rest is left alone.
+/// Why a run stops before all planned nodes are done.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum HaltReason {
     /// More nodes have failed than `--max-failures`.
-    TooManyFailures {
-        /// Which.
-        nodes: Vec<String>,
-    },
-    /// The template became another one.
+    TooManyFailures { nodes: Vec<String> },
+    /// The template changed.
     TemplateChanged {
-        /// The hash of the new one.
+        /// The hash of the new template.
         to: String,
     },
-    /// The controller replaces pods by itself now.
+    /// The update strategy is no longer `OnDelete`: the controller replaces pods itself.
     StrategyChanged,
-    /// The DaemonSet is gone, or another one has its name.
+    /// The DaemonSet was deleted, or recreated with the same name.
     Deleted,
     /// The DaemonSet is being deleted.
     Deleting,
-    /// The budget was spent by other nodes for as long as `--node-timeout`.
-    BudgetExhausted {
-        /// Which nodes.
-        nodes: Vec<String>,
-    },
-    /// The controller did not make a revision of the template for as long as `--node-timeout`.
+    /// Other nodes used up the budget for `--node-timeout`.
+    BudgetExhausted { nodes: Vec<String> },
+    /// The controller did not create the revision of the template within `--node-timeout`.
     NotObserved,
     /// The user asked it to stop.
     Interrupted,
-    /// Another run holds the lock.
+    /// Another run has the lock.
     Locked {
-        /// The holder's identity.
         holder: String,
-        /// Since when, by the holder's clock.
+        /// When the holder acquired the lock, by its own clock.
         since: Option<Timestamp>,
     },
-    /// The lock was lost: the Lease is gone, has no holder, or has another one.
+    /// The lock was lost: the Lease was deleted, has no holder, or has another one.
     LockLost {
-        /// The other holder's identity.
+        /// The identity of the other holder.
         holder: Option<String>,
-        /// Since when, by that holder's clock.
+        /// When it acquired the lock, by its own clock.
         since: Option<Timestamp>,
     },
-    /// The lock could not be renewed for as long as `--node-timeout`, or must not be.
+    /// The lock could not be renewed within `--node-timeout`, or retries cannot help.
     LockNotRenewed {
-        /// The API server's words, or what happened to the connection.
+        /// The message of the API server, or the connection error.
         message: String,
     },
-    /// The user did not want to go on after the canary.
+    /// The user did not want to continue after the canary.
     Declined,
 }
 
 impl HaltReason {
-    /// Halts for another run that holds the lock.
     pub(crate) fn locked(holder: LockHolder) -> Self {
         let LockHolder { holder, since } = holder;
         Self::Locked { holder, since }
     }
 
-    /// Halts for a lock that was lost.
     pub(crate) fn lock_lost(loss: LockLoss) -> Self {
         match loss {
             LockLoss::TakenOver(LockHolder { holder, since }) => Self::LockLost { holder: Some(holder), since },
@@ -154,50 +132,38 @@ impl HaltReason {
     }
 }
 
-/// What is new since the last look.
+/// What changed on a node since the last observation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum NodeEvent {
-    /// A node in work came to another step.
+    /// A node in progress has another step.
     StepChanged {
-        /// The node.
         node: String,
-        /// Where it is.
         step: rollout::NodeStep,
-        /// Why it is not done.
         reasons: Vec<Reason>,
     },
     /// The new pod is available.
     Replaced {
-        /// The node.
         node: String,
-        /// The new pod.
         pod: String,
-        /// How long it took.
         took: SignedDuration,
     },
-    /// The new pod was available, and is not any more.
+    /// The new pod was available and no longer is.
     Regressed {
-        /// The node.
         node: String,
     },
-    /// The node has failed.
     Failed {
-        /// The node.
         node: String,
-        /// Why.
         why: Failure,
     },
-    /// The node is left alone after all.
     Skipped {
-        /// The node.
         node: String,
-        /// Why.
         why: Skip,
     },
 }
 
 impl NodeEvent {
-    /// Whether it ends what is done on a node. What ends by time alone may have gone on unseen.
+    /// Whether it ends the work on a node. Such an event requires new lists: it may be caused by time alone, and the
+    /// node may have made progress that was not observed.
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Replaced { .. } | Self::Failed { .. } | Self::Skipped { .. } => true,
@@ -206,29 +172,25 @@ impl NodeEvent {
     }
 }
 
-/// Why a node is left alone.
+/// Why a node is skipped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Skip {
-    /// The node is down: its pod would not go, or nothing would come after it.
+    /// The node is down: its pod would not terminate, or no new pod would start.
     NodeNotReady {
-        /// The reason of the node's condition `Ready`.
+        /// The reason of the Ready condition of the node, or the key of its taint.
         reason: String,
-        /// Since when.
         since: Option<Timestamp>,
     },
-    /// No pod is wanted there any more, so that the controller would make none.
-    NotEligible {
-        /// Why.
-        reasons: Vec<Reason>,
-    },
-    /// The DaemonSet does not control the pod: it would adopt it.
+    /// The node is not eligible: the controller would not create a new pod.
+    NotEligible { reasons: Vec<Reason> },
+    /// The DaemonSet does not control the pod yet; it may adopt it.
     NotControlled,
-    /// The pod is being deleted already.
+    /// The pod is already terminating.
     AlreadyTerminating,
-    /// Somebody else replaced it meanwhile.
+    /// The pod was replaced by something else after the plan was made.
     ReplacedMeanwhile,
-    /// The node is gone.
+    /// The node was deleted.
     NodeGone,
 }
 
@@ -236,21 +198,16 @@ pub(crate) enum Skip {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Failure {
-    /// The new pod cannot come up by itself.
+    /// The new pod cannot become available without intervention.
     NodeProblem {
-        /// What proves it.
+        /// The proof.
         problem: Problem,
     },
     /// It was not done within `--node-timeout`.
-    TimedOut {
-        /// Where it was.
-        step: Option<rollout::NodeStep>,
-        /// What it waited for.
-        reasons: Vec<Reason>,
-    },
-    /// The API server would not remove the old pod within `--node-timeout`.
+    TimedOut { step: Option<rollout::NodeStep>, reasons: Vec<Reason> },
+    /// The API server rejected the removal of the old pod until `--node-timeout`, or will always reject it.
     NotRemoved {
-        /// Its words.
+        /// The message of the API server.
         message: String,
     },
 }

@@ -1,5 +1,5 @@
-//! The invariants, over random histories: whatever happens to the cluster, to the requests and to the program, no step
-//! breaks them. A history that fails is told by its seed.
+//! Property tests of the invariants of a run, over random histories of the cluster, of the requests and of the process.
+//! A failure shows the seed of its history.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,20 +12,20 @@ use proptest::prelude::*;
 use super::world::*;
 use super::*;
 
-/// A removal on its way to the API server.
+/// A removal that was sent and has not arrived.
 struct InFlight {
     uid: String,
-    /// It arrives then, or never.
+    /// When it arrives; `None` for never.
     arrives: Option<i64>,
     target: String,
     outdated_uids: BTreeSet<String>,
     budget: usize,
-    /// It was sent beyond the budget: the pod was down.
+    /// More nodes were unavailable than the budget allows, so the pod must be unavailable when the removal arrives.
     is_beyond: bool,
-    /// Only if the pod is still as it was seen.
+    /// The precondition: the pod has not changed.
     unchanged: Option<String>,
     all: bool,
-    /// Nothing but the run has changed the cluster since it was sent.
+    /// Nothing else has changed the cluster since it was sent.
     is_calm: bool,
 }
 
@@ -34,11 +34,11 @@ struct History {
     cluster: Cluster,
     policy: Policy,
     run: Run,
-    /// With `--all`: what was there when the plan was made.
+    /// The uids of the pods when the plan was made, for `--all`.
     planned: BTreeSet<String>,
     in_flight: Vec<InFlight>,
     removed: usize,
-    /// What changes have shown so far: less than there is.
+    /// The cluster according to the watch events so far. It may be outdated.
     seen: Cluster,
 }
 
@@ -72,7 +72,7 @@ impl History {
         Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0, seen }
     }
 
-    /// Somebody or something else acts.
+    /// A random change that the run does not cause.
     fn disturb(&mut self) {
         if self.rng.u8(..4) != 0 || self.cluster.nodes.is_empty() {
             return;
@@ -102,7 +102,7 @@ impl History {
         }
     }
 
-    /// The program is killed and started again.
+    /// The process is killed and started again.
     fn start_again(&mut self) {
         let can_plan = self.cluster.observation(|observation| plan(observation, &self.policy).is_some());
         if can_plan == Some(true) {
@@ -134,7 +134,7 @@ impl History {
         });
     }
 
-    /// What the API server gets, and what it makes of it.
+    /// Applies the removals that arrive now, and checks the invariants.
     fn arrive(&mut self) -> Result<(), String> {
         let clock = self.cluster.clock;
         let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.in_flight)
@@ -142,7 +142,7 @@ impl History {
             .filter(|one| one.arrives.is_some())
             .partition(|one| one.arrives <= Some(clock));
         self.in_flight = later;
-        // One that was sent before something changed, or by a run that is no more, changes the cluster like any other.
+        // A removal of an earlier run, or from before a change, is itself a change that the run does not cause.
         let is_calm = now.iter().all(|one| one.is_calm);
         if !is_calm {
             self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
@@ -158,7 +158,7 @@ impl History {
                 continue;
             }
             if one.is_beyond && self.cluster.is_available(&pod) {
-                return Err(format!("beyond the budget, a pod that came up: {pod:?}"));
+                return Err(format!("over the budget, a pod that recovered: {pod:?}"));
             }
             self.removed += 1;
             self.cluster.delete(&one.uid);
@@ -166,22 +166,22 @@ impl History {
             let is_outdated = pod.revision != one.target || (one.all && one.outdated_uids.contains(&pod.uid));
             let last_reported = format!("{before} -> {after} unavailable, budget {}, {pod:?}", one.budget);
             if !is_outdated {
-                return Err(format!("a pod that is not stale: {last_reported}"));
+                return Err(format!("a pod that is not to be replaced: {last_reported}"));
             }
             if one.is_calm && pod.owner != Some("u") {
                 return Err(format!("a pod of another owner: {last_reported}"));
             }
             if one.is_calm && after > before.max(one.budget) {
-                return Err(format!("beyond the budget: {last_reported}"));
+                return Err(format!("over the budget: {last_reported}"));
             }
             if one.is_calm && self.cluster.revision != one.target {
-                return Err(format!("for a template that is not today's: {last_reported}"));
+                return Err(format!("for a template that is not current: {last_reported}"));
             }
         }
         Ok(())
     }
 
-    /// Changes come late, and at the time that it is now: by them a run does nothing but wait.
+    /// Watch events are late: the state may be outdated, and the time is the current one. The run may only wait.
     fn observe_changes(&mut self) -> Result<(), String> {
         match self.rng.bool() {
             true => self.seen = self.cluster.clone(),
@@ -193,7 +193,7 @@ impl History {
             return Err(format!("decided by changes alone: {step:?}"));
         }
         if news.iter().any(NodeEvent::is_final) || Summary::new(&self.run).failed > before.failed {
-            return Err(format!("ended by changes alone: {news:?}"));
+            return Err(format!("finished by changes alone: {news:?}"));
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl History {
                     end => return Ok(Some(end)),
                 }
                 self.arrive()?;
-                // What is in flight is looked at again a little later.
+                // Let time pass while a request is in flight.
                 if !self.in_flight.is_empty() {
                     break;
                 }
@@ -229,7 +229,7 @@ fn pick<'a, T>(rng: &mut Rng, some: &'a [T]) -> &'a T {
     &some[rng.usize(..some.len())]
 }
 
-/// `DS_HISTORIES` plays more of them.
+/// The number of random histories; `DS_HISTORIES` changes it.
 fn cases() -> u32 {
     std::env::var("DS_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
 }
@@ -238,13 +238,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
-    fn no_history_breaks_an_invariant(seed in any::<u64>()) {
+    fn random_histories_break_no_invariant(seed in any::<u64>()) {
         let played = History::begin(seed).play(90);
         prop_assert!(played.is_ok(), "{}", played.unwrap_err());
     }
 
     #[test]
-    fn without_disturbances_every_pod_is_replaced_within_the_budget(nodes in 1usize..12, budget in 1usize..5, all: bool) {
+    fn undisturbed_run_replaces_every_pod_within_the_budget(nodes in 1usize..12, budget in 1usize..5, all: bool) {
         let mut cluster = Cluster::new(nodes);
         let policy = Policy { max_unavailable: budget.to_string().parse().unwrap(), all, ..default_policy() };
         let mut run = begin(&cluster, &policy);
@@ -255,7 +255,7 @@ proptest! {
 }
 
 #[test]
-fn the_histories_are_full_of_life() {
+fn random_histories_cover_all_outcomes() {
     let played: Vec<(usize, Option<Action>)> = (0..60)
         .map(|seed| {
             let mut history = History::begin(seed);

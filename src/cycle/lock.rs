@@ -1,113 +1,118 @@
-//! The lock of a run: a Lease that only one run of a DaemonSet holds at a time.
+//! The lock of a run: a Lease that only one run for a DaemonSet holds at a time.
 //!
 //! The rules are those of client-go's leader election (`tools/leaderelection/leaderelection.go` `tryAcquireOrRenew`,
-//! `isLeaseValid`, at v0.36.3). No clock of another machine is read: a Lease has expired when this process has seen no
-//! change of it for the duration that it states. Two rules differ, because what the lock guards is a removal:
-//! - A run that lost the lock never takes it back: another run may have removed pods in between.
-//! - A run that does not wait for the lock still looks at it for as long as a Lease lasts, or until the holder renews it:
-//!   the Lease of a process that was killed looks like any other at first.
+//! `isLeaseValid`, at v0.36.3). They do not depend on the clocks of other machines: a Lease has expired if this process
+//! has observed no change of it for its duration. Two rules differ, because the lock protects removals:
+//! - A run that lost the lock does not acquire it again: another run may have removed pods in between.
+//! - A run that does not wait for the lock still observes the Lease until it expires or its holder renews it. At first,
+//!   the Lease of a killed process looks like any other.
 //!
-//! [`Candidate`] decides how to get the lock, [`Held`] whether it is still held. Both get what the Lease states as a
-//! [`LockRecord`] and the time as a [`Moment`]; the requests are sent elsewhere.
+//! [`Candidate`] decides how to acquire the lock, and [`Held`] whether it is still held. Both get the content of the
+//! Lease as a [`LockRecord`] and the time as a [`Moment`]. The requests are sent elsewhere.
+//!
+//! Example of why two runs never hold the lock together, with a duration of 15 s: A sends its last renewal at 10 s and
+//! is suspended. B first observes this renewal at 11 s, sees no change for 15 s, and takes the Lease over at 26 s. A
+//! counts from the moment at which it sent the renewal, with the wall clock during the suspend, and trusts the lock
+//! until 25 s. A renewal is sent before it can be observed, so A always stops first. [`Held::is_valid_for`] also
+//! reserves the time that the next request may take.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// For how long a Lease is valid after it was renewed last: client-go's default `LeaseDuration`.
+/// How long a Lease is valid after its last renewal: client-go's default `LeaseDuration`.
 pub(crate) const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How often the holder renews it: client-go's default `RetryPeriod`.
 pub(crate) const RENEW_PERIOD: Duration = Duration::from_secs(2);
 
-/// How long a run that does not wait looks for a renewal. Longer than a Lease lasts, as the first look comes later than
-/// the start.
+/// How long a run that does not wait for the lock observes the Lease. It is longer than the duration of a Lease,
+/// because the Lease is first observed after the start.
 const OBSERVATION: Duration = LEASE_DURATION.saturating_add(RENEW_PERIOD.saturating_mul(2));
 
-/// A moment on two clocks. A clock that only runs forward may stand still while the machine is suspended; the wall clock
-/// runs on then, and may be set.
+/// A moment on two clocks. The monotonic clock may stop while the machine is suspended. The wall clock continues, but
+/// may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// The time that the process has run.
+    /// The time since the start of the process, by the monotonic clock.
     pub(crate) uptime: Duration,
-    /// The wall clock.
     pub(crate) wall: Timestamp,
 }
 
 impl Moment {
-    /// No less time than this has passed since then.
+    /// At least this much time has passed since `then`: use it to prove that a Lease of another holder has expired.
     pub(crate) fn at_least_since(self, then: Self) -> Duration {
         self.uptime.saturating_sub(then.uptime)
     }
 
-    /// No more time than this has passed since then, unless the wall clock was set back during a suspend.
+    /// At most this much time has passed since `then`, unless the wall clock was set back during a suspend: use it to
+    /// prove that the own Lease is still valid.
     pub(crate) fn at_most_since(self, then: Self) -> Duration {
         let wall = Duration::try_from(self.wall.duration_since(then.wall)).unwrap_or(Duration::ZERO);
         wall.max(self.at_least_since(then))
     }
 }
 
-/// Who holds a Lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct LockHolder {
-    /// Its `holderIdentity`: host, process, and a random number.
+    /// `holderIdentity`: host, process and a random number.
     pub(crate) holder: String,
-    /// Its `acquireTime`, by the holder's clock.
+    /// `acquireTime`, by the holder's clock.
     pub(crate) since: Option<Timestamp>,
 }
 
-/// What a Lease states.
+/// The content of a Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LockRecord {
-    /// None where the holder is empty: it was released.
+    /// `None` if the lock was released: the identity of the holder is empty.
     pub(crate) holder: Option<LockHolder>,
-    /// For how long it is valid without a renewal.
+    /// `leaseDurationSeconds`: how long the Lease is valid without a renewal.
     pub(crate) duration: Duration,
-    /// Which state of the object this is; another one after each write.
+    /// `resourceVersion`: it changes with each write.
     pub(crate) version: String,
 }
 
-/// What to do while another run holds the lock.
+/// What to do while another run has the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockPatience {
-    /// Give up as soon as it is clear that the holder is alive.
+    /// Give up when it is certain that the holder is alive.
     GiveUp,
-    /// Wait until it is free.
+    /// Wait until the lock is free.
     Wait,
-    /// Wait for this long at most.
+    /// Wait at most this long.
     WaitFor(Duration),
 }
 
-/// A run that wants the lock.
+/// A run that tries to acquire the lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     identity: String,
     patience: LockPatience,
     began: Moment,
-    /// The last state of the Lease, and when it was seen first.
+    /// The last version of the Lease, and when it was first observed.
     observed: Option<(String, Moment)>,
 }
 
 /// What a candidate does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
-    /// Create the Lease.
     Create,
-    /// Write itself into the Lease as it was seen: it is free, it has expired, or the candidate is its holder.
+    /// Write the candidate as holder, with the observed version as precondition. The Lease is free, has expired, or
+    /// names this candidate already.
     Update,
-    /// Look again in a while.
+    /// Read the Lease again later.
     Wait(LockHolder),
-    /// Leave it to the holder.
+    /// Stop trying: the holder keeps the lock.
     GiveUp(LockHolder),
 }
 
 impl Candidate {
-    /// A candidate with an identity that no other process has.
+    /// `identity` must be unique among all processes.
     pub(crate) fn new(identity: String, patience: LockPatience, now: Moment) -> Self {
         Self { identity, patience, began: now, observed: None }
     }
 
-    /// Decides by the Lease as it was read just now; none where there is none.
+    /// Decides by the Lease as read just now. `record` is `None` if the Lease does not exist.
     pub(crate) fn next(&mut self, record: Option<&LockRecord>, now: Moment) -> Attempt {
         let Some(record) = record else {
             self.observed = None;
@@ -134,18 +139,18 @@ impl Candidate {
     }
 }
 
-/// Why a lock is not held any more.
+/// Why a lock is no longer held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LockLoss {
-    /// The Lease is gone: somebody deleted it, or another run took it over and has ended since.
+    /// The Lease was deleted, either by a user or by another run that took it over and has ended since.
     Deleted,
-    /// The Lease has no holder: somebody cleared it.
+    /// The Lease has no holder: something cleared it.
     Cleared,
-    /// Another holder is in the Lease.
+    /// The Lease has another holder.
     TakenOver(LockHolder),
 }
 
-/// The lock as its holder knows it.
+/// The lock from the point of view of its holder.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     identity: String,
@@ -153,26 +158,26 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Acquired by a request that was sent at this moment.
+    /// The lock was acquired by a request that was sent at `sent`.
     pub(crate) fn new(identity: String, sent: Moment) -> Self {
         Self { identity, renewed: sent }
     }
 
-    /// Renewed by a request that was sent at this moment.
+    /// The lock was renewed by a request that was sent at `sent`.
     pub(crate) fn renew(&mut self, sent: Moment) {
         self.renewed = sent;
     }
 
-    /// Whether nobody can have taken the lock over so far, nor will for this long.
+    /// Whether it is certain that no other run has taken the lock over, nor can within `needed` from now.
     pub(crate) fn is_valid_for(&self, needed: Duration, now: Moment) -> bool {
         now.at_most_since(self.renewed).saturating_add(needed) <= LEASE_DURATION
     }
 
-    /// Whether the Lease, as it was read just now, is still this holder's. One that expired while nobody took it still is:
-    /// no other run held it meanwhile, or its holder would be another one.
+    /// Checks that the Lease as read just now still belongs to this holder. This may be true for an expired Lease: if
+    /// another run had acquired it, its holder would have changed.
     ///
     /// # Errors
-    /// How it was lost.
+    /// How the lock was lost.
     pub(crate) fn check(&self, record: Option<&LockRecord>) -> Result<(), LockLoss> {
         let record = record.ok_or(LockLoss::Deleted)?;
         match &record.holder {
@@ -183,40 +188,30 @@ impl Held {
     }
 }
 
-/// The lock of a DaemonSet when the plan was made.
+/// The state of the lock when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all_fields = "camelCase")]
 pub(crate) enum LockStatus {
-    /// Nobody holds it.
-    Free {
-        /// The Lease.
-        lease: String,
-    },
-    /// Somebody holds it, or held it when it was killed.
+    /// No run has the lock.
+    Free { lease: String },
+    /// A run has the lock, or had it when it was killed.
     Held {
-        /// The Lease.
         lease: String,
-        /// The holder's identity.
         holder: String,
-        /// Since when, by the holder's clock.
+        /// When the holder acquired the lock, by its own clock.
         since: Option<Timestamp>,
     },
-    /// The Lease may not be read or written.
-    Unavailable {
-        /// The Lease.
-        lease: String,
-        /// Why.
-        message: String,
-    },
-    /// The user does not want a lock.
+    /// The permission to read or write the Lease is missing.
+    Unavailable { lease: String, message: String },
+    /// The user disabled the lock.
     Disabled,
 }
 
-/// The longest name of an object: a DNS subdomain.
+/// The maximum length of an object name, which is a DNS subdomain.
 const LONGEST_NAME: usize = 253;
 
-/// The name of a DaemonSet's Lease: valid for every valid name of a DaemonSet, and no two have the same. One that would
-/// be too long ends in a hash, and has a dot where the others have a dash.
+/// The name of the Lease of a DaemonSet. It is valid for every valid name of a DaemonSet, and unique. A name that would
+/// be too long is truncated and ends with a hash. It has a dot after the prefix, so that it cannot equal a short name.
 pub(crate) fn lease_name(daemon_set: &str) -> String {
     const PREFIX: &str = "kubectl-ds-cycle";
     let name = format!("{PREFIX}-{daemon_set}");
@@ -230,7 +225,7 @@ pub(crate) fn lease_name(daemon_set: &str) -> String {
     format!("{PREFIX}.{beginning}-{hash}")
 }
 
-/// FNV-1a with 128 bits: the same on every machine and in every version, which a standard hasher is not.
+/// FNV-1a with 128 bits. Unlike the standard hasher, it returns the same on every machine and in every version.
 fn fnv_1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

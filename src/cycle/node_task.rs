@@ -1,4 +1,4 @@
-//! One node of a run, from its turn to its end.
+//! One node of a run, from its start to its end: waiting, in progress, then replaced, failed or skipped.
 
 use std::collections::BTreeSet;
 
@@ -11,67 +11,60 @@ use super::{Observation, Policy};
 use crate::rollout;
 use crate::snapshot::PodSummary;
 
-/// A node that was planned.
+/// One planned node.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeTask {
-    /// The node.
     pub(crate) node: String,
-    /// The pod that was planned to go first.
+    /// The first pod to remove, by the plan.
     pub(crate) pod: PodRef,
-    /// Where it is.
     pub(crate) status: Status,
-    /// The uids of the pods that were there when the plan was made and are to be replaced.
+    /// The uids of the pods to replace when the plan was made. With `--all`, they may be up to date.
     outdated_uids: BTreeSet<String>,
 }
 
-/// Where a planned node is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Status {
-    /// Its turn has not come.
+    /// It is not started.
     WaitReason,
     /// Its pod is being replaced.
     InProgress(InProgress),
-    /// The new pod is available, and was for long enough.
+    /// The new pod has been available for `--min-ready`.
     Replaced {
-        /// The new pod.
         pod: String,
-        /// From the removal of the old pod to now.
+        /// From the removal of the old pod until the new one counts.
         took: SignedDuration,
     },
-    /// The new pod did not come up.
     Failed {
-        /// Why.
         why: Failure,
-        /// The pod that was removed.
+        /// The old pod.
         pod: PodRef,
     },
-    /// It was left alone after all.
+    /// It was planned and then skipped.
     Skipped(Skip),
 }
 
-/// A node in work.
+/// The progress of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InProgress {
-    /// The pod that was removed last, or is about to be.
+    /// The pod that was removed last, or will be removed next.
     pub(crate) pod: PodRef,
-    /// Since when.
     pub(crate) begun: Timestamp,
-    /// Since when the new pod is available without a break.
+    /// Since when the new pod is available without interruption.
     pub(crate) available_since: Option<Timestamp>,
-    /// The API server's last refusal to remove the pod.
+    /// The last rejection of the removal.
     pub(crate) refused: Option<Rejected>,
-    /// How long it took before the new pod became unavailable again.
+    /// How long the replacement took, if the new pod was available and then became unavailable.
     took: Option<SignedDuration>,
-    /// What was told last: the step, and whether it was in trouble.
+    /// What was reported last: the step, and whether the node had a problem.
     last_reported: Option<(rollout::NodeStep, bool)>,
 }
 
-/// A removal that the API server refuses for now.
+/// A removal that the API server rejects for now.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rejected {
-    /// Its words.
+    /// The message of the API server.
     pub(crate) message: String,
-    /// When to try again.
+    /// When to retry.
     pub(crate) retry: Timestamp,
 }
 
@@ -85,7 +78,7 @@ impl NodeTask {
         }
     }
 
-    /// The work on it, while there is any.
+    /// The progress of the node while it is in progress.
     pub(crate) fn work(&self) -> Option<&InProgress> {
         match &self.status {
             Status::InProgress(work) => Some(work),
@@ -97,17 +90,18 @@ impl NodeTask {
         self.status == Status::WaitReason
     }
 
+    /// Whether the pod has to be replaced.
     fn is_outdated(&self, pod: &PodSummary, observation: &Observation<'_>) -> bool {
         observation.is_outdated(pod) || self.outdated_uids.contains(&pod.metadata.uid)
     }
 
-    /// The stale pod to remove next, if one is there that may be removed.
+    /// The pod to remove next: one that has to be replaced, is not terminating, and is controlled by the DaemonSet.
     pub(super) fn removable<'a>(&self, observation: &Observation<'a>) -> Option<&'a PodSummary> {
         let node_view = observation.node_view(&self.node)?;
         node_view.live().find(|pod| self.is_outdated(pod, observation) && node_view.owns(pod))
     }
 
-    /// Why its turn cannot come now, although the node is there.
+    /// Why the node cannot be started now.
     pub(super) fn skip_reason(&self, observation: &Observation<'_>, policy: &Policy) -> Option<Skip> {
         match observation.node_view(&self.node) {
             None => Some(Skip::NodeGone),
@@ -115,8 +109,8 @@ impl NodeTask {
         }
     }
 
-    /// Whether no stale pod of it is ready: then its node loses nothing. One that is ready and not available yet becomes
-    /// so by time alone, which no resourceVersion tells.
+    /// Whether no pod to replace is ready, so that a removal makes nothing worse. It is not enough that none is
+    /// available: a ready pod becomes available by time alone, without a new resourceVersion.
     pub(super) fn has_no_ready_pod(&self, observation: &Observation<'_>) -> bool {
         let is_ready = |pod: &PodSummary| pod.condition("Ready").is_some_and(|condition| condition.is_true());
         let has_ready =
@@ -126,7 +120,7 @@ impl NodeTask {
 
     pub(super) fn begin(&mut self, pod: PodRef, now: Timestamp) {
         match &mut self.status {
-            // The same node again: its time goes on.
+            // A retry, or another pod of the same node: the timeout continues.
             Status::InProgress(work) => {
                 if work.pod != pod {
                     work.refused = None;
@@ -137,7 +131,7 @@ impl NodeTask {
         }
     }
 
-    /// Whether that is the first refusal of this pod's removal.
+    /// Returns whether this is the first rejection of the removal of this pod.
     pub(super) fn reject(&mut self, message: &str, retry: Timestamp) -> bool {
         match &mut self.status {
             Status::InProgress(work) => {
@@ -148,7 +142,7 @@ impl NodeTask {
         }
     }
 
-    /// Brings the entry up to what is seen; tells what is new.
+    /// Updates the status from an observation, and returns what is new.
     pub(super) fn update(&mut self, observation: &Observation<'_>, policy: &Policy) -> Option<NodeEvent> {
         let node_view = observation.node_view(&self.node);
         let next = match (&self.status, node_view) {
@@ -193,7 +187,7 @@ impl NodeTask {
         if self.removable(observation).is_none() {
             work.refused = None;
         } else if self.skip_reason(observation, policy).is_some() {
-            // Nothing was removed yet, and by now nothing should be.
+            // Nothing was removed, and the node may no longer be started.
             self.status = Status::WaitReason;
             return None;
         }
@@ -218,7 +212,7 @@ impl NodeTask {
         news
     }
 
-    /// The pod that the node is to have, available and alone.
+    /// The available new pod, if no pod to replace remains.
     fn new_pod<'a>(&self, node_view: &NodeView<'a>, observation: &Observation<'a>) -> Option<&'a PodSummary> {
         if node_view.row.pods.iter().any(|pod| self.is_outdated(pod, observation)) {
             return None;
@@ -249,7 +243,7 @@ impl NodeTask {
         })
     }
 
-    /// Tells a step once, and once more when trouble comes up in it.
+    /// Reports each step once, and again if the node gets or loses a problem.
     fn step_changed(&self, work: &mut InProgress, observation: &Observation<'_>) -> Option<NodeEvent> {
         let progress = observation.progress(&self.node)?;
         let seen = (progress.step, !progress.problems.is_empty());
@@ -260,7 +254,7 @@ impl NodeTask {
         Some(NodeEvent::StepChanged { node: self.node.clone(), step: progress.step, reasons: progress.reasons.clone() })
     }
 
-    /// A pod that was available and is not any more: the node is in work again, by nobody's doing.
+    /// If the new pod is no longer available, the node is in progress again.
     fn became_unavailable(
         &self,
         took: SignedDuration,
@@ -282,7 +276,7 @@ impl NodeTask {
         Some(Status::Replaced { pod: pod.metadata.name.clone(), took: took.unwrap_or_default() })
     }
 
-    /// When time alone changes something.
+    /// The next time at which the status may change without a change in the cluster.
     pub(super) fn due(&self, observation: &Observation<'_>, policy: &Policy) -> Option<Timestamp> {
         let work = self.work()?;
         let after = |from: Timestamp, wait: SignedDuration| from.checked_add(wait).ok();

@@ -1,4 +1,5 @@
-//! What one look at the cluster shows of each node.
+//! The observation of a DaemonSet and its nodes at one moment: which nodes are eligible, unavailable or down, and which
+//! pods are outdated.
 
 use std::collections::HashMap;
 
@@ -11,20 +12,18 @@ use crate::revision::is_current;
 use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, rollout_status};
 use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
 
-/// The DaemonSet and its nodes at one moment.
 pub(crate) struct Observation<'a> {
-    /// The nodes as coverage sees them.
     pub(crate) coverage: &'a Coverage<'a>,
-    /// The nodes as a rollout sees them: what is the matter with new pods.
+    /// The problems of new pods.
     pub(crate) status: &'a RolloutStatus<'a>,
-    /// The moment.
+    /// The time of the snapshot.
     pub(crate) now: Timestamp,
-    /// In the order of the nodes.
+    /// In the order of the snapshot.
     nodes: Vec<NodeView<'a>>,
     by_node: HashMap<&'a str, usize>,
 }
 
-/// One node with the DaemonSet's pods on it.
+/// One node with the pods of the DaemonSet.
 pub(super) struct NodeView<'a> {
     pub(super) row: &'a NodeCoverage<'a>,
     node: Option<&'a Node>,
@@ -33,14 +32,13 @@ pub(super) struct NodeView<'a> {
     now: Timestamp,
 }
 
-/// Why a node is down, and since when.
 pub(super) struct NodeOutage<'a> {
     pub(super) reason: &'a str,
     pub(super) since: Option<Timestamp>,
 }
 
 impl Observation<'_> {
-    /// Looks at the first DaemonSet of a snapshot; none where it holds none.
+    /// Observes the first DaemonSet of the snapshot; `None` without a DaemonSet.
     pub(crate) fn at<T>(snapshot: &Snapshot, see: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
         let coverages = compute_coverage(snapshot);
         let coverage = coverages.first()?;
@@ -62,45 +60,45 @@ impl<'a> Observation<'a> {
         Self { coverage, status, now, nodes, by_node }
     }
 
-    /// The hash of today's template, once the controller has made a revision of it.
+    /// The hash of the current template; `None` until the controller has observed it and created the revision.
     pub(super) fn revision(&self) -> Option<&'a str> {
         let daemon_set = self.coverage.daemon_set;
         let revision = self.coverage.revision.hash.known()?.as_deref();
         revision.filter(|_| Generation::new(daemon_set).is_observed())
     }
 
-    /// Whether there is such a revision.
+    /// Whether the controller has observed the current template and created its revision.
     pub(crate) fn is_observed(&self) -> bool {
         self.revision().is_some()
     }
 
-    /// Every node, in their order.
+    /// All nodes, in the order of the snapshot.
     pub(super) fn nodes(&self) -> &[NodeView<'a>] {
         &self.nodes
     }
 
-    /// A node; none when it is gone.
+    /// `None` if the node is deleted.
     pub(super) fn node_view(&self, node: &str) -> Option<&NodeView<'a>> {
         self.by_node.get(node).and_then(|index| self.nodes.get(*index))
     }
 
-    /// On how many nodes a pod is wanted.
+    /// The number of eligible nodes.
     pub(crate) fn desired(&self) -> usize {
         self.nodes.iter().filter(|node_view| node_view.is_eligible()).count()
     }
 
-    /// The nodes on which a pod is wanted and none is available.
+    /// The eligible nodes without an available pod.
     pub(crate) fn unavailable(&self) -> impl Iterator<Item = &'a str> {
         self.nodes.iter().filter(|node_view| node_view.is_unavailable()).map(|node_view| node_view.row.node)
     }
 
-    /// The node as the rollout sees it; none where no pod is wanted.
+    /// `None` if the node is not eligible.
     pub(crate) fn progress(&self, node: &str) -> Option<&'a NodeProgress<'a>> {
         self.status.nodes.iter().find(|progress| progress.node == node)
     }
 
-    /// What proves that the node's new pod does not come up by itself. A node that is down proves nothing about the
-    /// pod: it may be starting anew.
+    /// The problem that proves that the new pod of the node needs intervention. A node that is down proves nothing
+    /// about the pod: it may be rebooting.
     pub(super) fn lasting_problem(&self, node: &str) -> Option<&'a Problem> {
         let lasting = self
             .status
@@ -110,24 +108,24 @@ impl<'a> Observation<'a> {
         lasting.filter(|blocker| blocker.nodes.contains(&node)).map(|blocker| &blocker.problem).next()
     }
 
-    /// Whether the pod does not run today's template.
+    /// Whether the pod is outdated.
     pub(super) fn is_outdated(&self, pod: &PodSummary) -> bool {
         is_current(pod, &self.coverage.revision) == Some(false)
     }
 }
 
 impl<'a> NodeView<'a> {
-    /// Pods that are not being deleted.
+    /// Pods that are not terminating.
     pub(super) fn live(&self) -> impl Iterator<Item = &'a PodSummary> {
         self.row.pods.iter().copied().filter(|pod| !pod.is_terminating())
     }
 
-    /// Whether the DaemonSet controls the pod: one that it could adopt is not its own yet.
+    /// Whether the DaemonSet controls the pod. An orphan that it may adopt does not count.
     pub(super) fn owns(&self, pod: &PodSummary) -> bool {
         pod.metadata.controller().is_some_and(|owner| owner.uid == self.uid)
     }
 
-    /// Whether the controller keeps a pod here, and makes one where there is none.
+    /// Whether the node is eligible.
     pub(super) fn is_eligible(&self) -> bool {
         self.row.placement == Some(Placement::Run)
     }
@@ -136,12 +134,13 @@ impl<'a> NodeView<'a> {
         is_available(pod, self.min_ready_seconds, self.now)
     }
 
-    /// A pod is wanted, and none that stays is available.
+    /// Whether the node is eligible and has no available pod. A terminating pod does not count.
     pub(super) fn is_unavailable(&self) -> bool {
         self.is_eligible() && !self.live().any(|pod| self.is_available(pod))
     }
 
-    /// Whether the node is down, by its condition `Ready` or by the taint that goes with it: either may come first.
+    /// Why the node is down, if it is: by its Ready condition, or by the taint of the node lifecycle controller. Either
+    /// may come first.
     pub(super) fn down(&self) -> Option<NodeOutage<'a>> {
         let node = self.node?;
         let ready = node.condition("Ready").filter(|condition| condition.status != "True");
@@ -156,12 +155,11 @@ impl<'a> NodeView<'a> {
         by_condition.or_else(by_taint)
     }
 
-    /// When the pod that counts was made.
     pub(super) fn created(&self) -> Option<Timestamp> {
         self.row.created()
     }
 
-    /// When the next ready pod will have been ready for `minReadySeconds`.
+    /// When the next ready pod becomes available, because it has been ready for `minReadySeconds`.
     pub(super) fn next_available_at(&self) -> Option<Timestamp> {
         let ready_since = |pod: &PodSummary| {
             let condition = pod.condition("Ready").filter(|condition| condition.is_true())?;

@@ -1,21 +1,21 @@
-//! Which node comes first.
+//! The order in which nodes are processed.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::observation::NodeView;
 
-/// The label of a node that names its zone.
+/// The node label of the zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-/// The order of the nodes; where it leaves a choice, the name decides, so that two runs choose the same.
+/// The order of the nodes. Ties are resolved by name, so that two runs choose the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// By the name of the node.
+    /// By node name.
     Name,
-    /// The oldest pod first.
+    /// By the age of the pod, the oldest first.
     Oldest,
-    /// One node of each value of this label in turn; nodes without it are a group of their own.
+    /// Alternating between the values of this node label. Nodes without the label are one group.
     Zone(String),
 }
 
@@ -28,13 +28,12 @@ impl FromStr for Order {
             None if text == "oldest" => Ok(Self::Oldest),
             None if text == "zone" => Ok(Self::Zone(ZONE.to_owned())),
             Some(("zone", label)) if !label.is_empty() => Ok(Self::Zone(label.to_owned())),
-            _ => Err("name, oldest, zone or zone=LABEL is wanted".into()),
+            _ => Err("must be name, oldest, zone or zone=LABEL".into()),
         }
     }
 }
 
 impl Order {
-    /// Puts the nodes in order.
     pub(super) fn sort<'s, 'a>(&self, mut nodes: Vec<&'s NodeView<'a>>) -> Vec<&'s NodeView<'a>> {
         nodes.sort_by_key(|node_view| node_view.row.node);
         match self {

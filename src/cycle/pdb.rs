@@ -1,9 +1,9 @@
-//! PodDisruptionBudgets that an eviction of daemon pods comes up against.
+//! PodDisruptionBudgets that never allow an eviction of the pods of a DaemonSet.
 //!
-//! Upstream: `pkg/controller/disruption/disruption.go` `getExpectedPodCount`, `getExpectedScale`, `failSafe`: for
-//! everything but a whole `minAvailable` the controller asks the pod's owner for its scale, which a DaemonSet does not
-//! have, and then allows no disruption at all. `pkg/registry/core/pod/storage/eviction.go` `Create`: a pod that two
-//! budgets cover is never evicted.
+//! Upstream: `pkg/controller/disruption/disruption.go` `getExpectedPodCount`, `getExpectedScale`, `failSafe`: unless
+//! `minAvailable` is an integer, the controller needs the scale of the pod's owner. A DaemonSet has no scale
+//! subresource, so the controller allows no disruption. `pkg/registry/core/pod/storage/eviction.go` `Create`: a pod
+//! that matches two budgets is never evicted.
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -11,33 +11,27 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::Observation;
 use crate::snapshot::selector;
 
-/// Why evictions are refused whatever is waited for.
+/// Why evictions are always rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PdbConflict {
-    /// The budget is stated in a way that cannot be computed for a DaemonSet.
+    /// The budget has a form that cannot be computed for a DaemonSet.
     UnsupportedForDaemonSet {
-        /// The PodDisruptionBudget.
         budget: String,
-        /// `maxUnavailable: 1`, `minAvailable: 50%`.
+        /// For example `maxUnavailable: 1` or `minAvailable: 50%`.
         stated: String,
     },
-    /// The budget wants at least as many pods as there are.
+    /// The budget requires at least as many pods as exist.
     MinAvailableTooHigh {
-        /// The PodDisruptionBudget.
         budget: String,
-        /// Its `minAvailable`.
         min_available: usize,
-        /// How many pods it covers at most.
+        /// The number of pods that match the budget, at most.
         pods: usize,
     },
-    /// More than one budget covers the pods.
-    MultipleBudgets {
-        /// The PodDisruptionBudgets.
-        budgets: Vec<String>,
-    },
+    /// The pods match more than one budget.
+    MultipleBudgets { budgets: Vec<String> },
 }
 
-/// What evictions of this DaemonSet's pods come up against for ever, if anything.
+/// What blocks all evictions of this DaemonSet's pods forever, if anything.
 pub(crate) fn pdb_conflict(observation: &Observation<'_>, budgets: &[PodDisruptionBudget]) -> Option<PdbConflict> {
     let labels =
         observation.coverage.daemon_set.spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.clone());
@@ -64,7 +58,7 @@ fn conflict_with(budget: &PodDisruptionBudget, name: String, own_pods: usize) ->
         (None, Some(min @ IntOrString::String(_))) => format!("minAvailable: {}", text(min)),
         (None, Some(IntOrString::Int(min))) => {
             let min_available = usize::try_from(*min).unwrap_or_default();
-            // The budget may cover pods of others too, so only what the disruption controller counted is certain.
+            // The budget may also match pods of other owners. The disruption controller has counted them all.
             let counted = budget.status.as_ref().and_then(|status| usize::try_from(status.expected_pods?).ok());
             let pods = counted.unwrap_or_default().max(own_pods);
             return (min_available >= pods).then_some(PdbConflict::MinAvailableTooHigh {

@@ -1,4 +1,4 @@
-//! What is to be replaced, in which order, and what is left alone and why.
+//! The plan: which pods to replace in which order, and which nodes to skip and why.
 
 use std::collections::BTreeSet;
 
@@ -11,54 +11,47 @@ use crate::explain::State;
 use crate::revision::revision_of;
 use crate::snapshot::PodSummary;
 
-/// The plan, as one look gives it.
+/// The plan for one observation.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
-    /// The hash of the template that pods are replaced by.
+    /// The hash of the revision that the pods are replaced with.
     pub(crate) target: &'a str,
-    /// On how many nodes a pod is wanted.
+    /// The number of eligible nodes.
     pub(crate) desired: usize,
-    /// How many of these may be without an available pod at once.
+    /// How many of these may be unavailable at the same time.
     pub(crate) budget: usize,
-    /// Those that are so now.
+    /// The nodes that are unavailable now.
     pub(crate) unavailable: Vec<&'a str>,
-    /// The nodes whose pods are replaced, in this order.
+    /// The nodes whose pods are replaced, in order.
     pub(crate) nodes: Vec<Planned<'a>>,
-    /// Nodes with a stale pod that is left alone.
+    /// Nodes that are skipped although they have a pod to replace.
     pub(crate) skipped: Vec<Skipped<'a>>,
-    /// Nodes with nothing to replace.
+    /// The number of nodes without a pod to replace.
     pub(crate) up_to_date: usize,
-    /// Nodes with a stale pod that were not asked for.
+    /// The number of nodes with a pod to replace that the user did not select.
     pub(crate) not_selected: usize,
 }
 
-/// A node whose pod is replaced.
 #[derive(Debug)]
 pub(crate) struct Planned<'a> {
-    /// The node.
     pub(crate) node: &'a str,
-    /// Its pod; where there are several, the first to go.
+    /// The pod to replace; if there are several, the first one.
     pub(crate) pod: PodRef,
-    /// The pod's revision.
+    /// The revision of the pod.
     pub(crate) revision: Option<&'a str>,
-    /// How the node stands now.
     pub(crate) state: State,
-    /// When the pod was made.
     pub(crate) created: Option<Timestamp>,
-    /// The uids of all pods to be replaced here.
+    /// The uids of all pods to replace on the node.
     pub(super) outdated_uids: BTreeSet<String>,
 }
 
-/// A node that is left alone.
 #[derive(Debug)]
 pub(crate) struct Skipped<'a> {
-    /// The node.
     pub(crate) node: &'a str,
-    /// Why.
     pub(crate) why: Skip,
 }
 
-/// Makes the plan; none while the controller has not made a revision of today's template.
+/// Makes the plan; `None` while the controller has not created the revision of the current template.
 pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option<Plan<'a>> {
     let target = observation.revision()?;
     let desired = observation.desired();
@@ -104,7 +97,7 @@ fn planned<'a>(node_view: &NodeView<'a>, is_outdated: impl Fn(&PodSummary) -> bo
     })
 }
 
-/// Why a node with a stale pod is left alone.
+/// Why a node is skipped. `is_outdated`: whether a pod has to be replaced.
 pub(super) fn skip(
     node_view: &NodeView<'_>,
     is_outdated: impl Fn(&PodSummary) -> bool,

@@ -1,4 +1,8 @@
-//! What to do next.
+//! Carries out a plan: decides the next step for each observation of the cluster.
+//!
+//! The order of the decisions: halt if the DaemonSet or its template is not that of the plan; update all entries; halt
+//! on too many failures or on request; retry a node in progress; start the next node if the budget and the canary allow
+//! it; otherwise wait, or finish.
 
 use std::collections::BTreeSet;
 
@@ -11,33 +15,33 @@ use super::{Observation, Policy};
 use crate::rollout::Strategy;
 use crate::snapshot::PodSummary;
 
-/// A plan that is being carried out.
+/// A plan in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     policy: Policy,
-    /// Of the DaemonSet.
+    /// The uid of the DaemonSet.
     uid: String,
-    /// The hash of the template that the plan was made for.
+    /// The hash of the revision that the plan was made for.
     target: String,
     tasks: Vec<NodeTask>,
-    /// What the plan left alone.
+    /// The nodes that the plan skipped.
     skipped: Vec<(String, Skip)>,
     planned_desired: usize,
     planned_budget: usize,
     gate: CanaryGate,
-    /// Begins no further node, and halts for this reason once nothing is in work.
+    /// If set, no other node is started, and the run halts with this reason when no node is in progress.
     stopping: Option<HaltReason>,
-    /// Since when nothing goes on for a reason that is not the run's own, and which.
+    /// Since when the run waits for something that it cannot influence, and what that is.
     idle: Option<(Timestamp, WaitReason)>,
 }
 
-/// Whether nodes beyond the canary may be begun.
+/// Whether nodes after the canary may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CanaryGate {
     Open,
-    /// Not before so many are replaced.
+    /// Only the first nodes, up to this number.
     Canary(usize),
-    /// Not before this moment.
+    /// The canary is replaced and observed until this time.
     Soak {
         size: usize,
         until: Timestamp,
@@ -45,7 +49,6 @@ enum CanaryGate {
 }
 
 impl Run {
-    /// Begins to carry out a plan.
     pub(crate) fn new(plan: &Plan<'_>, observation: &Observation<'_>, policy: Policy) -> Self {
         Self {
             uid: observation.coverage.daemon_set.metadata.uid.clone().unwrap_or_default(),
@@ -66,53 +69,54 @@ impl Run {
         &self.tasks
     }
 
-    /// The hash of the template that the plan was made for.
+    /// The hash of the revision that the plan was made for.
     pub(crate) fn target(&self) -> &str {
         &self.target
     }
 
-    /// The nodes with an old pod that the plan left alone.
+    /// The nodes with an outdated pod that the plan skipped.
     pub(crate) fn skipped(&self) -> &[(String, Skip)] {
         &self.skipped
     }
 
-    /// On how many nodes a pod was wanted when the plan was made.
+    /// The number of eligible nodes when the plan was made.
     pub(crate) fn planned_desired(&self) -> usize {
         self.planned_desired
     }
 
-    /// How many of these might be without an available pod.
+    /// How many of these may be unavailable at the same time.
     pub(crate) fn planned_budget(&self) -> usize {
         self.planned_budget
     }
 
-    /// Whether this very pod was to be removed before.
+    /// Whether the removal of this pod has already started.
     pub(crate) fn is_removing(&self, node: &str, pod: &PodRef) -> bool {
         self.in_progress().any(|task| task.node == node && task.work().is_some_and(|work| work.pod == *pod))
     }
 
-    /// Whether the node's turn has not come yet.
+    /// Whether the node is planned and not started.
     pub(crate) fn is_waiting(&self, node: &str) -> bool {
         self.tasks.iter().any(|task| task.node == node && task.is_waiting())
     }
 
-    /// The pod is about to be removed.
+    /// Records that the removal of the pod starts. Call this before the request is sent.
     pub(crate) fn begin(&mut self, node: &str, pod: &PodRef, now: Timestamp) {
         self.with(node, |task| task.begin(pod.clone(), now));
     }
 
-    /// The API server refuses the removal for now; whether that is new.
+    /// Records that the API server rejects the removal for now. Returns whether this is the first rejection of the pod.
     pub(crate) fn reject(&mut self, node: &str, message: &str, retry: Timestamp) -> bool {
         let task = self.tasks.iter_mut().find(|task| task.node == node);
         task.is_some_and(|task| task.reject(message, retry))
     }
 
-    /// Nothing came of the first removal on this node, and nothing will: the pod is not as it was when that was decided.
+    /// Records that the first removal on this node failed a precondition: the pod has changed since the decision, and
+    /// nothing was removed.
     pub(crate) fn revert_to_pending(&mut self, node: &str) {
         self.with(node, |task| task.status = Status::WaitReason);
     }
 
-    /// The removal will be refused however often it is tried.
+    /// Records that the API server will always reject the removal.
     pub(crate) fn fail(&mut self, node: &str, message: &str) -> NodeEvent {
         let why = Failure::NotRemoved { message: message.to_owned() };
         self.with(node, |task| {
@@ -123,12 +127,12 @@ impl Run {
         NodeEvent::Failed { node: node.to_owned(), why }
     }
 
-    /// Goes on after the canary.
+    /// Continues after the canary.
     pub(crate) fn resume(&mut self) {
         self.gate = CanaryGate::Open;
     }
 
-    /// Begins no further node, for the first reason that there is.
+    /// Starts no other node, and halts when no node is in progress. The first reason counts.
     pub(crate) fn stop(&mut self, why: HaltReason) {
         self.stopping.get_or_insert(why);
     }
@@ -139,8 +143,8 @@ impl Run {
         }
     }
 
-    /// Decides what to do next from one look, or from the DaemonSet being gone; and tells what is new. By changes alone
-    /// it only waits, or halts as it was asked to: whatever else would come next is decided by fresh lists.
+    /// Decides the next step, and returns what is new. `observation` is `None` if the DaemonSet does not exist. From
+    /// watch events alone, the result is only to wait or to halt on request: every other decision requires new lists.
     pub(crate) fn next(
         &mut self,
         observation: Option<&Observation<'_>>,
@@ -154,7 +158,7 @@ impl Run {
                 let is_idle = self.in_progress().next().is_none();
                 let may_do = match &step {
                     Action::Wait { .. } => true,
-                    // It was asked to halt, whatever the cluster looks like.
+                    // A halt on request does not depend on the cluster.
                     Action::HaltReason(why) => is_idle && self.stopping.as_ref() == Some(why),
                     Action::Relist | Action::Replace { .. } | Action::Ask | Action::Finish => false,
                 };
@@ -181,7 +185,7 @@ impl Run {
         (self.decide(observation), news)
     }
 
-    /// The DaemonSet and its template are those of the plan.
+    /// Checks that the DaemonSet and its template are still those of the plan.
     fn check_unchanged(&mut self, observation: &Observation<'_>) -> Result<(), Action> {
         if observation.coverage.daemon_set.metadata.deletion_timestamp.is_some() {
             return Err(Action::HaltReason(HaltReason::Deleting));
@@ -223,9 +227,10 @@ impl Run {
         }
     }
 
-    /// Begins nothing, and waits for what was begun.
+    /// Starts no node, and waits for the nodes in progress.
     fn drain_in_progress(&mut self, why: HaltReason, observation: &Observation<'_>) -> Action {
         for task in self.tasks.iter_mut().filter(|task| task.work().is_some()) {
+            // A pod to replace remains: its removal is not sent, or not sent again.
             if task.removable(observation).is_some() {
                 task.status = Status::WaitReason;
             }
@@ -236,7 +241,8 @@ impl Run {
         }
     }
 
-    /// A node in work that still has a stale pod: its removal did not come through, or left another one.
+    /// Retries a node in progress that still has a pod to replace: the removal was lost or rejected, or there is a
+    /// second pod.
     fn retry_in_progress(&self, observation: &Observation<'_>) -> Option<Action> {
         let budget = self.budget(observation);
         self.in_progress().find_map(|task| {
@@ -248,7 +254,16 @@ impl Run {
         })
     }
 
-    /// The first node whose turn it is.
+    /// Starts the next node, if the budget and the canary allow it.
+    ///
+    /// A pod that is not ready may be replaced even if the budget is used up: its node is already unavailable.
+    ///
+    /// Example with a budget of 2: n1 is in progress, n7 is unavailable, and the outdated pod on n4 is not ready, so
+    /// that three nodes count ([`unavailable_or_in_progress`](Self::unavailable_or_in_progress)). n2 with an available
+    /// pod has to wait. n4 may start: it is already one of the three. But if its pod became ready before the request
+    /// arrives, the removal would increase the number from 2 to 3. The request therefore contains the observed
+    /// resourceVersion, and the API server rejects it if the pod has changed. Then n1 and n4 are in progress, 2 of 2,
+    /// and no other node may start, ready or not.
     fn begin_next(&self, observation: &Observation<'_>) -> Option<Action> {
         let budget = self.budget(observation);
         let in_progress = self.in_progress().count();
@@ -265,8 +280,8 @@ impl Run {
         Some(replace(task, task.removable(observation)?, has_room))
     }
 
-    /// Nodes that are without an available pod, or may be before long: those in work and those that failed count even
-    /// where nothing seems to have come of the removal, as it may be on its way still.
+    /// Nodes that are unavailable or may become so: nodes in progress and failed nodes count even if their old pod
+    /// still exists, because its removal may not have arrived yet. `without` is not counted unless it is unavailable.
     fn unavailable_or_in_progress<'l>(
         &'l self,
         observation: &Observation<'l>,
@@ -306,7 +321,7 @@ impl Run {
         self.wait(WaitReason::Soak { until }, Some(until), observation)
     }
 
-    /// Nothing is in work, and no node can be begun: what still waits is left alone.
+    /// No node is in progress and none can be started: the remaining nodes are skipped.
     fn finish(&mut self, observation: &Observation<'_>) -> Action {
         for task in self.tasks.iter_mut().filter(|task| task.is_waiting()) {
             if let Some(why) = task.skip_reason(observation, &self.policy) {
@@ -319,14 +334,14 @@ impl Run {
     fn wait(&mut self, waiting: WaitReason, until: Option<Timestamp>, observation: &Observation<'_>) -> Action {
         self.idle = None;
         if let (WaitReason::Nodes, CanaryGate::Soak { size, .. }) = (&waiting, self.gate) {
-            // One of the canary is not well any more: it is watched anew.
+            // A node of the canary regressed: observe the canary again from the start.
             self.gate = CanaryGate::Canary(size);
         }
         let due = self.tasks.iter().filter_map(|task| task.due(observation, &self.policy));
         Action::Wait { waiting, until: due.chain(until).min() }
     }
 
-    /// Waits for something that others have to do, and not for ever.
+    /// Waits for something that the run cannot influence, at most for `--node-timeout`.
     fn idle(&mut self, waiting: WaitReason, observation: &Observation<'_>) -> Action {
         let is_same =
             |(_, before): &&(Timestamp, WaitReason)| std::mem::discriminant(before) == std::mem::discriminant(&waiting);

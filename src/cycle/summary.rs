@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The result of a run.
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -10,44 +10,36 @@ use super::{HaltReason, Run};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome")]
 pub(crate) enum CycleOutcome {
-    /// Every planned node came to its end.
+    /// Every planned node is replaced, failed or skipped.
     Finished,
-    /// The canary is replaced, and the rest is for another run.
+    /// The canary is replaced. The other nodes are left to another run.
     CanaryDone,
-    /// The rest was left alone.
-    Halted {
-        /// Why.
-        halt: HaltReason,
-    },
-    /// Nothing was to be done but the plan.
+    /// The run stopped before all planned nodes were done.
+    Halted { halt: HaltReason },
+    /// Only the plan was requested.
     Planned,
-    /// The user did not want it.
+    /// The user did not confirm the plan.
     Declined,
 }
 
-/// Numbers of a run.
+/// The numbers of nodes, and the duration of the replacements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
-    /// Nodes that were planned.
     pub(crate) planned: usize,
-    /// Nodes with their new pod.
     pub(crate) replaced: usize,
-    /// Nodes that failed.
     pub(crate) failed: usize,
-    /// Nodes that were left alone after all.
+    /// Nodes that were planned and then skipped.
     pub(crate) skipped: usize,
-    /// Nodes that are still in work.
     pub(crate) in_progress: usize,
-    /// Nodes whose turn did not come.
+    /// Nodes that were not started.
     pub(crate) waiting: usize,
-    /// The median of the times that nodes took.
+    /// The median duration; the lower one of an even number.
     pub(crate) median: Option<SignedDuration>,
-    /// The longest of them.
+    /// The longest duration.
     pub(crate) slowest: Option<SignedDuration>,
 }
 
 impl Summary {
-    /// Counts the nodes of a run.
     pub(crate) fn new(run: &Run) -> Self {
         let mut summary = Self { planned: run.tasks().len(), ..Self::default() };
         let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! The policy, case by case.
+//! Tests of the decisions of a run, by case, on a simulated cluster.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -11,7 +11,7 @@ mod failing;
 mod planning;
 mod suspended;
 
-/// The nodes in the order in which their pods were removed, and how it ended.
+/// Runs for at most `seconds`. Returns the nodes in the order in which their pods were removed, and the last step.
 fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, Action) {
     let mut run = begin(cluster, policy);
     let mut removed = Vec::new();
@@ -54,7 +54,7 @@ fn halt(step: &Action) -> String {
 }
 
 #[test]
-fn every_old_pod_is_replaced_one_node_after_the_other() {
+fn old_pods_are_replaced_one_node_at_a_time() {
     let mut cluster = Cluster::new(4);
     let (removed, end) = play(&mut cluster, &default_policy(), 100);
     assert_eq!((removed, end), (vec!["n1".into(), "n2".into(), "n3".into(), "n4".into()], Action::Finish));
@@ -62,7 +62,7 @@ fn every_old_pod_is_replaced_one_node_after_the_other() {
 }
 
 #[test]
-fn as_many_as_the_budget_are_in_work_at_once_and_never_more() {
+fn nodes_in_progress_never_exceed_the_budget() {
     let mut cluster = Cluster::new(10);
     let policy = Policy { max_unavailable: "30%".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &policy);
@@ -79,32 +79,32 @@ fn as_many_as_the_budget_are_in_work_at_once_and_never_more() {
 }
 
 #[test]
-fn a_node_that_is_down_already_counts_and_one_whose_pod_is_down_costs_nothing() {
+fn unavailable_nodes_count_and_may_still_be_replaced() {
     let mut cluster = Cluster::new(3);
-    // Up to date and not available: it spends the budget of one, and nobody replaces it.
+    // Up to date and not available: it uses the budget of 1 and is not replaced.
     cluster.pod_on("n1").revision = "new".into();
     cluster.pod_on("n1").health = Health::Unready;
     let mut run = begin(&cluster, &default_policy());
     let (step, _) = cluster.next(&mut run);
     let spent = WaitReason::Budget { budget_used_by: vec!["n1".into()], budget: 1 };
     assert!(matches!(&step, Action::Wait { waiting, .. } if *waiting == spent), "{step:?}");
-    // An old pod that is not available can be replaced without another node being out.
+    // An unavailable old pod can be replaced without making another node unavailable.
     cluster.pod_on("n3").health = Health::Unready;
     let (step, _) = cluster.next(&mut run);
-    // Only as long as it is down, which only the API server can tell.
+    // Only if it is still unavailable, which the API server checks by its resourceVersion.
     let version = cluster.version(cluster.pods.iter().find(|pod| pod.node == "n3").unwrap());
     assert!(
         matches!(&step, Action::Replace { node, unchanged, .. } if node == "n3" && *unchanged == Some(version)),
         "{step:?}"
     );
-    // One after the other nevertheless.
+    // Still only one node at a time.
     run.begin("n3", &PodRef { name: "d-3".into(), uid: "d-3".into() }, cluster.now());
     cluster.delete("d-3");
     assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Nodes, .. }));
 }
 
 #[test]
-fn a_budget_that_others_spend_for_too_long_ends_it() {
+fn budget_used_by_others_too_long_halts_the_run() {
     let mut cluster = Cluster::new(3);
     cluster.pod_on("n1").revision = "new".into();
     cluster.pod_on("n1").health = Health::Unready;
@@ -114,13 +114,13 @@ fn a_budget_that_others_spend_for_too_long_ends_it() {
 }
 
 #[test]
-fn it_waits_for_the_old_pod_to_be_gone_and_the_new_one_to_be_available_for_long_enough() {
+fn node_is_replaced_after_min_ready_of_the_new_pod() {
     let mut cluster = Cluster::new(2);
     cluster.min_ready_seconds = 7;
     let policy = Policy { min_ready: SignedDuration::from_secs(20), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     drive(&mut cluster, &mut run, 1);
-    // 2 s to go, 5 s to be ready, 7 s to be available, 20 s more.
+    // 2 s to terminate, 5 s to become ready, 7 s to become available, and 20 s of `min_ready`.
     drive(&mut cluster, &mut run, 32);
     assert!(matches!(run.tasks()[0].status, Status::InProgress(_)), "{:?}", run.tasks()[0]);
     drive(&mut cluster, &mut run, 3);
@@ -129,7 +129,7 @@ fn it_waits_for_the_old_pod_to_be_gone_and_the_new_one_to_be_available_for_long_
 }
 
 #[test]
-fn a_break_in_availability_begins_the_wait_anew() {
+fn interrupted_availability_restarts_min_ready() {
     let mut cluster = Cluster::new(1);
     let policy = Policy { min_ready: SignedDuration::from_secs(20), ..default_policy() };
     let mut run = begin(&cluster, &policy);
@@ -143,7 +143,7 @@ fn a_break_in_availability_begins_the_wait_anew() {
 }
 
 #[test]
-fn what_somebody_else_replaces_is_not_replaced_again() {
+fn pod_replaced_by_others_is_not_replaced_again() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     cluster.delete("d-2");
@@ -155,7 +155,7 @@ fn what_somebody_else_replaces_is_not_replaced_again() {
 }
 
 #[test]
-fn the_canary_is_first_and_then_it_asks_or_soaks() {
+fn canary_is_first_and_then_the_run_asks_or_soaks() {
     let mut cluster = Cluster::new(5);
     let canary = Policy { canary: Some(2), max_unavailable: "3".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &canary);
@@ -170,7 +170,7 @@ fn the_canary_is_first_and_then_it_asks_or_soaks() {
     let step = drive(&mut cluster, &mut run, 60);
     assert!(matches!(step, Action::Wait { waiting: WaitReason::Soak { .. }, .. }), "{step:?}");
     assert_eq!(Summary::new(&run).replaced, 2);
-    // One of the canary goes down while it is watched: the watch begins anew when it is back.
+    // A node of the canary becomes unavailable: the soak time restarts when it recovers.
     cluster.pod_on("n1").health = Health::Unready;
     drive(&mut cluster, &mut run, 10);
     cluster.pod_on("n1").health = Health::From(0);
@@ -180,14 +180,14 @@ fn the_canary_is_first_and_then_it_asks_or_soaks() {
 }
 
 #[test]
-fn a_canary_as_large_as_the_fleet_asks_nothing() {
+fn canary_of_all_nodes_does_not_ask() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &Policy { canary: Some(9), ..default_policy() });
     assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
 }
 
 #[test]
-fn another_template_strategy_or_daemon_set_ends_it_before_the_next_step() {
+fn changed_template_strategy_or_daemon_set_halts_the_run() {
     type Change = fn(&mut Cluster);
     let cases: [(Change, &str); 5] = [
         (|cluster| cluster.change_template("newer"), "TemplateChanged"),
@@ -208,7 +208,7 @@ fn another_template_strategy_or_daemon_set_ends_it_before_the_next_step() {
 }
 
 #[test]
-fn a_template_that_the_controller_has_not_seen_is_waited_for() {
+fn unobserved_template_is_waited_for_until_the_timeout() {
     let mut cluster = Cluster::new(3);
     cluster.observed = false;
     assert!(cluster.observation(|observation| plan(observation, &default_policy()).is_none()).unwrap());
@@ -221,7 +221,7 @@ fn a_template_that_the_controller_has_not_seen_is_waited_for() {
 }
 
 #[test]
-fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
+fn stop_finishes_nodes_in_progress_and_starts_no_other() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
@@ -229,7 +229,7 @@ fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
     assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Nodes, .. }));
     assert_eq!(drive(&mut cluster, &mut run, 60), Action::HaltReason(HaltReason::Interrupted));
     assert_eq!((Summary::new(&run).replaced, Summary::new(&run).waiting), (1, 2));
-    // A removal that was only intended is not sent any more.
+    // A removal that did not take effect is not sent again.
     let cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
@@ -239,7 +239,7 @@ fn asked_to_stop_it_lets_the_node_in_work_finish_and_begins_no_other() {
 }
 
 #[test]
-fn a_second_old_pod_on_the_node_goes_too() {
+fn second_old_pod_on_a_node_is_removed_too() {
     let mut cluster = Cluster::new(1);
     cluster.put("n1", "old", Health::From(-500));
     let (removed, end) = play(&mut cluster, &default_policy(), 60);
@@ -247,7 +247,7 @@ fn a_second_old_pod_on_the_node_goes_too() {
 }
 
 #[test]
-fn a_pod_that_a_finalizer_keeps_is_waited_for() {
+fn pod_with_a_finalizer_is_waited_for() {
     let mut cluster = Cluster::new(2);
     cluster.pod_on("n1").kept = true;
     let mut run = begin(&cluster, &default_policy());
@@ -257,20 +257,20 @@ fn a_pod_that_a_finalizer_keeps_is_waited_for() {
 }
 
 #[test]
-fn who_takes_it_up_again_waits_for_what_the_last_run_left_in_work() {
+fn new_run_waits_for_nodes_that_the_last_run_started() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 10);
     let first = cluster.pods.iter().filter(|pod| pod.revision == "new").count();
     assert!((1..3).contains(&first));
-    // The first run is gone without a trace.
+    // The first run left no state.
     let mut run = begin(&cluster, &default_policy());
     assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
     assert_eq!(cluster.count, 6);
 }
 
 #[test]
-fn times_are_told_by_median_and_slowest() {
+fn summary_has_median_and_slowest_duration() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 60);

@@ -1,4 +1,5 @@
-//! A small cluster for tests: the DaemonSet controller and the kubelets as far as replacing pods goes.
+//! A simulated cluster for tests: the DaemonSet controller and the kubelets, as far as they replace pods. One tick is
+//! one second.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::snapshot::{Known, Snapshot};
 
 const START: &str = "2026-01-02T12:00:00Z";
-/// How long a pod takes to go.
+/// How many seconds a pod takes to terminate.
 const GRACE: i64 = 2;
 
 #[derive(Clone, Debug)]
@@ -17,19 +18,19 @@ pub(super) struct SimNode {
     pub(super) name: String,
     pub(super) zone: Option<String>,
     pub(super) ready: bool,
-    /// The taint of a node that is down is there, whatever its condition says.
+    /// Whether the node has the taint of a node that is down, whatever its condition is.
     pub(super) lags: bool,
-    /// A taint of somebody's own.
+    /// Whether the node has a custom taint.
     pub(super) tainted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Health {
-    /// Ready at that moment; in seconds from the start.
+    /// Ready from this time on, in seconds from the start.
     From(i64),
-    /// Runs, and is not ready.
+    /// Running and not ready.
     Unready,
-    /// In a crash loop, with so many restarts.
+    /// In a crash loop, with this number of restarts.
     Crash(i32),
 }
 
@@ -41,7 +42,7 @@ pub(super) struct SimPod {
     pub(super) made: i64,
     pub(super) health: Health,
     pub(super) deleted: Option<i64>,
-    /// A finalizer keeps it.
+    /// Whether it has a finalizer.
     pub(super) kept: bool,
     pub(super) owner: Option<&'static str>,
 }
@@ -53,21 +54,21 @@ pub(super) struct Cluster {
     pub(super) pods: Vec<SimPod>,
     pub(super) revision: String,
     pub(super) revisions: Vec<String>,
-    /// The controller has made a revision of today's template.
+    /// Whether the controller has created the revision of the current template.
     pub(super) observed: bool,
     pub(super) strategy: &'static str,
     pub(super) min_ready_seconds: i64,
     pub(super) tolerates_all: bool,
     pub(super) uid: Option<&'static str>,
     pub(super) being_deleted: bool,
-    /// How new pods will be, after how many seconds.
+    /// The health of new pods. The time is relative to their creation.
     pub(super) behaviour: Health,
     pub(super) clock: i64,
     pub(super) count: usize,
 }
 
 impl Cluster {
-    /// So many nodes with an old pod each.
+    /// A cluster in which each node has an old pod.
     pub(super) fn new(nodes: usize) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
@@ -111,7 +112,7 @@ impl Cluster {
         self.pods.iter_mut().find(|pod| pod.node == node && pod.deleted.is_none()).unwrap()
     }
 
-    /// Deletes a pod as the API server does: only the one with that uid.
+    /// Deletes a pod with its uid as precondition, as the API server does.
     pub(super) fn delete(&mut self, uid: &str) -> bool {
         let clock = self.clock;
         let pod = self.pods.iter_mut().find(|pod| pod.uid == uid);
@@ -133,14 +134,14 @@ impl Cluster {
             && matches!(pod.health, Health::From(from) if from <= self.clock && matured(from))
     }
 
-    /// As somebody who watches from outside counts them.
+    /// The eligible nodes without an available pod, counted independently of the run.
     pub(super) fn unavailable(&self) -> Vec<&str> {
         let has_one = |node: &SimNode| self.pods.iter().any(|pod| pod.node == node.name && self.is_available(pod));
         let out = self.nodes.iter().filter(|node| self.is_eligible(node) && !has_one(node));
         out.map(|node| node.name.as_str()).collect()
     }
 
-    /// A second goes by: kubelets end pods, and the controller makes those that are missing.
+    /// One second passes: kubelets terminate pods, and the controller creates missing ones.
     pub(super) fn tick(&mut self) {
         self.clock += 1;
         let clock = self.clock;
@@ -167,7 +168,6 @@ impl Cluster {
         }
     }
 
-    /// Somebody changes the template.
     pub(super) fn change_template(&mut self, revision: &str) {
         self.revision = revision.to_owned();
         if !self.revisions.iter().any(|known| known == revision) {
@@ -263,7 +263,7 @@ impl Cluster {
         }
     }
 
-    /// The pod's resourceVersion: another one when its status is another.
+    /// The resourceVersion of the pod. It changes with the status.
     pub(super) fn version(&self, pod: &SimPod) -> String {
         format!("{:?} {:?} {:?}", pod.health, self.ready_since(pod), pod.deleted)
     }
@@ -301,12 +301,12 @@ impl Cluster {
         Observation::at(&self.snapshot(), at)
     }
 
-    /// What a run decides on this cluster.
+    /// What a run decides from new lists of this cluster.
     pub(super) fn next(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
         self.next_by(ObservationSource::Listed, run)
     }
 
-    /// The same, where this cluster is what changes have shown of it.
+    /// What a run decides if this cluster is the state according to watch events.
     pub(super) fn next_by_changes(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
         self.next_by(ObservationSource::Watched, run)
     }
@@ -323,7 +323,7 @@ pub(super) fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-/// One node at a time, by name, and no patience with failures.
+/// One node at a time, by name, and no allowed failures.
 pub(super) fn default_policy() -> Policy {
     Policy {
         all: false,
@@ -340,15 +340,15 @@ pub(super) fn default_policy() -> Policy {
     }
 }
 
-/// A plan, and a run that begins to carry it out.
+/// Makes a plan and a run for it.
 pub(super) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
     cluster
         .observation(|observation| Run::new(&plan(observation, policy).unwrap(), observation, policy.clone()))
         .unwrap()
 }
 
-/// Does what a run decides for as long as it removes pods or waits, for so many seconds at most; then the last step.
-/// The watcher from outside sees after each second how many nodes are out.
+/// Carries out the decisions of a run for at most `seconds`, as long as it removes pods or waits. Returns the last
+/// step.
 pub(super) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Action {
     for _ in 0..seconds {
         loop {

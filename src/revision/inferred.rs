@@ -1,10 +1,12 @@
-//! Which pods are up to date where ControllerRevisions could not be read: by the template generation, and by `.status`.
+//! Infers which pods are up to date from the template generation and `.status` if ControllerRevisions cannot be read.
 //!
-//! The API server counts the changes of a template (`pkg/registry/apps/daemonset/strategy.go` `PrepareForUpdate`), the
-//! controller labels each pod with that count and with the revision's hash
-//! (`pkg/controller/daemon/daemon_controller.go` `syncNodes`), and a pod is up to date if either matches
-//! (`pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`). A pod of another count may still be up to date: a
-//! template that is rolled back to gets a new count and its old hash. So the hash is what has to be found out.
+//! The API server increments the template generation with each change of the template
+//! (`pkg/registry/apps/daemonset/strategy.go` `PrepareForUpdate`). The controller labels each pod with this generation
+//! and with the hash of the revision (`pkg/controller/daemon/daemon_controller.go` `syncNodes`). A pod is up to date if
+//! either label matches (`pkg/controller/daemon/util/daemonset_util.go` `IsPodUpdated`).
+//!
+//! The generation alone is not enough: after a rollback, the template has a new generation and its old hash, so a pod
+//! of an older generation may be up to date. The hash has to be inferred.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +16,14 @@ use super::{CurrentRevision, RevisionSource, has_current_generation, revision_of
 use crate::snapshot::{Generation, Known, PodSummary};
 
 impl CurrentRevision {
-    /// The same, with the hash inferred where no revision could be read. `counted` are the pods that the controller
-    /// counts: the first one of each node on which a pod is wanted.
+    /// Infers the hash if revisions could not be read. `counted` are the pods that the controller counts in `.status`:
+    /// the first pod of each eligible node.
     pub(crate) fn inferred(self, daemon_set: &DaemonSet, pods: &[&PodSummary], counted: &[&PodSummary]) -> Self {
         if self.source == Some(RevisionSource::ControllerRevision) {
             return self;
         }
         let is_of_generation = |pod: &&&PodSummary| has_current_generation(pod, &self);
-        // An adopted pod has the count of another DaemonSet.
+        // A pod that is older than the DaemonSet was adopted: its generation is that of another DaemonSet.
         let created = daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let is_own = |pod: &&&PodSummary| {
             let predicted = pod.metadata.creation_timestamp.map(|time| time.timestamp());
@@ -49,8 +51,8 @@ impl CurrentRevision {
     }
 }
 
-/// The one hash, or none of those that pods have, by which as many pods are up to date as `.status` says; none where
-/// several fit, or where `.status` is not of these pods.
+/// The hash with which as many pods are up to date as `.status` counts. The result is `None` if several hashes fit, or
+/// if `.status` is not about these pods, and `Some(None)` if no pod has the hash.
 fn hash_by_status(
     revision: &CurrentRevision,
     daemon_set: &DaemonSet,
@@ -87,11 +89,11 @@ mod tests {
     const CREATED: &str = "2026-01-01T00:00:00Z";
     const BEFORE: &str = "2025-12-31T00:00:00Z";
 
-    /// A pod by its generation, its hash and its creation.
+    /// The generation, hash and creation time of a pod.
     type PodFacts = (&'static str, &'static str, &'static str);
 
-    /// The hash, the source, and which pods are up to date: of a template of this generation, and a status that counts
-    /// all pods and this many as updated; none for a status that is not of the newest spec.
+    /// The inferred hash, its source, and which pods are up to date. `updated` is `updatedNumberScheduled` in
+    /// `.status`; `None` makes the status one of an older spec.
     fn judged(
         generation: &str,
         pods: &[PodFacts],
@@ -127,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn hash_is_that_of_pods_with_the_template_generation() {
+    fn hash_is_inferred_from_pods_of_the_current_generation() {
         let pods = [("2", "b", CREATED), ("1", "a", CREATED)];
         assert_eq!(judged("2", &pods, None), (hash("b"), Some(TemplateGeneration), vec![Some(true), Some(false)]));
-        // A template that was rolled back to: the pods that were never replaced are up to date.
+        // After a rollback, pods that were not replaced yet are up to date.
         let pods = [("3", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
         let expected = vec![Some(true), Some(false), Some(true)];
         assert_eq!(judged("3", &pods, Some(2)), (hash("a"), Some(TemplateGeneration), expected));
     }
 
     #[test]
-    fn hash_is_the_one_that_fits_the_status_where_no_generation_does() {
+    fn hash_is_inferred_from_the_status_without_a_generation() {
         let pods = [("1", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
         assert_eq!(judged("3", &pods, Some(2)).0, hash("a"));
         assert_eq!(judged("3", &pods, Some(1)).2, [Some(false), Some(true), Some(false)]);
@@ -148,21 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn hash_stays_unknown_where_several_fit_or_none_does() {
+    fn hash_stays_unknown_if_several_or_no_hashes_fit() {
         let unknown = (Known::Unknown("unread".to_owned()), None, vec![None; 2]);
         let pods = [("1", "a", CREATED), ("2", "b", CREATED)];
-        assert_eq!(judged("3", &pods, Some(1)), unknown, "either of them");
-        assert_eq!(judged("3", &pods, Some(2)), unknown, "a status of other pods");
-        assert_eq!(judged("3", &pods, None), unknown, "a status of another spec");
+        assert_eq!(judged("3", &pods, Some(1)), unknown, "both hashes fit");
+        assert_eq!(judged("3", &pods, Some(2)), unknown, "the status is about other pods");
+        assert_eq!(judged("3", &pods, None), unknown, "the status is about another spec");
         let unlabeled = [("", "a", CREATED), ("x", "b", CREATED)];
-        assert_eq!(judged("", &unlabeled, Some(1)), unknown, "no generation that is a number");
+        assert_eq!(judged("", &unlabeled, Some(1)), unknown, "no generation is a number");
     }
 
     #[test]
-    fn hash_of_an_adopted_pod_is_not_that_of_the_template() {
+    fn hash_is_not_inferred_from_adopted_pods() {
         let adopted = [("1", "a", BEFORE), ("1", "a", BEFORE)];
         let counted = (Known::Unknown("unread".to_owned()), Some(TemplateGeneration), vec![Some(true); 2]);
-        assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts them by their generation");
+        assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts adopted pods by generation");
         let higher_priority_planned = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
         assert_eq!(judged("1", &higher_priority_planned, Some(2)).2, [Some(true), Some(true), Some(false)]);
     }

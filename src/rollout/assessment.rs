@@ -9,7 +9,7 @@ use super::surge_ports::SurgePorts;
 use crate::coverage::Coverage;
 use crate::explain::Reason;
 
-/// A site with all that is known about it.
+/// Everything that is known about one node.
 pub(super) struct NodeAssessment<'a> {
     pub(super) site: NodePods<'a>,
     pub(super) step: NodeStep,
@@ -19,7 +19,7 @@ pub(super) struct NodeAssessment<'a> {
 }
 
 impl NodeAssessment<'_> {
-    /// Whether the node stays as it is until something outside of the rollout changes.
+    /// Whether the node remains as it is until something outside of the rollout changes.
     pub(super) fn needs_intervention(&self) -> bool {
         !self.budget_use.is_some_and(BudgetUseReason::is_replaced_anyway)
             && self.problems.iter().any(|problem| problem.needs_intervention)
@@ -39,7 +39,7 @@ pub(super) fn assessments<'a>(
         let reasons = reasons(&site, availability);
         let mut found = problems(&site, &reasons, coverage.daemon_set, availability);
         if is_surge && let Some(problem) = ports.problem(&site) {
-            // The scheduler's words about it, and about all other nodes, add nothing.
+            // The scheduler's message is about the same conflict, and about all other nodes.
             found.retain(|problem| !matches!(problem.problem.reason, Reason::Unschedulable { .. }));
             found.push(problem);
         }

@@ -1,4 +1,4 @@
-//! How many nodes a rollout may work on at once.
+//! The update strategy: on how many nodes a rollout may replace pods at the same time.
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `updatedDesiredNodeCounts`;
 //! `pkg/controller/daemon/util/daemonset_util.go` `UnavailableCount`, `SurgeCount`, `AllowsSurge`;
@@ -8,26 +8,20 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 
-/// The update strategy, resolved on the number of nodes on which a pod is wanted.
+/// The update strategy. Percentages are resolved against the number of eligible nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum Strategy {
-    /// Pods are replaced when somebody deletes them.
+    /// The controller replaces a pod only after something else deletes it.
     OnDelete,
-    /// Old pods are deleted for as long as no more than this many nodes are without an available pod.
-    Rolling {
-        /// How many nodes.
-        max_unavailable: usize,
-    },
-    /// New pods are made beside the old ones, on no more than this many nodes.
-    Surge {
-        /// How many nodes.
-        max_surge: usize,
-    },
+    /// Old pods are deleted while at most `max_unavailable` nodes have no available pod.
+    Rolling { max_unavailable: usize },
+    /// New pods are created next to the old ones, on at most `max_surge` nodes.
+    Surge { max_surge: usize },
 }
 
 impl Strategy {
-    /// Resolves what the DaemonSet states on the number of nodes on which a pod is wanted.
+    /// Resolves the strategy of the DaemonSet. `desired` is the number of eligible nodes.
     pub(crate) fn new(daemon_set: &DaemonSet, desired: usize) -> Self {
         let strategy = daemon_set.spec.update_strategy.as_ref();
         if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
@@ -39,14 +33,14 @@ impl Strategy {
         if max_surge > 0 {
             return Self::Surge { max_surge };
         }
-        // Where nothing is stated, and where both resolve to nothing, one node at a time is the default.
+        // Upstream replaces one node at a time if both values are unset or resolve to 0.
         match resolved(rolling.and_then(|rolling| rolling.max_unavailable.as_ref())) {
             0 if desired > 0 => Self::Rolling { max_unavailable: 1 },
             max_unavailable => Self::Rolling { max_unavailable },
         }
     }
 
-    /// How many nodes may be spent at once; none where no budget rules.
+    /// How many nodes may use the budget at the same time; `None` without a budget.
     pub(crate) fn budget(self) -> Option<usize> {
         match self {
             Self::OnDelete => None,
@@ -56,7 +50,7 @@ impl Strategy {
     }
 }
 
-/// A number as it is, a percentage of the wanted nodes rounded up; what is neither counts as nothing.
+/// A number as it is, or a percentage of `desired`, rounded up: `10%` of 5 nodes is 1. Invalid values are 0.
 pub(crate) fn resolve(value: &IntOrString, desired: usize) -> usize {
     match value {
         IntOrString::Int(number) => usize::try_from(*number).unwrap_or_default(),

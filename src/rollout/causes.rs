@@ -1,4 +1,4 @@
-//! Every cause, what is certain and what is only slow.
+//! Tests of every problem: which ones prove that a rollout is stuck, and which ones may pass.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,17 +10,17 @@ use crate::explain::Reason;
 use crate::snapshot::Known;
 
 #[test]
-fn a_daemon_set_that_wants_no_node_is_complete() {
+fn daemon_set_without_eligible_nodes_is_complete() {
     assert_eq!(RolloutFixture::rolling(0, json!(1)).phase(), Phase::Complete);
     assert_eq!(RolloutFixture::new(0, json!({ "type": "OnDelete" })).phase(), Phase::Complete);
 }
 
 #[test]
-fn slow_is_not_stuck() {
+fn slow_rollout_is_not_stuck() {
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", starting()).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
     assert_eq!(world.steps(), [NodeStep::Starting, NodeStep::Outdated, NodeStep::Outdated]);
-    // After a minute it is named, and still not called stuck.
+    // After a minute, a pod that is not ready is a blocker, but proves nothing.
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", unready()).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".into()]));
     let mut young = unready();
@@ -34,7 +34,7 @@ fn slow_is_not_stuck() {
 }
 
 #[test]
-fn an_available_pod_spends_only_after_min_ready_seconds() {
+fn pod_uses_the_budget_until_min_ready_seconds_passed() {
     let world = RolloutFixture::rolling(2, json!(1)).pod(1, "new", healthy()).pod(2, "old", healthy());
     assert_eq!(world.budget_used_by(), []);
     let world = world.daemon_set(|d| d.spec.min_ready_seconds = Some(7200));
@@ -42,14 +42,14 @@ fn an_available_pod_spends_only_after_min_ready_seconds() {
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
 }
 
-/// One new pod in trouble with the whole budget, others still old.
+/// The phase and the blockers if one new pod uses the whole budget and two old pods remain.
 fn blocked_by(pod: Value) -> (Phase, Vec<String>) {
     let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", pod).pods([2, 3], "old", &healthy());
     (world.phase(), world.blockers())
 }
 
 #[test]
-fn a_crash_loop_that_holds_the_whole_budget_is_certain_from_the_third_restart_on() {
+fn crash_loop_with_the_whole_budget_is_stuck_from_3_restarts() {
     assert_eq!(
         blocked_by(waiting("CrashLoopBackOff", "", 3)),
         (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()])
@@ -60,7 +60,7 @@ fn a_crash_loop_that_holds_the_whole_budget_is_certain_from_the_third_restart_on
     );
 }
 
-/// A pod that crashed, and runs since `started`; its `Ready` turned to `ready` at `turned`.
+/// A pod that crashed and runs again since `started`. Its Ready condition changed to `ready` at `turned`.
 fn runs_again(restarts: i32, started: &str, ready: &str, turned: &str) -> Value {
     let mut pod = waiting("", "", restarts);
     pod["status"]["containerStatuses"][0]["state"] = json!({ "running": { "startedAt": started } });
@@ -70,29 +70,29 @@ fn runs_again(restarts: i32, started: &str, ready: &str, turned: &str) -> Value 
 }
 
 #[test]
-fn a_crash_loop_is_one_also_while_the_container_runs_between_two_crashes() {
+fn crash_loop_continues_while_the_container_runs() {
     let (minute_ago, before, after) = ("2026-01-02T11:59:00Z", "2026-01-02T11:58:00Z", "2026-01-02T11:59:10Z");
     let (stuck, held) =
         ((Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".to_owned()]), vec!["NewPod/CrashLoopBackOff n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", before)), stuck);
     assert_eq!(blocked_by(runs_again(3, minute_ago, "False", minute_ago)), stuck);
     assert_eq!(blocked_by(runs_again(2, minute_ago, "False", before)), (Phase::Blocked, held));
-    // It was ready in this run: what is the matter now is something else.
+    // It was ready since its last start, so it is now unready for another reason.
     let not_ready = (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", after)), not_ready);
-    // The kubelet forgets the crashes of a container that has run for ten minutes.
+    // The kubelet resets the backoff of a container that has run for ten minutes.
     assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:49:59Z", "False", READY)), not_ready);
     assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:50:00Z", "False", READY)), stuck);
 }
 
 #[test]
-fn a_pod_that_crashed_and_is_ready_is_well_again_only_when_it_is_available() {
+fn crash_loop_ends_when_the_pod_is_available() {
     let phase = |restarts| {
         let pod = runs_again(restarts, "2026-01-02T11:59:00Z", "True", "2026-01-02T11:59:10Z");
         let world = RolloutFixture::rolling(2, json!(1)).pod(1, "new", pod).pod(2, "old", healthy());
         let waits = RolloutFixture(world.0.clone()).daemon_set(|d| d.spec.min_ready_seconds = Some(60));
         let available = world.daemon_set(|d| d.spec.min_ready_seconds = Some(50));
-        // The old one on the second node has been ready for long.
+        // The old pod on the second node has been ready for an hour.
         (waits.phase(), available.phase(), available.blockers())
     };
     assert_eq!(phase(3), (Phase::Stuck, Phase::Progressing, vec![]));
@@ -100,7 +100,7 @@ fn a_pod_that_crashed_and_is_ready_is_well_again_only_when_it_is_available() {
 }
 
 #[test]
-fn a_container_that_ends_well_again_and_again_is_in_a_loop_as_well() {
+fn container_that_repeatedly_exits_with_0_is_a_crash_loop() {
     let ended = |restarts: i32, list: &str| {
         let mut pod = unready();
         pod["status"][list] = json!([{
@@ -110,12 +110,12 @@ fn a_container_that_ends_well_again_and_again_is_in_a_loop_as_well() {
     };
     assert_eq!(ended(3, "containerStatuses"), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
     assert_eq!(ended(2, "containerStatuses").0, Phase::Progressing);
-    // An init container is meant to end.
+    // An init container should exit.
     assert_eq!(ended(3, "initContainerStatuses").0, Phase::Progressing);
 }
 
 #[test]
-fn containers_that_crash_in_turns_are_both_named_all_the_time() {
+fn containers_that_crash_alternately_are_both_reported() {
     let mut pod = waiting("CrashLoopBackOff", "", 4);
     let crashed = json!({ "terminated": { "exitCode": 2 } });
     pod["status"]["containerStatuses"].as_array_mut().unwrap().push(json!({
@@ -128,7 +128,7 @@ fn containers_that_crash_in_turns_are_both_named_all_the_time() {
     );
 }
 
-/// What a node that is down since then makes of a rollout: its new pod does not come up, its old pod does not go.
+/// The phase and the blockers if a node is down since `since`: with an unready new pod, and with a terminating old pod.
 fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
     let world = |revision: &str, pod: Value| {
         let mut world =
@@ -141,7 +141,7 @@ fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
 }
 
 #[test]
-fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
+fn node_down_blocks_at_once_and_is_stuck_after_5_minutes() {
     let held = |mark: &str| ["NewPod/NodeNotReady", "OldPod/NodeNotReady"].map(|code| vec![format!("{code}{mark} n1")]);
     let of = |phase: Phase, blockers: [Vec<String>; 2]| blockers.map(|blockers| (phase, blockers));
     let slow = of(Phase::Blocked, held(""));
@@ -152,7 +152,7 @@ fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
         ("2026-01-02T11:55:01Z", &slow),
         ("2026-01-02T11:55:00Z", &stuck),
         ("2026-01-01T12:00:00Z", &stuck),
-        // The clocks of two machines differ.
+        // The clocks of two machines may differ.
         ("2026-01-02T12:01:00Z", &slow),
     ] {
         assert_eq!(&held_by_a_node_down_since(since), expected, "{since}");
@@ -160,7 +160,7 @@ fn a_node_that_is_down_holds_at_once_and_is_a_proof_after_five_minutes() {
 }
 
 #[test]
-fn an_image_that_cannot_be_had_holds_and_is_certain_where_trying_again_cannot_help() {
+fn image_error_is_stuck_only_if_a_retry_cannot_help() {
     let stuck = (Phase::Stuck, vec!["NewPod/ImageError! n1".to_owned()]);
     let held = (Phase::Blocked, vec!["NewPod/ImageError n1".to_owned()]);
     assert_eq!(blocked_by(waiting("InvalidImageName", "", 0)), stuck);
@@ -175,7 +175,7 @@ fn an_image_that_cannot_be_had_holds_and_is_certain_where_trying_again_cannot_he
 }
 
 #[test]
-fn a_container_that_cannot_be_made_for_its_config_is_certain() {
+fn container_config_error_is_stuck() {
     let missing = waiting("CreateContainerConfigError", "configmap \"x\" not found", 0);
     assert_eq!(blocked_by(missing), (Phase::Stuck, vec!["NewPod/ContainerError! n1".into()]));
     assert_eq!(
@@ -185,7 +185,7 @@ fn a_container_that_cannot_be_made_for_its_config_is_certain() {
 }
 
 #[test]
-fn a_pod_without_room_or_with_a_gate_holds_and_may_pass() {
+fn unschedulable_and_gated_pods_block_and_are_not_stuck() {
     assert_eq!(blocked_by(unbound(1)), (Phase::Blocked, vec!["NewPod/Unschedulable n1".into()]));
     let mut gated = unbound(1);
     gated["status"]["conditions"][0]["reason"] = "SchedulingGated".into();
@@ -193,14 +193,14 @@ fn a_pod_without_room_or_with_a_gate_holds_and_may_pass() {
 }
 
 #[test]
-fn a_failed_pod_is_made_again() {
+fn failed_pod_blocks_and_is_not_stuck() {
     let mut failed = unready();
     merge(&mut failed, json!({ "status": { "phase": "Failed", "reason": "Evicted" } }));
     assert_eq!(blocked_by(failed), (Phase::Blocked, vec!["NewPod/PodFailed n1".into()]));
 }
 
 #[test]
-fn dead_nodes_and_bad_pods_are_told_apart() {
+fn nodes_down_and_bad_pods_have_different_faults() {
     let bad = waiting("CrashLoopBackOff", "", 9);
     let world = RolloutFixture::rolling(4, json!(2)).node_down(1, false).pods([1, 2], "new", &bad).pods(
         [3, 4],
@@ -222,7 +222,7 @@ fn dead_nodes_and_bad_pods_are_told_apart() {
 }
 
 #[test]
-fn a_budget_that_is_not_spent_by_the_bad_alone_goes_on_until_nothing_else_is_left() {
+fn bad_pod_with_free_budget_is_stuck_only_at_the_end() {
     let bad = waiting("CrashLoopBackOff", "", 9);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "old", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/CrashLoopBackOff n1".into()]));
@@ -234,14 +234,14 @@ fn a_budget_that_is_not_spent_by_the_bad_alone_goes_on_until_nothing_else_is_lef
     assert_eq!(world.phase(), Phase::Progressing);
     let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "new", &healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
-    // An old pod that is not available is replaced beyond the budget.
+    // The controller replaces an unavailable old pod even without free budget.
     let world =
         RolloutFixture::rolling(3, json!(1)).pod(1, "new", bad).pod(2, "old", unready()).pod(3, "old", healthy());
     assert_eq!(world.phase(), Phase::Progressing);
 }
 
 #[test]
-fn a_surge_is_stuck_when_bad_new_pods_stand_beside_the_old_ones() {
+fn surge_is_stuck_if_bad_new_pods_use_the_whole_budget() {
     let bad = waiting("CrashLoopBackOff", "", 9);
     let world = |max_surge| {
         RolloutFixture::surge(3, json!(max_surge)).pods(1..=3, "old", &healthy()).pod(1, "new", bad.clone())
@@ -251,7 +251,7 @@ fn a_surge_is_stuck_when_bad_new_pods_stand_beside_the_old_ones() {
 }
 
 #[test]
-fn two_new_pods_on_a_node_are_pruned_and_not_waited_for() {
+fn duplicate_new_pods_are_not_stuck() {
     let world = RolloutFixture::rolling(2, json!(1)).pods([1, 1], "new", &waiting("CrashLoopBackOff", "", 9)).pod(
         2,
         "old",
@@ -264,7 +264,7 @@ fn two_new_pods_on_a_node_are_pruned_and_not_waited_for() {
 }
 
 #[test]
-fn what_the_controller_has_not_seen_what_is_deleted_and_what_cannot_be_read_is_said() {
+fn not_observed_deleted_and_unreadable_have_own_phases() {
     let world = || RolloutFixture::rolling(1, json!(1)).pod(1, "new", healthy());
     assert_eq!(world().daemon_set(|d| d.metadata.generation = Some(3)).phase(), Phase::NotObserved);
     assert_eq!(world().daemon_set(|d| d.metadata.deletion_timestamp = from(json!(NOW))).phase(), Phase::Deleting);
@@ -278,7 +278,7 @@ fn what_the_controller_has_not_seen_what_is_deleted_and_what_cannot_be_read_is_s
 }
 
 #[test]
-fn without_nodes_the_controllers_own_number_is_what_is_wanted() {
+fn desired_comes_from_the_status_if_nodes_are_unreadable() {
     let mut world = RolloutFixture::rolling(1, json!(1)).pods([1, 2], "new", &healthy());
     world.0.nodes = Known::Unknown("nodes: forbidden".into());
     let of = |world: RolloutFixture, desired| {

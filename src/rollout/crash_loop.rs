@@ -1,4 +1,4 @@
-//! Containers that end again and again, looked at while they run between two ends.
+//! Containers in a crash loop that are running at the moment: the loop is the same problem between two crashes.
 //!
 //! Upstream: `pkg/kubelet/kuberuntime/kuberuntime_manager.go` `doBackOff`;
 //! `client-go/util/flowcontrol/backoff.go` `hasExpired`.
@@ -10,13 +10,12 @@ use crate::explain::Reason;
 use crate::explain::pod::{exit, is_ready};
 use crate::snapshot::{PodSummary, pod_summary::ContainerStatus, pod_summary::Terminated};
 
-/// From so many restarts on, a crash is taken for one that goes on until somebody acts.
+/// From this number of restarts on, a crash loop counts as one that does not end without intervention.
 pub(super) const CRASHES: i32 = 3;
-/// A container that has run for so long starts anew with its kubelet: its crashes are forgotten.
+/// After this time without a crash, the kubelet resets the backoff of the container.
 const BACKOFF_RESET: SignedDuration = SignedDuration::from_mins(10);
 
-/// The containers of a pod that is not available which crashed before, and have not been well since: between two
-/// crashes the trouble is still the same.
+/// One problem for each container of an unavailable pod that crashed and has not recovered since.
 pub(super) fn between_crashes(pod: &PodSummary, now: Timestamp) -> Vec<NodeProblem> {
     if pod.is_terminal() {
         return Vec::new();
@@ -30,9 +29,10 @@ fn crash(status: &ContainerStatus, is_init: bool, pod: &PodSummary, now: Timesta
     let end = last_end(status)?;
     let restarts = status.restart_count;
     let is_loop = restarts >= CRASHES;
-    // One that ends well is started again all the same, and again: no way for a daemon. An init container is meant to.
+    // A container that repeatedly exits with 0 is restarted too: a daemon should keep running. An init container should
+    // exit.
     let is_crash = restarts > 0 && (end.exit_code != 0 || end.signal != 0 || (is_loop && !is_init));
-    // A pod that is ready, and not yet for minReadySeconds, has only not crashed yet.
+    // A pod that is ready for less than minReadySeconds may still crash again.
     let is_open = !status.ready || (is_loop && is_ready(pod));
     (is_crash && is_open && !is_over(status, pod, now)).then(|| {
         let (container, last_exit) = (status.name.to_string(), Some(exit(end)));
@@ -46,7 +46,8 @@ fn last_end(status: &ContainerStatus) -> Option<&Terminated> {
     states.into_iter().flatten().find_map(|state| state.terminated.as_deref())
 }
 
-/// Whether the present run is a good one: it was ready in it and is not any more, or it has lasted for long.
+/// Whether the crash loop has ended: since its last start, the container became ready and then unready for another
+/// reason, or it has run longer than the backoff lasts.
 fn is_over(status: &ContainerStatus, pod: &PodSummary, now: Timestamp) -> bool {
     let running = status.state.as_ref().and_then(|state| state.running.as_ref());
     let Some(started) = running.and_then(|running| running.started_at).map(|time| time.timestamp()) else {

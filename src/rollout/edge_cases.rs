@@ -1,4 +1,4 @@
-//! Rollouts on which intuition and rule part, each by its number in the list of edge cases.
+//! Tests of rollouts in which the rules are not intuitive. The numbers are those of `docs/edge-cases.md`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,9 +10,7 @@ use crate::coverage::compute_coverage;
 use crate::snapshot::{EventFields, Known};
 
 /// Edge case 45 (docs/edge-cases.md).
-
 #[test]
-
 fn percentages_are_rounded_up_on_the_desired_number() {
     let unavailable =
         |value: Value, desired| Strategy::new(&RolloutFixture::rolling(1, value).0.daemon_sets[0], desired);
@@ -26,17 +24,15 @@ fn percentages_are_rounded_up_on_the_desired_number() {
 }
 
 /// Edge case 46 (docs/edge-cases.md).
-
 #[test]
-
-fn where_both_come_to_nothing_one_node_at_a_time_is_the_rule() {
+fn max_unavailable_defaults_to_1_if_both_values_are_0() {
     let of = |strategy: Value| Strategy::new(&RolloutFixture::new(1, strategy).0.daemon_sets[0], 4);
     assert_eq!(of(json!({ "type": "RollingUpdate" })), Strategy::Rolling { max_unavailable: 1 });
     assert_eq!(
         of(json!({ "rollingUpdate": { "maxUnavailable": 0, "maxSurge": "0%" } })),
         Strategy::Rolling { max_unavailable: 1 }
     );
-    // The API server refuses both at once, and defaults maxUnavailable to 1; where surge gets through, it rules.
+    // The API server defaults maxUnavailable to 1 and rejects both values. If both are set, maxSurge counts.
     assert_eq!(
         of(json!({ "rollingUpdate": { "maxUnavailable": 1, "maxSurge": 1 } })),
         Strategy::Surge { max_surge: 1 }
@@ -45,10 +41,8 @@ fn where_both_come_to_nothing_one_node_at_a_time_is_the_rule() {
 }
 
 /// Edge case 47 (docs/edge-cases.md).
-
 #[test]
-
-fn old_pods_that_are_not_available_spend_the_budget_and_are_no_proof_of_being_stuck() {
+fn unavailable_old_pods_use_the_budget_and_are_not_stuck() {
     let world = RolloutFixture::rolling(5, json!(1)).pods(1..=5, "old", &unready());
     assert_eq!(world.budget_used_by().len(), 5);
     assert!(world.budget_used_by().iter().all(|(_, cause)| *cause == BudgetUseReason::OldUnavailable));
@@ -56,10 +50,8 @@ fn old_pods_that_are_not_available_spend_the_budget_and_are_no_proof_of_being_st
 }
 
 /// Edge case 48 (docs/edge-cases.md).
-
 #[test]
-
-fn one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants_a_pod_there() {
+fn terminating_pod_on_an_ineligible_down_node_is_stuck() {
     let world = RolloutFixture::rolling(3, json!(1)).node_down(1, true).pod(1, "old", terminating()).pods(
         [2, 3],
         "old",
@@ -76,7 +68,7 @@ fn one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants
             .collect::<Vec<_>>()),
         ["n1"]
     );
-    // With a budget of two, and after the pod was deleted by force, it goes on.
+    // It continues with a budget of 2, or after the pod is force-deleted.
     let world = RolloutFixture::rolling(3, json!(2)).node_down(1, true).pod(1, "old", terminating()).pods(
         [2, 3],
         "old",
@@ -88,9 +80,7 @@ fn one_pod_that_does_not_go_on_a_dead_node_stops_the_rollout_though_nobody_wants
 }
 
 /// Edge case 48 (docs/edge-cases.md).
-
 #[test]
-
 fn a_kubelet_that_still_reports_is_given_the_grace_period() {
     let world = |deadline: &str| {
         let terminating = json!({ "metadata": { "deletionTimestamp": deadline } });
@@ -105,10 +95,8 @@ fn a_kubelet_that_still_reports_is_given_the_grace_period() {
 }
 
 /// Edge case 48 (docs/edge-cases.md).
-
 #[test]
-
-fn a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
+fn down_node_that_is_not_eligible_does_not_block_completion() {
     let world =
         RolloutFixture::rolling(2, json!(1)).node_down(1, true).pod(1, "old", terminating()).pod(2, "new", starting());
     assert_eq!(world.phase(), Phase::Progressing);
@@ -118,10 +106,8 @@ fn a_dead_node_does_not_keep_the_last_wanted_node_from_being_done() {
 }
 
 /// Edge case 49 (docs/edge-cases.md).
-
 #[test]
-
-fn an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_other() {
+fn old_pod_on_an_ineligible_node_is_outdated_misscheduled() {
     let mut world = RolloutFixture::rolling(2, json!(1)).pod(1, "old", healthy()).pod(2, "new", healthy());
     let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
     nodes[0].spec.taints = vec![from(json!({ "key": "k", "effect": "NoSchedule" }))];
@@ -134,10 +120,8 @@ fn an_old_pod_where_none_is_wanted_is_left_over_and_a_candidate_like_any_other()
 }
 
 /// Edge case 50 (docs/edge-cases.md).
-
 #[test]
-
-fn surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came() {
+fn surge_with_a_host_port_is_stuck_with_and_without_new_pod() {
     let with_port = |image: &str| json!({ "image": image, "ports": [{ "containerPort": 80, "hostPort": 80 }] });
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
     let world = || RolloutFixture::surge(2, json!(1)).template(strategy.clone(), with_port("new"), with_port("old"));
@@ -145,7 +129,7 @@ fn surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came() {
     assert_eq!((before.phase(), before.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1,n2".into()]));
     let after = world().pods([1, 2], "old", &healthy()).pod(1, "new", unbound(1));
     assert_eq!((after.phase(), after.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1,n2".into()]));
-    // An old pod that is not ready gives way, and so does a port that only the new template has.
+    // There is no conflict if the old pod is not ready, or if only the new template has the port.
     let unready = world().pods([1, 2], "old", &unready());
     assert_eq!(unready.phase(), Phase::Progressing);
     let other =
@@ -154,10 +138,8 @@ fn surge_with_a_port_of_the_host_is_stuck_before_and_after_the_new_pod_came() {
 }
 
 /// Edge case 50 (docs/edge-cases.md).
-
 #[test]
-
-fn the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
+fn surge_with_host_network_is_stuck_on_container_ports() {
     let ports = |image: &str| json!({ "image": image, "ports": [{ "containerPort": 9100 }] });
     let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
     let mut world =
@@ -172,10 +154,8 @@ fn the_network_of_the_host_makes_ports_of_containers_ports_of_the_host() {
 }
 
 /// Edge case 51 (docs/edge-cases.md).
-
 #[test]
-
-fn an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
+fn old_pod_on_a_deleted_node_blocks_a_surge() {
     let world = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
     assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["OldPod/OldPodOnDeletedNode n9".into()]));
     let rolling = RolloutFixture::rolling(1, json!(1)).pod(1, "old", healthy()).pod(9, "old", healthy());
@@ -185,19 +165,17 @@ fn an_old_pod_on_a_deleted_node_holds_a_surge_until_it_is_collected() {
 const QUOTA: &str = "pods \"d-\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3";
 
 /// Edge case 52 (docs/edge-cases.md).
-
 #[test]
-
-fn one_refused_create_stops_the_rollout_whatever_the_budget() {
+fn one_rejected_pod_is_stuck_whatever_the_budget() {
     let world = || RolloutFixture::rolling(4, json!(3)).pods([2, 3, 4], "old", &healthy());
     let held = world().failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!((held.phase(), held.blockers()), (Phase::Stuck, vec!["PodCreation/QuotaExceeded! n1".into()]));
-    // Old pods that would be replaced are not come to either.
+    // The controller does not replace unavailable old pods either.
     let old = RolloutFixture::rolling(2, json!(1))
         .pod(2, "old", unready())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
     assert_eq!(old.phase(), Phase::Stuck);
-    // A pod was made since, or it was long ago.
+    // A pod was created since, or the event is too old.
     let predicted = json!({ "metadata": { "creationTimestamp": "2026-01-02T11:59:30Z" } });
     assert_eq!(world().pod(4, "new", predicted).failed_create_event(QUOTA, "2026-01-02T11:59:00Z").blockers(), [""; 0]);
     assert_eq!(world().failed_create_event(QUOTA, "2026-01-02T11:00:00Z").phase(), Phase::Blocked);
@@ -205,10 +183,8 @@ fn one_refused_create_stops_the_rollout_whatever_the_budget() {
 }
 
 /// Edge case 52 (docs/edge-cases.md).
-
 #[test]
-
-fn a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
+fn terminating_pod_releases_quota_unless_its_node_is_down() {
     let world = RolloutFixture::rolling(2, json!(2))
         .pod(2, "old", terminating())
         .failed_create_event(QUOTA, "2026-01-02T11:59:00Z");
@@ -221,9 +197,7 @@ fn a_pod_that_is_about_to_go_gives_back_what_the_quota_lacks() {
 }
 
 /// Edge case 52 (docs/edge-cases.md).
-
 #[test]
-
 fn a_quota_without_room_for_the_surge_stops_it() {
     let world = RolloutFixture::surge(2, json!(1))
         .pods([1, 2], "old", &healthy())
@@ -232,10 +206,8 @@ fn a_quota_without_room_for_the_surge_stops_it() {
 }
 
 /// Edge case 52 (docs/edge-cases.md).
-
 #[test]
-
-fn events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
+fn surge_needs_events_even_if_every_node_has_an_old_pod() {
     let wants = |world: RolloutFixture| !event_query(&compute_coverage(&world.0)[0], &world.0).is_empty();
     assert!(wants(RolloutFixture::surge(2, json!(1)).pods([1, 2], "old", &healthy())));
     assert!(!wants(RolloutFixture::surge(2, json!(1)).pods([1, 2], "new", &healthy())));
@@ -244,10 +216,8 @@ fn events_are_wanted_also_where_a_surge_leaves_every_node_with_its_old_pod() {
 }
 
 /// Edge case 53 (docs/edge-cases.md).
-
 #[test]
-
-fn on_delete_waits_for_somebody_and_spends_nothing() {
+fn on_delete_awaits_deletion_and_uses_no_budget() {
     let on_delete = || RolloutFixture::new(3, json!({ "type": "OnDelete" }));
     let world = on_delete().pods([1, 2], "old", &healthy()).pod(3, "new", healthy());
     assert_eq!((world.phase(), world.budget_used_by()), (Phase::AwaitingDeletion, vec![]));
@@ -259,10 +229,8 @@ fn on_delete_waits_for_somebody_and_spends_nothing() {
 }
 
 /// Edge case 54 (docs/edge-cases.md).
-
 #[test]
-
-fn a_template_that_is_older_than_another_revision_is_an_undo() {
+fn template_older_than_another_revision_is_a_rollback() {
     let mut world = RolloutFixture::rolling(1, json!(1)).pod(1, "old", healthy());
     assert!(!world.status_of(|rollout_status| rollout_status.is_rollback));
     let Known::Known(revisions) = &mut world.0.revisions else { unreachable!() };
@@ -271,10 +239,8 @@ fn a_template_that_is_older_than_another_revision_is_an_undo() {
 }
 
 /// Edge case 55 (docs/edge-cases.md).
-
 #[test]
-
-fn with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
+fn older_of_two_pods_counts_as_updated_or_not() {
     let world = RolloutFixture::surge(1, json!(1)).pod(1, "old", healthy()).pod(
         1,
         "new",
@@ -292,7 +258,7 @@ fn with_both_pods_on_a_node_the_older_one_is_counted_as_updated_or_not() {
     );
 }
 
-/// Rollouts in every state about which an event may say more, and some about which none does.
+/// Rollouts in every state that an event may explain, and some that no event explains.
 fn rollouts_with_open_questions() -> Vec<RolloutFixture> {
     let misscheduled = || {
         let mut world = RolloutFixture::rolling(2, json!(1)).pod(1, "new", starting()).pod(2, "new", healthy());
@@ -319,7 +285,7 @@ fn rollouts_with_open_questions() -> Vec<RolloutFixture> {
 }
 
 #[test]
-fn event_query_of_a_rollout_needs_no_events_and_misses_none() {
+fn event_query_needs_no_events_and_misses_none() {
     for (index, RolloutFixture(mut snapshot)) in rollouts_with_open_questions().into_iter().enumerate() {
         let event = |kind: &str, uid: &str, reason: &str| {
             let about = json!({ "kind": kind, "namespace": "ns", "name": uid, "uid": uid });

@@ -1,4 +1,4 @@
-//! What changed between two looks at a rollout.
+//! The events of a rollout: the differences between its status at two moments.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::phase::Phase;
 use super::status::RolloutStatus;
 use crate::explain::Reason;
 
-/// What is kept of a [`RolloutStatus`] to be held against the next one: it borrows nothing.
+/// The parts of a [`RolloutStatus`] that are compared with the next one. It borrows nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StatusRecord {
     uid: Option<String>,
@@ -38,7 +38,6 @@ struct BlockerRecord {
 }
 
 impl StatusRecord {
-    /// Takes down how things stand.
     pub(crate) fn new(rollout_status: &RolloutStatus<'_>) -> Self {
         let node = |progress: &NodeProgress<'_>| {
             let (reasons, problems) = (progress.reasons.clone(), progress.problems.clone());
@@ -60,8 +59,8 @@ impl StatusRecord {
         }
     }
 
-    /// The same for whoever took down `before`. Between two templates there is a moment in which the controller has made
-    /// no revision of the new one: until it has, revision and nodes are where they were.
+    /// Keeps the revision and the nodes of `before` while the controller has not created the revision of a new
+    /// template. Otherwise the change from the old revision to the new one would be lost.
     pub(crate) fn after(self, before: Option<&Self>) -> Self {
         match before {
             Some(before) if self.revision.is_none() && before.uid == self.uid => {
@@ -76,131 +75,105 @@ impl StatusRecord {
     }
 }
 
-/// One change.
+/// One event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RolloutEvent {
-    /// When it was seen.
+    /// When it was observed.
     pub(crate) at: Timestamp,
-    /// What it is.
     #[serde(flatten)]
     pub(crate) kind: EventKind,
 }
 
-/// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum EventKind {
-    /// The first look.
+    /// The first event of a DaemonSet.
     Started {
-        /// Where the rollout is.
         phase: Phase,
-        /// The hash of the current revision; none while there is none.
+        /// The hash of the current revision; `None` while the controller has not created it.
         revision: Option<String>,
-        /// Nodes that are done.
         done: usize,
-        /// Nodes on which a pod is wanted.
         desired: usize,
     },
-    /// There is a new template. What its nodes are at from here on is told by `done` and `desired`.
+    /// The current revision changed. There is no event for nodes that are done by the new template: `done` counts them.
     NewRevision {
-        /// The hash that was the current one.
+        /// The hash of the previous revision.
         from: Option<String>,
-        /// The hash that is.
+        /// The hash of the current revision.
         to: String,
-        /// Whether the template is one that the DaemonSet had before.
+        /// Whether the DaemonSet had the template before.
         rollback: bool,
-        /// Nodes that are done, by the new template.
+        /// Nodes that are done by the new template.
         done: usize,
-        /// Nodes on which a pod is wanted.
         desired: usize,
     },
-    /// A node's old pod goes, or its new pod comes.
+    /// The replacement of the node's pod started.
     NodeStarted {
-        /// The node.
         node: String,
-        /// Where it is.
         step: NodeStep,
     },
-    /// A node's new pod is in trouble, or in another trouble than before.
+    /// The node's new pod has a problem, or a different one than before.
     NodeFailing {
-        /// The node.
         node: String,
-        /// What it is.
         problems: Vec<Problem>,
-        /// The same as coverage tells it.
+        /// The reasons as in coverage.
         reasons: Vec<Reason>,
     },
-    /// A node is done.
     NodeDone {
-        /// The node.
         node: String,
     },
-    /// A node that was done is not any more.
+    /// A node that was done is no longer done.
     NodeRegressed {
-        /// The node.
         node: String,
-        /// Where it is.
         step: NodeStep,
-        /// Why.
         reasons: Vec<Reason>,
     },
-    /// A pod is wanted on a node on which none was.
+    /// A node became eligible.
     NodeAdded {
-        /// The node.
         node: String,
-        /// Where it is.
         step: NodeStep,
     },
-    /// A node is gone, or none is wanted there any more.
+    /// A node was deleted or is no longer eligible.
     NodeRemoved {
-        /// The node.
         node: String,
-        /// Whether it was done.
+        /// Whether the node was done.
         done: bool,
     },
-    /// Something began to hold nodes.
+    /// A blocker was found.
     BlockerFound {
-        /// What.
         blocker: Problem,
-        /// The nodes.
         nodes: Vec<String>,
-        /// Whether the rollout as a whole does not go on because of it.
+        /// Whether the whole rollout cannot continue because of it.
         blocking: bool,
     },
-    /// What held nodes before holds the rollout as a whole by now.
+    /// A known blocker now blocks the whole rollout.
     BlockerConfirmed {
-        /// What.
         blocker: Problem,
-        /// The nodes.
         nodes: Vec<String>,
-        /// `true`, as where a hold begins so.
+        /// Always `true`.
         blocking: bool,
     },
-    /// It holds them no more.
+    /// A blocker no longer exists.
     BlockerCleared {
-        /// What did.
         blocker: Problem,
     },
-    /// The rollout came to another phase: complete, stuck, going on again, ...
     PhaseChanged {
-        /// Where it was.
         from: Phase,
-        /// Where it is.
         to: Phase,
     },
-    /// The DaemonSet is gone.
+    /// The DaemonSet was deleted.
     Deleted,
 }
 
-/// What changed since the last look, causes before what follows from them. Without a last look it is the first one;
-/// without a present one the DaemonSet is gone.
+/// The events between two records, causes before their effects: a new revision, nodes, blockers, the phase. `before` is
+/// `None` at first, and `now` is `None` if the DaemonSet does not exist.
 pub(crate) fn changes(before: Option<&StatusRecord>, now: Option<&StatusRecord>, at: Timestamp) -> Vec<RolloutEvent> {
     let kinds = match (before, now) {
         (None, None) => Vec::new(),
         (Some(_), None) => vec![EventKind::Deleted],
         (None, Some(now)) => began(now),
-        // The name was taken by another one.
+        // Another DaemonSet has the name now.
         (Some(before), Some(now)) if before.uid != now.uid => {
             std::iter::once(EventKind::Deleted).chain(began(now)).collect()
         }
@@ -220,7 +193,7 @@ fn began(now: &StatusRecord) -> Vec<EventKind> {
 
 fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
     let mut kinds = Vec::new();
-    // The moment at which the controller has no revision yet belongs to the new one.
+    // While the controller has not created a revision, the change is not reported.
     let is_new = now.revision.is_some() && now.revision != before.revision;
     if let Some(to) = now.revision.clone().filter(|_| is_new) {
         let (from, rollback, done, desired) = (before.revision.clone(), now.is_rollback, now.done(), now.desired);
@@ -234,7 +207,7 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
     for (name, node) in &now.nodes {
         match before.nodes.get(name) {
             None => kinds.extend(node.added(name, is_new)),
-            // By another template, nodes are where they are without having come there.
+            // By the new template, nodes have other steps although nothing happened on them.
             Some(before) if is_new => kinds.extend(node.under_new_revision(before, name)),
             Some(_) if now.revision.is_none() => {}
             Some(before) => kinds.extend(node.since(before, name)),
@@ -279,7 +252,7 @@ impl NodeRecord {
         let node = name.to_owned();
         let mut kinds = vec![EventKind::NodeAdded { node: node.clone(), step: self.step }];
         match self.step {
-            // The new revision has counted it.
+            // With a new revision, `done` of that event counts the node.
             NodeStep::Done if !is_new => kinds.push(EventKind::NodeDone { node }),
             NodeStep::Failing => kinds.push(self.failing(name)),
             _ => {}
@@ -302,7 +275,7 @@ impl NodeRecord {
             let reasons = self.reasons.clone();
             kinds.push(EventKind::NodeRegressed { node: node(), step: self.step, reasons });
         }
-        // However many steps were between the two looks, a node that leaves its old pod has started.
+        // A node whose old pod is gone has started, even if steps in between were not observed.
         if has_moved && before.step == NodeStep::Outdated {
             kinds.push(EventKind::NodeStarted { node: node(), step: self.step });
         }

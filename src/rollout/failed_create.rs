@@ -1,5 +1,5 @@
-//! New pods that the API server refuses. While one is refused, the controller's look at the DaemonSet ends before it
-//! comes to the rollout.
+//! New pods that the API server rejects, from the DaemonSet's FailedCreate event. An error in `manage` ends the sync of
+//! the controller before `rollingUpdate`: a single rejected pod stops the whole rollout.
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `updateDaemonSet`, `syncNodes`.
 
@@ -11,10 +11,10 @@ use crate::admission::{self, AdmissionRejection};
 use crate::coverage::Coverage;
 use crate::explain::{Reason, events};
 
-/// The controller tries again at least every 1000 seconds; an event that is older speaks of the past.
+/// The controller retries at least every 1000 seconds (16m40s). An event older than this is no longer true.
 const RETRIES: SignedDuration = SignedDuration::from_mins(20);
 
-/// Why pods are refused, one for each refusal, if one was since the last pod was made.
+/// The reasons of the rejection, unless a pod was created after the event.
 pub(super) fn rejected(
     coverage: &Coverage<'_>,
     node_pods: &[NodePods<'_>],
@@ -27,7 +27,7 @@ pub(super) fn rejected(
     let pods = node_pods.iter().flat_map(|site| site.new.iter().chain(&site.old).chain(&site.terminating));
     let newest = pods.filter_map(|pod| pod.metadata.creation_timestamp).max().map(|time| time.timestamp());
     if newest.is_some_and(|newest| event.last_seen.is_none_or(|seen| newest > seen)) {
-        // A pod was made since.
+        // A later pod was created, so the rejection has ended.
         return Vec::new();
     }
     let is_fresh = event.last_seen.is_some_and(|seen| availability.snapshot.as_of.duration_since(seen) <= RETRIES);
@@ -39,7 +39,8 @@ pub(super) fn rejected(
     admission::parse_rejections(coverage.daemon_set, &event).into_iter().map(problem).collect()
 }
 
-/// `gives_way`: a pod of the DaemonSet is about to go, and gives back to the quota what it uses.
+/// Whether the rejection lasts until something outside of the rollout changes. `gives_way`: a pod of the DaemonSet is
+/// terminating on a node that is not down, and will release its share of the quota.
 fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
     match rejection {
         AdmissionRejection::QuotaExceeded { .. } => !gives_way,

@@ -1,4 +1,4 @@
-//! The templates that a DaemonSet had, and the nodes that run each.
+//! The revisions of a DaemonSet, and the nodes that run each of them.
 //!
 //! Upstream: `kubectl/pkg/polymorphichelpers/history.go` `controlledHistory`, `printHistory`;
 //! `pkg/controller/daemon/update.go` `constructHistory`, `getPatch`.
@@ -13,48 +13,45 @@ use serde_json::Value;
 use crate::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
 use crate::snapshot::{DaemonPods, Known, PodSummary, Snapshot};
 
-/// The annotation in which a revision keeps why it was made.
+/// The annotation of a revision that contains the reason for the change.
 const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
-/// What makes the stored template a patch, and is no part of it.
+/// The directive that makes the stored template a patch. It is not part of the template.
 const PATCH_DIRECTIVE: &str = "$patch";
 
 /// The revisions of one DaemonSet.
 #[derive(Debug)]
 pub(crate) struct History<'a> {
-    /// The DaemonSet.
     pub(crate) daemon_set: &'a DaemonSet,
-    /// By number, the oldest first.
+    /// By number, ascending.
     pub(crate) revisions: Vec<Revision<'a>>,
-    /// What pods run of which there is no revision any more.
+    /// Revisions that no longer exist and that pods still run.
     pub(crate) deleted_revisions: Vec<DeletedRevision<'a>>,
 }
 
-/// One template that the DaemonSet had, or has.
+/// One ControllerRevision of the DaemonSet.
 #[derive(Debug)]
 pub(crate) struct Revision<'a> {
     object: &'a ControllerRevision,
-    /// Its number; it moves up when the template is taken again.
+    /// A rollback increases the number of the revision that it reuses.
     pub(crate) number: i64,
-    /// Whether it holds today's template.
+    /// Whether it has the current template.
     pub(crate) is_current: bool,
-    /// The nodes that have a pod of it, by name; unknown when pods could not be read.
+    /// The nodes with a pod of this revision, by name; unknown if pods could not be read.
     pub(crate) nodes: Known<Vec<&'a str>>,
 }
 
-/// Pods of a revision that no longer exists.
+/// A revision that no longer exists and that pods still run.
 #[derive(Debug)]
 pub(crate) struct DeletedRevision<'a> {
-    /// Its hash; none where the pods tell none.
+    /// `None` for pods without the label.
     pub(crate) hash: Option<&'a str>,
-    /// The nodes that have a pod of it, by name.
+    /// The nodes with a pod of this revision, by name.
     pub(crate) nodes: Vec<&'a str>,
 }
 
 impl<'a> History<'a> {
-    /// The history of a DaemonSet of the snapshot.
-    ///
     /// # Errors
-    /// What is missing, when revisions could not be read.
+    /// Why revisions could not be read.
     pub(crate) fn new(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Result<Self, String> {
         let all = match &snapshot.revisions {
             Known::Known(revisions) => revisions,
@@ -84,7 +81,7 @@ impl<'a> History<'a> {
         Ok(history)
     }
 
-    /// Gives every node to the revisions of its pods: several while one is being replaced.
+    /// Assigns every node to the revisions of its pods. A node has several during a replacement.
     fn assign_nodes(&mut self, pods: &DaemonPods<'a>, current: &CurrentRevision) {
         let mut of_revisions: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); self.revisions.len()];
         let mut deleted_revisions: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
@@ -106,7 +103,7 @@ impl<'a> History<'a> {
         self.deleted_revisions = deleted_revisions.collect();
     }
 
-    /// The revision of a pod: by its hash, or by the generation of the template where the hash tells nothing.
+    /// The revision of a pod: by its hash, or by the template generation if no revision has the hash.
     fn index_of(&self, pod: &PodSummary, current: &CurrentRevision) -> Option<usize> {
         let hash = revision_of(&pod.metadata.labels);
         let of_hash = hash.and_then(|hash| self.revisions.iter().rposition(|revision| revision.hash() == hash));
@@ -116,62 +113,58 @@ impl<'a> History<'a> {
         })
     }
 
-    /// The revision with a number.
     pub(crate) fn revision(&self, number: i64) -> Option<&Revision<'a>> {
         self.revisions.iter().rfind(|revision| revision.number == number)
     }
 
-    /// The revision that holds today's template; none while the controller has not made one of it.
+    /// The revision with the current template; `None` while the controller has not created it.
     pub(crate) fn current(&self) -> Option<&Revision<'a>> {
         self.revisions.iter().find(|revision| revision.is_current)
     }
 
-    /// Today's template, as the DaemonSet has it.
+    /// The template in the DaemonSet.
     pub(crate) fn current_template(&self) -> Value {
         serde_json::to_value(&self.daemon_set.spec.template).map(normalize_template).unwrap_or_default()
     }
 
-    /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &'a str {
         self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The DaemonSet's name.
     pub(crate) fn name(&self) -> &'a str {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
     }
 }
 
 impl<'a> Revision<'a> {
-    /// The hash that its pods are labelled with. The controller labels a revision without one with its own name.
+    /// The hash in the labels of its pods. Upstream labels a revision that has no hash with its own name.
     pub(crate) fn hash(&self) -> &'a str {
         let label = self.object.metadata.labels.as_ref().and_then(|labels| labels.get(HASH_LABEL));
         label.map(String::as_str).unwrap_or(self.name())
     }
 
-    /// The name of the ControllerRevision.
     pub(crate) fn name(&self) -> &'a str {
         self.object.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Why it was made, if somebody wrote that down.
+    /// The annotation `kubernetes.io/change-cause`, if it is not empty.
     pub(crate) fn change_cause(&self) -> Option<&'a str> {
         let cause = self.object.metadata.annotations.as_ref()?.get(CHANGE_CAUSE)?;
         Some(cause.as_str()).filter(|cause| !cause.is_empty())
     }
 
-    /// When it was made for the first time.
+    /// When the revision was first created. A rollback does not change it.
     pub(crate) fn created(&self) -> Option<Timestamp> {
         self.object.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
-    /// The template, with every field that is stored, be it known to this program or not.
+    /// The template with all stored fields, including those that this program does not know.
     pub(crate) fn template(&self) -> Value {
         normalize_template(self.object.data.0.pointer("/spec/template").cloned().unwrap_or_default())
     }
 }
 
-/// A stored template without the directive of the patch, and without the nulls that older API servers wrote into it.
+/// Removes the patch directive, and the nulls that older API servers stored.
 fn normalize_template(mut template: Value) -> Value {
     if let Some(fields) = template.as_object_mut() {
         fields.remove(PATCH_DIRECTIVE);
@@ -191,12 +184,11 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// Two revisions to compare.
+/// Two revisions to compare: `FROM..TO`, or `FROM..` for the current template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RevisionRange {
-    /// The number of the one.
     pub(crate) from: i64,
-    /// The number of the other; none for today's template.
+    /// `None` for the current template.
     pub(crate) to: Option<i64>,
 }
 
@@ -210,7 +202,7 @@ impl FromStr for RevisionRange {
             let to = if to.is_empty() { None } else { Some(number(to)?) };
             Some(Self { from: number(from)?, to })
         };
-        read().ok_or_else(|| "two numbers of revisions are wanted, as in 1..3, or 1.. for today's template".into())
+        read().ok_or_else(|| "must be two revision numbers such as 1..3, or 1.. for the current template".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One node as the controller's rollout looks at it: which pods are there, old and new.
+//! The pods of one node, sorted into new, old and terminating ones, as the rollout of the controller sees them.
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate`, `findUpdatedPodsOnNode`.
 
@@ -12,28 +12,27 @@ use crate::placement::Placement;
 use crate::revision::{CurrentRevision, is_current};
 use crate::snapshot::{Node, PodSummary, Snapshot};
 
-/// A node, or the name of one that is gone, with the DaemonSet's pods there.
+/// The pods of the DaemonSet on one node. The node may be deleted.
 #[derive(Debug)]
 pub(super) struct NodePods<'a> {
-    /// The node's name.
     pub(super) name: &'a str,
-    /// The node; none when it is gone, or nodes could not be read.
+    /// `None` if the node is deleted or nodes could not be read.
     pub(super) node: Option<&'a Node>,
-    /// The node as coverage sees it; none when it is gone.
+    /// `None` if the node is deleted.
     pub(super) row: Option<&'a NodeCoverage<'a>>,
-    /// Whether a pod is wanted. Without nodes, each that has a pod is taken for one on which it is wanted.
+    /// Whether the node is eligible. If nodes could not be read, every node with a pod counts as eligible.
     pub(super) is_eligible: bool,
-    /// Pods of the current revision that are not being deleted.
+    /// Up-to-date pods that are not terminating.
     pub(super) new: Vec<&'a PodSummary>,
-    /// The same of older revisions.
+    /// Outdated pods that are not terminating.
     pub(super) old: Vec<&'a PodSummary>,
-    /// Pods that are being deleted.
+    /// Terminating pods of any revision.
     pub(super) terminating: Vec<&'a PodSummary>,
-    /// Whether one of `going` is of an older revision.
+    /// Whether one of the terminating pods is outdated.
     pub(super) has_outdated_terminating: bool,
 }
 
-/// What pods are judged by.
+/// Decides which pods are available, by `minReadySeconds` and the time of the snapshot.
 #[derive(Clone, Copy)]
 pub(super) struct Availability<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -46,7 +45,7 @@ impl Availability<'_> {
     }
 }
 
-/// Every node that the rollout looks at: those on which a pod is wanted, and all others that have one.
+/// All nodes of the rollout: eligible nodes, and all others with a pod, deleted ones included.
 pub(super) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> Vec<NodePods<'a>> {
     let nodes: HashMap<&str, &Node> =
         snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
@@ -58,7 +57,7 @@ pub(super) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) 
     });
     let mut deleted_revisions: Vec<(&str, Vec<&PodSummary>)> = Vec::new();
     for pod in &coverage.unmapped_pods {
-        // A pod that names no node is not counted.
+        // A pod without a target node counts nowhere.
         let Some(node) = pod.target_node() else { continue };
         match deleted_revisions.iter_mut().find(|(name, _)| *name == node) {
             Some((_, pods)) => pods.push(pod),
@@ -80,7 +79,8 @@ impl<'a> NodePods<'a> {
         Self { name, node: None, row: None, is_eligible: false, new, old, terminating, has_outdated_terminating }
     }
 
-    /// An old pod and no new one: a candidate, or one to be replaced at once.
+    /// The old pod of a node that has no new pod. The controller deletes it within the budget if it is available, and
+    /// at once if it is not.
     pub(super) fn only_outdated(&self) -> Option<&'a PodSummary> {
         match (self.new.as_slice(), self.old.as_slice()) {
             ([], [old]) => Some(old),
@@ -88,27 +88,27 @@ impl<'a> NodePods<'a> {
         }
     }
 
-    /// The new pod that counts: an available one before others.
+    /// The new pod that counts: an available one if there is one.
     pub(super) fn new_pod(&self, availability: Availability<'_>) -> Option<&'a PodSummary> {
         self.new.iter().find(|pod| availability.is_available(pod)).or(self.new.first()).copied()
     }
 
-    /// Whether the controller is about to create a pod, apart from the rollout.
+    /// Whether the controller is about to create a pod on the node even without a rollout.
     pub(super) fn needs_pod(&self, is_surge: bool) -> bool {
         self.is_eligible && self.new.is_empty() && self.old.is_empty() && (is_surge || self.terminating.is_empty())
     }
 
-    /// Whether the new pod is there and available.
+    /// Whether the node has an available new pod.
     pub(super) fn is_updated(&self, availability: Availability<'_>) -> bool {
         self.new_pod(availability).is_some_and(|pod| availability.is_available(pod))
     }
 
-    /// Whether nothing is left to do.
+    /// Whether the node has an available new pod and no old one, not even a terminating one.
     pub(super) fn is_done(&self, availability: Availability<'_>) -> bool {
         self.is_updated(availability) && self.old.is_empty() && !self.has_outdated_terminating
     }
 
-    /// Where the node is; `is_failing` tells whether its new pod is in trouble.
+    /// The step of the node. `is_failing`: its new pod has a problem.
     pub(super) fn step(&self, availability: Availability<'_>, is_failing: bool) -> NodeStep {
         match (self.new.is_empty(), self.old.is_empty(), self.terminating.is_empty()) {
             (false, ..) if self.is_done(availability) => NodeStep::Done,
@@ -121,7 +121,8 @@ impl<'a> NodePods<'a> {
         }
     }
 
-    /// Why the node counts against the budget, if it does.
+    /// Why the node uses the budget, if it does. Under surge, only nodes with more than one pod use it: with two pods
+    /// of one kind, or with an old pod and a new one that is not available.
     pub(super) fn budget_use(&self, strategy: Strategy, availability: Availability<'_>) -> Option<BudgetUseReason> {
         if self.new.len() > 1 || self.old.len() > 1 {
             return (strategy != Strategy::OnDelete).then_some(BudgetUseReason::Duplicate);
@@ -144,7 +145,7 @@ impl<'a> NodePods<'a> {
         }
     }
 
-    /// The node's condition `Ready`, when it is anything but `True`.
+    /// The `Ready` condition of the node, if it is not `True`.
     pub(super) fn down(&self) -> Option<&'a crate::snapshot::node::NodeCondition> {
         self.node?.condition("Ready").filter(|condition| condition.status != "True")
     }

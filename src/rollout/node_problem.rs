@@ -1,4 +1,4 @@
-//! What keeps one node from being done, and whether that passes without anybody's doing.
+//! The problems of one node: why it is not done, and whether a problem remains until somebody intervenes.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -9,33 +9,35 @@ use super::node_pods::{Availability, NodePods};
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::snapshot::PodSummary;
 
-/// A pod may take so long to come up before it is named as one that holds the rollout.
+/// How long a new pod may be unready before this is a problem.
 const USUAL_START: SignedDuration = SignedDuration::from_secs(60);
-/// A pod may go so long after its grace period before it is named: the kubelet kills at its end, and tidies up then.
+/// How long a pod may exist after its grace period before this is a problem: the kubelet kills its containers at the
+/// end of the period and cleans up afterwards.
 const USUAL_END: SignedDuration = SignedDuration::from_secs(10);
-/// A node may be down for so long before it is taken for one that does not come back by itself: a kubelet that is
-/// restarted is no proof, nor is a node that reboots. It is the time after which Kubernetes itself gives up the pods of
-/// a node that is down, as it sets it where nobody states another.
+/// How long a node may be down before it counts as one that does not recover by itself. A restart of the kubelet or a
+/// reboot usually takes less time. Kubernetes evicts pods from a node that is down after the same time, by default.
 ///
 /// Upstream: `plugin/pkg/admission/defaulttolerationseconds/admission.go`.
 const USUAL_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
-/// Words of registries and runtimes that say that the image is not there, or not for us: trying again does not help.
+/// Parts of messages of registries and runtimes that mean that the image does not exist or may not be pulled: a retry
+/// does not help.
 const IMAGE_IS_NOT_THERE: [&str; 5] =
     ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
 
-/// The pod that counts where it is another one than that of the row: the new one where there is one, else the first.
+/// The pod that counts for the rollout, if it is not the one that coverage has already examined (the first pod of an
+/// eligible node): the new pod if there is one, else the first.
 fn pod_beside_row<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
     let first = site.row.and_then(|row| row.pods.first().copied());
     let pod = site.new_pod(availability).or(first).or(site.terminating.first().copied())?;
     (!site.is_eligible || first != Some(pod)).then_some(pod)
 }
 
-/// That pod by its own status.
+/// The state and the reasons of a pod, without events.
 fn status_of(pod: &PodSummary, site: &NodePods<'_>, availability: Availability<'_>) -> (State, Vec<Reason>) {
     pod_state::pod_state(pod, site.node, availability.min_ready_seconds, availability.snapshot.as_of)
 }
 
-/// The pod about which events may say more, unless it is that of the row.
+/// The pod that counts, if events may explain its state and coverage does not already request them.
 pub(super) fn pod_with_open_question<'a>(
     site: &NodePods<'a>,
     availability: Availability<'_>,
@@ -46,7 +48,7 @@ pub(super) fn pod_with_open_question<'a>(
     })
 }
 
-/// Why the pod that counts is not available: the new one where there is one, else the first.
+/// Why the pod that counts is not available: the new pod if there is one, else the first.
 pub(super) fn reasons(site: &NodePods<'_>, availability: Availability<'_>) -> Vec<Reason> {
     let Some(pod) = pod_beside_row(site, availability) else {
         return site.row.map(|row| row.reasons.clone()).unwrap_or_default();
@@ -58,7 +60,6 @@ pub(super) fn reasons(site: &NodePods<'_>, availability: Availability<'_>) -> Ve
     reasons
 }
 
-/// Every cause on the node.
 pub(super) fn problems(
     site: &NodePods<'_>,
     reasons: &[Reason],
@@ -71,19 +72,20 @@ pub(super) fn problems(
             false => new_pod_problems(pod, reasons, daemon_set, availability),
         };
     }
-    // An old pod is replaced, however it is.
+    // The rollout replaces an old pod, whatever its problems are.
     if !site.old.is_empty() {
         return Vec::new();
     }
     site.terminating.first().and_then(|pod| terminating_problem(site, pod, availability)).into_iter().collect()
 }
 
-/// A pod that is being deleted, and no other: it counts until it is gone.
+/// The problem of a terminating pod on a node without other pods. The node uses the budget until the pod is gone.
 fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Availability<'_>) -> Option<NodeProblem> {
     let deadline = pod.metadata.deletion_timestamp?.timestamp();
     let is_late = availability.snapshot.as_of.duration_since(deadline) > USUAL_END;
     match site.down() {
-        // A kubelet that reports its node as not ready may still end pods, one that does not report may not.
+        // Status `False` is reported by the kubelet, which may still terminate the pod within its grace period. With
+        // `Unknown`, nothing is heard of the kubelet.
         Some(condition) if is_late || condition.status == "Unknown" => {
             let since = condition.last_transition_time.map(|time| time.timestamp());
             let reason = Reason::NodeNotReady { reason: condition.reason.clone(), since };
@@ -98,7 +100,7 @@ fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Avai
     }
 }
 
-/// Whether a node that is down since then is one to be waited for no longer.
+/// Whether the node has been down too long to expect that it recovers by itself.
 fn is_down_for_long(since: Option<Timestamp>, availability: Availability<'_>) -> bool {
     since.is_some_and(|since| availability.snapshot.as_of.duration_since(since) >= USUAL_OUTAGE)
 }
@@ -109,7 +111,7 @@ fn new_pod_problems(
     daemon_set: &DaemonSet,
     availability: Availability<'_>,
 ) -> Vec<NodeProblem> {
-    // What containers last said on a node that is down says nothing about the template.
+    // On a node that is down, the container statuses are outdated and prove nothing about the template.
     let down = reasons.iter().find_map(|reason| match reason {
         Reason::NodeNotReady { since, .. } => Some(NodeProblem {
             problem: Problem::new_pod(reason.clone()),
@@ -128,10 +130,10 @@ fn new_pod_problems(
         reasons.iter().filter_map(|reason| problem_from_reason(reason, is_late, daemon_set)).collect();
     let crashed = between_crashes(pod, availability.snapshot.as_of);
     if !crashed.is_empty() {
-        // That it is not ready follows from it.
+        // The crash loop is why the pod is not ready.
         found.retain(|problem| problem.problem.is_failure());
     }
-    // What a container says of itself now comes before what it did.
+    // The current state of a container takes precedence over its earlier crashes.
     let is_named =
         |crash: &NodeProblem| found.iter().any(|problem| problem.problem.container() == crash.problem.container());
     let crashed: Vec<NodeProblem> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
@@ -140,6 +142,7 @@ fn new_pod_problems(
 }
 
 /// The problem that a reason of the new pod is. What is normal while a pod starts is a problem only if `is_late`.
+/// Maps a reason of the new pod to a problem. A state that is normal during a start is a problem only if `is_late`.
 fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<NodeProblem> {
     let (reason, needs_intervention) = match reason.clone() {
         Reason::ImageError { container, reason, detail, .. } => {

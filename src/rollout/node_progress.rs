@@ -6,74 +6,70 @@ use super::blocker::Problem;
 use crate::coverage::NodeCoverage;
 use crate::explain::Reason;
 
-/// Where a node is.
+/// How far a node is in the rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum NodeStep {
-    /// Nothing was done yet: an old pod, and no other.
+    /// The node has an old pod and no new one.
     Outdated,
-    /// A pod is wanted, and there is none.
+    /// The node has no pod.
     Waiting,
-    /// The old pod is going, or both are there.
+    /// The only pod is terminating, or an old pod remains next to an available new one.
     Replacing,
-    /// The new pod is not available yet.
+    /// The new pod is not available yet. It may be slow.
     Starting,
-    /// The new pod is in trouble.
+    /// The new pod is not available and has a problem other than a slow start.
     Failing,
-    /// The new pod is available, and no old one is left.
+    /// The new pod is available and no old pod remains.
     Done,
 }
 
-/// One node on which a pod is wanted.
+/// One eligible node.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeProgress<'a> {
-    /// The node's name.
     pub(crate) node: &'a str,
-    /// Where it is.
     pub(crate) step: NodeStep,
-    /// Why it is not done: of the new pod where there is one, else of the first.
+    /// Why it is not done: the reasons of the new pod if there is one, else of the first pod.
     pub(crate) reasons: Vec<Reason>,
-    /// What is the matter with its new pod, or with the old one that does not go.
+    /// The problems of its new pod, or of an old pod that does not terminate.
     pub(crate) problems: Vec<Problem>,
-    /// The node as coverage sees it.
     pub(crate) row: &'a NodeCoverage<'a>,
 }
 
-/// One node that counts against the budget.
+/// A node that uses the budget.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BudgetUse<'a> {
-    /// The node's name; it may be gone.
+    /// The node may be deleted.
     pub(crate) node: &'a str,
-    /// Why it counts.
     #[serde(rename = "type")]
     pub(crate) reason: BudgetUseReason,
-    /// What is the matter with its pod.
+    /// The reasons of its pod.
     pub(crate) reasons: Vec<Reason>,
-    /// Whether the node does not report as ready.
+    /// Whether the Ready condition of the node is not `True`.
     pub(crate) node_down: bool,
-    /// Whether it stays so until something outside of the rollout changes.
+    /// Whether it uses the budget until something outside of the rollout changes.
     pub(crate) needs_intervention: bool,
 }
 
-/// Why a node counts against the budget.
+/// Why a node uses the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum BudgetUseReason {
-    /// An old pod that is not available; it is replaced whatever the budget says.
+    /// The old pod is not available. The controller replaces it even without free budget.
     OldUnavailable,
-    /// A new pod that is not available.
+    /// The new pod is not available.
     NewUnavailable,
-    /// A pod is wanted, and there is none.
+    /// The node has no pod.
     Missing,
-    /// There is none but one that is being deleted.
+    /// The only pod is terminating.
     Terminating,
-    /// Two pods of the same age.
+    /// More than one new pod, or more than one old pod. The controller deletes the extra ones.
     Duplicate,
-    /// An old and a new one.
+    /// An old and a new pod; under surge only while the new one is not available.
     BothRevisions,
 }
 
 impl BudgetUseReason {
-    /// Whether the controller itself ends the use of the budget, whatever the problem of the pod is.
+    /// Whether the controller itself ends this use of the budget, whatever the problem of the pod is.
     pub(super) fn is_replaced_anyway(self) -> bool {
         matches!(self, Self::OldUnavailable | Self::Duplicate)
     }

@@ -9,7 +9,7 @@ use super::node_progress::{BudgetUseReason, NodeStep};
 use crate::coverage::Coverage;
 use crate::snapshot::{Generation, Snapshot};
 
-/// Where the rollout is.
+/// Where the rollout is. The first phase that applies counts; the head of `rollout` lists them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Phase {
     /// The objects that it depends on could not be read.

@@ -1,4 +1,4 @@
-//! When a rollout last got any further, as it was watched.
+//! Tracks the progress of a rollout while it is watched: when it last advanced, and how fast it is.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -7,24 +7,23 @@ use super::{Rate, RolloutStatus, rate};
 use crate::revision::revision_of;
 use crate::snapshot::Known;
 
-/// How many completions are kept: more than the pace looks at.
+/// How many completions are kept: more than [`rate`] uses.
 const COMPLETIONS: usize = 200;
 
-/// How far a rollout is at one moment.
+/// The progress of a rollout at one moment, in nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProgressSample<'a> {
-    /// The template that is rolled out; none while no revision was made of it.
+    /// The hash of the current revision; `None` while the controller has not created it.
     pub(crate) revision: Option<&'a str>,
-    /// Nodes on which a pod is wanted.
+    /// Eligible nodes.
     pub(crate) desired: usize,
-    /// Of these, nodes that run the current revision.
+    /// Of these, nodes with an up-to-date pod.
     pub(crate) updated: usize,
-    /// Of these, nodes on which it is available.
+    /// Of these, nodes with an available up-to-date pod.
     pub(crate) done: usize,
 }
 
 impl<'a> ProgressSample<'a> {
-    /// How far this one is.
     pub(crate) fn new(rollout_status: &'a RolloutStatus<'_>) -> Self {
         Self {
             revision: rollout_status.revision.hash.known().and_then(Option::as_deref),
@@ -39,23 +38,22 @@ impl<'a> ProgressSample<'a> {
     }
 }
 
-/// What was seen of a rollout since it is being watched.
+/// The progress of a rollout since it is watched.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgressTracker {
     revision: Option<String>,
-    /// The most that was reached, as pods that crash go forth and back.
+    /// The highest number so far: a pod that crashes and recovers is not progress.
     most_updated: usize,
     most_done: usize,
     least_left: usize,
     last_progress: Timestamp,
-    /// When it was looked at last without its changes coming in.
+    /// Since when no changes arrive.
     blind_since: Option<Timestamp>,
-    /// When nodes became done.
+    /// When nodes became done, in order.
     completions: Vec<Timestamp>,
 }
 
 impl ProgressTracker {
-    /// Begins to watch.
     pub(crate) fn begin(mark: ProgressSample<'_>, now: Timestamp) -> Self {
         Self {
             revision: mark.revision.map(str::to_owned),
@@ -68,12 +66,12 @@ impl ProgressTracker {
         }
     }
 
-    /// Changes do not come in, so nobody can tell whether it gets further: that time does not count.
+    /// Call this while no changes arrive: it is unknown whether the rollout advances, so the time does not count.
     pub(crate) fn pause(&mut self, now: Timestamp) {
         self.blind_since.get_or_insert(now);
     }
 
-    /// Looks at it again.
+    /// Records the next sample. A new revision resets the tracker.
     pub(crate) fn observe(&mut self, mark: ProgressSample<'_>, now: Timestamp) {
         if let Some(since) = self.blind_since.take() {
             self.last_progress = (self.last_progress + now.duration_since(since)).min(now);
@@ -85,7 +83,7 @@ impl ProgressTracker {
         if mark.updated > self.most_updated || mark.done > self.most_done || mark.left() < self.least_left {
             self.last_progress = now;
         }
-        // A node that was done before, and became so again, tells nothing about the pace.
+        // A node that was done before does not count again.
         let newly_done = mark.done.saturating_sub(self.most_done);
         self.completions.extend(std::iter::repeat_n(now, newly_done));
         self.completions.drain(..self.completions.len().saturating_sub(COMPLETIONS));
@@ -94,18 +92,18 @@ impl ProgressTracker {
         self.least_left = self.least_left.min(mark.left());
     }
 
-    /// When it got further last, or the watch began.
+    /// When the rollout last advanced; at first, when the watch began.
     pub(crate) fn last_progress(&self) -> Timestamp {
         self.last_progress
     }
 
-    /// How fast it goes, and how long the rest takes; none as long as that would be a guess.
+    /// The rate and the remaining time; `None` with fewer than two completions.
     pub(crate) fn rate(&self, mark: ProgressSample<'_>, now: Timestamp) -> Option<Rate> {
         rate(&self.completions, mark.left(), now)
     }
 }
 
-/// The number of the current revision; none while the controller has not made one of today's template.
+/// The number of the current revision; `None` while the controller has not created it.
 pub(crate) fn revision_number(
     rollout_status: &RolloutStatus<'_>,
     revisions: &Known<Vec<ControllerRevision>>,
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_is_that_of_the_nodes_that_were_seen_to_be_done() {
+    fn rate_counts_only_nodes_that_became_done_while_watched() {
         let mut headway = ProgressTracker::begin(mark(10, 2, 2), at(0));
         assert!(headway.rate(mark(10, 2, 2), at(5)).is_none());
         for (node, seconds) in [(3, 30), (4, 60), (5, 90)] {
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_crashes_and_comes_back_is_no_progress() {
+    fn pod_that_crashes_and_recovers_is_not_progress() {
         let mut headway = ProgressTracker::begin(mark(3, 0, 0), at(0));
         headway.observe(mark(3, 1, 1), at(10));
         headway.observe(mark(3, 0, 0), at(20));
@@ -158,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_goes_brings_the_end_nearer_and_a_new_template_begins_anew() {
+    fn removed_node_is_progress_and_new_revision_resets() {
         let mut headway = ProgressTracker::begin(mark(3, 1, 1), at(0));
         headway.observe(mark(2, 1, 1), at(10));
         assert_eq!(headway.last_progress(), at(10));
         headway.observe(ProgressSample { revision: Some("newer"), ..mark(2, 0, 0) }, at(20));
         assert_eq!(headway.last_progress(), at(20));
-        // Between two revisions the controller has not made the new one yet.
+        // The controller has not created the next revision yet.
         headway.observe(ProgressSample { revision: None, ..mark(2, 0, 0) }, at(30));
         assert_eq!(headway.last_progress(), at(20));
     }

@@ -1,27 +1,28 @@
-//! How fast a rollout goes, and how long it will take.
+//! The rate of a rollout, and the remaining time.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How many of the last completions tell the speed.
+/// How many of the last completions count.
 const WINDOW: usize = 20;
 
-/// Speed and time left.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
-    /// Nodes a minute.
     pub(crate) nodes_per_minute: f64,
-    /// How long the remaining nodes will take at that speed.
+    /// The time that the remaining nodes take at this rate.
     pub(crate) left: SignedDuration,
 }
 
-/// The pace by the instants at which nodes became done, in any order; none with fewer than two.
+/// The rate from the times at which nodes became done, in any order; `None` with fewer than two different times.
+///
+/// Example: completions at 0 s, 10 s and 20 s have a mean interval of 10 s. At 25 s, a node takes 10 s. At 120 s, the
+/// idle time of 100 s counts as a third interval: a node takes (20 + 100) / 3 = 40 s.
 pub(crate) fn rate(completions: &[Timestamp], remaining: usize, now: Timestamp) -> Option<Rate> {
     let mut instants = completions.to_vec();
     instants.sort_unstable();
     let window = instants.get(instants.len().saturating_sub(WINDOW)..)?;
     let (first, last) = (window.first()?, window.last()?);
     let intervals = window.len().checked_sub(1).filter(|intervals| *intervals > 0)?;
-    // Waiting for longer than a node takes slows the pace down, and does not leave it as it was.
+    // An idle time longer than the mean interval counts as an interval, so that a stalled rollout becomes slower.
     let so_far = last.duration_since(*first).as_secs_f64();
     let mean = so_far / intervals as f64;
     let idle = now.duration_since(*last).as_secs_f64();
@@ -50,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn fewer_than_two_nodes_tell_no_pace() {
+    fn rate_is_unknown_with_fewer_than_two_completions() {
         assert_eq!(rate(&[], 5, at(0)), None);
         assert_eq!(rate(&every(30, 1), 5, at(0)), None);
         assert!(rate(&every(30, 2), 5, at(30)).is_some());
     }
 
     #[test]
-    fn a_node_every_half_minute_is_two_a_minute_in_whatever_order_they_are_given() {
+    fn rate_does_not_depend_on_the_order_of_completions() {
         let mut instants = every(30, 4);
         instants.reverse();
         let rate = rate(&instants, 5, at(90)).unwrap();
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_nodes_count() {
+    fn rate_counts_only_the_last_completions() {
         let slow = every(600, 5).into_iter();
         let fast = (0..20).map(|index| at(10_000 + index * 6));
         let rate = rate(&slow.chain(fast).collect::<Vec<_>>(), 1, at(10_114)).unwrap();
@@ -74,13 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn waiting_longer_than_usual_slows_it_down() {
+    fn idle_time_reduces_the_rate() {
         let rate = rate(&every(10, 3), 1, at(20 + 100)).unwrap();
         assert_eq!(rate.left, SignedDuration::from_secs(40));
     }
 
     #[test]
-    fn nodes_that_were_done_all_at_once_tell_no_pace() {
+    fn rate_is_unknown_if_all_nodes_completed_at_once() {
         assert_eq!(rate(&[at(5), at(5)], 5, at(5)), None);
     }
 }

@@ -1,4 +1,4 @@
-//! How a rollout stands.
+//! Combines the problems, the budget and the counts of all nodes into the status of a rollout at one moment.
 //!
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate`;
 //! `pkg/controller/daemon/daemon_controller.go` `updateDaemonSetStatus` for the numbers.
@@ -21,37 +21,33 @@ use crate::snapshot::{EventQuery, Snapshot};
 /// A rollout at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct RolloutStatus<'a> {
-    /// The DaemonSet.
     pub(crate) daemon_set: &'a DaemonSet,
-    /// Its current revision.
     pub(crate) revision: &'a CurrentRevision,
-    /// Its strategy, resolved.
+    /// Resolved against `desired`.
     pub(crate) strategy: Strategy,
-    /// Nodes on which a pod is wanted.
+    /// Eligible nodes.
     pub(crate) desired: usize,
-    /// Of these, nodes whose first pod runs the current revision, as `.status` counts them.
+    /// Of these, nodes whose first pod is up to date, as `.status` counts them.
     pub(crate) updated: usize,
-    /// Of these, nodes whose first pod is available, whichever revision it runs.
+    /// Of these, nodes whose first pod is available, whatever its revision.
     pub(crate) available: usize,
-    /// Of these, nodes on which a pod of the current revision is available.
+    /// Of these, nodes with an available up-to-date pod.
     pub(crate) updated_available: usize,
-    /// The nodes on which a pod is wanted, in the order of the nodes.
+    /// The eligible nodes, in the order of the snapshot.
     pub(crate) nodes: Vec<NodeProgress<'a>>,
-    /// Who spends the budget, wanted or not; empty under `OnDelete`.
+    /// The nodes that use the budget, eligible or not; empty under `OnDelete`.
     pub(crate) budget_used_by: Vec<BudgetUse<'a>>,
-    /// Where the rollout is.
     pub(crate) phase: Phase,
-    /// What holds it.
     pub(crate) blockers: Vec<Blocker<'a>>,
-    /// Nodes on which none is wanted any more, that still have an old pod: `.status` does not count them.
+    /// Nodes that are not eligible and still have an outdated pod. `.status` does not count them.
     pub(crate) outdated_misscheduled: Vec<&'a str>,
-    /// Whether today's template is one that the DaemonSet had before: the rollout is an undo.
+    /// Whether the rollout is a rollback: the DaemonSet had the current template before.
     pub(crate) is_rollback: bool,
-    /// What could not be read, in words. Without pods or revisions, the phase is `Unknown`.
+    /// Messages about objects that could not be read. Without pods or revisions, the phase is `Unknown`.
     pub(crate) missing: Vec<&'a str>,
 }
 
-/// How the rollout of a DaemonSet stands.
+/// Computes the status of a rollout.
 pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> RolloutStatus<'a> {
     let daemon_set = coverage.daemon_set;
     let availability =
@@ -90,13 +86,14 @@ pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snaps
     }
 }
 
-/// What could not be read. Revisions are missed only where nothing else tells which pods are up to date.
+/// What could not be read. Missing revisions matter only if up-to-date pods cannot be identified otherwise.
 fn missing<'a>(coverage: &Coverage<'_>, snapshot: &'a Snapshot) -> Vec<&'a str> {
     let revisions = snapshot.revisions.missing().filter(|_| !coverage.is_revision_known());
     [snapshot.nodes.missing(), snapshot.pods.missing(), revisions].into_iter().flatten().collect()
 }
 
-/// The events that may say more about a rollout: the same whether they were read or not.
+/// The events that may add reasons. The result does not depend on the events in the snapshot, so that it can be
+/// computed before they are read.
 pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> EventQuery {
     let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
     let availability = Availability { snapshot, min_ready_seconds };
@@ -112,16 +109,17 @@ pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Event
     query
 }
 
-/// Whether the controller is about to make a pod. With a surge, every node may still have its old pod, and be well,
-/// while the new ones are refused beside them.
+/// Whether the controller is about to create a pod, which the API server may reject. Under surge, this is possible even
+/// if every node has a healthy old pod.
 fn may_be_refused(node_pods: &[NodePods<'_>], strategy: Strategy, availability: Availability<'_>) -> bool {
     let is_surge = matches!(strategy, Strategy::Surge { .. });
-    // Where pods could not be read, none is missing for sure.
+    // If pods could not be read, it is unknown whether a node needs one.
     availability.snapshot.pods.known().is_some()
         && node_pods.iter().any(|site| site.needs_pod(is_surge) || (is_surge && site.only_outdated().is_some()))
 }
 
-/// Without nodes, the number is the controller's own.
+/// The number of eligible nodes. If nodes could not be read, the number in `.status`, else the number of nodes with
+/// pods.
 fn desired(coverage: &Coverage<'_>, node_pods: &[NodePods<'_>]) -> usize {
     let status = || coverage.daemon_set.status.as_ref().map(|status| status.desired_number_scheduled);
     let with_pods = || node_pods.iter().filter(|site| site.is_eligible).count();

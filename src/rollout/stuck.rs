@@ -1,6 +1,16 @@
-//! Whether a rollout goes on by itself: a proof from what is there, and no matter of time.
+//! Proves that a rollout is stuck: no action of the controller can complete it. The proof uses the state of the
+//! cluster, never the time without progress, and misses some stuck rollouts rather than reporting one that continues.
 //!
-//! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate` decides what the next step would be.
+//! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate` decides which pods to delete or create next.
+//!
+//! Example with `maxUnavailable: 1`: on n1, the new pod crashes in a loop, and n2 and n3 have available old pods. n1 is
+//! unavailable and uses the budget, 1 of 1. The controller deletes an available old pod only while the budget is not
+//! used up, so n2 and n3 wait for n1. n1 needs intervention: the rollout is stuck, and the crash loop is the evidence.
+//!
+//! It is not stuck in these cases:
+//! - `maxUnavailable: 2`: n1 uses 1 of 2, so n2 or n3 is next. When both are done, only n1 remains: now it is stuck.
+//! - The old pod on n2 is not available: the controller deletes it even without free budget.
+//! - The new pod on n1 is only slow: it may become available.
 
 use super::assessment::NodeAssessment;
 use super::blocker::{Blocker, NodeProblem, ProblemType};
@@ -10,15 +20,14 @@ use super::node_progress::NodeStep;
 use super::phase::Phase;
 use crate::explain::Reason;
 
-/// Why the rollout does not go on; each alone is enough.
+/// Why the rollout cannot continue. Each reason alone is sufficient.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StuckProof {
-    /// A pod is wanted and refused, so that the controller does not come to the rollout.
+    /// The API server rejects a pod that the controller has to create. The error ends each sync before the rollout.
     creation_rejected: bool,
-    /// New pods cannot come beside the old ones, for their ports.
+    /// Under surge, new pods cannot be scheduled next to the old ones because of their host ports.
     ports_conflict: bool,
-    /// Old pods are left to replace, and the whole budget is spent by nodes that stay as they are; or nothing is left
-    /// but such nodes.
+    /// Nodes that need intervention use the whole budget while other nodes wait for it, or only such nodes remain.
     remaining_nodes_blocked: bool,
 }
 
@@ -34,8 +43,9 @@ impl StuckProof {
         let is_available = |assessment: &NodeAssessment<'_>| {
             assessment.site.only_outdated().is_some_and(|old| availability.is_available(old))
         };
-        // Old pods that are not available are replaced whatever the budget says.
+        // The controller replaces unavailable old pods even without free budget, so that something still happens.
         let has_old_unavailable = assessments.iter().any(|f| f.site.only_outdated().is_some() && !is_available(f));
+        // Nodes that wait for free budget.
         let candidates = eligible().filter(|assessment| is_available(assessment)).count();
         let budget_used_by = assessments.iter().filter(|assessment| assessment.budget_use.is_some()).count();
         let used_for_good = assessments.iter().filter(|f| f.budget_use.is_some() && f.needs_intervention()).count();
@@ -62,7 +72,7 @@ impl StuckProof {
         self.creation_rejected || self.ports_conflict || self.remaining_nodes_blocked
     }
 
-    /// Whether a cause is one of those that the proof rests on.
+    /// Whether the problem is part of the proof.
     fn is_evidence(&self, problem: &NodeProblem) -> bool {
         problem.needs_intervention
             && match problem.problem.problem_type {
@@ -77,7 +87,8 @@ fn port_conflicts(problem: &NodeProblem) -> bool {
     matches!(problem.problem.reason, Reason::SurgeHostPortConflict { .. })
 }
 
-/// Every cause once, with its nodes; what is certain first, then what most nodes have.
+/// Each blocker once, with its nodes: first those that block the whole rollout, then by the number of nodes,
+/// descending.
 pub(super) fn blockers<'a>(
     assessments: &[NodeAssessment<'a>],
     rejections: &[NodeProblem],
@@ -103,7 +114,7 @@ pub(super) fn blockers<'a>(
             blocker.problem = problem.problem.clone();
         }
         if problem.needs_intervention && !blocker.needs_intervention {
-            // The evidence is that of the proof.
+            // The evidence has to support the proof.
             blocker.problem = problem.problem.clone();
         }
         blocker.nodes.extend(node);
@@ -121,7 +132,7 @@ pub(super) fn blockers<'a>(
         on_deleted_node.for_each(|problem| add(problem, Some(assessment.site.name)));
     }
     if proof.creation_rejected {
-        // Under surge, the pod that is refused belongs to a node that still has its old one.
+        // Under surge, a rejected pod is for a node that has its old pod, so that no node has this problem.
         let is_named = |rejection: &&NodeProblem| !assessments.iter().any(|f| f.problems.contains(rejection));
         rejections.iter().filter(is_named).for_each(|rejection| add(rejection, None));
     }

@@ -1,4 +1,5 @@
-//! Ports of the host under surge: old and new pod cannot be on one node.
+//! Host ports under surge: an old and a new pod with the same host port do not fit on one node, and the controller
+//! deletes the old pod only when the new one is available. A node with a ready old pod would wait forever.
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go`;
 //! `pkg/apis/core/v1/defaults.go` `defaultHostNetworkPorts`.
@@ -16,12 +17,12 @@ use crate::revision::{revision_of, template_with};
 use crate::scheduling::host_port_conflict;
 use crate::snapshot::pod::Pod;
 
-/// Finds for each site whether its old pod, ready and therefore kept, has a port that the new one wants.
+/// Finds nodes whose old pod is ready, and therefore kept, and has a host port that the new pod requests.
 pub(super) struct SurgePorts<'a> {
     coverage: &'a Coverage<'a>,
     availability: Availability<'a>,
     new: Pod,
-    /// By the old revision's hash.
+    /// The port and protocol of the conflict by the hash of the old revision: many nodes run the same one.
     port_conflicts: HashMap<&'a str, Option<(i32, String)>>,
 }
 
@@ -35,7 +36,7 @@ impl<'a> SurgePorts<'a> {
         }
     }
 
-    /// A trouble where the new pod cannot come to the site for as long as the old one is well.
+    /// The port conflict of a node, if the new pod cannot be scheduled while the old one is ready.
     pub(super) fn problem(&mut self, site: &NodePods<'a>) -> Option<NodeProblem> {
         let old = site.old.first().filter(|old| site.is_eligible && is_ready(old))?;
         let is_placed = site.new.iter().any(|new| !new.spec.node_name.is_empty());
@@ -52,7 +53,7 @@ impl<'a> SurgePorts<'a> {
     }
 }
 
-/// The pod of a template, with the ports that the host's network makes ports of the host.
+/// The pod of a template. With `hostNetwork`, container ports become host ports.
 fn as_created(template: &PodTemplateSpec) -> Pod {
     let mut pod = Pod::from_template("", template);
     if pod.spec.host_network {

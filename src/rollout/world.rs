@@ -1,4 +1,4 @@
-//! A cluster for the tests of rollouts: one DaemonSet with an old and a new revision, and what a test puts on its nodes.
+//! A fixture for tests of rollouts: one DaemonSet with an old and a new revision, and the nodes and pods of a test.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ pub(super) const NOW: &str = "2026-01-02T12:00:00Z";
 pub(super) const READY: &str = "2026-01-02T11:00:00Z";
 pub(super) const PAST: &str = "2026-01-02T11:30:00Z";
 
-/// A DaemonSet `d` with nodes `n1` to `nX`, of which a test says what is on them.
+/// A DaemonSet `d`, nodes `n1` to `nX`, and the pods that a test adds.
 pub(super) struct RolloutFixture(pub(super) Snapshot);
 
 impl RolloutFixture {
@@ -41,7 +41,7 @@ impl RolloutFixture {
         Self::new(nodes, json!({ "type": "RollingUpdate", "rollingUpdate": rolling }))
     }
 
-    /// The strategy, and what the container is in the new and in the old template.
+    /// Sets the strategy, and the fields of the container in the new and in the old template.
     pub(super) fn template(mut self, strategy: Value, new: Value, old: Value) -> Self {
         let template = |change: Value| {
             let mut template =
@@ -70,7 +70,7 @@ impl RolloutFixture {
         self
     }
 
-    /// A ready pod, changed by a JSON merge.
+    /// Adds a ready pod, changed by a JSON merge.
     pub(super) fn pod(mut self, node: usize, revision: &str, change: Value) -> Self {
         let Known::Known(pods) = &mut self.0.pods else { unreachable!() };
         let name = format!("d-{}", pods.len());
@@ -96,7 +96,7 @@ impl RolloutFixture {
         nodes.into_iter().fold(self, |world, node| world.pod(node, revision, change.clone()))
     }
 
-    /// The node stops to report; the node lifecycle controller taints it.
+    /// The kubelet of the node stops reporting. `is_tainted`: the node lifecycle controller has added the taint.
     pub(super) fn node_down(mut self, node: usize, is_tainted: bool) -> Self {
         let Known::Known(nodes) = &mut self.0.nodes else { unreachable!() };
         let ready =
@@ -146,7 +146,7 @@ impl RolloutFixture {
         })
     }
 
-    /// The holds' codes, with a mark where they are certain.
+    /// The codes of the blockers with their nodes. `!` marks a blocker that blocks the whole rollout.
     pub(super) fn blockers(&self) -> Vec<String> {
         let name = |blocker: &Blocker<'_>| {
             let json = serde_json::to_value(blocker).unwrap();
@@ -182,7 +182,7 @@ pub(super) fn unready() -> Value {
     json!({ "status": { "conditions": [condition], "containerStatuses": [{ "name": "c", "ready": false, "state": { "running": {} } }] } })
 }
 
-/// Made a moment ago, and on its way.
+/// Created 10 seconds ago; its container is being created.
 pub(super) fn starting() -> Value {
     let mut pod = unready();
     pod["metadata"]["creationTimestamp"] = "2026-01-02T11:59:50Z".into();

@@ -139,7 +139,7 @@ def control_plane():
     """Starts an empty control plane. Yields the environment for kubectl."""
     # Heartbeats are late on a busy machine; nodes must not become NotReady because of that.
     patient = dict(os.environ, DS_SILENCE="3600")
-    command = ["cargo", "test", "-q", "--test", "live", "--", "hold"]
+    command = ["cargo", "test", "-q", "--test", "live", "--", "playground"]
     pipe = subprocess.PIPE
     plane = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True, env=patient)
     try:

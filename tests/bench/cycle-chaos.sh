@@ -13,4 +13,4 @@ if [ $# -ne 2 ]; then
   exit 2
 fi
 if [ -z "${DS_CONTROL_PLANE:-}" ]; then tests/control-plane/build.sh; fi
-CI=true DS_CHAOS="$1:$2" cargo test --locked --test live -- --exact cycle::chaos --nocapture
+CI=true DS_CHAOS="$1:$2" cargo test --locked --test live -- cycle::chaos --nocapture

@@ -4,7 +4,7 @@ use super::*;
 
 const START: &str = "2026-01-02T12:00:00Z";
 
-/// So many seconds after the start, on both clocks.
+/// The number of seconds after the start, on both clocks.
 fn at(seconds: u64) -> Moment {
     at_both(seconds, i64::try_from(seconds).unwrap())
 }
@@ -27,7 +27,7 @@ fn candidate(patience: LockPatience) -> Candidate {
     Candidate::new("me".into(), patience, at(0))
 }
 
-/// Each look: when, the record, and what is to be done.
+/// Each observation has a time, the record, and the expected decision.
 fn follow(patience: LockPatience, observations: &[(u64, Option<LockRecord>, Attempt)]) {
     let mut candidate = candidate(patience);
     for (seconds, record, expected) in observations {
@@ -47,12 +47,12 @@ fn gives_up() -> Attempt {
 fn lock_without_a_holder_is_acquired_at_once() {
     follow(LockPatience::GiveUp, &[(0, None, Attempt::Create)]);
     follow(LockPatience::GiveUp, &[(0, Some(record("", "1")), Attempt::Update)]);
-    // The answer to an earlier write was lost.
+    // The response to an earlier write was lost.
     follow(LockPatience::GiveUp, &[(0, Some(record("me", "1")), Attempt::Update)]);
 }
 
 #[test]
-fn lock_of_a_live_holder_is_left_at_its_first_renewal() {
+fn candidate_gives_up_at_the_first_renewal_of_the_holder() {
     let observations = [(0, Some(record("other", "1")), waits()), (2, Some(record("other", "2")), gives_up())];
     follow(LockPatience::GiveUp, &observations);
 }
@@ -72,13 +72,13 @@ fn lock_of_a_killed_holder_is_taken_over_when_it_expires() {
 }
 
 #[test]
-fn lock_that_never_expires_is_left_after_the_observation() {
+fn candidate_gives_up_on_a_lock_that_never_expires() {
     let forever = LockRecord { duration: Duration::MAX, ..record("other", "1") };
     follow(LockPatience::GiveUp, &[(0, Some(forever.clone()), waits()), (19, Some(forever), gives_up())]);
 }
 
 #[test]
-fn lock_is_waited_for_as_long_as_was_asked_for() {
+fn lock_is_waited_for_until_the_limit() {
     let renewed = |seconds: u64| (seconds, Some(record("other", &seconds.to_string())), waits());
     follow(LockPatience::Wait, &[renewed(0), renewed(100), renewed(100_000), (100_001, None, Attempt::Create)]);
     let limit = LockPatience::WaitFor(Duration::from_secs(30));
@@ -86,7 +86,7 @@ fn lock_is_waited_for_as_long_as_was_asked_for() {
 }
 
 #[test]
-fn lock_expires_anew_with_each_renewal() {
+fn lock_expiry_restarts_with_each_renewal() {
     follow(
         LockPatience::Wait,
         &[
@@ -99,8 +99,8 @@ fn lock_expires_anew_with_each_renewal() {
 }
 
 #[test]
-fn lock_of_another_does_not_expire_by_the_wall_clock() {
-    // The machine was suspended for an hour, or its clock was set: for an hour nobody looked at the Lease.
+fn lock_of_another_run_does_not_expire_by_the_wall_clock() {
+    // The machine was suspended for an hour or its clock was set, and the Lease was not observed in between.
     let mut candidate = candidate(LockPatience::Wait);
     candidate.next(Some(&record("other", "1")), at_both(0, 0));
     assert_eq!(candidate.next(Some(&record("other", "1")), at_both(1, 3600)), waits());
@@ -115,7 +115,7 @@ fn held_lock_is_valid_by_the_later_of_both_clocks() {
         (100, 100, true),
         (105, 105, true),
         (106, 106, false),
-        // A suspend: one clock stood still.
+        // During a suspend, the monotonic clock stopped.
         (101, 200, false),
         // The wall clock was set back.
         (106, 0, false),
@@ -134,7 +134,7 @@ fn held_lock_is_valid_again_after_a_renewal() {
 }
 
 #[test]
-fn held_lock_is_lost_once_another_is_in_the_lease() {
+fn held_lock_is_lost_if_the_lease_has_another_holder() {
     let held = Held::new("me".into(), at(0));
     assert_eq!(held.check(Some(&record("me", "7"))), Ok(()));
     assert_eq!(held.check(Some(&record("other", "7"))), Err(LockLoss::TakenOver(holder("other"))));
@@ -158,6 +158,6 @@ fn lease_names_are_valid_and_differ() {
         );
         assert!(!leases[..index].contains(lease), "{lease} twice");
     }
-    // The same in every version.
+    // The hash must not change between versions.
     assert!(lease_name(&long('a')).ends_with("-ac0511ac70a8d3b78adcc8d3daa483d8"), "{}", lease_name(&long('a')));
 }

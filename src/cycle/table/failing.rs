@@ -1,9 +1,9 @@
-//! New pods that do not come up, nodes that go down, removals that are refused.
+//! Tests of new pods that do not become available, nodes that go down, and removals that are rejected.
 
 use super::*;
 
 #[test]
-fn a_new_pod_that_crashes_ends_it_at_once_and_the_other_nodes_are_left_alone() {
+fn crashing_new_pod_halts_the_run_at_once() {
     let mut cluster = Cluster::new(3);
     cluster.behaviour = Health::Crash(3);
     let (removed, end) = play(&mut cluster, &default_policy(), 700);
@@ -13,7 +13,7 @@ fn a_new_pod_that_crashes_ends_it_at_once_and_the_other_nodes_are_left_alone() {
 }
 
 #[test]
-fn a_new_pod_that_is_only_slow_has_until_the_node_timeout() {
+fn slow_new_pod_fails_at_the_node_timeout() {
     let mut cluster = Cluster::new(2);
     cluster.behaviour = Health::Unready;
     let (removed, end) = play(&mut cluster, &default_policy(), 700);
@@ -22,14 +22,14 @@ fn a_new_pod_that_is_only_slow_has_until_the_node_timeout() {
 }
 
 #[test]
-fn with_failures_allowed_it_goes_on_as_far_as_the_budget_lets_it() {
+fn allowed_failures_continue_within_the_budget() {
     let mut cluster = Cluster::new(3);
     let policy = Policy { max_failures: 1, max_unavailable: "2".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &policy);
     cluster.behaviour = Health::Crash(3);
     drive(&mut cluster, &mut run, 1);
     cluster.behaviour = Health::From(1);
-    // Both nodes of the budget got their bad pods in the same second: one more than allowed.
+    // Both nodes of the budget get bad pods in the same second: one failure more than allowed.
     assert!(
         matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. }))
             || Summary::new(&run).failed < 2
@@ -38,13 +38,13 @@ fn with_failures_allowed_it_goes_on_as_far_as_the_budget_lets_it() {
     let mut run = begin(&cluster, &Policy { max_failures: 1, ..default_policy() });
     cluster.behaviour = Health::Crash(3);
     drive(&mut cluster, &mut run, 4);
-    // The failed node spends the budget of one for ever.
+    // The failed node uses the budget of 1 forever.
     assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "BudgetExhausted");
     assert_eq!(Summary::new(&run).failed, 1);
 }
 
 #[test]
-fn a_failed_node_that_comes_up_late_is_replaced_after_all() {
+fn failed_node_that_recovers_is_replaced() {
     let mut cluster = Cluster::new(2);
     let policy = Policy { max_failures: 1, ..default_policy() };
     let mut run = begin(&cluster, &policy);
@@ -58,7 +58,7 @@ fn a_failed_node_that_comes_up_late_is_replaced_after_all() {
 }
 
 #[test]
-fn a_replaced_node_that_goes_down_again_spends_the_budget_and_may_fail() {
+fn replaced_node_that_regresses_uses_the_budget_and_may_fail() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 9);
@@ -67,18 +67,18 @@ fn a_replaced_node_that_goes_down_again_spends_the_budget_and_may_fail() {
     let removed_before = cluster.count;
     let end = drive(&mut cluster, &mut run, 650);
     assert_eq!(halt(&end), "TooManyFailures");
-    // The one that was in work by then, and no further one.
+    // At most the node that was already in progress.
     assert!(cluster.count <= removed_before + 1);
     assert!(cluster.pods.iter().any(|pod| pod.node == "n3" && pod.revision == "old"));
 }
 
 #[test]
-fn a_node_that_dies_in_work_holds_its_place_until_it_is_back_or_has_failed() {
+fn node_down_in_progress_counts_until_it_recovers_or_fails() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
     cluster.node("n1").ready = false;
-    // The pod does not go, and no pod is wanted there any more; still nothing else is begun.
+    // The pod does not terminate and the node is no longer eligible. Still no other node is started.
     assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     cluster.node("n1").ready = true;
     assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
@@ -91,7 +91,7 @@ fn a_node_that_dies_in_work_holds_its_place_until_it_is_back_or_has_failed() {
 }
 
 #[test]
-fn a_node_that_dies_in_work_is_down_also_where_only_its_taint_says_so() {
+fn node_down_in_progress_is_detected_by_its_taint() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
@@ -101,7 +101,7 @@ fn a_node_that_dies_in_work_is_down_also_where_only_its_taint_says_so() {
 }
 
 #[test]
-fn a_node_that_is_tainted_or_vanishes_in_work_is_left_behind() {
+fn node_tainted_or_deleted_in_progress_is_skipped() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 1);
@@ -115,7 +115,7 @@ fn a_node_that_is_tainted_or_vanishes_in_work_is_left_behind() {
 }
 
 #[test]
-fn a_node_whose_turn_has_not_come_may_go_down_and_come_back() {
+fn waiting_node_may_go_down_and_recover() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     cluster.node("n1").ready = false;
@@ -131,7 +131,7 @@ fn a_node_whose_turn_has_not_come_may_go_down_and_come_back() {
 }
 
 #[test]
-fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_it() {
+fn lost_removal_is_sent_again_if_the_budget_allows_it() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
@@ -139,7 +139,7 @@ fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_
     let (step, _) = cluster.next(&mut run);
     let again = Action::Replace { node: node.clone(), pod: pod.clone(), unchanged: None };
     assert_eq!(step, again);
-    // Meanwhile another node went down by itself: now it would be one too many.
+    // Another node became unavailable meanwhile: a removal would exceed the budget.
     cluster.pod_on("n3").health = Health::Unready;
     assert!(matches!(cluster.next(&mut run).0, Action::Wait { .. }));
     cluster.pod_on("n3").health = Health::From(0);
@@ -147,7 +147,7 @@ fn a_removal_that_did_not_come_through_is_sent_again_if_the_budget_still_allows_
 }
 
 #[test]
-fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
+fn rejected_removal_is_retried_and_fails_at_the_timeout() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
@@ -161,12 +161,12 @@ fn a_refused_removal_waits_and_fails_after_the_node_timeout() {
     cluster.clock += 600;
     assert_eq!(halt(&cluster.next(&mut run).0), "TooManyFailures");
     let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.tasks()[0].status else { panic!() };
-    // Nothing was removed, so nothing is out.
+    // Nothing was removed, so every node is available.
     assert!(cluster.unavailable().is_empty());
 }
 
 #[test]
-fn refusal_is_new_once_and_forgotten_with_the_removal() {
+fn rejection_is_new_once_and_cleared_by_the_removal() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
@@ -181,7 +181,7 @@ fn refusal_is_new_once_and_forgotten_with_the_removal() {
 }
 
 #[test]
-fn a_removal_that_is_refused_for_good_fails_the_node() {
+fn permanently_rejected_removal_fails_the_node() {
     let cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };

@@ -1,21 +1,21 @@
-//! Which nodes are planned, in which order, and which are left alone.
+//! Tests of the plan: which nodes are planned in which order, and which are skipped.
 
 use super::*;
 
 #[test]
-fn nodes_that_are_up_to_date_are_not_planned_and_with_all_they_are() {
+fn up_to_date_nodes_are_planned_only_with_all() {
     let mut cluster = Cluster::new(3);
     cluster.pod_on("n2").revision = "new".into();
     assert_eq!(planned(&cluster, &default_policy()), ["n1", "n3"]);
     let all = Policy { all: true, ..default_policy() };
     assert_eq!(planned(&cluster, &all), ["n1", "n2", "n3"]);
-    // Each of them once: what is new since the plan is not replaced again.
+    // Each pod once: pods that are newer than the plan are not replaced.
     let (removed, end) = play(&mut cluster, &all, 100);
     assert_eq!((removed.len(), end), (3, Action::Finish));
 }
 
 #[test]
-fn only_nodes_that_were_asked_for_are_planned() {
+fn only_selected_nodes_are_planned() {
     let cluster = Cluster::new(4);
     let only = Policy { only: Some(["n3".to_owned(), "n4".to_owned()].into()), ..default_policy() };
     assert_eq!(planned(&cluster, &only), ["n3", "n4"]);
@@ -23,7 +23,7 @@ fn only_nodes_that_were_asked_for_are_planned() {
 }
 
 #[test]
-fn the_order_is_by_name_by_age_or_round_the_zones() {
+fn order_is_by_name_by_age_or_alternates_between_zones() {
     let mut cluster = Cluster::new(6);
     for (node, zone) in [("n1", "a"), ("n2", "a"), ("n3", "a"), ("n4", "b"), ("n5", "b")] {
         cluster.node(node).zone = Some(zone.into());
@@ -35,12 +35,12 @@ fn the_order_is_by_name_by_age_or_round_the_zones() {
     let oldest = Policy { order: Order::Oldest, ..default_policy() };
     assert_eq!(planned(&cluster, &oldest), ["n4", "n2", "n6", "n5", "n3", "n1"]);
     let zone = Policy { order: "zone".parse().unwrap(), ..default_policy() };
-    // A node without the label is a zone of its own.
+    // Nodes without the label are one group.
     assert_eq!(planned(&cluster, &zone), ["n6", "n1", "n4", "n2", "n5", "n3"]);
 }
 
 #[test]
-fn nodes_that_are_not_ready_are_skipped_unless_they_are_asked_for() {
+fn not_ready_nodes_are_skipped_unless_included() {
     let mut cluster = Cluster::new(3);
     cluster.node("n2").ready = false;
     assert_eq!(skipped(&cluster, &default_policy()), [("n2".into(), "NodeNotReady".into())]);
@@ -49,7 +49,7 @@ fn nodes_that_are_not_ready_are_skipped_unless_they_are_asked_for() {
 }
 
 #[test]
-fn a_pod_that_would_not_come_back_or_is_not_ours_or_is_going_is_left_alone() {
+fn ineligible_uncontrolled_and_terminating_pods_are_skipped() {
     let mut cluster = Cluster::new(4);
     cluster.node("n1").tainted = true;
     cluster.pod_on("n2").owner = None;
@@ -57,14 +57,14 @@ fn a_pod_that_would_not_come_back_or_is_not_ours_or_is_going_is_left_alone() {
     let why = [("n1", "NotEligible"), ("n2", "NotControlled"), ("n3", "AlreadyTerminating")];
     let why: Vec<(String, String)> = why.iter().map(|(node, code)| ((*node).into(), (*code).into())).collect();
     assert_eq!(skipped(&cluster, &default_policy()), why);
-    // The orphan of another is not even looked at.
+    // A pod of another owner is ignored.
     cluster.pod_on("n2").owner = Some("another");
     assert_eq!(skipped(&cluster, &default_policy()).len(), 2);
     assert_eq!(planned(&cluster, &default_policy()), ["n4"]);
 }
 
 #[test]
-fn budgets_that_can_never_allow_an_eviction_are_recognised() {
+fn pdbs_that_never_allow_an_eviction_are_detected() {
     let cluster = Cluster::new(3);
     let seen = |budgets: &[serde_json::Value]| {
         let budgets: Vec<_> = budgets

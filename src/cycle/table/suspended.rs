@@ -1,8 +1,8 @@
-//! What is decided after the process was suspended: changes that came meanwhile are not seen yet.
+//! Tests of decisions after a suspend, when the changes in between are not observed yet.
 
 use super::*;
 
-/// One node in work, whose new pod was not there when the changes were seen last.
+/// One node in progress, whose new pod is still starting.
 fn in_progress() -> (Cluster, Run) {
     let mut cluster = Cluster::new(2);
     cluster.behaviour = Health::From(20);
@@ -11,17 +11,17 @@ fn in_progress() -> (Cluster, Run) {
     (cluster, run)
 }
 
-/// What the run decides by an old view of the cluster, at the time it is now.
+/// What the run decides at the time `now`, with the outdated state `then` of the cluster.
 fn by_changes(then: &Cluster, now: i64, run: &mut Run) -> (Action, Vec<NodeEvent>) {
     let mut seen = then.clone();
     seen.clock = now;
-    // The old view shows a pod that is still starting.
+    // In the outdated state, the pod is still starting.
     seen.pods.iter_mut().filter(|pod| pod.revision == "new").for_each(|pod| pod.health = Health::From(now + 1));
     seen.next_by_changes(run)
 }
 
 #[test]
-fn node_that_timed_out_unseen_is_looked_at_again() {
+fn node_timeout_by_changes_requires_new_lists() {
     let (mut cluster, mut run) = in_progress();
     let then = cluster.clone();
     for _ in 0..700 {
@@ -34,7 +34,7 @@ fn node_that_timed_out_unseen_is_looked_at_again() {
 }
 
 #[test]
-fn node_that_timed_out_fails_by_fresh_lists() {
+fn node_that_timed_out_fails_by_new_lists() {
     let (mut cluster, mut run) = in_progress();
     cluster.pods.iter_mut().filter(|pod| pod.revision == "new").for_each(|pod| pod.health = Health::Unready);
     let then = cluster.clone();
@@ -44,7 +44,7 @@ fn node_that_timed_out_fails_by_fresh_lists() {
 }
 
 #[test]
-fn budget_that_was_spent_unseen_is_looked_at_again() {
+fn budget_timeout_by_changes_requires_new_lists() {
     let mut cluster = Cluster::new(3);
     cluster.pod_on("n1").health = Health::Unready;
     cluster.pod_on("n1").revision = "new".into();
@@ -59,7 +59,7 @@ fn budget_that_was_spent_unseen_is_looked_at_again() {
 }
 
 #[test]
-fn nothing_is_removed_or_ended_by_changes_alone() {
+fn nothing_is_removed_or_finished_by_changes_alone() {
     let cluster = Cluster::new(1);
     let mut run = begin(&cluster, &default_policy());
     assert_eq!(cluster.next_by_changes(&mut run).0, Action::Relist);
@@ -74,14 +74,14 @@ fn nothing_is_removed_or_ended_by_changes_alone() {
 }
 
 #[test]
-fn waiting_by_changes_goes_on_without_lists() {
+fn waiting_continues_without_new_lists() {
     let (cluster, mut run) = in_progress();
     let step = cluster.next_by_changes(&mut run).0;
     assert!(matches!(step, Action::Wait { waiting: WaitReason::Nodes, .. }), "{step:?}");
 }
 
 #[test]
-fn halt_that_was_asked_for_needs_lists_only_for_nodes_in_work() {
+fn requested_halt_needs_lists_only_for_nodes_in_progress() {
     let cluster = Cluster::new(1);
     let mut run = begin(&cluster, &default_policy());
     run.stop(HaltReason::Interrupted);
@@ -92,7 +92,7 @@ fn halt_that_was_asked_for_needs_lists_only_for_nodes_in_work() {
     for _ in 0..60 {
         cluster.tick();
     }
-    // The old view shows that nothing came of the removal.
+    // In the outdated state, nothing was removed.
     let mut unremoved = Cluster::new(2);
     unremoved.clock = cluster.clock;
     assert_eq!(unremoved.next_by_changes(&mut run), (Action::Relist, Vec::new()));

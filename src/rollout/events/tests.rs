@@ -31,7 +31,7 @@ fn blocker(restarts: i32) -> BlockerRecord {
     BlockerRecord { problem: crash(restarts), nodes: vec!["a".into()], blocking: false }
 }
 
-/// The names of the changes, with their node.
+/// The types of the events, with their node.
 fn names(before: &StatusRecord, now: &StatusRecord) -> Vec<String> {
     let name = |change: RolloutEvent| {
         let value = serde_json::to_value(change).unwrap();
@@ -42,13 +42,13 @@ fn names(before: &StatusRecord, now: &StatusRecord) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_said_twice() {
+fn unchanged_record_has_no_events() {
     let record = record(&[("a", NodeStep::Failing), ("b", NodeStep::Done)]);
     assert!(names(&record, &record).is_empty());
 }
 
 #[test]
-fn a_node_that_goes_all_the_way_between_two_looks_has_started_and_is_done() {
+fn node_that_completes_between_records_started_and_is_done() {
     let now = record(&[("a", NodeStep::Done)]);
     assert_eq!(names(&record(&[("a", NodeStep::Outdated)]), &now), ["NodeStarted a", "NodeDone a"]);
     assert_eq!(names(&record(&[("a", NodeStep::Starting)]), &now), ["NodeDone a"]);
@@ -56,14 +56,14 @@ fn a_node_that_goes_all_the_way_between_two_looks_has_started_and_is_done() {
 }
 
 #[test]
-fn a_node_that_was_done_is_undone_once_and_done_again() {
+fn node_regresses_once_and_is_done_again() {
     let (done, starting) = (record(&[("a", NodeStep::Done)]), record(&[("a", NodeStep::Starting)]));
     assert_eq!(names(&done, &starting), ["NodeRegressed a"]);
     assert_eq!(names(&starting, &done), ["NodeDone a"]);
 }
 
 #[test]
-fn a_crash_loop_is_said_once_and_another_trouble_again() {
+fn crash_loop_is_reported_once_and_another_problem_again() {
     let before = record(&[("a", NodeStep::Failing)]);
     let mut now = before.clone();
     now.nodes.get_mut("a").unwrap().problems = vec![crash(7)];
@@ -74,7 +74,7 @@ fn a_crash_loop_is_said_once_and_another_trouble_again() {
 }
 
 #[test]
-fn a_hold_begins_and_ends_however_its_numbers_change() {
+fn blocker_is_found_and_cleared_whatever_its_numbers() {
     let free = record(&[("a", NodeStep::Starting)]);
     let held = StatusRecord { blockers: vec![blocker(1)], ..free.clone() };
     let still = StatusRecord { blockers: vec![blocker(9)], ..free.clone() };
@@ -84,7 +84,7 @@ fn a_hold_begins_and_ends_however_its_numbers_change() {
 }
 
 #[test]
-fn a_hold_that_becomes_certain_is_told_again_with_its_nodes_and_only_then() {
+fn blocker_that_becomes_blocking_is_confirmed_once() {
     let free = record(&[("a", NodeStep::Starting), ("b", NodeStep::Starting)]);
     let held = StatusRecord { blockers: vec![blocker(1)], ..free.clone() };
     let certain = BlockerRecord { nodes: vec!["a".into(), "b".into()], blocking: true, ..blocker(3) };
@@ -98,7 +98,7 @@ fn a_hold_that_becomes_certain_is_told_again_with_its_nodes_and_only_then() {
 }
 
 #[test]
-fn a_new_template_is_one_change_and_not_one_for_each_node() {
+fn new_template_is_one_event_and_not_one_per_node() {
     let before = record(&[("a", NodeStep::Done), ("b", NodeStep::Outdated), ("c", NodeStep::Starting)]);
     let after = record(&[("a", NodeStep::Outdated), ("b", NodeStep::Done), ("c", NodeStep::Failing)]);
     let after = StatusRecord { revision: Some("newer".into()), is_rollback: true, ..after };
@@ -108,7 +108,7 @@ fn a_new_template_is_one_change_and_not_one_for_each_node() {
 }
 
 #[test]
-fn a_template_without_a_revision_yet_says_nothing_of_its_nodes() {
+fn template_without_a_revision_has_no_node_events() {
     let before = record(&[("a", NodeStep::Done)]);
     let unobserved = record(&[("a", NodeStep::Outdated)]);
     let unobserved = StatusRecord { revision: None, phase: Phase::NotObserved, ..unobserved };
@@ -118,7 +118,7 @@ fn a_template_without_a_revision_yet_says_nothing_of_its_nodes() {
 }
 
 #[test]
-fn a_look_between_two_templates_does_not_forget_what_was_before() {
+fn record_between_two_revisions_keeps_the_earlier_one() {
     let before = record(&[("a", NodeStep::Done), ("b", NodeStep::Starting)]);
     let between = StatusRecord { revision: None, ..record(&[("a", NodeStep::Outdated), ("b", NodeStep::Outdated)]) };
     let between = StatusRecord { phase: Phase::NotObserved, ..between }.after(Some(&before));
@@ -131,23 +131,23 @@ fn a_look_between_two_templates_does_not_forget_what_was_before() {
     assert_eq!(names(&between, &newer), ["NewRevision", "NodeStarted a", "PhaseChanged"]);
     let change = &changes(Some(&between), Some(&newer), NOW)[0].kind;
     assert!(matches!(change, EventKind::NewRevision { from: Some(from), .. } if from == "new"), "{change:?}");
-    // The template was set back before the controller has looked at it.
+    // The template was rolled back before the controller observed it.
     let same = record(&[("a", NodeStep::Done), ("b", NodeStep::Done)]).after(Some(&between));
     assert_eq!(names(&between, &same), ["NodeDone b", "PhaseChanged"]);
-    // Another DaemonSet of the name has nothing of this one.
+    // Another DaemonSet with the same name inherits nothing.
     let other = StatusRecord { uid: Some("v".into()), revision: None, ..record(&[]) };
     assert_eq!(other.clone().after(Some(&before)), other);
 }
 
 #[test]
-fn nodes_come_and_go() {
+fn nodes_are_added_and_removed() {
     let before = record(&[("a", NodeStep::Done)]);
     let after = record(&[("b", NodeStep::Done), ("c", NodeStep::Waiting)]);
     assert_eq!(names(&before, &after), ["NodeRemoved a", "NodeAdded b", "NodeDone b", "NodeAdded c"]);
 }
 
 #[test]
-fn the_first_look_says_what_fails_and_what_holds() {
+fn first_record_reports_failing_nodes_and_blockers() {
     let now = StatusRecord { blockers: vec![blocker(1)], ..record(&[("a", NodeStep::Failing), ("b", NodeStep::Done)]) };
     let kinds: Vec<EventKind> = changes(None, Some(&now), NOW).into_iter().map(|change| change.kind).collect();
     assert!(
@@ -164,7 +164,7 @@ fn the_first_look_says_what_fails_and_what_holds() {
 }
 
 #[test]
-fn a_deleted_daemon_set_is_said_and_so_is_another_one_of_its_name() {
+fn deleted_and_recreated_daemon_sets_are_reported() {
     let before = record(&[]);
     assert_eq!(changes(Some(&before), None, NOW), [RolloutEvent { at: NOW, kind: EventKind::Deleted }]);
     let other = StatusRecord { uid: Some("v".into()), ..before.clone() };
@@ -172,7 +172,7 @@ fn a_deleted_daemon_set_is_said_and_so_is_another_one_of_its_name() {
 }
 
 #[test]
-fn the_end_is_said_after_the_last_node() {
+fn completion_is_reported_after_the_last_node() {
     let before = record(&[("a", NodeStep::Starting)]);
     let after = StatusRecord { phase: Phase::Complete, ..record(&[("a", NodeStep::Done)]) };
     assert_eq!(names(&before, &after), ["NodeDone a", "PhaseChanged"]);

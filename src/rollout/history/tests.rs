@@ -72,7 +72,7 @@ fn snapshot(image: &str, revisions: Vec<ControllerRevision>, pods: Vec<PodSummar
     }
 }
 
-/// Number, whether it is current, and the nodes.
+/// Each revision: the number, whether it is current, and the nodes.
 fn parse_rejections(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
     let history = History::new(&snapshot.daemon_sets[0], snapshot).unwrap();
     let row = |revision: &Revision<'_>| {
@@ -85,7 +85,7 @@ fn parse_rejections(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
 }
 
 #[test]
-fn revisions_stand_in_the_order_of_their_numbers_with_the_nodes_that_run_them() {
+fn revisions_are_sorted_by_number_and_list_their_nodes() {
     let revisions = vec![revision(10, "ccc", "3"), revision(2, "bbb", "2"), revision(1, "aaa", "1")];
     let pods = vec![hashed("n2", "ccc"), hashed("n1", "ccc"), hashed("n3", "bbb")];
     assert_eq!(
@@ -95,19 +95,19 @@ fn revisions_stand_in_the_order_of_their_numbers_with_the_nodes_that_run_them() 
 }
 
 #[test]
-fn a_template_that_was_rolled_back_to_is_current_whatever_its_age() {
+fn revision_of_a_rollback_is_current() {
     let revisions = vec![revision(3, "aaa", "1"), revision(2, "bbb", "2")];
     assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(2, false, vec![]), (3, true, vec![])]);
 }
 
 #[test]
-fn of_two_revisions_with_todays_template_the_newest_is_current() {
+fn newest_revision_of_the_same_template_is_current() {
     let revisions = vec![revision(4, "ddd", "1"), revision(3, "aaa", "1")];
     assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(3, false, vec![]), (4, true, vec![])]);
 }
 
 #[test]
-fn no_revision_is_current_while_none_was_made_of_todays_template() {
+fn no_revision_is_current_before_it_is_created() {
     let snapshot = snapshot("2", vec![revision(1, "aaa", "1")], vec![]);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     assert!(history.current().is_none());
@@ -115,14 +115,14 @@ fn no_revision_is_current_while_none_was_made_of_todays_template() {
 }
 
 #[test]
-fn a_node_that_is_being_moved_has_pods_of_both_revisions() {
+fn node_in_progress_is_listed_for_both_revisions() {
     let revisions = vec![revision(1, "aaa", "1"), revision(2, "bbb", "2")];
     let pods = vec![hashed("n1", "aaa"), hashed("n1", "bbb")];
     assert_eq!(parse_rejections(&snapshot("2", revisions, pods)), [(1, false, vec!["n1"]), (2, true, vec!["n1"])]);
 }
 
 #[test]
-fn pods_of_a_revision_that_no_longer_exists_are_told_apart() {
+fn pods_of_deleted_revisions_are_listed_separately() {
     let pods = vec![hashed("n1", "bbb"), hashed("n2", "zzz"), pod("n3", "bare", json!({}))];
     let snapshot = snapshot("2", vec![revision(2, "bbb", "2")], pods);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
@@ -135,7 +135,7 @@ fn pods_of_a_revision_that_no_longer_exists_are_told_apart() {
 }
 
 #[test]
-fn a_pod_without_a_hash_is_known_by_the_generation_of_its_template() {
+fn pod_without_a_hash_is_assigned_by_generation() {
     let pods = vec![
         pod("n1", "new", json!({"pod-template-generation": "3"})),
         pod("n2", "old", json!({"pod-template-generation": "2"})),
@@ -147,19 +147,19 @@ fn a_pod_without_a_hash_is_known_by_the_generation_of_its_template() {
 }
 
 #[test]
-fn a_revision_without_the_label_goes_by_its_name() {
+fn revision_without_the_label_uses_its_name_as_hash() {
     let revisions = vec![revision_by("u", 1, None, "1")];
     assert_eq!(parse_rejections(&snapshot("2", revisions, vec![hashed("n1", "agent-1")])), [(1, false, vec!["n1"])]);
 }
 
 #[test]
-fn revisions_of_another_owner_are_left_alone() {
+fn revisions_of_another_owner_are_ignored() {
     let revisions = vec![revision_by("other", 7, Some("aaa"), "2"), revision(1, "bbb", "2")];
     assert_eq!(parse_rejections(&snapshot("2", revisions, vec![])), [(1, true, vec![])]);
 }
 
 #[test]
-fn what_could_not_be_read_is_unknown_and_not_empty() {
+fn unreadable_objects_are_unknown_and_not_empty() {
     let mut snapshot = snapshot("1", vec![revision(1, "aaa", "1")], vec![]);
     snapshot.pods = Known::Unknown("pods are forbidden".into());
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
@@ -169,7 +169,7 @@ fn what_could_not_be_read_is_unknown_and_not_empty() {
 }
 
 #[test]
-fn a_template_is_told_without_the_directive_and_with_fields_that_nobody_knows_yet() {
+fn template_has_unknown_fields_and_no_patch_directive() {
     let mut revision = revision(1, "aaa", "1");
     revision.data.0["spec"]["template"]["spec"]["fieldOfTheFuture"] = json!({"a": 1});
     let snapshot = snapshot("1", vec![revision], vec![]);
@@ -182,7 +182,7 @@ fn a_template_is_told_without_the_directive_and_with_fields_that_nobody_knows_ye
 }
 
 #[test]
-fn what_to_compare_is_two_numbers_or_one_and_todays_template() {
+fn revision_range_has_a_start_and_an_optional_end() {
     assert_eq!("1..3".parse(), Ok(RevisionRange { from: 1, to: Some(3) }));
     assert_eq!("12..".parse(), Ok(RevisionRange { from: 12, to: None }));
     for text in ["", "1", "..", "..3", "1...3", "1..x", "0..1", "-1..2", "1..0", "1 .. 2", "1..2..3"] {

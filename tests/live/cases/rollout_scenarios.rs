@@ -249,7 +249,7 @@ async fn nodes_come_and_go(scenario: &Scenario<'_>) -> Result<(), Failed> {
     scenario.plane.create(&scenario.node("d")).await?;
     running.wait_for("nodes-d: node is now eligible").await?;
     scenario.plane.delete(&scenario.node(first)).await?;
-    running.wait_for(&format!("nodes-{first}: no longer eligible")).await?;
+    running.wait_for(&format!("nodes-{first}: node is no longer eligible")).await?;
     for _ in 0..3 {
         scenario.release_one().await?;
     }

@@ -49,10 +49,12 @@ fn blocked_rollout_is_drawn(ctx: &Ctx) -> Result<(), Failed> {
             ensure(row.is_some_and(|row| row.ends_with(reason)), || lines.join("\n"))?;
 
             terminal.resize(NARROW)?;
-            // The program wraps the reason, not the terminal.
-            let wrapped = " container main:\n  ImagePullBackOff: Back-off pulling image ";
+            // The program wraps the reason, not the terminal: its end is on an indented line.
+            let wrapped = "ImagePullBackOff: Back-off pulling image \"example.com/agent:2\"";
             let lines =
                 terminal.wait_for("the frame fits the narrow terminal", &[wrapped, "✗ 1 Failing   □ 149"]).await?;
+            let end = lines.iter().find(|line| line.contains(wrapped));
+            ensure(end.is_some_and(|line| line.starts_with("  ")), || lines.join("\n"))?;
             ensure(lines.iter().filter(is_cell).count() == 2, || lines.join("\n"))?;
 
             terminal.input(b"\x03")?;
