@@ -1,8 +1,14 @@
-//! What the API server makes of a daemon pod before it is stored, and why it refuses one.
+//! Predicts the pod that the API server would create, and why the server would reject it.
 //!
-//! Upstream: `pkg/controller/daemon/daemon_controller.go` `syncNodes` for what the controller sends,
-//! `pkg/kubeapiserver/options/plugins.go` for the plugins that are on by default and their order. What webhooks do is
-//! only seen in pods that exist: see [`predict_from`].
+//! Input: a DaemonSet, a node and the objects that admission reads. [`make`] applies what the controller adds
+//! (`controller`), the defaults (`defaults`), the plugins that change the pod (`plugins`) and the pod-level resources
+//! (`pod_level`). [`checks`] then runs the checks of the plugins that reject pods (`limit_range` and `quota` have files
+//! of their own) and combines them with the newest FailedCreate event, which `event_text` parses. The result is a list
+//! of [`AdmissionRejection`] values; the renderer writes the sentences.
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `syncNodes` for the pod that the controller sends,
+//! `pkg/kubeapiserver/options/plugins.go` for the default plugins and their order. The effect of webhooks is visible
+//! only in pods that exist: see [`predict_from`].
 
 mod checks;
 mod daemonset_template;
@@ -29,19 +35,18 @@ pub(crate) use failed_create_message::FailedCreateEvent;
 pub(crate) use plugin::AdmissionPlugin;
 pub(crate) use rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
 
-/// A pod that does not exist, as the API server would make it.
+/// A pod that does not exist, as the API server would create it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PredictedPod {
-    /// The pod.
     pub(crate) pod: Pod,
-    /// Whether it is made after one that exists, which has passed every check.
+    /// Whether it is derived from an existing pod, which has passed every check.
     pub(crate) from_existing: bool,
-    /// What may be different in truth, as it could not be read: one sentence each.
+    /// What could not be read and may therefore differ from the real pod: one sentence each.
     pub(crate) assumptions: Vec<String>,
 }
 
-/// The pod that the DaemonSet's template would become for this node: first the controller's part, then the API
-/// server's defaults, then its plugins, then what its registry merges.
+/// The pod that the DaemonSet's template would become on this node: the controller's additions first, then the API
+/// server's defaults, its plugins, and the label keys that its registry merges.
 pub(crate) fn predict(daemon_set: &DaemonSet, node: &str, facts: &ClusterObjects) -> PredictedPod {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     let mut pod = Pod::from_template(namespace, &daemon_set.spec.template);
@@ -56,8 +61,8 @@ pub(crate) fn predict(daemon_set: &DaemonSet, node: &str, facts: &ClusterObjects
     PredictedPod { pod, from_existing: false, assumptions }
 }
 
-/// The pod for this node, made from one of the same revision on another node: whatever webhooks did to that one, they
-/// would do to this one.
+/// The pod for this node, derived from a pod of the same revision on another node: it already has the changes that
+/// webhooks make.
 pub(crate) fn predict_from(sibling: &Pod, node: &str) -> Pod {
     let mut pod = sibling.clone();
     pod.metadata.name.clear();
@@ -70,26 +75,23 @@ pub(crate) fn predict_from(sibling: &Pod, node: &str) -> Pod {
     pod
 }
 
-/// What the words of a refusal say: at least one refusal.
+/// Parses the message of an event into its rejections: at least one.
 pub(crate) fn parse_rejections(daemon_set: &DaemonSet, event: &FailedCreateEvent) -> Vec<AdmissionRejection> {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     failed_create_message::read(&event.text, &Pod::from_template(namespace, &daemon_set.spec.template))
 }
 
-/// What has to be read for a DaemonSet, besides the limit ranges and the quotas of its namespace, which always are.
+/// Which objects must be read for a DaemonSet. The LimitRanges and quotas of its namespace are always read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// The namespace, itself and as the place of the others.
+    /// The namespace itself is read, and so are the namespaced objects in it.
     pub(crate) namespace: String,
-    /// The service account.
     pub(crate) service_account: String,
-    /// The priority class, if one is named that is not built in.
+    /// The priority class, if the template names one that is not built in.
     pub(crate) priority_class: Option<String>,
-    /// The runtime class, if one is named.
     pub(crate) runtime_class: Option<String>,
 }
 
-/// What admission reads for pods of this DaemonSet.
 pub(crate) fn needs(daemon_set: &DaemonSet) -> Needs {
     let spec = daemon_set.spec.template.spec.as_ref();
     let named = |name: Option<&String>| name.filter(|name| !name.is_empty()).cloned();

@@ -2,7 +2,7 @@
 
 use crate::snapshot::Known;
 
-/// What a check found. `R` is the type of its reasons.
+/// The result of a check. `R` is the type of its reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum CheckResult<R> {
     Pass,
@@ -16,7 +16,7 @@ pub(crate) enum CheckResult<R> {
 }
 
 impl<R> CheckResult<R> {
-    /// Fails for these reasons, and passes where there are none.
+    /// Fails for these reasons, or passes if there are none.
     pub(crate) fn from_reasons(reasons: Vec<R>) -> Self {
         if reasons.is_empty() { Self::Pass } else { Self::Fail(reasons) }
     }

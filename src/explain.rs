@@ -1,4 +1,10 @@
-//! Where a daemon pod stands on its way to being available, and what holds it there.
+//! Finds the state of a daemon pod on a node, and the reasons for it.
+//!
+//! - `pod`: the state of one pod and its reasons, from `.status` alone. `coverage` and `rollout` use this part.
+//! - `events`: what warning events add to that.
+//! - `reason`: one variant for each cause, with its evidence; the renderer writes the sentences.
+//! - `way`: the complete diagnosis of one DaemonSet on one node for `why-not`: every check of the controller, the API
+//!   server, the scheduler and the kubelet, and of the pod itself.
 
 pub(crate) mod diagnosis;
 pub(crate) mod events;
@@ -9,37 +15,37 @@ use serde::Serialize;
 
 pub(crate) use reason::{Exit, FailedBy, Reason};
 
-/// How a node and a DaemonSet stand to each other. The order is that of urgency.
+/// The state of a DaemonSet on a node. The order is that of urgency, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum State {
-    /// Wanted, and there is no pod object.
+    /// The node is eligible, and no pod object exists.
     Missing,
-    /// The pod has failed.
+    /// The pod's phase is `Failed`.
     Failed,
-    /// Its containers have trouble, or run without being ready.
+    /// A container has a problem, or all containers run and the pod is not ready.
     NotReady,
-    /// The pod has no node yet.
+    /// The pod has not been scheduled.
     Pending,
-    /// All its containers have ended well, which a daemon's should not.
+    /// All containers exited with 0, which the containers of a daemon should not do.
     Succeeded,
-    /// Being deleted.
+    /// The pod is being deleted.
     Terminating,
-    /// Bound, and on its way without trouble so far.
+    /// The pod is bound and starts without a problem so far.
     Starting,
-    /// Not wanted, and there is a pod.
+    /// The node is not eligible, and a pod exists.
     Misscheduled,
-    /// What would tell could not be read.
+    /// Data that is required could not be read.
     Unknown,
-    /// Ready, but not yet for `minReadySeconds`.
+    /// The pod is ready, but not yet for `minReadySeconds`.
     Ready,
-    /// Ready for at least `minReadySeconds`.
+    /// The pod has been ready for at least `minReadySeconds`.
     Available,
-    /// Not wanted, and there is none.
+    /// The node is not eligible, and no pod exists.
     Excluded,
 }
 
 impl State {
-    /// Every state, in order of urgency.
+    /// Every state, in the order of urgency.
     pub(crate) const ALL: [Self; 12] = [
         Self::Missing,
         Self::Failed,
@@ -55,7 +61,7 @@ impl State {
         Self::Excluded,
     ];
 
-    /// The name, as the flags and the JSON spell it.
+    /// The name in flags and in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Missing => "Missing",

@@ -1,7 +1,12 @@
-//! The DaemonSet controller's rule: may this node have the pod?
+//! The DaemonSet controller's rule: is a node eligible for the pod?
 //!
-//! Upstream: `pkg/controller/daemon/daemon_controller.go` `NodeShouldRunDaemonPod`, `predicates`, `NewPod`. It looks
-//! at the node's name, labels and taints, and at nothing else: whether the pod would fit is the scheduler's question.
+//! [`EligibilityRule`] is built once from a pod template and then evaluated for many nodes. `toleration` has the tolerations,
+//! including those that the controller adds, `affinity` the required node affinity (the scheduler uses both, too), and
+//! `namespace_selector` the additional rule of OpenShift. The result has a [`Placement`] and every obstacle, not only
+//! the first.
+//!
+//! Upstream: `pkg/controller/daemon/daemon_controller.go` `NodeShouldRunDaemonPod`, `predicates`, `NewPod`. The rule
+//! reads only the name, the labels and the taints of a node. Whether the pod fits is the scheduler's decision.
 
 mod affinity;
 mod failure;
@@ -22,28 +27,27 @@ pub(crate) use namespace_selector::NamespaceSelector;
 use toleration::Tolerations;
 pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates};
 
-/// What the controller does about a node. Upstream answers with two booleans (should run, should continue), of
-/// which one combination cannot be.
+/// What the controller does on a node. Upstream returns two booleans (`shouldRun`, `shouldContinueRunning`), of which
+/// one combination cannot occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub(crate) enum Placement {
-    /// A pod is required: one is made if there is none.
+    /// The node is eligible: the controller creates a pod if there is none.
     Run,
-    /// None is required, but one that is there may stay: an untolerated `NoSchedule` taint.
+    /// The controller creates no pod, but an existing one may stay: an untolerated `NoSchedule` taint.
     ContinueOnly,
-    /// None is required, and one that is there is deleted.
+    /// The controller creates no pod and deletes an existing one.
     Exclude,
 }
 
-/// The controller's answer for one node.
+/// The result of the rule for one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlacementResult {
-    /// What the controller does.
     pub(crate) placement: Placement,
-    /// Every obstacle, not only the first; empty exactly for [`Placement::Run`].
+    /// Every obstacle. Empty exactly if the placement is [`Placement::Run`].
     pub(crate) failures: Vec<PlacementFailure>,
 }
 
-/// A DaemonSet's template, made ready to be held against many nodes.
+/// The rule for one pod template, ready to be evaluated for many nodes.
 #[derive(Debug)]
 pub(crate) struct EligibilityRule<'a> {
     node_name: Option<&'a str>,
@@ -54,7 +58,7 @@ pub(crate) struct EligibilityRule<'a> {
 }
 
 impl<'a> EligibilityRule<'a> {
-    /// Reads the rule out of a template, with the tolerations that the controller adds.
+    /// Builds the rule from a template, with the tolerations that the controller adds.
     pub(crate) fn new(spec: &'a PodSpec, namespace: NamespaceSelector, gates: FeatureGates) -> Self {
         Self {
             node_name: Some(spec.node_name.as_str()).filter(|name| !name.is_empty()),
@@ -65,7 +69,7 @@ impl<'a> EligibilityRule<'a> {
         }
     }
 
-    /// Holds the rule against a node.
+    /// Evaluates the rule for a node.
     pub(crate) fn evaluate(&self, node: &Node) -> PlacementResult {
         let mut failures = Vec::new();
         failures.extend(self.name_obstacle(node));
@@ -81,7 +85,8 @@ impl<'a> EligibilityRule<'a> {
             _ => Placement::Exclude,
         };
         failures.extend(untolerated.into_iter().cloned().map(|taint| PlacementFailure::Taint { taint }));
-        // The patch looks at the namespace only where the plain rule said yes, so a pod may stay on a tainted node.
+        // OpenShift's patch checks the namespace only if the unmodified rule returns "run", so on a tainted node a pod
+        // may stay.
         let of_namespace = self.namespace.failure(node).filter(|_| placement == Placement::Run);
         let placement = of_namespace.as_ref().map_or(placement, |_| Placement::Exclude);
         failures.extend(of_namespace);
@@ -94,7 +99,7 @@ impl<'a> EligibilityRule<'a> {
     }
 }
 
-/// The pairs of a node selector that the node's labels do not hold.
+/// The pairs of a node selector that do not match the node's labels.
 pub(crate) fn selector_obstacles(selector: &Labels, node: &Node) -> impl Iterator<Item = PlacementFailure> {
     selector.iter().filter_map(|(key, required)| {
         let found = node.metadata.labels.get(key);

@@ -1,4 +1,13 @@
-//! The facts that every decision is made from.
+//! The state of a cluster, as far as it was read: the input of every decision.
+//!
+//! - [`Snapshot`] is the input of `coverage`, `rollout` and `cycle`: DaemonSets, nodes, pods, revisions and events. Its
+//!   objects (`node`, `pod`, `object`) are trimmed to the fields that are read, and `shared` stores equal values once.
+//! - [`node_snapshot::NodeSnapshot`] is the input of `why-not`: one node with complete pods (`full_pod`), and [`facts::ClusterObjects`] with the
+//!   other objects that admission and the scheduler read.
+//! - `daemon_pods` maps pods to nodes, `event` and `event_query` select events, `saved` knows which namespaces saved
+//!   files cover, and `selector`, `labels`, `quantity` and `generation` implement values of the API.
+//!
+//! Everything that may be unreadable is a [`Known`]. Nothing here depends on where the objects come from.
 
 pub(crate) mod cluster_objects;
 pub(crate) mod daemon_pods;
@@ -32,34 +41,35 @@ pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod_summary::PodSummary;
 
-/// A cluster, or the part of one that was asked for, at one moment.
+/// A cluster, or the requested part of it, at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    /// The DaemonSets that were asked for.
+    /// The requested DaemonSets.
     pub(crate) daemon_sets: Vec<DaemonSet>,
-    /// The nodes that were asked for.
+    /// The requested nodes.
     pub(crate) nodes: Known<Vec<Node>>,
-    /// Whether these are all nodes of the cluster: only then is a name that is not among them one of no node.
+    /// Whether `nodes` has all nodes of the cluster. Only then does a name that is not in it belong to no node.
     pub(crate) has_all_nodes: bool,
-    /// At least all the pods of these DaemonSets.
+    /// At least all pods of these DaemonSets.
     pub(crate) pods: Known<Vec<PodSummary>>,
-    /// At least all the revisions of these DaemonSets.
+    /// At least all revisions of these DaemonSets.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about these DaemonSets and their pods.
     pub(crate) events: Known<Vec<Event>>,
-    /// What OpenShift adds; none on any other cluster.
+    /// The additional rules of OpenShift; none on any other cluster.
     pub(crate) openshift: Known<Option<OpenShift>>,
-    /// The moment: now for a live cluster, the newest instant on record for a saved one.
+    /// The time of the snapshot: now for a live cluster, the newest timestamp in the files for a saved one.
     pub(crate) as_of: Timestamp,
 }
 
 impl Snapshot {
-    /// What could not be read, in words.
+    /// What could not be read: one sentence each.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let unknown = |gap: &str| format!("{gap}: that part is unknown");
-        // The pods and the DaemonSets tell what revisions would.
-        let inferred =
-            |gap: &str| format!("{gap}: up to date is judged by template generation and .status, where they tell");
+        // Pods and the DaemonSets have part of the information that revisions have.
+        let inferred = |gap: &str| {
+            format!("{gap}: up-to-date pods are determined from the template generation and .status where possible")
+        };
         let before = [self.nodes.missing(), self.pods.missing()].into_iter().flatten().map(unknown);
         let revisions = self.revisions.missing().map(inferred);
         let after = [self.events.missing(), self.openshift.missing()].into_iter().flatten().map(unknown);
@@ -67,17 +77,16 @@ impl Snapshot {
     }
 }
 
-/// What OpenShift's DaemonSet controller reads besides.
+/// What the DaemonSet controller of OpenShift reads additionally.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenShift {
-    /// All namespaces.
     pub(crate) namespaces: Vec<Namespace>,
-    /// The cluster's default node selector; empty for none.
+    /// The default node selector of the cluster; empty if there is none.
     pub(crate) default_node_selector: String,
 }
 
 impl OpenShift {
-    /// Whether the nodes are those of an OpenShift cluster: its machine configuration labels each of them.
+    /// Whether the nodes belong to an OpenShift cluster: its machine config operator labels each of them.
     pub(crate) fn detect(nodes: &[Node]) -> bool {
         let is_its_label = |key: &String| key.starts_with("node.openshift.io/");
         nodes.iter().any(|node| node.metadata.labels.keys().any(is_its_label))

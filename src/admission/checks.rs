@@ -1,4 +1,7 @@
-//! Every check of the API server on one daemon pod: what its objects tell, and what an event says.
+//! The checks of the API server on one daemon pod, in the order of the server.
+//!
+//! Each check evaluates the objects that its plugin reads. If the newest FailedCreate event names the plugin, the
+//! event's rejection is added, with numbers that are updated from the objects.
 
 use std::mem::discriminant;
 
@@ -15,21 +18,20 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::resource_list::ResourceList;
 
-/// Whether one plugin lets the pod through.
+/// The result of one admission plugin for the predicted pod.
 pub(crate) type AdmissionResult = CheckResult<AdmissionRejection>;
 
-/// What one plugin says of the pod.
+/// The result of one plugin.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AdmissionCheck {
-    /// The plugin, as Kubernetes spells it.
+    /// The name of the plugin in Kubernetes.
     pub(crate) plugin: AdmissionPlugin,
-    /// What it says.
     pub(crate) result: AdmissionResult,
-    /// The event that speaks of it, if one does.
+    /// The event that names this plugin, if any.
     pub(crate) event: Option<FailedCreateEvent>,
 }
 
-/// What every check says of the pod that is to be made, in the server's order.
+/// The result of every check for the predicted pod, in the order of the server.
 pub(crate) fn checks(
     daemon_set: &DaemonSet,
     predicted: &PredictedPod,
@@ -56,7 +58,7 @@ pub(crate) fn checks(
     AdmissionPlugin::ALL.into_iter().filter_map(check).collect()
 }
 
-/// What can be told from the objects that a plugin reads.
+/// The result that follows from the objects that a plugin reads.
 fn of_objects(
     plugin: AdmissionPlugin,
     pod: &Pod,
@@ -100,7 +102,7 @@ fn of_objects(
                 quota::rejections(quotas, pod)
             })
         }
-        // Only its own words tell what it says.
+        // These plugins read nothing that is available here: only an event shows their result.
         AdmissionPlugin::PodNodeSelector
         | AdmissionPlugin::PodTolerationRestriction
         | AdmissionPlugin::MutatingAdmissionPolicy
@@ -127,7 +129,7 @@ fn lifecycle(namespaces: &[Namespace], pod: &Pod) -> Vec<AdmissionRejection> {
 
 fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> AdmissionResult {
     let named = template.and_then(|spec| spec.priority_class_name.as_deref()).filter(|name| !name.is_empty());
-    // A sibling's class may be the work of a webhook: it was there when that pod was made.
+    // A webhook may have set the class of an existing pod. The class existed when that pod was created.
     let name = named.unwrap_or(&pod.spec.priority_class_name);
     let stated = template.and_then(|spec| spec.priority);
     let mismatch = |computed: i32| {
@@ -154,7 +156,7 @@ fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Ad
     }
 }
 
-/// Where the template says something else than its RuntimeClass.
+/// Where the template contradicts its RuntimeClass.
 fn contradictions(
     class: &k8s_openapi::api::node::v1::RuntimeClass,
     template: Option<&PodSpec>,
@@ -182,7 +184,8 @@ fn contradictions(
     rejections
 }
 
-/// Containers that request more than they may use. The API takes no such template, so the limit is not the template's.
+/// Containers that request more than their limit. The API server rejects a template that states both, so the limit
+/// comes from a LimitRange or a webhook.
 fn limits_below_requests(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Vec<AdmissionRejection> {
     let ranges = facts.limit_ranges.known().map_or(&[][..], Vec::as_slice);
     let ranges = plugins::ranges_of(ranges, &pod.metadata.namespace);
@@ -225,7 +228,8 @@ fn gives_limit(range: &LimitRange, resource: &str) -> bool {
     items.into_iter().any(|item| item.default.as_ref().is_some_and(|default| default.contains_key(resource)))
 }
 
-/// The event's words beside what the objects tell now: theirs are the newer numbers.
+/// Adds the rejections of the event. Where the objects show the same kind of rejection, theirs is kept: its numbers are
+/// newer.
 fn with_event(
     of_objects: AdmissionResult,
     reported: &[&AdmissionRejection],
@@ -251,8 +255,8 @@ fn with_event(
     CheckResult::Fail(rejections)
 }
 
-/// The refusal with the numbers of now; none where its cause is surely gone. A webhook may have changed the pod that
-/// was refused, so that ours would pass is no proof.
+/// The rejection with current numbers, or none if its cause is certainly gone. That the predicted pod passes proves
+/// nothing: a webhook may have changed the pod that was rejected.
 fn refresh(rejection: &AdmissionRejection, pod: &Pod, facts: &ClusterObjects) -> Option<AdmissionRejection> {
     let same = || Some(rejection.clone());
     let unless = |is_gone: Option<bool>| if is_gone == Some(true) { None } else { same() };
@@ -274,7 +278,7 @@ fn refresh(rejection: &AdmissionRejection, pod: &Pod, facts: &ClusterObjects) ->
             let own = |name: &String| {
                 pod.spec.containers.iter().chain(&pod.spec.init_containers).any(|container| container.name == *name)
             };
-            // Of these containers the objects have told all that there is to tell.
+            // For these containers, the objects already gave the complete answer.
             let are_own = missing.iter().all(|one| !one.containers.is_empty() && one.containers.iter().all(own));
             let is_there = own_quotas().map(|all| all.iter().any(|one| has_name(quota, &one.metadata.name)));
             unless(is_there.map(|is_there| !is_there || are_own))

@@ -1,4 +1,4 @@
-//! What the DaemonSet controller makes of the template.
+//! What the DaemonSet controller adds to a pod of the template.
 //!
 //! Upstream: `pkg/controller/daemon/util/daemonset_util.go` `CreatePodTemplate`, `AddOrUpdateDaemonPodTolerations`,
 //! `ReplaceDaemonSetPodNodeNameNodeAffinity`, `GetTemplateGeneration`.
@@ -12,7 +12,7 @@ use crate::snapshot::pod_summary::{NodeSelector, NodeSelectorRequirement, NodeSe
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 const GENERATION_LABEL: &str = "pod-template-generation";
 
-/// Pins the pod to its node: what its node affinity requires is replaced, all else of it stays.
+/// Pins the pod to its node: replaces the required node affinity and keeps the rest.
 pub(super) fn pin(spec: &mut PodSpec, node: &str) {
     let is_the_node =
         NodeSelectorRequirement { key: "metadata.name".into(), operator: "In".into(), values: vec![node.to_owned()] };
@@ -21,8 +21,8 @@ pub(super) fn pin(spec: &mut PodSpec, node: &str) {
     node_affinity.required = Some(NodeSelector { node_selector_terms: vec![term] });
 }
 
-/// Adds the tolerations of daemon pods. One of the template with the same key, effect, operator and value gives way,
-/// and with it its `tolerationSeconds`.
+/// Adds the tolerations of daemon pods. A toleration of the template with the same key, effect, operator and value is
+/// replaced, so it loses its `tolerationSeconds`.
 pub(super) fn add_tolerations(spec: &mut PodSpec) {
     for (key, effect) in added_tolerations(spec.host_network) {
         add_toleration(&mut spec.tolerations, key, effect);
@@ -51,8 +51,8 @@ fn add_toleration(tolerations: &mut Vec<Toleration>, key: &str, effect: &str) {
     }
 }
 
-/// The label with the template's generation, where the DaemonSet's annotation tells it. The other label that the
-/// controller adds, the revision's hash, is not known of a pod that is not there.
+/// Adds the label with the template generation, if the DaemonSet has the annotation. The other label that the
+/// controller adds, `controller-revision-hash`, is not known for a pod that does not exist.
 pub(super) fn add_generation(pod: &mut Pod, daemon_set: &DaemonSet) {
     let annotations = daemon_set.metadata.annotations.as_ref();
     let generation = annotations.and_then(|annotations| annotations.get(GENERATION_ANNOTATION)?.parse::<i64>().ok());

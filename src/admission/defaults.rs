@@ -1,4 +1,4 @@
-//! What the API server fills in for pods, and not for templates.
+//! Defaults that the API server sets for pods but not for pod templates.
 //!
 //! Upstream: `pkg/apis/core/v1/defaults.go` `SetDefaults_Pod`, `SetDefaults_PodSpec`, `SetDefaults_ResourceList`,
 //! `defaultHostNetworkPorts`; `pkg/registry/core/pod/strategy.go` `PrepareForCreate` for the label keys.
@@ -10,7 +10,7 @@ use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm, PodSpec, Resources};
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
 
-/// Completes the spec as it is read, before any plugin sees it.
+/// Sets the defaults that apply before any plugin sees the pod.
 pub(super) fn complete(spec: &mut PodSpec, minor: KubeMinor) {
     if spec.scheduler_name.is_empty() {
         spec.scheduler_name = "default-scheduler".into();
@@ -35,7 +35,7 @@ pub(super) fn complete(spec: &mut PodSpec, minor: KubeMinor) {
     pod_level_resources::complete_on_reading(spec, minor);
 }
 
-/// The API keeps no amount finer than thousandths. One that is not finer stays as it was written.
+/// Rounds up to thousandths, the finest amount that the API stores. Other amounts keep their original text.
 fn round_up(resources: &mut Resources) {
     for amount in resources.limits.values_mut().chain(resources.requests.values_mut()) {
         let exact = amount.quantity();
@@ -46,8 +46,8 @@ fn round_up(resources: &mut Resources) {
     }
 }
 
-/// Merges the label keys of pod affinity and of spread constraints into their selectors, with the pod's own values. A
-/// key that the pod lacks is passed over.
+/// Merges the label keys of pod affinity and of topology spread constraints into their label selectors, with the pod's
+/// own values. Keys that the pod does not have are ignored.
 pub(super) fn merge_label_keys(pod: &mut Pod) {
     let Pod { metadata, spec, .. } = pod;
     let labels = &metadata.labels;
@@ -55,7 +55,7 @@ pub(super) fn merge_label_keys(pod: &mut Pod) {
         let both = [&mut affinity.pod_affinity, &mut affinity.pod_anti_affinity];
         for term in both.into_iter().flatten().flat_map(|affinity| &mut affinity.required) {
             let PodAffinityTerm { label_selector, match_label_keys, mismatch_label_keys, .. } = term;
-            // No selector matches no pod, whatever the keys.
+            // An absent selector matches no pod, with or without label keys.
             if let Some(selector) = label_selector {
                 require(selector, match_label_keys, "In", labels);
                 require(selector, mismatch_label_keys, "NotIn", labels);

@@ -1,29 +1,30 @@
-//! The API server's words of refusal, read back into evidence.
+//! Parses the message of a FailedCreate event into rejections with evidence.
 //!
-//! Upstream, for the words: `plugin/pkg/admission/{limitranger,priority,serviceaccount,runtimeclass,podnodeselector,
-//! podtolerationrestriction}/admission.go`, `pod-security-admission/admission/admission.go` `EvaluatePod`,
+//! Upstream, for the messages: `plugin/pkg/admission/{limitranger,priority,serviceaccount,runtimeclass}/admission.go`,
+//! `plugin/pkg/admission/{podnodeselector,podtolerationrestriction}/admission.go`,
+//! `pod-security-admission/admission/admission.go` `EvaluatePod`,
 //! `apiserver/pkg/admission/plugin/{resourcequota,webhook,policy/validating,namespace/lifecycle}`,
-//! `pkg/apis/core/validation/validation.go` `ValidateContainerResourceRequirements`. What is not understood is handed
-//! on as it is.
+//! `pkg/apis/core/validation/validation.go` `ValidateContainerResourceRequirements`. A message that is not recognized
+//! is kept as a whole.
 
 use jiff::Timestamp;
 
 use super::rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
 use crate::snapshot::pod::Pod;
 
-/// The newest refusal on record. It names no node, and stays for an hour after its cause has gone: it is evidence
-/// only for a pod that is missing now.
+/// The newest FailedCreate event of a DaemonSet. It names no node, and it stays for an hour after its cause is gone, so
+/// it is evidence only for a pod that is missing now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedCreateEvent {
-    /// The server's words.
+    /// The message without the prefixes that the controller and the client library add.
     pub(crate) text: String,
-    /// How often.
+    /// How often the event occurred.
     pub(crate) count: i32,
-    /// When last.
     pub(crate) last_seen: Option<Timestamp>,
 }
 
-/// What a refusal says. The pod is that which was to be made: a field of an invalid one is told by its container.
+/// Parses a message. `pod` is the pod that was to be created: a message about an invalid field gives the index of a
+/// container, and the pod gives its name.
 pub(super) fn read(text: &str, pod: &Pod) -> Vec<AdmissionRejection> {
     let text = text.strip_prefix("(combined from similar events): ").unwrap_or(text);
     let text = text.strip_prefix("Error creating: ").unwrap_or(text);
@@ -49,7 +50,7 @@ fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     text.split_once(mark).map(|(_, rest)| rest)
 }
 
-/// What stands between the two marks, and what follows.
+/// Splits into the text between the two marks and the text after them.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<(&'t str, &'t str)> {
     text.strip_prefix(start)?.split_once(end)
 }
@@ -64,7 +65,7 @@ fn webhook(core: &str) -> Option<AdmissionRejection> {
     Some(AdmissionRejection::WebhookFailed { webhook: webhook.to_owned(), service: service_of(&detail), detail })
 }
 
-/// The service that was called: `Post "https://NAME.NAMESPACE.svc:443/path?timeout=10s"`.
+/// The service that was called, from `Post "https://NAME.NAMESPACE.svc:443/path?timeout=10s"`.
 fn service_of(detail: &str) -> Option<Service> {
     let address = after(detail, "\"https://")?;
     let host = address.split(['/', ':', '"', '?']).next()?;
@@ -124,7 +125,8 @@ fn quota(core: &str) -> Option<AdmissionRejection> {
     Some(AdmissionRejection::QuotaUncovered { uncovered: uncovered.to_owned() })
 }
 
-/// `requests.cpu for: a,b; memory for: c`; before 1.24 only the resources, with commas.
+/// Parses `requests.cpu for: a,b; memory for: c`. Before 1.24 the message lists only the resources, separated by
+/// commas.
 fn unspecified(text: &str) -> Vec<MissingQuotaRequest> {
     let words = |list: &str| list.split(',').map(str::to_owned).collect::<Vec<_>>();
     let one = |part: &str| match part.split_once(" for: ") {
@@ -145,7 +147,7 @@ fn pod_security(core: &str) -> Option<AdmissionRejection> {
     Some(AdmissionRejection::PodSecurity { level: level.to_owned(), version: version.to_owned(), violations })
 }
 
-/// The parts of a list whose commas stand outside of parentheses and quotes.
+/// Splits at the commas that are outside of parentheses and quotes.
 fn outer_parts(text: &str) -> Vec<&str> {
     let (mut depth, mut is_quoted) = (0usize, false);
     let parts = text.split(|c: char| {
@@ -160,7 +162,7 @@ fn outer_parts(text: &str) -> Vec<&str> {
     parts.map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
-/// Classes and accounts that are named and not there, or that say something else.
+/// Priority classes and service accounts that do not exist, or that contradict the template.
 fn named_object(core: &str) -> Option<AdmissionRejection> {
     if let Some((name, _)) = between(core, "no PriorityClass with name ", " was found") {
         return Some(AdmissionRejection::PriorityClassMissing { priority_class: name.to_owned() });
@@ -205,13 +207,13 @@ fn opt_in(core: &str) -> Option<AdmissionRejection> {
     core.contains(" because it is being terminated").then_some(AdmissionRejection::NamespaceTerminating)
 }
 
-/// One offence, or several in brackets. None unless every part is understood.
+/// Parses one violation, or several in brackets. None unless every part is recognized.
 fn limit_ranges(core: &str) -> Option<Vec<AdmissionRejection>> {
     let list = core.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or(core);
     let mut offences: Vec<String> = Vec::new();
     for part in list.split(", ") {
         match offences.last_mut() {
-            // A comma within an offence.
+            // A comma within a violation.
             Some(last) if part.starts_with("but ") => *last = format!("{last}, {part}"),
             _ => offences.push(part.to_owned()),
         }
@@ -219,8 +221,8 @@ fn limit_ranges(core: &str) -> Option<Vec<AdmissionRejection>> {
     offences.iter().map(|offence| limit_range(offence)).collect()
 }
 
-/// `minimum cpu usage per Container is 100m, but request is 50m`; `... is 1.  No limit is specified`;
-/// `cpu max limit to request ratio per Pod is 2, but provided ratio is 3.000000`.
+/// Parses `minimum cpu usage per Container is 100m, but request is 50m`; `... is 1.  No limit is specified`; `cpu max
+/// limit to request ratio per Pod is 2, but provided ratio is 3.000000`.
 fn limit_range(offence: &str) -> Option<AdmissionRejection> {
     let (bound, resource, rest) = if let Some((resource, rest)) = between(offence, "minimum ", " usage per ") {
         (Bound::Minimum, resource, rest)
@@ -254,7 +256,7 @@ fn limit_range(offence: &str) -> Option<AdmissionRejection> {
     })
 }
 
-/// What is not valid about the pod: one field, or several in brackets.
+/// Parses the message about an invalid pod: one field, or several in brackets.
 fn invalid(detail: &str, pod: &Pod) -> Vec<AdmissionRejection> {
     let list = detail.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or(detail);
     let mut fields: Vec<String> = Vec::new();
@@ -270,7 +272,7 @@ fn invalid(detail: &str, pod: &Pod) -> Vec<AdmissionRejection> {
     rejections
 }
 
-/// `spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1`.
+/// Parses `spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1`.
 fn limit_below_request(field: &str, pod: &Pod) -> Option<AdmissionRejection> {
     let (path, rest) = field.split_once(".resources.requests: Invalid value: ")?;
     let (request, rest) = rest.split_once(": must be less than or equal to ")?;

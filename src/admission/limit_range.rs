@@ -1,4 +1,4 @@
-//! What the LimitRanges of a namespace have against a pod.
+//! The LimitRanger check: which LimitRanges of the namespace the pod violates.
 //!
 //! Upstream: `plugin/pkg/admission/limitranger/admission.go` `PodValidateLimitFunc`, `minConstraint`,
 //! `maxConstraint`, `limitRequestRatioConstraint`.
@@ -12,7 +12,7 @@ use crate::snapshot::pod::{Container, Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::resource_list::{Amount, ResourceList};
 
-/// Everything that lies outside of the ranges of the pod's namespace.
+/// Every violation of a LimitRange of the pod's namespace.
 pub(super) fn rejections(ranges: &[LimitRange], pod: &Pod) -> Vec<AdmissionRejection> {
     let mut rejections = Vec::new();
     for range in ranges_of(ranges, &pod.metadata.namespace) {
@@ -25,7 +25,7 @@ pub(super) fn rejections(ranges: &[LimitRange], pod: &Pod) -> Vec<AdmissionRejec
     rejections
 }
 
-/// A container, or the pod as a whole.
+/// What a bound applies to: one container, or the pod as a whole.
 struct Subject {
     container: Option<String>,
     totals: ResourceTotals,
@@ -34,7 +34,7 @@ struct Subject {
 fn subjects(item: &LimitRangeItem, spec: &PodSpec) -> Vec<Subject> {
     match item.type_.as_str() {
         "Container" => spec.containers.iter().chain(&spec.init_containers).map(Subject::from_container).collect(),
-        // Huge pages that a pod states for itself do not count here, and neither does its overhead.
+        // For the pod as a whole, neither pod-level huge pages nor the overhead count.
         "Pod" => {
             let totals = resources::of_pod(spec, |resource| matches!(resource, "cpu" | "memory"));
             vec![Subject { container: None, totals }]
@@ -77,7 +77,8 @@ impl Subject {
         rejections
     }
 
-    /// What is out of bounds, and its value: the first that upstream would name.
+    /// What violates the bound (`request`, `limit` or `ratio`) and its value, if it has one: the first that upstream
+    /// names.
     fn out_of_bounds(&self, bound: Bound, resource: &str, allowed: &Amount) -> Option<(Measure, Option<String>)> {
         let request = self.totals.requests.get(resource).copied();
         let limit = self.totals.limits.get(resource).copied();

@@ -1,4 +1,4 @@
-//! What the API server's plugins put into a pod, as far as the objects that they read are known.
+//! What the API server's mutating plugins change in a pod, as far as the objects that they read are known.
 //!
 //! Upstream: `plugin/pkg/admission/limitranger` `PodMutateLimitFunc`, `.../serviceaccount`, `.../priority` `admitPod`,
 //! `.../runtimeclass` `setOverhead`, `setScheduling`; `pkg/util/tolerations` `MergeTolerations`.
@@ -14,13 +14,13 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Container, Pod, PodSpec, Resources, Toleration};
 use crate::snapshot::resource_list::{Amount, ResourceList};
 
-/// The service account of pods that name none.
+/// The service account of a pod that names none.
 pub(super) const DEFAULT_SERVICE_ACCOUNT: &str = "default";
 
 const NODE_SELECTOR_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selector";
 const TOLERATIONS_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/defaultTolerations";
 
-/// Applies the plugins to the pod, in the server's order; answers with what is in doubt, one sentence each.
+/// Applies the plugins in the order of the server. Returns what is not certain, one sentence each.
 pub(super) fn apply(pod: &mut Pod, facts: &ClusterObjects) -> Vec<String> {
     let mut assumptions = Vec::new();
     let namespace = pod.metadata.namespace.clone();
@@ -37,7 +37,7 @@ pub(super) fn apply(pod: &mut Pod, facts: &ClusterObjects) -> Vec<String> {
     assumptions
 }
 
-/// The limit ranges of one namespace, by name: the server's own order is not determined.
+/// The LimitRanges of one namespace by name. The server's own order is not defined.
 pub(super) fn ranges_of<'r>(ranges: &'r [LimitRange], namespace: &str) -> Vec<&'r LimitRange> {
     let is_own = |range: &&LimitRange| range.metadata.namespace.as_deref() == Some(namespace);
     let mut own: Vec<&LimitRange> = ranges.iter().filter(is_own).collect();
@@ -45,7 +45,7 @@ pub(super) fn ranges_of<'r>(ranges: &'r [LimitRange], namespace: &str) -> Vec<&'
     own
 }
 
-/// Amounts of the API's type in our own.
+/// Converts amounts of the API type.
 pub(super) fn amounts(list: Option<&std::collections::BTreeMap<String, ApiQuantity>>) -> ResourceList {
     let amount =
         |(resource, quantity): (&String, &ApiQuantity)| (resource.clone(), Amount { text: quantity.0.clone() });
@@ -62,7 +62,7 @@ fn apply_limit_ranges(
         Known::Known(ranges) => ranges_of(ranges, namespace),
         Known::Unknown(why) => {
             if containers(spec).any(is_open) {
-                assumptions.push(format!("{why}: a LimitRange may add requests and limits"));
+                assumptions.push(format!("{why}: a LimitRange may add requests and limits to the pod"));
             }
             return;
         }
@@ -73,7 +73,7 @@ fn apply_limit_ranges(
             if is_torn(spec, defaults, others) {
                 let name = |range: &LimitRange| range.metadata.name.clone().unwrap_or_default();
                 assumptions.push(format!(
-                    "the LimitRanges {} and {} name different defaults: which of them counts is not determined",
+                    "LimitRanges {} and {} have different defaults: it is undefined which one applies",
                     name(range),
                     name(other)
                 ));
@@ -89,7 +89,7 @@ fn apply_limit_ranges(
     }
 }
 
-/// The default requests and the default limits of a range for containers; of several items the last one counts.
+/// The default requests and default limits of a LimitRange for containers. The last item wins.
 fn container_defaults(range: &LimitRange) -> (ResourceList, ResourceList) {
     let items = range.spec.iter().flat_map(|spec| &spec.limits).filter(|item| item.type_ == "Container");
     let mut defaults = (ResourceList::new(), ResourceList::new());
@@ -100,7 +100,7 @@ fn container_defaults(range: &LimitRange) -> (ResourceList, ResourceList) {
     defaults
 }
 
-/// Whether a container lacks an amount for which the two name different defaults.
+/// Whether a container lacks an amount for which the two LimitRanges have different defaults.
 fn is_torn(spec: &PodSpec, one: &(ResourceList, ResourceList), other: &(ResourceList, ResourceList)) -> bool {
     let differ = |one: &ResourceList, other: &ResourceList, list: fn(&Resources) -> &ResourceList| {
         let differing = one.iter().filter(|(resource, amount)| {
@@ -111,7 +111,7 @@ fn is_torn(spec: &PodSpec, one: &(ResourceList, ResourceList), other: &(Resource
     differ(&one.0, &other.0, |all| &all.requests) || differ(&one.1, &other.1, |all| &all.limits)
 }
 
-/// Whether a range could still add a request to the container.
+/// Whether a LimitRange could still add a CPU or memory request to the container.
 fn is_open(container: &Container) -> bool {
     ["cpu", "memory"].iter().any(|resource| lacks(container, resource, |all| &all.requests))
 }
@@ -124,7 +124,7 @@ fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.containers.iter().chain(&spec.init_containers)
 }
 
-/// The value of a class that every cluster has (`pkg/apis/scheduling/v1/helpers.go` `SystemPriorityClasses`).
+/// The value of a class that exists in every cluster (`pkg/apis/scheduling/v1/helpers.go` `SystemPriorityClasses`).
 pub(super) fn built_in_priority(class: &str) -> Option<i32> {
     match class {
         "system-node-critical" => Some(2_000_001_000),
@@ -133,7 +133,7 @@ pub(super) fn built_in_priority(class: &str) -> Option<i32> {
     }
 }
 
-/// Value and preemption policy that the named class gives, if it is there.
+/// The value and the preemption policy of the class with this name, if it exists.
 pub(super) fn priority_of(classes: &[PriorityClass], name: &str) -> Option<(i32, Option<String>)> {
     let class = classes.iter().find(|class| class.metadata.name.as_deref() == Some(name));
     let of_class = class.map(|class| (class.value.unwrap_or_default(), class.preemption_policy.clone()));
@@ -143,7 +143,7 @@ pub(super) fn priority_of(classes: &[PriorityClass], name: &str) -> Option<(i32,
 fn apply_priority(spec: &mut PodSpec, classes: &Known<Vec<PriorityClass>>, assumptions: &mut Vec<String>) {
     let known = classes.known().map_or(&[][..], Vec::as_slice);
     if spec.priority_class_name.is_empty() {
-        // Of several defaults, which only a race makes, the lowest counts.
+        // Several default classes can exist after a race; the server takes the one with the lowest value.
         let default = known.iter().filter(|class| class.global_default == Some(true));
         let default = default.min_by_key(|class| class.value.unwrap_or_default());
         spec.priority_class_name = default.and_then(|class| class.metadata.name.clone()).unwrap_or_default();
@@ -155,9 +155,9 @@ fn apply_priority(spec: &mut PodSpec, classes: &Known<Vec<PriorityClass>>, assum
     match (priority_of(known, &spec.priority_class_name), classes.missing()) {
         (Some((value, policy)), _) => set_priority(spec, value, policy),
         (None, Some(why)) => {
-            assumptions.push(format!("{why}: the priority of PriorityClass {} is not known", spec.priority_class_name));
+            assumptions.push(format!("{why}: the value of PriorityClass {} is unknown", spec.priority_class_name));
         }
-        // There is no such class, and so there is no pod.
+        // The class does not exist, so the server rejects the pod.
         (None, None) => {}
     }
 }
@@ -169,7 +169,6 @@ fn set_priority(spec: &mut PodSpec, value: i32, policy: Option<String>) {
     }
 }
 
-/// The class that the spec names, if it is there.
 pub(super) fn runtime_class<'c>(classes: &'c [RuntimeClass], name: &str) -> Option<&'c RuntimeClass> {
     classes.iter().find(|class| class.metadata.name.as_deref() == Some(name))
 }
@@ -183,7 +182,7 @@ fn apply_runtime_class(spec: &mut PodSpec, classes: &Known<Vec<RuntimeClass>>, a
         Known::Known(classes) => classes,
         Known::Unknown(why) => {
             assumptions.push(format!(
-                "{why}: what RuntimeClass {name} adds to the pod (overhead, node selector, tolerations) is not known"
+                "{why}: RuntimeClass {name} may add an overhead, a node selector and tolerations to the pod"
             ));
             return;
         }
@@ -196,7 +195,7 @@ fn apply_runtime_class(spec: &mut PodSpec, classes: &Known<Vec<RuntimeClass>>, a
     }
     if let Some(scheduling) = &class.scheduling {
         for (key, value) in scheduling.node_selector.iter().flatten() {
-            // A pair that contradicts the pod's own keeps the pod from being made.
+            // A label with a different value in the template gets the pod rejected.
             spec.node_selector.entry(key.clone()).or_insert_with(|| value.clone());
         }
         let more = scheduling.tolerations.iter().flatten().map(|toleration| Toleration {
@@ -211,7 +210,7 @@ fn apply_runtime_class(spec: &mut PodSpec, classes: &Known<Vec<RuntimeClass>>, a
     }
 }
 
-/// The tolerations without those that another one covers; of equal ones the first stays.
+/// Removes the tolerations that another one covers. Of equal tolerations the first is kept.
 fn without_covered(all: &[Toleration]) -> Vec<Toleration> {
     let mut kept: Vec<Toleration> = Vec::new();
     for (at, one) in all.iter().enumerate() {
@@ -243,12 +242,12 @@ fn covers(wide: &Toleration, narrow: &Toleration) -> bool {
     }
 }
 
-/// What plugins that are off by default would make of the namespace's annotations.
+/// What plugins that are off by default would do with the annotations of the namespace.
 fn opt_in_plugins(namespace: &Namespace) -> impl Iterator<Item = String> {
     let plugins = [(NODE_SELECTOR_ANNOTATION, "PodNodeSelector"), (TOLERATIONS_ANNOTATION, "PodTolerationRestriction")];
     let annotations = namespace.metadata.annotations.clone().unwrap_or_default();
     let set = plugins.into_iter().filter(move |(key, _)| annotations.get(*key).is_some_and(|value| !value.is_empty()));
     set.map(|(key, plugin)| {
-        format!("the namespace has the annotation {key}: where the API server runs {plugin}, the pod is changed by it")
+        format!("the namespace has the annotation {key}: the plugin {plugin} changes the pod if it is enabled")
     })
 }

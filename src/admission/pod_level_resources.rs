@@ -1,4 +1,4 @@
-//! Requests and limits of the pod as a whole, where it states any: the API server adds what is missing.
+//! Pod-level requests and limits: if the pod states any, the API server adds the missing ones.
 //!
 //! Upstream: up to 1.36 `pkg/apis/core/v1/defaults.go` `defaultHugePagePodLimits`, `defaultPodRequests`; from 1.37 on
 //! (feature gate PodLevelResourcesFixDefaulting) `pkg/api/pod/util.go` `DefaultPodLevelResources`.
@@ -9,10 +9,10 @@ use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{PodSpec, Resources};
 use crate::snapshot::resource_list::Amount;
 
-/// From this version on it is done once, when the plugins have changed the pod, and for limits too.
+/// Since this minor version the defaults are set once, after the plugins, and also for limits.
 const ON_STORING: KubeMinor = KubeMinor(37);
 
-/// What is added each time that the pod is read: before the plugins see it, and again from the store.
+/// Sets the defaults that apply each time the pod is decoded: before the plugins see it, and again from storage.
 pub(super) fn complete_on_reading(spec: &mut PodSpec, minor: KubeMinor) {
     if minor >= ON_STORING {
         return;
@@ -26,7 +26,7 @@ pub(super) fn complete_on_reading(spec: &mut PodSpec, minor: KubeMinor) {
     }
 }
 
-/// What is added before it is stored.
+/// Sets the defaults that apply before the pod is stored.
 pub(super) fn complete_on_storing(spec: &mut PodSpec, minor: KubeMinor) {
     if minor < ON_STORING {
         return;
@@ -39,7 +39,7 @@ pub(super) fn complete_on_storing(spec: &mut PodSpec, minor: KubeMinor) {
     }
 }
 
-/// What the containers state together, where the pod states something for itself.
+/// The sums of the containers, if the pod states pod-level amounts.
 fn of_containers(spec: &PodSpec) -> Option<ResourceTotals> {
     let pod = spec.resources.as_ref()?;
     (!pod.limits.is_empty() || !pod.requests.is_empty()).then(|| resources::of_containers(spec))
@@ -53,7 +53,7 @@ fn add_limits_of_huge_pages(pod: &mut Resources, of_containers: &ResourceTotals)
     }
 }
 
-/// The containers' requests first, then the pod's limits.
+/// Takes the requests of the containers first, then the pod-level limits.
 fn add_requests(pod: &mut Resources, of_containers: &ResourceTotals) {
     for (resource, request) in &of_containers.requests {
         if is_pod_level(resource) && !is_huge_page(resource) {
@@ -65,7 +65,7 @@ fn add_requests(pod: &mut Resources, of_containers: &ResourceTotals) {
     fill(requests, &supported.map(|(resource, limit)| (resource.clone(), limit.clone())).collect());
 }
 
-/// Those of the containers, and no less than is requested.
+/// Takes the limits of the containers, but at least the request.
 fn add_limits(pod: &mut Resources, limits: &ResourceSums) {
     for (resource, request) in pod.requests.iter().filter(|(resource, _)| is_pod_level(resource)) {
         if let Some(limit) = limits.get(resource) {
@@ -75,7 +75,7 @@ fn add_limits(pod: &mut Resources, limits: &ResourceSums) {
     }
 }
 
-/// The limits of all containers together, for the resources of which each of them has one.
+/// The sums of the limits, for resources of which every container has a limit.
 fn limits_of_all(spec: &PodSpec, of_containers: &ResourceTotals) -> ResourceSums {
     let mut sums = of_containers.limits.clone();
     for container in spec.containers.iter().chain(&spec.init_containers) {

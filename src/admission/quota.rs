@@ -1,4 +1,4 @@
-//! What a quota leaves, and what one more pod needs of it.
+//! The ResourceQuota check: what the quotas leave, and what one more pod needs.
 //!
 //! Upstream: `pkg/quota/v1/evaluator/core/pods.go` `Constraints`, `MatchingResources`, `PodUsageFunc`,
 //! `podMatchesScopeFunc`; `apiserver/pkg/admission/plugin/resourcequota/controller.go` `CheckRequest`.
@@ -12,15 +12,14 @@ use super::resources::{self, ResourceSums, ResourceTotals};
 use crate::snapshot::pod::{Pod, PodSpec};
 use crate::snapshot::quantity::Quantity;
 
-/// What a quota's `must specify` is about, and nothing else.
+/// The resources that a quota can require every container to specify.
 const TO_BE_SPECIFIED: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
 
-/// What the quotas of the pod's namespace have against one more pod like this one.
+/// Why the quotas of the pod's namespace reject one more pod like this one.
 pub(super) fn rejections(quotas: &[ResourceQuota], pod: &Pod) -> Vec<AdmissionRejection> {
     of_namespace(quotas, &pod.metadata.namespace).into_iter().flat_map(|quota| refusals_of(quota, &pod.spec)).collect()
 }
 
-/// The quotas of one namespace, by name.
 pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> Vec<&'q ResourceQuota> {
     let is_own = |quota: &&ResourceQuota| quota.metadata.namespace.as_deref() == Some(namespace);
     let mut own: Vec<&ResourceQuota> = quotas.iter().filter(is_own).collect();
@@ -28,7 +27,7 @@ pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> 
     own
 }
 
-/// The shares again with the quota's numbers of now, and only those that are still short.
+/// The shares with the current numbers of the quota, without those that are no longer short.
 pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaUsage]) -> Vec<QuotaUsage> {
     let (hard, used) = status_of(quota);
     let now = shares.iter().filter_map(|share| {
@@ -79,13 +78,13 @@ fn short(
     })
 }
 
-/// Bytes as a person writes them.
+/// Formats bytes with binary suffixes.
 fn in_words(resource: &str, quantity: Quantity) -> String {
     let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|part| resource.contains(part));
     if is_bytes { quantity.in_bytes() } else { quantity.to_string() }
 }
 
-/// `status.hard` and `status.used`: what is in force, and what was counted.
+/// `status.hard` and `status.used`: the limits in force, and the usage that was counted.
 fn status_of(quota: &ResourceQuota) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let status = quota.status.clone().unwrap_or_default();
     let list = |list: Option<BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>| {
@@ -94,7 +93,7 @@ fn status_of(quota: &ResourceQuota) -> (BTreeMap<String, String>, BTreeMap<Strin
     (list(status.hard), list(status.used))
 }
 
-/// Whether the resource of a quota is one that pods use.
+/// Whether a quota resource counts pods or resources of pods.
 fn is_about_pods(resource: &str) -> bool {
     let plain = [
         "count/pods",
@@ -115,13 +114,13 @@ fn is_about_pods(resource: &str) -> bool {
         || requested.is_some_and(|requested| resources::is_huge_page(requested) || is_extended(requested))
 }
 
-/// Whether it is a resource of devices, and not one of Kubernetes' own.
+/// Whether it is an extended resource, and not one of Kubernetes' own.
 fn is_extended(resource: &str) -> bool {
     let is_foreign = resource.contains('/') && !resource.contains("kubernetes.io/");
     is_foreign || resource.starts_with("deviceclass.resource.kubernetes.io/")
 }
 
-/// What one pod counts for, by the names of quotas.
+/// The usage of one pod by quota resource.
 fn usage(spec: &PodSpec) -> ResourceSums {
     let totals = resources::with_overhead(resources::of_pod(spec, resources::is_pod_level), &spec.overhead);
     let mut usage = usage_of(&totals);
@@ -150,7 +149,8 @@ fn usage_of(totals: &ResourceTotals) -> ResourceSums {
     usage
 }
 
-/// What the quota wants every container to state, and which do not. A pod that states amounts for itself is let off.
+/// The resources that the quota requires every container to specify, with the containers that do not. A pod with
+/// pod-level amounts is exempt.
 fn unspecified(spec: &PodSpec, counted: &[&String]) -> Vec<MissingQuotaRequest> {
     if resources::has_pod_level(spec) {
         return Vec::new();
@@ -185,7 +185,7 @@ fn scopes_of(quota: &ResourceQuota) -> Vec<ScopedResourceSelectorRequirement> {
 
 fn is_in_scope(spec: &PodSpec, scope: &ScopedResourceSelectorRequirement) -> bool {
     match scope.scope_name.as_str() {
-        // A daemon pod has no deadline: the API does not let it.
+        // Daemon pods have no deadline: the API does not allow `activeDeadlineSeconds` in their template.
         "NotTerminating" => true,
         "BestEffort" => resources::is_best_effort(spec),
         "NotBestEffort" => !resources::is_best_effort(spec),

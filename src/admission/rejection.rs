@@ -1,204 +1,171 @@
-//! Why the API server refuses a pod: one variant for each cause, with what its words or the objects tell. The
-//! sentences are the renderer's.
+//! Why the API server rejects a pod: one variant for each cause, with the evidence from the message or from objects.
+//! The renderer writes the sentences.
 
 use serde::Serialize;
 
 use super::plugin::AdmissionPlugin;
 
-/// One cause and its evidence. Serialised, the variant's name is the `code`.
+/// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum AdmissionRejection {
-    /// One more pod would need more than the quota leaves.
-    QuotaExceeded {
-        /// The ResourceQuota.
-        quota: String,
-        /// What is short.
-        resources: Vec<QuotaUsage>,
-    },
-    /// The quota counts a resource, and containers do not say how much of it they want.
-    QuotaRequestMissing {
-        /// The ResourceQuota.
-        quota: String,
-        /// What is to be said, and by which containers.
-        missing: Vec<MissingQuotaRequest>,
-    },
-    /// Pods of this kind may only be made where a quota covers them, and none does.
+    /// One more pod needs more than the quota leaves.
+    QuotaExceeded { quota: String, resources: Vec<QuotaUsage> },
+    /// The quota counts a resource that containers do not specify.
+    QuotaRequestMissing { quota: String, missing: Vec<MissingQuotaRequest> },
+    /// Pods of this kind require a quota that covers them, and no quota does.
     QuotaUncovered {
-        /// The scopes or resources, in the server's words.
+        /// The scopes or resources, as the server lists them.
         uncovered: String,
     },
-    /// Nobody has counted yet what the quota's namespace uses.
-    QuotaStatusMissing {
-        /// The ResourceQuota.
-        quota: String,
-    },
-    /// An amount lies outside of what a LimitRange allows.
+    /// The quota controller has not yet counted the usage of the namespace.
+    QuotaStatusMissing { quota: String },
+    /// An amount violates a bound of a LimitRange.
     LimitRange {
-        /// The LimitRange; an event does not name it.
+        /// An event does not name the LimitRange.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit_range: Option<String>,
         /// `Container` or `Pod`.
         per: String,
-        /// The container; an event does not name it.
+        /// An event does not name the container.
         #[serde(skip_serializing_if = "Option::is_none")]
         container: Option<String>,
-        /// The resource.
         resource: String,
-        /// Which of the range's bounds.
         bound: Bound,
-        /// The bound's value.
+        /// The value of the bound.
         allowed: String,
-        /// What the bound was held against: `request`, `limit` or `ratio`.
+        /// What violates the bound: `request`, `limit` or `ratio`.
         measure: Measure,
-        /// Its value; none where it is not stated.
+        /// The value of the request, limit or ratio; none where it is not specified.
         found: Option<String>,
     },
     /// A container requests more than its limit.
     LimitBelowRequest {
-        /// The container by its name, or by its field where only that is known.
+        /// The name of the container, or its field path if only that is known.
         container: String,
-        /// The resource.
         resource: String,
-        /// The request.
         request: String,
-        /// The limit.
         limit: String,
-        /// The LimitRange that set the limit, as the template does not state one.
+        /// The LimitRange that set the limit, if the template does not specify one.
         #[serde(skip_serializing_if = "Option::is_none")]
         limit_range: Option<String>,
     },
-    /// The pod violates the level of PodSecurity that its namespace enforces.
+    /// The pod violates the Pod Security Standard that its namespace enforces.
     PodSecurity {
         /// `baseline` or `restricted`.
         level: String,
-        /// `latest`, or the version of the rules.
+        /// `latest`, or the version of the standard.
         version: String,
-        /// Every violation, in the server's words.
+        /// Every violation, as the server words it.
         violations: Vec<String>,
     },
-    /// There is no PriorityClass of that name.
-    PriorityClassMissing {
-        /// The name.
-        priority_class: String,
-    },
-    /// The template states a priority that is not that of its class.
+    /// The PriorityClass does not exist.
+    PriorityClassMissing { priority_class: String },
+    /// The template specifies a priority that differs from its class.
     PriorityMismatch {
-        /// What the template states.
+        /// The priority in the template.
         stated: String,
-        /// What the class gives.
+        /// The value of the class.
         computed: String,
     },
-    /// There is no ServiceAccount of that name.
-    ServiceAccountMissing {
-        /// The name.
-        service_account: String,
-    },
-    /// There is no RuntimeClass of that name.
-    RuntimeClassMissing {
-        /// The name.
-        runtime_class: String,
-    },
-    /// The RuntimeClass and the template want different values of one node label.
+    /// The ServiceAccount does not exist.
+    ServiceAccountMissing { service_account: String },
+    /// The RuntimeClass does not exist.
+    RuntimeClassMissing { runtime_class: String },
+    /// The RuntimeClass and the template require different values of one node label.
     RuntimeClassConflict {
-        /// The label.
+        /// The key of the label.
         key: String,
-        /// The value that the class wants.
+        /// The value that the class requires.
         class_value: String,
-        /// The value that the template wants.
+        /// The value that the template requires.
         pod_value: String,
     },
-    /// The template states an overhead that is not that of its RuntimeClass.
+    /// The template specifies an overhead that differs from its RuntimeClass.
     OverheadMismatch,
-    /// A webhook said no.
+    /// A webhook denied the request.
     WebhookDenied {
-        /// The webhook.
         webhook: String,
-        /// Its words.
+        /// The message of the webhook.
         detail: String,
     },
-    /// A webhook that has to be asked did not answer.
+    /// The call of a webhook with `failurePolicy: Fail` failed.
     WebhookFailed {
-        /// The webhook.
         webhook: String,
-        /// The server's words about the call.
+        /// The server's message about the call.
         detail: String,
-        /// Where it was called, if it is a service of the cluster.
+        /// The service that was called, if it is in the cluster.
         #[serde(skip_serializing_if = "Option::is_none")]
         service: Option<Service>,
     },
-    /// An admission policy said no.
+    /// An admission policy denied the request.
     PolicyDenied {
         /// `ValidatingAdmissionPolicy` or `MutatingAdmissionPolicy`.
         kind: PolicyKind,
-        /// The policy.
         policy: String,
-        /// The binding that brought it here.
+        /// The policy binding.
         #[serde(skip_serializing_if = "Option::is_none")]
         binding: Option<String>,
-        /// Its words.
+        /// The message of the policy.
         detail: String,
     },
-    /// The node selector of the template contradicts that of its namespace.
+    /// The node selector of the template contradicts the one of its namespace.
     NamespaceSelectorConflict {
-        /// The server's words.
+        /// The server's message.
         detail: String,
     },
-    /// The pod's tolerations are not all on its namespace's list.
+    /// A toleration of the pod is not allowed in its namespace.
     NamespaceTolerations {
-        /// The server's words.
+        /// The server's message.
         detail: String,
     },
     /// No SecurityContextConstraints of OpenShift allow the pod.
     SecurityContextConstraints {
-        /// The server's words.
+        /// The server's message.
         detail: String,
     },
     /// The namespace is being deleted.
     NamespaceTerminating,
-    /// The pod as such is not valid.
+    /// The pod is invalid.
     PodInvalid {
-        /// The server's words.
+        /// The server's message.
         detail: String,
     },
-    /// The newest refusal on record, the cause of which is gone: the controller has not tried again.
+    /// The newest rejection on record has lost its cause, and the controller has not retried yet.
     NoLongerRejected {
-        /// The refusal.
+        /// The message of the rejection.
         rejection: String,
     },
-    /// Anything else.
+    /// Any other rejection.
     Rejected {
-        /// The server's words.
+        /// The server's message.
         rejection: String,
     },
 }
 
-/// One resource that a quota counts.
+/// One resource of a quota, with amounts as the quota writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct QuotaUsage {
-    /// Its name, as the quota spells it.
+    /// The name as the quota writes it, such as `requests.cpu`.
     pub(crate) resource: String,
     /// What one more pod needs.
     pub(crate) requested: String,
-    /// What is used.
     pub(crate) used: String,
-    /// What may be used.
     pub(crate) limited: String,
 }
 
-/// What a quota wants to be told.
+/// A resource that a quota requires containers to specify.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct MissingQuotaRequest {
-    /// The resource as the quota spells it, such as `requests.cpu`.
+    /// The resource as the quota writes it, such as `requests.cpu`.
     pub(crate) resource: String,
-    /// The containers that do not say.
+    /// The containers that do not specify it. Empty for a message of a server before 1.24.
     pub(crate) containers: Vec<String>,
 }
 
-/// A bound of a LimitRange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Bound {
-    /// `min`.
+    /// `min` of the LimitRange.
     Minimum,
     /// `max`.
     Maximum,
@@ -245,14 +212,12 @@ impl PolicyKind {
 /// A service of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Service {
-    /// Its namespace.
     pub(crate) namespace: String,
-    /// Its name.
     pub(crate) name: String,
 }
 
 impl AdmissionRejection {
-    /// The plugin or the part of the API server that refuses, as Kubernetes spells it.
+    /// The plugin or the part of the API server that rejects the pod, by its name in Kubernetes.
     pub(crate) fn plugin(&self) -> AdmissionPlugin {
         match self {
             Self::QuotaExceeded { .. }

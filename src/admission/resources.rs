@@ -1,4 +1,6 @@
-//! What a pod asks for as a whole, and may use at most.
+//! Requests and limits of a pod as a whole, from its spec.
+//!
+//! LimitRanges, quotas and the defaults of pod-level resources all count with these sums.
 //!
 //! Upstream: `component-helpers/resource/helpers.go` `AggregateContainerRequests`, `AggregateContainerLimits`,
 //! `PodRequests`, `PodLimits`, `IsSupportedPodLevelResource`.
@@ -9,17 +11,17 @@ use crate::snapshot::pod::{Container, PodSpec, Resources};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::resource_list::ResourceList;
 
-/// Sums by the name of their resource.
+/// Sums by resource name.
 pub(super) type ResourceSums = BTreeMap<String, Quantity>;
 
-/// Requests and limits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ResourceTotals {
     pub(super) requests: ResourceSums,
     pub(super) limits: ResourceSums,
 }
 
-/// Those of all containers together: sidecars run beside the others, init containers one after another.
+/// The sums over all containers. Sidecars run at the same time as the other containers; init containers run one after
+/// another, so only the highest moment counts (see [`aggregate`]).
 pub(super) fn of_containers(spec: &PodSpec) -> ResourceTotals {
     ResourceTotals {
         requests: aggregate(spec, |resources| &resources.requests),
@@ -27,7 +29,8 @@ pub(super) fn of_containers(spec: &PodSpec) -> ResourceTotals {
     }
 }
 
-/// Those of the pod: what it states for itself goes before the sums of its containers. Without its overhead.
+/// The sums of the pod: pod-level amounts override the sums of the containers. The overhead is not included.
+/// `is_stated` selects the resources for which pod-level amounts count.
 pub(super) fn of_pod(spec: &PodSpec, is_stated: impl Fn(&str) -> bool) -> ResourceTotals {
     let mut totals = of_containers(spec);
     if let Some(pod) = &spec.resources {
@@ -41,7 +44,7 @@ pub(super) fn of_pod(spec: &PodSpec, is_stated: impl Fn(&str) -> bool) -> Resour
     totals
 }
 
-/// Adds the overhead: to every request, and to limits that are not zero.
+/// Adds the overhead to every request, and to every limit that is not zero.
 pub(super) fn with_overhead(mut totals: ResourceTotals, overhead: &ResourceList) -> ResourceTotals {
     for (resource, amount) in overhead {
         *totals.requests.entry(resource.clone()).or_default() += amount.quantity();
@@ -52,6 +55,11 @@ pub(super) fn with_overhead(mut totals: ResourceTotals, overhead: &ResourceList)
     totals
 }
 
+/// Adds up what runs at the same time, and takes the maximum over time.
+///
+/// Example: the containers request 100m. An init container with 200m that starts after a sidecar with 50m runs beside
+/// it, so the pod needs max(100m + 50m, 50m + 200m) = 250m. If the init container ends before the sidecar starts, it is
+/// max(100m + 50m, 200m) = 200m.
 fn aggregate(spec: &PodSpec, list: impl Fn(&Resources) -> &ResourceList) -> ResourceSums {
     let of = |container: &Container| -> ResourceSums {
         let amounts = container.resources.as_ref().map(&list).into_iter().flatten();
@@ -87,23 +95,22 @@ fn raise(sums: &mut ResourceSums, to: ResourceSums) {
     }
 }
 
-/// Whether a pod may state this resource for itself as a whole.
+/// Whether the resource can be stated for the pod as a whole.
 pub(super) fn is_pod_level(resource: &str) -> bool {
     matches!(resource, "cpu" | "memory") || is_huge_page(resource)
 }
 
-/// Whether the resource is huge pages of some size.
 pub(super) fn is_huge_page(resource: &str) -> bool {
     resource.starts_with("hugepages-")
 }
 
-/// Whether the pod states requests or limits for itself as a whole.
+/// Whether the pod states pod-level requests or limits.
 pub(super) fn has_pod_level(spec: &PodSpec) -> bool {
     let stated = spec.resources.iter().flat_map(|pod| pod.requests.keys().chain(pod.limits.keys()));
     stated.into_iter().any(|resource| is_pod_level(resource))
 }
 
-/// Whether the pod is of the class BestEffort: no request and no limit for CPU or memory above zero.
+/// Whether the QoS class is BestEffort: no request and no limit for CPU or memory above zero.
 ///
 /// Upstream: `pkg/apis/core/v1/helper/qos/qos.go` `ComputePodQOS`.
 pub(super) fn is_best_effort(spec: &PodSpec) -> bool {
@@ -122,7 +129,7 @@ pub(super) fn is_best_effort(spec: &PodSpec) -> bool {
     }
 }
 
-/// Takes over what `list` lacks.
+/// Adds the entries of `from` that `list` does not have.
 pub(super) fn fill(list: &mut ResourceList, from: &ResourceList) {
     for (resource, amount) in from {
         list.entry(resource.clone()).or_insert_with(|| amount.clone());
@@ -136,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// The CPU that a pod of 100m asks for and may use, with these init containers and this overhead.
+    /// The CPU request and limit of a pod with one container of 100m, these init containers and this overhead.
     fn cpu(init_containers: &serde_json::Value, overhead: &str) -> (String, String) {
         let cpu = json!({"cpu": "100m"});
         let spec: PodSpec = serde_json::from_value(json!({
@@ -150,10 +157,8 @@ mod tests {
     }
 
     /// Edge cases 57 and 58 (docs/edge-cases.md).
-
     #[test]
-
-    fn what_runs_at_once_is_added_up_and_the_highest_moment_counts() {
+    fn pod_totals_concurrent_containers_take_highest_moment() {
         let one = |cpu: &str, policy: &str| {
             let resources = json!({"requests": {"cpu": cpu}, "limits": {"cpu": cpu}});
             json!({"name": cpu, "restartPolicy": policy, "resources": resources})

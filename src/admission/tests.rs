@@ -1,4 +1,4 @@
-//! The pod that the API server would make.
+//! The pod that the API server would create.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod predicted;
@@ -22,7 +22,7 @@ fn with_container(container: Value) -> DaemonSet {
     daemon_set(json!({"containers": [container]}))
 }
 
-/// Nothing is there, and that is known.
+/// The cluster has no objects, and that is known.
 fn empty() -> ClusterObjects {
     ClusterObjects {
         limit_ranges: Known::Known(Vec::new()),
@@ -67,7 +67,7 @@ fn pinned_to(pod: &Pod) -> Vec<String> {
 }
 
 #[test]
-fn required_node_affinity_is_replaced_and_the_rest_of_it_stays() {
+fn node_affinity_required_part_is_replaced() {
     let own = json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {}]});
     let term = json!([{"topologyKey": "zone", "labelSelector": {"matchLabels": {"x": "y"}}}]);
     let spec = json!({
@@ -88,10 +88,8 @@ fn required_node_affinity_is_replaced_and_the_rest_of_it_stays() {
 }
 
 /// Edge case 15 (docs/edge-cases.md).
-
 #[test]
-
-fn a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_beside() {
+fn toleration_of_same_kind_loses_seconds() {
     let not_ready = "node.kubernetes.io/not-ready";
     let of = |toleration: Value| {
         let pod = predicted(&daemon_set(json!({"containers": [], "tolerations": [toleration]})), &empty());
@@ -107,7 +105,7 @@ fn a_toleration_of_the_same_kind_loses_its_seconds_and_another_kind_stays_beside
 }
 
 #[test]
-fn a_pod_of_the_hosts_network_tolerates_a_network_that_is_not_there() {
+fn host_network_pod_tolerates_network_unavailable() {
     let has = |host_network: bool| {
         let pod = predicted(&daemon_set(json!({"containers": [], "hostNetwork": host_network})), &empty());
         pod.spec.tolerations.iter().any(|one| one.key == "node.kubernetes.io/network-unavailable")
@@ -117,9 +115,7 @@ fn a_pod_of_the_hosts_network_tolerates_a_network_that_is_not_there() {
 }
 
 /// Edge case 56 (docs/edge-cases.md).
-
 #[test]
-
 fn limits_alone_become_requests_and_a_stated_request_stays() {
     let resources = json!({"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "100m"}});
     let template = json!({
@@ -136,10 +132,8 @@ fn limits_alone_become_requests_and_a_stated_request_stays() {
 }
 
 /// Edge case 60 (docs/edge-cases.md).
-
 #[test]
-
-fn an_amount_finer_than_thousandths_is_rounded_up_in_each_container() {
+fn amount_below_milli_is_rounded_up_per_container() {
     let one = json!({"name": "a", "resources": {"requests": {"cpu": "0.5m", "memory": "1024.0001Ki"}}});
     let pod = predicted(&with_container(one), &empty());
     let requests = amounts_of(&pod.spec.containers[0])["requests"].clone();
@@ -147,7 +141,7 @@ fn an_amount_finer_than_thousandths_is_rounded_up_in_each_container() {
 }
 
 #[test]
-fn pod_level_requests_come_from_containers_first_and_from_its_limits_then() {
+fn pod_level_requests_from_containers_then_limits() {
     let template = json!({
         "resources": {"limits": {"cpu": "2", "memory": "4Gi"}},
         "containers": [
@@ -169,7 +163,7 @@ fn pod_level_requests_come_from_containers_first_and_from_its_limits_then() {
 }
 
 #[test]
-fn pod_level_requests_alone_get_nothing_from_containers() {
+fn pod_level_requests_alone_take_nothing_from_containers() {
     let template = json!({
         "resources": {"requests": {"cpu": "2"}},
         "containers": [{"name": "a", "resources": {"requests": {"memory": "1Gi"}}}],
@@ -179,10 +173,8 @@ fn pod_level_requests_alone_get_nothing_from_containers() {
 }
 
 /// Edge case 66 (docs/edge-cases.md).
-
 #[test]
-
-fn a_port_of_the_hosts_network_takes_the_hosts_port_of_the_same_number() {
+fn host_network_port_gets_same_host_port() {
     let ports = json!([{"containerPort": 8080}, {"containerPort": 1, "hostPort": 2, "protocol": "UDP"}]);
     let template = json!({
         "hostNetwork": true,
@@ -200,7 +192,7 @@ fn a_port_of_the_hosts_network_takes_the_hosts_port_of_the_same_number() {
 }
 
 #[test]
-fn limit_ranges_of_the_namespace_give_what_containers_lack() {
+fn limit_range_defaults_fill_missing_amounts() {
     let facts = with_ranges(json!([
         {"metadata": {"name": "other", "namespace": "elsewhere"}, "spec": {"limits": [
             {"type": "Container", "defaultRequest": {"cpu": "9"}},
@@ -224,14 +216,14 @@ fn limit_ranges_of_the_namespace_give_what_containers_lack() {
 }
 
 #[test]
-fn two_limit_ranges_that_contradict_each_other_are_in_doubt_where_it_matters() {
+fn limit_ranges_with_different_defaults_are_uncertain() {
     let range = |name: &str, cpu: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": cpu}}]}});
     let assumptions =
         |facts: &ClusterObjects, container: Value| predict(&with_container(container), "n1", facts).assumptions;
     let torn = with_ranges(json!([range("b", "2"), range("a", "1")]));
     assert_eq!(
         assumptions(&torn, json!({"name": "c"})),
-        ["the LimitRanges a and b name different defaults: which of them counts is not determined"]
+        ["LimitRanges a and b have different defaults: it is undefined which one applies"]
     );
     assert!(assumptions(&torn, json!({"name": "c", "resources": {"requests": {"cpu": "1"}}})).is_empty());
     let agreed = with_ranges(json!([range("b", "1000m"), range("a", "1")]));
@@ -239,7 +231,7 @@ fn two_limit_ranges_that_contradict_each_other_are_in_doubt_where_it_matters() {
 }
 
 #[test]
-fn the_priority_is_that_of_the_class_named_or_of_the_default_one() {
+fn priority_comes_from_named_or_default_class() {
     let classes = json!([
         {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"},
         {"metadata": {"name": "usual"}, "value": 5, "globalDefault": true, "preemptionPolicy": "PreemptLowerPriority"},
@@ -262,10 +254,8 @@ fn the_priority_is_that_of_the_class_named_or_of_the_default_one() {
 }
 
 /// Edge case 73 (docs/edge-cases.md).
-
 #[test]
-
-fn a_runtime_class_gives_overhead_labels_and_tolerations() {
+fn runtime_class_adds_overhead_labels_and_tolerations() {
     let classes = json!([{
         "metadata": {"name": "kata"}, "handler": "kata",
         "overhead": {"podFixed": {"cpu": "250m"}},
@@ -286,13 +276,13 @@ fn a_runtime_class_gives_overhead_labels_and_tolerations() {
         let own = spec.tolerations.iter().filter(|one| one.key == key);
         own.map(|one| (one.effect.clone(), one.toleration_seconds)).collect()
     };
-    // The wider one is left of two, and so is the one without end.
+    // Of two tolerations the wider one is kept, or the one without a time limit.
     assert_eq!(of_key("kata"), [(String::new(), None)]);
     assert_eq!(of_key("node.kubernetes.io/not-ready"), [("NoExecute".into(), None)]);
 }
 
 #[test]
-fn label_keys_are_merged_with_the_pods_own_values_where_it_has_them() {
+fn label_keys_are_merged_with_own_values() {
     let term = json!({
         "topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "agent"}},
         "matchLabelKeys": ["app", "controller-revision-hash"], "mismatchLabelKeys": ["app"],
@@ -319,7 +309,7 @@ fn label_keys_are_merged_with_the_pods_own_values_where_it_has_them() {
 }
 
 #[test]
-fn doubts_are_told_only_where_they_matter() {
+fn assumptions_only_where_they_matter() {
     let unread = ClusterObjects::default();
     let assumptions = |template: Value| predict(&daemon_set(template), "n1", &unread).assumptions;
     let full = json!({"name": "a", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}});
@@ -327,10 +317,10 @@ fn doubts_are_told_only_where_they_matter() {
     assert_eq!(
         assumptions(json!({"containers": [{"name": "a"}], "priorityClassName": "high", "runtimeClassName": "kata"})),
         [
-            "limitranges were not read: a LimitRange may add requests and limits",
-            "priorityclasses were not read: the priority of PriorityClass high is not known",
-            "runtimeclasses were not read: what RuntimeClass kata adds to the pod (overhead, node selector, tolerations) \
-             is not known",
+            "limitranges were not read: a LimitRange may add requests and limits to the pod",
+            "priorityclasses were not read: the value of PriorityClass high is unknown",
+            "runtimeclasses were not read: RuntimeClass kata may add an overhead, a node selector and tolerations \
+             to the pod",
         ]
     );
     assert!(assumptions(json!({"containers": [full], "priorityClassName": "system-node-critical"})).is_empty());
@@ -343,7 +333,7 @@ fn doubts_are_told_only_where_they_matter() {
 }
 
 #[test]
-fn a_sibling_gives_all_but_its_place_and_its_past() {
+fn pod_from_sibling_drops_node_and_status() {
     let sibling: Pod = serde_json::from_value(json!({
         "metadata": {"name": "agent-x", "namespace": "ns", "uid": "u", "labels": {"controller-revision-hash": "h"}},
         "spec": {
@@ -364,7 +354,7 @@ fn a_sibling_gives_all_but_its_place_and_its_past() {
 }
 
 #[test]
-fn what_has_to_be_read_depends_on_what_is_named() {
+fn needs_depend_on_names_in_template() {
     let bare = needs(&daemon_set(json!({"containers": [], "priorityClassName": "system-node-critical"})));
     let nothing =
         Needs { namespace: "ns".into(), service_account: "default".into(), priority_class: None, runtime_class: None };

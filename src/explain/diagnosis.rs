@@ -1,4 +1,9 @@
-//! The way of a daemon pod: controller, admission, scheduler, kubelet, and the pod itself; every check on it.
+//! The diagnosis of one DaemonSet on one node: every check of the controller, admission, the scheduler, the kubelet and
+//! the pod itself.
+//!
+//! Input: a [`DiagnosisInput`], or a [`NodeSnapshot`] for all DaemonSets of a node. Output: a [`Diagnosis`] with the verdict and the checks in
+//! the order of the stages. `stages` runs the checks of each stage, `kubelet` those of the kubelet and the taint
+//! eviction controller. For a pod that does not exist, the checks run on the predicted pod.
 
 mod check;
 mod input;
@@ -23,52 +28,47 @@ use crate::snapshot::{EventQuery, Known, Taint};
 pub(crate) use check::{Check, CheckName, CheckReason, Stage};
 pub(crate) use input::DiagnosisInput;
 
-/// Whether a node has a healthy daemon pod, and if not, at which end that is.
+/// Whether the node has a healthy daemon pod, and if not, where it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum Verdict {
-    /// A pod is wanted, and cannot be made or has no node.
+    /// The node is eligible, and the pod cannot be created or scheduled.
     Blocked,
-    /// A pod has its node, and is not ready.
+    /// The pod is bound to the node, and it is not ready.
     NotHealthy,
-    /// What would tell could not be read.
+    /// Data that is required could not be read.
     Unknown,
-    /// No pod is wanted.
+    /// The node is not eligible.
     NotWanted,
-    /// On a node that does not exist yet: a pod would run.
+    /// The node does not exist yet; a pod would run on it.
     WouldRun,
-    /// A pod is there, and ready.
+    /// The pod is ready.
     Running,
 }
 
-/// The whole way.
 #[derive(Debug)]
 pub(crate) struct Diagnosis<'a> {
-    /// The DaemonSet.
     pub(crate) daemon_set: &'a DaemonSet,
-    /// Whether a pod is wanted.
     pub(crate) placement: Placement,
-    /// How things stand.
     pub(crate) state: State,
-    /// The pod that counts, if there is one.
+    /// The pod that counts, if one exists.
     pub(crate) pod: Option<&'a Pod>,
-    /// The answer.
     pub(crate) verdict: Verdict,
-    /// Every check that was made, in the order of the way.
+    /// Every check that ran, in the order of the stages.
     pub(crate) checks: Vec<Check>,
-    /// Whether evicting others would help, where the scheduler refuses the node.
+    /// Whether preemption would help, if the scheduler rejects the node.
     pub(crate) preemption: Option<Preemption>,
-    /// Whether the node is only planned.
+    /// Whether the node does not exist yet.
     pub(crate) is_planned: bool,
-    /// The node's taints that the template does not tolerate.
+    /// The taints of the node that the template does not tolerate.
     pub(crate) untolerated: Vec<Taint>,
-    /// What is not certain of a pod that does not exist.
+    /// The assumptions about a predicted pod.
     pub(crate) assumptions: &'a [String],
-    /// The events that may say more: the same whether they were read or not.
+    /// The events that can add to the diagnosis. It does not depend on the events that were read.
     pub(crate) event_query: EventQuery,
 }
 
 impl<'a> DiagnosisInput<'a> {
-    /// Walks the way.
+    /// Runs every check.
     pub(crate) fn explain(&self) -> Diagnosis<'a> {
         let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let template = Pod::from_template(namespace, &self.daemon_set.spec.template);
@@ -150,14 +150,15 @@ impl<'a> DiagnosisInput<'a> {
     }
 }
 
-/// The events that may say more about any of them.
+/// The events that can add to any of these diagnoses.
 pub(crate) fn event_query(diagnoses: &[Diagnosis<'_>]) -> EventQuery {
     let mut query = EventQuery::default();
     diagnoses.iter().for_each(|diagnosis| query.extend(diagnosis.event_query.clone()));
     query
 }
 
-/// The way of every DaemonSet of the site, in its order; `made` holds the pods that do not exist.
+/// The diagnosis of every DaemonSet of the node, in the same order. `made` has a predicted pod for each DaemonSet
+/// without a pod.
 pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<PredictedPod>]) -> Vec<Diagnosis<'a>> {
     let pods = node_snapshot.daemon_pods();
     let each = node_snapshot.daemon_sets.iter().zip(pods).enumerate();
@@ -181,8 +182,8 @@ pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<Pr
     each.map(diagnosis).collect()
 }
 
-/// The other daemon pods that a planned node gets, as far as they come before this one: the scheduler takes those of
-/// higher priority first, and of equals one has to give way.
+/// The other predicted pods that a planned node gets before this one. The scheduler takes pods with a higher priority
+/// first; of equal ones, the first in the list goes first.
 fn planned_before<'a>(
     node_snapshot: &NodeSnapshot,
     predicted: &'a [Option<PredictedPod>],
@@ -199,8 +200,8 @@ fn planned_before<'a>(
         .collect()
 }
 
-/// The DaemonSets, by their places, of which there is no pod that could be judged, and of which one is wanted or was
-/// asked about by name.
+/// The indexes of the DaemonSets without a pod on the node, if the node is eligible or the DaemonSet was named
+/// explicitly.
 pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, is_named: bool) -> Vec<usize> {
     let is_open = |(_, pods): &(usize, Known<Vec<&Pod>>)| pods.known().is_some_and(Vec::is_empty);
     let open = node_snapshot.daemon_pods().into_iter().enumerate().filter(is_open).map(|(index, _)| index);
@@ -215,7 +216,7 @@ pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, is_named: bo
     open.filter(|index| is_named || is_eligible(index)).collect()
 }
 
-/// The pods of the DaemonSets that wait for a node.
+/// The unscheduled pods of the DaemonSets.
 pub(crate) fn waiting(node_snapshot: &NodeSnapshot) -> Vec<Pod> {
     let pods = node_snapshot.daemon_pods();
     let first = pods.iter().filter_map(|pods| pods.known()?.first().copied());
@@ -223,17 +224,15 @@ pub(crate) fn waiting(node_snapshot: &NodeSnapshot) -> Vec<Pod> {
 }
 
 impl Diagnosis<'_> {
-    /// The DaemonSet's namespace.
     pub(crate) fn namespace(&self) -> &str {
         self.daemon_set.metadata.namespace.as_deref().unwrap_or_default()
     }
 
-    /// The DaemonSet's name.
     pub(crate) fn name(&self) -> &str {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// The reasons of every check that fails, in the order of the way.
+    /// The reasons of every failed check, in the order of the stages.
     pub(crate) fn failures(&self) -> impl Iterator<Item = &CheckReason> {
         self.checks.iter().flat_map(|check| match &check.result {
             CheckResult::Fail(reasons) => reasons.as_slice(),

@@ -1,4 +1,4 @@
-//! What the warning events say.
+//! Reads the evidence in warning events.
 //!
 //! Upstream: `pkg/controller/controller_utils.go` `createPods` (FailedCreate on the DaemonSet); kubelet and volume
 //! controllers (warnings on the pod).
@@ -9,17 +9,17 @@ use super::{Reason, State};
 use crate::admission::FailedCreateEvent;
 use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
 
-/// Whether a warning may say more of a pod than its own status does: of one that is on its way, or not ready, without
-/// any trouble of its own. `reasons` are those of the status alone.
+/// Whether a warning event can say more about a pod than its status: the pod is starting or not ready, and every reason
+/// is transitional. `reasons` are those of the status alone.
 pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
     matches!(state, State::Starting | State::NotReady) && reasons.iter().all(Reason::is_transitional)
 }
 
-/// Why pods of the DaemonSet with this uid could not be created, by the newest refusal on record.
+/// The newest event that reports why a pod of the DaemonSet with this uid could not be created.
 pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<FailedCreateEvent> {
     let event = newest(events, daemon_set_uid, is_failed_create)?;
     let message = event.message.as_deref().unwrap_or_default();
-    // The client library marks what it folded together; the words behind that mark are the newest.
+    // The client library aggregates similar events under this prefix; the message after it is the newest one.
     let message = message.strip_prefix("(combined from similar events): ").unwrap_or(message);
     Some(FailedCreateEvent {
         text: message.strip_prefix("Error creating: ").unwrap_or(message).to_owned(),
@@ -47,7 +47,7 @@ fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -
         .max_by_key(|event| last_seen(event))
 }
 
-/// The old API counts in `count`, the new one in `series.count`.
+/// The number of occurrences: the legacy events API has it in `count`, the new one in `series.count`.
 fn count(event: &Event) -> i32 {
     let series = event.series.as_ref().and_then(|series| series.count);
     series.or(event.count).unwrap_or(1).max(1)

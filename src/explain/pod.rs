@@ -1,4 +1,4 @@
-//! What a pod's own status tells, in the order in which a person would ask.
+//! The state of a pod and its reasons, from the pod's own status.
 //!
 //! Upstream: `pkg/printers/internalversion/printers.go` `printPod` for the containers' reasons;
 //! `pkg/api/pod/util.go` `IsPodReady`, `IsPodAvailable`.
@@ -12,7 +12,7 @@ use super::{Exit, FailedBy, Reason, State};
 use crate::snapshot::pod_summary::{Condition, ContainerStatus, Terminated};
 use crate::snapshot::{Node, PodSummary};
 
-/// The kubelet's reasons for an image that cannot be had (`pkg/kubelet/images/types.go`).
+/// The kubelet's reasons for an image that cannot be pulled (`pkg/kubelet/images/types.go`).
 const IMAGE_REASONS: [&str; 7] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -22,15 +22,15 @@ const IMAGE_REASONS: [&str; 7] = [
     "RegistryUnavailable",
     "SignatureValidationFailed",
 ];
-/// Waiting reasons that only mean: not yet.
+/// Waiting reasons of a container that starts normally.
 const PASSING_REASONS: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 
-/// Condition `Ready` is `True`; neither phase nor deletion matters.
+/// Whether the condition `Ready` is `True`, whatever the phase and even if the pod is being deleted.
 pub(crate) fn is_ready(pod: &PodSummary) -> bool {
     pod.condition("Ready").is_some_and(Condition::is_true)
 }
 
-/// Ready for at least `min_ready_seconds`.
+/// Whether the pod has been ready for at least `min_ready_seconds`.
 pub(crate) fn is_available(pod: &PodSummary, min_ready_seconds: i32, now: Timestamp) -> bool {
     if !is_ready(pod) {
         return false;
@@ -46,7 +46,7 @@ fn ready_since(pod: &PodSummary) -> Option<Timestamp> {
     Some(pod.condition("Ready")?.last_transition_time?.timestamp())
 }
 
-/// Where the pod stands, with every reason for it. `node` is the node it is bound to, where that is known.
+/// The state of the pod with every reason for it. `node` is the node that the pod is bound to, if it is known.
 pub(crate) fn pod_state(
     pod: &PodSummary,
     node: Option<&Node>,
@@ -81,7 +81,7 @@ pub(crate) fn pod_state(
 }
 
 fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
-    // The timestamp already includes the grace period.
+    // The timestamp is the end of the grace period, not the time of the request.
     let Some(deadline) = pod.metadata.deletion_timestamp.map(|time| time.timestamp()) else {
         return Vec::new();
     };
@@ -125,7 +125,7 @@ fn unscheduled(pod: &PodSummary) -> Reason {
     }
 }
 
-/// A node whose `Ready` is anything but `True` drags its pods down with it.
+/// The reason that the node's `Ready` condition is not `True`: then no pod on the node is ready.
 pub(super) fn node_not_ready(node: &Node) -> Option<Reason> {
     let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
     Some(Reason::NodeNotReady {
@@ -134,7 +134,7 @@ pub(super) fn node_not_ready(node: &Node) -> Option<Reason> {
     })
 }
 
-/// Containers that cannot go on: an init container that holds the others back is the only one to speak.
+/// Problems of containers. A failing init container blocks all other containers, so only its problem is reported.
 fn troubles(pod: &PodSummary) -> Vec<Reason> {
     let init: Vec<Reason> = pod.status.init_container_statuses.iter().filter_map(trouble).collect();
     if !init.is_empty() {
@@ -146,7 +146,7 @@ fn troubles(pod: &PodSummary) -> Vec<Reason> {
 fn trouble(status: &ContainerStatus) -> Option<Reason> {
     let state = status.state.as_ref()?;
     if let Some(end) = &state.terminated {
-        // An init container that ended with 0 has done its part.
+        // An init container that exited with 0 is done.
         return (end.exit_code != 0 || end.signal != 0).then(|| ended(status, end));
     }
     let waiting = state.waiting.as_ref()?;
@@ -176,7 +176,6 @@ fn ended(status: &ContainerStatus, end: &Terminated) -> Reason {
     }
 }
 
-/// How a container ended.
 pub(crate) fn exit(end: &Terminated) -> Exit {
     Exit {
         exit_code: end.exit_code,
@@ -186,7 +185,7 @@ pub(crate) fn exit(end: &Terminated) -> Exit {
     }
 }
 
-/// What a pod without trouble is busy with, while its containers do not all run.
+/// The progress of a pod without problems whose containers do not all run yet.
 fn progress(pod: &PodSummary) -> Option<Reason> {
     let total = pod.spec.init_containers.len();
     let is_initialized = pod.condition("Initialized").is_some_and(Condition::is_true);
@@ -202,7 +201,7 @@ fn progress(pod: &PodSummary) -> Option<Reason> {
     (!pod.status.container_statuses.iter().all(runs)).then_some(Reason::ContainerCreating)
 }
 
-/// An ordinary init container is done when it ended with 0, a sidecar when it has started.
+/// An ordinary init container is done when it exited with 0, a sidecar when it has started.
 fn is_done(pod: &PodSummary, name: &str, is_sidecar: bool) -> bool {
     let status = pod.status.init_container_statuses.iter().find(|status| status.name == name);
     status.is_some_and(|status| match is_sidecar {
@@ -211,7 +210,7 @@ fn is_done(pod: &PodSummary, name: &str, is_sidecar: bool) -> bool {
     })
 }
 
-/// All containers run, and the pod is not ready.
+/// Why the pod is not ready, although all containers run.
 fn unready(pod: &PodSummary) -> Reason {
     let condition = pod.condition("Ready");
     if let Some(condition) = condition.filter(|condition| condition.reason == "ReadinessGatesNotReady") {

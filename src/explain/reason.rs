@@ -1,5 +1,5 @@
-//! Why a node and a DaemonSet stand as they do: one variant for each cause, with the objects' own values. The words
-//! are the renderer's.
+//! Why a DaemonSet has its state on a node: one variant for each cause, with values of the objects as evidence. The
+//! renderer writes the sentences.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -10,60 +10,56 @@ use crate::placement::PlacementFailure;
 use crate::scheduling::FilterRejection;
 use crate::snapshot::Generation;
 
-/// One cause and its evidence. Serialised, the variant's name is the `code`.
+/// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Reason {
-    /// A pod is wanted, there is none, and nothing on record says why.
+    /// The pod is missing, and no object or event shows why.
     NotCreated,
-    /// The API holds a newer spec than the controller has looked at.
+    /// The DaemonSet's spec is newer than the one that the controller has observed.
     NotObserved {
         /// `metadata.generation`.
         generation: i64,
         /// `status.observedGeneration`.
         observed: i64,
     },
-    /// The scheduler found that the pod fits nowhere it may go.
+    /// The scheduler found no node for the pod.
     Unschedulable {
-        /// The scheduler's words.
+        /// The message of the scheduler.
         scheduler: String,
     },
-    /// The scheduler found so, and no filter refuses the pod any more.
+    /// The scheduler found no node for the pod, but no filter rejects the pod now.
     NoLongerUnschedulable {
-        /// The scheduler's words.
+        /// The message of the scheduler.
         scheduler: String,
     },
-    /// A scheduling gate is still on the pod.
+    /// The pod has scheduling gates.
     SchedulingGated,
-    /// The scheduler failed.
+    /// The scheduler failed with an error.
     SchedulerError {
-        /// The scheduler's words.
+        /// The message of the scheduler.
         scheduler: String,
     },
-    /// No scheduler has looked at the pod.
+    /// No scheduler has processed the pod.
     NotScheduled {
-        /// The scheduler that the pod asks for, where that was looked at.
+        /// The scheduler that the pod names; none in states that are found without the pod's spec.
         #[serde(skip_serializing_if = "Option::is_none")]
         scheduler_name: Option<String>,
     },
-    /// What would tell could not be read.
-    NotKnown {
-        /// What is missing.
-        missing: String,
-    },
-    /// The node is short of something, and its kubelet takes no pods that are not critical.
+    /// Data that is required could not be read.
+    NotKnown { missing: String },
+    /// The node is under pressure, and its kubelet rejects pods that are not critical.
     NodePressure {
-        /// The node's condition: `DiskPressure`, ...
+        /// The condition of the node, such as `DiskPressure`.
         condition: String,
     },
-    /// A taint takes the pod away again: it is tolerated for a time only.
+    /// A `NoExecute` taint evicts the pod, because the pod tolerates it only for a limited time.
     TaintEviction {
-        /// The taint.
         taint: String,
-        /// For how long it is tolerated.
+        /// The time for which it is tolerated.
         seconds: i64,
     },
-    /// The pod has failed as a whole: rejected by the kubelet, evicted, or ended.
+    /// The pod as a whole failed: the kubelet rejected it, it was evicted, or its containers failed.
     PodFailed {
         /// `status.reason`.
         reason: String,
@@ -72,116 +68,97 @@ pub(crate) enum Reason {
         /// What ended the pod.
         #[serde(skip)]
         by: FailedBy,
-        /// When a pressure or a shutdown took it: the reason of the condition `DisruptionTarget`.
+        /// The reason of the condition `DisruptionTarget`, if a pressure, a preemption or a shutdown ended the pod.
         #[serde(skip_serializing_if = "Option::is_none")]
         disruption: Option<String>,
     },
-    /// All containers have ended well, which those of a daemon should not.
+    /// All containers exited with 0, which the containers of a daemon should not do.
     PodSucceeded,
-    /// The image cannot be had.
+    /// The image cannot be pulled.
     ImageError {
         container: String,
         /// The image that the template names; none where the template was not read.
         #[serde(skip_serializing_if = "Option::is_none")]
         image: Option<String>,
-        /// The kubelet's reason: `ImagePullBackOff`, `InvalidImageName`, ...
+        /// The kubelet's reason, such as `ImagePullBackOff` or `InvalidImageName`.
         reason: String,
-        /// The kubelet's words.
+        /// The kubelet's message.
         detail: String,
     },
-    /// The container cannot be made: a missing ConfigMap or Secret, a bad command, a failing hook.
+    /// The container cannot be created or started: a missing ConfigMap or Secret, an invalid command, a failing hook.
     ContainerError {
-        /// The container.
         container: String,
-        /// The kubelet's reason: `CreateContainerConfigError`, `RunContainerError`, ...
+        /// The kubelet's reason, such as `CreateContainerConfigError` or `RunContainerError`.
         reason: String,
-        /// The kubelet's words.
+        /// The kubelet's message.
         detail: String,
     },
-    /// The container ends again and again.
+    /// The container exits repeatedly.
     CrashLoopBackOff {
-        /// The container.
         container: String,
-        /// How often it was started again.
         restarts: i32,
-        /// How it ended last.
         #[serde(skip_serializing_if = "Option::is_none")]
         last_exit: Option<Exit>,
     },
-    /// The container has ended and was not started again yet.
-    ContainerTerminated {
-        /// The container.
-        container: String,
-        /// How often it was started again.
-        restarts: i32,
-        /// How it ended.
-        last_exit: Exit,
-    },
-    /// Init containers are at work.
+    /// The container exited and has not been restarted yet.
+    ContainerTerminated { container: String, restarts: i32, last_exit: Exit },
+    /// Init containers are running.
     Initializing {
-        /// How many have done their part.
+        /// The number of init containers that are done.
         done: usize,
-        /// How many there are.
+        /// The number of init containers.
         total: usize,
     },
     /// The containers are being created.
     ContainerCreating,
-    /// The kubelet has said nothing about the pod.
+    /// The kubelet has not reported any status of the pod.
     NotSeenByKubelet,
-    /// Containers run, and are not ready.
-    ContainersNotReady {
-        /// Which.
-        containers: Vec<String>,
-    },
-    /// A readiness gate is not met.
+    /// All containers run, but these are not ready.
+    ContainersNotReady { containers: Vec<String> },
+    /// A readiness gate is not satisfied.
     ReadinessGatesNotReady {
-        /// The kubelet's words.
+        /// The kubelet's message.
         detail: String,
     },
-    /// The node does not report as ready.
+    /// The `Ready` condition of the node is not `True`.
     NodeNotReady {
-        /// The condition's reason.
+        /// The reason of the condition.
         reason: String,
-        /// Since when.
         since: Option<Timestamp>,
     },
-    /// Ready, and counted as available only after `minReadySeconds`.
+    /// The pod is ready, but not yet for `minReadySeconds`.
     MinReadySeconds {
-        /// The seconds that are asked for.
         min_ready_seconds: i32,
-        /// Since when the pod is ready.
+        /// The time since which the pod is ready.
         since: Option<Timestamp>,
     },
-    /// Deleted, and within its grace period.
+    /// The pod is being deleted, and its grace period has not expired.
     Terminating {
-        /// When it is to be gone.
+        /// The end of the grace period.
         deadline: Timestamp,
     },
-    /// The DaemonSet itself is being deleted: no pod is made any more.
+    /// The DaemonSet is being deleted: the controller creates no more pods.
     DaemonSetDeleting {
-        /// Since when.
         since: Timestamp,
-        /// What holds it.
+        /// What keeps the object from being removed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         finalizers: Vec<String>,
     },
-    /// Deleted, and past its grace period still there.
+    /// The pod is being deleted, and its grace period has expired.
     StuckTerminating {
-        /// When it was to be gone.
+        /// The end of the grace period.
         deadline: Timestamp,
-        /// What may hold it.
+        /// What may keep the object from being removed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         finalizers: Vec<String>,
     },
-    /// A newest warning about the pod.
+    /// The newest warning event about the pod.
     Warning {
-        /// The event's reason: `FailedMount`, `FailedCreatePodSandBox`, ...
+        /// The reason of the event, such as `FailedMount` or `FailedCreatePodSandBox`.
         reason: String,
-        /// The event's words.
+        /// The message of the event.
         detail: String,
-        /// How often.
         count: i32,
-        /// When last.
         last_seen: Option<Timestamp>,
     },
     /// With a surge, the new pod and the old pod next to it need the same host port, and the old pod remains until the
@@ -196,34 +173,32 @@ pub(crate) enum Reason {
         /// The name of the pod.
         pod: String,
     },
-    /// More pods than one on the node.
+    /// The node has more than one pod of the DaemonSet.
     ExtraPods {
-        /// The others.
+        /// The pods other than the one that counts.
         pods: Vec<String>,
     },
-    /// The controller does not want a pod here.
+    /// The node is not eligible.
     #[serde(untagged)]
     NotEligible(PlacementFailure),
-    /// The API server does not let the pod be made.
+    /// The API server rejects the pod.
     #[serde(untagged)]
     Rejected {
-        /// Why.
         #[serde(flatten)]
         rejection: AdmissionRejection,
-        /// How often an event says so; an event names no node.
+        /// The number of occurrences of the event, if an event reports the rejection. The event names no node.
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<i32>,
-        /// When it said so last.
         #[serde(skip_serializing_if = "Option::is_none")]
         last_seen: Option<Timestamp>,
     },
-    /// The scheduler finds that the node does not take the pod.
+    /// A filter of the scheduler rejects the node.
     #[serde(untagged)]
     FilterRejection(FilterRejection),
 }
 
 impl Reason {
-    /// A pod is wanted, there is none, and nothing on record says why.
+    /// The reason for a pod that is missing and that nothing else explains.
     pub(crate) fn not_created(daemon_set: &DaemonSet) -> Self {
         let generation = Generation::new(daemon_set);
         match generation.is_observed() {
@@ -232,7 +207,7 @@ impl Reason {
         }
     }
 
-    /// A refusal with the event that speaks of it, if one does.
+    /// A rejection with the count and time of the event that reports it, if there is one.
     pub(crate) fn rejected(rejection: AdmissionRejection, event: Option<&FailedCreateEvent>) -> Self {
         Self::Rejected {
             rejection,
@@ -241,14 +216,14 @@ impl Reason {
         }
     }
 
-    /// The one reason to show where there is room for one: the first, unless an event says more than that.
+    /// The one reason to show where only one fits: the first one, unless it is transitional and an event says more.
     pub(crate) fn leading(reasons: &[Self]) -> Option<&Self> {
         let first = reasons.first()?;
         let warning = reasons.iter().find(|reason| matches!(reason, Self::Warning { .. }));
         warning.filter(|_| first.is_transitional()).or(Some(first))
     }
 
-    /// Whether it only says that something is not done yet, so that an event may say more.
+    /// Whether the reason only shows that a step is not finished yet, so that an event can say more.
     pub(crate) fn is_transitional(&self) -> bool {
         matches!(
             self,
@@ -274,19 +249,18 @@ pub(crate) enum FailedBy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Exit {
-    /// The exit code.
     pub(crate) exit_code: i32,
-    /// The signal, 0 for none.
+    /// The signal, or 0 if the container was not ended by one.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) signal: i32,
-    /// `Error`, `OOMKilled`, `Completed`, ...
+    /// The reason, such as `Error`, `OOMKilled` or `Completed`.
     pub(crate) reason: String,
-    /// What it left behind.
+    /// The termination message that the container wrote.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(signal: &i32) -> bool {
     *signal == 0
 }

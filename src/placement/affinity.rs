@@ -1,4 +1,4 @@
-//! Required node affinity.
+//! Required node affinity: which terms match a node, and what mismatches in the others.
 //!
 //! Upstream: `component-helpers/scheduling/corev1/nodeaffinity/nodeaffinity.go` `LazyErrorNodeSelector.Match`,
 //! `newNodeSelectorTerm`; `apimachinery/pkg/labels/selector.go` `NewRequirement`, `Requirement.Matches`.
@@ -9,10 +9,10 @@ use crate::snapshot::labels::{is_label_key, is_label_value};
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
 use crate::snapshot::pod_summary::{NodeSelector, NodeSelectorTerm};
 
-/// The one field of a node that `matchFields` knows.
+/// The only field of a node that `matchFields` supports.
 const NAME_FIELD: &str = "metadata.name";
 
-/// The usable terms, of which one must match.
+/// The terms that are not empty. One of them must match.
 #[derive(Debug)]
 pub(crate) struct Affinity<'a> {
     terms: Vec<Term<'a>>,
@@ -20,16 +20,15 @@ pub(crate) struct Affinity<'a> {
 
 #[derive(Debug)]
 enum Term<'a> {
-    /// All expressions and fields must hold.
+    /// All expressions and fields must match.
     All(&'a NodeSelectorTerm),
-    /// Cannot be understood, so it matches nothing; the controller says nothing about it.
+    /// The term is invalid and matches nothing. The controller reports no error for it.
     Void(String),
 }
 
 impl<'a> Affinity<'a> {
-    /// Reads the terms.
     pub(crate) fn new(selector: &'a NodeSelector) -> Self {
-        // A term that asks for nothing is left out: it does not match everything.
+        // An empty term matches nothing: upstream skips it.
         let terms = selector
             .node_selector_terms
             .iter()
@@ -42,7 +41,7 @@ impl<'a> Affinity<'a> {
         Self { terms }
     }
 
-    /// What keeps the node out, if no term matches it.
+    /// The obstacle if no term matches the node.
     pub(crate) fn failure(&self, node: &Node) -> Option<PlacementFailure> {
         let mut misses = Vec::with_capacity(self.terms.len());
         for term in &self.terms {
@@ -69,7 +68,7 @@ impl Term<'_> {
             (!holds(requirement, found)).then(|| mismatches(requirement, found))
         });
         let by_field = term.match_fields.iter().filter_map(|requirement| {
-            // Upstream's field set answers an unknown field with the empty string.
+            // For an unknown field, upstream's field set returns the empty string.
             let is_name = requirement.key == NAME_FIELD;
             let found = if is_name { node.metadata.name.as_str() } else { "" };
             (!holds(requirement, Some(found))).then(|| mismatches(requirement, Some(found)))
@@ -87,7 +86,7 @@ fn mismatches(requirement: &NodeSelectorRequirement, found: Option<&str>) -> Req
     }
 }
 
-/// Whether the requirement, known to be well formed, holds for a value.
+/// Whether the value satisfies a requirement that is valid.
 fn holds(requirement: &NodeSelectorRequirement, found: Option<&str>) -> bool {
     let values = &requirement.values;
     let contains = |found: &str| values.iter().any(|value| value == found);
@@ -102,44 +101,44 @@ fn holds(requirement: &NodeSelectorRequirement, found: Option<&str>) -> bool {
     }
 }
 
-/// Both sides as integers; a label that is no integer meets neither `Gt` nor `Lt`.
+/// Both sides as integers. A label that is not an integer satisfies neither `Gt` nor `Lt`.
 fn compare(found: Option<&str>, values: &[String]) -> Option<(i64, i64)> {
     Some((found?.parse().ok()?, values.first()?.parse().ok()?))
 }
 
-/// Why a term cannot be understood: the first fault of it.
+/// The first error that makes a term invalid.
 fn fault(term: &NodeSelectorTerm) -> Option<String> {
     let in_expressions = term.match_expressions.iter().find_map(expression_fault);
     in_expressions.or_else(|| term.match_fields.iter().find_map(field_fault))
 }
 
-/// `labels.NewRequirement`.
+/// Upstream: `labels.NewRequirement`.
 fn expression_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
     let NodeSelectorRequirement { key, operator, values } = requirement;
     if !is_label_key(key) {
-        return Some(format!("{key:?} is not a label key"));
+        return Some(format!("{key:?} is not a valid label key"));
     }
     let fault = match operator.as_str() {
-        "In" | "NotIn" if values.is_empty() => "takes at least one value",
-        "Exists" | "DoesNotExist" if !values.is_empty() => "takes no values",
-        "Gt" | "Lt" if values.len() != 1 => "takes exactly one value",
-        "Gt" | "Lt" if compare(Some("0"), values).is_none() => "takes an integer",
+        "In" | "NotIn" if values.is_empty() => "requires at least one value",
+        "Exists" | "DoesNotExist" if !values.is_empty() => "allows no values",
+        "Gt" | "Lt" if values.len() != 1 => "requires exactly one value",
+        "Gt" | "Lt" if compare(Some("0"), values).is_none() => "requires an integer",
         "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => "",
-        _ => "is not an operator",
+        _ => "is not a valid operator",
     };
     if !fault.is_empty() {
         return Some(format!("{key} {operator}: {operator} {fault}"));
     }
     let bad = values.iter().find(|value| !is_label_value(value))?;
-    Some(format!("{key} {operator}: {bad:?} is not a label value"))
+    Some(format!("{key} {operator}: {bad:?} is not a valid label value"))
 }
 
-/// `nodeSelectorRequirementsAsFieldSelector`.
+/// Upstream: `nodeSelectorRequirementsAsFieldSelector`.
 fn field_fault(requirement: &NodeSelectorRequirement) -> Option<String> {
     let NodeSelectorRequirement { key, operator, values } = requirement;
     match operator.as_str() {
         "In" | "NotIn" if values.len() == 1 => None,
-        "In" | "NotIn" => Some(format!("{key} {operator}: a field takes exactly one value")),
-        _ => Some(format!("{key} {operator}: a field knows only In and NotIn")),
+        "In" | "NotIn" => Some(format!("{key} {operator}: a field requires exactly one value")),
+        _ => Some(format!("{key} {operator}: a field allows only the operators In and NotIn")),
     }
 }

@@ -1,4 +1,4 @@
-//! The controller's rule on the cases where intuition and rule part, each by its number in the list of edge cases.
+//! The controller's eligibility rule where it differs from intuition, by the numbers of docs/edge-cases.md.
 
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +27,7 @@ fn evaluate(spec: Value, node: &Node) -> Placement {
     place_with(spec, node, FeatureGates::default())
 }
 
-/// Placement of a template with these tolerations on a node with this one taint, `key[=value]:effect`.
+/// Placement of a template with these tolerations on a node with one taint, `key[=value]:effect`.
 fn tolerating(tolerations: Value, taint: &str) -> Placement {
     evaluate(json!({ "containers": [], "tolerations": tolerations }), &tainted(&[taint]))
 }
@@ -54,28 +54,22 @@ fn with_expression(operator: &str, values: Value, labels: Value) -> Placement {
 const NOT_READY: [&str; 2] = ["node.kubernetes.io/not-ready:NoSchedule", "node.kubernetes.io/not-ready:NoExecute"];
 
 /// Edge case 1 (docs/edge-cases.md).
-
 #[test]
-
-fn a_toleration_of_everything_keeps_not_ready_nodes_wanted() {
+fn toleration_of_everything_covers_not_ready_node() {
     let spec = json!({ "containers": [], "tolerations": [{ "operator": "Exists" }] });
     assert_eq!(evaluate(spec.clone(), &tainted(&NOT_READY)), Run);
     assert_eq!(evaluate(spec, &tainted(&["any=thing:NoExecute", "other:NoSchedule"])), Run);
 }
 
 /// Edge case 2 (docs/edge-cases.md).
-
 #[test]
-
 fn a_toleration_without_value_covers_only_a_taint_without_value() {
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k:NoSchedule"), Run);
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k=v:NoSchedule"), ContinueOnly);
 }
 
 /// Edge case 3 (docs/edge-cases.md).
-
 #[test]
-
 fn a_toleration_of_one_effect_does_not_cover_another() {
     let tolerations = json!([{ "key": "k", "operator": "Equal", "value": "v", "effect": "NoSchedule" }]);
     assert_eq!(tolerating(tolerations.clone(), "k=v:NoExecute"), Exclude);
@@ -83,53 +77,41 @@ fn a_toleration_of_one_effect_does_not_cover_another() {
 }
 
 /// Edge case 4 (docs/edge-cases.md).
-
 #[test]
-
-fn prefer_no_schedule_keeps_nobody_away() {
+fn prefer_no_schedule_excludes_no_node() {
     assert_eq!(tolerating(json!([]), "k=v:PreferNoSchedule"), Run);
 }
 
 /// Edge case 5 (docs/edge-cases.md).
-
 #[test]
-
-fn no_schedule_lets_a_running_pod_stay() {
+fn no_schedule_lets_existing_pod_continue() {
     assert_eq!(tolerating(json!([]), "k=v:NoSchedule"), ContinueOnly);
 }
 
 /// Edge case 7 (docs/edge-cases.md).
-
 #[test]
-
-fn no_execute_lets_no_pod_stay() {
+fn no_execute_excludes_node() {
     assert_eq!(tolerating(json!([]), "k=v:NoExecute"), Exclude);
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&["a:NoSchedule", "b:NoExecute"])), Exclude);
 }
 
 /// Edge case 8 (docs/edge-cases.md).
-
 #[test]
-
 fn no_execute_tolerated_for_a_while_is_tolerated() {
     assert_eq!(tolerating(json!([{ "key": "k", "operator": "Exists", "tolerationSeconds": 30 }]), "k:NoExecute"), Run);
 }
 
 /// Edge case 9 (docs/edge-cases.md).
-
 #[test]
-
-fn a_not_ready_node_is_not_wanted_by_default_and_its_pod_may_stay() {
+fn not_ready_node_lets_existing_pod_continue_by_default() {
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&NOT_READY)), ContinueOnly);
     let unreachable = ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
     assert_eq!(evaluate(json!({ "containers": [] }), &tainted(&unreachable)), ContinueOnly);
 }
 
 /// Edge case 10 (docs/edge-cases.md).
-
 #[test]
-
-fn a_cordoned_node_is_wanted() {
+fn cordoned_node_is_eligible() {
     assert_eq!(tolerating(json!([]), "node.kubernetes.io/unschedulable:NoSchedule"), Run);
     for pressure in ["disk", "memory", "pid"] {
         assert_eq!(tolerating(json!([]), &format!("node.kubernetes.io/{pressure}-pressure:NoSchedule")), Run);
@@ -137,9 +119,7 @@ fn a_cordoned_node_is_wanted() {
 }
 
 /// Edge case 11 (docs/edge-cases.md).
-
 #[test]
-
 fn the_field_unschedulable_alone_changes_nothing() {
     let mut cordoned = node(json!({}), json!([]));
     cordoned.spec.unschedulable = true;
@@ -147,9 +127,7 @@ fn the_field_unschedulable_alone_changes_nothing() {
 }
 
 /// Edge case 12 (docs/edge-cases.md).
-
 #[test]
-
 fn network_unavailable_matters_only_off_the_hosts_network() {
     let node = tainted(&["node.kubernetes.io/network-unavailable:NoSchedule"]);
     assert_eq!(evaluate(json!({ "containers": [], "hostNetwork": false }), &node), ContinueOnly);
@@ -157,10 +135,8 @@ fn network_unavailable_matters_only_off_the_hosts_network() {
 }
 
 /// Edge case 13 (docs/edge-cases.md).
-
 #[test]
-
-fn a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
+fn new_not_ready_node_needs_toleration() {
     let new = tainted(&["node.kubernetes.io/not-ready:NoSchedule"]);
     assert_eq!(evaluate(json!({ "containers": [] }), &new), ContinueOnly);
     let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule" }]);
@@ -168,10 +144,8 @@ fn a_new_node_waits_until_it_is_ready_unless_the_template_tolerates_that() {
 }
 
 /// Edge case 14 (docs/edge-cases.md).
-
 #[test]
-
-fn comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() {
+fn gt_and_lt_toleration_require_gate_and_canonical_integer() {
     let on = FeatureGates { comparison_tolerations: true };
     let compared = |operator: &str, own: &str, taint: &str, gates| {
         let spec = json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": own }] });
@@ -189,10 +163,8 @@ fn comparing_tolerations_hold_only_with_their_gate_and_for_canonical_integers() 
 }
 
 /// Edge case 14 (docs/edge-cases.md).
-
 #[test]
-
-fn a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
+fn gt_or_lt_toleration_in_template_implies_gate() {
     let gates = |operator| {
         FeatureGates::implied_by(&template(
             json!({ "containers": [], "tolerations": [{ "key": "k", "operator": operator, "value": "5" }] }),
@@ -204,9 +176,7 @@ fn a_template_with_a_comparing_toleration_tells_that_the_gate_is_on() {
 }
 
 /// Edge case 15 (docs/edge-cases.md).
-
 #[test]
-
 fn seconds_on_not_ready_change_nothing_for_the_placement() {
     for operator in ["Exists", "Equal"] {
         let tolerations = json!([{ "key": "node.kubernetes.io/not-ready", "operator": operator, "effect": "NoExecute", "tolerationSeconds": 60 }]);
@@ -215,10 +185,8 @@ fn seconds_on_not_ready_change_nothing_for_the_placement() {
 }
 
 /// Edge case 16 (docs/edge-cases.md).
-
 #[test]
-
-fn an_empty_value_of_the_node_selector_wants_the_key() {
+fn node_selector_with_empty_value_requires_key() {
     let spec = json!({ "containers": [], "nodeSelector": { "a": "" } });
     assert_eq!(evaluate(spec.clone(), &node(json!({}), json!([]))), Exclude);
     assert_eq!(evaluate(spec.clone(), &node(json!({ "a": "" }), json!([]))), Run);
@@ -226,9 +194,7 @@ fn an_empty_value_of_the_node_selector_wants_the_key() {
 }
 
 /// Edge case 17 (docs/edge-cases.md).
-
 #[test]
-
 fn a_missing_key_is_in_no_set_and_outside_of_every_set() {
     assert_eq!(with_expression("In", json!([""]), json!({})), Exclude);
     assert_eq!(with_expression("In", json!([""]), json!({ "a": "" })), Run);
@@ -237,9 +203,7 @@ fn a_missing_key_is_in_no_set_and_outside_of_every_set() {
 }
 
 /// Edge case 18 (docs/edge-cases.md).
-
 #[test]
-
 fn a_key_with_an_empty_value_exists() {
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({ "a": "" })), Exclude);
     assert_eq!(with_expression("Exists", json!([]), json!({ "a": "" })), Run);
@@ -248,9 +212,7 @@ fn a_key_with_an_empty_value_exists() {
 }
 
 /// Edge case 19 (docs/edge-cases.md).
-
 #[test]
-
 fn gt_and_lt_compare_integers_strictly() {
     let gt = |label: Value| with_expression("Gt", json!(["5"]), label);
     assert_eq!(gt(json!({ "a": "5" })), Exclude);
@@ -265,10 +227,8 @@ fn gt_and_lt_compare_integers_strictly() {
 }
 
 /// Edge case 20 (docs/edge-cases.md).
-
 #[test]
-
-fn a_malformed_value_voids_the_term() {
+fn malformed_value_makes_term_invalid() {
     assert_eq!(with_expression("Gt", json!(["abc"]), json!({ "a": "9" })), Exclude);
     assert_eq!(with_expression("Gt", json!(["-1"]), json!({ "a": "9" })), Exclude);
     assert_eq!(with_expression("NotIn", json!(["bad value!"]), json!({ "a": "9" })), Exclude);
@@ -277,10 +237,8 @@ fn a_malformed_value_voids_the_term() {
 }
 
 /// Edge case 21 (docs/edge-cases.md).
-
 #[test]
-
-fn an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
+fn empty_or_invalid_term_matches_nothing_others_still_do() {
     let good = json!({ "matchExpressions": [{ "key": "a", "operator": "Exists" }] });
     let broken = json!({ "matchExpressions": [{ "key": "a", "operator": "Gt", "values": ["abc"] }] });
     assert_eq!(with_terms(json!([{}]), json!({ "a": "1" })), Exclude);
@@ -291,10 +249,8 @@ fn an_empty_or_broken_term_matches_nothing_and_leaves_the_others_alone() {
 }
 
 /// Edge case 22 (docs/edge-cases.md).
-
 #[test]
-
-fn expressions_and_fields_of_a_term_must_both_hold() {
+fn expressions_and_fields_of_term_must_both_match() {
     let term = |name: &str| {
         json!([{
             "matchExpressions": [{ "key": "a", "operator": "Exists" }],
@@ -307,19 +263,15 @@ fn expressions_and_fields_of_a_term_must_both_hold() {
 }
 
 /// Edge case 23 (docs/edge-cases.md).
-
 #[test]
-
-fn a_field_with_two_values_is_void() {
+fn field_with_two_values_is_invalid() {
     let fields = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n1", "n2"] }] }]);
     assert_eq!(with_terms(fields, json!({})), Exclude);
 }
 
 /// Edge case 24 (docs/edge-cases.md).
-
 #[test]
-
-fn a_field_may_name_the_one_node_that_is_not_wanted() {
+fn field_not_in_excludes_one_node() {
     let not_in =
         |name: &str| json!([{ "matchFields": [{ "key": "metadata.name", "operator": "NotIn", "values": [name] }] }]);
     assert_eq!(with_terms(not_in("n1"), json!({})), Exclude);
@@ -327,18 +279,14 @@ fn a_field_may_name_the_one_node_that_is_not_wanted() {
 }
 
 /// Edge case 25 (docs/edge-cases.md).
-
 #[test]
-
-fn a_node_off_the_selector_keeps_no_pod_although_it_ran_there() {
+fn node_off_the_affinity_excludes_running_pod() {
     assert_eq!(with_expression("In", json!(["x"]), json!({ "a": "y" })), Exclude);
 }
 
 /// Edge case 26 (docs/edge-cases.md).
-
 #[test]
-
-fn a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
+fn node_name_in_template_selects_one_eligible_node() {
     let spec = |name: &str| json!({ "containers": [], "nodeName": name });
     assert_eq!(evaluate(spec("n1"), &node(json!({}), json!([]))), Run);
     assert_eq!(evaluate(spec("n2"), &node(json!({}), json!([]))), Exclude);
@@ -347,20 +295,16 @@ fn a_node_named_by_the_template_is_the_only_one_wanted_if_it_is_eligible() {
 }
 
 /// Edge case 28 (docs/edge-cases.md).
-
 #[test]
-
-fn a_node_that_is_being_deleted_is_wanted_until_it_is_gone() {
+fn node_being_deleted_is_eligible_until_removed() {
     let mut leaving = node(json!({}), json!([]));
     leaving.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH.into());
     assert_eq!(evaluate(json!({ "containers": [] }), &leaving), Run);
 }
 
 /// Edge case 29 (docs/edge-cases.md).
-
 #[test]
-
-fn what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
+fn rules_of_the_scheduler_do_not_matter() {
     let spec = json!({
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "1000" } }, "ports": [{ "containerPort": 1, "hostPort": 1 }] }],
         "affinity": { "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [{ "topologyKey": "nowhere" }] } },
@@ -369,9 +313,7 @@ fn what_the_scheduler_will_refuse_is_no_concern_of_the_controller() {
 }
 
 /// Edge case 30 (docs/edge-cases.md).
-
 #[test]
-
 fn a_runtime_class_selects_no_nodes_for_the_controller() {
     assert_eq!(evaluate(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
 }
@@ -393,10 +335,8 @@ fn in_namespace(openshift: &OpenShift, namespace: &str, node: &Node) -> Placemen
 }
 
 /// Edge case 31 (docs/edge-cases.md).
-
 #[test]
-
-fn on_openshift_an_empty_annotation_overrides_the_default_selector() {
+fn openshift_empty_annotation_overrides_default_selector() {
     let plain = node(json!({}), json!([]));
     let worker = node(json!({ "worker": "" }), json!([]));
     assert_eq!(in_namespace(&openshift(json!({}), "worker="), "ns", &plain), Exclude);
@@ -409,27 +349,21 @@ fn on_openshift_an_empty_annotation_overrides_the_default_selector() {
 }
 
 /// Edge case 32 (docs/edge-cases.md).
-
 #[test]
-
-fn on_openshift_a_pod_on_a_tainted_node_stays_whatever_the_namespace_asks() {
+fn openshift_pod_on_tainted_node_ignores_namespace() {
     let cluster = openshift(json!({ "openshift.io/node-selector": "worker=" }), "");
     assert_eq!(in_namespace(&cluster, "ns", &tainted(&["k:NoSchedule"])), ContinueOnly);
 }
 
 /// Edge case 73 (docs/edge-cases.md).
-
 #[test]
-
-fn tolerations_that_admission_would_add_do_not_widen_the_placement() {
+fn tolerations_added_by_admission_do_not_count() {
     let spec = json!({ "containers": [], "runtimeClassName": "gpu" });
     assert_eq!(evaluate(spec, &tainted(&["nvidia.com/gpu=present:NoSchedule"])), ContinueOnly);
 }
 
 /// Edge case 74 (docs/edge-cases.md).
-
 #[test]
-
 fn gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
     for labels in [json!({}), json!({ "a": "1" }), json!({ "a": "abc" })] {
         assert_eq!(with_expression("Gt", json!(["abc"]), labels), Exclude);
@@ -437,7 +371,7 @@ fn gt_with_a_word_is_accepted_by_the_api_and_matches_no_node() {
 }
 
 #[test]
-fn every_obstacle_is_told_and_not_only_the_first() {
+fn every_obstacle_is_reported() {
     let spec = json!({ "containers": [], "nodeName": "other", "nodeSelector": { "a": "b", "c": "d" } });
     let template = template(spec);
     let verdict = EligibilityRule::new(&template, NamespaceSelector::Any, FeatureGates::default()).evaluate(&node(
@@ -458,7 +392,7 @@ fn every_obstacle_is_told_and_not_only_the_first() {
 }
 
 #[test]
-fn a_malformed_daemon_set_is_placed_without_panic() {
+fn malformed_daemon_set_does_not_panic() {
     let empty = Pod::from_template("", &DaemonSet::default().spec.template);
     assert_eq!(
         EligibilityRule::new(&empty.spec, NamespaceSelector::Any, FeatureGates::default())

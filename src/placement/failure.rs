@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::snapshot::Taint;
 use crate::snapshot::shared::Shared;
 
-/// Why a node is not required: one value for every obstacle, with what was found there.
+/// Why a node is not eligible: one value for each obstacle, with the node's data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum PlacementFailure {
@@ -14,18 +14,18 @@ pub(crate) enum PlacementFailure {
         /// The node that the template names.
         required: String,
     },
-    /// A pair of `template.spec.nodeSelector` that the node's labels do not hold.
+    /// A pair of `template.spec.nodeSelector` that does not match the node's labels.
     NodeSelector {
-        /// The label's key.
+        /// The key of the label.
         key: String,
-        /// The value that the selector wants.
+        /// The value in the selector.
         required: String,
-        /// The node's value; none when it has no such label.
+        /// The value on the node; none if the node does not have the label.
         found: Option<String>,
     },
     /// No term of the required node affinity matches.
     NodeAffinity {
-        /// Each usable term with what it missed; none when there is no usable term at all.
+        /// Each term that is not empty, with its mismatches. Empty if there is no such term.
         terms: Shared<Vec<TermMismatch>>,
     },
     /// The labels that the namespace asks for, on OpenShift.
@@ -33,11 +33,10 @@ pub(crate) enum PlacementFailure {
         /// The selector.
         selector: String,
     },
-    /// The namespace is not there, on OpenShift.
+    /// The namespace does not exist (OpenShift).
     NamespaceMissing,
-    /// A `NoSchedule` or `NoExecute` taint that no toleration covers.
+    /// A `NoSchedule` or `NoExecute` taint that no toleration matches.
     Taint {
-        /// The taint.
         #[serde(serialize_with = "taint_as_text")]
         taint: Taint,
     },
@@ -47,14 +46,14 @@ fn taint_as_text<S: serde::Serializer>(taint: &Taint, serializer: S) -> Result<S
     serializer.collect_str(taint)
 }
 
-/// A term of the affinity and what it missed on a node.
+/// A term of the affinity and its mismatches on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TermMismatch {
-    /// Why the term can never match; then nothing was compared.
+    /// Why the term is invalid; then it was not compared with the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) invalid: Option<String>,
-    /// The requirements that the node does not meet.
+    /// The requirements that the node does not satisfy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) mismatches: Vec<Requirement>,
 }
@@ -63,12 +62,11 @@ pub(crate) struct TermMismatch {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Requirement {
-    /// The label's key, or `metadata.name`.
+    /// The key of the label, or `metadata.name`.
     pub(crate) key: String,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.
     pub(crate) operator: String,
-    /// The values that the operator takes.
     pub(crate) values: Vec<String>,
-    /// The node's value; none when it has no such label.
+    /// The value on the node; none if the node does not have the label.
     pub(crate) found: Option<String>,
 }

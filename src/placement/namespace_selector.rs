@@ -1,6 +1,6 @@
-//! OpenShift's addition to the rule: the node selector of the namespace must match too.
+//! The addition of OpenShift to the rule: the node selector of the namespace must match, too.
 //!
-//! Upstream: OpenShift's `pkg/controller/daemon/patch_nodeselector.go`. Plain Kubernetes has nothing of it.
+//! Upstream: OpenShift's `pkg/controller/daemon/patch_nodeselector.go`. Kubernetes itself has no such rule.
 
 use kube::core::Selector;
 
@@ -10,20 +10,19 @@ use crate::snapshot::{Node, OpenShift, selector};
 const KUBE_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selector";
 const OPENSHIFT_ANNOTATION: &str = "openshift.io/node-selector";
 
-/// What a namespace asks of the nodes for its daemon pods.
+/// The node selector of a namespace.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum NamespaceSelector {
-    /// Nothing: any cluster that is not OpenShift, an empty selector, or one that cannot be understood.
+    /// All nodes: the cluster is not OpenShift, or the selector is empty or invalid.
     #[default]
     Any,
-    /// These labels.
     Labels(Selector),
-    /// The namespace is gone, and with it every node.
+    /// The namespace does not exist: no node matches.
     Missing,
 }
 
 impl NamespaceSelector {
-    /// Reads what applies to a namespace: its own annotation, else the cluster's default.
+    /// The selector of a namespace: its own annotation, or the default of the cluster.
     pub(crate) fn new(openshift: Option<&OpenShift>, name: &str) -> Self {
         let Some(openshift) = openshift else {
             return Self::Any;

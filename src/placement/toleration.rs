@@ -6,7 +6,7 @@
 use crate::snapshot::Taint;
 use crate::snapshot::pod::{PodSpec, Toleration};
 
-/// The taints that every pod of a DaemonSet tolerates, whatever their value.
+/// The taints that every daemon pod tolerates, with any value.
 const ADDED: [(&str, &str); 6] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
     ("node.kubernetes.io/unreachable", "NoExecute"),
@@ -15,10 +15,10 @@ const ADDED: [(&str, &str); 6] = [
     ("node.kubernetes.io/pid-pressure", "NoSchedule"),
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 ];
-/// One more for pods on the host's network.
+/// The additional one for pods with `hostNetwork`.
 const ADDED_ON_HOST_NETWORK: (&str, &str) = ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
-/// What the controller adds to every pod of a DaemonSet: key and effect; the operator is `Exists`.
+/// The tolerations that the controller adds to every daemon pod, as key and effect. The operator is `Exists`.
 pub(crate) fn added(host_network: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
     ADDED.into_iter().chain(host_network.then_some(ADDED_ON_HOST_NETWORK))
 }
@@ -26,21 +26,21 @@ pub(crate) fn added(host_network: bool) -> impl Iterator<Item = (&'static str, &
 /// The feature gates that the rule depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FeatureGates {
-    /// `TaintTolerationComparisonOperators`: the operators `Gt` and `Lt` of a toleration.
+    /// `TaintTolerationComparisonOperators`: the operators `Gt` and `Lt` in tolerations.
     pub(crate) comparison_tolerations: bool,
 }
 
 impl FeatureGates {
-    /// What a template tells about the gates. The API server refuses `Gt` and `Lt` while the gate is off, so a
-    /// template that holds one comes from a cluster where it is on.
+    /// The gates that follow from a template. While the gate is off, the API server rejects `Gt` and `Lt`, so a
+    /// template that has one comes from a cluster with the gate on.
     pub(crate) fn implied_by(spec: &PodSpec) -> Self {
         let is_comparison = |toleration: &Toleration| matches!(toleration.operator.as_str(), "Gt" | "Lt");
         Self { comparison_tolerations: spec.tolerations.iter().any(is_comparison) }
     }
 }
 
-/// The tolerations of a template and those that the controller adds. How long a `NoExecute` taint is tolerated
-/// plays no part here.
+/// The tolerations of a template and those that the controller adds. `tolerationSeconds` do not matter for the
+/// placement.
 #[derive(Debug)]
 pub(super) struct Tolerations<'a> {
     from_template: &'a [Toleration],
@@ -53,7 +53,7 @@ impl<'a> Tolerations<'a> {
         Self { from_template: &spec.tolerations, host_network: spec.host_network, gates }
     }
 
-    /// The taints that keep the pod away: `PreferNoSchedule` never does.
+    /// The taints that exclude the node. `PreferNoSchedule` never does.
     pub(super) fn untolerated<'t>(&self, taints: &'t [Taint]) -> Vec<&'t Taint> {
         taints
             .iter()
@@ -69,7 +69,7 @@ impl<'a> Tolerations<'a> {
     }
 }
 
-/// Whether a toleration covers a taint.
+/// Whether a toleration matches a taint.
 pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint, gates: FeatureGates) -> bool {
     let Toleration { key, operator, value, effect, .. } = toleration;
     if !effect.is_empty() && *effect != taint.effect {
@@ -87,13 +87,14 @@ pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint, gates: FeatureGa
     }
 }
 
-/// Both as integers, if both are written in the one canonical way.
+/// Both as integers, if both have the canonical form.
 fn compare(taint: &str, toleration: &str) -> Option<(i64, i64)> {
     Some((canonical_integer(taint)?, canonical_integer(toleration)?))
 }
 
-/// Upstream: `api/core/v1/toleration.go` `compareNumericValues` (`validate.IsDecimalInteger`): no plus sign, no
-/// leading zero, no `-0`.
+/// Parses the canonical form only: no plus sign, no leading zero, no `-0`.
+///
+/// Upstream: `api/core/v1/toleration.go` `compareNumericValues` (`validate.IsDecimalInteger`).
 fn canonical_integer(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)

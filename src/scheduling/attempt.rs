@@ -18,12 +18,11 @@ pub(crate) struct Attempt<'a> {
     pub(crate) bound_pods: Known<Vec<&'a Pod>>,
     /// The pods without a node for which preemption has made room here (`status.nominatedNodeName`).
     pub(crate) nominated: Known<Vec<&'a Pod>>,
-    /// What else is known.
     pub(crate) facts: &'a ClusterObjects,
 }
 
 impl Attempt<'_> {
-    /// The version whose rules hold.
+    /// The version whose rules apply.
     pub(crate) fn minor(&self) -> KubeMinor {
         self.facts.kube_minor_or_default()
     }
@@ -46,7 +45,6 @@ pub(crate) enum ExtensionPoint {
 /// One reason of one filter.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FilterFailure {
-    /// The cause and its evidence.
     pub(crate) rejection: FilterRejection,
     /// The scheduler's own wording.
     pub(crate) scheduler: String,

@@ -10,9 +10,7 @@ use crate::snapshot::quantity::Quantity;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NodePod {
-    /// Its namespace.
     pub(crate) namespace: String,
-    /// Its name.
     pub(crate) pod: String,
     /// Its priority.
     pub(crate) priority: i32,
@@ -32,7 +30,6 @@ pub(crate) struct NodePod {
 pub(crate) struct Owner {
     /// `ReplicaSet`, `DaemonSet`, …; `Node` for a static pod.
     pub(crate) kind: String,
-    /// Its name.
     pub(crate) name: String,
 }
 
@@ -71,7 +68,6 @@ impl NodePod {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OtherPod {
-    /// Its namespace.
     pub(crate) namespace: String,
     /// Its name.
     #[serde(rename = "pod")]

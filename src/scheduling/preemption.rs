@@ -60,9 +60,9 @@ pub(crate) enum Preemption {
         /// The most important one first.
         victims: Vec<NodePod>,
     },
-    /// What it would take to tell is missing.
+    /// An object that the check needs could not be read.
     Unknown {
-        /// What, and why.
+        /// Which objects, and why they could not be read.
         missing: String,
     },
 }

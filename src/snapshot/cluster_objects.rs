@@ -1,5 +1,7 @@
-//! What admission and the scheduler's filters read besides the node, the DaemonSet and the pods on the node. Each kind
-//! is read only where a pod in question needs it.
+//! The objects that admission and the scheduler's filters read, besides the node, the DaemonSet and the pods on the
+//! node.
+//!
+//! Each kind is read only if a pod needs it. A kind that was not read is [`Known::Unknown`] with a reason, never empty.
 
 use std::borrow::Cow;
 
@@ -17,62 +19,44 @@ use super::pod::Pod;
 use super::saved::SavedNamespaces;
 use super::{Known, Node};
 
-/// The minor version of the API server: the 36 of 1.36. Rules differ between versions.
+/// The minor version of the API server, such as 36 for 1.36. Rules differ between versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct KubeMinor(pub(crate) u32);
 
 impl KubeMinor {
-    /// The version whose rules are taken where the server's is not known.
+    /// The version whose rules apply if the server's version is unknown.
     pub(crate) const ASSUMED: Self = Self(36);
 }
 
-/// The kinds of [`ClusterObjects`] that are read only where a pod needs them.
+/// The kinds of [`ClusterObjects`] that are read only if a pod needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ObjectKind {
     /// All pods of the cluster.
     Pods,
     /// All nodes of the cluster.
     Nodes,
-    /// `namespaces`.
     Namespaces,
-    /// `persistentvolumeclaims`.
     Claims,
-    /// `persistentvolumes`.
     Volumes,
-    /// `storageclasses`.
     StorageClasses,
-    /// `csinodes`.
     CsiNodes,
-    /// `csidrivers`.
     CsiDrivers,
-    /// `csistoragecapacities`.
     StorageCapacities,
-    /// `volumeattachments`.
     VolumeAttachments,
-    /// `limitranges`.
     LimitRanges,
-    /// `resourcequotas`.
     Quotas,
-    /// `serviceaccounts`.
     ServiceAccounts,
-    /// `priorityclasses`.
     PriorityClasses,
-    /// `runtimeclasses`.
     RuntimeClasses,
-    /// `resourceclaims`.
     ResourceClaims,
-    /// `resourceclaimtemplates`.
     ResourceClaimTemplates,
-    /// `resourceslices`.
     ResourceSlices,
-    /// `deviceclasses`.
     DeviceClasses,
 }
 
-/// Everything by its kind. What was not asked for is unknown, and says so.
+/// All objects by kind. A kind that was not requested is unknown, with that as the reason.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterObjects {
-    /// The API server's version.
     pub(crate) minor: Known<KubeMinor>,
     /// All nodes of the cluster, without their resources.
     pub(crate) nodes: Known<Vec<Node>>,
@@ -80,51 +64,43 @@ pub(crate) struct ClusterObjects {
     pub(crate) pods: Known<Vec<Pod>>,
     /// All namespaces, for their labels and annotations.
     pub(crate) namespaces: Known<Vec<Namespace>>,
-    /// `persistentvolumeclaims` of all namespaces: the volumes of every pod on a node count against its limits.
+    /// Those of all namespaces: the volumes of every pod on a node count against its limits.
     pub(crate) claims: Known<Vec<PersistentVolumeClaim>>,
-    /// `persistentvolumes`.
     pub(crate) volumes: Known<Vec<PersistentVolume>>,
-    /// `storageclasses`.
     pub(crate) storage_classes: Known<Vec<StorageClass>>,
-    /// `csinodes`: that of the node in question at least.
+    /// At least the one of the node in question.
     pub(crate) csi_nodes: Known<Vec<CSINode>>,
-    /// `csidrivers`.
     pub(crate) csi_drivers: Known<Vec<CSIDriver>>,
-    /// `csistoragecapacities` of all namespaces.
+    /// Those of all namespaces.
     pub(crate) storage_capacities: Known<Vec<CSIStorageCapacity>>,
-    /// `volumeattachments`.
     pub(crate) volume_attachments: Known<Vec<VolumeAttachment>>,
-    /// `limitranges` of the DaemonSets' namespaces.
+    /// Those of the DaemonSets' namespaces.
     pub(crate) limit_ranges: Known<Vec<LimitRange>>,
-    /// `resourcequotas` of the DaemonSets' namespaces.
+    /// Those of the DaemonSets' namespaces.
     pub(crate) quotas: Known<Vec<ResourceQuota>>,
-    /// `serviceaccounts` of the DaemonSets' namespaces.
+    /// Those of the DaemonSets' namespaces.
     pub(crate) service_accounts: Known<Vec<ServiceAccount>>,
-    /// `priorityclasses`.
     pub(crate) priority_classes: Known<Vec<PriorityClass>>,
-    /// `runtimeclasses`.
     pub(crate) runtime_classes: Known<Vec<RuntimeClass>>,
-    /// `resourceclaims` of all namespaces.
+    /// Those of all namespaces.
     pub(crate) resource_claims: Known<Vec<ResourceClaim>>,
-    /// `resourceclaimtemplates` of the DaemonSets' namespaces.
+    /// Those of the DaemonSets' namespaces.
     pub(crate) resource_claim_templates: Known<Vec<ResourceClaimTemplate>>,
-    /// `resourceslices`.
     pub(crate) resource_slices: Known<Vec<ResourceSlice>>,
-    /// `deviceclasses`.
     pub(crate) device_classes: Known<Vec<DeviceClass>>,
-    /// Which namespaces a saved cluster covers; none for a live one, which covers all.
+    /// The namespaces that the files of a saved cluster cover; none for a live cluster, which covers all of them.
     pub(crate) saved: Option<SavedNamespaces>,
-    /// Why pods of some namespaces may be missing; none where all are known or none were read.
+    /// Why pods of some namespaces may be missing; none if all pods are known or no pods were read.
     pub(crate) partial_pods: Option<String>,
 }
 
 impl ClusterObjects {
-    /// The version whose rules hold.
+    /// The version whose rules apply.
     pub(crate) fn kube_minor_or_default(&self) -> KubeMinor {
         self.minor.known().copied().unwrap_or(KubeMinor::ASSUMED)
     }
 
-    /// The same with these pods in the place of those of the cluster, which are not copied.
+    /// The same objects with these pods instead of the pods of the cluster. The cluster's pods are not copied.
     pub(crate) fn with_pods(&self, pods: Known<Vec<Pod>>) -> Self {
         Self {
             pods,
@@ -152,7 +128,7 @@ impl ClusterObjects {
         }
     }
 
-    /// The objects of a kind as far as they tell about one namespace: unknown where that was not saved.
+    /// The objects of a kind, if they are complete for one namespace: unknown if that namespace was not saved.
     pub(crate) fn in_namespace<'a, K: Resource + Clone>(
         &self,
         objects: &'a Known<Vec<K>>,
@@ -162,19 +138,19 @@ impl ClusterObjects {
         match objects {
             Known::Known(_) if !is_covered => {
                 let kind = K::URL_PATH_SEGMENT;
-                Cow::Owned(Known::Unknown(format!("the files hold no {kind} of namespace {namespace}")))
+                Cow::Owned(Known::Unknown(format!("the files contain no {kind} of namespace {namespace}")))
             }
             objects => Cow::Borrowed(objects),
         }
     }
 
-    /// Why pods of this DaemonSet that its status counts are not in the files of a saved cluster.
+    /// Why the saved files lack pods that the status of this DaemonSet counts.
     pub(crate) fn unsaved_pods(&self, daemon_set: &DaemonSet) -> Option<String> {
         let saved = self.saved.as_ref().filter(|saved| saved.lacks_pods(daemon_set))?;
         saved.partial_pods(std::slice::from_ref(daemon_set))
     }
 
-    /// What was asked for and may not be read, each once.
+    /// The kinds that were requested and could not be read. Their reasons begin with "cannot".
     pub(crate) fn refused(&self) -> Vec<&str> {
         let all = [
             self.nodes.missing(),
@@ -207,7 +183,7 @@ impl Default for ClusterObjects {
             Known::Unknown(format!("{what} were not read"))
         }
         Self {
-            minor: Known::Unknown("the server's version was not read".into()),
+            minor: Known::Unknown("the version of the API server was not read".into()),
             nodes: unread("nodes"),
             pods: unread("pods"),
             namespaces: unread("namespaces"),

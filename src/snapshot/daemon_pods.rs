@@ -1,4 +1,4 @@
-//! Which pods belong to a DaemonSet, and to which node each of them is meant to go.
+//! Which pods belong to a DaemonSet, and the node that each of them is for.
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `getDaemonPods`, `getNodesToDaemonPods`,
 //! `podByCreationTimestampAndPhase`; `pkg/controller/daemon/util/daemonset_util.go` `GetTargetNodeName`;
@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::{PodSummary, selector};
 
-/// The pods of one DaemonSet by the node they are meant for.
+/// The pods of one DaemonSet by target node.
 #[derive(Debug, Default)]
 pub(crate) struct DaemonPods<'a> {
     by_node: HashMap<&'a str, Vec<&'a PodSummary>>,
@@ -19,7 +19,7 @@ pub(crate) struct DaemonPods<'a> {
 }
 
 impl<'a> DaemonPods<'a> {
-    /// Picks the DaemonSet's pods out of `pods` and maps them to nodes.
+    /// Selects the DaemonSet's pods from `pods` and maps them to nodes.
     pub(crate) fn new(daemon_set: &DaemonSet, pods: impl IntoIterator<Item = &'a PodSummary>) -> Self {
         let mut mapped = Self::default();
         let Some(claim) = OwnershipRule::new(daemon_set) else {
@@ -27,7 +27,7 @@ impl<'a> DaemonPods<'a> {
         };
         for pod in pods.into_iter().filter(|pod| claim.covers(pod)) {
             match pod.target_node() {
-                // Deleted and ended: the controller no longer sees it.
+                // Being deleted and terminal: the controller ignores the pod.
                 _ if pod.is_terminating() && pod.is_terminal() => {}
                 Some(node) => mapped.by_node.entry(node).or_default().push(pod),
                 None => mapped.unmapped.push(pod),
@@ -39,28 +39,28 @@ impl<'a> DaemonPods<'a> {
         mapped
     }
 
-    /// The pods meant for a node, the one that the controller counts first.
+    /// The pods for a node. The first one is the one that the controller keeps.
     pub(crate) fn on(&self, node: &str) -> &[&'a PodSummary] {
         self.by_node.get(node).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The names of all nodes that have pods, whether these nodes exist or not.
+    /// The names of all nodes that are the target of a pod. The nodes may not exist.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &'a str> {
         self.by_node.keys().copied()
     }
 
-    /// Pods that name no node at all: the controller neither counts nor deletes them.
+    /// Pods without a target node: the controller neither counts nor deletes them.
     pub(crate) fn unmapped(&self) -> &[&'a PodSummary] {
         &self.unmapped
     }
 }
 
-/// What makes a pod the DaemonSet's own.
+/// The conditions under which the controller owns or adopts a pod.
 struct OwnershipRule<'d> {
     namespace: &'d str,
     uid: &'d str,
     selector: kube::core::Selector,
-    /// A DaemonSet that is being deleted adopts nothing.
+    /// False for a DaemonSet that is being deleted: the controller adopts no pods for it.
     adopts: bool,
 }
 
@@ -77,14 +77,14 @@ impl<'d> OwnershipRule<'d> {
     fn covers(&self, pod: &PodSummary) -> bool {
         let is_ours = match pod.metadata.controller() {
             Some(owner) => owner.uid == self.uid,
-            // An orphan that fits is adopted at the controller's next look.
+            // The controller adopts a matching orphan at its next sync.
             None => self.adopts && !pod.is_terminating(),
         };
         is_ours && pod.metadata.namespace == self.namespace && selector::matches(&self.selector, &pod.metadata.labels)
     }
 }
 
-/// Bound before unbound, then older, then by name.
+/// The controller's order: bound pods before unbound ones, then the older pod, then by name.
 fn controller_order(a: &PodSummary, b: &PodSummary) -> Ordering {
     a.spec
         .node_name
@@ -95,8 +95,8 @@ fn controller_order(a: &PodSummary, b: &PodSummary) -> Ordering {
 }
 
 impl PodSummary {
-    /// The node that the pod runs on or is pinned to: `spec.nodeName`, else the first `metadata.name In [node]` among
-    /// the fields of the required node affinity.
+    /// The node that the pod runs on or is pinned to: `spec.nodeName`, or the first `metadata.name In [node]` in the
+    /// match fields of the required node affinity.
     pub(crate) fn target_node(&self) -> Option<&str> {
         if !self.spec.node_name.is_empty() {
             return Some(&self.spec.node_name);

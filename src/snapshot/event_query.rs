@@ -1,8 +1,8 @@
-//! Which events a question needs. A live cluster is asked for them, and the events of saved files are filtered by them,
-//! by one and the same [`EventQuery`], so that both explain the same.
+//! Which events a command needs. One [`EventQuery`] both builds the field selector for a live cluster and filters the
+//! events of saved files, so that both give the same results.
 //!
-//! Whoever uses an event in an explanation adds its object here, and decides that without looking at any event: the
-//! query of a snapshot is the same before and after its events are read.
+//! Code that uses an event in an explanation adds the involved object here. That decision must not depend on an event,
+//! so that the query of a snapshot is the same before and after its events are read.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use k8s_openapi::api::core::v1::Event;
 use super::Known;
 use super::event::{FAILED_CREATE, involved_uid, is_failed_create, is_warning};
 
-/// The objects whose events explain something: of pods all warnings, of DaemonSets why no pod could be created.
+/// The objects whose events are used: all warnings about pods, and FailedCreate of DaemonSets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventQuery {
     daemon_sets: BTreeSet<String>,
     pods: BTreeSet<String>,
 }
 
-/// What is asked of the API server: the smallest of its field selectors that covers a query.
+/// What is requested from the API server: the narrowest of its field selectors that covers a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventFields {
-    /// `FailedCreate` of DaemonSets.
+    /// FailedCreate events of DaemonSets.
     DaemonSets,
     /// Warnings about pods.
     Pods,
-    /// Both, and warnings about everything else: a field selector has no "or".
+    /// All warnings: a field selector has no "or", so this covers both.
     Warnings,
 }
 
 impl EventQuery {
-    /// Adds why no pod of the DaemonSet could be created.
+    /// Adds the events that report why no pod of the DaemonSet could be created.
     pub(crate) fn add_daemon_set(&mut self, daemon_set: &DaemonSet) {
         self.daemon_sets.extend(daemon_set.metadata.uid.clone());
     }
@@ -43,18 +43,18 @@ impl EventQuery {
         }
     }
 
-    /// Adds what another question needs.
+    /// Adds the objects of another query.
     pub(crate) fn extend(&mut self, other: Self) {
         self.daemon_sets.extend(other.daemon_sets);
         self.pods.extend(other.pods);
     }
 
-    /// Whether no event explains anything.
+    /// Whether the query needs no events.
     pub(crate) fn is_empty(&self) -> bool {
         self.fields().is_none()
     }
 
-    /// What to ask of an API server; none where there is nothing to ask.
+    /// The field selector to use; none if no events are needed.
     pub(crate) fn fields(&self) -> Option<EventFields> {
         match (self.daemon_sets.is_empty(), self.pods.is_empty()) {
             (true, true) => None,
@@ -64,13 +64,14 @@ impl EventQuery {
         }
     }
 
-    /// Whether the event is one of those.
+    /// Whether the query needs the event.
     pub(crate) fn selects(&self, event: &Event) -> bool {
         let uid = involved_uid(event);
         (is_warning(event) && self.pods.contains(uid)) || (is_failed_create(event) && self.daemon_sets.contains(uid))
     }
 
-    /// Only those of the events; where none explains anything, none is missed either.
+    /// The events that the query needs. An empty query needs none, so its result is known even if events could not be
+    /// read.
     pub(crate) fn select(&self, events: Known<Vec<Event>>) -> Known<Vec<Event>> {
         match events {
             Known::Known(mut events) => {
@@ -84,7 +85,7 @@ impl EventQuery {
 }
 
 impl EventFields {
-    /// The field selector.
+    /// The field selector as text.
     ///
     /// Upstream: `pkg/registry/core/event/strategy.go` `ToSelectableFields`.
     pub(crate) fn selector(self) -> String {
@@ -95,17 +96,17 @@ impl EventFields {
         }
     }
 
-    /// Whether events that were asked for with these fields hold all that others ask for.
+    /// Whether the events of this selector include all events of the other one.
     pub(crate) fn covers(self, other: Self) -> bool {
         self == other || self.covers_all()
     }
 
-    /// Whether they hold whatever any query may need.
+    /// Whether the events of this selector include those of any query.
     pub(crate) fn covers_all(self) -> bool {
         self == Self::Warnings
     }
 
-    /// The fields that cover both.
+    /// The narrowest selector that covers both.
     pub(crate) fn union(self, other: Self) -> Self {
         if self == other { self } else { Self::Warnings }
     }
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn event_query_without_objects_misses_no_events() {
-        let unknown = || Known::Unknown("the files hold no events".to_owned());
+        let unknown = || Known::Unknown("the files contain no events".to_owned());
         assert!(query(&[], &[]).is_empty());
         assert_eq!(query(&[], &[]).select(unknown()), Known::Known(Vec::new()));
         assert_eq!(query(&[], &["pod"]).select(unknown()), unknown());
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn event_fields_are_the_smallest_that_cover_a_query() {
+    fn event_fields_are_the_narrowest_that_cover_a_query() {
         use EventFields::{DaemonSets, Pods, Warnings};
         let fields = |daemon_sets: &[&str], pods: &[&str]| query(daemon_sets, pods).fields();
         assert_eq!(fields(&[], &[]), None);

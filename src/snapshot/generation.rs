@@ -1,17 +1,17 @@
-//! Whether the DaemonSet controller has seen a DaemonSet's newest spec.
+//! Whether the DaemonSet controller has observed the newest spec of a DaemonSet.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-/// Two counts of a spec's changes. Upstream: `pkg/controller/daemon/daemon_controller.go` `storeDaemonSetStatus`.
+/// The generation of the spec and the one that the controller observed. Upstream:
+/// `pkg/controller/daemon/daemon_controller.go` `storeDaemonSetStatus`.
 pub(crate) struct Generation {
-    /// `metadata.generation`, of the newest spec.
+    /// `metadata.generation`, the generation of the newest spec.
     pub(crate) current: i64,
-    /// `status.observedGeneration`, of the newest spec that the controller has acted on; 0 for none.
+    /// `status.observedGeneration`, the newest generation that the controller has acted on; 0 if none.
     pub(crate) observed: i64,
 }
 
 impl Generation {
-    /// That of a DaemonSet.
     pub(crate) fn new(daemon_set: &DaemonSet) -> Self {
         let status = daemon_set.status.as_ref();
         Self {
@@ -20,7 +20,6 @@ impl Generation {
         }
     }
 
-    /// Whether the newest one is observed.
     pub(crate) fn is_observed(&self) -> bool {
         self.observed >= self.current
     }

@@ -3,7 +3,7 @@
 use super::object::{Labels, OwnerReference};
 use super::shared::{Pool, Shared, Text};
 
-/// Lets equal values of the objects that pass through it be one.
+/// Makes equal values of the objects that it processes share their memory.
 #[derive(Default)]
 pub(crate) struct Interner {
     texts: Pool<String>,
@@ -12,17 +12,16 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
-    /// Shares a text.
     pub(crate) fn text(&mut self, text: &mut Text) {
         self.texts.share(text);
     }
 
-    /// Shares labels, keys and values together.
+    /// Shares the whole map.
     pub(crate) fn labels(&mut self, labels: &mut Shared<Labels>) {
         self.labels.share(labels);
     }
 
-    /// Shares the owners of an object.
+    /// Shares the whole list.
     pub(crate) fn owners(&mut self, owners: &mut Shared<Vec<OwnerReference>>) {
         self.owners.share(owners);
     }
@@ -42,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_are_held_once() {
+    fn equal_texts_are_stored_once() {
         let mut interner = Interner::default();
         let (mut first, mut second, mut other) = (text(1), text(1), text(2));
         for one in [&mut first, &mut second, &mut other] {
@@ -53,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_seen_by_one_owner_only() {
+    fn change_is_seen_by_one_owner_only() {
         let mut interner = Interner::default();
         let (mut first, mut second) = (text(1), text(1));
         interner.text(&mut first);
@@ -63,13 +62,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_equals_one_that_was_never_set() {
+    fn empty_value_equals_unset_value() {
         assert_eq!(Text::default(), Text::from(""));
         assert_eq!(Shared::<Labels>::default(), Labels::new().into());
     }
 
     #[test]
-    fn texts_of_objects_that_are_gone_are_dropped() {
+    fn texts_of_dropped_objects_are_dropped() {
         let mut interner = Interner::default();
         let mut kept: Vec<Text> = (0..10).map(text).collect();
         kept.iter_mut().for_each(|one| interner.text(one));

@@ -1,16 +1,14 @@
 //! What was read, and what could not be.
 
-/// Something that was read, or the reason why it could not be: what is not known is never taken for empty.
+/// A value that was read, or the reason why it could not be read. An unknown value is never treated as empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known<T> {
-    /// It was read.
     Known(T),
-    /// It was not; the words say what is missing and why.
+    /// What is missing and why, such as "cannot list nodes: ...".
     Unknown(String),
 }
 
 impl<T> Known<T> {
-    /// The value, if it was read.
     pub(crate) fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -18,7 +16,7 @@ impl<T> Known<T> {
         }
     }
 
-    /// What is missing, if it was not read.
+    /// The reason, if the value could not be read.
     pub(crate) fn missing(&self) -> Option<&str> {
         match self {
             Self::Known(_) => None,

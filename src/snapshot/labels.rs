@@ -1,8 +1,8 @@
-//! What a label's key and value may look like.
+//! The syntax of label keys and values.
 
-/// The longest name part of a key, and the longest value.
+/// The maximum length of the name part of a key, and of a value, in bytes.
 const NAME_LIMIT: usize = 63;
-/// The longest prefix of a key: a DNS subdomain.
+/// The maximum length of the prefix of a key, a DNS subdomain, in bytes.
 const PREFIX_LIMIT: usize = 253;
 
 /// Upstream: `apimachinery/pkg/api/validate/content` `IsLabelKey` (`IsQualifiedName`).
@@ -18,7 +18,7 @@ pub(crate) fn is_label_value(value: &str) -> bool {
     value.is_empty() || is_name(value)
 }
 
-/// At most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
+/// At most 63 letters, digits, `-`, `_` and `.`, with a letter or a digit at both ends.
 fn is_name(name: &str) -> bool {
     name.len() <= NAME_LIMIT && has_form(name, |c| c.is_ascii_alphanumeric(), |c| matches!(c, b'-' | b'_' | b'.'))
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn label_values_are_judged_as_the_api_judges_them() {
+    fn label_value_syntax_is_that_of_the_api() {
         for good in ["", "a", "0", "A.b_c-d", &"x".repeat(63)] {
             assert!(is_label_value(good), "{good}");
         }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn label_keys_are_judged_as_the_api_judges_them() {
+    fn label_key_syntax_is_that_of_the_api() {
         for good in ["a", "a.b_C", "example.com/a", "topology.kubernetes.io/zone"] {
             assert!(is_label_key(good), "{good}");
         }

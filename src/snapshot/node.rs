@@ -1,11 +1,10 @@
-//! `v1.Node`, trimmed to the fields that are read.
+//! `v1.Node`, trimmed to the fields that are read. The tags are those of `k8s.io/api/core/v1/generated.proto`.
 
 use serde::Deserialize;
 
 use super::object::{ObjectMeta, Time};
 use super::resource_list::ResourceList;
 
-/// One node.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct Node {
@@ -73,29 +72,29 @@ pub(crate) struct NodeCondition {
 }
 
 impl Node {
-    /// The same node without what only a scheduler reads: nodes come by the thousand.
+    /// The node without the fields that only the scheduler's filters read, to save memory in clusters with thousands of
+    /// nodes.
     pub(crate) fn compact(mut self) -> Self {
         self.status.allocatable.clear();
         self.status.declared_features = Vec::new();
         self
     }
 
-    /// The condition of that type, if the node has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 }
 
 impl Taint {
-    /// Whether the node lifecycle controller put it there because the node does not report, or reports that it is not
-    /// ready (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
+    /// Whether the node lifecycle controller adds this taint to a node that is not ready or unreachable
+    /// (`pkg/controller/nodelifecycle/node_lifecycle_controller.go`).
     pub(crate) fn is_node_lifecycle_taint(&self) -> bool {
         matches!(self.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
     }
 }
 
 impl std::fmt::Display for Taint {
-    /// `key=value:effect`, or `key:effect` without a value, as kubectl writes taints.
+    /// Prints `key=value:effect`, or `key:effect` without a value, as kubectl does.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.value.as_str() {
             "" => write!(f, "{}:{}", self.key, self.effect),

@@ -1,4 +1,4 @@
-//! One node with all that bears on its daemon pods.
+//! One node with everything that affects its daemon pods: the input of `why-not`.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
@@ -8,36 +8,35 @@ use super::cluster_objects::ClusterObjects;
 use super::pod::Pod;
 use super::{DaemonPods, Known, Node, OpenShift, PodSummary};
 
-/// The facts about one node.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeSnapshot {
-    /// The DaemonSets that were asked for.
+    /// The requested DaemonSets.
     pub(crate) daemon_sets: Vec<DaemonSet>,
     /// The node, with its resources.
     pub(crate) node: Node,
-    /// Whether the node exists; one from a file does not.
+    /// False for a node from a file.
     pub(crate) node_exists: bool,
-    /// Every pod that is bound to the node.
+    /// All pods that are bound to the node.
     pub(crate) bound: Known<Vec<Pod>>,
-    /// Every pod without a node that is pinned to this one.
+    /// All unscheduled pods that are pinned to the node.
     pub(crate) pinned: Known<Vec<Pod>>,
-    /// Every pod without a node for which preemption made room here.
+    /// All unscheduled pods for which preemption made room on the node.
     pub(crate) nominated: Known<Vec<Pod>>,
-    /// At least the revisions of the DaemonSets of which no pod is here.
+    /// At least the revisions of the DaemonSets that have no pod on the node.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about the DaemonSets and their pods.
     pub(crate) events: Known<Vec<Event>>,
-    /// What OpenShift adds; none on any other cluster.
+    /// The additional rules of OpenShift; none on any other cluster.
     pub(crate) openshift: Known<Option<OpenShift>>,
-    /// What else is known.
+    /// The other objects.
     pub(crate) facts: ClusterObjects,
-    /// The moment: now for a live cluster, the newest instant on record for a saved one.
+    /// The time of the snapshot: now for a live cluster, the newest timestamp in the files for a saved one.
     pub(crate) as_of: Timestamp,
 }
 
 impl NodeSnapshot {
-    /// The pods of each DaemonSet that are meant for the node, in the order of the DaemonSets; of each, the pod that
-    /// counts first.
+    /// The pods of each DaemonSet for the node, in the order of the DaemonSets. The first pod of each is the one that
+    /// counts for the controller.
     pub(crate) fn daemon_pods(&self) -> Vec<Known<Vec<&Pod>>> {
         let (bound, pinned) = match (&self.bound, &self.pinned) {
             (Known::Known(bound), Known::Known(pinned)) => (bound, pinned),
@@ -53,14 +52,14 @@ impl NodeSnapshot {
             }
             let of_daemon_set = DaemonPods::new(daemon_set, &summary);
             let here = of_daemon_set.on(&self.node.metadata.name).iter();
-            // The trimmed pods stand where the full ones do.
+            // The trimmed pods are at the same indexes as the complete ones.
             let place = |pod: &&PodSummary| summary.iter().position(|other| std::ptr::eq(other, *pod));
             Known::Known(here.filter_map(place).filter_map(|place| all.get(place).copied()).collect())
         };
         self.daemon_sets.iter().map(pods_of).collect()
     }
 
-    /// What could not be read of what every question needs, in words.
+    /// What could not be read of the objects that every diagnosis needs: one sentence each.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let mut gaps: Vec<&str> =
             [self.bound.missing(), self.pinned.missing(), self.events.missing(), self.openshift.missing()]

@@ -1,4 +1,4 @@
-//! What every object carries: its metadata, its owner, its instants.
+//! Common parts of objects: metadata, owner references and timestamps.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error as _};
 
 use super::shared::Shared;
 
-/// The labels of an object, or of a template.
+/// The labels of an object or of a template.
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// `metav1.ObjectMeta`, trimmed.
@@ -36,7 +36,7 @@ pub(crate) struct ObjectMeta {
 }
 
 impl ObjectMeta {
-    /// The owner that controls the object; an object has at most one.
+    /// The owner that controls the object. An object has at most one.
     pub(crate) fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller == Some(true))
     }
@@ -66,7 +66,7 @@ pub(crate) struct Time {
 }
 
 impl Time {
-    /// The instant; one outside of what a calendar can hold counts as the epoch.
+    /// The instant. A value outside the range of the calendar counts as the epoch.
     pub(crate) fn timestamp(self) -> Timestamp {
         Timestamp::new(self.seconds, self.nanos).unwrap_or(Timestamp::UNIX_EPOCH)
     }

@@ -1,6 +1,7 @@
-//! `v1.Pod` with all that a scheduler's filter reads: for the pod in question, and for those that it meets on a node.
+//! `v1.Pod` with every field that a filter of the scheduler reads: for the pod in question and for the pods on a node.
 //!
-//! A [`Pod`] is read from the same bytes with less of it, for those that come by the hundred thousand.
+//! A [`Pod`] is decoded from the same bytes with fewer fields, for lists of hundreds of thousands of pods. The tags are
+//! those of `k8s.io/api/core/v1/generated.proto`.
 
 pub(crate) mod label_selector;
 pub(crate) mod volume;
@@ -14,7 +15,6 @@ use super::pod_summary::{Condition, ContainerState, NodeAffinity, NodeSelector, 
 use super::resource_list::ResourceList;
 use volume::Volume;
 
-/// One pod.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct Pod {
@@ -68,7 +68,7 @@ pub(crate) struct PodSpec {
     pub(crate) scheduling_gates: Vec<SchedulingGate>,
     #[prost(message, repeated, tag = "39")]
     pub(crate) resource_claims: Vec<PodResourceClaim>,
-    /// Those of the pod as a whole.
+    /// The pod-level resources.
     #[prost(message, optional, tag = "40")]
     pub(crate) resources: Option<Resources>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// An init container that restarts for ever runs beside the others: a sidecar.
+    /// Whether this init container is a sidecar: it always restarts and runs beside the other containers.
     pub(crate) fn is_sidecar(&self) -> bool {
         self.restart_policy == "Always"
     }
@@ -131,7 +131,7 @@ pub(crate) struct Resources {
     pub(crate) claims: Vec<ContainerClaim>,
 }
 
-/// `v1.ResourceClaim`, by which a container names a claim of its pod; trimmed.
+/// `v1.ResourceClaim`, the reference of a container to a claim of its pod; trimmed.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerClaim {
@@ -160,7 +160,7 @@ pub(crate) struct PodAffinity {
     pub(crate) required: Vec<PodAffinityTerm>,
 }
 
-/// `v1.PodAffinityTerm`. What its label keys ask for, the API server has merged into the selector.
+/// `v1.PodAffinityTerm`. In a stored pod, the API server has merged the label keys into the selector.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodAffinityTerm {
@@ -319,40 +319,39 @@ pub(crate) struct ExtendedResourceClaimStatus {
 }
 
 impl Pod {
-    /// What a template says of its pods, in our own type.
+    /// The pod of a template. Fields that only the API server sets are empty.
     pub(crate) fn from_template(namespace: &str, template: &PodTemplateSpec) -> Self {
-        // The one type's JSON is the other's: each field of ours is one of the complete type.
+        // The JSON of both types is compatible: every field of this type is a field of the complete one.
         let mut pod: Self =
             serde_json::to_value(template).and_then(|tree| Self::deserialize(&tree)).unwrap_or_default();
         pod.metadata.namespace = namespace.to_owned();
         pod
     }
 
-    /// The same pod with what the rules about daemon pods read.
+    /// The pod with only the fields that the controller's rules read.
     pub(crate) fn summary(&self) -> PodSummary {
-        // Both are messages of one kind, and this one holds every field that the other does.
+        // Both are protobuf messages of the same kind, and this one has every field of the other.
         PodSummary::decode(self.encode_to_vec().as_slice()).unwrap_or_default()
     }
 
-    /// Being deleted.
+    /// Whether the pod is being deleted.
     pub(crate) fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Ended for good: it holds nothing of the node any more.
+    /// Whether the pod has ended: it no longer uses resources of the node.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
     }
 
-    /// The priority; without one it is that of the cluster's default, zero where there is none
-    /// (`component-helpers/scheduling/corev1` `PodPriority`).
+    /// The priority; zero if it is not set (`component-helpers/scheduling/corev1` `PodPriority`).
     pub(crate) fn priority(&self) -> i32 {
         self.spec.priority.unwrap_or_default()
     }
 }
 
 impl PodSpec {
-    /// The node selector that the pod's affinity requires.
+    /// The node selector of the required node affinity.
     pub(crate) fn required_node_affinity(&self) -> Option<&NodeSelector> {
         self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
     }

@@ -1,5 +1,7 @@
-//! `v1.Pod`, trimmed to the fields that are read. Pods come by the hundred thousand: a field that no
-//! rule reads is not declared, and both decoders skip it.
+//! `v1.Pod`, trimmed to the fields that `coverage`, `rollout` and `cycle` read.
+//!
+//! A cluster has up to hundreds of thousands of pods. A field that no rule reads is not declared, and both decoders
+//! skip it. The tags are those of `k8s.io/api/core/v1/generated.proto`.
 
 use serde::Deserialize;
 
@@ -7,7 +9,6 @@ use super::interner::Interner;
 use super::object::{ObjectMeta, Time};
 use super::shared::Text;
 
-/// One pod.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct PodSummary {
@@ -32,7 +33,7 @@ pub(crate) struct SummarySpec {
     pub(crate) init_containers: Vec<InitContainer>,
 }
 
-/// `v1.Container` in the role of an init container, trimmed: only what tells a sidecar apart.
+/// `v1.Container` of an init container, trimmed to what distinguishes a sidecar.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct InitContainer {
@@ -43,13 +44,13 @@ pub(crate) struct InitContainer {
 }
 
 impl InitContainer {
-    /// An init container that restarts for ever runs beside the others: a sidecar.
+    /// Whether this init container is a sidecar: it always restarts and runs beside the other containers.
     pub(crate) fn is_sidecar(&self) -> bool {
         self.restart_policy.as_deref() == Some("Always")
     }
 }
 
-/// `v1.Affinity`, trimmed to the way by which the DaemonSet controller pins a pod to its node.
+/// `v1.Affinity`, trimmed to the part with which the DaemonSet controller pins a pod to its node.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Affinity {
@@ -134,7 +135,6 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Whether the condition's status is `True`.
     pub(crate) fn is_true(&self) -> bool {
         self.status == "True"
     }
@@ -159,7 +159,7 @@ pub(crate) struct ContainerStatus {
     pub(crate) started: Option<bool>,
 }
 
-/// `v1.ContainerState`: at most one of the three is there.
+/// `v1.ContainerState`: at most one of the three is set.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerState {
@@ -207,8 +207,8 @@ pub(crate) struct Terminated {
     pub(crate) finished_at: Option<Time>,
 }
 
-/// Whether any rule reads the condition: that a pod has its node tells the node's name, and that it is initialized is
-/// asked only of one with init containers.
+/// Whether a rule reads the condition. A scheduled pod is recognized by its node name, and `Initialized` is read only
+/// for pods with init containers.
 fn is_read(condition: &Condition, has_init_containers: bool) -> bool {
     match condition.type_.as_str() {
         "Ready" | "DisruptionTarget" => true,
@@ -241,7 +241,7 @@ impl SummaryStatus {
 impl ContainerStatus {
     fn compact(&mut self, interner: &mut Interner) {
         interner.text(&mut self.name);
-        // A container that never ended has an empty last state.
+        // For a container that never terminated, the last state is present but empty.
         self.last_state.take_if(|state| **state == ContainerState::default());
         for state in [&mut self.state, &mut self.last_state].into_iter().flatten() {
             if let Some(Waiting { reason, message }) = state.waiting.as_deref_mut() {
@@ -257,11 +257,11 @@ impl ContainerStatus {
 }
 
 impl PodSummary {
-    /// The same pod in as little room as it goes: decoders leave room for more, what is not read takes room too, and
-    /// what other pods have as well is shared with them.
+    /// The pod with minimal memory: unused capacity and unread fields are dropped, and values that other pods have as
+    /// well are shared with them.
     pub(crate) fn compact(mut self, interner: &mut Interner) -> Self {
         if !self.spec.node_name.is_empty() {
-            // It only tells where an unbound pod is meant to go.
+            // The affinity is needed only for the target node of an unbound pod.
             self.spec.affinity = None;
         }
         interner.labels(&mut self.metadata.labels);
@@ -271,17 +271,16 @@ impl PodSummary {
         self
     }
 
-    /// The condition of that type, if the pod has it.
     pub(crate) fn condition(&self, type_: &str) -> Option<&Condition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 
-    /// Being deleted.
+    /// Whether the pod is being deleted.
     pub(crate) fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Ended for good: nothing of it runs any more.
+    /// Whether the pod has ended: none of its containers runs any more.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self.status.phase.as_str(), "Failed" | "Succeeded")
     }
@@ -303,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_pods_share_labels_owners_and_words() {
+    fn compact_pods_share_equal_values() {
         let mut interner = Interner::default();
         let [a, b] = ["a", "b"].map(|name| pod(name).compact(&mut interner));
         assert_eq!((a.metadata.name.as_str(), b.metadata.name.as_str()), ("a", "b"));

@@ -1,67 +1,65 @@
 //! `resource.Quantity`: an exact number with a suffix.
 //!
-//! Upstream: `apimachinery/pkg/api/resource/quantity.go` `ParseQuantity`, `CanonicalizeBytes`; `scale_int.go`.
-//! Libraries compute it in floating point or refuse some of its forms, so it is our own.
+//! Upstream: `apimachinery/pkg/api/resource/quantity.go` `ParseQuantity`, `CanonicalizeBytes`; `scale_int.go`. Existing
+//! crates use floating point or reject some of the forms, so this is an implementation of its own.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// How many of the unit that is counted in make one.
+/// The unit is a billionth: this many make 1.
 const PER_ONE: i128 = 1_000_000_000;
-/// The binary suffixes with their powers of two, the greatest first.
+/// The binary suffixes with their powers of two, largest first.
 const BINARY: [(&str, u32); 6] = [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
-/// The decimal suffixes with their powers of ten, the greatest first.
+/// The decimal suffixes with their powers of ten, largest first.
 const DECIMAL: [(&str, i32); 10] =
     [("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6), ("n", -9)];
-/// The bytes of a binary quantity are cut here, as upstream cuts them.
+/// The maximum of a quantity with a binary suffix. Upstream truncates there.
 const BINARY_LIMIT: i128 = i64::MAX as i128 * PER_ONE;
 
-/// An amount of a resource, counted in billionths. What is finer is rounded away from zero, as upstream rounds it;
-/// what is beyond some 10^29 stays there.
+/// An amount of a resource, in billionths. Finer amounts are rounded away from zero, as upstream does. Amounts beyond
+/// about 10^29 saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Quantity(i128);
 
-/// The text is no quantity.
+/// The text is not a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a quantity such as 100m, 1.5, 2Gi or 1e3")]
+#[error("not a quantity, e.g. 100m, 1.5, 2Gi or 1e3")]
 pub(crate) struct NoQuantity;
 
 impl Quantity {
-    /// None of it.
     pub(crate) const ZERO: Self = Self(0);
 
-    /// So many whole ones.
+    /// This many units, such as cores, bytes or pods.
     pub(crate) const fn whole(count: i64) -> Self {
         Self(count as i128 * PER_ONE)
     }
 
-    /// A thousandth.
+    /// A thousandth, such as one millicore.
     pub(crate) const MILLI: Self = Self(PER_ONE / 1000);
 
-    /// Rounded up to whole ones.
+    /// Rounded up to an integer.
     pub(crate) fn rounded_up(self) -> Self {
         self.rounded_up_to(PER_ONE)
     }
 
-    /// Rounded up to whole thousandths, as the scheduler counts CPU.
+    /// Rounded up to thousandths, as the scheduler counts CPU.
     pub(crate) fn rounded_up_to_milli(self) -> Self {
         self.rounded_up_to(PER_ONE / 1000)
     }
 
-    /// Whether it is none at all.
     pub(crate) fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// What is left after `other` is taken away; less than none is none.
+    /// The difference, or zero if `other` is larger.
     pub(crate) fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).max(0))
     }
 
-    /// In thousandths, rounded up, for ratios: as a floating number, as upstream divides them.
-    #[expect(clippy::cast_precision_loss, reason = "upstream loses it too")]
+    /// In thousandths, rounded up, as a floating-point number: upstream divides them so for ratios.
+    #[expect(clippy::cast_precision_loss, reason = "upstream loses precision, too")]
     pub(crate) fn in_thousandths(self) -> f64 {
         (self.rounded_up_to_milli().0 / (PER_ONE / 1000)) as f64
     }
@@ -71,7 +69,7 @@ impl Quantity {
         Self(self.0.div_euclid(unit).saturating_add(up).saturating_mul(unit).max(-i128::MAX))
     }
 
-    /// Rounded down to a multiple of `step`, of which there must be some.
+    /// Rounded down to a multiple of `step`; unchanged if `step` is not positive.
     pub(crate) fn rounded_down_to(self, step: Self) -> Self {
         match step.0 > 0 {
             true => Self(self.0.div_euclid(step.0).saturating_mul(step.0)),
@@ -79,8 +77,8 @@ impl Quantity {
         }
     }
 
-    /// As it is written in a manifest: bytes with binary suffixes where that is exact, else like any other amount. So
-    /// many that a binary suffix would cut them have none.
+    /// The text for a manifest: with a binary suffix if that is exact and not truncated when it is read, otherwise like
+    /// any other amount.
     pub(crate) fn in_bytes(self) -> String {
         let whole = self.0 / PER_ONE;
         let binary = BINARY.iter().find(|(_, power)| {
@@ -93,7 +91,7 @@ impl Quantity {
         }
     }
 
-    /// Bytes as a person reads them: the greatest binary unit with at most two places, rounded up or down as told.
+    /// Bytes for people: the largest binary unit with at most two decimal places.
     pub(crate) fn in_round_bytes(self, rounding: Rounding) -> String {
         let Some((suffix, power)) = BINARY.iter().find(|(_, power)| self.0 >= PER_ONE << power) else {
             return self.to_string();
@@ -110,12 +108,12 @@ impl Quantity {
     }
 }
 
-/// Which way a number is rounded that is too long to read.
+/// The direction in which a number is rounded to be readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rounding {
-    /// What is needed, or taken.
+    /// For what is required or used.
     Up,
-    /// What there is.
+    /// For what is available.
     Down,
 }
 
@@ -151,7 +149,7 @@ impl FromStr for Quantity {
         let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
         let (number, suffix) = unsigned.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        // A number without digits is zero: upstream takes `.` and `Ki` for it, but not the empty text.
+        // A number without digits is zero: upstream accepts `.` and `Ki`, but not the empty text.
         if fraction.contains('.') || text.is_empty() {
             return Err(NoQuantity);
         }
@@ -177,7 +175,7 @@ fn suffix_of(text: &str) -> Result<Suffix, NoQuantity> {
     }
     let exponent = text.strip_prefix(['e', 'E']).ok_or(NoQuantity)?;
     let exponent: i64 = exponent.parse().map_err(|_| NoQuantity)?;
-    // Upstream keeps the low half of a great exponent.
+    // Upstream keeps only the low 32 bits of the exponent.
     #[allow(clippy::cast_possible_truncation)]
     Ok(Suffix::Ten(exponent as i32))
 }
@@ -185,7 +183,7 @@ fn suffix_of(text: &str) -> Result<Suffix, NoQuantity> {
 /// Digits times a power of ten, in billionths, rounded up.
 fn scaled(whole: &str, fraction: &str, power: i32) -> i128 {
     let digits = || whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
-    // The place of the last digit, counted from billionths.
+    // The position of the last digit, relative to billionths.
     let shift = i64::from(power) + 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
     let count = i64::try_from(digits().count()).unwrap_or(i64::MAX);
     if count == 0 {
@@ -201,22 +199,22 @@ fn scaled(whole: &str, fraction: &str, power: i32) -> i128 {
     head.saturating_mul(10i128.checked_pow(zeros).unwrap_or(i128::MAX)).saturating_add(i128::from(rest))
 }
 
-/// Digits times a power of two, in billionths, rounded up and cut at the greatest number of bytes.
+/// Digits times a power of two, in billionths, rounded up and truncated at the maximum.
 fn binary(whole: &str, fraction: &str, power: u32) -> i128 {
     let whole = scaled(whole, "", 0).saturating_mul(1i128 << power);
-    // Each digit of the fraction in turn, and what is left over of each handed on to the next: exact at any length.
+    // Long division from the last digit of the fraction to the first: exact at any length.
     let mut rest = 0i128;
     let unit = PER_ONE << power.min(60);
     for digit in fraction.bytes().rev() {
         let tenths = i128::from(digit - b'0') * unit + rest;
-        // A remainder only ever rounds up, so the digit of it is enough.
+        // The remainder only affects rounding up, so one digit for it is enough.
         rest = tenths / 10 + i128::from(tenths % 10 != 0);
     }
     whole.saturating_add(rest).min(BINARY_LIMIT)
 }
 
 impl fmt::Display for Quantity {
-    /// With the greatest decimal suffix that leaves no fraction, as the API server writes it.
+    /// Prints the largest decimal suffix that leaves no fraction, as the API server does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (suffix, power) in DECIMAL {
             let unit = 10i128.pow(u32::try_from(power + 9).unwrap_or_default());

@@ -8,10 +8,10 @@ use serde::de::Deserializer;
 
 use super::quantity::Quantity;
 
-/// Amounts by the name of their resource.
+/// Amounts by resource name.
 pub(crate) type ResourceList = BTreeMap<String, Amount>;
 
-/// A quantity as the API writes it.
+/// A quantity with its original text.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct Amount {
     #[prost(string, tag = "1")]
@@ -19,7 +19,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// The number. What is no quantity counts as none: the API server lets no such thing pass.
+    /// The value. Invalid text counts as zero; the API server accepts none.
     pub(crate) fn quantity(&self) -> Quantity {
         self.text.parse().unwrap_or_default()
     }

@@ -1,41 +1,41 @@
-//! Which namespaces the files of a saved cluster cover, for each kind: only then does a lack of objects mean that there
-//! are none.
+//! Which namespaces the files of a saved cluster cover, for each kind. Only in a covered namespace does the absence of
+//! objects mean that there are none.
 //!
-//! A save is often a part of the cluster: `kubectl cluster-info dump` writes two namespaces, must-gather those of the
+//! A saved cluster is often incomplete: `kubectl cluster-info dump` writes two namespaces, must-gather those of the
 //! platform, `kubectl get -n` one. The rules:
-//! - A namespace is covered for a kind if the files hold an object of that kind in it, or a list of that kind in the
-//!   namespace's own file or folder (`default/pods.json`, `pods/default.json`), even an empty one.
-//! - All namespaces are covered for a kind if one list holds objects of that kind, and objects of two or more
-//!   namespaces: that is what `kubectl get -A` prints. So are they if all that the files have of the kind is one empty
-//!   list that belongs to no namespace.
-//! - All namespaces are covered for pods if the files hold the list of all namespaces, and each of them is covered or has
-//!   a file or folder of its own.
-//! - A DaemonSet whose `.status` counts pods contradicts this where the files hold no pod of its namespace: then that
+//! - A namespace is covered for a kind if the files contain an object of that kind in it, or a list of that kind in a
+//!   file or folder of the namespace (`default/pods.json`, `pods/default.json`), even an empty list.
+//! - All namespaces are covered for a kind if one list contains objects of that kind, and objects of two or more
+//!   namespaces: `kubectl get -A` prints such a list. They are also covered if the files' only data of the kind is one
+//!   empty list that belongs to no namespace.
+//! - All namespaces are covered for pods if the files contain the list of all namespaces, and each of them is covered
+//!   or has a file or folder of its own.
+//! - A DaemonSet whose `.status` counts pods contradicts this if the files contain no pod of its namespace: then that
 //!   namespace was not saved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 
-/// How many namespaces a message names.
+/// The maximum number of namespaces that a message names.
 const NAMED: usize = 3;
 const POD: &str = "Pod";
 
-/// What was seen while the files were read.
+/// What was found while the files were read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SavedNamespaces {
     kinds: BTreeMap<String, Seen>,
     /// The namespaces that have a file or a folder of their own.
     folders: BTreeSet<String>,
-    /// The namespaces that are there as objects.
+    /// The namespaces that exist as objects.
     objects: BTreeSet<String>,
-    /// Whether these are all namespaces, as one list held several.
+    /// Whether `objects` has all namespaces, because one list contained several.
     has_all: bool,
-    /// The objects of the list that is being read, and those of the file that stand alone.
+    /// The objects of the current list, and the objects outside of lists in the current file.
     list: Group,
     file: Group,
     in_list: bool,
-    /// The namespace whose file or folder is being read.
+    /// The namespace that the path of the current file belongs to.
     of_path: Option<String>,
 }
 
@@ -54,27 +54,26 @@ struct Group {
 }
 
 impl SavedNamespaces {
-    /// A file begins; if its path tells, of one namespace.
+    /// A file begins, for one namespace if its path has one.
     pub(crate) fn begin_file(&mut self, namespace: Option<&str>) {
         self.of_path = namespace.map(str::to_owned);
         self.file = Group::default();
         self.begin_list(false);
     }
 
-    /// The objects that follow stand in a list, or alone.
+    /// The objects that follow are in a list, or not in a list.
     pub(crate) fn begin_list(&mut self, in_list: bool) {
         self.list = Group::default();
         self.in_list = in_list;
     }
 
-    /// A list ends.
     pub(crate) fn end_list(&mut self) {
         let list = std::mem::take(&mut self.list);
         self.close(&list);
         self.in_list = false;
     }
 
-    /// A file ends: what stands alone in it was printed together.
+    /// A file ends: its objects outside of lists were printed together.
     pub(crate) fn end_file(&mut self) {
         self.end_list();
         let file = std::mem::take(&mut self.file);
@@ -90,7 +89,7 @@ impl SavedNamespaces {
         self.has_all |= group.namespace_objects > 1;
     }
 
-    /// A typed list of this kind is there, maybe without items.
+    /// The files contain a typed list of this kind, possibly without items.
     pub(crate) fn saw_list(&mut self, kind: &str) {
         let seen = self.kinds.entry(kind.to_owned()).or_default();
         if let Some(namespace) = &self.of_path {
@@ -99,7 +98,7 @@ impl SavedNamespaces {
         }
     }
 
-    /// An object of this kind is there.
+    /// The files contain an object of this kind.
     pub(crate) fn saw(&mut self, kind: &str, namespace: &str) {
         if namespace.is_empty() {
             return;
@@ -121,15 +120,15 @@ impl SavedNamespaces {
         }
     }
 
-    /// The object of a namespace is there.
+    /// The files contain the object of this namespace.
     pub(crate) fn saw_namespace(&mut self, name: &str) {
         let group = if self.in_list { &mut self.list } else { &mut self.file };
         group.namespace_objects += 1;
         insert(&mut self.objects, name);
     }
 
-    /// Whether no object of the kind in the namespace means that there is none. A kind that the files lack altogether is
-    /// covered nowhere.
+    /// Whether the absence of objects of the kind in the namespace means that there are none. A kind of which the files
+    /// contain nothing is covered nowhere.
     pub(crate) fn covers(&self, kind: &str, namespace: &str) -> bool {
         if kind == "Namespace" {
             return self.has_all || self.objects.contains(namespace);
@@ -138,7 +137,7 @@ impl SavedNamespaces {
         seen.everywhere || seen.namespaces.is_empty() || seen.namespaces.contains(namespace)
     }
 
-    /// Whether the controller counts pods of the DaemonSet, and no pod of its namespace is in the files.
+    /// Whether the controller counts pods of the DaemonSet, but the files contain no pod of its namespace.
     pub(crate) fn lacks_pods(&self, daemon_set: &DaemonSet) -> bool {
         let counts = |status: &DaemonSetStatus| status.current_number_scheduled > 0 || status.number_misscheduled > 0;
         let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
@@ -146,7 +145,8 @@ impl SavedNamespaces {
         !has_pods && daemon_set.status.as_ref().is_some_and(counts)
     }
 
-    /// Why pods of some namespaces may be missing; none if all are there. It takes all DaemonSets of the files.
+    /// Why pods of some namespaces may be missing; none if the pods are complete. `daemon_sets` must be all DaemonSets
+    /// of the files.
     pub(crate) fn partial_pods(&self, daemon_sets: &[DaemonSet]) -> Option<String> {
         let seen = self.kinds.get(POD)?;
         let has = |namespace: &String| self.covers(POD, namespace) || self.folders.contains(namespace);
@@ -156,15 +156,15 @@ impl SavedNamespaces {
         }
         let names: Vec<&str> = seen.namespaces.iter().map(String::as_str).collect();
         Some(match names.len() {
-            0 => "the files hold no pods".into(),
-            1..=NAMED => format!("the files hold pods of {} only", listed(&names)),
-            count => format!("the files hold pods of {count} namespaces only"),
+            0 => "the files contain no pods".into(),
+            1..=NAMED => format!("the files contain pods of {} only", listed(&names)),
+            count => format!("the files contain pods of {count} namespaces only"),
         })
     }
 }
 
 fn insert(set: &mut BTreeSet<String>, name: &str) {
-    // Most objects are of a namespace that was seen before.
+    // Avoids an allocation: most objects are in a namespace that was seen before.
     if !set.contains(name) {
         set.insert(name.to_owned());
     }
@@ -210,7 +210,7 @@ mod tests {
         assert!(saved.covers("Pod", "c") && saved.covers("DaemonSet", "c"));
         assert!(!saved.covers("ServiceAccount", "a"));
         assert_eq!(saved.partial_pods(&[with_pods("a")]), None);
-        assert_eq!(saved.partial_pods(&[with_pods("b")]).unwrap(), "the files hold pods of a only");
+        assert_eq!(saved.partial_pods(&[with_pods("b")]).unwrap(), "the files contain pods of a only");
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
                 && !saved.covers("Pod", "shop")
                 && !saved.covers("ServiceAccount", "default")
         );
-        assert_eq!(saved.partial_pods(&[]).unwrap(), "the files hold pods of default and kube-system only");
+        assert_eq!(saved.partial_pods(&[]).unwrap(), "the files contain pods of default and kube-system only");
         list(&mut saved, None, &[("Namespace", "default"), ("Namespace", "kube-system")]);
         assert_eq!(saved.partial_pods(&[]), None);
         list(&mut saved, None, &[("Namespace", "default"), ("Namespace", "shop")]);
@@ -240,6 +240,6 @@ mod tests {
         saved.end_file();
         assert!(saved.covers("Pod", "a"));
         assert_eq!(saved.partial_pods(&[]), None);
-        assert!(saved.partial_pods(&[with_pods("a")]).is_some(), "a DaemonSet counts pods there");
+        assert!(saved.partial_pods(&[with_pods("a")]).is_some(), "the status of a DaemonSet counts pods there");
     }
 }

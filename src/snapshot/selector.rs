@@ -1,4 +1,4 @@
-//! Label selectors: as objects carry them, and as users write them behind `-l` and `--nodes`.
+//! Label selectors: those of objects, and those that users write after `-l` and `--nodes`.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -6,22 +6,22 @@ use kube::core::{Expression, Selector, SelectorExt};
 
 use super::Labels;
 
-/// Some proxies refuse longer addresses.
+/// In bytes. Some proxies reject longer URLs.
 const LONGEST_SELECTOR: usize = 4096;
 
-/// Whether an object's own selector matches these labels. One that cannot be understood matches nothing,
-/// as in `metav1.LabelSelectorAsSelector`, where the error stops the caller.
+/// Whether the selector of an object matches these labels. An invalid selector matches nothing: with
+/// `metav1.LabelSelectorAsSelector` the error stops the caller.
 pub(crate) fn matches(selector: &Selector, labels: &Labels) -> bool {
     selector.matches(labels)
 }
 
-/// The selector of an object (`spec.selector`).
+/// The selector of an object (`spec.selector`); none if it is invalid.
 pub(crate) fn from_label_selector(selector: &LabelSelector) -> Option<Selector> {
     Selector::try_from(selector.clone()).ok()
 }
 
-/// The narrowest single selector that misses no pod of any of the DaemonSets: that of the only one, or the values of
-/// a label that all of them select by. None where only all pods will do.
+/// The narrowest single selector that matches all pods of all the DaemonSets: the selector of the only one, or the
+/// values of a label by which all of them select. None if only a list of all pods is complete.
 pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
     if let [one] = daemon_sets {
         return from_label_selector(&one.spec.selector).map(|selector| selector.to_string());
@@ -34,18 +34,19 @@ pub(crate) fn covering(daemon_sets: &[DaemonSet]) -> Option<String> {
     (selector.len() <= LONGEST_SELECTOR).then_some(selector)
 }
 
-/// Reads a selector as users write it: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
+/// Parses a selector as users write it: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
 ///
-/// Upstream: `apimachinery/pkg/labels/selector.go` `Parse`. Only saved clusters need it: a live API server reads
-/// the text itself.
+/// Upstream: `apimachinery/pkg/labels/selector.go` `Parse`. Only saved clusters need this: a live API server parses the
+/// text itself.
 ///
 /// # Errors
-/// The part that is not a requirement.
+///
+/// The part that is not a valid requirement.
 pub(crate) fn parse(text: &str) -> Result<Selector, String> {
     split_requirements(text).into_iter().map(|part| requirement(part.trim())).collect()
 }
 
-/// Splits at the commas that stand outside of parentheses.
+/// Splits at the commas outside of parentheses.
 fn split_requirements(text: &str) -> Vec<&str> {
     if text.trim().is_empty() {
         return Vec::new();
@@ -63,7 +64,7 @@ fn split_requirements(text: &str) -> Vec<&str> {
 }
 
 fn requirement(part: &str) -> Result<Expression, String> {
-    let broken = || format!("{part:?} is not a label requirement");
+    let broken = || format!("{part:?} is not a valid label requirement");
     if let Some(key) = part.strip_prefix('!') {
         return Ok(Expression::DoesNotExist(key_of(key).ok_or_else(broken)?));
     }
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_asked_for_by_the_narrowest_selector_that_misses_none() {
+    fn covering_selector_is_narrowest_that_misses_no_pod() {
         let one = selecting(&[("app", "a"), ("tier", "x")]);
         let other = selecting(&[("app", "b")]);
         let foreign = selecting(&[("k8s-app", "c")]);
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_kubectl_takes_is_read() {
+    fn every_form_that_kubectl_accepts_is_parsed() {
         let node = labels(&[("zone", "a"), ("gpu", ""), ("example.com/pool", "blue")]);
         for (text, expected) in [
             ("", true),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_selector_is_refused_by_its_part() {
+    fn invalid_selector_names_invalid_part() {
         for text in ["a=b=c", "a in b", "a in (b", "=b", "a,,b", "a>1", "-a=b", "a=b c"] {
             assert!(parse(text).is_err(), "{text}");
         }

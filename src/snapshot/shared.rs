@@ -1,8 +1,8 @@
-//! Values that many objects have in common, held once.
+//! Stores values that many objects have in common once.
 //!
-//! The pods of a DaemonSet have their labels, their owner and nearly all words of their status in common. A [`Shared`]
-//! value is one pointer, and an [`Interner`] lets equal values point to the same place. It holds nothing that no object
-//! holds: what only the interner still holds is dropped before the interner doubles.
+//! The pods of a DaemonSet have the same labels, the same owner and mostly the same strings in their status. A
+//! [`Shared`] value is one pointer, and an [`Interner`] makes equal values point to the same memory. The interner leaks
+//! nothing: before it would double in size, it drops the values that no object uses any more.
 
 use std::collections::{BTreeMap, HashSet, btree_map};
 use std::fmt;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A text that objects may have in common.
+/// A string that objects may have in common.
 pub(crate) type Text = Shared<String>;
 
-/// prost with another type for strings, for the derive of messages whose texts are all [`Text`]. The derive names the type
-/// of an empty string by this path; all else of a [`Text`] goes as the [`String`] that it reads and is written as.
+/// The crate prost with another string type, for the derive of messages whose strings are all [`Text`]. The derive
+/// finds the type of an empty string through this path; a [`Text`] is encoded and decoded as the [`String`] inside.
 pub(crate) mod prost {
     pub(crate) use ::prost::*;
 
@@ -28,14 +28,13 @@ pub(crate) mod prost {
     }
 }
 
-/// A value that may have several owners. It reads as the value itself; a change is seen by the owner that makes it only.
-/// The decoders write into it as into the value, and an empty one takes no memory besides the pointer.
+/// A value that may have several owners. It dereferences to the value, and it is copied on write. Decoders write into
+/// it as into the value; an empty value needs no memory besides the pointer.
 #[derive(Clone)]
 pub(crate) struct Shared<T>(Option<Arc<T>>);
 
-/// A type whose empty value is known before the program runs.
+/// A type with a constant empty value.
 pub(crate) trait Empty: Sized + 'static {
-    /// The empty value.
     const EMPTY: &'static Self;
 }
 
@@ -66,7 +65,6 @@ impl<T: Empty> Deref for Shared<T> {
 }
 
 impl<T: Empty + Clone> Shared<T> {
-    /// The value itself.
     pub(crate) fn take(self) -> T {
         self.0.map_or_else(|| T::EMPTY.clone(), Arc::unwrap_or_clone)
     }
@@ -85,7 +83,6 @@ impl<T> From<T> for Shared<T> {
 }
 
 impl Text {
-    /// The empty text.
     pub(crate) const fn new() -> Self {
         Self(None)
     }
@@ -177,14 +174,14 @@ impl<'a> IntoIterator for &'a Shared<BTreeMap<String, String>> {
     }
 }
 
-/// The values of one type that were seen.
+/// The distinct values of one type so far.
 pub(crate) struct Pool<T> {
     values: HashSet<Shared<T>>,
-    /// With so many values, those that no object holds any more are dropped.
+    /// At this number of values, those that no object uses any more are dropped.
     sweep_at: usize,
 }
 
-/// A pool below this size is not worth a sweep.
+/// A smaller pool is not worth a sweep.
 pub(super) const SMALLEST_SWEEP: usize = 256;
 
 impl<T> Default for Pool<T> {
@@ -199,7 +196,7 @@ impl<T: Empty + Eq + Hash> Pool<T> {
         self.values.len()
     }
 
-    /// Lets the value be the equal one that was seen before, if there is one.
+    /// Replaces the value by the equal one that was stored before, if there is one.
     pub(crate) fn share(&mut self, value: &mut Shared<T>) {
         if value.0.is_none() {
             return;

@@ -345,7 +345,7 @@ fn dump_of_one_namespace_makes_pod_counts_unknown() {
         .collect();
     tree.insert("namespaces.json".into(), json_bytes(&list_of(&spaces)));
     write_tree(&tree, &whole);
-    let words = "the files hold pods of storage only";
+    let words = "the files contain pods of storage only";
     let (answer, of_all) = (why_not(&partial), why_not(&whole));
     assert!(answer.contains(words), "{answer}");
     assert!(!of_all.contains("the files hold pods of"), "{of_all}");

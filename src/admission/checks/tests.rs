@@ -1,4 +1,4 @@
-//! What the checks say of a pod, with and without an event.
+//! Checks of a pod, with and without an event.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission::predict;
 
-/// A daemon set with one container that requests CPU.
+/// A DaemonSet with one container that requests CPU.
 fn daemon_set(change: Value) -> DaemonSet {
     let mut spec = json!({"containers": [{"name": "main", "resources": {"requests": {"cpu": "200m"}}}]});
     for (key, value) in change.as_object().unwrap() {
@@ -23,7 +23,7 @@ fn known<T: serde::de::DeserializeOwned>(objects: Value) -> Known<Vec<T>> {
     Known::Known(serde_json::from_value(objects).unwrap())
 }
 
-/// A cluster in which nothing stands against the pod.
+/// A cluster that accepts the pod.
 fn well() -> ClusterObjects {
     ClusterObjects {
         namespaces: known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Active"}}])),
@@ -44,7 +44,7 @@ fn limits(limits: Value) -> Known<Vec<LimitRange>> {
     known(json!([{"metadata": {"name": "range", "namespace": "ns"}, "spec": {"limits": limits}}]))
 }
 
-/// What does not pass, as `check: code` or `check: Unknown`.
+/// The checks that do not pass, as `check: code` or `check: Unknown`.
 fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> Vec<String> {
     let predicted = predict(daemon_set, "n1", facts);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
@@ -75,7 +75,7 @@ fn rejections(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
+fn checks_pod_accepted_pass_in_server_order() {
     let daemon_set = daemon_set(json!({}));
     assert_eq!(told(&daemon_set, &well(), None), NOTHING);
     let predicted = predict(&daemon_set, "n1", &well());
@@ -98,7 +98,7 @@ fn a_pod_that_nothing_stands_against_passes_in_the_servers_order() {
 }
 
 #[test]
-fn what_was_not_read_is_unknown_only_where_it_is_needed() {
+fn checks_objects_unread_unknown_only_where_needed() {
     let unread = ClusterObjects::default();
     assert_eq!(
         told(&daemon_set(json!({})), &unread, None),
@@ -110,7 +110,7 @@ fn what_was_not_read_is_unknown_only_where_it_is_needed() {
 }
 
 #[test]
-fn a_quota_counts_what_one_more_pod_needs() {
+fn quota_one_more_pod_is_counted() {
     let of = |hard: Value, used: Value, change: Value| {
         let facts = ClusterObjects { quotas: known(json!([quota(json!({}), hard, used)])), ..well() };
         rejections(&daemon_set(change), &facts, None, "ResourceQuota")
@@ -128,7 +128,7 @@ fn a_quota_counts_what_one_more_pod_needs() {
         exceeded(share("requests.cpu", "200m", "801m", "1"))
     );
     assert_eq!(of(json!({"requests.cpu": "1"}), json!({"requests.cpu": "800m"}), json!({})), "Pass");
-    // What pods do not use does not matter.
+    // Resources that pods do not use do not matter.
     assert_eq!(of(json!({"services": "0"}), json!({"services": "0"}), json!({})), "Pass");
     let device = json!({"containers": [{"name": "main", "resources": {"limits": {"example.com/gpu": "2"}}}]});
     assert_eq!(
@@ -139,7 +139,7 @@ fn a_quota_counts_what_one_more_pod_needs() {
 }
 
 #[test]
-fn the_overhead_counts_for_the_quota() {
+fn quota_pod_overhead_is_counted() {
     let kata = json!([{"metadata": {"name": "kata"}, "handler": "k", "overhead": {"podFixed": {"cpu": "100m"}}}]);
     let quotas = known(json!([quota(json!({}), json!({"cpu": "250m"}), json!({"cpu": "0"}))]));
     let facts = ClusterObjects { quotas, runtime_classes: known(kata), ..well() };
@@ -148,7 +148,7 @@ fn the_overhead_counts_for_the_quota() {
 }
 
 #[test]
-fn a_quota_wants_every_container_to_state_what_it_counts() {
+fn quota_container_without_amount_rejected() {
     let hard = json!({"limits.cpu": "10", "memory": "1Gi", "requests.cpu": "10", "ephemeral-storage": "1Gi"});
     let quotas = known(json!([quota(json!({}), hard.clone(), hard)]));
     let facts = ClusterObjects { quotas, ..well() };
@@ -158,7 +158,7 @@ fn a_quota_wants_every_container_to_state_what_it_counts() {
     assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "ResourceQuota"), expected);
     let for_itself = daemon_set(json!({"resources": {"requests": {"cpu": "1"}}}));
     assert_ne!(rejections(&for_itself, &facts, None, "ResourceQuota")[0]["code"], "QuotaRequestMissing");
-    // A range of the namespace may state it for them.
+    // A LimitRange of the namespace may state it for the containers.
     let facts = ClusterObjects {
         limit_ranges: limits(
             json!([{"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"memory": "1"}}]),
@@ -169,7 +169,7 @@ fn a_quota_wants_every_container_to_state_what_it_counts() {
 }
 
 #[test]
-fn a_quota_is_only_about_pods_in_its_scope() {
+fn quota_pod_out_of_scope_ignored() {
     let is_refused = |spec: Value, change: Value| {
         let classes = json!([{"metadata": {"name": "high"}, "value": 5}]);
         let quotas = known(json!([quota(spec, json!({"pods": "0"}), json!({"pods": "0"}))]));
@@ -202,7 +202,7 @@ fn a_quota_is_only_about_pods_in_its_scope() {
 }
 
 #[test]
-fn limit_ranges_bound_containers_and_pods() {
+fn limit_range_bounds_containers_and_pods() {
     let of = |item: Value, resources: Value| {
         let containers = json!([{"name": "a", "resources": resources}, {"name": "b", "resources": resources}]);
         let facts = ClusterObjects { limit_ranges: limits(json!([item])), ..well() };
@@ -237,10 +237,8 @@ fn limit_ranges_bound_containers_and_pods() {
 }
 
 /// Edge case 72 (docs/edge-cases.md).
-
 #[test]
-
-fn a_default_limit_below_the_templates_request_is_told_with_its_range() {
+fn limit_range_default_below_request_names_range() {
     let facts =
         ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
     let expected = json!([{
@@ -248,14 +246,14 @@ fn a_default_limit_below_the_templates_request_is_told_with_its_range() {
         "limitRange": "range",
     }]);
     assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "Validation"), expected);
-    // The event says the same with less: the objects' words are kept.
+    // The event has the same rejection with less evidence: the one from the objects is kept.
     let event = "Pod \"agent-x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"200m\": must be less \
                  than or equal to cpu limit of 100m";
     assert_eq!(rejections(&daemon_set(json!({})), &facts, Some(event), "Validation"), expected);
 }
 
 #[test]
-fn what_the_template_names_has_to_be_there() {
+fn checks_referenced_object_missing_rejected() {
     let named = daemon_set(json!({"priorityClassName": "p", "runtimeClassName": "r", "serviceAccountName": "s"}));
     assert_eq!(
         told(&named, &well(), None),
@@ -279,7 +277,7 @@ fn what_the_template_names_has_to_be_there() {
 }
 
 #[test]
-fn contradictions_of_the_template_are_found() {
+fn checks_template_contradicts_class_rejected() {
     let class = json!([{
         "metadata": {"name": "r"}, "handler": "h", "scheduling": {"nodeSelector": {"a": "x"}},
         "overhead": {"podFixed": {"cpu": "1"}},
@@ -297,17 +295,15 @@ fn contradictions_of_the_template_are_found() {
 }
 
 /// Edge case 75 (docs/edge-cases.md).
-
 #[test]
-
-fn a_namespace_that_ends_is_told_without_an_event() {
+fn namespace_terminating_rejected_without_event() {
     let ending = known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Terminating"}}]));
     let facts = ClusterObjects { namespaces: ending, ..well() };
     assert_eq!(told(&daemon_set(json!({})), &facts, None), ["NamespaceLifecycle: NamespaceTerminating"]);
 }
 
 #[test]
-fn an_event_speaks_where_no_object_does() {
+fn event_of_unseen_plugin_adds_rejection() {
     let denied = "admission webhook \"w\" denied the request: no";
     assert_eq!(told(&daemon_set(json!({})), &well(), Some(denied)), ["Webhook: WebhookDenied"]);
     assert_eq!(told(&daemon_set(json!({})), &well(), Some("who knows")), ["Admission: Rejected"]);
@@ -323,10 +319,10 @@ fn an_event_speaks_where_no_object_does() {
 }
 
 #[test]
-fn an_event_gets_the_numbers_of_now() {
+fn event_quota_numbers_are_updated() {
     let event = "pods \"x\" is forbidden: exceeded quota: q, requested: requests.cpu=300m, used: requests.cpu=1, limited: \
                  requests.cpu=1";
-    // A sidecar that a webhook adds: 300m, where the template alone wants 200m.
+    // A webhook adds a sidecar: 300m are requested, where the template alone requests 200m.
     let at = |used: &str| {
         let quotas = known(json!([quota(json!({}), json!({"requests.cpu": "1"}), json!({"requests.cpu": used}))]));
         let facts = ClusterObjects { quotas, ..well() };
@@ -341,7 +337,7 @@ fn an_event_gets_the_numbers_of_now() {
 }
 
 #[test]
-fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
+fn event_cause_gone_no_longer_rejected_only_if_proven() {
     let forbidden = |core: &str| format!("pods \"x\" is forbidden: {core}");
     let named = daemon_set(json!({"serviceAccountName": "s"}));
     let missing = forbidden("error looking up service account ns/s: serviceaccount \"s\" not found");
@@ -360,7 +356,7 @@ fn a_cause_that_is_gone_is_told_as_such_and_one_that_may_be_is_not() {
         told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))),
         ["ResourceQuota: NoLongerRejected"]
     );
-    // One that a webhook adds says nothing still.
+    // A container that a webhook adds still states no amount.
     assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaRequestMissing"]);
 
     let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");

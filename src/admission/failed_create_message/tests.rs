@@ -1,4 +1,4 @@
-//! Every refusal, in the API server's own words.
+//! Every rejection in the wording of the API server.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ fn told(text: &str) -> Value {
     serde_json::to_value(read(text, &pod())).unwrap()
 }
 
-/// The same behind the words with which the server begins a refusal.
+/// The same after the prefix that the server puts before a rejection.
 fn forbidden(core: &str) -> Value {
     told(&format!("pods \"agent-x7k2p\" is forbidden: {core}"))
 }
 
 #[test]
-fn a_quota_that_is_exceeded_tells_its_numbers() {
+fn quota_exceeded_message_has_numbers() {
     let text = "exceeded quota: q, requested: limits.memory=1Gi,pods=1, used: limits.memory=3Gi,pods=10, limited: limits.memory=3Gi,pods=10";
     let expected = json!([{"code": "QuotaExceeded", "quota": "q", "resources": [
         {"resource": "limits.memory", "requested": "1Gi", "used": "3Gi", "limited": "3Gi"},
@@ -35,7 +35,7 @@ fn a_quota_that_is_exceeded_tells_its_numbers() {
 }
 
 #[test]
-fn a_quota_that_wants_to_be_told_names_containers_or_did_not_once() {
+fn quota_must_specify_message_names_containers() {
     assert_eq!(
         forbidden("failed quota: q: must specify limits.cpu for: main,side; memory for: main"),
         json!([{"code": "QuotaRequestMissing", "quota": "q", "missing": [
@@ -51,7 +51,7 @@ fn a_quota_that_wants_to_be_told_names_containers_or_did_not_once() {
 }
 
 #[test]
-fn a_quota_that_does_not_cover_and_one_that_is_not_counted() {
+fn quota_uncovered_and_status_unknown_messages() {
     let scopes = "[{PriorityClass In [system-node-critical system-cluster-critical]}]";
     assert_eq!(
         told(&format!("insufficient quota to match these scopes: {scopes}")),
@@ -68,7 +68,7 @@ fn a_quota_that_does_not_cover_and_one_that_is_not_counted() {
 }
 
 #[test]
-fn limit_ranges_tell_one_offence_or_several() {
+fn limit_range_message_has_one_or_more_violations() {
     assert_eq!(
         forbidden("maximum cpu usage per Container is 1, but limit is 2"),
         json!([{
@@ -105,10 +105,8 @@ fn limit_ranges_tell_one_offence_or_several() {
 }
 
 /// Edge case 72 (docs/edge-cases.md).
-
 #[test]
-
-fn a_request_above_its_limit_is_told_by_its_container() {
+fn invalid_pod_message_names_container() {
     let field = |path: &str, value: &str, limit: &str| {
         format!("spec.{path}.resources.requests: Invalid value: \"{value}\": must be less than or equal to {limit}")
     };
@@ -128,7 +126,7 @@ fn a_request_above_its_limit_is_told_by_its_container() {
 }
 
 #[test]
-fn violations_of_pod_security_are_told_one_by_one() {
+fn pod_security_message_lists_violations() {
     let words = "violates PodSecurity \"restricted:latest\": host namespaces (hostNetwork=true), allowPrivilegeEscalation != \
                  false (containers \"main\", \"side\" must set securityContext.allowPrivilegeEscalation=false), runAsNonRoot \
                  != true (pod or containers \"main\", \"side\" must set securityContext.runAsNonRoot=true)";
@@ -143,7 +141,7 @@ fn violations_of_pod_security_are_told_one_by_one() {
 }
 
 #[test]
-fn what_is_named_and_not_there_is_told_by_its_name() {
+fn missing_object_message_has_name() {
     assert_eq!(
         forbidden("no PriorityClass with name high was found"),
         json!([{"code": "PriorityClassMissing", "priorityClass": "high"}])
@@ -159,7 +157,7 @@ fn what_is_named_and_not_there_is_told_by_its_name() {
 }
 
 #[test]
-fn contradictions_tell_both_sides() {
+fn contradiction_message_has_both_values() {
     assert_eq!(
         forbidden(
             "the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 \
@@ -178,7 +176,7 @@ fn contradictions_tell_both_sides() {
 }
 
 #[test]
-fn webhooks_are_told_by_their_name_and_their_words() {
+fn webhook_message_has_name_and_detail() {
     assert_eq!(
         told("admission webhook \"w.example.com\" denied the request: exceeded quota: no, not really"),
         json!([{"code": "WebhookDenied", "webhook": "w.example.com", "detail": "exceeded quota: no, not really"}])
@@ -201,7 +199,7 @@ fn webhooks_are_told_by_their_name_and_their_words() {
 }
 
 #[test]
-fn policies_are_told_by_name_and_binding() {
+fn policy_message_has_name_and_binding() {
     let policy = |kind: &str, binding: Value| {
         let mut policy = json!({"code": "PolicyDenied", "kind": kind, "policy": "p", "detail": "no: never"});
         if !binding.is_null() {
@@ -222,7 +220,7 @@ fn policies_are_told_by_name_and_binding() {
 }
 
 #[test]
-fn plugins_that_are_off_by_default_are_told_by_their_words() {
+fn opt_in_plugin_message_keeps_detail() {
     for (core, code) in [
         ("pod node label selector conflicts with its namespace node label selector", "NamespaceSelectorConflict"),
         ("pod node label selector conflicts with its project node label selector", "NamespaceSelectorConflict"),
@@ -244,7 +242,7 @@ fn plugins_that_are_off_by_default_are_told_by_their_words() {
 }
 
 #[test]
-fn what_is_not_understood_is_handed_on_whole() {
+fn unrecognized_message_is_kept_whole() {
     for text in [
         "pods \"x\" is forbidden: User \"system:serviceaccount:kube-system:daemon-set-controller\" cannot create resource",
         "Timeout: request did not complete within the allotted timeout",

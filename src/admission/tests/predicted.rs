@@ -1,4 +1,4 @@
-//! Pods as the API server makes them, by the cases of which the live test makes real ones.
+//! Predicted pods against the cases for which the live test creates real pods.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::snapshot::pod::{Container, Pod, Resources, Toleration};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::resource_list::ResourceList;
 
-/// What the live test reads off real pods, read off ours.
+/// What the live test reads from real pods, read from a predicted pod.
 fn summary(pod: &Pod) -> Value {
     let list = |list: &ResourceList| -> String {
         list.iter()
@@ -65,7 +65,7 @@ const EVERY_DAEMON_POD_TOLERATES: [&str; 6] = [
     "node.kubernetes.io/unschedulable/Exists//NoSchedule/-",
 ];
 
-/// What is expected of a version: of what differs between versions, the value of the last one that is not newer.
+/// The expectation for a version: where versions differ, the value of the newest one that is not later.
 fn of_version(expected: &Value, minor: u32) -> Value {
     let mut expected = expected.clone();
     for value in expected.as_object_mut().unwrap().values_mut() {
@@ -77,9 +77,9 @@ fn of_version(expected: &Value, minor: u32) -> Value {
     expected
 }
 
-/// The same cases, with the same expectations, as those of which the live test makes real pods.
+/// The same cases, with the same expectations, as the live test.
 #[test]
-fn pods_are_as_the_api_server_makes_them() {
+fn predicted_pods_match_live_test_cases() {
     let file: Value = serde_json::from_str(include_str!("../../../tests/fixtures/admission/made.json")).unwrap();
     fn of_kind<T: serde::de::DeserializeOwned>(file: &Value, kind: &str) -> Known<Vec<T>> {
         let all = file["objects"].as_array().unwrap().iter().filter(|object| object["kind"] == kind);

@@ -9,18 +9,18 @@ use crate::check_result::CheckResult;
 use crate::explain::Reason;
 use crate::scheduling::Filter;
 
-/// The stations of the way, in order.
+/// The stages of a daemon pod, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum Stage {
-    /// The DaemonSet controller: is a pod wanted?
+    /// The DaemonSet controller: is the node eligible?
     Controller,
-    /// The API server: may the pod be made?
+    /// The API server: does it accept the pod?
     Admission,
-    /// The scheduler: does the node take it?
+    /// The scheduler: does the pod fit on the node?
     Scheduler,
-    /// The kubelet: does it accept and keep it?
+    /// The kubelet: does it accept and keep the pod?
     Kubelet,
-    /// The pod itself.
+    /// The pod itself: does it run and is it ready?
     Pod,
 }
 
@@ -97,12 +97,10 @@ pub(crate) struct Check {
     pub(crate) result: CheckResult<CheckReason>,
 }
 
-/// One reason of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CheckReason {
-    /// The cause and its evidence.
     pub(crate) reason: Reason,
-    /// The scheduler's own wording, where it has one.
+    /// The message of the scheduler, if it has one for this reason.
     pub(crate) scheduler: Option<String>,
 }
 

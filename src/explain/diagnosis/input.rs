@@ -10,44 +10,41 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{EventQuery, Known, Node, OpenShift};
 
-/// One DaemonSet and one node.
+/// The input: one DaemonSet, one node, and what is known about both.
 #[derive(Debug)]
 pub(crate) struct DiagnosisInput<'a> {
-    /// The DaemonSet.
     pub(crate) daemon_set: &'a DaemonSet,
     /// The node, with its resources.
     pub(crate) node: &'a Node,
-    /// Whether the node exists; one from a file does not.
+    /// False for a node from a file.
     pub(crate) node_exists: bool,
-    /// The DaemonSet's pods that are meant for the node, the one that counts first.
+    /// The DaemonSet's pods for this node. The first one is the one that counts for the controller.
     pub(crate) pods: Known<Vec<&'a Pod>>,
-    /// Every pod that is bound to the node.
+    /// All pods that are bound to the node.
     pub(crate) bound: &'a Known<Vec<Pod>>,
-    /// Every pod without a node for which room was made here.
+    /// All unscheduled pods for which preemption made room on this node.
     pub(crate) nominated: &'a Known<Vec<Pod>>,
-    /// On a planned node: the daemon pods that come before this one, by their priority and then by their names.
+    /// On a planned node: the daemon pods that are scheduled before this one, by priority and then by name.
     pub(crate) higher_priority_planned: Vec<&'a Pod>,
-    /// The pod as the API server would make it; none where nobody asked.
+    /// The predicted pod; none if no prediction is needed.
     pub(crate) predicted: Option<&'a PredictedPod>,
-    /// What else is known.
     pub(crate) facts: &'a ClusterObjects,
     /// Warning events about the DaemonSet and its pods.
     pub(crate) events: &'a Known<Vec<Event>>,
-    /// What OpenShift adds.
+    /// The additional rules of OpenShift.
     pub(crate) openshift: &'a Known<Option<OpenShift>>,
-    /// The moment.
     pub(crate) now: Timestamp,
 }
 
 impl DiagnosisInput<'_> {
-    /// Where the pod stands by its own status.
+    /// The pod's state by its own status.
     pub(super) fn status_of(&self, pod: &Pod) -> (State, Vec<Reason>) {
         let min_ready_seconds = self.daemon_set.spec.min_ready_seconds.unwrap_or_default();
         let node = Some(self.node).filter(|_| !pod.spec.node_name.is_empty());
         pod_state::pod_state(&pod.summary(), node, min_ready_seconds, self.now)
     }
 
-    /// The same, with the newest warning about it where it is not well.
+    /// The same, with the newest warning about the pod if it is not healthy.
     pub(super) fn examine(&self, pod: &Pod) -> (State, Vec<Reason>) {
         let (state, mut reasons) = self.status_of(pod);
         if let (true, Some(events)) = (is_unwell(state), self.events.known()) {
@@ -57,7 +54,8 @@ impl DiagnosisInput<'_> {
         (state, reasons)
     }
 
-    /// The events that may say more: about pods that are not well, and why none could be made where one is missing.
+    /// The events that can add to the diagnosis: warnings about unhealthy pods, and FailedCreate where a pod is
+    /// missing.
     pub(super) fn event_query(&self, state: State) -> EventQuery {
         let mut query = EventQuery::default();
         if self.looks_for_rejections(state) {
@@ -70,18 +68,18 @@ impl DiagnosisInput<'_> {
         query
     }
 
-    /// The event stays for an hour: it speaks of today only while a pod is missing.
+    /// A FailedCreate event stays for an hour, so it is current evidence only while a pod is missing.
     pub(super) fn looks_for_rejections(&self, state: State) -> bool {
         state == State::Missing && self.node_exists
     }
 }
 
-/// Whether a pod in that state is looked up in the events: the scheduler's words are in the status of one without a node.
+/// Whether events are read for a pod in this state. For a pending pod the scheduler's message is in its status.
 fn is_unwell(state: State) -> bool {
     !matches!(state, State::Available | State::Ready | State::Pending)
 }
 
-/// Whether a warning only repeats that the node is not ready, which is told with more of it.
+/// Whether the warning only repeats that the node is not ready, which another reason shows with more evidence.
 fn is_repeated_by(reasons: &[Reason], warning: &Reason) -> bool {
     let is_of_node = matches!(warning, Reason::Warning { reason, .. } if reason == "NodeNotReady");
     is_of_node && reasons.iter().any(|reason| matches!(reason, Reason::NodeNotReady { .. }))

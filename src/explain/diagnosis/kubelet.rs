@@ -1,4 +1,4 @@
-//! What the kubelet and the taint eviction controller do to a daemon pod.
+//! The checks of the kubelet and of the taint eviction controller.
 
 use super::check::{Check, CheckName, Stage};
 use crate::explain::{FailedBy, Reason};
@@ -6,13 +6,13 @@ use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::pod::{Pod, Toleration};
 use crate::snapshot::{Node, Taint};
 
-/// Pods of at least this priority are critical (`pkg/apis/scheduling` `SystemCriticalPriority`).
+/// Pods with at least this priority are critical (`pkg/apis/scheduling` `SystemCriticalPriority`).
 const CRITICAL: i32 = 2_000_000_000;
-/// Pressures for which a kubelet takes no pods that are not critical. Memory is another matter: it keeps out only pods
-/// without requests that do not tolerate it, and every daemon pod tolerates it.
+/// Conditions under which a kubelet rejects pods that are not critical. MemoryPressure rejects only BestEffort pods
+/// that do not tolerate its taint, and every daemon pod tolerates it.
 const PRESSURES: [&str; 2] = ["DiskPressure", "PIDPressure"];
 
-/// The station and the check that a reason of a bound pod belongs to.
+/// The stage and the check that a reason of a bound pod belongs to.
 pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
     match reason {
         Reason::NodeNotReady { .. } => (Stage::Kubelet, CheckName::NodeReady),
@@ -52,12 +52,14 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
     }
 }
 
-/// What awaits a pod that is not there yet.
+/// The checks for a pod that is not bound yet.
 pub(super) fn predicted(pod: &Pod, node: &Node) -> [Check; 3] {
     let down = crate::explain::pod::node_not_ready(node).into_iter().collect();
     [Check::from_reasons(Stage::Kubelet, CheckName::NodeReady, down), pressure(pod, node), taint_eviction(pod, node)]
 }
 
+/// Rejections under node pressure.
+///
 /// Upstream: `pkg/kubelet/eviction/eviction_manager.go` `Admit`.
 fn pressure(pod: &Pod, node: &Node) -> Check {
     let is_true = |type_: &&str| node.condition(type_).is_some_and(|condition| condition.status == "True");
@@ -66,14 +68,14 @@ fn pressure(pod: &Pod, node: &Node) -> Check {
     Check::from_reasons(Stage::Kubelet, CheckName::Pressure, reasons.collect())
 }
 
-/// How soon a `NoExecute` taint takes the pod away again, although it is tolerated.
+/// When a `NoExecute` taint that the pod tolerates for a limited time evicts it.
 ///
 /// Upstream: `pkg/controller/tainteviction/taint_eviction.go` `processPodOnNode`, `getMinTolerationTime`.
 pub(super) fn taint_eviction(pod: &Pod, node: &Node) -> Check {
     let gates = FeatureGates::implied_by(&pod.spec);
     let taints = node.spec.taints.iter().filter(|taint| taint.effect == "NoExecute");
     let limit = |taint: &Taint| {
-        // The first toleration that fits is the one that counts, however long a later one would last.
+        // The first toleration that matches the taint decides, even if a later one lasts longer.
         let first = pod.spec.tolerations.iter().find(|toleration: &&Toleration| tolerates(toleration, taint, gates))?;
         first.toleration_seconds.map(|seconds| (seconds.max(0), taint.clone()))
     };

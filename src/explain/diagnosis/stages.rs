@@ -1,4 +1,4 @@
-//! The checks of each station.
+//! The checks of each stage.
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
@@ -15,10 +15,10 @@ use crate::scheduling::{self, Attempt, Filter, FilterFailure, FilterResult};
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodSpec};
 
-/// The scheduler that judges as [`scheduling`] does.
+/// The scheduler whose rules [`scheduling`] implements.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
-/// The controller's rule, obstacle by obstacle.
+/// The checks of the controller's eligibility rule, one for each kind of obstacle.
 pub(super) fn controller(template: &PodSpec, failures: Vec<PlacementFailure>) -> Vec<Check> {
     let name_of = |failure: &PlacementFailure| match failure {
         PlacementFailure::NodeName { .. } => CheckName::NodeName,
@@ -42,7 +42,7 @@ pub(super) fn controller(template: &PodSpec, failures: Vec<PlacementFailure>) ->
     applies.into_iter().filter(|(_, applies)| *applies).map(|(name, _)| check(name)).collect()
 }
 
-/// What the API server would say of a pod that is not there.
+/// The checks of the API server for a pod that does not exist.
 pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, state: State) -> Vec<Check> {
     let uid = input.daemon_set.metadata.uid.as_deref().unwrap_or_default();
     let event = input.events.known().filter(|_| input.looks_for_rejections(state));
@@ -54,7 +54,7 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
         let name = CheckName::Admission(check.plugin);
         match check.result {
             CheckResult::Pass if is_undecided(check.plugin) => {
-                let missing = "no pod of this revision exists, and this shows only when one is made".into();
+                let missing = "no pod of this revision exists, and the result shows only when one is created".into();
                 Check::unknown(Stage::Admission, name, missing)
             }
             CheckResult::Pass => Check::pass(Stage::Admission, name),
@@ -68,25 +68,25 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
     checks.into_iter().map(check).collect()
 }
 
-/// What the scheduler says of a pod.
+/// The result of the scheduler stage.
 pub(super) struct Scheduled {
-    /// Its filters.
+    /// The filters.
     pub(super) checks: Vec<Check>,
-    /// Whether evicting others would help; none where nothing is refused.
+    /// Whether preemption would help; none if no filter rejects the pod.
     pub(super) preemption: Option<Preemption>,
 }
 
-/// The scheduler's filters on a pod that waits for a node.
+/// The scheduler's filters for an unscheduled pod.
 pub(super) fn scheduler(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
     if !is_default(pod) {
-        // Another scheduler has rules of its own.
+        // Another scheduler may have other rules.
         return Scheduled { checks: Vec::new(), preemption: None };
     }
     run_filters(input, pod, Stage::Scheduler, &|_| true)
 }
 
-/// The same on a pod that does not exist yet. One that names its node bypasses the scheduler, and meets some of its
-/// filters at the kubelet (`pkg/kubelet/lifecycle/predicate.go` `generalFilter`).
+/// The same for a pod that does not exist yet. A pod with `spec.nodeName` bypasses the scheduler; the kubelet runs some
+/// of the filters on it (`pkg/kubelet/lifecycle/predicate.go` `generalFilter`).
 pub(super) fn predicted(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
     if pod.spec.node_name.is_empty() {
         let mut scheduled = scheduler(input, pod);
@@ -98,7 +98,7 @@ pub(super) fn predicted(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
     };
     let mut scheduled = run_filters(input, pod, Stage::Kubelet, &by_kubelet);
     scheduled.checks.extend(kubelet::predicted(pod, input.node));
-    // A kubelet evicts nobody for a pod that is not critical.
+    // A kubelet preempts only for critical pods; that is not modeled.
     scheduled.preemption = None;
     scheduled
 }
@@ -108,7 +108,7 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
     let results = scheduling::run_filters(&attempt);
     let rejected = scheduling::first_failure(&results).is_some();
     let is_blank = !input.node_exists && input.node.status.allocatable.is_empty();
-    // Nobody makes room on a node that is down, and of one without resources nobody can tell.
+    // No preemption happens on a node that is down. For a node without resources the result is unknown.
     let is_of_use = !is_blank && node_not_ready(input.node).is_none();
     let preemption = (rejected && is_of_use).then(|| preemption(&attempt, &results));
     let reason = |failure: FilterFailure| CheckReason {
@@ -118,9 +118,9 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
     let check = |(filter, result): (Filter, FilterResult)| {
         let name = CheckName::Filter(filter);
         match result {
-            // A file with the template of a node may leave its resources out.
+            // A node template in a file may have no resources.
             _ if is_blank && filter == Filter::NodeResourcesFit => {
-                Check::unknown(stage, name, "the node's status.allocatable is not given".into())
+                Check::unknown(stage, name, "the node has no status.allocatable".into())
             }
             CheckResult::Pass => Check::pass(stage, name),
             CheckResult::Fail(failures) => {
@@ -136,7 +136,7 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
 
 fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
     let others = |pods: &'a Known<Vec<Pod>>| match pods {
-        // Of a node that does not exist all pods are known: it has none.
+        // A node that does not exist has no pods, so its pods are known.
         Known::Known(_) if input.node_exists && input.facts.partial_pods.is_some() => {
             Known::Unknown(input.facts.partial_pods.clone().unwrap_or_default())
         }
@@ -153,7 +153,7 @@ fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
     Attempt { pod, node: input.node, bound_pods, nominated: others(input.nominated), facts: input.facts }
 }
 
-/// A pod that was not made yet has no uid, and is nobody's double.
+/// Whether both are the same pod. A predicted pod has no uid, so it equals no other pod.
 fn is_same(a: &Pod, b: &Pod) -> bool {
     !a.metadata.uid.is_empty() && a.metadata.uid == b.metadata.uid
 }
@@ -162,7 +162,7 @@ fn is_default(pod: &Pod) -> bool {
     matches!(pod.spec.scheduler_name.as_str(), "" | DEFAULT_SCHEDULER)
 }
 
-/// What the pod's own condition says where no filter explains why it has no node.
+/// The check from the pod's own condition, if no filter explains why it is unscheduled.
 pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &Pod) -> Option<Check> {
     if pod.is_terminating() || pod.is_terminal() {
         return Some(Check::from_reasons(Stage::Pod, CheckName::Phase, reasons)).filter(|check| check.result.is_fail());
@@ -180,7 +180,7 @@ pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &Pod) -> 
     Some(Check::from_reasons(Stage::Scheduler, CheckName::PodScheduled, reasons.into_iter().map(named).collect()))
 }
 
-/// What the kubelet and the pod say of a pod that has its node.
+/// The kubelet's and the pod's checks for a bound pod.
 pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>) -> Vec<Check> {
     const CHECKS: [(Stage, CheckName); 8] = [
         (Stage::Kubelet, CheckName::NodeReady),
@@ -192,7 +192,7 @@ pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>)
         (Stage::Pod, CheckName::Containers),
         (Stage::Pod, CheckName::Readiness),
     ];
-    // That it has to stay ready for a while is no failure.
+    // `minReadySeconds` that have not passed yet are not a failure.
     let reasons: Vec<Reason> =
         reasons.into_iter().filter(|reason| !matches!(reason, Reason::MinReadySeconds { .. })).collect();
     let check = |(stage, name): (Stage, CheckName)| {
@@ -223,7 +223,7 @@ pub(super) fn deletion(daemon_set: &DaemonSet) -> Option<Check> {
     ))
 }
 
-/// A pod is wanted, none is there, and nothing found explains it.
+/// The pod is missing, and no other check explains why.
 pub(super) fn not_created(daemon_set: &DaemonSet) -> Check {
     Check::from_reasons(Stage::Controller, CheckName::PodCreated, vec![Reason::not_created(daemon_set)])
 }

@@ -1,4 +1,4 @@
-//! Ways that part where intuition and rule part.
+//! Diagnoses where the rules differ from intuition.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -38,7 +38,7 @@ fn plain() -> Value {
     json!({ "containers": [{ "name": "main" }] })
 }
 
-/// A pod of the DaemonSet; `node_name` empty for one that waits.
+/// A pod of the DaemonSet; unscheduled if `node_name` is empty.
 fn pod(node_name: &str, spec: &Value, status: Value) -> Pod {
     let mut pod: Pod = serde_json::from_value(json!({
         "metadata": {
@@ -75,7 +75,7 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
     }
 }
 
-/// The pods that do not exist, as the API server would make them.
+/// The predicted pods.
 fn predicted(node_snapshot: &NodeSnapshot) -> Vec<Option<PredictedPod>> {
     let make = |daemon_set| {
         Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.facts))
@@ -83,7 +83,7 @@ fn predicted(node_snapshot: &NodeSnapshot) -> Vec<Option<PredictedPod>> {
     node_snapshot.daemon_sets.iter().map(make).collect()
 }
 
-/// What fails, as `Stage/Check`.
+/// The checks that fail, as `Stage/Check`.
 fn failing(diagnosis: &Diagnosis<'_>) -> Vec<String> {
     let failed = diagnosis.checks.iter().filter(|check| check.result.is_fail());
     failed.map(|check| format!("{:?}/{}", check.stage, check.name.as_str())).collect()
@@ -103,7 +103,7 @@ fn ready() -> Value {
 }
 
 #[test]
-fn a_healthy_pod_has_a_way_without_a_failure() {
+fn healthy_pod_has_no_failed_check() {
     let node_snapshot =
         node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), ready())], vec![]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
@@ -116,7 +116,7 @@ fn a_healthy_pod_has_a_way_without_a_failure() {
 }
 
 #[test]
-fn a_pod_that_is_wanted_and_that_nothing_hinders_was_not_created() {
+fn missing_pod_without_obstacle_is_not_created() {
     let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
     let predicted = predicted(&node_snapshot);
     let diagnosis = &all(&node_snapshot, &predicted)[0];
@@ -126,7 +126,7 @@ fn a_pod_that_is_wanted_and_that_nothing_hinders_was_not_created() {
 }
 
 #[test]
-fn a_controller_that_has_not_seen_the_newest_spec_is_said_to_be_behind() {
+fn unobserved_generation_is_reported() {
     let mut set = daemon_set(plain());
     set.metadata.generation = Some(4);
     let node_snapshot = node_snapshot(node(json!({}), json!([])), set, vec![], vec![]);
@@ -136,7 +136,7 @@ fn a_controller_that_has_not_seen_the_newest_spec_is_said_to_be_behind() {
 }
 
 #[test]
-fn on_a_planned_node_a_pod_would_run() {
+fn planned_node_pod_would_run() {
     let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
     node_snapshot.node_exists = false;
     let predicted = predicted(&node_snapshot);
@@ -144,7 +144,7 @@ fn on_a_planned_node_a_pod_would_run() {
 }
 
 #[test]
-fn a_planned_node_without_resources_is_not_said_to_be_full() {
+fn planned_node_without_resources_is_unknown() {
     let mut node_snapshot = node_snapshot(Node::default(), daemon_set(plain()), vec![], vec![]);
     node_snapshot.node_exists = false;
     let predicted = predicted(&node_snapshot);
@@ -154,7 +154,7 @@ fn a_planned_node_without_resources_is_not_said_to_be_full() {
 }
 
 #[test]
-fn on_a_planned_node_daemon_pods_share_its_resources() {
+fn planned_node_daemon_pods_share_resources() {
     let hungry = json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": "3" } } }] });
     let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(hungry.clone()), vec![], vec![]);
     let mut second = daemon_set(hungry);
@@ -168,7 +168,7 @@ fn on_a_planned_node_daemon_pods_share_its_resources() {
 }
 
 #[test]
-fn pods_that_could_not_be_read_are_not_taken_for_absent() {
+fn unreadable_pods_are_not_missing_pods() {
     let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
     node_snapshot.bound = Known::Unknown("cannot list pods".into());
     let diagnosis = &all(&node_snapshot, &[None])[0];
@@ -177,7 +177,7 @@ fn pods_that_could_not_be_read_are_not_taken_for_absent() {
 }
 
 #[test]
-fn a_node_that_is_not_wanted_names_every_obstacle() {
+fn ineligible_node_has_every_obstacle() {
     let spec = json!({ "containers": [], "nodeSelector": { "disk": "ssd" } });
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
     let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
@@ -187,10 +187,8 @@ fn a_node_that_is_not_wanted_names_every_obstacle() {
 }
 
 /// Edge case 6 (docs/edge-cases.md).
-
 #[test]
-
-fn a_pending_pod_behind_a_new_taint_is_not_wanted_and_its_scheduler_says_why() {
+fn pending_pod_on_ineligible_node_has_scheduler_reason() {
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
     let waiting = pod("", &plain(), json!({ "phase": "Pending" }));
     let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(plain()), vec![], vec![waiting]);
@@ -206,10 +204,8 @@ fn check_of<'w>(diagnosis: &'w Diagnosis<'_>, stage: Stage, name: &str) -> &'w C
 }
 
 /// Edge case 8 (docs/edge-cases.md).
-
 #[test]
-
-fn a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
+fn no_execute_tolerated_for_a_while_evicts_later() {
     let spec = json!({ "containers": [{ "name": "main" }], "tolerations": [
         { "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30 }] });
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoExecute" }] });
@@ -222,10 +218,8 @@ fn a_no_execute_taint_that_is_tolerated_for_a_while_is_told() {
 }
 
 /// Edge case 15 (docs/edge-cases.md).
-
 #[test]
-
-fn the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
+fn first_matching_toleration_decides_eviction_time() {
     let eviction = |tolerations: Value| {
         let spec = json!({ "containers": [], "tolerations": tolerations });
         let taints = json!({ "taints": [{ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" }] });
@@ -234,20 +228,18 @@ fn the_first_toleration_that_fits_decides_how_long_a_pod_stays() {
         check(&all(&node_snapshot, &predicted)[0], "TaintEviction").result.is_fail()
     };
     let key = "node.kubernetes.io/not-ready";
-    // The controller puts its own in the place of this one, and the seconds are gone.
+    // The controller replaces this toleration by its own, without the seconds.
     let same = json!([{ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }]);
     assert!(!eviction(same));
-    // This one is another toleration to it, so both remain, and it stands first.
+    // For the controller this is a different toleration, so both remain, and it is the first one.
     let equal =
         json!([{ "key": key, "operator": "Equal", "value": "", "effect": "NoExecute", "tolerationSeconds": 60 }]);
     assert!(eviction(equal));
 }
 
 /// Edge case 26 (docs/edge-cases.md).
-
 #[test]
-
-fn a_template_that_names_the_node_meets_the_kubelet_instead_of_the_scheduler() {
+fn node_name_in_template_is_checked_by_kubelet() {
     let spec = json!({ "nodeName": "n1",
         "containers": [{ "name": "main", "resources": { "requests": { "cpu": "64" } } }] });
     let node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(spec), vec![], vec![]);
@@ -272,8 +264,8 @@ fn under_pressure(condition: &str, class: &str) -> bool {
 
 /// Edge case 69 (docs/edge-cases.md).
 
+/// Edge case 70 (docs/edge-cases.md).
 #[test]
-
 fn disk_pressure_keeps_out_all_but_critical_pods() {
     assert!(under_pressure("DiskPressure", ""));
     assert!(under_pressure("PIDPressure", ""));
@@ -283,13 +275,12 @@ fn disk_pressure_keeps_out_all_but_critical_pods() {
 /// Edge case 70 (docs/edge-cases.md).
 
 #[test]
-
 fn memory_pressure_keeps_no_daemon_pod_out() {
     assert!(!under_pressure("MemoryPressure", ""));
 }
 
 #[test]
-fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
+fn other_scheduler_has_no_filter_checks() {
     let spec = json!({ "containers": [], "schedulerName": "mine", "nodeSelector": { "never": "there" } });
     let waiting = pod("", &spec, json!({ "phase": "Pending" }));
     let node_snapshot =
@@ -301,7 +292,7 @@ fn a_scheduler_that_is_not_the_default_one_is_not_spoken_for() {
 }
 
 #[test]
-fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
+fn unexplained_unschedulable_keeps_scheduler_message() {
     let status = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu." }] });
     let node_snapshot =
@@ -311,7 +302,7 @@ fn the_schedulers_last_word_is_kept_where_nothing_found_explains_it() {
 }
 
 #[test]
-fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
+fn pod_rejected_by_kubelet_differs_from_failed_pod() {
     let failed = |status: Value| {
         let node_snapshot =
             node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![pod("n1", &plain(), status)], vec![]);
@@ -327,7 +318,7 @@ fn a_pod_that_the_kubelet_refused_is_told_apart_from_one_that_ended() {
 }
 
 #[test]
-fn event_query_of_a_node_needs_no_events_and_misses_none() {
+fn event_query_does_not_depend_on_events() {
     let starting = json!({ "phase": "Pending", "containerStatuses": [
         { "name": "main", "state": { "waiting": { "reason": "ContainerCreating" } } }] });
     let crashing = json!({ "phase": "Running", "containerStatuses": [

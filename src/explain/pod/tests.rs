@@ -1,4 +1,4 @@
-//! Every class of pod, told from its fields.
+//! Every state of a pod, from its fields.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ fn not_ready_node() -> Node {
 }
 
 #[test]
-fn a_pod_in_its_grace_period_is_terminating_and_not_stuck() {
+fn pod_in_grace_period_is_terminating_not_stuck() {
     let (state, reasons) =
         of(json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:10Z" }, "status": { "phase": "Running" } }));
     assert_eq!(state, State::Terminating);
@@ -43,7 +43,7 @@ fn a_pod_in_its_grace_period_is_terminating_and_not_stuck() {
 }
 
 #[test]
-fn a_pod_past_its_deletion_timestamp_is_stuck_with_finalizers_and_node_told() {
+fn pod_past_deadline_is_stuck_with_finalizers_and_node() {
     let pod = json!({ "metadata": { "deletionTimestamp": "2026-01-02T11:59:00Z", "finalizers": ["a/b"] }, "status": { "phase": "Running" } });
     let (state, reasons) = on(pod, Some(&not_ready_node()), 0);
     assert_eq!(state, State::Terminating);
@@ -57,7 +57,7 @@ fn a_pod_past_its_deletion_timestamp_is_stuck_with_finalizers_and_node_told() {
 }
 
 #[test]
-fn a_failed_pod_tells_the_kubelets_reason_and_who_disrupted_it() {
+fn failed_pod_has_kubelet_reason_and_disruption() {
     let (state, reasons) = with_status(json!({
         "phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
         "conditions": [{ "type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet" }],
@@ -70,7 +70,7 @@ fn a_failed_pod_tells_the_kubelets_reason_and_who_disrupted_it() {
 }
 
 #[test]
-fn a_failed_pod_without_a_reason_tells_its_containers_exit() {
+fn failed_pod_without_reason_has_container_exit() {
     let ended = json!({ "name": "c", "state": { "terminated": { "exitCode": 3, "reason": "Error" } } });
     let (_, reasons) = with_status(json!({ "phase": "Failed", "containerStatuses": [ended] }));
     assert_eq!(
@@ -80,7 +80,7 @@ fn a_failed_pod_without_a_reason_tells_its_containers_exit() {
 }
 
 #[test]
-fn a_succeeded_pod_tells_how_its_containers_ended() {
+fn succeeded_pod_has_container_exits() {
     let ended = json!({ "name": "c", "state": { "terminated": { "exitCode": 0, "reason": "Completed" } } });
     let (state, reasons) = with_status(json!({ "phase": "Succeeded", "containerStatuses": [ended] }));
     assert_eq!(state, State::Succeeded);
@@ -88,7 +88,7 @@ fn a_succeeded_pod_tells_how_its_containers_ended() {
 }
 
 #[test]
-fn a_pod_without_a_node_tells_what_the_scheduler_said() {
+fn pod_without_node_has_scheduler_message() {
     let unbound = |conditions: Value| of(json!({ "status": { "phase": "Pending", "conditions": conditions } }));
     let scheduled =
         |reason: &str| json!([{ "type": "PodScheduled", "status": "False", "reason": reason, "message": "m" }]);
@@ -103,7 +103,7 @@ fn a_pod_without_a_node_tells_what_the_scheduler_said() {
 }
 
 #[test]
-fn image_and_config_errors_are_told_with_the_container_and_the_kubelets_words() {
+fn image_and_config_errors_have_container_and_message() {
     for reason in ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"] {
         let (state, reasons) = with_status(waiting(reason, "m"));
         assert_eq!(state, State::NotReady, "{reason}");
@@ -117,7 +117,7 @@ fn image_and_config_errors_are_told_with_the_container_and_the_kubelets_words() 
 }
 
 #[test]
-fn a_crash_loop_tells_the_last_exit() {
+fn crash_loop_has_last_exit() {
     let status = json!({ "phase": "Running", "containerStatuses": [{
         "name": "c", "restartCount": 6,
         "state": { "waiting": { "reason": "CrashLoopBackOff" } },
@@ -130,7 +130,7 @@ fn a_crash_loop_tells_the_last_exit() {
 }
 
 #[test]
-fn a_failing_init_container_speaks_for_those_that_wait_for_it() {
+fn failing_init_container_hides_waiting_containers() {
     let (state, reasons) = of(json!({
         "spec": { "nodeName": "n", "initContainers": [{ "name": "i" }] },
         "status": {
@@ -144,7 +144,7 @@ fn a_failing_init_container_speaks_for_those_that_wait_for_it() {
 }
 
 #[test]
-fn init_containers_at_work_are_counted_and_sidecars_count_once_started() {
+fn init_progress_counts_sidecars_once_started() {
     let done = json!({ "name": "i", "state": { "terminated": { "exitCode": 0 } } });
     let sidecar = json!({ "name": "s", "started": true, "state": { "running": {} } });
     let (state, reasons) = of(json!({
@@ -159,7 +159,7 @@ fn init_containers_at_work_are_counted_and_sidecars_count_once_started() {
 }
 
 #[test]
-fn a_bound_pod_on_its_way_is_starting() {
+fn bound_pod_without_problems_is_starting() {
     assert_eq!(
         with_status(waiting("ContainerCreating", "")),
         (State::Starting, json!([{ "code": "ContainerCreating" }]))
@@ -168,7 +168,7 @@ fn a_bound_pod_on_its_way_is_starting() {
 }
 
 #[test]
-fn running_and_not_ready_tells_which_containers_or_which_gates() {
+fn running_unready_pod_has_containers_or_gates() {
     let running = |name: &str, ready: bool| json!({ "name": name, "ready": ready, "state": { "running": {} } });
     let status = |reason: &str| {
         json!({ "phase": "Running",
@@ -182,7 +182,7 @@ fn running_and_not_ready_tells_which_containers_or_which_gates() {
 }
 
 #[test]
-fn a_pod_on_a_node_that_is_not_ready_blames_the_node_first() {
+fn pod_on_not_ready_node_has_node_reason_first() {
     let status = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "False" }], "containerStatuses": [{ "name": "c", "state": { "running": {} } }] });
     let (state, reasons) = on(json!({ "spec": { "nodeName": "n" }, "status": status }), Some(&not_ready_node()), 0);
     assert_eq!(state, State::NotReady);
@@ -190,7 +190,7 @@ fn a_pod_on_a_node_that_is_not_ready_blames_the_node_first() {
 }
 
 #[test]
-fn a_ready_pod_is_ready_until_min_ready_seconds_have_passed() {
+fn ready_pod_is_available_after_min_ready_seconds() {
     let status = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T11:59:00Z" }] });
     let pod = json!({ "spec": { "nodeName": "n" }, "status": status });
     assert_eq!(on(pod.clone(), None, 60), (State::Available, json!([])));
@@ -203,7 +203,7 @@ fn a_ready_pod_is_ready_until_min_ready_seconds_have_passed() {
 }
 
 #[test]
-fn the_newest_warning_of_an_object_is_the_one_that_is_told() {
+fn newest_event_of_object_is_used() {
     let event = |uid: &str, kind: &str, reason: &str, seen: &str| {
         serde_json::from_value(json!({
             "metadata": { "name": "e" }, "type": kind, "reason": reason, "message": "(combined from similar events): Error creating: m", "count": 3,

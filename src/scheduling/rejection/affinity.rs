@@ -10,7 +10,7 @@ use crate::scheduling::node_pod::OtherPod;
 pub(crate) enum AffinityRejection {
     /// The node lacks the label by which the required pod affinity says what is near.
     PodAffinityTopologyKey {
-        /// The label's key.
+        /// The key of the label.
         topology_key: String,
     },
     /// No pod that the required pod affinity asks for is near.

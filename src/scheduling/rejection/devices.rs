@@ -37,7 +37,6 @@ pub(crate) enum DeviceRejection {
     DeviceClassNotFound {
         /// The ResourceClaim, or the template that it is to be made from.
         claim: String,
-        /// The request.
         request: String,
         /// The DeviceClass.
         class: String,
@@ -58,7 +57,7 @@ pub(crate) enum DeviceRejection {
         claim: String,
         /// The device's condition.
         condition: String,
-        /// The condition's reason.
+        /// The reason of the condition.
         reason: String,
         /// The condition's message.
         detail: String,

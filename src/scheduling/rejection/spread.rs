@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(crate) enum SpreadRejection {
     /// The node lacks the label by which pods are to be spread.
     TopologySpreadLabel {
-        /// The label's key.
+        /// The key of the label.
         topology_key: String,
     },
     /// With the pod, the node's domain would have too many of such pods more than the one that has fewest.

@@ -171,7 +171,6 @@ pub(crate) enum VolumeRejection {
 /// A pod and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct PodOnNode {
-    /// Its namespace.
     pub(crate) namespace: String,
     /// Its name.
     #[serde(rename = "pod")]

@@ -57,7 +57,7 @@ fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismat
         });
         TermMismatch { invalid: None, mismatches: mismatches.collect() }
     };
-    // A term that asks for nothing is left out: it does not match everything.
+    // An empty term matches nothing: upstream skips it.
     let terms = terms.iter().filter(|term| term.match_label_expressions.as_ref().is_some_and(|all| !all.is_empty()));
     let misses: Vec<TermMismatch> = terms.map(mismatches).collect();
     misses.iter().all(|note_missing| !note_missing.mismatches.is_empty()).then_some(misses)

@@ -1,7 +1,7 @@
-//! What a label selector selects, and how it is written.
+//! Matching and printing of label selectors.
 //!
-//! Upstream: `apimachinery/pkg/apis/meta/v1/helpers.go` `LabelSelectorAsSelector`; `apimachinery/pkg/labels/selector.go`
-//! `NewRequirement`, `Requirement.Matches`, `Requirement.String`.
+//! Upstream: `apimachinery/pkg/apis/meta/v1/helpers.go` `LabelSelectorAsSelector`;
+//! `apimachinery/pkg/labels/selector.go` `NewRequirement`, `Requirement.Matches`, `Requirement.String`.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use super::LabelSelector;
 use crate::snapshot::object::Labels;
 use crate::snapshot::pod_summary::NodeSelectorRequirement;
 
-/// Whether a selector that may be absent selects an object with these labels. An absent one selects nothing.
+/// Whether an optional selector matches these labels. An absent selector matches nothing.
 pub(crate) fn selects(selector: Option<&LabelSelector>, labels: &Labels) -> bool {
     selector.is_some_and(|selector| selector.matches(labels))
 }
 
 impl LabelSelector {
-    /// Whether it selects an object with these labels. An empty one selects everything; one that cannot be understood
-    /// nothing, as upstream's error stops the caller.
+    /// Whether the selector matches these labels. An empty selector matches everything; an invalid one matches nothing,
+    /// because upstream's error stops the caller.
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.match_expressions.iter().all(|requirement| holds(requirement, labels))
     }
 
-    /// Whether it asks for nothing, and so selects everything.
+    /// Whether the selector has no requirements, and so matches everything.
     pub(crate) fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
-    /// Asks besides for each of these keys to have, or not to have, the value that `labels` has for it; a key that
-    /// `labels` does not have is left out. What the selector asks of a key already is not asked twice: the API server
-    /// has been here then.
+    /// Adds, for each of these keys, the requirement to have or not to have the value in `labels`. Keys that `labels`
+    /// does not have are ignored. A requirement that the selector already has is not added again: then the API server
+    /// has merged it.
     ///
     /// Upstream: `pkg/registry/core/pod/strategy.go` `applyLabelKeysToLabelSelector`.
     pub(crate) fn merge_label_keys(&mut self, keys: &[String], operator: &str, labels: &Labels) {
@@ -60,7 +60,8 @@ fn holds(NodeSelectorRequirement { key, operator, values }: &NodeSelectorRequire
 }
 
 impl fmt::Display for LabelSelector {
-    /// As kubectl writes and reads selectors, in the order of the keys; nothing for one that selects everything.
+    /// Prints the selector as kubectl reads and writes it, in the order of the keys; empty for one that matches
+    /// everything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.match_labels.iter().map(|(key, value)| (key.as_str(), format!("{key}={value}")));
         let expressions =
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_selector_selects_nothing_and_an_empty_one_everything() {
+    fn absent_selector_matches_nothing_empty_one_everything() {
         let some = labels(json!({ "a": "1" }));
         assert!(!selects(None, &some));
         assert!(selects(Some(&LabelSelector::default()), &some));
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operator_selects_as_the_api_says() {
+    fn operators_match_as_in_the_api() {
         let one = labels(json!({ "a": "1", "b": "2" }));
         let none = Labels::new();
         for (selector, with, without) in [
@@ -126,7 +127,7 @@ mod tests {
             (expression("NotIn", &["2"]), true, true),
             (expression("Exists", &[]), true, false),
             (expression("DoesNotExist", &[]), false, true),
-            // What cannot be understood.
+            // Invalid requirements.
             (expression("NotIn", &[]), false, false),
             (expression("Exists", &["1"]), false, false),
             (expression("DoesNotExist", &["1"]), false, false),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn all_parts_must_hold() {
+    fn all_requirements_must_match() {
         let both = selector(json!({
             "matchLabels": { "a": "1" },
             "matchExpressions": [{ "key": "b", "operator": "Exists" }],
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_kubectl_reads_it() {
+    fn selector_is_printed_as_kubectl_reads_it() {
         let written = selector(json!({
             "matchLabels": { "d": "1", "b": "x" },
             "matchExpressions": [
@@ -164,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn label_keys_are_merged_once_and_only_those_that_the_pod_has() {
+    fn label_keys_are_merged_once_if_pod_has_them() {
         let pod = labels(json!({ "hash": "abc" }));
         let mut merged = selector(json!({ "matchLabels": { "app": "a" } }));
         let keys = ["hash".to_owned(), "absent".to_owned()];
         merged.merge_label_keys(&keys, "In", &pod);
         assert_eq!(merged.to_string(), "app=a,hash in (abc)");
-        // A pod whose label was changed later keeps what the API server merged.
+        // A pod whose label was changed later keeps the requirement that the API server merged.
         merged.merge_label_keys(&keys, "In", &labels(json!({ "hash": "other" })));
         assert_eq!(merged.to_string(), "app=a,hash in (abc)");
         merged.merge_label_keys(&keys, "NotIn", &pod);

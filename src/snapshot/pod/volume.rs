@@ -1,11 +1,11 @@
-//! The volumes of a pod, trimmed to the sources that a filter reads.
+//! The volumes of a pod, with only the sources that a filter of the scheduler reads.
 
 use serde::Deserialize;
 use serde::de::Deserializer;
 
 use crate::snapshot::resource_list::ResourceList;
 
-/// `v1.Volume`, trimmed to the sources that a filter reads.
+/// `v1.Volume`, trimmed.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Volume {
     #[prost(string, tag = "1")]
@@ -14,7 +14,7 @@ pub(crate) struct Volume {
     pub(crate) source: VolumeSource,
 }
 
-/// In JSON the source's fields stand beside the name.
+/// In JSON, the fields of the source are inlined beside the name.
 impl<'de> Deserialize<'de> for Volume {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize, Default)]

@@ -11,8 +11,8 @@ fn quantity(text: &str) -> Quantity {
 }
 
 #[test]
-fn every_form_that_the_api_server_takes_has_its_value_and_its_canonical_form() {
-    // As apimachinery's own ParseQuantity takes them.
+fn quantity_form_has_value_and_canonical_form() {
+    // The values that ParseQuantity of apimachinery returns.
     for (text, canonical) in [
         ("0", "0"),
         ("1n", "1n"),
@@ -50,7 +50,7 @@ fn every_form_that_the_api_server_takes_has_its_value_and_its_canonical_form() {
         ("9223372036854775807Ki", "9223372036854775807"),
         ("16Ei", "9223372036854775807"),
         ("-16Ei", "-9223372036854775807"),
-        // Strange, but so it is.
+        // Unexpected, but correct.
         (".", "0"),
         ("+", "0"),
         ("Ki", "0"),
@@ -62,7 +62,7 @@ fn every_form_that_the_api_server_takes_has_its_value_and_its_canonical_form() {
 }
 
 #[test]
-fn what_is_no_quantity_is_refused() {
+fn invalid_quantity_is_rejected() {
     for text in [
         "",
         "a",
@@ -91,7 +91,7 @@ fn what_is_no_quantity_is_refused() {
 }
 
 #[test]
-fn what_is_beyond_all_measure_stays_there() {
+fn quantity_beyond_range_saturates() {
     let most = Quantity(i128::MAX);
     assert_eq!(quantity("1e1000000"), most);
     assert_eq!(quantity("-1e1000000"), Quantity(-i128::MAX));
@@ -105,7 +105,7 @@ fn what_is_beyond_all_measure_stays_there() {
 }
 
 #[test]
-fn a_sum_and_what_is_left_are_exact() {
+fn sum_and_difference_are_exact() {
     assert_eq!(quantity("0.5m") + quantity("0.5m"), quantity("1m"));
     assert_eq!((quantity("0.5m") + quantity("0.4m")).rounded_up_to_milli(), quantity("1m"));
     assert_eq!(quantity("1001").less(quantity("1")), quantity("1k"));
@@ -116,7 +116,7 @@ fn a_sum_and_what_is_left_are_exact() {
 }
 
 #[test]
-fn bytes_are_written_with_binary_suffixes_and_read_with_at_most_two_places() {
+fn bytes_have_binary_suffix_and_two_decimal_places() {
     for (text, written, up, down) in [
         ("0", "0", "0", "0"),
         ("1000", "1k", "1k", "1k"),
@@ -125,7 +125,7 @@ fn bytes_are_written_with_binary_suffixes_and_read_with_at_most_two_places() {
         ("16273412Ki", "16273412Ki", "15.52Gi", "15.51Gi"),
         ("1073741825", "1073741825", "1.01Gi", "1Gi"),
         ("1.5", "1500m", "1500m", "1500m"),
-        // 2^64: read with a binary suffix it would be cut.
+        // 2^64: with a binary suffix it would be truncated when it is read.
         ("18446744073709551616", "18446744073709551616", "16Ei", "16Ei"),
     ] {
         let bytes = quantity(text);
@@ -135,8 +135,8 @@ fn bytes_are_written_with_binary_suffixes_and_read_with_at_most_two_places() {
     }
 }
 
-/// A number of which the exact value is easily told: digits, of which the last `places` are a fraction, times a power
-/// of ten that is a suffix.
+/// A number whose exact value is easy to compute: digits, of which the last `places` are the fraction, times the power
+/// of ten of a suffix.
 #[derive(Clone, Debug)]
 struct Written {
     is_negative: bool,
@@ -162,7 +162,7 @@ impl Written {
         format!("{sign}{whole}.{fraction}{suffix}")
     }
 
-    /// The exact value in units of ten to the minus thirtieth, which is finer than any of them.
+    /// The exact value in units of 10^-30, which is finer than any of the suffixes.
     fn exact(&self) -> i128 {
         let (_, power) = DECIMAL[self.suffix];
         let places = u32::try_from(power + 20 - i32::try_from(self.places).unwrap()).unwrap();
@@ -172,7 +172,7 @@ impl Written {
 }
 
 fn written() -> impl Strategy<Value = Written> {
-    // Up to nine digits at nano and above: the exact value has its place in 128 bits.
+    // Up to nine digits at nano and above: the exact value fits into 128 bits.
     (any::<bool>(), "[0-9]{1,9}", 0usize..=9, 4usize..DECIMAL.len()).prop_map(
         |(is_negative, digits, places, suffix)| {
             let places = places.min(digits.len());
@@ -195,13 +195,13 @@ fn sign(text: &str) -> i128 {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_as_the_same(amount in any_quantity()) {
+    fn printed_quantity_parses_to_same_value(amount in any_quantity()) {
         prop_assert_eq!(quantity(&amount.to_string()), amount);
         prop_assert_eq!(quantity(&amount.rounded_up().in_bytes()), amount.rounded_up());
     }
 
     #[test]
-    fn the_value_is_the_exact_one_rounded_away_from_zero(number in written()) {
+    fn value_is_exact_rounded_away_from_zero(number in written()) {
         let nano = 10i128.pow(11);
         let exact = number.exact();
         let expected = (exact.abs() + nano - 1) / nano * sign(&number.text());
@@ -209,22 +209,22 @@ proptest! {
     }
 
     #[test]
-    fn the_order_is_that_of_the_exact_values(a in written(), b in written()) {
+    fn order_is_that_of_exact_values(a in written(), b in written()) {
         let ordering = a.exact().cmp(&b.exact());
         let found = quantity(&a.text()).cmp(&quantity(&b.text()));
-        // Below a billionth different numbers become one, and never change places.
+        // Below a billionth, different numbers become equal but never change their order.
         prop_assert!(found == ordering || found == Ordering::Equal);
         prop_assert!(found != Ordering::Equal || (a.exact() - b.exact()).abs() < 2 * 10i128.pow(11));
     }
 
     #[test]
-    fn an_exponent_says_the_same_as_a_suffix(number in written()) {
+    fn exponent_equals_suffix(number in written()) {
         prop_assert_eq!(quantity(&number.text()), quantity(&number.with_exponent()));
         prop_assert_eq!(quantity(&number.text()), quantity(&number.with_exponent().replace('e', "E")));
     }
 
     #[test]
-    fn a_binary_suffix_is_a_power_of_two(count in 0i64..1 << 33, index in 0usize..BINARY.len()) {
+    fn binary_suffix_is_power_of_two(count in 0i64..1 << 33, index in 0usize..BINARY.len()) {
         let (suffix, power) = BINARY[index];
         let expected = (i128::from(count) << power).min(i64::MAX.into()) * PER_ONE;
         prop_assert_eq!(quantity(&format!("{count}{suffix}")).0, expected);
@@ -235,13 +235,13 @@ proptest! {
     }
 
     #[test]
-    fn a_sum_has_no_order(a in any_quantity(), b in any_quantity()) {
+    fn addition_is_commutative(a in any_quantity(), b in any_quantity()) {
         prop_assert_eq!(a + b, b + a);
         prop_assert_eq!(a + Quantity::ZERO, a);
     }
 
     #[test]
-    fn a_sum_has_no_brackets(a in any::<i64>(), b in any::<i64>(), c in any::<i64>()) {
+    fn addition_is_associative(a in any::<i64>(), b in any::<i64>(), c in any::<i64>()) {
         let [a, b, c] = [a, b, c].map(Quantity::whole);
         prop_assert_eq!((a + b) + c, a + (b + c));
         prop_assert_eq!((a + b).less(b), a.less(Quantity::ZERO));
@@ -255,12 +255,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_it(text in ".*") {
+    fn any_text_does_not_panic(text in ".*") {
         let _ = text.parse::<Quantity>();
     }
 
     #[test]
-    fn no_text_of_its_own_letters_breaks_it(text in "[+-]?[0-9.]{0,50}[eEinumkKMGTP]{0,3}[+-]?[0-9]{0,25}") {
+    fn quantity_like_text_does_not_panic(text in "[+-]?[0-9.]{0,50}[eEinumkKMGTP]{0,3}[+-]?[0-9]{0,25}") {
         if let Ok(amount) = text.parse::<Quantity>() {
             prop_assert_eq!(quantity(&amount.to_string()), amount);
             let _ = (amount.rounded_up(), amount.rounded_up_to_milli(), amount + amount, amount.less(amount));
