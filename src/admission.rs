@@ -1,9 +1,9 @@
 //! Predicts the pod that the API server would create, and why the server would reject it.
 //!
-//! Input: a DaemonSet, a node and the objects that admission reads. [`make`] applies what the controller adds
-//! (`controller`), the defaults (`defaults`), the plugins that change the pod (`plugins`) and the pod-level resources
-//! (`pod_level`). [`checks`] then runs the checks of the plugins that reject pods (`limit_range` and `quota` have files
-//! of their own) and combines them with the newest FailedCreate event, which `event_text` parses. The result is a list
+//! Input: a DaemonSet, a node and the objects that admission reads. [`predict`] applies what the controller adds
+//! (`daemonset_template`), the defaults (`defaults`), the plugins that change the pod (`plugins`) and the pod-level resources
+//! (`pod_level_resources`). [`checks()`] then runs the checks of the plugins that reject pods (`limit_range` and `quota` have files
+//! of their own) and combines them with the newest FailedCreate event, which `failed_create_message` parses. The result is a list
 //! of [`AdmissionRejection`] values; the renderer writes the sentences.
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `syncNodes` for the pod that the controller sends,

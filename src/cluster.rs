@@ -1,9 +1,9 @@
 //! The only module that reads an API server or a saved cluster.
 //!
-//! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](connect::Access). On it, [`list`] reads
-//! complete lists, [`watch`] receives the changes after them, and [`follow`] keeps a snapshot up to date with them.
-//! [`relist`] delays repeated lists. [`remove`] deletes or evicts one pod, and [`lease`] writes the lock for that:
-//! these are the only writes of the program. [`file`] reads a saved cluster.
+//! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](access::Access). On it, [`list`] reads
+//! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
+//! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, and [`lease`] writes the lock for
+//! that: these are the only writes of the program. [`mod@file`] reads a saved cluster.
 
 pub(crate) mod access;
 mod api_kind;

@@ -1,4 +1,4 @@
-//! The subcommands. Each loads a snapshot ([`load`]), computes its result in the pure modules, and renders it.
+//! The subcommands. Each loads a snapshot ([`load`](crate::load)), computes its result in the pure modules, and renders it.
 
 pub(crate) mod args;
 pub(crate) mod complete;

@@ -1,6 +1,6 @@
 //! Replaces the pods of a DaemonSet node by node. This module decides what to do next, and the `cycle` command does it.
 //!
-//! A [`Observation`] is the observation of a DaemonSet and its nodes at one moment. [`plan`] selects and orders the
+//! An [`Observation`] is a DaemonSet and its nodes at one moment. [`plan()`] selects and orders the
 //! nodes by the [`Policy`] of the user, with [`Order`]. A [`Run`] carries out the [`Plan`] with one [`NodeTask`] for
 //! each node: for each observation, it returns the next [`Action`] and the [`NodeEvent`] of the nodes. [`Summary`]
 //! counts the results.

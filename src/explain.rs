@@ -3,7 +3,7 @@
 //! - `pod`: the state of one pod and its reasons, from `.status` alone. `coverage` and `rollout` use this part.
 //! - `events`: what warning events add to that.
 //! - `reason`: one variant for each cause, with its evidence; the renderer writes the sentences.
-//! - `way`: the complete diagnosis of one DaemonSet on one node for `why-not`: every check of the controller, the API
+//! - `diagnosis`: the complete diagnosis of one DaemonSet on one node for `why-not`: every check of the controller, the API
 //!   server, the scheduler and the kubelet, and of the pod itself.
 
 pub(crate) mod diagnosis;

@@ -1,9 +1,9 @@
 //! The DaemonSet controller's rule: is a node eligible for the pod?
 //!
-//! [`EligibilityRule`] is built once from a pod template and then evaluated for many nodes. `toleration` has the tolerations,
-//! including those that the controller adds, `affinity` the required node affinity (the scheduler uses both, too), and
-//! `namespace_selector` the additional rule of OpenShift. The result has a [`Placement`] and every obstacle, not only
-//! the first.
+//! [`EligibilityRule`] is built once from a pod template and then evaluated for many nodes. `toleration` has the
+//! tolerations, including those that the controller adds, `affinity` the required node affinity (the scheduler uses
+//! both, too), and `namespace_selector` the additional rule of OpenShift. The result has a [`Placement`] and every
+//! obstacle (`failure`), not only the first.
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `NodeShouldRunDaemonPod`, `predicates`, `NewPod`. The rule
 //! reads only the name, the labels and the taints of a node. Whether the pod fits is the scheduler's decision.

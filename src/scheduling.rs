@@ -1,9 +1,17 @@
-//! The scheduler's rule: would this node take this pod? One file for each filter, named after its plugin.
+//! The scheduler's filters: does the pod fit on the node?
+//!
+//! An [`Attempt`] has one pod, one node and the other objects that filters read. [`run_filters`] runs every filter on it, in
+//! the order of the scheduler, and [`preemption`] then checks whether evictions would help. Each filter has a file that
+//! is named after its plugin. The other files are shared by filters: `requests` (resource requests), `node_pod` and
+//! `topology` (pods on the node and on other nodes), `pvc`, `csi_migration` and `volume_report` (volumes).
+//! `required_objects` lists the kinds of objects that the filters read for a pod.
+//!
+//! The scheduler stops at the first plugin that rejects a node. Here every filter runs, and [`first_failure`] returns
+//! the one at which the scheduler stops.
 //!
 //! Upstream: `pkg/scheduler/apis/config/v1/default_plugins.go` for the plugins and their order,
 //! `pkg/scheduler/schedule_one.go` `findNodesThatFitPod` and `pkg/scheduler/framework/runtime/framework.go`
-//! `RunPreFilterPlugins`, `RunFilterPlugins` for what is said when several refuse. The scheduler stops at the first
-//! refusal; here every filter has its say.
+//! `RunPreFilterPlugins`, `RunFilterPlugins`.
 
 mod attempt;
 mod csi_migration;

@@ -1,9 +1,9 @@
 //! The state of a cluster, as far as it was read: the input of every decision.
 //!
 //! - [`Snapshot`] is the input of `coverage`, `rollout` and `cycle`: DaemonSets, nodes, pods, revisions and events. Its
-//!   objects (`node`, `pod`, `object`) are trimmed to the fields that are read, and `shared` stores equal values once.
-//! - [`node_snapshot::NodeSnapshot`] is the input of `why-not`: one node with complete pods (`full_pod`), and [`facts::ClusterObjects`] with the
-//!   other objects that admission and the scheduler read.
+//!   objects (`node`, `pod_summary`, `object`) are trimmed to the fields that are read, and `shared` and `interner` store equal values once.
+//! - [`node_snapshot::NodeSnapshot`] is the input of `why-not`: one node with complete pods (`pod`), and
+//!   [`cluster_objects::ClusterObjects`] with the other objects that admission and the scheduler read.
 //! - `daemon_pods` maps pods to nodes, `event` and `event_query` select events, `saved` knows which namespaces saved
 //!   files cover, and `selector`, `labels`, `quantity` and `generation` implement values of the API.
 //!

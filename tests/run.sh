@@ -39,6 +39,9 @@ step "lints of scripts"
 tests/lint-scripts.sh
 step "lints of Rust"
 cargo clippy --locked --workspace --all-targets -- -D warnings
+step "links of the module documentation"
+RUSTDOCFLAGS="-D rustdoc::broken-intra-doc-links -A rustdoc::private-intra-doc-links" \
+  cargo doc --locked --no-deps --document-private-items
 step "unit tests"
 cargo test --locked --lib
 step "command line tests"

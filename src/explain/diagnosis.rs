@@ -1,8 +1,8 @@
 //! The diagnosis of one DaemonSet on one node: every check of the controller, admission, the scheduler, the kubelet and
 //! the pod itself.
 //!
-//! Input: a [`DiagnosisInput`], or a [`NodeSnapshot`] for all DaemonSets of a node. Output: a [`Diagnosis`] with the verdict and the checks in
-//! the order of the stages. `stages` runs the checks of each stage, `kubelet` those of the kubelet and the taint
+//! Input: a [`DiagnosisInput`], or a [`NodeSnapshot`] for all DaemonSets of a node. Output: a [`Diagnosis`] with the
+//! verdict and the checks in the order of the stages. `stages` runs the checks of each stage, `kubelet` those of the kubelet and the taint
 //! eviction controller. For a pod that does not exist, the checks run on the predicted pod.
 
 mod check;

@@ -7,7 +7,7 @@ use super::{Rate, RolloutStatus, rate};
 use crate::revision::revision_of;
 use crate::snapshot::Known;
 
-/// How many completions are kept: more than [`rate`] uses.
+/// How many completions are kept: more than [`rate()`] uses.
 const COMPLETIONS: usize = 200;
 
 /// The progress of a rollout at one moment, in nodes.

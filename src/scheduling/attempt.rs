@@ -6,17 +6,17 @@ use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
-/// One try to put one pod on one node.
+/// One attempt to schedule one pod on one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt<'a> {
-    /// The pod, as the API server has made it or would make it.
+    /// The pod, stored or predicted.
     pub(crate) pod: &'a Pod,
     /// The node, with its resources.
     pub(crate) node: &'a Node,
-    /// The pods that are bound to the node and have not ended, without the pod itself; those that are being deleted
-    /// are among them.
+    /// The pods that are bound to the node and have not ended, except the pod itself. Pods that are being deleted are
+    /// included.
     pub(crate) bound_pods: Known<Vec<&'a Pod>>,
-    /// The pods without a node for which preemption has made room here (`status.nominatedNodeName`).
+    /// The unscheduled pods for which preemption made room on this node (`status.nominatedNodeName`).
     pub(crate) nominated: Known<Vec<&'a Pod>>,
     pub(crate) facts: &'a ClusterObjects,
 }
@@ -31,14 +31,14 @@ impl Attempt<'_> {
 /// The result of one filter.
 pub(crate) type FilterResult = CheckResult<FilterFailure>;
 
-/// The extension points, in the order in which the scheduler comes to them.
+/// The extension points of the scheduler, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ExtensionPoint {
-    /// The pod does not even get into the queue.
+    /// The pod is kept out of the scheduling queue.
     PreEnqueue,
-    /// The pod is refused as such.
+    /// The pod is rejected on every node.
     PreFilter,
-    /// The node is refused for this pod.
+    /// The node is rejected.
     Filter,
 }
 
@@ -46,12 +46,11 @@ pub(crate) enum ExtensionPoint {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FilterFailure {
     pub(crate) rejection: FilterRejection,
-    /// The scheduler's own wording.
+    /// The scheduler's message.
     pub(crate) scheduler: String,
     /// Where in the scheduling cycle the scheduler stops.
     pub(crate) extension_point: ExtensionPoint,
-    /// Whether evicting other pods of the node could help (`Unschedulable`, as against
-    /// `UnschedulableAndUnresolvable`).
+    /// Whether evicting other pods from the node could help (`Unschedulable`), or not (`UnschedulableAndUnresolvable`).
     pub(crate) may_preempt: bool,
 }
 
@@ -69,16 +68,17 @@ impl FilterFailure {
     }
 }
 
-/// The nominated pods that the pod must leave room for: those of its own priority and above, without itself.
-/// Upstream: `pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`. Ports and resources only ever fit
+/// The nominated pods with at least the priority of the pod, without the pod itself. Ports and resources can only fit
 /// worse with them, so the scheduler's second pass without them adds nothing.
+///
+/// Upstream: `pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`.
 pub(super) fn nominated_ahead<'a>(attempt: &Attempt<'a>, nominated: &[&'a Pod]) -> Vec<&'a Pod> {
     let (uid, priority) = (&attempt.pod.metadata.uid, attempt.pod.priority());
     let is_other = |pod: &Pod| uid.is_empty() || pod.metadata.uid != *uid;
     nominated.iter().copied().filter(|pod| pod.priority() >= priority && is_other(pod)).collect()
 }
 
-/// Whether both are one pod. A pod that is not made yet is no other's.
+/// Whether both are the same pod. A pod that does not exist yet equals no other pod.
 pub(super) fn is_same(one: &Pod, other: &Pod) -> bool {
     match (one.metadata.uid.as_str(), other.metadata.uid.as_str()) {
         ("", _) | (_, "") => {

@@ -1,34 +1,34 @@
-//! Volumes of the plugins that Kubernetes itself had, which CSI drivers serve today.
+//! CSI migration: volumes of in-tree plugins that CSI drivers now handle.
+//!
+//! Only what a filter reads is translated: the driver, the identity of the volume, and the nodes that can access it.
 //!
 //! Upstream: `k8s.io/csi-translation-lib` `translate.go`, `plugins/in_tree_volume.go`
 //! `translateTopologyFromInTreeToCSI`; `pkg/scheduler/framework/plugins/nodevolumelimits/utils.go`,
-//! `volumebinding/binder.go` `tryTranslatePVToCSI`. Only what a filter reads is translated: the driver, what tells one
-//! volume from another, and the nodes from which it can be reached.
+//! `volumebinding/binder.go` `tryTranslatePVToCSI`.
 
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume};
 use k8s_openapi::api::storage::v1::CSINode;
 
 use crate::snapshot::pod::volume::VolumeSource;
 
-/// The plugins that a kubelet hands on to a driver.
+/// The annotation on a CSINode with the plugins that its kubelet has migrated.
 const MIGRATED: &str = "storage.alpha.kubernetes.io/migrated-plugins";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const BETA_ZONE: &str = "failure-domain.beta.kubernetes.io/zone";
 const REGION: &str = "topology.kubernetes.io/region";
 const BETA_REGION: &str = "failure-domain.beta.kubernetes.io/region";
 
-/// A plugin and the driver that took its place.
+/// An in-tree plugin and the CSI driver that replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plugin {
-    /// The plugin, which is also the provisioner of its storage classes.
+    /// The name of the plugin, which is also the provisioner of its storage classes.
     name: &'static str,
-    /// The driver.
     pub(super) driver: &'static str,
-    /// The driver's own label for the zone of a node, where the translation sets it.
+    /// The driver's own zone label on nodes, if the translation uses it.
     zone_key: Option<&'static str>,
 }
 
-/// Those that the scheduler translates (`isCSIMigrationOnForPlugin`).
+/// The plugins that the scheduler translates (`isCSIMigrationOnForPlugin`).
 const PLUGINS: [Plugin; 5] = [AWS, GCE, AZURE, CINDER, PORTWORX];
 const AWS: Plugin = Plugin {
     name: "kubernetes.io/aws-ebs",
@@ -46,12 +46,12 @@ const CINDER: Plugin = Plugin {
 const PORTWORX: Plugin = Plugin { name: "kubernetes.io/portworx-volume", driver: "pxd.portworx.com", zone_key: None };
 
 impl Plugin {
-    /// The plugin that provisions for a storage class.
+    /// The plugin that is the provisioner of a storage class.
     pub(super) fn from_provisioner(provisioner: &str) -> Option<Self> {
         PLUGINS.into_iter().find(|plugin| plugin.name == provisioner)
     }
 
-    /// The plugin of a PersistentVolume, and what tells its volumes apart.
+    /// The plugin of a PersistentVolume, and the identity of the volume.
     pub(super) fn of_volume(volume: &PersistentVolume) -> Option<(Self, &str)> {
         let spec = volume.spec.as_ref()?;
         let aws = spec.aws_elastic_block_store.as_ref().map(|disk| (AWS, disk.volume_id.as_str()));
@@ -62,13 +62,13 @@ impl Plugin {
         aws.or_else(gce).or_else(azure).or_else(cinder).or_else(portworx)
     }
 
-    /// The plugin of a disk that a pod names itself; of the kinds that our pods are read with.
+    /// The plugin and the identity of a disk in a pod's volume, for the sources that [`VolumeSource`] has.
     pub(super) fn from_source(source: &VolumeSource) -> Option<(Self, &str)> {
         let aws = source.aws_elastic_block_store.as_ref().map(|disk| (AWS, disk.volume_id.as_str()));
         aws.or_else(|| source.gce_persistent_disk.as_ref().map(|disk| (GCE, disk.pd_name.as_str())))
     }
 
-    /// Whether the node's kubelet hands the plugin's volumes on to the driver (`isPluginMigratedToCSIOnNode`).
+    /// Whether the node's kubelet has migrated the plugin (`isPluginMigratedToCSIOnNode`).
     fn is_handed_on(self, csi_node: &CSINode) -> bool {
         let annotations = csi_node.metadata.annotations.as_ref();
         let plugins = annotations.and_then(|annotations| annotations.get(MIGRATED)).map_or("", String::as_str);
@@ -76,7 +76,7 @@ impl Plugin {
     }
 }
 
-/// From which nodes the volume can be reached, as the scheduler reads it for a node; none for all.
+/// The nodes that can access the volume, as the scheduler evaluates it for a node; none for all nodes.
 pub(super) fn required_nodes(volume: &PersistentVolume, csi_node: Option<&CSINode>) -> Option<NodeSelector> {
     let required = volume.spec.as_ref()?.node_affinity.as_ref().and_then(|affinity| affinity.required.clone());
     let handed_on =
@@ -87,7 +87,7 @@ pub(super) fn required_nodes(volume: &PersistentVolume, csi_node: Option<&CSINod
     }
 }
 
-/// The zones under the driver's own label; those of the volume's labels where its affinity names none.
+/// Replaces the zone label by the driver's own. If the affinity has no zones, they come from the volume's labels.
 fn translated(volume: &PersistentVolume, required: Option<NodeSelector>, zone_key: &str) -> Option<NodeSelector> {
     let label = |key: &str| volume.metadata.labels.as_ref().and_then(|labels| labels.get(key));
     let mut terms = required.map(|required| required.node_selector_terms).unwrap_or_default();

@@ -1,10 +1,14 @@
-//! Devices that are claimed.
+//! The DynamicResources filter: devices that the pod requests through ResourceClaims.
+//!
+//! `claims` finds the claims of the pod, `devices` counts devices, and `extended` finds extended resources that a
+//! DeviceClass provides.
+//!
+//! Which device matches which request is not evaluated: upstream's allocator runs CEL expressions for that. A failure
+//! is reported only if the node cannot have enough devices, whatever the expressions select. If it may have enough, the
+//! result is [`CheckResult::Unknown`].
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go` `PreEnqueue`, `PreFilter`,
 //! `Filter`; `dynamic-resource-allocation/resourceclaim/resourceclaim.go` `Name`, `IsForPod`.
-//!
-//! Which device suits which request is not decided here: upstream's allocator evaluates CEL expressions for it. Only
-//! where there cannot be enough devices, whatever suits, is that said for certain.
 
 mod claims;
 mod devices;
@@ -23,7 +27,6 @@ use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
 use claims::{Demand, failure};
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.pod.spec.resource_claims.is_empty() {
         return match extended::asked_of_devices(attempt) {
@@ -58,7 +61,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     CheckResult::from_partial(rejections, missing)
 }
 
-/// `validateDeviceClass` of every request of every claim that is not allocated yet.
+/// The check `validateDeviceClass` for every request of every claim that is not allocated yet.
 fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Option<String>) -> Vec<FilterFailure> {
     let named = demands.iter().filter(|demand| demand.allocation.is_none()).flat_map(|demand| {
         let named = demand.requests.iter().flat_map(classes_of);
@@ -83,7 +86,7 @@ fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Op
         .collect()
 }
 
-/// The requests and alternatives of a request, each with its class.
+/// The requests and their alternatives, each with its class.
 fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
     let exactly = request.exactly.iter().map(|exactly| (request.name.clone(), exactly.device_class_name.clone()));
     let alternatives = request.first_available.iter().flatten();
@@ -92,7 +95,7 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
     exactly.chain(alternatives).collect()
 }
 
-/// Whether a claim that is allocated can be used on the node.
+/// Whether an allocated claim can be used on the node.
 fn judge_allocated(
     demand: &Demand<'_>,
     attempt: &Attempt<'_>,
@@ -101,7 +104,7 @@ fn judge_allocated(
     let allocation = demand.allocation?;
     let claim = demand.claim?;
     let selector = allocation.node_selector.as_ref().map(|selector| {
-        // One type's JSON is the other's.
+        // The JSON of both types is compatible.
         let own: NodeSelector = serde_json::to_value(selector).and_then(serde_json::from_value).unwrap_or_default();
         own
     });
@@ -118,8 +121,8 @@ fn judge_allocated(
     judge_binding(demand.name, claim, missing)
 }
 
-/// `isClaimReadyForBinding`: a device may have to be made ready, and may have failed to be. How long it may take only a
-/// clock tells.
+/// `isClaimReadyForBinding`: a device may need preparation, and that may have failed. While it is in progress the
+/// result is unknown, because it depends on a timeout.
 fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>) -> Option<DeviceRejection> {
     let status = claim.status.as_ref()?;
     let results = status.allocation.as_ref()?.devices.as_ref()?.results.as_ref()?;
@@ -143,16 +146,14 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>
             });
         }
         if awaited.iter().any(|name| is_true(name).is_none()) {
-            missing.get_or_insert_with(|| {
-                format!("whether device {} of the ResourceClaim {name} gets ready in time", result.device)
-            });
+            missing.get_or_insert_with(|| format!("device {} of ResourceClaim {name} is not ready yet", result.device));
             return None;
         }
     }
     None
 }
 
-/// Whether there can be enough devices for the claims that have none yet, and for `more` requests besides.
+/// Whether the node can have enough devices for the claims that are not allocated and for `more` additional requests.
 fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
     let open: Vec<&Demand<'_>> =
         demands.iter().filter(|demand| demand.allocation.is_none() && !demand.requests.is_empty()).collect();

@@ -15,7 +15,7 @@ macro_rules! filters {
         }
 
         impl Filter {
-            /// Every filter, in the scheduler's order.
+            /// Every filter, in the order of the scheduler.
             const ALL: &[Self] = &[$(Self::$plugin,)+];
 
             /// The plugin's name.
@@ -57,7 +57,7 @@ pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> 
     Filter::ALL.iter().map(|filter| (*filter, filter.run(attempt))).collect()
 }
 
-/// Where the scheduler itself would have stopped: the earliest extension point, and there the first plugin.
+/// The failure at which the scheduler stops: the earliest extension point, and there the first plugin.
 pub(crate) fn first_failure(results: &[(Filter, FilterResult)]) -> Option<(Filter, &[FilterFailure])> {
     let failures = results.iter().filter_map(|(filter, result)| match result {
         CheckResult::Fail(failures) => {
@@ -66,6 +66,6 @@ pub(crate) fn first_failure(results: &[(Filter, FilterResult)]) -> Option<(Filte
         }
         CheckResult::Pass | CheckResult::Unknown { .. } => None,
     });
-    // The minimum is the first of equals.
+    // `min_by_key` returns the first of equal elements.
     failures.min_by_key(|(earliest, ..)| *earliest).map(|(_, filter, failures)| (filter, failures))
 }

@@ -1,11 +1,12 @@
-//! Pods that want each other near, or far.
+//! The InterPodAffinity filter: required pod affinity and anti-affinity, of the pod and of other pods.
+//!
+//! Any pod in the cluster can have an anti-affinity term that excludes the pod from a whole zone. If the pods of the
+//! cluster are unknown, only the pods on the node are checked for such terms: otherwise every pod on every node would
+//! be unknown because of a rare case.
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/interpodaffinity/filtering.go` `PreFilter`, `Filter`; `plugin.go`
 //! `mergeAffinityTermNamespacesIfNotEmpty`, `GetNamespaceLabelsSnapshot`; `kube-scheduler/framework/types.go`
 //! `AffinityTerm.Matches`.
-//!
-//! Any pod of the cluster may keep pods away from its whole zone. Where the pods of the cluster are not known, only
-//! those on the node are asked: else every pod on every node would be in doubt for the sake of a rare case.
 
 mod term;
 
@@ -22,7 +23,6 @@ use crate::snapshot::pod::{Pod, PodAffinity};
 use crate::snapshot::{Known, Node};
 use term::{Term, and};
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let topology = Topology::new(attempt);
     let mut findings = FilterReport::default();
@@ -32,7 +32,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     CheckResult::from_partial(findings.rejections, findings.missing)
 }
 
-/// What is found, and the first thing that was missing.
+/// The rejections, and the first thing that could not be read.
 #[derive(Default)]
 struct FilterReport {
     rejections: Vec<FilterFailure>,
@@ -57,7 +57,7 @@ impl FilterReport {
         self.missing = self.missing.take().or_else(|| missing.map(str::to_owned));
     }
 
-    /// What is known, or else no and a note of what is missing.
+    /// The answer if it is known. Otherwise false, and what is missing is recorded.
     fn resolve(&mut self, answer: &Known<bool>) -> bool {
         self.note_missing(answer.missing());
         answer.known().copied().unwrap_or_default()
@@ -77,7 +77,7 @@ fn pod_anti_affinity(pod: &Pod) -> Option<&PodAffinity> {
     pod.spec.affinity.as_ref()?.pod_anti_affinity.as_ref()
 }
 
-/// `satisfyPodAffinity`.
+/// Upstream: `satisfyPodAffinity`.
 fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
     let terms = own(attempt, pod_affinity);
     let mut keys: Vec<&str> = terms.iter().map(|term| term.topology_key.as_str()).collect();
@@ -90,7 +90,7 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
             None => findings.reject(AffinityRejection::PodAffinityTopologyKey { topology_key: key.to_owned() }),
         }
     }
-    // One pod has to meet all terms; it counts in the domain of each.
+    // One pod must match all terms; it counts in the domain of each term.
     let meets_all = |pod: &Pod| and(terms.iter().map(|term| term.selects(pod, attempt)));
     let mut lacking: Vec<AffinityRejection> = Vec::new();
     let mut missing: Option<String> = None;
@@ -112,7 +112,7 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     if lacking.is_empty() && missing.is_none() {
         return;
     }
-    // With a label missing the exception is out of the question.
+    // The exception does not apply if the node lacks a topology label.
     let is_first = match findings.rejections.is_empty() {
         true => is_first_of_its_kind(&terms, attempt, topology),
         false => Known::Known(false),
@@ -127,7 +127,8 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     }
 }
 
-/// A pod that asks for pods like itself may go anywhere as long as there is none in the whole cluster.
+/// The exception for the first pod of a group: if the pod matches its own terms and no pod in the cluster does, it may
+/// run on any node that has the labels.
 fn is_first_of_its_kind(terms: &[Term], attempt: &Attempt<'_>, topology: &Topology<'_>) -> Known<bool> {
     let meets_all = |pod: &Pod| and(terms.iter().map(|term| term.selects(pod, attempt)));
     let has_a_key = |node: &Node| terms.iter().any(|term| node.metadata.labels.contains_key(&term.topology_key));
@@ -156,7 +157,7 @@ fn not(answer: Known<bool>) -> Known<bool> {
     }
 }
 
-/// `satisfyPodAntiAffinity`. A node without the label has nothing near.
+/// Upstream: `satisfyPodAntiAffinity`. A node without the label is in no domain, so nothing conflicts.
 fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
     let terms = own(attempt, pod_anti_affinity);
     for term in &terms {
@@ -182,7 +183,7 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings:
     }
 }
 
-/// `satisfyExistingPodsAntiAffinity`.
+/// Upstream: `satisfyExistingPodsAntiAffinity`.
 fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
     findings.note_missing(topology.node_pods.missing());
     let node_pods = topology.node_pods.known().into_iter().flatten().map(|pod| (*pod, attempt.node));
@@ -225,15 +226,15 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     }
 }
 
-/// Whether a term of the pod on that node keeps the pod in question away from some part of the cluster.
+/// Whether a term of the other pod matches the pod, in whatever domain of the other pod's node.
 fn repels(pod: &Pod, node: &Node, attempt: &Attempt<'_>) -> Known<bool> {
     let terms = pod_anti_affinity(pod).into_iter().flat_map(|affinity| &affinity.required);
     let reaching = terms.filter(|term| node.metadata.labels.contains_key(&term.topology_key));
     not(and(reaching.map(|term| not(Term::from_existing_pod(term, pod).keeps_away(attempt)))))
 }
 
-/// Whether the scheduler judges the pod at all: where it has no terms, and no bound pod of the whole cluster has any about
-/// it, it is passed by before those that were promised the node are thought of (`PreFilter` answers `Skip`).
+/// Whether the scheduler runs the filter for the pod. If the pod has no terms and no bound pod in the cluster has an
+/// anti-affinity term that matches it, `PreFilter` returns `Skip`, and nominated pods are never considered.
 fn is_looked_at(attempt: &Attempt<'_>, topology: &Topology<'_>) -> Known<bool> {
     let mut own = [pod_affinity(attempt.pod), pod_anti_affinity(attempt.pod)].into_iter().flatten();
     if own.any(|affinity| !affinity.required.is_empty()) {
@@ -248,8 +249,8 @@ fn is_looked_at(attempt: &Attempt<'_>, topology: &Topology<'_>) -> Known<bool> {
     }
 }
 
-/// The pods for which preemption has made room on the node, and which the pod may not overtake: the scheduler counts
-/// them as if they were there already (`pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`).
+/// The nominated pods with at least the priority of the pod. The scheduler treats them as if they were already on the
+/// node (`pkg/scheduler/framework/runtime/framework.go` `addGENominatedPods`).
 fn promised<'a>(attempt: &Attempt<'a>) -> impl Iterator<Item = &'a Pod> {
     let pod = attempt.pod;
     let nominated: Vec<&Pod> = attempt.nominated.known().cloned().unwrap_or_default();

@@ -1,12 +1,12 @@
-//! Node selector and required node affinity. Upstream:
-//! `pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go` `Filter`.
+//! The NodeAffinity filter: node selector and required node affinity.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go` `Filter`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::placement::{Affinity, selector_obstacles};
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let spec = &attempt.pod.spec;
     let of_affinity = spec.required_node_affinity().and_then(|terms| Affinity::new(terms).failure(attempt.node));

@@ -1,8 +1,8 @@
-//! Features that a kubelet declares.
+//! The NodeDeclaredFeatures filter: features that the pod requires and the node's kubelet declares.
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/nodedeclaredfeatures/nodedeclaredfeatures.go` `PreFilter`, `Filter`;
 //! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
-//! feature under `features`. None of them has a version from which on it is taken for granted yet.
+//! feature under `features`. No feature has a maximum version yet, after which it is not required to be declared.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
@@ -10,10 +10,9 @@ use crate::check_result::CheckResult;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{Container, PodSpec};
 
-/// Since this version the gate `NodeDeclaredFeatures` is on by default.
+/// Since this version, the feature gate `NodeDeclaredFeatures` is on by default.
 const SINCE: KubeMinor = KubeMinor(36);
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.minor() < SINCE {
         return CheckResult::Pass;
@@ -32,7 +31,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     )])
 }
 
-/// The features that the pod cannot do without.
+/// The features that the pod requires.
 fn required(spec: &PodSpec) -> impl Iterator<Item = &'static str> {
     let restarts_all =
         |container: &Container| container.restart_policy_rules.iter().any(|rule| rule.action == "RestartAllContainers");
@@ -81,7 +80,7 @@ mod tests {
     const USERS: &str = "UserNamespacesHostNetworkSupport";
 
     #[test]
-    fn a_pod_that_asks_for_no_feature_passes() {
+    fn pod_without_required_features_passes() {
         for spec in [
             json!({ "containers": [{ "restartPolicyRules": [{ "action": "Restart" }] }] }),
             json!({ "hostNetwork": true }),
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_node_does_not_declare_is_missing() {
+    fn undeclared_feature_is_rejected() {
         let kube_minor_or_default = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
         assert_eq!(judge(json!({ "containers": kube_minor_or_default }), json!([]), 36), rejection(&[RESTART]));
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn before_1_36_nobody_looks() {
+    fn filter_does_not_run_before_1_36() {
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
         assert_eq!(judge(own_users, json!([]), 35), CheckResult::Pass);
     }

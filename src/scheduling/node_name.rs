@@ -1,11 +1,12 @@
-//! A pod that names its node. Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
+//! The NodeName filter: `spec.nodeName`.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::placement::PlacementFailure;
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let required = &attempt.pod.spec.node_name;
     if required.is_empty() || *required == attempt.node.metadata.name {

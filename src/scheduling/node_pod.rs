@@ -1,4 +1,4 @@
-//! The pods that are in the way on a node.
+//! Pods on a node, as evidence.
 
 use serde::Serialize;
 
@@ -6,45 +6,41 @@ use crate::snapshot::Node;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
-/// A pod on the node, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NodePod {
     pub(crate) namespace: String,
     pub(crate) pod: String,
-    /// Its priority.
     pub(crate) priority: i32,
-    /// What would make it anew; nothing where it stands for itself.
+    /// The controller that recreates the pod; none for a standalone pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<Owner>,
-    /// Not there yet: preemption has made room for it here.
+    /// Whether the pod is not bound yet, but preemption made room for it on the node.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) nominated: bool,
-    /// Being deleted; until it is gone it counts in full.
+    /// Whether the pod is being deleted. It counts in full until it is removed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) terminating: bool,
 }
 
-/// The controller of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Owner {
-    /// `ReplicaSet`, `DaemonSet`, …; `Node` for a static pod.
+    /// `ReplicaSet`, `DaemonSet` and so on; `Node` for a static pod.
     pub(crate) kind: String,
     pub(crate) name: String,
 }
 
-/// A pod that holds some of a resource.
+/// A pod that uses a resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct ResourceUser {
-    /// Which.
     #[serde(flatten)]
     pub(crate) node_pod: NodePod,
-    /// How much: in cores, bytes, or pieces.
+    /// The request, in cores, bytes or units.
     pub(crate) amount: Quantity,
 }
 
 impl NodePod {
-    /// The evidence of a pod; `nominated` where it is not bound.
+    /// `nominated` is true for a pod that is not bound.
     pub(super) fn from_pod(pod: &Pod, nominated: bool) -> Self {
         let owner = pod.metadata.controller();
         Self {
@@ -57,24 +53,23 @@ impl NodePod {
         }
     }
 
-    /// Whether it could run elsewhere: its owner does not bind it to this node, and it is not on its way out.
+    /// Whether the pod could run on another node: its owner does not bind it to this node, and it is not being deleted.
     pub(crate) fn is_movable(&self) -> bool {
         let is_bound = |owner: &Owner| matches!(owner.kind.as_str(), "DaemonSet" | "Node");
         !self.terminating && !self.nominated && !self.owner.as_ref().is_some_and(is_bound)
     }
 }
 
-/// A pod by what it takes to find it.
+/// A pod of the cluster, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OtherPod {
     pub(crate) namespace: String,
-    /// Its name.
     #[serde(rename = "pod")]
     pub(crate) name: String,
-    /// The node that it is on, or has been promised.
+    /// The node that the pod is bound to or nominated for.
     pub(crate) node: String,
-    /// What makes it anew when it is deleted.
+    /// The controller that recreates the pod when it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(rename = "owner")]
     pub(crate) controller: Option<Owner>,

@@ -1,5 +1,7 @@
-//! Ports of the host. Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go` `Filter`,
-//! `pkg/scheduler/util/utils.go` `GetHostPorts`, `kube-scheduler/framework/types.go` `HostPortInfo.CheckConflict`.
+//! The NodePorts filter: host ports.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go` `Filter`, `pkg/scheduler/util/utils.go`
+//! `GetHostPorts`, `kube-scheduler/framework/types.go` `HostPortInfo.CheckConflict`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
 use super::node_pod::NodePod;
@@ -10,13 +12,13 @@ use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::{ContainerPort, Pod};
 
-/// From this version on the ports of sidecars count. The fix went into patch releases of this version too, and no
-/// cluster should run one without it.
+/// Since this version, the ports of sidecars count. Later patch releases of this version have the fix; earlier ones are
+/// not modeled.
 const PORTS_OF_SIDECARS: KubeMinor = KubeMinor(33);
-/// The address that stands for all of them.
+/// The address that means all addresses.
 const ANY: &str = "0.0.0.0";
 
-/// Judges the attempt. A pod without host ports takes no look at the others.
+/// A pod without host ports passes even if the other pods are unknown.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let wanted = host_ports(attempt.pod, attempt.minor());
     if wanted.is_empty() {
@@ -35,7 +37,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         .collect();
     let rejections = wanted.iter().filter_map(|port| rejection(port, &used)).collect();
     match (CheckResult::from_reasons(rejections), &attempt.nominated) {
-        // More pods would only take more.
+        // More pods can only use more ports, so a failure is final.
         (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
     }
@@ -65,7 +67,7 @@ fn rejection(wanted: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Opti
     })
 }
 
-/// A port as the scheduler sees it, with its defaults.
+/// A host port with its defaults, as the scheduler sees it.
 #[derive(Clone, Copy)]
 struct HostPort<'a> {
     container: &'a str,
@@ -80,7 +82,7 @@ impl<'a> HostPort<'a> {
         Self { container, port: port.host_port, protocol: or(&port.protocol, "TCP"), host_ip: or(&port.host_ip, ANY) }
     }
 
-    /// Addresses are compared as texts: `::` is one like any other.
+    /// Addresses are compared as text; `::` has no special meaning.
     fn conflicts(&self, other: &Self) -> bool {
         let meets = self.host_ip == ANY || other.host_ip == ANY || self.host_ip == other.host_ip;
         self.port == other.port && self.protocol == other.protocol && meets
@@ -91,7 +93,7 @@ impl<'a> HostPort<'a> {
     }
 }
 
-/// The ports of the host that the pod takes, each once. Init containers that end take none.
+/// The distinct host ports of the pod. Ordinary init containers do not count.
 fn host_ports(pod: &Pod, minor: KubeMinor) -> Vec<HostPort<'_>> {
     let sidecars = pod.spec.init_containers.iter().filter(|container| container.is_sidecar());
     let sidecars = sidecars.filter(|_| minor >= PORTS_OF_SIDECARS);
@@ -107,7 +109,7 @@ fn host_ports(pod: &Pod, minor: KubeMinor) -> Vec<HostPort<'_>> {
     ports
 }
 
-/// The first port of the host, with its protocol, for which the two pods cannot be on one node.
+/// The first host port, with its protocol, that prevents the two pods from running on one node.
 pub(crate) fn host_port_conflict(a: &Pod, b: &Pod) -> Option<(i32, String)> {
     let taken = host_ports(b, KubeMinor::ASSUMED);
     let ports = host_ports(a, KubeMinor::ASSUMED);

@@ -1,7 +1,9 @@
-//! Resources of the node. Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `Filter`, `fitsRequest`.
+//! The NodeResourcesFit filter: resource requests against the node's allocatable resources.
 //!
-//! A scheduler may be configured to leave extended resources out (`ignoredResources`, `ignoredResourceGroups`); no
-//! client can see that.
+//! A scheduler can be configured to ignore extended resources (`ignoredResources`, `ignoredResourceGroups`); a client
+//! cannot read that configuration.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `Filter`, `fitsRequest`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
 use super::node_pod::{NodePod, ResourceUser};
@@ -15,36 +17,35 @@ use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
-/// From this version on an extended resource may stand for claimed devices (`DRAExtendedResource`).
+/// Since this version, a DeviceClass can provide an extended resource (`DRAExtendedResource`).
 const DEVICES_AS_EXTENDED_RESOURCES: KubeMinor = KubeMinor(36);
 
-/// From this version on preemption is not tried where the empty node would be too small.
+/// Since this version, preemption is not tried if the pod would not fit on the empty node.
 const KNOWS_TOO_SMALL: KubeMinor = KubeMinor(34);
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let wanted = requests::wanted(attempt.pod, attempt.minor());
     let Some(room) = Room::new(attempt) else {
-        // What not even the empty node could hold needs no look at the others.
+        // Whether the pod exceeds the empty node does not depend on the other pods.
         return match (CheckResult::from_reasons(rejections(attempt, &wanted, None)), &attempt.bound_pods) {
             (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
             (outcome, _) => outcome,
         };
     };
     match (CheckResult::from_reasons(rejections(attempt, &wanted, Some(&room))), &attempt.nominated) {
-        // More pods would only take more.
+        // More pods can only use more ports, so a failure is final.
         (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
     }
 }
 
-/// Who takes what of the node.
+/// The requests of the pods on the node.
 struct Room {
     tenants: Vec<(NodePod, Requests)>,
 }
 
 impl Room {
-    /// None where the neighbours are not known.
+    /// None if the pods on the node are unknown.
     fn new(attempt: &Attempt<'_>) -> Option<Self> {
         let tenant = |pod: &Pod, nominated| (NodePod::from_pod(pod, nominated), requests::held(pod, attempt.minor()));
         let bound = attempt.bound_pods.known()?.iter().map(|pod| tenant(pod, false));
@@ -68,10 +69,10 @@ impl Room {
     }
 }
 
-/// Every refusal; without the room only those that hold on an empty node.
+/// Every rejection. Without `room`, only those that apply to the empty node.
 fn rejections(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Vec<FilterFailure> {
     let too_many = too_many_pods(attempt, room);
-    // The three that every node has come first, the others in the order of their names.
+    // The order of upstream: the core resources first, then the others by name.
     let core = ["cpu", "memory", "ephemeral-storage"];
     let scalar = wanted.keys().map(String::as_str).filter(|name| !core.contains(name));
     let short = core.into_iter().chain(scalar).filter_map(|resource| {
@@ -88,7 +89,7 @@ fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<FilterFai
     let with_it = Quantity::whole(i64::try_from(pods + 1).unwrap_or(i64::MAX));
     (with_it > allocatable).then(|| {
         let rejection = ResourceRejection::TooManyPods { pods, allocatable, used_by };
-        // So it is even on a node that takes none at all.
+        // Upstream: preemption is tried even on a node with a limit of zero pods.
         let may_preempt = true;
         FilterFailure::new(FilterRejection::Resources(rejection), "Too many pods", may_preempt)
     })
@@ -104,7 +105,7 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
     if short_by.is_zero() {
         return None;
     }
-    // Negative where more is taken than there is, as after the node has shrunk: nothing is left then either.
+    // `used` can exceed the allocatable amount, for example after the node was resized: then nothing is left.
     let reduce_to = room.and_then(|_| lower_request(attempt, resource, allocatable.less(used), short_by));
     let resource = resource.to_owned();
     let scheduler = format!("Insufficient {resource}");
@@ -128,9 +129,10 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
     Some(FilterFailure::new(FilterRejection::Resources(rejection), scheduler, may_preempt))
 }
 
-/// Whether the resource is left to the filter of claimed devices. Where the device classes are not known it is not:
-/// the node has none of it, and that much is certain. Upstream: `fit.go` `shouldDelegateResourceToDRA`,
-/// `dynamic-resource-allocation/deviceclass/extendedresourcecache`.
+/// Whether the DynamicResources filter checks the resource instead. Not if the device classes are unknown: the node
+/// itself certainly does not have the resource.
+///
+/// Upstream: `fit.go` `shouldDelegateResourceToDRA`, `dynamic-resource-allocation/deviceclass/extendedresourcecache`.
 fn is_of_devices(attempt: &Attempt<'_>, resource: &str) -> bool {
     let is_named = |class: &DeviceClass| {
         let implicit = resource.strip_prefix("deviceclass.resource.kubernetes.io/");
@@ -142,14 +144,14 @@ fn is_of_devices(attempt: &Attempt<'_>, resource: &str) -> bool {
         && attempt.facts.device_classes.known().is_some_and(|classes| classes.iter().any(is_named))
 }
 
-/// The one request that is lowered the least of all for the pod to fit into what is left: that of the pod as a whole
-/// where it has one, else that of the container that asks for most.
+/// The one request to reduce so that the pod fits: the pod-level request if there is one, otherwise that of the
+/// container with the highest request for which a reduction is enough.
 fn lower_request(attempt: &Attempt<'_>, resource: &str, left: Quantity, short_by: Quantity) -> Option<LowerRequest> {
     let pod = attempt.pod;
     if requests::is_decided_by_pod(pod, attempt.minor(), resource) {
         let now = pod.spec.resources.as_ref()?.requests.get(resource)?.quantity();
         let request = in_steps(resource, now.less(short_by));
-        // The API server takes no request of a pod that is below its containers' own.
+        // The API server rejects a pod-level request below the sum of the containers.
         let is_enough = request >= requests::of_containers(pod, resource) && !request.is_zero();
         return is_enough.then_some(LowerRequest { container: None, init: false, request });
     }
@@ -171,7 +173,7 @@ fn lower_request(attempt: &Attempt<'_>, resource: &str, left: Quantity, short_by
     })
 }
 
-/// Rounded down to what a person would write: thousandths of a core, mebibytes, whole pages, whole pieces.
+/// Rounded down to common units: millicores, mebibytes, whole pages, whole units.
 fn in_steps(resource: &str, amount: Quantity) -> Quantity {
     let mebi = Quantity::whole(1 << 20);
     let step = match resource {

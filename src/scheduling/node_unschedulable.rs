@@ -1,4 +1,6 @@
-//! Cordoned nodes. Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
+//! The NodeUnschedulable filter: cordoned nodes.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
@@ -6,7 +8,7 @@ use crate::check_result::CheckResult;
 use crate::placement::{FeatureGates, tolerates};
 use crate::snapshot::Taint;
 
-/// Judges the attempt. Pods of a DaemonSet tolerate it: the controller has seen to that.
+/// Daemon pods tolerate a cordon: the controller adds the toleration.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if !attempt.node.spec.unschedulable {
         return CheckResult::Pass;

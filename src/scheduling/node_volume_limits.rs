@@ -1,9 +1,11 @@
-//! How many volumes a node takes. Upstream: `pkg/scheduler/framework/plugins/nodevolumelimits/csi.go` `Filter`,
-//! `filterAttachableVolumes`, `getCSIDriverInfo`, `checkCSIDriverOnNode`.
+//! The NodeVolumeLimits filter: how many volumes the CSI drivers can attach to the node.
 //!
-//! Left out are the inline disks of Azure, Cinder and Portworx. That a driver must be on the node is behind the feature
-//! gate VolumeLimitScaling, off by default before 1.37; the API server keeps `preventPodSchedulingIfMissing` only where
-//! it is on, so a driver that has the field set tells.
+//! Inline disks of Azure, Cinder and Portworx are not counted. The rule that a driver must be installed on the node
+//! depends on the feature gate VolumeLimitScaling, which is off by default before 1.37. The API server stores
+//! `preventPodSchedulingIfMissing` only if the gate is on, so a driver with that field shows that it is on.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/nodevolumelimits/csi.go` `Filter`, `filterAttachableVolumes`,
+//! `getCSIDriverInfo`, `checkCSIDriverOnNode`.
 
 use super::attempt::{Attempt, FilterResult};
 use super::rejection::{PodOnNode, VolumeRejection};
@@ -18,31 +20,30 @@ use super::volume_report::FilterReport;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 
-/// From this version on a driver may ask that no pod come before it.
+/// Since this version, a driver can prevent pods from being scheduled on nodes without it.
 const DRIVERS_MAY_PREVENT: KubeMinor = KubeMinor(35);
 
-/// What tells the volumes of one driver apart.
+/// The identity of a volume within its driver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Handle {
-    /// The driver's own handle.
+    /// The volume handle of the driver.
     Csi(String),
-    /// The name in the plugin that the driver took the place of.
+    /// The name in the in-tree plugin that the driver replaced.
     Migrated(String),
-    /// No volume yet: the claim's namespace and name.
+    /// No volume exists yet: the namespace and name of the claim.
     Claim(String, String),
 }
 
-/// Volumes, each with its driver first.
+/// Volumes with their drivers.
 type Volumes = BTreeSet<(String, Handle)>;
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let mut findings = FilterReport::default();
     judge(attempt, &mut findings);
     findings.outcome()
 }
 
-/// Returns early, with what is missing noted, where there is nothing more to say.
+/// Returns early if nothing can be rejected, or if something could not be read; `findings` records what is missing.
 fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
     let Attempt { pod, node, facts, .. } = attempt;
     let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::from_source(&volume.source).is_some());
@@ -95,7 +96,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
     Some(())
 }
 
-/// How many volumes each driver attaches to the node; one without a limit is not there (`getVolumeLimits`).
+/// The attach limit of each driver on the node; drivers without a limit are left out (`getVolumeLimits`).
 fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
     let drivers = csi_node.map_or(&[][..], |csi_node| &csi_node.spec.drivers);
     let limit = |driver: &'_ k8s_openapi::api::storage::v1::CSINodeDriver| {
@@ -104,7 +105,7 @@ fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
     drivers.iter().filter_map(|driver| Some((driver.name.as_str(), i64::from(limit(driver)?)))).collect()
 }
 
-/// The drivers that want no pod on a node where they are not.
+/// The drivers that prevent pods from being scheduled on nodes without them.
 fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport) -> BTreeSet<&'f str> {
     if attempt.minor() < DRIVERS_MAY_PREVENT {
         return BTreeSet::new();
@@ -114,8 +115,8 @@ fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport)
     preventing.map(|driver| name_of(&driver.metadata)).collect()
 }
 
-/// The volumes that count for a pod (`filterAttachableVolumes`). A claim that is not there counts nothing: of the pod
-/// in question another filter tells it.
+/// The volumes of a pod that count (`filterAttachableVolumes`). A missing claim counts nothing; for the pod in question
+/// another filter reports it.
 fn volumes_of(
     pod: &Pod,
     csi_node: Option<&CSINode>,
@@ -132,7 +133,7 @@ fn volumes_of(
         let claim = find(claims, &pod.metadata.namespace, &pod_claim.name);
         let claim = claim.filter(|claim| pod_claim.ephemeral.is_none() || is_made_for(claim, pod));
         let Some(claim) = claim else {
-            // The claim of a pod that is not made yet is not there either; its template tells the class.
+            // The claim of a pod that does not exist yet does not exist either; its template names the class.
             volumes.extend(planned_volume(pod, &pod_claim.name, pod_claim.ephemeral, facts, is_migrated, findings)?);
             continue;
         };
@@ -164,7 +165,7 @@ fn planned_volume(
     claimed_volume(&planned, &spec.storage_class_name, facts, is_migrated, findings)
 }
 
-/// The driver and handle of a PersistentVolume, if it is one of a driver (`getCSIDriverInfo`).
+/// The driver and handle of a PersistentVolume, if a CSI driver handles it (`getCSIDriverInfo`).
 fn driver_volume(volume: &PersistentVolume, is_migrated: bool) -> Option<(String, Handle)> {
     if let Some(csi) = volume.spec.as_ref().and_then(|spec| spec.csi.as_ref()) {
         let is_whole = !csi.driver.is_empty() && !csi.volume_handle.is_empty();
@@ -197,7 +198,7 @@ fn claimed_volume(
     Some((!driver.is_empty()).then(|| (driver.to_owned(), handle)))
 }
 
-/// What is attached to the node, whether or not a pod uses it (`getNodeVolumeAttachmentInfo`).
+/// The volumes that are attached to the node, even if no pod uses them (`getNodeVolumeAttachmentInfo`).
 fn attached_volumes(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<Volumes> {
     let attachments = findings.read(&attempt.facts.volume_attachments)?;
     let mut attached = Volumes::new();

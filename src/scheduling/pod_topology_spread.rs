@@ -1,10 +1,10 @@
-//! An even spread.
+//! The PodTopologySpread filter: constraints with `DoNotSchedule`.
+//!
+//! The default constraints of the scheduler all have `ScheduleAnyway` and reject nothing.
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/podtopologyspread/filtering.go` `calPreFilterState`, `Filter`,
 //! `minMatchNum`; `common.go` `filterTopologySpreadConstraints`, `matchNodeInclusionPolicies`,
 //! `countPodsMatchSelector`.
-//!
-//! The constraints that the scheduler adds by default are all of the kind that never refuses.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,6 @@ use crate::snapshot::pod::label_selector::selects;
 use crate::snapshot::pod::{LabelSelector, Pod, PodSpec, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let constraints: Vec<Constraint<'_>> = attempt
         .pod
@@ -55,7 +54,7 @@ fn failure(rejection: SpreadRejection) -> FilterFailure {
     FilterFailure::new(FilterRejection::Spread(rejection), scheduler, may_preempt)
 }
 
-/// A constraint with its defaults filled in.
+/// A constraint with its defaults.
 struct Constraint<'a> {
     topology_key: &'a str,
     max_skew: usize,
@@ -81,13 +80,13 @@ impl<'a> Constraint<'a> {
         }
     }
 
-    /// Whether the node is one of those among which pods are spread.
+    /// Whether the constraint counts the node and its pods.
     fn counts_node(&self, node: &Node, spec: &PodSpec) -> bool {
         (!self.honors_affinity || is_selected(node, spec)) && (!self.honors_taints || is_tolerated(node, spec))
     }
 
     fn counts_pod(&self, other: &Pod, namespace: &str) -> bool {
-        // A selector of everything counts nothing.
+        // Upstream: an empty selector counts no pods.
         !self.selector.as_ref().is_some_and(LabelSelector::is_empty)
             && other.metadata.namespace == namespace
             && selects(self.selector.as_ref(), &other.metadata.labels)
@@ -105,7 +104,7 @@ fn is_tolerated(node: &Node, spec: &PodSpec) -> bool {
     repelling.into_iter().all(|taint| spec.tolerations.iter().any(|toleration| tolerates(toleration, taint, gates)))
 }
 
-/// Whether the pod's required node affinity lets it go to this node only, as that of a daemon pod does.
+/// Whether the required node affinity selects only this node, as that of a daemon pod does.
 fn is_pinned(spec: &PodSpec, node: &Node) -> bool {
     spec.required_node_affinity().is_some_and(|affinity| {
         affinity.node_selector_terms.iter().all(|term| {
@@ -116,7 +115,7 @@ fn is_pinned(spec: &PodSpec, node: &Node) -> bool {
     })
 }
 
-/// The misfit of one constraint, if there is one.
+/// The rejection by one constraint, if there is one.
 fn judge(
     constraint: &Constraint<'_>,
     all: &[Constraint<'_>],
@@ -154,7 +153,7 @@ fn judge(
         Known::Known(promised) => promised,
         Known::Unknown(why) => return Known::Unknown(why),
     };
-    // The node must do with the pods that were promised it, and without them.
+    // The node must satisfy the constraint both without and with the nominated pods.
     let mut with_promised = counts.clone();
     if promised > 0 {
         *with_promised.entry(value).or_default() += promised;
@@ -162,10 +161,7 @@ fn judge(
     Known::Known(rejection(&counts).or_else(|| rejection(&with_promised)))
 }
 
-/// How many pods that count each domain has.
-///
-/// # Errors
-/// What is missing to tell.
+/// The number of matching pods in each domain, or what could not be read.
 fn count<'a>(
     constraint: &Constraint<'_>,
     all: &[Constraint<'_>],
@@ -207,8 +203,8 @@ fn known<T>(value: &Known<T>) -> Result<&T, String> {
     }
 }
 
-/// How many of the pods that were promised the node, and that the pod may not overtake, count. Unlike for those that
-/// are bound, upstream does not ask whether one is being deleted.
+/// The number of matching nominated pods with at least the priority of the pod. Unlike for bound pods, upstream does
+/// not ignore those that are being deleted.
 fn promised(constraint: &Constraint<'_>, all: &[Constraint<'_>], attempt: &Attempt<'_>) -> Known<usize> {
     let (pod, node) = (attempt.pod, attempt.node);
     let has_all_keys = all.iter().all(|one| node.metadata.labels.contains_key(one.topology_key));

@@ -1,9 +1,15 @@
-//! Whether the scheduler would make room for a pod by evicting others from its node.
+//! Whether preemption would help: would the scheduler evict other pods from the node to make room for the pod?
+//!
+//! [`preemption`] first checks what excludes preemption (gates, `preemptionPolicy: Never`, a failure that evictions
+//! cannot resolve, an earlier preemption in progress). Then `trial` finds the victims, and `required_priority` finds the
+//! least priority with which there would be victims.
+//!
+//! PodDisruptionBudgets are not read: they only change the order in which pods are reprieved. A preemption that the
+//! scheduler has decided but not yet stored is not visible.
 //!
 //! Upstream: `pkg/scheduler/framework/preemption/preemption.go` `Preempt`, `findCandidates`;
 //! `pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go` `PodEligibleToPreemptOthers`,
-//! `SelectVictimsOnNode`. What is not known here: PodDisruptionBudgets, which only change who of several goes first,
-//! and a preemption that the scheduler has begun and not yet written down.
+//! `SelectVictimsOnNode`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::node_pod::NodePod;
@@ -18,46 +24,43 @@ use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 
-/// What preemption does for a pod on its node.
+/// The result of preemption for a pod on its node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "verdict", rename_all_fields = "camelCase")]
 pub(crate) enum Preemption {
-    /// The pod fits.
+    /// The pod fits without preemption.
     NotNeeded,
-    /// The pod does not get into the queue.
+    /// The pod has scheduling gates, so the scheduler does not process it.
     NotTried,
-    /// What refuses the pod has nothing to do with other pods.
+    /// The filter that rejects the pod does not depend on other pods.
     NotHelpful,
-    /// The pod's `preemptionPolicy` forbids it.
+    /// The pod's `preemptionPolicy` is `Never`.
     Never {
-        /// What would do, if it were allowed to.
+        /// The priority with which preemption would help if the policy allowed it.
         #[serde(skip_serializing_if = "Option::is_none")]
         required_priority: Option<RequiredPriority>,
     },
-    /// It has happened, and its victims are on their way out.
-    UnderWay {
-        /// Who.
-        victims: Vec<NodePod>,
-    },
+    /// Preemption has happened, and its victims are being deleted.
+    UnderWay { victims: Vec<NodePod> },
     /// No pod on the node has a lower priority.
     NoVictims {
-        /// With which priority there would be some, and enough of them.
+        /// The priority with which there would be enough victims.
         #[serde(skip_serializing_if = "Option::is_none")]
         required_priority: Option<RequiredPriority>,
     },
-    /// Without any pod of a lower priority it would still not fit.
+    /// The pod would not fit even without all pods of a lower priority.
     NotEnough {
         /// The pods of a lower priority.
         candidates: Vec<NodePod>,
-        /// What would still refuse it, in the scheduler's words.
+        /// The scheduler's messages that remain without these pods.
         remains: Vec<String>,
-        /// With which priority it would fit.
+        /// The priority with which the pod would fit.
         #[serde(skip_serializing_if = "Option::is_none")]
         required_priority: Option<RequiredPriority>,
     },
-    /// The scheduler evicts these, and the pod takes their place.
+    /// The scheduler evicts these pods, and then the pod fits.
     Possible {
-        /// The most important one first.
+        /// The pod with the highest priority first.
         victims: Vec<NodePod>,
     },
     /// An object that the check needs could not be read.
@@ -67,24 +70,24 @@ pub(crate) enum Preemption {
     },
 }
 
-/// A priority with which preemption would make room.
+/// A priority with which preemption would help.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RequiredPriority {
-    /// The least.
+    /// The least such priority.
     pub(crate) priority: i32,
-    /// The PriorityClass of the least priority that is enough, if the cluster has one.
+    /// The PriorityClass with the lowest sufficient value, if the cluster has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) class: Option<String>,
-    /// Whom it would evict.
+    /// The pods that it would evict.
     pub(crate) victims: Vec<NodePod>,
 }
 
 impl Preemption {
-    /// What the scheduler says of the node behind `preemption:`; nothing where it says nothing.
+    /// The scheduler's messages for the node after `preemption:`; empty if it has none.
     pub(crate) fn scheduler(&self) -> Vec<&str> {
         match self {
-            // A pod for which room is being made gets a nominated node, and no word about it.
+            // If preemption makes room, the pod gets a nominated node, and there is no message.
             Self::NotNeeded | Self::NotTried | Self::Possible { .. } | Self::Unknown { .. } => Vec::new(),
             Self::NotHelpful => vec!["Preemption is not helpful for scheduling"],
             Self::Never { .. } => vec!["not eligible due to preemptionPolicy=Never."],
@@ -95,7 +98,7 @@ impl Preemption {
     }
 }
 
-/// What preemption does for the attempt, of which `outcomes` is what [`judge`] said.
+/// The result of preemption for the attempt. `outcomes` are the results of [`run_filters`] for it.
 pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResult)]) -> Preemption {
     let facts = relevant(attempt);
     let attempt = &Attempt { facts: &facts, ..attempt.clone() };
@@ -108,7 +111,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
     if !attempt.pod.spec.scheduling_gates.is_empty() {
         return Preemption::NotTried;
     }
-    // The scheduler has looked no further than this plugin, whatever others would say.
+    // The scheduler stopped at this plugin, so the results of later filters do not matter.
     let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt);
     let bound_pods = attempt.bound_pods.known().map(Vec::as_slice);
     if attempt.pod.spec.preemption_policy == "Never" {
@@ -137,7 +140,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
     }
 }
 
-/// The facts without the pods of which no filter takes notice for this pod: each trial copies them.
+/// The objects without the pods that no filter reads for this pod, because each trial copies them.
 fn relevant(attempt: &Attempt<'_>) -> ClusterObjects {
     let spec = &attempt.pod.spec;
     let affinity = spec.affinity.as_ref();
@@ -155,8 +158,9 @@ fn relevant(attempt: &Attempt<'_>) -> ClusterObjects {
     attempt.facts.with_pods(pods)
 }
 
-/// The victims of an earlier preemption for this pod that are not gone yet. Upstream: `PodEligibleToPreemptOthers`,
-/// `podTerminatingByPreemption`.
+/// The victims of an earlier preemption for this pod that still exist.
+///
+/// Upstream: `PodEligibleToPreemptOthers`, `podTerminatingByPreemption`.
 fn under_way(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Vec<NodePod> {
     let pod = attempt.pod;
     if pod.status.nominated_node_name != attempt.node.metadata.name {
@@ -171,7 +175,7 @@ fn under_way(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Vec<NodePod> {
     bound_pods.iter().filter(is_victim).map(|pod| NodePod::from_pod(pod, false)).collect()
 }
 
-/// What came of it when the pods of lower priority were taken away.
+/// The result of removing the pods of a lower priority.
 enum Trial {
     NoVictims,
     Remains { candidates: Vec<NodePod>, remains: Vec<String> },
@@ -179,7 +183,21 @@ enum Trial {
     Unknown { missing: String },
 }
 
-/// Takes all pods of lower priority away, then gives back as many as there is room for, the most important ones first.
+/// Removes all pods of a lower priority, then reprieves (puts back) as many as possible, most important first.
+///
+/// The pods that cannot be put back are the victims. Example: a node with 2 cores, and a pod of priority 100 that
+/// requests 1 core.
+///
+/// | pod on the node | priority | CPU | put back? |
+/// |---|--:|--:|---|
+/// | high | 50 | 1 | yes: 1 + 1 cores fit |
+/// | low, started first | 0 | 500m | no: 1 + 1 + 0.5 cores do not fit |
+/// | low, started last | 0 | 500m | no |
+///
+/// Without all three the pod fits, so preemption helps, and the two low pods are the victims. A less important pod can
+/// stay although a larger, more important one cannot: if `high` requested 500m and the first low pod 1 core, only that
+/// low pod would be a victim (1 + 0.5 + 0.5 cores fit). The result is that of upstream, which is not always the
+/// smallest possible set of victims.
 fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     let priority = attempt.pod.priority();
     let (mut candidates, mut staying): (Vec<&Pod>, Vec<&Pod>) =
@@ -187,7 +205,7 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     if candidates.is_empty() {
         return Trial::NoVictims;
     }
-    // Pods without a start have not started: upstream counts them as started now.
+    // Upstream treats pods without a start time as started now.
     candidates.sort_by_key(|pod| {
         let start = pod.status.start_time;
         (Reverse(pod.priority()), start.is_none(), start, &pod.metadata.namespace, &pod.metadata.name)
@@ -212,7 +230,7 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
         }
     }
     match victims.is_empty() {
-        // Then it fitted all along, and what was said of the first try was of another moment.
+        // The pod fits with all pods put back, so the failure was of another moment.
         true => Trial::NoVictims,
         false => Trial::Fits { victims: node_pods(&victims) },
     }
@@ -222,7 +240,7 @@ fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b Pod], facts: &'b ClusterObj
     Attempt { bound_pods: Known::Known(staying.to_vec()), facts, ..attempt.clone() }
 }
 
-/// The same facts without these pods: filters that look beyond the node find them there.
+/// The objects without these pods, because filters that check other nodes would find them there.
 fn facts_without(facts: &ClusterObjects, gone: &[&Pod]) -> ClusterObjects {
     let mut facts = facts.clone();
     if let Known::Known(pods) = &mut facts.pods {
@@ -247,9 +265,17 @@ fn is_same(a: &Pod, b: &Pod) -> bool {
     a.metadata.name == b.metadata.name && a.metadata.namespace == b.metadata.namespace
 }
 
-/// The least priority with which preemption would make room. A pod's own policy is left aside.
+/// The least priority with which preemption would make room, whatever the pod's own policy.
+///
+/// The candidates for eviction are the pods with a lower priority than the pod. That set changes only where the
+/// priority passes the one of a pod on the node, so it is sufficient to try `p + 1` for every priority `p` on the node,
+/// in ascending order: the first that succeeds is the least. Values below the pod's own priority are raised to it.
+///
+/// Example: a node with 2 cores is full with one pod of priority 0 and one of priority 5, each with 1 core, and a pod
+/// of priority 0 requests 2 cores. With priority 1 only the first pod can be evicted, and 1 core is not enough. With 6
+/// both can be evicted, so the answer is 6. The priorities 2 to 5 have the same candidates as 1.
 fn required_priority(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Option<RequiredPriority> {
-    // Nobody gives up a priority that the pod has.
+    // Never lower than the pod's own priority.
     let above = bound_pods.iter().filter_map(|pod| pod.priority().checked_add(1));
     let mut priorities: Vec<i32> = above.map(|priority| priority.max(attempt.pod.priority())).collect();
     priorities.sort_unstable();
@@ -260,7 +286,7 @@ fn required_priority(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Option<Requi
         pod.spec.preemption_policy = String::new();
         let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, bound_pods) else { return None };
         let class = class_of(attempt.facts, priority);
-        // No class of a person's own can be as high.
+        // Only the system classes have a higher value.
         (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(RequiredPriority { priority, class, victims })
     })
 }
@@ -270,8 +296,8 @@ const HIGHEST_USER_DEFINABLE: i32 = 1_000_000_000;
 /// The classes that every cluster has. Upstream: `pkg/apis/scheduling/v1/helpers.go` `SystemPriorityClasses`.
 const SYSTEM: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
-/// The lowest class of at least that priority whose pods may preempt. Those of the system are for what nothing else
-/// reaches.
+/// The class with the lowest value of at least that priority whose pods may preempt. The system classes are used only
+/// for priorities that no other class can have.
 fn class_of(facts: &ClusterObjects, priority: i32) -> Option<String> {
     let is_fit =
         |class: &&PriorityClass| class.value >= Some(priority) && class.preemption_policy.as_deref() != Some("Never");
@@ -289,7 +315,7 @@ fn missing(outcomes: &[(Filter, FilterResult)]) -> Option<String> {
     })
 }
 
-/// Each wording once, as the scheduler counts nodes and not causes.
+/// The distinct messages: the scheduler counts nodes, not causes.
 fn words(rejections: &[FilterFailure]) -> Vec<String> {
     let mut words: Vec<String> = rejections.iter().map(|rejection| rejection.scheduler.clone()).collect();
     words.sort();

@@ -19,7 +19,7 @@ pub(crate) use volumes::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeReje
 
 use crate::placement::PlacementFailure;
 
-/// Why a node does not take a pod. Serialised, the variant's name is the `code`.
+/// Why a filter rejects the pod or the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum FilterRejection {
@@ -35,10 +35,10 @@ pub(crate) enum FilterRejection {
         /// Which.
         features: Vec<String>,
     },
-    /// Name, labels and taints.
+    /// The node's name, labels or taints.
     #[serde(untagged)]
     Placed(PlacementFailure),
-    /// Ports of the host.
+    /// Host ports.
     #[serde(untagged)]
     Ports(PortRejection),
     /// Resources of the node.
@@ -47,13 +47,13 @@ pub(crate) enum FilterRejection {
     /// Volumes.
     #[serde(untagged)]
     Volumes(VolumeRejection),
-    /// Other pods near by.
+    /// Affinity or anti-affinity between pods.
     #[serde(untagged)]
     Affinity(AffinityRejection),
-    /// An even spread.
+    /// Topology spread.
     #[serde(untagged)]
     Spread(SpreadRejection),
-    /// Devices that are claimed.
+    /// Devices of ResourceClaims.
     #[serde(untagged)]
     Devices(DeviceRejection),
 }

@@ -1,4 +1,6 @@
-//! What a pod asks of a node, and what one that is there already holds of it.
+//! The resource requests of a pod: what an unscheduled pod needs, and what a pod on a node uses.
+//!
+//! They differ while a container is resized in place, and they depend on the version of the cluster.
 
 use std::collections::BTreeMap;
 
@@ -8,47 +10,55 @@ use crate::snapshot::pod::{Container, ContainerAllocation, Pod};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::resource_list::ResourceList;
 
-/// From this version on the state of an in-place resize counts (`InPlacePodVerticalScaling`).
+/// Since this version, the status of an in-place resize counts (`InPlacePodVerticalScaling`).
 const RESIZE: KubeMinor = KubeMinor(33);
-/// From this version on the resources of the pod as a whole count (`PodLevelResources`).
+/// Since this version, pod-level resources count (`PodLevelResources`).
 const POD_LEVEL: KubeMinor = KubeMinor(34);
-/// From this version on the state of a resize of those counts too (`InPlacePodLevelResourcesVerticalScaling`).
+/// Since this version, the status of a resize of pod-level resources counts
+/// (`InPlacePodLevelResourcesVerticalScaling`).
 const POD_LEVEL_RESIZE: KubeMinor = KubeMinor(36);
 
-/// Amounts by the name of their resource: CPU to the thousandth, all else in whole ones.
+/// Amounts by resource name: CPU in thousandths, everything else in integers.
 pub(super) type Requests = BTreeMap<String, Quantity>;
 
-/// What a pod without a node asks for. Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go`
-/// `computePodResourceRequest`, `pkg/scheduler/framework/types.go` `Resource.SetMaxResource`.
+/// What an unscheduled pod requests.
+///
+/// Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `computePodResourceRequest`,
+/// `pkg/scheduler/framework/types.go` `Resource.SetMaxResource`.
 pub(super) fn wanted(pod: &Pod, minor: KubeMinor) -> Requests {
     counted(total(pod, minor, false))
 }
 
-/// What a pod holds of its node; during a resize the most of what it has, was granted and asks for. Upstream:
-/// `pkg/scheduler/framework/types.go` `PodInfo.CalculateResource`, `Resource.Add`.
+/// What a pod on a node uses. During a resize, this is the maximum of what it has, what is allocated, and what it
+/// requests.
+///
+/// Upstream: `pkg/scheduler/framework/types.go` `PodInfo.CalculateResource`, `Resource.Add`.
 pub(super) fn held(pod: &Pod, minor: KubeMinor) -> Requests {
     counted(total(pod, minor, minor >= RESIZE))
 }
 
-/// What a node has to give, rounded as the scheduler rounds it. Upstream: `pkg/scheduler/framework/types.go`
-/// `NewResource`.
+/// What the node provides, rounded as the scheduler rounds it.
+///
+/// Upstream: `pkg/scheduler/framework/types.go` `NewResource`.
 pub(super) fn allocatable(list: &ResourceList, resource: &str) -> Quantity {
     list.get(resource).map(|amount| rounded(resource, amount.quantity())).unwrap_or_default()
 }
 
-/// The containers' requests alone, exactly. Upstream: `component-helpers/resource/helpers.go`
-/// `AggregateContainerRequests`.
+/// The exact sum of the containers' requests.
+///
+/// Upstream: `component-helpers/resource/helpers.go` `AggregateContainerRequests`.
 pub(super) fn of_containers(pod: &Pod, resource: &str) -> Quantity {
     aggregate(pod, false).get(resource).copied().unwrap_or_default()
 }
 
-/// Whether the request of the pod as a whole decides, whatever its containers ask for.
+/// Whether the pod-level request counts instead of those of the containers.
 pub(super) fn is_decided_by_pod(pod: &Pod, minor: KubeMinor, resource: &str) -> bool {
     minor >= POD_LEVEL && of_pod(pod).any(|(name, _)| name == resource)
 }
 
-/// Whether the resource is one that a scheduler compares beside CPU, memory and ephemeral storage. Upstream:
-/// `pkg/scheduler/util/utils.go` `IsScalarResourceName`.
+/// Whether the scheduler compares the resource, in addition to CPU, memory and ephemeral storage.
+///
+/// Upstream: `pkg/scheduler/util/utils.go` `IsScalarResourceName`.
 pub(super) fn is_scalar(resource: &str) -> bool {
     resource.starts_with("hugepages-")
         || resource.starts_with("attachable-volumes-")
@@ -64,7 +74,8 @@ pub(super) fn is_extended(resource: &str) -> bool {
         && is_label_key(&format!("requests.{resource}"))
 }
 
-/// Rounded for each pod and not for the sum of them: upstream `Resource.Add` calls `MilliValue` and `Value` on each.
+/// Rounds for each pod, not for the sum of the pods: upstream `Resource.Add` calls `MilliValue` and `Value` for each
+/// pod.
 fn counted(exact: Requests) -> Requests {
     let is_counted = |name: &str| matches!(name, "cpu" | "memory" | "ephemeral-storage") || is_scalar(name);
     exact
@@ -105,14 +116,17 @@ fn total(pod: &Pod, minor: KubeMinor, with_status: bool) -> Requests {
     requests
 }
 
-/// The requests of the pod as a whole for what it may decide as a whole. Upstream:
-/// `component-helpers/resource/helpers.go` `IsSupportedPodLevelResource`.
+/// The pod-level requests that count.
+///
+/// Upstream: `component-helpers/resource/helpers.go` `IsSupportedPodLevelResource`.
 fn of_pod(pod: &Pod) -> impl Iterator<Item = (&str, Quantity)> {
     let is_supported = |name: &str| matches!(name, "cpu" | "memory") || name.starts_with("hugepages-");
     let requests = pod.spec.resources.iter().flat_map(|resources| &resources.requests);
     requests.map(|(name, amount)| (name.as_str(), amount.quantity())).filter(move |(name, _)| is_supported(name))
 }
 
+/// The sum of the containers' requests, where the highest init container can exceed the sum of the others.
+///
 /// Upstream: `component-helpers/resource/helpers.go` `AggregateContainerRequests`.
 fn aggregate(pod: &Pod, with_status: bool) -> Requests {
     let statuses = || pod.status.init_container_statuses.iter().chain(&pod.status.container_statuses);
@@ -127,10 +141,10 @@ fn aggregate(pod: &Pod, with_status: bool) -> Requests {
         if container.is_sidecar() {
             let requests = of_container(pod, container, status_of(container));
             add(&mut sum, &requests);
-            // With those before it, it takes less than with the containers: no maximum to raise.
+            // `most` needs no update: this sidecar and the earlier ones are part of `sum`, so they never exceed it.
             add(&mut sidecars, &requests);
         } else {
-            // It runs while the sidecars before it are up, and once only: no resize of it counts.
+            // An init container runs beside the sidecars before it. It runs once, so its resize does not count.
             let mut requests = of_container(pod, container, None);
             add(&mut requests, &sidecars);
             raise(&mut most, &requests);
@@ -148,6 +162,8 @@ fn of_container(pod: &Pod, container: &Container, status: Option<&ContainerAlloc
     }
 }
 
+/// The maximum of the amounts in the status and the spec. The spec of an infeasible resize does not count.
+///
 /// Upstream: `component-helpers/resource/helpers.go` `determineEffectiveRequests`, `IsPodResizeInfeasible`.
 fn effective(pod: &Pod, spec: Option<&ResourceList>, actuated: &ResourceList, allocated: &ResourceList) -> Requests {
     let pending = pod.status.conditions.iter().find(|condition| condition.type_ == "PodResizePending");

@@ -1,10 +1,10 @@
-//! Which kinds of facts the filters read for a pod, so that no other is asked of the cluster.
+//! Which kinds of objects the filters read for a pod, so that no other kind is requested from the cluster.
 //!
-//! What is left out on purpose: any pod of the cluster may refuse another by its required anti-affinity, as far as
-//! the term's topology reaches (`interpodaffinity/filtering.go` `satisfyExistingPodsAntiAffinity`). To read all pods for
-//! every pod would be to read them always. The terms of the node's own pods are known without: they are judged whatever
-//! their topology is. Terms over `kubernetes.io/hostname` reach no further than that, so nothing is missed of them. A
-//! term over a zone, on a pod of another node of the zone, is looked for where the scheduler has spoken of such terms.
+//! One case is left out on purpose. Any pod in the cluster can reject another one by its required anti-affinity, in the
+//! whole topology domain of the term (`interpodaffinity/filtering.go` `satisfyExistingPodsAntiAffinity`), so a complete
+//! check would read all pods for every pod. The terms of the pods on the node itself are always checked, for every
+//! topology key. A term with `kubernetes.io/hostname` affects no other node, so nothing is missed there. A term with a
+//! zone, of a pod on another node of that zone, is checked only if the scheduler's message mentions such a term.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ use crate::snapshot::cluster_objects::ObjectKind;
 use crate::snapshot::pod::{Pod, PodAffinityTerm, TopologySpreadConstraint};
 use crate::snapshot::{Known, Node};
 
-/// The scheduler's words where terms of other pods repel the pod.
+/// The scheduler's message if anti-affinity terms of other pods match the pod.
 const EXISTING_ANTI_AFFINITY: &str = "existing pods anti-affinity rules";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// What a disk takes that is named without a claim, when a driver has taken its plugin's place: the driver's limit counts
-/// the volumes of all pods on the node.
+/// The kinds for a disk of a migrated plugin that a pod uses without a claim: the limit of its CSI driver counts the
+/// volumes of all pods on the node.
 const OF_LIMITS: [ObjectKind; 6] = [
     ObjectKind::Claims,
     ObjectKind::Volumes,
@@ -32,7 +32,8 @@ const OF_LIMITS: [ObjectKind; 6] = [
 ];
 const OF_DEVICES: [ObjectKind; 3] = [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses];
 
-/// What the filters read for the pod on this node. Once its claims are read, [`required_by_pvcs`] may add to it.
+/// The kinds that the filters read for the pod on this node. When its claims have been read, [`required_by_pvcs`] may
+/// add to them.
 pub(crate) fn needs(pod: &Pod, node: &Node) -> BTreeSet<ObjectKind> {
     let mut needs = BTreeSet::new();
     if claims_of(pod).next().is_some() {
@@ -56,14 +57,14 @@ pub(crate) fn needs(pod: &Pod, node: &Node) -> BTreeSet<ObjectKind> {
         needs.extend([ObjectKind::ResourceClaimTemplates]);
     }
     if asks_for_resources_that_the_node_lacks(pod, node) {
-        // A device class may stand in for them.
+        // A DeviceClass may provide them.
         needs.extend(OF_DEVICES);
     }
     needs
 }
 
-/// What they read besides, now that the claims are known: whether a claim for a single pod is in use takes all pods.
-/// Nothing where the claims are not known.
+/// The additional kinds if the claims are known: a claim with `ReadWriteOncePod` requires all pods. None if the claims
+/// are unknown.
 pub(crate) fn required_by_pvcs(pod: &Pod, claims: &Known<Vec<PersistentVolumeClaim>>) -> BTreeSet<ObjectKind> {
     let claims = claims.known().map_or(&[][..], Vec::as_slice);
     let is_for_one = claims_of(pod)
@@ -72,8 +73,8 @@ pub(crate) fn required_by_pvcs(pod: &Pod, claims: &Known<Vec<PersistentVolumeCla
     is_for_one.then_some(ObjectKind::Pods).into_iter().collect()
 }
 
-/// What they read because of the node's own pods, and of those that were promised it: an anti-affinity that chooses namespaces by their labels is held
-/// against that of the pod in question.
+/// The additional kinds because of the pods on the node and the nominated pods: an anti-affinity term with a namespace
+/// selector requires the labels of the pod's namespace.
 pub(crate) fn required_by_node_pods<'a>(
     bound_pods: impl IntoIterator<Item = &'a Pod>,
     nominated: impl IntoIterator<Item = &'a Pod>,
@@ -82,11 +83,11 @@ pub(crate) fn required_by_node_pods<'a>(
         bound_pods.into_iter().filter_map(|pod| pod.spec.affinity.as_ref()?.pod_anti_affinity.as_ref());
     let chooses_by_labels = affinities.any(|affinity| {
         let mut selectors = affinity.required.iter().filter_map(|term| term.namespace_selector.as_ref());
-        // One that asks for nothing chooses all namespaces.
+        // An empty selector matches all namespaces.
         selectors.any(|selector| !selector.match_labels.is_empty() || !selector.match_expressions.is_empty())
     });
     let mut needs: BTreeSet<ObjectKind> = chooses_by_labels.then_some(ObjectKind::Namespaces).into_iter().collect();
-    // Whether the terms of a pod that was promised the node count is for the pods of the whole cluster to decide.
+    // Whether terms of a nominated pod count depends on the pods of the whole cluster.
     if nominated.into_iter().any(has_required_anti_affinity) {
         needs.extend([ObjectKind::Pods, ObjectKind::Nodes, ObjectKind::Namespaces]);
     }
@@ -98,7 +99,7 @@ fn has_required_anti_affinity(pod: &Pod) -> bool {
     affinity.is_some_and(|affinity| !affinity.required.is_empty())
 }
 
-/// The terms that pods near by must meet, or must not.
+/// The required affinity and anti-affinity terms of the pod.
 fn required_terms(pod: &Pod) -> impl Iterator<Item = &PodAffinityTerm> {
     let affinity = pod.spec.affinity.iter();
     affinity
@@ -106,14 +107,14 @@ fn required_terms(pod: &Pod) -> impl Iterator<Item = &PodAffinityTerm> {
         .flat_map(|affinity| &affinity.required)
 }
 
-/// Whether the scheduler has said that terms of other pods repel the pod: then it is worth reading all pods to find them.
+/// Whether the scheduler's message reports that terms of other pods match the pod. Only then are all pods read.
 fn is_repelled_by_others(pod: &Pod) -> bool {
     let mut said = pod.status.conditions.iter().filter(|condition| condition.type_ == "PodScheduled");
     said.any(|condition| condition.message.contains(EXISTING_ANTI_AFFINITY))
 }
 
-/// Whether pods of other nodes decide. Over hosts, those that the pod wants to be far from are the node's own; those that
-/// it wants near may be anywhere, as the first of a series needs none.
+/// Whether the filters check pods on other nodes. Anti-affinity by hostname checks only pods on the node. Affinity
+/// always checks all pods, because the first pod of a group is exempt.
 fn looks_beyond_the_node(pod: &Pod) -> bool {
     let affinity = pod.spec.affinity.as_ref();
     let near = affinity.and_then(|affinity| affinity.pod_affinity.as_ref());
@@ -123,15 +124,15 @@ fn looks_beyond_the_node(pod: &Pod) -> bool {
         || pod.spec.topology_spread_constraints.iter().any(spreads_beyond_the_node)
 }
 
-/// A pod that is pinned to its node and spreads over hosts is counted with the node's own pods alone, unless the
-/// constraint asks to count nodes where the pod may not go.
+/// A pod that is pinned to its node and spread over hostnames is counted only with the pods on the node, unless the
+/// constraint ignores node affinity.
 fn spreads_beyond_the_node(constraint: &TopologySpreadConstraint) -> bool {
     constraint.when_unsatisfiable == "DoNotSchedule"
         && (constraint.topology_key != HOSTNAME || constraint.node_affinity_policy == "Ignore")
 }
 
-/// Resources that neither Kubernetes nor the kubelet knows by itself
-/// (`component-helpers/resource` `IsExtendedResourceName`, in what matters here), and that the node does not have.
+/// Whether the pod requests extended resources (`component-helpers/resource` `IsExtendedResourceName`, simplified) that
+/// the node does not have.
 fn asks_for_resources_that_the_node_lacks(pod: &Pod, node: &Node) -> bool {
     let has = |name: &String| node.status.allocatable.get(name).is_some_and(|amount| !amount.quantity().is_zero());
     let is_extended = |name: &String| name.contains('/') && !name.contains("kubernetes.io/") && !has(name);

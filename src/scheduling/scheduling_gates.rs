@@ -1,14 +1,14 @@
-//! Gates that hold a pod back from the queue. Upstream:
-//! `pkg/scheduler/framework/plugins/schedulinggates/scheduling_gates.go` `PreEnqueue`.
+//! The SchedulingGates plugin: gates that keep the pod out of the scheduling queue.
 //!
-//! The scheduler says nothing about such a pod anywhere. What its condition `PodScheduled` reads is written by the API
-//! server when the pod is created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
+//! The scheduler reports nothing about such a pod. The API server writes its `PodScheduled` condition when the pod is
+//! created: `pkg/registry/core/pod/strategy.go` `applySchedulingGatedCondition`.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/schedulinggates/scheduling_gates.go` `PreEnqueue`.
 
 use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let gates: Vec<String> = attempt.pod.spec.scheduling_gates.iter().map(|gate| gate.name.clone()).collect();
     if gates.is_empty() {
@@ -40,12 +40,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_without_gates_passes() {
+    fn pod_without_gates_passes() {
         assert_eq!(judge(json!([])), CheckResult::Pass);
     }
 
     #[test]
-    fn gates_hold_the_pod_before_the_queue_by_name() {
+    fn gates_keep_pod_out_of_queue_by_name() {
         let rejection = FilterFailure::new(
             FilterRejection::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
             "Scheduling is blocked due to non-empty scheduling gates",

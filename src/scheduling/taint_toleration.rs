@@ -1,4 +1,6 @@
-//! Taints. Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
+//! The TaintToleration filter: taints that the pod does not tolerate.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use super::rejection::FilterRejection;
@@ -7,10 +9,9 @@ use crate::placement::{FeatureGates, PlacementFailure, tolerates};
 use crate::snapshot::Taint;
 use crate::snapshot::cluster_objects::KubeMinor;
 
-/// Up to this version the refusal names the first taint.
+/// Up to this version, the message has the first taint.
 const NAMES_THE_TAINT: KubeMinor = KubeMinor(33);
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let spec = &attempt.pod.spec;
     let gates = FeatureGates::implied_by(spec);

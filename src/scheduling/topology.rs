@@ -1,32 +1,30 @@
-//! The pods of the other nodes, for the filters that look further than the node itself.
+//! The other nodes and their pods, for filters that check whole topology domains.
 
 use super::attempt::Attempt;
 
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
-/// The label by which a node is a domain of its own, as its kubelet sets it.
+/// The label with a distinct value for each node. The kubelet sets it.
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
-/// What stands around an attempt.
+/// The pods and nodes around the node of an attempt.
 pub(super) struct Topology<'a> {
-    /// The node in question.
     pub(super) node: &'a Node,
     /// The pods on the node, as in [`Attempt::bound_pods`].
     pub(super) node_pods: Known<Vec<&'a Pod>>,
-    /// The other nodes.
     pub(super) others: Known<Vec<&'a Node>>,
-    /// The pods that are bound to the other nodes, without the pod itself.
+    /// The pods that are bound to the other nodes, except the pod itself.
     pub(super) other_pods: Known<Vec<(&'a Pod, &'a Node)>>,
 }
 
-/// The pods on the nodes that share a label's value with the node in question.
+/// A topology domain: the nodes with the same value of a label as the node in question.
 pub(super) struct Domain<'a> {
-    /// The node's value.
+    /// The value of the label.
     pub(super) value: &'a str,
-    /// The pods that are known.
+    /// The known pods in the domain.
     pub(super) pods: Vec<(&'a Pod, &'a Node)>,
-    /// What is missing, if these may not be all.
+    /// What could not be read, if `pods` may be incomplete.
     pub(super) missing: Option<String>,
 }
 
@@ -46,9 +44,9 @@ impl<'a> Topology<'a> {
         Self { node, node_pods: attempt.bound_pods.clone(), others, other_pods }
     }
 
-    /// The domain that the node is in by the label `key`; none when it does not have the label.
+    /// The node's domain for the label `key`; none if the node does not have the label.
     ///
-    /// As long as the other nodes are not known, a hostname is taken for the node's own: kubelets see to that.
+    /// If the other nodes are unknown, a hostname is assumed to be unique, because the kubelets set it.
     pub(super) fn domain(&self, key: &str) -> Option<Domain<'a>> {
         let value = self.node.metadata.labels.get(key)?;
         let is_in = |node: &Node| node.metadata.labels.get(key) == Some(value);
@@ -78,7 +76,7 @@ fn bound_to<'a>(nodes: &[&'a Node], pods: &'a [Pod], itself: &Pod) -> Vec<(&'a P
         .collect()
 }
 
-/// Whether both are one pod; one that was never stored is no other's.
+/// Whether both are the same pod. A pod that was never stored equals no other pod.
 pub(super) fn is_same(one: &Pod, other: &Pod) -> bool {
     !one.metadata.uid.is_empty() && one.metadata.uid == other.metadata.uid
 }

@@ -1,5 +1,10 @@
-//! Claims and their volumes. Upstream: `pkg/scheduler/framework/plugins/volumebinding/volume_binding.go` `PreFilter`,
-//! `podHasPVCs`; `binder.go` `GetPodVolumeClaims`, `FindPodVolumes`, `checkBoundClaims`.
+//! The VolumeBinding filter: claims and their volumes.
+//!
+//! `matching` selects volumes for claims that wait for the pod, and `provisioning` checks whether a volume can be
+//! provisioned for a claim without a match.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/volumebinding/volume_binding.go` `PreFilter`, `podHasPVCs`; `binder.go`
+//! `GetPodVolumeClaims`, `FindPodVolumes`, `checkBoundClaims`.
 
 mod matching;
 mod objects;
@@ -28,12 +33,12 @@ const NODE_CONFLICT: &str = "node(s) didn't match PersistentVolume's node affini
 
 const VOLUME_GONE: &str = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
 const UNBOUND: &str = "pod has unbound immediate PersistentVolumeClaims";
-/// The binding mode of classes whose volumes wait for a pod.
+/// The binding mode of storage classes whose volumes are bound when a pod is scheduled.
 const WAITS: &str = "WaitForFirstConsumer";
-/// On the storage class that claims get which ask for none.
+/// The annotation of the default storage class.
 const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 
-/// Judges the attempt. A claim that the pod names and that is not there is VolumeRestrictions' affair.
+/// A claim that the pod references and that does not exist is reported by VolumeRestrictions.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let pod = attempt.pod;
     let pod_claims: Vec<PodClaim<'_>> = claims_of(pod).collect();
@@ -67,7 +72,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     findings.outcome()
 }
 
-/// Judges a claim that is there. Gives it back when it waits for the pod to get its volume.
+/// Checks a claim that exists. Returns the claim if it waits for the pod to get its volume.
 fn judge_claim<'c>(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
@@ -111,13 +116,13 @@ fn judge_claim<'c>(
     None
 }
 
-/// Whether volumes of the class wait for a pod (`IsDelayBindingMode`).
+/// Whether volumes of the class are bound when a pod is scheduled (`IsDelayBindingMode`).
 fn waits(class: &StorageClass) -> bool {
     class.volume_binding_mode.as_deref() == Some(WAITS)
 }
 
-/// The claim that will be made together with a pod that is not there yet, if its volume will wait for the pod. Any
-/// other will be bound before a scheduler sees the pod.
+/// The claim that will be created for a pod that does not exist yet, if its volume waits for the pod. Other claims are
+/// bound before the scheduler processes the pod.
 fn planned_claim(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
@@ -131,14 +136,15 @@ fn planned_claim(
         annotations.and_then(|annotations| annotations.get(IS_DEFAULT)).is_some_and(|value| value == "true")
     };
     let class = match spec.storage_class_name.as_str() {
-        // Of several defaults the newest is taken.
+        // Of several default classes, the newest is used.
         "" => classes.iter().filter(is_default).max_by_key(|class| class.metadata.creation_timestamp.clone())?,
         name => classes.iter().find(|class| name_of(&class.metadata) == name)?,
     };
     let requests = spec.resources.iter().flat_map(|resources| &resources.requests);
     let mut claim = PersistentVolumeClaim::default();
     claim.metadata.namespace = Some(attempt.pod.metadata.namespace.clone());
-    // Its name will begin with that of the pod: until then it goes by the volume's.
+    // The claim's name will begin with the name of the pod, which is not known yet; the name of the volume stands for
+    // it.
     claim.metadata.name = Some(pod_claim.volume.to_owned());
     claim.spec = Some(PersistentVolumeClaimSpec {
         access_modes: Some(spec.access_modes.clone()),
@@ -152,7 +158,7 @@ fn planned_claim(
     waits(class).then_some(claim)
 }
 
-/// The volume of a bound claim must be there, and within the node's reach.
+/// The volume of a bound claim must exist and be accessible from the node.
 fn judge_bound(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
@@ -162,7 +168,7 @@ fn judge_bound(
     let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
-        // Of a claim that the pod names itself VolumeZone says it earlier, when it looks at the pod as such.
+        // For a claim that the pod references, VolumeZone reports this earlier, in its PreFilter.
         if pod_claim.ephemeral.is_some() {
             let rejection = VolumeRejection::VolumeMissing {
                 claim: claim_name,

@@ -1,5 +1,6 @@
-//! Volumes that only one pod may use. Upstream:
-//! `pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go` `PreFilter`, `Filter`,
+//! The VolumeRestrictions filter: volumes that only one pod may use.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go` `PreFilter`, `Filter`,
 //! `isVolumeConflict`, `readWriteOncePodPVCsForPod`.
 
 use super::attempt::{Attempt, FilterResult, is_same};
@@ -15,12 +16,11 @@ use crate::snapshot::pod::volume::VolumeSource;
 const DISK_CONFLICT: &str = "node(s) had no available disk";
 const ONE_POD_CONFLICT: &str = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode \
                                 already in-use by another pod";
-/// The same up to [`OTHER_WORDS`].
+/// The message up to [`OTHER_WORDS`].
 const ONE_POD_CONFLICT_BEFORE: &str =
     "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
 const OTHER_WORDS: KubeMinor = KubeMinor(33);
 
-/// Judges the attempt.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let mut findings = FilterReport::default();
     judge_claims(attempt, &mut findings);
@@ -28,7 +28,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     findings.outcome()
 }
 
-/// Each claim must be there, and one for a single pod must be free in the whole cluster.
+/// Each claim must exist, and one with `ReadWriteOncePod` must not be used by another pod in the cluster.
 fn judge_claims(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     let Attempt { pod, facts, .. } = attempt;
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
@@ -62,7 +62,7 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Filt
     let used_by: BTreeSet<PodOnNode> =
         near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
     if used_by.is_empty() {
-        // A neighbour would have been enough; that there is none anywhere takes all pods to know.
+        // A pod on the node would be sufficient; to know that no pod uses the claim requires all pods of the cluster.
         findings.read(&attempt.facts.pods);
         return;
     }
@@ -71,7 +71,7 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Filt
     findings.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, true);
 }
 
-/// A disk that the pod names without a claim must not be used by another pod of the node.
+/// A disk that the pod uses without a claim must not be used by another pod on the node.
 fn judge_disks(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     let disks: Vec<(&str, Disk<'_>)> = attempt
         .pod
@@ -98,7 +98,7 @@ fn judge_disks(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     }
 }
 
-/// A disk that a volume names itself.
+/// A disk that a volume specifies without a claim.
 #[derive(Clone, Copy, Debug)]
 enum Disk<'a> {
     Gce { name: &'a str, read_only: bool },
@@ -128,7 +128,7 @@ fn disks_of(source: &VolumeSource) -> impl Iterator<Item = Disk<'_>> {
 }
 
 impl Disk<'_> {
-    /// The same disk, unless both only read it; a disk of EBS is for one pod even then.
+    /// Whether both are the same disk, and one of the pods writes. EBS disks conflict even if both only read.
     fn conflicts_with(&self, other: &Disk<'_>) -> bool {
         match (self, other) {
             (Self::Gce { name, read_only }, Disk::Gce { name: other, read_only: both }) => {
@@ -149,7 +149,7 @@ impl Disk<'_> {
         }
     }
 
-    /// The field of the volume, and the name of the disk.
+    /// The source field of the volume, and the identity of the disk.
     fn names(&self) -> (&'static str, String) {
         match self {
             Self::Gce { name, .. } => ("gcePersistentDisk", (*name).to_owned()),

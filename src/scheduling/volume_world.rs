@@ -1,4 +1,4 @@
-//! A small world for the tests of the filters that look at volumes: everything is known, and there is nothing.
+//! A fixture for tests of the filters that check volumes: every kind is known and empty by default.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde::de::DeserializeOwned;
@@ -11,17 +11,17 @@ use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
-/// Objects of a kind, as manifests.
+/// Objects of a kind from JSON.
 pub(super) fn known<T: DeserializeOwned>(objects: Value) -> Known<T> {
     Known::Known(serde_json::from_value(objects).unwrap())
 }
 
-/// Not read.
+/// A kind that could not be read.
 pub(super) fn unread<T>(what: &str) -> Known<T> {
     Known::Unknown(format!("cannot list {what}"))
 }
 
-/// One attempt with all that it looks at.
+/// The inputs of one attempt.
 pub(super) struct VolumeFixture {
     pub(super) pod: Pod,
     pub(super) node: Node,
@@ -31,7 +31,7 @@ pub(super) struct VolumeFixture {
 }
 
 impl VolumeFixture {
-    /// A pod `agent` of namespace `ops` with these volumes, on node `n1` of zone `a`.
+    /// A pod `agent` in namespace `ops` with these volumes, on node `n1` in zone `a`.
     pub(super) fn with_volumes(volumes: Value) -> Self {
         Self {
             pod: pod("agent", "", volumes),
@@ -56,7 +56,7 @@ impl VolumeFixture {
         }
     }
 
-    /// The same with the claim `data`, and these claims.
+    /// The same with a volume `data`, and these claims.
     pub(super) fn with_claims(claims: Value) -> Self {
         let mut world = Self::with_volumes(json!([data_volume()]));
         world.facts.claims = known(claims);
@@ -79,7 +79,7 @@ impl VolumeFixture {
         })
     }
 
-    /// The refusals, which there must be.
+    /// The rejections; panics if there are none.
     pub(super) fn rejections(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (ExtensionPoint, Vec<FilterFailure>) {
         match self.judge(filter) {
             CheckResult::Fail(failures) => (failures[0].extension_point, failures),
@@ -87,17 +87,17 @@ impl VolumeFixture {
         }
     }
 
-    /// The only refusal of the pod as such: misfit and wording.
+    /// The only rejection of the pod: its evidence and message.
     pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::PreFilter, false)
     }
 
-    /// The only refusal of the node, which no eviction could help.
+    /// The only rejection of the node that evictions cannot resolve.
     pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, false)
     }
 
-    /// The only refusal of the node, which an eviction might help.
+    /// The only rejection of the node that evictions may resolve.
     pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, true)
     }
@@ -118,7 +118,7 @@ impl VolumeFixture {
         }
     }
 
-    /// What is missing to judge.
+    /// What could not be read; panics if the result is known.
     pub(super) fn missing(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> String {
         match self.judge(filter) {
             CheckResult::Unknown { missing } => missing,
@@ -127,7 +127,7 @@ impl VolumeFixture {
     }
 }
 
-/// A pod of namespace `ops`.
+/// A pod in namespace `ops`.
 pub(super) fn pod(name: &str, node: &str, volumes: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": name, "namespace": "ops", "uid": format!("uid-of-{name}")},
@@ -136,12 +136,12 @@ pub(super) fn pod(name: &str, node: &str, volumes: Value) -> Pod {
     .unwrap()
 }
 
-/// The volume of claim `data`.
+/// The volume that uses the claim `data`.
 pub(super) fn data_volume() -> Value {
     json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}})
 }
 
-/// A claim of namespace `ops`, with this spec.
+/// A claim in namespace `ops` with this spec.
 pub(super) fn claim(name: &str, spec: Value) -> Value {
     json!({"metadata": {"name": name, "namespace": "ops", "uid": format!("uid-of-{name}")}, "spec": spec})
 }
@@ -154,12 +154,11 @@ pub(super) fn bound_claim(name: &str, volume: &str) -> Value {
     claim
 }
 
-/// A PersistentVolume with this spec.
 pub(super) fn volume(name: &str, spec: Value) -> Value {
     json!({"metadata": {"name": name}, "spec": spec, "status": {"phase": "Available"}})
 }
 
-/// A node selector that asks for the zone.
+/// A node affinity that requires the zone.
 pub(super) fn in_zone(zone: &str) -> Value {
     json!({"required": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]},

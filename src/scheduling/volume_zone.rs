@@ -1,5 +1,7 @@
-//! The zone of a volume, by its labels. Upstream: `pkg/scheduler/framework/plugins/volumezone/volume_zone.go`
-//! `PreFilter`, `Filter`, `getPVTopologies`; `k8s.io/cloud-provider/volume/helpers/zones.go` `LabelZonesToSet`.
+//! The VolumeZone filter: the zone and region labels of volumes.
+//!
+//! Upstream: `pkg/scheduler/framework/plugins/volumezone/volume_zone.go` `PreFilter`, `Filter`, `getPVTopologies`;
+//! `k8s.io/cloud-provider/volume/helpers/zones.go` `LabelZonesToSet`.
 
 use super::attempt::{Attempt, FilterResult};
 use super::rejection::VolumeRejection;
@@ -11,18 +13,17 @@ use k8s_openapi::api::core::v1::PersistentVolume;
 use super::pvc::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
 use super::volume_report::FilterReport;
 
-/// The labels of zones and regions with those that took their place.
+/// The zone and region labels, each with the current label that replaces it.
 const LABELS: [(&str, &str); 4] = [
     ("topology.kubernetes.io/zone", "topology.kubernetes.io/zone"),
     ("topology.kubernetes.io/region", "topology.kubernetes.io/region"),
     ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
     ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
 ];
-/// Between the zones of a volume that is in several.
+/// Separates the zones in the label of a volume with several zones.
 const DELIMITER: &str = "__";
 
-/// Judges the attempt. A claim that is lost or not bound is VolumeBinding's affair, one that is not there
-/// VolumeRestrictions'.
+/// A claim that is lost or not bound is reported by VolumeBinding, one that does not exist by VolumeRestrictions.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let Attempt { pod, facts, .. } = attempt;
     let mut findings = FilterReport::default();
@@ -52,7 +53,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     findings.outcome()
 }
 
-/// Every zone or region that the volume names must be the node's. A node that names none takes all.
+/// Every zone or region of the volume must include the node's. A node without these labels accepts every volume.
 fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut FilterReport) {
     let of_node = &attempt.node.metadata.labels;
     if !LABELS.iter().any(|(key, _)| of_node.contains_key(*key)) {
@@ -63,7 +64,7 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
     for (key, key_now) in LABELS {
         let Some(zones) = of_volume.get(key).and_then(|value| zones_in(value)) else { continue };
         let found = of_node.get(key).or_else(|| of_node.get(key_now));
-        // Volumes carry the old and the new label with the same zone: once is enough.
+        // Volumes have the deprecated and the current label with the same zone: one report is enough.
         if found.is_some_and(|found| zones.contains(found)) || !told.insert((key_now, zones.clone())) {
             continue;
         }
@@ -78,7 +79,7 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
     }
 }
 
-/// The zones of a label's value; a value with an empty one among them is passed over as a whole.
+/// The zones in the value of a label. A value with an empty zone is ignored as a whole.
 fn zones_in(value: &str) -> Option<BTreeSet<String>> {
     value.split(DELIMITER).map(|zone| Some(zone.trim().to_owned()).filter(|zone| !zone.is_empty())).collect()
 }

@@ -1,4 +1,4 @@
-//! What tests of filters attempt: a pod, a node with room, and who is there.
+//! A fixture for tests of filters: a pod, a node with resources, and the pods on it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ pub(super) struct FilterFixture {
 }
 
 impl FilterFixture {
-    /// A pod of this spec, and a node with this to give, on the newest version.
+    /// A pod with this spec and a node with these resources, on the newest version.
     pub(super) fn new(spec: Value, allocatable: Value) -> Self {
         let node = json!({ "metadata": { "name": "n1" }, "status": { "allocatable": allocatable } });
         Self {
@@ -31,31 +31,30 @@ impl FilterFixture {
         }
     }
 
-    /// With one more pod on the node.
+    /// Adds a pod on the node.
     pub(super) fn with(mut self, neighbour: Pod) -> Self {
         self.bound_pods.push(neighbour);
         self
     }
 
-    /// With one more pod that the node is nominated for.
+    /// Adds a pod that is nominated for the node.
     pub(super) fn with_nominated(mut self, pod: Pod) -> Self {
         self.nominated.push(pod);
         self
     }
 
-    /// For another pod.
+    /// Replaces the pod.
     pub(super) fn of(mut self, pod: Pod) -> Self {
         self.pod = pod;
         self
     }
 
-    /// By the rules of another version.
+    /// Sets the minor version of the cluster.
     pub(super) fn on(mut self, minor: u32) -> Self {
         self.facts.minor = Known::Known(KubeMinor(minor));
         self
     }
 
-    /// The attempt.
     pub(super) fn attempt(&self) -> Attempt<'_> {
         Attempt {
             pod: &self.pod,
@@ -67,7 +66,7 @@ impl FilterFixture {
     }
 }
 
-/// A pod of namespace `ns`.
+/// A pod in namespace `ns`.
 pub(super) fn pod(name: &str, spec: Value) -> Pod {
     pod_with(name, spec, json!({}))
 }
@@ -78,7 +77,7 @@ pub(super) fn pod_with(name: &str, spec: Value, status: Value) -> Pod {
     serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).unwrap()
 }
 
-/// A spec of one container that asks for this.
+/// A spec with one container and these requests.
 pub(super) fn asking(requests: Value) -> Value {
     json!({ "containers": [{ "name": "main", "resources": { "requests": requests } }] })
 }

@@ -1,7 +1,7 @@
 //! Stores values that many objects have in common once.
 //!
 //! The pods of a DaemonSet have the same labels, the same owner and mostly the same strings in their status. A
-//! [`Shared`] value is one pointer, and an [`Interner`] makes equal values point to the same memory. The interner leaks
+//! [`Shared`] value is one pointer, and an [`Interner`](super::interner::Interner) makes equal values point to the same memory. The interner leaks
 //! nothing: before it would double in size, it drops the values that no object uses any more.
 
 use std::collections::{BTreeMap, HashSet, btree_map};

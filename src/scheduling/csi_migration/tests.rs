@@ -27,7 +27,7 @@ fn required(volume: &PersistentVolume, csi_node: Option<&CSINode>) -> Value {
 }
 
 #[test]
-fn a_volume_is_read_as_it_is_where_the_kubelet_hands_nothing_on() {
+fn volume_is_unchanged_if_kubelet_has_not_migrated() {
     let volume = volume(json!({}), json!({"required": requires(ZONE, &["a"])}));
     for csi_node in [None, Some(csi_node("")), Some(csi_node("kubernetes.io/aws-ebs"))] {
         assert_eq!(required(&volume, csi_node.as_ref()), requires(ZONE, &["a"]));
@@ -35,7 +35,7 @@ fn a_volume_is_read_as_it_is_where_the_kubelet_hands_nothing_on() {
 }
 
 #[test]
-fn the_zones_of_a_migrated_volume_are_under_the_drivers_label() {
+fn zones_of_migrated_volume_use_label_of_driver() {
     let node = csi_node("kubernetes.io/aws-ebs,kubernetes.io/gce-pd");
     let key = "topology.gke.io/zone";
     for from in [ZONE, BETA_ZONE] {

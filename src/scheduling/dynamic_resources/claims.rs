@@ -1,4 +1,4 @@
-//! The claims of a pod, found.
+//! Finds the ResourceClaims of a pod.
 
 use crate::scheduling::attempt::{Attempt, FilterFailure};
 use crate::scheduling::rejection::{DeviceRejection, FilterRejection};
@@ -10,28 +10,27 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodResourceClaim};
 
-/// What was found.
 #[derive(Default)]
 pub(super) struct Found<'a> {
     pub(super) demands: Vec<Demand<'a>>,
-    /// Why the pod does not get into the queue.
+    /// Rejections that keep the pod out of the scheduling queue.
     pub(super) rejections: Vec<FilterFailure>,
-    /// What was not read.
+    /// The first kind that could not be read.
     pub(super) missing: Option<String>,
 }
 
-/// One claim, or what it will be.
+/// The requests of one claim, or of the template for a claim that does not exist yet.
 pub(super) struct Demand<'a> {
-    /// The claim's name, or that of its template.
+    /// The name of the claim or of its template.
     pub(super) name: &'a str,
-    /// The claim; none as long as there is only the template.
+    /// None if only the template exists.
     pub(super) claim: Option<&'a ResourceClaim>,
     pub(super) requests: &'a [DeviceRequest],
     pub(super) allocation: Option<&'a AllocationResult>,
 }
 
-/// Finds the claims: `foreachPodResourceClaim`. A pod that is not stored yet has none of its own; they will be made
-/// from its templates.
+/// Finds the claims: `foreachPodResourceClaim`. A pod that is not stored yet has no generated claims; its templates
+/// show what they will request.
 pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
     let mut found = Found::default();
     for wanted in &attempt.pod.spec.resource_claims {
@@ -77,12 +76,12 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
     found.demands.push(Demand { name, claim: Some(claim), requests: requests_of(claim.spec.as_ref()), allocation });
 }
 
-/// The claim that the resourceclaim controller has made for the pod, by the pod's status.
+/// The claim that the resourceclaim controller created for the pod, from the pod's status.
 fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     let Pod { metadata: pod, status, .. } = attempt.pod;
     match status.resource_claim_statuses.iter().find(|status| status.name == wanted.name) {
         Some(status) => {
-            // Without a name none was needed, and that is meant so.
+            // A status without a name is valid: no claim was needed.
             if let Some(name) = &status.resource_claim_name {
                 find(name, true, attempt, found);
             }
@@ -98,7 +97,7 @@ fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mu
     }
 }
 
-/// What the claim of a pod that does not exist will be.
+/// The requests of a claim that will be created for a pod that does not exist yet.
 fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     match template_of(wanted, attempt) {
         Known::Known(Some(template)) => found.demands.push(Demand {

@@ -1,4 +1,4 @@
-//! How many devices there can be for a node at most, and how many are asked for at least.
+//! Bounds for the number of devices: the maximum that a node can use, and the minimum that claims request.
 //!
 //! Upstream: `dynamic-resource-allocation/structured/internal/incubating/pools_incubating.go` `GatherPools`,
 //! `NodeMatches`; `allocator_incubating.go` `validateDeviceRequest`; the plugin's `allocateddevices.go`.
@@ -19,15 +19,16 @@ type Id<'a> = (&'a str, &'a str, &'a str);
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Stock {
     pub(super) devices: usize,
-    /// Those that no claim holds.
+    /// The number of devices that no claim uses.
     pub(super) free: usize,
-    /// Whether one of them may be given to several claims at a time: then numbers say nothing.
+    /// Whether a device may be allocated to several claims. Then the numbers prove nothing.
     pub(super) is_shared: bool,
-    /// The claims that hold the others, as namespace/name.
+    /// The claims that use the other devices, as namespace/name.
     pub(super) used_by: Vec<String>,
 }
 
-/// Counts the devices of the slices that are for the node, and those that the claims hold.
+/// Counts the devices of the slices that apply to the node, and those of them that claims use. Only slices of the
+/// newest generation of a pool count.
 pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &Node) -> Stock {
     let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for slice in slices {
@@ -59,7 +60,7 @@ pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &N
     }
 }
 
-/// What the claims hold. Who has a device for administration does not hold it.
+/// The devices that claims use. Admin access does not use a device.
 fn held(claims: &[ResourceClaim]) -> BTreeMap<Id<'_>, String> {
     let mut held = BTreeMap::new();
     for claim in claims {
@@ -94,9 +95,9 @@ fn is_for(slice: &ResourceSlice, device: &Device, node: &Node) -> bool {
     }
 }
 
-/// How many devices a request takes at least; none when it only administers those that others use.
+/// The minimum number of devices that a request allocates; 0 for admin access.
 pub(super) fn least(request: &DeviceRequest) -> usize {
-    // A request for all devices needs one at least.
+    // A request for all devices needs at least one.
     let number = |mode: Option<&String>, count: Option<i64>| match mode.map(String::as_str) {
         Some("All") => 1,
         _ => usize::try_from(count.unwrap_or(1)).unwrap_or_default(),

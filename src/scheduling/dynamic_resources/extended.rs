@@ -1,4 +1,4 @@
-//! Resources of containers that are devices in truth.
+//! Extended resources of containers that a DeviceClass provides.
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/dynamicresources/extendeddynamicresources.go`
 //! `preFilterExtendedResources`, `filterExtendedResources`; `pkg/scheduler/util/utils.go` `IsDRAExtendedResourceName`.
@@ -11,12 +11,12 @@ use k8s_openapi::api::resource::v1::DeviceClass;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
 
-/// Since this version the gate `DRAExtendedResource` is on by default.
+/// Since this version, the feature gate `DRAExtendedResource` is on by default.
 const SINCE: KubeMinor = KubeMinor(36);
-/// Before the name of a device class it makes the name of a resource.
+/// With this prefix, the name of a DeviceClass is the name of a resource.
 const CLASS_PREFIX: &str = "deviceclass.resource.kubernetes.io/";
 
-/// How many resources the pod asks for that the node can only have as devices, by a device class of that name.
+/// The number of extended resources that the pod requests and that the node can provide only through a DeviceClass.
 pub(super) fn asked_of_devices(attempt: &Attempt<'_>) -> Known<usize> {
     if attempt.minor() < SINCE {
         return Known::Known(0);

@@ -12,7 +12,7 @@ fn node() -> Node {
     serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": { "zone": "z1" } } })).unwrap()
 }
 
-/// The pod `a/ds` with these claims; a stored one.
+/// The stored pod `a/ds` with these claims.
 fn pod(claims: Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "namespace": "a", "name": "ds", "uid": "1" }, "spec": { "resourceClaims": claims },
@@ -77,7 +77,7 @@ fn judge(pod: &Pod, facts: &ClusterObjects) -> FilterResult {
     filter(&Attempt { pod, node: &node(), bound_pods, nominated, facts })
 }
 
-/// The one refusal with its phase, its code and the scheduler's words.
+/// The only rejection with its phase, its code and the scheduler's message.
 fn refused(outcome: FilterResult) -> (ExtensionPoint, Value, String) {
     let CheckResult::Fail(failures) = outcome else { panic!("{outcome:?}") };
     let [FilterFailure { rejection, scheduler, extension_point, may_preempt }] = failures.try_into().unwrap();
@@ -90,12 +90,12 @@ fn is_unknown(outcome: &FilterResult) -> bool {
 }
 
 #[test]
-fn a_pod_without_claims_passes_whatever_is_known() {
+fn pod_without_claims_passes() {
     assert_eq!(judge(&pod(json!([])), &ClusterObjects::default()), CheckResult::Pass);
 }
 
 #[test]
-fn a_claim_that_is_not_there_holds_the_pod_before_the_queue() {
+fn missing_claim_keeps_pod_out_of_queue() {
     let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([]), json!([]))));
     assert_eq!(phase, ExtensionPoint::PreEnqueue);
     assert_eq!(rejection, json!({ "code": "ResourceClaimNotFound", "claim": "shared" }));
@@ -104,7 +104,7 @@ fn a_claim_that_is_not_there_holds_the_pod_before_the_queue() {
 }
 
 #[test]
-fn a_claim_that_is_being_deleted_holds_it_too() {
+fn claim_being_deleted_keeps_pod_out_of_queue() {
     let mut leaving = claim("shared", json!({}), json!({}));
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([leaving]), json!([]))));
@@ -113,7 +113,7 @@ fn a_claim_that_is_being_deleted_holds_it_too() {
 }
 
 #[test]
-fn a_claim_of_a_template_is_waited_for_and_a_missing_template_is_named() {
+fn claim_not_created_yet_names_missing_template() {
     let (phase, rejection, scheduler) = refused(judge(&by_template(), &facts(json!([]), json!([]))));
     assert_eq!(phase, ExtensionPoint::PreEnqueue);
     assert_eq!(
@@ -129,7 +129,7 @@ fn a_claim_of_a_template_is_waited_for_and_a_missing_template_is_named() {
 }
 
 #[test]
-fn a_pod_that_is_not_made_yet_is_judged_by_its_template() {
+fn claim_of_unstored_pod_is_checked_by_template() {
     let mut foreseen = by_template();
     foreseen.metadata.uid.clear();
     let none = judge(&foreseen, &facts(json!([]), json!([])));
@@ -143,7 +143,7 @@ fn a_pod_that_is_not_made_yet_is_judged_by_its_template() {
 }
 
 #[test]
-fn a_claim_made_for_the_pod_must_be_its_own() {
+fn claim_created_for_other_pod_is_rejected() {
     let mut pod = by_template();
     let status = |name: Value| serde_json::from_value(json!([{ "name": "gpu", "resourceClaimName": name }])).unwrap();
     pod.status.resource_claim_statuses = status(json!("ds-gpu"));
@@ -151,7 +151,7 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
     let (_, rejection, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
     assert_eq!(rejection["code"], json!("ResourceClaimNotOwned"));
     assert_eq!(scheduler, "ResourceClaim a/ds-gpu was not created for Pod a/ds (Pod is not owner)");
-    // A predecessor of the same name is another pod.
+    // An earlier pod with the same name is another pod.
     let mut owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "0", "controller": true });
     made["metadata"]["ownerReferences"] = json!([owner]);
     let foreign = refused(judge(&pod, &facts(json!([made]), json!([]))));
@@ -159,13 +159,13 @@ fn a_claim_made_for_the_pod_must_be_its_own() {
     owner["uid"] = json!("1");
     made["metadata"]["ownerReferences"] = json!([owner]);
     assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), CheckResult::Pass);
-    // None was needed.
+    // The status shows that no claim was needed.
     pod.status.resource_claim_statuses = status(json!(null));
     assert_eq!(judge(&pod, &facts(json!([]), json!([]))), CheckResult::Pass);
 }
 
 #[test]
-fn a_missing_device_class_refuses_the_pod_everywhere() {
+fn missing_device_class_rejects_pod() {
     let with = |request: Value| facts(json!([claim("shared", spec(request), json!({}))]), json!([]));
     let exactly = json!({ "name": "r", "exactly": { "deviceClassName": "no" } });
     let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(exactly.clone())));
@@ -176,7 +176,7 @@ fn a_missing_device_class_refuses_the_pod_everywhere() {
         { "name": "s", "deviceClassName": "gpu" }, { "name": "t", "deviceClassName": "no" },
     ] });
     assert_eq!(refused(judge(&by_name(), &with(first))).2, "request r/t: device class no does not exist");
-    // Where the classes are not known, the devices may still decide.
+    // If the classes are unknown, the number of devices can still decide.
     let mut without = with(exactly);
     without.device_classes = Known::Unknown("deviceclasses were not read".into());
     assert_eq!(refused(judge(&by_name(), &without)).2, "cannot allocate all claims");
@@ -196,7 +196,7 @@ fn only_on(node: &str) -> Value {
 }
 
 #[test]
-fn an_allocated_claim_must_be_usable_on_the_node() {
+fn allocated_claim_must_be_usable_on_node() {
     let with = |status: Value| facts(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
     assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), CheckResult::Pass);
     assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), CheckResult::Pass);
@@ -209,7 +209,7 @@ fn an_allocated_claim_must_be_usable_on_the_node() {
 }
 
 #[test]
-fn a_device_that_could_not_be_made_ready_makes_the_claim_unavailable() {
+fn failed_device_binding_makes_claim_unavailable() {
     let judged = |condition: &str| {
         let result = json!({
             "request": "r", "driver": "d", "pool": "p", "device": "0",
@@ -240,18 +240,18 @@ fn judge_slices(request: Value, slices: Value) -> FilterResult {
 }
 
 #[test]
-fn a_node_without_any_device_cannot_allocate() {
+fn node_without_device_cannot_allocate() {
     let (phase, rejection, scheduler) = refused(judge_slices(one_gpu(), json!([])));
     assert_eq!((phase, scheduler.as_str()), (ExtensionPoint::Filter, "cannot allocate all claims"));
     assert_eq!(
         rejection,
         json!({ "code": "DevicesUnavailable", "claims": ["shared"], "requested": 1, "devices": 0, "free": 0 })
     );
-    // Neither slices of other nodes nor empty ones help.
+    // Slices of other nodes and empty slices have no device for this node.
     let elsewhere = slice("p", json!({ "nodeName": "n2" }), &["0"]);
     let empty = slice("q", json!({ "nodeName": "n1" }), &[]);
     assert_eq!(refused(judge_slices(one_gpu(), json!([elsewhere, empty]))).1["devices"], json!(0));
-    // Nor for those that only administer.
+    // Not even for admin access.
     let admin = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "adminAccess": true } });
     assert_eq!(refused(judge_slices(admin, json!([]))).1["requested"], json!(0));
     assert!(is_unknown(&judge(
@@ -264,7 +264,7 @@ fn a_node_without_any_device_cannot_allocate() {
 }
 
 #[test]
-fn devices_are_for_a_node_by_name_or_for_all_or_by_labels() {
+fn devices_apply_by_node_name_all_nodes_or_labels() {
     let zone = |zone: &str| json!({ "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "zone", "operator": "In", "values": [zone] }] }] });
     let per_device = |name: &str| {
         let mut slice = slice("p", json!({ "perDeviceNodeSelection": true }), &["0"]);
@@ -285,7 +285,7 @@ fn devices_are_for_a_node_by_name_or_for_all_or_by_labels() {
 }
 
 #[test]
-fn only_the_newest_generation_of_a_pool_counts() {
+fn only_newest_generation_of_pool_counts() {
     let old = slice("p", json!({ "nodeName": "n1" }), &["0"]);
     let mut new = slice("p", json!({ "nodeName": "n1" }), &[]);
     new["spec"]["pool"]["generation"] = json!(2);
@@ -293,7 +293,7 @@ fn only_the_newest_generation_of_a_pool_counts() {
 }
 
 #[test]
-fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
+fn too_few_free_devices_names_claims_that_use_them() {
     let result = |device: &str| json!({ "request": "r", "driver": "d", "pool": "p", "device": device });
     let mut holder = claim("holder", json!({}), allocated(only_on("n1"), json!([result("0")])));
     holder["metadata"]["namespace"] = json!("b");
@@ -307,20 +307,20 @@ fn more_than_what_is_free_cannot_be_had_and_who_holds_it_is_named() {
         })
     );
     assert!(is_unknown(&judge(&by_name(), &with(slices(&["0", "1"])))));
-    // Who only administers a device does not hold it.
+    // Admin access does not use a device.
     let mut watched = result("0");
     watched["adminAccess"] = json!(true);
     let watcher = claim("watcher", json!({}), allocated(only_on("n1"), json!([watched])));
     let claims = json!([claim("shared", spec(one_gpu()), json!({})), watcher]);
     assert!(is_unknown(&judge(&by_name(), &facts(claims, slices(&["0"])))));
-    // One that several may have at a time is never out.
+    // A device with multiple allocations is always available.
     let mut shared = slices(&["0"]);
     shared[0]["spec"]["devices"][0]["allowMultipleAllocations"] = json!(true);
     assert!(is_unknown(&judge(&by_name(), &with(shared))));
 }
 
 #[test]
-fn the_least_that_is_asked_for_counts() {
+fn minimum_number_of_requested_devices_counts() {
     let one = json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]);
     let exact = |count: u32| json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "count": count } });
     assert_eq!(refused(judge_slices(exact(2), one.clone())).1["requested"], json!(2));
@@ -337,7 +337,7 @@ fn the_least_that_is_asked_for_counts() {
 }
 
 #[test]
-fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
+fn extended_resource_of_device_class_needs_device() {
     let asking = |resource: &str| -> Pod {
         let mut pod = pod(json!([]));
         pod.spec.containers =
@@ -353,7 +353,7 @@ fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
     assert_eq!(judge(&asking("example.com/other"), &none), CheckResult::Pass);
     assert_eq!(judge(&asking("memory"), &ClusterObjects::default()), CheckResult::Pass);
     assert!(is_unknown(&judge(&asking("example.com/gpu"), &ClusterObjects::default())));
-    // A device plugin has it.
+    // A device plugin provides the resource.
     let mut node = node();
     node.status.allocatable = serde_json::from_value(json!({ "example.com/gpu": "1" })).unwrap();
     let (pod, facts) = (asking("example.com/gpu"), ClusterObjects { minor: Known::Known(KubeMinor(35)), ..none });
@@ -365,12 +365,12 @@ fn a_resource_that_a_device_class_stands_for_is_a_matter_of_devices() {
         facts,
     };
     assert_eq!(filter(&attempt(&node, &ClusterObjects::default())), CheckResult::Pass);
-    // Before 1.36 classes did not stand for resources.
+    // Before 1.36, device classes do not provide resources.
     assert_eq!(judge(&pod, &facts), CheckResult::Pass);
 }
 
 #[test]
-fn slices_of_nothing_but_shared_counters_are_no_devices() {
+fn slice_with_only_shared_counters_has_no_devices() {
     let counters: Vec<ResourceSlice> =
         serde_json::from_value(json!([slice("p", json!({ "sharedCounters": [{ "name": "c" }] }), &[])])).unwrap();
     assert_eq!(devices::stock(&counters, &[], &node()), devices::Stock::default());

@@ -1,4 +1,4 @@
-//! One term of a pod affinity or anti-affinity, and the pods that meet it.
+//! One term of a pod affinity or anti-affinity, and the pods that it matches.
 
 use crate::scheduling::attempt::Attempt;
 use crate::scheduling::rejection::Selected;
@@ -11,12 +11,12 @@ use crate::snapshot::pod::label_selector::selects;
 use crate::snapshot::pod::{LabelSelector, Pod, PodAffinityTerm};
 use crate::snapshot::{Known, Labels};
 
-/// In these versions the scheduler keeps the namespace selector of a pod's own term and holds it against no labels at
-/// all besides: one that is met by a missing label selects every namespace. (`mergeAffinityTermNamespacesIfNotEmpty`
-/// clears the selector in a copy.)
+/// In these versions the scheduler does not clear the namespace selector of a pod's own term after it has resolved the
+/// selector to names (`mergeAffinityTermNamespacesIfNotEmpty` clears it in a copy). It then also evaluates the selector
+/// with an empty set of labels, so a selector that is satisfied by a missing label matches every namespace.
 const KEEPS_THE_SELECTOR: RangeInclusive<KubeMinor> = KubeMinor(34)..=KubeMinor(36);
 
-/// A term, made ready to be held against many pods.
+/// A term with its defaults, ready to be matched with many pods.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Term {
     pub(super) topology_key: String,
@@ -26,7 +26,7 @@ pub(super) struct Term {
 }
 
 impl Term {
-    /// The term of a pod that the API server has stored, its label keys merged.
+    /// A term of a stored pod: the API server has merged its label keys.
     pub(super) fn from_existing_pod(term: &PodAffinityTerm, owner: &Pod) -> Self {
         let is_default = term.namespaces.is_empty() && term.namespace_selector.is_none();
         let namespaces = if is_default { vec![owner.metadata.namespace.clone()] } else { term.namespaces.clone() };
@@ -38,7 +38,7 @@ impl Term {
         }
     }
 
-    /// The term of a pod that may not have been stored yet: its label keys get merged as the API server would.
+    /// A term of a pod that may not be stored yet: its label keys are merged as the API server does.
     pub(super) fn from_incoming_pod(term: &PodAffinityTerm, owner: &Pod) -> Self {
         let mut this = Self::from_existing_pod(term, owner);
         if let Some(selector) = &mut this.selector {
@@ -56,7 +56,7 @@ impl Term {
         }
     }
 
-    /// Whether a term of the pod in question speaks of another pod.
+    /// Whether a term of the pod in question matches another pod.
     pub(super) fn selects(&self, other: &Pod, attempt: &Attempt<'_>) -> Known<bool> {
         let namespace = &other.metadata.namespace;
         if !selects(self.selector.as_ref(), &other.metadata.labels) {
@@ -69,11 +69,11 @@ impl Term {
         if selector.is_empty() || (needs_no_labels && KEEPS_THE_SELECTOR.contains(&attempt.minor())) {
             return Known::Known(true);
         }
-        // A namespace that is gone is not among those that the selector selects.
+        // The selector does not match a namespace that no longer exists.
         with_labels(attempt, namespace, |labels| labels.is_some_and(|labels| selector.matches(labels)))
     }
 
-    /// Whether a term of another pod speaks of the pod in question.
+    /// Whether a term of another pod matches the pod in question.
     pub(super) fn keeps_away(&self, attempt: &Attempt<'_>) -> Known<bool> {
         let namespace = &attempt.pod.metadata.namespace;
         if !selects(self.selector.as_ref(), &attempt.pod.metadata.labels) {
@@ -82,7 +82,7 @@ impl Term {
         match self.namespace_selector.as_ref().filter(|_| !self.namespaces.contains(namespace)) {
             None => Known::Known(self.namespaces.contains(namespace)),
             Some(selector) if selector.is_empty() => Known::Known(true),
-            // A namespace that is gone counts as one without labels.
+            // Here a namespace that no longer exists has no labels.
             Some(selector) => {
                 with_labels(attempt, namespace, |labels| selector.matches(labels.unwrap_or(&Labels::new())))
             }
@@ -102,7 +102,7 @@ fn with_labels(attempt: &Attempt<'_>, namespace: &str, judge: impl Fn(Option<&La
     }
 }
 
-/// No if one says no, else unknown if one is unknown, else yes.
+/// Logical and: false if one is false, otherwise unknown if one is unknown, otherwise true.
 pub(super) fn and(answers: impl IntoIterator<Item = Known<bool>>) -> Known<bool> {
     let mut sum = Known::Known(true);
     for answer in answers {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 
-/// A cluster with the node `n1` in question.
+/// A cluster in which `n1` is the node in question.
 struct Cluster {
     pod: Pod,
     node: Node,
@@ -15,7 +15,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// The pod `ds` in the namespace `a` with this affinity, labelled `app=ds`.
+    /// The pod `ds` in the namespace `a` with this affinity and the label `app=ds`.
     fn of(affinity: Value) -> Self {
         let mut pod = pod("a", "ds", json!({ "app": "ds" }), "");
         pod.metadata.uid = "uid-of-ds".into();
@@ -29,7 +29,7 @@ impl Cluster {
         self
     }
 
-    /// Everything is known: the other nodes, and the pods on them.
+    /// All other nodes and the pods on them are known.
     fn amid(mut self, nodes: impl IntoIterator<Item = Node>, pods: impl IntoIterator<Item = Pod>) -> Self {
         let mut all: Vec<Node> = nodes.into_iter().collect();
         all.push(self.node.clone());
@@ -73,7 +73,7 @@ impl Cluster {
         self.judge() == CheckResult::Pass
     }
 
-    /// The scheduler's words, and whether preemption may help.
+    /// The scheduler's messages, and whether preemption may help.
     fn words(&self) -> Vec<(String, bool)> {
         match self.judge() {
             CheckResult::Fail(rejections) => {
@@ -100,7 +100,7 @@ fn web(node: &str) -> Pod {
     pod("a", "web-1", json!({ "app": "web" }), node)
 }
 
-/// A pod of `a` that keeps away from these, in the domain of `key`.
+/// A pod in `a` with an anti-affinity to these pods, in the domain of `key`.
 fn hermit(term: Value, node: &str) -> Pod {
     let mut hermit = pod("a", "hermit", json!({ "app": "hermit" }), node);
     hermit.spec.affinity = serde_json::from_value(anti_affinity(term)).unwrap();
@@ -141,20 +141,20 @@ fn far_away() -> Node {
 }
 
 #[test]
-fn a_pod_without_terms_passes_with_neighbours_that_do_not_mind() {
+fn pod_without_terms_passes_if_no_pod_repels_it() {
     assert!(Cluster::of(json!(null)).with([web("n1")]).passes());
     assert!(Cluster::of(json!({})).with([hermit(term("web", HOSTNAME), "n1")]).passes());
 }
 
 #[test]
-fn without_the_neighbours_nothing_is_certain() {
+fn unknown_pods_on_node_make_result_unknown() {
     let mut cluster = Cluster::of(json!(null));
     cluster.bound_pods = None;
     assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
 }
 
 #[test]
-fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
+fn anti_affinity_to_pod_on_node_is_rejected() {
     let cluster = Cluster::of(anti_affinity(term("web", HOSTNAME))).with([web("n1")]);
     assert_eq!(cluster.words(), [(FAR.to_owned(), true)]);
     assert_eq!(
@@ -171,7 +171,7 @@ fn a_pod_that_keeps_away_from_a_neighbour_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_pod_that_is_being_deleted_still_counts() {
+fn pod_being_deleted_counts() {
     let mut leaving = web("n1");
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
     assert_eq!(Cluster::of(anti_affinity(term("web", HOSTNAME))).with([leaving.clone()]).rejections().len(), 1);
@@ -179,19 +179,19 @@ fn a_pod_that_is_being_deleted_still_counts() {
 }
 
 #[test]
-fn a_node_without_the_label_has_nothing_that_is_unwanted_near() {
+fn anti_affinity_on_node_without_label_passes() {
     assert!(Cluster::of(anti_affinity(term("web", "rack"))).with([web("n1")]).passes());
     assert!(Cluster::of(json!({})).with([hermit(term("ds", "rack"), "n1")]).passes());
 }
 
 #[test]
-fn a_wider_domain_is_searched_when_the_pods_of_the_cluster_are_known() {
+fn anti_affinity_in_zone_checks_known_pods_of_cluster() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
     let rejections = keeps_away().amid([second(), far_away()], [web("n2")]).rejections();
     assert!(matches!(&rejections[..], [AffinityRejection::PodAntiAffinity { topology_value, pods, .. }]
         if topology_value == "z1" && pods[0].node == "n2"));
     assert!(keeps_away().amid([second(), far_away()], [web("n3")]).passes());
-    // Bound to no node, or to one that is gone, or ended.
+    // Not bound, bound to a node that no longer exists, or ended.
     assert!(keeps_away().amid([second()], [web(""), web("gone")]).passes());
     let mut ended = web("n2");
     ended.status.phase = "Succeeded".into();
@@ -199,11 +199,11 @@ fn a_wider_domain_is_searched_when_the_pods_of_the_cluster_are_known() {
 }
 
 #[test]
-fn a_wider_domain_is_in_doubt_when_they_are_not_unless_a_neighbour_decides() {
+fn anti_affinity_in_zone_is_unknown_without_all_pods() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
     assert_eq!(keeps_away().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
     assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
-    // Nodes alone are enough where no other shares the value.
+    // The nodes alone decide if no other node has the value.
     let mut cluster = keeps_away();
     cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
     assert!(cluster.passes());
@@ -212,7 +212,7 @@ fn a_wider_domain_is_in_doubt_when_they_are_not_unless_a_neighbour_decides() {
 }
 
 #[test]
-fn a_hostname_is_the_nodes_own_unless_another_node_is_known_to_carry_it() {
+fn hostname_is_unique_unless_another_node_has_it() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", HOSTNAME)));
     assert!(keeps_away().passes());
     let twin = node("n2", json!({ "kubernetes.io/hostname": "n1" }));
@@ -221,7 +221,7 @@ fn a_hostname_is_the_nodes_own_unless_another_node_is_known_to_carry_it() {
 }
 
 #[test]
-fn an_affinity_is_met_by_a_pod_near_by() {
+fn affinity_is_satisfied_by_pod_in_domain() {
     let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
     assert!(wants(HOSTNAME).with([web("n1")]).passes());
     assert!(wants("zone").with([web("n1")]).passes());
@@ -229,7 +229,7 @@ fn an_affinity_is_met_by_a_pod_near_by() {
 }
 
 #[test]
-fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
+fn affinity_without_match_in_domain_is_unresolvable() {
     let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
     assert_eq!(wants(HOSTNAME).words(), [(NEAR.to_owned(), false)]);
     assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: "pods were not read".into() });
@@ -245,16 +245,16 @@ fn an_affinity_that_nothing_near_by_meets_refuses_for_good() {
 }
 
 #[test]
-fn an_affinity_needs_its_label_on_the_node() {
+fn affinity_needs_label_on_node() {
     let cluster = Cluster::of(affinity(json!([term("web", "rack")]))).with([web("n1")]);
     assert_eq!(cluster.rejections(), [AffinityRejection::PodAffinityTopologyKey { topology_key: "rack".into() }]);
     assert_eq!(cluster.words(), [(NEAR.to_owned(), false)]);
-    // Not even the first of its kind may do without.
+    // This applies even to the first pod of a group.
     assert_eq!(Cluster::of(affinity(json!([term("ds", "rack")]))).amid([], []).rejections().len(), 1);
 }
 
 #[test]
-fn one_pod_has_to_meet_all_terms() {
+fn affinity_needs_one_pod_that_matches_all_terms() {
     let wants = || {
         Cluster::of(affinity(json!([term("web", HOSTNAME), {
             "labelSelector": { "matchLabels": { "tier": "1" } }, "topologyKey": "zone",
@@ -264,7 +264,7 @@ fn one_pod_has_to_meet_all_terms() {
     let tier = pod("a", "tier", json!({ "tier": "1" }), "n1");
     assert!(wants().with([both.clone()]).amid([second()], []).passes());
     assert_eq!(wants().with([web("n1"), tier]).amid([second()], []).rejections().len(), 2);
-    // In the zone, and not on the node: only the term of the node is missed.
+    // In the zone but not on the node: only the term of the node fails.
     let mut higher_priority_planned = both;
     higher_priority_planned.spec.node_name = "n2".into();
     let rejections = wants().amid([second()], [higher_priority_planned]).rejections();
@@ -273,20 +273,20 @@ fn one_pod_has_to_meet_all_terms() {
 }
 
 #[test]
-fn the_first_of_a_kind_may_go_anywhere() {
+fn first_pod_of_group_may_run_anywhere() {
     let wants_its_like = || Cluster::of(affinity(json!([term("ds", HOSTNAME)])));
     let like = |node: &str| pod("a", "ds-2", json!({ "app": "ds" }), node);
     assert!(wants_its_like().amid([second()], [web("n2")]).passes());
     assert_eq!(wants_its_like().amid([second()], [like("n2")]).rejections().len(), 1);
     assert!(wants_its_like().with([like("n1")]).passes());
-    // Whether it is the first, only the pods of the whole cluster tell.
+    // Whether it is the first one depends on all pods of the cluster.
     assert_eq!(wants_its_like().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
-    // One on a node without the label does not count.
+    // A pod on a node without the label does not count.
     assert!(wants_its_like().amid([node("bare", json!({}))], [like("bare")]).passes());
 }
 
 #[test]
-fn neighbours_that_keep_away_from_the_pod_refuse_it_with_their_names() {
+fn anti_affinity_of_pods_on_node_names_them() {
     let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1"), web("n1")]);
     assert_eq!(cluster.words(), [(KEPT_AWAY.to_owned(), true)]);
     assert_eq!(
@@ -302,7 +302,7 @@ fn neighbours_that_keep_away_from_the_pod_refuse_it_with_their_names() {
 }
 
 #[test]
-fn pods_with_one_term_are_told_together() {
+fn pods_with_same_term_are_reported_together() {
     let mut twin = hermit(term("ds", "zone"), "n2");
     twin.metadata.name = "another".into();
     let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1")]).amid([second()], [twin]);
@@ -312,17 +312,17 @@ fn pods_with_one_term_are_told_together() {
 }
 
 #[test]
-fn pods_of_other_nodes_keep_the_pod_away_from_their_zone_when_they_are_known() {
+fn anti_affinity_of_pods_in_zone_counts_if_known() {
     let meek = || Cluster::of(json!(null));
     assert_eq!(meek().amid([second()], [hermit(term("ds", "zone"), "n2")]).rejections().len(), 1);
     assert!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).passes());
     assert!(meek().amid([far_away()], [hermit(term("ds", "zone"), "n3")]).passes());
-    // Not known: taken for granted that there is none.
+    // If they are unknown, such a pod is assumed not to exist.
     assert!(meek().passes());
 }
 
 #[test]
-fn namespaces_of_a_term_are_its_own_or_named_or_selected() {
+fn namespaces_of_term_are_own_named_or_selected() {
     let there = || pod("b", "web-1", json!({ "app": "web" }), "n1");
     let keeps_away = |term: Value| Cluster::of(anti_affinity(term)).with([there()]);
     let mut named = term("web", HOSTNAME);
@@ -339,12 +339,12 @@ fn namespaces_of_a_term_are_its_own_or_named_or_selected() {
     assert!(keeps_away(of_team("x")).namespaces(json!([])).passes());
     assert_eq!(keeps_away(in_namespaces("web", json!({}))).rejections().len(), 1);
     assert_eq!(keeps_away(of_team("x")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
-    // Whom the labels leave out, the namespaces need not be known for.
+    // If the labels do not match, the namespaces are not needed.
     assert!(keeps_away(in_namespaces("other", json!({ "matchLabels": { "team": "x" } }))).passes());
 }
 
 #[test]
-fn a_namespace_selector_that_a_missing_label_meets_selects_every_namespace_since_1_34() {
+fn selector_satisfied_by_missing_label_since_1_34() {
     let without_team =
         in_namespaces("web", json!({ "matchExpressions": [{ "key": "team", "operator": "DoesNotExist" }] }));
     let namespaces = json!([{ "metadata": { "name": "b", "labels": { "team": "x" } } }]);
@@ -357,7 +357,7 @@ fn a_namespace_selector_that_a_missing_label_meets_selects_every_namespace_since
 }
 
 #[test]
-fn a_neighbours_namespaces_are_held_against_that_of_the_pod() {
+fn namespaces_of_existing_term_are_matched_with_pod() {
     let kept_away = |selector: Value| {
         let mut hermit = hermit(in_namespaces("ds", selector), "n1");
         hermit.metadata.namespace = "b".into();
@@ -367,18 +367,18 @@ fn a_neighbours_namespaces_are_held_against_that_of_the_pod() {
     let team = |operator: &str| json!({ "matchExpressions": [{ "key": "team", "operator": operator }] });
     assert_eq!(kept_away(team("Exists")).namespaces(namespaces()).rejections().len(), 1);
     assert!(kept_away(team("DoesNotExist")).namespaces(namespaces()).passes());
-    // A namespace that is gone has no labels.
+    // A namespace that no longer exists has no labels.
     assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).rejections().len(), 1);
     assert_eq!(kept_away(json!({})).rejections().len(), 1);
     assert_eq!(kept_away(team("Exists")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
-    // The default is the neighbour's own namespace.
+    // The default is the namespace of the other pod.
     let mut foreign = hermit(term("ds", HOSTNAME), "n1");
     foreign.metadata.namespace = "b".into();
     assert!(Cluster::of(json!(null)).with([foreign]).passes());
 }
 
 #[test]
-fn label_keys_of_a_pod_that_is_not_made_yet_are_merged() {
+fn label_keys_of_unstored_pod_are_merged() {
     let mut keyed = term("web", HOSTNAME);
     keyed["matchLabelKeys"] = json!(["hash"]);
     let mut cluster =
@@ -391,14 +391,14 @@ fn label_keys_of_a_pod_that_is_not_made_yet_are_merged() {
 }
 
 #[test]
-fn a_term_without_a_selector_speaks_of_no_pod() {
+fn term_without_selector_matches_no_pod() {
     let nobody = json!({ "topologyKey": HOSTNAME });
     assert!(Cluster::of(anti_affinity(nobody.clone())).with([web("n1")]).passes());
     assert_eq!(Cluster::of(affinity(json!([nobody]))).with([web("n1")]).rejections().len(), 1);
 }
 
 #[test]
-fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
+fn nominated_pods_count_unless_priority_is_lower() {
     let mut cluster = Cluster::of(anti_affinity(term("web", HOSTNAME)));
     cluster.nominated = Some(vec![web("")]);
     assert_eq!(cluster.rejections().len(), 1);
@@ -409,7 +409,7 @@ fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
 }
 
 #[test]
-fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself() {
+fn nominated_pods_repel_only_if_filter_runs() {
     let promised = || Some(vec![hermit(term("ds", HOSTNAME), "")]);
     let meek = || {
         let mut meek = Cluster::of(json!(null));
@@ -417,7 +417,7 @@ fn pods_that_were_promised_the_node_keep_a_pod_away_only_if_it_has_terms_itself(
         meek
     };
     assert!(meek().amid([second()], []).passes());
-    // Any pod of the cluster that keeps it away from anywhere brings the others into play.
+    // A pod anywhere in the cluster that repels this one makes the filter run.
     assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).rejections().len(), 1);
     assert!(matches!(meek().judge(), CheckResult::Unknown { .. }));
     let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));

@@ -19,10 +19,8 @@ fn fits(wanted: Value, used: Value) -> bool {
 }
 
 /// Edge case 65 (docs/edge-cases.md).
-
 #[test]
-
-fn all_addresses_meet_each_and_the_others_only_their_like() {
+fn address_0_0_0_0_conflicts_with_every_address() {
     let all = || port("0.0.0.0", 80, "TCP");
     assert!(!fits(port("10.0.0.1", 80, "TCP"), all()));
     assert!(!fits(all(), port("10.0.0.1", 80, "TCP")));
@@ -38,10 +36,8 @@ fn all_addresses_meet_each_and_the_others_only_their_like() {
 }
 
 /// Edge case 67 (docs/edge-cases.md).
-
 #[test]
-
-fn the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_are_not() {
+fn ports_of_sidecars_count_ports_of_init_containers_do_not() {
     let with_init = |restart_policy: &str| {
         json!({
             "containers": [{ "name": "main" }],
@@ -63,12 +59,12 @@ fn the_ports_of_an_ordinary_init_container_are_free_and_those_of_a_sidecar_are_n
 }
 
 #[test]
-fn a_port_of_the_container_alone_is_no_port_of_the_host() {
+fn container_port_without_host_port_does_not_count() {
     assert!(fits(port("", 0, "TCP"), port("", 0, "TCP")));
 }
 
 #[test]
-fn every_port_that_is_taken_is_named_once_with_who_has_it() {
+fn used_port_is_reported_once_with_its_pods() {
     let spec = json!({ "containers": [
         { "name": "a", "ports": [port("", 80, "TCP"), port("", 53, "UDP"), port("", 9000, "TCP")] },
         { "name": "b", "ports": [port("", 80, "TCP")] },
@@ -97,7 +93,7 @@ fn every_port_that_is_taken_is_named_once_with_who_has_it() {
 }
 
 #[test]
-fn nominated_pods_of_no_lower_priority_have_their_ports() {
+fn nominated_pods_use_ports_unless_priority_is_lower() {
     let nominated = |priority: i32| {
         let mut spec = with_port(port("", 80, "TCP"));
         spec["priority"] = json!(priority);
@@ -112,7 +108,7 @@ fn nominated_pods_of_no_lower_priority_have_their_ports() {
 }
 
 #[test]
-fn who_is_on_the_node_matters_only_to_a_pod_with_host_ports() {
+fn unknown_pods_matter_only_with_host_ports() {
     let outcome = |spec: Value| {
         let world = FilterFixture::new(spec, json!({}));
         let unknown = || Known::Unknown("no pods".to_owned());

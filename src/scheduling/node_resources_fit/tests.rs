@@ -25,7 +25,7 @@ fn evidence(world: &FilterFixture) -> Vec<Value> {
     rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect()
 }
 
-/// A node of two cores, and a pod that asks for this.
+/// A node with two cores, and a pod that requests this much CPU.
 fn on_two_cores(cpu: &str) -> FilterFixture {
     FilterFixture::new(asking(json!({ "cpu": cpu })), json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }))
 }
@@ -35,10 +35,8 @@ fn holding(name: &str, cpu: &str) -> Pod {
 }
 
 /// Edge case 61 (docs/edge-cases.md).
-
 #[test]
-
-fn a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
+fn pod_without_requests_fits_unless_pod_limit_is_reached() {
     let world = on_two_cores("0").with(holding("a", "3"));
     assert_eq!(refused(&world), []);
     let full =
@@ -47,10 +45,8 @@ fn a_pod_that_asks_for_nothing_fits_an_overcommitted_node_but_not_a_full_one() {
 }
 
 /// Edge case 62 (docs/edge-cases.md).
-
 #[test]
-
-fn a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_request() {
+fn missing_resource_is_unresolvable_unless_request_is_zero() {
     let asking_for = |gpus: &str| {
         FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }))
     };
@@ -65,19 +61,15 @@ fn a_resource_that_the_node_lacks_is_refused_for_good_but_none_of_it_is_no_reque
 }
 
 /// Edge case 63 (docs/edge-cases.md).
-
 #[test]
-
-fn a_node_that_says_no_number_of_pods_takes_none() {
+fn node_without_pods_limit_accepts_none() {
     let world = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
     assert_eq!(refused(&world), [("Too many pods".to_owned(), true)]);
 }
 
 /// Edge case 64 (docs/edge-cases.md).
-
 #[test]
-
-fn a_terminating_pod_counts_and_is_said_to_leave() {
+fn terminating_pod_counts_and_is_marked() {
     let mut leaving = holding("a", "1500m");
     leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
     let world = on_two_cores("1").with(leaving);
@@ -86,7 +78,7 @@ fn a_terminating_pod_counts_and_is_said_to_leave() {
 }
 
 #[test]
-fn the_evidence_is_the_whole_arithmetic_with_the_greatest_holder_first() {
+fn evidence_has_all_amounts_and_largest_pod_first() {
     let world = on_two_cores("1").with(holding("b", "200m")).with(holding("zero", "0")).with(holding("a", "1300m"));
     assert_eq!(
         evidence(&world),
@@ -103,7 +95,7 @@ fn the_evidence_is_the_whole_arithmetic_with_the_greatest_holder_first() {
 }
 
 #[test]
-fn what_fits_exactly_fits_and_a_thousandth_more_does_not() {
+fn exact_fit_passes_one_millicore_more_fails() {
     assert_eq!(refused(&on_two_cores("1").with(holding("a", "1"))), []);
     assert_eq!(refused(&on_two_cores("1001m").with(holding("a", "1"))), insufficient("cpu", true));
     assert_eq!(refused(&on_two_cores("2")), []);
@@ -111,15 +103,15 @@ fn what_fits_exactly_fits_and_a_thousandth_more_does_not() {
 }
 
 #[test]
-fn each_pod_is_rounded_and_then_the_sum_is_made() {
-    // Half a thousandth each: two whole ones in the scheduler's eyes.
+fn requests_are_rounded_per_pod_before_summing() {
+    // Half a millicore each: the scheduler counts one millicore for each.
     let world = on_two_cores("1999m").with(holding("a", "0.5m")).with(holding("b", "0.5m"));
     assert_eq!(refused(&world), insufficient("cpu", true));
     assert_eq!(refused(&on_two_cores("1999m").with(holding("a", "0.5m"))), []);
 }
 
 #[test]
-fn every_resource_that_is_short_is_named() {
+fn every_insufficient_resource_is_reported() {
     let requests = json!({
         "cpu": "3", "memory": "5Gi", "ephemeral-storage": "1Gi", "example.com/b": "2", "example.com/a": "1",
         "hugepages-2Mi": "4Mi", "attachable-volumes-x": "1",
@@ -145,7 +137,7 @@ fn every_resource_that_is_short_is_named() {
 }
 
 #[test]
-fn nominated_pods_of_no_lower_priority_take_their_room() {
+fn nominated_pods_use_resources_unless_priority_is_lower() {
     let nominated = |priority: i32| {
         let mut spec = asking(json!({ "cpu": "1500m" }));
         spec["priority"] = json!(priority);
@@ -158,13 +150,13 @@ fn nominated_pods_of_no_lower_priority_take_their_room() {
     // The pod itself may be one of them.
     world.pod.metadata.uid = "uid-n".into();
     assert_eq!(refused(&world), []);
-    // They count among the pods, too.
+    // They also count for the number of pods.
     let full = FilterFixture::new(asking(json!({})), json!({ "pods": "1" })).with_nominated(nominated(0));
     assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
 }
 
 #[test]
-fn neighbours_that_are_not_known_leave_it_open_unless_the_node_is_too_small() {
+fn unknown_pods_matter_unless_empty_node_is_too_small() {
     let outcome = |cpu: &str| {
         let world = on_two_cores(cpu);
         filter(&Attempt { bound_pods: Known::Unknown("no pods".into()), ..world.attempt() })
@@ -176,7 +168,7 @@ fn neighbours_that_are_not_known_leave_it_open_unless_the_node_is_too_small() {
 }
 
 #[test]
-fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
+fn preemption_on_too_small_node_is_tried_until_1_33() {
     for (minor, is_tried) in [(33, true), (34, false)] {
         let world = on_two_cores("3").on(minor);
         assert_eq!(refused(&world), insufficient("cpu", is_tried), "1.{minor}");
@@ -185,7 +177,7 @@ fn preemption_is_tried_on_a_node_that_is_too_small_up_to_1_33() {
 }
 
 #[test]
-fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
+fn unknown_nominated_pods_turn_pass_into_unknown() {
     let outcome =
         |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
     assert_eq!(outcome(&on_two_cores("1")), CheckResult::Unknown { missing: "no pods".into() });
@@ -193,7 +185,7 @@ fn nominated_pods_that_are_not_known_leave_a_pass_open_and_no_refusal() {
 }
 
 #[test]
-fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
+fn extended_resource_of_device_class_is_not_checked() {
     let with_classes = |name: &str, classes: Value, allocatable: Value| {
         let mut world = FilterFixture::new(asking(json!({ name: "2" })), allocatable);
         world.facts.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
@@ -214,7 +206,7 @@ fn an_extended_resource_that_a_device_class_stands_for_is_left_to_the_claims() {
         refused(&with_classes("example.com/gpu", classes.clone(), none.clone()).on(35)),
         insufficient("example.com/gpu", false)
     );
-    // A node that has some of it by a device plugin is judged by that.
+    // If a device plugin provides the resource on the node, it is checked here.
     let some = json!({ "pods": "10", "example.com/gpu": "1" });
     assert_eq!(refused(&with_classes("example.com/gpu", classes, some)), insufficient("example.com/gpu", false));
     assert_eq!(
@@ -233,7 +225,7 @@ fn reduce_to(world: &FilterFixture) -> Value {
 }
 
 #[test]
-fn the_lower_request_is_the_greatest_that_fits() {
+fn lower_request_is_highest_that_fits() {
     let two = |resources: Value| FilterFixture::new(resources, json!({ "cpu": "2", "memory": "4Gi", "pods": "10" }));
     let containers = json!({ "containers": [
         { "name": "small", "resources": { "requests": { "cpu": "100m" } } },
@@ -241,18 +233,18 @@ fn the_lower_request_is_the_greatest_that_fits() {
     ] });
     let world = two(containers).with(holding("a", "1500m"));
     assert_eq!(reduce_to(&world), json!({ "container": "large", "request": "400m" }));
-    // It does fit with it, and with a thousandth more it does not.
+    // The pod fits with it, and does not fit with one millicore more.
     for (request, expected) in [("400m", vec![]), ("401m", insufficient("cpu", true))] {
         let pod = with_request(&world.pod, "large", "cpu", request.parse().unwrap());
         assert_eq!(refused(&two(json!({ "containers": [] })).with(holding("a", "1500m")).of(pod)), expected);
     }
-    // Memory in whole mebibytes.
+    // Memory is in whole mebibytes.
     let memory = two(asking(json!({ "memory": "3Gi" }))).with(pod("a", asking(json!({ "memory": "2000000001" }))));
     assert_eq!(reduce_to(&memory)["request"], json!((((4i64 << 30) - 2_000_000_001) / MEBI * MEBI).to_string()));
 }
 
 #[test]
-fn there_is_no_lower_request_where_nothing_is_left_or_two_containers_would_have_to_give() {
+fn no_lower_request_if_one_container_is_not_enough() {
     assert_eq!(reduce_to(&on_two_cores("1").with(holding("a", "2"))), Value::Null);
     assert_eq!(reduce_to(&on_two_cores("1").with(holding("a", "3"))), Value::Null);
     let twice = json!({ "containers": [
@@ -268,7 +260,7 @@ fn there_is_no_lower_request_where_nothing_is_left_or_two_containers_would_have_
 }
 
 #[test]
-fn the_request_of_an_init_container_or_of_the_pod_as_a_whole_is_the_one_to_lower_where_it_decides() {
+fn lower_request_of_init_container_or_pod_level() {
     let init = json!({
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "100m" } } }],
         "initContainers": [{ "name": "i", "resources": { "requests": { "cpu": "3" } } }],
@@ -282,12 +274,12 @@ fn the_request_of_an_init_container_or_of_the_pod_as_a_whole_is_the_one_to_lower
         FilterFixture::new(spec, json!({ "cpu": "2", "pods": "10" }))
     };
     assert_eq!(reduce_to(&whole("500m")), json!({ "request": "1900m" }));
-    // The API server takes none that is below the sum of the containers.
+    // The API server rejects a request below the sum of the containers.
     assert_eq!(reduce_to(&whole("2500m")), Value::Null);
 }
 
 #[test]
-fn pods_in_a_resize_count_by_the_version() {
+fn pods_in_resize_count_by_version() {
     let status = json!({ "containerStatuses": [{ "name": "main", "resources": { "requests": { "cpu": "1500m" } } }] });
     let shrinking = pod_with("a", asking(json!({ "cpu": "500m" })), status);
     assert_eq!(refused(&on_two_cores("1").with(shrinking.clone())), insufficient("cpu", true));

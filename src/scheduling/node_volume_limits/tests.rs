@@ -18,7 +18,7 @@ fn csi_node(count: Value) -> Value {
     ]}}])
 }
 
-/// The pod wants `data`; a neighbour has `other`; the driver attaches `limit` volumes.
+/// The pod needs `data`, another pod on the node has `other`, and the driver can attach `limit` volumes.
 fn world(limit: Value) -> VolumeFixture {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv"), bound_claim("other", "pv-2")]));
     world.facts.volumes = known(json!([csi_volume("pv"), csi_volume("pv-2")]));
@@ -29,7 +29,7 @@ fn world(limit: Value) -> VolumeFixture {
 }
 
 #[test]
-fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
+fn one_volume_too_many_is_rejected_with_its_pods() {
     assert_eq!(world(json!(2)).judge(filter), CheckResult::Pass);
     let (rejection, scheduler) = world(json!(1)).refusal_for_now(filter);
     let used_by = vec![PodOnNode { namespace: "ops".into(), name: "near".into(), node: "n1".into() }];
@@ -38,7 +38,7 @@ fn one_volume_too_many_is_refused_with_the_numbers_and_who_holds_the_others() {
 }
 
 #[test]
-fn a_node_without_limits_passes_and_nothing_else_is_read() {
+fn node_without_limits_passes_without_other_objects() {
     let mut world = world(Value::Null);
     world.facts.claims = unread("claims");
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -51,14 +51,14 @@ fn a_node_without_limits_passes_and_nothing_else_is_read() {
 }
 
 #[test]
-fn a_volume_that_the_node_has_already_is_not_counted_again() {
+fn volume_on_node_is_not_counted_again() {
     let mut world = world(json!(1));
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
+fn attached_volume_counts_without_pod() {
     let mut world = world(json!(2));
     let attachment = |node: &str, name: &str| {
         json!({"metadata": {"name": format!("{node}-{name}")}, "spec": {
@@ -66,7 +66,7 @@ fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
         }})
     };
     world.facts.volumes = known(json!([csi_volume("pv"), csi_volume("pv-2"), csi_volume("pv-3")]));
-    // In use by a neighbour, of another node, and of a volume that is gone.
+    // Used by a pod on the node, attached to another node, and of a volume that no longer exists.
     let others = json!([attachment("n1", "pv-2"), attachment("n2", "pv-3"), attachment("n1", "gone")]);
     world.facts.volume_attachments = known(others);
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -78,7 +78,7 @@ fn a_volume_that_is_attached_counts_even_if_no_pod_uses_it() {
 }
 
 #[test]
-fn a_claim_without_a_volume_counts_for_the_driver_of_its_class() {
+fn claim_without_volume_counts_for_driver_of_class() {
     let mut world = world(json!(1));
     world.facts.claims =
         known(json!([claim("data", json!({"storageClassName": "fast"})), bound_claim("other", "pv-2")]));
@@ -90,7 +90,7 @@ fn a_claim_without_a_volume_counts_for_the_driver_of_its_class() {
 }
 
 #[test]
-fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_counts() {
+fn ephemeral_volume_of_unstored_pod_counts() {
     let mut world = world(json!(1));
     world.pod = pod(
         "",
@@ -104,14 +104,14 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_counts() {
 }
 
 #[test]
-fn a_claim_that_is_not_there_counts_nothing() {
+fn missing_claim_counts_nothing() {
     let mut world = world(json!(1));
     world.facts.claims = known(json!([bound_claim("other", "pv-2")]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
+fn disk_of_migrated_plugin_counts_for_driver() {
     let disk = |name: &str| json!([{"name": "v", "awsElasticBlockStore": {"volumeID": name}}]);
     let mut world = VolumeFixture::with_volumes(disk("one"));
     world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": [
@@ -127,7 +127,7 @@ fn disks_of_a_migrated_plugin_count_for_the_driver_that_took_its_place() {
 }
 
 #[test]
-fn a_driver_that_wants_no_pod_before_it_refuses_nodes_without_it() {
+fn missing_driver_that_prevents_scheduling_is_rejected() {
     let mut world = world(Value::Null);
     world.facts.csi_nodes = known(json!([{"metadata": {"name": "n1"}, "spec": {"drivers": []}}]));
     let driver =

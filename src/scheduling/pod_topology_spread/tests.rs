@@ -21,7 +21,7 @@ fn pod(name: &str, node: &str) -> Pod {
     .unwrap()
 }
 
-/// The constraint of maxSkew 1 over the zones with these changes.
+/// A constraint with maxSkew 1 over zones, with these changes.
 fn spread(changes: Value) -> Value {
     let mut constraint = json!({
         "maxSkew": 1,
@@ -41,7 +41,7 @@ fn ignoring(changes: Value) -> Value {
     spread(changes)
 }
 
-/// A pod pinned to the node `n1`.
+/// A pod that is pinned to the node `n1`.
 fn daemon_pod(constraints: Value) -> Pod {
     let mut pod = pod("ds", "");
     let terms = json!([{ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n1"] }] }]);
@@ -63,7 +63,7 @@ fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], fac
     })
 }
 
-/// On the node `n1` of the zone z1, with these neighbours, and nothing known of other nodes.
+/// On the node `n1` in zone z1 with these pods; other nodes are unknown.
 fn judge(pod: &Pod, bound_pods: &[Pod]) -> FilterResult {
     judge_with(pod, &node("n1", "z1"), bound_pods, &[], &ClusterObjects::default())
 }
@@ -88,17 +88,15 @@ fn words(outcome: &FilterResult) -> Vec<(&str, bool)> {
 }
 
 #[test]
-fn a_pod_without_hard_constraints_passes_unseen() {
+fn pod_without_hard_constraints_passes() {
     assert_eq!(judge(&daemon_pod(json!([])), &[pod("x", "n1")]), CheckResult::Pass);
     let soft = daemon_pod(json!([spread(json!({ "whenUnsatisfiable": "ScheduleAnyway", "topologyKey": "rack" }))]));
     assert_eq!(judge(&soft, &[pod("x", "n1")]), CheckResult::Pass);
 }
 
 /// Edge case 68 (docs/edge-cases.md).
-
 #[test]
-
-fn spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
+fn spread_over_hostnames_fails_only_without_label() {
     let over_hostnames = daemon_pod(json!([spread(json!({ "topologyKey": "kubernetes.io/hostname" }))]));
     assert_eq!(judge(&over_hostnames, &[]), CheckResult::Pass);
     let mut bare = node("n1", "z1");
@@ -113,14 +111,14 @@ fn spread_over_hostnames_passes_and_fails_only_for_want_of_the_label() {
 }
 
 #[test]
-fn a_pinned_pod_is_spread_over_its_own_node_alone() {
-    // However many neighbours match: the one domain is also the one with the fewest.
+fn pinned_pod_has_only_domain_of_its_node() {
+    // The only domain always has the lowest number of matching pods.
     let pinned = daemon_pod(json!([spread(json!({}))]));
     assert_eq!(judge(&pinned, &[pod("x", "n1"), pod("y", "n1")]), CheckResult::Pass);
 }
 
 #[test]
-fn min_domains_above_one_makes_the_fewest_none() {
+fn min_domains_above_one_makes_minimum_zero() {
     let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     assert_eq!(judge(&of_two, &[]), CheckResult::Pass);
     let outcome = judge(&of_two, &[pod("x", "n1")]);
@@ -137,7 +135,7 @@ fn min_domains_above_one_makes_the_fewest_none() {
 }
 
 #[test]
-fn only_living_pods_of_the_namespace_that_match_count() {
+fn only_matching_pods_not_being_deleted_count() {
     let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     let mut leaving = pod("x", "n1");
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
@@ -149,7 +147,7 @@ fn only_living_pods_of_the_namespace_that_match_count() {
 }
 
 #[test]
-fn a_pod_that_its_own_selector_does_not_select_adds_nothing() {
+fn pod_not_matched_by_own_selector_adds_nothing() {
     let mut stranger = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     stranger.metadata.labels.clear();
     assert_eq!(judge(&stranger, &[pod("x", "n1")]), CheckResult::Pass);
@@ -157,7 +155,7 @@ fn a_pod_that_its_own_selector_does_not_select_adds_nothing() {
 }
 
 #[test]
-fn a_selector_of_everything_counts_nothing_but_the_pod() {
+fn empty_selector_counts_only_the_pod() {
     let everything = daemon_pod(json!([spread(json!({ "minDomains": 2, "labelSelector": {} }))]));
     assert_eq!(judge(&everything, &[pod("x", "n1"), pod("y", "n1")]), CheckResult::Pass);
     let mut nothing = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
@@ -166,10 +164,10 @@ fn a_selector_of_everything_counts_nothing_but_the_pod() {
 }
 
 #[test]
-fn with_node_affinity_ignored_every_domain_counts() {
+fn ignored_node_affinity_counts_every_domain() {
     let wide = daemon_pod(json!([ignoring(json!({}))]));
     let zones = [node("n2", "z2"), node("n3", "z1")];
-    // z1 has one, z2 has none, and with the pod z1 would have two.
+    // z1 has one and z2 has none; with the pod, z1 would have two.
     assert_eq!(words(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
     assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), CheckResult::Pass);
     assert_eq!(judge_amid(&wide, &[], &zones, &[]), CheckResult::Pass);
@@ -179,13 +177,13 @@ fn with_node_affinity_ignored_every_domain_counts() {
 }
 
 #[test]
-fn a_label_that_is_missing_is_known_whatever_else_is_not() {
+fn missing_label_is_rejected_without_other_data() {
     let wide = daemon_pod(json!([ignoring(json!({})), ignoring(json!({ "topologyKey": "rack" }))]));
     assert_eq!(words(&judge(&wide, &[])), [(NO_LABEL, false)]);
 }
 
 #[test]
-fn nodes_without_all_the_labels_are_no_domain() {
+fn nodes_without_all_labels_are_no_domain() {
     let both = daemon_pod(json!([
         ignoring(json!({ "maxSkew": 5 })),
         ignoring(json!({ "topologyKey": "kubernetes.io/hostname" })),
@@ -213,7 +211,7 @@ fn tainted_nodes_count_unless_taints_are_honored() {
 }
 
 #[test]
-fn a_pod_that_is_not_pinned_is_spread_over_the_nodes_that_it_selects() {
+fn unpinned_pod_has_domains_of_selected_nodes() {
     let mut free = daemon_pod(json!([spread(json!({}))]));
     free.spec.affinity = None;
     let zones = [node("n2", "z2")];
@@ -223,7 +221,7 @@ fn a_pod_that_is_not_pinned_is_spread_over_the_nodes_that_it_selects() {
 }
 
 #[test]
-fn match_label_keys_narrow_the_selector_to_the_pods_own_revision() {
+fn match_label_keys_limit_selector_to_own_revision() {
     let keyed = daemon_pod(json!([spread(json!({ "minDomains": 2, "matchLabelKeys": ["hash", "absent"] }))]));
     let mut old = pod("x", "n1");
     assert_eq!(words(&judge(&keyed, std::slice::from_ref(&old))).len(), 1);
@@ -232,7 +230,7 @@ fn match_label_keys_narrow_the_selector_to_the_pods_own_revision() {
 }
 
 #[test]
-fn pods_that_were_promised_the_node_count_unless_they_are_of_less_priority() {
+fn nominated_pods_count_unless_priority_is_lower() {
     let mut of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     let judged = |of_two: &Pod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &ClusterObjects::default());
     assert_eq!(words(&judged(&of_two)), [(UNEVEN, true)]);

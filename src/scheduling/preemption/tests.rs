@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
 
-/// A pod of this priority that asks for this much CPU.
+/// A pod of this priority that requests this much CPU.
 fn with_priority(name: &str, priority: i32, cpu: &str) -> Pod {
     pod(name, spec(priority, cpu))
 }
@@ -16,7 +16,7 @@ fn spec(priority: i32, cpu: &str) -> Value {
     spec
 }
 
-/// A pod of priority 100 that asks for one of the node's two cores.
+/// A pod of priority 100 that requests one of the node's two cores.
 fn world() -> FilterFixture {
     FilterFixture::new(spec(100, "1"), json!({ "cpu": "2", "pods": "10" }))
 }
@@ -43,29 +43,29 @@ fn started(mut pod: Pod, start: &str) -> Pod {
 }
 
 #[test]
-fn a_pod_that_fits_needs_none() {
+fn pod_that_fits_needs_no_preemption() {
     let found = verdict(&world());
     assert_eq!(found, Preemption::NotNeeded);
     assert_eq!(found.scheduler(), Vec::<&str>::new());
 }
 
 #[test]
-fn a_pod_that_is_gated_never_gets_that_far() {
+fn pod_with_gates_is_not_tried() {
     let mut gated = spec(100, "1");
     gated["schedulingGates"] = json!([{ "name": "g" }]);
     assert_eq!(verdict(&world().of(pod("agent", gated))), Preemption::NotTried);
 }
 
 #[test]
-fn what_no_eviction_changes_is_not_helped() {
+fn failure_without_relation_to_pods_is_not_helpful() {
     let found = verdict(&world().of(with_priority("agent", 100, "3")).with(with_priority("a", 0, "1")));
     assert_eq!(found, Preemption::NotHelpful);
     assert_eq!(found.scheduler(), ["Preemption is not helpful for scheduling"]);
 }
 
 #[test]
-fn the_first_plugin_decides_whether_it_is_tried_at_all() {
-    // The port is in the way first, so the scheduler tries; then the node is too small.
+fn first_failed_plugin_decides_whether_it_is_tried() {
+    // The port fails first, so preemption is tried; then the node is too small.
     let mut asking = spec(100, "3");
     asking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let mut taking = spec(0, "1");
@@ -77,7 +77,7 @@ fn the_first_plugin_decides_whether_it_is_tried_at_all() {
 }
 
 #[test]
-fn without_pods_of_a_lower_priority_there_are_no_victims() {
+fn no_pods_of_lower_priority_means_no_victims() {
     let found = verdict(&world().with(with_priority("a", 100, "2")));
     assert_eq!(found.scheduler(), ["No preemption victims found for incoming pod"]);
     let Preemption::NoVictims { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
@@ -88,14 +88,14 @@ fn without_pods_of_a_lower_priority_there_are_no_victims() {
 }
 
 #[test]
-fn a_pod_without_a_priority_has_zero_and_evicts_what_is_below() {
+fn pod_without_priority_has_zero() {
     let zero = || world().of(pod("agent", asking(json!({ "cpu": "1" }))));
     assert!(matches!(verdict(&zero().with(pod("a", asking(json!({ "cpu": "2" }))))), Preemption::NoVictims { .. }));
     assert_eq!(victims(&zero().with(with_priority("a", -1, "2"))), ["a"]);
 }
 
 #[test]
-fn what_would_still_be_in_the_way_is_said_in_the_schedulers_words() {
+fn remaining_failures_have_scheduler_message() {
     let world = world().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
     let found = verdict(&world);
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
@@ -107,8 +107,8 @@ fn what_would_still_be_in_the_way_is_said_in_the_schedulers_words() {
 }
 
 #[test]
-fn the_most_important_pods_are_spared_first() {
-    // One core is enough to free: the high one and one low one may stay, and that is the one that started first.
+fn most_important_pods_are_reprieved_first() {
+    // One core must be freed: the high pod and one low pod can stay, the low one that started first.
     let world = world()
         .with(started(with_priority("younger", 10, "500m"), "2026-01-02T00:00:00Z"))
         .with(with_priority("not-started", 10, "500m"))
@@ -118,13 +118,13 @@ fn the_most_important_pods_are_spared_first() {
 }
 
 #[test]
-fn a_small_pod_below_a_great_one_is_spared_if_there_is_room() {
+fn small_pod_is_reprieved_after_large_one_is_not() {
     let world = world().with(with_priority("great", 50, "1500m")).with(with_priority("small", 10, "500m"));
     assert_eq!(victims(&world), ["great"]);
 }
 
 #[test]
-fn pods_are_evicted_for_a_port_and_for_a_place_too() {
+fn pods_are_evicted_for_port_and_for_pod_limit() {
     let mut with_port = spec(100, "1");
     with_port["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let mut taking = spec(0, "0");
@@ -136,28 +136,28 @@ fn pods_are_evicted_for_a_port_and_for_a_place_too() {
 }
 
 #[test]
-fn room_that_is_kept_for_a_nominated_pod_is_not_taken() {
+fn room_for_nominated_pod_is_not_used() {
     let world = world().with(with_priority("low", 0, "1")).with_nominated(with_priority("nominated", 100, "1500m"));
     assert_eq!(verdict(&world).scheduler(), ["Insufficient cpu"]);
 }
 
 #[test]
-fn a_pod_that_must_not_preempt_is_told_what_it_could() {
+fn policy_never_reports_sufficient_priority() {
     let mut never = spec(100, "1");
     never["preemptionPolicy"] = json!("Never");
     let found = verdict(&world().of(pod("agent", never)).with(with_priority("a", 5, "2")));
     assert_eq!(found.scheduler(), ["not eligible due to preemptionPolicy=Never."]);
     let Preemption::Never { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
-    // It would not have to give up its own.
+    // The pod keeps its own priority.
     assert_eq!((required_priority.priority, names(&required_priority.victims)), (100, vec!["a"]));
-    // That comes before the question whether it would help.
+    // The policy is checked before whether preemption would help.
     let mut large = spec(100, "3");
     large["preemptionPolicy"] = json!("Never");
     assert_eq!(verdict(&world().of(pod("agent", large))), Preemption::Never { required_priority: None });
 }
 
 #[test]
-fn as_long_as_its_victims_are_leaving_a_nominated_pod_evicts_no_others() {
+fn preemption_under_way_selects_no_other_victims() {
     let leaving = |reason: &str| {
         let status = json!({ "conditions": [{ "type": "DisruptionTarget", "status": "True", "reason": reason }] });
         let mut pod = pod_with("a", spec(0, "2"), status);
@@ -168,13 +168,13 @@ fn as_long_as_its_victims_are_leaving_a_nominated_pod_evicts_no_others() {
     let found = verdict(&world().of(nominated()).with(leaving("PreemptionByScheduler")));
     assert_eq!(found.scheduler(), ["not eligible due to a terminating pod on the nominated node."]);
     assert!(matches!(found, Preemption::UnderWay { .. }));
-    // Another reason to leave, or no nomination: it is a victim like any other.
+    // With another reason for the deletion, or without a nomination, the pod is a normal victim.
     assert_eq!(victims(&world().of(nominated()).with(leaving("EvictionByEvictionAPI"))), ["a"]);
     assert_eq!(victims(&world().with(leaving("PreemptionByScheduler"))), ["a"]);
 }
 
 #[test]
-fn what_is_not_known_is_said() {
+fn unknown_data_is_reported() {
     let world = world().with(with_priority("a", 0, "2"));
     let unknown = || Known::Unknown("no pods".to_owned());
     let attempt = world.attempt();
@@ -182,12 +182,12 @@ fn what_is_not_known_is_said() {
     assert_eq!(preemption(&nominated, &run_filters(&nominated)), Preemption::Unknown { missing: "no pods".into() });
     let bound_pods = Attempt { bound_pods: unknown(), ..attempt.clone() };
     assert_eq!(preemption(&bound_pods, &run_filters(&bound_pods)), Preemption::Unknown { missing: "no pods".into() });
-    // What is refused for certain, and may be helped by what is not known.
+    // The failure is certain, but the unknown pods decide whether preemption helps.
     assert_eq!(preemption(&bound_pods, &run_filters(&attempt)), Preemption::Unknown { missing: "no pods".into() });
 }
 
 #[test]
-fn the_class_to_take_is_the_lowest_that_is_enough_and_may_preempt() {
+fn class_is_lowest_sufficient_that_may_preempt() {
     let with_classes = |priority: i32, classes: Value| {
         let mut world = world().with(with_priority("a", priority, "2"));
         world.facts.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
@@ -216,7 +216,7 @@ fn the_class_to_take_is_the_lowest_that_is_enough_and_may_preempt() {
 }
 
 #[test]
-fn the_verdict_is_a_word_and_its_evidence_in_json() {
+fn json_has_verdict_and_evidence() {
     let found = serde_json::to_value(verdict(&world().with(with_priority("a", 0, "2")))).unwrap();
     let victims = json!([{ "namespace": "ns", "pod": "a", "priority": 0 }]);
     assert_eq!(found, json!({ "verdict": "Possible", "victims": victims }));
@@ -224,7 +224,7 @@ fn the_verdict_is_a_word_and_its_evidence_in_json() {
 }
 
 #[test]
-fn filters_that_look_beyond_the_node_do_not_find_the_victims_there() {
+fn objects_without_victims_have_only_other_pods() {
     let victim = with_priority("a", 0, "2");
     let other = with_priority("b", 0, "2");
     let facts = ClusterObjects { pods: Known::Known(vec![victim.clone(), other.clone()]), ..ClusterObjects::default() };

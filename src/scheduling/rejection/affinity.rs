@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::scheduling::node_pod::OtherPod;
 
-/// Which pods are in the way, or missing. Serialised, the variant's name is the `code`.
+/// Which pods conflict or are missing. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum AffinityRejection {
@@ -13,49 +13,49 @@ pub(crate) enum AffinityRejection {
         /// The key of the label.
         topology_key: String,
     },
-    /// No pod that the required pod affinity asks for is near.
+    /// No pod in the node's topology domain matches the required pod affinity.
     PodAffinity {
-        /// The terms: one pod has to meet all of them.
+        /// The terms. One pod must match all of them.
         required: Vec<Selected>,
-        /// The label that says what is near.
+        /// The key of the label that defines the domain.
         topology_key: String,
-        /// The node's value of it.
+        /// The value of the label on the node.
         topology_value: String,
     },
-    /// A pod that the pod's own required anti-affinity keeps away from is near.
+    /// A pod in the node's topology domain matches the pod's own required anti-affinity.
     PodAntiAffinity {
         /// The term.
         term: Selected,
-        /// The label that says what is near.
+        /// The key of the label that defines the domain.
         topology_key: String,
-        /// The node's value of it.
+        /// The value of the label on the node.
         topology_value: String,
-        /// The pods in the way.
+        /// The pods that match.
         pods: Vec<OtherPod>,
     },
-    /// The required anti-affinity of pods near by keeps the pod away.
+    /// The required anti-affinity of pods in the node's topology domain matches the pod.
     ExistingPodsAntiAffinity {
-        /// Their term, which the pod meets.
+        /// The term of these pods.
         term: Selected,
-        /// The label that says what is near.
+        /// The key of the label that defines the domain.
         topology_key: String,
-        /// The node's value of it.
+        /// The value of the label on the node.
         topology_value: String,
         /// The pods that have the term.
         pods: Vec<OtherPod>,
     },
 }
 
-/// Which pods a term speaks of.
+/// The pods that a term applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Selected {
-    /// The label selector, as kubectl writes it: empty for every pod, none for no pod at all.
+    /// The label selector as kubectl writes it: empty for every pod, none for no pod.
     pub(crate) selector: Option<String>,
-    /// The namespaces by their names.
+    /// The namespaces by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) namespaces: Vec<String>,
-    /// The namespaces by their labels besides: empty for every namespace.
+    /// Additional namespaces by label: empty for every namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace_selector: Option<String>,
 }

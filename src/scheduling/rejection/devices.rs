@@ -4,75 +4,62 @@ use serde::Serialize;
 
 use crate::placement::TermMismatch;
 
-/// What is wrong with the claims. Serialised, the variant's name is the `code`.
+/// Why the claims reject the pod or the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum DeviceRejection {
-    /// The claim that is to be made from a template is not there yet.
+    /// The claim that is to be created from a template does not exist yet.
     ResourceClaimNotCreated {
-        /// The pod's own name for the claim.
+        /// The name of the claim in the pod.
         pod_claim: String,
-        /// The ResourceClaimTemplate.
         template: String,
-        /// Whether the template is there; none where that is not known.
+        /// Whether the template exists; none if that is unknown.
         #[serde(skip_serializing_if = "Option::is_none")]
         template_found: Option<bool>,
     },
     /// The claim that the pod names is not there.
-    ResourceClaimNotFound {
-        /// The ResourceClaim.
-        claim: String,
-    },
+    ResourceClaimNotFound { claim: String },
     /// The claim is being deleted.
-    ResourceClaimDeleting {
-        /// The ResourceClaim.
-        claim: String,
-    },
+    ResourceClaimDeleting { claim: String },
     /// The claim was made for another pod.
-    ResourceClaimNotOwned {
-        /// The ResourceClaim.
-        claim: String,
-    },
-    /// A request of the claim names a device class that is not there.
+    ResourceClaimNotOwned { claim: String },
+    /// A request of the claim names a DeviceClass that does not exist.
     DeviceClassNotFound {
-        /// The ResourceClaim, or the template that it is to be made from.
+        /// The ResourceClaim, or the template from which it is to be created.
         claim: String,
         request: String,
-        /// The DeviceClass.
         class: String,
     },
     /// The claim is allocated, and its devices cannot be used on this node.
     ResourceClaimOnOtherNode {
-        /// The ResourceClaim.
         claim: String,
-        /// What the allocation asks of a node, and what this one has.
+        /// The node selector of the allocation, and the mismatches of this node.
         terms: Vec<TermMismatch>,
-        /// The pods and other objects that use it, by their names.
+        /// The names of the pods and other objects that use the claim.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         reserved_for: Vec<String>,
     },
-    /// The claim is allocated, and its device could not be made ready.
+    /// The claim is allocated, and the preparation of its device failed.
     ResourceClaimBindingFailed {
-        /// The ResourceClaim.
         claim: String,
-        /// The device's condition.
+        /// The condition of the device.
         condition: String,
         /// The reason of the condition.
         reason: String,
-        /// The condition's message.
+        /// The message of the condition.
         detail: String,
     },
-    /// There are not as many devices for the node as the claims ask for, whichever would suit.
+    /// The node has fewer devices than the claims request, whichever would match.
     DevicesUnavailable {
-        /// The ResourceClaims, or the templates that they are to be made from.
+        /// The ResourceClaims, or the templates from which they are to be created.
         claims: Vec<String>,
-        /// How many devices they need at least.
+        /// The minimum number of devices that the claims need.
         requested: usize,
-        /// How many there are for the node.
+        /// The number of devices that can be used on the node.
         devices: usize,
-        /// How many of these are in no use.
+        /// The number of these devices that no claim uses.
         free: usize,
-        /// The claims that hold the others, as namespace/name.
+        /// The claims that use the other devices, as namespace/name.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         used_by: Vec<String>,
     },

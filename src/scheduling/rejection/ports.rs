@@ -4,34 +4,32 @@ use serde::Serialize;
 
 use crate::scheduling::node_pod::NodePod;
 
-/// What is in the way of a port. Serialised, the variant's name is the `code`.
+/// Why a host port is not available. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum PortRejection {
-    /// Another pod has it.
+    /// Another pod uses the port.
     HostPortInUse {
-        /// The container that asks for it.
+        /// The container that requests the port.
         container: String,
-        /// The port of the host.
         port: i32,
         /// `TCP`, `UDP` or `SCTP`.
         protocol: String,
-        /// The address of the host; `0.0.0.0` for all.
+        /// The address of the host; `0.0.0.0` for all addresses.
         #[serde(rename = "hostIP")]
         host_ip: String,
-        /// Who has it.
+        /// The pods that use the port.
         used_by: Vec<PortUser>,
     },
 }
 
-/// A pod that has a port.
+/// A pod that uses a host port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PortUser {
-    /// Which.
     #[serde(flatten)]
     pub(crate) node_pod: NodePod,
-    /// At which address; `0.0.0.0` for all.
+    /// The address that the pod uses; `0.0.0.0` for all addresses.
     #[serde(rename = "hostIP")]
     pub(crate) host_ip: String,
 }

@@ -5,61 +5,56 @@ use serde::Serialize;
 use crate::scheduling::node_pod::{NodePod, ResourceUser};
 use crate::snapshot::quantity::Quantity;
 
-/// What the node is short of. Serialised, the variant's name is the `code`. Amounts are in cores, bytes, or pieces.
+/// Which resource is insufficient. In JSON, the variant's name is the `code`. Amounts are in cores, bytes or units.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum ResourceRejection {
-    /// The node is large enough, but too much of it is taken.
+    /// The node is large enough, but too much of the resource is in use.
     InsufficientResource {
-        /// Which.
         resource: String,
-        /// By the pod.
+        /// The request of the pod.
         requested: Quantity,
-        /// By the pods on the node, and by those that it must leave room for.
+        /// The requests of the pods on the node, and of the nominated pods that have priority.
         used: Quantity,
-        /// What the node has to give.
         allocatable: Quantity,
-        /// How much would have to come free.
+        /// The amount that is missing.
         short_by: Quantity,
-        /// Who has it, the greatest share first.
+        /// The pods that use the resource, the largest request first.
         used_by: Vec<ResourceUser>,
-        /// A smaller request with which the pod would have its place now.
+        /// A lower request with which the pod would fit now.
         #[serde(skip_serializing_if = "Option::is_none")]
         reduce_to: Option<LowerRequest>,
     },
-    /// Even empty, the node could not hold it.
+    /// The pod does not fit even on the empty node.
     ExceedsAllocatable {
-        /// Which.
         resource: String,
-        /// By the pod.
+        /// The request of the pod.
         requested: Quantity,
-        /// What the node has to give; nothing where it does not know the resource.
+        /// Zero if the node does not have the resource.
         allocatable: Quantity,
-        /// A smaller request with which the pod would have its place now.
+        /// A lower request with which the pod would fit now.
         #[serde(skip_serializing_if = "Option::is_none")]
         reduce_to: Option<LowerRequest>,
     },
-    /// The node has as many pods as it takes.
+    /// The node has the maximum number of pods.
     TooManyPods {
-        /// On the node, and those that the pod must leave room for.
+        /// The number of pods on the node, and of the nominated pods that have priority.
         pods: usize,
-        /// How many it takes.
+        /// The maximum number of pods.
         allocatable: Quantity,
-        /// Which.
         used_by: Vec<NodePod>,
     },
 }
 
-/// The greatest request of one container, or of the pod as a whole, with which the pod fits.
+/// The highest request, of one container or of the pod as a whole, with which the pod fits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LowerRequest {
-    /// Of which container; none for the pod as a whole.
+    /// The container; none for the pod-level request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<String>,
-    /// Whether that is an init container.
+    /// Whether it is an init container.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) init: bool,
-    /// The request.
     pub(crate) request: Quantity,
 }

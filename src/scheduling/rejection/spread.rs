@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What the spread would be. Serialised, the variant's name is the `code`.
+/// Why a constraint rejects the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum SpreadRejection {
@@ -11,25 +11,25 @@ pub(crate) enum SpreadRejection {
         /// The key of the label.
         topology_key: String,
     },
-    /// With the pod, the node's domain would have too many of such pods more than the one that has fewest.
+    /// With the pod, the skew of the node's domain would exceed `maxSkew`.
     TopologySpread {
-        /// The label that makes the domains.
+        /// The key of the label that defines the domains.
         topology_key: String,
-        /// The node's value of it.
+        /// The value of the label on the node.
         topology_value: String,
-        /// Such pods, as kubectl writes selectors; in the pod's own namespace.
+        /// The label selector of the constraint, as kubectl writes it. It applies to the pod's namespace.
         selector: String,
-        /// How many of them are in the domain already.
+        /// The number of matching pods in the domain.
         matching: usize,
-        /// Whether the pod is one of them.
+        /// Whether the pod matches the selector.
         self_match: bool,
-        /// How many the domain with the fewest has; none while there are fewer domains than `minDomains`.
+        /// The lowest number of matching pods in a domain; 0 if there are fewer than `minDomains` domains.
         min_matching: usize,
-        /// How many domains count.
+        /// The number of domains.
         domains: usize,
-        /// How many there must be for `fewest` to be more than none.
+        /// The number of domains below which the lowest number is taken as 0.
         min_domains: usize,
-        /// How many more than `fewest` are allowed.
+        /// The allowed difference to the lowest number.
         max_skew: usize,
     },
 }

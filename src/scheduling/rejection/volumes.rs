@@ -1,4 +1,10 @@
-//! Volumes and their claims.
+//! Why a filter rejects a pod's volumes, and how the filters that check volumes collect the results.
+//!
+//! Four filters check the same claims, and upstream each of them rejects a claim or volume that does not exist; the
+//! first one ends the attempt. So each is reported once, by that filter, and the other filters check what is left:
+//!
+//! - a missing claim by VolumeRestrictions, that of an ephemeral volume by VolumeBinding;
+//! - a missing volume by VolumeZone, that of an ephemeral volume by VolumeBinding.
 
 use serde::Serialize;
 
@@ -6,181 +12,151 @@ use crate::placement::TermMismatch;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
-/// What is wrong with the volumes. Serialised, the variant's name is the `code`. Claims are of the pod's namespace.
+/// Why the volumes reject the pod or the node. In JSON, the variant's name is the `code`. Claims are in the pod's
+/// namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum VolumeRejection {
-    /// A disk that the pod names itself is used by another pod of the node.
+    /// A disk that the pod uses without a claim is used by another pod on the node.
     DiskInUse {
-        /// The pod's volume.
+        /// The name of the pod's volume.
         volume: String,
-        /// The kind of disk, as the volume spells it: `gcePersistentDisk`, `awsElasticBlockStore`, `iscsi` or `rbd`.
+        /// The source of the volume: `gcePersistentDisk`, `awsElasticBlockStore`, `iscsi` or `rbd`.
         source: &'static str,
-        /// Its name among disks of its kind.
+        /// The identity of the disk.
         disk: String,
-        /// Who uses it.
+        /// The pods that use it.
         used_by: Vec<PodOnNode>,
     },
-    /// A claim with `ReadWriteOncePod` is used by another pod of the cluster.
+    /// Another pod in the cluster uses the claim, whose access mode is `ReadWriteOncePod`.
     VolumeClaimInUse {
-        /// The claim.
         claim: String,
-        /// Who uses it.
+        /// The pods that use it.
         used_by: Vec<PodOnNode>,
     },
-    /// The claim is not there.
-    VolumeClaimMissing {
-        /// The claim.
-        claim: String,
-    },
-    /// The claim of an ephemeral volume is not there yet.
+    /// The claim does not exist.
+    VolumeClaimMissing { claim: String },
+    /// The claim of an ephemeral volume does not exist yet.
     VolumeClaimPending {
-        /// The claim.
         claim: String,
-        /// The pod's volume.
+        /// The name of the pod's volume.
         volume: String,
     },
-    /// The claim was bound to a volume that is gone.
+    /// The claim was bound to a volume that no longer exists.
     VolumeClaimLost {
-        /// The claim.
         claim: String,
-        /// The PersistentVolume.
         volume: String,
-        /// Whether it was made for the pod alone.
+        /// Whether the claim was created for an ephemeral volume of the pod.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         ephemeral: bool,
     },
     /// The claim is being deleted.
     VolumeClaimTerminating {
-        /// The claim.
         claim: String,
-        /// Whether it was made for the pod alone.
+        /// Whether the claim was created for an ephemeral volume of the pod.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         ephemeral: bool,
     },
-    /// A claim has the name that the claim of an ephemeral volume must have, and is not the pod's.
+    /// A claim has the name that the claim of an ephemeral volume must have, but belongs to another owner.
     VolumeClaimNotOwned {
-        /// The claim.
         claim: String,
-        /// The pod's volume.
+        /// The name of the pod's volume.
         volume: String,
     },
-    /// The claim is to be bound before any pod uses it, and is not.
+    /// The claim must be bound before a pod uses it, but it is not bound.
     VolumeClaimUnbound {
-        /// The claim.
         claim: String,
-        /// Its storage class; none when it asks for none.
+        /// The storage class; none if the claim requests none.
         storage_class: Option<String>,
-        /// Who provisions volumes of the class; none when there is no such class.
+        /// The provisioner of the class; none if the class does not exist.
         provisioner: Option<String>,
-        /// The PersistentVolume that it asks for by name, if it does.
+        /// The PersistentVolume that the claim requests by name.
         volume: Option<String>,
     },
     /// The volume of the claim is being provisioned for another node.
     VolumeClaimOnOtherNode {
-        /// The claim.
         claim: String,
-        /// The node that a scheduler chose for it.
+        /// The node that the scheduler selected.
         selected_node: String,
     },
-    /// The claim is bound to a volume that is not there.
+    /// The claim is bound to a volume that does not exist.
     VolumeMissing {
-        /// The claim.
         claim: String,
-        /// The PersistentVolume.
         volume: String,
-        /// Whether it was made for the pod alone.
+        /// Whether the claim was created for an ephemeral volume of the pod.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         ephemeral: bool,
     },
-    /// The claim's volume cannot be reached from the node.
+    /// The node cannot access the claim's volume.
     VolumeNodeAffinity {
-        /// The claim.
         claim: String,
-        /// The PersistentVolume.
         volume: String,
-        /// Each term of its node affinity with what it missed.
+        /// Each term of the volume's node affinity with its mismatches.
         terms: Vec<TermMismatch>,
     },
     /// The claim's volume is in another zone or region.
     VolumeZone {
-        /// The claim.
         claim: String,
-        /// The PersistentVolume.
         volume: String,
-        /// The label of the zone or region.
+        /// The key of the zone or region label.
         key: String,
-        /// Where the volume is.
+        /// The zones or regions of the volume.
         required: Vec<String>,
-        /// Where the node is; none when it has no such label.
+        /// The value on the node; none if the node does not have the label.
         found: Option<String>,
     },
-    /// No volume can be bound to the claim here, and its class makes none.
+    /// No volume can be bound to the claim on this node, and its class does not provision any.
     NoVolumeToBind {
-        /// The claim.
         claim: String,
-        /// Its storage class.
         storage_class: String,
-        /// How much it asks for.
+        /// The requested storage.
         requested: Quantity,
-        /// The volumes of the class, and why each is not for the claim on this node.
+        /// The volumes of the class with their mismatches.
         mismatches: Vec<MismatchedVolume>,
     },
-    /// The storage class makes no volumes where the node is.
+    /// The storage class does not provision volumes for this node.
     StorageTopology {
-        /// The claim.
         claim: String,
-        /// Its storage class.
         storage_class: String,
-        /// Each term of `allowedTopologies` with what it missed.
+        /// Each term of `allowedTopologies` with its mismatches.
         terms: Vec<TermMismatch>,
     },
-    /// There is not enough storage left that the node can reach.
+    /// The free storage that the node can access is too small.
     StorageCapacity {
-        /// The claim.
         claim: String,
-        /// Its storage class.
         storage_class: String,
-        /// The CSI driver.
         driver: String,
-        /// How much the claim asks for.
+        /// The requested storage.
         requested: Quantity,
-        /// The largest volume that could still be made; none when the driver reports nothing for the node.
+        /// The largest volume that can be provisioned; none if the driver reports no capacity for the node.
         largest: Option<Quantity>,
     },
-    /// The node's driver attaches no more volumes.
+    /// The CSI driver cannot attach more volumes to the node.
     VolumeLimit {
-        /// The CSI driver.
         driver: String,
-        /// How many it attaches to the node.
+        /// The maximum number of volumes.
         limit: i64,
-        /// How many are attached, or about to be.
+        /// The number of volumes that are attached or required by pods on the node.
         used: usize,
-        /// How many more the pod needs.
+        /// The number of additional volumes of the pod.
         requested: usize,
-        /// Whose they are, as far as pods of the node use them.
+        /// The pods on the node that use these volumes.
         used_by: Vec<PodOnNode>,
     },
-    /// The CSI driver does not run on the node, and asks that no pod come before it.
-    CsiDriverMissing {
-        /// The CSI driver.
-        driver: String,
-    },
+    /// The CSI driver is not installed on the node, and it prevents pods from being scheduled there.
+    CsiDriverMissing { driver: String },
 }
 
-/// A pod and where it is.
+/// A pod and its node, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct PodOnNode {
     pub(crate) namespace: String,
-    /// Its name.
     #[serde(rename = "pod")]
     pub(crate) name: String,
-    /// Its node.
     pub(crate) node: String,
 }
 
 impl PodOnNode {
-    /// The pod by its names.
     pub(crate) fn from_pod(pod: &Pod) -> Self {
         Self {
             namespace: pod.metadata.namespace.clone(),
@@ -190,57 +166,51 @@ impl PodOnNode {
     }
 }
 
-/// A PersistentVolume that is not for the claim.
+/// A PersistentVolume that cannot be bound to the claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct MismatchedVolume {
-    /// The PersistentVolume.
     pub(crate) volume: String,
-    /// Why not.
     #[serde(flatten)]
     pub(crate) cause: VolumeMismatch,
 }
 
-/// The first thing that keeps a volume from a claim.
+/// The first mismatch between a volume and a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum VolumeMismatch {
-    /// It is kept for another claim.
+    /// The volume is reserved for another claim.
     ClaimedBy {
-        /// The claim's namespace and name.
+        /// The namespace and name of the claim.
         claim: String,
     },
-    /// It is too small.
     TooSmall {
-        /// Its capacity.
+        /// The capacity of the volume.
         capacity: Quantity,
     },
-    /// It is a block device and the claim wants a file system, or the other way round.
+    /// The volume mode differs: `Block` or `Filesystem`.
     OtherMode {
-        /// The volume's mode.
+        /// The mode of the volume.
         found: String,
     },
-    /// Its VolumeAttributesClass is not the claim's.
+    /// The VolumeAttributesClass differs.
     OtherAttributes {
-        /// The volume's class, if it has one.
+        /// The class of the volume, if it has one.
         found: Option<String>,
     },
-    /// It is being deleted.
+    /// The volume is being deleted.
     Terminating,
-    /// It is `Released`, `Failed`, ..., not `Available`.
-    NotAvailable {
-        /// The phase.
-        phase: String,
-    },
-    /// The claim's selector does not match its labels.
+    /// The phase is not `Available` but `Released`, `Failed` or so.
+    NotAvailable { phase: String },
+    /// The claim's selector does not match the labels of the volume.
     OtherLabels,
-    /// It cannot be reached from the node.
+    /// The node cannot access the volume.
     OtherNodes {
-        /// Each term of its node affinity with what it missed.
+        /// Each term of the volume's node affinity with its mismatches.
         terms: Vec<TermMismatch>,
     },
-    /// It lacks an access mode that the claim asks for.
+    /// The volume does not have an access mode that the claim requests.
     OtherAccess {
-        /// The volume's access modes.
+        /// The access modes of the volume.
         found: Vec<String>,
     },
 }
@@ -254,7 +224,7 @@ mod tests {
     use crate::scheduling::FilterRejection;
 
     #[test]
-    fn json_has_the_code_and_the_evidence() {
+    fn json_has_code_and_evidence() {
         let mismatches = vec![MismatchedVolume {
             volume: "pv".into(),
             cause: VolumeMismatch::NotAvailable { phase: "Released".into() },

@@ -20,9 +20,7 @@ fn sidecar(name: &str, cpu: &str) -> Value {
 }
 
 /// Edge case 57 (docs/edge-cases.md).
-
 #[test]
-
 fn an_init_container_runs_beside_the_sidecars_before_it() {
     let after = json!({
         "containers": [container("c", "100m")],
@@ -37,10 +35,8 @@ fn an_init_container_runs_beside_the_sidecars_before_it() {
 }
 
 /// Edge case 58 (docs/edge-cases.md).
-
 #[test]
-
-fn overhead_comes_on_top() {
+fn overhead_is_added() {
     for (init, expected) in [
         (json!([sidecar("s", "50m"), container("i", "200m")]), "260m"),
         (json!([container("i", "200m"), sidecar("s", "50m")]), "210m"),
@@ -53,9 +49,7 @@ fn overhead_comes_on_top() {
 }
 
 /// Edge case 59 (docs/edge-cases.md).
-
 #[test]
-
 fn the_request_of_the_pod_as_a_whole_overrides_its_containers() {
     let spec = json!({
         "resources": { "requests": { "cpu": "1", "example.com/gpu": "7" } },
@@ -66,16 +60,14 @@ fn the_request_of_the_pod_as_a_whole_overrides_its_containers() {
     });
     assert_eq!(wanted_of(spec.clone(), "cpu"), "1001m");
     assert_eq!(wanted_of(spec.clone(), "memory"), (1i64 << 30).to_string());
-    // Only CPU, memory and huge pages can be asked for as a whole.
+    // Only CPU, memory and huge pages can be pod-level requests.
     assert_eq!(wanted_of(spec.clone(), "example.com/gpu"), "2");
     let before = wanted(&pod("p", spec), KubeMinor(33));
     assert_eq!(before["cpu"].to_string(), "601m");
 }
 
 /// Edge case 60 (docs/edge-cases.md).
-
 #[test]
-
 fn a_pod_is_rounded_up_once_and_not_by_container() {
     let spec = json!({ "containers": [container("a", "0.5m"), container("b", "0.5m")] });
     assert_eq!(wanted_of(spec, "cpu"), "1m");
@@ -84,7 +76,7 @@ fn a_pod_is_rounded_up_once_and_not_by_container() {
 }
 
 #[test]
-fn of_init_containers_only_the_greatest_counts() {
+fn init_containers_count_with_their_maximum() {
     let spec = json!({
         "containers": [container("c", "100m"), container("d", "100m")],
         "initContainers": [container("i", "150m"), container("j", "300m"), container("k", "50m")],
@@ -98,7 +90,7 @@ fn of_init_containers_only_the_greatest_counts() {
 }
 
 #[test]
-fn names_that_the_scheduler_does_not_compare_are_left_out() {
+fn resources_that_scheduler_ignores_are_left_out() {
     let spec = asking(json!({
         "cpu": "1", "storage": "5", "unprefixed": "1", "pods": "3", "requests.example.com/gpu": "1",
         "bad name.com/gpu": "1", "example.com/": "1", "example.com/gpu": "1", "hugepages-2Mi": "2Mi",
@@ -113,7 +105,7 @@ fn names_that_the_scheduler_does_not_compare_are_left_out() {
 }
 
 #[test]
-fn a_pod_in_a_resize_holds_the_most_of_what_it_has_was_granted_and_asks_for() {
+fn pod_in_resize_uses_maximum_of_status_and_spec() {
     let with = |actuated: &str, allocated: &str, reason: &str| {
         let status = json!({
             "containerStatuses": [{
@@ -132,7 +124,7 @@ fn a_pod_in_a_resize_holds_the_most_of_what_it_has_was_granted_and_asks_for() {
 }
 
 #[test]
-fn a_status_without_resources_and_a_pending_pods_status_count_for_nothing() {
+fn status_without_resources_and_unbound_status_ignored() {
     let status = json!({ "containerStatuses": [{ "name": "main", "allocatedResources": { "cpu": "9" } }] });
     let without = pod_with("p", asking(json!({ "cpu": "500m" })), status);
     assert_eq!(held(&without, ASSUMED)["cpu"].to_string(), "500m");
@@ -143,7 +135,7 @@ fn a_status_without_resources_and_a_pending_pods_status_count_for_nothing() {
 }
 
 #[test]
-fn of_init_containers_only_a_sidecars_resize_counts() {
+fn resize_of_init_container_counts_only_for_sidecar() {
     let statuses = |name: &str| json!({ "initContainerStatuses": [{ "name": name, "resources": { "requests": { "cpu": "900m" } } }] });
     let spec = json!({ "containers": [], "initContainers": [sidecar("s", "50m"), container("i", "200m")] });
     assert_eq!(held(&pod_with("p", spec.clone(), statuses("s")), ASSUMED)["cpu"].to_string(), "1100m");
@@ -151,7 +143,7 @@ fn of_init_containers_only_a_sidecars_resize_counts() {
 }
 
 #[test]
-fn a_resize_of_the_pod_as_a_whole_counts_from_1_36() {
+fn resize_of_pod_level_resources_counts_since_1_36() {
     let spec = json!({
         "resources": { "requests": { "cpu": "1", "memory": "1Gi" } }, "containers": [container("a", "300m")],
     });
@@ -165,6 +157,6 @@ fn a_resize_of_the_pod_as_a_whole_counts_from_1_36() {
     assert_eq!(held(&resized(""), KubeMinor(36))["cpu"].to_string(), "3");
     assert_eq!(held(&resized(""), KubeMinor(35))["cpu"].to_string(), "1");
     assert_eq!(held(&resized(""), KubeMinor(36))["memory"].to_string(), (1i64 << 30).to_string());
-    // An infeasible one leaves nothing but what was granted.
+    // For an infeasible resize, only the allocated amounts count.
     assert_eq!(held(&resized("Infeasible"), KubeMinor(36))["memory"].to_string(), "0");
 }

@@ -12,7 +12,7 @@ fn pod(spec: Value) -> Pod {
 }
 
 #[test]
-fn who_repels_a_pod_is_looked_for_once_the_scheduler_has_spoken_of_it() {
+fn scheduler_message_about_anti_affinity_needs_all_pods() {
     let said = |message: &str| {
         let mut pod = pod(json!({}));
         pod.status =
@@ -25,7 +25,7 @@ fn who_repels_a_pod_is_looked_for_once_the_scheduler_has_spoken_of_it() {
 }
 
 #[test]
-fn a_plain_pod_needs_nothing() {
+fn plain_pod_needs_nothing() {
     let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}]);
     let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "1", "kubernetes.io/x": "1"}}}]);
     let pinned = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}});
@@ -33,7 +33,7 @@ fn a_plain_pod_needs_nothing() {
 }
 
 #[test]
-fn claims_need_every_kind_of_storage() {
+fn claims_need_all_storage_kinds() {
     let kinds = [
         ObjectKind::Claims,
         ObjectKind::Volumes,
@@ -48,14 +48,14 @@ fn claims_need_every_kind_of_storage() {
 }
 
 #[test]
-fn a_disk_that_a_driver_serves_now_counts_against_its_limit() {
+fn disk_of_migrated_plugin_needs_volume_limit_kinds() {
     let needs = of(json!({"volumes": [{"name": "a", "gcePersistentDisk": {"pdName": "d"}}]}));
     assert!(needs.contains(&ObjectKind::CsiNodes) && !needs.contains(&ObjectKind::StorageCapacities), "{needs:?}");
     assert_eq!(of(json!({"volumes": [{"name": "a", "iscsi": {"iqn": "i"}}]})), []);
 }
 
 #[test]
-fn terms_about_other_pods_need_all_pods_and_nodes() {
+fn affinity_terms_need_all_pods_and_nodes() {
     let term = |more: Value| {
         let mut term = json!({"topologyKey": "topology.kubernetes.io/zone"});
         for (key, value) in more.as_object().unwrap() {
@@ -71,7 +71,7 @@ fn terms_about_other_pods_need_all_pods_and_nodes() {
 }
 
 #[test]
-fn a_spread_over_hosts_needs_only_the_node() {
+fn spread_over_hostnames_needs_no_other_pods() {
     let spread = |key: &str, when: &str, policy: &str| {
         of(json!({"topologySpreadConstraints": [
             {"topologyKey": key, "whenUnsatisfiable": when, "nodeAffinityPolicy": policy},
@@ -85,7 +85,7 @@ fn a_spread_over_hosts_needs_only_the_node() {
 }
 
 #[test]
-fn devices_need_their_kinds() {
+fn resource_claims_need_device_kinds() {
     let claimed = of(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
     let kinds = [
         ObjectKind::ResourceClaims,
@@ -99,7 +99,7 @@ fn devices_need_their_kinds() {
 }
 
 #[test]
-fn only_a_claim_for_one_pod_needs_all_pods() {
+fn only_read_write_once_pod_claim_needs_all_pods() {
     let pod = pod(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]}));
     let claims = |namespace: &str, mode: &str| {
         let claim = json!([{"metadata": {"name": "data", "namespace": namespace}, "spec": {"accessModes": [mode]}}]);
@@ -111,7 +111,7 @@ fn only_a_claim_for_one_pod_needs_all_pods() {
     assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
     assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
     assert_eq!(after(&Known::Unknown("cannot list".into())), []);
-    // The claim of an ephemeral volume is the pod's own.
+    // The claim of an ephemeral volume belongs to the pod.
     let ephemeral: Pod = serde_json::from_value(json!({
         "metadata": {"name": "agent", "namespace": "ops"}, "spec": {"volumes": [{"name": "a", "ephemeral": {}}]},
     }))
@@ -123,7 +123,7 @@ fn only_a_claim_for_one_pod_needs_all_pods() {
 }
 
 #[test]
-fn a_neighbours_anti_affinity_by_labels_of_namespaces_needs_them() {
+fn namespace_selector_of_other_pod_needs_namespaces() {
     let higher_priority_planned = |kind: &str, selector: Value| {
         let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
         let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});

@@ -1,5 +1,7 @@
-//! Which volume a claim gets that waits for its pod. Upstream: `volumebinding/binder.go` `FindPodVolumes`,
-//! `findMatchingVolumes`; `component-helpers/storage/volume/pv_helpers.go` `FindMatchingVolume`.
+//! Which volume the scheduler binds to a claim that waits for its pod.
+//!
+//! Upstream: `volumebinding/binder.go` `FindPodVolumes`, `findMatchingVolumes`;
+//! `component-helpers/storage/volume/pv_helpers.go` `FindMatchingVolume`.
 
 use crate::scheduling::attempt::Attempt;
 use crate::scheduling::rejection::{MismatchedVolume, VolumeMismatch, VolumeRejection};
@@ -16,8 +18,8 @@ use crate::snapshot::Node;
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;
 
-/// Judges the claims that wait for the pod: each takes the smallest volume that will do, the smallest claim first;
-/// what finds none is to be provisioned.
+/// Checks the claims that wait for the pod, smallest first. Each takes the smallest volume that matches; a claim
+/// without a match needs provisioning.
 pub(super) fn judge(
     attempt: &Attempt<'_>,
     mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>,
@@ -48,7 +50,7 @@ pub(super) fn judge(
     }
 }
 
-/// The volume for the claim, or why each is not for it.
+/// The volume for the claim, or the mismatch of each volume.
 fn pick<'v>(
     claim: &PersistentVolumeClaim,
     volumes: impl Iterator<Item = &'v PersistentVolume>,
@@ -60,11 +62,11 @@ fn pick<'v>(
         let is_kept_for_it = is_kept_for(volume, claim);
         let cause = mismatch(claim, volume, is_kept_for_it);
         let is_alike = cause.is_none();
-        // The scheduler does not translate migrated volumes here.
+        // Here the scheduler does not translate migrated volumes.
         let out_of_reach = || mismatched_terms(volume, None, node).map(|terms| VolumeMismatch::OtherNodes { terms });
         let cause = cause.or_else(out_of_reach).or_else(|| (!is_kept_for_it).then(|| other_access(claim, volume))?);
         match cause {
-            // A volume that is kept for the claim is the only one that it can have.
+            // A volume that is reserved for the claim is the only possible one.
             None if is_kept_for_it => return Ok(volume),
             Some(cause) if is_kept_for_it && is_alike => return Err(vec![unfit_volume(volume, cause)]),
             Some(cause) => mismatches.push(unfit_volume(volume, cause)),
@@ -81,7 +83,7 @@ fn unfit_volume(volume: &PersistentVolume, cause: VolumeMismatch) -> MismatchedV
     MismatchedVolume { volume: name_of(&volume.metadata).to_owned(), cause }
 }
 
-/// What differs between the claim and the volume, wherever the node is.
+/// The first mismatch between the claim and the volume that does not depend on the node.
 fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_for_it: bool) -> Option<VolumeMismatch> {
     let (wanted, spec) = (claim.spec.as_ref()?, volume.spec.as_ref()?);
     if let Some(other) = spec.claim_ref.as_ref().filter(|_| !is_kept_for_it) {
@@ -124,7 +126,7 @@ fn other_access(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Opt
     (!wanted.iter().all(|mode| found.contains(mode))).then_some(VolumeMismatch::OtherAccess { found })
 }
 
-/// Whether the volume is bound to the claim, or was made for it beforehand (`IsVolumeBoundToClaim`).
+/// Whether the volume is bound to the claim, or was pre-bound to it (`IsVolumeBoundToClaim`).
 fn is_kept_for(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
     let Some(reference) = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) else { return false };
     let uid = reference.uid.as_deref().filter(|uid| !uid.is_empty());

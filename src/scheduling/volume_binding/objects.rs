@@ -13,7 +13,7 @@ use crate::snapshot::pod_summary::NodeSelector;
 
 pub(super) const BIND_CONFLICT: &str = "node(s) didn't find available persistent volumes to bind";
 
-/// The class of that name; the outer option is empty when classes were not read.
+/// The class with this name. The outer option is none if the classes could not be read.
 pub(super) fn class_named<'a>(
     attempt: &Attempt<'a>,
     name: &str,
@@ -26,7 +26,7 @@ pub(super) fn class_named<'a>(
     Some(classes.iter().find(|class| name_of(&class.metadata) == name))
 }
 
-/// What of the volume's node affinity the node misses; none when it can reach the volume
+/// The mismatches between the node and the volume's node affinity; none if the node can access the volume
 /// (`component-helpers/storage/volume/helpers.go` `CheckNodeAffinity`).
 pub(super) fn mismatched_terms(
     volume: &PersistentVolume,
@@ -34,11 +34,11 @@ pub(super) fn mismatched_terms(
     node: &Node,
 ) -> Option<Vec<TermMismatch>> {
     let required = required_nodes(volume, csi_node)?;
-    // The one type's JSON is the other's.
+    // The JSON of both types is compatible.
     let mut required: NodeSelector =
         serde_json::to_value(required).and_then(serde_json::from_value).unwrap_or_default();
     for term in &mut required.node_selector_terms {
-        // Upstream holds a volume against a node that has labels and nothing else: fields, when well formed, hold.
+        // Upstream matches with a node that has only labels: valid match fields always match.
         let is_sound = |field: &crate::snapshot::pod_summary::NodeSelectorRequirement| {
             matches!(field.operator.as_str(), "In" | "NotIn") && field.values.len() == 1
         };

@@ -1,5 +1,7 @@
-//! Whether a volume could be made for a claim. Upstream: `volumebinding/binder.go` `checkVolumeProvisions`,
-//! `hasEnoughCapacity`, `nodeHasAccess`; `pkg/apis/core/v1/helper/helpers.go` `MatchTopologySelectorTerms`.
+//! Whether a volume can be provisioned for a claim.
+//!
+//! Upstream: `volumebinding/binder.go` `checkVolumeProvisions`, `hasEnoughCapacity`, `nodeHasAccess`;
+//! `pkg/apis/core/v1/helper/helpers.go` `MatchTopologySelectorTerms`.
 
 use crate::scheduling::attempt::Attempt;
 use crate::scheduling::rejection::{MismatchedVolume, VolumeRejection};
@@ -15,10 +17,10 @@ use crate::snapshot::quantity::Quantity;
 use crate::snapshot::selector;
 
 const NO_SPACE: &str = "node(s) did not have enough free storage";
-/// The provisioner of classes whose volumes are made by hand.
+/// The provisioner of classes whose volumes are created manually.
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
-/// Judges a claim for which there is no volume: `unfit` says why each of those that are there is none for it.
+/// Checks a claim that no existing volume matches. `mismatches` has why each volume does not match.
 pub(super) fn judge(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
@@ -40,7 +42,7 @@ pub(super) fn judge(
     judge_capacity(attempt, claim, class, findings);
 }
 
-/// What of the class' topologies the node misses; none when volumes are made where it is.
+/// The mismatches between the node and the allowed topologies of the class; none if volumes can be provisioned there.
 fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismatch>> {
     let terms = class.allowed_topologies.as_deref().filter(|terms| !terms.is_empty())?;
     let mismatches = |term: &TopologySelectorTerm| {
@@ -57,13 +59,13 @@ fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismat
         });
         TermMismatch { invalid: None, mismatches: mismatches.collect() }
     };
-    // An empty term matches nothing: upstream skips it.
+    // An empty term matches nothing.
     let terms = terms.iter().filter(|term| term.match_label_expressions.as_ref().is_some_and(|all| !all.is_empty()));
     let misses: Vec<TermMismatch> = terms.map(mismatches).collect();
     misses.iter().all(|note_missing| !note_missing.mismatches.is_empty()).then_some(misses)
 }
 
-/// Drivers that report what they have left are believed.
+/// Checks the capacity that the driver reports, if it reports any.
 fn judge_capacity(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
@@ -98,7 +100,8 @@ fn is_within_reach(capacity: &CSIStorageCapacity, node: &Node) -> bool {
     selector.is_some_and(|selector| selector::matches(&selector, &node.metadata.labels))
 }
 
-/// The largest volume that can be made; the driver's own word for it counts before what is left (`volumeLimit`).
+/// The largest volume that can be provisioned. The driver's maximum size takes precedence over the free capacity
+/// (`volumeLimit`).
 fn largest_volume(capacity: &CSIStorageCapacity) -> Option<Quantity> {
     let limit = capacity.maximum_volume_size.as_ref().or(capacity.capacity.as_ref())?;
     limit.0.parse().ok()

@@ -11,7 +11,7 @@ fn class(name: &str, provisioner: &str, mode: &str) -> Value {
     json!({"metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": mode})
 }
 
-/// A claim `data` of 10Gi whose volume waits for the pod, and its class, for which nothing is provisioned.
+/// A claim `data` of 10Gi whose volume waits for the pod, and its class without provisioning.
 fn waiting() -> VolumeFixture {
     let mut world = VolumeFixture::with_claims(json!([wanting("data", "10Gi")]));
     world.facts.storage_classes = known(json!([class("local", "kubernetes.io/no-provisioner", WAITS)]));
@@ -36,7 +36,7 @@ fn local(name: &str, size: &str, more: Value) -> Value {
     volume(name, spec)
 }
 
-/// The missed requirement for the zone on the node of zone `a`.
+/// The mismatch of the zone on the node in zone `a`.
 fn not_in_zone(zone: &str) -> Vec<TermMismatch> {
     let mismatches = Requirement {
         key: "topology.kubernetes.io/zone".into(),
@@ -48,7 +48,7 @@ fn not_in_zone(zone: &str) -> Vec<TermMismatch> {
 }
 
 #[test]
-fn a_pod_without_claims_passes_though_nothing_is_known() {
+fn pod_without_claims_passes_without_objects() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
     world.facts.claims = unread("claims");
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -57,12 +57,12 @@ fn a_pod_without_claims_passes_though_nothing_is_known() {
 }
 
 #[test]
-fn a_claim_that_is_gone_is_told_by_the_filter_before() {
+fn missing_claim_is_reported_by_volume_restrictions() {
     assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn a_lost_claim_refuses_the_pod() {
+fn lost_claim_rejects_pod() {
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
     let expected = VolumeRejection::VolumeClaimLost { claim: "data".into(), volume: "pv".into(), ephemeral: false };
@@ -71,7 +71,7 @@ fn a_lost_claim_refuses_the_pod() {
 }
 
 #[test]
-fn a_claim_that_is_being_deleted_refuses_the_pod() {
+fn claim_being_deleted_rejects_pod() {
     let mut leaving = bound_claim("data", "pv");
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let expected = VolumeRejection::VolumeClaimTerminating { claim: "data".into(), ephemeral: false };
@@ -80,7 +80,7 @@ fn a_claim_that_is_being_deleted_refuses_the_pod() {
 }
 
 #[test]
-fn the_claim_of_an_ephemeral_volume_must_be_there_and_be_the_pods() {
+fn claim_of_ephemeral_volume_must_exist_and_be_owned() {
     let mut world =
         VolumeFixture::with_volumes(json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]));
     let (claim_name, volume_name) = (String::from("agent-scratch"), String::from("scratch"));
@@ -102,13 +102,13 @@ fn the_claim_of_an_ephemeral_volume_must_be_there_and_be_the_pods() {
 }
 
 #[test]
-fn a_claim_that_should_be_bound_already_refuses_the_pod_and_tells_its_class() {
+fn unbound_immediate_claim_rejects_pod_with_class() {
     let classes = json!([class("fast", "disk.example.com", "Immediate"), class("local", "", WAITS)]);
     for (spec, storage_class, provisioner, volume) in [
         (json!({}), None, None, None),
         (json!({"storageClassName": "gone"}), Some("gone"), None, None),
         (json!({"storageClassName": "fast"}), Some("fast"), Some("disk.example.com"), None),
-        // One that asks for a volume by name is to be bound before, whatever its class.
+        // A claim that requests a volume by name must be bound before, whatever its class.
         (json!({"storageClassName": "local", "volumeName": "pv"}), Some("local"), Some(""), Some("pv")),
     ] {
         let mut world = VolumeFixture::with_claims(json!([claim("data", spec)]));
@@ -128,7 +128,7 @@ fn a_claim_that_should_be_bound_already_refuses_the_pod_and_tells_its_class() {
 }
 
 #[test]
-fn a_bound_volume_must_be_within_the_nodes_reach() {
+fn bound_volume_must_be_accessible_from_node() {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     for (affinity, expected) in [(json!({}), None), (in_zone("a"), None), (in_zone("b"), Some(not_in_zone("b")))] {
         world.facts.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
@@ -145,7 +145,7 @@ fn a_bound_volume_must_be_within_the_nodes_reach() {
 }
 
 #[test]
-fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
+fn match_fields_in_volume_affinity_always_match() {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let field = json!([{"key": "metadata.name", "operator": "In", "values": ["n9"]}]);
     let with =
@@ -160,7 +160,7 @@ fn fields_in_a_volumes_node_affinity_hold_for_every_node() {
 }
 
 #[test]
-fn an_ephemeral_volume_that_does_not_exist_is_refused() {
+fn missing_volume_of_ephemeral_claim_is_rejected() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "scratch", "ephemeral": {}}]));
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
     let mut owned = bound_claim("agent-scratch", "pv");
@@ -170,12 +170,12 @@ fn an_ephemeral_volume_that_does_not_exist_is_refused() {
         VolumeRejection::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
     assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
-    // VolumeZone tells it of a claim that the pod names.
+    // For a claim that the pod references, VolumeZone reports it.
     assert_eq!(VolumeFixture::with_claims(json!([bound_claim("data", "pv")])).judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn a_waiting_claim_takes_a_volume_that_fits() {
+fn waiting_claim_takes_matching_volume() {
     let mut world = waiting();
     world.facts.volumes = known(json!([local("pv", "10Gi", json!({"nodeAffinity": in_zone("a")}))]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -184,7 +184,7 @@ fn a_waiting_claim_takes_a_volume_that_fits() {
 }
 
 #[test]
-fn without_a_volume_that_fits_every_volume_of_the_class_tells_why() {
+fn waiting_claim_without_match_has_every_mismatch() {
     let mut world = waiting();
     let claim_ref = |name: &str| json!({"claimRef": {"namespace": "ops", "name": name}});
     let mut released = local("released", "10Gi", json!({}));
@@ -222,7 +222,7 @@ fn without_a_volume_that_fits_every_volume_of_the_class_tells_why() {
 }
 
 #[test]
-fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
+fn reserved_volume_is_the_only_one_for_claim() {
     let mut world = waiting();
     let kept = |zone: &str| {
         let mut pv = local(
@@ -246,7 +246,7 @@ fn a_volume_that_is_kept_for_the_claim_is_the_only_one_it_can_have() {
 }
 
 #[test]
-fn a_claims_selector_chooses_among_volumes() {
+fn selector_of_claim_selects_volumes() {
     let mut world = waiting();
     let mut claim = wanting("data", "10Gi");
     claim["spec"]["selector"] = json!({"matchLabels": {"tier": "gold"}});
@@ -263,7 +263,7 @@ fn a_claims_selector_chooses_among_volumes() {
 }
 
 #[test]
-fn the_smaller_claim_takes_the_smaller_volume_and_leaves_the_larger() {
+fn smaller_claim_takes_smaller_volume() {
     let mut world = waiting();
     let large = json!({"name": "large", "persistentVolumeClaim": {"claimName": "large"}});
     world.pod = pod("agent", "", json!([large, data_volume()]));
@@ -276,7 +276,7 @@ fn the_smaller_claim_takes_the_smaller_volume_and_leaves_the_larger() {
 }
 
 #[test]
-fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
+fn volume_provisioned_for_other_node_is_rejected() {
     let mut world = waiting();
     world.facts.storage_classes = known(json!([class("local", "disk.example.com", WAITS)]));
     for (node, passes) in [("n1", true), ("n2", false)] {
@@ -294,7 +294,7 @@ fn a_volume_that_is_being_made_for_another_node_is_not_for_this_one() {
 }
 
 #[test]
-fn volumes_are_made_only_where_the_class_allows() {
+fn provisioning_is_limited_to_allowed_topologies() {
     let mut world = waiting();
     for (allowed, passes) in [
         (json!([]), true),
@@ -319,7 +319,7 @@ fn volumes_are_made_only_where_the_class_allows() {
 }
 
 #[test]
-fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
+fn reported_capacity_must_be_enough_and_accessible() {
     let driver = "disk.example.com";
     let mut world = waiting();
     world.facts.storage_classes = known(json!([class("local", driver, WAITS)]));
@@ -366,7 +366,7 @@ fn a_driver_that_reports_its_capacity_must_have_room_within_reach() {
 }
 
 #[test]
-fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template() {
+fn ephemeral_volume_of_unstored_pod_uses_its_template() {
     let template = |class: Value| {
         json!([{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {
             "storageClassName": class, "accessModes": ["ReadWriteOnce"],
@@ -379,7 +379,7 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
     default["allowedTopologies"] =
         json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]);
     world.facts.storage_classes = known(json!([class("fast", "disk.example.com", "Immediate"), default]));
-    // One without a class gets the default one.
+    // A claim without a class gets the default class.
     for (name, passes) in [("fast", true), ("gone", true), ("zonal", false), ("", false)] {
         world.pod = pod("", "", template(json!(name)));
         if passes {
@@ -395,7 +395,7 @@ fn the_ephemeral_volume_of_a_pod_that_is_not_made_yet_is_judged_by_its_template(
 }
 
 #[test]
-fn a_migrated_volume_is_reached_by_the_label_of_its_driver() {
+fn migrated_volume_is_matched_by_label_of_driver() {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let disk = json!({"gcePersistentDisk": {"pdName": "d"}, "nodeAffinity": in_zone("b")});
     world.facts.volumes = known(json!([volume("pv", disk)]));

@@ -16,21 +16,21 @@ fn on(node: &str, name: &str) -> PodOnNode {
 }
 
 #[test]
-fn a_pod_without_volumes_passes_though_nothing_is_known() {
+fn pod_without_volumes_passes_without_objects() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
     (world.facts.claims, world.facts.pods, world.bound_pods) = (unread("claims"), unread("pods"), unread("pods"));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn a_claim_that_is_not_there_refuses_the_pod_everywhere() {
+fn missing_claim_rejects_pod() {
     let world = VolumeFixture::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
     let expected = VolumeRejection::VolumeClaimMissing { claim: "data".into() };
     assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
 }
 
 #[test]
-fn a_claim_for_many_pods_passes_and_needs_no_pods() {
+fn shared_claim_passes_without_pods() {
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
     world.facts.pods = unread("pods");
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -39,10 +39,8 @@ fn a_claim_for_many_pods_passes_and_needs_no_pods() {
 }
 
 /// Edge case 71 (docs/edge-cases.md).
-
 #[test]
-
-fn a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_node() {
+fn one_pod_claim_used_on_other_node_is_rejected() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
     let (rejection, scheduler) = world.refusal_for_now(filter);
@@ -64,12 +62,10 @@ fn a_claim_for_one_pod_that_a_pod_of_another_node_uses_refuses_every_other_node(
 }
 
 /// Edge case 71 (docs/edge-cases.md).
-
 #[test]
-
 fn the_first_pod_of_a_claim_for_one_pod_passes() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
-    // Itself, one that waits for a node, one that has ended, and one of another namespace.
+    // The pod itself, an unscheduled pod, a pod that has ended, and a pod in another namespace.
     let mut ended = pod("ended", "n2", json!([data_volume()]));
     ended.status.phase = "Succeeded".into();
     let mut foreign = pod("foreign", "n2", json!([data_volume()]));
@@ -80,7 +76,7 @@ fn the_first_pod_of_a_claim_for_one_pod_passes() {
 }
 
 #[test]
-fn a_neighbour_with_the_claim_is_enough_without_all_pods() {
+fn claim_used_on_node_is_rejected_without_all_pods() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
     world.facts.pods = unread("pods");
     assert_eq!(world.missing(filter), "cannot list pods");
@@ -90,7 +86,7 @@ fn a_neighbour_with_the_claim_is_enough_without_all_pods() {
 }
 
 #[test]
-fn the_same_disk_conflicts_unless_both_only_read_it() {
+fn same_disk_conflicts_unless_both_only_read() {
     let gce = |name: &str, read_only: bool| json!({"gcePersistentDisk": {"pdName": name, "readOnly": read_only}});
     let aws = |id: &str| json!({"awsElasticBlockStore": {"volumeID": id, "readOnly": true}});
     let iscsi = |iqn: &str, read_only: bool| json!({"iscsi": {"iqn": iqn, "readOnly": read_only}});
@@ -127,7 +123,7 @@ fn the_same_disk_conflicts_unless_both_only_read_it() {
 }
 
 #[test]
-fn room_made_for_a_pod_of_no_less_priority_counts_as_taken() {
+fn nominated_pod_of_equal_priority_uses_its_disk() {
     let disk = || json!([{"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}}]);
     let mut world = VolumeFixture::with_volumes(disk());
     let mut nominated = pod("first", "", disk());
@@ -142,7 +138,7 @@ fn room_made_for_a_pod_of_no_less_priority_counts_as_taken() {
 }
 
 #[test]
-fn every_cause_is_told_and_what_refuses_the_pod_comes_first() {
+fn every_cause_is_reported_pod_rejections_first() {
     let disk = json!({"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}});
     let mut world = VolumeFixture::with_volumes(json!([disk, data_volume()]));
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);

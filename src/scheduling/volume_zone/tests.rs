@@ -15,7 +15,7 @@ fn with_labels(labels: Value) -> VolumeFixture {
 }
 
 #[test]
-fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
+fn volume_in_zone_of_node_passes_other_is_rejected() {
     assert_eq!(with_labels(json!({ZONE: "a", "topology.kubernetes.io/region": "r"})).judge(filter), CheckResult::Pass);
     assert_eq!(with_labels(json!({"tier": "gold"})).judge(filter), CheckResult::Pass);
     let (rejection, scheduler) = with_labels(json!({ZONE: "b"})).refusal_of_node(filter);
@@ -30,24 +30,24 @@ fn a_volume_of_the_nodes_zone_passes_and_one_of_another_does_not() {
 }
 
 #[test]
-fn a_volume_of_several_zones_is_in_each_of_them() {
+fn volume_in_several_zones_matches_each() {
     assert_eq!(with_labels(json!({ZONE: "b__a"})).judge(filter), CheckResult::Pass);
     assert_eq!(with_labels(json!({ZONE: "b__c"})).rejections(filter).1.len(), 1);
-    // A label with an empty zone says nothing.
+    // A label with an empty zone is ignored.
     assert_eq!(with_labels(json!({ZONE: "b__"})).judge(filter), CheckResult::Pass);
 }
 
 #[test]
-fn old_labels_of_a_volume_are_held_against_new_ones_of_the_node() {
+fn deprecated_label_of_volume_matches_current_of_node() {
     const BETA: &str = "failure-domain.beta.kubernetes.io/zone";
     assert_eq!(with_labels(json!({BETA: "a"})).judge(filter), CheckResult::Pass);
     with_labels(json!({BETA: "b"})).refusal_of_node(filter);
-    // Both labels with one zone are one cause.
+    // Both labels with the same zone are one cause.
     with_labels(json!({BETA: "b", ZONE: "b"})).refusal_of_node(filter);
     let mut world = with_labels(json!({BETA: "b"}));
     world.node.metadata.labels.insert(BETA.into(), "b".into());
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    // The other way round no label stands in.
+    // A current label of the volume is not compared with a deprecated label of the node.
     let mut world = with_labels(json!({ZONE: "a"}));
     world.node.metadata.labels.remove(ZONE);
     world.node.metadata.labels.insert(BETA.into(), "a".into());
@@ -56,7 +56,7 @@ fn old_labels_of_a_volume_are_held_against_new_ones_of_the_node() {
 }
 
 #[test]
-fn a_node_without_zone_and_region_takes_every_volume() {
+fn node_without_zone_labels_accepts_every_volume() {
     let mut world = with_labels(json!({ZONE: "b"}));
     world.node.metadata.labels.remove("topology.kubernetes.io/region");
     world.refusal_of_node(filter);
@@ -65,14 +65,14 @@ fn a_node_without_zone_and_region_takes_every_volume() {
 }
 
 #[test]
-fn a_volume_that_does_not_exist_refuses_the_pod_everywhere() {
+fn missing_volume_rejects_pod() {
     let world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let expected = VolumeRejection::VolumeMissing { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolume \"pv\" not found".into()));
 }
 
 #[test]
-fn what_other_filters_tell_passes_and_what_is_unknown_is_said() {
+fn causes_of_other_filters_pass_missing_data_is_unknown() {
     assert_eq!(VolumeFixture::with_claims(json!([])).judge(filter), CheckResult::Pass);
     let mut lost = bound_claim("data", "pv");
     lost["status"]["phase"] = json!("Lost");
