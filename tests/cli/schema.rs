@@ -458,7 +458,8 @@ fn variants_of(file: &str, name: &str) -> Vec<(String, BTreeSet<String>)> {
         let word = line.trim();
         let indent = line.len() - line.trim_start().len();
         if indent == 4 && word.starts_with(|c: char| c.is_ascii_uppercase()) {
-            variants.push((word.trim_end_matches(['{', ',', ' ']).to_owned(), BTreeSet::new()));
+            let (name, fields) = variant(word);
+            variants.push((name, fields.into_iter().collect()));
         } else if let (8, true, Some((_, fields))) =
             (indent, word.starts_with(|c: char| c.is_ascii_lowercase()), variants.last_mut())
         {
@@ -513,7 +514,7 @@ fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
                     // An untagged variant hands on another's code, and its own fields stand beside that one's.
                     is_tagged = !std::mem::take(&mut is_untagged);
                     if is_tagged {
-                        codes.push((word.trim_end_matches(['{', ',', ' ']).to_owned(), Vec::new()));
+                        codes.push(variant(word));
                     }
                 } else if let (true, Some((_, fields))) =
                     (is_field && is_tagged && !std::mem::take(&mut is_skipped), codes.last_mut())
@@ -524,6 +525,13 @@ fn codes_of_the_source() -> Vec<(String, Vec<String>)> {
         }
     }
     codes
+}
+
+/// The name of a variant from its first line. A short variant is on one line, with all its fields.
+fn variant(line: &str) -> (String, Vec<String>) {
+    let (name, fields) = line.split_once(" {").unwrap_or((line.trim_end_matches(','), ""));
+    let names = fields.split(", ").filter_map(|field| field.split_once(": "));
+    (name.to_owned(), names.map(|(name, _)| camel_case(name.trim())).collect())
 }
 
 fn camel_case(name: &str) -> String {

@@ -263,19 +263,16 @@ fn under_pressure(condition: &str, class: &str) -> bool {
 }
 
 /// Edge case 69 (docs/edge-cases.md).
-
-/// Edge case 70 (docs/edge-cases.md).
 #[test]
-fn disk_pressure_keeps_out_all_but_critical_pods() {
+fn disk_pressure_rejects_all_but_critical_pods() {
     assert!(under_pressure("DiskPressure", ""));
     assert!(under_pressure("PIDPressure", ""));
     assert!(!under_pressure("DiskPressure", "system-node-critical"));
 }
 
 /// Edge case 70 (docs/edge-cases.md).
-
 #[test]
-fn memory_pressure_keeps_no_daemon_pod_out() {
+fn memory_pressure_rejects_no_daemon_pod() {
     assert!(!under_pressure("MemoryPressure", ""));
 }
 
