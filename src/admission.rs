@@ -47,16 +47,16 @@ pub(crate) struct PredictedPod {
 
 /// The pod that the DaemonSet's template would become on this node: the controller's additions first, then the API
 /// server's defaults, its plugins, and the label keys that its registry merges.
-pub(crate) fn predict(daemon_set: &DaemonSet, node: &str, facts: &ClusterObjects) -> PredictedPod {
+pub(crate) fn predict(daemon_set: &DaemonSet, node: &str, cluster_objects: &ClusterObjects) -> PredictedPod {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     let mut pod = Pod::from_template(namespace, &daemon_set.spec.template);
     daemonset_template::add_generation(&mut pod, daemon_set);
     daemonset_template::add_tolerations(&mut pod.spec);
     daemonset_template::pin(&mut pod.spec, node);
-    defaults::complete(&mut pod.spec, facts.kube_minor_or_default());
-    let assumptions = plugins::apply(&mut pod, facts);
-    pod_level_resources::complete_on_storing(&mut pod.spec, facts.kube_minor_or_default());
-    pod_level_resources::complete_on_reading(&mut pod.spec, facts.kube_minor_or_default());
+    defaults::complete(&mut pod.spec, cluster_objects.kube_minor_or_default());
+    let assumptions = plugins::apply(&mut pod, cluster_objects);
+    pod_level_resources::complete_on_storing(&mut pod.spec, cluster_objects.kube_minor_or_default());
+    pod_level_resources::complete_on_reading(&mut pod.spec, cluster_objects.kube_minor_or_default());
     defaults::merge_label_keys(&mut pod);
     PredictedPod { pod, from_existing: false, assumptions }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Coverage<'a> {
 }
 
 /// The part of a [`NodeCoverage`] that depends on the state of the pods.
-struct JudgedNode {
+struct NodeAssessment {
     state: State,
     reasons: Vec<Reason>,
     wants_events: bool,
@@ -153,7 +153,7 @@ impl<'a> CoverageContext<'a> {
             }
             let pods = pods.on(&node.metadata.name).to_vec();
             let failures = verdict.failures.into_iter().map(Reason::NotEligible).collect();
-            let JudgedNode { state, reasons, wants_events } = self.assess(verdict.placement, failures, &pods, node);
+            let NodeAssessment { state, reasons, wants_events } = self.assess(verdict.placement, failures, &pods, node);
             NodeCoverage {
                 node: &node.metadata.name,
                 labels: Some(&node.metadata.labels),
@@ -169,20 +169,20 @@ impl<'a> CoverageContext<'a> {
         nodes.iter().map(row).collect()
     }
 
-    fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> JudgedNode {
-        let silent = |state, reasons| JudgedNode { state, reasons, wants_events: false };
+    fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> NodeAssessment {
+        let silent = |state, reasons| NodeAssessment { state, reasons, wants_events: false };
         let mut judged = match (placement, pods) {
             // If pods could not be read, it is unknown whether one is missing or should not be there.
             _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, failures),
             (Placement::Run, []) => {
-                JudgedNode { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
+                NodeAssessment { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
             }
             (Placement::Run, [pod, ..]) => self.examine(pod, Some(node)),
             (_, []) => silent(State::Excluded, failures),
             (_, [pod, ..]) => {
                 let of_pod = self.examine(pod, Some(node));
                 let reasons = failures.into_iter().chain(of_pod.reasons).collect();
-                JudgedNode { state: State::Misscheduled, reasons, ..of_pod }
+                NodeAssessment { state: State::Misscheduled, reasons, ..of_pod }
             }
         };
         judged.reasons.extend(extra_pods(pods));
@@ -197,9 +197,9 @@ impl<'a> CoverageContext<'a> {
         nodes.sort_unstable();
         let row = |node| {
             let pods = pods.on(node).to_vec();
-            let JudgedNode { state, mut reasons, wants_events } = match pods.first() {
+            let NodeAssessment { state, mut reasons, wants_events } = match pods.first() {
                 Some(pod) => self.examine(pod, None),
-                None => JudgedNode { state: State::Unknown, reasons: Vec::new(), wants_events: false },
+                None => NodeAssessment { state: State::Unknown, reasons: Vec::new(), wants_events: false },
             };
             reasons.extend(extra_pods(&pods));
             NodeCoverage {
@@ -217,14 +217,14 @@ impl<'a> CoverageContext<'a> {
         nodes.into_iter().map(row).collect()
     }
 
-    fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> JudgedNode {
+    fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> NodeAssessment {
         let now = self.snapshot.as_of;
         let (state, mut reasons) = pod_state::pod_state(pod, node, self.min_ready_seconds, now);
         let wants_events = events::may_explain(state, &reasons);
         if let (true, Some(events)) = (wants_events, self.snapshot.events.known()) {
             reasons.extend(events::newest_warning(events, &pod.metadata.uid));
         }
-        JudgedNode { state, reasons, wants_events }
+        NodeAssessment { state, reasons, wants_events }
     }
 
     fn is_available(&self, pods: &[&PodSummary]) -> bool {

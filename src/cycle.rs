@@ -38,7 +38,7 @@ mod world;
 
 pub(crate) use decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
 pub(crate) use lock::{
-    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, LockStatus, Moment,
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockStatus, LockWait, Moment,
     RENEW_PERIOD, lease_name,
 };
 pub(crate) use node_task::{NodeTask, Status};

@@ -57,19 +57,19 @@ use crate::render::{progress, terminal};
 /// Runs the program on the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
-    match std::thread::Builder::new().stack_size(program::STACK).spawn(work) {
+    match std::thread::Builder::new().stack_size(program::STACK).spawn(run_program) {
         // The panic handler has already printed the message.
         Ok(thread) => thread.join().unwrap_or(ExitCode::FAILURE),
-        Err(error) => tell(Err(Error::Output(error))),
+        Err(error) => report(Err(Error::Output(error))),
     }
 }
 
-fn work() -> ExitCode {
+fn run_program() -> ExitCode {
     if let Some(zeroth) = std::env::args_os().next() {
         program::take_name(&zeroth);
     }
     if let Some(words) = cli::to_complete() {
-        return tell(command::complete::run(cli::tree(), &words));
+        return report(command::complete::run(cli::tree(), &words));
     }
     match cli::parse() {
         Ok(cli) => {
@@ -90,7 +90,7 @@ pub fn commands() -> clap::Command {
 /// Runs the command and reports its result.
 fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    tell(match runtime {
+    report(match runtime {
         Ok(runtime) => {
             progress::start();
             runtime.block_on(work)
@@ -100,7 +100,7 @@ fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
 }
 
 /// Prints the error, if any, and returns the exit code.
-fn tell(result: Result<ExitCode, Error>) -> ExitCode {
+fn report(result: Result<ExitCode, Error>) -> ExitCode {
     result.unwrap_or_else(|error| {
         match error {
             // No message: the user pressed Ctrl-C.

@@ -45,11 +45,11 @@ pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detai
         }
         return Ok(Source::Live(Box::new(access)));
     }
-    let facts = file::read(from, detail)?.into_facts();
-    for note in &facts.notes {
+    let cluster_objects = file::read(from, detail)?.into_objects();
+    for note in &cluster_objects.notes {
         terminal::note(note);
     }
-    Ok(Source::Saved(Box::new(facts)))
+    Ok(Source::Saved(Box::new(cluster_objects)))
 }
 
 impl Source {
@@ -86,8 +86,8 @@ impl Source {
                 snapshot.events = live::events(access, &live::scope(request), &event_query(&snapshot)).await?;
                 Ok(snapshot)
             }
-            Self::Saved(facts) => {
-                let mut snapshot = saved::saved(std::mem::take(&mut **facts), request, &place)?;
+            Self::Saved(cluster_objects) => {
+                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request, &place)?;
                 let events = std::mem::replace(&mut snapshot.events, Known::Known(Vec::new()));
                 snapshot.events = event_query(&snapshot).select(events);
                 Ok(snapshot)

@@ -35,7 +35,7 @@ pub(crate) struct AdmissionCheck {
 pub(crate) fn checks(
     daemon_set: &DaemonSet,
     predicted: &PredictedPod,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
     failed_create: Option<&FailedCreateEvent>,
 ) -> Vec<AdmissionCheck> {
     let pod = &predicted.pod;
@@ -47,10 +47,10 @@ pub(crate) fn checks(
         if of_event.is_empty() && plugin.is_optional() {
             return None;
         }
-        let result = of_objects(plugin, pod, template, facts);
+        let result = of_objects(plugin, pod, template, cluster_objects);
         let event = failed_create.filter(|_| !of_event.is_empty());
         let result = match event {
-            Some(event) => with_event(result, &of_event, &event.text, pod, facts),
+            Some(event) => with_event(result, &of_event, &event.text, pod, cluster_objects),
             None => result,
         };
         Some(AdmissionCheck { plugin, result, event: event.cloned() })
@@ -63,42 +63,43 @@ fn of_objects(
     plugin: AdmissionPlugin,
     pod: &Pod,
     template: Option<&PodSpec>,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
 ) -> AdmissionResult {
     let namespace = &pod.metadata.namespace;
     match plugin {
         AdmissionPlugin::NamespaceLifecycle => {
-            CheckResult::of_known(&facts.in_namespace(&facts.namespaces, namespace), |namespaces| {
+            CheckResult::of_known(&cluster_objects.in_namespace(&cluster_objects.namespaces, namespace), |namespaces| {
                 lifecycle(namespaces, pod)
             })
         }
-        AdmissionPlugin::ServiceAccount => {
-            CheckResult::of_known(&facts.in_namespace(&facts.service_accounts, namespace), |accounts| {
+        AdmissionPlugin::ServiceAccount => CheckResult::of_known(
+            &cluster_objects.in_namespace(&cluster_objects.service_accounts, namespace),
+            |accounts| {
                 let name = &pod.spec.service_account_name;
                 let is_it = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
                     meta.name.as_ref() == Some(name) && meta.namespace.as_ref() == Some(&pod.metadata.namespace)
                 };
                 let is_there = accounts.iter().any(|account| is_it(&account.metadata));
                 missing_if(!is_there, || AdmissionRejection::ServiceAccountMissing { service_account: name.clone() })
-            })
-        }
-        AdmissionPlugin::Priority => priority(pod, template, facts),
+            },
+        ),
+        AdmissionPlugin::Priority => priority(pod, template, cluster_objects),
         AdmissionPlugin::RuntimeClass if pod.spec.runtime_class_name.is_empty() => CheckResult::Pass,
-        AdmissionPlugin::RuntimeClass => CheckResult::of_known(&facts.runtime_classes, |classes| {
+        AdmissionPlugin::RuntimeClass => CheckResult::of_known(&cluster_objects.runtime_classes, |classes| {
             let name = &pod.spec.runtime_class_name;
             match plugins::runtime_class(classes, name) {
                 Some(class) => contradictions(class, template),
                 None => vec![AdmissionRejection::RuntimeClassMissing { runtime_class: name.clone() }],
             }
         }),
-        AdmissionPlugin::Validation => CheckResult::from_reasons(limits_below_requests(pod, template, facts)),
+        AdmissionPlugin::Validation => CheckResult::from_reasons(limits_below_requests(pod, template, cluster_objects)),
         AdmissionPlugin::LimitRanger => {
-            CheckResult::of_known(&facts.in_namespace(&facts.limit_ranges, namespace), |ranges| {
+            CheckResult::of_known(&cluster_objects.in_namespace(&cluster_objects.limit_ranges, namespace), |ranges| {
                 limit_range::rejections(ranges, pod)
             })
         }
         AdmissionPlugin::ResourceQuota => {
-            CheckResult::of_known(&facts.in_namespace(&facts.quotas, namespace), |quotas| {
+            CheckResult::of_known(&cluster_objects.in_namespace(&cluster_objects.quotas, namespace), |quotas| {
                 quota::rejections(quotas, pod)
             })
         }
@@ -127,7 +128,7 @@ fn lifecycle(namespaces: &[Namespace], pod: &Pod) -> Vec<AdmissionRejection> {
     missing_if(phase == Some("Terminating"), || AdmissionRejection::NamespaceTerminating)
 }
 
-fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> AdmissionResult {
+fn priority(pod: &Pod, template: Option<&PodSpec>, cluster_objects: &ClusterObjects) -> AdmissionResult {
     let named = template.and_then(|spec| spec.priority_class_name.as_deref()).filter(|name| !name.is_empty());
     // A webhook may have set the class of an existing pod. The class existed when that pod was created.
     let name = named.unwrap_or(&pod.spec.priority_class_name);
@@ -143,7 +144,7 @@ fn priority(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Ad
     if let Some(value) = plugins::built_in_priority(name) {
         return mismatch(value);
     }
-    match (&facts.priority_classes, name) {
+    match (&cluster_objects.priority_classes, name) {
         (Known::Unknown(_), "") => CheckResult::Pass,
         (Known::Unknown(why), _) => CheckResult::Unknown { missing: why.clone() },
         (Known::Known(_), "") => mismatch(0),
@@ -186,8 +187,12 @@ fn contradictions(
 
 /// Containers that request more than their limit. The API server rejects a template that states both, so the limit
 /// comes from a LimitRange or a webhook.
-fn limits_below_requests(pod: &Pod, template: Option<&PodSpec>, facts: &ClusterObjects) -> Vec<AdmissionRejection> {
-    let ranges = facts.limit_ranges.known().map_or(&[][..], Vec::as_slice);
+fn limits_below_requests(
+    pod: &Pod,
+    template: Option<&PodSpec>,
+    cluster_objects: &ClusterObjects,
+) -> Vec<AdmissionRejection> {
+    let ranges = cluster_objects.limit_ranges.known().map_or(&[][..], Vec::as_slice);
     let ranges = plugins::ranges_of(ranges, &pod.metadata.namespace);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
     let mut rejections = Vec::new();
@@ -235,7 +240,7 @@ fn with_event(
     reported: &[&AdmissionRejection],
     text: &str,
     pod: &Pod,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
 ) -> AdmissionResult {
     let mut rejections = match of_objects {
         CheckResult::Fail(rejections) => rejections,
@@ -244,7 +249,7 @@ fn with_event(
     let is_empty = rejections.is_empty();
     for rejection in reported {
         let is_known = rejections.iter().any(|one| discriminant(one) == discriminant(*rejection));
-        match refresh(rejection, pod, facts) {
+        match refresh(rejection, pod, cluster_objects) {
             Some(rejection) if !is_known => rejections.push(rejection),
             None if is_empty && rejections.is_empty() => {
                 rejections.push(AdmissionRejection::NoLongerRejected { rejection: text.to_owned() });
@@ -257,12 +262,12 @@ fn with_event(
 
 /// The rejection with current numbers, or none if its cause is certainly gone. That the predicted pod passes proves
 /// nothing: a webhook may have changed the pod that was rejected.
-fn refresh(rejection: &AdmissionRejection, pod: &Pod, facts: &ClusterObjects) -> Option<AdmissionRejection> {
+fn refresh(rejection: &AdmissionRejection, pod: &Pod, cluster_objects: &ClusterObjects) -> Option<AdmissionRejection> {
     let same = || Some(rejection.clone());
     let unless = |is_gone: Option<bool>| if is_gone == Some(true) { None } else { same() };
     let namespace = &pod.metadata.namespace;
-    let quotas = facts.in_namespace(&facts.quotas, namespace);
-    let limit_ranges = facts.in_namespace(&facts.limit_ranges, namespace);
+    let quotas = cluster_objects.in_namespace(&cluster_objects.quotas, namespace);
+    let limit_ranges = cluster_objects.in_namespace(&cluster_objects.limit_ranges, namespace);
     let own_quotas = || quotas.known().map(|quotas| quota::of_namespace(quotas, namespace));
     let has_name = |name: &str, one: &Option<String>| one.as_deref() == Some(name);
     match rejection {
@@ -291,22 +296,22 @@ fn refresh(rejection: &AdmissionRejection, pod: &Pod, facts: &ClusterObjects) ->
             let enforced = |namespace: &Namespace| {
                 namespace.metadata.labels.as_ref()?.get("pod-security.kubernetes.io/enforce").cloned()
             };
-            let own = facts.namespaces.known().and_then(|all| namespace_of(all, pod)).and_then(enforced);
+            let own = cluster_objects.namespaces.known().and_then(|all| namespace_of(all, pod)).and_then(enforced);
             unless(own.map(|level| level == "privileged"))
         }
         AdmissionRejection::PriorityClassMissing { priority_class: name } => {
-            let classes = facts.priority_classes.known();
+            let classes = cluster_objects.priority_classes.known();
             unless(classes.map(|all| all.iter().any(|one| has_name(name, &one.metadata.name))))
         }
         AdmissionRejection::RuntimeClassMissing { runtime_class: name } => {
-            let classes = facts.runtime_classes.known();
+            let classes = cluster_objects.runtime_classes.known();
             unless(classes.map(|all| plugins::runtime_class(all, name).is_some()))
         }
         AdmissionRejection::ServiceAccountMissing { service_account: name } => {
             let is_own = |one: &k8s_openapi::api::core::v1::ServiceAccount| {
                 has_name(name, &one.metadata.name) && has_name(namespace, &one.metadata.namespace)
             };
-            unless(facts.service_accounts.known().map(|all| all.iter().any(is_own)))
+            unless(cluster_objects.service_accounts.known().map(|all| all.iter().any(is_own)))
         }
         _ => same(),
     }

@@ -21,18 +21,18 @@ const NODE_SELECTOR_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/node-selec
 const TOLERATIONS_ANNOTATION: &str = "scheduler.alpha.kubernetes.io/defaultTolerations";
 
 /// Applies the plugins in the order of the server. Returns what is not certain, one sentence each.
-pub(super) fn apply(pod: &mut Pod, facts: &ClusterObjects) -> Vec<String> {
+pub(super) fn apply(pod: &mut Pod, cluster_objects: &ClusterObjects) -> Vec<String> {
     let mut assumptions = Vec::new();
     let namespace = pod.metadata.namespace.clone();
-    let limit_ranges = facts.in_namespace(&facts.limit_ranges, &namespace);
+    let limit_ranges = cluster_objects.in_namespace(&cluster_objects.limit_ranges, &namespace);
     apply_limit_ranges(&mut pod.spec, &namespace, &limit_ranges, &mut assumptions);
     if pod.spec.service_account_name.is_empty() {
         pod.spec.service_account_name = DEFAULT_SERVICE_ACCOUNT.into();
     }
-    apply_priority(&mut pod.spec, &facts.priority_classes, &mut assumptions);
-    apply_runtime_class(&mut pod.spec, &facts.runtime_classes, &mut assumptions);
+    apply_priority(&mut pod.spec, &cluster_objects.priority_classes, &mut assumptions);
+    apply_runtime_class(&mut pod.spec, &cluster_objects.runtime_classes, &mut assumptions);
     let is_own = |one: &&Namespace| one.metadata.name.as_ref() == Some(&namespace);
-    let own = facts.namespaces.known().and_then(|all| all.iter().find(is_own));
+    let own = cluster_objects.namespaces.known().and_then(|all| all.iter().find(is_own));
     assumptions.extend(own.into_iter().flat_map(opt_in_plugins));
     assumptions
 }

@@ -17,7 +17,10 @@ const TO_BE_SPECIFIED: [&str; 6] = ["cpu", "memory", "requests.cpu", "requests.m
 
 /// Why the quotas of the pod's namespace reject one more pod like this one.
 pub(super) fn rejections(quotas: &[ResourceQuota], pod: &Pod) -> Vec<AdmissionRejection> {
-    of_namespace(quotas, &pod.metadata.namespace).into_iter().flat_map(|quota| refusals_of(quota, &pod.spec)).collect()
+    of_namespace(quotas, &pod.metadata.namespace)
+        .into_iter()
+        .flat_map(|quota| quota_rejections(quota, &pod.spec))
+        .collect()
 }
 
 pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> Vec<&'q ResourceQuota> {
@@ -37,7 +40,7 @@ pub(super) fn still_short(quota: &ResourceQuota, shares: &[QuotaUsage]) -> Vec<Q
     now.collect()
 }
 
-fn refusals_of(quota: &ResourceQuota, spec: &PodSpec) -> Vec<AdmissionRejection> {
+fn quota_rejections(quota: &ResourceQuota, spec: &PodSpec) -> Vec<AdmissionRejection> {
     let name = quota.metadata.name.clone().unwrap_or_default();
     let (hard, used) = status_of(quota);
     let counted: Vec<&String> = hard.keys().filter(|resource| is_about_pods(resource)).collect();

@@ -37,8 +37,8 @@ fn with_ranges(ranges: Value) -> ClusterObjects {
     ClusterObjects { limit_ranges: Known::Known(serde_json::from_value(ranges).unwrap()), ..empty() }
 }
 
-fn predicted(daemon_set: &DaemonSet, facts: &ClusterObjects) -> Pod {
-    let PredictedPod { pod, assumptions, .. } = predict(daemon_set, "n1", facts);
+fn predicted(daemon_set: &DaemonSet, cluster_objects: &ClusterObjects) -> Pod {
+    let PredictedPod { pod, assumptions, .. } = predict(daemon_set, "n1", cluster_objects);
     assert_eq!(assumptions, Vec::<String>::new());
     pod
 }
@@ -193,7 +193,7 @@ fn host_network_port_gets_same_host_port() {
 
 #[test]
 fn limit_range_defaults_fill_missing_amounts() {
-    let facts = with_ranges(json!([
+    let cluster_objects = with_ranges(json!([
         {"metadata": {"name": "other", "namespace": "elsewhere"}, "spec": {"limits": [
             {"type": "Container", "defaultRequest": {"cpu": "9"}},
         ]}},
@@ -204,7 +204,7 @@ fn limit_range_defaults_fill_missing_amounts() {
     ]));
     let stated = json!({"name": "a", "resources": {"limits": {"cpu": "2"}}});
     let template = json!({"containers": [stated], "initContainers": [{"name": "i"}]});
-    let pod = predicted(&daemon_set(template), &facts);
+    let pod = predicted(&daemon_set(template), &cluster_objects);
     assert_eq!(
         amounts_of(&pod.spec.containers[0]),
         json!({"requests": {"cpu": "2", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
@@ -218,8 +218,9 @@ fn limit_range_defaults_fill_missing_amounts() {
 #[test]
 fn limit_ranges_with_different_defaults_are_uncertain() {
     let range = |name: &str, cpu: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": cpu}}]}});
-    let assumptions =
-        |facts: &ClusterObjects, container: Value| predict(&with_container(container), "n1", facts).assumptions;
+    let assumptions = |cluster_objects: &ClusterObjects, container: Value| {
+        predict(&with_container(container), "n1", cluster_objects).assumptions
+    };
     let torn = with_ranges(json!([range("b", "2"), range("a", "1")]));
     assert_eq!(
         assumptions(&torn, json!({"name": "c"})),
@@ -236,17 +237,18 @@ fn priority_comes_from_named_or_default_class() {
         {"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"},
         {"metadata": {"name": "usual"}, "value": 5, "globalDefault": true, "preemptionPolicy": "PreemptLowerPriority"},
     ]);
-    let facts = ClusterObjects { priority_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
-    let of = |facts: &ClusterObjects, name: Option<&str>| {
+    let cluster_objects =
+        ClusterObjects { priority_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
+    let of = |cluster_objects: &ClusterObjects, name: Option<&str>| {
         let mut template = json!({"containers": []});
         if let Some(name) = name {
             template["priorityClassName"] = json!(name);
         }
-        let spec = predicted(&daemon_set(template), facts).spec;
+        let spec = predicted(&daemon_set(template), cluster_objects).spec;
         (spec.priority, spec.preemption_policy, spec.priority_class_name)
     };
-    assert_eq!(of(&facts, Some("high")), (Some(1000), "Never".into(), "high".into()));
-    assert_eq!(of(&facts, None), (Some(5), "PreemptLowerPriority".into(), "usual".into()));
+    assert_eq!(of(&cluster_objects, Some("high")), (Some(1000), "Never".into(), "high".into()));
+    assert_eq!(of(&cluster_objects, None), (Some(5), "PreemptLowerPriority".into(), "usual".into()));
     assert_eq!(of(&empty(), None), (Some(0), "PreemptLowerPriority".into(), String::new()));
     let unread = ClusterObjects { priority_classes: Known::Unknown("cannot list priorityclasses".into()), ..empty() };
     assert_eq!(of(&unread, Some("system-node-critical")).0, Some(2_000_001_000));
@@ -264,12 +266,13 @@ fn runtime_class_adds_overhead_labels_and_tolerations() {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
         ]},
     }]);
-    let facts = ClusterObjects { runtime_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
+    let cluster_objects =
+        ClusterObjects { runtime_classes: Known::Known(serde_json::from_value(classes).unwrap()), ..empty() };
     let template = json!({
         "containers": [], "runtimeClassName": "kata", "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "kata", "operator": "Exists", "effect": "NoSchedule"}],
     });
-    let spec = predicted(&daemon_set(template), &facts).spec;
+    let spec = predicted(&daemon_set(template), &cluster_objects).spec;
     assert_eq!(spec.overhead["cpu"].text, "250m");
     assert_eq!((spec.node_selector["kata"].as_str(), spec.node_selector["disk"].as_str()), ("yes", "ssd"));
     let of_key = |key: &str| -> Vec<(String, Option<i64>)> {
@@ -326,8 +329,9 @@ fn assumptions_only_where_they_matter() {
     assert!(assumptions(json!({"containers": [full], "priorityClassName": "system-node-critical"})).is_empty());
     let annotated =
         json!([{"metadata": {"name": "ns", "annotations": {"scheduler.alpha.kubernetes.io/node-selector": "a=b"}}}]);
-    let facts = ClusterObjects { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
-    let PredictedPod { pod, assumptions, .. } = predict(&daemon_set(json!({"containers": []})), "n1", &facts);
+    let cluster_objects =
+        ClusterObjects { namespaces: Known::Known(serde_json::from_value(annotated).unwrap()), ..empty() };
+    let PredictedPod { pod, assumptions, .. } = predict(&daemon_set(json!({"containers": []})), "n1", &cluster_objects);
     assert!(assumptions.len() == 1 && assumptions[0].contains("PodNodeSelector"), "{assumptions:?}");
     assert!(pod.spec.node_selector.is_empty());
 }

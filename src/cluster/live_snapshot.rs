@@ -135,7 +135,7 @@ impl SnapshotWatcher {
     /// # Errors
     /// Any error that a retry cannot fix, such as revoked permissions.
     pub(crate) async fn next(&mut self, snapshot: &mut Snapshot) -> Result<WatchUpdate, Error> {
-        let Some(change) = self.hear().await? else {
+        let Some(change) = self.receive().await? else {
             return Ok(WatchUpdate::Relist);
         };
         Ok(match change {
@@ -153,7 +153,7 @@ impl SnapshotWatcher {
         })
     }
 
-    async fn hear(&mut self) -> Result<Option<AnyChange>, Error> {
+    async fn receive(&mut self) -> Result<Option<AnyChange>, Error> {
         let Some(events) = &mut self.events else {
             return self.changes.next().await.transpose();
         };

@@ -15,7 +15,7 @@ const WAITS: Backoff = Backoff { first: Duration::from_millis(800), longest: Dur
 /// After this long without a relist, the delay is reset.
 const CALM: Duration = Duration::from_secs(120);
 /// The number of consecutive relists at which the user is notified.
-const TOLD: u32 = 4;
+const REPORTED_RELISTS: u32 = 4;
 
 /// Counts the consecutive relists of one watch and delays them.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl RelistPace {
 
     /// The note to the user, once per series of relists.
     pub(crate) fn note(&self) -> Option<&'static str> {
-        (self.relists == TOLD)
+        (self.relists == REPORTED_RELISTS)
             .then_some("the API server ends every watch immediately: listing again with a delay of up to 30s")
     }
 }
@@ -75,11 +75,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn consecutive_relists_are_reported_once() {
         let mut pace = RelistPace::default();
-        let mut told = 0;
+        let mut notes = 0;
         for _ in 0..20 {
             pace.pause().await;
-            told += usize::from(pace.note().is_some());
+            notes += usize::from(pace.note().is_some());
         }
-        assert_eq!(told, 1);
+        assert_eq!(notes, 1);
     }
 }

@@ -221,7 +221,7 @@ impl Access {
             return self.bad_answer(subject, format!("redirect{target}, which is not followed"));
         }
         let text = read_body_prefix(body).await;
-        let message = words(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
+        let message = error_message(&text, is_protobuf).unwrap_or_else(|| reason.to_owned());
         let error = self.rejection(subject, code, message);
         Failure::by_code(code, error, after)
     }
@@ -268,7 +268,7 @@ pub(super) struct Status {
 }
 
 /// The message of an error response: of a Status in either encoding, or its first line.
-fn words(body: &[u8], is_protobuf: bool) -> Option<String> {
+fn error_message(body: &[u8], is_protobuf: bool) -> Option<String> {
     let status = if is_protobuf { protobuf::single(body) } else { serde_json::from_slice::<Status>(body).ok() };
     match status {
         Some(status) => Some(status.message).filter(|message| !message.is_empty()),

@@ -74,7 +74,7 @@ impl Access {
             resource_version,
             lines: None,
             failures: 0,
-            is_told: false,
+            is_reported: false,
             ended: false,
         };
         stream::unfold(watch, async |mut watch| {
@@ -100,7 +100,7 @@ struct Watch {
     /// The number of consecutive connections that failed or lasted less than [`STEADY`].
     failures: u32,
     /// Whether the outage was reported.
-    is_told: bool,
+    is_reported: bool,
     ended: bool,
 }
 
@@ -131,7 +131,7 @@ impl Watch {
         loop {
             match self.line().await.and_then(|line| line.map(|line| self.read(&line)).transpose()) {
                 Ok(Some(change)) => {
-                    self.is_told = false;
+                    self.is_reported = false;
                     return Ok(change);
                 }
                 // The server ended the connection.
@@ -141,7 +141,7 @@ impl Watch {
                 Err(Failure::Broken(error) | Failure::Busy { error, .. }) => {
                     self.lost();
                     // Each outage is reported once.
-                    if !std::mem::replace(&mut self.is_told, true) {
+                    if !std::mem::replace(&mut self.is_reported, true) {
                         return Ok(Change::Interrupted(error));
                     }
                 }

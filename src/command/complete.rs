@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use words::{Candidate, Names, Unfinished, Wanted, unfinished};
+use words::{Candidate, Completions, Names, Unfinished, unfinished};
 
 use super::print;
 use crate::cluster::access::AccessOptions;
@@ -45,11 +45,11 @@ const NO_FILES: u8 = 4;
 /// [`Error::Output`].
 pub(crate) fn run(tree: clap::Command, words: &[String]) -> Result<ExitCode, Error> {
     let Unfinished { typed, kept, wanted, global } = unfinished(tree, words);
-    let directive = if wanted == Wanted::Files { FILES } else { NO_FILES };
+    let directive = if wanted == Completions::Files { FILES } else { NO_FILES };
     let candidates = match (wanted, global) {
-        (Wanted::Words(words), _) => words,
-        (Wanted::Names(names), Some(global)) => in_time(names, global),
-        (Wanted::Names(_) | Wanted::Files | Wanted::Anything, _) => Vec::new(),
+        (Completions::Words(words), _) => words,
+        (Completions::Names(names), Some(global)) => in_time(names, global),
+        (Completions::Names(_) | Completions::Files | Completions::Anything, _) => Vec::new(),
     };
     let (before, rest) = typed.split_at(kept);
     let fitting = candidates.into_iter().filter(|candidate| candidate.word.starts_with(rest));
@@ -141,22 +141,22 @@ fn saved(from: &[PathBuf], kind: MetadataKind, namespace: Option<String>) -> Res
     if from.iter().any(|path| !path.is_file() && !path.is_dir()) {
         return Ok(Vec::new());
     }
-    let facts = file::read(from, Detail::Placement)?.into_facts();
+    let cluster_objects = file::read(from, Detail::Placement)?.into_objects();
     let object = |name: Option<String>, namespace: Option<String>| ObjectMeta {
         name: name.unwrap_or_default(),
         namespace: namespace.unwrap_or_default(),
         ..ObjectMeta::default()
     };
     Ok(match kind {
-        MetadataKind::Nodes => known(facts.nodes).into_iter().map(|node| node.metadata).collect(),
-        MetadataKind::Namespaces => match facts.namespaces {
+        MetadataKind::Nodes => known(cluster_objects.nodes).into_iter().map(|node| node.metadata).collect(),
+        MetadataKind::Namespaces => match cluster_objects.namespaces {
             Known::Known(all) => all.into_iter().map(|one| object(one.metadata.name, None)).collect(),
             // Namespaces are rarely saved; the relevant ones have a DaemonSet.
             Known::Unknown(_) => {
-                known(facts.daemon_sets).into_iter().map(|one| object(one.metadata.namespace, None)).collect()
+                known(cluster_objects.daemon_sets).into_iter().map(|one| object(one.metadata.namespace, None)).collect()
             }
         },
-        MetadataKind::DaemonSets => known(facts.daemon_sets)
+        MetadataKind::DaemonSets => known(cluster_objects.daemon_sets)
             .into_iter()
             .map(|one| object(one.metadata.name, one.metadata.namespace))
             .filter(|one| namespace.as_ref().is_none_or(|namespace| *namespace == one.namespace))
@@ -164,9 +164,9 @@ fn saved(from: &[PathBuf], kind: MetadataKind, namespace: Option<String>) -> Res
     })
 }
 
-fn known<T>(facts: Known<Vec<T>>) -> Vec<T> {
-    match facts {
-        Known::Known(facts) => facts,
+fn known<T>(cluster_objects: Known<Vec<T>>) -> Vec<T> {
+    match cluster_objects {
+        Known::Known(cluster_objects) => cluster_objects,
         Known::Unknown(_) => Vec::new(),
     }
 }

@@ -25,7 +25,7 @@ use crate::snapshot::Node;
 
 /// Runs `why-not`.
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
-    let (which, names) = understand(&args)?;
+    let (which, names) = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
     let request = Request { namespace: namespace(&global, &source, &names), names, ..Request::default() };
     let is_named = !request.names.is_empty();
@@ -51,10 +51,10 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
         Some(OutputFormat::Json) => structured::json(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
         Some(OutputFormat::Yaml) => structured::yaml(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
         Some(OutputFormat::Name) => {
-            let unwell = diagnoses
+            let unhealthy = diagnoses
                 .iter()
                 .filter(|diagnosis| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy));
-            render::names(out, "daemonset.apps", unwell.map(Diagnosis::name))
+            render::names(out, "daemonset.apps", unhealthy.map(Diagnosis::name))
         }
         Some(OutputFormat::Wide) | None => {
             show(out, &diagnoses, &node_snapshot.node, (request.namespace.is_none(), is_named), screen)
@@ -89,7 +89,7 @@ fn show(
 }
 
 /// Parses the positional arguments into the node and the names of the DaemonSets.
-fn understand(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
+fn parse_target(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
     let usage = |message: String| Error::Usage {
         message,
         hint: format!("usage: {} why-not NODE [DAEMONSET...]", program::name()),
@@ -108,7 +108,7 @@ fn understand(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
 /// Reads the Node of `--node-file`.
 fn planned(path: &Path) -> Result<Node, Error> {
     let name = path.display().to_string();
-    let mut nodes = file::read(&[path.to_owned()], Detail::Placement)?.into_facts().nodes;
+    let mut nodes = file::read(&[path.to_owned()], Detail::Placement)?.into_objects().nodes;
     let found = nodes.known().map_or(0, Vec::len);
     match (&mut nodes, found) {
         (crate::snapshot::Known::Known(nodes), 1) => {

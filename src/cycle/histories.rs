@@ -48,7 +48,7 @@ impl History {
         let mut cluster = Cluster::new(rng.usize(1..9));
         cluster.tolerates_all = rng.bool();
         cluster.min_ready_seconds = *pick(&mut rng, &[0, 0, 3]);
-        cluster.behaviour =
+        cluster.behavior =
             pick(&mut rng, &[Health::From(1), Health::From(4), Health::From(4), Health::Unready]).clone();
         let budgets = ["1", "1", "2", "3", "34%"];
         let policy = Policy {
@@ -97,7 +97,7 @@ impl History {
                 self.cluster.pods[self.rng.usize(..pods)].owner = owner;
             }
             9 if self.rng.u8(..4) == 0 => self.cluster.change_template("newer"),
-            10 => self.cluster.behaviour = Health::From(2),
+            10 => self.cluster.behavior = Health::From(2),
             _ => {}
         }
     }

@@ -74,7 +74,7 @@ pub(crate) struct LockRecord {
 
 /// What to do while another run has the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LockPatience {
+pub(crate) enum LockWait {
     /// Give up when it is certain that the holder is alive.
     GiveUp,
     /// Wait until the lock is free.
@@ -87,7 +87,7 @@ pub(crate) enum LockPatience {
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     identity: String,
-    patience: LockPatience,
+    patience: LockWait,
     began: Moment,
     /// The last version of the Lease, and when it was first observed.
     observed: Option<(String, Moment)>,
@@ -108,7 +108,7 @@ pub(crate) enum Attempt {
 
 impl Candidate {
     /// `identity` must be unique among all processes.
-    pub(crate) fn new(identity: String, patience: LockPatience, now: Moment) -> Self {
+    pub(crate) fn new(identity: String, patience: LockWait, now: Moment) -> Self {
         Self { identity, patience, began: now, observed: None }
     }
 
@@ -131,9 +131,9 @@ impl Candidate {
         }
         let waited = now.at_least_since(self.began);
         let gives_up = match self.patience {
-            LockPatience::GiveUp => is_changed || waited >= OBSERVATION,
-            LockPatience::Wait => false,
-            LockPatience::WaitFor(limit) => waited >= limit,
+            LockWait::GiveUp => is_changed || waited >= OBSERVATION,
+            LockWait::Wait => false,
+            LockWait::WaitFor(limit) => waited >= limit,
         };
         if gives_up { Attempt::GiveUp(holder.clone()) } else { Attempt::Wait(holder.clone()) }
     }

@@ -62,7 +62,7 @@ pub(super) struct Cluster {
     pub(super) uid: Option<&'static str>,
     pub(super) being_deleted: bool,
     /// The health of new pods. The time is relative to their creation.
-    pub(super) behaviour: Health,
+    pub(super) behavior: Health,
     pub(super) clock: i64,
     pub(super) count: usize,
 }
@@ -81,7 +81,7 @@ impl Cluster {
             tolerates_all: false,
             uid: Some("u"),
             being_deleted: false,
-            behaviour: Health::From(5),
+            behavior: Health::From(5),
             clock: 0,
             count: 0,
         };
@@ -158,8 +158,8 @@ impl Cluster {
         for node in &nodes {
             let has_pod = self.pods.iter().any(|pod| pod.node == node.name && pod.owner == Some("u"));
             if self.is_eligible(node) && !has_pod {
-                let (revision, behaviour) = (self.revision.clone(), self.behaviour.clone());
-                let health = match behaviour {
+                let (revision, behavior) = (self.revision.clone(), self.behavior.clone());
+                let health = match behavior {
                     Health::From(wait) => Health::From(clock + wait),
                     other => other,
                 };

@@ -172,7 +172,7 @@ pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<Pr
             nominated: &node_snapshot.nominated,
             higher_priority_planned: planned_before(node_snapshot, predicted, index),
             predicted: predicted.get(index).and_then(Option::as_ref),
-            facts: &node_snapshot.facts,
+            cluster_objects: &node_snapshot.cluster_objects,
             events: &node_snapshot.events,
             openshift: &node_snapshot.openshift,
             now: node_snapshot.as_of,

@@ -23,8 +23,8 @@ impl Source {
         let place = self.place(request);
         match self {
             Self::Live(access) => live(access, request, &place).await,
-            Self::Saved(facts) => {
-                let mut snapshot = saved::saved(std::mem::take(&mut **facts), request, &place)?;
+            Self::Saved(cluster_objects) => {
+                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request, &place)?;
                 only_one(&snapshot.daemon_sets)?;
                 (snapshot.nodes, snapshot.has_all_nodes) = (Known::Known(Vec::new()), false);
                 snapshot.events = Known::Known(Vec::new());

@@ -39,7 +39,7 @@ impl Source {
         let place = self.place(request);
         match self {
             Self::Live(access) => live(access, request, which, &place).await,
-            Self::Saved(facts) => from_files(std::mem::take(&mut **facts), request, which, &place),
+            Self::Saved(cluster_objects) => from_files(std::mem::take(&mut **cluster_objects), request, which, &place),
         }
     }
 }
@@ -70,7 +70,7 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &st
         revisions: Known::Unknown("controllerrevisions were not read".into()),
         events: Known::Known(Vec::new()),
         openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
-        facts: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
+        cluster_objects: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
         as_of: Timestamp::now(),
         node,
     })
@@ -145,18 +145,23 @@ async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
 }
 
 fn from_files(
-    facts: file::SavedObjects,
+    cluster_objects: file::SavedObjects,
     request: &Request,
     which: &NodeTarget,
     place: &str,
 ) -> Result<NodeSnapshot, Error> {
-    let (objects, scheduling_pods) = (facts.objects, facts.scheduling_pods);
-    let (namespaces, saved_namespaces) = (facts.namespaces.clone(), facts.saved.clone());
-    let partial_pods =
-        scheduling_pods.known().and(facts.daemon_sets.known()).and_then(|all| facts.saved.partial_pods(all));
-    let facts =
-        file::SavedObjects { objects: file::Objects::default(), scheduling_pods: Known::Known(Vec::new()), ..facts };
-    let snapshot = saved::saved(facts, request, place)?;
+    let (objects, scheduling_pods) = (cluster_objects.objects, cluster_objects.scheduling_pods);
+    let (namespaces, saved_namespaces) = (cluster_objects.namespaces.clone(), cluster_objects.saved.clone());
+    let partial_pods = scheduling_pods
+        .known()
+        .and(cluster_objects.daemon_sets.known())
+        .and_then(|all| cluster_objects.saved.partial_pods(all));
+    let cluster_objects = file::SavedObjects {
+        objects: file::Objects::default(),
+        scheduling_pods: Known::Known(Vec::new()),
+        ..cluster_objects
+    };
+    let snapshot = saved::saved(cluster_objects, request, place)?;
     let node = match which {
         NodeTarget::Planned(node) => (**node).clone(),
         NodeTarget::Named(name) => {
@@ -190,12 +195,12 @@ fn from_files(
         revisions: snapshot.revisions,
         events: snapshot.events,
         openshift: snapshot.openshift,
-        facts: ClusterObjects {
+        cluster_objects: ClusterObjects {
             claims: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_claims),
             resource_claim_templates: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_devices),
             saved: Some(saved_namespaces),
             partial_pods,
-            ..saved_facts(&objects, scheduling_pods, namespaces, snapshot.nodes)
+            ..saved_objects(&objects, scheduling_pods, namespaces, snapshot.nodes)
         },
         as_of: snapshot.as_of,
         daemon_sets: snapshot.daemon_sets,
@@ -203,7 +208,7 @@ fn from_files(
     })
 }
 
-fn saved_facts(
+fn saved_objects(
     objects: &file::Objects,
     pods: Known<Vec<Pod>>,
     namespaces: Known<Vec<k8s_openapi::api::core::v1::Namespace>>,

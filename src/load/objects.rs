@@ -27,32 +27,32 @@ pub(crate) fn scope_of<'n>(mut namespaces: impl Iterator<Item = &'n str>) -> Sco
 /// Any error except missing permissions, which make the kind unknown.
 pub(crate) async fn read(
     access: &Access,
-    facts: &mut ClusterObjects,
+    cluster_objects: &mut ClusterObjects,
     needs: &BTreeSet<ObjectKind>,
     scope: &Scope,
 ) -> Result<(), Error> {
     let all = &Scope::AllNamespaces;
     let reader = Reader { access, needs };
     tokio::try_join!(
-        reader.pods(&mut facts.pods),
-        reader.nodes(&mut facts.nodes),
-        reader.list(ObjectKind::Namespaces, &Scope::Cluster, &mut facts.namespaces),
-        reader.list(ObjectKind::Claims, all, &mut facts.claims),
-        reader.list(ObjectKind::Volumes, &Scope::Cluster, &mut facts.volumes),
-        reader.list(ObjectKind::StorageClasses, &Scope::Cluster, &mut facts.storage_classes),
-        reader.list(ObjectKind::CsiNodes, &Scope::Cluster, &mut facts.csi_nodes),
-        reader.list(ObjectKind::CsiDrivers, &Scope::Cluster, &mut facts.csi_drivers),
-        reader.list(ObjectKind::StorageCapacities, all, &mut facts.storage_capacities),
-        reader.list(ObjectKind::VolumeAttachments, &Scope::Cluster, &mut facts.volume_attachments),
-        reader.list(ObjectKind::LimitRanges, scope, &mut facts.limit_ranges),
-        reader.list(ObjectKind::Quotas, scope, &mut facts.quotas),
-        reader.list(ObjectKind::ServiceAccounts, scope, &mut facts.service_accounts),
-        reader.list(ObjectKind::PriorityClasses, &Scope::Cluster, &mut facts.priority_classes),
-        reader.list(ObjectKind::RuntimeClasses, &Scope::Cluster, &mut facts.runtime_classes),
-        reader.list(ObjectKind::ResourceClaims, all, &mut facts.resource_claims),
-        reader.list(ObjectKind::ResourceClaimTemplates, scope, &mut facts.resource_claim_templates),
-        reader.list(ObjectKind::ResourceSlices, &Scope::Cluster, &mut facts.resource_slices),
-        reader.list(ObjectKind::DeviceClasses, &Scope::Cluster, &mut facts.device_classes),
+        reader.pods(&mut cluster_objects.pods),
+        reader.nodes(&mut cluster_objects.nodes),
+        reader.list(ObjectKind::Namespaces, &Scope::Cluster, &mut cluster_objects.namespaces),
+        reader.list(ObjectKind::Claims, all, &mut cluster_objects.claims),
+        reader.list(ObjectKind::Volumes, &Scope::Cluster, &mut cluster_objects.volumes),
+        reader.list(ObjectKind::StorageClasses, &Scope::Cluster, &mut cluster_objects.storage_classes),
+        reader.list(ObjectKind::CsiNodes, &Scope::Cluster, &mut cluster_objects.csi_nodes),
+        reader.list(ObjectKind::CsiDrivers, &Scope::Cluster, &mut cluster_objects.csi_drivers),
+        reader.list(ObjectKind::StorageCapacities, all, &mut cluster_objects.storage_capacities),
+        reader.list(ObjectKind::VolumeAttachments, &Scope::Cluster, &mut cluster_objects.volume_attachments),
+        reader.list(ObjectKind::LimitRanges, scope, &mut cluster_objects.limit_ranges),
+        reader.list(ObjectKind::Quotas, scope, &mut cluster_objects.quotas),
+        reader.list(ObjectKind::ServiceAccounts, scope, &mut cluster_objects.service_accounts),
+        reader.list(ObjectKind::PriorityClasses, &Scope::Cluster, &mut cluster_objects.priority_classes),
+        reader.list(ObjectKind::RuntimeClasses, &Scope::Cluster, &mut cluster_objects.runtime_classes),
+        reader.list(ObjectKind::ResourceClaims, all, &mut cluster_objects.resource_claims),
+        reader.list(ObjectKind::ResourceClaimTemplates, scope, &mut cluster_objects.resource_claim_templates),
+        reader.list(ObjectKind::ResourceSlices, &Scope::Cluster, &mut cluster_objects.resource_slices),
+        reader.list(ObjectKind::DeviceClasses, &Scope::Cluster, &mut cluster_objects.device_classes),
     )?;
     Ok(())
 }

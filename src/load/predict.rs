@@ -46,8 +46,8 @@ pub(crate) async fn load_required_objects(
         }
         Source::Saved(_) => {
             // The prediction above can use incomplete pods; the filters count pods and need all of them.
-            if let Some(why) = &node_snapshot.facts.partial_pods {
-                node_snapshot.facts.pods = Known::Unknown(why.clone());
+            if let Some(why) = &node_snapshot.cluster_objects.partial_pods {
+                node_snapshot.cluster_objects.pods = Known::Unknown(why.clone());
             }
             diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved)
         }
@@ -91,7 +91,7 @@ async fn predict(
         let scope = objects::scope_of(daemon_sets.map(namespace_of));
         let (revisions, read) = tokio::join!(
             access.list::<ControllerRevision>(&scope, None, None),
-            objects::read(access, &mut node_snapshot.facts, &needs, &scope),
+            objects::read(access, &mut node_snapshot.cluster_objects, &needs, &scope),
         );
         read?;
         node_snapshot.revisions = readable(revisions, &mut None)?;
@@ -110,7 +110,7 @@ async fn predict(
                 from_existing: true,
                 assumptions: Vec::new(),
             },
-            None => admission::predict(&node_snapshot.daemon_sets[index], node, &node_snapshot.facts),
+            None => admission::predict(&node_snapshot.daemon_sets[index], node, &node_snapshot.cluster_objects),
         });
     }
     Ok(predicted)
@@ -140,7 +140,7 @@ async fn reference_pod(
             }
         }
         Source::Saved(_) => {
-            let pods = node_snapshot.facts.pods.known().into_iter().flatten();
+            let pods = node_snapshot.cluster_objects.pods.known().into_iter().flatten();
             let is_same = |pod: &&Pod| is_owned(pod) && pod.metadata.labels.get(REVISION_LABEL) == Some(hash);
             Ok(pods.filter(|pod| !pod.is_terminal()).find(is_same).cloned())
         }
@@ -168,8 +168,8 @@ async fn read_needs(
     let scope = objects::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
     let of_pods: BTreeSet<ObjectKind> =
         pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(higher_priority_planned).collect();
-    objects::read(access, &mut node_snapshot.facts, &of_pods, &scope).await?;
+    objects::read(access, &mut node_snapshot.cluster_objects, &of_pods, &scope).await?;
     let of_claims: BTreeSet<ObjectKind> =
-        pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.facts.claims)).collect();
-    objects::read(access, &mut node_snapshot.facts, &of_claims, &scope).await
+        pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.cluster_objects.claims)).collect();
+    objects::read(access, &mut node_snapshot.cluster_objects, &of_claims, &scope).await
 }

@@ -14,13 +14,13 @@ use crate::snapshot::{Known, OpenShift, Snapshot, selector};
 ///
 /// # Errors
 /// The files contain no DaemonSets; a name does not exist.
-pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -> Result<Snapshot, Error> {
-    let daemon_sets = match facts.daemon_sets {
+pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, place: &str) -> Result<Snapshot, Error> {
+    let daemon_sets = match cluster_objects.daemon_sets {
         Known::Known(daemon_sets) => daemon_sets,
         Known::Unknown(why) => {
             return Err(Error::File {
                 file: "--from".into(),
-                message: match facts.others {
+                message: match cluster_objects.others {
                     0 => why,
                     others => format!("{why}; found only {} of other kinds", pluralize(others, "object")),
                 },
@@ -36,22 +36,24 @@ pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -
     };
     let daemon_sets = daemon_sets.into_iter().filter(is_asked_for).collect();
     let node_labels = request.nodes.as_deref().map(parse_selector).transpose()?;
-    let mut nodes = facts.nodes;
+    let mut nodes = cluster_objects.nodes;
     if let (Known::Known(nodes), Some(labels)) = (&mut nodes, &node_labels) {
         nodes.retain(|node| selector::matches(labels, &node.metadata.labels));
     }
     check_nodes(&nodes, request)?;
     let is_openshift = nodes.known().is_some_and(|nodes| OpenShift::detect(nodes));
-    let openshift = match (is_openshift, facts.namespaces) {
+    let openshift = match (is_openshift, cluster_objects.namespaces) {
         (false, _) => Known::Known(None),
         (true, Known::Unknown(why)) => Known::Unknown(why),
         (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
     };
     let daemon_sets = select_by_name(daemon_sets, request, place)?;
-    let pods = match facts.pods {
+    let pods = match cluster_objects.pods {
         // The pods of these namespaces were not saved, so the pods are unknown rather than absent.
-        Known::Known(_) if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| facts.saved.lacks_pods(one)) => {
-            Known::Unknown(facts.saved.partial_pods(&daemon_sets).unwrap_or_default())
+        Known::Known(_)
+            if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| cluster_objects.saved.lacks_pods(one)) =>
+        {
+            Known::Unknown(cluster_objects.saved.partial_pods(&daemon_sets).unwrap_or_default())
         }
         pods => pods,
     };
@@ -60,11 +62,11 @@ pub(super) fn saved(facts: file::SavedObjects, request: &Request, place: &str) -
         nodes,
         has_all_nodes: request.nodes.is_none(),
         pods,
-        revisions: facts.revisions,
-        events: facts.events,
+        revisions: cluster_objects.revisions,
+        events: cluster_objects.events,
         openshift,
         // Without a timestamp in the files, no age is computed from this one. The limit prevents a future time from
         // a node whose clock is ahead.
-        as_of: facts.as_of.unwrap_or_else(Timestamp::now).min(Timestamp::now()),
+        as_of: cluster_objects.as_of.unwrap_or_else(Timestamp::now).min(Timestamp::now()),
     })
 }

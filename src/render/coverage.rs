@@ -38,11 +38,11 @@ fn known_bar(available: Option<usize>, desired: Option<usize>) -> (String, Tone)
 }
 
 /// The difference of `whole` and `part`, in `tone` unless it is zero.
-fn lacking(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, Tone) {
-    let lacking = whole.zip(part).map(|(whole, part)| whole.saturating_sub(part));
-    match lacking {
+fn difference(whole: Option<usize>, part: Option<usize>, tone: Tone) -> (String, Tone) {
+    let difference = whole.zip(part).map(|(whole, part)| whole.saturating_sub(part));
+    match difference {
         Some(0) => ("0".to_owned(), Tone::Quiet),
-        lacking => (number(lacking), tone),
+        difference => (number(difference), tone),
     }
 }
 
@@ -78,7 +78,7 @@ fn is_down(row: &NodeCoverage<'_>) -> bool {
 }
 
 /// `2 NotReady nodes excluded from DESIRED`, if there are any.
-fn down_and_not_counted<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Option<String> {
+fn uncounted_down_nodes<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>) -> Option<String> {
     let nodes: BTreeSet<&str> = rows.filter(|row| is_down(row)).map(|row| row.node).collect();
     (!nodes.is_empty()).then(|| format!("{} excluded from DESIRED", pluralize(nodes.len(), "NotReady node")))
 }
@@ -96,7 +96,7 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>
     }
     let mut tally: Vec<(String, usize)> = tally.into_iter().map(|(text, nodes)| (text, nodes.len())).collect();
     tally.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let down = down_and_not_counted(rows);
+    let down = uncounted_down_nodes(rows);
     let line = |(text, nodes): (String, usize)| format!("{text} ({})", pluralize(nodes, "node"));
     down.into_iter().chain(tally.into_iter().map(line)).collect()
 }

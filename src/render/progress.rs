@@ -13,7 +13,7 @@ use super::text::{bounded, sanitize, truncate};
 use crate::activity::{self, Activity, Status};
 
 /// The line appears after this much waiting.
-const PATIENCE: Duration = Duration::from_millis(500);
+const DRAW_DELAY: Duration = Duration::from_millis(500);
 /// The interval between two redraws.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -46,7 +46,7 @@ pub(crate) fn start() {
 fn draw(noted: &mut Option<Activity>, redraws: bool) {
     // The lock is held until the line is drawn, so that no line appears after `clear`.
     let mut line = line();
-    let current = activity::current().filter(|status| status.waited >= PATIENCE);
+    let current = activity::current().filter(|status| status.waited >= DRAW_DELAY);
     let Some(status) = current.filter(|_| !IS_OFF.load(Ordering::Relaxed)) else {
         remove(&mut line);
         return;
@@ -67,7 +67,7 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         return;
     }
     let bar = line.get_or_insert_with(|| {
-        let target = ProgressDrawTarget::term_like(Box::new(OneLine));
+        let target = ProgressDrawTarget::term_like(Box::new(SingleLine));
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
@@ -75,15 +75,15 @@ fn draw(noted: &mut Option<Activity>, redraws: bool) {
         bar
     });
     // Leaves room for the spinner.
-    bar.set_message(truncate(&words(&status), usize::from(OneLine.width()).saturating_sub(2)));
+    bar.set_message(truncate(&text(&status), usize::from(SingleLine.width()).saturating_sub(2)));
     bar.tick();
 }
 
 /// One line of standard error. indicatif pads it with blanks to its width.
 #[derive(Debug)]
-struct OneLine;
+struct SingleLine;
 
-impl TermLike for OneLine {
+impl TermLike for SingleLine {
     /// Leaves room for the `^C` that a terminal appends: if it wrapped to a new line, the old line could no longer be
     /// removed.
     fn width(&self) -> u16 {
@@ -124,7 +124,7 @@ impl TermLike for OneLine {
 }
 
 /// `reading pods from https://…: 8,213 (3s)`.
-fn words(status: &Status) -> String {
+fn text(status: &Status) -> String {
     let count = match status.count {
         0 => String::new(),
         count => format!(": {}", HumanCount(count)),
@@ -160,7 +160,7 @@ mod tests {
             count,
             waited: Duration::from_millis(3900),
         };
-        assert_eq!(words(&status(8213, "https://k8s")), "reading pods from https://k8s: 8,213 (3s)");
-        assert_eq!(words(&status(0, "https://a\u{1b}[2J")), "reading pods from https://a\\u{1b}[2J (3s)");
+        assert_eq!(text(&status(8213, "https://k8s")), "reading pods from https://k8s: 8,213 (3s)");
+        assert_eq!(text(&status(0, "https://a\u{1b}[2J")), "reading pods from https://a\\u{1b}[2J (3s)");
     }
 }

@@ -172,7 +172,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             "check the DaemonSet's events, and that kube-controller-manager is running: it creates the pods",
             [about_daemon_set("describe daemonset")],
         )],
-        Reason::NotObserved { .. } => vec![Remedy::say(
+        Reason::NotObserved { .. } => vec![Remedy::text_only(
             "wait a moment; if the number does not change, check that kube-controller-manager is running, and its logs",
         )],
         Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
@@ -180,7 +180,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
              immediate retry",
             [target.about_pod("delete pod")],
         )],
-        Reason::SchedulerError { .. } => vec![Remedy::say("check the logs of the scheduler")],
+        Reason::SchedulerError { .. } => vec![Remedy::text_only("check the logs of the scheduler")],
         Reason::NotScheduled { scheduler_name } => vec![pod::not_scheduled(scheduler_name.as_deref(), target)],
         Reason::PodFailed { reason, .. } if reason == "Evicted" => vec![Remedy::run(
             "free the resource that the node is short of, or the new pod is evicted again; the controller recreates \
@@ -239,7 +239,9 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             "remove tolerationSeconds from the first toleration that matches the taint",
             [target.edit()],
         )],
-        Reason::Terminating { .. } => vec![Remedy::say("wait: the controller creates a new pod once this one is gone")],
+        Reason::Terminating { .. } => {
+            vec![Remedy::text_only("wait: the controller creates a new pod once this one is gone")]
+        }
         Reason::StuckTerminating { finalizers, .. } => vec![pod::stuck(finalizers, target)],
         Reason::SurgeHostPortConflict { .. } => vec![Remedy::run(
             "set maxSurge to 0, so that the old pod is deleted before the new one is created",

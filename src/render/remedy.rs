@@ -82,7 +82,7 @@ pub(crate) struct Remedy {
 
 impl Remedy {
     /// Advice without lines to paste.
-    pub(crate) fn say(text: impl AsRef<str>) -> Self {
+    pub(crate) fn text_only(text: impl AsRef<str>) -> Self {
         Self { text: super::text::sanitize(text.as_ref()), lines: Vec::new() }
     }
 
@@ -91,14 +91,14 @@ impl Remedy {
         const NOT_OFFERED: &str = "(no command shown: it would contain a missing or invalid value)";
         let lines: Option<Vec<String>> = commands.into_iter().map(CommandLine::offered).collect();
         match lines {
-            Some(lines) => Self { lines, ..Self::say(text) },
-            None => Self::say(format!("{} {NOT_OFFERED}", text.as_ref())),
+            Some(lines) => Self { lines, ..Self::text_only(text) },
+            None => Self::text_only(format!("{} {NOT_OFFERED}", text.as_ref())),
         }
     }
 
     /// Advice with lines for a manifest.
     pub(crate) fn manifest(text: impl AsRef<str>, lines: impl IntoIterator<Item = ManifestLine>) -> Self {
-        Self { lines: lines.into_iter().map(|line| line.to_string()).collect(), ..Self::say(text) }
+        Self { lines: lines.into_iter().map(|line| line.to_string()).collect(), ..Self::text_only(text) }
     }
 
     pub(crate) fn lines(&self) -> &[String] {
@@ -128,6 +128,6 @@ mod tests {
         let node = |name: &str| CommandLine::new("kubectl cordon").name(name);
         assert_eq!(Remedy::run("x", [node("a"), node("b")]).lines(), ["kubectl cordon a", "kubectl cordon b"]);
         let advice = "x (no command shown: it would contain a missing or invalid value)";
-        assert_eq!(Remedy::run("x", [node("a"), node("--all")]), Remedy::say(advice));
+        assert_eq!(Remedy::run("x", [node("a"), node("--all")]), Remedy::text_only(advice));
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn redraw() -> Redraw {
 
 impl Redraw {
     /// Whether notes are part of the frame. Otherwise they go to standard error, because standard output may be parsed.
-    pub(crate) fn shows_remarks(&self) -> bool {
+    pub(crate) fn shows_notes(&self) -> bool {
         self.is_terminal
     }
 
@@ -58,7 +58,7 @@ impl Redraw {
 
     /// Writes the next frame. On a terminal it replaces the last one and is cut to the height; elsewhere it is
     /// appended.
-    pub(crate) fn frame(&mut self, out: &mut impl Write, picture: &[u8], remarks: &[String]) -> io::Result<()> {
+    pub(crate) fn frame(&mut self, out: &mut impl Write, picture: &[u8], notes: &[String]) -> io::Result<()> {
         const CLEAR_ALL: &str = "\u{1b}[2J";
         const HOME: &str = "\u{1b}[H";
         const CLEAR_LINE: &str = "\u{1b}[K";
@@ -75,11 +75,11 @@ impl Redraw {
             write!(out, "{CLEAR_ALL}")?;
         }
         write!(out, "{HOME}")?;
-        for remark in remarks {
-            writeln!(out, "{}{CLEAR_LINE}", truncate(&format!("note: {}", sanitize(remark)), columns))?;
+        for note_text in notes {
+            writeln!(out, "{}{CLEAR_LINE}", truncate(&format!("note: {}", sanitize(note_text)), columns))?;
         }
         // The last line of the screen stays free, because the terminal would scroll.
-        let room = height.saturating_sub(1 + remarks.len());
+        let room = height.saturating_sub(1 + notes.len());
         let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
         for line in lines.iter().take(shown) {
             writeln!(out, "{line}{CLEAR_LINE}")?;

@@ -55,7 +55,7 @@ pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snaps
     let node_pods = node_pods(coverage, snapshot);
     let desired = desired(coverage, &node_pods);
     let strategy = Strategy::new(daemon_set, desired);
-    let rejections = match may_be_refused(&node_pods, strategy, availability) {
+    let rejections = match may_be_rejected(&node_pods, strategy, availability) {
         true => rejected(coverage, &node_pods, availability),
         false => Vec::new(),
     };
@@ -100,7 +100,7 @@ pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Event
     let node_pods = node_pods(coverage, snapshot);
     let strategy = Strategy::new(coverage.daemon_set, desired(coverage, &node_pods));
     let mut query = coverage.event_query();
-    if may_be_refused(&node_pods, strategy, availability) {
+    if may_be_rejected(&node_pods, strategy, availability) {
         query.add_daemon_set(coverage.daemon_set);
     }
     for pod in node_pods.iter().filter_map(|site| pod_with_open_question(site, availability)) {
@@ -111,7 +111,7 @@ pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Event
 
 /// Whether the controller is about to create a pod, which the API server may reject. Under surge, this is possible even
 /// if every node has a healthy old pod.
-fn may_be_refused(node_pods: &[NodePods<'_>], strategy: Strategy, availability: Availability<'_>) -> bool {
+fn may_be_rejected(node_pods: &[NodePods<'_>], strategy: Strategy, availability: Availability<'_>) -> bool {
     let is_surge = matches!(strategy, Strategy::Surge { .. });
     // If pods could not be read, it is unknown whether a node needs one.
     availability.snapshot.pods.known().is_some()
@@ -123,8 +123,8 @@ fn may_be_refused(node_pods: &[NodePods<'_>], strategy: Strategy, availability: 
 fn desired(coverage: &Coverage<'_>, node_pods: &[NodePods<'_>]) -> usize {
     let status = || coverage.daemon_set.status.as_ref().map(|status| status.desired_number_scheduled);
     let with_pods = || node_pods.iter().filter(|site| site.is_eligible).count();
-    let told = || status().and_then(|desired| usize::try_from(desired).ok());
-    coverage.counts.desired.or_else(told).unwrap_or_else(with_pods)
+    let from_status = || status().and_then(|desired| usize::try_from(desired).ok());
+    coverage.counts.desired.or_else(from_status).unwrap_or_else(with_pods)
 }
 
 fn budget_use<'a>(assessment: &NodeAssessment<'a>) -> Option<BudgetUse<'a>> {

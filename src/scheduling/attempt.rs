@@ -18,13 +18,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) bound_pods: Known<Vec<&'a Pod>>,
     /// The unscheduled pods for which preemption made room on this node (`status.nominatedNodeName`).
     pub(crate) nominated: Known<Vec<&'a Pod>>,
-    pub(crate) facts: &'a ClusterObjects,
+    pub(crate) cluster_objects: &'a ClusterObjects,
 }
 
 impl Attempt<'_> {
     /// The version whose rules apply.
     pub(crate) fn minor(&self) -> KubeMinor {
-        self.facts.kube_minor_or_default()
+        self.cluster_objects.kube_minor_or_default()
     }
 }
 

@@ -25,7 +25,7 @@ use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 use crate::placement::{Affinity, PlacementFailure};
 use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
-use claims::{Demand, failure};
+use claims::{RequestedDevices, failure};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.pod.spec.resource_claims.is_empty() {
@@ -62,12 +62,16 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 }
 
 /// The check `validateDeviceClass` for every request of every claim that is not allocated yet.
-fn judge_classes(demands: &[Demand<'_>], attempt: &Attempt<'_>, missing: &mut Option<String>) -> Vec<FilterFailure> {
+fn judge_classes(
+    demands: &[RequestedDevices<'_>],
+    attempt: &Attempt<'_>,
+    missing: &mut Option<String>,
+) -> Vec<FilterFailure> {
     let named = demands.iter().filter(|demand| demand.allocation.is_none()).flat_map(|demand| {
         let named = demand.requests.iter().flat_map(classes_of);
         named.map(|(request, class)| (demand.name.to_owned(), request, class))
     });
-    let classes = match &attempt.facts.device_classes {
+    let classes = match &attempt.cluster_objects.device_classes {
         Known::Known(classes) => classes,
         Known::Unknown(why) => {
             if named.count() > 0 {
@@ -97,7 +101,7 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
 
 /// Whether an allocated claim can be used on the node.
 fn judge_allocated(
-    demand: &Demand<'_>,
+    demand: &RequestedDevices<'_>,
     attempt: &Attempt<'_>,
     missing: &mut Option<String>,
 ) -> Option<DeviceRejection> {
@@ -154,17 +158,17 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>
 }
 
 /// Whether the node can have enough devices for the claims that are not allocated and for `more` additional requests.
-fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
-    let open: Vec<&Demand<'_>> =
+fn judge_devices(demands: &[RequestedDevices<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
+    let open: Vec<&RequestedDevices<'_>> =
         demands.iter().filter(|demand| demand.allocation.is_none() && !demand.requests.is_empty()).collect();
     if open.is_empty() && more == 0 {
         return CheckResult::Pass;
     }
-    let slices = match &attempt.facts.resource_slices {
+    let slices = match &attempt.cluster_objects.resource_slices {
         Known::Known(slices) => slices,
         Known::Unknown(why) => return CheckResult::Unknown { missing: why.clone() },
     };
-    let held = attempt.facts.resource_claims.known().map(Vec::as_slice).unwrap_or_default();
+    let held = attempt.cluster_objects.resource_claims.known().map(Vec::as_slice).unwrap_or_default();
     let stock = devices::stock(slices, held, attempt.node);
     let requested = more + open.iter().flat_map(|demand| demand.requests).map(devices::least).sum::<usize>();
     let is_short = !stock.is_shared && (requested > stock.free || stock.devices == 0);
@@ -180,7 +184,6 @@ fn judge_devices(demands: &[Demand<'_>], more: usize, attempt: &Attempt<'_>) -> 
             "cannot allocate all claims",
         )]);
     }
-    let missing = "whether the free devices suit the claims: the scheduler tells by CEL expressions, which are not \
-                   evaluated here";
+    let missing = "whether the free devices match the claims: the CEL expressions of the claims are not evaluated";
     CheckResult::Unknown { missing: missing.into() }
 }

@@ -192,11 +192,11 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
         .filter(|pod| repels(pod, attempt.node, attempt) != Known::Known(false))
         .map(|pod| (pod, attempt.node))
         .collect();
-    let promised = match promised.is_empty() || findings.resolve(&is_looked_at(attempt, topology)) {
+    let promised = match promised.is_empty() || findings.resolve(&is_relevant(attempt, topology)) {
         true => promised,
         false => Vec::new(),
     };
-    let mut refused: Vec<(Term, String, Vec<OtherPod>)> = Vec::new();
+    let mut rejections: Vec<(Term, String, Vec<OtherPod>)> = Vec::new();
     for (pod, node) in node_pods.chain(promised).chain(other_pods) {
         for term in pod_anti_affinity(pod).into_iter().flat_map(|affinity| &affinity.required) {
             let key = &term.topology_key;
@@ -209,13 +209,13 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
                 continue;
             }
             let other = OtherPod::new(pod, node);
-            match refused.iter_mut().find(|(same, ..)| *same == term) {
+            match rejections.iter_mut().find(|(same, ..)| *same == term) {
                 Some((_, _, pods)) => pods.push(other),
-                None => refused.push((term, value.clone(), vec![other])),
+                None => rejections.push((term, value.clone(), vec![other])),
             }
         }
     }
-    for (term, topology_value, mut pods) in refused {
+    for (term, topology_value, mut pods) in rejections {
         pods.sort();
         findings.reject(AffinityRejection::ExistingPodsAntiAffinity {
             term: term.evidence(),
@@ -235,7 +235,7 @@ fn repels(pod: &Pod, node: &Node, attempt: &Attempt<'_>) -> Known<bool> {
 
 /// Whether the scheduler runs the filter for the pod. If the pod has no terms and no bound pod in the cluster has an
 /// anti-affinity term that matches it, `PreFilter` returns `Skip`, and nominated pods are never considered.
-fn is_looked_at(attempt: &Attempt<'_>, topology: &Topology<'_>) -> Known<bool> {
+fn is_relevant(attempt: &Attempt<'_>, topology: &Topology<'_>) -> Known<bool> {
     let mut own = [pod_affinity(attempt.pod), pod_anti_affinity(attempt.pod)].into_iter().flatten();
     if own.any(|affinity| !affinity.required.is_empty()) {
         return Known::Known(true);

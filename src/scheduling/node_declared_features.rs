@@ -62,7 +62,7 @@ mod tests {
             node: &node,
             bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: &ClusterObjects { minor: Known::Known(KubeMinor(minor)), ..ClusterObjects::default() },
+            cluster_objects: &ClusterObjects { minor: Known::Known(KubeMinor(minor)), ..ClusterObjects::default() },
         })
     }
 

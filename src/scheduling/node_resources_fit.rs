@@ -141,7 +141,7 @@ fn is_of_devices(attempt: &Attempt<'_>, resource: &str) -> bool {
     };
     attempt.minor() >= DEVICES_AS_EXTENDED_RESOURCES
         && requests::is_scalar(resource)
-        && attempt.facts.device_classes.known().is_some_and(|classes| classes.iter().any(is_named))
+        && attempt.cluster_objects.device_classes.known().is_some_and(|classes| classes.iter().any(is_named))
 }
 
 /// The one request to reduce so that the pod fits: the pod-level request if there is one, otherwise that of the

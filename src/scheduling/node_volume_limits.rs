@@ -45,12 +45,12 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 
 /// Returns early if nothing can be rejected, or if something could not be read; `findings` records what is missing.
 fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
-    let Attempt { pod, node, facts, .. } = attempt;
+    let Attempt { pod, node, cluster_objects, .. } = attempt;
     let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::from_source(&volume.source).is_some());
     if !has_inline && claims_of(pod).next().is_none() {
         return None;
     }
-    let csi_nodes = findings.read(&facts.csi_nodes)?;
+    let csi_nodes = findings.read(&cluster_objects.csi_nodes)?;
     let csi_node = csi_nodes.iter().find(|csi_node| name_of(&csi_node.metadata) == node.metadata.name);
     let limits = limits_of(csi_node);
     let preventing = preventing_drivers(attempt, findings);
@@ -58,7 +58,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
         return None;
     }
 
-    let wanted = volumes_of(pod, csi_node, facts, findings)?;
+    let wanted = volumes_of(pod, csi_node, cluster_objects, findings)?;
     let drivers: BTreeSet<&str> = wanted.iter().map(|(driver, _)| driver.as_str()).collect();
     let is_on_node =
         |driver: &str| csi_node.is_some_and(|csi_node| csi_node.spec.drivers.iter().any(|there| there.name == driver));
@@ -74,7 +74,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
 
     let mut users: BTreeMap<(String, Handle), Vec<&Pod>> = BTreeMap::new();
     for other in findings.pods_of_node(attempt)? {
-        for volume in volumes_of(other, csi_node, facts, findings)? {
+        for volume in volumes_of(other, csi_node, cluster_objects, findings)? {
             users.entry(volume).or_default().push(other);
         }
     }
@@ -110,7 +110,7 @@ fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport)
     if attempt.minor() < DRIVERS_MAY_PREVENT {
         return BTreeSet::new();
     }
-    let drivers = findings.read(&attempt.facts.csi_drivers).map_or(&[][..], Vec::as_slice);
+    let drivers = findings.read(&attempt.cluster_objects.csi_drivers).map_or(&[][..], Vec::as_slice);
     let preventing = drivers.iter().filter(|driver| driver.spec.prevent_pod_scheduling_if_missing == Some(true));
     preventing.map(|driver| name_of(&driver.metadata)).collect()
 }
@@ -120,7 +120,7 @@ fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport)
 fn volumes_of(
     pod: &Pod,
     csi_node: Option<&CSINode>,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
     findings: &mut FilterReport,
 ) -> Option<Volumes> {
     let is_migrated = csi_node.is_some();
@@ -129,21 +129,28 @@ fn volumes_of(
     let mut volumes: Volumes =
         inline.map(|(plugin, id)| (plugin.driver.to_owned(), Handle::Migrated(id.to_owned()))).collect();
     for pod_claim in claims_of(pod) {
-        let claims = findings.read(&facts.claims)?;
+        let claims = findings.read(&cluster_objects.claims)?;
         let claim = find(claims, &pod.metadata.namespace, &pod_claim.name);
         let claim = claim.filter(|claim| pod_claim.ephemeral.is_none() || is_made_for(claim, pod));
         let Some(claim) = claim else {
             // The claim of a pod that does not exist yet does not exist either; its template names the class.
-            volumes.extend(planned_volume(pod, &pod_claim.name, pod_claim.ephemeral, facts, is_migrated, findings)?);
+            volumes.extend(planned_volume(
+                pod,
+                &pod_claim.name,
+                pod_claim.ephemeral,
+                cluster_objects,
+                is_migrated,
+                findings,
+            )?);
             continue;
         };
         let bound = match volume_of(claim) {
             "" => None,
-            name => find_volume(findings.read(&facts.volumes)?, name),
+            name => find_volume(findings.read(&cluster_objects.volumes)?, name),
         };
         volumes.extend(match bound {
             Some(volume) => driver_volume(volume, is_migrated),
-            None => claimed_volume(claim, class_of(claim), facts, is_migrated, findings)?,
+            None => claimed_volume(claim, class_of(claim), cluster_objects, is_migrated, findings)?,
         });
     }
     Some(volumes)
@@ -153,7 +160,7 @@ fn planned_volume(
     pod: &Pod,
     claim: &str,
     ephemeral: Option<&crate::snapshot::pod::volume::Ephemeral>,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
     is_migrated: bool,
     findings: &mut FilterReport,
 ) -> Option<Option<(String, Handle)>> {
@@ -162,7 +169,7 @@ fn planned_volume(
     let mut planned = PersistentVolumeClaim::default();
     planned.metadata.namespace = Some(pod.metadata.namespace.clone());
     planned.metadata.name = Some(claim.to_owned());
-    claimed_volume(&planned, &spec.storage_class_name, facts, is_migrated, findings)
+    claimed_volume(&planned, &spec.storage_class_name, cluster_objects, is_migrated, findings)
 }
 
 /// The driver and handle of a PersistentVolume, if a CSI driver handles it (`getCSIDriverInfo`).
@@ -179,14 +186,14 @@ fn driver_volume(volume: &PersistentVolume, is_migrated: bool) -> Option<(String
 fn claimed_volume(
     claim: &PersistentVolumeClaim,
     class: &str,
-    facts: &ClusterObjects,
+    cluster_objects: &ClusterObjects,
     is_migrated: bool,
     findings: &mut FilterReport,
 ) -> Option<Option<(String, Handle)>> {
     if class.is_empty() {
         return Some(None);
     }
-    let classes = findings.read(&facts.storage_classes)?;
+    let classes = findings.read(&cluster_objects.storage_classes)?;
     let Some(class) = classes.iter().find(|one| name_of(&one.metadata) == class) else { return Some(None) };
     let driver = match Plugin::from_provisioner(&class.provisioner) {
         Some(_) if !is_migrated => return Some(None),
@@ -200,11 +207,11 @@ fn claimed_volume(
 
 /// The volumes that are attached to the node, even if no pod uses them (`getNodeVolumeAttachmentInfo`).
 fn attached_volumes(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<Volumes> {
-    let attachments = findings.read(&attempt.facts.volume_attachments)?;
+    let attachments = findings.read(&attempt.cluster_objects.volume_attachments)?;
     let mut attached = Volumes::new();
     for attachment in attachments.iter().filter(|one| one.spec.node_name == attempt.node.metadata.name) {
         let Some(name) = attachment.spec.source.persistent_volume_name.as_deref() else { continue };
-        let volume = find_volume(findings.read(&attempt.facts.volumes)?, name);
+        let volume = find_volume(findings.read(&attempt.cluster_objects.volumes)?, name);
         let csi = volume.and_then(|volume| volume.spec.as_ref()?.csi.as_ref());
         if let Some(csi) = csi.filter(|_| !attachment.spec.attacher.is_empty()) {
             attached.insert((attachment.spec.attacher.clone(), Handle::Csi(csi.volume_handle.clone())));

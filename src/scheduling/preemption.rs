@@ -100,8 +100,8 @@ impl Preemption {
 
 /// The result of preemption for the attempt. `outcomes` are the results of [`run_filters`] for it.
 pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResult)]) -> Preemption {
-    let facts = relevant(attempt);
-    let attempt = &Attempt { facts: &facts, ..attempt.clone() };
+    let cluster_objects = relevant(attempt);
+    let attempt = &Attempt { cluster_objects: &cluster_objects, ..attempt.clone() };
     let Some((_, rejections)) = first_failure(outcomes) else {
         return match missing(outcomes) {
             Some(missing) => Preemption::Unknown { missing },
@@ -151,11 +151,11 @@ fn relevant(attempt: &Attempt<'_>) -> ClusterObjects {
         let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
         affinity.is_some_and(|affinity| !affinity.required.is_empty())
     };
-    let pods = match &attempt.facts.pods {
+    let pods = match &attempt.cluster_objects.pods {
         Known::Known(pods) => Known::Known(pods.iter().filter(|pod| looks_at_all || repels(pod)).cloned().collect()),
         Known::Unknown(why) => Known::Unknown(why.clone()),
     };
-    attempt.facts.with_pods(pods)
+    attempt.cluster_objects.with_pods(pods)
 }
 
 /// The victims of an earlier preemption for this pod that still exist.
@@ -210,10 +210,10 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
         let start = pod.status.start_time;
         (Reverse(pod.priority()), start.is_none(), start, &pod.metadata.namespace, &pod.metadata.name)
     });
-    let mut facts = facts_without(attempt.facts, &candidates);
-    let outcomes = run_filters(&without(attempt, &staying, &facts));
+    let mut cluster_objects = objects_without(attempt.cluster_objects, &candidates);
+    let outcomes = run_filters(&without(attempt, &staying, &cluster_objects));
     if let Some((_, rejections)) = first_failure(&outcomes) {
-        return Trial::Remains { candidates: node_pods(&candidates), remains: words(rejections) };
+        return Trial::Remains { candidates: node_pods(&candidates), remains: messages(rejections) };
     }
     if let Some(missing) = missing(&outcomes) {
         return Trial::Unknown { missing };
@@ -221,11 +221,11 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     let mut victims = Vec::new();
     for pod in candidates {
         staying.push(pod);
-        give_back(&mut facts, pod);
-        let outcomes = run_filters(&without(attempt, &staying, &facts));
+        give_back(&mut cluster_objects, pod);
+        let outcomes = run_filters(&without(attempt, &staying, &cluster_objects));
         if outcomes.iter().any(|(_, outcome)| *outcome != CheckResult::Pass) {
             staying.pop();
-            take_away(&mut facts, pod);
+            take_away(&mut cluster_objects, pod);
             victims.push(pod);
         }
     }
@@ -236,27 +236,27 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     }
 }
 
-fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b Pod], facts: &'b ClusterObjects) -> Attempt<'b> {
-    Attempt { bound_pods: Known::Known(staying.to_vec()), facts, ..attempt.clone() }
+fn without<'b>(attempt: &Attempt<'b>, staying: &[&'b Pod], cluster_objects: &'b ClusterObjects) -> Attempt<'b> {
+    Attempt { bound_pods: Known::Known(staying.to_vec()), cluster_objects, ..attempt.clone() }
 }
 
 /// The objects without these pods, because filters that check other nodes would find them there.
-fn facts_without(facts: &ClusterObjects, gone: &[&Pod]) -> ClusterObjects {
-    let mut facts = facts.clone();
-    if let Known::Known(pods) = &mut facts.pods {
+fn objects_without(cluster_objects: &ClusterObjects, gone: &[&Pod]) -> ClusterObjects {
+    let mut cluster_objects = cluster_objects.clone();
+    if let Known::Known(pods) = &mut cluster_objects.pods {
         pods.retain(|pod| !gone.iter().any(|other| is_same(pod, other)));
     }
-    facts
+    cluster_objects
 }
 
-fn give_back(facts: &mut ClusterObjects, pod: &Pod) {
-    if let Known::Known(pods) = &mut facts.pods {
+fn give_back(cluster_objects: &mut ClusterObjects, pod: &Pod) {
+    if let Known::Known(pods) = &mut cluster_objects.pods {
         pods.push(pod.clone());
     }
 }
 
-fn take_away(facts: &mut ClusterObjects, pod: &Pod) {
-    if let Known::Known(pods) = &mut facts.pods {
+fn take_away(cluster_objects: &mut ClusterObjects, pod: &Pod) {
+    if let Known::Known(pods) = &mut cluster_objects.pods {
         pods.retain(|other| !is_same(other, pod));
     }
 }
@@ -285,7 +285,7 @@ fn required_priority(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Option<Requi
         pod.spec.priority = Some(priority);
         pod.spec.preemption_policy = String::new();
         let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, bound_pods) else { return None };
-        let class = class_of(attempt.facts, priority);
+        let class = class_of(attempt.cluster_objects, priority);
         // Only the system classes have a higher value.
         (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(RequiredPriority { priority, class, victims })
     })
@@ -298,11 +298,11 @@ const SYSTEM: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("
 
 /// The class with the lowest value of at least that priority whose pods may preempt. The system classes are used only
 /// for priorities that no other class can have.
-fn class_of(facts: &ClusterObjects, priority: i32) -> Option<String> {
+fn class_of(cluster_objects: &ClusterObjects, priority: i32) -> Option<String> {
     let is_fit =
         |class: &&PriorityClass| class.value >= Some(priority) && class.preemption_policy.as_deref() != Some("Never");
     let named = |class: &PriorityClass| Some((class.value, class.metadata.name.clone()?));
-    let own = facts.priority_classes.known().into_iter().flatten().filter(is_fit).filter_map(named);
+    let own = cluster_objects.priority_classes.known().into_iter().flatten().filter(is_fit).filter_map(named);
     let own = own.filter(|(value, _)| *value <= Some(HIGHEST_USER_DEFINABLE)).min().map(|(_, name)| name);
     let system = SYSTEM.iter().filter(|(_, value)| priority > HIGHEST_USER_DEFINABLE && *value >= priority);
     own.or_else(|| system.map(|(name, _)| (*name).to_owned()).next())
@@ -316,7 +316,7 @@ fn missing(outcomes: &[(Filter, FilterResult)]) -> Option<String> {
 }
 
 /// The distinct messages: the scheduler counts nodes, not causes.
-fn words(rejections: &[FilterFailure]) -> Vec<String> {
+fn messages(rejections: &[FilterFailure]) -> Vec<String> {
     let mut words: Vec<String> = rejections.iter().map(|rejection| rejection.scheduler.clone()).collect();
     words.sort();
     words.dedup();

@@ -56,7 +56,7 @@ pub(crate) fn needs(pod: &Pod, node: &Node) -> BTreeSet<ObjectKind> {
         needs.extend(OF_DEVICES);
         needs.extend([ObjectKind::ResourceClaimTemplates]);
     }
-    if asks_for_resources_that_the_node_lacks(pod, node) {
+    if requests_missing_resources(pod, node) {
         // A DeviceClass may provide them.
         needs.extend(OF_DEVICES);
     }
@@ -133,7 +133,7 @@ fn spreads_beyond_the_node(constraint: &TopologySpreadConstraint) -> bool {
 
 /// Whether the pod requests extended resources (`component-helpers/resource` `IsExtendedResourceName`, simplified) that
 /// the node does not have.
-fn asks_for_resources_that_the_node_lacks(pod: &Pod, node: &Node) -> bool {
+fn requests_missing_resources(pod: &Pod, node: &Node) -> bool {
     let has = |name: &String| node.status.allocatable.get(name).is_some_and(|amount| !amount.quantity().is_zero());
     let is_extended = |name: &String| name.contains('/') && !name.contains("kubernetes.io/") && !has(name);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);

@@ -35,7 +35,7 @@ mod tests {
             node: &Node::default(),
             bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: &ClusterObjects::default(),
+            cluster_objects: &ClusterObjects::default(),
         })
     }
 

@@ -31,13 +31,13 @@ pub(super) struct Domain<'a> {
 impl<'a> Topology<'a> {
     pub(super) fn new(attempt: &Attempt<'a>) -> Self {
         let node = attempt.node;
-        let others: Known<Vec<&'a Node>> = match &attempt.facts.nodes {
+        let others: Known<Vec<&'a Node>> = match &attempt.cluster_objects.nodes {
             Known::Known(nodes) => {
                 Known::Known(nodes.iter().filter(|other| other.metadata.name != node.metadata.name).collect())
             }
             Known::Unknown(why) => Known::Unknown(why.clone()),
         };
-        let other_pods = match (&attempt.facts.pods, &others) {
+        let other_pods = match (&attempt.cluster_objects.pods, &others) {
             (Known::Known(pods), Known::Known(others)) => Known::Known(bound_to(others, pods, attempt.pod)),
             (Known::Unknown(why), _) | (_, Known::Unknown(why)) => Known::Unknown(why.clone()),
         };

@@ -46,7 +46,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         return CheckResult::Pass;
     }
     let mut findings = FilterReport::default();
-    let Some(claims) = findings.read(&attempt.facts.claims) else { return findings.outcome() };
+    let Some(claims) = findings.read(&attempt.cluster_objects.claims) else { return findings.outcome() };
     let mut waiting = Vec::new();
     for pod_claim in &pod_claims {
         match (find(claims, &pod.metadata.namespace, &pod_claim.name), pod_claim.ephemeral) {
@@ -130,7 +130,7 @@ fn planned_claim(
     findings: &mut FilterReport,
 ) -> Option<PersistentVolumeClaim> {
     let spec = template.volume_claim_template.as_ref()?.spec.as_ref()?;
-    let classes = findings.read(&attempt.facts.storage_classes)?;
+    let classes = findings.read(&attempt.cluster_objects.storage_classes)?;
     let is_default = |class: &&StorageClass| {
         let annotations = class.metadata.annotations.as_ref();
         annotations.and_then(|annotations| annotations.get(IS_DEFAULT)).is_some_and(|value| value == "true")
@@ -165,7 +165,7 @@ fn judge_bound(
     claim: &PersistentVolumeClaim,
     findings: &mut FilterReport,
 ) {
-    let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
+    let Some(volumes) = findings.read(&attempt.cluster_objects.volumes) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
         // For a claim that the pod references, VolumeZone reports this earlier, in its PreFilter.
@@ -181,7 +181,7 @@ fn judge_bound(
     };
     let csi_node = match Plugin::of_volume(volume) {
         None => None,
-        Some(_) => match findings.read(&attempt.facts.csi_nodes) {
+        Some(_) => match findings.read(&attempt.cluster_objects.csi_nodes) {
             Some(csi_nodes) => csi_node_of(csi_nodes, attempt.node),
             None => return,
         },

@@ -30,12 +30,12 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 
 /// Each claim must exist, and one with `ReadWriteOncePod` must not be used by another pod in the cluster.
 fn judge_claims(attempt: &Attempt<'_>, findings: &mut FilterReport) {
-    let Attempt { pod, facts, .. } = attempt;
+    let Attempt { pod, cluster_objects, .. } = attempt;
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return;
     }
-    let Some(claims) = findings.read(&facts.claims) else { return };
+    let Some(claims) = findings.read(&cluster_objects.claims) else { return };
     for name in names {
         match find(claims, &pod.metadata.namespace, &name) {
             None => {
@@ -58,12 +58,12 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Filt
             && named_claims_of(other).any(|other| other.name == claim)
     };
     let near = attempt.bound_pods.known().into_iter().flatten().copied();
-    let everywhere = attempt.facts.pods.known().into_iter().flatten();
+    let everywhere = attempt.cluster_objects.pods.known().into_iter().flatten();
     let used_by: BTreeSet<PodOnNode> =
         near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
     if used_by.is_empty() {
         // A pod on the node would be sufficient; to know that no pod uses the claim requires all pods of the cluster.
-        findings.read(&attempt.facts.pods);
+        findings.read(&attempt.cluster_objects.pods);
         return;
     }
     let used_by = used_by.into_iter().collect();

@@ -27,7 +27,7 @@ pub(super) struct VolumeFixture {
     pub(super) node: Node,
     pub(super) bound_pods: Known<Vec<Pod>>,
     pub(super) nominated: Known<Vec<Pod>>,
-    pub(super) facts: ClusterObjects,
+    pub(super) cluster_objects: ClusterObjects,
 }
 
 impl VolumeFixture {
@@ -41,7 +41,7 @@ impl VolumeFixture {
             .unwrap(),
             bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
-            facts: ClusterObjects {
+            cluster_objects: ClusterObjects {
                 minor: Known::Known(KubeMinor(36)),
                 pods: Known::Known(Vec::new()),
                 claims: Known::Known(Vec::new()),
@@ -59,7 +59,7 @@ impl VolumeFixture {
     /// The same with a volume `data`, and these claims.
     pub(super) fn with_claims(claims: Value) -> Self {
         let mut world = Self::with_volumes(json!([data_volume()]));
-        world.facts.claims = known(claims);
+        world.cluster_objects.claims = known(claims);
         world
     }
 
@@ -75,7 +75,7 @@ impl VolumeFixture {
             node: &self.node,
             bound_pods: borrowed(&self.bound_pods),
             nominated: borrowed(&self.nominated),
-            facts: &self.facts,
+            cluster_objects: &self.cluster_objects,
         })
     }
 
@@ -88,17 +88,17 @@ impl VolumeFixture {
     }
 
     /// The only rejection of the pod: its evidence and message.
-    pub(super) fn refusal_of_pod(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(super) fn pod_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::PreFilter, false)
     }
 
     /// The only rejection of the node that evictions cannot resolve.
-    pub(super) fn refusal_of_node(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(super) fn node_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, false)
     }
 
     /// The only rejection of the node that evictions may resolve.
-    pub(super) fn refusal_for_now(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(super) fn current_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, true)
     }
 

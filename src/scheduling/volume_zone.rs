@@ -25,20 +25,20 @@ const DELIMITER: &str = "__";
 
 /// A claim that is lost or not bound is reported by VolumeBinding, one that does not exist by VolumeRestrictions.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let Attempt { pod, facts, .. } = attempt;
+    let Attempt { pod, cluster_objects, .. } = attempt;
     let mut findings = FilterReport::default();
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return CheckResult::Pass;
     }
-    let Some(claims) = findings.read(&facts.claims) else { return findings.outcome() };
+    let Some(claims) = findings.read(&cluster_objects.claims) else { return findings.outcome() };
     for name in names {
         let Some(claim) = find(claims, &pod.metadata.namespace, &name) else { continue };
         let required = volume_of(claim);
         if required.is_empty() {
             continue;
         }
-        let Some(volumes) = findings.read(&facts.volumes) else { continue };
+        let Some(volumes) = findings.read(&cluster_objects.volumes) else { continue };
         match find_volume(volumes, required) {
             Some(volume) => judge_volume(attempt, &name, volume, &mut findings),
             None if is_lost(claim) || !is_fully_bound(claim) => {}
@@ -60,12 +60,12 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
         return;
     }
     let Some(of_volume) = &volume.metadata.labels else { return };
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for (key, key_now) in LABELS {
         let Some(zones) = of_volume.get(key).and_then(|value| zones_in(value)) else { continue };
         let found = of_node.get(key).or_else(|| of_node.get(key_now));
         // Volumes have the deprecated and the current label with the same zone: one report is enough.
-        if found.is_some_and(|found| zones.contains(found)) || !told.insert((key_now, zones.clone())) {
+        if found.is_some_and(|found| zones.contains(found)) || !reported.insert((key_now, zones.clone())) {
             continue;
         }
         let rejection = VolumeRejection::VolumeZone {

@@ -15,7 +15,7 @@ pub(super) struct FilterFixture {
     pub(super) node: Node,
     pub(super) bound_pods: Vec<Pod>,
     pub(super) nominated: Vec<Pod>,
-    pub(super) facts: ClusterObjects,
+    pub(super) cluster_objects: ClusterObjects,
 }
 
 impl FilterFixture {
@@ -27,7 +27,7 @@ impl FilterFixture {
             node: serde_json::from_value(node).unwrap(),
             bound_pods: Vec::new(),
             nominated: Vec::new(),
-            facts: ClusterObjects { minor: Known::Known(KubeMinor::ASSUMED), ..ClusterObjects::default() },
+            cluster_objects: ClusterObjects { minor: Known::Known(KubeMinor::ASSUMED), ..ClusterObjects::default() },
         }
     }
 
@@ -51,7 +51,7 @@ impl FilterFixture {
 
     /// Sets the minor version of the cluster.
     pub(super) fn on(mut self, minor: u32) -> Self {
-        self.facts.minor = Known::Known(KubeMinor(minor));
+        self.cluster_objects.minor = Known::Known(KubeMinor(minor));
         self
     }
 
@@ -61,7 +61,7 @@ impl FilterFixture {
             node: &self.node,
             bound_pods: Known::Known(self.bound_pods.iter().collect()),
             nominated: Known::Known(self.nominated.iter().collect()),
-            facts: &self.facts,
+            cluster_objects: &self.cluster_objects,
         }
     }
 }

@@ -151,7 +151,7 @@ impl ClusterObjects {
     }
 
     /// The kinds that were requested and could not be read. Their reasons begin with "cannot".
-    pub(crate) fn refused(&self) -> Vec<&str> {
+    pub(crate) fn forbidden(&self) -> Vec<&str> {
         let all = [
             self.nodes.missing(),
             self.pods.missing(),

@@ -29,7 +29,7 @@ pub(crate) struct NodeSnapshot {
     /// The additional rules of OpenShift; none on any other cluster.
     pub(crate) openshift: Known<Option<OpenShift>>,
     /// The other objects.
-    pub(crate) facts: ClusterObjects,
+    pub(crate) cluster_objects: ClusterObjects,
     /// The time of the snapshot: now for a live cluster, the newest timestamp in the files for a saved one.
     pub(crate) as_of: Timestamp,
 }
@@ -47,7 +47,7 @@ impl NodeSnapshot {
         let all: Vec<&Pod> = bound.iter().chain(pinned).collect();
         let summary: Vec<PodSummary> = all.iter().map(|pod| pod.summary()).collect();
         let pods_of = |daemon_set| {
-            if let Some(why) = self.facts.unsaved_pods(daemon_set) {
+            if let Some(why) = self.cluster_objects.unsaved_pods(daemon_set) {
                 return Known::Unknown(why);
             }
             let of_daemon_set = DaemonPods::new(daemon_set, &summary);
@@ -66,8 +66,8 @@ impl NodeSnapshot {
                 .into_iter()
                 .flatten()
                 .collect();
-        gaps.extend(self.facts.partial_pods.as_deref());
-        gaps.extend(self.facts.refused());
+        gaps.extend(self.cluster_objects.partial_pods.as_deref());
+        gaps.extend(self.cluster_objects.forbidden());
         gaps.dedup();
         gaps.into_iter().map(|gap| format!("{gap}: that part is unknown")).collect()
     }

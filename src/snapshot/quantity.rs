@@ -26,7 +26,7 @@ pub(crate) struct Quantity(i128);
 /// The text is not a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a quantity, e.g. 100m, 1.5, 2Gi or 1e3")]
-pub(crate) struct NoQuantity;
+pub(crate) struct InvalidQuantity;
 
 impl Quantity {
     pub(crate) const ZERO: Self = Self(0);
@@ -138,9 +138,9 @@ impl std::iter::Sum for Quantity {
 }
 
 impl FromStr for Quantity {
-    type Err = NoQuantity;
+    type Err = InvalidQuantity;
 
-    fn from_str(text: &str) -> Result<Self, NoQuantity> {
+    fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
         let (is_negative, unsigned) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -151,7 +151,7 @@ impl FromStr for Quantity {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         // A number without digits is zero: upstream accepts `.` and `Ki`, but not the empty text.
         if fraction.contains('.') || text.is_empty() {
-            return Err(NoQuantity);
+            return Err(InvalidQuantity);
         }
         let magnitude = match suffix_of(suffix)? {
             Suffix::Ten(power) => scaled(whole, fraction, power),
@@ -166,15 +166,15 @@ enum Suffix {
     Two(u32),
 }
 
-fn suffix_of(text: &str) -> Result<Suffix, NoQuantity> {
+fn suffix_of(text: &str) -> Result<Suffix, InvalidQuantity> {
     if let Some((_, power)) = DECIMAL.iter().find(|(suffix, _)| *suffix == text) {
         return Ok(Suffix::Ten(*power));
     }
     if let Some((_, power)) = BINARY.iter().find(|(suffix, _)| *suffix == text) {
         return Ok(Suffix::Two(*power));
     }
-    let exponent = text.strip_prefix(['e', 'E']).ok_or(NoQuantity)?;
-    let exponent: i64 = exponent.parse().map_err(|_| NoQuantity)?;
+    let exponent = text.strip_prefix(['e', 'E']).ok_or(InvalidQuantity)?;
+    let exponent: i64 = exponent.parse().map_err(|_| InvalidQuantity)?;
     // Upstream keeps only the low 32 bits of the exponent.
     #[allow(clippy::cast_possible_truncation)]
     Ok(Suffix::Ten(exponent as i32))

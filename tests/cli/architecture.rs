@@ -29,12 +29,12 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The lines of a module that name one of the words, without comments and tests.
-fn offences(room: &str, forbidden: &[&str]) -> Vec<String> {
-    let mut offences = Vec::new();
-    let mut files = files_below(&Path::new("src").join(room));
-    let head = Path::new("src").join(room).with_extension("rs");
+fn violations(module: &str, forbidden: &[&str]) -> Vec<String> {
+    let mut violations = Vec::new();
+    let mut files = files_below(&Path::new("src").join(module));
+    let head = Path::new("src").join(module).with_extension("rs");
     files.extend(head.is_file().then_some(head));
-    assert!(!files.is_empty(), "{room} is empty");
+    assert!(!files.is_empty(), "{module} is empty");
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
@@ -46,24 +46,24 @@ fn offences(room: &str, forbidden: &[&str]) -> Vec<String> {
                 })
             };
             if let Some(word) = forbidden.iter().find(is_word) {
-                offences.push(format!("{} names {word}: {}", file.display(), line.trim()));
+                violations.push(format!("{} names {word}: {}", file.display(), line.trim()));
             }
         }
     }
-    offences
+    violations
 }
 
 #[test]
 fn pure_modules_use_no_cluster_clock_or_terminal() {
-    let all: Vec<String> = PURE.iter().flat_map(|room| offences(room, &NOT_PURE)).collect();
+    let all: Vec<String> = PURE.iter().flat_map(|module| violations(module, &NOT_PURE)).collect();
     assert!(all.is_empty(), "{all:#?}");
 }
 
 #[test]
 fn cluster_and_render_are_independent_of_each_other_and_cli() {
     let mut all =
-        offences("cluster", &["crate::render", "crate::command", "crate::cli", "crate::coverage", "crate::explain"]);
-    all.extend(offences("render", &["crate::cluster", "crate::command", "crate::cli", "clap"]));
+        violations("cluster", &["crate::render", "crate::command", "crate::cli", "crate::coverage", "crate::explain"]);
+    all.extend(violations("render", &["crate::cluster", "crate::command", "crate::cli", "clap"]));
     assert!(all.is_empty(), "{all:#?}");
 }
 
@@ -139,6 +139,6 @@ fn modules_form_no_cycle() {
 
 #[test]
 fn violations_are_detected() {
-    assert!(!offences("cluster", &["kube::client"]).is_empty());
-    assert!(!offences("command", &["Timestamp::now"]).is_empty());
+    assert!(!violations("cluster", &["kube::client"]).is_empty());
+    assert!(!violations("command", &["Timestamp::now"]).is_empty());
 }

@@ -19,6 +19,7 @@ mod readme;
 mod schema;
 mod shipped;
 mod trees;
+mod vocabulary;
 
 use std::path::Path;
 

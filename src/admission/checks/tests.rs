@@ -24,7 +24,7 @@ fn known<T: serde::de::DeserializeOwned>(objects: Value) -> Known<Vec<T>> {
 }
 
 /// A cluster that accepts the pod.
-fn well() -> ClusterObjects {
+fn admitting_cluster() -> ClusterObjects {
     ClusterObjects {
         namespaces: known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Active"}}])),
         service_accounts: known(json!([{"metadata": {"name": "default", "namespace": "ns"}}])),
@@ -45,11 +45,11 @@ fn limits(limits: Value) -> Known<Vec<LimitRange>> {
 }
 
 /// The checks that do not pass, as `check: code` or `check: Unknown`.
-fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> Vec<String> {
-    let predicted = predict(daemon_set, "n1", facts);
+fn results(daemon_set: &DaemonSet, cluster_objects: &ClusterObjects, event: Option<&str>) -> Vec<String> {
+    let predicted = predict(daemon_set, "n1", cluster_objects);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
-    let rows = checks(daemon_set, &predicted, facts, event.as_ref());
-    let told = rows.iter().flat_map(|row| match &row.result {
+    let rows = checks(daemon_set, &predicted, cluster_objects, event.as_ref());
+    let results = rows.iter().flat_map(|row| match &row.result {
         CheckResult::Pass => Vec::new(),
         CheckResult::Unknown { .. } => vec![format!("{}: Unknown", row.plugin.name())],
         CheckResult::Fail(rejections) => {
@@ -59,13 +59,13 @@ fn told(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>) -> 
             rejections.iter().map(|rejection| format!("{}: {}", row.plugin.name(), code(rejection))).collect()
         }
     });
-    told.collect()
+    results.collect()
 }
 
-fn rejections(daemon_set: &DaemonSet, facts: &ClusterObjects, event: Option<&str>, check: &str) -> Value {
-    let predicted = predict(daemon_set, "n1", facts);
+fn rejections(daemon_set: &DaemonSet, cluster_objects: &ClusterObjects, event: Option<&str>, check: &str) -> Value {
+    let predicted = predict(daemon_set, "n1", cluster_objects);
     let event = event.map(|text| FailedCreateEvent { text: text.into(), count: 1, last_seen: None });
-    let rows = checks(daemon_set, &predicted, facts, event.as_ref());
+    let rows = checks(daemon_set, &predicted, cluster_objects, event.as_ref());
     match &rows.iter().find(|row| row.plugin.name() == check).unwrap().result {
         CheckResult::Fail(rejections) => serde_json::to_value(rejections).unwrap(),
         other => json!(format!("{other:?}")),
@@ -77,9 +77,10 @@ const NOTHING: [&str; 0] = [];
 #[test]
 fn checks_pod_accepted_pass_in_server_order() {
     let daemon_set = daemon_set(json!({}));
-    assert_eq!(told(&daemon_set, &well(), None), NOTHING);
-    let predicted = predict(&daemon_set, "n1", &well());
-    let names: Vec<&str> = checks(&daemon_set, &predicted, &well(), None).iter().map(|row| row.plugin.name()).collect();
+    assert_eq!(results(&daemon_set, &admitting_cluster(), None), NOTHING);
+    let predicted = predict(&daemon_set, "n1", &admitting_cluster());
+    let names: Vec<&str> =
+        checks(&daemon_set, &predicted, &admitting_cluster(), None).iter().map(|row| row.plugin.name()).collect();
     assert_eq!(
         names,
         [
@@ -101,19 +102,23 @@ fn checks_pod_accepted_pass_in_server_order() {
 fn checks_objects_unread_unknown_only_where_needed() {
     let unread = ClusterObjects::default();
     assert_eq!(
-        told(&daemon_set(json!({})), &unread, None),
+        results(&daemon_set(json!({})), &unread, None),
         ["NamespaceLifecycle: Unknown", "ServiceAccount: Unknown", "LimitRanger: Unknown", "ResourceQuota: Unknown"]
     );
     let naming = daemon_set(json!({"priorityClassName": "p", "runtimeClassName": "r"}));
-    let told = told(&naming, &unread, None);
-    assert!(told.contains(&"Priority: Unknown".into()) && told.contains(&"RuntimeClass: Unknown".into()), "{told:?}");
+    let results = results(&naming, &unread, None);
+    assert!(
+        results.contains(&"Priority: Unknown".into()) && results.contains(&"RuntimeClass: Unknown".into()),
+        "{results:?}"
+    );
 }
 
 #[test]
 fn quota_one_more_pod_is_counted() {
     let of = |hard: Value, used: Value, change: Value| {
-        let facts = ClusterObjects { quotas: known(json!([quota(json!({}), hard, used)])), ..well() };
-        rejections(&daemon_set(change), &facts, None, "ResourceQuota")
+        let cluster_objects =
+            ClusterObjects { quotas: known(json!([quota(json!({}), hard, used)])), ..admitting_cluster() };
+        rejections(&daemon_set(change), &cluster_objects, None, "ResourceQuota")
     };
     let exceeded = |share: Value| json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]);
     let share = |resource: &str, requested: &str, used: &str, limited: &str| json!({"resource": resource, "requested": requested, "used": used, "limited": limited});
@@ -142,30 +147,33 @@ fn quota_one_more_pod_is_counted() {
 fn quota_pod_overhead_is_counted() {
     let kata = json!([{"metadata": {"name": "kata"}, "handler": "k", "overhead": {"podFixed": {"cpu": "100m"}}}]);
     let quotas = known(json!([quota(json!({}), json!({"cpu": "250m"}), json!({"cpu": "0"}))]));
-    let facts = ClusterObjects { quotas, runtime_classes: known(kata), ..well() };
-    assert_eq!(told(&daemon_set(json!({})), &facts, None), NOTHING);
-    assert_eq!(told(&daemon_set(json!({"runtimeClassName": "kata"})), &facts, None), ["ResourceQuota: QuotaExceeded"]);
+    let cluster_objects = ClusterObjects { quotas, runtime_classes: known(kata), ..admitting_cluster() };
+    assert_eq!(results(&daemon_set(json!({})), &cluster_objects, None), NOTHING);
+    assert_eq!(
+        results(&daemon_set(json!({"runtimeClassName": "kata"})), &cluster_objects, None),
+        ["ResourceQuota: QuotaExceeded"]
+    );
 }
 
 #[test]
 fn quota_container_without_amount_rejected() {
     let hard = json!({"limits.cpu": "10", "memory": "1Gi", "requests.cpu": "10", "ephemeral-storage": "1Gi"});
     let quotas = known(json!([quota(json!({}), hard.clone(), hard)]));
-    let facts = ClusterObjects { quotas, ..well() };
+    let cluster_objects = ClusterObjects { quotas, ..admitting_cluster() };
     let expected = json!([{"code": "QuotaRequestMissing", "quota": "q", "missing": [
         {"resource": "limits.cpu", "containers": ["main"]}, {"resource": "memory", "containers": ["main"]},
     ]}]);
-    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "ResourceQuota"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &cluster_objects, None, "ResourceQuota"), expected);
     let for_itself = daemon_set(json!({"resources": {"requests": {"cpu": "1"}}}));
-    assert_ne!(rejections(&for_itself, &facts, None, "ResourceQuota")[0]["code"], "QuotaRequestMissing");
+    assert_ne!(rejections(&for_itself, &cluster_objects, None, "ResourceQuota")[0]["code"], "QuotaRequestMissing");
     // A LimitRange of the namespace may state it for the containers.
-    let facts = ClusterObjects {
+    let cluster_objects = ClusterObjects {
         limit_ranges: limits(
             json!([{"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"memory": "1"}}]),
         ),
-        ..facts
+        ..cluster_objects
     };
-    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "ResourceQuota")[0]["code"], "QuotaExceeded");
+    assert_eq!(rejections(&daemon_set(json!({})), &cluster_objects, None, "ResourceQuota")[0]["code"], "QuotaExceeded");
 }
 
 #[test]
@@ -173,8 +181,8 @@ fn quota_pod_out_of_scope_ignored() {
     let is_refused = |spec: Value, change: Value| {
         let classes = json!([{"metadata": {"name": "high"}, "value": 5}]);
         let quotas = known(json!([quota(spec, json!({"pods": "0"}), json!({"pods": "0"}))]));
-        let facts = ClusterObjects { quotas, priority_classes: known(classes), ..well() };
-        !told(&daemon_set(change), &facts, None).is_empty()
+        let cluster_objects = ClusterObjects { quotas, priority_classes: known(classes), ..admitting_cluster() };
+        !results(&daemon_set(change), &cluster_objects, None).is_empty()
     };
     let scopes = |scope: &str| json!({"scopes": [scope]});
     let none = json!({"containers": [{"name": "main"}]});
@@ -205,8 +213,9 @@ fn quota_pod_out_of_scope_ignored() {
 fn limit_range_bounds_containers_and_pods() {
     let of = |item: Value, resources: Value| {
         let containers = json!([{"name": "a", "resources": resources}, {"name": "b", "resources": resources}]);
-        let facts = ClusterObjects { limit_ranges: limits(json!([item])), ..well() };
-        let rejections = rejections(&daemon_set(json!({"containers": containers})), &facts, None, "LimitRanger");
+        let cluster_objects = ClusterObjects { limit_ranges: limits(json!([item])), ..admitting_cluster() };
+        let rejections =
+            rejections(&daemon_set(json!({"containers": containers})), &cluster_objects, None, "LimitRanger");
         match rejections {
             Value::Array(all) => all
                 .iter()
@@ -239,24 +248,26 @@ fn limit_range_bounds_containers_and_pods() {
 /// Edge case 72 (docs/edge-cases.md).
 #[test]
 fn limit_range_default_below_request_names_range() {
-    let facts =
-        ClusterObjects { limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])), ..well() };
+    let cluster_objects = ClusterObjects {
+        limit_ranges: limits(json!([{"type": "Container", "default": {"cpu": "100m"}}])),
+        ..admitting_cluster()
+    };
     let expected = json!([{
         "code": "LimitBelowRequest", "container": "main", "resource": "cpu", "request": "200m", "limit": "100m",
         "limitRange": "range",
     }]);
-    assert_eq!(rejections(&daemon_set(json!({})), &facts, None, "Validation"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &cluster_objects, None, "Validation"), expected);
     // The event has the same rejection with less evidence: the one from the objects is kept.
     let event = "Pod \"agent-x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"200m\": must be less \
                  than or equal to cpu limit of 100m";
-    assert_eq!(rejections(&daemon_set(json!({})), &facts, Some(event), "Validation"), expected);
+    assert_eq!(rejections(&daemon_set(json!({})), &cluster_objects, Some(event), "Validation"), expected);
 }
 
 #[test]
 fn checks_referenced_object_missing_rejected() {
     let named = daemon_set(json!({"priorityClassName": "p", "runtimeClassName": "r", "serviceAccountName": "s"}));
     assert_eq!(
-        told(&named, &well(), None),
+        results(&named, &admitting_cluster(), None),
         [
             "ServiceAccount: ServiceAccountMissing",
             "Priority: PriorityClassMissing",
@@ -267,13 +278,16 @@ fn checks_referenced_object_missing_rejected() {
         service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])),
         priority_classes: known(json!([{"metadata": {"name": "p"}, "value": 1}])),
         runtime_classes: known(json!([{"metadata": {"name": "r"}, "handler": "h"}])),
-        ..well()
+        ..admitting_cluster()
     };
-    assert_eq!(told(&named, &there, None), NOTHING);
+    assert_eq!(results(&named, &there, None), NOTHING);
     let elsewhere =
         ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "other"}}])), ..there };
-    assert_eq!(told(&named, &elsewhere, None), ["ServiceAccount: ServiceAccountMissing"]);
-    assert_eq!(told(&daemon_set(json!({"priorityClassName": "system-node-critical"})), &well(), None), NOTHING);
+    assert_eq!(results(&named, &elsewhere, None), ["ServiceAccount: ServiceAccountMissing"]);
+    assert_eq!(
+        results(&daemon_set(json!({"priorityClassName": "system-node-critical"})), &admitting_cluster(), None),
+        NOTHING
+    );
 }
 
 #[test]
@@ -282,38 +296,44 @@ fn checks_template_contradicts_class_rejected() {
         "metadata": {"name": "r"}, "handler": "h", "scheduling": {"nodeSelector": {"a": "x"}},
         "overhead": {"podFixed": {"cpu": "1"}},
     }]);
-    let facts = ClusterObjects { runtime_classes: known(class), ..well() };
+    let cluster_objects = ClusterObjects { runtime_classes: known(class), ..admitting_cluster() };
     let with = |mut change: Value| {
         change["runtimeClassName"] = json!("r");
-        told(&daemon_set(change), &facts, None)
+        results(&daemon_set(change), &cluster_objects, None)
     };
     assert_eq!(with(json!({"nodeSelector": {"a": "y"}})), ["RuntimeClass: RuntimeClassConflict"]);
     assert_eq!(with(json!({"nodeSelector": {"a": "x", "b": "z"}, "overhead": {"cpu": "1000m"}})), NOTHING);
     assert_eq!(with(json!({"overhead": {"cpu": "2"}})), ["RuntimeClass: OverheadMismatch"]);
-    assert_eq!(told(&daemon_set(json!({"priority": 5})), &well(), None), ["Priority: PriorityMismatch"]);
-    assert_eq!(told(&daemon_set(json!({"priority": 0})), &well(), None), NOTHING);
+    assert_eq!(
+        results(&daemon_set(json!({"priority": 5})), &admitting_cluster(), None),
+        ["Priority: PriorityMismatch"]
+    );
+    assert_eq!(results(&daemon_set(json!({"priority": 0})), &admitting_cluster(), None), NOTHING);
 }
 
 /// Edge case 75 (docs/edge-cases.md).
 #[test]
 fn namespace_terminating_rejected_without_event() {
     let ending = known(json!([{"metadata": {"name": "ns"}, "status": {"phase": "Terminating"}}]));
-    let facts = ClusterObjects { namespaces: ending, ..well() };
-    assert_eq!(told(&daemon_set(json!({})), &facts, None), ["NamespaceLifecycle: NamespaceTerminating"]);
+    let cluster_objects = ClusterObjects { namespaces: ending, ..admitting_cluster() };
+    assert_eq!(results(&daemon_set(json!({})), &cluster_objects, None), ["NamespaceLifecycle: NamespaceTerminating"]);
 }
 
 #[test]
 fn event_of_unseen_plugin_adds_rejection() {
     let denied = "admission webhook \"w\" denied the request: no";
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some(denied)), ["Webhook: WebhookDenied"]);
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some("who knows")), ["Admission: Rejected"]);
+    assert_eq!(results(&daemon_set(json!({})), &admitting_cluster(), Some(denied)), ["Webhook: WebhookDenied"]);
+    assert_eq!(results(&daemon_set(json!({})), &admitting_cluster(), Some("who knows")), ["Admission: Rejected"]);
     let conflict = "pods \"x\" is forbidden: pod node label selector conflicts with its namespace node label selector";
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some(conflict)), ["PodNodeSelector: NamespaceSelectorConflict"]);
+    assert_eq!(
+        results(&daemon_set(json!({})), &admitting_cluster(), Some(conflict)),
+        ["PodNodeSelector: NamespaceSelectorConflict"]
+    );
     let security = "pods \"x\" is forbidden: violates PodSecurity \"baseline:latest\": hostPort (container \"main\" uses hostPort 1)";
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some(security)), ["PodSecurity: PodSecurity"]);
-    let predicted = predict(&daemon_set(json!({})), "n1", &well());
+    assert_eq!(results(&daemon_set(json!({})), &admitting_cluster(), Some(security)), ["PodSecurity: PodSecurity"]);
+    let predicted = predict(&daemon_set(json!({})), "n1", &admitting_cluster());
     let event = FailedCreateEvent { text: denied.into(), count: 3, last_seen: None };
-    let rows = checks(&daemon_set(json!({})), &predicted, &well(), Some(&event));
+    let rows = checks(&daemon_set(json!({})), &predicted, &admitting_cluster(), Some(&event));
     let with_event: Vec<&str> = rows.iter().filter(|row| row.event.is_some()).map(|row| row.plugin.name()).collect();
     assert_eq!(with_event, ["Webhook"]);
 }
@@ -325,15 +345,15 @@ fn event_quota_numbers_are_updated() {
     // A webhook adds a sidecar: 300m are requested, where the template alone requests 200m.
     let at = |used: &str| {
         let quotas = known(json!([quota(json!({}), json!({"requests.cpu": "1"}), json!({"requests.cpu": used}))]));
-        let facts = ClusterObjects { quotas, ..well() };
-        rejections(&daemon_set(json!({})), &facts, Some(event), "ResourceQuota")
+        let cluster_objects = ClusterObjects { quotas, ..admitting_cluster() };
+        rejections(&daemon_set(json!({})), &cluster_objects, Some(event), "ResourceQuota")
     };
     let share = json!({"resource": "requests.cpu", "requested": "300m", "used": "750m", "limited": "1"});
     assert_eq!(at("750m"), json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]));
     assert_eq!(at("700m")[0]["code"], "NoLongerRejected");
-    let unread = ClusterObjects { quotas: Known::Unknown("cannot list".into()), ..well() };
-    assert_eq!(told(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
-    assert_eq!(told(&daemon_set(json!({})), &well(), Some(event)), ["ResourceQuota: NoLongerRejected"]);
+    let unread = ClusterObjects { quotas: Known::Unknown("cannot list".into()), ..admitting_cluster() };
+    assert_eq!(results(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
+    assert_eq!(results(&daemon_set(json!({})), &admitting_cluster(), Some(event)), ["ResourceQuota: NoLongerRejected"]);
 }
 
 #[test]
@@ -341,30 +361,37 @@ fn event_cause_gone_no_longer_rejected_only_if_proven() {
     let forbidden = |core: &str| format!("pods \"x\" is forbidden: {core}");
     let named = daemon_set(json!({"serviceAccountName": "s"}));
     let missing = forbidden("error looking up service account ns/s: serviceaccount \"s\" not found");
-    let there =
-        ClusterObjects { service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])), ..well() };
-    assert_eq!(told(&named, &well(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
-    assert_eq!(told(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRejected"]);
-    let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..well() };
-    assert_eq!(told(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
+    let there = ClusterObjects {
+        service_accounts: known(json!([{"metadata": {"name": "s", "namespace": "ns"}}])),
+        ..admitting_cluster()
+    };
+    assert_eq!(results(&named, &admitting_cluster(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
+    assert_eq!(results(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRejected"]);
+    let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..admitting_cluster() };
+    assert_eq!(results(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
 
     let unstated = |containers: &str| forbidden(&format!("failed quota: q: must specify limits.cpu for: {containers}"));
     let quotas = || known(json!([quota(json!({}), json!({"limits.cpu": "9"}), json!({"limits.cpu": "0"}))]));
     let stating = json!({"containers": [{"name": "main", "resources": {"limits": {"cpu": "1"}}}]});
-    let facts = ClusterObjects { quotas: quotas(), ..well() };
+    let cluster_objects = ClusterObjects { quotas: quotas(), ..admitting_cluster() };
     assert_eq!(
-        told(&daemon_set(stating.clone()), &facts, Some(&unstated("main"))),
+        results(&daemon_set(stating.clone()), &cluster_objects, Some(&unstated("main"))),
         ["ResourceQuota: NoLongerRejected"]
     );
     // A container that a webhook adds still states no amount.
-    assert_eq!(told(&daemon_set(stating), &facts, Some(&unstated("proxy"))), ["ResourceQuota: QuotaRequestMissing"]);
+    assert_eq!(
+        results(&daemon_set(stating), &cluster_objects, Some(&unstated("proxy"))),
+        ["ResourceQuota: QuotaRequestMissing"]
+    );
 
     let security = forbidden("violates PodSecurity \"restricted:latest\": runAsNonRoot != true (x)");
     let labelled = |level: &str| {
         let labels = json!({"pod-security.kubernetes.io/enforce": level});
-        let facts =
-            ClusterObjects { namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])), ..well() };
-        told(&daemon_set(json!({})), &facts, Some(&security))
+        let cluster_objects = ClusterObjects {
+            namespaces: known(json!([{"metadata": {"name": "ns", "labels": labels}}])),
+            ..admitting_cluster()
+        };
+        results(&daemon_set(json!({})), &cluster_objects, Some(&security))
     };
     assert_eq!(labelled("restricted"), ["PodSecurity: PodSecurity"]);
     assert_eq!(labelled("privileged"), ["PodSecurity: NoLongerRejected"]);

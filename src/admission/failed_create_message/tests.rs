@@ -13,13 +13,13 @@ fn pod() -> Pod {
     .unwrap()
 }
 
-fn told(text: &str) -> Value {
+fn parsed(text: &str) -> Value {
     serde_json::to_value(read(text, &pod())).unwrap()
 }
 
 /// The same after the prefix that the server puts before a rejection.
 fn forbidden(core: &str) -> Value {
-    told(&format!("pods \"agent-x7k2p\" is forbidden: {core}"))
+    parsed(&format!("pods \"agent-x7k2p\" is forbidden: {core}"))
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn quota_exceeded_message_has_numbers() {
     ]}]);
     assert_eq!(forbidden(text), expected);
     let whole = format!("(combined from similar events): Error creating: pods \"a-\" is forbidden: {text}");
-    assert_eq!(told(&whole), expected);
+    assert_eq!(parsed(&whole), expected);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn quota_must_specify_message_names_containers() {
 fn quota_uncovered_and_status_unknown_messages() {
     let scopes = "[{PriorityClass In [system-node-critical system-cluster-critical]}]";
     assert_eq!(
-        told(&format!("insufficient quota to match these scopes: {scopes}")),
+        parsed(&format!("insufficient quota to match these scopes: {scopes}")),
         json!([{"code": "QuotaUncovered", "uncovered": scopes}])
     );
     assert_eq!(
@@ -81,7 +81,7 @@ fn limit_range_message_has_one_or_more_violations() {
          specified, cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000, memory max limit to \
          request ratio per Pod is 2, but no request is specified or request is 0]",
     );
-    let told: Vec<String> = several
+    let parsed: Vec<String> = several
         .as_array()
         .unwrap()
         .iter()
@@ -94,7 +94,7 @@ fn limit_range_message_has_one_or_more_violations() {
         })
         .collect();
     assert_eq!(
-        told,
+        parsed,
         [
             "Minimum memory Container 1Gi request 512Mi",
             "Maximum cpu Pod 1 limit null",
@@ -112,11 +112,11 @@ fn invalid_pod_message_names_container() {
     };
     let one = field("containers[1]", "500m", "cpu limit of 100m");
     let below = |container: &str, resource: &str, request: &str, limit: &str| json!({"code": "LimitBelowRequest", "container": container, "resource": resource, "request": request, "limit": limit});
-    assert_eq!(told(&format!("Pod \"agent-x\" is invalid: {one}")), json!([below("side", "cpu", "500m", "100m")]));
+    assert_eq!(parsed(&format!("Pod \"agent-x\" is invalid: {one}")), json!([below("side", "cpu", "500m", "100m")]));
     let init = field("initContainers[0]", "2Gi", "memory limit of 1Gi");
     let other = "spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared";
     assert_eq!(
-        told(&format!("Pod \"agent-x\" is invalid: [{one}, {init}, {other}]")),
+        parsed(&format!("Pod \"agent-x\" is invalid: [{one}, {init}, {other}]")),
         json!([
             below("side", "cpu", "500m", "100m"),
             below("init", "memory", "2Gi", "1Gi"),
@@ -178,22 +178,22 @@ fn contradiction_message_has_both_values() {
 #[test]
 fn webhook_message_has_name_and_detail() {
     assert_eq!(
-        told("admission webhook \"w.example.com\" denied the request: exceeded quota: no, not really"),
+        parsed("admission webhook \"w.example.com\" denied the request: exceeded quota: no, not really"),
         json!([{"code": "WebhookDenied", "webhook": "w.example.com", "detail": "exceeded quota: no, not really"}])
     );
     assert_eq!(
-        told("admission webhook \"w\" denied the request without explanation"),
+        parsed("admission webhook \"w\" denied the request without explanation"),
         json!([{"code": "WebhookDenied", "webhook": "w", "detail": "without explanation"}])
     );
     let call = "failed to call webhook: Post \"https://hook.system.svc:443/x?timeout=1s\": service \"hook\" not found";
     assert_eq!(
-        told(&format!("Internal error occurred: failed calling webhook \"w\": {call}")),
+        parsed(&format!("Internal error occurred: failed calling webhook \"w\": {call}")),
         json!([{"code": "WebhookFailed", "webhook": "w", "detail": call, "service": {"namespace": "system", "name": "hook"}}])
     );
     let elsewhere =
         "failed to call webhook: Post \"https://127.0.0.1:9/\": dial tcp 127.0.0.1:9: connect: connection refused";
     assert_eq!(
-        told(&format!("Internal error occurred: failed calling webhook \"w\": {elsewhere}")),
+        parsed(&format!("Internal error occurred: failed calling webhook \"w\": {elsewhere}")),
         json!([{"code": "WebhookFailed", "webhook": "w", "detail": elsewhere}])
     );
 }
@@ -251,6 +251,6 @@ fn unrecognized_message_is_kept_whole() {
         "pods \"x\" is forbidden: [maximum cpu usage per Container is 1, but limit is 2, something else]",
         "",
     ] {
-        assert_eq!(told(text), json!([{"code": "Rejected", "rejection": text}]), "{text}");
+        assert_eq!(parsed(text), json!([{"code": "Rejected", "rejection": text}]), "{text}");
     }
 }

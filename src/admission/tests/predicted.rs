@@ -85,7 +85,7 @@ fn predicted_pods_match_live_test_cases() {
         let all = file["objects"].as_array().unwrap().iter().filter(|object| object["kind"] == kind);
         Known::Known(all.map(|object| serde_json::from_value(object.clone()).unwrap()).collect())
     }
-    let facts = |minor| ClusterObjects {
+    let cluster_objects = |minor| ClusterObjects {
         minor: Known::Known(KubeMinor(minor)),
         limit_ranges: of_kind(&file, "LimitRange"),
         priority_classes: of_kind(&file, "PriorityClass"),
@@ -94,13 +94,13 @@ fn predicted_pods_match_live_test_cases() {
         ..ClusterObjects::default()
     };
     for minor in [34, 36, 37] {
-        let facts = facts(minor);
+        let cluster_objects = cluster_objects(minor);
         for case in file["cases"].as_array().unwrap() {
             let mut daemon_set = daemon_set(case["spec"].clone());
             daemon_set.metadata.namespace = case["namespace"].as_str().map(str::to_owned);
             let labels = daemon_set.spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
             labels.insert("app".into(), case["name"].as_str().unwrap().to_owned());
-            let pod = predicted(&daemon_set, &facts);
+            let pod = predicted(&daemon_set, &cluster_objects);
             assert_eq!(summary(&pod), of_version(&case["expected"], minor), "{} on 1.{minor}", case["name"]);
             assert_eq!(pinned_to(&pod), ["n1"]);
         }

@@ -85,10 +85,10 @@ pub(in crate::cluster) fn load(flag: Option<&Path>, source: &KubercSource) -> Re
             let policy = preference.policy(&file).map_err(|why| invalid(&file, &why))?;
             Ok(Loaded { policy, warning: None })
         }
-        Err(why) if is_explicit => Err(invalid(&file, &why.words())),
+        Err(why) if is_explicit => Err(invalid(&file, &why.text())),
         Err(Unusable::NoFile) => Ok(Loaded::default()),
         Err(why) => {
-            let warning = format!("ignoring the kuberc file {}: {}", file.display(), why.words());
+            let warning = format!("ignoring the kuberc file {}: {}", file.display(), why.text());
             Ok(Loaded { policy: Policy::AllowAll, warning: Some(warning) })
         }
     }
@@ -109,7 +109,7 @@ enum Unusable {
 }
 
 impl Unusable {
-    fn words(&self) -> String {
+    fn text(&self) -> String {
         match self {
             Self::NoFile => "no such file or directory".into(),
             Self::Unreadable(why) => why.clone(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// The path of the invalid field, such as `.spec.taints[0].key`. `refused` returns whether decoding a tree fails with
 /// the same error. At each level, the search finds the first child with which decoding fails and without which it
 /// succeeds. This works because decoders read the children in order.
-pub(super) fn culprit(tree: &Value, rejected: &dyn Fn(&Value) -> bool) -> String {
+pub(super) fn invalid_field(tree: &Value, rejected: &dyn Fn(&Value) -> bool) -> String {
     match tree {
         Value::Object(fields) => {
             let first = |count: usize| fields.iter().take(count).map(|(name, value)| (name.clone(), value.clone()));
@@ -19,7 +19,7 @@ pub(super) fn culprit(tree: &Value, rejected: &dyn Fn(&Value) -> bool) -> String
                 fields.insert(name.clone(), inner.clone());
                 rejected(&Value::Object(fields))
             };
-            format!(".{name}{}", culprit(value, &with))
+            format!(".{name}{}", invalid_field(value, &with))
         }
         Value::Array(items) => {
             let Some(last) = fewest(items.len(), &|count| rejected(&Value::Array(items[..count].to_vec()))) else {
@@ -30,7 +30,7 @@ pub(super) fn culprit(tree: &Value, rejected: &dyn Fn(&Value) -> bool) -> String
                 items.push(inner.clone());
                 rejected(&Value::Array(items))
             };
-            format!("[{last}]{}", culprit(&items[last], &with))
+            format!("[{last}]{}", invalid_field(&items[last], &with))
         }
         _ => String::new(),
     }
@@ -59,7 +59,7 @@ mod tests {
 
     fn bad_field_path(tree: &Value) -> String {
         let rejection = Node::deserialize(tree).unwrap_err().to_string();
-        culprit(tree, &|tree| Node::deserialize(tree).is_err_and(|error| error.to_string() == rejection))
+        invalid_field(tree, &|tree| Node::deserialize(tree).is_err_and(|error| error.to_string() == rejection))
     }
 
     #[test]

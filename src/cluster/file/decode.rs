@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::bad_field::culprit;
+use super::bad_field::invalid_field;
 use super::scalar;
 
 /// The maximum estimated size of an object's tree, in bytes; far more than any object of a cluster needs.
@@ -49,7 +49,7 @@ impl Decode for (Value, &str) {
         T::deserialize(&tree).map_err(|error| {
             let rejection = error.to_string();
             let rejected = |tree: &Value| T::deserialize(tree).is_err_and(|error| error.to_string() == rejection);
-            let path = format!("{}{}", self.1, culprit(&tree, &rejected));
+            let path = format!("{}{}", self.1, invalid_field(&tree, &rejected));
             if path.is_empty() { rejection } else { format!("{path}: {rejection}") }
         })
     }

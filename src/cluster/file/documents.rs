@@ -12,7 +12,7 @@ use super::{dump, kinds, yaml};
 
 /// Why a text cannot be read.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct Rejection {
     pub(super) message: String,
     /// Whether the text is valid but contains no Kubernetes objects.
     pub(super) is_foreign: bool,
@@ -20,7 +20,7 @@ pub(super) struct Refusal {
 
 const NOT_AN_OBJECT: &str = "not a Kubernetes object";
 
-impl Refusal {
+impl Rejection {
     fn broken(message: String) -> Self {
         Self { message, is_foreign: false }
     }
@@ -35,7 +35,7 @@ impl Refusal {
 }
 
 /// Adds the objects of a text to the cluster.
-pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result<(), Refusal> {
+pub(super) fn read(cluster: &mut SavedCluster, file: &str, text: &str) -> Result<(), Rejection> {
     let mut reader = Reader { cluster, file, index: 0 };
     for part in dump::without_logs(text) {
         let part = part.trim_start();
@@ -84,11 +84,11 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    fn json(&mut self, text: &str) -> Result<(), Refusal> {
+    fn json(&mut self, text: &str) -> Result<(), Rejection> {
         for raw in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
             let outcome = match raw {
                 Ok(raw) => self.json_document(raw),
-                Err(error) => Err(Refusal::broken(format!("not JSON: {error}"))),
+                Err(error) => Err(Rejection::broken(format!("not JSON: {error}"))),
             };
             outcome.map_err(|rejection| rejection.in_document(self.index))?;
             self.index += 1;
@@ -96,14 +96,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn json_document(&mut self, raw: &RawValue) -> Result<(), Refusal> {
+    fn json_document(&mut self, raw: &RawValue) -> Result<(), Rejection> {
         if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
             return self.json_items(&items, self.bare_list());
         }
         let document: Document<'_> = serde_json::from_str(raw.get()).map_err(|error| {
             let message = without_position(&error);
             // A string or a number, or fields with these names and another meaning.
-            Refusal { message, is_foreign: !kinds::has_objects(raw.get()) }
+            Rejection { message, is_foreign: !kinds::has_objects(raw.get()) }
         })?;
         let list = list_kind(self.cluster, document.kind.as_deref());
         let Some(items) = &document.items else {
@@ -123,12 +123,12 @@ impl Reader<'_> {
         List { kind: kinds::by_name(self.file), api_version: None }
     }
 
-    fn json_items(&mut self, items: &[&RawValue], list: List<'_>) -> Result<(), Refusal> {
+    fn json_items(&mut self, items: &[&RawValue], list: List<'_>) -> Result<(), Rejection> {
         self.cluster.saved.begin_list(true);
         for (item, raw) in items.iter().enumerate() {
             let at = format!(".items[{item}]");
             let header: Header =
-                serde_json::from_str(raw.get()).map_err(|_| Refusal::foreign(format!("{at}: {NOT_AN_OBJECT}")))?;
+                serde_json::from_str(raw.get()).map_err(|_| Rejection::foreign(format!("{at}: {NOT_AN_OBJECT}")))?;
             let kind = header.kind.as_deref().or(list.kind);
             let api_version = header.api_version.as_deref().or(list.api_version);
             put(self.cluster, (kind, api_version), (*raw, at.as_str()))?;
@@ -137,7 +137,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn yaml(&mut self, text: &str) -> Result<(), Refusal> {
+    fn yaml(&mut self, text: &str) -> Result<(), Rejection> {
         let text = yaml::without_old_breaks(text);
         let mut documents = yaml::Documents::new(&text);
         loop {
@@ -155,7 +155,7 @@ impl Reader<'_> {
                 }
                 Some(Ok(document)) => document,
                 Some(Err(message)) => {
-                    return Err(rejection.unwrap_or_else(|| Refusal::broken(message)).in_document(index));
+                    return Err(rejection.unwrap_or_else(|| Rejection::broken(message)).in_document(index));
                 }
             };
             self.yaml_document(document).map_err(|rejection| rejection.in_document(index))?;
@@ -163,7 +163,7 @@ impl Reader<'_> {
         }
     }
 
-    fn yaml_document(&mut self, document: yaml::Document) -> Result<(), Refusal> {
+    fn yaml_document(&mut self, document: yaml::Document) -> Result<(), Rejection> {
         let yaml::Document { mut rest, kindless, has_items } = document;
         let text_of = |field: &str| rest.get(field).and_then(Value::as_str).map(str::to_owned);
         let (kind, api_version) = (text_of("kind"), text_of("apiVersion"));
@@ -185,23 +185,23 @@ impl Reader<'_> {
                 self.cluster.saved.end_list();
                 Ok(())
             }
-            Some(_) => Err(Refusal { message: ".items: not a list".into(), is_foreign: kind.is_none() }),
+            Some(_) => Err(Rejection { message: ".items: not a list".into(), is_foreign: kind.is_none() }),
             // An empty document, or only a comment.
             None if rest.is_null() && self.index > 0 => Ok(()),
-            None if !rest.is_object() => Err(Refusal::foreign(NOT_AN_OBJECT.into())),
+            None if !rest.is_object() => Err(Rejection::foreign(NOT_AN_OBJECT.into())),
             None => put(self.cluster, (kind.as_deref(), api_version.as_deref()), (rest, "")),
         }
     }
 }
 
-fn put_item(cluster: &mut SavedCluster, list: List<'_>, place: usize, item: Value) -> Result<(), Refusal> {
+fn put_item(cluster: &mut SavedCluster, list: List<'_>, place: usize, item: Value) -> Result<(), Rejection> {
     let at = format!(".items[{place}]");
     let text_of = |field: &str| item.get(field).and_then(Value::as_str).map(str::to_owned);
     let (kind, api_version) = (text_of("kind"), text_of("apiVersion"));
     let kind = kind.as_deref().or(list.kind);
     let api_version = api_version.as_deref().or(list.api_version);
     if !item.is_object() {
-        return Err(Refusal::foreign(format!("{at}: {NOT_AN_OBJECT}")));
+        return Err(Rejection::foreign(format!("{at}: {NOT_AN_OBJECT}")));
     }
     put(cluster, (kind, api_version), (item, at.as_str()))
 }
@@ -240,14 +240,14 @@ fn put(
     cluster: &mut SavedCluster,
     (kind, api_version): (Option<&str>, Option<&str>),
     object: impl Decode,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     let Some(kind) = kind else {
-        return Err(Refusal::foreign(format!("{NOT_AN_OBJECT}: kind is missing")));
+        return Err(Rejection::foreign(format!("{NOT_AN_OBJECT}: kind is missing")));
     };
     let mut bad_times = 0;
     let outcome = put_kind(cluster, (kind, api_version.unwrap_or_default()), object, &mut bad_times);
     cluster.bad_times += bad_times;
-    outcome.map_err(Refusal::broken)
+    outcome.map_err(Rejection::broken)
 }
 
 fn put_kind(

@@ -70,13 +70,13 @@ pub(crate) struct SavedObjects {
 
 impl Default for SavedObjects {
     fn default() -> Self {
-        SavedCluster::default().into_facts()
+        SavedCluster::default().into_objects()
     }
 }
 
 impl SavedCluster {
     /// Converts the cluster to objects by kind.
-    pub(crate) fn into_facts(self) -> SavedObjects {
+    pub(crate) fn into_objects(self) -> SavedObjects {
         let mut notes = self.notes;
         match self.bad_times {
             0 => {}

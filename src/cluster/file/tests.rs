@@ -15,12 +15,12 @@ fn read_text(name: &str, text: &str) -> Result<SavedObjects, String> {
     std::fs::write(&path, text).unwrap();
     let outcome = read(std::slice::from_ref(&path), Detail::default());
     outcome
-        .map(SavedCluster::into_facts)
+        .map(SavedCluster::into_objects)
         .map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
 }
 
-fn names(facts: &SavedObjects) -> Vec<&str> {
-    facts.nodes.known().unwrap().iter().map(|node| node.metadata.name.as_str()).collect()
+fn names(cluster_objects: &SavedObjects) -> Vec<&str> {
+    cluster_objects.nodes.known().unwrap().iter().map(|node| node.metadata.name.as_str()).collect()
 }
 
 fn rejection(text: &str) -> String {
@@ -54,36 +54,36 @@ fn directory_is_read_recursively() {
     write("kube-system/pods.json", "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":null}");
     write("kube-system/a/logs.txt", "not an object");
     write("more/node.yml", "apiVersion: v1\nkind: Node\nmetadata: {name: n2}\n");
-    let facts = read(&[folder.path().to_owned()], Detail::default()).unwrap().into_facts();
-    assert_eq!(names(&facts).len(), 2);
-    assert_eq!(facts.pods.known().map(Vec::len), Some(0), "an empty list is known to be empty");
-    assert!(facts.daemon_sets.missing().unwrap().contains("DaemonSets"));
+    let cluster_objects = read(&[folder.path().to_owned()], Detail::default()).unwrap().into_objects();
+    assert_eq!(names(&cluster_objects).len(), 2);
+    assert_eq!(cluster_objects.pods.known().map(Vec::len), Some(0), "an empty list is known to be empty");
+    assert!(cluster_objects.daemon_sets.missing().unwrap().contains("DaemonSets"));
 }
 
 #[test]
 fn duplicate_object_counts_once_and_the_last_is_used() {
     let changed = NODE.replace("\"name\":\"n1\"", "\"name\":\"n1\",\"uid\":\"second\"");
-    let facts = read_text("f", &format!("{NODE}{changed}")).unwrap();
-    assert_eq!(facts.nodes.known().unwrap().len(), 1);
-    assert_eq!(facts.nodes.known().unwrap()[0].metadata.uid, "second");
+    let cluster_objects = read_text("f", &format!("{NODE}{changed}")).unwrap();
+    assert_eq!(cluster_objects.nodes.known().unwrap().len(), 1);
+    assert_eq!(cluster_objects.nodes.known().unwrap()[0].metadata.uid, "second");
 }
 
 #[test]
 fn objects_of_other_kinds_are_only_counted() {
-    let facts = read_text("f", "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"data\":{\"a\":5}}").unwrap();
-    assert_eq!(facts.others, 1);
-    assert!(facts.nodes.known().is_none());
+    let cluster_objects = read_text("f", "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"data\":{\"a\":5}}").unwrap();
+    assert_eq!(cluster_objects.others, 1);
+    assert!(cluster_objects.nodes.known().is_none());
 }
 
 #[test]
 fn same_kind_in_another_group_is_another_kind() {
-    let facts = read_text(
+    let cluster_objects = read_text(
         "f",
         "{\"apiVersion\":\"apps.kruise.io/v1alpha1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"x\"}}",
     )
     .unwrap();
-    assert_eq!(facts.others, 1);
-    assert!(facts.daemon_sets.known().is_none());
+    assert_eq!(cluster_objects.others, 1);
+    assert!(cluster_objects.daemon_sets.known().is_none());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn pipe_in_a_directory_is_skipped() {
     let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
     assert!(made.success());
     std::fs::write(folder.path().join("node.json"), NODE).unwrap();
-    assert_eq!(names(&read(&[folder.path().to_owned()], Detail::default()).unwrap().into_facts()), ["n1"]);
+    assert_eq!(names(&read(&[folder.path().to_owned()], Detail::default()).unwrap().into_objects()), ["n1"]);
 }
 
 #[test]
@@ -184,12 +184,16 @@ fn events_of_both_groups_are_read_and_count_once() {
         .replace("lastTimestamp", "deprecatedLastTimestamp");
     let beta = new.replace("events.k8s.io/v1", "events.k8s.io/v1beta1");
     for text in [core, &new, &beta, &format!("{core}{new}"), &format!("{new}{core}")] {
-        let facts = read_text("f", text).unwrap();
-        let events = facts.events.known().unwrap();
+        let cluster_objects = read_text("f", text).unwrap();
+        let events = cluster_objects.events.known().unwrap();
         assert_eq!(events.len(), 1, "{text}");
         let (count, message, uid) = (events[0].count, &events[0].message, &events[0].involved_object.uid);
         assert_eq!((count, message.as_deref(), uid.as_deref()), (Some(72), Some("words"), Some("p")), "{text}");
-        assert_eq!(facts.as_of.unwrap().to_string(), "2026-01-04T00:00:00Z", "the latest timestamp is the event's");
+        assert_eq!(
+            cluster_objects.as_of.unwrap().to_string(),
+            "2026-01-04T00:00:00Z",
+            "the latest timestamp is the event's"
+        );
     }
     let empty = "{\"kind\":\"EventList\",\"apiVersion\":\"events.k8s.io/v1\",\"items\":[]}";
     assert_eq!(read_text("f", empty).unwrap().events.known().map(Vec::len), Some(0));
@@ -203,16 +207,16 @@ fn read_tree(files: &[(&str, &[u8])]) -> SavedObjects {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
-    let mut facts = read(&[folder.path().to_owned()], Detail::Scheduling).unwrap().into_facts();
-    for note in &mut facts.notes {
+    let mut cluster_objects = read(&[folder.path().to_owned()], Detail::Scheduling).unwrap().into_objects();
+    for note in &mut cluster_objects.notes {
         *note = note.replace(&format!("{}/", folder.path().display()), "");
     }
-    facts
+    cluster_objects
 }
 
 #[test]
 fn files_without_objects_are_skipped_with_one_note() {
-    let facts = read_tree(&[
+    let cluster_objects = read_tree(&[
         ("analysis.json", b"[{\"name\":\"all.nodes\"}]"),
         ("auth-cani-list/default.json", b"{\"spec\":{},\"kind\":5}"),
         ("b/empty.yaml", b""),
@@ -222,8 +226,8 @@ fn files_without_objects_are_skipped_with_one_note() {
         ("pods-errors.json", b"{\"default\":\"forbidden\"}"),
         ("statefulsets-errors.json/default.json", b"[\"a\"]"),
     ]);
-    assert_eq!(names(&facts), ["n1"]);
-    assert_eq!(facts.notes, ["7 files without Kubernetes objects skipped, such as analysis.json"]);
+    assert_eq!(names(&cluster_objects), ["n1"]);
+    assert_eq!(cluster_objects.notes, ["7 files without Kubernetes objects skipped, such as analysis.json"]);
 }
 
 #[test]
@@ -233,34 +237,35 @@ fn invalid_file_in_a_directory_makes_its_kind_unknown() {
     for (name, bytes) in
         [("a/all.json", cut.as_bytes()), ("pods.json", &b""[..]), ("core_v1_pods.json", &b"\xff\xfe"[..])]
     {
-        let facts = read_tree(&[("nodes.json", NODE.as_bytes()), (name, bytes), ("p/x.json", pod.as_bytes())]);
-        assert!(facts.pods.missing().unwrap().contains(name), "{:?}", facts.pods);
-        assert!(facts.scheduling_pods.known().is_none());
-        assert_eq!(names(&facts), ["n1"]);
-        assert!(facts.notes[0].starts_with(&format!("{name}: ")), "{:?}", facts.notes);
+        let cluster_objects =
+            read_tree(&[("nodes.json", NODE.as_bytes()), (name, bytes), ("p/x.json", pod.as_bytes())]);
+        assert!(cluster_objects.pods.missing().unwrap().contains(name), "{:?}", cluster_objects.pods);
+        assert!(cluster_objects.scheduling_pods.known().is_none());
+        assert_eq!(names(&cluster_objects), ["n1"]);
+        assert!(cluster_objects.notes[0].starts_with(&format!("{name}: ")), "{:?}", cluster_objects.notes);
     }
 }
 
 #[test]
 fn lists_without_kind_are_read_by_item_or_file_name() {
     let named = format!("[{NODE}]");
-    let facts = read_tree(&[
+    let cluster_objects = read_tree(&[
         ("a.json", named.as_bytes()),
         ("custom.yaml", b"- apiVersion: v1\n  kind: Node\n  metadata: {name: n2}\n"),
         ("nodes.json", b"[{\"metadata\":{\"name\":\"n3\"}}]"),
     ]);
-    assert_eq!(names(&facts), ["n1", "n2", "n3"]);
-    assert!(facts.notes.is_empty());
+    assert_eq!(names(&cluster_objects), ["n1", "n2", "n3"]);
+    assert!(cluster_objects.notes.is_empty());
 }
 
 #[test]
 fn invalid_timestamp_removes_only_its_field() {
     let event = "apiVersion: v1\nkind: Event\nmetadata: {name: e, namespace: d, creationTimestamp: \"null\"}\n\
         eventTime: \"null\"\nfirstTimestamp: \"\"\nlastTimestamp: yesterday\nreason: x\ninvolvedObject: {}\n";
-    let facts = read_text("f", event).unwrap();
-    let events = facts.events.known().unwrap();
+    let cluster_objects = read_text("f", event).unwrap();
+    let events = cluster_objects.events.known().unwrap();
     assert_eq!((events[0].reason.as_deref(), &events[0].last_timestamp), (Some("x"), &None));
-    assert_eq!(facts.notes, ["ignored 1 invalid timestamp in the files"]);
+    assert_eq!(cluster_objects.notes, ["ignored 1 invalid timestamp in the files"]);
     let pod = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"creationTimestamp\":\"null\"},\
         \"spec\":{\"priority\":2.000001e+09}}";
     assert_eq!(read_text("f", pod).unwrap().pods.known().unwrap()[0].metadata.creation_timestamp, None);
@@ -270,8 +275,8 @@ fn invalid_timestamp_removes_only_its_field() {
 fn yaml_numbers_are_text_in_text_fields() {
     let node =
         "apiVersion: v1\nkind: Node\nmetadata:\n  name: 12\n  labels: {a: 894e2526, b: 1e3, c: yes, d: 0x10, e: 1_0}\n";
-    let facts = read_text("f", node).unwrap();
-    let metadata = &facts.nodes.known().unwrap()[0].metadata;
+    let cluster_objects = read_text("f", node).unwrap();
+    let metadata = &cluster_objects.nodes.known().unwrap()[0].metadata;
     let labels: Vec<&str> = metadata.labels.values().map(|value| &**value).collect();
     assert_eq!((&*metadata.name, labels), ("12", vec!["894e2526", "1e3", "yes", "0x10", "1_0"]));
 }
@@ -319,12 +324,12 @@ fn archives_are_read_one_level_deep() {
     let inner = tar(&[(&long, NODE.as_bytes())]);
     let n2 = gzip(NODE.replace("n1", "n2").as_bytes());
     let outer = gzip(&tar(&[("a/inner.tar", &inner), ("n.json.gz", &n2), ("log.txt", b"x"), ("x.json", b"{")]));
-    let facts = read_tree(&[("bundle.tgz", &outer)]);
-    assert_eq!(names(&facts), ["n1", "n2"]);
-    assert_eq!(facts.notes, ["1 file skipped: bundle.tgz/x.json contains no Kubernetes objects"]);
+    let cluster_objects = read_tree(&[("bundle.tgz", &outer)]);
+    assert_eq!(names(&cluster_objects), ["n1", "n2"]);
+    assert_eq!(cluster_objects.notes, ["1 file skipped: bundle.tgz/x.json contains no Kubernetes objects"]);
     let deeper = tar(&[("b.tar", &tar(&[("c.tar", &tar(&[("d.tar", &inner)]))]))]);
-    let facts = read_tree(&[("a.tar", &deeper), ("n.json", NODE.as_bytes())]);
-    assert!(facts.notes[0].contains("archives are nested too deeply"), "{:?}", facts.notes);
+    let cluster_objects = read_tree(&[("a.tar", &deeper), ("n.json", NODE.as_bytes())]);
+    assert!(cluster_objects.notes[0].contains("archives are nested too deeply"), "{:?}", cluster_objects.notes);
 }
 
 #[test]
@@ -360,9 +365,9 @@ fn yaml_1_1_line_breaks_in_scalars_are_read() {
         ("|2-\n\u{2028}      y", "\u{2028}y"),
         ("|-\n      x\n\u{2028}      y", "x\n\u{2028}y"),
     ] {
-        let facts = read_text("f", &node(written)).unwrap();
+        let cluster_objects = read_text("f", &node(written)).unwrap();
         assert_eq!(
-            facts.nodes.known().unwrap()[0].metadata.labels.get("a").map(|text| &**text),
+            cluster_objects.nodes.known().unwrap()[0].metadata.labels.get("a").map(|text| &**text),
             Some(expected),
             "{written:?}"
         );
@@ -374,9 +379,10 @@ fn yaml_1_1_line_breaks_in_scalars_are_read() {
 #[test]
 fn damaged_archive_in_a_directory_is_named() {
     let whole = gzip(NODE.repeat(50).as_bytes());
-    let facts = read_tree(&[("all.json.gz", &whole[..whole.len() / 2]), ("b.zip", b"PK"), ("n.json", NODE.as_bytes())]);
-    assert!(facts.notes[0].starts_with("all.json.gz: cannot unpack: "), "{:?}", facts.notes);
-    assert!(facts.notes[1].starts_with("b.zip: cannot unpack: "), "{:?}", facts.notes);
+    let cluster_objects =
+        read_tree(&[("all.json.gz", &whole[..whole.len() / 2]), ("b.zip", b"PK"), ("n.json", NODE.as_bytes())]);
+    assert!(cluster_objects.notes[0].starts_with("all.json.gz: cannot unpack: "), "{:?}", cluster_objects.notes);
+    assert!(cluster_objects.notes[1].starts_with("b.zip: cannot unpack: "), "{:?}", cluster_objects.notes);
 }
 
 #[test]

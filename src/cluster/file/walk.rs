@@ -164,11 +164,11 @@ impl Walk<'_> {
 
     fn text(&mut self, bytes: &[u8], named: Named<'_>) -> Result<(), Error> {
         let Ok(text) = std::str::from_utf8(bytes) else {
-            return self.refuse(named, "", "the file is not UTF-8 text");
+            return self.reject(named, "", "the file is not UTF-8 text");
         };
         let text = text.trim_start_matches('\u{feff}');
         if text.trim().is_empty() {
-            return self.refuse(named, "", "the file is empty");
+            return self.reject(named, "", "the file is empty");
         }
         let below = named.name.strip_prefix(self.root.as_str()).unwrap_or_default();
         self.cluster.saved.begin_file(kinds::namespace_of_path(below));
@@ -180,12 +180,12 @@ impl Walk<'_> {
                 self.report.foreign(named.name);
                 Ok(())
             }
-            Err(rejection) => self.refuse(named, text, &rejection.message),
+            Err(rejection) => self.reject(named, text, &rejection.message),
         }
     }
 
     /// Handles a text that cannot be parsed. Without a sign of Kubernetes objects, it is skipped.
-    fn refuse(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
+    fn reject(&mut self, named: Named<'_>, text: &str, why: &str) -> Result<(), Error> {
         if !named.is_named && kinds::lost(named.name, text).is_empty() && !kinds::has_objects(text) {
             self.report.foreign(named.name);
             return Ok(());

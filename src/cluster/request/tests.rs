@@ -43,9 +43,9 @@ fn attempts_are_limited_and_counted() {
 
 #[test]
 fn error_response_message_is_one_short_line() {
-    assert_eq!(words(br#"{"kind":"Status","message":"no"}"#, false).as_deref(), Some("no"));
-    assert_eq!(words(b"", false), None);
-    assert_eq!(words(b"\n \n first\x1b[31m \nsecond", false).as_deref(), Some("first\x1b[31m"));
-    assert_eq!(words("ä".repeat(1000).as_bytes(), false).unwrap().chars().count(), 200);
-    assert_eq!(words(b"not protobuf", true), None);
+    assert_eq!(error_message(br#"{"kind":"Status","message":"no"}"#, false).as_deref(), Some("no"));
+    assert_eq!(error_message(b"", false), None);
+    assert_eq!(error_message(b"\n \n first\x1b[31m \nsecond", false).as_deref(), Some("first\x1b[31m"));
+    assert_eq!(error_message("ä".repeat(1000).as_bytes(), false).unwrap().chars().count(), 200);
+    assert_eq!(error_message(b"not protobuf", true), None);
 }

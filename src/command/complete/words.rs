@@ -33,7 +33,7 @@ pub(crate) enum Names {
 
 /// Where the candidates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum Completions {
     /// From the command tree.
     Words(Vec<Candidate>),
     /// From the cluster or the kubeconfig.
@@ -52,7 +52,7 @@ pub(crate) struct Unfinished {
     /// The length in bytes of the prefix of `typed` that every candidate begins with: `ds/`, or the values before the
     /// last comma.
     pub(crate) kept: usize,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: Completions,
     /// The global flags that were typed; `None` if one of them is invalid.
     pub(crate) global: Option<Global>,
 }
@@ -67,8 +67,8 @@ pub(crate) fn unfinished(mut tree: Command, words: &[String]) -> Unfinished {
     }
     let (typed, wanted, takes_list) = reader.place_of(last);
     let kept = match wanted {
-        Wanted::Names(Names::DaemonSets { .. }) => of_kind(typed, daemon_set_name),
-        Wanted::Names(Names::Nodes) => of_kind(typed, node_name),
+        Completions::Names(Names::DaemonSets { .. }) => of_kind(typed, daemon_set_name),
+        Completions::Names(Names::Nodes) => of_kind(typed, node_name),
         _ if takes_list => typed.rfind(',').map_or(0, |comma| comma + 1),
         _ => 0,
     };
@@ -168,7 +168,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The part of the word to complete, its candidates, and whether it is a comma-separated list.
-    fn place_of<'w>(&self, word: &'w str) -> (&'w str, Wanted, bool) {
+    fn place_of<'w>(&self, word: &'w str) -> (&'w str, Completions, bool) {
         if let Some(arg) = self.pending {
             return (word, self.values_of(arg), is_list(arg));
         }
@@ -176,17 +176,17 @@ impl<'t> Reader<'t> {
             return match word.split_once('=') {
                 Some((flag, value)) => match flag.strip_prefix("--").and_then(|name| self.long(name)) {
                     Some(arg) => (value, self.values_of(arg), is_list(arg)),
-                    None => (word, Wanted::Anything, false),
+                    None => (word, Completions::Anything, false),
                 },
-                None => (word, Wanted::Words(self.flags()), false),
+                None => (word, Completions::Words(self.flags()), false),
             };
         }
         if self.command.has_subcommands() && self.values == 0 && !self.only_values {
-            return (word, Wanted::Words(subcommands(self.command)), false);
+            return (word, Completions::Words(subcommands(self.command)), false);
         }
         match self.positional() {
             Some(arg) => (word, self.values_of(arg), is_list(arg)),
-            None => (word, Wanted::Words(Vec::new()), false),
+            None => (word, Completions::Words(Vec::new()), false),
         }
     }
 
@@ -199,12 +199,13 @@ impl<'t> Reader<'t> {
 
     fn flags(&self) -> Vec<Candidate> {
         let shown = self.command.get_arguments().filter(|arg| !arg.is_hide_set());
-        let candidate = |arg: &Arg| Some(Candidate { word: format!("--{}", arg.get_long()?), meaning: meaning(arg) });
+        let candidate =
+            |arg: &Arg| Some(Candidate { word: format!("--{}", arg.get_long()?), meaning: description(arg) });
         shown.filter_map(candidate).collect()
     }
 
     /// The candidates for the value of a flag or a positional argument.
-    fn values_of(&self, arg: &Arg) -> Wanted {
+    fn values_of(&self, arg: &Arg) -> Completions {
         let names = match arg.get_id().as_str() {
             "namespace" => Some(Names::Namespaces),
             "context" => Some(Names::Contexts),
@@ -216,12 +217,12 @@ impl<'t> Reader<'t> {
             // The first value is a node and the others are DaemonSets; with --node-file all are DaemonSets.
             "targets" if self.values == 0 && !self.given.contains(&"node_file") => Some(Names::Nodes),
             "targets" => Some(Names::DaemonSets { everywhere: true }),
-            "only" => return words(State::ALL.into_iter().map(State::name)),
-            "order" => return words(["name", "oldest", "zone"].into_iter()),
+            "only" => return expected_word(State::ALL.into_iter().map(State::name)),
+            "order" => return expected_word(["name", "oldest", "zone"].into_iter()),
             _ => None,
         };
         if let Some(names) = names {
-            return Wanted::Names(names);
+            return Completions::Names(names);
         }
         let possible = arg.get_possible_values();
         if !possible.is_empty() {
@@ -230,11 +231,11 @@ impl<'t> Reader<'t> {
                 word: value.get_name().to_owned(),
                 meaning: value.get_help().map(|help| first_line(&help.to_string())).unwrap_or_default(),
             };
-            return Wanted::Words(shown.map(candidate).collect());
+            return Completions::Words(shown.map(candidate).collect());
         }
         match arg.get_value_hint() {
-            clap::ValueHint::AnyPath | clap::ValueHint::FilePath => Wanted::Files,
-            _ => Wanted::Anything,
+            clap::ValueHint::AnyPath | clap::ValueHint::FilePath => Completions::Files,
+            _ => Completions::Anything,
         }
     }
 
@@ -264,11 +265,11 @@ fn subcommands(command: &Command) -> Vec<Candidate> {
 }
 
 /// Candidates without a description.
-fn words<'w>(words: impl Iterator<Item = &'w str>) -> Wanted {
-    Wanted::Words(words.map(|word| Candidate { word: word.to_owned(), meaning: String::new() }).collect())
+fn expected_word<'w>(words: impl Iterator<Item = &'w str>) -> Completions {
+    Completions::Words(words.map(|word| Candidate { word: word.to_owned(), meaning: String::new() }).collect())
 }
 
-fn meaning(arg: &Arg) -> String {
+fn description(arg: &Arg) -> String {
     arg.get_help().map(|help| first_line(&help.to_string())).unwrap_or_default()
 }
 

@@ -15,7 +15,8 @@ use crate::snapshot::{EventQuery, Snapshot};
 
 /// Runs until interrupted or until the reader closes the pipe.
 pub(super) async fn watch(access: &Access, request: &Request, options: &CoverageOptions) -> Result<ExitCode, Error> {
-    let mut screen = Screen { options, redraw: terminal::redraw(), last: Vec::new(), news: None, said: Vec::new() };
+    let mut screen =
+        Screen { options, redraw: terminal::redraw(), last: Vec::new(), news: None, shown_notes: Vec::new() };
     watch_loop::watch(access, request, &mut screen).await
 }
 
@@ -26,7 +27,7 @@ struct Screen<'p> {
     /// In a pipe, the fingerprint of the last output.
     news: Option<u64>,
     /// The notes of the last output.
-    said: Vec<String>,
+    shown_notes: Vec<String>,
 }
 
 impl WatchHandler for Screen<'_> {
@@ -39,27 +40,27 @@ impl WatchHandler for Screen<'_> {
         let coverages = compute_coverage(snapshot);
         let trouble = trouble.map(connection_lost);
         let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSets found".to_owned());
-        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(empty).chain(trouble).collect();
+        let notes: Vec<String> = snapshot.gaps().into_iter().chain(empty).chain(trouble).collect();
         // A terminal also shows that ages grow; a pipe gets only real changes.
-        let news = (!self.redraw.shows_remarks()).then(|| fingerprint(&coverages));
-        if news.is_some() && news == self.news && remarks == self.said {
+        let news = (!self.redraw.shows_notes()).then(|| fingerprint(&coverages));
+        if news.is_some() && news == self.news && notes == self.shown_notes {
             return Ok(ControlFlow::Continue(()));
         }
         let mut next = Vec::new();
         self.options.render(&mut next, &coverages, snapshot).map_err(Error::Output)?;
-        if next == self.last && remarks == self.said && !self.redraw.is_resized() {
+        if next == self.last && notes == self.shown_notes && !self.redraw.is_resized() {
             return Ok(ControlFlow::Continue(()));
         }
-        let is_read = print(|out| self.redraw.frame(out, &next, &remarks))?;
-        if !self.redraw.shows_remarks() {
-            remarks
+        let is_read = print(|out| self.redraw.frame(out, &next, &notes))?;
+        if !self.redraw.shows_notes() {
+            notes
                 .iter()
-                .filter(|empty_note| !self.said.contains(empty_note))
+                .filter(|empty_note| !self.shown_notes.contains(empty_note))
                 .for_each(|empty_note| terminal::note(empty_note));
         }
         self.last = next;
         self.news = news;
-        self.said = remarks;
+        self.shown_notes = notes;
         Ok(if is_read { ControlFlow::Continue(()) } else { ControlFlow::Break(ExitCode::SUCCESS) })
     }
 }

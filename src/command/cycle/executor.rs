@@ -136,7 +136,7 @@ impl Executor {
 
     /// Lists again, and retries until it succeeds or a signal stops the run.
     async fn refresh(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<Next, Error> {
-        let mut is_told = false;
+        let mut is_reported = false;
         loop {
             let refreshed = tokio::select! {
                 refreshed = self.observer.refresh() => refreshed,
@@ -155,7 +155,7 @@ impl Executor {
             if !error.may_pass() {
                 return Err(error);
             }
-            if !std::mem::replace(&mut is_told, true) {
+            if !std::mem::replace(&mut is_reported, true) {
                 let text = connection_lost(&error.to_string());
                 reporter.connection_note(&text, run, Timestamp::now())?;
             }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::cluster::access::Access;
 use crate::cluster::lease::{DryRun, Written};
 use crate::cycle::{
-    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockPatience, LockRecord, Moment, RENEW_PERIOD,
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockWait, Moment, RENEW_PERIOD,
     lease_name,
 };
 use crate::error::Error;
@@ -71,7 +71,7 @@ impl LeaseClient {
     ///
     /// # Errors
     /// The first missing permission, or any other error.
-    pub(super) async fn check_rights(&self) -> Result<(), Error> {
+    pub(super) async fn check_permissions(&self) -> Result<(), Error> {
         let lease = self.written(None, Timestamp::now());
         is_allowed(self.access.create_lease(&self.namespace, &lease, DryRun::Server).await)?;
         is_allowed(self.access.replace_lease(&self.namespace, &lease, DryRun::Server).await)
@@ -151,7 +151,7 @@ pub(super) enum Acquisition {
 }
 
 impl LockAcquirer {
-    pub(super) fn new(client: LeaseClient, clock: Clock, patience: LockPatience) -> Self {
+    pub(super) fn new(client: LeaseClient, clock: Clock, patience: LockWait) -> Self {
         let candidate = Candidate::new(client.identity.clone(), patience, clock.now());
         Self { client, clock, candidate }
     }

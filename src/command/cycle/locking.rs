@@ -54,7 +54,7 @@ impl Executor {
         let seen = async {
             let holder = client.holder().await?;
             if self.options.mode != Mode::Plan {
-                client.check_rights().await?;
+                client.check_permissions().await?;
             }
             Ok(holder)
         };
@@ -75,7 +75,7 @@ impl Executor {
     ) -> Result<Option<CycleOutcome>, Error> {
         let Some(patience) = self.options.lock else { return Ok(None) };
         let mut seeker = LockAcquirer::new(self.lease_client(), self.clock, patience);
-        let mut is_told = false;
+        let mut is_reported = false;
         loop {
             let sought = tokio::select! {
                 sought = seeker.acquire() => sought,
@@ -94,7 +94,7 @@ impl Executor {
                     LOOK_PERIOD
                 }
                 Err(error) if error.may_pass() => {
-                    if !std::mem::replace(&mut is_told, true) {
+                    if !std::mem::replace(&mut is_reported, true) {
                         reporter.connection_note(&connection_lost(&error.to_string()), run, Timestamp::now())?;
                     }
                     RELIST_DELAY

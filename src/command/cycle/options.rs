@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::cluster::query::Scope;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::cycle::args::{CycleArgs, DryRun};
-use crate::cycle::{LockPatience, Observation, Policy, RemovalMethod};
+use crate::cycle::{LockWait, Observation, Policy, RemovalMethod};
 use crate::error::Error;
 use crate::load::{Request, Source, parse_selector, resolve_nodes};
 use crate::render::command_line::CommandLine;
@@ -22,7 +22,7 @@ pub(super) struct CycleOptions {
     pub(super) policy: Policy,
     pub(super) mode: Mode,
     /// What to do while another run holds the lock; `None` with `--no-lock`.
-    pub(super) lock: Option<LockPatience>,
+    pub(super) lock: Option<LockWait>,
     pub(super) output: Option<StructuredFormat>,
     pub(super) color: ColorChoice,
 }
@@ -81,9 +81,9 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
         },
         lock: match args.wait_for_lock {
             _ if args.no_lock => None,
-            None => Some(LockPatience::GiveUp),
-            Some(Duration::ZERO) => Some(LockPatience::Wait),
-            Some(limit) => Some(LockPatience::WaitFor(limit)),
+            None => Some(LockWait::GiveUp),
+            Some(Duration::ZERO) => Some(LockWait::Wait),
+            Some(limit) => Some(LockWait::WaitFor(limit)),
         },
         output: args.output,
         color: global.color,
@@ -101,9 +101,9 @@ async fn asked_for(source: &Source, labels: Option<&str>, names: &[String]) -> R
         Source::Live(access) => {
             of(&access.bulk::<Node>(&Scope::Cluster, labels, |node| Some(node.compact())).await?.items)
         }
-        Source::Saved(facts) => {
+        Source::Saved(cluster_objects) => {
             let labels = labels.map(parse_selector).transpose()?;
-            let mut nodes = facts.nodes.known().cloned().unwrap_or_default();
+            let mut nodes = cluster_objects.nodes.known().cloned().unwrap_or_default();
             nodes.retain(|node| labels.as_ref().is_none_or(|labels| selector::matches(labels, &node.metadata.labels)));
             of(&nodes)
         }

@@ -70,7 +70,7 @@ impl Reporter {
         Self {
             mode: match options.output {
                 Some(format) => OutputMode::Structured(format),
-                None if redraw.shows_remarks() => OutputMode::CycleScreen(redraw),
+                None if redraw.shows_notes() => OutputMode::CycleScreen(redraw),
                 None => OutputMode::Lines,
             },
             color: options.color,
@@ -198,8 +198,8 @@ impl Reporter {
             let (waiting, stopping) = (reporter.emit_waiting.as_ref(), reporter.stopping.as_deref());
             let mut picture = Vec::new();
             screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;
-            let remarks: Vec<String> = trouble.map(crate::command::watch_loop::connection_lost).into_iter().collect();
-            redraw.frame(out, &picture, &remarks)
+            let notes: Vec<String> = trouble.map(crate::command::watch_loop::connection_lost).into_iter().collect();
+            redraw.frame(out, &picture, &notes)
         })
     }
 

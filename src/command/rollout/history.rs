@@ -46,7 +46,7 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
         now: snapshot.as_of,
         unfolded: false,
     };
-    remark(&history, &shown);
+    note(&history, &shown);
     let report = || report(&history, &shown, &gaps, &snapshot);
     print(|out| match output {
         Some(HistoryFormat::Json) => structured::json(out, &report()?),
@@ -112,7 +112,7 @@ fn no_such_revision(history: &History<'_>, number: i64) -> Error {
 }
 
 /// Prints notes about the output.
-fn remark(history: &History<'_>, shown: &Shown<'_, '_>) {
+fn note(history: &History<'_>, shown: &Shown<'_, '_>) {
     match shown {
         Shown::All if history.current().is_none() => {
             terminal::note("the current template has no revision yet: the DaemonSet controller has not created it");

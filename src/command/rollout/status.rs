@@ -88,12 +88,12 @@ fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
         return Ok(ExitCode::from(1));
     }
     match statuses.iter().find(|rollout_status| rollout_status.phase == Phase::Unknown) {
-        Some(rollout_status) => Err(unjudged(rollout_status)),
+        Some(rollout_status) => Err(unknown_result(rollout_status)),
         None => Ok(ExitCode::SUCCESS),
     }
 }
 
-pub(super) fn unjudged(rollout_status: &RolloutStatus<'_>) -> Error {
+pub(super) fn unknown_result(rollout_status: &RolloutStatus<'_>) -> Error {
     let metadata = &rollout_status.daemon_set.metadata;
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
     Error::UnjudgedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }

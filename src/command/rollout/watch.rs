@@ -64,7 +64,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         mode: match output {
             Some(HistoryFormat::Json) => OutputMode::Structured(StructuredFormat::Json),
             Some(HistoryFormat::Yaml) => OutputMode::Structured(StructuredFormat::Yaml),
-            Some(HistoryFormat::Wide) | None if redraw.shows_remarks() => OutputMode::Picture(redraw),
+            Some(HistoryFormat::Wide) | None if redraw.shows_notes() => OutputMode::Picture(redraw),
             Some(HistoryFormat::Wide) | None => OutputMode::Lines,
         },
         color: global.color,
@@ -74,7 +74,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         is_judged: false,
         headway: None,
         record: None,
-        said: Vec::new(),
+        shown_notes: Vec::new(),
         due: None,
     };
     watch_loop::watch(access, &request, &mut watching).await
@@ -116,7 +116,7 @@ struct Watching {
     headway: Option<ProgressTracker>,
     record: Option<StatusRecord>,
     /// The notes that were written last.
-    said: Vec<String>,
+    shown_notes: Vec<String>,
     due: Option<Instant>,
 }
 
@@ -141,8 +141,8 @@ impl WatchHandler for Watching {
             Some(_) => headway.pause(now),
         }
         let current = revision_number(&rollout_status, &snapshot.revisions);
-        let remarks: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
-        let is_read = self.tell(coverage, &rollout_status, current, &remarks, now)?;
+        let notes: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
+        let is_read = self.report(coverage, &rollout_status, current, &notes, now)?;
         if !is_read {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
@@ -150,12 +150,12 @@ impl WatchHandler for Watching {
         // Only the ControllerRevisions have revision numbers.
         let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
         if (!self.is_judged || is_blind) && problem.is_none() {
-            return Err(status::unjudged(&rollout_status));
+            return Err(status::unknown_result(&rollout_status));
         }
         match self.ending(&rollout_status, current, problem.is_some(), now) {
             Some(ending) => {
                 if let Some(eligible) = self.goal.revision.filter(|eligible| Some(*eligible) != current) {
-                    terminal::note(&never_came(eligible, current));
+                    terminal::note(&revision_not_reached(eligible, current));
                 }
                 self.end(ending, Some(&rollout_status), now)
             }
@@ -172,11 +172,11 @@ impl WatchHandler for Watching {
         if let Some(headway) = &mut self.headway {
             headway.pause(now);
         }
-        let remark = connection_lost(&error.to_string());
+        let note_text = connection_lost(&error.to_string());
         // The message may differ on each attempt; only the first is reported.
-        if !self.said.iter().any(|said| said.starts_with(&connection_lost(""))) {
-            terminal::note(&remark);
-            self.said.push(remark);
+        if !self.shown_notes.iter().any(|note| note.starts_with(&connection_lost(""))) {
+            terminal::note(&note_text);
+            self.shown_notes.push(note_text);
         }
         let is_over = self.goal.timeout.is_some_and(|limit| self.begun.0.elapsed() >= limit);
         match is_over.then(|| self.end(Ending::TimedOut, None, now)) {
@@ -242,8 +242,8 @@ impl Watching {
             let deleted_revisions = changes(self.record.as_ref(), None, now);
             self.write(&deleted_revisions.iter().map(|change| self.event(change, None)).collect::<Vec<_>>())?;
         }
-        let told = WatchEvent::Ended(ending, waited);
-        self.write(&[Event { at: now, told, namespace: &self.namespace, name: &self.name, rollout_status }])?;
+        let watch_event = WatchEvent::Ended(ending, waited);
+        self.write(&[Event { at: now, watch_event, namespace: &self.namespace, name: &self.name, rollout_status }])?;
         Ok(ControlFlow::Break(match ending {
             Ending::Complete => ExitCode::SUCCESS,
             Ending::Stalled | Ending::TimedOut | Ending::Deleted => ExitCode::from(1),
@@ -251,12 +251,12 @@ impl Watching {
     }
 
     /// Reports the changes. Returns `false` if the reader has closed the pipe.
-    fn tell(
+    fn report(
         &mut self,
         coverage: &Coverage<'_>,
         rollout_status: &RolloutStatus<'_>,
         current: Option<i64>,
-        remarks: &[String],
+        notes: &[String],
         now: Timestamp,
     ) -> Result<bool, Error> {
         let record = StatusRecord::new(rollout_status).after(self.record.as_ref());
@@ -268,12 +268,15 @@ impl Watching {
                 let watched = WatchProgress { headway, waits_for: waits_for.map(|eligible| (eligible, current)) };
                 let mut picture = Vec::new();
                 screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
-                print(|out| redraw.frame(out, &picture, remarks))?
+                print(|out| redraw.frame(out, &picture, notes))?
             }
             _ => {
-                remarks.iter().filter(|remark| !self.said.contains(remark)).for_each(|remark| terminal::note(remark));
+                notes
+                    .iter()
+                    .filter(|note_text| !self.shown_notes.contains(note_text))
+                    .for_each(|note_text| terminal::note(note_text));
                 let is_said = |change: &&RolloutEvent| match self.mode {
-                    OutputMode::Lines => !is_said_beside(&change.kind, &news, self.goal.revision.is_none()),
+                    OutputMode::Lines => !is_redundant(&change.kind, &news, self.goal.revision.is_none()),
                     _ => true,
                 };
                 let news: Vec<Event<'_, '_>> =
@@ -281,7 +284,7 @@ impl Watching {
                 self.write(&news)?
             }
         };
-        self.said = remarks.to_vec();
+        self.shown_notes = notes.to_vec();
         self.record = Some(record);
         Ok(is_read)
     }
@@ -313,13 +316,13 @@ impl Watching {
     }
 }
 
-fn never_came(eligible: i64, current: Option<i64>) -> String {
+fn revision_not_reached(eligible: i64, current: Option<i64>) -> String {
     let is = current.map(|current| format!(" (current revision: {current})")).unwrap_or_default();
     format!("revision {eligible} did not become current{is}")
 }
 
 /// Whether another line of the same update already covers this one: the end of the watch, or a blocker.
-fn is_said_beside(kind: &EventKind, news: &[RolloutEvent], ends_when_complete: bool) -> bool {
+fn is_redundant(kind: &EventKind, news: &[RolloutEvent], ends_when_complete: bool) -> bool {
     let blocking = |change: &RolloutEvent| {
         matches!(
             change.kind,

@@ -23,12 +23,12 @@ fn record(holder_name: &str, version: &str) -> LockRecord {
     LockRecord { holder, duration: LEASE_DURATION, version: version.into() }
 }
 
-fn candidate(patience: LockPatience) -> Candidate {
+fn candidate(patience: LockWait) -> Candidate {
     Candidate::new("me".into(), patience, at(0))
 }
 
 /// Each observation has a time, the record, and the expected decision.
-fn follow(patience: LockPatience, observations: &[(u64, Option<LockRecord>, Attempt)]) {
+fn follow(patience: LockWait, observations: &[(u64, Option<LockRecord>, Attempt)]) {
     let mut candidate = candidate(patience);
     for (seconds, record, expected) in observations {
         assert_eq!(candidate.next(record.as_ref(), at(*seconds)), *expected, "at {seconds} s: {record:?}");
@@ -45,21 +45,21 @@ fn gives_up() -> Attempt {
 
 #[test]
 fn lock_without_a_holder_is_acquired_at_once() {
-    follow(LockPatience::GiveUp, &[(0, None, Attempt::Create)]);
-    follow(LockPatience::GiveUp, &[(0, Some(record("", "1")), Attempt::Update)]);
+    follow(LockWait::GiveUp, &[(0, None, Attempt::Create)]);
+    follow(LockWait::GiveUp, &[(0, Some(record("", "1")), Attempt::Update)]);
     // The response to an earlier write was lost.
-    follow(LockPatience::GiveUp, &[(0, Some(record("me", "1")), Attempt::Update)]);
+    follow(LockWait::GiveUp, &[(0, Some(record("me", "1")), Attempt::Update)]);
 }
 
 #[test]
 fn candidate_gives_up_at_the_first_renewal_of_the_holder() {
     let observations = [(0, Some(record("other", "1")), waits()), (2, Some(record("other", "2")), gives_up())];
-    follow(LockPatience::GiveUp, &observations);
+    follow(LockWait::GiveUp, &observations);
 }
 
 #[test]
 fn lock_of_a_killed_holder_is_taken_over_when_it_expires() {
-    for patience in [LockPatience::GiveUp, LockPatience::Wait, LockPatience::WaitFor(Duration::from_secs(60))] {
+    for patience in [LockWait::GiveUp, LockWait::Wait, LockWait::WaitFor(Duration::from_secs(60))] {
         follow(
             patience,
             &[
@@ -74,21 +74,21 @@ fn lock_of_a_killed_holder_is_taken_over_when_it_expires() {
 #[test]
 fn candidate_gives_up_on_a_lock_that_never_expires() {
     let forever = LockRecord { duration: Duration::MAX, ..record("other", "1") };
-    follow(LockPatience::GiveUp, &[(0, Some(forever.clone()), waits()), (19, Some(forever), gives_up())]);
+    follow(LockWait::GiveUp, &[(0, Some(forever.clone()), waits()), (19, Some(forever), gives_up())]);
 }
 
 #[test]
 fn lock_is_waited_for_until_the_limit() {
     let renewed = |seconds: u64| (seconds, Some(record("other", &seconds.to_string())), waits());
-    follow(LockPatience::Wait, &[renewed(0), renewed(100), renewed(100_000), (100_001, None, Attempt::Create)]);
-    let limit = LockPatience::WaitFor(Duration::from_secs(30));
+    follow(LockWait::Wait, &[renewed(0), renewed(100), renewed(100_000), (100_001, None, Attempt::Create)]);
+    let limit = LockWait::WaitFor(Duration::from_secs(30));
     follow(limit, &[renewed(0), renewed(29), (30, Some(record("other", "30")), gives_up())]);
 }
 
 #[test]
 fn lock_expiry_restarts_with_each_renewal() {
     follow(
-        LockPatience::Wait,
+        LockWait::Wait,
         &[
             (0, Some(record("other", "1")), waits()),
             (14, Some(record("other", "2")), waits()),
@@ -101,7 +101,7 @@ fn lock_expiry_restarts_with_each_renewal() {
 #[test]
 fn lock_of_another_run_does_not_expire_by_the_wall_clock() {
     // The machine was suspended for an hour or its clock was set, and the Lease was not observed in between.
-    let mut candidate = candidate(LockPatience::Wait);
+    let mut candidate = candidate(LockWait::Wait);
     candidate.next(Some(&record("other", "1")), at_both(0, 0));
     assert_eq!(candidate.next(Some(&record("other", "1")), at_both(1, 3600)), waits());
     assert_eq!(candidate.next(Some(&record("other", "1")), at_both(2, -3600)), waits());

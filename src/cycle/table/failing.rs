@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn crashing_new_pod_halts_the_run_at_once() {
     let mut cluster = Cluster::new(3);
-    cluster.behaviour = Health::Crash(3);
+    cluster.behavior = Health::Crash(3);
     let (removed, end) = play(&mut cluster, &default_policy(), 700);
     assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "TooManyFailures".into()));
     assert!(cluster.clock < 10, "{}", cluster.clock);
@@ -15,7 +15,7 @@ fn crashing_new_pod_halts_the_run_at_once() {
 #[test]
 fn slow_new_pod_fails_at_the_node_timeout() {
     let mut cluster = Cluster::new(2);
-    cluster.behaviour = Health::Unready;
+    cluster.behavior = Health::Unready;
     let (removed, end) = play(&mut cluster, &default_policy(), 700);
     assert_eq!((removed, halt(&end)), (vec!["n1".to_owned()], "TooManyFailures".into()));
     assert_eq!(cluster.clock, 600);
@@ -26,9 +26,9 @@ fn allowed_failures_continue_within_the_budget() {
     let mut cluster = Cluster::new(3);
     let policy = Policy { max_failures: 1, max_unavailable: "2".parse().unwrap(), ..default_policy() };
     let mut run = begin(&cluster, &policy);
-    cluster.behaviour = Health::Crash(3);
+    cluster.behavior = Health::Crash(3);
     drive(&mut cluster, &mut run, 1);
-    cluster.behaviour = Health::From(1);
+    cluster.behavior = Health::From(1);
     // Both nodes of the budget get bad pods in the same second: one failure more than allowed.
     assert!(
         matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. }))
@@ -36,7 +36,7 @@ fn allowed_failures_continue_within_the_budget() {
     );
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &Policy { max_failures: 1, ..default_policy() });
-    cluster.behaviour = Health::Crash(3);
+    cluster.behavior = Health::Crash(3);
     drive(&mut cluster, &mut run, 4);
     // The failed node uses the budget of 1 forever.
     assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "BudgetExhausted");
@@ -48,10 +48,10 @@ fn failed_node_that_recovers_is_replaced() {
     let mut cluster = Cluster::new(2);
     let policy = Policy { max_failures: 1, ..default_policy() };
     let mut run = begin(&cluster, &policy);
-    cluster.behaviour = Health::Crash(3);
+    cluster.behavior = Health::Crash(3);
     drive(&mut cluster, &mut run, 5);
     assert_eq!(Summary::new(&run).failed, 1);
-    cluster.behaviour = Health::From(1);
+    cluster.behavior = Health::From(1);
     cluster.pod_on("n1").health = Health::From(0);
     assert_eq!(drive(&mut cluster, &mut run, 30), Action::Finish);
     assert_eq!((Summary::new(&run).failed, Summary::new(&run).replaced), (0, 2));

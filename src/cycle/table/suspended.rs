@@ -5,7 +5,7 @@ use super::*;
 /// One node in progress, whose new pod is still starting.
 fn in_progress() -> (Cluster, Run) {
     let mut cluster = Cluster::new(2);
-    cluster.behaviour = Health::From(20);
+    cluster.behavior = Health::From(20);
     let mut run = begin(&cluster, &default_policy());
     drive(&mut cluster, &mut run, 4);
     (cluster, run)

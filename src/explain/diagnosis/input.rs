@@ -28,7 +28,7 @@ pub(crate) struct DiagnosisInput<'a> {
     pub(crate) higher_priority_planned: Vec<&'a Pod>,
     /// The predicted pod; none if no prediction is needed.
     pub(crate) predicted: Option<&'a PredictedPod>,
-    pub(crate) facts: &'a ClusterObjects,
+    pub(crate) cluster_objects: &'a ClusterObjects,
     /// Warning events about the DaemonSet and its pods.
     pub(crate) events: &'a Known<Vec<Event>>,
     /// The additional rules of OpenShift.
@@ -47,7 +47,7 @@ impl DiagnosisInput<'_> {
     /// The same, with the newest warning about the pod if it is not healthy.
     pub(super) fn examine(&self, pod: &Pod) -> (State, Vec<Reason>) {
         let (state, mut reasons) = self.status_of(pod);
-        if let (true, Some(events)) = (is_unwell(state), self.events.known()) {
+        if let (true, Some(events)) = (is_unhealthy(state), self.events.known()) {
             let warning = events::newest_warning(events, &pod.metadata.uid);
             reasons.extend(warning.filter(|warning| !is_repeated_by(&reasons, warning)));
         }
@@ -62,7 +62,7 @@ impl DiagnosisInput<'_> {
             query.add_daemon_set(self.daemon_set);
         }
         let pods = self.pods.known().into_iter().flatten();
-        for pod in pods.filter(|pod| is_unwell(self.status_of(pod).0)) {
+        for pod in pods.filter(|pod| is_unhealthy(self.status_of(pod).0)) {
             query.add_pod(&pod.metadata.uid);
         }
         query
@@ -75,7 +75,7 @@ impl DiagnosisInput<'_> {
 }
 
 /// Whether events are read for a pod in this state. For a pending pod the scheduler's message is in its status.
-fn is_unwell(state: State) -> bool {
+fn is_unhealthy(state: State) -> bool {
     !matches!(state, State::Available | State::Ready | State::Pending)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
     let uid = input.daemon_set.metadata.uid.as_deref().unwrap_or_default();
     let event = input.events.known().filter(|_| input.looks_for_rejections(state));
     let event = event.and_then(|events| events::failed_create(events, uid));
-    let checks = admission::checks(input.daemon_set, predicted, input.facts, event.as_ref());
+    let checks = admission::checks(input.daemon_set, predicted, input.cluster_objects, event.as_ref());
     // Only a rejection, or a pod that was created, shows what an opaque plugin decides.
     let is_undecided = |plugin: AdmissionPlugin| plugin.is_opaque() && !input.node_exists && !predicted.from_existing;
     let check = |check: admission::AdmissionCheck| {
@@ -137,8 +137,8 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
 fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
     let others = |pods: &'a Known<Vec<Pod>>| match pods {
         // A node that does not exist has no pods, so its pods are known.
-        Known::Known(_) if input.node_exists && input.facts.partial_pods.is_some() => {
-            Known::Unknown(input.facts.partial_pods.clone().unwrap_or_default())
+        Known::Known(_) if input.node_exists && input.cluster_objects.partial_pods.is_some() => {
+            Known::Unknown(input.cluster_objects.partial_pods.clone().unwrap_or_default())
         }
         Known::Known(pods) => {
             let counts = |other: &&Pod| !other.is_terminal() && !is_same(other, pod);
@@ -150,7 +150,13 @@ fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
     if let Known::Known(bound_pods) = &mut bound_pods {
         bound_pods.extend(input.higher_priority_planned.iter().copied());
     }
-    Attempt { pod, node: input.node, bound_pods, nominated: others(input.nominated), facts: input.facts }
+    Attempt {
+        pod,
+        node: input.node,
+        bound_pods,
+        nominated: others(input.nominated),
+        cluster_objects: input.cluster_objects,
+    }
 }
 
 /// Whether both are the same pod. A predicted pod has no uid, so it equals no other pod.

@@ -70,7 +70,7 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
         revisions: Known::Known(Vec::new()),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),
-        facts: ClusterObjects::default(),
+        cluster_objects: ClusterObjects::default(),
         as_of: "2026-01-01T00:00:00Z".parse().unwrap(),
     }
 }
@@ -78,7 +78,7 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
 /// The predicted pods.
 fn predicted(node_snapshot: &NodeSnapshot) -> Vec<Option<PredictedPod>> {
     let make = |daemon_set| {
-        Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.facts))
+        Some(crate::admission::predict(daemon_set, &node_snapshot.node.metadata.name, &node_snapshot.cluster_objects))
     };
     node_snapshot.daemon_sets.iter().map(make).collect()
 }

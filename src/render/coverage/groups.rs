@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{known_bar, lacking, number, reasons_in_short};
+use super::{difference, known_bar, number, reasons_in_short};
 use crate::coverage::{Coverage, NodeCoverage, by_label};
 use crate::explain::State;
 use crate::render::ViewOptions;
@@ -52,7 +52,7 @@ pub(crate) fn groups<'a>(
             (bar, tone),
             (format!("{}/{}", number(group.available), number(group.desired)), tone),
             trouble(State::Missing, Tone::Bad),
-            lacking(group.current, group.ready, Tone::Bad),
+            difference(group.current, group.ready, Tone::Bad),
             trouble(State::Misscheduled, Tone::Warning),
             trouble(State::Excluded, Tone::Quiet),
             (reasons, Tone::Plain),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{down_and_not_counted, folded, known_bar, number, revision_in_words};
+use super::{folded, known_bar, number, revision_in_words, uncounted_down_nodes};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
@@ -40,7 +40,7 @@ pub(crate) fn nodes(
     let (excluded, listed): (Vec<&&NodeCoverage<'_>>, Vec<&&NodeCoverage<'_>>) = shown.iter().partition(is_folded);
     let mut listed: Vec<&NodeCoverage<'_>> = listed.into_iter().copied().collect();
     listed.sort_by_key(|row| (row.state, row.node));
-    let well = fold_the_well(&mut listed, screen);
+    let well = fold_healthy(&mut listed, screen);
     if !listed.is_empty() {
         let mut table = Table::new(columns(screen));
         for row in listed {
@@ -93,7 +93,7 @@ fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: ViewOptions
 
 /// Removes healthy rows on a terminal, where thousands of them would push unhealthy ones off the screen. Returns their
 /// number.
-fn fold_the_well(listed: &mut Vec<&NodeCoverage<'_>>, screen: ViewOptions) -> usize {
+fn fold_healthy(listed: &mut Vec<&NodeCoverage<'_>>, screen: ViewOptions) -> usize {
     let is_well = |row: &&&NodeCoverage<'_>| row.state == State::Available && row.reasons.is_empty();
     let well = listed.iter().filter(is_well).count();
     if screen.unfolded || screen.style.width.is_none() || well <= WELL {
@@ -133,7 +133,7 @@ fn tally(coverage: &Coverage<'_>) -> String {
         0 => {}
         old => tally.push_str(&format!(", {old} outdated")),
     }
-    if let Some(down) = down_and_not_counted(coverage.rows.iter()) {
+    if let Some(down) = uncounted_down_nodes(coverage.rows.iter()) {
         tally.push_str(&format!(", {down}"));
     }
     match coverage.unmapped_pods.len() {
@@ -205,7 +205,7 @@ mod tests {
     use crate::render::ListLength;
     use crate::render::style::Style;
 
-    fn well<'a>(node: &'a str) -> NodeCoverage<'a> {
+    fn healthy<'a>(node: &'a str) -> NodeCoverage<'a> {
         let (labels, placement) = (None, Some(Placement::Run));
         let state = State::Available;
         NodeCoverage {
@@ -227,11 +227,11 @@ mod tests {
             let style = Style { color: false, width, names: ListLength::Handful };
             ViewOptions { unfolded, ..ViewOptions::new(style, jiff::Timestamp::UNIX_EPOCH) }
         };
-        let mut rows: Vec<NodeCoverage<'_>> = (0..=WELL).map(|_| well("node")).collect();
-        rows.push(NodeCoverage { state: State::Missing, ..well("lost") });
+        let mut rows: Vec<NodeCoverage<'_>> = (0..=WELL).map(|_| healthy("node")).collect();
+        rows.push(NodeCoverage { state: State::Missing, ..healthy("lost") });
         let folded = |width, unfolded| {
             let mut listed: Vec<&NodeCoverage<'_>> = rows.iter().collect();
-            let well = fold_the_well(&mut listed, screen(width, unfolded));
+            let well = fold_healthy(&mut listed, screen(width, unfolded));
             (well, listed.len())
         };
         assert_eq!(folded(Some(80), false), (WELL + 1, 1));

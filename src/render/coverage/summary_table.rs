@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use super::{known_bar, lacking, number, reasons_in_short};
+use super::{difference, known_bar, number, reasons_in_short};
 use crate::coverage::Coverage;
 use crate::explain::State;
 use crate::render::ViewOptions;
@@ -82,10 +82,10 @@ fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: ViewOptions) -> Ve
         (sanitize(coverage.name()), Tone::Plain),
         (bar, tone),
         (format!("{}/{}", number(counts.available), number(counts.desired)), tone),
-        lacking(counts.desired, counts.current, Tone::Bad),
-        lacking(counts.current, counts.ready, Tone::Bad),
-        lacking(counts.current, counts.up_to_date, Tone::Warning),
-        lacking(counts.misscheduled, Some(0), Tone::Warning),
+        difference(counts.desired, counts.current, Tone::Bad),
+        difference(counts.current, counts.ready, Tone::Bad),
+        difference(counts.current, counts.up_to_date, Tone::Warning),
+        difference(counts.misscheduled, Some(0), Tone::Warning),
     ]);
     if screen.wide {
         let excluded = coverage.in_state(State::Excluded);

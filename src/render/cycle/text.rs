@@ -176,14 +176,14 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
             [about_daemon_set("rollout watch")],
         ),
         HaltReason::NotObserved => {
-            Remedy::say("check that kube-controller-manager is running: it contains the DaemonSet controller")
+            Remedy::text_only("check that kube-controller-manager is running: it contains the DaemonSet controller")
         }
         HaltReason::Interrupted
         | HaltReason::Declined
         | HaltReason::LockLost { .. }
-        | HaltReason::LockNotRenewed { .. } => Remedy::say(again),
+        | HaltReason::LockNotRenewed { .. } => Remedy::text_only(again),
         HaltReason::Locked { .. } => {
-            Remedy::say("run the same command again after the other cycle ends, or use --wait-for-lock")
+            Remedy::text_only("run the same command again after the other cycle ends, or use --wait-for-lock")
         }
         HaltReason::Deleted | HaltReason::Deleting => return None,
     })

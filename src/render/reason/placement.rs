@@ -86,7 +86,7 @@ fn requirement_text(requirement: &Requirement, names: ListLength) -> String {
     }
 }
 
-/// Labels that describe facts of a node. Changing them by hand would make them wrong.
+/// Labels that describe cluster_objects of a node. Changing them by hand would make them wrong.
 const FACTS_OF_A_NODE: [&str; 4] =
     ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
 
@@ -120,7 +120,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
             }
         }
         PlacementFailure::NodeAffinity { terms } => affinity(terms, target),
-        PlacementFailure::NamespaceSelector { selector } => vec![Remedy::say(format!(
+        PlacementFailure::NamespaceSelector { selector } => vec![Remedy::text_only(format!(
             "label the node so that it matches {selector}, or change the annotation openshift.io/node-selector of \
              namespace {}",
             target.namespace
@@ -137,7 +137,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
 /// A change of the node. A node that does not exist yet can only be changed in the template of its pool.
 fn on_node(target: &RemedyContext<'_>, text: &str, line: CommandLine) -> Remedy {
     match target.is_planned {
-        true => Remedy::say(format!("{text} (in the template of the node pool)")),
+        true => Remedy::text_only(format!("{text} (in the template of the node pool)")),
         false => Remedy::run(text, [line]),
     }
 }

@@ -73,7 +73,7 @@ pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyCo
 
 /// Gates can only be removed from a pod. The template or webhook that sets them also sets them on the next pod.
 fn lift_gates(target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let mut remedies = vec![Remedy::say("check the logs of the controller that should remove the gate")];
+    let mut remedies = vec![Remedy::text_only("check the logs of the controller that should remove the gate")];
     if target.pod.is_some() {
         let patch = json!([{ "op": "remove", "path": "/spec/schedulingGates" }]);
         let line = target.about_pod("patch pod").words("--type=json").patch(&patch);

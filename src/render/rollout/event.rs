@@ -44,7 +44,7 @@ pub(crate) enum WatchEvent<'c> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event<'c, 'a> {
     pub(crate) at: Timestamp,
-    pub(crate) told: WatchEvent<'c>,
+    pub(crate) watch_event: WatchEvent<'c>,
     pub(crate) namespace: &'c str,
     pub(crate) name: &'c str,
     /// `None` if the DaemonSet no longer exists.
@@ -58,7 +58,7 @@ impl<'c, 'a> Event<'c, 'a> {
         rollout_status: Option<&'c RolloutStatus<'a>>,
     ) -> Self {
         let (namespace, name) = place;
-        Self { at: change.at, told: WatchEvent::RolloutEvent(&change.kind), namespace, name, rollout_status }
+        Self { at: change.at, watch_event: WatchEvent::RolloutEvent(&change.kind), namespace, name, rollout_status }
     }
 }
 
@@ -87,12 +87,12 @@ pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()
 }
 
 fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
-    let told = match event.told {
+    let watch_event = match event.watch_event {
         WatchEvent::RolloutEvent(kind) => serde_json::to_value(kind)?,
         WatchEvent::Ended(ending, _) => json!({ "type": "Ended", "outcome": ending }),
     };
     let numbers = event.rollout_status.map(Numbers::new).map(serde_json::to_value).transpose()?;
-    let maps = [Some(told), numbers].into_iter().flatten().filter_map(|value| match value {
+    let maps = [Some(watch_event), numbers].into_iter().flatten().filter_map(|value| match value {
         Value::Object(map) => Some(map),
         _ => None,
     });
@@ -107,7 +107,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
 /// Writes the event as one line: time, message and progress.
 pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     let (text, tone) = message(event, screen.style.names);
-    let tally = match (event.told, event.rollout_status) {
+    let tally = match (event.watch_event, event.rollout_status) {
         (WatchEvent::RolloutEvent(EventKind::Started { .. }), _) | (_, None) => String::new(),
         (_, Some(rollout_status)) => format!(" ({})", tally(rollout_status)),
     };
@@ -136,7 +136,7 @@ fn in_one_line(remedy: &Remedy) -> String {
 }
 
 fn message(event: &Event<'_, '_>, names: ListLength) -> (String, Tone) {
-    match event.told {
+    match event.watch_event {
         WatchEvent::Ended(ending, after) => ended(ending, after, event, names),
         WatchEvent::RolloutEvent(kind) => changed(kind, event, names),
     }
@@ -169,7 +169,7 @@ fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
     let nodes = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.nodes);
     let in_progress: Vec<_> = nodes.filter(|node| !matches!(node.step, NodeStep::Done | NodeStep::Outdated)).collect();
     let room = names.room(ENOUGH, in_progress.len());
-    let told = in_progress.iter().take(room).map(|node| match node.reasons.first() {
+    let watch_event = in_progress.iter().take(room).map(|node| match node.reasons.first() {
         Some(reason) => format!("{}: {}", sanitize(node.node), detail(reason, event.at, names)),
         None => format!("{}: {}", sanitize(node.node), in_words(node.step)),
     });
@@ -177,7 +177,7 @@ fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
         0 => None,
         more => Some(format!("and {more} more in progress")),
     };
-    told.chain(more).collect()
+    watch_event.chain(more).collect()
 }
 
 /// Without blockers and nodes in progress, the rollout waits for the controller or for a manual deletion.
@@ -289,7 +289,7 @@ fn at_first(step: NodeStep) -> &'static str {
 }
 
 fn fixes(event: &Event<'_, '_>) -> Vec<Remedy> {
-    let (WatchEvent::RolloutEvent(kind), Some(rollout_status)) = (event.told, event.rollout_status) else {
+    let (WatchEvent::RolloutEvent(kind), Some(rollout_status)) = (event.watch_event, event.rollout_status) else {
         return Vec::new();
     };
     let (EventKind::BlockerFound { blocker, nodes, blocking }

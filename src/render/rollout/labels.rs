@@ -126,14 +126,14 @@ pub(super) fn budget(rollout_status: &RolloutStatus<'_>, room: usize, screen: Vi
     // Pods that make progress use the budget too; those that need attention are named first.
     let mut budget_used_by: Vec<&BudgetUse<'_>> = rollout_status.budget_used_by.iter().collect();
     budget_used_by
-        .sort_by_key(|budget_use| (!budget_use.needs_intervention, budget_use.reasons.iter().all(is_on_its_way)));
+        .sort_by_key(|budget_use| (!budget_use.needs_intervention, budget_use.reasons.iter().all(is_transitional)));
     let named =
         screen.style.names.join(&budget_used_by, room, ", ", |budget_use| budget_use_text(budget_use, screen.now));
     Some(format!("{what} {} ({limit}): {named}", rollout_status.budget_used_by.len()))
 }
 
 /// Whether the reason is normal for a node during a rollout.
-fn is_on_its_way(reason: &Reason) -> bool {
+fn is_transitional(reason: &Reason) -> bool {
     reason.is_transitional()
         || matches!(reason, Reason::Terminating { .. } | Reason::MinReadySeconds { .. } | Reason::NotCreated)
 }

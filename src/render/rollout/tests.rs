@@ -157,8 +157,8 @@ fn each_step_has_a_unique_symbol() {
 fn timeout_without_blockers_names_nodes_in_progress() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Starting)]);
-    let told = WatchEvent::Ended(Ending::Stalled, SignedDuration::from_secs(6));
-    let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+    let watch_event = WatchEvent::Ended(Ending::Stalled, SignedDuration::from_secs(6));
+    let event = Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
     let mut out = Vec::new();
     line(&mut out, &event, plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -172,8 +172,9 @@ fn timeout_without_nodes_in_progress_explains_the_wait() {
     let said = |phase, step| {
         let nodes = rows.iter().map(|row| progress(row, step)).collect();
         let rollout_status = RolloutStatus { phase, ..stands(&set, &revision, nodes) };
-        let told = WatchEvent::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
-        let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+        let watch_event = WatchEvent::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
+        let event =
+            Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -271,8 +272,9 @@ fn timeout_shows_the_blocker() {
     rollout_status.blockers =
         vec![Blocker { problem: gated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
     let written = |ending| {
-        let told = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
-        let event = Event { at: NOW, told, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+        let watch_event = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
+        let event =
+            Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         String::from_utf8(out).unwrap()

@@ -56,7 +56,7 @@ pub(crate) fn diagnosis(
     writeln!(out, "  {}", screen.style.paint("Suggested fixes", Tone::Strong))?;
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
-        hanging(out, &lead, &remedy.text, Tone::Plain, screen)?;
+        hanging_indent(out, &lead, &remedy.text, Tone::Plain, screen)?;
         for line in remedy.lines() {
             // Not wrapped, because it is for pasting.
             writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;
@@ -130,11 +130,11 @@ fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: View
 }
 
 fn entry(out: &mut impl Write, name: &str, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
-    hanging(out, &format!("  {name:STAGE_WIDTH$}"), text, tone, screen)
+    hanging_indent(out, &format!("  {name:STAGE_WIDTH$}"), text, tone, screen)
 }
 
 /// Writes a text with a hanging indent, wrapped at the width of the terminal.
-fn hanging(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
+fn hanging_indent(out: &mut impl Write, lead: &str, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
     /// The minimum width of the text, even if the terminal is narrower.
     const LEAST: usize = 20;
     let indent = width(lead);

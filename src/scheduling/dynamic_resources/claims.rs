@@ -12,7 +12,7 @@ use crate::snapshot::pod::{Pod, PodResourceClaim};
 
 #[derive(Default)]
 pub(super) struct Found<'a> {
-    pub(super) demands: Vec<Demand<'a>>,
+    pub(super) demands: Vec<RequestedDevices<'a>>,
     /// Rejections that keep the pod out of the scheduling queue.
     pub(super) rejections: Vec<FilterFailure>,
     /// The first kind that could not be read.
@@ -20,7 +20,7 @@ pub(super) struct Found<'a> {
 }
 
 /// The requests of one claim, or of the template for a claim that does not exist yet.
-pub(super) struct Demand<'a> {
+pub(super) struct RequestedDevices<'a> {
     /// The name of the claim or of its template.
     pub(super) name: &'a str,
     /// None if only the template exists.
@@ -37,7 +37,7 @@ pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
         if !wanted.resource_claim_name.is_empty() {
             find(&wanted.resource_claim_name, false, attempt, &mut found);
         } else if attempt.pod.metadata.uid.is_empty() {
-            foresee(wanted, attempt, &mut found);
+            predict_claim(wanted, attempt, &mut found);
         } else {
             find_made(wanted, attempt, &mut found);
         }
@@ -47,7 +47,7 @@ pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
 
 fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     let Pod { metadata: pod, .. } = attempt.pod;
-    let claims = match &attempt.facts.resource_claims {
+    let claims = match &attempt.cluster_objects.resource_claims {
         Known::Known(claims) => claims,
         Known::Unknown(why) => {
             found.missing.get_or_insert_with(|| why.clone());
@@ -73,7 +73,12 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
         return;
     }
     let allocation = claim.status.as_ref().and_then(|status| status.allocation.as_ref());
-    found.demands.push(Demand { name, claim: Some(claim), requests: requests_of(claim.spec.as_ref()), allocation });
+    found.demands.push(RequestedDevices {
+        name,
+        claim: Some(claim),
+        requests: requests_of(claim.spec.as_ref()),
+        allocation,
+    });
 }
 
 /// The claim that the resourceclaim controller created for the pod, from the pod's status.
@@ -98,9 +103,9 @@ fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mu
 }
 
 /// The requests of a claim that will be created for a pod that does not exist yet.
-fn foresee<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+fn predict_claim<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     match template_of(wanted, attempt) {
-        Known::Known(Some(template)) => found.demands.push(Demand {
+        Known::Known(Some(template)) => found.demands.push(RequestedDevices {
             name: &wanted.resource_claim_template_name,
             claim: None,
             requests: requests_of(template.spec.as_ref().and_then(|spec| spec.spec.as_ref())),
@@ -125,7 +130,7 @@ fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> Devic
 
 fn template_of<'a>(wanted: &PodResourceClaim, attempt: &Attempt<'a>) -> Known<Option<&'a ResourceClaimTemplate>> {
     let (namespace, name) = (&attempt.pod.metadata.namespace, &wanted.resource_claim_template_name);
-    match &attempt.facts.resource_claim_templates {
+    match &attempt.cluster_objects.resource_claim_templates {
         Known::Known(templates) => {
             Known::Known(templates.iter().find(|template| is_named(&template.metadata, namespace, name)))
         }

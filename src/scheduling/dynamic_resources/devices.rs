@@ -17,7 +17,7 @@ type Id<'a> = (&'a str, &'a str, &'a str);
 
 /// The devices that can be used on a node.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Stock {
+pub(super) struct NodeDevices {
     pub(super) devices: usize,
     /// The number of devices that no claim uses.
     pub(super) free: usize,
@@ -29,7 +29,7 @@ pub(super) struct Stock {
 
 /// Counts the devices of the slices that apply to the node, and those of them that claims use. Only slices of the
 /// newest generation of a pool count.
-pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &Node) -> Stock {
+pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &Node) -> NodeDevices {
     let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for slice in slices {
         let pool = &slice.spec.pool;
@@ -52,7 +52,7 @@ pub(super) fn stock(slices: &[ResourceSlice], claims: &[ResourceClaim], node: &N
     let held = held(claims);
     let taken: Vec<&Id<'_>> = devices.iter().filter(|id| held.contains_key(*id)).collect();
     let used_by: BTreeSet<&String> = taken.iter().filter_map(|id| held.get(*id)).collect();
-    Stock {
+    NodeDevices {
         devices: devices.len(),
         free: devices.len() - taken.len(),
         is_shared,

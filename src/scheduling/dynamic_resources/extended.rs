@@ -27,7 +27,7 @@ pub(super) fn asked_of_devices(attempt: &Attempt<'_>) -> Known<usize> {
     if asked.is_empty() {
         return Known::Known(0);
     }
-    match &attempt.facts.device_classes {
+    match &attempt.cluster_objects.device_classes {
         Known::Known(classes) => Known::Known(asked.iter().filter(|name| has_class(classes, name)).count()),
         Known::Unknown(why) => Known::Unknown(why.clone()),
     }

@@ -52,7 +52,7 @@ fn slice(pool: &str, where_: Value, devices: &[&str]) -> Value {
     json!({ "metadata": { "name": pool }, "spec": spec })
 }
 
-fn facts(claims: Value, slices: Value) -> ClusterObjects {
+fn cluster_objects(claims: Value, slices: Value) -> ClusterObjects {
     ClusterObjects {
         resource_claims: Known::Known(serde_json::from_value(claims).unwrap()),
         resource_slices: Known::Known(serde_json::from_value(slices).unwrap()),
@@ -72,13 +72,13 @@ fn facts(claims: Value, slices: Value) -> ClusterObjects {
     }
 }
 
-fn judge(pod: &Pod, facts: &ClusterObjects) -> FilterResult {
+fn judge(pod: &Pod, cluster_objects: &ClusterObjects) -> FilterResult {
     let (bound_pods, nominated) = (Known::Known(Vec::new()), Known::Known(Vec::new()));
-    filter(&Attempt { pod, node: &node(), bound_pods, nominated, facts })
+    filter(&Attempt { pod, node: &node(), bound_pods, nominated, cluster_objects })
 }
 
 /// The only rejection with its phase, its code and the scheduler's message.
-fn refused(outcome: FilterResult) -> (ExtensionPoint, Value, String) {
+fn failing(outcome: FilterResult) -> (ExtensionPoint, Value, String) {
     let CheckResult::Fail(failures) = outcome else { panic!("{outcome:?}") };
     let [FilterFailure { rejection, scheduler, extension_point, may_preempt }] = failures.try_into().unwrap();
     assert!(!may_preempt);
@@ -96,7 +96,7 @@ fn pod_without_claims_passes() {
 
 #[test]
 fn missing_claim_keeps_pod_out_of_queue() {
-    let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([]), json!([]))));
+    let (phase, rejection, scheduler) = failing(judge(&by_name(), &cluster_objects(json!([]), json!([]))));
     assert_eq!(phase, ExtensionPoint::PreEnqueue);
     assert_eq!(rejection, json!({ "code": "ResourceClaimNotFound", "claim": "shared" }));
     assert_eq!(scheduler, r#"could not find ResourceClaim "a/shared""#);
@@ -107,38 +107,38 @@ fn missing_claim_keeps_pod_out_of_queue() {
 fn claim_being_deleted_keeps_pod_out_of_queue() {
     let mut leaving = claim("shared", json!({}), json!({}));
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let (phase, rejection, scheduler) = refused(judge(&by_name(), &facts(json!([leaving]), json!([]))));
+    let (phase, rejection, scheduler) = failing(judge(&by_name(), &cluster_objects(json!([leaving]), json!([]))));
     assert_eq!((phase, rejection["code"].as_str().unwrap()), (ExtensionPoint::PreEnqueue, "ResourceClaimDeleting"));
     assert_eq!(scheduler, r#"resourceclaim "shared" is being deleted"#);
 }
 
 #[test]
 fn claim_not_created_yet_names_missing_template() {
-    let (phase, rejection, scheduler) = refused(judge(&by_template(), &facts(json!([]), json!([]))));
+    let (phase, rejection, scheduler) = failing(judge(&by_template(), &cluster_objects(json!([]), json!([]))));
     assert_eq!(phase, ExtensionPoint::PreEnqueue);
     assert_eq!(
         rejection,
         json!({ "code": "ResourceClaimNotCreated", "podClaim": "gpu", "template": "gpus", "templateFound": true })
     );
     assert_eq!(scheduler, r#"pod "a/ds": ResourceClaim not created yet"#);
-    let mut without = facts(json!([]), json!([]));
+    let mut without = cluster_objects(json!([]), json!([]));
     without.resource_claim_templates = Known::Known(Vec::new());
-    assert_eq!(refused(judge(&by_template(), &without)).1["templateFound"], json!(false));
+    assert_eq!(failing(judge(&by_template(), &without)).1["templateFound"], json!(false));
     without.resource_claim_templates = Known::Unknown("no".into());
-    assert_eq!(refused(judge(&by_template(), &without)).1.get("templateFound"), None);
+    assert_eq!(failing(judge(&by_template(), &without)).1.get("templateFound"), None);
 }
 
 #[test]
 fn claim_of_unstored_pod_is_checked_by_template() {
     let mut foreseen = by_template();
     foreseen.metadata.uid.clear();
-    let none = judge(&foreseen, &facts(json!([]), json!([])));
-    assert_eq!(refused(none).2, "cannot allocate all claims");
-    let some = facts(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
+    let none = judge(&foreseen, &cluster_objects(json!([]), json!([])));
+    assert_eq!(failing(none).2, "cannot allocate all claims");
+    let some = cluster_objects(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
     assert!(is_unknown(&judge(&foreseen, &some)));
-    let mut without = facts(json!([]), json!([]));
+    let mut without = cluster_objects(json!([]), json!([]));
     without.resource_claim_templates = Known::Known(Vec::new());
-    assert_eq!(refused(judge(&foreseen, &without)).1["code"], json!("ResourceClaimNotCreated"));
+    assert_eq!(failing(judge(&foreseen, &without)).1["code"], json!("ResourceClaimNotCreated"));
     assert!(is_unknown(&judge(&foreseen, &ClusterObjects::default())));
 }
 
@@ -148,38 +148,38 @@ fn claim_created_for_other_pod_is_rejected() {
     let status = |name: Value| serde_json::from_value(json!([{ "name": "gpu", "resourceClaimName": name }])).unwrap();
     pod.status.resource_claim_statuses = status(json!("ds-gpu"));
     let mut made = claim("ds-gpu", json!({}), json!({}));
-    let (_, rejection, scheduler) = refused(judge(&pod, &facts(json!([made]), json!([]))));
+    let (_, rejection, scheduler) = failing(judge(&pod, &cluster_objects(json!([made]), json!([]))));
     assert_eq!(rejection["code"], json!("ResourceClaimNotOwned"));
     assert_eq!(scheduler, "ResourceClaim a/ds-gpu was not created for Pod a/ds (Pod is not owner)");
     // An earlier pod with the same name is another pod.
     let mut owner = json!({ "apiVersion": "v1", "kind": "Pod", "name": "ds", "uid": "0", "controller": true });
     made["metadata"]["ownerReferences"] = json!([owner]);
-    let foreign = refused(judge(&pod, &facts(json!([made]), json!([]))));
+    let foreign = failing(judge(&pod, &cluster_objects(json!([made]), json!([]))));
     assert_eq!(foreign.1["code"], json!("ResourceClaimNotOwned"));
     owner["uid"] = json!("1");
     made["metadata"]["ownerReferences"] = json!([owner]);
-    assert_eq!(judge(&pod, &facts(json!([made]), json!([]))), CheckResult::Pass);
+    assert_eq!(judge(&pod, &cluster_objects(json!([made]), json!([]))), CheckResult::Pass);
     // The status shows that no claim was needed.
     pod.status.resource_claim_statuses = status(json!(null));
-    assert_eq!(judge(&pod, &facts(json!([]), json!([]))), CheckResult::Pass);
+    assert_eq!(judge(&pod, &cluster_objects(json!([]), json!([]))), CheckResult::Pass);
 }
 
 #[test]
 fn missing_device_class_rejects_pod() {
-    let with = |request: Value| facts(json!([claim("shared", spec(request), json!({}))]), json!([]));
+    let with = |request: Value| cluster_objects(json!([claim("shared", spec(request), json!({}))]), json!([]));
     let exactly = json!({ "name": "r", "exactly": { "deviceClassName": "no" } });
-    let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(exactly.clone())));
+    let (phase, rejection, scheduler) = failing(judge(&by_name(), &with(exactly.clone())));
     assert_eq!(phase, ExtensionPoint::PreFilter);
     assert_eq!(rejection, json!({ "code": "DeviceClassNotFound", "claim": "shared", "request": "r", "class": "no" }));
     assert_eq!(scheduler, "request r: device class no does not exist");
     let first = json!({ "name": "r", "firstAvailable": [
         { "name": "s", "deviceClassName": "gpu" }, { "name": "t", "deviceClassName": "no" },
     ] });
-    assert_eq!(refused(judge(&by_name(), &with(first))).2, "request r/t: device class no does not exist");
+    assert_eq!(failing(judge(&by_name(), &with(first))).2, "request r/t: device class no does not exist");
     // If the classes are unknown, the number of devices can still decide.
     let mut without = with(exactly);
     without.device_classes = Known::Unknown("deviceclasses were not read".into());
-    assert_eq!(refused(judge(&by_name(), &without)).2, "cannot allocate all claims");
+    assert_eq!(failing(judge(&by_name(), &without)).2, "cannot allocate all claims");
     without.resource_slices = Known::Unknown("no".into());
     assert_eq!(judge(&by_name(), &without), CheckResult::Unknown { missing: "deviceclasses were not read".into() });
 }
@@ -197,10 +197,10 @@ fn only_on(node: &str) -> Value {
 
 #[test]
 fn allocated_claim_must_be_usable_on_node() {
-    let with = |status: Value| facts(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
+    let with = |status: Value| cluster_objects(json!([claim("shared", spec(one_gpu()), status)]), json!([]));
     assert_eq!(judge(&by_name(), &with(allocated(only_on("n1"), json!([])))), CheckResult::Pass);
     assert_eq!(judge(&by_name(), &with(allocated(json!(null), json!([])))), CheckResult::Pass);
-    let (phase, rejection, scheduler) = refused(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
+    let (phase, rejection, scheduler) = failing(judge(&by_name(), &with(allocated(only_on("n2"), json!([])))));
     assert_eq!(phase, ExtensionPoint::Filter);
     assert_eq!(scheduler, "resourceclaim not available on the node");
     assert_eq!(rejection["code"], json!("ResourceClaimOnOtherNode"));
@@ -220,10 +220,10 @@ fn failed_device_binding_makes_claim_unavailable() {
             "type": condition, "status": "True", "reason": "Why", "message": "what", "lastTransitionTime": "2026-01-01T00:00:00Z",
         });
         status["devices"] = json!([{ "driver": "d", "pool": "p", "device": "0", "conditions": [condition] }]);
-        judge(&by_name(), &facts(json!([claim("shared", spec(one_gpu()), status)]), json!([])))
+        judge(&by_name(), &cluster_objects(json!([claim("shared", spec(one_gpu()), status)]), json!([])))
     };
     assert_eq!(judged("Ready"), CheckResult::Pass);
-    let (_, rejection, scheduler) = refused(judged("Broken"));
+    let (_, rejection, scheduler) = failing(judged("Broken"));
     assert_eq!(scheduler, "resourceclaim not available on the node");
     assert_eq!(
         rejection,
@@ -236,12 +236,12 @@ fn failed_device_binding_makes_claim_unavailable() {
 }
 
 fn judge_slices(request: Value, slices: Value) -> FilterResult {
-    judge(&by_name(), &facts(json!([claim("shared", spec(request), json!({}))]), slices))
+    judge(&by_name(), &cluster_objects(json!([claim("shared", spec(request), json!({}))]), slices))
 }
 
 #[test]
 fn node_without_device_cannot_allocate() {
-    let (phase, rejection, scheduler) = refused(judge_slices(one_gpu(), json!([])));
+    let (phase, rejection, scheduler) = failing(judge_slices(one_gpu(), json!([])));
     assert_eq!((phase, scheduler.as_str()), (ExtensionPoint::Filter, "cannot allocate all claims"));
     assert_eq!(
         rejection,
@@ -250,15 +250,15 @@ fn node_without_device_cannot_allocate() {
     // Slices of other nodes and empty slices have no device for this node.
     let elsewhere = slice("p", json!({ "nodeName": "n2" }), &["0"]);
     let empty = slice("q", json!({ "nodeName": "n1" }), &[]);
-    assert_eq!(refused(judge_slices(one_gpu(), json!([elsewhere, empty]))).1["devices"], json!(0));
+    assert_eq!(failing(judge_slices(one_gpu(), json!([elsewhere, empty]))).1["devices"], json!(0));
     // Not even for admin access.
     let admin = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "adminAccess": true } });
-    assert_eq!(refused(judge_slices(admin, json!([]))).1["requested"], json!(0));
+    assert_eq!(failing(judge_slices(admin, json!([]))).1["requested"], json!(0));
     assert!(is_unknown(&judge(
         &by_name(),
         &ClusterObjects {
             resource_slices: Known::Unknown("no".into()),
-            ..facts(json!([claim("shared", spec(one_gpu()), json!({}))]), json!([]))
+            ..cluster_objects(json!([claim("shared", spec(one_gpu()), json!({}))]), json!([]))
         }
     )));
 }
@@ -289,7 +289,7 @@ fn only_newest_generation_of_pool_counts() {
     let old = slice("p", json!({ "nodeName": "n1" }), &["0"]);
     let mut new = slice("p", json!({ "nodeName": "n1" }), &[]);
     new["spec"]["pool"]["generation"] = json!(2);
-    assert_eq!(refused(judge_slices(one_gpu(), json!([old, new]))).1["devices"], json!(0));
+    assert_eq!(failing(judge_slices(one_gpu(), json!([old, new]))).1["devices"], json!(0));
 }
 
 #[test]
@@ -298,9 +298,9 @@ fn too_few_free_devices_names_claims_that_use_them() {
     let mut holder = claim("holder", json!({}), allocated(only_on("n1"), json!([result("0")])));
     holder["metadata"]["namespace"] = json!("b");
     let slices = |devices: &[&str]| json!([slice("p", json!({ "nodeName": "n1" }), devices)]);
-    let with = |slices: Value| facts(json!([claim("shared", spec(one_gpu()), json!({})), holder]), slices);
+    let with = |slices: Value| cluster_objects(json!([claim("shared", spec(one_gpu()), json!({})), holder]), slices);
     assert_eq!(
-        refused(judge(&by_name(), &with(slices(&["0"])))).1,
+        failing(judge(&by_name(), &with(slices(&["0"])))).1,
         json!({
             "code": "DevicesUnavailable", "claims": ["shared"], "requested": 1, "devices": 1, "free": 0,
             "usedBy": ["b/holder"],
@@ -312,7 +312,7 @@ fn too_few_free_devices_names_claims_that_use_them() {
     watched["adminAccess"] = json!(true);
     let watcher = claim("watcher", json!({}), allocated(only_on("n1"), json!([watched])));
     let claims = json!([claim("shared", spec(one_gpu()), json!({})), watcher]);
-    assert!(is_unknown(&judge(&by_name(), &facts(claims, slices(&["0"])))));
+    assert!(is_unknown(&judge(&by_name(), &cluster_objects(claims, slices(&["0"])))));
     // A device with multiple allocations is always available.
     let mut shared = slices(&["0"]);
     shared[0]["spec"]["devices"][0]["allowMultipleAllocations"] = json!(true);
@@ -323,7 +323,7 @@ fn too_few_free_devices_names_claims_that_use_them() {
 fn minimum_number_of_requested_devices_counts() {
     let one = json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]);
     let exact = |count: u32| json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "count": count } });
-    assert_eq!(refused(judge_slices(exact(2), one.clone())).1["requested"], json!(2));
+    assert_eq!(failing(judge_slices(exact(2), one.clone())).1["requested"], json!(2));
     assert!(is_unknown(&judge_slices(exact(1), one.clone())));
     let all = json!({ "name": "r", "exactly": { "deviceClassName": "gpu", "allocationMode": "All" } });
     assert!(is_unknown(&judge_slices(all, one.clone())));
@@ -332,7 +332,7 @@ fn minimum_number_of_requested_devices_counts() {
             { "name": "s", "deviceClassName": "gpu", "count": 4 }, { "name": "t", "deviceClassName": "gpu", "count": least },
         ] })
     };
-    assert_eq!(refused(judge_slices(first(2), one.clone())).1["requested"], json!(2));
+    assert_eq!(failing(judge_slices(first(2), one.clone())).1["requested"], json!(2));
     assert!(is_unknown(&judge_slices(first(1), one)));
 }
 
@@ -344,10 +344,10 @@ fn extended_resource_of_device_class_needs_device() {
             serde_json::from_value(json!([{ "resources": { "requests": { resource: "1", "cpu": "1" } } }])).unwrap();
         pod
     };
-    let none = facts(json!([]), json!([]));
-    let some = facts(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
+    let none = cluster_objects(json!([]), json!([]));
+    let some = cluster_objects(json!([]), json!([slice("p", json!({ "nodeName": "n1" }), &["0"])]));
     for resource in ["example.com/gpu", "deviceclass.resource.kubernetes.io/gpu"] {
-        assert_eq!(refused(judge(&asking(resource), &none)).2, "cannot allocate all claims", "{resource}");
+        assert_eq!(failing(judge(&asking(resource), &none)).2, "cannot allocate all claims", "{resource}");
         assert!(is_unknown(&judge(&asking(resource), &some)), "{resource}");
     }
     assert_eq!(judge(&asking("example.com/other"), &none), CheckResult::Pass);
@@ -356,22 +356,23 @@ fn extended_resource_of_device_class_needs_device() {
     // A device plugin provides the resource.
     let mut node = node();
     node.status.allocatable = serde_json::from_value(json!({ "example.com/gpu": "1" })).unwrap();
-    let (pod, facts) = (asking("example.com/gpu"), ClusterObjects { minor: Known::Known(KubeMinor(35)), ..none });
-    let attempt = |node, facts| Attempt {
+    let (pod, cluster_objects) =
+        (asking("example.com/gpu"), ClusterObjects { minor: Known::Known(KubeMinor(35)), ..none });
+    let attempt = |node, cluster_objects| Attempt {
         pod: &pod,
         node,
         bound_pods: Known::Known(Vec::new()),
         nominated: Known::Known(Vec::new()),
-        facts,
+        cluster_objects,
     };
     assert_eq!(filter(&attempt(&node, &ClusterObjects::default())), CheckResult::Pass);
     // Before 1.36, device classes do not provide resources.
-    assert_eq!(judge(&pod, &facts), CheckResult::Pass);
+    assert_eq!(judge(&pod, &cluster_objects), CheckResult::Pass);
 }
 
 #[test]
 fn slice_with_only_shared_counters_has_no_devices() {
     let counters: Vec<ResourceSlice> =
         serde_json::from_value(json!([slice("p", json!({ "sharedCounters": [{ "name": "c" }] }), &[])])).unwrap();
-    assert_eq!(devices::stock(&counters, &[], &node()), devices::Stock::default());
+    assert_eq!(devices::stock(&counters, &[], &node()), devices::NodeDevices::default());
 }

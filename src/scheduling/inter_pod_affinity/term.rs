@@ -91,7 +91,7 @@ impl Term {
 }
 
 fn with_labels(attempt: &Attempt<'_>, namespace: &str, judge: impl Fn(Option<&Labels>) -> bool) -> Known<bool> {
-    match &attempt.facts.namespaces {
+    match &attempt.cluster_objects.namespaces {
         Known::Known(namespaces) => {
             let is_named = |one: &&Namespace| one.metadata.name.as_deref() == Some(namespace);
             let none = Labels::new();

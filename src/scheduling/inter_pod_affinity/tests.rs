@@ -11,7 +11,7 @@ struct Cluster {
     node: Node,
     bound_pods: Option<Vec<Pod>>,
     nominated: Option<Vec<Pod>>,
-    facts: ClusterObjects,
+    cluster_objects: ClusterObjects,
 }
 
 impl Cluster {
@@ -21,7 +21,13 @@ impl Cluster {
         pod.metadata.uid = "uid-of-ds".into();
         pod.spec.affinity = serde_json::from_value(affinity).unwrap();
         let node = node("n1", json!({ "kubernetes.io/hostname": "n1", "zone": "z1" }));
-        Self { pod, node, bound_pods: Some(Vec::new()), nominated: Some(Vec::new()), facts: ClusterObjects::default() }
+        Self {
+            pod,
+            node,
+            bound_pods: Some(Vec::new()),
+            nominated: Some(Vec::new()),
+            cluster_objects: ClusterObjects::default(),
+        }
     }
 
     fn with(mut self, bound_pods: impl IntoIterator<Item = Pod>) -> Self {
@@ -33,15 +39,15 @@ impl Cluster {
     fn amid(mut self, nodes: impl IntoIterator<Item = Node>, pods: impl IntoIterator<Item = Pod>) -> Self {
         let mut all: Vec<Node> = nodes.into_iter().collect();
         all.push(self.node.clone());
-        self.facts.nodes = Known::Known(all);
+        self.cluster_objects.nodes = Known::Known(all);
         let own = std::iter::once(self.pod.clone());
-        self.facts.pods =
+        self.cluster_objects.pods =
             Known::Known(pods.into_iter().chain(self.bound_pods.clone().unwrap_or_default()).chain(own).collect());
         self
     }
 
     fn namespaces(mut self, namespaces: Value) -> Self {
-        self.facts.namespaces = Known::Known(serde_json::from_value(namespaces).unwrap());
+        self.cluster_objects.namespaces = Known::Known(serde_json::from_value(namespaces).unwrap());
         self
     }
 
@@ -54,7 +60,7 @@ impl Cluster {
             node: &self.node,
             bound_pods: known(self.bound_pods.as_ref()),
             nominated: known(self.nominated.as_ref()),
-            facts: &self.facts,
+            cluster_objects: &self.cluster_objects,
         })
     }
 
@@ -74,7 +80,7 @@ impl Cluster {
     }
 
     /// The scheduler's messages, and whether preemption may help.
-    fn words(&self) -> Vec<(String, bool)> {
+    fn messages(&self) -> Vec<(String, bool)> {
         match self.judge() {
             CheckResult::Fail(rejections) => {
                 rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
@@ -156,7 +162,7 @@ fn unknown_pods_on_node_make_result_unknown() {
 #[test]
 fn anti_affinity_to_pod_on_node_is_rejected() {
     let cluster = Cluster::of(anti_affinity(term("web", HOSTNAME))).with([web("n1")]);
-    assert_eq!(cluster.words(), [(FAR.to_owned(), true)]);
+    assert_eq!(cluster.messages(), [(FAR.to_owned(), true)]);
     assert_eq!(
         serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
@@ -205,9 +211,9 @@ fn anti_affinity_in_zone_is_unknown_without_all_pods() {
     assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
     // The nodes alone decide if no other node has the value.
     let mut cluster = keeps_away();
-    cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
+    cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
     assert!(cluster.passes());
-    cluster.facts.nodes = Known::Known(vec![cluster.node.clone(), second()]);
+    cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), second()]);
     assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
 }
 
@@ -231,7 +237,7 @@ fn affinity_is_satisfied_by_pod_in_domain() {
 #[test]
 fn affinity_without_match_in_domain_is_unresolvable() {
     let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
-    assert_eq!(wants(HOSTNAME).words(), [(NEAR.to_owned(), false)]);
+    assert_eq!(wants(HOSTNAME).messages(), [(NEAR.to_owned(), false)]);
     assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: "pods were not read".into() });
     assert_eq!(
         serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
@@ -248,7 +254,7 @@ fn affinity_without_match_in_domain_is_unresolvable() {
 fn affinity_needs_label_on_node() {
     let cluster = Cluster::of(affinity(json!([term("web", "rack")]))).with([web("n1")]);
     assert_eq!(cluster.rejections(), [AffinityRejection::PodAffinityTopologyKey { topology_key: "rack".into() }]);
-    assert_eq!(cluster.words(), [(NEAR.to_owned(), false)]);
+    assert_eq!(cluster.messages(), [(NEAR.to_owned(), false)]);
     // This applies even to the first pod of a group.
     assert_eq!(Cluster::of(affinity(json!([term("ds", "rack")]))).amid([], []).rejections().len(), 1);
 }
@@ -288,7 +294,7 @@ fn first_pod_of_group_may_run_anywhere() {
 #[test]
 fn anti_affinity_of_pods_on_node_names_them() {
     let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1"), web("n1")]);
-    assert_eq!(cluster.words(), [(KEPT_AWAY.to_owned(), true)]);
+    assert_eq!(cluster.messages(), [(KEPT_AWAY.to_owned(), true)]);
     assert_eq!(
         serde_json::to_value(cluster.rejections()).unwrap(),
         json!([{
@@ -350,9 +356,9 @@ fn selector_satisfied_by_missing_label_since_1_34() {
     let namespaces = json!([{ "metadata": { "name": "b", "labels": { "team": "x" } } }]);
     let there = pod("b", "web-1", json!({ "app": "web" }), "n1");
     let mut cluster = Cluster::of(anti_affinity(without_team)).with([there]).namespaces(namespaces);
-    for (minor, refused) in [(33, false), (34, true), (36, true), (37, false)] {
-        cluster.facts.minor = Known::Known(KubeMinor(minor));
-        assert_eq!(!cluster.passes(), refused, "1.{minor}");
+    for (minor, is_rejected) in [(33, false), (34, true), (36, true), (37, false)] {
+        cluster.cluster_objects.minor = Known::Known(KubeMinor(minor));
+        assert_eq!(!cluster.passes(), is_rejected, "1.{minor}");
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
 use crate::snapshot::cluster_objects::ClusterObjects;
 
-fn refused(world: &FilterFixture) -> Vec<(String, bool)> {
+fn failures(world: &FilterFixture) -> Vec<(String, bool)> {
     match filter(&world.attempt()) {
         CheckResult::Pass => Vec::new(),
         CheckResult::Fail(rejections) => {
@@ -38,10 +38,10 @@ fn holding(name: &str, cpu: &str) -> Pod {
 #[test]
 fn pod_without_requests_fits_unless_pod_limit_is_reached() {
     let world = on_two_cores("0").with(holding("a", "3"));
-    assert_eq!(refused(&world), []);
+    assert_eq!(failures(&world), []);
     let full =
         FilterFixture::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
-    assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
+    assert_eq!(failures(&full), [("Too many pods".to_owned(), true)]);
 }
 
 /// Edge case 62 (docs/edge-cases.md).
@@ -50,21 +50,21 @@ fn missing_resource_is_unresolvable_unless_request_is_zero() {
     let asking_for = |gpus: &str| {
         FilterFixture::new(asking(json!({ "example.com/gpu": gpus })), json!({ "cpu": "2", "pods": "10" }))
     };
-    assert_eq!(refused(&asking_for("1")), insufficient("example.com/gpu", false));
+    assert_eq!(failures(&asking_for("1")), insufficient("example.com/gpu", false));
     assert_eq!(
         evidence(&asking_for("1")),
         [json!({
             "code": "ExceedsAllocatable", "resource": "example.com/gpu", "requested": "1", "allocatable": "0",
         })]
     );
-    assert_eq!(refused(&asking_for("0")), []);
+    assert_eq!(failures(&asking_for("0")), []);
 }
 
 /// Edge case 63 (docs/edge-cases.md).
 #[test]
 fn node_without_pods_limit_accepts_none() {
     let world = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
-    assert_eq!(refused(&world), [("Too many pods".to_owned(), true)]);
+    assert_eq!(failures(&world), [("Too many pods".to_owned(), true)]);
 }
 
 /// Edge case 64 (docs/edge-cases.md).
@@ -73,7 +73,7 @@ fn terminating_pod_counts_and_is_marked() {
     let mut leaving = holding("a", "1500m");
     leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
     let world = on_two_cores("1").with(leaving);
-    assert_eq!(refused(&world), insufficient("cpu", true));
+    assert_eq!(failures(&world), insufficient("cpu", true));
     assert_eq!(evidence(&world)[0]["usedBy"][0]["terminating"], json!(true));
 }
 
@@ -96,18 +96,18 @@ fn evidence_has_all_amounts_and_largest_pod_first() {
 
 #[test]
 fn exact_fit_passes_one_millicore_more_fails() {
-    assert_eq!(refused(&on_two_cores("1").with(holding("a", "1"))), []);
-    assert_eq!(refused(&on_two_cores("1001m").with(holding("a", "1"))), insufficient("cpu", true));
-    assert_eq!(refused(&on_two_cores("2")), []);
-    assert_eq!(refused(&on_two_cores("2001m")), insufficient("cpu", false));
+    assert_eq!(failures(&on_two_cores("1").with(holding("a", "1"))), []);
+    assert_eq!(failures(&on_two_cores("1001m").with(holding("a", "1"))), insufficient("cpu", true));
+    assert_eq!(failures(&on_two_cores("2")), []);
+    assert_eq!(failures(&on_two_cores("2001m")), insufficient("cpu", false));
 }
 
 #[test]
 fn requests_are_rounded_per_pod_before_summing() {
     // Half a millicore each: the scheduler counts one millicore for each.
     let world = on_two_cores("1999m").with(holding("a", "0.5m")).with(holding("b", "0.5m"));
-    assert_eq!(refused(&world), insufficient("cpu", true));
-    assert_eq!(refused(&on_two_cores("1999m").with(holding("a", "0.5m"))), []);
+    assert_eq!(failures(&world), insufficient("cpu", true));
+    assert_eq!(failures(&on_two_cores("1999m").with(holding("a", "0.5m"))), []);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn every_insufficient_resource_is_reported() {
     });
     let neighbour = pod("n", asking(json!({ "memory": "4Gi", "example.com/b": "1" })));
     assert_eq!(
-        refused(&FilterFixture::new(asking(requests), allocatable).with(neighbour)),
+        failures(&FilterFixture::new(asking(requests), allocatable).with(neighbour)),
         [
             ("Too many pods", true),
             ("Insufficient cpu", false),
@@ -144,15 +144,15 @@ fn nominated_pods_use_resources_unless_priority_is_lower() {
         pod("n", spec)
     };
     let mut world = on_two_cores("1").with_nominated(nominated(0));
-    assert_eq!(refused(&world), insufficient("cpu", true));
+    assert_eq!(failures(&world), insufficient("cpu", true));
     assert_eq!(evidence(&world)[0]["usedBy"][0]["nominated"], json!(true));
-    assert_eq!(refused(&on_two_cores("1").with_nominated(nominated(-1))), []);
+    assert_eq!(failures(&on_two_cores("1").with_nominated(nominated(-1))), []);
     // The pod itself may be one of them.
     world.pod.metadata.uid = "uid-n".into();
-    assert_eq!(refused(&world), []);
+    assert_eq!(failures(&world), []);
     // They also count for the number of pods.
     let full = FilterFixture::new(asking(json!({})), json!({ "pods": "1" })).with_nominated(nominated(0));
-    assert_eq!(refused(&full), [("Too many pods".to_owned(), true)]);
+    assert_eq!(failures(&full), [("Too many pods".to_owned(), true)]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn unknown_pods_matter_unless_empty_node_is_too_small() {
 fn preemption_on_too_small_node_is_tried_until_1_33() {
     for (minor, is_tried) in [(33, true), (34, false)] {
         let world = on_two_cores("3").on(minor);
-        assert_eq!(refused(&world), insufficient("cpu", is_tried), "1.{minor}");
+        assert_eq!(failures(&world), insufficient("cpu", is_tried), "1.{minor}");
         assert_eq!(evidence(&world)[0]["code"], "ExceedsAllocatable");
     }
 }
@@ -188,7 +188,7 @@ fn unknown_nominated_pods_turn_pass_into_unknown() {
 fn extended_resource_of_device_class_is_not_checked() {
     let with_classes = |name: &str, classes: Value, allocatable: Value| {
         let mut world = FilterFixture::new(asking(json!({ name: "2" })), allocatable);
-        world.facts.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
+        world.cluster_objects.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
         world
     };
     let classes = json!([
@@ -196,22 +196,22 @@ fn extended_resource_of_device_class_is_not_checked() {
         { "metadata": { "name": "other" }, "spec": {} },
     ]);
     let none = json!({ "pods": "10" });
-    assert_eq!(refused(&with_classes("example.com/gpu", classes.clone(), none.clone())), []);
-    assert_eq!(refused(&with_classes("deviceclass.resource.kubernetes.io/other", classes.clone(), none.clone())), []);
+    assert_eq!(failures(&with_classes("example.com/gpu", classes.clone(), none.clone())), []);
+    assert_eq!(failures(&with_classes("deviceclass.resource.kubernetes.io/other", classes.clone(), none.clone())), []);
     assert_eq!(
-        refused(&with_classes("example.com/nic", classes.clone(), none.clone())),
+        failures(&with_classes("example.com/nic", classes.clone(), none.clone())),
         insufficient("example.com/nic", false)
     );
     assert_eq!(
-        refused(&with_classes("example.com/gpu", classes.clone(), none.clone()).on(35)),
+        failures(&with_classes("example.com/gpu", classes.clone(), none.clone()).on(35)),
         insufficient("example.com/gpu", false)
     );
     // If a device plugin provides the resource on the node, it is checked here.
     let some = json!({ "pods": "10", "example.com/gpu": "1" });
-    assert_eq!(refused(&with_classes("example.com/gpu", classes, some)), insufficient("example.com/gpu", false));
+    assert_eq!(failures(&with_classes("example.com/gpu", classes, some)), insufficient("example.com/gpu", false));
     assert_eq!(
-        refused(&FilterFixture {
-            facts: ClusterObjects::default(),
+        failures(&FilterFixture {
+            cluster_objects: ClusterObjects::default(),
             ..with_classes("example.com/gpu", json!([]), none)
         }),
         insufficient("example.com/gpu", false)
@@ -236,7 +236,7 @@ fn lower_request_is_highest_that_fits() {
     // The pod fits with it, and does not fit with one millicore more.
     for (request, expected) in [("400m", vec![]), ("401m", insufficient("cpu", true))] {
         let pod = with_request(&world.pod, "large", "cpu", request.parse().unwrap());
-        assert_eq!(refused(&two(json!({ "containers": [] })).with(holding("a", "1500m")).of(pod)), expected);
+        assert_eq!(failures(&two(json!({ "containers": [] })).with(holding("a", "1500m")).of(pod)), expected);
     }
     // Memory is in whole mebibytes.
     let memory = two(asking(json!({ "memory": "3Gi" }))).with(pod("a", asking(json!({ "memory": "2000000001" }))));
@@ -282,6 +282,6 @@ fn lower_request_of_init_container_or_pod_level() {
 fn pods_in_resize_count_by_version() {
     let status = json!({ "containerStatuses": [{ "name": "main", "resources": { "requests": { "cpu": "1500m" } } }] });
     let shrinking = pod_with("a", asking(json!({ "cpu": "500m" })), status);
-    assert_eq!(refused(&on_two_cores("1").with(shrinking.clone())), insufficient("cpu", true));
-    assert_eq!(refused(&on_two_cores("1").with(shrinking).on(32)), []);
+    assert_eq!(failures(&on_two_cores("1").with(shrinking.clone())), insufficient("cpu", true));
+    assert_eq!(failures(&on_two_cores("1").with(shrinking).on(32)), []);
 }

@@ -53,13 +53,19 @@ fn daemon_pod(constraints: Value) -> Pod {
     pod
 }
 
-fn judge_with(pod: &Pod, node: &Node, bound_pods: &[Pod], nominated: &[Pod], facts: &ClusterObjects) -> FilterResult {
+fn judge_with(
+    pod: &Pod,
+    node: &Node,
+    bound_pods: &[Pod],
+    nominated: &[Pod],
+    cluster_objects: &ClusterObjects,
+) -> FilterResult {
     filter(&Attempt {
         pod,
         node,
         bound_pods: Known::Known(bound_pods.iter().collect()),
         nominated: Known::Known(nominated.iter().collect()),
-        facts,
+        cluster_objects,
     })
 }
 
@@ -70,15 +76,15 @@ fn judge(pod: &Pod, bound_pods: &[Pod]) -> FilterResult {
 
 /// The same with other nodes and the pods on them.
 fn judge_amid(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> FilterResult {
-    let facts = ClusterObjects {
+    let cluster_objects = ClusterObjects {
         nodes: Known::Known(others.to_vec()),
         pods: Known::Known(pods.to_vec()),
         ..ClusterObjects::default()
     };
-    judge_with(pod, &node("n1", "z1"), bound_pods, &[], &facts)
+    judge_with(pod, &node("n1", "z1"), bound_pods, &[], &cluster_objects)
 }
 
-fn words(outcome: &FilterResult) -> Vec<(&str, bool)> {
+fn messages(outcome: &FilterResult) -> Vec<(&str, bool)> {
     match outcome {
         CheckResult::Fail(rejections) => {
             rejections.iter().map(|rejection| (rejection.scheduler.as_str(), rejection.may_preempt)).collect()
@@ -102,7 +108,7 @@ fn spread_over_hostnames_fails_only_without_label() {
     let mut bare = node("n1", "z1");
     bare.metadata.labels.clear();
     let outcome = judge_with(&over_hostnames, &bare, &[], &[], &ClusterObjects::default());
-    assert_eq!(words(&outcome), [(NO_LABEL, false)]);
+    assert_eq!(messages(&outcome), [(NO_LABEL, false)]);
     let CheckResult::Fail(rejections) = outcome else { panic!() };
     assert_eq!(
         serde_json::to_value(&rejections[0].rejection).unwrap(),
@@ -122,7 +128,7 @@ fn min_domains_above_one_makes_minimum_zero() {
     let of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     assert_eq!(judge(&of_two, &[]), CheckResult::Pass);
     let outcome = judge(&of_two, &[pod("x", "n1")]);
-    assert_eq!(words(&outcome), [(UNEVEN, true)]);
+    assert_eq!(messages(&outcome), [(UNEVEN, true)]);
     let CheckResult::Fail(rejections) = outcome else { panic!() };
     assert_eq!(
         serde_json::to_value(&rejections[0].rejection).unwrap(),
@@ -151,7 +157,7 @@ fn pod_not_matched_by_own_selector_adds_nothing() {
     let mut stranger = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     stranger.metadata.labels.clear();
     assert_eq!(judge(&stranger, &[pod("x", "n1")]), CheckResult::Pass);
-    assert_eq!(words(&judge(&stranger, &[pod("x", "n1"), pod("y", "n1")])).len(), 1);
+    assert_eq!(messages(&judge(&stranger, &[pod("x", "n1"), pod("y", "n1")])).len(), 1);
 }
 
 #[test]
@@ -168,18 +174,18 @@ fn ignored_node_affinity_counts_every_domain() {
     let wide = daemon_pod(json!([ignoring(json!({}))]));
     let zones = [node("n2", "z2"), node("n3", "z1")];
     // z1 has one and z2 has none; with the pod, z1 would have two.
-    assert_eq!(words(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
+    assert_eq!(messages(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
     assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), CheckResult::Pass);
     assert_eq!(judge_amid(&wide, &[], &zones, &[]), CheckResult::Pass);
     assert_eq!(judge(&wide, &[]), CheckResult::Unknown { missing: "nodes were not read".into() });
-    let facts = ClusterObjects { nodes: Known::Known(zones.to_vec()), ..ClusterObjects::default() };
-    assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &facts), CheckResult::Unknown { .. }));
+    let cluster_objects = ClusterObjects { nodes: Known::Known(zones.to_vec()), ..ClusterObjects::default() };
+    assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &cluster_objects), CheckResult::Unknown { .. }));
 }
 
 #[test]
 fn missing_label_is_rejected_without_other_data() {
     let wide = daemon_pod(json!([ignoring(json!({})), ignoring(json!({ "topologyKey": "rack" }))]));
-    assert_eq!(words(&judge(&wide, &[])), [(NO_LABEL, false)]);
+    assert_eq!(messages(&judge(&wide, &[])), [(NO_LABEL, false)]);
 }
 
 #[test]
@@ -192,7 +198,7 @@ fn nodes_without_all_labels_are_no_domain() {
     bare.metadata.labels.remove("zone");
     // n2 would be the hostname with the fewest pods.
     assert_eq!(judge_amid(&both, &[pod("x", "n1")], &[bare], &[]), CheckResult::Pass);
-    assert_eq!(words(&judge_amid(&both, &[pod("x", "n1")], &[node("n2", "z2")], &[])), [(UNEVEN, true)]);
+    assert_eq!(messages(&judge_amid(&both, &[pod("x", "n1")], &[node("n2", "z2")], &[])), [(UNEVEN, true)]);
 }
 
 #[test]
@@ -205,9 +211,9 @@ fn tainted_nodes_count_unless_taints_are_honored() {
         judge_amid(&wide, &[pod("x", "n1")], std::slice::from_ref(&tainted), &[])
     };
     let honors = || json!({ "nodeTaintsPolicy": "Honor" });
-    assert_eq!(words(&judged(json!({}), json!([]))).len(), 1);
+    assert_eq!(messages(&judged(json!({}), json!([]))).len(), 1);
     assert_eq!(judged(honors(), json!([])), CheckResult::Pass);
-    assert_eq!(words(&judged(honors(), json!([{ "operator": "Exists" }]))).len(), 1);
+    assert_eq!(messages(&judged(honors(), json!([{ "operator": "Exists" }]))).len(), 1);
 }
 
 #[test]
@@ -215,7 +221,7 @@ fn unpinned_pod_has_domains_of_selected_nodes() {
     let mut free = daemon_pod(json!([spread(json!({}))]));
     free.spec.affinity = None;
     let zones = [node("n2", "z2")];
-    assert_eq!(words(&judge_amid(&free, &[pod("x", "n1")], &zones, &[])), [(UNEVEN, true)]);
+    assert_eq!(messages(&judge_amid(&free, &[pod("x", "n1")], &zones, &[])), [(UNEVEN, true)]);
     free.spec.node_selector.insert("zone".into(), "z1".into());
     assert_eq!(judge_amid(&free, &[pod("x", "n1")], &zones, &[]), CheckResult::Pass);
 }
@@ -224,7 +230,7 @@ fn unpinned_pod_has_domains_of_selected_nodes() {
 fn match_label_keys_limit_selector_to_own_revision() {
     let keyed = daemon_pod(json!([spread(json!({ "minDomains": 2, "matchLabelKeys": ["hash", "absent"] }))]));
     let mut old = pod("x", "n1");
-    assert_eq!(words(&judge(&keyed, std::slice::from_ref(&old))).len(), 1);
+    assert_eq!(messages(&judge(&keyed, std::slice::from_ref(&old))).len(), 1);
     old.metadata.labels.insert("hash".into(), "0".into());
     assert_eq!(judge(&keyed, &[old]), CheckResult::Pass);
 }
@@ -233,7 +239,7 @@ fn match_label_keys_limit_selector_to_own_revision() {
 fn nominated_pods_count_unless_priority_is_lower() {
     let mut of_two = daemon_pod(json!([spread(json!({ "minDomains": 2 }))]));
     let judged = |of_two: &Pod| judge_with(of_two, &node("n1", "z1"), &[], &[pod("x", "")], &ClusterObjects::default());
-    assert_eq!(words(&judged(&of_two)), [(UNEVEN, true)]);
+    assert_eq!(messages(&judged(&of_two)), [(UNEVEN, true)]);
     of_two.spec.priority = Some(1);
     assert_eq!(judged(&of_two), CheckResult::Pass);
 }

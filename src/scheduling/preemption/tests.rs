@@ -190,7 +190,7 @@ fn unknown_data_is_reported() {
 fn class_is_lowest_sufficient_that_may_preempt() {
     let with_classes = |priority: i32, classes: Value| {
         let mut world = world().with(with_priority("a", priority, "2"));
-        world.facts.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
+        world.cluster_objects.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
         match verdict(&world) {
             Preemption::NoVictims { required_priority } => {
                 required_priority.map(|required_priority| (required_priority.priority, required_priority.class))
@@ -227,10 +227,11 @@ fn json_has_verdict_and_evidence() {
 fn objects_without_victims_have_only_other_pods() {
     let victim = with_priority("a", 0, "2");
     let other = with_priority("b", 0, "2");
-    let facts = ClusterObjects { pods: Known::Known(vec![victim.clone(), other.clone()]), ..ClusterObjects::default() };
-    let mut without = facts_without(&facts, &[&victim]);
-    let pods = |facts: &ClusterObjects| -> Vec<String> {
-        facts.pods.known().unwrap().iter().map(|pod| pod.metadata.name.clone()).collect()
+    let cluster_objects =
+        ClusterObjects { pods: Known::Known(vec![victim.clone(), other.clone()]), ..ClusterObjects::default() };
+    let mut without = objects_without(&cluster_objects, &[&victim]);
+    let pods = |cluster_objects: &ClusterObjects| -> Vec<String> {
+        cluster_objects.pods.known().unwrap().iter().map(|pod| pod.metadata.name.clone()).collect()
     };
     assert_eq!(pods(&without), ["b"]);
     give_back(&mut without, &victim);

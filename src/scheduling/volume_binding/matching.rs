@@ -38,7 +38,7 @@ pub(super) fn judge(
             }
             continue;
         }
-        let Some(volumes) = findings.read(&attempt.facts.volumes) else { return };
+        let Some(volumes) = findings.read(&attempt.cluster_objects.volumes) else { return };
         let of_class = volumes.iter().filter(|volume| class_of_volume(volume) == class_of(claim));
         let free = of_class.filter(|volume| !taken.contains(name_of(&volume.metadata)));
         match pick(claim, free, attempt.node) {

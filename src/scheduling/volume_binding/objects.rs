@@ -22,7 +22,7 @@ pub(super) fn class_named<'a>(
     if name.is_empty() {
         return Some(None);
     }
-    let classes = findings.read(&attempt.facts.storage_classes)?;
+    let classes = findings.read(&attempt.cluster_objects.storage_classes)?;
     Some(classes.iter().find(|class| name_of(&class.metadata) == name))
 }
 

@@ -73,12 +73,12 @@ fn judge_capacity(
     findings: &mut FilterReport,
 ) {
     let Some(requested) = request_of(claim) else { return };
-    let Some(drivers) = findings.read(&attempt.facts.csi_drivers) else { return };
+    let Some(drivers) = findings.read(&attempt.cluster_objects.csi_drivers) else { return };
     let driver = drivers.iter().find(|driver| name_of(&driver.metadata) == class.provisioner);
     if driver.and_then(|driver| driver.spec.storage_capacity) != Some(true) {
         return;
     }
-    let Some(capacities) = findings.read(&attempt.facts.storage_capacities) else { return };
+    let Some(capacities) = findings.read(&attempt.cluster_objects.storage_capacities) else { return };
     let of_class = capacities.iter().filter(|capacity| capacity.storage_class_name == name_of(&class.metadata));
     let within_reach = of_class.filter(|capacity| is_within_reach(capacity, attempt.node));
     let largest = within_reach.filter_map(largest_volume).max();

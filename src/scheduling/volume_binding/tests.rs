@@ -14,7 +14,7 @@ fn class(name: &str, provisioner: &str, mode: &str) -> Value {
 /// A claim `data` of 10Gi whose volume waits for the pod, and its class without provisioning.
 fn waiting() -> VolumeFixture {
     let mut world = VolumeFixture::with_claims(json!([wanting("data", "10Gi")]));
-    world.facts.storage_classes = known(json!([class("local", "kubernetes.io/no-provisioner", WAITS)]));
+    world.cluster_objects.storage_classes = known(json!([class("local", "kubernetes.io/no-provisioner", WAITS)]));
     world
 }
 
@@ -50,7 +50,7 @@ fn not_in_zone(zone: &str) -> Vec<TermMismatch> {
 #[test]
 fn pod_without_claims_passes_without_objects() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
-    world.facts.claims = unread("claims");
+    world.cluster_objects.claims = unread("claims");
     assert_eq!(world.judge(filter), CheckResult::Pass);
     world.pod = pod("agent", "", json!([data_volume()]));
     assert_eq!(world.missing(filter), "cannot list claims");
@@ -67,7 +67,7 @@ fn lost_claim_rejects_pod() {
     lost["status"]["phase"] = json!("Lost");
     let expected = VolumeRejection::VolumeClaimLost { claim: "data".into(), volume: "pv".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"pv\"";
-    assert_eq!(VolumeFixture::with_claims(json!([lost])).refusal_of_pod(filter), (expected, scheduler.into()));
+    assert_eq!(VolumeFixture::with_claims(json!([lost])).pod_rejection(filter), (expected, scheduler.into()));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn claim_being_deleted_rejects_pod() {
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let expected = VolumeRejection::VolumeClaimTerminating { claim: "data".into(), ephemeral: false };
     let scheduler = "persistentvolumeclaim \"data\" is being deleted";
-    assert_eq!(VolumeFixture::with_claims(json!([leaving])).refusal_of_pod(filter), (expected, scheduler.into()));
+    assert_eq!(VolumeFixture::with_claims(json!([leaving])).pod_rejection(filter), (expected, scheduler.into()));
 }
 
 #[test]
@@ -86,18 +86,18 @@ fn claim_of_ephemeral_volume_must_exist_and_be_owned() {
     let (claim_name, volume_name) = (String::from("agent-scratch"), String::from("scratch"));
     let pending = VolumeRejection::VolumeClaimPending { claim: claim_name.clone(), volume: volume_name.clone() };
     let scheduler = "waiting for ephemeral volume controller to create the persistentvolumeclaim \"agent-scratch\"";
-    assert_eq!(world.refusal_of_pod(filter), (pending, scheduler.into()));
+    assert_eq!(world.pod_rejection(filter), (pending, scheduler.into()));
 
     let mut owned = bound_claim("agent-scratch", "pv");
-    world.facts.volumes = known(json!([volume("pv", json!({}))]));
-    world.facts.claims = known(json!([owned]));
+    world.cluster_objects.volumes = known(json!([volume("pv", json!({}))]));
+    world.cluster_objects.claims = known(json!([owned]));
     let foreign = VolumeRejection::VolumeClaimNotOwned { claim: claim_name, volume: volume_name };
     let scheduler = "PVC ops/agent-scratch was not created for pod ops/agent (pod is not owner)";
-    assert_eq!(world.refusal_of_pod(filter), (foreign, scheduler.into()));
+    assert_eq!(world.pod_rejection(filter), (foreign, scheduler.into()));
 
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
     owned["metadata"]["ownerReferences"] = json!([owner]);
-    world.facts.claims = known(json!([owned]));
+    world.cluster_objects.claims = known(json!([owned]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
@@ -112,7 +112,7 @@ fn unbound_immediate_claim_rejects_pod_with_class() {
         (json!({"storageClassName": "local", "volumeName": "pv"}), Some("local"), Some(""), Some("pv")),
     ] {
         let mut world = VolumeFixture::with_claims(json!([claim("data", spec)]));
-        world.facts.storage_classes = known(classes.clone());
+        world.cluster_objects.storage_classes = known(classes.clone());
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let expected = VolumeRejection::VolumeClaimUnbound {
             claim: "data".into(),
@@ -120,10 +120,10 @@ fn unbound_immediate_claim_rejects_pod_with_class() {
             provisioner: owned(provisioner),
             volume: owned(volume),
         };
-        assert_eq!(world.refusal_of_pod(filter), (expected, "pod has unbound immediate PersistentVolumeClaims".into()));
+        assert_eq!(world.pod_rejection(filter), (expected, "pod has unbound immediate PersistentVolumeClaims".into()));
     }
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"storageClassName": "fast"}))]));
-    world.facts.storage_classes = unread("storageclasses");
+    world.cluster_objects.storage_classes = unread("storageclasses");
     assert_eq!(world.missing(filter), "cannot list storageclasses");
 }
 
@@ -131,16 +131,16 @@ fn unbound_immediate_claim_rejects_pod_with_class() {
 fn bound_volume_must_be_accessible_from_node() {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     for (affinity, expected) in [(json!({}), None), (in_zone("a"), None), (in_zone("b"), Some(not_in_zone("b")))] {
-        world.facts.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
+        world.cluster_objects.volumes = known(json!([volume("pv", json!({"nodeAffinity": affinity}))]));
         let Some(terms) = expected else {
             assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         };
         let expected = VolumeRejection::VolumeNodeAffinity { claim: "data".into(), volume: "pv".into(), terms };
         let scheduler = "node(s) didn't match PersistentVolume's node affinity";
-        assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+        assert_eq!(world.node_rejection(filter), (expected, scheduler.into()));
     }
-    world.facts.volumes = unread("volumes");
+    world.cluster_objects.volumes = unread("volumes");
     assert_eq!(world.missing(filter), "cannot list volumes");
 }
 
@@ -150,11 +150,11 @@ fn match_fields_in_volume_affinity_always_match() {
     let field = json!([{"key": "metadata.name", "operator": "In", "values": ["n9"]}]);
     let with =
         |term: Value| json!([volume("pv", json!({"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}))]);
-    world.facts.volumes = known(with(json!({"matchFields": field})));
+    world.cluster_objects.volumes = known(with(json!({"matchFields": field})));
     assert_eq!(world.judge(filter), CheckResult::Pass);
     for (zone, passes) in [("a", true), ("b", false)] {
         let zone = in_zone(zone)["required"]["nodeSelectorTerms"][0]["matchExpressions"].clone();
-        world.facts.volumes = known(with(json!({"matchFields": field, "matchExpressions": zone})));
+        world.cluster_objects.volumes = known(with(json!({"matchFields": field, "matchExpressions": zone})));
         assert_eq!(world.judge(filter) == CheckResult::Pass, passes);
     }
 }
@@ -165,11 +165,11 @@ fn missing_volume_of_ephemeral_claim_is_rejected() {
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "agent", "uid": "uid-of-agent", "controller": true});
     let mut owned = bound_claim("agent-scratch", "pv");
     owned["metadata"]["ownerReferences"] = json!([owner]);
-    world.facts.claims = known(json!([owned]));
+    world.cluster_objects.claims = known(json!([owned]));
     let expected =
         VolumeRejection::VolumeMissing { claim: "agent-scratch".into(), volume: "pv".into(), ephemeral: true };
     let scheduler = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
-    assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    assert_eq!(world.node_rejection(filter), (expected, scheduler.into()));
     // For a claim that the pod references, VolumeZone reports it.
     assert_eq!(VolumeFixture::with_claims(json!([bound_claim("data", "pv")])).judge(filter), CheckResult::Pass);
 }
@@ -177,9 +177,9 @@ fn missing_volume_of_ephemeral_claim_is_rejected() {
 #[test]
 fn waiting_claim_takes_matching_volume() {
     let mut world = waiting();
-    world.facts.volumes = known(json!([local("pv", "10Gi", json!({"nodeAffinity": in_zone("a")}))]));
+    world.cluster_objects.volumes = known(json!([local("pv", "10Gi", json!({"nodeAffinity": in_zone("a")}))]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.volumes = unread("volumes");
+    world.cluster_objects.volumes = unread("volumes");
     assert_eq!(world.missing(filter), "cannot list volumes");
 }
 
@@ -191,7 +191,7 @@ fn waiting_claim_without_match_has_every_mismatch() {
     released["status"]["phase"] = json!("Released");
     let mut leaving = local("leaving", "10Gi", json!({}));
     leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    world.facts.volumes = known(json!([
+    world.cluster_objects.volumes = known(json!([
         local("taken", "10Gi", claim_ref("other")),
         local("small", "1Gi", json!({})),
         local("block", "10Gi", json!({"volumeMode": "Block"})),
@@ -218,7 +218,7 @@ fn waiting_claim_without_match_has_every_mismatch() {
     let expected =
         VolumeRejection::NoVolumeToBind { claim: "data".into(), storage_class: "local".into(), requested, mismatches };
     let scheduler = "node(s) didn't find available persistent volumes to bind";
-    assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+    assert_eq!(world.node_rejection(filter), (expected, scheduler.into()));
 }
 
 #[test]
@@ -235,13 +235,13 @@ fn reserved_volume_is_the_only_one_for_claim() {
         pv["status"]["phase"] = json!("Bound");
         pv
     };
-    world.facts.volumes = known(json!([local("free", "10Gi", json!({})), kept("b")]));
-    let (rejection, _) = world.refusal_of_node(filter);
+    world.cluster_objects.volumes = known(json!([local("free", "10Gi", json!({})), kept("b")]));
+    let (rejection, _) = world.node_rejection(filter);
     assert!(
         matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].volume == "kept"),
         "{rejection:?}"
     );
-    world.facts.volumes = known(json!([kept("a")]));
+    world.cluster_objects.volumes = known(json!([kept("a")]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
@@ -250,15 +250,15 @@ fn selector_of_claim_selects_volumes() {
     let mut world = waiting();
     let mut claim = wanting("data", "10Gi");
     claim["spec"]["selector"] = json!({"matchLabels": {"tier": "gold"}});
-    world.facts.claims = known(json!([claim]));
+    world.cluster_objects.claims = known(json!([claim]));
     let mut pv = local("pv", "10Gi", json!({}));
-    world.facts.volumes = known(json!([pv]));
-    let (rejection, _) = world.refusal_of_node(filter);
+    world.cluster_objects.volumes = known(json!([pv]));
+    let (rejection, _) = world.node_rejection(filter);
     assert!(
         matches!(&rejection, VolumeRejection::NoVolumeToBind { mismatches, .. } if mismatches[0].cause == VolumeMismatch::OtherLabels)
     );
     pv["metadata"]["labels"] = json!({"tier": "gold"});
-    world.facts.volumes = known(json!([pv]));
+    world.cluster_objects.volumes = known(json!([pv]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
@@ -267,29 +267,29 @@ fn smaller_claim_takes_smaller_volume() {
     let mut world = waiting();
     let large = json!({"name": "large", "persistentVolumeClaim": {"claimName": "large"}});
     world.pod = pod("agent", "", json!([large, data_volume()]));
-    world.facts.claims = known(json!([wanting("large", "20Gi"), wanting("data", "5Gi")]));
-    world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({})), local("pv-5", "5Gi", json!({}))]));
+    world.cluster_objects.claims = known(json!([wanting("large", "20Gi"), wanting("data", "5Gi")]));
+    world.cluster_objects.volumes = known(json!([local("pv-20", "20Gi", json!({})), local("pv-5", "5Gi", json!({}))]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.volumes = known(json!([local("pv-20", "20Gi", json!({}))]));
-    let (rejection, _) = world.refusal_of_node(filter);
+    world.cluster_objects.volumes = known(json!([local("pv-20", "20Gi", json!({}))]));
+    let (rejection, _) = world.node_rejection(filter);
     assert!(matches!(&rejection, VolumeRejection::NoVolumeToBind { claim, .. } if claim == "large"), "{rejection:?}");
 }
 
 #[test]
 fn volume_provisioned_for_other_node_is_rejected() {
     let mut world = waiting();
-    world.facts.storage_classes = known(json!([class("local", "disk.example.com", WAITS)]));
+    world.cluster_objects.storage_classes = known(json!([class("local", "disk.example.com", WAITS)]));
     for (node, passes) in [("n1", true), ("n2", false)] {
         let mut claim = wanting("data", "10Gi");
         claim["metadata"]["annotations"] = json!({"volume.kubernetes.io/selected-node": node});
-        world.facts.claims = known(json!([claim]));
+        world.cluster_objects.claims = known(json!([claim]));
         if passes {
             assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         }
         let expected = VolumeRejection::VolumeClaimOnOtherNode { claim: "data".into(), selected_node: "n2".into() };
         let scheduler = "node(s) didn't find available persistent volumes to bind";
-        assert_eq!(world.refusal_of_node(filter), (expected, scheduler.into()));
+        assert_eq!(world.node_rejection(filter), (expected, scheduler.into()));
     }
 }
 
@@ -305,12 +305,12 @@ fn provisioning_is_limited_to_allowed_topologies() {
     ] {
         let mut class = class("local", "disk.example.com", WAITS);
         class["allowedTopologies"] = allowed.clone();
-        world.facts.storage_classes = known(json!([class]));
+        world.cluster_objects.storage_classes = known(json!([class]));
         if passes {
             assert_eq!(world.judge(filter), CheckResult::Pass, "{allowed}");
             continue;
         }
-        let (rejection, scheduler) = world.refusal_of_node(filter);
+        let (rejection, scheduler) = world.node_rejection(filter);
         let terms = if allowed.to_string().contains("values") { not_in_zone("b") } else { Vec::new() };
         let (claim, storage_class) = ("data".into(), "local".into());
         assert_eq!(rejection, VolumeRejection::StorageTopology { claim, storage_class, terms });
@@ -322,11 +322,11 @@ fn provisioning_is_limited_to_allowed_topologies() {
 fn reported_capacity_must_be_enough_and_accessible() {
     let driver = "disk.example.com";
     let mut world = waiting();
-    world.facts.storage_classes = known(json!([class("local", driver, WAITS)]));
+    world.cluster_objects.storage_classes = known(json!([class("local", driver, WAITS)]));
     let drivers = |reports: bool| json!([{"metadata": {"name": driver}, "spec": {"storageCapacity": reports}}]);
-    world.facts.csi_drivers = known(drivers(false));
+    world.cluster_objects.csi_drivers = known(drivers(false));
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.csi_drivers = known(drivers(true));
+    world.cluster_objects.csi_drivers = known(drivers(true));
     let capacity = |zone: &str, class: &str, amounts: Value| {
         let mut capacity = amounts;
         capacity["metadata"] = json!({"name": zone});
@@ -343,12 +343,12 @@ fn reported_capacity_must_be_enough_and_accessible() {
         (json!([{"metadata": {"name": "x"}, "storageClassName": "local", "capacity": "90Gi"}]), Err(None)),
         (json!([]), Err(None)),
     ] {
-        world.facts.storage_capacities = known(capacities.clone());
+        world.cluster_objects.storage_capacities = known(capacities.clone());
         let Err(largest) = largest else {
             assert_eq!(world.judge(filter), CheckResult::Pass);
             continue;
         };
-        let (rejection, scheduler) = world.refusal_of_node(filter);
+        let (rejection, scheduler) = world.node_rejection(filter);
         let expected = VolumeRejection::StorageCapacity {
             claim: "data".into(),
             storage_class: "local".into(),
@@ -359,9 +359,9 @@ fn reported_capacity_must_be_enough_and_accessible() {
         assert_eq!(rejection, expected, "{capacities}");
         assert_eq!(scheduler, "node(s) did not have enough free storage");
     }
-    world.facts.storage_capacities = unread("csistoragecapacities");
+    world.cluster_objects.storage_capacities = unread("csistoragecapacities");
     assert_eq!(world.missing(filter), "cannot list csistoragecapacities");
-    world.facts.csi_drivers = unread("csidrivers");
+    world.cluster_objects.csi_drivers = unread("csidrivers");
     assert_eq!(world.missing(filter), "cannot list csidrivers");
 }
 
@@ -378,14 +378,14 @@ fn ephemeral_volume_of_unstored_pod_uses_its_template() {
     default["metadata"]["annotations"] = json!({IS_DEFAULT: "true"});
     default["allowedTopologies"] =
         json!([{"matchLabelExpressions": [{"key": "topology.kubernetes.io/zone", "values": ["b"]}]}]);
-    world.facts.storage_classes = known(json!([class("fast", "disk.example.com", "Immediate"), default]));
+    world.cluster_objects.storage_classes = known(json!([class("fast", "disk.example.com", "Immediate"), default]));
     // A claim without a class gets the default class.
     for (name, passes) in [("fast", true), ("gone", true), ("zonal", false), ("", false)] {
         world.pod = pod("", "", template(json!(name)));
         if passes {
             assert_eq!(world.judge(filter), CheckResult::Pass, "{name}");
         } else {
-            let (rejection, _) = world.refusal_of_node(filter);
+            let (rejection, _) = world.node_rejection(filter);
             assert!(
                 matches!(&rejection, VolumeRejection::StorageTopology { claim, .. } if claim == "scratch"),
                 "{rejection:?}"
@@ -398,13 +398,14 @@ fn ephemeral_volume_of_unstored_pod_uses_its_template() {
 fn migrated_volume_is_matched_by_label_of_driver() {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let disk = json!({"gcePersistentDisk": {"pdName": "d"}, "nodeAffinity": in_zone("b")});
-    world.facts.volumes = known(json!([volume("pv", disk)]));
+    world.cluster_objects.volumes = known(json!([volume("pv", disk)]));
     world.node.metadata.labels.insert("topology.gke.io/zone".into(), "b".into());
-    world.refusal_of_node(filter);
-    world.facts.csi_nodes = known(json!([{"spec": {"drivers": []}, "metadata": {"name": "n1", "annotations": {
-        "storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/gce-pd",
-    }}}]));
+    world.node_rejection(filter);
+    world.cluster_objects.csi_nodes =
+        known(json!([{"spec": {"drivers": []}, "metadata": {"name": "n1", "annotations": {
+            "storage.alpha.kubernetes.io/migrated-plugins": "kubernetes.io/gce-pd",
+        }}}]));
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.csi_nodes = unread("csinodes");
+    world.cluster_objects.csi_nodes = unread("csinodes");
     assert_eq!(world.missing(filter), "cannot list csinodes");
 }

@@ -18,7 +18,8 @@ fn on(node: &str, name: &str) -> PodOnNode {
 #[test]
 fn pod_without_volumes_passes_without_objects() {
     let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
-    (world.facts.claims, world.facts.pods, world.bound_pods) = (unread("claims"), unread("pods"), unread("pods"));
+    (world.cluster_objects.claims, world.cluster_objects.pods, world.bound_pods) =
+        (unread("claims"), unread("pods"), unread("pods"));
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
@@ -26,15 +27,15 @@ fn pod_without_volumes_passes_without_objects() {
 fn missing_claim_rejects_pod() {
     let world = VolumeFixture::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
     let expected = VolumeRejection::VolumeClaimMissing { claim: "data".into() };
-    assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
+    assert_eq!(world.pod_rejection(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
 }
 
 #[test]
 fn shared_claim_passes_without_pods() {
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
-    world.facts.pods = unread("pods");
+    world.cluster_objects.pods = unread("pods");
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.claims = unread("claims");
+    world.cluster_objects.claims = unread("claims");
     assert_eq!(world.missing(filter), "cannot list claims");
 }
 
@@ -42,8 +43,8 @@ fn shared_claim_passes_without_pods() {
 #[test]
 fn one_pod_claim_used_on_other_node_is_rejected() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
-    world.facts.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
-    let (rejection, scheduler) = world.refusal_for_now(filter);
+    world.cluster_objects.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
+    let (rejection, scheduler) = world.current_rejection(filter);
     assert_eq!(
         rejection,
         VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n2", "agent-x")] }
@@ -53,8 +54,8 @@ fn one_pod_claim_used_on_other_node_is_rejected() {
         "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another \
          pod"
     );
-    world.facts.minor = Known::Known(KubeMinor(33));
-    let (_, scheduler) = world.refusal_for_now(filter);
+    world.cluster_objects.minor = Known::Known(KubeMinor(33));
+    let (_, scheduler) = world.current_rejection(filter);
     assert_eq!(
         scheduler,
         "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
@@ -71,17 +72,17 @@ fn the_first_pod_of_a_claim_for_one_pod_passes() {
     let mut foreign = pod("foreign", "n2", json!([data_volume()]));
     foreign.metadata.namespace = "elsewhere".into();
     let itself = pod("agent", "n1", json!([data_volume()]));
-    world.facts.pods = Known::Known(vec![itself, pod("waiting", "", json!([data_volume()])), ended, foreign]);
+    world.cluster_objects.pods = Known::Known(vec![itself, pod("waiting", "", json!([data_volume()])), ended, foreign]);
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
 
 #[test]
 fn claim_used_on_node_is_rejected_without_all_pods() {
     let mut world = VolumeFixture::with_claims(one_pod_claim());
-    world.facts.pods = unread("pods");
+    world.cluster_objects.pods = unread("pods");
     assert_eq!(world.missing(filter), "cannot list pods");
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
-    let (rejection, _) = world.refusal_for_now(filter);
+    let (rejection, _) = world.current_rejection(filter);
     assert_eq!(rejection, VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n1", "near")] });
 }
 
@@ -115,7 +116,7 @@ fn same_disk_conflicts_unless_both_only_read() {
             assert_eq!(world.judge(filter), CheckResult::Pass, "{wanted} {other}");
             continue;
         };
-        let (rejection, scheduler) = world.refusal_for_now(filter);
+        let (rejection, scheduler) = world.current_rejection(filter);
         let used_by = vec![on("n1", "near")];
         assert_eq!(rejection, VolumeRejection::DiskInUse { volume: "disk".into(), source, disk: disk.into(), used_by });
         assert_eq!(scheduler, "node(s) had no available disk");
@@ -132,7 +133,7 @@ fn nominated_pod_of_equal_priority_uses_its_disk() {
     assert_eq!(world.judge(filter), CheckResult::Pass);
     nominated.spec.priority = Some(0);
     world.nominated = Known::Known(vec![nominated]);
-    world.refusal_for_now(filter);
+    world.current_rejection(filter);
     world.bound_pods = unread("pods of n1");
     assert_eq!(world.missing(filter), "cannot list pods of n1");
 }
@@ -142,7 +143,7 @@ fn every_cause_is_reported_pod_rejections_first() {
     let disk = json!({"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}});
     let mut world = VolumeFixture::with_volumes(json!([disk, data_volume()]));
     world.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);
-    world.facts.claims = known(json!([]));
+    world.cluster_objects.claims = known(json!([]));
     let (phase, rejections) = world.rejections(filter);
     assert_eq!(phase, crate::scheduling::attempt::ExtensionPoint::PreFilter);
     let words: Vec<&str> = rejections.iter().map(|rejection| rejection.scheduler.as_str()).collect();

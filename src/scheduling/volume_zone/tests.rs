@@ -10,7 +10,7 @@ fn with_labels(labels: Value) -> VolumeFixture {
     let mut world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let mut pv = volume("pv", json!({}));
     pv["metadata"]["labels"] = labels;
-    world.facts.volumes = known(json!([pv]));
+    world.cluster_objects.volumes = known(json!([pv]));
     world
 }
 
@@ -18,7 +18,7 @@ fn with_labels(labels: Value) -> VolumeFixture {
 fn volume_in_zone_of_node_passes_other_is_rejected() {
     assert_eq!(with_labels(json!({ZONE: "a", "topology.kubernetes.io/region": "r"})).judge(filter), CheckResult::Pass);
     assert_eq!(with_labels(json!({"tier": "gold"})).judge(filter), CheckResult::Pass);
-    let (rejection, scheduler) = with_labels(json!({ZONE: "b"})).refusal_of_node(filter);
+    let (rejection, scheduler) = with_labels(json!({ZONE: "b"})).node_rejection(filter);
     let expected = VolumeRejection::VolumeZone {
         claim: "data".into(),
         volume: "pv".into(),
@@ -41,9 +41,9 @@ fn volume_in_several_zones_matches_each() {
 fn deprecated_label_of_volume_matches_current_of_node() {
     const BETA: &str = "failure-domain.beta.kubernetes.io/zone";
     assert_eq!(with_labels(json!({BETA: "a"})).judge(filter), CheckResult::Pass);
-    with_labels(json!({BETA: "b"})).refusal_of_node(filter);
+    with_labels(json!({BETA: "b"})).node_rejection(filter);
     // Both labels with the same zone are one cause.
-    with_labels(json!({BETA: "b", ZONE: "b"})).refusal_of_node(filter);
+    with_labels(json!({BETA: "b", ZONE: "b"})).node_rejection(filter);
     let mut world = with_labels(json!({BETA: "b"}));
     world.node.metadata.labels.insert(BETA.into(), "b".into());
     assert_eq!(world.judge(filter), CheckResult::Pass);
@@ -51,7 +51,7 @@ fn deprecated_label_of_volume_matches_current_of_node() {
     let mut world = with_labels(json!({ZONE: "a"}));
     world.node.metadata.labels.remove(ZONE);
     world.node.metadata.labels.insert(BETA.into(), "a".into());
-    let (rejection, _) = world.refusal_of_node(filter);
+    let (rejection, _) = world.node_rejection(filter);
     assert!(matches!(rejection, VolumeRejection::VolumeZone { found: None, .. }), "{rejection:?}");
 }
 
@@ -59,7 +59,7 @@ fn deprecated_label_of_volume_matches_current_of_node() {
 fn node_without_zone_labels_accepts_every_volume() {
     let mut world = with_labels(json!({ZONE: "b"}));
     world.node.metadata.labels.remove("topology.kubernetes.io/region");
-    world.refusal_of_node(filter);
+    world.node_rejection(filter);
     world.node.metadata.labels.remove(ZONE);
     assert_eq!(world.judge(filter), CheckResult::Pass);
 }
@@ -68,7 +68,7 @@ fn node_without_zone_labels_accepts_every_volume() {
 fn missing_volume_rejects_pod() {
     let world = VolumeFixture::with_claims(json!([bound_claim("data", "pv")]));
     let expected = VolumeRejection::VolumeMissing { claim: "data".into(), volume: "pv".into(), ephemeral: false };
-    assert_eq!(world.refusal_of_pod(filter), (expected, "persistentvolume \"pv\" not found".into()));
+    assert_eq!(world.pod_rejection(filter), (expected, "persistentvolume \"pv\" not found".into()));
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn causes_of_other_filters_pass_missing_data_is_unknown() {
         assert_eq!(VolumeFixture::with_claims(json!([claim])).judge(filter), CheckResult::Pass);
     }
     let mut world = VolumeFixture::with_claims(json!([claim("data", json!({}))]));
-    world.facts.volumes = unread("volumes");
+    world.cluster_objects.volumes = unread("volumes");
     assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.facts.claims = known(json!([bound_claim("data", "pv")]));
+    world.cluster_objects.claims = known(json!([bound_claim("data", "pv")]));
     assert_eq!(world.missing(filter), "cannot list volumes");
 }

@@ -86,7 +86,7 @@ fn invalid_quantity_is_rejected() {
         "NaN",
         "1K",
     ] {
-        assert_eq!(text.parse::<Quantity>(), Err(NoQuantity), "{text}");
+        assert_eq!(text.parse::<Quantity>(), Err(InvalidQuantity), "{text}");
     }
 }
 

@@ -18,7 +18,7 @@ fn whole(text: &str) -> Result<Policy, String> {
     match parse(text) {
         Ok(None) => Ok(Policy::AllowAll),
         Ok(Some(preference)) => preference.policy(Path::new("")),
-        Err(unusable) => Err(unusable.words()),
+        Err(unusable) => Err(unusable.text()),
     }
 }
 

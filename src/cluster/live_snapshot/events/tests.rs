@@ -34,34 +34,34 @@ fn names(events: &Known<Vec<Event>>) -> Vec<String> {
 }
 
 /// The known events about `pod` after each of the first `words` updates, and the requests.
-async fn told(
+async fn events_of(
     words: usize,
     script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
 ) -> (Vec<String>, Vec<Seen>) {
     let test_server = TestServer::start(script).await;
     let mut events = Events::start(&test_server.access().await, &Scope::Namespace("n".into()), EventFields::Warnings);
     let mut known = Known::Known(Vec::new());
-    let mut told = Vec::new();
+    let mut updates = Vec::new();
     for _ in 0..words {
         let step = match events.next().await {
             Ok(news) => events.apply(news, &mut known, |uid| uid == "pod"),
             Err(error) => {
-                told.push(format!("ended: {error}"));
+                updates.push(format!("ended: {error}"));
                 break;
             }
         };
-        told.push(match (&known, step) {
+        updates.push(match (&known, step) {
             (Known::Unknown(why), _) => format!("unknown: {why}"),
             (_, WatchUpdate::Interrupted(_)) => format!("interrupted: {}", names(&known).join(" ")),
             _ => names(&known).join(" "),
         });
     }
-    (told, test_server.seen())
+    (updates, test_server.seen())
 }
 
 #[tokio::test]
 async fn events_are_listed_watched_and_relisted_when_expired() {
-    let (told, seen) = told(5, |number, _| match number {
+    let (updates, seen) = events_of(5, |number, _| match number {
         0 => list(&[event("a", "pod"), event("b", "other")]),
         1 => changes(&[("ADDED", event("c", "pod")), ("MODIFIED", event("a", "pod")), ("DELETED", event("a", "pod"))]),
         2 => Answer::rejection(410, "too old"),
@@ -69,7 +69,7 @@ async fn events_are_listed_watched_and_relisted_when_expired() {
         _ => Answer::Mute,
     })
     .await;
-    assert_eq!(told, ["a", "a c", "a c", "c", "d"]);
+    assert_eq!(updates, ["a", "a c", "a c", "c", "d"]);
     let targets: Vec<&str> = seen.iter().map(|seen| seen.target.as_str()).collect();
     assert_eq!(targets.len(), 4, "{targets:?}");
     assert!(targets.iter().all(|target| target.starts_with("/api/v1/namespaces/n/events?")), "{targets:?}");
@@ -80,30 +80,33 @@ async fn events_are_listed_watched_and_relisted_when_expired() {
 
 #[tokio::test]
 async fn forbidden_events_are_unknown() {
-    let (told_by_list, seen) = told(1, |_, _| Answer::rejection(403, "no")).await;
-    assert_eq!((told_by_list, seen.len()), (vec!["unknown: cannot list events in namespace \"n\": no".to_owned()], 1));
-    let (told_by_watch, _) = told(2, |number, _| match number {
+    let (updates_of_list, seen) = events_of(1, |_, _| Answer::rejection(403, "no")).await;
+    assert_eq!(
+        (updates_of_list, seen.len()),
+        (vec!["unknown: cannot list events in namespace \"n\": no".to_owned()], 1)
+    );
+    let (updates_of_watch, _) = events_of(2, |number, _| match number {
         0 => list(&[event("a", "pod")]),
         _ => Answer::rejection(403, "no"),
     })
     .await;
-    assert_eq!(told_by_watch, ["a", "unknown: cannot watch events in namespace \"n\": no"]);
+    assert_eq!(updates_of_watch, ["a", "unknown: cannot watch events in namespace \"n\": no"]);
 }
 
 #[tokio::test]
 async fn failed_list_is_reported_once_and_events_stay() {
-    let (told_first, _) =
-        told(2, |number, _| if number < 7 { Answer::HangUp } else { list(&[event("a", "pod")]) }).await;
-    assert!(told_first[0].starts_with("unknown: cannot reach"), "{told_first:?}");
-    assert_eq!(told_first[1], "a");
-    let (told_later, _) = told(3, |number, _| match number {
+    let (with_first_error, _) =
+        events_of(2, |number, _| if number < 7 { Answer::HangUp } else { list(&[event("a", "pod")]) }).await;
+    assert!(with_first_error[0].starts_with("unknown: cannot reach"), "{with_first_error:?}");
+    assert_eq!(with_first_error[1], "a");
+    let (with_later_error, _) = events_of(3, |number, _| match number {
         0 => list(&[event("a", "pod")]),
         1 => Answer::rejection(410, "too old"),
         2..9 => Answer::HangUp,
         _ => list(&[event("b", "pod")]),
     })
     .await;
-    assert_eq!(told_later, ["a", "interrupted: a", "b"]);
+    assert_eq!(with_later_error, ["a", "interrupted: a", "b"]);
 }
 
 fn none_yet() -> Events {

@@ -7,69 +7,69 @@ fn at(line: &str) -> Unfinished {
     unfinished(tree(), &words)
 }
 
-fn words(line: &str) -> Vec<String> {
+fn candidates(line: &str) -> Vec<String> {
     match at(line).wanted {
-        Wanted::Words(all) => all.into_iter().map(|candidate| candidate.word).collect(),
+        Completions::Words(all) => all.into_iter().map(|candidate| candidate.word).collect(),
         other => panic!("{line:?}: {other:?}"),
     }
 }
 
 #[test]
 fn commands_have_descriptions() {
-    let Wanted::Words(all) = at("").wanted else { panic!() };
+    let Completions::Words(all) = at("").wanted else { panic!() };
     let coverage = all.iter().find(|candidate| candidate.word == "coverage").unwrap();
     assert!(coverage.meaning.starts_with("Show which nodes run, miss"));
-    assert_eq!(words("rollout "), ["watch", "status", "history", "help"]);
-    assert_eq!(words("-n x --color=never rollout "), words("rollout "));
+    assert_eq!(candidates("rollout "), ["watch", "status", "history", "help"]);
+    assert_eq!(candidates("-n x --color=never rollout "), candidates("rollout "));
 }
 
 #[test]
 fn flags_include_command_flags_and_global_flags() {
-    let flags = words("coverage --");
+    let flags = candidates("coverage --");
     for flag in ["--by", "--output", "--namespace", "--as-group", "--help"] {
         assert!(flags.contains(&flag.to_owned()), "{flag}");
     }
-    assert!(!words("why-not --").contains(&"--by".to_owned()));
+    assert!(!candidates("why-not --").contains(&"--by".to_owned()));
 }
 
 #[test]
 fn values_come_from_their_source() {
-    let daemon_sets = Wanted::Names(Names::DaemonSets { everywhere: false });
-    let everywhere = Wanted::Names(Names::DaemonSets { everywhere: true });
+    let daemon_sets = Completions::Names(Names::DaemonSets { everywhere: false });
+    let everywhere = Completions::Names(Names::DaemonSets { everywhere: true });
     for (line, wanted) in [
         ("coverage ", &daemon_sets),
         ("coverage a b ", &daemon_sets),
         ("coverage -Aw -n x -- ", &daemon_sets),
         ("rollout history ", &daemon_sets),
-        ("why-not ", &Wanted::Names(Names::Nodes)),
-        ("why-not -n x ", &Wanted::Names(Names::Nodes)),
+        ("why-not ", &Completions::Names(Names::Nodes)),
+        ("why-not -n x ", &Completions::Names(Names::Nodes)),
         ("why-not node-1 ", &everywhere),
         ("why-not --node-file f ", &everywhere),
-        ("coverage -n ", &Wanted::Names(Names::Namespaces)),
-        ("--namespace=", &Wanted::Names(Names::Namespaces)),
-        ("coverage --by top", &Wanted::Names(Names::NodeLabels)),
-        ("version --context ", &Wanted::Names(Names::Contexts)),
-        ("version --cluster ", &Wanted::Names(Names::Clusters)),
-        ("version --user ", &Wanted::Names(Names::Users)),
-        ("coverage --from ", &Wanted::Files),
-        ("coverage --kubeconfig=x/", &Wanted::Files),
-        ("coverage --min ", &Wanted::Anything),
-        ("coverage --nowhere=", &Wanted::Anything),
+        ("coverage -n ", &Completions::Names(Names::Namespaces)),
+        ("--namespace=", &Completions::Names(Names::Namespaces)),
+        ("coverage --by top", &Completions::Names(Names::NodeLabels)),
+        ("version --context ", &Completions::Names(Names::Contexts)),
+        ("version --cluster ", &Completions::Names(Names::Clusters)),
+        ("version --user ", &Completions::Names(Names::Users)),
+        ("coverage --from ", &Completions::Files),
+        ("coverage --kubeconfig=x/", &Completions::Files),
+        ("coverage --min ", &Completions::Anything),
+        ("coverage --nowhere=", &Completions::Anything),
         // These flags take a value only after an equals sign.
         ("coverage -A ", &daemon_sets),
         ("coverage --watch ", &daemon_sets),
     ] {
         assert_eq!(&at(line).wanted, wanted, "{line:?}");
     }
-    assert_eq!(words("rollout history a "), [""; 0], "history takes one name");
+    assert_eq!(candidates("rollout history a "), [""; 0], "history takes one name");
 }
 
 #[test]
 fn values_of_an_enum_are_words() {
-    assert_eq!(words("coverage -o "), ["wide", "json", "yaml", "name"]);
-    assert_eq!(words("coverage -wo "), ["wide", "json", "yaml", "name"]);
-    assert_eq!(words("--color="), ["auto", "always", "never"]);
-    assert!(words("coverage --only ").contains(&"NotReady".to_owned()));
+    assert_eq!(candidates("coverage -o "), ["wide", "json", "yaml", "name"]);
+    assert_eq!(candidates("coverage -wo "), ["wide", "json", "yaml", "name"]);
+    assert_eq!(candidates("--color="), ["auto", "always", "never"]);
+    assert!(candidates("coverage --only ").contains(&"NotReady".to_owned()));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
             let look = in_namespace("get resourcequota").name(quota).words("-o yaml");
             vec![Remedy::run("check that its status is calculated: this is done by kube-controller-manager", [look])]
         }
-        AdmissionRejection::LimitRange { .. } => obey_or_change(rejection, target, edit),
+        AdmissionRejection::LimitRange { .. } => comply_or_change(rejection, target, edit),
         AdmissionRejection::LimitBelowRequest { container, resource, request, limit_range, .. } => {
             let text = format!("set a {resource} limit of at least {request} for {container} in the template");
             let mut remedies = vec![Remedy::run(text, [edit])];
@@ -169,20 +169,20 @@ fn state_amounts(target: &RemedyContext<'_>, missing: &[MissingQuotaRequest]) ->
     };
     vec![
         Remedy::run("set the amounts in the template, to values of your choice", lines),
-        Remedy::say("or create a LimitRange in the namespace that sets defaults"),
+        Remedy::text_only("or create a LimitRange in the namespace that sets defaults"),
     ]
 }
 
 fn create_quota(target: &RemedyContext<'_>, uncovered: &str) -> Vec<Remedy> {
     if !uncovered.contains("PriorityClass") {
-        return vec![Remedy::say(format!("create a ResourceQuota in the namespace that covers {uncovered}"))];
+        return vec![Remedy::text_only(format!("create a ResourceQuota in the namespace that covers {uncovered}"))];
     }
     let line =
         CommandLine::in_namespace(target.namespace, "create quota daemons --hard=pods=NUMBER --scopes=PriorityClass");
     vec![Remedy::run("create a quota for pods with a priority class, with a number of your choice", [line])]
 }
 
-fn obey_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, edit: CommandLine) -> Vec<Remedy> {
+fn comply_or_change(rejection: &AdmissionRejection, target: &RemedyContext<'_>, edit: CommandLine) -> Vec<Remedy> {
     let AdmissionRejection::LimitRange { limit_range, container, resource, bound, allowed, measure, .. } = rejection
     else {
         return Vec::new();

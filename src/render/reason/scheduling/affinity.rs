@@ -76,13 +76,13 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
             ]
         }
         AffinityRejection::PodAntiAffinity { topology_key, topology_value, pods, .. } => {
-            let mut remedies = away(pods, topology_key, topology_value, target);
+            let mut remedies = move_pods(pods, topology_key, topology_value, target);
             remedies.push(change("make the anti-affinity preferred instead of required"));
             remedies
         }
         AffinityRejection::ExistingPodsAntiAffinity { topology_key, topology_value, pods, .. } => {
-            let mut remedies = away(pods, topology_key, topology_value, target);
-            remedies.push(Remedy::say(format!("change the required anti-affinity of {}", owners(pods))));
+            let mut remedies = move_pods(pods, topology_key, topology_value, target);
+            remedies.push(Remedy::text_only(format!("change the required anti-affinity of {}", owners(pods))));
             remedies
         }
     }
@@ -101,19 +101,21 @@ pub(super) fn label_node(key: &str, target: &RemedyContext<'_>) -> Remedy {
 }
 
 /// Moves pods away. Pods that would be recreated on the same node are not deleted.
-fn away(pods: &[OtherPod], key: &str, value: &str, target: &RemedyContext<'_>) -> Vec<Remedy> {
+fn move_pods(pods: &[OtherPod], key: &str, value: &str, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let of_daemon_sets = |pod: &&OtherPod| pod.controller.as_ref().is_some_and(|owner| owner.kind == "DaemonSet");
     let (daemons, others): (Vec<&OtherPod>, Vec<&OtherPod>) = pods.iter().partition(of_daemon_sets);
     let mut remedies = Vec::new();
     if !daemons.is_empty() {
         let daemons: Vec<OtherPod> = daemons.into_iter().cloned().collect();
-        remedies.push(Remedy::say(format!(
+        remedies.push(Remedy::text_only(format!(
             "exclude the node from {} with a node selector: a deleted pod would be recreated",
             owners(&daemons)
         )));
     } else if pods.iter().any(|pod| pod.node != target.node) {
-        remedies
-            .push(Remedy::say(format!("move {} to nodes without {key}={value}", pod_names(pods, ListLength::Handful))));
+        remedies.push(Remedy::text_only(format!(
+            "move {} to nodes without {key}={value}",
+            pod_names(pods, ListLength::Handful)
+        )));
     } else if !others.is_empty() {
         let mut lines = vec![CommandLine::new("kubectl cordon").name(target.node)];
         lines.extend(deletions(&others));
@@ -216,7 +218,7 @@ mod tests {
         OtherPod { namespace: "b".into(), name: name.into(), node: node.into(), controller }
     }
 
-    fn in_the_way(pods: Vec<OtherPod>, key: &str) -> AffinityRejection {
+    fn pods_of(pods: Vec<OtherPod>, key: &str) -> AffinityRejection {
         let (topology_key, topology_value) = (key.to_owned(), "v".to_owned());
         AffinityRejection::PodAntiAffinity { term: selected_by("app=web"), topology_key, topology_value, pods }
     }
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn conflicting_pods_are_moved_while_the_node_is_cordoned() {
-        let rejection = in_the_way(vec![pod("web-1", "n-1", Some("ReplicaSet")), pod("x", "n-1", None)], HOSTNAME);
+        let rejection = pods_of(vec![pod("web-1", "n-1", Some("ReplicaSet")), pod("x", "n-1", None)], HOSTNAME);
         assert_eq!(
             detail(&rejection, ListLength::Handful),
             "the required anti-affinity excludes a pod with app=web in namespace a, but b/web-1, b/x run on this node"
@@ -269,13 +271,13 @@ mod tests {
 
     #[test]
     fn pod_that_would_be_recreated_is_not_deleted() {
-        let for_daemon_pod = in_the_way(vec![pod("web-1", "n-1", Some("DaemonSet"))], HOSTNAME);
+        let for_daemon_pod = pods_of(vec![pod("web-1", "n-1", Some("DaemonSet"))], HOSTNAME);
         assert_eq!(
             remedies(&for_daemon_pod, &TARGET)[0].text,
             "exclude the node from DaemonSet b/web with a node selector: a deleted pod would be recreated"
         );
-        let elsewhere = in_the_way(vec![pod("web-1", "n2", Some("ReplicaSet"))], "zone");
-        assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::say("move b/web-1 to nodes without zone=v"));
+        let elsewhere = pods_of(vec![pod("web-1", "n2", Some("ReplicaSet"))], "zone");
+        assert_eq!(remedies(&elsewhere, &TARGET)[0], Remedy::text_only("move b/web-1 to nodes without zone=v"));
         for rejection in [for_daemon_pod, elsewhere] {
             assert_eq!(lines(&rejection), ["kubectl -n a edit daemonset agent"]);
         }

@@ -66,14 +66,17 @@ pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) 
     let describe_own = |claim: &str| describe_claim(target.namespace, claim);
     match rejection {
         DeviceRejection::ResourceClaimNotCreated { template, template_found: Some(false), .. } => {
-            vec![Remedy::say(format!("create the ResourceClaimTemplate {template} in namespace {}", target.namespace))]
+            vec![Remedy::text_only(format!(
+                "create the ResourceClaimTemplate {template} in namespace {}",
+                target.namespace
+            ))]
         }
         DeviceRejection::ResourceClaimNotCreated { .. } => {
             let look = target.about_pod("describe pod");
             vec![Remedy::run("check the pod for an event FailedResourceClaimCreation", [look])]
         }
         DeviceRejection::ResourceClaimNotFound { claim } => {
-            vec![Remedy::say(format!("create the ResourceClaim {claim} in namespace {}", target.namespace))]
+            vec![Remedy::text_only(format!("create the ResourceClaim {claim} in namespace {}", target.namespace))]
         }
         DeviceRejection::ResourceClaimDeleting { claim } => {
             vec![Remedy::run("find the pods that still use it, and its finalizers", [describe_own(claim)])]
@@ -108,7 +111,7 @@ pub(super) fn remedies(rejection: &DeviceRejection, target: &RemedyContext<'_>) 
                     "free a device of this node: delete the pods for which one of these claims is reserved",
                     lines,
                 ),
-                Remedy::say("request fewer devices in the claim or its template"),
+                Remedy::text_only("request fewer devices in the claim or its template"),
             ]
         }
     }
@@ -160,7 +163,7 @@ mod tests {
         );
         assert_eq!(
             remedies(&not_made(Some(false)), &TARGET),
-            [Remedy::say("create the ResourceClaimTemplate gpus in namespace a")]
+            [Remedy::text_only("create the ResourceClaimTemplate gpus in namespace a")]
         );
         assert_eq!(
             detail(&not_made(None), ListLength::Handful),

@@ -44,7 +44,7 @@ pub(super) fn remedies(rejection: &PortRejection, target: &RemedyContext<'_>) ->
             needs_another = false;
             remedies.push(without_surge(holder, target));
         } else if let Some(text) = immovable(holder, &port) {
-            remedies.push(Remedy::say(text));
+            remedies.push(Remedy::text_only(text));
         }
     }
     if needs_another || !movable.is_empty() {

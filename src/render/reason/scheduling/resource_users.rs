@@ -42,8 +42,8 @@ pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyCont
 pub(super) fn wait_for(leaving: &[&NodePod]) -> Remedy {
     let names = some_of(leaving, ListLength::Handful, |node_pod| name(node_pod));
     match leaving {
-        [_] => Remedy::say(format!("wait for {names} to terminate: it counts until it is gone")),
-        _ => Remedy::say(format!("wait for {names} to terminate: they count until they are gone")),
+        [_] => Remedy::text_only(format!("wait for {names} to terminate: it counts until it is gone")),
+        _ => Remedy::text_only(format!("wait for {names} to terminate: they count until they are gone")),
     }
 }
 

@@ -71,20 +71,20 @@ pub(super) fn remedies(rejection: &ResourceRejection, target: &RemedyContext<'_>
             remedies
         }
         ResourceRejection::ExceedsAllocatable { resource, allocatable, .. } if allocatable.is_zero() => {
-            vec![none_at_all(resource, target)]
+            vec![node_without_resource(resource, target)]
         }
         ResourceRejection::ExceedsAllocatable { resource, allocatable, reduce_to, .. } => match reduce_to {
             Some(reduce_to) => vec![lower_request(resource, reduce_to, target)],
             None => {
                 let most = amount_in_words(resource, *allocatable, Rounding::Down);
-                vec![Remedy::say(format!(
+                vec![Remedy::text_only(format!(
                     "reduce the {resource} requests of several containers (the whole node has {most}, part of which \
                      is in use), or use larger nodes"
                 ))]
             }
         },
         ResourceRejection::TooManyPods { allocatable, .. } if allocatable.is_zero() => {
-            vec![Remedy::say("check maxPods and the logs of the kubelet: a working node accepts pods")]
+            vec![Remedy::text_only("check maxPods and the logs of the kubelet: a working node accepts pods")]
         }
         ResourceRejection::TooManyPods { pods, allocatable, used_by } => {
             // No node has more pods than i64::MAX.
@@ -92,8 +92,9 @@ pub(super) fn remedies(rejection: &ResourceRejection, target: &RemedyContext<'_>
             let share = |node_pod: &NodePod| ResourceUser { node_pod: node_pod.clone(), amount: Quantity::whole(1) };
             let used_by: Vec<ResourceUser> = used_by.iter().map(share).collect();
             let mut remedies = free("pods", over.less(*allocatable), &used_by, target);
-            remedies
-                .push(Remedy::say("raise maxPods in the kubelet configuration of the node, and restart the kubelet"));
+            remedies.push(Remedy::text_only(
+                "raise maxPods in the kubelet configuration of the node, and restart the kubelet",
+            ));
             remedies
         }
     }
@@ -135,7 +136,7 @@ fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &R
                     format!("pods other than daemon pods and static pods use only {freed}")
                 }
             };
-            remedies.push(Remedy::say(format!(
+            remedies.push(Remedy::text_only(format!(
                 "free {amount} on the node: {held}, so exclude the node from a DaemonSet that it does not need"
             )));
         }
@@ -213,12 +214,15 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
 }
 
 /// For a resource that the node does not have.
-fn none_at_all(resource: &str, target: &RemedyContext<'_>) -> Remedy {
+fn node_without_resource(resource: &str, target: &RemedyContext<'_>) -> Remedy {
     if resource.starts_with("hugepages-") {
-        return Remedy::say(format!("allocate huge pages of that size on {}, and restart its kubelet", target.node));
+        return Remedy::text_only(format!(
+            "allocate huge pages of that size on {}, and restart its kubelet",
+            target.node
+        ));
     }
     if matches!(resource, "cpu" | "memory" | "ephemeral-storage") {
-        return Remedy::say(format!("check the kubelet of {}: it reports no {resource}", target.node));
+        return Remedy::text_only(format!("check the kubelet of {}: it reports no {resource}", target.node));
     }
     let text = format!(
         "run the device plugin that provides {resource} on {}; if the node has no such device, exclude the node with a \

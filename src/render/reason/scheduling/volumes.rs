@@ -130,14 +130,14 @@ fn unbound(class: Option<&str>, provisioner: Option<&str>, volume: Option<&str>)
 pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match rejection {
         VolumeRejection::DiskInUse { used_by, .. } => {
-            let mut remedies = vec![Remedy::say(
+            let mut remedies = vec![Remedy::text_only(
                 "replace the disk with a volume that exists once per node: hostPath, or an ephemeral volume",
             )];
-            remedies.extend(look_at(used_by));
+            remedies.extend(list_pods(used_by));
             remedies
         }
         VolumeRejection::VolumeClaimInUse { .. } => vec![
-            Remedy::say(
+            Remedy::text_only(
                 "use another claim, with access mode ReadWriteMany, if the storage supports it: the access modes of an \
                  existing claim cannot be changed",
             ),
@@ -161,7 +161,7 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
         ],
         VolumeRejection::VolumeClaimTerminating { claim, .. } => vec![
             Remedy::run("find out what still uses the claim", [describe_claim(claim, target)]),
-            Remedy::say("recreate the claim with the same name once it is gone"),
+            Remedy::text_only("recreate the claim with the same name once it is gone"),
         ],
         VolumeRejection::VolumeClaimNotOwned { claim, .. } => vec![Remedy::run(
             "delete the claim if it is not needed, or rename the volume in the template",
@@ -172,7 +172,7 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
         }
         VolumeRejection::VolumeClaimOnOtherNode { .. } => vec![own_volumes()],
         VolumeRejection::VolumeNodeAffinity { volume, .. } | VolumeRejection::VolumeZone { volume, .. } => vec![
-            Remedy::say(
+            Remedy::text_only(
                 "use a volume that exists once per node: hostPath, or an ephemeral volume with a volumeClaimTemplate",
             ),
             Remedy::run(
@@ -185,12 +185,12 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
         ],
         VolumeRejection::NoVolumeToBind { .. } => {
             vec![
-                Remedy::say(format!("create a PersistentVolume that is accessible from node {}", target.node)),
+                Remedy::text_only(format!("create a PersistentVolume that is accessible from node {}", target.node)),
                 own_volumes(),
             ]
         }
         VolumeRejection::StorageTopology { storage_class, .. } => vec![
-            Remedy::say("use a storage class that provisions volumes in the topology of the node"),
+            Remedy::text_only("use a storage class that provisions volumes in the topology of the node"),
             Remedy::run(
                 "restrict the DaemonSet to nodes of the class: add a nodeSelector with a label of its \
                  allowedTopologies",
@@ -198,7 +198,7 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
             ),
         ],
         VolumeRejection::StorageCapacity { .. } => vec![
-            Remedy::say("request less, or free storage that is accessible from the node"),
+            Remedy::text_only("request less, or free storage that is accessible from the node"),
             Remedy::run(
                 "see the free capacity of the driver",
                 [CommandLine::new("kubectl get csistoragecapacities -A")],
@@ -208,12 +208,13 @@ pub(super) fn remedies(rejection: &VolumeRejection, target: &RemedyContext<'_>) 
             if i64::try_from(*requested).is_ok_and(|requested| requested > *limit) {
                 // Freeing volumes cannot help.
                 let limit = pluralize(usize::try_from(*limit).unwrap_or_default(), "volume");
-                return vec![Remedy::say(format!(
+                return vec![Remedy::text_only(format!(
                     "use at most {limit} of {driver} in the pod: the node allows no more"
                 ))];
             }
-            let mut remedies = vec![Remedy::say("free a volume: delete or move a pod that uses one on this node")];
-            remedies.extend(look_at(used_by));
+            let mut remedies =
+                vec![Remedy::text_only("free a volume: delete or move a pod that uses one on this node")];
+            remedies.extend(list_pods(used_by));
             let attached = CommandLine::new("kubectl get volumeattachments | grep -w").name(target.node);
             remedies.push(Remedy::run("see all attachments of the node, including unused ones", [attached]));
             remedies
@@ -253,7 +254,7 @@ fn another_pod(target: &RemedyContext<'_>) -> Remedy {
 /// The lines are a manifest, not a command: they stay valid when they are indented.
 fn claim_manifest(claim: &str, target: &RemedyContext<'_>) -> Remedy {
     if !(valid::is_object_name(claim) && valid::is_label_name(target.namespace)) {
-        return Remedy::say("fix the name of the claim in the template: it is not a valid name");
+        return Remedy::text_only("fix the name of the claim in the template: it is not a valid name");
     }
     let metadata = json!({ "name": claim, "namespace": target.namespace });
     Remedy::manifest(
@@ -286,7 +287,7 @@ fn events_of_pod(target: &RemedyContext<'_>) -> CommandLine {
     }
 }
 
-fn look_at(used_by: &[PodOnNode]) -> Option<Remedy> {
+fn list_pods(used_by: &[PodOnNode]) -> Option<Remedy> {
     let line = |pod: &PodOnNode| CommandLine::in_namespace(&pod.namespace, "get pod").name(&pod.name).words("-o wide");
     (!used_by.is_empty()).then(|| Remedy::run("see the pods that use it", used_by.iter().take(ENOUGH).map(line)))
 }

@@ -75,7 +75,7 @@ fn rejections() -> Vec<VolumeRejection> {
 
 #[test]
 fn each_rejection_has_a_sentence() {
-    let told: Vec<String> = rejections().iter().map(|rejection| detail(rejection, ListLength::Handful)).collect();
+    let details: Vec<String> = rejections().iter().map(|rejection| detail(rejection, ListLength::Handful)).collect();
     let expected = [
         "volume v: iscsi iqn is in use by pod ops/a on n2",
         "claim data is ReadWriteOncePod (one pod in the whole cluster), and in use by pod ops/a on n2, pod ops/b on \
@@ -99,7 +99,7 @@ fn each_rejection_has_a_sentence() {
         "disk.example.com attaches at most 25 volumes to this node: 25 in use, 1 more requested",
         "CSI driver disk.example.com is not registered on this node, which its volumes require",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(details, expected);
 }
 
 #[test]
