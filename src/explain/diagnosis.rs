@@ -38,7 +38,7 @@ pub(crate) enum Verdict {
     /// Data that is required could not be read.
     Unknown,
     /// The node is not eligible.
-    NotWanted,
+    Excluded,
     /// The node does not exist yet; a pod would run on it.
     WouldRun,
     /// The pod is ready.
@@ -137,7 +137,7 @@ impl<'a> DiagnosisInput<'a> {
         let is_blocked = checks.iter().any(|check| check.result.is_fail());
         match (placement, state) {
             (_, State::Unknown) => Verdict::Unknown,
-            (Placement::ContinueOnly | Placement::Exclude, _) => Verdict::NotWanted,
+            (Placement::ContinueOnly | Placement::Exclude, _) => Verdict::Excluded,
             (_, State::Available | State::Ready) => Verdict::Running,
             (_, State::Missing) if !self.node_exists && !is_blocked => match is_unsure {
                 true => Verdict::Unknown,

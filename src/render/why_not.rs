@@ -17,7 +17,7 @@ use crate::explain::diagnosis::{Diagnosis, Verdict};
 fn verdict_tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Running | Verdict::WouldRun => Tone::Good,
-        Verdict::NotWanted => Tone::Quiet,
+        Verdict::Excluded => Tone::Quiet,
         Verdict::Unknown => Tone::Warning,
         Verdict::Blocked | Verdict::NotHealthy => Tone::Bad,
     }
@@ -26,7 +26,7 @@ fn verdict_tone(verdict: Verdict) -> Tone {
 fn verdict_symbol(verdict: Verdict) -> char {
     match verdict {
         Verdict::Running | Verdict::WouldRun => '✓',
-        Verdict::NotWanted => '·',
+        Verdict::Excluded => '·',
         Verdict::Unknown => '?',
         Verdict::Blocked | Verdict::NotHealthy => '✗',
     }

@@ -196,7 +196,7 @@ fn every_field_of_why_not_is_one_that_the_reference_names() {
             }
         }
     }
-    for verdict in ["Running", "NotHealthy", "Blocked", "NotWanted"] {
+    for verdict in ["Running", "NotHealthy", "Blocked", "Excluded"] {
         assert!(verdicts.contains(verdict), "no node of the fixture shows {verdict}");
     }
 }

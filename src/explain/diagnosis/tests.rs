@@ -182,7 +182,7 @@ fn ineligible_node_has_every_obstacle() {
     let taints = json!({ "taints": [{ "key": "k", "effect": "NoSchedule" }] });
     let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(spec), vec![], vec![]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
-    assert_eq!(diagnosis.verdict, Verdict::NotWanted);
+    assert_eq!(diagnosis.verdict, Verdict::Excluded);
     assert_eq!(failing(diagnosis), ["Controller/NodeSelector", "Controller/TaintToleration"]);
 }
 
@@ -193,7 +193,7 @@ fn pending_pod_on_ineligible_node_has_scheduler_reason() {
     let waiting = pod("", &plain(), json!({ "phase": "Pending" }));
     let node_snapshot = node_snapshot(node(taints, json!([])), daemon_set(plain()), vec![], vec![waiting]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
-    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::NotWanted, State::Misscheduled));
+    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Excluded, State::Misscheduled));
     let reasons = check_of(diagnosis, Stage::Scheduler, "TaintToleration").reasons();
     let reason = &reasons[0];
     assert_eq!(reason.scheduler.as_deref(), Some("node(s) had untolerated taint(s)"));

@@ -84,7 +84,7 @@ pub(super) fn name_of(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Running => "Running",
         Verdict::WouldRun => "WouldRun",
-        Verdict::NotWanted => "NotWanted",
+        Verdict::Excluded => "Excluded",
         Verdict::Unknown => "Unknown",
         Verdict::Blocked => "Blocked",
         Verdict::NotHealthy => "NotHealthy",

@@ -104,7 +104,7 @@ async fn run_fix(plane: &ControlPlane, ctx: &Ctx, case: &Case, number: usize) ->
     let report = wait_until_within("the report has the reason", TIMEOUT, async || {
         let report = json_of(&plane.ds(&["why-not", &name, &name, "-o", "json"])).map_err(message)?;
         match report["daemonSets"][0]["verdict"].as_str() {
-            Some("Blocked" | "NotWanted") if !reasons(&report, case).is_empty() => Ok(report),
+            Some("Blocked" | "Excluded") if !reasons(&report, case).is_empty() => Ok(report),
             _ => Err(format!("{} {} does not fail: {report}", case.stage, case.check)),
         }
     })

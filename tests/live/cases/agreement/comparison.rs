@@ -144,12 +144,12 @@ fn differences(node: &str, reported: &Value, pod: Option<&Pod>, comparison: &mut
             matches!(placement, "ContinueOnly" | "Exclude"),
             format!("no pod was created, and placement is {placement:?}"),
         );
-        check(verdict == "NotWanted", format!("no pod was created, and the verdict is {verdict:?}"));
+        check(verdict == "Excluded", format!("no pod was created, and the verdict is {verdict:?}"));
         return wrong;
     };
     check(matches!(placement, "Run" | "ContinueOnly"), format!("a pod was created, and placement is {placement:?}"));
     check(reported["pod"] == pod.name_any(), format!("the pod is {}", pod.name_any()));
-    let is_blocked = matches!(verdict, "Blocked") || (verdict == "NotWanted" && placement == "ContinueOnly");
+    let is_blocked = matches!(verdict, "Blocked") || (verdict == "Excluded" && placement == "ContinueOnly");
     let failing = failing_checks(reported);
     match scheduling_state(pod) {
         SchedulingState::Bound => {

@@ -134,8 +134,8 @@ pub(super) fn comparison_reports_every_difference(_: &Ctx) -> Result<(), Failed>
     let none: [&Value; 0] = [];
     for (pod, placement, verdict, checks, agrees) in [
         (&cpu, "Run", "Blocked", &[&fit, &ports][..], true),
-        (&cpu, "ContinueOnly", "NotWanted", &[&fit], true),
-        (&cpu, "Run", "NotWanted", &[&fit], false),
+        (&cpu, "ContinueOnly", "Excluded", &[&fit], true),
+        (&cpu, "Run", "Excluded", &[&fit], false),
         (&cpu, "Exclude", "Blocked", &[&fit], false),
         (&cpu, "Run", "Blocked", &[&ports, &fit], false),
         (&cpu, "Run", "Blocked", &[&unknown, &fit], false),
@@ -150,8 +150,8 @@ pub(super) fn comparison_reports_every_difference(_: &Ctx) -> Result<(), Failed>
         (&bound, "Run", "Running", &[&fit], false),
         (&gated, "Run", "Blocked", &[&gates, &fit], true),
         (&gated, "Run", "Blocked", &[&fit, &gates], false),
-        (&None, "Exclude", "NotWanted", &none, true),
-        (&None, "Run", "NotWanted", &none, false),
+        (&None, "Exclude", "Excluded", &none, true),
+        (&None, "Run", "Excluded", &none, false),
         (&None, "Exclude", "Blocked", &none, false),
     ] {
         let name = pod.as_ref().map(ResourceExt::name_any);
