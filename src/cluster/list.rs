@@ -4,6 +4,7 @@
 
 pub(crate) mod metadata;
 mod pages;
+mod served;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http_body_util::BodyExt;
@@ -165,7 +166,7 @@ impl Access {
     }
 
     /// An object of a kind that k8s-openapi does not support, by its path.
-    pub(crate) async fn get_at(&self, path: &str, plural: &str) -> Result<serde_json::Value, Error> {
+    pub(crate) async fn get_at<K: DeserializeOwned>(&self, path: &str, plural: &str) -> Result<K, Error> {
         let subject = RequestInfo { verb: "get", resource: plural.into(), namespace: None };
         self.object(&subject, path).await
     }

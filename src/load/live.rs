@@ -167,7 +167,7 @@ pub(super) async fn openshift_of(access: &Access, nodes: &[Node]) -> Result<Know
     const SCHEDULER: &str = "/apis/config.openshift.io/v1/schedulers/cluster";
     let (namespaces, scheduler) = tokio::join!(
         access.list::<Namespace>(&Scope::Cluster, None, None),
-        access.get_at(SCHEDULER, "schedulers.config.openshift.io"),
+        access.get_at::<serde_json::Value>(SCHEDULER, "schedulers.config.openshift.io"),
     );
     let namespaces = match readable(namespaces, &mut None)? {
         Known::Known(namespaces) => namespaces,

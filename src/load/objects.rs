@@ -72,12 +72,7 @@ impl Reader<'_> {
         K: Resource + DeserializeOwned + 'static,
     {
         if self.wants(need, place) {
-            let listed = match self.access.list::<K>(scope, None, None).await {
-                // 404: the server does not serve this API group, so it has no such objects.
-                Err(Error::Api { code: 404, .. }) => Ok(Known::Known(Vec::new())),
-                listed => readable(listed, &mut None),
-            };
-            *place = listed?;
+            *place = self.access.list_if_served(scope).await?;
         }
         Ok(())
     }
