@@ -240,15 +240,28 @@ fn watches_that_end_immediately_are_restarted_with_delay() {
 fn recreated_daemonset_counts_as_deleted() {
     let change = |kind: &str, uid: &str| json!({"type": kind, "object": object("DaemonSet", "agent", uid)}).to_string();
     let replaced = vec![change("DELETED", "old"), change("ADDED", "new")];
+    // The DaemonSet is replaced after the first report, so that the program has seen the old one.
+    let is_reported = Arc::new(AtomicBool::new(false));
+    let is_due = Arc::clone(&is_reported);
     let is_replaced = AtomicBool::new(false);
     let server = OddServer::start(move |target| match (target.contains("watch="), target.contains("/daemonsets")) {
-        (true, true) if !is_replaced.swap(true, Ordering::Relaxed) => Answer::watch(replaced.clone()),
+        (true, true) if !is_replaced.load(Ordering::Relaxed) => {
+            wait_for("the first report", || is_due.load(Ordering::Relaxed).then_some(()));
+            is_replaced.store(true, Ordering::Relaxed);
+            Answer::watch(replaced.clone())
+        }
         (true, _) => Answer::watch(Vec::new()),
         (false, _) if is_replaced.load(Ordering::Relaxed) => list(target, "new"),
         (false, _) => list(target, "old"),
     });
     let folder = folder(&server.url);
-    let (code, text) = end(start(folder.path(), &["rollout", "watch", "agent"]));
+    let written = folder.path().join("stdout");
+    let mut command = program(folder.path(), &["rollout", "watch", "agent"]);
+    let child = command.stdout(fs::File::create(&written).unwrap()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the first report", || fs::read_to_string(&written).unwrap().contains("progressing").then_some(()));
+    is_reported.store(true, Ordering::Relaxed);
+    let (code, notes) = end(child);
+    let text = fs::read_to_string(&written).unwrap() + &notes;
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("deleted"), "{text}");
 }
