@@ -33,7 +33,7 @@ pub(super) fn select_by_name(
                 hint: hint(
                     wanted,
                     daemon_sets.iter().map(name),
-                    "omit the name to list all DaemonSets; use -A for all namespaces",
+                    "run coverage without a name to list the DaemonSets; use -n for another namespace",
                 ),
             });
         }

@@ -33,7 +33,7 @@ Examples:
   # Replace outdated pods one node at a time
   kubectl ds cycle -n gpu-operator driver
 
-  # Replace two nodes first and observe them for ten minutes, then the others, three at a time, alternating zones
+  # Replace two nodes, observe them for ten minutes, then three nodes at a time
   kubectl ds cycle -n gpu-operator driver --canary 2 --soak 10m --order zone --max-unavailable 3
 
   # Skip the confirmation prompt and exit with code 1 on a failed node, for CI
