@@ -153,17 +153,11 @@ impl<'a> CoverageContext<'a> {
             }
             let pods = pods.on(&node.metadata.name).to_vec();
             let failures = verdict.failures.into_iter().map(Reason::NotEligible).collect();
-            let NodeAssessment { state, reasons, wants_events } = self.assess(verdict.placement, failures, &pods, node);
+            let assessment = self.assess(verdict.placement, failures, &pods, node);
             NodeCoverage {
-                node: &node.metadata.name,
                 labels: Some(&node.metadata.labels),
                 placement: Some(verdict.placement),
-                state,
-                is_available: self.is_available(&pods),
-                up_to_date: None,
-                pods,
-                reasons,
-                wants_events,
+                ..self.row(&node.metadata.name, pods, assessment)
             }
         };
         nodes.iter().map(row).collect()
@@ -197,24 +191,30 @@ impl<'a> CoverageContext<'a> {
         nodes.sort_unstable();
         let row = |node| {
             let pods = pods.on(node).to_vec();
-            let NodeAssessment { state, mut reasons, wants_events } = match pods.first() {
+            let mut assessment = match pods.first() {
                 Some(pod) => self.examine(pod, None),
                 None => NodeAssessment { state: State::Unknown, reasons: Vec::new(), wants_events: false },
             };
-            reasons.extend(extra_pods(&pods));
-            NodeCoverage {
-                node,
-                labels: None,
-                placement: None,
-                state,
-                is_available: self.is_available(&pods),
-                up_to_date: None,
-                pods,
-                reasons,
-                wants_events,
-            }
+            assessment.reasons.extend(extra_pods(&pods));
+            self.row(node, pods, assessment)
         };
         nodes.into_iter().map(row).collect()
+    }
+
+    /// The row of a node of which only the name is known.
+    fn row(&self, node: &'a str, pods: Vec<&'a PodSummary>, assessment: NodeAssessment) -> NodeCoverage<'a> {
+        let NodeAssessment { state, reasons, wants_events } = assessment;
+        NodeCoverage {
+            node,
+            labels: None,
+            placement: None,
+            state,
+            is_available: self.is_available(&pods),
+            up_to_date: None,
+            pods,
+            reasons,
+            wants_events,
+        }
     }
 
     fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> NodeAssessment {
