@@ -21,6 +21,7 @@ use super::query::{Query, Scope, escaped};
 use super::request::{Failure, RequestInfo, Retries, first_line, read_body_prefix, root_cause};
 use crate::activity::{Activity, begin};
 use crate::error::Error;
+use crate::snapshot::Known;
 
 /// A complete list at one resourceVersion.
 #[derive(Clone, Debug)]
@@ -87,6 +88,18 @@ impl<T: DeserializeOwned + 'static> Encoding<T> {
             _ => None,
         },
     };
+}
+
+/// What the server returned, or the reason why it is unknown if permissions are missing.
+///
+/// # Errors
+/// Every other error.
+pub(crate) fn known_if_permitted<T>(outcome: Result<T, Error>) -> Result<Known<T>, Error> {
+    match outcome {
+        Ok(value) => Ok(Known::Known(value)),
+        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 impl Access {

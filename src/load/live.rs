@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use super::request::Request;
 use super::selection::{check_nodes, hint, select_by_name};
 use crate::cluster::access::Access;
-use crate::cluster::list::Listed;
+use crate::cluster::list::{Listed, known_if_permitted};
 use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
 use crate::cluster::query::Scope;
 use crate::error::Error;
@@ -114,14 +114,10 @@ pub(crate) fn readable<T>(
     listed: Result<Listed<T>, Error>,
     version: &mut Option<String>,
 ) -> Result<Known<Vec<T>>, Error> {
-    match listed {
-        Ok(listed) => {
-            *version = Some(listed.resource_version);
-            Ok(Known::Known(listed.items))
-        }
-        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
-        Err(error) => Err(error),
-    }
+    known_if_permitted(listed.map(|listed| {
+        *version = Some(listed.resource_version);
+        listed.items
+    }))
 }
 
 /// Keeps only pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
@@ -173,12 +169,10 @@ pub(super) async fn openshift_of(access: &Access, nodes: &[Node]) -> Result<Know
         Known::Known(namespaces) => namespaces,
         Known::Unknown(why) => return Ok(Known::Unknown(why)),
     };
-    match scheduler {
-        Ok(scheduler) => Ok(Known::Known(Some(OpenShift {
+    known_if_permitted(scheduler.map(|scheduler| {
+        Some(OpenShift {
             namespaces,
             default_node_selector: scheduler["spec"]["defaultNodeSelector"].as_str().unwrap_or_default().to_owned(),
-        }))),
-        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
-        Err(error) => Err(error),
-    }
+        })
+    }))
 }

@@ -4,6 +4,7 @@ use k8s_openapi::Resource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::known_if_permitted;
 use crate::cluster::access::Access;
 use crate::cluster::query::Scope;
 use crate::error::Error;
@@ -35,25 +36,21 @@ impl Access {
     where
         K: Resource + DeserializeOwned + 'static,
     {
-        let listed = match self.list::<K>(scope, None, None).await {
-            Err(Error::Api { code: 404, .. }) => {
-                self.other_versions::<K>().await.map(|versions| match versions.len() {
-                    0 => Known::Known(Vec::new()),
-                    _ => Known::Unknown(format!(
-                        "cannot list {}: the API server serves {} in {}, not in {}",
-                        K::URL_PATH_SEGMENT,
-                        K::GROUP,
-                        versions.join(", "),
-                        K::VERSION
-                    )),
-                })
-            }
-            listed => listed.map(|listed| Known::Known(listed.items)),
+        let versions = match self.list::<K>(scope, None, None).await {
+            Err(Error::Api { code: 404, .. }) => known_if_permitted(self.other_versions::<K>().await)?,
+            listed => return known_if_permitted(listed.map(|listed| listed.items)),
         };
-        match listed {
-            Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
-            listed => listed,
-        }
+        Ok(match versions {
+            Known::Known(versions) if versions.is_empty() => Known::Known(Vec::new()),
+            Known::Known(versions) => Known::Unknown(format!(
+                "cannot list {}: the API server serves {} in {}, not in {}",
+                K::URL_PATH_SEGMENT,
+                K::GROUP,
+                versions.join(", "),
+                K::VERSION
+            )),
+            Known::Unknown(why) => Known::Unknown(why),
+        })
     }
 
     /// The versions in which the server serves the API group of a kind; none if the version of the kind is among them,
