@@ -17,6 +17,7 @@ pub(crate) use reason::{Exit, FailedBy, Reason};
 
 /// The state of a DaemonSet on a node. The order is that of urgency, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum State {
     /// The node is eligible, and no pod object exists.
     Missing,

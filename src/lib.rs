@@ -47,6 +47,8 @@ mod revision;
 mod rollout;
 mod scheduling;
 mod snapshot;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 

@@ -30,6 +30,7 @@ pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates}
 /// What the controller does on a node. Upstream returns two booleans (`shouldRun`, `shouldContinueRunning`), of which
 /// one combination cannot occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Placement {
     /// The node is eligible: the controller creates a pod if there is none.
     Run,

@@ -21,6 +21,7 @@ const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 
 /// How up-to-date pods are identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum RevisionSource {
     /// By the revision of the current template.
     ControllerRevision,

@@ -7,6 +7,7 @@ use serde::Serialize;
 /// The order is that in which the API server runs them: first those that change the pod, then validation, then those
 /// that only validate (`pkg/kubeapiserver/options/plugins.go` `AllOrderedPlugins`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum AdmissionPlugin {
     NamespaceLifecycle,
     ServiceAccount,

@@ -7,6 +7,7 @@ use super::plugin::AdmissionPlugin;
 
 /// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum AdmissionRejection {
     /// One more pod needs more than the quota leaves.
@@ -145,6 +146,7 @@ pub(crate) enum AdmissionRejection {
 
 /// One resource of a quota, with amounts as the quota writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct QuotaUsage {
     /// The name as the quota writes it, such as `requests.cpu`.
     pub(crate) resource: String,
@@ -156,6 +158,7 @@ pub(crate) struct QuotaUsage {
 
 /// A resource that a quota requires containers to specify.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct MissingQuotaRequest {
     /// The resource as the quota writes it, such as `requests.cpu`.
     pub(crate) resource: String,
@@ -164,6 +167,7 @@ pub(crate) struct MissingQuotaRequest {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Bound {
     /// `min` of the LimitRange.
     Minimum,
@@ -175,6 +179,7 @@ pub(crate) enum Bound {
 
 /// What a LimitRange compares with its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Measure {
     Request,
@@ -195,6 +200,7 @@ impl Measure {
 
 /// The kind of a policy that denied a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum PolicyKind {
     ValidatingAdmissionPolicy,
     MutatingAdmissionPolicy,
@@ -211,6 +217,7 @@ impl PolicyKind {
 
 /// A service of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Service {
     pub(crate) namespace: String,
     pub(crate) name: String,

@@ -19,16 +19,19 @@ use crate::render::text::{bounded, sanitize};
 
 /// `kind: Version`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct Versions {
+pub(crate) struct Versions {
     api_version: &'static str,
     kind: &'static str,
     client_version: ClientVersion,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     server_version: Option<Info>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct ClientVersion {
     git_version: String,
@@ -53,7 +56,7 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         false => Some(connect(&global.access()).await?.get_version().await?),
     };
     let versions = Versions {
-        api_version: "kubectl-ds/v1",
+        api_version: structured::API_VERSION,
         kind: "Version",
         client_version: ClientVersion {
             git_version: client_version,

@@ -12,6 +12,7 @@ use crate::snapshot::Snapshot;
 
 /// The counts of the controller. A count is `None` if the objects for it could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
     /// Eligible nodes.

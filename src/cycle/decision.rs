@@ -10,6 +10,7 @@ use crate::snapshot::PodSummary;
 
 /// A pod, identified by name and uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PodRef {
     pub(crate) name: String,
     pub(crate) uid: String,
@@ -55,6 +56,7 @@ pub(crate) enum Action {
 
 /// What a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum WaitReason {
     /// Nodes in progress.
@@ -75,6 +77,7 @@ pub(crate) enum WaitReason {
 
 /// Why a run stops before all planned nodes are done.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum HaltReason {
     /// More nodes have failed than `--max-failures`.
@@ -174,6 +177,7 @@ impl NodeEvent {
 
 /// Why a node is skipped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Skip {
     /// The node is down: its pod would not terminate, or no new pod would start.
@@ -196,6 +200,7 @@ pub(crate) enum Skip {
 
 /// Why a node has failed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Failure {
     /// The new pod cannot become available without intervention.

@@ -54,6 +54,7 @@ impl Moment {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LockHolder {
     /// `holderIdentity`: host, process and a random number.
     pub(crate) holder: String,
@@ -190,6 +191,7 @@ impl Held {
 
 /// The state of the lock when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all_fields = "camelCase")]
 pub(crate) enum LockStatus {
     /// No run has the lock.

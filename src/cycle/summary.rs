@@ -8,6 +8,7 @@ use super::{HaltReason, Run};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "outcome")]
 pub(crate) enum CycleOutcome {
     /// Every planned node is replaced, failed or skipped.

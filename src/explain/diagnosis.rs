@@ -30,6 +30,7 @@ pub(crate) use input::DiagnosisInput;
 
 /// Whether the node has a healthy daemon pod, and if not, where it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Verdict {
     /// The node is eligible, and the pod cannot be created or scheduled.
     Blocked,

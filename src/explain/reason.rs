@@ -12,6 +12,7 @@ use crate::snapshot::Generation;
 
 /// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum Reason {
     /// The pod is missing, and no object or event shows why.
@@ -247,6 +248,7 @@ pub(crate) enum FailedBy {
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Exit {
     pub(crate) exit_code: i32,

@@ -7,6 +7,7 @@ use crate::snapshot::shared::Shared;
 
 /// Why a node is not eligible: one value for each obstacle, with the node's data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum PlacementFailure {
     /// `template.spec.nodeName` names another node.
@@ -37,7 +38,9 @@ pub(crate) enum PlacementFailure {
     NamespaceMissing,
     /// A `NoSchedule` or `NoExecute` taint that no toleration matches.
     Taint {
+        /// As `kubectl` writes it: `key=value:effect`.
         #[serde(serialize_with = "taint_as_text")]
+        #[cfg_attr(test, schemars(with = "String"))]
         taint: Taint,
     },
 }
@@ -48,6 +51,7 @@ fn taint_as_text<S: serde::Serializer>(taint: &Taint, serializer: S) -> Result<S
 
 /// A term of the affinity and its mismatches on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TermMismatch {
     /// Why the term is invalid; then it was not compared with the node.
@@ -60,6 +64,7 @@ pub(crate) struct TermMismatch {
 
 /// A requirement and what the node has instead.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Requirement {
     /// The key of the label, or `metadata.name`.

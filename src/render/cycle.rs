@@ -6,6 +6,8 @@ mod report;
 mod screen;
 mod text;
 
+#[cfg(test)]
+pub(crate) use event::EventView;
 pub(crate) use event::{Event, ReportEvent, json_line, line, yaml};
 pub(crate) use plan::{PlanView, plan};
 pub(crate) use report::{Report, summary};

@@ -71,6 +71,7 @@ impl<'a> RemedyContext<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Remedy {
     /// The advice. Safe text.
     pub(crate) text: String,

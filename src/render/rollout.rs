@@ -13,6 +13,8 @@ mod summary_table;
 mod tests;
 
 pub(crate) use blocker::detail as blocker_detail;
+#[cfg(test)]
+pub(crate) use event::EventView;
 pub(crate) use event::{Ending, Event, WatchEvent, in_words as step_in_words, json_line, line, yaml};
 pub(crate) use labels::{WatchProgress, step_tone};
 pub(crate) use report::Report;

@@ -9,7 +9,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use super::text::is_hostile;
 
 /// The `apiVersion` of all documents.
-pub(super) const API_VERSION: &str = "kubectl-ds/v1";
+pub(crate) const API_VERSION: &str = "kubectl-ds/v1";
 
 pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     write_json(out, value, PrettyFormatter::with_indent(b"  "))
@@ -47,6 +47,7 @@ pub(crate) fn yaml_document(out: &mut impl Write, value: &impl Serialize) -> io:
 
 /// The first fields of each report.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Head<'a> {
     api_version: &'static str,
@@ -66,6 +67,7 @@ impl<'a> Head<'a> {
 
 /// The first fields of each event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventHead<'a> {
     api_version: &'static str,

@@ -6,6 +6,7 @@ use crate::explain::Reason;
 
 /// Which pod has the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum ProblemType {
     /// The API server rejects new pods. While it does, the controller does not continue the rollout either.
     PodCreation,
@@ -17,6 +18,7 @@ pub(crate) enum ProblemType {
 
 /// A reason, and which pod it is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
     pub(crate) problem_type: ProblemType,
@@ -33,6 +35,7 @@ pub(super) struct NodeProblem {
 
 /// A problem with all nodes that have it. Its evidence is that of the first node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Blocker<'a> {
     #[serde(flatten)]

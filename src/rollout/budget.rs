@@ -10,13 +10,16 @@ use serde::Serialize;
 
 /// The update strategy. Percentages are resolved against the number of eligible nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum Strategy {
     /// The controller replaces a pod only after something else deletes it.
     OnDelete,
     /// Old pods are deleted while at most `max_unavailable` nodes have no available pod.
+    #[serde(rename = "RollingUpdate")]
     Rolling { max_unavailable: usize },
     /// New pods are created next to the old ones, on at most `max_surge` nodes.
+    #[serde(rename = "RollingUpdate")]
     Surge { max_surge: usize },
 }
 

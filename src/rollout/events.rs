@@ -18,7 +18,6 @@ pub(crate) struct StatusRecord {
     revision: Option<String>,
     is_rollback: bool,
     phase: Phase,
-    desired: usize,
     nodes: BTreeMap<String, NodeRecord>,
     blockers: Vec<BlockerRecord>,
 }
@@ -53,7 +52,6 @@ impl StatusRecord {
             revision: rollout_status.revision.hash.known().cloned().flatten(),
             is_rollback: rollout_status.is_rollback,
             phase: rollout_status.phase,
-            desired: rollout_status.desired,
             nodes: rollout_status.nodes.iter().map(node).collect(),
             blockers: rollout_status.blockers.iter().map(blocker).collect(),
         }
@@ -76,25 +74,21 @@ impl StatusRecord {
 }
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RolloutEvent {
     /// When it was observed.
     pub(crate) at: Timestamp,
-    #[serde(flatten)]
     pub(crate) kind: EventKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum EventKind {
     /// The first event of a DaemonSet.
     Started {
-        phase: Phase,
-        /// The hash of the current revision; `None` while the controller has not created it.
-        revision: Option<String>,
+        /// Nodes that are done.
         done: usize,
-        desired: usize,
     },
     /// The current revision changed. There is no event for nodes that are done by the new template: `done` counts them.
     NewRevision {
@@ -106,7 +100,6 @@ pub(crate) enum EventKind {
         rollback: bool,
         /// Nodes that are done by the new template.
         done: usize,
-        desired: usize,
     },
     /// The replacement of the node's pod started.
     NodeStarted {
@@ -183,8 +176,7 @@ pub(crate) fn changes(before: Option<&StatusRecord>, now: Option<&StatusRecord>,
 }
 
 fn began(now: &StatusRecord) -> Vec<EventKind> {
-    let StatusRecord { revision, phase, desired, .. } = now;
-    let first = EventKind::Started { phase: *phase, revision: revision.clone(), done: now.done(), desired: *desired };
+    let first = EventKind::Started { done: now.done() };
     let failing = now.nodes.iter().filter(|(_, node)| node.step == NodeStep::Failing);
     let failing = failing.map(|(name, node)| node.failing(name));
     let blockers = now.blockers.iter().map(BlockerRecord::found);
@@ -196,8 +188,8 @@ fn between(before: &StatusRecord, now: &StatusRecord) -> Vec<EventKind> {
     // While the controller has not created a revision, the change is not reported.
     let is_new = now.revision.is_some() && now.revision != before.revision;
     if let Some(to) = now.revision.clone().filter(|_| is_new) {
-        let (from, rollback, done, desired) = (before.revision.clone(), now.is_rollback, now.done(), now.desired);
-        kinds.push(EventKind::NewRevision { from, to, rollback, done, desired });
+        let (from, rollback, done) = (before.revision.clone(), now.is_rollback, now.done());
+        kinds.push(EventKind::NewRevision { from, to, rollback, done });
     }
     let removed = before.nodes.iter().filter(|(name, _)| !now.nodes.contains_key(*name));
     kinds.extend(removed.map(|(name, node)| EventKind::NodeRemoved {

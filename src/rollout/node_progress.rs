@@ -8,6 +8,7 @@ use crate::explain::Reason;
 
 /// How far a node is in the rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum NodeStep {
     /// The node has an old pod and no new one.
     Outdated,
@@ -37,6 +38,7 @@ pub(crate) struct NodeProgress<'a> {
 
 /// A node that uses the budget.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BudgetUse<'a> {
     /// The node may be deleted.
@@ -53,6 +55,7 @@ pub(crate) struct BudgetUse<'a> {
 
 /// Why a node uses the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum BudgetUseReason {
     /// The old pod is not available. The controller replaces it even without free budget.
     OldUnavailable,

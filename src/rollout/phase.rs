@@ -11,6 +11,7 @@ use crate::snapshot::{Generation, Snapshot};
 
 /// Where the rollout is. The first phase that applies counts; the head of `rollout` lists them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Phase {
     /// The objects that it depends on could not be read.
     Unknown,

@@ -10,6 +10,7 @@ macro_rules! filters {
     ($($plugin:ident => $module:ident),+ $(,)?) => {
         /// A filter by the name of its plugin, in the order of the default plugins.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub(crate) enum Filter {
             $($plugin,)+
         }

@@ -7,6 +7,7 @@ use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NodePod {
     pub(crate) namespace: String,
@@ -24,6 +25,7 @@ pub(crate) struct NodePod {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Owner {
     /// `ReplicaSet`, `DaemonSet` and so on; `Node` for a static pod.
     pub(crate) kind: String,
@@ -32,6 +34,7 @@ pub(crate) struct Owner {
 
 /// A pod that uses a resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ResourceUser {
     #[serde(flatten)]
     pub(crate) node_pod: NodePod,
@@ -62,6 +65,7 @@ impl NodePod {
 
 /// A pod of the cluster, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OtherPod {
     pub(crate) namespace: String,

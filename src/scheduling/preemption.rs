@@ -26,6 +26,7 @@ use crate::snapshot::pod::Pod;
 
 /// The result of preemption for a pod on its node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "verdict", rename_all_fields = "camelCase")]
 pub(crate) enum Preemption {
     /// The pod fits without preemption.
@@ -72,6 +73,7 @@ pub(crate) enum Preemption {
 
 /// A priority with which preemption would help.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RequiredPriority {
     /// The least such priority.

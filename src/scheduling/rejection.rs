@@ -21,6 +21,7 @@ use crate::placement::PlacementFailure;
 
 /// Why a filter rejects the pod or the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum FilterRejection {
     /// Gates are still on the pod.

@@ -8,6 +8,10 @@ mod completions;
 mod hostile_clusters;
 #[cfg(unix)]
 mod injection;
+mod json_documents;
+mod json_reference;
+#[path = "../support/json_schemas.rs"]
+mod json_schemas;
 mod lists;
 mod module_graph;
 mod name;
@@ -16,7 +20,6 @@ mod odd_server;
 mod plugin;
 mod processes;
 mod readme;
-mod schema;
 mod shipped;
 mod trees;
 mod vocabulary;

@@ -10,7 +10,7 @@
 //!   [`random_daemon_sets`] create clusters from a seed; [`independent_counts`] counts without the program's code.
 //! - [`scenario`] is one DaemonSet with a namespace and nodes of its own; [`invariant_watcher`] checks every pod that
 //!   is removed there.
-//! - [`why_not_assertions`] and [`event_schema`] check what the program prints.
+//! - [`why_not_assertions`] checks what the program prints.
 //! - [`registry`] names the tests; [`playground`] keeps a control plane for manual tests.
 
 #[macro_use]
@@ -18,7 +18,6 @@ pub(crate) mod registry;
 
 pub(crate) mod client;
 pub(crate) mod control_plane;
-pub(crate) mod event_schema;
 pub(crate) mod fault_proxy;
 pub(crate) mod independent_counts;
 pub(crate) mod invariant_watcher;

@@ -31,6 +31,8 @@
 #[macro_use]
 mod harness;
 mod cases;
+#[path = "../support/json_schemas.rs"]
+mod json_schemas;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

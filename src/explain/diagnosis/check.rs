@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::admission::AdmissionPlugin;
 use crate::check_result::CheckResult;
@@ -11,6 +11,7 @@ use crate::scheduling::Filter;
 
 /// The stages of a daemon pod, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Stage {
     /// The DaemonSet controller: is the node eligible?
     Controller,
@@ -25,7 +26,8 @@ pub(crate) enum Stage {
 }
 
 /// The name of a check. A plugin keeps the name that Kubernetes gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum CheckName {
     NodeName,
     NodeSelector,
@@ -35,8 +37,6 @@ pub(crate) enum CheckName {
     NamespaceSelector,
     DaemonSetDeleted,
     PodCreated,
-    Admission(AdmissionPlugin),
-    Filter(Filter),
     /// The condition `PodScheduled`.
     PodScheduled,
     Bound,
@@ -52,6 +52,10 @@ pub(crate) enum CheckName {
     Readiness,
     /// Exactly one pod of the DaemonSet is on the node.
     OnePod,
+    #[serde(untagged)]
+    Admission(AdmissionPlugin),
+    #[serde(untagged)]
+    Filter(Filter),
 }
 
 impl CheckName {
@@ -80,12 +84,6 @@ impl CheckName {
             Self::Readiness => "Readiness",
             Self::OnePod => "OnePod",
         }
-    }
-}
-
-impl Serialize for CheckName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

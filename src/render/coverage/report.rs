@@ -15,6 +15,7 @@ use crate::revision::{RevisionSource, revision_of};
 
 /// `kind: CoverageReport`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
     #[serde(flatten)]
@@ -23,6 +24,7 @@ pub(crate) struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct DaemonSetView<'a> {
     namespace: &'a str,
@@ -31,6 +33,8 @@ struct DaemonSetView<'a> {
     revision_source: Option<RevisionSource>,
     #[serde(flatten)]
     counts: Counts,
+    /// `.status` of the DaemonSet, as the API server returned it.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     status: &'a DaemonSetStatus,
     nodes: Vec<NodeReport<'a>>,
     /// Pods that are assigned to a node that does not exist, or to no node.
@@ -38,6 +42,7 @@ struct DaemonSetView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NodeReport<'a> {
     node: &'a str,
@@ -52,6 +57,7 @@ struct NodeReport<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReasonView<'a> {
     #[serde(flatten)]
     reason: &'a Reason,

@@ -62,8 +62,9 @@ pub(crate) struct Event<'c, 'a> {
 
 /// `kind: CycleEvent`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct EventView<'a> {
+pub(crate) struct EventView<'a> {
     #[serde(flatten)]
     head: EventHead<'a>,
     #[serde(flatten)]
@@ -77,6 +78,7 @@ struct EventView<'a> {
 
 /// The number of nodes by status.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Numbers {
     planned: usize,
@@ -117,6 +119,7 @@ fn view<'c>(event: &'c Event<'c, '_>) -> EventView<'c> {
 
 /// The fields of each type of event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 enum EventFields<'a> {
     Started,

@@ -18,6 +18,7 @@ use crate::render::text::{pluralize, sanitize, width, wrap};
 
 /// `kind: CycleReport`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
     #[serde(flatten)]
@@ -42,10 +43,11 @@ pub(crate) struct Report<'a> {
 
 /// One node of the plan.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NodeReport<'a> {
     node: &'a str,
-    status: &'static str,
+    status: StatusName,
     pod: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<i64>,
@@ -55,6 +57,16 @@ struct NodeReport<'a> {
     skip: Option<&'a Skip>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+enum StatusName {
+    Waiting,
+    InProgress,
+    Replaced,
+    Failed,
+    Skipped,
 }
 
 impl<'a> Report<'a> {
@@ -70,7 +82,7 @@ impl<'a> Report<'a> {
         let skipped = run.skipped().iter().map(|(node, why)| NodeReport {
             skip: Some(why),
             message: Some(text::skip(why, now)),
-            ..NodeReport::new(node, "Skipped", None)
+            ..NodeReport::new(node, StatusName::Skipped, None)
         });
         Self {
             head: Head::new("CycleReport", now, &[]),
@@ -92,7 +104,7 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> NodeReport<'a> {
-    fn new(node: &'a str, status: &'static str, pod: Option<&'a str>) -> Self {
+    fn new(node: &'a str, status: StatusName, pod: Option<&'a str>) -> Self {
         Self { node, status, pod, seconds: None, failure: None, skip: None, message: None }
     }
 }
@@ -100,14 +112,18 @@ impl<'a> NodeReport<'a> {
 fn node_view(task: &NodeTask, now: Timestamp) -> NodeReport<'_> {
     let view = |status, pod| NodeReport::new(&task.node, status, pod);
     match &task.status {
-        Status::WaitReason => view("Waiting", Some(&task.pod.name)),
-        Status::InProgress(work) => view("InProgress", Some(&work.pod.name)),
-        Status::Replaced { pod, took } => NodeReport { seconds: Some(took.as_secs()), ..view("Replaced", Some(pod)) },
-        Status::Failed { why, pod } => {
-            NodeReport { failure: Some(why), message: Some(text::failure(why, now)), ..view("Failed", Some(&pod.name)) }
+        Status::WaitReason => view(StatusName::Waiting, Some(&task.pod.name)),
+        Status::InProgress(work) => view(StatusName::InProgress, Some(&work.pod.name)),
+        Status::Replaced { pod, took } => {
+            NodeReport { seconds: Some(took.as_secs()), ..view(StatusName::Replaced, Some(pod)) }
         }
+        Status::Failed { why, pod } => NodeReport {
+            failure: Some(why),
+            message: Some(text::failure(why, now)),
+            ..view(StatusName::Failed, Some(&pod.name))
+        },
         Status::Skipped(why) => {
-            NodeReport { skip: Some(why), message: Some(text::skip(why, now)), ..view("Skipped", None) }
+            NodeReport { skip: Some(why), message: Some(text::skip(why, now)), ..view(StatusName::Skipped, None) }
         }
     }
 }

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use super::blocker;
 use super::labels::{phase_sentence, phase_tone, step_name, step_tone, tally};
@@ -23,6 +22,7 @@ use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{Blocker, EventKind, NodeStep, Phase, RolloutEvent, RolloutStatus};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Ending {
     /// All desired pods run the current revision and are available.
     Complete,
@@ -64,44 +64,59 @@ impl<'c, 'a> Event<'c, 'a> {
 
 /// `kind: RolloutEvent`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct EventView<'a> {
+pub(crate) struct EventView<'a> {
     #[serde(flatten)]
     head: EventHead<'a>,
-    /// The fields of the event and of the status. They share a map because some fields occur in both.
     #[serde(flatten)]
-    fields: Map<String, Value>,
+    fields: EventFields<'a>,
+    /// Absent if the DaemonSet no longer exists.
+    #[serde(flatten)]
+    numbers: Option<Numbers<'a>>,
     message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fix: Vec<Remedy>,
 }
 
+/// The fields of each type of event.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+enum EventFields<'a> {
+    Change(&'a EventKind),
+    End(EndFields),
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "type")]
+enum EndFields {
+    /// The watch ended.
+    Ended { outcome: Ending },
+}
+
 /// Writes the event as one line of JSON.
 pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::json_line(out, &view(event)?)
+    crate::render::structured::json_line(out, &view(event))
 }
 
 /// Writes the event as one document of a YAML stream.
 pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::yaml_document(out, &view(event)?)
+    crate::render::structured::yaml_document(out, &view(event))
 }
 
-fn view<'c>(event: &'c Event<'c, '_>) -> io::Result<EventView<'c>> {
-    let watch_event = match event.watch_event {
-        WatchEvent::RolloutEvent(kind) => serde_json::to_value(kind)?,
-        WatchEvent::Ended(ending, _) => json!({ "type": "Ended", "outcome": ending }),
-    };
-    let numbers = event.rollout_status.map(Numbers::new).map(serde_json::to_value).transpose()?;
-    let maps = [Some(watch_event), numbers].into_iter().flatten().filter_map(|value| match value {
-        Value::Object(map) => Some(map),
-        _ => None,
-    });
-    Ok(EventView {
+fn view<'c>(event: &'c Event<'c, '_>) -> EventView<'c> {
+    EventView {
         head: EventHead::new("RolloutEvent", event.at, event.namespace, event.name),
-        fields: maps.flatten().collect(),
+        fields: match event.watch_event {
+            WatchEvent::RolloutEvent(kind) => EventFields::Change(kind),
+            WatchEvent::Ended(outcome, _) => EventFields::End(EndFields::Ended { outcome }),
+        },
+        numbers: event.rollout_status.map(Numbers::new),
         message: message(event, ListLength::Handful).0,
         fix: fixes(event),
-    })
+    }
 }
 
 /// Writes the event as one line: time, message and progress.

@@ -15,6 +15,7 @@ use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, Ro
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
     #[serde(flatten)]
@@ -24,6 +25,7 @@ pub(crate) struct Report<'a> {
 
 /// The progress of a rollout. A number is `None` if its objects could not be read.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Numbers<'a> {
     revision: Option<&'a str>,
@@ -51,6 +53,7 @@ impl<'a> Numbers<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct DaemonSetView<'a> {
     namespace: &'a str,
@@ -65,6 +68,7 @@ struct DaemonSetView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct BudgetUseView<'a> {
     node: &'a str,
@@ -76,6 +80,7 @@ struct BudgetUseView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct BlockerView<'a> {
     #[serde(flatten)]
     blocker: &'a Blocker<'a>,
@@ -84,6 +89,7 @@ struct BlockerView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NodeReport<'a> {
     node: &'a str,
@@ -151,6 +157,7 @@ fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> NodeReport<'
 
 /// A reason in JSON.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReasonView<'a> {
     #[serde(flatten)]
     reason: &'a Reason,

@@ -224,7 +224,7 @@ fn change_is_one_line_with_time_reason_and_progress() {
         String::from_utf8(out).unwrap()
     };
     assert_eq!(
-        written(EventKind::Started { phase: Phase::Progressing, revision: None, done: 1, desired: 1 }),
+        written(EventKind::Started { done: 1 }),
         "1970-01-01T00:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
     );
     assert_eq!(

@@ -18,6 +18,7 @@ use crate::scheduling::preemption::Preemption;
 
 /// `kind: WhyNotReport`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
     #[serde(flatten)]
@@ -27,6 +28,7 @@ pub(crate) struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct DiagnosisView<'a> {
     namespace: &'a str,
@@ -44,14 +46,25 @@ struct DiagnosisView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CheckView {
     stage: Stage,
     check: CheckName,
-    result: &'static str,
+    result: ResultName,
     reasons: Vec<ReasonView>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+enum ResultName {
+    Pass,
+    Fail,
+    /// Data that the check needs could not be read.
+    Unknown,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReasonView {
     #[serde(flatten)]
     reason: Reason,
@@ -63,6 +76,7 @@ struct ReasonView {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PreemptionView<'a> {
     #[serde(flatten)]
     preemption: &'a Preemption,
@@ -114,9 +128,9 @@ fn check_view(check: &Check, target: &RemedyContext<'_>, now: Timestamp) -> Chec
         stage: check.stage,
         check: check.name,
         result: match check.result {
-            CheckResult::Pass => "Pass",
-            CheckResult::Fail(_) => "Fail",
-            CheckResult::Unknown { .. } => "Unknown",
+            CheckResult::Pass => ResultName::Pass,
+            CheckResult::Fail(_) => ResultName::Fail,
+            CheckResult::Unknown { .. } => ResultName::Unknown,
         },
         reasons: check.reasons().iter().map(reason).collect(),
     }

@@ -6,6 +6,7 @@ use crate::scheduling::node_pod::OtherPod;
 
 /// Which pods conflict or are missing. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum AffinityRejection {
     /// The node lacks the label by which the required pod affinity says what is near.
@@ -48,6 +49,7 @@ pub(crate) enum AffinityRejection {
 
 /// The pods that a term applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Selected {
     /// The label selector as kubectl writes it: empty for every pod, none for no pod.

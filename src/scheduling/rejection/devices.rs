@@ -6,6 +6,7 @@ use crate::placement::TermMismatch;
 
 /// Why the claims reject the pod or the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum DeviceRejection {
     /// The claim that is to be created from a template does not exist yet.

@@ -6,6 +6,7 @@ use crate::scheduling::node_pod::NodePod;
 
 /// Why a host port is not available. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum PortRejection {
     /// Another pod uses the port.
@@ -25,6 +26,7 @@ pub(crate) enum PortRejection {
 
 /// A pod that uses a host port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PortUser {
     #[serde(flatten)]

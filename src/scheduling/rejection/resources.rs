@@ -7,6 +7,7 @@ use crate::snapshot::quantity::Quantity;
 
 /// Which resource is insufficient. In JSON, the variant's name is the `code`. Amounts are in cores, bytes or units.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum ResourceRejection {
     /// The node is large enough, but too much of the resource is in use.
@@ -48,6 +49,7 @@ pub(crate) enum ResourceRejection {
 
 /// The highest request, of one container or of the pod as a whole, with which the pod fits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LowerRequest {
     /// The container; none for the pod-level request.

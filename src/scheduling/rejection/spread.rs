@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Why a constraint rejects the node. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum SpreadRejection {
     /// The node lacks the label by which pods are to be spread.

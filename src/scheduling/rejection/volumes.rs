@@ -15,6 +15,7 @@ use crate::snapshot::quantity::Quantity;
 /// Why the volumes reject the pod or the node. In JSON, the variant's name is the `code`. Claims are in the pod's
 /// namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all_fields = "camelCase")]
 pub(crate) enum VolumeRejection {
     /// A disk that the pod uses without a claim is used by another pod on the node.
@@ -149,6 +150,7 @@ pub(crate) enum VolumeRejection {
 
 /// A pod and its node, as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PodOnNode {
     pub(crate) namespace: String,
     #[serde(rename = "pod")]
@@ -168,6 +170,7 @@ impl PodOnNode {
 
 /// A PersistentVolume that cannot be bound to the claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct MismatchedVolume {
     pub(crate) volume: String,
     #[serde(flatten)]
@@ -176,6 +179,7 @@ pub(crate) struct MismatchedVolume {
 
 /// The first mismatch between a volume and a claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub(crate) enum VolumeMismatch {
     /// The volume is reserved for another claim.

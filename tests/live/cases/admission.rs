@@ -12,7 +12,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, json_of, message, wait_until};
+use crate::harness::client::{document, ensure, failed, json_of, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{container, daemon_set, namespace, node_with, replace_fields};
 use crate::harness::registry::LiveTest;
@@ -212,7 +212,7 @@ fn report(plane: &ControlPlane, namespace: &str, name: &str) -> Result<Value, Fa
     let output = plane.ds(&["why-not", NODE, name, "-n", namespace, "-o", "json"]);
     // Exit code 1: the pod does not run.
     let report = if output.status.code() == Some(1) {
-        serde_json::from_slice(&output.stdout).map_err(failed)?
+        document(&String::from_utf8_lossy(&output.stdout))?
     } else {
         json_of(&output)?
     };

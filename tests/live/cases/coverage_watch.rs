@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, message, wait_until, wait_until_within};
+use crate::harness::client::{document, ensure, failed, message, wait_until, wait_until_within};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{container, daemon_set, node, with_behavior};
 use crate::harness::random_cluster::change_taints;
@@ -33,8 +33,7 @@ impl CoverageWatch {
         let shared = Arc::clone(&latest);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let report =
-                    serde_json::from_str(&line).unwrap_or_else(|error| json!({ "invalid": error.to_string() }));
+                let report = document(&line).unwrap_or_else(|error| json!({ "invalid": error.message() }));
                 *shared.lock().unwrap_or_else(PoisonError::into_inner) = report;
             }
         });

@@ -18,9 +18,8 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::client::{document, ensure, failed, wait_until};
 use crate::harness::control_plane::{Builder, ControlPlane};
-use crate::harness::event_schema::is_documented;
 use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use crate::harness::manifests::{merge_patch, reference};
 use crate::harness::registry::LiveTest;
@@ -321,10 +320,9 @@ async fn crashing_image(scenario: &Scenario<'_>) -> Result<(), Failed> {
     ensure(with_image(scenario, "one").await? == 3, || text)
 }
 
-/// The JSON documents of a run: documented events, and a report at the end.
+/// The JSON documents of a run: events, and a report at the end.
 fn documents(text: &str) -> Result<Vec<Value>, Failed> {
-    let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(failed)?;
-    lines.iter().filter(|line| line["kind"] == "CycleEvent").try_for_each(is_documented)?;
+    let lines: Vec<Value> = text.lines().map(document).collect::<Result<_, _>>()?;
     ensure(lines.last().is_some_and(|last| last["kind"] == "CycleReport"), || text.to_owned())?;
     Ok(lines)
 }

@@ -11,9 +11,8 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::client::{document, ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::event_schema::is_documented;
 use crate::harness::registry::LiveTest;
 use crate::harness::scenario::{
     Scenario, all_passed, assert_contains, assert_not_contains, run_scenario, template_patch,
@@ -82,15 +81,9 @@ fn assert_complete(text: &str, nodes: usize) -> Result<(), Failed> {
     ensure(last.contains(" complete after ") && last.ends_with(&numbers), || text.to_owned())
 }
 
-/// The events of a watch in JSON, each of which must be documented.
+/// The events of a watch in JSON.
 fn events(text: &str) -> Result<Vec<Value>, Failed> {
-    let event = |line: &str| -> Result<Value, Failed> {
-        let event = serde_json::from_str(line).map_err(|error| failed(format!("{line}: {error}")))?;
-        is_documented(&event)
-            .map_err(|failure| failed(format!("{line}: {}", failure.message().unwrap_or_default())))?;
-        Ok(event)
-    };
-    text.lines().map(event).collect()
+    text.lines().map(document).collect()
 }
 
 /// How many nodes are done at the end: those of the last NewRevision event, and those with an event since, of which no

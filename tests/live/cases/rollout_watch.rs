@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, wait_until};
+use crate::harness::client::{document, ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{container, daemon_set, daemon_set_reference, node, pod_reference, with_behavior};
 use crate::harness::registry::LiveTest;
@@ -56,7 +56,7 @@ fn rolling_update_is_followed_to_completion(ctx: &Ctx) -> Result<(), Failed> {
         ensure(text.contains(" complete after "), || text.clone())?;
         change(plane, "three", "RollingUpdate", &json!({})).await?;
         let text = RunningProgram::start(plane, &["rollout", "watch", "agent", "-o", "json"])?.wait_for_exit(0).await?;
-        let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let events: Vec<Value> = text.lines().map(document).collect::<Result<_, _>>()?;
         let done =
             |node: &str| events.iter().filter(|event| event["type"] == "NodeDone" && event["node"] == node).count();
         ensure(["a", "b", "c"].iter().all(|node| done(node) <= 1), || text.clone())?;

@@ -8,7 +8,7 @@ use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed, message, wait_until};
+use crate::harness::client::{document, ensure, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{daemon_set, namespace, node, with_behavior};
 use crate::harness::registry::LiveTest;
@@ -49,8 +49,7 @@ fn events_give_the_same_reasons_as_live(ctx: &Ctx) -> Result<(), Failed> {
 /// Every reason of a report, without messages and times.
 fn reasons(plane: &ControlPlane, arguments: &[&str]) -> Result<BTreeSet<String>, Failed> {
     let output = plane.ds(&[arguments, &["-o", "json"]].concat());
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| failed(format!("{arguments:?}: {error}: {}", String::from_utf8_lossy(&output.stderr))))?;
+    let report = document(&String::from_utf8_lossy(&output.stdout))?;
     let mut found = BTreeSet::new();
     collect(&report, &mut found);
     Ok(found)

@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use serde_json::{Map, Value, json};
 
 use crate::Ctx;
-use crate::harness::client::{ensure, failed};
+use crate::harness::client::{document, ensure, failed};
 use crate::harness::registry::LiveTest;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![kubectl_output_is_read_unchanged];
@@ -160,7 +160,7 @@ fn read_template(yaml: &[u8]) -> Result<Value, Failed> {
         .output()
         .map_err(failed)?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report: Value = serde_json::from_slice(&output.stdout).map_err(|_| error)?;
+    let report = document(&String::from_utf8_lossy(&output.stdout)).map_err(|_| error)?;
     let template =
         ["/revision/template", "/template", "/revisions/0/template"].iter().find_map(|path| report.pointer(path));
     template.cloned().ok_or_else(|| format!("no template in {report}").into())

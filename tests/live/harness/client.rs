@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::Ctx;
 use crate::harness::control_plane::ControlPlane;
+use crate::json_schemas::validate;
 
 /// The default timeout. It is long because a loaded machine is slow, and because a controller that lost the API server
 /// can wait half a minute before it retries, more than once. It costs nothing when the condition becomes true.
@@ -199,6 +200,12 @@ pub(crate) fn json_of(output: &Output) -> Result<Value, Failed> {
     if !output.status.success() {
         return Err(failed(format!("kubectl ds: {}: {stderr}", output.status)));
     }
-    serde_json::from_str(&stdout)
-        .map_err(|error| failed(format!("not JSON ({error}): {:.300}; stderr: {stderr:.300}", stdout)))
+    document(&stdout).map_err(|error| failed(format!("{}; stderr: {stderr:.300}", error.message().unwrap_or_default())))
+}
+
+/// A JSON document that the program printed. It must be what `docs/schema` says.
+pub(crate) fn document(text: &str) -> Result<Value, Failed> {
+    let document = serde_json::from_str(text).map_err(|error| failed(format!("not JSON ({error}): {text:.300}")))?;
+    validate(&document).map_err(|differences| failed(format!("{differences}: {text:.300}")))?;
+    Ok(document)
 }

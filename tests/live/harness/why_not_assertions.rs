@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use crate::harness::client::{ensure, failed};
+use crate::harness::client::{document, ensure, failed};
 use crate::harness::control_plane::ControlPlane;
 
 /// A check that must fail, and its reason.
@@ -31,8 +31,7 @@ pub(crate) fn assert_explained(
     ensure(matches!(output.status.code(), Some(0 | 1)), || {
         format!("why-not {node} {name}: {}: {stderr}", output.status)
     })?;
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| failed(format!("why-not {node} {name} is not JSON ({error}): {stderr}")))?;
+    let report = document(&String::from_utf8_lossy(&output.stdout))?;
     ensure(report["kind"] == "WhyNotReport" && report["node"] == node, || format!("unexpected report: {report:.300}"))?;
     let is_expected_set = |set: &&Value| set["namespace"] == namespace && set["name"] == name;
     let set = list(&report["daemonSets"]).iter().find(is_expected_set);
@@ -59,9 +58,7 @@ pub(crate) fn assert_rejected(
     scheduler: Option<&str>,
 ) -> Result<(), Failed> {
     let output = plane.ds(&["why-not", node, name, "-n", namespace, "-o", "json"]);
-    let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
-        failed(format!("why-not {node} {name}: {error}: {}", String::from_utf8_lossy(&output.stderr)))
-    })?;
+    let report = document(&String::from_utf8_lossy(&output.stdout))?;
     let checks = list(&report["daemonSets"][0]["checks"]);
     let is_expected = |one: &&Value| {
         let has_message = |reason: &Value| scheduler.is_none_or(|message| reason["scheduler"] == message);

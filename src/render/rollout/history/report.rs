@@ -12,6 +12,7 @@ use crate::rollout::{DeletedRevision, History, Revision};
 
 /// `kind: RolloutHistory`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
     #[serde(flatten)]
@@ -26,6 +27,7 @@ pub(crate) struct Report<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct RevisionView<'a> {
     revision: i64,
@@ -40,6 +42,7 @@ struct RevisionView<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DeletedRevisionView<'a> {
     hash: Option<&'a str>,
     nodes: &'a [&'a str],

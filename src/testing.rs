@@ -1,0 +1,3 @@
+//! What tests of several modules use.
+
+mod json_schemas;
