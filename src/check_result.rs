@@ -1,6 +1,6 @@
 //! The result of one check, whatever stage it belongs to.
 
-use crate::snapshot::Known;
+use crate::snapshot::{Known, Missing};
 
 /// The result of a check. `R` is the type of its reasons.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub(crate) enum CheckResult<R> {
     /// The objects that the check reads are not known.
     Unknown {
         /// What is missing, and why.
-        missing: String,
+        missing: Missing,
     },
 }
 
@@ -22,7 +22,7 @@ impl<R> CheckResult<R> {
     }
 
     /// One reason is enough to fail, whatever is missing. To pass, nothing may be missing.
-    pub(crate) fn from_partial(reasons: Vec<R>, missing: Option<String>) -> Self {
+    pub(crate) fn from_partial(reasons: Vec<R>, missing: Option<Missing>) -> Self {
         match missing {
             Some(missing) if reasons.is_empty() => Self::Unknown { missing },
             _ => Self::from_reasons(reasons),

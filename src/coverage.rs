@@ -17,7 +17,8 @@ mod threshold;
 mod edge_cases;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fmt::{self, Write};
+use std::hash::{DefaultHasher, Hasher};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
@@ -86,9 +87,18 @@ pub(crate) fn compute_coverage(snapshot: &Snapshot) -> Vec<Coverage<'_>> {
 
 /// A hash of everything that is shown except ages. It changes only if there is something new to show.
 pub(crate) fn fingerprint(coverages: &[Coverage<'_>]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    format!("{coverages:?}").hash(&mut hasher);
-    hasher.finish()
+    /// Hashes what is written, so that the text of a large cluster is never in memory.
+    struct HashWriter(DefaultHasher);
+    impl Write for HashWriter {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut writer = HashWriter(DefaultHasher::new());
+    // The writer never fails.
+    let _ = write!(writer, "{coverages:?}");
+    writer.0.finish()
 }
 
 /// What is the same for all nodes of one DaemonSet.

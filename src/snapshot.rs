@@ -36,7 +36,7 @@ pub(crate) use daemon_pods::DaemonPods;
 pub(crate) use event_query::{EventFields, EventQuery};
 pub(crate) use generation::Generation;
 pub(crate) use interner::Interner;
-pub(crate) use known::Known;
+pub(crate) use known::{Known, Missing};
 pub(crate) use node::{Node, Taint};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod_summary::PodSummary;
@@ -65,9 +65,9 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// What could not be read: one sentence each.
     pub(crate) fn gaps(&self) -> Vec<String> {
-        let unknown = |gap: &str| format!("{gap}: that part is unknown");
+        let unknown = |gap: &Missing| format!("{gap}: that part is unknown");
         // Pods and the DaemonSets have part of the information that revisions have.
-        let inferred = |gap: &str| {
+        let inferred = |gap: &Missing| {
             format!("{gap}: up-to-date pods are determined from the template generation and .status where possible")
         };
         let before = [self.nodes.missing(), self.pods.missing()].into_iter().flatten().map(unknown);

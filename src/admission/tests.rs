@@ -250,7 +250,7 @@ fn priority_comes_from_named_or_default_class() {
     assert_eq!(of(&cluster_objects, Some("high")), (Some(1000), "Never".into(), "high".into()));
     assert_eq!(of(&cluster_objects, None), (Some(5), "PreemptLowerPriority".into(), "usual".into()));
     assert_eq!(of(&empty(), None), (Some(0), "PreemptLowerPriority".into(), String::new()));
-    let unread = ClusterObjects { priority_classes: Known::Unknown("cannot list priorityclasses".into()), ..empty() };
+    let unread = ClusterObjects { priority_classes: Known::failed("cannot list priorityclasses"), ..empty() };
     assert_eq!(of(&unread, Some("system-node-critical")).0, Some(2_000_001_000));
     assert_eq!(of(&unread, Some("system-cluster-critical")).0, Some(2_000_000_000));
 }

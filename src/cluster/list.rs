@@ -97,7 +97,7 @@ impl<T: DeserializeOwned + 'static> Encoding<T> {
 pub(crate) fn known_if_permitted<T>(outcome: Result<T, Error>) -> Result<Known<T>, Error> {
     match outcome {
         Ok(value) => Ok(Known::Known(value)),
-        Err(error @ Error::Forbidden { .. }) => Ok(Known::Unknown(error.to_string())),
+        Err(error @ Error::Forbidden { .. }) => Ok(Known::failed(error.to_string())),
         Err(error) => Err(error),
     }
 }
@@ -160,7 +160,11 @@ impl Access {
         let mut query = Query::new("list", K::API_VERSION, K::URL_PATH_SEGMENT, scope);
         query.label_selector = label_selector.map(str::to_owned);
         query.field_selector = field_selector.map(str::to_owned);
-        let Listed { items, resource_version } = self.gather(&query, &Encoding::JSON, &mut Some).await?;
+        self.list_by_query(&query).await
+    }
+
+    async fn list_by_query<K: DeserializeOwned + 'static>(&self, query: &Query) -> Result<Listed<K>, Error> {
+        let Listed { items, resource_version } = self.gather(query, &Encoding::JSON, &mut Some).await?;
         Ok(Listed { items: items.into_iter().map(|Tree(item)| item).collect(), resource_version })
     }
 

@@ -370,12 +370,12 @@ fn fingerprint_ignores_time_unless_a_pod_becomes_available() {
 #[test]
 fn counts_are_unknown_without_nodes_or_pods() {
     let mut world = CoverageFixture::new().pod("a", json!({}));
-    world.0.nodes = Known::Unknown("forbidden".into());
+    world.0.nodes = Known::failed("forbidden");
     assert_eq!(world.counts(), [None; 6]);
     assert_eq!(world.states(), [State::Available]);
 
     let mut world = CoverageFixture::new();
-    world.0.pods = Known::Unknown("forbidden".into());
+    world.0.pods = Known::failed("forbidden");
     assert_eq!(world.counts(), [Some(2), None, None, None, None, None]);
     assert_eq!(world.states(), [State::Unknown, State::Unknown]);
 
@@ -385,12 +385,12 @@ fn counts_are_unknown_without_nodes_or_pods() {
         (groups[0].desired, groups[0].available)
     };
     assert_eq!(group(&world), (Some(2), None));
-    world.0.nodes = Known::Unknown("forbidden".into());
+    world.0.nodes = Known::failed("forbidden");
     world.0.pods = CoverageFixture::new().pod("a", json!({})).0.pods;
     assert_eq!(group(&world), (None, None));
     assert_eq!(group(&CoverageFixture::new().pod("a", json!({}))), (Some(2), Some(1)));
 
     let mut world = CoverageFixture::new().pod("a", json!({}));
-    world.0.revisions = Known::Unknown("forbidden".into());
+    world.0.revisions = Known::failed("forbidden");
     assert_eq!(world.counts(), [Some(2), Some(1), Some(1), None, Some(1), Some(0)]);
 }

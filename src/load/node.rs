@@ -15,7 +15,7 @@ use crate::cluster::file;
 use crate::cluster::list::Listed;
 use crate::cluster::query::Scope;
 use crate::error::Error;
-use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor, with_object_table};
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
@@ -55,11 +55,9 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &st
     );
     let node = node?;
     let unbound = readable(unbound, &mut None)?;
-    let pick = |wanted: fn(&Pod, &str) -> bool| match &unbound {
-        Known::Known(pods) => {
-            Known::Known(pods.iter().filter(|pod| wanted(pod, &node.metadata.name)).cloned().collect())
-        }
-        Known::Unknown(why) => Known::Unknown(why.clone()),
+    let pick = |is_picked: fn(&Pod, &str) -> bool| {
+        let picked = |pods: &Vec<Pod>| pods.iter().filter(|pod| is_picked(pod, &node.metadata.name)).cloned().collect();
+        unbound.as_ref().map(picked)
     };
     Ok(NodeSnapshot {
         daemon_sets: select_by_name(daemon_sets?.items, request, place)?,
@@ -67,7 +65,7 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &st
         bound: readable(bound, &mut None)?,
         pinned: pick(is_pinned),
         nominated: pick(is_nominated),
-        revisions: Known::Unknown("controllerrevisions were not read".into()),
+        revisions: Known::failed("controllerrevisions were not read"),
         events: Known::Known(Vec::new()),
         openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
         cluster_objects: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
@@ -133,14 +131,14 @@ fn nothing<T>() -> Listed<T> {
 async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
     let info = match access.get_version().await {
         Ok(info) => info,
-        Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::Unknown(error.to_string())),
+        Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::failed(error.to_string())),
         Err(error) => return Err(error),
     };
     // Some providers report a minor version such as `33+`.
     let digits: String = info.minor.chars().take_while(char::is_ascii_digit).collect();
     Ok(match digits.parse() {
         Ok(minor) => Known::Known(KubeMinor(minor)),
-        Err(_) => Known::Unknown(format!("the server version {:?} cannot be parsed", info.git_version)),
+        Err(_) => Known::failed(format!("the server version {:?} cannot be parsed", info.git_version)),
     })
 }
 
@@ -180,11 +178,10 @@ fn from_files(
     };
     let exists = matches!(which, NodeTarget::Named(_));
     let name = node.metadata.name.clone();
-    let pick = |wanted: &dyn Fn(&Pod) -> bool| match &scheduling_pods {
-        Known::Known(pods) if exists => Known::Known(pods.iter().filter(|pod| wanted(pod)).cloned().collect()),
-        Known::Known(_) => Known::Known(Vec::new()),
-        Known::Unknown(_) if !exists => Known::Known(Vec::new()),
-        Known::Unknown(why) => Known::Unknown(why.clone()),
+    let pick = |is_picked: &dyn Fn(&Pod) -> bool| match exists {
+        true => scheduling_pods.as_ref().map(|pods| pods.iter().filter(|pod| is_picked(pod)).cloned().collect()),
+        // A node that does not exist has no pods.
+        false => Known::Known(Vec::new()),
     };
     let is_unbound = |pod: &Pod| pod.spec.node_name.is_empty();
     Ok(NodeSnapshot {
@@ -198,9 +195,12 @@ fn from_files(
         cluster_objects: ClusterObjects {
             claims: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_claims),
             resource_claim_templates: covered(objects.all(), &saved_namespaces, &snapshot.daemon_sets, uses_devices),
+            namespaces,
+            nodes: snapshot.nodes,
+            pods: scheduling_pods,
             saved: Some(saved_namespaces),
             partial_pods,
-            ..saved_objects(&objects, scheduling_pods, namespaces, snapshot.nodes)
+            ..saved_objects(&objects)
         },
         as_of: snapshot.as_of,
         daemon_sets: snapshot.daemon_sets,
@@ -208,33 +208,18 @@ fn from_files(
     })
 }
 
-fn saved_objects(
-    objects: &file::Objects,
-    pods: Known<Vec<Pod>>,
-    namespaces: Known<Vec<k8s_openapi::api::core::v1::Namespace>>,
-    nodes: Known<Vec<Node>>,
-) -> ClusterObjects {
-    ClusterObjects {
-        minor: Known::Unknown("a saved cluster has no server version".into()),
-        nodes,
-        pods,
-        namespaces,
-        volumes: objects.all(),
-        storage_classes: objects.all(),
-        csi_nodes: objects.all(),
-        csi_drivers: objects.all(),
-        storage_capacities: objects.all(),
-        volume_attachments: objects.all(),
-        limit_ranges: objects.all(),
-        quotas: objects.all(),
-        service_accounts: objects.all(),
-        priority_classes: objects.all(),
-        runtime_classes: objects.all(),
-        resource_claims: objects.all(),
-        resource_slices: objects.all(),
-        device_classes: objects.all(),
-        ..ClusterObjects::default()
+/// The objects in the files, without pods and nodes.
+fn saved_objects(objects: &file::Objects) -> ClusterObjects {
+    macro_rules! decode_all {
+        ($($(#[$doc:meta])* $field:ident: $type:ident, $kind:ident, $extent:ident, $versions:tt;)+) => {
+            ClusterObjects {
+                minor: Known::not_saved("a saved cluster has no server version"),
+                $($field: objects.all(),)+
+                ..ClusterObjects::default()
+            }
+        };
     }
+    with_object_table!(decode_all)
 }
 
 /// The objects; unknown if a DaemonSet that needs them is in a namespace that was not saved.
@@ -249,7 +234,7 @@ fn covered<K: Resource + Clone>(
         daemon_sets.iter().filter(|daemon_set| daemon_set.spec.template.spec.as_ref().is_some_and(needs)).map(of);
     match in_need.into_iter().find(|namespace| !saved.covers(K::KIND, namespace)) {
         Some(namespace) if objects.known().is_some() => {
-            Known::Unknown(format!("the files contain no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
+            Known::not_saved(format!("the files contain no {} of namespace {namespace}", K::URL_PATH_SEGMENT))
         }
         _ => objects,
     }

@@ -9,7 +9,7 @@ use super::live::readable;
 use crate::cluster::access::Access;
 use crate::cluster::query::Scope;
 use crate::error::Error;
-use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
+use crate::snapshot::cluster_objects::{ClusterObjects, Extent, ObjectKind, with_object_table};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
@@ -31,54 +31,54 @@ pub(crate) async fn read(
     needs: &BTreeSet<ObjectKind>,
     scope: &Scope,
 ) -> Result<(), Error> {
-    let all = &Scope::AllNamespaces;
-    let reader = Reader { access, needs };
-    tokio::try_join!(
-        reader.pods(&mut cluster_objects.pods),
-        reader.nodes(&mut cluster_objects.nodes),
-        reader.list(ObjectKind::Namespaces, &Scope::Cluster, &mut cluster_objects.namespaces),
-        reader.list(ObjectKind::Claims, all, &mut cluster_objects.claims),
-        reader.list(ObjectKind::Volumes, &Scope::Cluster, &mut cluster_objects.volumes),
-        reader.list(ObjectKind::StorageClasses, &Scope::Cluster, &mut cluster_objects.storage_classes),
-        reader.list(ObjectKind::CsiNodes, &Scope::Cluster, &mut cluster_objects.csi_nodes),
-        reader.list(ObjectKind::CsiDrivers, &Scope::Cluster, &mut cluster_objects.csi_drivers),
-        reader.list(ObjectKind::StorageCapacities, all, &mut cluster_objects.storage_capacities),
-        reader.list(ObjectKind::VolumeAttachments, &Scope::Cluster, &mut cluster_objects.volume_attachments),
-        reader.list(ObjectKind::LimitRanges, scope, &mut cluster_objects.limit_ranges),
-        reader.list(ObjectKind::Quotas, scope, &mut cluster_objects.quotas),
-        reader.list(ObjectKind::ServiceAccounts, scope, &mut cluster_objects.service_accounts),
-        reader.list(ObjectKind::PriorityClasses, &Scope::Cluster, &mut cluster_objects.priority_classes),
-        reader.list(ObjectKind::RuntimeClasses, &Scope::Cluster, &mut cluster_objects.runtime_classes),
-        reader.list(ObjectKind::ResourceClaims, all, &mut cluster_objects.resource_claims),
-        reader.list(ObjectKind::ResourceClaimTemplates, scope, &mut cluster_objects.resource_claim_templates),
-        reader.list(ObjectKind::ResourceSlices, &Scope::Cluster, &mut cluster_objects.resource_slices),
-        reader.list(ObjectKind::DeviceClasses, &Scope::Cluster, &mut cluster_objects.device_classes),
-    )?;
+    let reader = Reader { access, needs, daemon_set_namespaces: scope };
+    macro_rules! read_all {
+        ($($(#[$doc:meta])* $field:ident: $type:ident, $kind:ident, $extent:ident, $versions:tt;)+) => {
+            tokio::try_join!(
+                reader.pods(&mut cluster_objects.pods),
+                reader.nodes(&mut cluster_objects.nodes),
+                $(reader.list(ObjectKind::$kind, Extent::$extent, &$versions, &mut cluster_objects.$field)),+
+            )
+        };
+    }
+    with_object_table!(read_all)?;
     Ok(())
 }
 
 struct Reader<'a> {
     access: &'a Access,
     needs: &'a BTreeSet<ObjectKind>,
+    daemon_set_namespaces: &'a Scope,
 }
 
 impl Reader<'_> {
-    fn wants<T>(&self, need: ObjectKind, place: &Known<Vec<T>>) -> bool {
-        self.needs.contains(&need) && place.known().is_none()
+    fn needs_now<T>(&self, kind: ObjectKind, place: &Known<Vec<T>>) -> bool {
+        self.needs.contains(&kind) && place.known().is_none()
     }
 
-    async fn list<K>(&self, need: ObjectKind, scope: &Scope, place: &mut Known<Vec<K>>) -> Result<(), Error>
+    async fn list<K>(
+        &self,
+        kind: ObjectKind,
+        extent: Extent,
+        older_versions: &[&'static str],
+        place: &mut Known<Vec<K>>,
+    ) -> Result<(), Error>
     where
         K: Resource + DeserializeOwned + 'static,
     {
-        if self.wants(need, place) {
-            *place = self.access.list_if_served(scope).await?;
+        if self.needs_now(kind, place) {
+            let scope = match extent {
+                Extent::Cluster => &Scope::Cluster,
+                Extent::AllNamespaces => &Scope::AllNamespaces,
+                Extent::DaemonSetNamespaces => self.daemon_set_namespaces,
+            };
+            *place = self.access.list_if_served(scope, older_versions).await?;
         }
         Ok(())
     }
 
     async fn pods(&self, place: &mut Known<Vec<Pod>>) -> Result<(), Error> {
-        if self.wants(ObjectKind::Pods, place) {
+        if self.needs_now(ObjectKind::Pods, place) {
             let alive = |pod: Pod| (!pod.is_terminal()).then_some(pod);
             *place = readable(self.access.bulk(&Scope::AllNamespaces, None, alive).await, &mut None)?;
         }
@@ -86,7 +86,7 @@ impl Reader<'_> {
     }
 
     async fn nodes(&self, place: &mut Known<Vec<Node>>) -> Result<(), Error> {
-        if self.wants(ObjectKind::Nodes, place) {
+        if self.needs_now(ObjectKind::Nodes, place) {
             let keep = |node: Node| Some(node.compact());
             *place = readable(self.access.bulk(&Scope::Cluster, None, keep).await, &mut None)?;
         }

@@ -47,7 +47,7 @@ pub(crate) async fn load_required_objects(
         Source::Saved(_) => {
             // The prediction above can use incomplete pods; the filters count pods and need all of them.
             if let Some(why) = &node_snapshot.cluster_objects.partial_pods {
-                node_snapshot.cluster_objects.pods = Known::Unknown(why.clone());
+                node_snapshot.cluster_objects.pods = Known::not_saved(why.clone());
             }
             diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved)
         }

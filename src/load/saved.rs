@@ -21,7 +21,7 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
             return Err(Error::File {
                 file: "--from".into(),
                 message: match cluster_objects.others {
-                    0 => why,
+                    0 => why.to_string(),
                     others => format!("{why}; found only {} of other kinds", pluralize(others, "object")),
                 },
                 hint: file::HINT.into(),
@@ -53,7 +53,7 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
         Known::Known(_)
             if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| cluster_objects.saved.lacks_pods(one)) =>
         {
-            Known::Unknown(cluster_objects.saved.partial_pods(&daemon_sets).unwrap_or_default())
+            Known::not_saved(cluster_objects.saved.partial_pods(&daemon_sets).unwrap_or_default())
         }
         pods => pods,
     };

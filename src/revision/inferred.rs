@@ -118,7 +118,7 @@ mod tests {
         };
         let pods: Vec<PodSummary> = pods.iter().map(pod).collect();
         let pods: Vec<&PodSummary> = pods.iter().collect();
-        let unread = Known::Unknown("unread".to_owned());
+        let unread = Known::failed("unread");
         let revision = CurrentRevision::new(&daemon_set, &unread).inferred(&daemon_set, &pods, &pods);
         let current = pods.iter().map(|pod| is_current(pod, &revision)).collect();
         (revision.hash, revision.source, current)
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn hash_stays_unknown_if_several_or_no_hashes_fit() {
-        let unknown = (Known::Unknown("unread".to_owned()), None, vec![None; 2]);
+        let unknown = (Known::failed("unread"), None, vec![None; 2]);
         let pods = [("1", "a", CREATED), ("2", "b", CREATED)];
         assert_eq!(judged("3", &pods, Some(1)), unknown, "both hashes fit");
         assert_eq!(judged("3", &pods, Some(2)), unknown, "the status is about other pods");
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn hash_is_not_inferred_from_adopted_pods() {
         let adopted = [("1", "a", BEFORE), ("1", "a", BEFORE)];
-        let counted = (Known::Unknown("unread".to_owned()), Some(TemplateGeneration), vec![Some(true); 2]);
+        let counted = (Known::failed("unread"), Some(TemplateGeneration), vec![Some(true); 2]);
         assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts adopted pods by generation");
         let higher_priority_planned = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
         assert_eq!(judged("1", &higher_priority_planned, Some(2)).2, [Some(true), Some(true), Some(false)]);

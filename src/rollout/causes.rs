@@ -269,9 +269,9 @@ fn not_observed_deleted_and_unreadable_have_own_phases() {
     assert_eq!(world().daemon_set(|d| d.metadata.generation = Some(3)).phase(), Phase::NotObserved);
     assert_eq!(world().daemon_set(|d| d.metadata.deletion_timestamp = from(json!(NOW))).phase(), Phase::Deleting);
     let mut blind = world();
-    blind.0.revisions = Known::Unknown("revisions: forbidden".into());
+    blind.0.revisions = Known::failed("revisions: forbidden");
     assert_eq!(blind.phase(), Phase::Unknown);
-    blind.status_of(|rollout_status| assert_eq!(rollout_status.missing, ["revisions: forbidden"]));
+    blind.status_of(|rollout_status| assert_eq!(rollout_status.missing[0].to_string(), "revisions: forbidden"));
     let mut without = world();
     without.0.revisions = Known::Known(Vec::new());
     assert_eq!(without.phase(), Phase::NotObserved);
@@ -280,7 +280,7 @@ fn not_observed_deleted_and_unreadable_have_own_phases() {
 #[test]
 fn desired_comes_from_the_status_if_nodes_are_unreadable() {
     let mut world = RolloutFixture::rolling(1, json!(1)).pods([1, 2], "new", &healthy());
-    world.0.nodes = Known::Unknown("nodes: forbidden".into());
+    world.0.nodes = Known::failed("nodes: forbidden");
     let of = |world: RolloutFixture, desired| {
         world.daemon_set(|d| d.status.as_mut().unwrap().desired_number_scheduled = desired).phase()
     };

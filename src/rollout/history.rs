@@ -55,7 +55,7 @@ impl<'a> History<'a> {
     pub(crate) fn new(daemon_set: &'a DaemonSet, snapshot: &'a Snapshot) -> Result<Self, String> {
         let all = match &snapshot.revisions {
             Known::Known(revisions) => revisions,
-            Known::Unknown(why) => return Err(why.clone()),
+            Known::Unknown(missing) => return Err(missing.to_string()),
         };
         let current = current_of(daemon_set, all);
         let mut owned: Vec<&ControllerRevision> =
@@ -65,10 +65,7 @@ impl<'a> History<'a> {
             object,
             number: object.revision.unwrap_or_default(),
             is_current: current.is_some_and(|current| std::ptr::eq(current, object)),
-            nodes: match &snapshot.pods {
-                Known::Known(_) => Known::Known(Vec::new()),
-                Known::Unknown(why) => Known::Unknown(why.clone()),
-            },
+            nodes: snapshot.pods.as_ref().map(|_| Vec::new()),
         };
         let mut history =
             Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), deleted_revisions: Vec::new() };

@@ -16,7 +16,7 @@ use super::phase::{Phase, phase};
 use super::stuck::{self, StuckProof};
 use crate::coverage::Coverage;
 use crate::revision::{CurrentRevision, is_rollback};
-use crate::snapshot::{EventQuery, Snapshot};
+use crate::snapshot::{EventQuery, Missing, Snapshot};
 
 /// A rollout at one moment.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct RolloutStatus<'a> {
     /// Whether the rollout is a rollback: the DaemonSet had the current template before.
     pub(crate) is_rollback: bool,
     /// Messages about objects that could not be read. Without pods or revisions, the phase is `Unknown`.
-    pub(crate) missing: Vec<&'a str>,
+    pub(crate) missing: Vec<&'a Missing>,
 }
 
 /// Computes the status of a rollout.
@@ -87,7 +87,7 @@ pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snaps
 }
 
 /// What could not be read. Missing revisions matter only if up-to-date pods cannot be identified otherwise.
-fn missing<'a>(coverage: &Coverage<'_>, snapshot: &'a Snapshot) -> Vec<&'a str> {
+fn missing<'a>(coverage: &Coverage<'_>, snapshot: &'a Snapshot) -> Vec<&'a Missing> {
     let revisions = snapshot.revisions.missing().filter(|_| !coverage.is_revision_known());
     [snapshot.nodes.missing(), snapshot.pods.missing(), revisions].into_iter().flatten().collect()
 }

@@ -23,8 +23,8 @@ use crate::check_result::CheckResult;
 use k8s_openapi::api::resource::v1::{DeviceRequest, ResourceClaim};
 
 use crate::placement::{Affinity, PlacementFailure};
-use crate::snapshot::Known;
 use crate::snapshot::pod_summary::NodeSelector;
+use crate::snapshot::{Known, Missing};
 use claims::{RequestedDevices, failure};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
@@ -65,7 +65,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 fn judge_classes(
     demands: &[RequestedDevices<'_>],
     attempt: &Attempt<'_>,
-    missing: &mut Option<String>,
+    missing: &mut Option<Missing>,
 ) -> Vec<FilterFailure> {
     let named = demands.iter().filter(|demand| demand.allocation.is_none()).flat_map(|demand| {
         let named = demand.requests.iter().flat_map(classes_of);
@@ -103,7 +103,7 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
 fn judge_allocated(
     demand: &RequestedDevices<'_>,
     attempt: &Attempt<'_>,
-    missing: &mut Option<String>,
+    missing: &mut Option<Missing>,
 ) -> Option<DeviceRejection> {
     let allocation = demand.allocation?;
     let claim = demand.claim?;
@@ -127,7 +127,7 @@ fn judge_allocated(
 
 /// `isClaimReadyForBinding`: a device may need preparation, and that may have failed. While it is in progress the
 /// result is unknown, because it depends on a timeout.
-fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>) -> Option<DeviceRejection> {
+fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<Missing>) -> Option<DeviceRejection> {
     let status = claim.status.as_ref()?;
     let results = status.allocation.as_ref()?.devices.as_ref()?.results.as_ref()?;
     for result in results {
@@ -150,7 +150,8 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<String>
             });
         }
         if awaited.iter().any(|name| is_true(name).is_none()) {
-            missing.get_or_insert_with(|| format!("device {} of ResourceClaim {name} is not ready yet", result.device));
+            let text = format!("device {} of ResourceClaim {name} is not ready yet", result.device);
+            missing.get_or_insert(Missing::Undetermined(text));
             return None;
         }
     }
@@ -185,5 +186,5 @@ fn judge_devices(demands: &[RequestedDevices<'_>], more: usize, attempt: &Attemp
         )]);
     }
     let missing = "whether the free devices match the claims: the CEL expressions of the claims are not evaluated";
-    CheckResult::Unknown { missing: missing.into() }
+    CheckResult::Unknown { missing: Missing::Undetermined(missing.to_owned()) }
 }

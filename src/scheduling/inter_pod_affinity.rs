@@ -20,7 +20,7 @@ use crate::check_result::CheckResult;
 
 use super::topology::{Domain, Topology, is_same};
 use crate::snapshot::pod::{Pod, PodAffinity};
-use crate::snapshot::{Known, Node};
+use crate::snapshot::{Known, Missing, Node};
 use term::{Term, and};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
@@ -36,7 +36,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 #[derive(Default)]
 struct FilterReport {
     rejections: Vec<FilterFailure>,
-    missing: Option<String>,
+    missing: Option<Missing>,
 }
 
 impl FilterReport {
@@ -53,8 +53,8 @@ impl FilterReport {
         self.rejections.push(FilterFailure::new(FilterRejection::Affinity(rejection), scheduler, may_preempt));
     }
 
-    fn note_missing(&mut self, missing: Option<&str>) {
-        self.missing = self.missing.take().or_else(|| missing.map(str::to_owned));
+    fn note_missing(&mut self, missing: Option<&Missing>) {
+        self.missing = self.missing.take().or_else(|| missing.cloned());
     }
 
     /// The answer if it is known. Otherwise false, and what is missing is recorded.
@@ -93,13 +93,13 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     // One pod must match all terms; it counts in the domain of each term.
     let meets_all = |pod: &Pod| and(terms.iter().map(|term| term.selects(pod, attempt)));
     let mut lacking: Vec<AffinityRejection> = Vec::new();
-    let mut missing: Option<String> = None;
+    let mut missing: Option<Missing> = None;
     for (key, domain) in &domains {
         let answers: Vec<Known<bool>> = domain.pods.iter().map(|(pod, _)| meets_all(pod)).collect();
         if answers.contains(&Known::Known(true)) {
             continue;
         }
-        let doubt = answers.iter().find_map(Known::missing).or(domain.missing.as_deref());
+        let doubt = answers.iter().find_map(Known::missing).or(domain.missing.as_ref());
         match doubt {
             Some(why) => missing = missing.or_else(|| Some(why.to_owned())),
             None => lacking.push(AffinityRejection::PodAffinity {
@@ -121,7 +121,7 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
         Known::Known(true) => {}
         Known::Known(false) => {
             lacking.into_iter().for_each(|rejection| findings.reject(rejection));
-            findings.note_missing(missing.as_deref());
+            findings.note_missing(missing.as_ref());
         }
         Known::Unknown(why) => findings.note_missing(Some(&why)),
     }
@@ -137,7 +137,7 @@ fn is_first_of_its_kind(terms: &[Term], attempt: &Attempt<'_>, topology: &Topolo
     };
     let node_pods: Vec<(&Pod, &Node)> =
         topology.node_pods.known().into_iter().flatten().map(|pod| (*pod, topology.node)).collect();
-    let unread = |missing: Option<&str>| match missing {
+    let unread = |missing: Option<&Missing>| match missing {
         Some(why) => Known::Unknown(why.to_owned()),
         None => Known::Known(true),
     };
@@ -162,7 +162,7 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings:
     let terms = own(attempt, pod_anti_affinity);
     for term in &terms {
         let Some(domain) = topology.domain(&term.topology_key) else { continue };
-        findings.note_missing(domain.missing.as_deref());
+        findings.note_missing(domain.missing.as_ref());
         findings.note_missing(attempt.nominated.missing());
         let nominated = promised(attempt).map(|pod| (pod, attempt.node));
         let mut pods: Vec<OtherPod> = Vec::new();

@@ -18,7 +18,7 @@ use super::topology::{Topology, is_same};
 use crate::placement::{Affinity, FeatureGates, selector_obstacles, tolerates};
 use crate::snapshot::pod::label_selector::selects;
 use crate::snapshot::pod::{LabelSelector, Pod, PodSpec, TopologySpreadConstraint};
-use crate::snapshot::{Known, Node};
+use crate::snapshot::{Known, Missing, Node};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let constraints: Vec<Constraint<'_>> = attempt
@@ -34,7 +34,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     }
     let topology = Topology::new(attempt);
     let mut rejections = Vec::new();
-    let mut missing: Option<String> = None;
+    let mut missing: Option<Missing> = None;
     for constraint in &constraints {
         match judge(constraint, &constraints, attempt, &topology) {
             Known::Known(rejection) => rejections.extend(rejection.map(failure)),
@@ -167,7 +167,7 @@ fn count<'a>(
     all: &[Constraint<'_>],
     attempt: &Attempt<'a>,
     topology: &Topology<'a>,
-) -> Result<BTreeMap<&'a str, usize>, String> {
+) -> Result<BTreeMap<&'a str, usize>, Missing> {
     let (spec, namespace) = (&attempt.pod.spec, attempt.pod.metadata.namespace.as_str());
     let mut counts: BTreeMap<&'a str, usize> = BTreeMap::new();
     let value_on = |node: &'a Node| {
@@ -196,7 +196,7 @@ fn count<'a>(
     Ok(counts)
 }
 
-fn known<T>(value: &Known<T>) -> Result<&T, String> {
+fn known<T>(value: &Known<T>) -> Result<&T, Missing> {
     match value {
         Known::Known(value) => Ok(value),
         Known::Unknown(why) => Err(why.clone()),
@@ -217,8 +217,5 @@ fn promised(constraint: &Constraint<'_>, all: &[Constraint<'_>], attempt: &Attem
             && other.metadata.namespace == pod.metadata.namespace
             && selects(constraint.selector.as_ref(), &other.metadata.labels)
     };
-    match &attempt.nominated {
-        Known::Known(nominated) => Known::Known(nominated.iter().filter(counts).count()),
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    }
+    attempt.nominated.as_ref().map(|nominated| nominated.iter().filter(counts).count())
 }

@@ -20,9 +20,9 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde::Serialize;
 
 use super::filter::{Filter, first_failure, run_filters};
-use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
+use crate::snapshot::{Known, Missing};
 
 /// The result of preemption for a pod on its node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,7 +106,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
     let attempt = &Attempt { cluster_objects: &cluster_objects, ..attempt.clone() };
     let Some((_, rejections)) = first_failure(outcomes) else {
         return match missing(outcomes) {
-            Some(missing) => Preemption::Unknown { missing },
+            Some(missing) => Preemption::Unknown { missing: missing.to_string() },
             None => Preemption::NotNeeded,
         };
     };
@@ -126,7 +126,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
     }
     let bound_pods = match &attempt.bound_pods {
         Known::Known(bound_pods) => bound_pods,
-        Known::Unknown(missing) => return Preemption::Unknown { missing: missing.clone() },
+        Known::Unknown(missing) => return Preemption::Unknown { missing: missing.to_string() },
     };
     let victims = under_way(attempt, bound_pods);
     if !victims.is_empty() {
@@ -138,7 +138,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
             Preemption::NotEnough { candidates, remains, required_priority: required_priority(attempt, bound_pods) }
         }
         Trial::Fits { victims } => Preemption::Possible { victims },
-        Trial::Unknown { missing } => Preemption::Unknown { missing },
+        Trial::Unknown { missing } => Preemption::Unknown { missing: missing.to_string() },
     }
 }
 
@@ -153,10 +153,8 @@ fn relevant(attempt: &Attempt<'_>) -> ClusterObjects {
         let affinity = pod.spec.affinity.as_ref().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
         affinity.is_some_and(|affinity| !affinity.required.is_empty())
     };
-    let pods = match &attempt.cluster_objects.pods {
-        Known::Known(pods) => Known::Known(pods.iter().filter(|pod| looks_at_all || repels(pod)).cloned().collect()),
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    };
+    let pods = attempt.cluster_objects.pods.as_ref();
+    let pods = pods.map(|pods| pods.iter().filter(|pod| looks_at_all || repels(pod)).cloned().collect());
     attempt.cluster_objects.with_pods(pods)
 }
 
@@ -182,7 +180,7 @@ enum Trial {
     NoVictims,
     Remains { candidates: Vec<NodePod>, remains: Vec<String> },
     Fits { victims: Vec<NodePod> },
-    Unknown { missing: String },
+    Unknown { missing: Missing },
 }
 
 /// Removes all pods of a lower priority, then reprieves (puts back) as many as possible, most important first.
@@ -310,7 +308,7 @@ fn class_of(cluster_objects: &ClusterObjects, priority: i32) -> Option<String> {
     own.or_else(|| system.map(|(name, _)| (*name).to_owned()).next())
 }
 
-fn missing(outcomes: &[(Filter, FilterResult)]) -> Option<String> {
+fn missing(outcomes: &[(Filter, FilterResult)]) -> Option<Missing> {
     outcomes.iter().find_map(|(_, outcome)| match outcome {
         CheckResult::Unknown { missing } => Some(missing.clone()),
         _ => None,

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Known, Node};
+use crate::snapshot::{Known, Missing, Node};
 
 /// The label with a distinct value for each node. The kubelet sets it.
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -25,22 +25,17 @@ pub(super) struct Domain<'a> {
     /// The known pods in the domain.
     pub(super) pods: Vec<(&'a Pod, &'a Node)>,
     /// What could not be read, if `pods` may be incomplete.
-    pub(super) missing: Option<String>,
+    pub(super) missing: Option<Missing>,
 }
 
 impl<'a> Topology<'a> {
     pub(super) fn new(attempt: &Attempt<'a>) -> Self {
         let node = attempt.node;
-        let others: Known<Vec<&'a Node>> = match &attempt.cluster_objects.nodes {
-            Known::Known(nodes) => {
-                Known::Known(nodes.iter().filter(|other| other.metadata.name != node.metadata.name).collect())
-            }
-            Known::Unknown(why) => Known::Unknown(why.clone()),
-        };
-        let other_pods = match (&attempt.cluster_objects.pods, &others) {
-            (Known::Known(pods), Known::Known(others)) => Known::Known(bound_to(others, pods, attempt.pod)),
-            (Known::Unknown(why), _) | (_, Known::Unknown(why)) => Known::Unknown(why.clone()),
-        };
+        let is_other = |other: &&Node| other.metadata.name != node.metadata.name;
+        let others = attempt.cluster_objects.nodes.as_ref();
+        let others: Known<Vec<&'a Node>> = others.map(|nodes| nodes.iter().filter(is_other).collect());
+        let other_pods = attempt.cluster_objects.pods.as_ref().zip(others.as_ref());
+        let other_pods = other_pods.map(|(pods, others)| bound_to(others, pods, attempt.pod));
         Self { node, node_pods: attempt.bound_pods.clone(), others, other_pods }
     }
 

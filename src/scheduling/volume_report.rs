@@ -9,8 +9,8 @@
 use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult, is_same};
 use super::rejection::{FilterRejection, VolumeRejection};
 use crate::check_result::CheckResult;
-use crate::snapshot::Known;
 use crate::snapshot::pod::Pod;
+use crate::snapshot::{Known, Missing};
 
 /// The results of a filter.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct FilterReport {
     of_pod: Vec<FilterFailure>,
     /// Rejections of the node.
     of_node: Vec<FilterFailure>,
-    missing: Option<String>,
+    missing: Option<Missing>,
 }
 
 impl FilterReport {

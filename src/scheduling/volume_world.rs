@@ -18,7 +18,7 @@ pub(super) fn known<T: DeserializeOwned>(objects: Value) -> Known<T> {
 
 /// A kind that could not be read.
 pub(super) fn unread<T>(what: &str) -> Known<T> {
-    Known::Unknown(format!("cannot list {what}"))
+    Known::failed(format!("cannot list {what}"))
 }
 
 /// The inputs of one attempt.
@@ -121,7 +121,7 @@ impl VolumeFixture {
     /// What could not be read; panics if the result is known.
     pub(super) fn missing(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> String {
         match self.judge(filter) {
-            CheckResult::Unknown { missing } => missing,
+            CheckResult::Unknown { missing } => missing.to_string(),
             other => panic!("{other:?}"),
         }
     }

@@ -17,7 +17,7 @@ use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, Stor
 
 use super::pod::Pod;
 use super::saved::SavedNamespaces;
-use super::{Known, Node};
+use super::{Known, Missing, Node};
 
 /// The minor version of the API server, such as 36 for 1.36. Rules differ between versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,104 +28,117 @@ impl KubeMinor {
     pub(crate) const ASSUMED: Self = Self(36);
 }
 
-/// The kinds of [`ClusterObjects`] that are read only if a pod needs them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ObjectKind {
-    /// All pods of the cluster.
-    Pods,
-    /// All nodes of the cluster.
-    Nodes,
-    Namespaces,
-    Claims,
-    Volumes,
-    StorageClasses,
-    CsiNodes,
-    CsiDrivers,
-    StorageCapacities,
-    VolumeAttachments,
-    LimitRanges,
-    Quotas,
-    ServiceAccounts,
-    PriorityClasses,
-    RuntimeClasses,
-    ResourceClaims,
-    ResourceClaimTemplates,
-    ResourceSlices,
-    DeviceClasses,
+/// Which objects of a kind are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All objects. The kind has no namespaces.
+    Cluster,
+    /// Those of all namespaces: the pods of every namespace count on a node.
+    AllNamespaces,
+    /// Those of the namespaces of the DaemonSets.
+    DaemonSetNamespaces,
 }
 
-/// All objects by kind. A kind that was not requested is unknown, with that as the reason.
-#[derive(Clone, Debug)]
-pub(crate) struct ClusterObjects {
-    pub(crate) minor: Known<KubeMinor>,
-    /// All nodes of the cluster, without their resources.
-    pub(crate) nodes: Known<Vec<Node>>,
-    /// All pods of the cluster that are not terminal.
-    pub(crate) pods: Known<Vec<Pod>>,
-    /// All namespaces, for their labels and annotations.
-    pub(crate) namespaces: Known<Vec<Namespace>>,
-    /// Those of all namespaces: the volumes of every pod on a node count against its limits.
-    pub(crate) claims: Known<Vec<PersistentVolumeClaim>>,
-    pub(crate) volumes: Known<Vec<PersistentVolume>>,
-    pub(crate) storage_classes: Known<Vec<StorageClass>>,
-    /// At least the one of the node in question.
-    pub(crate) csi_nodes: Known<Vec<CSINode>>,
-    pub(crate) csi_drivers: Known<Vec<CSIDriver>>,
-    /// Those of all namespaces.
-    pub(crate) storage_capacities: Known<Vec<CSIStorageCapacity>>,
-    pub(crate) volume_attachments: Known<Vec<VolumeAttachment>>,
-    /// Those of the DaemonSets' namespaces.
-    pub(crate) limit_ranges: Known<Vec<LimitRange>>,
-    /// Those of the DaemonSets' namespaces.
-    pub(crate) quotas: Known<Vec<ResourceQuota>>,
-    /// Those of the DaemonSets' namespaces.
-    pub(crate) service_accounts: Known<Vec<ServiceAccount>>,
-    pub(crate) priority_classes: Known<Vec<PriorityClass>>,
-    pub(crate) runtime_classes: Known<Vec<RuntimeClass>>,
-    /// Those of all namespaces.
-    pub(crate) resource_claims: Known<Vec<ResourceClaim>>,
-    /// Those of the DaemonSets' namespaces.
-    pub(crate) resource_claim_templates: Known<Vec<ResourceClaimTemplate>>,
-    pub(crate) resource_slices: Known<Vec<ResourceSlice>>,
-    pub(crate) device_classes: Known<Vec<DeviceClass>>,
-    /// The namespaces that the files of a saved cluster cover; none for a live cluster, which covers all of them.
-    pub(crate) saved: Option<SavedNamespaces>,
-    /// Why pods of some namespaces may be missing; none if all pods are known or no pods were read.
-    pub(crate) partial_pods: Option<String>,
+/// The kinds of objects that admission and the filters read, besides pods and nodes. A new kind is one more row.
+///
+/// Calls a macro with the rows: the field of [`ClusterObjects`], the type, the [`ObjectKind`], the [`Extent`], and the
+/// older versions of the API with the same fields, which are read if the server does not serve the version of the type.
+macro_rules! with_object_table {
+    ($callback:ident) => {
+        $callback! {
+            /// For their labels and annotations.
+            namespaces: Namespace, Namespaces, Cluster, [];
+            claims: PersistentVolumeClaim, Claims, AllNamespaces, [];
+            volumes: PersistentVolume, Volumes, Cluster, [];
+            storage_classes: StorageClass, StorageClasses, Cluster, [];
+            csi_nodes: CSINode, CsiNodes, Cluster, [];
+            csi_drivers: CSIDriver, CsiDrivers, Cluster, [];
+            storage_capacities: CSIStorageCapacity, StorageCapacities, AllNamespaces, [];
+            volume_attachments: VolumeAttachment, VolumeAttachments, Cluster, [];
+            limit_ranges: LimitRange, LimitRanges, DaemonSetNamespaces, [];
+            quotas: ResourceQuota, Quotas, DaemonSetNamespaces, [];
+            service_accounts: ServiceAccount, ServiceAccounts, DaemonSetNamespaces, [];
+            priority_classes: PriorityClass, PriorityClasses, Cluster, [];
+            runtime_classes: RuntimeClass, RuntimeClasses, Cluster, [];
+            resource_claims: ResourceClaim, ResourceClaims, AllNamespaces, ["v1beta2"];
+            resource_claim_templates: ResourceClaimTemplate, ResourceClaimTemplates, DaemonSetNamespaces, ["v1beta2"];
+            resource_slices: ResourceSlice, ResourceSlices, Cluster, ["v1beta2"];
+            device_classes: DeviceClass, DeviceClasses, Cluster, ["v1beta2"];
+        }
+    };
 }
+pub(crate) use with_object_table;
+
+macro_rules! declare {
+    ($($(#[$doc:meta])* $field:ident: $type:ident, $kind:ident, $extent:ident, $versions:tt;)+) => {
+        /// The kinds of [`ClusterObjects`] that are read only if a pod needs them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum ObjectKind {
+            /// All pods of the cluster.
+            Pods,
+            /// All nodes of the cluster.
+            Nodes,
+            $($kind,)+
+        }
+
+        /// The `kind` of the objects in the API, without pods and nodes.
+        pub(crate) const API_KINDS: &[&str] = &[$($type::KIND),+];
+
+        /// All objects by kind. A kind that was not requested is unknown, with that as the reason.
+        #[derive(Clone, Debug)]
+        pub(crate) struct ClusterObjects {
+            pub(crate) minor: Known<KubeMinor>,
+            /// All nodes of the cluster, without their resources.
+            pub(crate) nodes: Known<Vec<Node>>,
+            /// All pods of the cluster that are not terminal.
+            pub(crate) pods: Known<Vec<Pod>>,
+            /// The namespaces that the files of a saved cluster cover; none for a live cluster, which covers all.
+            pub(crate) saved: Option<SavedNamespaces>,
+            /// Why pods of some namespaces may be missing; none if all pods are known or no pods were read.
+            pub(crate) partial_pods: Option<String>,
+            $($(#[$doc])* pub(crate) $field: Known<Vec<$type>>,)+
+        }
+
+        impl ClusterObjects {
+            /// The same objects with these pods instead of the pods of the cluster, which are not copied.
+            pub(crate) fn with_pods(&self, pods: Known<Vec<Pod>>) -> Self {
+                Self {
+                    minor: self.minor.clone(),
+                    nodes: self.nodes.clone(),
+                    pods,
+                    saved: self.saved.clone(),
+                    partial_pods: self.partial_pods.clone(),
+                    $($field: self.$field.clone(),)+
+                }
+            }
+
+            /// The kinds that were requested and could not be read.
+            pub(crate) fn failed(&self) -> impl Iterator<Item = &Missing> {
+                let all = [self.nodes.missing(), self.pods.missing(), $(self.$field.missing()),+];
+                all.into_iter().flatten().filter(|missing| matches!(missing, Missing::Failed(_)))
+            }
+        }
+
+        impl Default for ClusterObjects {
+            fn default() -> Self {
+                Self {
+                    minor: Known::failed("the version of the API server was not read"),
+                    nodes: Known::Unknown(Missing::NotRead("nodes")),
+                    pods: Known::Unknown(Missing::NotRead("pods")),
+                    saved: None,
+                    partial_pods: None,
+                    $($field: Known::Unknown(Missing::NotRead($type::URL_PATH_SEGMENT)),)+
+                }
+            }
+        }
+    };
+}
+with_object_table!(declare);
 
 impl ClusterObjects {
     /// The version whose rules apply.
     pub(crate) fn kube_minor_or_default(&self) -> KubeMinor {
         self.minor.known().copied().unwrap_or(KubeMinor::ASSUMED)
-    }
-
-    /// The same objects with these pods instead of the pods of the cluster. The cluster's pods are not copied.
-    pub(crate) fn with_pods(&self, pods: Known<Vec<Pod>>) -> Self {
-        Self {
-            pods,
-            minor: self.minor.clone(),
-            nodes: self.nodes.clone(),
-            namespaces: self.namespaces.clone(),
-            claims: self.claims.clone(),
-            volumes: self.volumes.clone(),
-            storage_classes: self.storage_classes.clone(),
-            csi_nodes: self.csi_nodes.clone(),
-            csi_drivers: self.csi_drivers.clone(),
-            storage_capacities: self.storage_capacities.clone(),
-            volume_attachments: self.volume_attachments.clone(),
-            limit_ranges: self.limit_ranges.clone(),
-            quotas: self.quotas.clone(),
-            service_accounts: self.service_accounts.clone(),
-            priority_classes: self.priority_classes.clone(),
-            runtime_classes: self.runtime_classes.clone(),
-            resource_claims: self.resource_claims.clone(),
-            resource_claim_templates: self.resource_claim_templates.clone(),
-            resource_slices: self.resource_slices.clone(),
-            device_classes: self.device_classes.clone(),
-            saved: self.saved.clone(),
-            partial_pods: self.partial_pods.clone(),
-        }
     }
 
     /// The objects of a kind, if they are complete for one namespace: unknown if that namespace was not saved.
@@ -138,7 +151,7 @@ impl ClusterObjects {
         match objects {
             Known::Known(_) if !is_covered => {
                 let kind = K::URL_PATH_SEGMENT;
-                Cow::Owned(Known::Unknown(format!("the files contain no {kind} of namespace {namespace}")))
+                Cow::Owned(Known::not_saved(format!("the files contain no {kind} of namespace {namespace}")))
             }
             objects => Cow::Borrowed(objects),
         }
@@ -148,63 +161,5 @@ impl ClusterObjects {
     pub(crate) fn unsaved_pods(&self, daemon_set: &DaemonSet) -> Option<String> {
         let saved = self.saved.as_ref().filter(|saved| saved.lacks_pods(daemon_set))?;
         saved.partial_pods(std::slice::from_ref(daemon_set))
-    }
-
-    /// The kinds that were requested and could not be read. Their reasons begin with "cannot".
-    pub(crate) fn forbidden(&self) -> Vec<&str> {
-        let all = [
-            self.nodes.missing(),
-            self.pods.missing(),
-            self.namespaces.missing(),
-            self.claims.missing(),
-            self.volumes.missing(),
-            self.storage_classes.missing(),
-            self.csi_nodes.missing(),
-            self.csi_drivers.missing(),
-            self.storage_capacities.missing(),
-            self.volume_attachments.missing(),
-            self.limit_ranges.missing(),
-            self.quotas.missing(),
-            self.service_accounts.missing(),
-            self.priority_classes.missing(),
-            self.runtime_classes.missing(),
-            self.resource_claims.missing(),
-            self.resource_claim_templates.missing(),
-            self.resource_slices.missing(),
-            self.device_classes.missing(),
-        ];
-        all.into_iter().flatten().filter(|missing| missing.starts_with("cannot ")).collect()
-    }
-}
-
-impl Default for ClusterObjects {
-    fn default() -> Self {
-        fn unread<T>(what: &str) -> Known<T> {
-            Known::Unknown(format!("{what} were not read"))
-        }
-        Self {
-            minor: Known::Unknown("the version of the API server was not read".into()),
-            nodes: unread("nodes"),
-            pods: unread("pods"),
-            namespaces: unread("namespaces"),
-            claims: unread("persistentvolumeclaims"),
-            volumes: unread("persistentvolumes"),
-            storage_classes: unread("storageclasses"),
-            csi_nodes: unread("csinodes"),
-            csi_drivers: unread("csidrivers"),
-            storage_capacities: unread("csistoragecapacities"),
-            volume_attachments: unread("volumeattachments"),
-            limit_ranges: unread("limitranges"),
-            quotas: unread("resourcequotas"),
-            service_accounts: unread("serviceaccounts"),
-            priority_classes: unread("priorityclasses"),
-            runtime_classes: unread("runtimeclasses"),
-            resource_claims: unread("resourceclaims"),
-            resource_claim_templates: unread("resourceclaimtemplates"),
-            resource_slices: unread("resourceslices"),
-            device_classes: unread("deviceclasses"),
-            saved: None,
-            partial_pods: None,
-        }
     }
 }

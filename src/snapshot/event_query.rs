@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn event_query_without_objects_misses_no_events() {
-        let unknown = || Known::Unknown("the files contain no events".to_owned());
+        let unknown = || Known::not_saved("the files contain no events");
         assert!(query(&[], &[]).is_empty());
         assert_eq!(query(&[], &[]).select(unknown()), Known::Known(Vec::new()));
         assert_eq!(query(&[], &["pod"]).select(unknown()), unknown());

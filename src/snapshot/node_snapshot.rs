@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Event;
 
 use super::cluster_objects::ClusterObjects;
 use super::pod::Pod;
-use super::{DaemonPods, Known, Node, OpenShift, PodSummary};
+use super::{DaemonPods, Known, Missing, Node, OpenShift, PodSummary};
 
 #[derive(Clone, Debug)]
 pub(crate) struct NodeSnapshot {
@@ -48,7 +48,7 @@ impl NodeSnapshot {
         let summary: Vec<PodSummary> = all.iter().map(|pod| pod.summary()).collect();
         let pods_of = |daemon_set| {
             if let Some(why) = self.cluster_objects.unsaved_pods(daemon_set) {
-                return Known::Unknown(why);
+                return Known::not_saved(why);
             }
             let of_daemon_set = DaemonPods::new(daemon_set, &summary);
             let here = of_daemon_set.on(&self.node.metadata.name).iter();
@@ -61,13 +61,10 @@ impl NodeSnapshot {
 
     /// What could not be read of the objects that every diagnosis needs: one sentence each.
     pub(crate) fn gaps(&self) -> Vec<String> {
-        let mut gaps: Vec<&str> =
-            [self.bound.missing(), self.pinned.missing(), self.events.missing(), self.openshift.missing()]
-                .into_iter()
-                .flatten()
-                .collect();
-        gaps.extend(self.cluster_objects.partial_pods.as_deref());
-        gaps.extend(self.cluster_objects.forbidden());
+        let always = [self.bound.missing(), self.pinned.missing(), self.events.missing(), self.openshift.missing()];
+        let mut gaps: Vec<String> = always.into_iter().flatten().map(Missing::to_string).collect();
+        gaps.extend(self.cluster_objects.partial_pods.clone());
+        gaps.extend(self.cluster_objects.failed().map(Missing::to_string));
         gaps.dedup();
         gaps.into_iter().map(|gap| format!("{gap}: that part is unknown")).collect()
     }

@@ -351,7 +351,7 @@ fn event_quota_numbers_are_updated() {
     let share = json!({"resource": "requests.cpu", "requested": "300m", "used": "750m", "limited": "1"});
     assert_eq!(at("750m"), json!([{"code": "QuotaExceeded", "quota": "q", "resources": [share]}]));
     assert_eq!(at("700m")[0]["code"], "NoLongerRejected");
-    let unread = ClusterObjects { quotas: Known::Unknown("cannot list".into()), ..admitting_cluster() };
+    let unread = ClusterObjects { quotas: Known::failed("cannot list"), ..admitting_cluster() };
     assert_eq!(results(&daemon_set(json!({})), &unread, Some(event)), ["ResourceQuota: QuotaExceeded"]);
     assert_eq!(results(&daemon_set(json!({})), &admitting_cluster(), Some(event)), ["ResourceQuota: NoLongerRejected"]);
 }
@@ -367,7 +367,7 @@ fn event_cause_gone_no_longer_rejected_only_if_proven() {
     };
     assert_eq!(results(&named, &admitting_cluster(), Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
     assert_eq!(results(&named, &there, Some(&missing)), ["ServiceAccount: NoLongerRejected"]);
-    let unread = ClusterObjects { service_accounts: Known::Unknown("cannot list".into()), ..admitting_cluster() };
+    let unread = ClusterObjects { service_accounts: Known::failed("cannot list"), ..admitting_cluster() };
     assert_eq!(results(&named, &unread, Some(&missing)), ["ServiceAccount: ServiceAccountMissing"]);
 
     let unstated = |containers: &str| forbidden(&format!("failed quota: q: must specify limits.cpu for: {containers}"));

@@ -41,9 +41,9 @@ impl<T> Kind<T> {
     /// The objects; unknown if the files do not contain the kind, or not all of its objects.
     pub(super) fn known(self, plural: &str) -> Known<Vec<T>> {
         match (self.lost, self.is_there) {
-            (Some(why), _) => Known::Unknown(format!("some {plural} could not be read: {why}")),
+            (Some(why), _) => Known::not_saved(format!("some {plural} could not be read: {why}")),
             (None, true) => Known::Known(self.objects),
-            (None, false) => Known::Unknown(format!("the files contain no {plural}")),
+            (None, false) => Known::not_saved(format!("the files contain no {plural}")),
         }
     }
 }

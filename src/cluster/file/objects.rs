@@ -8,35 +8,16 @@ use serde_json::Value;
 
 use super::kind_objects::Kind;
 use crate::snapshot::Known;
-
-/// The supported kinds.
-const KINDS: [&str; 16] = [
-    "CSIDriver",
-    "CSINode",
-    "CSIStorageCapacity",
-    "DeviceClass",
-    "LimitRange",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "PriorityClass",
-    "ResourceClaim",
-    "ResourceClaimTemplate",
-    "ResourceQuota",
-    "ResourceSlice",
-    "RuntimeClass",
-    "ServiceAccount",
-    "StorageClass",
-    "VolumeAttachment",
-];
+use crate::snapshot::cluster_objects::API_KINDS;
 
 /// Objects by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Objects(HashMap<&'static str, Kind<Value>>);
 
 impl Objects {
-    /// The kind as a key, if it is supported.
+    /// The kind as a key, if a filter or admission reads it.
     pub(super) fn kept(kind: &str) -> Option<&'static str> {
-        KINDS.into_iter().find(|kept| *kept == kind)
+        API_KINDS.iter().copied().find(|kept| *kept == kind)
     }
 
     /// Adds an object, and returns its namespace.
@@ -61,15 +42,15 @@ impl Objects {
     pub(crate) fn all<K: Resource + DeserializeOwned>(&self) -> Known<Vec<K>> {
         let plural = K::URL_PATH_SEGMENT;
         let Some(kind) = self.0.get(K::KIND) else {
-            return Known::Unknown(format!("the files contain no {plural}"));
+            return Known::not_saved(format!("the files contain no {plural}"));
         };
         if let Some(why) = &kind.lost {
-            return Known::Unknown(format!("some {plural} could not be read: {why}"));
+            return Known::not_saved(format!("some {plural} could not be read: {why}"));
         }
         let decoded: Result<Vec<K>, _> = kind.objects.iter().map(K::deserialize).collect();
         match decoded {
             Ok(objects) => Known::Known(objects),
-            Err(error) => Known::Unknown(format!("cannot decode the {plural} in the files: {error}")),
+            Err(error) => Known::failed(format!("cannot decode the {plural} in the files: {error}")),
         }
     }
 }

@@ -57,7 +57,7 @@ fn directory_is_read_recursively() {
     let cluster_objects = read(&[folder.path().to_owned()], Detail::default()).unwrap().into_objects();
     assert_eq!(names(&cluster_objects).len(), 2);
     assert_eq!(cluster_objects.pods.known().map(Vec::len), Some(0), "an empty list is known to be empty");
-    assert!(cluster_objects.daemon_sets.missing().unwrap().contains("DaemonSets"));
+    assert!(cluster_objects.daemon_sets.missing().unwrap().to_string().contains("DaemonSets"));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn invalid_file_in_a_directory_makes_its_kind_unknown() {
     {
         let cluster_objects =
             read_tree(&[("nodes.json", NODE.as_bytes()), (name, bytes), ("p/x.json", pod.as_bytes())]);
-        assert!(cluster_objects.pods.missing().unwrap().contains(name), "{:?}", cluster_objects.pods);
+        assert!(cluster_objects.pods.missing().unwrap().to_string().contains(name), "{:?}", cluster_objects.pods);
         assert!(cluster_objects.scheduling_pods.known().is_none());
         assert_eq!(names(&cluster_objects), ["n1"]);
         assert!(cluster_objects.notes[0].starts_with(&format!("{name}: ")), "{:?}", cluster_objects.notes);

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::known_if_permitted;
 use crate::cluster::access::Access;
-use crate::cluster::query::Scope;
+use crate::cluster::query::{Query, Scope};
 use crate::error::Error;
 use crate::snapshot::Known;
 
@@ -26,31 +26,45 @@ struct GroupVersion {
 }
 
 impl Access {
-    /// Lists a kind that the server may not serve. A server that does not serve its API group has no such objects. One
-    /// that serves the group in other versions only may have objects, so they are unknown: a cluster of Kubernetes 1.33
-    /// has ResourceClaims in `resource.k8s.io/v1beta1`.
+    /// Lists a kind that the server may not serve in the version of `K`. If the server does not serve it, the API group
+    /// decides:
+    ///
+    /// - It is not served: there are no such objects.
+    /// - It is served in one of `older_versions`, whose objects have the same fields: they are listed in this version.
+    /// - It is served in other versions only: there may be objects, and they are unknown.
+    ///
+    /// Example: `resource.k8s.io` is v1 since Kubernetes 1.34. v1beta2 has the same fields, v1beta1 has others.
     ///
     /// # Errors
     /// As [`Access::list`], except missing permissions: then the objects are unknown, too.
-    pub(crate) async fn list_if_served<K>(&self, scope: &Scope) -> Result<Known<Vec<K>>, Error>
+    pub(crate) async fn list_if_served<K>(
+        &self,
+        scope: &Scope,
+        older_versions: &[&'static str],
+    ) -> Result<Known<Vec<K>>, Error>
     where
         K: Resource + DeserializeOwned + 'static,
     {
-        let versions = match self.list::<K>(scope, None, None).await {
+        let served = match self.list::<K>(scope, None, None).await {
             Err(Error::Api { code: 404, .. }) => known_if_permitted(self.other_versions::<K>().await)?,
             listed => return known_if_permitted(listed.map(|listed| listed.items)),
         };
-        Ok(match versions {
-            Known::Known(versions) if versions.is_empty() => Known::Known(Vec::new()),
-            Known::Known(versions) => Known::Unknown(format!(
-                "cannot list {}: the API server serves {} in {}, not in {}",
-                K::URL_PATH_SEGMENT,
-                K::GROUP,
-                versions.join(", "),
-                K::VERSION
-            )),
-            Known::Unknown(why) => Known::Unknown(why),
-        })
+        let served = match served {
+            Known::Known(served) if served.is_empty() => return Ok(Known::Known(Vec::new())),
+            Known::Known(served) => served,
+            Known::Unknown(missing) => return Ok(Known::Unknown(missing)),
+        };
+        if let Some(version) = older_versions.iter().find(|older| served.iter().any(|version| version == *older)) {
+            let query = Query::new("list", &format!("{}/{version}", K::GROUP), K::URL_PATH_SEGMENT, scope);
+            return known_if_permitted(self.list_by_query(&query).await.map(|listed| listed.items));
+        }
+        Ok(Known::failed(format!(
+            "cannot list {}: the API server serves {} in {}, not in {}",
+            K::URL_PATH_SEGMENT,
+            K::GROUP,
+            served.join(", "),
+            K::VERSION
+        )))
     }
 
     /// The versions in which the server serves the API group of a kind; none if the version of the kind is among them,
@@ -91,7 +105,7 @@ mod tests {
             if request.target.starts_with("/apis/resource.k8s.io/v1/") { listed() } else { group() }
         };
         let test_server = TestServer::start(answer).await;
-        let claims = test_server.access().await.list_if_served(&Scope::AllNamespaces).await;
+        let claims = test_server.access().await.list_if_served(&Scope::AllNamespaces, &["v1beta2"]).await;
         let path = |request: Seen| request.target.split('?').next().unwrap_or_default().to_owned();
         (claims, test_server.seen().into_iter().map(path).collect())
     }
@@ -130,10 +144,27 @@ mod tests {
 
     #[tokio::test]
     async fn group_in_other_versions_makes_objects_unknown() {
-        let (claims, _) = claims(not_found, group_in(&["v1beta2", "v1beta1", "\u{1b}[31m"])).await;
+        let (claims, _) = claims(not_found, group_in(&["v1beta1", "v1alpha3", "\u{1b}[31m"])).await;
         let expected =
-            "cannot list resourceclaims: the API server serves resource.k8s.io in v1beta2, v1beta1, not in v1";
-        assert_eq!(claims.unwrap(), Known::Unknown(expected.to_owned()));
+            "cannot list resourceclaims: the API server serves resource.k8s.io in v1beta1, v1alpha3, not in v1";
+        assert_eq!(claims.unwrap(), Known::failed(expected));
+    }
+
+    #[tokio::test]
+    async fn older_version_with_the_same_fields_is_read() {
+        let list = r#"{"kind":"ResourceClaimList","metadata":{"resourceVersion":"7"},"items":[
+            {"metadata":{"name":"gpu"},"spec":{}}]}"#;
+        let answer = move |_: usize, request: &Seen| match request.target.split('?').next().unwrap_or_default() {
+            "/apis/resource.k8s.io" => group_in(&["v1beta2", "v1beta1"])(),
+            "/apis/resource.k8s.io/v1beta2/resourceclaims" => Answer::ok(JSON, list),
+            _ => not_found(),
+        };
+        let test_server = TestServer::start(answer).await;
+        let access = test_server.access().await;
+        let claims = access.list_if_served::<ResourceClaim>(&Scope::AllNamespaces, &["v1beta2"]).await.unwrap();
+        assert_eq!(claims.known().unwrap()[0].metadata.name.as_deref(), Some("gpu"));
+        let claims = access.list_if_served::<ResourceClaim>(&Scope::AllNamespaces, &[]).await.unwrap();
+        assert_eq!(claims.known(), None);
     }
 
     #[tokio::test]
@@ -141,7 +172,7 @@ mod tests {
         let forbidden = || Answer::rejection(403, "no");
         for (listed, group) in [(forbidden as fn() -> Answer, not_found as fn() -> Answer), (not_found, forbidden)] {
             let (claims, _) = claims(listed, group).await;
-            assert!(claims.unwrap().missing().unwrap().starts_with("cannot "));
+            assert!(claims.unwrap().missing().unwrap().to_string().starts_with("cannot "));
         }
     }
 

@@ -91,7 +91,7 @@ impl Events {
             EventUpdate::Failed(error) => {
                 // The previous events stay.
                 if std::mem::take(&mut self.is_awaited) {
-                    *events = Known::Unknown(error.to_string());
+                    *events = Known::failed(error.to_string());
                 }
                 WatchUpdate::Interrupted(error)
             }
@@ -235,7 +235,7 @@ async fn list(access: &Access, scope: &Scope, fields: &str, failures: u32) -> (R
 /// Missing permissions make the events unknown; any other error ends the command.
 fn unreadable(error: Error) -> (Result<EventUpdate, Error>, Source) {
     match error {
-        Error::Forbidden { .. } => (Ok(EventUpdate::Listed(Known::Unknown(error.to_string()))), Source::Over),
+        Error::Forbidden { .. } => (Ok(EventUpdate::Listed(Known::failed(error.to_string()))), Source::Over),
         error => (Err(error), Source::Over),
     }
 }

@@ -170,7 +170,7 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     let gaps =
         [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
     match gaps.into_iter().flatten().next() {
-        Some(gap) => Err(Error::Blind { gap: gap.to_owned() }),
+        Some(gap) => Err(Error::Blind { gap: gap.to_string() }),
         None => Ok(()),
     }
 }

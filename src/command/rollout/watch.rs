@@ -75,6 +75,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
         headway: None,
         record: None,
         shown_notes: Vec::new(),
+        is_disconnected: false,
         due: None,
     };
     watch_loop::watch(access, &request, &mut watching).await
@@ -117,6 +118,8 @@ struct Watching {
     record: Option<StatusRecord>,
     /// The notes that were written last.
     shown_notes: Vec<String>,
+    /// Whether the loss of the connection was reported.
+    is_disconnected: bool,
     due: Option<Instant>,
 }
 
@@ -142,6 +145,7 @@ impl WatchHandler for Watching {
         }
         let current = revision_number(&rollout_status, &snapshot.revisions);
         let notes: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
+        self.is_disconnected = problem.is_some();
         let is_read = self.report(coverage, &rollout_status, current, &notes, now)?;
         if !is_read {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
@@ -174,7 +178,7 @@ impl WatchHandler for Watching {
         }
         let note_text = connection_lost(&error.to_string());
         // The message may differ on each attempt; only the first is reported.
-        if !self.shown_notes.iter().any(|note| note.starts_with(&connection_lost(""))) {
+        if !std::mem::replace(&mut self.is_disconnected, true) {
             terminal::note(&note_text);
             self.shown_notes.push(note_text);
         }

@@ -8,6 +8,7 @@ use crate::admission::AdmissionPlugin;
 use crate::check_result::CheckResult;
 use crate::explain::Reason;
 use crate::scheduling::Filter;
+use crate::snapshot::Missing;
 
 /// The stages of a daemon pod, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -113,7 +114,7 @@ impl Check {
         Self { stage, name, result: CheckResult::from_reasons(reasons) }
     }
 
-    pub(super) fn unknown(stage: Stage, name: CheckName, missing: String) -> Self {
+    pub(super) fn unknown(stage: Stage, name: CheckName, missing: Missing) -> Self {
         Self { stage, name, result: CheckResult::Unknown { missing } }
     }
 
@@ -123,7 +124,7 @@ impl Check {
             CheckResult::Pass => Cow::Borrowed(&[]),
             CheckResult::Fail(reasons) => Cow::Borrowed(reasons),
             CheckResult::Unknown { missing } => {
-                let reason = Reason::NotKnown { missing: missing.clone() };
+                let reason = Reason::NotKnown { missing: missing.to_string() };
                 Cow::Owned(vec![CheckReason { reason, scheduler: None }])
             }
         }

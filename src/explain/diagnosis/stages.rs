@@ -12,8 +12,8 @@ use crate::explain::{Reason, State, events};
 use crate::placement::PlacementFailure;
 use crate::scheduling::preemption::{Preemption, preemption};
 use crate::scheduling::{self, Attempt, Filter, FilterFailure, FilterResult};
-use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodSpec};
+use crate::snapshot::{Known, Missing};
 
 /// The scheduler whose rules [`scheduling`] implements.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
@@ -54,7 +54,8 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
         let name = CheckName::Admission(check.plugin);
         match check.result {
             CheckResult::Pass if is_undecided(check.plugin) => {
-                let missing = "no pod of this revision exists, and the result shows only when one is created".into();
+                let missing = "no pod of this revision exists, and the result shows only when one is created";
+                let missing = Missing::Undetermined(missing.to_owned());
                 Check::unknown(Stage::Admission, name, missing)
             }
             CheckResult::Pass => Check::pass(Stage::Admission, name),
@@ -120,7 +121,7 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
         match result {
             // A node template in a file may have no resources.
             _ if is_blank && filter == Filter::NodeResourcesFit => {
-                Check::unknown(stage, name, "the node has no status.allocatable".into())
+                Check::unknown(stage, name, Missing::Undetermined("the node has no status.allocatable".into()))
             }
             CheckResult::Pass => Check::pass(stage, name),
             CheckResult::Fail(failures) => {
@@ -138,13 +139,12 @@ fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
     let others = |pods: &'a Known<Vec<Pod>>| match pods {
         // A node that does not exist has no pods, so its pods are known.
         Known::Known(_) if input.node_exists && input.cluster_objects.partial_pods.is_some() => {
-            Known::Unknown(input.cluster_objects.partial_pods.clone().unwrap_or_default())
+            Known::not_saved(input.cluster_objects.partial_pods.clone().unwrap_or_default())
         }
-        Known::Known(pods) => {
+        pods => {
             let counts = |other: &&Pod| !other.is_terminal() && !is_same(other, pod);
-            Known::Known(pods.iter().filter(counts).collect())
+            pods.as_ref().map(|pods| pods.iter().filter(counts).collect())
         }
-        Known::Unknown(why) => Known::Unknown(why.clone()),
     };
     let mut bound_pods: Known<Vec<&'a Pod>> = others(input.bound);
     if let Known::Known(bound_pods) = &mut bound_pods {

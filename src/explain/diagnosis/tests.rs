@@ -170,7 +170,7 @@ fn planned_node_daemon_pods_share_resources() {
 #[test]
 fn unreadable_pods_are_not_missing_pods() {
     let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![]);
-    node_snapshot.bound = Known::Unknown("cannot list pods".into());
+    node_snapshot.bound = Known::failed("cannot list pods");
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Unknown, State::Unknown));
     assert!(daemon_sets_without_pod(&node_snapshot, true).is_empty());

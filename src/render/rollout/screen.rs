@@ -43,7 +43,7 @@ pub(crate) fn screen(
     }
     style.line(out, &phase_sentence(rollout_status), phase_tone(rollout_status.phase))?;
     for missing in &rollout_status.missing {
-        style.line(out, &format!("? {}", sanitize(missing)), Tone::Warning)?;
+        style.line(out, &format!("? {}", sanitize(&missing.to_string())), Tone::Warning)?;
     }
     bars(out, rollout_status, screen)?;
     if let Some(watched) = watched {

@@ -83,7 +83,12 @@ fn urgency(phase: Phase) -> usize {
 fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> String {
     let mut parts: Vec<String> = match rollout_status.phase {
         Phase::Unknown => {
-            return rollout_status.missing.iter().map(|missing| sanitize(missing)).collect::<Vec<_>>().join("; ");
+            return rollout_status
+                .missing
+                .iter()
+                .map(|missing| sanitize(&missing.to_string()))
+                .collect::<Vec<_>>()
+                .join("; ");
         }
         Phase::Complete => Vec::new(),
         _ => rollout_status.blockers.iter().map(|found| blocker::short_with_nodes(found, screen.style.names)).collect(),

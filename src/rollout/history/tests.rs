@@ -161,10 +161,10 @@ fn revisions_of_another_owner_are_ignored() {
 #[test]
 fn unreadable_objects_are_unknown_and_not_empty() {
     let mut snapshot = snapshot("1", vec![revision(1, "aaa", "1")], vec![]);
-    snapshot.pods = Known::Unknown("pods are forbidden".into());
+    snapshot.pods = Known::failed("pods are forbidden");
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    assert_eq!(history.revisions[0].nodes, Known::Unknown("pods are forbidden".into()));
-    snapshot.revisions = Known::Unknown("revisions are forbidden".into());
+    assert_eq!(history.revisions[0].nodes, Known::failed("pods are forbidden"));
+    snapshot.revisions = Known::failed("revisions are forbidden");
     assert_eq!(History::new(&snapshot.daemon_sets[0], &snapshot).unwrap_err(), "revisions are forbidden");
 }
 

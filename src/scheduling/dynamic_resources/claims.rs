@@ -7,8 +7,8 @@ use k8s_openapi::api::resource::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::snapshot::Known;
 use crate::snapshot::pod::{Pod, PodResourceClaim};
+use crate::snapshot::{Known, Missing};
 
 #[derive(Default)]
 pub(super) struct Found<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Found<'a> {
     /// Rejections that keep the pod out of the scheduling queue.
     pub(super) rejections: Vec<FilterFailure>,
     /// The first kind that could not be read.
-    pub(super) missing: Option<String>,
+    pub(super) missing: Option<Missing>,
 }
 
 /// The requests of one claim, or of the template for a claim that does not exist yet.
@@ -130,12 +130,8 @@ fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> Devic
 
 fn template_of<'a>(wanted: &PodResourceClaim, attempt: &Attempt<'a>) -> Known<Option<&'a ResourceClaimTemplate>> {
     let (namespace, name) = (&attempt.pod.metadata.namespace, &wanted.resource_claim_template_name);
-    match &attempt.cluster_objects.resource_claim_templates {
-        Known::Known(templates) => {
-            Known::Known(templates.iter().find(|template| is_named(&template.metadata, namespace, name)))
-        }
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    }
+    let templates = attempt.cluster_objects.resource_claim_templates.as_ref();
+    templates.map(|templates| templates.iter().find(|template| is_named(&template.metadata, namespace, name)))
 }
 
 fn is_named(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {

@@ -27,10 +27,8 @@ pub(super) fn asked_of_devices(attempt: &Attempt<'_>) -> Known<usize> {
     if asked.is_empty() {
         return Known::Known(0);
     }
-    match &attempt.cluster_objects.device_classes {
-        Known::Known(classes) => Known::Known(asked.iter().filter(|name| has_class(classes, name)).count()),
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    }
+    let classes = attempt.cluster_objects.device_classes.as_ref();
+    classes.map(|classes| asked.iter().filter(|name| has_class(classes, name)).count())
 }
 
 fn extended<'a>(attempt: &Attempt<'a>) -> BTreeSet<&'a str> {

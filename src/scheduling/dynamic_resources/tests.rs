@@ -124,7 +124,7 @@ fn claim_not_created_yet_names_missing_template() {
     let mut without = cluster_objects(json!([]), json!([]));
     without.resource_claim_templates = Known::Known(Vec::new());
     assert_eq!(failing(judge(&by_template(), &without)).1["templateFound"], json!(false));
-    without.resource_claim_templates = Known::Unknown("no".into());
+    without.resource_claim_templates = Known::failed("no");
     assert_eq!(failing(judge(&by_template(), &without)).1.get("templateFound"), None);
 }
 
@@ -178,10 +178,10 @@ fn missing_device_class_rejects_pod() {
     assert_eq!(failing(judge(&by_name(), &with(first))).2, "request r/t: device class no does not exist");
     // If the classes are unknown, the number of devices can still decide.
     let mut without = with(exactly);
-    without.device_classes = Known::Unknown("deviceclasses were not read".into());
+    without.device_classes = Known::Unknown(Missing::NotRead("deviceclasses"));
     assert_eq!(failing(judge(&by_name(), &without)).2, "cannot allocate all claims");
-    without.resource_slices = Known::Unknown("no".into());
-    assert_eq!(judge(&by_name(), &without), CheckResult::Unknown { missing: "deviceclasses were not read".into() });
+    without.resource_slices = Known::failed("no");
+    assert_eq!(judge(&by_name(), &without), CheckResult::Unknown { missing: Missing::NotRead("deviceclasses") });
 }
 
 fn allocated(selector: Value, results: Value) -> Value {
@@ -257,7 +257,7 @@ fn node_without_device_cannot_allocate() {
     assert!(is_unknown(&judge(
         &by_name(),
         &ClusterObjects {
-            resource_slices: Known::Unknown("no".into()),
+            resource_slices: Known::failed("no"),
             ..cluster_objects(json!([claim("shared", spec(one_gpu()), json!({}))]), json!([]))
         }
     )));

@@ -90,16 +90,13 @@ impl Term {
     }
 }
 
-fn with_labels(attempt: &Attempt<'_>, namespace: &str, judge: impl Fn(Option<&Labels>) -> bool) -> Known<bool> {
-    match &attempt.cluster_objects.namespaces {
-        Known::Known(namespaces) => {
-            let is_named = |one: &&Namespace| one.metadata.name.as_deref() == Some(namespace);
-            let none = Labels::new();
-            let found = namespaces.iter().find(is_named);
-            Known::Known(judge(found.map(|one| one.metadata.labels.as_ref().unwrap_or(&none))))
-        }
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    }
+fn with_labels(attempt: &Attempt<'_>, namespace: &str, has_labels: impl Fn(Option<&Labels>) -> bool) -> Known<bool> {
+    attempt.cluster_objects.namespaces.as_ref().map(|namespaces| {
+        let is_named = |one: &&Namespace| one.metadata.name.as_deref() == Some(namespace);
+        let none = Labels::new();
+        let found = namespaces.iter().find(is_named);
+        has_labels(found.map(|one| one.metadata.labels.as_ref().unwrap_or(&none)))
+    })
 }
 
 /// Logical and: false if one is false, otherwise unknown if one is unknown, otherwise true.

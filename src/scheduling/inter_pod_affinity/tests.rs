@@ -53,7 +53,7 @@ impl Cluster {
 
     fn judge(&self) -> FilterResult {
         fn known(pods: Option<&Vec<Pod>>) -> Known<Vec<&Pod>> {
-            pods.map_or_else(|| Known::Unknown("pods were not read".into()), |pods| Known::Known(pods.iter().collect()))
+            pods.map_or_else(|| Known::Unknown(Missing::NotRead("pods")), |pods| Known::Known(pods.iter().collect()))
         }
         filter(&Attempt {
             pod: &self.pod,
@@ -156,7 +156,7 @@ fn pod_without_terms_passes_if_no_pod_repels_it() {
 fn unknown_pods_on_node_make_result_unknown() {
     let mut cluster = Cluster::of(json!(null));
     cluster.bound_pods = None;
-    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
+    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
 }
 
 #[test]
@@ -207,14 +207,14 @@ fn anti_affinity_in_zone_checks_known_pods_of_cluster() {
 #[test]
 fn anti_affinity_in_zone_is_unknown_without_all_pods() {
     let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
-    assert_eq!(keeps_away().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
+    assert_eq!(keeps_away().judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
     // The nodes alone decide if no other node has the value.
     let mut cluster = keeps_away();
     cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
     assert!(cluster.passes());
     cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), second()]);
-    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: "pods were not read".into() });
+    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn affinity_is_satisfied_by_pod_in_domain() {
 fn affinity_without_match_in_domain_is_unresolvable() {
     let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
     assert_eq!(wants(HOSTNAME).messages(), [(NEAR.to_owned(), false)]);
-    assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: "pods were not read".into() });
+    assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     assert_eq!(
         serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
         json!([{
@@ -286,7 +286,7 @@ fn first_pod_of_group_may_run_anywhere() {
     assert_eq!(wants_its_like().amid([second()], [like("n2")]).rejections().len(), 1);
     assert!(wants_its_like().with([like("n1")]).passes());
     // Whether it is the first one depends on all pods of the cluster.
-    assert_eq!(wants_its_like().judge(), CheckResult::Unknown { missing: "pods were not read".into() });
+    assert_eq!(wants_its_like().judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     // A pod on a node without the label does not count.
     assert!(wants_its_like().amid([node("bare", json!({}))], [like("bare")]).passes());
 }
@@ -344,7 +344,7 @@ fn namespaces_of_term_are_own_named_or_selected() {
     assert!(keeps_away(of_team("y")).namespaces(namespaces()).passes());
     assert!(keeps_away(of_team("x")).namespaces(json!([])).passes());
     assert_eq!(keeps_away(in_namespaces("web", json!({}))).rejections().len(), 1);
-    assert_eq!(keeps_away(of_team("x")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
+    assert_eq!(keeps_away(of_team("x")).judge(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
     // If the labels do not match, the namespaces are not needed.
     assert!(keeps_away(in_namespaces("other", json!({ "matchLabels": { "team": "x" } }))).passes());
 }
@@ -376,7 +376,7 @@ fn namespaces_of_existing_term_are_matched_with_pod() {
     // A namespace that no longer exists has no labels.
     assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).rejections().len(), 1);
     assert_eq!(kept_away(json!({})).rejections().len(), 1);
-    assert_eq!(kept_away(team("Exists")).judge(), CheckResult::Unknown { missing: "namespaces were not read".into() });
+    assert_eq!(kept_away(team("Exists")).judge(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
     // The default is the namespace of the other pod.
     let mut foreign = hermit(term("ds", HOSTNAME), "n1");
     foreign.metadata.namespace = "b".into();

@@ -111,9 +111,12 @@ fn nominated_pods_use_ports_unless_priority_is_lower() {
 fn unknown_pods_matter_only_with_host_ports() {
     let outcome = |spec: Value| {
         let world = FilterFixture::new(spec, json!({}));
-        let unknown = || Known::Unknown("no pods".to_owned());
+        let unknown = || Known::failed("no pods");
         filter(&Attempt { bound_pods: unknown(), nominated: unknown(), ..world.attempt() })
     };
     assert_eq!(outcome(json!({ "containers": [] })), CheckResult::Pass);
-    assert_eq!(outcome(with_port(port("", 80, ""))), CheckResult::Unknown { missing: "no pods".into() });
+    assert_eq!(
+        outcome(with_port(port("", 80, ""))),
+        CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) }
+    );
 }

@@ -159,9 +159,9 @@ fn nominated_pods_use_resources_unless_priority_is_lower() {
 fn unknown_pods_matter_unless_empty_node_is_too_small() {
     let outcome = |cpu: &str| {
         let world = on_two_cores(cpu);
-        filter(&Attempt { bound_pods: Known::Unknown("no pods".into()), ..world.attempt() })
+        filter(&Attempt { bound_pods: Known::failed("no pods"), ..world.attempt() })
     };
-    assert_eq!(outcome("1"), CheckResult::Unknown { missing: "no pods".into() });
+    assert_eq!(outcome("1"), CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) });
     let CheckResult::Fail(rejections) = outcome("3") else { panic!("it may fit") };
     assert_eq!(rejections.len(), 1);
     assert!(!rejections[0].may_preempt);
@@ -178,9 +178,11 @@ fn preemption_on_too_small_node_is_tried_until_1_33() {
 
 #[test]
 fn unknown_nominated_pods_turn_pass_into_unknown() {
-    let outcome =
-        |world: &FilterFixture| filter(&Attempt { nominated: Known::Unknown("no pods".into()), ..world.attempt() });
-    assert_eq!(outcome(&on_two_cores("1")), CheckResult::Unknown { missing: "no pods".into() });
+    let outcome = |world: &FilterFixture| filter(&Attempt { nominated: Known::failed("no pods"), ..world.attempt() });
+    assert_eq!(
+        outcome(&on_two_cores("1")),
+        CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) }
+    );
     assert!(matches!(outcome(&on_two_cores("1").with(holding("a", "2"))), CheckResult::Fail(_)));
 }
 

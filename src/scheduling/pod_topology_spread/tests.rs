@@ -177,7 +177,7 @@ fn ignored_node_affinity_counts_every_domain() {
     assert_eq!(messages(&judge_amid(&wide, &[], &zones, &[pod("x", "n3")])), [(UNEVEN, true)]);
     assert_eq!(judge_amid(&wide, &[], &zones, &[pod("x", "n3"), pod("y", "n2")]), CheckResult::Pass);
     assert_eq!(judge_amid(&wide, &[], &zones, &[]), CheckResult::Pass);
-    assert_eq!(judge(&wide, &[]), CheckResult::Unknown { missing: "nodes were not read".into() });
+    assert_eq!(judge(&wide, &[]), CheckResult::Unknown { missing: Missing::NotRead("nodes") });
     let cluster_objects = ClusterObjects { nodes: Known::Known(zones.to_vec()), ..ClusterObjects::default() };
     assert!(matches!(judge_with(&wide, &node("n1", "z1"), &[], &[], &cluster_objects), CheckResult::Unknown { .. }));
 }

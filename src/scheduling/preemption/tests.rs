@@ -176,7 +176,7 @@ fn preemption_under_way_selects_no_other_victims() {
 #[test]
 fn unknown_data_is_reported() {
     let world = world().with(with_priority("a", 0, "2"));
-    let unknown = || Known::Unknown("no pods".to_owned());
+    let unknown = || Known::failed("no pods");
     let attempt = world.attempt();
     let nominated = Attempt { nominated: unknown(), ..attempt.clone() };
     assert_eq!(preemption(&nominated, &run_filters(&nominated)), Preemption::Unknown { missing: "no pods".into() });

@@ -110,7 +110,7 @@ fn only_read_write_once_pod_claim_needs_all_pods() {
     assert_eq!(after(&claims("ops", "ReadWriteOncePod")), [ObjectKind::Pods]);
     assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
     assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
-    assert_eq!(after(&Known::Unknown("cannot list".into())), []);
+    assert_eq!(after(&Known::failed("cannot list")), []);
     // The claim of an ephemeral volume belongs to the pod.
     let ephemeral: Pod = serde_json::from_value(json!({
         "metadata": {"name": "agent", "namespace": "ops"}, "spec": {"volumes": [{"name": "a", "ephemeral": {}}]},

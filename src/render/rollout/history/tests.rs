@@ -40,7 +40,7 @@ fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
         daemon_sets: vec![daemon_set],
         nodes: Known::Known(Vec::new()),
         has_all_nodes: false,
-        pods: Known::Unknown("no permission".into()),
+        pods: Known::failed("no permission"),
         revisions: Known::Known(vec![revision(1, &made_of(old)), revision(2, &made_of(new))]),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),
