@@ -73,10 +73,11 @@ impl<'a> RemedyContext<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Remedy {
-    /// The advice. Safe text.
+    /// The advice.
+    // Safe text.
     pub(crate) text: String,
-    /// Lines to paste into a shell or, if the text says so, into a manifest. Private, so that only this module fills
-    /// them.
+    /// Lines to paste into a shell or, if the text says so, into a manifest.
+    // Private, so that only this module fills them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<String>,
 }

@@ -15,10 +15,10 @@ use serde::Serialize;
 pub(crate) enum Strategy {
     /// The controller replaces a pod only after something else deletes it.
     OnDelete,
-    /// Old pods are deleted while at most `max_unavailable` nodes have no available pod.
+    /// Old pods are deleted while at most `maxUnavailable` nodes have no available pod.
     #[serde(rename = "RollingUpdate")]
     Rolling { max_unavailable: usize },
-    /// New pods are created next to the old ones, on at most `max_surge` nodes.
+    /// New pods are created next to the old ones, on at most `maxSurge` nodes.
     #[serde(rename = "RollingUpdate")]
     Surge { max_surge: usize },
 }

@@ -26,14 +26,14 @@ use crate::placement::PlacementFailure;
 pub(crate) enum FilterRejection {
     /// Gates are still on the pod.
     SchedulingGates {
-        /// Their names.
+        /// The names of the gates.
         gates: Vec<String>,
     },
     /// The node is cordoned, and the pod does not tolerate that.
     NodeUnschedulable,
     /// The pod asks for features that the node's kubelet does not declare.
     NodeDeclaredFeatures {
-        /// Which.
+        /// The names of the features.
         features: Vec<String>,
     },
     /// The node's name, labels or taints.

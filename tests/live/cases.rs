@@ -2,6 +2,7 @@
 
 mod admission;
 pub(crate) mod agreement;
+mod api_versions;
 mod cluster_roles;
 mod control_plane;
 mod coverage_watch;
@@ -28,6 +29,7 @@ use crate::harness::registry::{LiveTest, Run};
 const MODULES: &[&[LiveTest]] = &[
     admission::TESTS,
     agreement::TESTS,
+    api_versions::TESTS,
     cluster_roles::TESTS,
     control_plane::TESTS,
     coverage_watch::TESTS,

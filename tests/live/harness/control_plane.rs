@@ -12,7 +12,7 @@ use libtest_mimic::Failed;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::harness::client::{failed, wait_until_within};
+use crate::harness::client::{failed, wait_until, wait_until_within};
 use crate::harness::plane_layout::PlaneLayout;
 use crate::harness::ports;
 use crate::harness::process::Process;
@@ -188,6 +188,20 @@ impl ControlPlane {
     /// Restarts the API server on the same port.
     pub(crate) fn start_api_server(&mut self) -> Result<(), Failed> {
         Ok(self.process("kube-apiserver")?.start_again()?)
+    }
+
+    /// Restarts the API server with another value of `--runtime-config`, which says what API versions it serves.
+    pub(crate) fn restart_api_server_serving(&mut self, runtime_config: &str) -> Result<(), Failed> {
+        let api_server = self.process("kube-apiserver")?;
+        api_server.stop()?;
+        api_server.start_with(&[&format!("--runtime-config={runtime_config}")])?;
+        self.run(async |plane| {
+            wait_until("the API server is ready", async || {
+                get_text(&plane.client, "/readyz").await.map_err(|error| error.to_string())
+            })
+            .await
+            .map(drop)
+        })
     }
 
     /// Restarts the scheduler, which then tries every pending pod again, without memory of earlier attempts.

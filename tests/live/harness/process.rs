@@ -52,7 +52,14 @@ impl Process {
 
     /// Starts it again with the same arguments, after [`Process::stop`].
     pub(crate) fn start_again(&mut self) -> io::Result<()> {
-        (self.watchdog, self.lifeline) = spawn(&self.name, &self.program, &self.arguments, &self.dir, &self.log)?;
+        self.start_with(&[])
+    }
+
+    /// Starts it again with these arguments besides those of [`Process::start`], after [`Process::stop`].
+    pub(crate) fn start_with(&mut self, more: &[&str]) -> io::Result<()> {
+        let arguments: Vec<String> =
+            self.arguments.iter().cloned().chain(more.iter().map(ToString::to_string)).collect();
+        (self.watchdog, self.lifeline) = spawn(&self.name, &self.program, &arguments, &self.dir, &self.log)?;
         Ok(())
     }
 
