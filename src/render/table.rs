@@ -43,6 +43,41 @@ impl Column {
     }
 }
 
+/// The columns of a table in their order, each with the text and tone of its cell in a row. The text must be safe for a
+/// terminal.
+pub(crate) struct Columns<'f, R>(Vec<(Column, Box<CellOf<'f, R>>)>);
+
+type CellOf<'f, R> = dyn Fn(&R) -> (String, Tone) + 'f;
+
+impl<'f, R> Columns<'f, R> {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn add(self, column: Column, cell: impl Fn(&R) -> (String, Tone) + 'f) -> Self {
+        self.add_if(true, column, cell)
+    }
+
+    pub(crate) fn add_if(mut self, is_shown: bool, column: Column, cell: impl Fn(&R) -> (String, Tone) + 'f) -> Self {
+        if is_shown {
+            self.0.push((column, Box::new(cell)));
+        }
+        self
+    }
+
+    /// A table with one row for each of `rows`.
+    pub(crate) fn table<'r>(&self, rows: impl IntoIterator<Item = &'r R>) -> Table
+    where
+        R: 'r,
+    {
+        let cells = |row: &R| self.0.iter().map(|(_, cell)| cell(row)).collect();
+        Table {
+            columns: self.0.iter().map(|(column, _)| *column).collect(),
+            rows: rows.into_iter().map(cells).collect(),
+        }
+    }
+}
+
 /// A table whose last column may be long.
 pub(crate) struct Table {
     columns: Vec<Column>,

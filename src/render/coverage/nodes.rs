@@ -11,7 +11,7 @@ use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
 use crate::render::reason::detail;
 use crate::render::style::{Tone, symbol, tone_of};
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{pluralize, sanitize};
 use crate::revision::revision_of;
 use crate::snapshot::PodSummary;
@@ -42,11 +42,7 @@ pub(crate) fn nodes(
     listed.sort_by_key(|row| (row.state, row.node));
     let well = fold_healthy(&mut listed, screen);
     if !listed.is_empty() {
-        let mut table = Table::new(columns(screen));
-        for row in listed {
-            table.row(cells(row, screen));
-        }
-        table.write(out, screen.style, screen.headers)?;
+        columns(screen).table(listed).write(out, screen.style, screen.headers)?;
     }
     folds(out, well, excluded.into_iter().copied(), screen)?;
     unmapped_pods(out, &coverage.unmapped_pods, screen)
@@ -143,60 +139,50 @@ fn tally(coverage: &Coverage<'_>) -> String {
     tally
 }
 
-fn columns(screen: ViewOptions) -> Vec<Column> {
-    let mut columns = vec![
-        Column::text("NODE"),
-        Column::text("STATE"),
-        Column::text("POD").weight(4),
-        Column::number("RESTARTS").weight(3),
-        Column::text("REVISION").weight(2),
-        Column::text("AGE").weight(1),
-    ];
-    if screen.wide {
-        columns.extend([Column::text("ZONE").weight(0), Column::text("HASH").weight(0)]);
-    }
-    columns.push(Column::text("REASON"));
-    columns
+fn columns<'a>(screen: ViewOptions) -> Columns<'static, NodeCoverage<'a>> {
+    Columns::<NodeCoverage<'a>>::new()
+        .add(Column::text("NODE"), |row| plain(sanitize(row.node)))
+        .add(Column::text("STATE"), |row| (format!("{} {}", symbol(row.state), row.state.name()), tone_of(row.state)))
+        .add(Column::text("POD").weight(4), |row| match row.pods.as_slice() {
+            [] => dash(),
+            [pod] => plain(sanitize(&pod.metadata.name)),
+            [pod, others @ ..] => plain(sanitize(&format!("{} +{}", pod.metadata.name, others.len()))),
+        })
+        .add(Column::number("RESTARTS").weight(3), |row| match row.restarts() {
+            Some(restarts) if restarts > 0 => (restarts.to_string(), Tone::Warning),
+            Some(restarts) => plain(restarts.to_string()),
+            None => dash(),
+        })
+        .add(Column::text("REVISION").weight(2), |row| match (row.pods.is_empty(), row.up_to_date) {
+            (true, _) => dash(),
+            (_, Some(true)) => plain("current".into()),
+            (_, Some(false)) => ("outdated".into(), Tone::Warning),
+            (_, None) => ("?".into(), Tone::Warning),
+        })
+        .add(Column::text("AGE").weight(1), move |row| {
+            row.created().map_or_else(dash, |created| plain(age(created, screen.now)))
+        })
+        .add_if(screen.wide, Column::text("ZONE").weight(0), |row| {
+            let zone = row.labels.and_then(|labels| labels.get(ZONE_LABEL));
+            zone.map_or_else(dash, |zone| plain(sanitize(zone)))
+        })
+        .add_if(screen.wide, Column::text("HASH").weight(0), |row| {
+            let hash = row.pods.first().and_then(|pod| revision_of(&pod.metadata.labels));
+            hash.map_or_else(dash, |hash| plain(sanitize(hash)))
+        })
+        .add(Column::text("REASON"), move |row| {
+            let reasons: Vec<String> =
+                row.reasons.iter().map(|reason: &Reason| detail(reason, screen.now, screen.style.names)).collect();
+            plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone))
+        })
 }
 
-fn cells(row: &NodeCoverage<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
-    let tone = tone_of(row.state);
-    let dash = || ("-".to_owned(), Tone::Quiet);
-    let plain = |text: String| (text, Tone::Plain);
-    let pod = match row.pods.as_slice() {
-        [] => dash(),
-        [pod] => plain(sanitize(&pod.metadata.name)),
-        [pod, others @ ..] => plain(sanitize(&format!("{} +{}", pod.metadata.name, others.len()))),
-    };
-    let revision = match (row.pods.is_empty(), row.up_to_date) {
-        (true, _) => dash(),
-        (_, Some(true)) => plain("current".into()),
-        (_, Some(false)) => ("outdated".into(), Tone::Warning),
-        (_, None) => ("?".into(), Tone::Warning),
-    };
-    let restarts = match row.restarts() {
-        Some(restarts) if restarts > 0 => (restarts.to_string(), Tone::Warning),
-        Some(restarts) => plain(restarts.to_string()),
-        None => dash(),
-    };
-    let mut cells = vec![
-        plain(sanitize(row.node)),
-        (format!("{} {}", symbol(row.state), row.state.name()), tone),
-        pod,
-        restarts,
-        revision,
-        row.created().map_or_else(dash, |created| plain(age(created, screen.now))),
-    ];
-    if screen.wide {
-        let zone = row.labels.and_then(|labels| labels.get(ZONE_LABEL));
-        let hash = row.pods.first().and_then(|pod| revision_of(&pod.metadata.labels));
-        cells.push(zone.map_or_else(dash, |zone| plain(sanitize(zone))));
-        cells.push(hash.map_or_else(dash, |hash| plain(sanitize(hash))));
-    }
-    let reasons: Vec<String> =
-        row.reasons.iter().map(|reason: &Reason| detail(reason, screen.now, screen.style.names)).collect();
-    cells.push(plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone)));
-    cells
+fn plain(text: String) -> (String, Tone) {
+    (text, Tone::Plain)
+}
+
+fn dash() -> (String, Tone) {
+    ("-".to_owned(), Tone::Quiet)
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use super::{difference, known_bar, number, reasons_in_short};
-use crate::coverage::Coverage;
+use crate::coverage::{Counts, Coverage};
 use crate::explain::State;
 use crate::render::ViewOptions;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::Tone;
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, truncate};
 
 /// The number of reasons per row on a terminal; `-o wide` and a pipe show all.
@@ -28,33 +28,7 @@ pub(crate) fn summary_table(
     }
     let mut order = coverages.to_vec();
     order.sort_by_cached_key(|coverage| urgency(coverage));
-    let mut columns = Vec::new();
-    if with_namespace {
-        columns.push(Column::text("NAMESPACE"));
-    }
-    columns.extend([
-        Column::text("NAME"),
-        Column::text("").weight(1),
-        Column::number("COVERED"),
-        Column::number("MISSING"),
-        Column::number("NOT READY"),
-        Column::number("OUTDATED").weight(2),
-        Column::number("MISSCHEDULED").weight(3),
-    ]);
-    if screen.wide {
-        columns.extend([
-            Column::text("STRATEGY").weight(0),
-            Column::number("CURRENT").weight(0),
-            Column::number("READY").weight(0),
-            Column::number("EXCLUDED").weight(0),
-        ]);
-    }
-    columns.push(Column::text("REASONS"));
-    let mut table = Table::new(columns);
-    for coverage in order {
-        table.row(row(coverage, with_namespace, screen));
-    }
-    table.write(out, screen.style, screen.headers)
+    columns(with_namespace, screen).table(order).write(out, screen.style, screen.headers)
 }
 
 /// The sort key: by the share of unavailable pods, then by misscheduled pods, then by outdated pods.
@@ -71,33 +45,35 @@ fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
     (Reverse([missing, misscheduled, old]), coverage.namespace().to_owned(), coverage.name().to_owned())
 }
 
-fn row(coverage: &Coverage<'_>, with_namespace: bool, screen: ViewOptions) -> Vec<(String, Tone)> {
-    let counts = &coverage.counts;
-    let (bar, tone) = known_bar(counts.available, counts.desired);
-    let mut cells = Vec::new();
-    if with_namespace {
-        cells.push((sanitize(coverage.namespace()), Tone::Plain));
-    }
-    cells.extend([
-        (sanitize(coverage.name()), Tone::Plain),
-        (bar, tone),
-        (format!("{}/{}", number(counts.available), number(counts.desired)), tone),
-        difference(counts.desired, counts.current, Tone::Bad),
-        difference(counts.current, counts.ready, Tone::Bad),
-        difference(counts.current, counts.up_to_date, Tone::Warning),
-        difference(counts.misscheduled, Some(0), Tone::Warning),
-    ]);
-    if screen.wide {
-        let excluded = coverage.in_state(State::Excluded);
-        cells.extend([
-            (super::report::strategy(coverage), Tone::Plain),
-            (number(counts.current), Tone::Plain),
-            (number(counts.ready), Tone::Plain),
-            (excluded.to_string(), Tone::Quiet),
-        ]);
-    }
-    cells.push((reasons(coverage, screen), Tone::Plain));
-    cells
+fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Coverage<'a>> {
+    let counted = |coverage: &Coverage<'a>| known_bar(coverage.counts.available, coverage.counts.desired);
+    Columns::<Coverage<'a>>::new()
+        .add_if(with_namespace, Column::text("NAMESPACE"), |coverage| plain(sanitize(coverage.namespace())))
+        .add(Column::text("NAME"), |coverage| plain(sanitize(coverage.name())))
+        .add(Column::text("").weight(1), counted)
+        .add(Column::number("COVERED"), move |coverage| {
+            let Counts { available, desired, .. } = coverage.counts;
+            (format!("{}/{}", number(available), number(desired)), counted(coverage).1)
+        })
+        .add(Column::number("MISSING"), |Coverage { counts, .. }| difference(counts.desired, counts.current, Tone::Bad))
+        .add(Column::number("NOT READY"), |Coverage { counts, .. }| difference(counts.current, counts.ready, Tone::Bad))
+        .add(Column::number("OUTDATED").weight(2), |Coverage { counts, .. }| {
+            difference(counts.current, counts.up_to_date, Tone::Warning)
+        })
+        .add(Column::number("MISSCHEDULED").weight(3), |Coverage { counts, .. }| {
+            difference(counts.misscheduled, Some(0), Tone::Warning)
+        })
+        .add_if(screen.wide, Column::text("STRATEGY").weight(0), |coverage| plain(super::report::strategy(coverage)))
+        .add_if(screen.wide, Column::number("CURRENT").weight(0), |coverage| plain(number(coverage.counts.current)))
+        .add_if(screen.wide, Column::number("READY").weight(0), |coverage| plain(number(coverage.counts.ready)))
+        .add_if(screen.wide, Column::number("EXCLUDED").weight(0), |coverage| {
+            (coverage.in_state(State::Excluded).to_string(), Tone::Quiet)
+        })
+        .add(Column::text("REASONS"), move |coverage| plain(reasons(coverage, screen)))
+}
+
+fn plain(text: String) -> (String, Tone) {
+    (text, Tone::Plain)
 }
 
 fn reasons(coverage: &Coverage<'_>, screen: ViewOptions) -> String {
