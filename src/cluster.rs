@@ -27,4 +27,4 @@ mod server;
 pub(crate) mod watch;
 
 #[cfg(test)]
-mod test_server;
+mod tests;

@@ -14,7 +14,7 @@ mod node_coverage;
 mod threshold;
 
 #[cfg(test)]
-mod edge_cases;
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};

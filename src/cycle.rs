@@ -30,11 +30,7 @@ mod run;
 mod summary;
 
 #[cfg(test)]
-mod histories;
-#[cfg(test)]
-mod table;
-#[cfg(test)]
-mod world;
+mod tests;
 
 pub(crate) use decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
 pub(crate) use lock::{

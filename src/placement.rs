@@ -14,7 +14,7 @@ mod namespace_selector;
 mod toleration;
 
 #[cfg(test)]
-mod edge_cases;
+mod tests;
 
 use serde::Serialize;
 

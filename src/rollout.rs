@@ -38,11 +38,7 @@ mod stuck;
 mod surge_ports;
 
 #[cfg(test)]
-mod causes;
-#[cfg(test)]
-mod edge_cases;
-#[cfg(test)]
-mod world;
+mod tests;
 
 pub(crate) use blocker::{Blocker, FaultDomain, Problem, ProblemType};
 pub(crate) use budget::{Strategy, resolve};

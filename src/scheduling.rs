@@ -13,7 +13,7 @@
 //! `pkg/scheduler/schedule_one.go` `findNodesThatFitPod` and `pkg/scheduler/framework/runtime/framework.go`
 //! `RunPreFilterPlugins`, `RunFilterPlugins`.
 
-mod attempt;
+pub(crate) mod attempt;
 mod csi_migration;
 mod dynamic_resources;
 mod filter;
@@ -38,11 +38,7 @@ mod topology;
 mod volume_binding;
 mod volume_report;
 mod volume_restrictions;
-#[cfg(test)]
-mod volume_world;
 mod volume_zone;
-#[cfg(test)]
-mod world;
 
 pub(crate) use attempt::{Attempt, FilterFailure, FilterResult};
 pub(crate) use filter::{Filter, first_failure, run_filters};

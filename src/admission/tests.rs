@@ -8,14 +8,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::snapshot::Known;
 use crate::snapshot::pod::Container;
+use crate::testing::objects;
 
 fn daemon_set(spec: Value) -> DaemonSet {
-    let labels = json!({"app": "agent"});
-    serde_json::from_value(json!({
-        "metadata": {"name": "agent", "namespace": "ns", "annotations": {"deprecated.daemonset.template.generation": "4"}},
-        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
-    }))
-    .unwrap()
+    let annotations = json!({"deprecated.daemonset.template.generation": "4"});
+    let fields = json!({"metadata": {"annotations": annotations}, "spec": {"template": {"spec": spec}}});
+    objects::daemon_set("ns", "agent", fields)
 }
 
 fn with_container(container: Value) -> DaemonSet {
@@ -338,17 +336,20 @@ fn assumptions_only_where_they_matter() {
 
 #[test]
 fn pod_from_sibling_drops_node_and_status() {
-    let sibling: Pod = serde_json::from_value(json!({
-        "metadata": {"name": "agent-x", "namespace": "ns", "uid": "u", "labels": {"controller-revision-hash": "h"}},
-        "spec": {
-            "nodeName": "n0", "priority": 7, "containers": [{"name": "main"}, {"name": "injected"}],
-            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n0"]}]},
-            ]}}},
-        },
-        "status": {"phase": "Failed", "nominatedNodeName": "n0"},
-    }))
-    .unwrap();
+    let sibling: Pod = objects::pod(
+        "ns",
+        "agent-x",
+        json!({
+            "metadata": {"labels": {"controller-revision-hash": "h"}},
+            "spec": {
+                "nodeName": "n0", "priority": 7, "containers": [{"name": "main"}, {"name": "injected"}],
+                "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                    {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n0"]}]},
+                ]}}},
+            },
+            "status": {"phase": "Failed", "nominatedNodeName": "n0"},
+        }),
+    );
     let pod = predict_from(&sibling, "n1");
     assert_eq!(pinned_to(&pod), ["n1"]);
     assert_eq!((pod.metadata.name.as_str(), pod.metadata.uid.as_str(), pod.spec.node_name.as_str()), ("", "", ""));

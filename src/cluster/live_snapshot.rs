@@ -216,13 +216,13 @@ fn known<T>(items: &Known<Vec<T>>) -> &[T] {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::testing::objects;
 
     fn pod(uid: &str, name: &str) -> PodSummary {
-        let mut pod = PodSummary::default();
-        pod.metadata.uid = uid.into();
-        pod.metadata.name = name.into();
-        pod
+        objects::pod("ns", name, json!({ "metadata": { "uid": uid } }))
     }
 
     #[test]

@@ -321,6 +321,4 @@ fn malformed(message: &str) -> Broken {
 }
 
 #[cfg(test)]
-mod fields;
-#[cfg(test)]
 mod tests;

@@ -94,7 +94,7 @@ mod tests {
 
     /// The inferred hash, its source, and which pods are up to date. `updated` is `updatedNumberScheduled` in
     /// `.status`; `None` makes the status one of an older spec.
-    fn judged(
+    fn infer(
         generation: &str,
         pods: &[PodFacts],
         updated: Option<usize>,
@@ -131,41 +131,41 @@ mod tests {
     #[test]
     fn hash_is_inferred_from_pods_of_the_current_generation() {
         let pods = [("2", "b", CREATED), ("1", "a", CREATED)];
-        assert_eq!(judged("2", &pods, None), (hash("b"), Some(TemplateGeneration), vec![Some(true), Some(false)]));
+        assert_eq!(infer("2", &pods, None), (hash("b"), Some(TemplateGeneration), vec![Some(true), Some(false)]));
         // After a rollback, pods that were not replaced yet are up to date.
         let pods = [("3", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
         let expected = vec![Some(true), Some(false), Some(true)];
-        assert_eq!(judged("3", &pods, Some(2)), (hash("a"), Some(TemplateGeneration), expected));
+        assert_eq!(infer("3", &pods, Some(2)), (hash("a"), Some(TemplateGeneration), expected));
     }
 
     #[test]
     fn hash_is_inferred_from_the_status_without_a_generation() {
         let pods = [("1", "a", CREATED), ("2", "b", CREATED), ("1", "a", CREATED)];
-        assert_eq!(judged("3", &pods, Some(2)).0, hash("a"));
-        assert_eq!(judged("3", &pods, Some(1)).2, [Some(false), Some(true), Some(false)]);
+        assert_eq!(infer("3", &pods, Some(2)).0, hash("a"));
+        assert_eq!(infer("3", &pods, Some(1)).2, [Some(false), Some(true), Some(false)]);
         let none = (Known::Known(None), Some(Status), vec![Some(false); 3]);
-        assert_eq!(judged("3", &pods, Some(0)), none);
+        assert_eq!(infer("3", &pods, Some(0)), none);
         let all = [("1", "a", CREATED), ("1", "a", CREATED)];
-        assert_eq!(judged("3", &all, Some(2)), (hash("a"), Some(Status), vec![Some(true); 2]));
+        assert_eq!(infer("3", &all, Some(2)), (hash("a"), Some(Status), vec![Some(true); 2]));
     }
 
     #[test]
     fn hash_stays_unknown_if_several_or_no_hashes_fit() {
         let unknown = (Known::failed("unread"), None, vec![None; 2]);
         let pods = [("1", "a", CREATED), ("2", "b", CREATED)];
-        assert_eq!(judged("3", &pods, Some(1)), unknown, "both hashes fit");
-        assert_eq!(judged("3", &pods, Some(2)), unknown, "the status is about other pods");
-        assert_eq!(judged("3", &pods, None), unknown, "the status is about another spec");
+        assert_eq!(infer("3", &pods, Some(1)), unknown, "both hashes fit");
+        assert_eq!(infer("3", &pods, Some(2)), unknown, "the status is about other pods");
+        assert_eq!(infer("3", &pods, None), unknown, "the status is about another spec");
         let unlabeled = [("", "a", CREATED), ("x", "b", CREATED)];
-        assert_eq!(judged("", &unlabeled, Some(1)), unknown, "no generation is a number");
+        assert_eq!(infer("", &unlabeled, Some(1)), unknown, "no generation is a number");
     }
 
     #[test]
     fn hash_is_not_inferred_from_adopted_pods() {
         let adopted = [("1", "a", BEFORE), ("1", "a", BEFORE)];
         let counted = (Known::failed("unread"), Some(TemplateGeneration), vec![Some(true); 2]);
-        assert_eq!(judged("1", &adopted, Some(2)), counted, "the controller counts adopted pods by generation");
-        let higher_priority_planned = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
-        assert_eq!(judged("1", &higher_priority_planned, Some(2)).2, [Some(true), Some(true), Some(false)]);
+        assert_eq!(infer("1", &adopted, Some(2)), counted, "the controller counts adopted pods by generation");
+        let mixed = [("1", "a", BEFORE), ("1", "b", CREATED), ("0", "a", BEFORE)];
+        assert_eq!(infer("1", &mixed, Some(2)).2, [Some(true), Some(true), Some(false)]);
     }
 }

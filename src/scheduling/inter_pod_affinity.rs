@@ -25,7 +25,7 @@ use term::{Term, and};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let topology = Topology::new(attempt);
-    let mut findings = FilterReport::default();
+    let mut findings = AffinityFilterReport::default();
     judge_affinity(attempt, &topology, &mut findings);
     judge_anti_affinity(attempt, &topology, &mut findings);
     judge_existing(attempt, &topology, &mut findings);
@@ -34,12 +34,12 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 
 /// The rejections, and the first thing that could not be read.
 #[derive(Default)]
-struct FilterReport {
+struct AffinityFilterReport {
     rejections: Vec<FilterFailure>,
     missing: Option<Missing>,
 }
 
-impl FilterReport {
+impl AffinityFilterReport {
     fn reject(&mut self, rejection: AffinityRejection) {
         let (scheduler, may_preempt) = match rejection {
             AffinityRejection::PodAffinityTopologyKey { .. } | AffinityRejection::PodAffinity { .. } => {
@@ -78,7 +78,7 @@ fn pod_anti_affinity(pod: &Pod) -> Option<&PodAffinity> {
 }
 
 /// Upstream: `satisfyPodAffinity`.
-fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
+fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
     let terms = own(attempt, pod_affinity);
     let mut keys: Vec<&str> = terms.iter().map(|term| term.topology_key.as_str()).collect();
     keys.sort_unstable();
@@ -158,7 +158,7 @@ fn not(answer: Known<bool>) -> Known<bool> {
 }
 
 /// Upstream: `satisfyPodAntiAffinity`. A node without the label is in no domain, so nothing conflicts.
-fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
+fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
     let terms = own(attempt, pod_anti_affinity);
     for term in &terms {
         let Some(domain) = topology.domain(&term.topology_key) else { continue };
@@ -184,7 +184,7 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings:
 }
 
 /// Upstream: `satisfyExistingPodsAntiAffinity`.
-fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut FilterReport) {
+fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
     findings.note_missing(topology.node_pods.missing());
     let node_pods = topology.node_pods.known().into_iter().flatten().map(|pod| (*pod, attempt.node));
     let other_pods = topology.other_pods.known().into_iter().flatten().copied();

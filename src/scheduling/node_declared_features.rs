@@ -47,23 +47,16 @@ fn required(spec: &PodSpec) -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::snapshot::Known;
-    use crate::snapshot::cluster_objects::ClusterObjects;
+    use crate::testing::filter_fixture::FilterFixture;
+    use crate::testing::objects::node;
 
-    fn judge(spec: Value, declared: Value, minor: u32) -> FilterResult {
-        let pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
-        let node = serde_json::from_value(json!({ "status": { "declaredFeatures": declared } })).unwrap();
-        filter(&Attempt {
-            pod: &pod,
-            node: &node,
-            bound_pods: Known::Known(Vec::new()),
-            nominated: Known::Known(Vec::new()),
-            cluster_objects: &ClusterObjects { minor: Known::Known(KubeMinor(minor)), ..ClusterObjects::default() },
-        })
+    fn check(spec: Value, declared: Value, minor: u32) -> FilterResult {
+        let mut fixture = FilterFixture::new(spec, json!({})).on(minor);
+        fixture.node = node("n1", json!({ "status": { "declaredFeatures": declared } }));
+        filter(&fixture.attempt())
     }
 
     fn rejection(features: &[&str]) -> FilterResult {
@@ -87,29 +80,26 @@ mod tests {
             json!({ "hostNetwork": true, "hostUsers": true }),
             json!({ "hostUsers": false }),
         ] {
-            assert_eq!(judge(spec, json!([]), 36), CheckResult::Pass);
+            assert_eq!(check(spec, json!([]), 36), CheckResult::Pass);
         }
     }
 
     #[test]
     fn undeclared_feature_is_rejected() {
-        let kube_minor_or_default = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
+        let containers = json!([{ "restartPolicyRules": [{ "action": "RestartAllContainers" }] }]);
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(json!({ "containers": kube_minor_or_default }), json!([]), 36), rejection(&[RESTART]));
-        assert_eq!(
-            judge(json!({ "initContainers": kube_minor_or_default }), json!([USERS]), 36),
-            rejection(&[RESTART])
-        );
-        assert_eq!(judge(own_users.clone(), json!([]), 36), rejection(&[USERS]));
-        assert_eq!(judge(own_users, json!([USERS, RESTART]), 36), CheckResult::Pass);
-        let both = json!({ "containers": kube_minor_or_default, "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(both.clone(), json!([]), 36), rejection(&[RESTART, USERS]));
-        assert_eq!(judge(both, json!([RESTART]), 36), rejection(&[USERS]));
+        assert_eq!(check(json!({ "containers": containers }), json!([]), 36), rejection(&[RESTART]));
+        assert_eq!(check(json!({ "initContainers": containers }), json!([USERS]), 36), rejection(&[RESTART]));
+        assert_eq!(check(own_users.clone(), json!([]), 36), rejection(&[USERS]));
+        assert_eq!(check(own_users, json!([USERS, RESTART]), 36), CheckResult::Pass);
+        let both = json!({ "containers": containers, "hostNetwork": true, "hostUsers": false });
+        assert_eq!(check(both.clone(), json!([]), 36), rejection(&[RESTART, USERS]));
+        assert_eq!(check(both, json!([RESTART]), 36), rejection(&[USERS]));
     }
 
     #[test]
     fn filter_does_not_run_before_1_36() {
         let own_users = json!({ "hostNetwork": true, "hostUsers": false });
-        assert_eq!(judge(own_users, json!([]), 35), CheckResult::Pass);
+        assert_eq!(check(own_users, json!([]), 35), CheckResult::Pass);
     }
 }

@@ -16,7 +16,7 @@ use k8s_openapi::api::storage::v1::CSINode;
 
 use super::csi_migration::Plugin;
 use super::pvc::{claims_of, class_of, find, find_volume, is_made_for, name_of, volume_of};
-use super::volume_report::FilterReport;
+use super::volume_report::VolumeFilterReport;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 
@@ -38,13 +38,13 @@ enum Handle {
 type Volumes = BTreeSet<(String, Handle)>;
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let mut findings = FilterReport::default();
+    let mut findings = VolumeFilterReport::default();
     judge(attempt, &mut findings);
     findings.outcome()
 }
 
 /// Returns early if nothing can be rejected, or if something could not be read; `findings` records what is missing.
-fn judge(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<()> {
+fn judge(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<()> {
     let Attempt { pod, node, cluster_objects, .. } = attempt;
     let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::from_source(&volume.source).is_some());
     if !has_inline && claims_of(pod).next().is_none() {
@@ -106,7 +106,7 @@ fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
 }
 
 /// The drivers that prevent pods from being scheduled on nodes without them.
-fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut FilterReport) -> BTreeSet<&'f str> {
+fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut VolumeFilterReport) -> BTreeSet<&'f str> {
     if attempt.minor() < DRIVERS_MAY_PREVENT {
         return BTreeSet::new();
     }
@@ -121,7 +121,7 @@ fn volumes_of(
     pod: &Pod,
     csi_node: Option<&CSINode>,
     cluster_objects: &ClusterObjects,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<Volumes> {
     let is_migrated = csi_node.is_some();
     let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::from_source(&volume.source));
@@ -162,7 +162,7 @@ fn planned_volume(
     ephemeral: Option<&crate::snapshot::pod::volume::Ephemeral>,
     cluster_objects: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<Option<(String, Handle)>> {
     let spec = ephemeral.and_then(|source| source.volume_claim_template.as_ref()?.spec.as_ref());
     let Some(spec) = spec.filter(|_| pod.metadata.name.is_empty()) else { return Some(None) };
@@ -188,7 +188,7 @@ fn claimed_volume(
     class: &str,
     cluster_objects: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<Option<(String, Handle)>> {
     if class.is_empty() {
         return Some(None);
@@ -206,7 +206,7 @@ fn claimed_volume(
 }
 
 /// The volumes that are attached to the node, even if no pod uses them (`getNodeVolumeAttachmentInfo`).
-fn attached_volumes(attempt: &Attempt<'_>, findings: &mut FilterReport) -> Option<Volumes> {
+fn attached_volumes(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<Volumes> {
     let attachments = findings.read(&attempt.cluster_objects.volume_attachments)?;
     let mut attached = Volumes::new();
     for attachment in attachments.iter().filter(|one| one.spec.node_name == attempt.node.metadata.name) {

@@ -21,27 +21,18 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::snapshot::cluster_objects::ClusterObjects;
-    use crate::snapshot::{Known, Node};
+    use crate::testing::filter_fixture::FilterFixture;
 
-    fn judge(gates: Value) -> FilterResult {
-        let pod = serde_json::from_value(json!({ "spec": { "schedulingGates": gates } })).unwrap();
-        filter(&Attempt {
-            pod: &pod,
-            node: &Node::default(),
-            bound_pods: Known::Known(Vec::new()),
-            nominated: Known::Known(Vec::new()),
-            cluster_objects: &ClusterObjects::default(),
-        })
+    fn check(gates: Value) -> FilterResult {
+        filter(&FilterFixture::new(json!({ "schedulingGates": gates }), json!({})).attempt())
     }
 
     #[test]
     fn pod_without_gates_passes() {
-        assert_eq!(judge(json!([])), CheckResult::Pass);
+        assert_eq!(check(json!([])), CheckResult::Pass);
     }
 
     #[test]
@@ -52,6 +43,6 @@ mod tests {
             false,
         );
         let expected = CheckResult::Fail(vec![rejection.at(ExtensionPoint::PreEnqueue)]);
-        assert_eq!(judge(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);
+        assert_eq!(check(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);
     }
 }

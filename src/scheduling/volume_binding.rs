@@ -24,7 +24,7 @@ use super::csi_migration::Plugin;
 use super::pvc::{
     PodClaim, claims_of, class_of, find, find_volume, is_fully_bound, is_lost, is_made_for, name_of, volume_of,
 };
-use super::volume_report::FilterReport;
+use super::volume_report::VolumeFilterReport;
 use crate::snapshot::Node;
 use crate::snapshot::pod::volume::Ephemeral;
 use objects::{class_named, mismatched_terms};
@@ -45,7 +45,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if pod_claims.is_empty() {
         return CheckResult::Pass;
     }
-    let mut findings = FilterReport::default();
+    let mut findings = VolumeFilterReport::default();
     let Some(claims) = findings.read(&attempt.cluster_objects.claims) else { return findings.outcome() };
     let mut waiting = Vec::new();
     for pod_claim in &pod_claims {
@@ -77,7 +77,7 @@ fn judge_claim<'c>(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     claim: &'c PersistentVolumeClaim,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<&'c PersistentVolumeClaim> {
     let pod = attempt.pod;
     let name = || pod_claim.name.clone();
@@ -127,7 +127,7 @@ fn planned_claim(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     template: &Ephemeral,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<PersistentVolumeClaim> {
     let spec = template.volume_claim_template.as_ref()?.spec.as_ref()?;
     let classes = findings.read(&attempt.cluster_objects.storage_classes)?;
@@ -163,7 +163,7 @@ fn judge_bound(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     claim: &PersistentVolumeClaim,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) {
     let Some(volumes) = findings.read(&attempt.cluster_objects.volumes) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();

@@ -12,9 +12,9 @@ use crate::check_result::CheckResult;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Missing};
 
-/// The results of a filter.
+/// The results of a filter that checks volumes.
 #[derive(Debug, Default)]
-pub(super) struct FilterReport {
+pub(super) struct VolumeFilterReport {
     /// Rejections of the pod on every node.
     of_pod: Vec<FilterFailure>,
     /// Rejections of the node.
@@ -22,7 +22,7 @@ pub(super) struct FilterReport {
     missing: Option<Missing>,
 }
 
-impl FilterReport {
+impl VolumeFilterReport {
     /// Rejects the pod on every node; evictions do not help.
     pub(super) fn reject_pod(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>) {
         let failure = FilterFailure::new(FilterRejection::Volumes(rejection), scheduler, false);

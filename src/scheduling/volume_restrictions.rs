@@ -8,7 +8,7 @@ use super::rejection::{PodOnNode, VolumeRejection};
 use std::collections::BTreeSet;
 
 use super::pvc::{find, is_for_one_pod, named_claims_of};
-use super::volume_report::FilterReport;
+use super::volume_report::VolumeFilterReport;
 use crate::snapshot::cluster_objects::KubeMinor;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::pod::volume::VolumeSource;
@@ -22,14 +22,14 @@ const ONE_POD_CONFLICT_BEFORE: &str =
 const OTHER_WORDS: KubeMinor = KubeMinor(33);
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let mut findings = FilterReport::default();
+    let mut findings = VolumeFilterReport::default();
     judge_claims(attempt, &mut findings);
     judge_disks(attempt, &mut findings);
     findings.outcome()
 }
 
 /// Each claim must exist, and one with `ReadWriteOncePod` must not be used by another pod in the cluster.
-fn judge_claims(attempt: &Attempt<'_>, findings: &mut FilterReport) {
+fn judge_claims(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
     let Attempt { pod, cluster_objects, .. } = attempt;
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
@@ -48,7 +48,7 @@ fn judge_claims(attempt: &Attempt<'_>, findings: &mut FilterReport) {
     }
 }
 
-fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut FilterReport) {
+fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut VolumeFilterReport) {
     let pod = attempt.pod;
     let holds = |other: &Pod| {
         other.metadata.namespace == pod.metadata.namespace
@@ -72,7 +72,7 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Filt
 }
 
 /// A disk that the pod uses without a claim must not be used by another pod on the node.
-fn judge_disks(attempt: &Attempt<'_>, findings: &mut FilterReport) {
+fn judge_disks(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
     let disks: Vec<(&str, Disk<'_>)> = attempt
         .pod
         .spec

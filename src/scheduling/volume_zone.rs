@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::PersistentVolume;
 
 use super::pvc::{find, find_volume, is_fully_bound, is_lost, named_claims_of, volume_of};
-use super::volume_report::FilterReport;
+use super::volume_report::VolumeFilterReport;
 
 /// The zone and region labels, each with the current label that replaces it.
 const LABELS: [(&str, &str); 4] = [
@@ -26,7 +26,7 @@ const DELIMITER: &str = "__";
 /// A claim that is lost or not bound is reported by VolumeBinding, one that does not exist by VolumeRestrictions.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let Attempt { pod, cluster_objects, .. } = attempt;
-    let mut findings = FilterReport::default();
+    let mut findings = VolumeFilterReport::default();
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return CheckResult::Pass;
@@ -54,7 +54,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 }
 
 /// Every zone or region of the volume must include the node's. A node without these labels accepts every volume.
-fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut FilterReport) {
+fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut VolumeFilterReport) {
     let of_node = &attempt.node.metadata.labels;
     if !LABELS.iter().any(|(key, _)| of_node.contains_key(*key)) {
         return;

@@ -114,25 +114,19 @@ impl EventFields {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::objects::{self, daemon_set};
 
     fn event(kind: &str, uid: &str, reason: &str, event_type: &str) -> Event {
-        let event = json!({
-            "metadata": { "name": format!("{uid}.{reason}") },
-            "involvedObject": { "kind": kind, "uid": uid }, "reason": reason, "type": event_type,
-        });
-        serde_json::from_value(event).unwrap()
+        objects::event(kind, uid, reason, json!({ "type": event_type }))
     }
 
     fn query(daemon_sets: &[&str], pods: &[&str]) -> EventQuery {
         let mut query = EventQuery::default();
         for uid in daemon_sets {
-            let daemon_set: Value = json!({ "metadata": { "uid": uid }, "spec": { "selector": {}, "template": {} } });
-            query.add_daemon_set(&serde_json::from_value(daemon_set).unwrap());
+            query.add_daemon_set(&daemon_set("ns", "d", json!({ "metadata": { "uid": uid } })));
         }
         pods.iter().for_each(|uid| query.add_pod(uid));
         query

@@ -291,14 +291,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::testing::objects;
 
     fn pod(name: &str) -> PodSummary {
-        serde_json::from_value(json!({
-            "metadata": { "name": name, "labels": { "app": "agent" }, "ownerReferences": [{ "uid": "u", "controller": true }] },
-            "spec": { "nodeName": "node" },
-            "status": { "phase": "Running", "containerStatuses": [{ "name": "main", "lastState": {} }] },
-        }))
-        .unwrap_or_default()
+        let status = json!({ "phase": "Running", "containerStatuses": [{ "name": "main", "lastState": {} }] });
+        let owner = objects::daemon_set("ns", "agent", json!({}));
+        objects::daemon_pod(&owner, name, json!({ "spec": { "nodeName": "node" }, "status": status }))
     }
 
     #[test]
@@ -318,14 +316,14 @@ mod tests {
     fn compact_pods_keep_the_conditions_that_are_read() {
         let kept = |init_containers: usize, scheduled: &str| {
             let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status });
-            let pod: PodSummary = serde_json::from_value(json!({
+            let fields = json!({
                 "spec": { "initContainers": vec![json!({ "name": "init" }); init_containers] },
                 "status": { "conditions": [
                     condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
                     condition("Ready", "True"), condition("PodScheduled", scheduled), condition("DisruptionTarget", "True"),
                 ] },
-            }))
-            .unwrap_or_default();
+            });
+            let pod: PodSummary = objects::pod("ns", "agent", fields);
             let conditions = pod.compact(&mut Interner::default()).status.conditions;
             conditions.iter().map(|condition| condition.type_.to_string()).collect::<Vec<_>>()
         };

@@ -82,12 +82,12 @@ fn command_lines_are_not_built_by_format() {
         }
     }
     assert!(found.is_empty(), "{found:#?}");
-    for made in [
+    for command in [
         "format!(\"kubectl -n {namespace} delete pod {pod}\")",
         "format!(\n    \"see kubectl get pod {}\",\n    pod\n)",
         "format!(\"watch it: {} rollout watch {name}\", program::name())",
     ] {
-        assert_eq!(formatted_commands(made).len(), 1, "{made}");
+        assert_eq!(formatted_commands(command).len(), 1, "{command}");
     }
 }
 

@@ -56,22 +56,22 @@ const PAYLOADS: [&str; 38] = [
 
 /// A cluster from a seed, in the format of `kubectl get -o json`.
 pub(crate) fn cluster(seed: u64) -> Value {
-    let mut world = World { seed, rng: Rng::with_seed(seed), items: Vec::new() };
-    world.node();
+    let mut cluster = Cluster { seed, rng: Rng::with_seed(seed), items: Vec::new() };
+    cluster.node();
     for number in 0..DAEMON_SETS {
-        world.daemon_set(number);
+        cluster.daemon_set(number);
     }
-    json!({ "apiVersion": "v1", "kind": "List", "items": world.items })
+    json!({ "apiVersion": "v1", "kind": "List", "items": cluster.items })
 }
 
-struct World {
+struct Cluster {
     /// Part of every name, so that the lines of two clusters differ.
     seed: u64,
     rng: Rng,
     items: Vec<Value>,
 }
 
-impl World {
+impl Cluster {
     fn payload(&mut self) -> &'static str {
         PAYLOADS[self.rng.usize(..PAYLOADS.len())]
     }

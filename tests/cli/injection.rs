@@ -72,7 +72,7 @@ done
 
 #[test]
 fn suggested_lines_call_only_what_they_show() {
-    let wanted = std::env::var("DS_LINES").map_or(LINES, |lines| lines.parse().unwrap());
+    let desired = std::env::var("DS_LINES").map_or(LINES, |lines| lines.parse().unwrap());
     let (mut lines, mut names) = (Vec::new(), BTreeSet::new());
     // Complete batches, so that the seeds are the same on every machine.
     for batch in 0.. {
@@ -83,7 +83,7 @@ fn suggested_lines_call_only_what_they_show() {
                 names.extend(found.names);
             }
         });
-        if lines.len() >= wanted {
+        if lines.len() >= desired {
             break;
         }
         assert!(batch < 100, "only {} lines from {batch} batches", lines.len());

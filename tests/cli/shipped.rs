@@ -6,7 +6,7 @@ use crate::completions::{must_be_there, text};
 
 /// `release/manifest.py --unreleased > krew-manifest.yaml` updates the file.
 #[test]
-fn the_manifest_in_the_repository_is_what_its_script_prints() {
+fn manifest_in_the_repository_is_what_its_script_prints() {
     let output = match Command::new("release/manifest.py").arg("--unreleased").output() {
         Ok(output) => output,
         Err(error) => {
@@ -20,7 +20,7 @@ fn the_manifest_in_the_repository_is_what_its_script_prints() {
 
 /// The newest heading of the changelog is the version in `Cargo.toml`.
 #[test]
-fn the_changelog_begins_with_the_version() {
+fn changelog_begins_with_the_version() {
     let changes = std::fs::read_to_string("CHANGELOG.md").unwrap();
     let newest = changes.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
     assert!(newest.starts_with(env!("CARGO_PKG_VERSION")), "{newest}");

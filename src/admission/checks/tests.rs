@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission::predict;
+use crate::testing::objects;
 
 /// A DaemonSet with one container that requests CPU.
 fn daemon_set(change: Value) -> DaemonSet {
@@ -12,11 +13,7 @@ fn daemon_set(change: Value) -> DaemonSet {
     for (key, value) in change.as_object().unwrap() {
         spec[key] = value.clone();
     }
-    serde_json::from_value(json!({
-        "metadata": {"name": "agent", "namespace": "ns"},
-        "spec": {"selector": {}, "template": {"metadata": {}, "spec": spec}},
-    }))
-    .unwrap()
+    objects::daemon_set("ns", "agent", json!({"spec": {"template": {"spec": spec}}}))
 }
 
 fn known<T: serde::de::DeserializeOwned>(objects: Value) -> Known<Vec<T>> {

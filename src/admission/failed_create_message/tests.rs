@@ -5,12 +5,11 @@ use serde_json::{Value, json};
 
 use super::read;
 use crate::snapshot::pod::Pod;
+use crate::testing::objects;
 
 fn pod() -> Pod {
-    serde_json::from_value(json!({"spec": {
-        "containers": [{"name": "main"}, {"name": "side"}], "initContainers": [{"name": "init"}],
-    }}))
-    .unwrap()
+    let containers = json!([{"name": "main"}, {"name": "side"}]);
+    objects::pod("ns", "agent-x7k2p", json!({"spec": {"containers": containers, "initContainers": [{"name": "init"}]}}))
 }
 
 fn parsed(text: &str) -> Value {

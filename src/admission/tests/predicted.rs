@@ -80,7 +80,7 @@ fn of_version(expected: &Value, minor: u32) -> Value {
 /// The same cases, with the same expectations, as the live test.
 #[test]
 fn predicted_pods_match_live_test_cases() {
-    let file: Value = serde_json::from_str(include_str!("../../../tests/fixtures/admission/made.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../../../tests/fixtures/admission/predicted.json")).unwrap();
     fn of_kind<T: serde::de::DeserializeOwned>(file: &Value, kind: &str) -> Known<Vec<T>> {
         let all = file["objects"].as_array().unwrap().iter().filter(|object| object["kind"] == kind);
         Known::Known(all.map(|object| serde_json::from_value(object.clone()).unwrap()).collect())

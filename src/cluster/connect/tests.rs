@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::cluster::proxy::ProxyVariables;
 use crate::cluster::query::Scope;
-use crate::cluster::test_server::{Answer, JSON, TestServer};
+use crate::testing::http_server::{Answer, JSON, TestServer};
 
 const EMPTY: &str = r#"{"metadata":{},"items":[]}"#;
 

@@ -11,8 +11,8 @@ use crate::cluster::connect::connect_within;
 use crate::cluster::connect::tests::{ask, kubeconfig, secure, test_server};
 use crate::cluster::kubeconfig::Environment;
 use crate::cluster::query::Scope;
-use crate::cluster::test_server::{Answer, TestServer};
 use crate::error::Error;
+use crate::testing::http_server::{Answer, TestServer};
 
 const TOKEN: &str = "token: s3cret";
 const PASSWORD: &str = "username: u, password: s3cret";

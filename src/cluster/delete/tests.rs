@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
-use crate::cluster::test_server::{Answer, JSON, TestServer};
+use crate::testing::http_server::{Answer, JSON, TestServer};
 
 const POD: PodPrecondition<'static> = PodPrecondition { namespace: "ns", name: "agent-1", uid: "u-1", version: None };
 

@@ -107,8 +107,8 @@ fn null_field_counts_as_missing() {
 #[test]
 fn pipe_in_a_directory_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
-    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
-    assert!(made.success());
+    let created = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap();
+    assert!(created.success());
     std::fs::write(folder.path().join("node.json"), NODE).unwrap();
     assert_eq!(names(&read(&[folder.path().to_owned()], Detail::default()).unwrap().into_objects()), ["n1"]);
 }

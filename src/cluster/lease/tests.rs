@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cluster::test_server::{Answer, JSON, TestServer};
+use crate::testing::http_server::{Answer, JSON, TestServer};
 
 const LEASE: &str = r#"{"metadata": {"name": "lock", "namespace": "ns", "uid": "u-1", "resourceVersion": "7"},
     "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}}"#;

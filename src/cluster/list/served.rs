@@ -93,7 +93,7 @@ mod tests {
     use k8s_openapi::api::resource::v1::ResourceClaim;
 
     use super::*;
-    use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
+    use crate::testing::http_server::{Answer, JSON, Seen, TestServer};
 
     /// The claims of a server that answers the list with `listed` and the request for the group with `group`, and the
     /// paths of the requests.

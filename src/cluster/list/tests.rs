@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use super::pages::{MOST_EMPTY_PAGES, MOST_ITEMS, MOST_PAGES};
 use super::*;
 use crate::cluster::access::AccessOptions;
-use crate::cluster::test_server::{
+use crate::snapshot::PodSummary;
+use crate::testing::http_server::{
     Answer, JSON, PROTOBUF, Seen, TestServer, field, pod, protobuf_answer, protobuf_list,
 };
-use crate::snapshot::PodSummary;
 
 fn pods(names: &[&str], continue_: &str) -> Vec<u8> {
     let items: Vec<Vec<u8>> = names.iter().map(|name| pod(name)).collect();
@@ -290,7 +290,7 @@ async fn unreachable_server_fails_immediately_with_cause() {
     assert!(message.ends_with(": connection refused"), "{message}");
     // A server that responded before is retried.
     access.reached.store(true, std::sync::atomic::Ordering::Relaxed);
-    access.backoff = crate::cluster::test_server::quick();
+    access.backoff = crate::cluster::tests::quick();
     let message = names(&access).await.unwrap_err().to_string();
     assert!(message.ends_with(": connection refused (3 attempts)"), "{message}");
 }

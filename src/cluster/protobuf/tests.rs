@@ -4,8 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::test_server::{field, pod, protobuf_answer, protobuf_list};
 use crate::snapshot::PodSummary;
+use crate::testing::http_server::{field, pod, protobuf_answer, protobuf_list};
+
+mod fields;
 
 /// Decodes the chunks; returns the names and the metadata of the list.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, ListMeta), Broken> {

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
 use crate::snapshot::PodSummary;
+use crate::testing::http_server::{Answer, JSON, Seen, TestServer};
 
 fn line(kind: &str, name: &str, version: &str) -> String {
     format!(

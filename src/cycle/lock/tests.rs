@@ -1,8 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-
-const START: &str = "2026-01-02T12:00:00Z";
+use crate::testing::objects::now;
 
 /// The number of seconds after the start, on both clocks.
 fn at(seconds: u64) -> Moment {
@@ -10,12 +9,11 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn at_both(uptime: u64, wall: i64) -> Moment {
-    let start: Timestamp = START.parse().unwrap();
-    Moment { uptime: Duration::from_secs(uptime), wall: start + jiff::SignedDuration::from_secs(wall) }
+    Moment { uptime: Duration::from_secs(uptime), wall: now() + jiff::SignedDuration::from_secs(wall) }
 }
 
 fn holder(name: &str) -> LockHolder {
-    LockHolder { holder: name.into(), since: Some(START.parse().unwrap()) }
+    LockHolder { holder: name.into(), since: Some(now()) }
 }
 
 fn record(holder_name: &str, version: &str) -> LockRecord {

@@ -8,30 +8,23 @@ use super::*;
 use crate::explain::Reason;
 use crate::snapshot::Node;
 use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::testing::objects::{self, HOUR_AGO, from_json, required_node_name};
 
 fn node(spec: Value, conditions: Value) -> Node {
     let resources = json!({ "cpu": "4", "memory": "8Gi", "pods": "110" });
-    serde_json::from_value(json!({
-        "metadata": { "name": "n1" },
-        "spec": spec,
-        "status": { "allocatable": resources, "conditions": conditions },
-    }))
-    .unwrap()
+    objects::node("n1", json!({ "spec": spec, "status": { "allocatable": resources, "conditions": conditions } }))
 }
 
 fn daemon_set(spec: Value) -> DaemonSet {
-    serde_json::from_value(json!({
-        "metadata": { "name": "agent", "namespace": "ns", "uid": "u1", "generation": 3 },
-        "spec": {
-            "selector": { "matchLabels": { "app": "agent" } },
-            "template": { "metadata": { "labels": { "app": "agent" } }, "spec": spec },
-        },
-        "status": {
-            "currentNumberScheduled": 0, "desiredNumberScheduled": 1, "numberMisscheduled": 0, "numberReady": 0,
-            "observedGeneration": 3,
-        },
-    }))
-    .unwrap()
+    objects::daemon_set(
+        "ns",
+        "agent",
+        json!({
+            "metadata": { "generation": 3 },
+            "spec": { "template": { "spec": spec } },
+            "status": { "desiredNumberScheduled": 1, "observedGeneration": 3 },
+        }),
+    )
 }
 
 fn plain() -> Value {
@@ -40,21 +33,11 @@ fn plain() -> Value {
 
 /// A pod of the DaemonSet; unscheduled if `node_name` is empty.
 fn pod(node_name: &str, spec: &Value, status: Value) -> Pod {
-    let mut pod: Pod = serde_json::from_value(json!({
-        "metadata": {
-            "name": "agent-x", "namespace": "ns", "uid": "p1", "labels": { "app": "agent" },
-            "ownerReferences": [{ "kind": "DaemonSet", "name": "agent", "uid": "u1", "controller": true }],
-        },
-        "spec": spec,
-        "status": status,
-    }))
-    .unwrap();
+    let mut pod: Pod =
+        objects::daemon_pod(&daemon_set(json!({})), "agent-x", json!({ "spec": spec, "status": status }));
     pod.spec.node_name = node_name.into();
     if node_name.is_empty() {
-        pod.spec.affinity = serde_json::from_value(json!({ "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [{ "matchFields": [
-                { "key": "metadata.name", "operator": "In", "values": ["n1"] }] }] } } }))
-        .unwrap();
+        pod.spec.affinity = from_json(required_node_name("n1"));
     }
     pod
 }
@@ -71,7 +54,7 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),
         cluster_objects: ClusterObjects::default(),
-        as_of: "2026-01-01T00:00:00Z".parse().unwrap(),
+        as_of: objects::now(),
     }
 }
 
@@ -99,7 +82,7 @@ fn check<'w>(diagnosis: &'w Diagnosis<'_>, name: &str) -> &'w Check {
 
 fn ready() -> Value {
     json!({ "phase": "Running", "conditions": [
-        { "type": "Ready", "status": "True", "lastTransitionTime": "2025-12-31T00:00:00Z" }] })
+        { "type": "Ready", "status": "True", "lastTransitionTime": HOUR_AGO }] })
 }
 
 #[test]
@@ -336,14 +319,10 @@ fn event_query_does_not_depend_on_events() {
             .collect();
         let query = event_query(&all(&node_snapshot, &predicted));
         assert_eq!(!query.is_empty(), wants_events, "{query:?}");
-        let event = |kind: &str, uid: &str, reason: &str| {
-            let about = json!({ "kind": kind, "namespace": "ns", "name": uid, "uid": uid });
-            let event =
-                json!({ "metadata": { "name": uid }, "type": "Warning", "reason": reason, "involvedObject": about });
-            serde_json::from_value(event).unwrap()
-        };
-        node_snapshot.events =
-            Known::Known(vec![event("Pod", "p1", "FailedMount"), event("DaemonSet", "u1", "FailedCreate")]);
+        node_snapshot.events = Known::Known(vec![
+            objects::event("Pod", "uid-agent-x", "FailedMount", json!({})),
+            objects::event("DaemonSet", "uid-agent", "FailedCreate", json!({})),
+        ]);
         assert_eq!(query, event_query(&all(&node_snapshot, &predicted)));
         let in_full = format!("{:?}", all(&node_snapshot, &predicted));
         node_snapshot.events = query.select(node_snapshot.events);

@@ -7,21 +7,20 @@ use serde_json::{Value, json};
 use super::pod_state;
 use crate::explain::{Reason, State};
 use crate::snapshot::{Node, PodSummary};
-
-const NOW: &str = "2026-01-02T12:00:00Z";
+use crate::testing::objects::{self, node, now};
 
 /// State and reasons of a bound pod with this status.
 fn with_status(status: Value) -> (State, Value) {
-    of(json!({ "spec": { "nodeName": "n" }, "status": status }))
+    state_of(json!({ "spec": { "nodeName": "n" }, "status": status }))
 }
 
-fn of(pod: Value) -> (State, Value) {
+fn state_of(pod: Value) -> (State, Value) {
     on(pod, None, 0)
 }
 
 fn on(pod: Value, node: Option<&Node>, min_ready_seconds: i32) -> (State, Value) {
     let pod: PodSummary = serde_json::from_value(pod).unwrap();
-    let (state, reasons) = pod_state(&pod, node, min_ready_seconds, NOW.parse().unwrap());
+    let (state, reasons) = pod_state(&pod, node, min_ready_seconds, now());
     (state, serde_json::to_value(reasons).unwrap())
 }
 
@@ -31,13 +30,14 @@ fn waiting(reason: &str, message: &str) -> Value {
 
 fn not_ready_node() -> Node {
     let ready = json!({ "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": "2026-01-02T11:46:00Z" });
-    serde_json::from_value(json!({ "metadata": { "name": "n" }, "status": { "conditions": [ready] } })).unwrap()
+    node("n", json!({ "status": { "conditions": [ready] } }))
 }
 
 #[test]
 fn pod_in_grace_period_is_terminating_not_stuck() {
-    let (state, reasons) =
-        of(json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:10Z" }, "status": { "phase": "Running" } }));
+    let (state, reasons) = state_of(
+        json!({ "metadata": { "deletionTimestamp": "2026-01-02T12:00:10Z" }, "status": { "phase": "Running" } }),
+    );
     assert_eq!(state, State::Terminating);
     assert_eq!(reasons, json!([{ "code": "Terminating", "deadline": "2026-01-02T12:00:10Z" }]));
 }
@@ -89,7 +89,7 @@ fn succeeded_pod_has_container_exits() {
 
 #[test]
 fn pod_without_node_has_scheduler_message() {
-    let unbound = |conditions: Value| of(json!({ "status": { "phase": "Pending", "conditions": conditions } }));
+    let unbound = |conditions: Value| state_of(json!({ "status": { "phase": "Pending", "conditions": conditions } }));
     let scheduled =
         |reason: &str| json!([{ "type": "PodScheduled", "status": "False", "reason": reason, "message": "m" }]);
     for (conditions, expected) in [
@@ -131,7 +131,7 @@ fn crash_loop_has_last_exit() {
 
 #[test]
 fn failing_init_container_hides_waiting_containers() {
-    let (state, reasons) = of(json!({
+    let (state, reasons) = state_of(json!({
         "spec": { "nodeName": "n", "initContainers": [{ "name": "i" }] },
         "status": {
             "phase": "Pending",
@@ -147,7 +147,7 @@ fn failing_init_container_hides_waiting_containers() {
 fn init_progress_counts_sidecars_once_started() {
     let done = json!({ "name": "i", "state": { "terminated": { "exitCode": 0 } } });
     let sidecar = json!({ "name": "s", "started": true, "state": { "running": {} } });
-    let (state, reasons) = of(json!({
+    let (state, reasons) = state_of(json!({
         "spec": { "nodeName": "n", "initContainers": [{ "name": "i" }, { "name": "s", "restartPolicy": "Always" }, { "name": "j" }] },
         "status": {
             "phase": "Pending",
@@ -204,12 +204,10 @@ fn ready_pod_is_available_after_min_ready_seconds() {
 
 #[test]
 fn newest_event_of_object_is_used() {
-    let event = |uid: &str, kind: &str, reason: &str, seen: &str| {
-        serde_json::from_value(json!({
-            "metadata": { "name": "e" }, "type": kind, "reason": reason, "message": "(combined from similar events): Error creating: m", "count": 3,
-            "involvedObject": { "uid": uid }, "lastTimestamp": seen,
-        }))
-        .unwrap()
+    let event = |uid: &str, event_type: &str, reason: &str, seen: &str| {
+        let message = "(combined from similar events): Error creating: m";
+        let fields = json!({ "type": event_type, "message": message, "count": 3, "lastTimestamp": seen });
+        objects::event("Pod", uid, reason, fields)
     };
     let events = [
         event("u", "Warning", "FailedCreate", "2026-01-02T11:00:00Z"),

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Value, json};
 
@@ -18,15 +18,10 @@ use crate::rollout::{
     ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, Strategy,
 };
 use crate::snapshot::Known;
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+use crate::testing::objects::{self, now};
 
 fn daemon_set(kind: &str) -> DaemonSet {
-    serde_json::from_value(json!({
-        "metadata": {"namespace": "shop", "name": "agent", "uid": "u"},
-        "spec": {"selector": {}, "template": {}, "updateStrategy": {"type": kind}},
-    }))
-    .unwrap()
+    objects::daemon_set("shop", "agent", json!({"spec": {"updateStrategy": {"type": kind}}}))
 }
 
 fn revision() -> CurrentRevision {
@@ -53,7 +48,7 @@ fn progress<'a>(row: &'a NodeCoverage<'a>, step: NodeStep) -> NodeProgress<'a> {
     NodeProgress { node: row.node, step, reasons: Vec::new(), problems: Vec::new(), row }
 }
 
-fn stands<'a>(
+fn status_with_nodes<'a>(
     daemon_set: &'a DaemonSet,
     revision: &'a CurrentRevision,
     nodes: Vec<NodeProgress<'a>>,
@@ -82,15 +77,15 @@ fn crash(restarts: i32) -> Reason {
 }
 
 fn plain(width: Option<usize>) -> ViewOptions {
-    ViewOptions::new(Style { color: false, width, names: ListLength::Handful }, NOW)
+    ViewOptions::new(Style { color: false, width, names: ListLength::Handful }, now())
 }
 
 #[test]
 fn budget_names_its_users_and_reasons() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
-    let mut rollout_status = stands(&set, &revision, Vec::new());
+    let mut rollout_status = status_with_nodes(&set, &revision, Vec::new());
     assert_eq!(budget(&rollout_status, 8, plain(None)), None);
-    let since = Some(NOW - SignedDuration::from_mins(14));
+    let since = Some(now() - SignedDuration::from_mins(14));
     let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
     let budget_use =
         |node, reason, reasons| BudgetUse { node, reason, reasons, node_down: false, needs_intervention: false };
@@ -156,9 +151,10 @@ fn each_step_has_a_unique_symbol() {
 #[test]
 fn timeout_without_blockers_names_nodes_in_progress() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Starting)]);
+    let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Starting)]);
     let watch_event = WatchEvent::Ended(Ending::Stalled, SignedDuration::from_secs(6));
-    let event = Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+    let event =
+        Event { at: now(), watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
     let mut out = Vec::new();
     line(&mut out, &event, plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
@@ -171,10 +167,10 @@ fn timeout_without_nodes_in_progress_explains_the_wait() {
     let rows: Vec<NodeCoverage<'_>> = ["node-1", "node-2", "node-3", "node-4", "node-5"].map(row).into();
     let said = |phase, step| {
         let nodes = rows.iter().map(|row| progress(row, step)).collect();
-        let rollout_status = RolloutStatus { phase, ..stands(&set, &revision, nodes) };
+        let rollout_status = RolloutStatus { phase, ..status_with_nodes(&set, &revision, nodes) };
         let watch_event = WatchEvent::Ended(Ending::TimedOut, SignedDuration::from_secs(6));
         let event =
-            Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+            Event { at: now(), watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -198,12 +194,12 @@ fn timeout_without_nodes_in_progress_explains_the_wait() {
 #[test]
 fn confirmed_blocker_shows_its_nodes_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let reason = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since: None };
     let blocker = Problem { problem_type: ProblemType::OldPod, reason };
     let kind = EventKind::BlockerConfirmed { blocker, nodes: vec!["node-1".into()], blocking: true };
     let mut out = Vec::new();
-    let change = RolloutEvent { at: NOW, kind };
+    let change = RolloutEvent { at: now(), kind };
     line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(
@@ -216,34 +212,34 @@ fn confirmed_blocker_shows_its_nodes_and_remedy() {
 #[test]
 fn change_is_one_line_with_time_reason_and_progress() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let written = |kind: EventKind| {
-        let change = RolloutEvent { at: NOW, kind };
+        let change = RolloutEvent { at: now(), kind };
         let mut out = Vec::new();
         line(&mut out, &Event::change(&change, ("shop", "agent"), Some(&rollout_status)), plain(None)).unwrap();
         String::from_utf8(out).unwrap()
     };
     assert_eq!(
         written(EventKind::Started { done: 1 }),
-        "1970-01-01T00:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
+        "2026-01-02T12:00:00Z shop/agent: RollingUpdate, revision 86bf: 1 of 1 updated, 2 available; progressing\n"
     );
     assert_eq!(
         written(EventKind::NodeFailing { node: "node-1".into(), problems: Vec::new(), reasons: vec![crash(1)] }),
-        "1970-01-01T00:00:00Z node-1: new pod failing: container main: CrashLoopBackOff (exit 1, 1 restart) (1 of 1 \
+        "2026-01-02T12:00:00Z node-1: new pod failing: container main: CrashLoopBackOff (exit 1, 1 restart) (1 of 1 \
          updated, 2 available)\n"
     );
     let hostile = written(EventKind::NodeDone { node: "a\u{1b}[2J\nb".into() });
-    assert_eq!(hostile, "1970-01-01T00:00:00Z a\\u{1b}[2J b: done (1 of 1 updated, 2 available)\n");
+    assert_eq!(hostile, "2026-01-02T12:00:00Z a\\u{1b}[2J b: done (1 of 1 updated, 2 available)\n");
 }
 
 #[test]
 fn blocker_event_has_nodes_evidence_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let reason = Reason::SurgeHostPortConflict { port: 9100, protocol: "TCP".into() };
     let blocker = Problem { problem_type: ProblemType::NewPod, reason };
     let kind = EventKind::BlockerFound { blocker, nodes: vec!["node-1".into(), "node-2".into()], blocking: true };
-    let change = RolloutEvent { at: NOW, kind };
+    let change = RolloutEvent { at: now(), kind };
     let event = Event::change(&change, ("shop", "agent"), Some(&rollout_status));
     let mut out = Vec::new();
     json_line(&mut out, &event).unwrap();
@@ -267,21 +263,21 @@ fn blocker_event_has_nodes_evidence_and_remedy() {
 #[test]
 fn timeout_shows_the_blocker() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
-    let mut rollout_status = stands(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
+    let mut rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
     let gated = Problem { problem_type: ProblemType::NewPod, reason: Reason::SchedulingGated };
     rollout_status.blockers =
         vec![Blocker { problem: gated, nodes: vec!["node-1"], needs_intervention: true, blocking: false }];
     let written = |ending| {
         let watch_event = WatchEvent::Ended(ending, SignedDuration::from_mins(10));
         let event =
-            Event { at: NOW, watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+            Event { at: now(), watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
         let mut out = Vec::new();
         line(&mut out, &event, plain(None)).unwrap();
         String::from_utf8(out).unwrap()
     };
     assert_eq!(
         written(Ending::Stalled),
-        "1970-01-01T00:00:00Z timed out: no progress for 10m (--stall-timeout): new pod has a scheduling gate on \
+        "2026-01-02T12:00:00Z timed out: no progress for 10m (--stall-timeout): new pod has a scheduling gate on \
          node-1 (1 of 1 updated, 2 available)\n"
     );
     assert!(written(Ending::Complete).contains("Z complete after 10m (1 of 1"));
@@ -292,9 +288,9 @@ fn speed_shows_time_left_or_time_without_progress() {
     let (set, revision) = (daemon_set("RollingUpdate"), revision());
     let rows: Vec<NodeCoverage<'_>> = (0..10).map(|_| row("node")).collect();
     let mut rollout_status =
-        stands(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
+        status_with_nodes(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
     let mark = |done| ProgressSample { updated: done, done, ..ProgressSample::new(&rollout_status) };
-    let at = |seconds| NOW + SignedDuration::from_secs(seconds);
+    let at = |seconds| now() + SignedDuration::from_secs(seconds);
     let mut headway = ProgressTracker::begin(mark(1), at(0));
     for (done, seconds) in [(2, 30), (3, 60), (4, 90)] {
         headway.observe(mark(done), at(seconds));

@@ -1,8 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+use crate::testing::objects::now;
 
 fn record(steps: &[(&str, NodeStep)]) -> StatusRecord {
     let node = |(name, step): &(&str, NodeStep)| {
@@ -31,13 +30,13 @@ fn blocker(restarts: i32) -> BlockerRecord {
 }
 
 /// The types of the events, with their node.
-fn names(before: &StatusRecord, now: &StatusRecord) -> Vec<String> {
+fn names(before: &StatusRecord, after: &StatusRecord) -> Vec<String> {
     let name = |change: RolloutEvent| {
         let value = serde_json::to_value(change.kind).unwrap();
         let node = value["node"].as_str().map(|node| format!(" {node}")).unwrap_or_default();
         format!("{}{node}", value["type"].as_str().unwrap())
     };
-    changes(Some(before), Some(now), NOW).into_iter().map(name).collect()
+    changes(Some(before), Some(after), now()).into_iter().map(name).collect()
 }
 
 #[test]
@@ -48,9 +47,9 @@ fn unchanged_record_has_no_events() {
 
 #[test]
 fn node_that_completes_between_records_started_and_is_done() {
-    let now = record(&[("a", NodeStep::Done)]);
-    assert_eq!(names(&record(&[("a", NodeStep::Outdated)]), &now), ["NodeStarted a", "NodeDone a"]);
-    assert_eq!(names(&record(&[("a", NodeStep::Starting)]), &now), ["NodeDone a"]);
+    let after = record(&[("a", NodeStep::Done)]);
+    assert_eq!(names(&record(&[("a", NodeStep::Outdated)]), &after), ["NodeStarted a", "NodeDone a"]);
+    assert_eq!(names(&record(&[("a", NodeStep::Starting)]), &after), ["NodeDone a"]);
     assert_eq!(names(&record(&[("a", NodeStep::Replacing)]), &record(&[("a", NodeStep::Waiting)])), [""; 0]);
 }
 
@@ -64,12 +63,12 @@ fn node_regresses_once_and_is_done_again() {
 #[test]
 fn crash_loop_is_reported_once_and_another_problem_again() {
     let before = record(&[("a", NodeStep::Failing)]);
-    let mut now = before.clone();
-    now.nodes.get_mut("a").unwrap().problems = vec![crash(7)];
-    assert!(names(&before, &now).is_empty());
+    let mut after = before.clone();
+    after.nodes.get_mut("a").unwrap().problems = vec![crash(7)];
+    assert!(names(&before, &after).is_empty());
     let gated = vec![Problem::new_pod(Reason::SchedulingGated)];
-    now.nodes.get_mut("a").unwrap().problems = gated;
-    assert_eq!(names(&before, &now), ["NodeFailing a"]);
+    after.nodes.get_mut("a").unwrap().problems = gated;
+    assert_eq!(names(&before, &after), ["NodeFailing a"]);
 }
 
 #[test]
@@ -89,7 +88,7 @@ fn blocker_that_becomes_blocking_is_confirmed_once() {
     let certain = BlockerRecord { nodes: vec!["a".into(), "b".into()], blocking: true, ..blocker(3) };
     let stuck = StatusRecord { blockers: vec![certain], phase: Phase::Stuck, ..free.clone() };
     assert_eq!(names(&held, &stuck), ["BlockerConfirmed", "PhaseChanged"]);
-    let change = &changes(Some(&held), Some(&stuck), NOW)[0].kind;
+    let change = &changes(Some(&held), Some(&stuck), now())[0].kind;
     assert!(matches!(change, EventKind::BlockerConfirmed { nodes, blocking: true, .. } if nodes == &["a", "b"]));
     assert!(names(&stuck, &stuck).is_empty());
     assert_eq!(names(&free, &stuck), ["BlockerFound", "PhaseChanged"]);
@@ -102,7 +101,7 @@ fn new_template_is_one_event_and_not_one_per_node() {
     let after = record(&[("a", NodeStep::Outdated), ("b", NodeStep::Done), ("c", NodeStep::Failing)]);
     let after = StatusRecord { revision: Some("newer".into()), is_rollback: true, ..after };
     assert_eq!(names(&before, &after), ["NewRevision", "NodeStarted c", "NodeFailing c"]);
-    let change = &changes(Some(&before), Some(&after), NOW)[0].kind;
+    let change = &changes(Some(&before), Some(&after), now())[0].kind;
     assert!(matches!(change, EventKind::NewRevision { rollback: true, done: 1, .. }), "{change:?}");
 }
 
@@ -128,7 +127,7 @@ fn record_between_two_revisions_keeps_the_earlier_one() {
     };
     let newer = newer.after(Some(&between));
     assert_eq!(names(&between, &newer), ["NewRevision", "NodeStarted a", "PhaseChanged"]);
-    let change = &changes(Some(&between), Some(&newer), NOW)[0].kind;
+    let change = &changes(Some(&between), Some(&newer), now())[0].kind;
     assert!(matches!(change, EventKind::NewRevision { from: Some(from), .. } if from == "new"), "{change:?}");
     // The template was rolled back before the controller observed it.
     let same = record(&[("a", NodeStep::Done), ("b", NodeStep::Done)]).after(Some(&between));
@@ -147,8 +146,9 @@ fn nodes_are_added_and_removed() {
 
 #[test]
 fn first_record_reports_failing_nodes_and_blockers() {
-    let now = StatusRecord { blockers: vec![blocker(1)], ..record(&[("a", NodeStep::Failing), ("b", NodeStep::Done)]) };
-    let kinds: Vec<EventKind> = changes(None, Some(&now), NOW).into_iter().map(|change| change.kind).collect();
+    let after =
+        StatusRecord { blockers: vec![blocker(1)], ..record(&[("a", NodeStep::Failing), ("b", NodeStep::Done)]) };
+    let kinds: Vec<EventKind> = changes(None, Some(&after), now()).into_iter().map(|change| change.kind).collect();
     assert!(
         matches!(
             &kinds[..],
@@ -161,7 +161,7 @@ fn first_record_reports_failing_nodes_and_blockers() {
 #[test]
 fn deleted_and_recreated_daemon_sets_are_reported() {
     let before = record(&[]);
-    assert_eq!(changes(Some(&before), None, NOW), [RolloutEvent { at: NOW, kind: EventKind::Deleted }]);
+    assert_eq!(changes(Some(&before), None, now()), [RolloutEvent { at: now(), kind: EventKind::Deleted }]);
     let other = StatusRecord { uid: Some("v".into()), ..before.clone() };
     assert_eq!(names(&before, &other), ["Deleted", "Started"]);
 }

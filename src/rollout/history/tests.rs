@@ -3,16 +3,12 @@
 use serde_json::json;
 
 use super::*;
+use crate::testing::objects;
 
 fn daemon_set(image: &str) -> DaemonSet {
-    serde_json::from_value(json!({
-        "metadata": {
-            "name": "agent", "namespace": "logging", "uid": "u",
-            "annotations": {"deprecated.daemonset.template.generation": "3"},
-        },
-        "spec": {"selector": {"matchLabels": {"app": "agent"}}, "template": template(image)},
-    }))
-    .unwrap()
+    let annotations = json!({"deprecated.daemonset.template.generation": "3"});
+    let fields = json!({"metadata": {"annotations": annotations}, "spec": {"template": template(image)}});
+    objects::daemon_set("logging", "agent", fields)
 }
 
 fn template(image: &str) -> Value {
@@ -20,39 +16,23 @@ fn template(image: &str) -> Value {
 }
 
 fn revision_by(uid: &str, number: i64, hash: Option<&str>, image: &str) -> ControllerRevision {
+    let mut owner = daemon_set(image);
+    owner.metadata.uid = Some(uid.into());
     let mut template = template(image);
-    template["$patch"] = json!("replace");
     template["metadata"]["creationTimestamp"] = Value::Null;
     let labels = hash.map(|hash| json!({"app": "agent", "controller-revision-hash": hash}));
-    serde_json::from_value(json!({
-        "metadata": {
-            "name": format!("agent-{number}"), "namespace": "logging", "labels": labels,
-            "annotations": {"kubernetes.io/change-cause": format!("cause {number}")},
-            "ownerReferences": [
-                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": uid, "controller": true},
-            ],
-        },
-        "revision": number,
-        "data": {"spec": {"template": template}},
-    }))
-    .unwrap()
+    let annotations = json!({"kubernetes.io/change-cause": format!("cause {number}")});
+    let fields = json!({"metadata": {"labels": labels, "annotations": annotations}});
+    objects::controller_revision(&owner, number, template, fields)
 }
 
 fn revision(number: i64, hash: &str, image: &str) -> ControllerRevision {
-    revision_by("u", number, Some(hash), image)
+    revision_by("uid-agent", number, Some(hash), image)
 }
 
 fn pod(node: &str, name: &str, labels: Value) -> PodSummary {
-    let mut all = json!({"app": "agent"});
-    all.as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
-    serde_json::from_value(json!({
-        "metadata": {
-            "name": name, "namespace": "logging", "labels": all,
-            "ownerReferences": [{"kind": "DaemonSet", "name": "agent", "uid": "u", "controller": true}],
-        },
-        "spec": {"nodeName": node},
-    }))
-    .unwrap()
+    let fields = json!({"metadata": {"labels": labels}, "spec": {"nodeName": node}});
+    objects::daemon_pod(&daemon_set("1"), name, fields)
 }
 
 fn hashed(node: &str, hash: &str) -> PodSummary {
@@ -62,18 +42,14 @@ fn hashed(node: &str, hash: &str) -> PodSummary {
 fn snapshot(image: &str, revisions: Vec<ControllerRevision>, pods: Vec<PodSummary>) -> Snapshot {
     Snapshot {
         daemon_sets: vec![daemon_set(image)],
-        nodes: Known::Known(Vec::new()),
-        has_all_nodes: false,
         pods: Known::Known(pods),
         revisions: Known::Known(revisions),
-        events: Known::Known(Vec::new()),
-        openshift: Known::Known(None),
-        as_of: Timestamp::UNIX_EPOCH,
+        ..objects::empty_snapshot()
     }
 }
 
 /// Each revision: the number, whether it is current, and the nodes.
-fn parse_rejections(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
+fn rows(snapshot: &Snapshot) -> Vec<(i64, bool, Vec<&str>)> {
     let history = History::new(&snapshot.daemon_sets[0], snapshot).unwrap();
     let row = |revision: &Revision<'_>| {
         let nodes = revision.nodes.known().unwrap().iter().map(|node| node.to_string()).collect::<Vec<_>>();
@@ -89,7 +65,7 @@ fn revisions_are_sorted_by_number_and_list_their_nodes() {
     let revisions = vec![revision(10, "ccc", "3"), revision(2, "bbb", "2"), revision(1, "aaa", "1")];
     let pods = vec![hashed("n2", "ccc"), hashed("n1", "ccc"), hashed("n3", "bbb")];
     assert_eq!(
-        parse_rejections(&snapshot("3", revisions, pods)),
+        rows(&snapshot("3", revisions, pods)),
         [(1, false, vec![]), (2, false, vec!["n3"]), (10, true, vec!["n1", "n2"])]
     );
 }
@@ -97,13 +73,13 @@ fn revisions_are_sorted_by_number_and_list_their_nodes() {
 #[test]
 fn revision_of_a_rollback_is_current() {
     let revisions = vec![revision(3, "aaa", "1"), revision(2, "bbb", "2")];
-    assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(2, false, vec![]), (3, true, vec![])]);
+    assert_eq!(rows(&snapshot("1", revisions, vec![])), [(2, false, vec![]), (3, true, vec![])]);
 }
 
 #[test]
 fn newest_revision_of_the_same_template_is_current() {
     let revisions = vec![revision(4, "ddd", "1"), revision(3, "aaa", "1")];
-    assert_eq!(parse_rejections(&snapshot("1", revisions, vec![])), [(3, false, vec![]), (4, true, vec![])]);
+    assert_eq!(rows(&snapshot("1", revisions, vec![])), [(3, false, vec![]), (4, true, vec![])]);
 }
 
 #[test]
@@ -118,7 +94,7 @@ fn no_revision_is_current_before_it_is_created() {
 fn node_in_progress_is_listed_for_both_revisions() {
     let revisions = vec![revision(1, "aaa", "1"), revision(2, "bbb", "2")];
     let pods = vec![hashed("n1", "aaa"), hashed("n1", "bbb")];
-    assert_eq!(parse_rejections(&snapshot("2", revisions, pods)), [(1, false, vec!["n1"]), (2, true, vec!["n1"])]);
+    assert_eq!(rows(&snapshot("2", revisions, pods)), [(1, false, vec!["n1"]), (2, true, vec!["n1"])]);
 }
 
 #[test]
@@ -148,14 +124,14 @@ fn pod_without_a_hash_is_assigned_by_generation() {
 
 #[test]
 fn revision_without_the_label_uses_its_name_as_hash() {
-    let revisions = vec![revision_by("u", 1, None, "1")];
-    assert_eq!(parse_rejections(&snapshot("2", revisions, vec![hashed("n1", "agent-1")])), [(1, false, vec!["n1"])]);
+    let revisions = vec![revision_by("uid-agent", 1, None, "1")];
+    assert_eq!(rows(&snapshot("2", revisions, vec![hashed("n1", "agent-1")])), [(1, false, vec!["n1"])]);
 }
 
 #[test]
 fn revisions_of_another_owner_are_ignored() {
     let revisions = vec![revision_by("other", 7, Some("aaa"), "2"), revision(1, "bbb", "2")];
-    assert_eq!(parse_rejections(&snapshot("2", revisions, vec![])), [(1, true, vec![])]);
+    assert_eq!(rows(&snapshot("2", revisions, vec![])), [(1, true, vec![])]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
+use crate::testing::objects;
 
 /// A cluster in which `n1` is the node in question.
 struct Cluster {
@@ -16,9 +17,9 @@ struct Cluster {
 
 impl Cluster {
     /// The pod `ds` in the namespace `a` with this affinity and the label `app=ds`.
-    fn of(affinity: Value) -> Self {
+    fn with_affinity(affinity: Value) -> Self {
         let mut pod = pod("a", "ds", json!({ "app": "ds" }), "");
-        pod.metadata.uid = "uid-of-ds".into();
+        pod.metadata.uid = "uid-ds".into();
         pod.spec.affinity = serde_json::from_value(affinity).unwrap();
         let node = node("n1", json!({ "kubernetes.io/hostname": "n1", "zone": "z1" }));
         Self {
@@ -51,7 +52,7 @@ impl Cluster {
         self
     }
 
-    fn judge(&self) -> FilterResult {
+    fn check(&self) -> FilterResult {
         fn known(pods: Option<&Vec<Pod>>) -> Known<Vec<&Pod>> {
             pods.map_or_else(|| Known::Unknown(Missing::NotRead("pods")), |pods| Known::Known(pods.iter().collect()))
         }
@@ -69,19 +70,19 @@ impl Cluster {
             FilterRejection::Affinity(rejection) => rejection,
             other => panic!("{other:?}"),
         };
-        match self.judge() {
+        match self.check() {
             CheckResult::Fail(rejections) => rejections.into_iter().map(rejection).collect(),
             other => panic!("{other:?}"),
         }
     }
 
     fn passes(&self) -> bool {
-        self.judge() == CheckResult::Pass
+        self.check() == CheckResult::Pass
     }
 
     /// The scheduler's messages, and whether preemption may help.
     fn messages(&self) -> Vec<(String, bool)> {
-        match self.judge() {
+        match self.check() {
             CheckResult::Fail(rejections) => {
                 rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
             }
@@ -91,15 +92,13 @@ impl Cluster {
 }
 
 fn node(name: &str, labels: Value) -> Node {
-    serde_json::from_value(json!({ "metadata": { "name": name, "labels": labels } })).unwrap()
+    objects::node(name, json!({ "metadata": { "labels": labels } }))
 }
 
 fn pod(namespace: &str, name: &str, labels: Value, node: &str) -> Pod {
-    serde_json::from_value(json!({
-        "metadata": { "namespace": namespace, "name": name, "uid": format!("uid-of-{namespace}-{name}"), "labels": labels },
-        "spec": { "nodeName": node },
-    }))
-    .unwrap()
+    // Pods of different namespaces may have the same name.
+    let metadata = json!({ "uid": format!("uid-{namespace}-{name}"), "labels": labels });
+    objects::pod(namespace, name, json!({ "metadata": metadata, "spec": { "nodeName": node } }))
 }
 
 fn web(node: &str) -> Pod {
@@ -148,20 +147,20 @@ fn far_away() -> Node {
 
 #[test]
 fn pod_without_terms_passes_if_no_pod_repels_it() {
-    assert!(Cluster::of(json!(null)).with([web("n1")]).passes());
-    assert!(Cluster::of(json!({})).with([hermit(term("web", HOSTNAME), "n1")]).passes());
+    assert!(Cluster::with_affinity(json!(null)).with([web("n1")]).passes());
+    assert!(Cluster::with_affinity(json!({})).with([hermit(term("web", HOSTNAME), "n1")]).passes());
 }
 
 #[test]
 fn unknown_pods_on_node_make_result_unknown() {
-    let mut cluster = Cluster::of(json!(null));
+    let mut cluster = Cluster::with_affinity(json!(null));
     cluster.bound_pods = None;
-    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
+    assert_eq!(cluster.check(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
 }
 
 #[test]
 fn anti_affinity_to_pod_on_node_is_rejected() {
-    let cluster = Cluster::of(anti_affinity(term("web", HOSTNAME))).with([web("n1")]);
+    let cluster = Cluster::with_affinity(anti_affinity(term("web", HOSTNAME))).with([web("n1")]);
     assert_eq!(cluster.messages(), [(FAR.to_owned(), true)]);
     assert_eq!(
         serde_json::to_value(cluster.rejections()).unwrap(),
@@ -173,26 +172,29 @@ fn anti_affinity_to_pod_on_node_is_rejected() {
             "pods": [{ "namespace": "a", "pod": "web-1", "node": "n1" }],
         }])
     );
-    assert!(Cluster::of(anti_affinity(term("other", HOSTNAME))).with([web("n1")]).passes());
+    assert!(Cluster::with_affinity(anti_affinity(term("other", HOSTNAME))).with([web("n1")]).passes());
 }
 
 #[test]
 fn pod_being_deleted_counts() {
     let mut leaving = web("n1");
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-    assert_eq!(Cluster::of(anti_affinity(term("web", HOSTNAME))).with([leaving.clone()]).rejections().len(), 1);
-    assert!(Cluster::of(affinity(json!([term("web", HOSTNAME)]))).with([leaving]).passes());
+    assert_eq!(
+        Cluster::with_affinity(anti_affinity(term("web", HOSTNAME))).with([leaving.clone()]).rejections().len(),
+        1
+    );
+    assert!(Cluster::with_affinity(affinity(json!([term("web", HOSTNAME)]))).with([leaving]).passes());
 }
 
 #[test]
 fn anti_affinity_on_node_without_label_passes() {
-    assert!(Cluster::of(anti_affinity(term("web", "rack"))).with([web("n1")]).passes());
-    assert!(Cluster::of(json!({})).with([hermit(term("ds", "rack"), "n1")]).passes());
+    assert!(Cluster::with_affinity(anti_affinity(term("web", "rack"))).with([web("n1")]).passes());
+    assert!(Cluster::with_affinity(json!({})).with([hermit(term("ds", "rack"), "n1")]).passes());
 }
 
 #[test]
 fn anti_affinity_in_zone_checks_known_pods_of_cluster() {
-    let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
+    let keeps_away = || Cluster::with_affinity(anti_affinity(term("web", "zone")));
     let rejections = keeps_away().amid([second(), far_away()], [web("n2")]).rejections();
     assert!(matches!(&rejections[..], [AffinityRejection::PodAntiAffinity { topology_value, pods, .. }]
         if topology_value == "z1" && pods[0].node == "n2"));
@@ -206,20 +208,20 @@ fn anti_affinity_in_zone_checks_known_pods_of_cluster() {
 
 #[test]
 fn anti_affinity_in_zone_is_unknown_without_all_pods() {
-    let keeps_away = || Cluster::of(anti_affinity(term("web", "zone")));
-    assert_eq!(keeps_away().judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
+    let keeps_away = || Cluster::with_affinity(anti_affinity(term("web", "zone")));
+    assert_eq!(keeps_away().check(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     assert_eq!(keeps_away().with([web("n1")]).rejections().len(), 1);
     // The nodes alone decide if no other node has the value.
     let mut cluster = keeps_away();
     cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), far_away()]);
     assert!(cluster.passes());
     cluster.cluster_objects.nodes = Known::Known(vec![cluster.node.clone(), second()]);
-    assert_eq!(cluster.judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
+    assert_eq!(cluster.check(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
 }
 
 #[test]
 fn hostname_is_unique_unless_another_node_has_it() {
-    let keeps_away = || Cluster::of(anti_affinity(term("web", HOSTNAME)));
+    let keeps_away = || Cluster::with_affinity(anti_affinity(term("web", HOSTNAME)));
     assert!(keeps_away().passes());
     let twin = node("n2", json!({ "kubernetes.io/hostname": "n1" }));
     assert_eq!(keeps_away().amid([twin.clone()], [web("n2")]).rejections().len(), 1);
@@ -228,7 +230,7 @@ fn hostname_is_unique_unless_another_node_has_it() {
 
 #[test]
 fn affinity_is_satisfied_by_pod_in_domain() {
-    let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
+    let wants = |key| Cluster::with_affinity(affinity(json!([term("web", key)])));
     assert!(wants(HOSTNAME).with([web("n1")]).passes());
     assert!(wants("zone").with([web("n1")]).passes());
     assert!(wants("zone").amid([second()], [web("n2")]).passes());
@@ -236,9 +238,9 @@ fn affinity_is_satisfied_by_pod_in_domain() {
 
 #[test]
 fn affinity_without_match_in_domain_is_unresolvable() {
-    let wants = |key| Cluster::of(affinity(json!([term("web", key)])));
+    let wants = |key| Cluster::with_affinity(affinity(json!([term("web", key)])));
     assert_eq!(wants(HOSTNAME).messages(), [(NEAR.to_owned(), false)]);
-    assert_eq!(wants("zone").judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
+    assert_eq!(wants("zone").check(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     assert_eq!(
         serde_json::to_value(wants("zone").amid([second(), far_away()], [web("n3")]).rejections()).unwrap(),
         json!([{
@@ -252,17 +254,17 @@ fn affinity_without_match_in_domain_is_unresolvable() {
 
 #[test]
 fn affinity_needs_label_on_node() {
-    let cluster = Cluster::of(affinity(json!([term("web", "rack")]))).with([web("n1")]);
+    let cluster = Cluster::with_affinity(affinity(json!([term("web", "rack")]))).with([web("n1")]);
     assert_eq!(cluster.rejections(), [AffinityRejection::PodAffinityTopologyKey { topology_key: "rack".into() }]);
     assert_eq!(cluster.messages(), [(NEAR.to_owned(), false)]);
     // This applies even to the first pod of a group.
-    assert_eq!(Cluster::of(affinity(json!([term("ds", "rack")]))).amid([], []).rejections().len(), 1);
+    assert_eq!(Cluster::with_affinity(affinity(json!([term("ds", "rack")]))).amid([], []).rejections().len(), 1);
 }
 
 #[test]
 fn affinity_needs_one_pod_that_matches_all_terms() {
     let wants = || {
-        Cluster::of(affinity(json!([term("web", HOSTNAME), {
+        Cluster::with_affinity(affinity(json!([term("web", HOSTNAME), {
             "labelSelector": { "matchLabels": { "tier": "1" } }, "topologyKey": "zone",
         }])))
     };
@@ -271,29 +273,29 @@ fn affinity_needs_one_pod_that_matches_all_terms() {
     assert!(wants().with([both.clone()]).amid([second()], []).passes());
     assert_eq!(wants().with([web("n1"), tier]).amid([second()], []).rejections().len(), 2);
     // In the zone but not on the node: only the term of the node fails.
-    let mut higher_priority_planned = both;
-    higher_priority_planned.spec.node_name = "n2".into();
-    let rejections = wants().amid([second()], [higher_priority_planned]).rejections();
+    let mut in_zone = both;
+    in_zone.spec.node_name = "n2".into();
+    let rejections = wants().amid([second()], [in_zone]).rejections();
     assert!(matches!(&rejections[..], [AffinityRejection::PodAffinity { topology_key, required, .. }]
         if topology_key == HOSTNAME && required.len() == 2));
 }
 
 #[test]
 fn first_pod_of_group_may_run_anywhere() {
-    let wants_its_like = || Cluster::of(affinity(json!([term("ds", HOSTNAME)])));
+    let wants_its_like = || Cluster::with_affinity(affinity(json!([term("ds", HOSTNAME)])));
     let like = |node: &str| pod("a", "ds-2", json!({ "app": "ds" }), node);
     assert!(wants_its_like().amid([second()], [web("n2")]).passes());
     assert_eq!(wants_its_like().amid([second()], [like("n2")]).rejections().len(), 1);
     assert!(wants_its_like().with([like("n1")]).passes());
     // Whether it is the first one depends on all pods of the cluster.
-    assert_eq!(wants_its_like().judge(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
+    assert_eq!(wants_its_like().check(), CheckResult::Unknown { missing: Missing::NotRead("pods") });
     // A pod on a node without the label does not count.
     assert!(wants_its_like().amid([node("bare", json!({}))], [like("bare")]).passes());
 }
 
 #[test]
 fn anti_affinity_of_pods_on_node_names_them() {
-    let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1"), web("n1")]);
+    let cluster = Cluster::with_affinity(json!(null)).with([hermit(term("ds", "zone"), "n1"), web("n1")]);
     assert_eq!(cluster.messages(), [(KEPT_AWAY.to_owned(), true)]);
     assert_eq!(
         serde_json::to_value(cluster.rejections()).unwrap(),
@@ -311,7 +313,7 @@ fn anti_affinity_of_pods_on_node_names_them() {
 fn pods_with_same_term_are_reported_together() {
     let mut twin = hermit(term("ds", "zone"), "n2");
     twin.metadata.name = "another".into();
-    let cluster = Cluster::of(json!(null)).with([hermit(term("ds", "zone"), "n1")]).amid([second()], [twin]);
+    let cluster = Cluster::with_affinity(json!(null)).with([hermit(term("ds", "zone"), "n1")]).amid([second()], [twin]);
     let rejections = cluster.rejections();
     assert!(matches!(&rejections[..], [AffinityRejection::ExistingPodsAntiAffinity { pods, .. }]
         if pods.iter().map(|pod| pod.name.as_str()).eq(["another", "hermit"])));
@@ -319,7 +321,7 @@ fn pods_with_same_term_are_reported_together() {
 
 #[test]
 fn anti_affinity_of_pods_in_zone_counts_if_known() {
-    let meek = || Cluster::of(json!(null));
+    let meek = || Cluster::with_affinity(json!(null));
     assert_eq!(meek().amid([second()], [hermit(term("ds", "zone"), "n2")]).rejections().len(), 1);
     assert!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).passes());
     assert!(meek().amid([far_away()], [hermit(term("ds", "zone"), "n3")]).passes());
@@ -330,7 +332,7 @@ fn anti_affinity_of_pods_in_zone_counts_if_known() {
 #[test]
 fn namespaces_of_term_are_own_named_or_selected() {
     let there = || pod("b", "web-1", json!({ "app": "web" }), "n1");
-    let keeps_away = |term: Value| Cluster::of(anti_affinity(term)).with([there()]);
+    let keeps_away = |term: Value| Cluster::with_affinity(anti_affinity(term)).with([there()]);
     let mut named = term("web", HOSTNAME);
     assert!(keeps_away(named.clone()).passes());
     named["namespaces"] = json!(["b"]);
@@ -344,7 +346,7 @@ fn namespaces_of_term_are_own_named_or_selected() {
     assert!(keeps_away(of_team("y")).namespaces(namespaces()).passes());
     assert!(keeps_away(of_team("x")).namespaces(json!([])).passes());
     assert_eq!(keeps_away(in_namespaces("web", json!({}))).rejections().len(), 1);
-    assert_eq!(keeps_away(of_team("x")).judge(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
+    assert_eq!(keeps_away(of_team("x")).check(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
     // If the labels do not match, the namespaces are not needed.
     assert!(keeps_away(in_namespaces("other", json!({ "matchLabels": { "team": "x" } }))).passes());
 }
@@ -355,7 +357,7 @@ fn selector_satisfied_by_missing_label_since_1_34() {
         in_namespaces("web", json!({ "matchExpressions": [{ "key": "team", "operator": "DoesNotExist" }] }));
     let namespaces = json!([{ "metadata": { "name": "b", "labels": { "team": "x" } } }]);
     let there = pod("b", "web-1", json!({ "app": "web" }), "n1");
-    let mut cluster = Cluster::of(anti_affinity(without_team)).with([there]).namespaces(namespaces);
+    let mut cluster = Cluster::with_affinity(anti_affinity(without_team)).with([there]).namespaces(namespaces);
     for (minor, is_rejected) in [(33, false), (34, true), (36, true), (37, false)] {
         cluster.cluster_objects.minor = Known::Known(KubeMinor(minor));
         assert_eq!(!cluster.passes(), is_rejected, "1.{minor}");
@@ -367,7 +369,7 @@ fn namespaces_of_existing_term_are_matched_with_pod() {
     let kept_away = |selector: Value| {
         let mut hermit = hermit(in_namespaces("ds", selector), "n1");
         hermit.metadata.namespace = "b".into();
-        Cluster::of(json!(null)).with([hermit])
+        Cluster::with_affinity(json!(null)).with([hermit])
     };
     let namespaces = || json!([{ "metadata": { "name": "a", "labels": { "team": "x" } } }]);
     let team = |operator: &str| json!({ "matchExpressions": [{ "key": "team", "operator": operator }] });
@@ -376,11 +378,11 @@ fn namespaces_of_existing_term_are_matched_with_pod() {
     // A namespace that no longer exists has no labels.
     assert_eq!(kept_away(team("DoesNotExist")).namespaces(json!([])).rejections().len(), 1);
     assert_eq!(kept_away(json!({})).rejections().len(), 1);
-    assert_eq!(kept_away(team("Exists")).judge(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
+    assert_eq!(kept_away(team("Exists")).check(), CheckResult::Unknown { missing: Missing::NotRead("namespaces") });
     // The default is the namespace of the other pod.
     let mut foreign = hermit(term("ds", HOSTNAME), "n1");
     foreign.metadata.namespace = "b".into();
-    assert!(Cluster::of(json!(null)).with([foreign]).passes());
+    assert!(Cluster::with_affinity(json!(null)).with([foreign]).passes());
 }
 
 #[test]
@@ -388,7 +390,7 @@ fn label_keys_of_unstored_pod_are_merged() {
     let mut keyed = term("web", HOSTNAME);
     keyed["matchLabelKeys"] = json!(["hash"]);
     let mut cluster =
-        Cluster::of(anti_affinity(keyed)).with([pod("a", "w", json!({ "app": "web", "hash": "1" }), "n1")]);
+        Cluster::with_affinity(anti_affinity(keyed)).with([pod("a", "w", json!({ "app": "web", "hash": "1" }), "n1")]);
     assert_eq!(cluster.rejections().len(), 1);
     cluster.pod.metadata.labels.insert("hash".into(), "2".into());
     assert!(cluster.passes());
@@ -399,34 +401,34 @@ fn label_keys_of_unstored_pod_are_merged() {
 #[test]
 fn term_without_selector_matches_no_pod() {
     let nobody = json!({ "topologyKey": HOSTNAME });
-    assert!(Cluster::of(anti_affinity(nobody.clone())).with([web("n1")]).passes());
-    assert_eq!(Cluster::of(affinity(json!([nobody]))).with([web("n1")]).rejections().len(), 1);
+    assert!(Cluster::with_affinity(anti_affinity(nobody.clone())).with([web("n1")]).passes());
+    assert_eq!(Cluster::with_affinity(affinity(json!([nobody]))).with([web("n1")]).rejections().len(), 1);
 }
 
 #[test]
 fn nominated_pods_count_unless_priority_is_lower() {
-    let mut cluster = Cluster::of(anti_affinity(term("web", HOSTNAME)));
+    let mut cluster = Cluster::with_affinity(anti_affinity(term("web", HOSTNAME)));
     cluster.nominated = Some(vec![web("")]);
     assert_eq!(cluster.rejections().len(), 1);
     cluster.pod.spec.priority = Some(1);
     assert!(cluster.passes());
     cluster.nominated = None;
-    assert!(matches!(cluster.judge(), CheckResult::Unknown { .. }));
+    assert!(matches!(cluster.check(), CheckResult::Unknown { .. }));
 }
 
 #[test]
 fn nominated_pods_repel_only_if_filter_runs() {
     let promised = || Some(vec![hermit(term("ds", HOSTNAME), "")]);
     let meek = || {
-        let mut meek = Cluster::of(json!(null));
+        let mut meek = Cluster::with_affinity(json!(null));
         meek.nominated = promised();
         meek
     };
     assert!(meek().amid([second()], []).passes());
     // A pod anywhere in the cluster that repels this one makes the filter run.
     assert_eq!(meek().amid([second()], [hermit(term("ds", HOSTNAME), "n2")]).rejections().len(), 1);
-    assert!(matches!(meek().judge(), CheckResult::Unknown { .. }));
-    let mut with_terms = Cluster::of(anti_affinity(term("nobody", HOSTNAME)));
+    assert!(matches!(meek().check(), CheckResult::Unknown { .. }));
+    let mut with_terms = Cluster::with_affinity(anti_affinity(term("nobody", HOSTNAME)));
     with_terms.nominated = promised();
     assert_eq!(with_terms.rejections().len(), 1);
 }

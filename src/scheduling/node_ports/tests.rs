@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{FilterFixture, pod};
+use crate::testing::filter_fixture::{FilterFixture, pod};
 
 fn with_port(port: Value) -> Value {
     json!({ "containers": [{ "name": "main", "ports": [port] }] })
@@ -13,9 +13,9 @@ fn port(ip: &str, number: i32, protocol: &str) -> Value {
     json!({ "hostPort": number, "containerPort": 1, "protocol": protocol, "hostIP": ip })
 }
 
-fn fits(wanted: Value, used: Value) -> bool {
-    let world = FilterFixture::new(with_port(wanted), json!({})).with(pod("a", with_port(used)));
-    filter(&world.attempt()) == CheckResult::Pass
+fn fits(requested: Value, used: Value) -> bool {
+    let fixture = FilterFixture::new(with_port(requested), json!({})).with(pod("a", with_port(used)));
+    filter(&fixture.attempt()) == CheckResult::Pass
 }
 
 /// Edge case 65 (docs/edge-cases.md).
@@ -47,8 +47,8 @@ fn ports_of_sidecars_count_ports_of_init_containers_do_not() {
         })
     };
     let outcome = |spec: Value, neighbour: Value, minor: u32| {
-        let world = FilterFixture::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
-        filter(&world.attempt()) == CheckResult::Pass
+        let fixture = FilterFixture::new(spec, json!({})).with(pod("a", neighbour)).on(minor);
+        filter(&fixture.attempt()) == CheckResult::Pass
     };
     let plain = || with_port(port("", 80, "TCP"));
     assert!(outcome(with_init(""), plain(), 36));
@@ -69,10 +69,10 @@ fn used_port_is_reported_once_with_its_pods() {
         { "name": "a", "ports": [port("", 80, "TCP"), port("", 53, "UDP"), port("", 9000, "TCP")] },
         { "name": "b", "ports": [port("", 80, "TCP")] },
     ] });
-    let world = FilterFixture::new(spec, json!({}))
+    let fixture = FilterFixture::new(spec, json!({}))
         .with(pod("x", with_port(port("10.0.0.1", 80, ""))))
         .with(pod("y", with_port(port("", 53, "UDP"))));
-    let CheckResult::Fail(rejections) = filter(&world.attempt()) else { panic!("it fits") };
+    let CheckResult::Fail(rejections) = filter(&fixture.attempt()) else { panic!("it fits") };
     let found: Vec<Value> =
         rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect();
     assert_eq!(
@@ -100,8 +100,8 @@ fn nominated_pods_use_ports_unless_priority_is_lower() {
         pod("n", spec)
     };
     let passes = |priority| {
-        let world = FilterFixture::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
-        filter(&world.attempt()) == CheckResult::Pass
+        let fixture = FilterFixture::new(with_port(port("", 80, "TCP")), json!({})).with_nominated(nominated(priority));
+        filter(&fixture.attempt()) == CheckResult::Pass
     };
     assert!(!passes(0));
     assert!(passes(-1));
@@ -110,9 +110,9 @@ fn nominated_pods_use_ports_unless_priority_is_lower() {
 #[test]
 fn unknown_pods_matter_only_with_host_ports() {
     let outcome = |spec: Value| {
-        let world = FilterFixture::new(spec, json!({}));
+        let fixture = FilterFixture::new(spec, json!({}));
         let unknown = || Known::failed("no pods");
-        filter(&Attempt { bound_pods: unknown(), nominated: unknown(), ..world.attempt() })
+        filter(&Attempt { bound_pods: unknown(), nominated: unknown(), ..fixture.attempt() })
     };
     assert_eq!(outcome(json!({ "containers": [] })), CheckResult::Pass);
     assert_eq!(

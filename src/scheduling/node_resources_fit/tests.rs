@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
 use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::testing::filter_fixture::{FilterFixture, asking, pod, pod_with};
 
-fn failures(world: &FilterFixture) -> Vec<(String, bool)> {
-    match filter(&world.attempt()) {
+fn failures(fixture: &FilterFixture) -> Vec<(String, bool)> {
+    match filter(&fixture.attempt()) {
         CheckResult::Pass => Vec::new(),
         CheckResult::Fail(rejections) => {
             rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
@@ -20,8 +20,8 @@ fn insufficient(resource: &str, may_preempt: bool) -> Vec<(String, bool)> {
     vec![(format!("Insufficient {resource}"), may_preempt)]
 }
 
-fn evidence(world: &FilterFixture) -> Vec<Value> {
-    let CheckResult::Fail(rejections) = filter(&world.attempt()) else { panic!("it fits") };
+fn evidence(fixture: &FilterFixture) -> Vec<Value> {
+    let CheckResult::Fail(rejections) = filter(&fixture.attempt()) else { panic!("it fits") };
     rejections.iter().map(|rejection| serde_json::to_value(&rejection.rejection).unwrap()).collect()
 }
 
@@ -37,8 +37,8 @@ fn holding(name: &str, cpu: &str) -> Pod {
 /// Edge case 61 (docs/edge-cases.md).
 #[test]
 fn pod_without_requests_fits_unless_pod_limit_is_reached() {
-    let world = on_two_cores("0").with(holding("a", "3"));
-    assert_eq!(failures(&world), []);
+    let fixture = on_two_cores("0").with(holding("a", "3"));
+    assert_eq!(failures(&fixture), []);
     let full =
         FilterFixture::new(json!({ "containers": [{ "name": "c" }] }), json!({ "pods": "1" })).with(holding("a", "3"));
     assert_eq!(failures(&full), [("Too many pods".to_owned(), true)]);
@@ -63,8 +63,8 @@ fn missing_resource_is_unresolvable_unless_request_is_zero() {
 /// Edge case 63 (docs/edge-cases.md).
 #[test]
 fn node_without_pods_limit_accepts_none() {
-    let world = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
-    assert_eq!(failures(&world), [("Too many pods".to_owned(), true)]);
+    let fixture = FilterFixture::new(asking(json!({ "cpu": "1" })), json!({ "cpu": "2" }));
+    assert_eq!(failures(&fixture), [("Too many pods".to_owned(), true)]);
 }
 
 /// Edge case 64 (docs/edge-cases.md).
@@ -72,16 +72,16 @@ fn node_without_pods_limit_accepts_none() {
 fn terminating_pod_counts_and_is_marked() {
     let mut leaving = holding("a", "1500m");
     leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into());
-    let world = on_two_cores("1").with(leaving);
-    assert_eq!(failures(&world), insufficient("cpu", true));
-    assert_eq!(evidence(&world)[0]["usedBy"][0]["terminating"], json!(true));
+    let fixture = on_two_cores("1").with(leaving);
+    assert_eq!(failures(&fixture), insufficient("cpu", true));
+    assert_eq!(evidence(&fixture)[0]["usedBy"][0]["terminating"], json!(true));
 }
 
 #[test]
 fn evidence_has_all_amounts_and_largest_pod_first() {
-    let world = on_two_cores("1").with(holding("b", "200m")).with(holding("zero", "0")).with(holding("a", "1300m"));
+    let fixture = on_two_cores("1").with(holding("b", "200m")).with(holding("zero", "0")).with(holding("a", "1300m"));
     assert_eq!(
-        evidence(&world),
+        evidence(&fixture),
         [json!({
             "code": "InsufficientResource", "resource": "cpu",
             "requested": "1", "used": "1500m", "allocatable": "2", "shortBy": "500m",
@@ -105,8 +105,8 @@ fn exact_fit_passes_one_millicore_more_fails() {
 #[test]
 fn requests_are_rounded_per_pod_before_summing() {
     // Half a millicore each: the scheduler counts one millicore for each.
-    let world = on_two_cores("1999m").with(holding("a", "0.5m")).with(holding("b", "0.5m"));
-    assert_eq!(failures(&world), insufficient("cpu", true));
+    let fixture = on_two_cores("1999m").with(holding("a", "0.5m")).with(holding("b", "0.5m"));
+    assert_eq!(failures(&fixture), insufficient("cpu", true));
     assert_eq!(failures(&on_two_cores("1999m").with(holding("a", "0.5m"))), []);
 }
 
@@ -143,13 +143,13 @@ fn nominated_pods_use_resources_unless_priority_is_lower() {
         spec["priority"] = json!(priority);
         pod("n", spec)
     };
-    let mut world = on_two_cores("1").with_nominated(nominated(0));
-    assert_eq!(failures(&world), insufficient("cpu", true));
-    assert_eq!(evidence(&world)[0]["usedBy"][0]["nominated"], json!(true));
+    let mut fixture = on_two_cores("1").with_nominated(nominated(0));
+    assert_eq!(failures(&fixture), insufficient("cpu", true));
+    assert_eq!(evidence(&fixture)[0]["usedBy"][0]["nominated"], json!(true));
     assert_eq!(failures(&on_two_cores("1").with_nominated(nominated(-1))), []);
     // The pod itself may be one of them.
-    world.pod.metadata.uid = "uid-n".into();
-    assert_eq!(failures(&world), []);
+    fixture.pod.metadata.uid = "uid-n".into();
+    assert_eq!(failures(&fixture), []);
     // They also count for the number of pods.
     let full = FilterFixture::new(asking(json!({})), json!({ "pods": "1" })).with_nominated(nominated(0));
     assert_eq!(failures(&full), [("Too many pods".to_owned(), true)]);
@@ -158,8 +158,8 @@ fn nominated_pods_use_resources_unless_priority_is_lower() {
 #[test]
 fn unknown_pods_matter_unless_empty_node_is_too_small() {
     let outcome = |cpu: &str| {
-        let world = on_two_cores(cpu);
-        filter(&Attempt { bound_pods: Known::failed("no pods"), ..world.attempt() })
+        let fixture = on_two_cores(cpu);
+        filter(&Attempt { bound_pods: Known::failed("no pods"), ..fixture.attempt() })
     };
     assert_eq!(outcome("1"), CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) });
     let CheckResult::Fail(rejections) = outcome("3") else { panic!("it may fit") };
@@ -170,15 +170,16 @@ fn unknown_pods_matter_unless_empty_node_is_too_small() {
 #[test]
 fn preemption_on_too_small_node_is_tried_until_1_33() {
     for (minor, is_tried) in [(33, true), (34, false)] {
-        let world = on_two_cores("3").on(minor);
-        assert_eq!(failures(&world), insufficient("cpu", is_tried), "1.{minor}");
-        assert_eq!(evidence(&world)[0]["code"], "ExceedsAllocatable");
+        let fixture = on_two_cores("3").on(minor);
+        assert_eq!(failures(&fixture), insufficient("cpu", is_tried), "1.{minor}");
+        assert_eq!(evidence(&fixture)[0]["code"], "ExceedsAllocatable");
     }
 }
 
 #[test]
 fn unknown_nominated_pods_turn_pass_into_unknown() {
-    let outcome = |world: &FilterFixture| filter(&Attempt { nominated: Known::failed("no pods"), ..world.attempt() });
+    let outcome =
+        |fixture: &FilterFixture| filter(&Attempt { nominated: Known::failed("no pods"), ..fixture.attempt() });
     assert_eq!(
         outcome(&on_two_cores("1")),
         CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) }
@@ -189,9 +190,9 @@ fn unknown_nominated_pods_turn_pass_into_unknown() {
 #[test]
 fn extended_resource_of_device_class_is_not_checked() {
     let with_classes = |name: &str, classes: Value, allocatable: Value| {
-        let mut world = FilterFixture::new(asking(json!({ name: "2" })), allocatable);
-        world.cluster_objects.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
-        world
+        let mut fixture = FilterFixture::new(asking(json!({ name: "2" })), allocatable);
+        fixture.cluster_objects.device_classes = Known::Known(serde_json::from_value(classes).unwrap());
+        fixture
     };
     let classes = json!([
         { "metadata": { "name": "gpu" }, "spec": { "extendedResourceName": "example.com/gpu" } },
@@ -222,8 +223,8 @@ fn extended_resource_of_device_class_is_not_checked() {
 
 const MEBI: i64 = 1 << 20;
 
-fn reduce_to(world: &FilterFixture) -> Value {
-    evidence(world)[0]["reduceTo"].clone()
+fn reduce_to(fixture: &FilterFixture) -> Value {
+    evidence(fixture)[0]["reduceTo"].clone()
 }
 
 #[test]
@@ -233,12 +234,12 @@ fn lower_request_is_highest_that_fits() {
         { "name": "small", "resources": { "requests": { "cpu": "100m" } } },
         { "name": "large", "resources": { "requests": { "cpu": "800m" } } },
     ] });
-    let world = two(containers).with(holding("a", "1500m"));
-    assert_eq!(reduce_to(&world), json!({ "container": "large", "request": "400m" }));
+    let fixture = two(containers).with(holding("a", "1500m"));
+    assert_eq!(reduce_to(&fixture), json!({ "container": "large", "request": "400m" }));
     // The pod fits with it, and does not fit with one millicore more.
     for (request, expected) in [("400m", vec![]), ("401m", insufficient("cpu", true))] {
-        let pod = with_request(&world.pod, "large", "cpu", request.parse().unwrap());
-        assert_eq!(failures(&two(json!({ "containers": [] })).with(holding("a", "1500m")).of(pod)), expected);
+        let pod = with_request(&fixture.pod, "large", "cpu", request.parse().unwrap());
+        assert_eq!(failures(&two(json!({ "containers": [] })).with(holding("a", "1500m")).for_pod(pod)), expected);
     }
     // Memory is in whole mebibytes.
     let memory = two(asking(json!({ "memory": "3Gi" }))).with(pod("a", asking(json!({ "memory": "2000000001" }))));
@@ -253,8 +254,8 @@ fn no_lower_request_if_one_container_is_not_enough() {
         { "name": "a", "resources": { "requests": { "cpu": "1" } } },
         { "name": "b", "resources": { "requests": { "cpu": "1" } } },
     ] });
-    let world = FilterFixture::new(twice, json!({ "cpu": "2", "pods": "10" })).with(holding("n", "1500m"));
-    assert_eq!(reduce_to(&world), Value::Null);
+    let fixture = FilterFixture::new(twice, json!({ "cpu": "2", "pods": "10" })).with(holding("n", "1500m"));
+    assert_eq!(reduce_to(&fixture), Value::Null);
     let gpu = json!({ "example.com/gpu": "1" });
     let one = FilterFixture::new(asking(gpu.clone()), json!({ "pods": "10", "example.com/gpu": "1" }))
         .with(pod("a", asking(gpu)));
@@ -267,8 +268,8 @@ fn lower_request_of_init_container_or_pod_level() {
         "containers": [{ "name": "c", "resources": { "requests": { "cpu": "100m" } } }],
         "initContainers": [{ "name": "i", "resources": { "requests": { "cpu": "3" } } }],
     });
-    let world = FilterFixture::new(init, json!({ "cpu": "2", "pods": "10" }));
-    assert_eq!(reduce_to(&world), json!({ "container": "i", "init": true, "request": "2" }));
+    let fixture = FilterFixture::new(init, json!({ "cpu": "2", "pods": "10" }));
+    assert_eq!(reduce_to(&fixture), json!({ "container": "i", "init": true, "request": "2" }));
     let whole = |containers: &str| {
         let mut spec = asking(json!({ "cpu": containers }));
         spec["resources"] = json!({ "requests": { "cpu": "3" } });

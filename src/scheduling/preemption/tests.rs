@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{FilterFixture, asking, pod, pod_with};
+use crate::testing::filter_fixture::{FilterFixture, asking, pod, pod_with};
 
 /// A pod of this priority that requests this much CPU.
 fn with_priority(name: &str, priority: i32, cpu: &str) -> Pod {
@@ -17,12 +17,12 @@ fn spec(priority: i32, cpu: &str) -> Value {
 }
 
 /// A pod of priority 100 that requests one of the node's two cores.
-fn world() -> FilterFixture {
+fn two_cores() -> FilterFixture {
     FilterFixture::new(spec(100, "1"), json!({ "cpu": "2", "pods": "10" }))
 }
 
-fn verdict(world: &FilterFixture) -> Preemption {
-    let attempt = world.attempt();
+fn verdict(fixture: &FilterFixture) -> Preemption {
+    let attempt = fixture.attempt();
     preemption(&attempt, &run_filters(&attempt))
 }
 
@@ -30,8 +30,8 @@ fn names(node_pods: &[NodePod]) -> Vec<&str> {
     node_pods.iter().map(|node_pod| node_pod.pod.as_str()).collect()
 }
 
-fn victims(world: &FilterFixture) -> Vec<String> {
-    match verdict(world) {
+fn victims(fixture: &FilterFixture) -> Vec<String> {
+    match verdict(fixture) {
         Preemption::Possible { victims } => names(&victims).into_iter().map(str::to_owned).collect(),
         other => panic!("{other:?}"),
     }
@@ -44,7 +44,7 @@ fn started(mut pod: Pod, start: &str) -> Pod {
 
 #[test]
 fn pod_that_fits_needs_no_preemption() {
-    let found = verdict(&world());
+    let found = verdict(&two_cores());
     assert_eq!(found, Preemption::NotNeeded);
     assert_eq!(found.scheduler(), Vec::<&str>::new());
 }
@@ -53,12 +53,12 @@ fn pod_that_fits_needs_no_preemption() {
 fn pod_with_gates_is_not_tried() {
     let mut gated = spec(100, "1");
     gated["schedulingGates"] = json!([{ "name": "g" }]);
-    assert_eq!(verdict(&world().of(pod("agent", gated))), Preemption::NotTried);
+    assert_eq!(verdict(&two_cores().for_pod(pod("agent", gated))), Preemption::NotTried);
 }
 
 #[test]
 fn failure_without_relation_to_pods_is_not_helpful() {
-    let found = verdict(&world().of(with_priority("agent", 100, "3")).with(with_priority("a", 0, "1")));
+    let found = verdict(&two_cores().for_pod(with_priority("agent", 100, "3")).with(with_priority("a", 0, "1")));
     assert_eq!(found, Preemption::NotHelpful);
     assert_eq!(found.scheduler(), ["Preemption is not helpful for scheduling"]);
 }
@@ -70,7 +70,7 @@ fn first_failed_plugin_decides_whether_it_is_tried() {
     asking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let mut taking = spec(0, "1");
     taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
-    let found = verdict(&world().of(pod("agent", asking)).with(pod("a", taking)));
+    let found = verdict(&two_cores().for_pod(pod("agent", asking)).with(pod("a", taking)));
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
     let Preemption::NotEnough { candidates, required_priority, .. } = found else { panic!("{found:?}") };
     assert_eq!((names(&candidates), required_priority), (vec!["a"], None));
@@ -78,7 +78,7 @@ fn first_failed_plugin_decides_whether_it_is_tried() {
 
 #[test]
 fn no_pods_of_lower_priority_means_no_victims() {
-    let found = verdict(&world().with(with_priority("a", 100, "2")));
+    let found = verdict(&two_cores().with(with_priority("a", 100, "2")));
     assert_eq!(found.scheduler(), ["No preemption victims found for incoming pod"]);
     let Preemption::NoVictims { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
     assert_eq!(
@@ -89,15 +89,15 @@ fn no_pods_of_lower_priority_means_no_victims() {
 
 #[test]
 fn pod_without_priority_has_zero() {
-    let zero = || world().of(pod("agent", asking(json!({ "cpu": "1" }))));
+    let zero = || two_cores().for_pod(pod("agent", asking(json!({ "cpu": "1" }))));
     assert!(matches!(verdict(&zero().with(pod("a", asking(json!({ "cpu": "2" }))))), Preemption::NoVictims { .. }));
     assert_eq!(victims(&zero().with(with_priority("a", -1, "2"))), ["a"]);
 }
 
 #[test]
 fn remaining_failures_have_scheduler_message() {
-    let world = world().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
-    let found = verdict(&world);
+    let fixture = two_cores().with(with_priority("low", 0, "500m")).with(with_priority("high", 200, "1500m"));
+    let found = verdict(&fixture);
     assert_eq!(found.scheduler(), ["Insufficient cpu"]);
     let Preemption::NotEnough { candidates, required_priority: Some(required_priority), .. } = found else {
         panic!("{found:?}")
@@ -109,18 +109,18 @@ fn remaining_failures_have_scheduler_message() {
 #[test]
 fn most_important_pods_are_reprieved_first() {
     // One core must be freed: the high pod and one low pod can stay, the low one that started first.
-    let world = world()
+    let fixture = two_cores()
         .with(started(with_priority("younger", 10, "500m"), "2026-01-02T00:00:00Z"))
         .with(with_priority("not-started", 10, "500m"))
         .with(with_priority("high", 50, "500m"))
         .with(started(with_priority("older", 10, "500m"), "2026-01-01T00:00:00Z"));
-    assert_eq!(victims(&world), ["younger", "not-started"]);
+    assert_eq!(victims(&fixture), ["younger", "not-started"]);
 }
 
 #[test]
 fn small_pod_is_reprieved_after_large_one_is_not() {
-    let world = world().with(with_priority("great", 50, "1500m")).with(with_priority("small", 10, "500m"));
-    assert_eq!(victims(&world), ["great"]);
+    let fixture = two_cores().with(with_priority("great", 50, "1500m")).with(with_priority("small", 10, "500m"));
+    assert_eq!(victims(&fixture), ["great"]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn pods_are_evicted_for_port_and_for_pod_limit() {
     with_port["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
     let mut taking = spec(0, "0");
     taking["containers"][0]["ports"] = json!([{ "hostPort": 80 }]);
-    let one = world().of(pod("agent", with_port)).with(pod("a", taking)).with(with_priority("b", 0, "1"));
+    let one = two_cores().for_pod(pod("agent", with_port)).with(pod("a", taking)).with(with_priority("b", 0, "1"));
     assert_eq!(victims(&one), ["a"]);
     let full = FilterFixture::new(spec(100, "1"), json!({ "cpu": "2", "pods": "1" })).with(with_priority("a", 0, "0"));
     assert_eq!(victims(&full), ["a"]);
@@ -137,15 +137,16 @@ fn pods_are_evicted_for_port_and_for_pod_limit() {
 
 #[test]
 fn room_for_nominated_pod_is_not_used() {
-    let world = world().with(with_priority("low", 0, "1")).with_nominated(with_priority("nominated", 100, "1500m"));
-    assert_eq!(verdict(&world).scheduler(), ["Insufficient cpu"]);
+    let fixture =
+        two_cores().with(with_priority("low", 0, "1")).with_nominated(with_priority("nominated", 100, "1500m"));
+    assert_eq!(verdict(&fixture).scheduler(), ["Insufficient cpu"]);
 }
 
 #[test]
 fn policy_never_reports_sufficient_priority() {
     let mut never = spec(100, "1");
     never["preemptionPolicy"] = json!("Never");
-    let found = verdict(&world().of(pod("agent", never)).with(with_priority("a", 5, "2")));
+    let found = verdict(&two_cores().for_pod(pod("agent", never)).with(with_priority("a", 5, "2")));
     assert_eq!(found.scheduler(), ["not eligible due to preemptionPolicy=Never."]);
     let Preemption::Never { required_priority: Some(required_priority) } = found else { panic!("{found:?}") };
     // The pod keeps its own priority.
@@ -153,7 +154,7 @@ fn policy_never_reports_sufficient_priority() {
     // The policy is checked before whether preemption would help.
     let mut large = spec(100, "3");
     large["preemptionPolicy"] = json!("Never");
-    assert_eq!(verdict(&world().of(pod("agent", large))), Preemption::Never { required_priority: None });
+    assert_eq!(verdict(&two_cores().for_pod(pod("agent", large))), Preemption::Never { required_priority: None });
 }
 
 #[test]
@@ -165,19 +166,19 @@ fn preemption_under_way_selects_no_other_victims() {
         pod
     };
     let nominated = || pod_with("agent", spec(100, "1"), json!({ "nominatedNodeName": "n1" }));
-    let found = verdict(&world().of(nominated()).with(leaving("PreemptionByScheduler")));
+    let found = verdict(&two_cores().for_pod(nominated()).with(leaving("PreemptionByScheduler")));
     assert_eq!(found.scheduler(), ["not eligible due to a terminating pod on the nominated node."]);
     assert!(matches!(found, Preemption::UnderWay { .. }));
     // With another reason for the deletion, or without a nomination, the pod is a normal victim.
-    assert_eq!(victims(&world().of(nominated()).with(leaving("EvictionByEvictionAPI"))), ["a"]);
-    assert_eq!(victims(&world().with(leaving("PreemptionByScheduler"))), ["a"]);
+    assert_eq!(victims(&two_cores().for_pod(nominated()).with(leaving("EvictionByEvictionAPI"))), ["a"]);
+    assert_eq!(victims(&two_cores().with(leaving("PreemptionByScheduler"))), ["a"]);
 }
 
 #[test]
 fn unknown_data_is_reported() {
-    let world = world().with(with_priority("a", 0, "2"));
+    let fixture = two_cores().with(with_priority("a", 0, "2"));
     let unknown = || Known::failed("no pods");
-    let attempt = world.attempt();
+    let attempt = fixture.attempt();
     let nominated = Attempt { nominated: unknown(), ..attempt.clone() };
     assert_eq!(preemption(&nominated, &run_filters(&nominated)), Preemption::Unknown { missing: "no pods".into() });
     let bound_pods = Attempt { bound_pods: unknown(), ..attempt.clone() };
@@ -189,9 +190,9 @@ fn unknown_data_is_reported() {
 #[test]
 fn class_is_lowest_sufficient_that_may_preempt() {
     let with_classes = |priority: i32, classes: Value| {
-        let mut world = world().with(with_priority("a", priority, "2"));
-        world.cluster_objects.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
-        match verdict(&world) {
+        let mut fixture = two_cores().with(with_priority("a", priority, "2"));
+        fixture.cluster_objects.priority_classes = Known::Known(serde_json::from_value(classes).unwrap());
+        match verdict(&fixture) {
             Preemption::NoVictims { required_priority } => {
                 required_priority.map(|required_priority| (required_priority.priority, required_priority.class))
             }
@@ -217,7 +218,7 @@ fn class_is_lowest_sufficient_that_may_preempt() {
 
 #[test]
 fn json_has_verdict_and_evidence() {
-    let found = serde_json::to_value(verdict(&world().with(with_priority("a", 0, "2")))).unwrap();
+    let found = serde_json::to_value(verdict(&two_cores().with(with_priority("a", 0, "2")))).unwrap();
     let victims = json!([{ "namespace": "ns", "pod": "a", "priority": 0 }]);
     assert_eq!(found, json!({ "verdict": "Possible", "victims": victims }));
     assert_eq!(serde_json::to_value(Preemption::NotHelpful).unwrap(), json!({ "verdict": "NotHelpful" }));

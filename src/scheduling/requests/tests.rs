@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scheduling::world::{asking, pod, pod_with};
+use crate::testing::filter_fixture::{asking, pod, pod_with};
 
 const ASSUMED: KubeMinor = KubeMinor::ASSUMED;
 
-fn wanted_of(spec: Value, resource: &str) -> String {
+fn requested(spec: Value, resource: &str) -> String {
     wanted(&pod("p", spec), ASSUMED).get(resource).map(Quantity::to_string).unwrap_or_default()
 }
 
@@ -21,17 +21,17 @@ fn sidecar(name: &str, cpu: &str) -> Value {
 
 /// Edge case 57 (docs/edge-cases.md).
 #[test]
-fn an_init_container_runs_beside_the_sidecars_before_it() {
+fn init_container_adds_to_the_sidecars_before_it() {
     let after = json!({
         "containers": [container("c", "100m")],
         "initContainers": [sidecar("s", "50m"), container("i", "200m")],
     });
-    assert_eq!(wanted_of(after, "cpu"), "250m");
+    assert_eq!(requested(after, "cpu"), "250m");
     let before = json!({
         "containers": [container("c", "100m")],
         "initContainers": [container("i", "200m"), sidecar("s", "50m")],
     });
-    assert_eq!(wanted_of(before, "cpu"), "200m");
+    assert_eq!(requested(before, "cpu"), "200m");
 }
 
 /// Edge case 58 (docs/edge-cases.md).
@@ -44,13 +44,13 @@ fn overhead_is_added() {
         let spec = json!({
             "containers": [container("c", "100m")], "initContainers": init, "overhead": { "cpu": "10m" },
         });
-        assert_eq!(wanted_of(spec, "cpu"), expected);
+        assert_eq!(requested(spec, "cpu"), expected);
     }
 }
 
 /// Edge case 59 (docs/edge-cases.md).
 #[test]
-fn the_request_of_the_pod_as_a_whole_overrides_its_containers() {
+fn pod_level_request_overrides_its_containers() {
     let spec = json!({
         "resources": { "requests": { "cpu": "1", "example.com/gpu": "7" } },
         "containers": [container("a", "300m"), {
@@ -58,21 +58,21 @@ fn the_request_of_the_pod_as_a_whole_overrides_its_containers() {
         }],
         "overhead": { "cpu": "1m" },
     });
-    assert_eq!(wanted_of(spec.clone(), "cpu"), "1001m");
-    assert_eq!(wanted_of(spec.clone(), "memory"), (1i64 << 30).to_string());
+    assert_eq!(requested(spec.clone(), "cpu"), "1001m");
+    assert_eq!(requested(spec.clone(), "memory"), (1i64 << 30).to_string());
     // Only CPU, memory and huge pages can be pod-level requests.
-    assert_eq!(wanted_of(spec.clone(), "example.com/gpu"), "2");
+    assert_eq!(requested(spec.clone(), "example.com/gpu"), "2");
     let before = wanted(&pod("p", spec), KubeMinor(33));
     assert_eq!(before["cpu"].to_string(), "601m");
 }
 
 /// Edge case 60 (docs/edge-cases.md).
 #[test]
-fn a_pod_is_rounded_up_once_and_not_by_container() {
+fn pod_total_is_rounded_up_once_and_not_by_container() {
     let spec = json!({ "containers": [container("a", "0.5m"), container("b", "0.5m")] });
-    assert_eq!(wanted_of(spec, "cpu"), "1m");
-    assert_eq!(wanted_of(asking(json!({ "memory": "1500m", "cpu": "1u" })), "memory"), "2");
-    assert_eq!(wanted_of(asking(json!({ "memory": "1500m", "cpu": "1u" })), "cpu"), "1m");
+    assert_eq!(requested(spec, "cpu"), "1m");
+    assert_eq!(requested(asking(json!({ "memory": "1500m", "cpu": "1u" })), "memory"), "2");
+    assert_eq!(requested(asking(json!({ "memory": "1500m", "cpu": "1u" })), "cpu"), "1m");
 }
 
 #[test]
@@ -81,12 +81,12 @@ fn init_containers_count_with_their_maximum() {
         "containers": [container("c", "100m"), container("d", "100m")],
         "initContainers": [container("i", "150m"), container("j", "300m"), container("k", "50m")],
     });
-    assert_eq!(wanted_of(spec, "cpu"), "300m");
+    assert_eq!(requested(spec, "cpu"), "300m");
     let sidecars = json!({
         "containers": [container("c", "100m")],
         "initContainers": [sidecar("s", "50m"), sidecar("t", "70m"), container("k", "10m")],
     });
-    assert_eq!(wanted_of(sidecars, "cpu"), "220m");
+    assert_eq!(requested(sidecars, "cpu"), "220m");
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn resources_that_scheduler_ignores_are_left_out() {
         "bad name.com/gpu": "1", "example.com/": "1", "example.com/gpu": "1", "hugepages-2Mi": "2Mi",
         "attachable-volumes-csi-x": "1", "kubernetes.io/batch-cpu": "1",
     }));
-    let wanted = wanted(&pod("p", spec), ASSUMED);
-    let names: Vec<&str> = wanted.keys().map(String::as_str).collect();
+    let requests = wanted(&pod("p", spec), ASSUMED);
+    let names: Vec<&str> = requests.keys().map(String::as_str).collect();
     assert_eq!(
         names,
         ["attachable-volumes-csi-x", "cpu", "example.com/gpu", "hugepages-2Mi", "kubernetes.io/batch-cpu"]

@@ -2,13 +2,14 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::testing::objects;
 
-fn of(spec: Value) -> Vec<ObjectKind> {
+fn required_for(spec: Value) -> Vec<ObjectKind> {
     needs(&pod(spec), &Node::default()).into_iter().collect()
 }
 
 fn pod(spec: Value) -> Pod {
-    serde_json::from_value(json!({"metadata": {"name": "agent", "namespace": "ops"}, "spec": spec})).unwrap()
+    objects::pod("ops", "agent", json!({"spec": spec}))
 }
 
 #[test]
@@ -29,7 +30,7 @@ fn plain_pod_needs_nothing() {
     let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "hostPath": {"path": "/"}}]);
     let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "1", "kubernetes.io/x": "1"}}}]);
     let pinned = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}});
-    assert_eq!(of(json!({"volumes": volumes, "containers": containers, "affinity": pinned})), []);
+    assert_eq!(required_for(json!({"volumes": volumes, "containers": containers, "affinity": pinned})), []);
 }
 
 #[test]
@@ -43,15 +44,18 @@ fn claims_need_all_storage_kinds() {
         ObjectKind::StorageCapacities,
         ObjectKind::VolumeAttachments,
     ];
-    assert_eq!(of(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]})), kinds);
-    assert_eq!(of(json!({"volumes": [{"name": "a", "ephemeral": {}}]})), kinds);
+    assert_eq!(
+        required_for(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]})),
+        kinds
+    );
+    assert_eq!(required_for(json!({"volumes": [{"name": "a", "ephemeral": {}}]})), kinds);
 }
 
 #[test]
 fn disk_of_migrated_plugin_needs_volume_limit_kinds() {
-    let needs = of(json!({"volumes": [{"name": "a", "gcePersistentDisk": {"pdName": "d"}}]}));
+    let needs = required_for(json!({"volumes": [{"name": "a", "gcePersistentDisk": {"pdName": "d"}}]}));
     assert!(needs.contains(&ObjectKind::CsiNodes) && !needs.contains(&ObjectKind::StorageCapacities), "{needs:?}");
-    assert_eq!(of(json!({"volumes": [{"name": "a", "iscsi": {"iqn": "i"}}]})), []);
+    assert_eq!(required_for(json!({"volumes": [{"name": "a", "iscsi": {"iqn": "i"}}]})), []);
 }
 
 #[test]
@@ -64,16 +68,19 @@ fn affinity_terms_need_all_pods_and_nodes() {
         json!({"requiredDuringSchedulingIgnoredDuringExecution": [term]})
     };
     let both = [ObjectKind::Pods, ObjectKind::Nodes];
-    assert_eq!(of(json!({"affinity": {"podAffinity": term(json!({}))}})), both);
-    assert_eq!(of(json!({"affinity": {"podAntiAffinity": term(json!({"namespaces": ["x"]}))}})), both);
+    assert_eq!(required_for(json!({"affinity": {"podAffinity": term(json!({}))}})), both);
+    assert_eq!(required_for(json!({"affinity": {"podAntiAffinity": term(json!({"namespaces": ["x"]}))}})), both);
     let by_labels = term(json!({"namespaceSelector": {}}));
-    assert_eq!(of(json!({"affinity": {"podAntiAffinity": by_labels}})), [both[0], both[1], ObjectKind::Namespaces]);
+    assert_eq!(
+        required_for(json!({"affinity": {"podAntiAffinity": by_labels}})),
+        [both[0], both[1], ObjectKind::Namespaces]
+    );
 }
 
 #[test]
 fn spread_over_hostnames_needs_no_other_pods() {
     let spread = |key: &str, when: &str, policy: &str| {
-        of(json!({"topologySpreadConstraints": [
+        required_for(json!({"topologySpreadConstraints": [
             {"topologyKey": key, "whenUnsatisfiable": when, "nodeAffinityPolicy": policy},
         ]}))
     };
@@ -86,7 +93,7 @@ fn spread_over_hostnames_needs_no_other_pods() {
 
 #[test]
 fn resource_claims_need_device_kinds() {
-    let claimed = of(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
+    let claimed = required_for(json!({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]}));
     let kinds = [
         ObjectKind::ResourceClaims,
         ObjectKind::ResourceClaimTemplates,
@@ -95,27 +102,28 @@ fn resource_claims_need_device_kinds() {
     ];
     assert_eq!(claimed, kinds);
     let extended = json!({"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]});
-    assert_eq!(of(extended), [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses]);
+    assert_eq!(
+        required_for(extended),
+        [ObjectKind::ResourceClaims, ObjectKind::ResourceSlices, ObjectKind::DeviceClasses]
+    );
 }
 
 #[test]
 fn only_read_write_once_pod_claim_needs_all_pods() {
-    let pod = pod(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]}));
+    let with_claim = pod(json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}]}));
     let claims = |namespace: &str, mode: &str| {
         let claim = json!([{"metadata": {"name": "data", "namespace": namespace}, "spec": {"accessModes": [mode]}}]);
         Known::Known(serde_json::from_value(claim).unwrap())
     };
-    let after =
-        |claims: &Known<Vec<PersistentVolumeClaim>>| required_by_pvcs(&pod, claims).into_iter().collect::<Vec<_>>();
+    let after = |claims: &Known<Vec<PersistentVolumeClaim>>| {
+        required_by_pvcs(&with_claim, claims).into_iter().collect::<Vec<_>>()
+    };
     assert_eq!(after(&claims("ops", "ReadWriteOncePod")), [ObjectKind::Pods]);
     assert_eq!(after(&claims("ops", "ReadWriteOnce")), []);
     assert_eq!(after(&claims("elsewhere", "ReadWriteOncePod")), []);
     assert_eq!(after(&Known::failed("cannot list")), []);
     // The claim of an ephemeral volume belongs to the pod.
-    let ephemeral: Pod = serde_json::from_value(json!({
-        "metadata": {"name": "agent", "namespace": "ops"}, "spec": {"volumes": [{"name": "a", "ephemeral": {}}]},
-    }))
-    .unwrap();
+    let ephemeral = pod(json!({"volumes": [{"name": "a", "ephemeral": {}}]}));
     let own =
         json!([{"metadata": {"name": "agent-a", "namespace": "ops"}, "spec": {"accessModes": ["ReadWriteOncePod"]}}]);
     let own = Known::Known(serde_json::from_value(own).unwrap());
@@ -124,18 +132,15 @@ fn only_read_write_once_pod_claim_needs_all_pods() {
 
 #[test]
 fn namespace_selector_of_other_pod_needs_namespaces() {
-    let higher_priority_planned = |kind: &str, selector: Value| {
+    let needs_namespaces = |kind: &str, selector: Value| {
         let term = json!({"topologyKey": "kubernetes.io/hostname", "namespaceSelector": selector});
         let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
         required_by_node_pods([&pod(json!({})), &pod(json!({"affinity": affinity}))], [])
             .contains(&ObjectKind::Namespaces)
     };
-    assert!(higher_priority_planned("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
-    assert!(higher_priority_planned(
-        "podAntiAffinity",
-        json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})
-    ));
-    assert!(!higher_priority_planned("podAntiAffinity", json!({})));
-    assert!(!higher_priority_planned("podAntiAffinity", Value::Null));
-    assert!(!higher_priority_planned("podAffinity", json!({"matchLabels": {"team": "a"}})));
+    assert!(needs_namespaces("podAntiAffinity", json!({"matchLabels": {"team": "a"}})));
+    assert!(needs_namespaces("podAntiAffinity", json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]})));
+    assert!(!needs_namespaces("podAntiAffinity", json!({})));
+    assert!(!needs_namespaces("podAntiAffinity", Value::Null));
+    assert!(!needs_namespaces("podAffinity", json!({"matchLabels": {"team": "a"}})));
 }

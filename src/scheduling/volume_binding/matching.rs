@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec};
 
 use super::super::pvc::{class_of, class_of_volume, name_of, request_of, selected_node_of};
-use super::super::volume_report::FilterReport;
+use super::super::volume_report::VolumeFilterReport;
 use super::objects::{BIND_CONFLICT, mismatched_terms};
 use super::provisioning;
 use crate::snapshot::Node;
@@ -23,7 +23,7 @@ use crate::snapshot::selector;
 pub(super) fn judge(
     attempt: &Attempt<'_>,
     mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) {
     waiting.sort_by_key(|claim| request_of(claim).unwrap_or_default());
     let mut taken = BTreeSet::new();

@@ -7,7 +7,7 @@ use crate::placement::{Affinity, PlacementFailure, TermMismatch};
 use crate::scheduling::attempt::Attempt;
 use crate::scheduling::csi_migration::required_nodes;
 use crate::scheduling::pvc::name_of;
-use crate::scheduling::volume_report::FilterReport;
+use crate::scheduling::volume_report::VolumeFilterReport;
 use crate::snapshot::Node;
 use crate::snapshot::pod_summary::NodeSelector;
 
@@ -17,7 +17,7 @@ pub(super) const BIND_CONFLICT: &str = "node(s) didn't find available persistent
 pub(super) fn class_named<'a>(
     attempt: &Attempt<'a>,
     name: &str,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) -> Option<Option<&'a StorageClass>> {
     if name.is_empty() {
         return Some(None);

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, TopologySelectorTerm};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 
 use super::super::pvc::{class_of, name_of, request_of};
-use super::super::volume_report::FilterReport;
+use super::super::volume_report::VolumeFilterReport;
 use super::objects::{BIND_CONFLICT, class_named};
 use crate::placement::{Requirement, TermMismatch};
 use crate::snapshot::Node;
@@ -25,7 +25,7 @@ pub(super) fn judge(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
     mismatches: Vec<MismatchedVolume>,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) {
     let Some(Some(class)) = class_named(attempt, class_of(claim), findings) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
@@ -70,7 +70,7 @@ fn judge_capacity(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
     class: &StorageClass,
-    findings: &mut FilterReport,
+    findings: &mut VolumeFilterReport,
 ) {
     let Some(requested) = request_of(claim) else { return };
     let Some(drivers) = findings.read(&attempt.cluster_objects.csi_drivers) else { return };

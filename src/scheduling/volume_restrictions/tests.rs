@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::super::volume_world::{VolumeFixture, claim, data_volume, known, pod, unread};
 use super::*;
 use crate::check_result::CheckResult;
 use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::KubeMinor;
+use crate::testing::volume_fixture::{VolumeFixture, claim, data_volume, known, pod, unread};
 
 fn one_pod_claim() -> Value {
     json!([claim("data", json!({"accessModes": ["ReadWriteOncePod"]}))])
@@ -17,34 +17,34 @@ fn on(node: &str, name: &str) -> PodOnNode {
 
 #[test]
 fn pod_without_volumes_passes_without_objects() {
-    let mut world = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
-    (world.cluster_objects.claims, world.cluster_objects.pods, world.bound_pods) =
+    let mut fixture = VolumeFixture::with_volumes(json!([{"name": "tmp", "emptyDir": {}}]));
+    (fixture.cluster_objects.claims, fixture.cluster_objects.pods, fixture.bound_pods) =
         (unread("claims"), unread("pods"), unread("pods"));
-    assert_eq!(world.judge(filter), CheckResult::Pass);
+    assert_eq!(fixture.check(filter), CheckResult::Pass);
 }
 
 #[test]
 fn missing_claim_rejects_pod() {
-    let world = VolumeFixture::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
+    let fixture = VolumeFixture::with_claims(json!([{"metadata": {"name": "data", "namespace": "elsewhere"}}]));
     let expected = VolumeRejection::VolumeClaimMissing { claim: "data".into() };
-    assert_eq!(world.pod_rejection(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
+    assert_eq!(fixture.pod_rejection(filter), (expected, "persistentvolumeclaim \"data\" not found".into()));
 }
 
 #[test]
 fn shared_claim_passes_without_pods() {
-    let mut world = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
-    world.cluster_objects.pods = unread("pods");
-    assert_eq!(world.judge(filter), CheckResult::Pass);
-    world.cluster_objects.claims = unread("claims");
-    assert_eq!(world.missing(filter), "cannot list claims");
+    let mut fixture = VolumeFixture::with_claims(json!([claim("data", json!({"accessModes": ["ReadWriteMany"]}))]));
+    fixture.cluster_objects.pods = unread("pods");
+    assert_eq!(fixture.check(filter), CheckResult::Pass);
+    fixture.cluster_objects.claims = unread("claims");
+    assert_eq!(fixture.missing(filter), "cannot list claims");
 }
 
 /// Edge case 71 (docs/edge-cases.md).
 #[test]
 fn one_pod_claim_used_on_other_node_is_rejected() {
-    let mut world = VolumeFixture::with_claims(one_pod_claim());
-    world.cluster_objects.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
-    let (rejection, scheduler) = world.current_rejection(filter);
+    let mut fixture = VolumeFixture::with_claims(one_pod_claim());
+    fixture.cluster_objects.pods = Known::Known(vec![pod("agent-x", "n2", json!([data_volume()]))]);
+    let (rejection, scheduler) = fixture.current_rejection(filter);
     assert_eq!(
         rejection,
         VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n2", "agent-x")] }
@@ -54,8 +54,8 @@ fn one_pod_claim_used_on_other_node_is_rejected() {
         "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another \
          pod"
     );
-    world.cluster_objects.minor = Known::Known(KubeMinor(33));
-    let (_, scheduler) = world.current_rejection(filter);
+    fixture.cluster_objects.minor = Known::Known(KubeMinor(33));
+    let (_, scheduler) = fixture.current_rejection(filter);
     assert_eq!(
         scheduler,
         "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
@@ -64,25 +64,26 @@ fn one_pod_claim_used_on_other_node_is_rejected() {
 
 /// Edge case 71 (docs/edge-cases.md).
 #[test]
-fn the_first_pod_of_a_claim_for_one_pod_passes() {
-    let mut world = VolumeFixture::with_claims(one_pod_claim());
+fn first_pod_of_a_read_write_once_pod_claim_passes() {
+    let mut fixture = VolumeFixture::with_claims(one_pod_claim());
     // The pod itself, an unscheduled pod, a pod that has ended, and a pod in another namespace.
     let mut ended = pod("ended", "n2", json!([data_volume()]));
     ended.status.phase = "Succeeded".into();
     let mut foreign = pod("foreign", "n2", json!([data_volume()]));
     foreign.metadata.namespace = "elsewhere".into();
     let itself = pod("agent", "n1", json!([data_volume()]));
-    world.cluster_objects.pods = Known::Known(vec![itself, pod("waiting", "", json!([data_volume()])), ended, foreign]);
-    assert_eq!(world.judge(filter), CheckResult::Pass);
+    fixture.cluster_objects.pods =
+        Known::Known(vec![itself, pod("waiting", "", json!([data_volume()])), ended, foreign]);
+    assert_eq!(fixture.check(filter), CheckResult::Pass);
 }
 
 #[test]
 fn claim_used_on_node_is_rejected_without_all_pods() {
-    let mut world = VolumeFixture::with_claims(one_pod_claim());
-    world.cluster_objects.pods = unread("pods");
-    assert_eq!(world.missing(filter), "cannot list pods");
-    world.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
-    let (rejection, _) = world.current_rejection(filter);
+    let mut fixture = VolumeFixture::with_claims(one_pod_claim());
+    fixture.cluster_objects.pods = unread("pods");
+    assert_eq!(fixture.missing(filter), "cannot list pods");
+    fixture.bound_pods = Known::Known(vec![pod("near", "n1", json!([data_volume()]))]);
+    let (rejection, _) = fixture.current_rejection(filter);
     assert_eq!(rejection, VolumeRejection::VolumeClaimInUse { claim: "data".into(), used_by: vec![on("n1", "near")] });
 }
 
@@ -96,7 +97,7 @@ fn same_disk_conflicts_unless_both_only_read() {
         volume["name"] = json!("disk");
         json!([volume])
     };
-    for (wanted, other, conflict) in [
+    for (requested, other, conflict) in [
         (gce("d", false), gce("d", true), Some(("gcePersistentDisk", "d"))),
         (gce("d", true), gce("d", true), None),
         (gce("d", false), gce("e", false), None),
@@ -110,13 +111,13 @@ fn same_disk_conflicts_unless_both_only_read() {
         (rbd(json!(["a"]), "x", false), rbd(json!(["a"]), "y", false), None),
         (rbd(json!(["a"]), "x", true), rbd(json!(["a"]), "x", true), None),
     ] {
-        let mut world = VolumeFixture::with_volumes(named(wanted.clone()));
-        world.bound_pods = Known::Known(vec![pod("near", "n1", named(other.clone()))]);
+        let mut fixture = VolumeFixture::with_volumes(named(requested.clone()));
+        fixture.bound_pods = Known::Known(vec![pod("near", "n1", named(other.clone()))]);
         let Some((source, disk)) = conflict else {
-            assert_eq!(world.judge(filter), CheckResult::Pass, "{wanted} {other}");
+            assert_eq!(fixture.check(filter), CheckResult::Pass, "{requested} {other}");
             continue;
         };
-        let (rejection, scheduler) = world.current_rejection(filter);
+        let (rejection, scheduler) = fixture.current_rejection(filter);
         let used_by = vec![on("n1", "near")];
         assert_eq!(rejection, VolumeRejection::DiskInUse { volume: "disk".into(), source, disk: disk.into(), used_by });
         assert_eq!(scheduler, "node(s) had no available disk");
@@ -126,25 +127,25 @@ fn same_disk_conflicts_unless_both_only_read() {
 #[test]
 fn nominated_pod_of_equal_priority_uses_its_disk() {
     let disk = || json!([{"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}}]);
-    let mut world = VolumeFixture::with_volumes(disk());
+    let mut fixture = VolumeFixture::with_volumes(disk());
     let mut nominated = pod("first", "", disk());
     nominated.spec.priority = Some(-1);
-    world.nominated = Known::Known(vec![nominated.clone()]);
-    assert_eq!(world.judge(filter), CheckResult::Pass);
+    fixture.nominated = Known::Known(vec![nominated.clone()]);
+    assert_eq!(fixture.check(filter), CheckResult::Pass);
     nominated.spec.priority = Some(0);
-    world.nominated = Known::Known(vec![nominated]);
-    world.current_rejection(filter);
-    world.bound_pods = unread("pods of n1");
-    assert_eq!(world.missing(filter), "cannot list pods of n1");
+    fixture.nominated = Known::Known(vec![nominated]);
+    fixture.current_rejection(filter);
+    fixture.bound_pods = unread("pods of n1");
+    assert_eq!(fixture.missing(filter), "cannot list pods of n1");
 }
 
 #[test]
 fn every_cause_is_reported_pod_rejections_first() {
     let disk = json!({"name": "disk", "awsElasticBlockStore": {"volumeID": "v"}});
-    let mut world = VolumeFixture::with_volumes(json!([disk, data_volume()]));
-    world.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);
-    world.cluster_objects.claims = known(json!([]));
-    let (phase, rejections) = world.rejections(filter);
+    let mut fixture = VolumeFixture::with_volumes(json!([disk, data_volume()]));
+    fixture.bound_pods = Known::Known(vec![pod("near", "n1", json!([disk]))]);
+    fixture.cluster_objects.claims = known(json!([]));
+    let (phase, rejections) = fixture.rejections(filter);
     assert_eq!(phase, crate::scheduling::attempt::ExtensionPoint::PreFilter);
     let words: Vec<&str> = rejections.iter().map(|rejection| rejection.scheduler.as_str()).collect();
     assert_eq!(words, ["persistentvolumeclaim \"data\" not found", "node(s) had no available disk"]);

@@ -80,7 +80,7 @@ fn unscheduled_pod_is_explained(ctx: &Ctx) -> Result<(), Failed> {
 
 /// The API server creates the pods of the fixture, which the unit tests of the predicted pods read too.
 fn created_pod_equals_fixture(ctx: &Ctx) -> Result<(), Failed> {
-    let file: Value = serde_json::from_str(include_str!("../../fixtures/admission/made.json"))?;
+    let file: Value = serde_json::from_str(include_str!("../../fixtures/admission/predicted.json"))?;
     let list = |key: &str| file[key].as_array().cloned().unwrap_or_default();
     let cases = list("cases");
     ControlPlane::builder(&ctx.programs).start()?.run(async |plane| {

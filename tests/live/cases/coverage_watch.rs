@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{document, ensure, failed, message, wait_until, wait_until_within};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{container, daemon_set, node, with_behavior};
+use crate::harness::manifests::{daemon_set_with_image, node, with_behavior};
 use crate::harness::random_cluster::change_taints;
 use crate::harness::registry::LiveTest;
 
@@ -177,6 +177,5 @@ fn revision(set: &Value) -> Value {
 }
 
 fn agent_set(name: &str, image: &str) -> Value {
-    let spec = json!({"containers": [container(image)], "terminationGracePeriodSeconds": 1});
-    daemon_set("default", name, &spec)
+    daemon_set_with_image("default", name, image)
 }

@@ -50,7 +50,7 @@ fn thirty_nodes_are_replaced_within_the_budget(ctx: &Ctx) -> Result<(), Failed> 
         let all = [
             run_scenario(plane, "one-by-one", 30, one_by_one),
             run_scenario(plane, "three", 30, three_at_once),
-            run_scenario(plane, "fifth", 30, a_fifth_at_once),
+            run_scenario(plane, "fifth", 30, one_fifth_at_once),
         ];
         all_passed(all).await
     })
@@ -252,7 +252,7 @@ async fn three_at_once(scenario: &Scenario<'_>) -> Result<(), Failed> {
     replace_all(scenario, "3", 3).await
 }
 
-async fn a_fifth_at_once(scenario: &Scenario<'_>) -> Result<(), Failed> {
+async fn one_fifth_at_once(scenario: &Scenario<'_>) -> Result<(), Failed> {
     replace_all(scenario, "20%", 6).await
 }
 

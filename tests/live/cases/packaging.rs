@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane as Plane;
+use crate::harness::manifests::{daemon_set, node_with};
 use crate::harness::registry::LiveTest;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![krew_installs_it];
@@ -99,9 +100,9 @@ pub(crate) fn krew_installs_it(ctx: &Ctx) -> Result<(), Failed> {
         let url = serve(archives.clone())?;
         let manifest = archives.join("ds.yaml");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("release/manifest.py");
-        let made = Command::new(script).arg(&archives).args(["--from-url", &url]).output()?;
-        ensure(made.status.success(), || text(&made.stderr))?;
-        fs::write(&manifest, &made.stdout)?;
+        let output = Command::new(script).arg(&archives).args(["--from-url", &url]).output()?;
+        ensure(output.status.success(), || text(&output.stderr))?;
+        fs::write(&manifest, &output.stdout)?;
         let manifest = manifest.display().to_string();
 
         // It downloads and unpacks the archives of all five platforms.
@@ -132,15 +133,10 @@ async fn serves_the_cluster(plane: &Plane, laptop: &mut Laptop) -> Result<(), Fa
     ensure(!list.contains("warning"), || list)?;
 
     for name in NODES {
-        let metadata = json!({"name": name, "labels": {"rack": name}, "annotations": {"kwok.x-k8s.io/node": "fake"}});
-        plane.create(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await?;
+        let metadata = json!({"labels": {"rack": name}, "annotations": {"kwok.x-k8s.io/node": "fake"}});
+        plane.create(&node_with(name, &json!({"metadata": metadata}))).await?;
     }
-    let labels = json!({"app": "agent"});
-    let template =
-        json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "agent"}]}});
-    let spec = json!({"selector": {"matchLabels": labels}, "template": template});
-    let metadata = json!({"name": "agent", "namespace": "default"});
-    plane.create(&json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec})).await?;
+    plane.create(&daemon_set("default", "agent", &json!({}))).await?;
     wait_until("coverage shows the agent on all nodes", async || {
         let shown = laptop.run(&["kubectl", "ds", "coverage", "agent"]);
         let shown = text(&shown.map_err(|failure| failure.message().unwrap_or_default().to_owned())?.stdout);
@@ -151,7 +147,7 @@ async fn serves_the_cluster(plane: &Plane, laptop: &mut Laptop) -> Result<(), Fa
     // The completion helper of the archive, on the PATH.
     let completions = laptop.krew.join(format!("store/ds/v{}/completions", env!("CARGO_PKG_VERSION")));
     laptop.path.push(completions);
-    for (words, wanted) in [
+    for (words, expected) in [
         (&["why-not", ""][..], &NODES[..]),
         (&["why-not", "node-b", ""], &["agent"]),
         (&["coverage", "ag"], &["agent"]),
@@ -165,7 +161,7 @@ async fn serves_the_cluster(plane: &Plane, laptop: &mut Laptop) -> Result<(), Fa
         let words = [&["kubectl", "__complete", "ds"], words].concat();
         let answer = text(&laptop.run(&words)?.stdout);
         let names: Vec<&str> = answer.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
-        ensure(names.split_last().is_some_and(|(last, names)| *last == ":4" && names == wanted), || {
+        ensure(names.split_last().is_some_and(|(last, names)| *last == ":4" && names == expected), || {
             format!("{words:?}: {answer}")
         })?;
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{ensure, failed, json_of, message, wait_until, wait_until_within};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{container, daemon_set, node, pod_reference, reference};
+use crate::harness::manifests::{daemon_set_with_image, node, pod_reference, reference};
 use crate::harness::registry::LiveTest;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![matches_kubectl];
@@ -84,8 +84,7 @@ fn matches_kubectl(ctx: &Ctx) -> Result<(), Failed> {
 /// The DaemonSet with the template and the change cause of this number.
 fn agent(number: i64) -> Value {
     let image = format!("agent:{number}");
-    let spec = json!({"containers": [container(&image)], "terminationGracePeriodSeconds": 1});
-    let mut agent = daemon_set(NAMESPACE, "agent", &spec);
+    let mut agent = daemon_set_with_image(NAMESPACE, "agent", &image);
     agent["metadata"]["annotations"] = json!({"kubernetes.io/change-cause": format!("cause {number}")});
     agent["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
     agent

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Ctx;
 use crate::harness::client::{document, ensure, failed, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{container, daemon_set, daemon_set_reference, node, pod_reference, with_behavior};
+use crate::harness::manifests::{daemon_set_reference, daemon_set_with_image, node, pod_reference, with_behavior};
 use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
 
@@ -20,8 +20,7 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![
 ];
 
 fn agent(image: &str, strategy: &str, behavior: &Value) -> Value {
-    let spec = json!({"containers": [container(image)], "terminationGracePeriodSeconds": 1});
-    let mut agent = with_behavior(daemon_set("default", "agent", &spec), behavior);
+    let mut agent = with_behavior(daemon_set_with_image("default", "agent", image), behavior);
     agent["spec"]["updateStrategy"] = json!({"type": strategy});
     agent
 }

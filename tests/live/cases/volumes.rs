@@ -9,7 +9,10 @@ use crate::Ctx;
 use crate::harness::client::{message, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::independent_counts::target_node;
-use crate::harness::manifests::{APP, daemon_set, namespace, node_with, reference, replace_fields};
+use crate::harness::manifests::{
+    APP, csi_node, daemon_set, namespace, node_with, persistent_volume, persistent_volume_claim, reference,
+    replace_fields, storage_class,
+};
 use crate::harness::registry::LiveTest;
 use crate::harness::why_not_assertions::{ExpectedReason, assert_explained};
 
@@ -217,18 +220,12 @@ const BOUND: usize = 7;
 /// Classes, CSI drivers, CSINodes, volumes and claims.
 fn storage() -> Vec<Value> {
     let class = |name: &str, provisioner: &str, more: Value| {
-        let mut class = json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
-            "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer",
-        });
+        let mut class = storage_class(name, provisioner);
         replace_fields(&mut class, &more);
         class
     };
     let csi_node = |name: &str, allocatable: Value| {
-        json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": name},
-            "spec": {"drivers": [{"name": DRIVER, "nodeID": name, "topologyKeys": [], "allocatable": allocatable}]},
-        })
+        csi_node(name, DRIVER, &json!({"topologyKeys": [], "allocatable": allocatable}))
     };
     let other_zone = json!([{"matchLabelExpressions": [{"key": ZONE, "values": ["c"]}]}]);
     let in_zone = json!({"required": {"nodeSelectorTerms": [
@@ -289,12 +286,11 @@ fn volume(name: &str, more: Value) -> Value {
         "claimRef": {"namespace": NAMESPACE, "name": name},
     });
     replace_fields(&mut spec, &more);
-    json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
+    persistent_volume(name, &spec)
 }
 
 fn claim(name: &str, more: Value) -> Value {
-    let metadata = json!({"name": name, "namespace": NAMESPACE});
-    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim_spec(more)})
+    persistent_volume_claim(NAMESPACE, name, &claim_spec(more))
 }
 
 /// The spec of a claim.

@@ -67,6 +67,11 @@ pub(crate) fn daemon_set(namespace: &str, name: &str, pod_spec: &Value) -> Value
     set
 }
 
+/// The same with one container of an image, and pods that terminate within a second.
+pub(crate) fn daemon_set_with_image(namespace: &str, name: &str, image: &str) -> Value {
+    daemon_set(namespace, name, &json!({"containers": [container(image)], "terminationGracePeriodSeconds": 1}))
+}
+
 /// Adds annotations to the template of a DaemonSet: `ds.test/...`, the behavior of its pods (see `stages.yaml`).
 pub(crate) fn with_behavior(mut daemon_set: Value, behavior: &Value) -> Value {
     daemon_set["spec"]["template"]["metadata"]["annotations"] = behavior.clone();
@@ -89,6 +94,35 @@ pub(crate) fn resource_quota(namespace: &str, name: &str, hard: &Value) -> Value
     let mut quota = reference("v1", "ResourceQuota", Some(namespace), name);
     quota["spec"] = json!({"hard": hard});
     quota
+}
+
+/// A StorageClass that binds a volume when a pod uses it.
+pub(crate) fn storage_class(name: &str, provisioner: &str) -> Value {
+    let mut class = reference("storage.k8s.io/v1", "StorageClass", None, name);
+    class["provisioner"] = json!(provisioner);
+    class["volumeBindingMode"] = json!("WaitForFirstConsumer");
+    class
+}
+
+/// A CSINode with one driver: its name, and further fields of it.
+pub(crate) fn csi_node(node: &str, driver: &str, fields: &Value) -> Value {
+    let mut entry = json!({"name": driver, "nodeID": node});
+    replace_fields(&mut entry, fields);
+    let mut csi_node = reference("storage.k8s.io/v1", "CSINode", None, node);
+    csi_node["spec"] = json!({"drivers": [entry]});
+    csi_node
+}
+
+pub(crate) fn persistent_volume(name: &str, spec: &Value) -> Value {
+    let mut volume = reference("v1", "PersistentVolume", None, name);
+    volume["spec"] = spec.clone();
+    volume
+}
+
+pub(crate) fn persistent_volume_claim(namespace: &str, name: &str, spec: &Value) -> Value {
+    let mut claim = reference("v1", "PersistentVolumeClaim", Some(namespace), name);
+    claim["spec"] = spec.clone();
+    claim
 }
 
 /// A ClusterRole with these rules.

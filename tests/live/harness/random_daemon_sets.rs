@@ -4,6 +4,7 @@
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
+use crate::harness::manifests::daemon_set_reference;
 use crate::harness::random_cluster::{EFFECTS, LABELS, NAMESPACES, TAINTS, pick};
 
 /// The DaemonSet that runs nearly everywhere and surges.
@@ -54,22 +55,20 @@ pub(crate) fn random(rng: &mut Rng, index: usize, nodes: &[String]) -> Value {
     } else if index > 3 && rng.u8(..3) == 0 {
         metadata["annotations"] = behavior(rng, nodes, !strategy["rollingUpdate"]["maxSurge"].is_null());
     }
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": name, "namespace": pick(rng, &NAMESPACES), "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "updateStrategy": strategy,
-            // The first six always run; number 3 is ready long before it is available.
-            "minReadySeconds": match index {
-                3 => 3600,
-                0..6 => 0,
-                _ => *pick(rng, &[&0, &0, &0, &1, &3600]),
-            },
-            "template": {"metadata": metadata, "spec": spec},
+    let mut set = daemon_set_reference(pick(rng, &NAMESPACES), &name);
+    set["metadata"]["labels"] = labels.clone();
+    set["spec"] = json!({
+        "selector": {"matchLabels": labels},
+        "updateStrategy": strategy,
+        // The first six always run; number 3 is ready long before it is available.
+        "minReadySeconds": match index {
+            3 => 3600,
+            0..6 => 0,
+            _ => *pick(rng, &[&0, &0, &0, &1, &3600]),
         },
-    })
+        "template": {"metadata": metadata, "spec": spec},
+    });
+    set
 }
 
 /// One container of this version. With a CPU request it does not fit on every node.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::cluster::test_server::{Answer, JSON, Seen, TestServer};
+use crate::testing::http_server::{Answer, JSON, Seen, TestServer};
 
 /// The event `name` about the object `uid`.
 fn event(name: &str, uid: &str) -> serde_json::Value {

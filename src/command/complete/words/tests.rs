@@ -36,7 +36,7 @@ fn flags_include_command_flags_and_global_flags() {
 fn values_come_from_their_source() {
     let daemon_sets = Completions::Names(Names::DaemonSets { everywhere: false });
     let everywhere = Completions::Names(Names::DaemonSets { everywhere: true });
-    for (line, wanted) in [
+    for (line, expected) in [
         ("coverage ", &daemon_sets),
         ("coverage a b ", &daemon_sets),
         ("coverage -Aw -n x -- ", &daemon_sets),
@@ -59,7 +59,7 @@ fn values_come_from_their_source() {
         ("coverage -A ", &daemon_sets),
         ("coverage --watch ", &daemon_sets),
     ] {
-        assert_eq!(&at(line).wanted, wanted, "{line:?}");
+        assert_eq!(&at(line).wanted, expected, "{line:?}");
     }
     assert_eq!(candidates("rollout history a "), [""; 0], "history takes one name");
 }

@@ -152,24 +152,24 @@ mod tests {
 
     #[test]
     fn missing_claim_is_explained_by_a_missing_template_only() {
-        let not_made = |template_found| DeviceRejection::ResourceClaimNotCreated {
+        let not_created = |template_found| DeviceRejection::ResourceClaimNotCreated {
             pod_claim: "gpu".into(),
             template: "gpus".into(),
             template_found,
         };
         assert_eq!(
-            detail(&not_made(Some(false)), ListLength::Handful),
+            detail(&not_created(Some(false)), ListLength::Handful),
             "the ResourceClaim for gpu is not created yet: ResourceClaimTemplate gpus does not exist"
         );
         assert_eq!(
-            remedies(&not_made(Some(false)), &TARGET),
+            remedies(&not_created(Some(false)), &TARGET),
             [Remedy::text_only("create the ResourceClaimTemplate gpus in namespace a")]
         );
         assert_eq!(
-            detail(&not_made(None), ListLength::Handful),
+            detail(&not_created(None), ListLength::Handful),
             "the ResourceClaim for gpu is not created yet: it is created from ResourceClaimTemplate gpus"
         );
-        assert_eq!(remedies(&not_made(Some(true)), &TARGET)[0].lines(), ["kubectl -n a describe pod agent-x"]);
+        assert_eq!(remedies(&not_created(Some(true)), &TARGET)[0].lines(), ["kubectl -n a describe pod agent-x"]);
     }
 
     #[test]

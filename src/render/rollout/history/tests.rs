@@ -1,50 +1,33 @@
 #![allow(clippy::unwrap_used)]
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
-use serde_json::json;
-
-use serde_json::Value;
-
-use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::render::ListLength;
 use crate::snapshot::Snapshot;
+use crate::testing::objects::{self, from_json};
 
-fn made_of(args: &[&str]) -> Value {
+fn template_with(args: &[&str]) -> Value {
     json!({"spec": {"containers": [{"name": "agent", "image": "agent", "args": args}]}})
 }
 
-fn revision(number: i64, template: &Value) -> ControllerRevision {
-    serde_json::from_value(json!({
-        "metadata": {
-            "name": format!("agent-{number}"), "namespace": "logging",
-            "annotations": {"kubernetes.io/change-cause": "a\u{1b}[2J\u{202e}\nb"},
-            "ownerReferences": [
-                {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "uid": "u", "controller": true},
-            ],
-        },
-        "revision": number,
-        "data": {"spec": {"template": template}},
-    }))
-    .unwrap()
+fn revision(daemon_set: &DaemonSet, number: i64, template: Value) -> ControllerRevision {
+    let annotations = json!({"kubernetes.io/change-cause": "a\u{1b}[2J\u{202e}\nb"});
+    objects::controller_revision(daemon_set, number, template, json!({"metadata": {"annotations": annotations}}))
 }
 
 fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
-    let daemon_set: DaemonSet = serde_json::from_value(json!({
-        "metadata": {"name": "agent", "namespace": "logging", "uid": "u"},
-        "spec": {"selector": {"matchLabels": {"app": "agent"}}, "template": made_of(new)},
-    }))
-    .unwrap();
+    let mut daemon_set = objects::daemon_set("logging", "agent", json!({}));
+    daemon_set.spec.template = from_json(template_with(new));
     Snapshot {
-        daemon_sets: vec![daemon_set],
-        nodes: Known::Known(Vec::new()),
-        has_all_nodes: false,
         pods: Known::failed("no permission"),
-        revisions: Known::Known(vec![revision(1, &made_of(old)), revision(2, &made_of(new))]),
-        events: Known::Known(Vec::new()),
-        openshift: Known::Known(None),
-        as_of: Timestamp::UNIX_EPOCH,
+        revisions: Known::Known(vec![
+            revision(&daemon_set, 1, template_with(old)),
+            revision(&daemon_set, 2, template_with(new)),
+        ]),
+        daemon_sets: vec![daemon_set],
+        ..objects::empty_snapshot()
     }
 }
 
@@ -96,7 +79,7 @@ fn hostile_characters_in_a_diff_are_replaced_but_compared() {
 fn table_and_title_are_safe_and_show_unknown_values() {
     let snapshot = snapshot(&["a\u{1b}[2J"], &["b"]);
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
-    let screen = ViewOptions::new(PLAIN, Timestamp::UNIX_EPOCH);
+    let screen = ViewOptions::new(PLAIN, objects::now());
     let mut out = Vec::new();
     table(&mut out, &history, screen).unwrap();
     let all = String::from_utf8(out.clone()).unwrap();

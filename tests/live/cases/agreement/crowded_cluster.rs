@@ -10,7 +10,10 @@ use serde_json::{Map, Value, json};
 use super::daemon_sets;
 use crate::harness::client::{message, wait_until};
 use crate::harness::control_plane::ControlPlane;
-use crate::harness::manifests::{namespace, node_reference, node_resources};
+use crate::harness::manifests::{
+    csi_node, namespace, node_reference, node_resources, persistent_volume, persistent_volume_claim, pod_reference,
+    storage_class,
+};
 use crate::harness::random_cluster::{LABELS, change_taints, pick, same_taint, taint};
 
 /// The number of nodes.
@@ -122,32 +125,28 @@ fn cluster_objects() -> Vec<Value> {
         json!({"nodeSelector": {"disk": ""}, "tolerations": [{"key": "dedicated", "operator": "Exists"}]}),
     ));
     for (claim, mode) in CLAIMS {
-        let mut metadata = json!({"name": claim});
-        let mut volume = json!({
-            "capacity": {"storage": "1Gi"}, "accessModes": [mode], "csi": {"driver": DRIVER, "volumeHandle": claim},
-            "claimRef": {"namespace": "default", "name": claim}, "persistentVolumeReclaimPolicy": "Retain",
-        });
+        let mut volume = persistent_volume(
+            claim,
+            &json!({
+                "capacity": {"storage": "1Gi"}, "accessModes": [mode], "csi": {"driver": DRIVER, "volumeHandle": claim},
+                "claimRef": {"namespace": "default", "name": claim}, "persistentVolumeReclaimPolicy": "Retain",
+            }),
+        );
         match claim {
             "data" => {
                 let names = ["node-01", "node-02", "node-05"];
                 let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": names});
-                volume["nodeAffinity"] =
+                volume["spec"]["nodeAffinity"] =
                     json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}});
             }
-            "zoned" => metadata["labels"] = json!({"topology.kubernetes.io/zone": "a"}),
+            "zoned" => volume["metadata"]["labels"] = json!({"topology.kubernetes.io/zone": "a"}),
             _ => {}
         }
-        objects.push(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": volume}));
+        objects.push(volume);
     }
-    objects.push(json!({
-        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "waiting"},
-        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
-    }));
+    objects.push(storage_class("waiting", "kubernetes.io/no-provisioner"));
     for node in (0..NODES).step_by(2).map(name_of) {
-        objects.push(json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": node},
-            "spec": {"drivers": [{"name": DRIVER, "nodeID": node, "allocatable": {"count": 1}}]},
-        }));
+        objects.push(csi_node(&node, DRIVER, &json!({"allocatable": {"count": 1}})));
     }
     objects.push(json!({"apiVersion": DRA, "kind": "DeviceClass", "metadata": {"name": DRIVER}, "spec": {}}));
     for node in (0..NODES).step_by(5).map(name_of) {
@@ -165,13 +164,11 @@ fn cluster_objects() -> Vec<Value> {
 /// Claims and the LimitRange, whose namespaces must exist.
 fn namespaced_objects() -> Vec<Value> {
     let claim = |name: &str, mode: &str, class: &str, volume: Option<&str>| {
-        json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "default"},
-            "spec": {
-                "accessModes": [mode], "storageClassName": class, "volumeName": volume,
-                "resources": {"requests": {"storage": "1Gi"}},
-            },
-        })
+        let spec = json!({
+            "accessModes": [mode], "storageClassName": class, "volumeName": volume,
+            "resources": {"requests": {"storage": "1Gi"}},
+        });
+        persistent_volume_claim("default", name, &spec)
     };
     let mut objects: Vec<Value> = CLAIMS.iter().map(|(name, mode)| claim(name, mode, "", Some(name))).collect();
     objects.push(claim("unbound", "ReadWriteMany", "", None));
@@ -273,11 +270,9 @@ fn standalone_pods(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
             if rng.u8(..3) > 0 {
                 spec["priorityClassName"] = json!(pick(rng, &["top", "middle", "low", "low"]));
             }
-            let mut metadata = json!({
-                "name": format!("other-{index:02}-{number}"),
-                "namespace": "default",
-                "labels": {"team": pick(rng, &["a", "b"])},
-            });
+            let mut pod = pod_reference("default", &format!("other-{index:02}-{number}"));
+            let metadata = &mut pod["metadata"];
+            metadata["labels"] = json!({"team": pick(rng, &["a", "b"])});
             match rng.u8(..8) {
                 0 => metadata["annotations"] = json!({"ds.test/failed": "*"}),
                 1 => metadata["annotations"] = json!({"ds.test/succeeded": "*"}),
@@ -289,7 +284,8 @@ fn standalone_pods(rng: &mut Rng, nodes: &[String]) -> Vec<Value> {
                 3 => metadata["finalizers"] = json!(["ds.test/kept"]),
                 _ => {}
             }
-            pods.push(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}));
+            pod["spec"] = spec;
+            pods.push(pod);
         }
     }
     pods

@@ -4,41 +4,44 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::attempt::ExtensionPoint;
-use super::{Attempt, FilterFailure, FilterRejection, FilterResult, VolumeRejection};
 use crate::check_result::CheckResult;
+use crate::scheduling::attempt::ExtensionPoint;
+use crate::scheduling::{Attempt, FilterFailure, FilterRejection, FilterResult, VolumeRejection};
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
+use crate::testing::objects::{self, from_json};
 
 /// Objects of a kind from JSON.
-pub(super) fn known<T: DeserializeOwned>(objects: Value) -> Known<T> {
-    Known::Known(serde_json::from_value(objects).unwrap())
+pub(crate) fn known<T: DeserializeOwned>(objects: Value) -> Known<T> {
+    Known::Known(from_json(objects))
 }
 
 /// A kind that could not be read.
-pub(super) fn unread<T>(what: &str) -> Known<T> {
+pub(crate) fn unread<T>(what: &str) -> Known<T> {
     Known::failed(format!("cannot list {what}"))
 }
 
 /// The inputs of one attempt.
-pub(super) struct VolumeFixture {
-    pub(super) pod: Pod,
-    pub(super) node: Node,
-    pub(super) bound_pods: Known<Vec<Pod>>,
-    pub(super) nominated: Known<Vec<Pod>>,
-    pub(super) cluster_objects: ClusterObjects,
+pub(crate) struct VolumeFixture {
+    pub(crate) pod: Pod,
+    pub(crate) node: Node,
+    pub(crate) bound_pods: Known<Vec<Pod>>,
+    pub(crate) nominated: Known<Vec<Pod>>,
+    pub(crate) cluster_objects: ClusterObjects,
 }
 
 impl VolumeFixture {
     /// A pod `agent` in namespace `ops` with these volumes, on node `n1` in zone `a`.
-    pub(super) fn with_volumes(volumes: Value) -> Self {
+    pub(crate) fn with_volumes(volumes: Value) -> Self {
         Self {
             pod: pod("agent", "", volumes),
-            node: serde_json::from_value(json!({"metadata": {"name": "n1", "labels": {
-                "kubernetes.io/hostname": "n1", "topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r",
-            }}}))
-            .unwrap(),
+            node: objects::node(
+                "n1",
+                json!({"metadata": {"labels": {
+                    "kubernetes.io/hostname": "n1", "topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "r",
+                }}}),
+            ),
             bound_pods: Known::Known(Vec::new()),
             nominated: Known::Known(Vec::new()),
             cluster_objects: ClusterObjects {
@@ -57,13 +60,13 @@ impl VolumeFixture {
     }
 
     /// The same with a volume `data`, and these claims.
-    pub(super) fn with_claims(claims: Value) -> Self {
-        let mut world = Self::with_volumes(json!([data_volume()]));
-        world.cluster_objects.claims = known(claims);
-        world
+    pub(crate) fn with_claims(claims: Value) -> Self {
+        let mut fixture = Self::with_volumes(json!([data_volume()]));
+        fixture.cluster_objects.claims = known(claims);
+        fixture
     }
 
-    pub(super) fn judge(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> FilterResult {
+    pub(crate) fn check(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> FilterResult {
         fn borrowed(pods: &Known<Vec<Pod>>) -> Known<Vec<&Pod>> {
             match pods {
                 Known::Known(pods) => Known::Known(pods.iter().collect()),
@@ -80,25 +83,25 @@ impl VolumeFixture {
     }
 
     /// The rejections; panics if there are none.
-    pub(super) fn rejections(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (ExtensionPoint, Vec<FilterFailure>) {
-        match self.judge(filter) {
+    pub(crate) fn rejections(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (ExtensionPoint, Vec<FilterFailure>) {
+        match self.check(filter) {
             CheckResult::Fail(failures) => (failures[0].extension_point, failures),
             other => panic!("{other:?}"),
         }
     }
 
     /// The only rejection of the pod: its evidence and message.
-    pub(super) fn pod_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(crate) fn pod_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::PreFilter, false)
     }
 
     /// The only rejection of the node that evictions cannot resolve.
-    pub(super) fn node_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(crate) fn node_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, false)
     }
 
     /// The only rejection of the node that evictions may resolve.
-    pub(super) fn current_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
+    pub(crate) fn current_rejection(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> (VolumeRejection, String) {
         self.only(filter, ExtensionPoint::Filter, true)
     }
 
@@ -119,8 +122,8 @@ impl VolumeFixture {
     }
 
     /// What could not be read; panics if the result is known.
-    pub(super) fn missing(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> String {
-        match self.judge(filter) {
+    pub(crate) fn missing(&self, filter: fn(&Attempt<'_>) -> FilterResult) -> String {
+        match self.check(filter) {
             CheckResult::Unknown { missing } => missing.to_string(),
             other => panic!("{other:?}"),
         }
@@ -128,38 +131,34 @@ impl VolumeFixture {
 }
 
 /// A pod in namespace `ops`.
-pub(super) fn pod(name: &str, node: &str, volumes: Value) -> Pod {
-    serde_json::from_value(json!({
-        "metadata": {"name": name, "namespace": "ops", "uid": format!("uid-of-{name}")},
-        "spec": {"nodeName": node, "volumes": volumes},
-    }))
-    .unwrap()
+pub(crate) fn pod(name: &str, node: &str, volumes: Value) -> Pod {
+    objects::pod("ops", name, json!({"spec": {"nodeName": node, "volumes": volumes}}))
 }
 
 /// The volume that uses the claim `data`.
-pub(super) fn data_volume() -> Value {
+pub(crate) fn data_volume() -> Value {
     json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}})
 }
 
 /// A claim in namespace `ops` with this spec.
-pub(super) fn claim(name: &str, spec: Value) -> Value {
-    json!({"metadata": {"name": name, "namespace": "ops", "uid": format!("uid-of-{name}")}, "spec": spec})
+pub(crate) fn claim(name: &str, spec: Value) -> Value {
+    json!({"metadata": {"name": name, "namespace": "ops", "uid": format!("uid-{name}")}, "spec": spec})
 }
 
 /// The same, bound to a volume.
-pub(super) fn bound_claim(name: &str, volume: &str) -> Value {
+pub(crate) fn bound_claim(name: &str, volume: &str) -> Value {
     let mut claim = claim(name, json!({"volumeName": volume, "accessModes": ["ReadWriteOnce"]}));
     claim["metadata"]["annotations"] = json!({"pv.kubernetes.io/bind-completed": "yes"});
     claim["status"] = json!({"phase": "Bound"});
     claim
 }
 
-pub(super) fn volume(name: &str, spec: Value) -> Value {
+pub(crate) fn volume(name: &str, spec: Value) -> Value {
     json!({"metadata": {"name": name}, "spec": spec, "status": {"phase": "Available"}})
 }
 
 /// A node affinity that requires the zone.
-pub(super) fn in_zone(zone: &str) -> Value {
+pub(crate) fn in_zone(zone: &str) -> Value {
     json!({"required": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]},
     ]}})

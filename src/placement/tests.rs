@@ -9,10 +9,10 @@ use super::Placement::{ContinueOnly, Exclude, Run};
 use super::*;
 use crate::snapshot::OpenShift;
 use crate::snapshot::pod::Pod;
+use crate::testing::objects;
 
 fn node(labels: Value, taints: Value) -> Node {
-    serde_json::from_value(json!({ "metadata": { "name": "n1", "labels": labels }, "spec": { "taints": taints } }))
-        .unwrap()
+    objects::node("n1", json!({ "metadata": { "labels": labels }, "spec": { "taints": taints } }))
 }
 
 fn template(spec: Value) -> PodSpec {
@@ -63,14 +63,14 @@ fn toleration_of_everything_covers_not_ready_node() {
 
 /// Edge case 2 (docs/edge-cases.md).
 #[test]
-fn a_toleration_without_value_covers_only_a_taint_without_value() {
+fn toleration_without_value_covers_only_taints_without_value() {
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k:NoSchedule"), Run);
     assert_eq!(tolerating(json!([{ "key": "k" }]), "k=v:NoSchedule"), ContinueOnly);
 }
 
 /// Edge case 3 (docs/edge-cases.md).
 #[test]
-fn a_toleration_of_one_effect_does_not_cover_another() {
+fn toleration_of_one_effect_does_not_cover_another() {
     let tolerations = json!([{ "key": "k", "operator": "Equal", "value": "v", "effect": "NoSchedule" }]);
     assert_eq!(tolerating(tolerations.clone(), "k=v:NoExecute"), Exclude);
     assert_eq!(tolerating(tolerations, "k=v:NoSchedule"), Run);
@@ -120,7 +120,7 @@ fn cordoned_node_is_eligible() {
 
 /// Edge case 11 (docs/edge-cases.md).
 #[test]
-fn the_field_unschedulable_alone_changes_nothing() {
+fn unschedulable_field_alone_changes_nothing() {
     let mut cordoned = node(json!({}), json!([]));
     cordoned.spec.unschedulable = true;
     assert_eq!(evaluate(json!({ "containers": [] }), &cordoned), Run);
@@ -195,7 +195,7 @@ fn node_selector_with_empty_value_requires_key() {
 
 /// Edge case 17 (docs/edge-cases.md).
 #[test]
-fn a_missing_key_is_in_no_set_and_outside_of_every_set() {
+fn missing_key_matches_not_in_and_does_not_match_in() {
     assert_eq!(with_expression("In", json!([""]), json!({})), Exclude);
     assert_eq!(with_expression("In", json!([""]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("NotIn", json!(["x"]), json!({})), Run);
@@ -204,7 +204,7 @@ fn a_missing_key_is_in_no_set_and_outside_of_every_set() {
 
 /// Edge case 18 (docs/edge-cases.md).
 #[test]
-fn a_key_with_an_empty_value_exists() {
+fn key_with_an_empty_value_exists() {
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({ "a": "" })), Exclude);
     assert_eq!(with_expression("Exists", json!([]), json!({ "a": "" })), Run);
     assert_eq!(with_expression("DoesNotExist", json!([]), json!({})), Run);
@@ -314,7 +314,7 @@ fn rules_of_the_scheduler_do_not_matter() {
 
 /// Edge case 30 (docs/edge-cases.md).
 #[test]
-fn a_runtime_class_selects_no_nodes_for_the_controller() {
+fn runtime_class_selects_no_nodes_for_the_controller() {
     assert_eq!(evaluate(json!({ "containers": [], "runtimeClassName": "gpu" }), &node(json!({}), json!([]))), Run);
 }
 

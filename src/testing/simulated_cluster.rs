@@ -4,28 +4,29 @@
 #![allow(clippy::unwrap_used)]
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::{Value, json};
 
-use super::*;
-use crate::snapshot::{Known, Snapshot};
+use crate::cycle::{Action, NodeEvent, Observation, ObservationSource, Order, Policy, RemovalMethod, Run, plan};
+use crate::snapshot::{Known, Node, PodSummary, Snapshot};
+use crate::testing::objects;
 
-const START: &str = "2026-01-02T12:00:00Z";
 /// How many seconds a pod takes to terminate.
 const GRACE: i64 = 2;
 
 #[derive(Clone, Debug)]
-pub(super) struct SimNode {
-    pub(super) name: String,
-    pub(super) zone: Option<String>,
-    pub(super) ready: bool,
+pub(crate) struct SimNode {
+    pub(crate) name: String,
+    pub(crate) zone: Option<String>,
+    pub(crate) ready: bool,
     /// Whether the node has the taint of a node that is down, whatever its condition is.
-    pub(super) lags: bool,
+    pub(crate) lags: bool,
     /// Whether the node has a custom taint.
-    pub(super) tainted: bool,
+    pub(crate) tainted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Health {
+pub(crate) enum Health {
     /// Ready from this time on, in seconds from the start.
     From(i64),
     /// Running and not ready.
@@ -35,41 +36,41 @@ pub(super) enum Health {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct SimPod {
-    pub(super) uid: String,
-    pub(super) node: String,
-    pub(super) revision: String,
-    pub(super) made: i64,
-    pub(super) health: Health,
-    pub(super) deleted: Option<i64>,
+pub(crate) struct SimPod {
+    pub(crate) uid: String,
+    pub(crate) node: String,
+    pub(crate) revision: String,
+    pub(crate) created: i64,
+    pub(crate) health: Health,
+    pub(crate) deleted: Option<i64>,
     /// Whether it has a finalizer.
-    pub(super) kept: bool,
-    pub(super) owner: Option<&'static str>,
+    pub(crate) kept: bool,
+    pub(crate) owner: Option<&'static str>,
 }
 
 /// One DaemonSet `ns/d` and its nodes.
 #[derive(Clone, Debug)]
-pub(super) struct Cluster {
-    pub(super) nodes: Vec<SimNode>,
-    pub(super) pods: Vec<SimPod>,
-    pub(super) revision: String,
-    pub(super) revisions: Vec<String>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<SimNode>,
+    pub(crate) pods: Vec<SimPod>,
+    pub(crate) revision: String,
+    pub(crate) revisions: Vec<String>,
     /// Whether the controller has created the revision of the current template.
-    pub(super) observed: bool,
-    pub(super) strategy: &'static str,
-    pub(super) min_ready_seconds: i64,
-    pub(super) tolerates_all: bool,
-    pub(super) uid: Option<&'static str>,
-    pub(super) being_deleted: bool,
+    pub(crate) observed: bool,
+    pub(crate) strategy: &'static str,
+    pub(crate) min_ready_seconds: i64,
+    pub(crate) tolerates_all: bool,
+    pub(crate) uid: Option<&'static str>,
+    pub(crate) being_deleted: bool,
     /// The health of new pods. The time is relative to their creation.
-    pub(super) behavior: Health,
-    pub(super) clock: i64,
-    pub(super) count: usize,
+    pub(crate) behavior: Health,
+    pub(crate) clock: i64,
+    pub(crate) count: usize,
 }
 
 impl Cluster {
     /// A cluster in which each node has an old pod.
-    pub(super) fn new(nodes: usize) -> Self {
+    pub(crate) fn new(nodes: usize) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             pods: Vec::new(),
@@ -92,28 +93,28 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn join(&mut self, name: &str) {
+    pub(crate) fn join(&mut self, name: &str) {
         self.nodes.push(SimNode { name: name.into(), zone: None, ready: true, lags: false, tainted: false });
     }
 
-    pub(super) fn put(&mut self, node: &str, revision: &str, health: Health) -> &mut SimPod {
+    pub(crate) fn put(&mut self, node: &str, revision: &str, health: Health) -> &mut SimPod {
         self.count += 1;
-        let (uid, made) = (format!("d-{}", self.count), self.clock);
+        let (uid, created) = (format!("d-{}", self.count), self.clock);
         let (node, revision) = (node.to_owned(), revision.to_owned());
-        self.pods.push(SimPod { uid, node, revision, made, health, deleted: None, kept: false, owner: Some("u") });
+        self.pods.push(SimPod { uid, node, revision, created, health, deleted: None, kept: false, owner: Some("u") });
         self.pods.last_mut().unwrap()
     }
 
-    pub(super) fn node(&mut self, name: &str) -> &mut SimNode {
+    pub(crate) fn node(&mut self, name: &str) -> &mut SimNode {
         self.nodes.iter_mut().find(|node| node.name == name).unwrap()
     }
 
-    pub(super) fn pod_on(&mut self, node: &str) -> &mut SimPod {
+    pub(crate) fn pod_on(&mut self, node: &str) -> &mut SimPod {
         self.pods.iter_mut().find(|pod| pod.node == node && pod.deleted.is_none()).unwrap()
     }
 
     /// Deletes a pod with its uid as precondition, as the API server does.
-    pub(super) fn delete(&mut self, uid: &str) -> bool {
+    pub(crate) fn delete(&mut self, uid: &str) -> bool {
         let clock = self.clock;
         let pod = self.pods.iter_mut().find(|pod| pod.uid == uid);
         let Some(pod) = pod else { return false };
@@ -121,11 +122,11 @@ impl Cluster {
         true
     }
 
-    pub(super) fn is_eligible(&self, node: &SimNode) -> bool {
+    pub(crate) fn is_eligible(&self, node: &SimNode) -> bool {
         self.tolerates_all || (node.ready && !node.lags && !node.tainted)
     }
 
-    pub(super) fn is_available(&self, pod: &SimPod) -> bool {
+    pub(crate) fn is_available(&self, pod: &SimPod) -> bool {
         let node = self.nodes.iter().find(|node| node.name == pod.node);
         let is_up = node.is_some_and(|node| node.ready);
         let matured = |from: i64| from + self.min_ready_seconds <= self.clock;
@@ -135,14 +136,14 @@ impl Cluster {
     }
 
     /// The eligible nodes without an available pod, counted independently of the run.
-    pub(super) fn unavailable(&self) -> Vec<&str> {
+    pub(crate) fn unavailable(&self) -> Vec<&str> {
         let has_one = |node: &SimNode| self.pods.iter().any(|pod| pod.node == node.name && self.is_available(pod));
         let out = self.nodes.iter().filter(|node| self.is_eligible(node) && !has_one(node));
         out.map(|node| node.name.as_str()).collect()
     }
 
     /// One second passes: kubelets terminate pods, and the controller creates missing ones.
-    pub(super) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.clock += 1;
         let clock = self.clock;
         let nodes = self.nodes.clone();
@@ -168,34 +169,29 @@ impl Cluster {
         }
     }
 
-    pub(super) fn change_template(&mut self, revision: &str) {
+    pub(crate) fn change_template(&mut self, revision: &str) {
         self.revision = revision.to_owned();
         if !self.revisions.iter().any(|known| known == revision) {
             self.revisions.push(revision.to_owned());
         }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.at(self.clock)
     }
 
     fn at(&self, seconds: i64) -> Timestamp {
-        let start: Timestamp = START.parse().unwrap();
-        start + SignedDuration::from_secs(seconds)
+        objects::now() + SignedDuration::from_secs(seconds)
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            daemon_sets: self.uid.map(|uid| from(self.daemon_set(uid))).into_iter().collect(),
-            nodes: Known::Known(self.nodes.iter().map(|node| from(self.node_json(node))).collect()),
-            has_all_nodes: true,
-            pods: Known::Known(self.pods.iter().map(|pod| from(self.pod_json(pod))).collect()),
-            revisions: Known::Known(
-                self.revisions.iter().enumerate().filter_map(|one| self.revision_json(one)).collect(),
-            ),
-            events: Known::Known(Vec::new()),
-            openshift: Known::Known(None),
+            daemon_sets: self.uid.map(|uid| self.daemon_set(uid)).into_iter().collect(),
+            nodes: Known::Known(self.nodes.iter().map(|node| self.node_object(node)).collect()),
+            pods: Known::Known(self.pods.iter().map(|pod| self.pod_object(pod)).collect()),
+            revisions: Known::Known(self.revision_objects()),
             as_of: self.now(),
+            ..objects::empty_snapshot()
         }
     }
 
@@ -206,39 +202,34 @@ impl Cluster {
         } })
     }
 
-    fn daemon_set(&self, uid: &str) -> Value {
+    fn daemon_set(&self, uid: &str) -> DaemonSet {
         let generation = self.revisions.len() + usize::from(!self.observed);
         let deleted = self.being_deleted.then(|| self.now().to_string());
-        json!({
-            "metadata": { "name": "d", "namespace": "ns", "uid": uid, "generation": generation, "deletionTimestamp": deleted },
-            "spec": {
-                "selector": { "matchLabels": { "app": "d" } }, "template": self.template(&self.revision),
-                "updateStrategy": { "type": self.strategy }, "minReadySeconds": self.min_ready_seconds,
-            },
-            "status": {
-                "observedGeneration": self.revisions.len(), "currentNumberScheduled": 0, "desiredNumberScheduled": 0,
-                "numberMisscheduled": 0, "numberReady": 0,
-            },
-        })
+        objects::daemon_set(
+            "ns",
+            "d",
+            json!({
+                "metadata": { "uid": uid, "generation": generation, "deletionTimestamp": deleted },
+                "spec": {
+                    "template": self.template(&self.revision), "updateStrategy": { "type": self.strategy },
+                    "minReadySeconds": self.min_ready_seconds,
+                },
+                "status": { "observedGeneration": self.revisions.len() },
+            }),
+        )
     }
 
-    fn revision_json<T: serde::de::DeserializeOwned>(&self, (index, name): (usize, &String)) -> Option<T> {
-        if !self.observed && *name == self.revision {
-            return None;
-        }
-        let mut template = self.template(name);
-        template["$patch"] = "replace".into();
-        Some(from(json!({
-            "metadata": {
-                "name": format!("d-{name}"), "namespace": "ns", "labels": { "app": "d", "controller-revision-hash": name },
-                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": true }],
-            },
-            "revision": index + 1,
-            "data": { "spec": { "template": template } },
-        })))
+    fn revision_objects(&self) -> Vec<ControllerRevision> {
+        let owner = self.daemon_set("u");
+        let is_created = |name: &String| self.observed || *name != self.revision;
+        let revision = |(number, name): (i64, &String)| {
+            let fields = json!({ "metadata": { "labels": { "app": "d", "controller-revision-hash": name } } });
+            objects::controller_revision(&owner, number, self.template(name), fields)
+        };
+        (1..).zip(&self.revisions).filter(|(_, name)| is_created(name)).map(revision).collect()
     }
 
-    fn node_json(&self, node: &SimNode) -> Value {
+    fn node_object(&self, node: &SimNode) -> Node {
         let mut taints = Vec::new();
         if !node.ready || node.lags {
             taints.push(json!({ "key": "node.kubernetes.io/unreachable", "effect": "NoSchedule" }));
@@ -248,11 +239,15 @@ impl Cluster {
         }
         let status = if node.ready { "True" } else { "Unknown" };
         let zone = node.zone.as_ref().map(|zone| json!({ "topology.kubernetes.io/zone": zone }));
-        json!({
-            "metadata": { "name": node.name, "labels": zone.unwrap_or(json!({})) },
-            "spec": { "taints": taints },
-            "status": { "conditions": [{ "type": "Ready", "status": status, "reason": "NodeStatusUnknown" }] },
-        })
+        let ready = json!({ "type": "Ready", "status": status, "reason": "NodeStatusUnknown" });
+        objects::node(
+            &node.name,
+            json!({
+                "metadata": { "labels": zone.unwrap_or(json!({})) },
+                "spec": { "taints": taints },
+                "status": { "conditions": [ready] },
+            }),
+        )
     }
 
     fn ready_since(&self, pod: &SimPod) -> Option<i64> {
@@ -264,11 +259,11 @@ impl Cluster {
     }
 
     /// The resourceVersion of the pod. It changes with the status.
-    pub(super) fn version(&self, pod: &SimPod) -> String {
+    pub(crate) fn version(&self, pod: &SimPod) -> String {
         format!("{:?} {:?} {:?}", pod.health, self.ready_since(pod), pod.deleted)
     }
 
-    fn pod_json(&self, pod: &SimPod) -> Value {
+    fn pod_object(&self, pod: &SimPod) -> PodSummary {
         let ready_since = self.ready_since(pod);
         let state = match pod.health {
             Health::From(from) if from > self.clock => json!({ "waiting": { "reason": "ContainerCreating" } }),
@@ -281,33 +276,39 @@ impl Cluster {
             "lastTransitionTime": self.at(ready_since.unwrap_or(self.clock)).to_string(),
         });
         let owner = pod.owner.map(|uid| json!([{ "kind": "DaemonSet", "name": "d", "uid": uid, "controller": true }]));
-        json!({
-            "metadata": {
-                "name": pod.uid, "namespace": "ns", "uid": pod.uid,
-                "resourceVersion": self.version(pod), "creationTimestamp": self.at(pod.made).to_string(),
-                "labels": { "app": "d", "controller-revision-hash": pod.revision },
-                "deletionTimestamp": pod.deleted.map(|at| self.at(at + GRACE).to_string()),
-                "ownerReferences": owner.unwrap_or(json!([])),
-            },
-            "spec": { "nodeName": pod.node },
-            "status": {
-                "phase": "Running", "conditions": [condition],
-                "containerStatuses": [{ "name": "c", "ready": ready_since.is_some(), "restartCount": restarts, "state": state }],
-            },
-        })
+        objects::pod(
+            "ns",
+            &pod.uid,
+            json!({
+                "metadata": {
+                    "uid": pod.uid, "resourceVersion": self.version(pod),
+                    "creationTimestamp": self.at(pod.created).to_string(),
+                    "labels": { "app": "d", "controller-revision-hash": pod.revision },
+                    "deletionTimestamp": pod.deleted.map(|at| self.at(at + GRACE).to_string()),
+                    "ownerReferences": owner.unwrap_or(json!([])),
+                },
+                "spec": { "nodeName": pod.node },
+                "status": {
+                    "phase": "Running", "conditions": [condition],
+                    "containerStatuses": [{
+                        "name": "c", "ready": ready_since.is_some(), "restartCount": restarts, "state": state,
+                    }],
+                },
+            }),
+        )
     }
 
-    pub(super) fn observation<T>(&self, at: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
+    pub(crate) fn observation<T>(&self, at: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
         Observation::at(&self.snapshot(), at)
     }
 
     /// What a run decides from new lists of this cluster.
-    pub(super) fn next(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
+    pub(crate) fn next(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
         self.next_by(ObservationSource::Listed, run)
     }
 
     /// What a run decides if this cluster is the state according to watch events.
-    pub(super) fn next_by_changes(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
+    pub(crate) fn next_by_changes(&self, run: &mut Run) -> (Action, Vec<NodeEvent>) {
         self.next_by(ObservationSource::Watched, run)
     }
 
@@ -319,12 +320,8 @@ impl Cluster {
     }
 }
 
-pub(super) fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
-}
-
 /// One node at a time, by name, and no allowed failures.
-pub(super) fn default_policy() -> Policy {
+pub(crate) fn default_policy() -> Policy {
     Policy {
         all: false,
         only: None,
@@ -341,7 +338,7 @@ pub(super) fn default_policy() -> Policy {
 }
 
 /// Makes a plan and a run for it.
-pub(super) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
+pub(crate) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
     cluster
         .observation(|observation| Run::new(&plan(observation, policy).unwrap(), observation, policy.clone()))
         .unwrap()
@@ -349,7 +346,7 @@ pub(super) fn begin(cluster: &Cluster, policy: &Policy) -> Run {
 
 /// Carries out the decisions of a run for at most `seconds`, as long as it removes pods or waits. Returns the last
 /// step.
-pub(super) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Action {
+pub(crate) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Action {
     for _ in 0..seconds {
         loop {
             let (step, _) = cluster.next(run);

@@ -4,11 +4,12 @@
 
 use jiff::SignedDuration;
 
-use super::world::*;
 use super::*;
+use crate::testing::simulated_cluster::*;
 
 mod failing;
 mod planning;
+mod random_histories;
 mod suspended;
 
 /// Runs for at most `seconds`. Returns the nodes in the order in which their pods were removed, and the last step.

@@ -9,7 +9,6 @@ use fastrand::Rng;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::world::*;
 use super::*;
 
 /// A removal that was sent and has not arrived.

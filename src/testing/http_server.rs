@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -13,28 +12,23 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::access::{Access, AccessOptions};
-use super::backoff::Backoff;
-use super::connect::connect_within;
-use super::kubeconfig::Environment;
-
 /// A request that the server received.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
     headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
     /// All values of a header, in order.
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(seen, _)| seen == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// The only value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name} twice: {all:?}");
         all.first().copied()
@@ -42,7 +36,7 @@ impl Seen {
 }
 
 /// The response to a request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Sends a complete response, in chunks.
     Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Sends these bytes of a chunked 200 and closes the connection.
@@ -55,20 +49,20 @@ pub(super) enum Answer {
     Mute,
 }
 
-pub(super) const JSON: &str = "application/json";
-pub(super) const PROTOBUF: &str = super::protobuf::CONTENT_TYPE;
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 impl Answer {
-    pub(super) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self::Whole(200, vec![("content-type", content_type.to_owned())], body.into())
     }
 
-    pub(super) fn rejection(code: u16, message: &str) -> Self {
+    pub(crate) fn rejection(code: u16, message: &str) -> Self {
         let body = serde_json::json!({"kind": "Status", "message": message, "code": code}).to_string();
         Self::Whole(code, vec![("content-type", JSON.to_owned())], body.into_bytes())
     }
 
-    pub(super) fn with(self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(self, name: &'static str, value: &str) -> Self {
         match self {
             Self::Whole(code, mut headers, body) => {
                 headers.push((name, value.to_owned()));
@@ -82,20 +76,20 @@ impl Answer {
 type Script = dyn Fn(usize, &Seen) -> Answer + Send + Sync;
 
 /// The server. It ends with the runtime of the test.
-pub(super) struct TestServer {
-    pub(super) url: String,
+pub(crate) struct TestServer {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl TestServer {
     /// Starts a server. `script` gets the number of the request, from 0, and the request. CONNECT succeeds, and the
     /// requests through the tunnel are handled here too.
-    pub(super) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         Self::start_with(None, script).await
     }
 
     /// The same with TLS, which is required for credentials. Its certificate is not signed by an authority.
-    pub(super) async fn start_tls(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start_tls(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let certificate = CertificateDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.crt"));
         let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tests/fixtures/tls/server.key"));
         let config = ServerConfig::builder_with_provider(ring::default_provider().into())
@@ -134,27 +128,9 @@ impl TestServer {
         Self { url, seen }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
-
-    pub(super) async fn access(&self) -> Access {
-        self.access_with(AccessOptions::default()).await
-    }
-
-    /// Access with these flags and minimal retry delays, to this server unless the flags name another one.
-    pub(super) async fn access_with(&self, mut options: AccessOptions) -> Access {
-        options.server.get_or_insert_with(|| self.url.clone());
-        options.insecure_skip_tls_verify |= self.url.starts_with("https");
-        let mut access = connect_within(&options, &Environment::default()).await.unwrap();
-        access.backoff = quick();
-        access
-    }
-}
-
-/// A backoff with minimal delays.
-pub(super) fn quick() -> Backoff {
-    Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1), tries: 3 }
 }
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: Arc<Script>, seen: Arc<Mutex<Vec<Seen>>>) {
@@ -223,7 +199,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
 }
 
 /// Encodes an envelope with a list, as an API server does.
-pub(super) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &str, continue_: &str) -> Vec<u8> {
+pub(crate) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &str, continue_: &str) -> Vec<u8> {
     let mut list = Vec::new();
     let mut meta = Vec::new();
     field(&mut meta, 1, b"");
@@ -236,7 +212,7 @@ pub(super) fn protobuf_list(kind: &str, items: &[Vec<u8>], resource_version: &st
     protobuf_answer(kind, &list)
 }
 
-pub(super) fn protobuf_answer(kind: &str, raw: &[u8]) -> Vec<u8> {
+pub(crate) fn protobuf_answer(kind: &str, raw: &[u8]) -> Vec<u8> {
     let mut type_meta = Vec::new();
     field(&mut type_meta, 1, b"v1");
     field(&mut type_meta, 2, kind.as_bytes());
@@ -249,14 +225,14 @@ pub(super) fn protobuf_answer(kind: &str, raw: &[u8]) -> Vec<u8> {
 }
 
 /// Appends a length-delimited field.
-pub(super) fn field(to: &mut Vec<u8>, number: u8, value: &[u8]) {
+pub(crate) fn field(to: &mut Vec<u8>, number: u8, value: &[u8]) {
     to.push(number << 3 | 2);
     prost::encoding::encode_varint(value.len() as u64, to);
     to.extend_from_slice(value);
 }
 
 /// Encodes a pod with this name.
-pub(super) fn pod(name: &str) -> Vec<u8> {
+pub(crate) fn pod(name: &str) -> Vec<u8> {
     let mut pod = crate::snapshot::PodSummary::default();
     pod.metadata.name = name.to_owned();
     pod.encode_to_vec()

@@ -4,10 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::world::*;
 use super::*;
 use crate::explain::Reason;
 use crate::snapshot::Known;
+use crate::testing::objects::{HOUR_AGO, NOW, from_json, merge};
+use crate::testing::rollout_fixture::*;
 
 #[test]
 fn daemon_set_without_eligible_nodes_is_complete() {
@@ -17,35 +18,38 @@ fn daemon_set_without_eligible_nodes_is_complete() {
 
 #[test]
 fn slow_rollout_is_not_stuck() {
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", starting()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
-    assert_eq!(world.steps(), [NodeStep::Starting, NodeStep::Outdated, NodeStep::Outdated]);
+    let rollout = RolloutFixture::rolling(3, json!(1)).pod(1, "new", starting()).pods([2, 3], "old", &healthy());
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Progressing, vec![]));
+    assert_eq!(rollout.steps(), [NodeStep::Starting, NodeStep::Outdated, NodeStep::Outdated]);
     // After a minute, a pod that is not ready is a blocker, but proves nothing.
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", unready()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".into()]));
+    let rollout = RolloutFixture::rolling(3, json!(1)).pod(1, "new", unready()).pods([2, 3], "old", &healthy());
+    assert_eq!(
+        (rollout.phase(), rollout.blockers()),
+        (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".into()])
+    );
     let mut young = unready();
     young["metadata"]["creationTimestamp"] = "2026-01-02T11:59:30Z".into();
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", young).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "old", terminating()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Blocked, vec!["OldPod/StuckTerminating n1".into()]));
-    let world = RolloutFixture::rolling(3, json!(1)).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.steps()[0]), (Phase::Progressing, NodeStep::Waiting));
+    let rollout = RolloutFixture::rolling(3, json!(1)).pod(1, "new", young).pods([2, 3], "old", &healthy());
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Progressing, vec![]));
+    let rollout = RolloutFixture::rolling(3, json!(1)).pod(1, "old", terminating()).pods([2, 3], "old", &healthy());
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Blocked, vec!["OldPod/StuckTerminating n1".into()]));
+    let rollout = RolloutFixture::rolling(3, json!(1)).pods([2, 3], "old", &healthy());
+    assert_eq!((rollout.phase(), rollout.steps()[0]), (Phase::Progressing, NodeStep::Waiting));
 }
 
 #[test]
 fn pod_uses_the_budget_until_min_ready_seconds_passed() {
-    let world = RolloutFixture::rolling(2, json!(1)).pod(1, "new", healthy()).pod(2, "old", healthy());
-    assert_eq!(world.budget_used_by(), []);
-    let world = world.daemon_set(|d| d.spec.min_ready_seconds = Some(7200));
-    assert_eq!(world.budget_used_by().len(), 2);
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec![]));
+    let rollout = RolloutFixture::rolling(2, json!(1)).pod(1, "new", healthy()).pod(2, "old", healthy());
+    assert_eq!(rollout.budget_used_by(), []);
+    let rollout = rollout.daemon_set(|d| d.spec.min_ready_seconds = Some(7200));
+    assert_eq!(rollout.budget_used_by().len(), 2);
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Progressing, vec![]));
 }
 
 /// The phase and the blockers if one new pod uses the whole budget and two old pods remain.
 fn blocked_by(pod: Value) -> (Phase, Vec<String>) {
-    let world = RolloutFixture::rolling(3, json!(1)).pod(1, "new", pod).pods([2, 3], "old", &healthy());
-    (world.phase(), world.blockers())
+    let rollout = RolloutFixture::rolling(3, json!(1)).pod(1, "new", pod).pods([2, 3], "old", &healthy());
+    (rollout.phase(), rollout.blockers())
 }
 
 #[test]
@@ -72,26 +76,26 @@ fn runs_again(restarts: i32, started: &str, ready: &str, turned: &str) -> Value 
 #[test]
 fn crash_loop_continues_while_the_container_runs() {
     let (minute_ago, before, after) = ("2026-01-02T11:59:00Z", "2026-01-02T11:58:00Z", "2026-01-02T11:59:10Z");
-    let (stuck, held) =
+    let (stuck, blocked) =
         ((Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".to_owned()]), vec!["NewPod/CrashLoopBackOff n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", before)), stuck);
     assert_eq!(blocked_by(runs_again(3, minute_ago, "False", minute_ago)), stuck);
-    assert_eq!(blocked_by(runs_again(2, minute_ago, "False", before)), (Phase::Blocked, held));
+    assert_eq!(blocked_by(runs_again(2, minute_ago, "False", before)), (Phase::Blocked, blocked));
     // It was ready since its last start, so it is now unready for another reason.
     let not_ready = (Phase::Progressing, vec!["NewPod/ContainersNotReady n1".to_owned()]);
     assert_eq!(blocked_by(runs_again(7, minute_ago, "False", after)), not_ready);
     // The kubelet resets the backoff of a container that has run for ten minutes.
-    assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:49:59Z", "False", READY)), not_ready);
-    assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:50:00Z", "False", READY)), stuck);
+    assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:49:59Z", "False", HOUR_AGO)), not_ready);
+    assert_eq!(blocked_by(runs_again(7, "2026-01-02T11:50:00Z", "False", HOUR_AGO)), stuck);
 }
 
 #[test]
 fn crash_loop_ends_when_the_pod_is_available() {
     let phase = |restarts| {
         let pod = runs_again(restarts, "2026-01-02T11:59:00Z", "True", "2026-01-02T11:59:10Z");
-        let world = RolloutFixture::rolling(2, json!(1)).pod(1, "new", pod).pod(2, "old", healthy());
-        let waits = RolloutFixture(world.0.clone()).daemon_set(|d| d.spec.min_ready_seconds = Some(60));
-        let available = world.daemon_set(|d| d.spec.min_ready_seconds = Some(50));
+        let rollout = RolloutFixture::rolling(2, json!(1)).pod(1, "new", pod).pod(2, "old", healthy());
+        let waits = RolloutFixture(rollout.0.clone()).daemon_set(|d| d.spec.min_ready_seconds = Some(60));
+        let available = rollout.daemon_set(|d| d.spec.min_ready_seconds = Some(50));
         // The old pod on the second node has been ready for an hour.
         (waits.phase(), available.phase(), available.blockers())
     };
@@ -129,23 +133,24 @@ fn containers_that_crash_alternately_are_both_reported() {
 }
 
 /// The phase and the blockers if a node is down since `since`: with an unready new pod, and with a terminating old pod.
-fn held_by_a_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
-    let world = |revision: &str, pod: Value| {
-        let mut world =
+fn blocked_by_node_down_since(since: &str) -> [(Phase, Vec<String>); 2] {
+    let status_with = |revision: &str, pod: Value| {
+        let mut rollout =
             RolloutFixture::rolling(2, json!(1)).node_down(1, false).pod(1, revision, pod).pod(2, "old", healthy());
-        let Known::Known(nodes) = &mut world.0.nodes else { unreachable!() };
-        nodes[0].status.conditions[0].last_transition_time = from(json!(since));
-        (world.phase(), world.blockers())
+        let Known::Known(nodes) = &mut rollout.0.nodes else { unreachable!() };
+        nodes[0].status.conditions[0].last_transition_time = from_json(json!(since));
+        (rollout.phase(), rollout.blockers())
     };
-    [world("new", unready()), world("old", terminating())]
+    [status_with("new", unready()), status_with("old", terminating())]
 }
 
 #[test]
 fn node_down_blocks_at_once_and_is_stuck_after_5_minutes() {
-    let held = |mark: &str| ["NewPod/NodeNotReady", "OldPod/NodeNotReady"].map(|code| vec![format!("{code}{mark} n1")]);
-    let of = |phase: Phase, blockers: [Vec<String>; 2]| blockers.map(|blockers| (phase, blockers));
-    let slow = of(Phase::Blocked, held(""));
-    let stuck = of(Phase::Stuck, held("!"));
+    let blocked =
+        |mark: &str| ["NewPod/NodeNotReady", "OldPod/NodeNotReady"].map(|code| vec![format!("{code}{mark} n1")]);
+    let with_phase = |phase: Phase, blockers: [Vec<String>; 2]| blockers.map(|blockers| (phase, blockers));
+    let slow = with_phase(Phase::Blocked, blocked(""));
+    let stuck = with_phase(Phase::Stuck, blocked("!"));
     for (since, expected) in [
         ("2026-01-02T12:00:00Z", &slow),
         ("2026-01-02T11:59:00Z", &slow),
@@ -155,18 +160,18 @@ fn node_down_blocks_at_once_and_is_stuck_after_5_minutes() {
         // The clocks of two machines may differ.
         ("2026-01-02T12:01:00Z", &slow),
     ] {
-        assert_eq!(&held_by_a_node_down_since(since), expected, "{since}");
+        assert_eq!(&blocked_by_node_down_since(since), expected, "{since}");
     }
 }
 
 #[test]
 fn image_error_is_stuck_only_if_a_retry_cannot_help() {
     let stuck = (Phase::Stuck, vec!["NewPod/ImageError! n1".to_owned()]);
-    let held = (Phase::Blocked, vec!["NewPod/ImageError n1".to_owned()]);
+    let blocked = (Phase::Blocked, vec!["NewPod/ImageError n1".to_owned()]);
     assert_eq!(blocked_by(waiting("InvalidImageName", "", 0)), stuck);
     assert_eq!(blocked_by(waiting("ErrImageNeverPull", "", 0)), stuck);
-    assert_eq!(blocked_by(waiting("ImagePullBackOff", "Back-off pulling image", 0)), held);
-    assert_eq!(blocked_by(waiting("ErrImagePull", "dial tcp: i/o timeout", 0)), held);
+    assert_eq!(blocked_by(waiting("ImagePullBackOff", "Back-off pulling image", 0)), blocked);
+    assert_eq!(blocked_by(waiting("ErrImagePull", "dial tcp: i/o timeout", 0)), blocked);
     assert_eq!(blocked_by(waiting("ImagePullBackOff", "rpc error: code = NotFound desc = no such", 0)), stuck);
     RolloutFixture::rolling(1, json!(1)).pod(1, "new", waiting("InvalidImageName", "", 0)).status_of(|rollout_status| {
         assert!(matches!(&rollout_status.blockers[0].problem.reason, Reason::ImageError { image: Some(image), .. } if image == "new"));
@@ -202,16 +207,16 @@ fn failed_pod_blocks_and_is_not_stuck() {
 #[test]
 fn nodes_down_and_bad_pods_have_different_faults() {
     let bad = waiting("CrashLoopBackOff", "", 9);
-    let world = RolloutFixture::rolling(4, json!(2)).node_down(1, false).pods([1, 2], "new", &bad).pods(
+    let rollout = RolloutFixture::rolling(4, json!(2)).node_down(1, false).pods([1, 2], "new", &bad).pods(
         [3, 4],
         "old",
         &healthy(),
     );
     assert_eq!(
-        (world.phase(), world.blockers()),
+        (rollout.phase(), rollout.blockers()),
         (Phase::Stuck, vec!["NewPod/NodeNotReady! n1".into(), "NewPod/CrashLoopBackOff! n2".into()])
     );
-    world.status_of(|rollout_status| {
+    rollout.status_of(|rollout_status| {
         let faults: Vec<FaultDomain> = rollout_status.blockers.iter().map(|blocker| blocker.problem.fault()).collect();
         assert_eq!(faults, [FaultDomain::Node, FaultDomain::Pod]);
         assert_eq!(
@@ -224,66 +229,69 @@ fn nodes_down_and_bad_pods_have_different_faults() {
 #[test]
 fn bad_pod_with_free_budget_is_stuck_only_at_the_end() {
     let bad = waiting("CrashLoopBackOff", "", 9);
-    let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "old", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Progressing, vec!["NewPod/CrashLoopBackOff n1".into()]));
-    let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pod(2, "new", starting()).pod(
+    let rollout = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "old", &healthy());
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Progressing, vec!["NewPod/CrashLoopBackOff n1".into()]));
+    let rollout = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pod(2, "new", starting()).pod(
         3,
         "new",
         healthy(),
     );
-    assert_eq!(world.phase(), Phase::Progressing);
-    let world = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "new", &healthy());
-    assert_eq!((world.phase(), world.blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
+    assert_eq!(rollout.phase(), Phase::Progressing);
+    let rollout = RolloutFixture::rolling(3, json!(2)).pod(1, "new", bad.clone()).pods([2, 3], "new", &healthy());
+    assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
     // The controller replaces an unavailable old pod even without free budget.
-    let world =
+    let rollout =
         RolloutFixture::rolling(3, json!(1)).pod(1, "new", bad).pod(2, "old", unready()).pod(3, "old", healthy());
-    assert_eq!(world.phase(), Phase::Progressing);
+    assert_eq!(rollout.phase(), Phase::Progressing);
 }
 
 #[test]
 fn surge_is_stuck_if_bad_new_pods_use_the_whole_budget() {
     let bad = waiting("CrashLoopBackOff", "", 9);
-    let world = |max_surge| {
+    let rollout = |max_surge| {
         RolloutFixture::surge(3, json!(max_surge)).pods(1..=3, "old", &healthy()).pod(1, "new", bad.clone())
     };
-    assert_eq!((world(1).phase(), world(1).blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
-    assert_eq!(world(2).phase(), Phase::Progressing);
+    assert_eq!((rollout(1).phase(), rollout(1).blockers()), (Phase::Stuck, vec!["NewPod/CrashLoopBackOff! n1".into()]));
+    assert_eq!(rollout(2).phase(), Phase::Progressing);
 }
 
 #[test]
 fn duplicate_new_pods_are_not_stuck() {
-    let world = RolloutFixture::rolling(2, json!(1)).pods([1, 1], "new", &waiting("CrashLoopBackOff", "", 9)).pod(
+    let rollout = RolloutFixture::rolling(2, json!(1)).pods([1, 1], "new", &waiting("CrashLoopBackOff", "", 9)).pod(
         2,
         "old",
         healthy(),
     );
     assert_eq!(
-        (world.phase(), world.budget_used_by()),
+        (rollout.phase(), rollout.budget_used_by()),
         (Phase::Progressing, vec![("n1".into(), BudgetUseReason::Duplicate)])
     );
 }
 
 #[test]
 fn not_observed_deleted_and_unreadable_have_own_phases() {
-    let world = || RolloutFixture::rolling(1, json!(1)).pod(1, "new", healthy());
-    assert_eq!(world().daemon_set(|d| d.metadata.generation = Some(3)).phase(), Phase::NotObserved);
-    assert_eq!(world().daemon_set(|d| d.metadata.deletion_timestamp = from(json!(NOW))).phase(), Phase::Deleting);
-    let mut blind = world();
+    let rollout = || RolloutFixture::rolling(1, json!(1)).pod(1, "new", healthy());
+    assert_eq!(rollout().daemon_set(|d| d.metadata.generation = Some(3)).phase(), Phase::NotObserved);
+    assert_eq!(
+        rollout().daemon_set(|d| d.metadata.deletion_timestamp = from_json(json!(NOW))).phase(),
+        Phase::Deleting
+    );
+    let mut blind = rollout();
     blind.0.revisions = Known::failed("revisions: forbidden");
     assert_eq!(blind.phase(), Phase::Unknown);
     blind.status_of(|rollout_status| assert_eq!(rollout_status.missing[0].to_string(), "revisions: forbidden"));
-    let mut without = world();
+    let mut without = rollout();
     without.0.revisions = Known::Known(Vec::new());
     assert_eq!(without.phase(), Phase::NotObserved);
 }
 
 #[test]
 fn desired_comes_from_the_status_if_nodes_are_unreadable() {
-    let mut world = RolloutFixture::rolling(1, json!(1)).pods([1, 2], "new", &healthy());
-    world.0.nodes = Known::failed("nodes: forbidden");
-    let of = |world: RolloutFixture, desired| {
-        world.daemon_set(|d| d.status.as_mut().unwrap().desired_number_scheduled = desired).phase()
+    let mut rollout = RolloutFixture::rolling(1, json!(1)).pods([1, 2], "new", &healthy());
+    rollout.0.nodes = Known::failed("nodes: forbidden");
+    let phase = |rollout: RolloutFixture, desired| {
+        rollout.daemon_set(|d| d.status.as_mut().unwrap().desired_number_scheduled = desired).phase()
     };
-    assert_eq!(of(RolloutFixture(world.0.clone()), 2), Phase::Complete);
-    assert_eq!(of(world, 3), Phase::Progressing);
+    assert_eq!(phase(RolloutFixture(rollout.0.clone()), 2), Phase::Complete);
+    assert_eq!(phase(rollout, 3), Phase::Progressing);
 }

@@ -1,6 +1,7 @@
 //! Tests of the plan: which nodes are planned in which order, and which are skipped.
 
 use super::*;
+use crate::testing::objects::from_json;
 
 #[test]
 fn up_to_date_nodes_are_planned_only_with_all() {
@@ -28,8 +29,8 @@ fn order_is_by_name_by_age_or_alternates_between_zones() {
     for (node, zone) in [("n1", "a"), ("n2", "a"), ("n3", "a"), ("n4", "b"), ("n5", "b")] {
         cluster.node(node).zone = Some(zone.into());
     }
-    for (node, made) in [("n1", -10), ("n2", -50), ("n3", -20), ("n4", -60), ("n5", -30), ("n6", -40)] {
-        cluster.pod_on(node).made = made;
+    for (node, created) in [("n1", -10), ("n2", -50), ("n3", -20), ("n4", -60), ("n5", -30), ("n6", -40)] {
+        cluster.pod_on(node).created = created;
     }
     assert_eq!(planned(&cluster, &default_policy()), ["n1", "n2", "n3", "n4", "n5", "n6"]);
     let oldest = Policy { order: Order::Oldest, ..default_policy() };
@@ -74,7 +75,7 @@ fn pdbs_that_never_allow_an_eviction_are_detected() {
                 let mut spec = spec.clone();
                 spec["selector"] = serde_json::json!({ "matchLabels": { "app": "d" } });
                 let status = serde_json::json!({ "expectedPods": 3, "currentHealthy": 3, "desiredHealthy": 1, "disruptionsAllowed": 1 });
-                from(serde_json::json!({ "metadata": { "name": format!("b{index}") }, "spec": spec, "status": status }))
+                from_json(serde_json::json!({ "metadata": { "name": format!("b{index}") }, "spec": spec, "status": status }))
             })
             .collect();
         cluster.observation(|observation| pdb_conflict(observation, &budgets)).unwrap()
