@@ -175,7 +175,7 @@ impl<'a> CoverageContext<'a> {
 
     fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> NodeAssessment {
         let silent = |state, reasons| NodeAssessment { state, reasons, wants_events: false };
-        let mut judged = match (placement, pods) {
+        let mut assessment = match (placement, pods) {
             // If pods could not be read, it is unknown whether one is missing or should not be there.
             _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, failures),
             (Placement::Run, []) => {
@@ -189,10 +189,10 @@ impl<'a> CoverageContext<'a> {
                 NodeAssessment { state: State::Misscheduled, reasons, ..of_pod }
             }
         };
-        judged.reasons.extend(extra_pods(pods));
+        assessment.reasons.extend(extra_pods(pods));
         // There may be hundreds of thousands of rows.
-        judged.reasons.shrink_to_fit();
-        judged
+        assessment.reasons.shrink_to_fit();
+        assessment
     }
 
     /// The rows if nodes could not be read: one for each node that a pod names.

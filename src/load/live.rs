@@ -132,10 +132,10 @@ pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSumma
 
 /// Distinguishes a namespace that does not exist from one without DaemonSets.
 pub(super) async fn check_namespace(access: &Access, request: &Request) -> Result<(), Error> {
-    let Some(wanted) = &request.namespace else {
+    let Some(requested) = &request.namespace else {
         return Ok(());
     };
-    match access.get::<Namespace>(&Scope::Cluster, wanted).await {
+    match access.get::<Namespace>(&Scope::Cluster, requested).await {
         Ok(None) => {}
         Ok(Some(_)) | Err(Error::Forbidden { .. }) => return Ok(()),
         Err(error) => return Err(error),
@@ -145,8 +145,8 @@ pub(super) async fn check_namespace(access: &Access, request: &Request) -> Resul
     let others = others.unwrap_or_default();
     let names = others.iter().filter_map(|namespace| namespace.metadata.name.as_deref());
     Err(Error::NotFound {
-        message: format!("namespace {wanted:?} not found ({})", cluster(access)),
-        hint: hint(wanted, names, "list the namespaces: kubectl get namespaces"),
+        message: format!("namespace {requested:?} not found ({})", cluster(access)),
+        hint: hint(requested, names, "list the namespaces: kubectl get namespaces"),
     })
 }
 

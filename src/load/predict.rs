@@ -163,11 +163,10 @@ async fn read_needs(
     let neighbours = node_snapshot.bound.known().into_iter().flatten();
     let nominated = node_snapshot.nominated.known().into_iter().flatten();
     // The anti-affinity of other pods matters only if there is a pod to schedule.
-    let higher_priority_planned =
-        if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
+    let needed_by_others = if pods.is_empty() { BTreeSet::new() } else { required_by_node_pods(neighbours, nominated) };
     let scope = objects::scope_of(pods.iter().map(|pod| pod.metadata.namespace.as_str()));
     let of_pods: BTreeSet<ObjectKind> =
-        pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(higher_priority_planned).collect();
+        pods.iter().flat_map(|pod| needs(pod, &node_snapshot.node)).chain(needed_by_others).collect();
     objects::read(access, &mut node_snapshot.cluster_objects, &of_pods, &scope).await?;
     let of_claims: BTreeSet<ObjectKind> =
         pods.iter().flat_map(|pod| required_by_pvcs(pod, &node_snapshot.cluster_objects.claims)).collect();

@@ -26,12 +26,12 @@ pub(super) fn select_by_name(
     fn name(daemon_set: &DaemonSet) -> &str {
         daemon_set.metadata.name.as_deref().unwrap_or_default()
     }
-    for wanted in &request.names {
-        if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == wanted) {
+    for requested in &request.names {
+        if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == requested) {
             return Err(Error::NotFound {
-                message: format!("daemonset {wanted:?} not found in {place}"),
+                message: format!("daemonset {requested:?} not found in {place}"),
                 hint: hint(
-                    wanted,
+                    requested,
                     daemon_sets.iter().map(name),
                     "run coverage without a name to list the DaemonSets; use -n for another namespace",
                 ),
@@ -39,8 +39,9 @@ pub(super) fn select_by_name(
         }
     }
     let mut daemon_sets = daemon_sets;
-    daemon_sets
-        .retain(|daemon_set| request.names.is_empty() || request.names.iter().any(|wanted| wanted == name(daemon_set)));
+    daemon_sets.retain(|daemon_set| {
+        request.names.is_empty() || request.names.iter().any(|requested| requested == name(daemon_set))
+    });
     daemon_sets.sort_by(|a, b| (&a.metadata.namespace, name(a)).cmp(&(&b.metadata.namespace, name(b))));
     Ok(daemon_sets)
 }
@@ -89,10 +90,10 @@ fn no_node_with(labels: &str) -> Error {
 }
 
 /// `otherwise`, preceded by the most similar existing name if one is similar enough.
-pub(super) fn hint<'n>(wanted: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
+pub(super) fn hint<'n>(requested: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
     const NEAR: f64 = 0.5;
     let nearest = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), name), name))
+        .map(|name| (strsim::normalized_damerau_levenshtein(&requested.to_lowercase(), name), name))
         .filter(|(likeness, _)| *likeness >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

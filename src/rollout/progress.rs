@@ -54,12 +54,12 @@ pub(crate) struct ProgressTracker {
 }
 
 impl ProgressTracker {
-    pub(crate) fn begin(mark: ProgressSample<'_>, now: Timestamp) -> Self {
+    pub(crate) fn begin(sample: ProgressSample<'_>, now: Timestamp) -> Self {
         Self {
-            revision: mark.revision.map(str::to_owned),
-            most_updated: mark.updated,
-            most_done: mark.done,
-            least_left: mark.left(),
+            revision: sample.revision.map(str::to_owned),
+            most_updated: sample.updated,
+            most_done: sample.done,
+            least_left: sample.left(),
             last_progress: now,
             blind_since: None,
             completions: Vec::new(),
@@ -72,24 +72,24 @@ impl ProgressTracker {
     }
 
     /// Records the next sample. A new revision resets the tracker.
-    pub(crate) fn observe(&mut self, mark: ProgressSample<'_>, now: Timestamp) {
+    pub(crate) fn observe(&mut self, sample: ProgressSample<'_>, now: Timestamp) {
         if let Some(since) = self.blind_since.take() {
             self.last_progress = (self.last_progress + now.duration_since(since)).min(now);
         }
-        if mark.revision.is_some() && mark.revision != self.revision.as_deref() {
-            *self = Self::begin(mark, now);
+        if sample.revision.is_some() && sample.revision != self.revision.as_deref() {
+            *self = Self::begin(sample, now);
             return;
         }
-        if mark.updated > self.most_updated || mark.done > self.most_done || mark.left() < self.least_left {
+        if sample.updated > self.most_updated || sample.done > self.most_done || sample.left() < self.least_left {
             self.last_progress = now;
         }
         // A node that was done before does not count again.
-        let newly_done = mark.done.saturating_sub(self.most_done);
+        let newly_done = sample.done.saturating_sub(self.most_done);
         self.completions.extend(std::iter::repeat_n(now, newly_done));
         self.completions.drain(..self.completions.len().saturating_sub(COMPLETIONS));
-        self.most_updated = self.most_updated.max(mark.updated);
-        self.most_done = self.most_done.max(mark.done);
-        self.least_left = self.least_left.min(mark.left());
+        self.most_updated = self.most_updated.max(sample.updated);
+        self.most_done = self.most_done.max(sample.done);
+        self.least_left = self.least_left.min(sample.left());
     }
 
     /// When the rollout last advanced; at first, when the watch began.
@@ -98,8 +98,8 @@ impl ProgressTracker {
     }
 
     /// The rate and the remaining time; `None` with fewer than two completions.
-    pub(crate) fn rate(&self, mark: ProgressSample<'_>, now: Timestamp) -> Option<Rate> {
-        rate(&self.completions, mark.left(), now)
+    pub(crate) fn rate(&self, sample: ProgressSample<'_>, now: Timestamp) -> Option<Rate> {
+        rate(&self.completions, sample.left(), now)
     }
 }
 
@@ -129,52 +129,52 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
     }
 
-    fn mark(desired: usize, updated: usize, done: usize) -> ProgressSample<'static> {
+    fn sample(desired: usize, updated: usize, done: usize) -> ProgressSample<'static> {
         ProgressSample { revision: Some("new"), desired, updated, done }
     }
 
     #[test]
     fn rate_counts_only_nodes_that_became_done_while_watched() {
-        let mut headway = ProgressTracker::begin(mark(10, 2, 2), at(0));
-        assert!(headway.rate(mark(10, 2, 2), at(5)).is_none());
+        let mut tracker = ProgressTracker::begin(sample(10, 2, 2), at(0));
+        assert!(tracker.rate(sample(10, 2, 2), at(5)).is_none());
         for (node, seconds) in [(3, 30), (4, 60), (5, 90)] {
-            headway.observe(mark(10, node, node), at(seconds));
+            tracker.observe(sample(10, node, node), at(seconds));
         }
-        let rate = headway.rate(mark(10, 5, 5), at(91));
+        let rate = tracker.rate(sample(10, 5, 5), at(91));
         assert!(rate.is_some_and(|rate| rate.left == SignedDuration::from_secs(150)), "{rate:?}");
     }
 
     #[test]
     fn pod_that_crashes_and_recovers_is_not_progress() {
-        let mut headway = ProgressTracker::begin(mark(3, 0, 0), at(0));
-        headway.observe(mark(3, 1, 1), at(10));
-        headway.observe(mark(3, 0, 0), at(20));
-        headway.observe(mark(3, 1, 1), at(30));
-        assert_eq!(headway.last_progress(), at(10));
-        headway.observe(mark(3, 2, 1), at(40));
-        assert_eq!(headway.last_progress(), at(40));
+        let mut tracker = ProgressTracker::begin(sample(3, 0, 0), at(0));
+        tracker.observe(sample(3, 1, 1), at(10));
+        tracker.observe(sample(3, 0, 0), at(20));
+        tracker.observe(sample(3, 1, 1), at(30));
+        assert_eq!(tracker.last_progress(), at(10));
+        tracker.observe(sample(3, 2, 1), at(40));
+        assert_eq!(tracker.last_progress(), at(40));
     }
 
     #[test]
     fn removed_node_is_progress_and_new_revision_resets() {
-        let mut headway = ProgressTracker::begin(mark(3, 1, 1), at(0));
-        headway.observe(mark(2, 1, 1), at(10));
-        assert_eq!(headway.last_progress(), at(10));
-        headway.observe(ProgressSample { revision: Some("newer"), ..mark(2, 0, 0) }, at(20));
-        assert_eq!(headway.last_progress(), at(20));
+        let mut tracker = ProgressTracker::begin(sample(3, 1, 1), at(0));
+        tracker.observe(sample(2, 1, 1), at(10));
+        assert_eq!(tracker.last_progress(), at(10));
+        tracker.observe(ProgressSample { revision: Some("newer"), ..sample(2, 0, 0) }, at(20));
+        assert_eq!(tracker.last_progress(), at(20));
         // The controller has not created the next revision yet.
-        headway.observe(ProgressSample { revision: None, ..mark(2, 0, 0) }, at(30));
-        assert_eq!(headway.last_progress(), at(20));
+        tracker.observe(ProgressSample { revision: None, ..sample(2, 0, 0) }, at(30));
+        assert_eq!(tracker.last_progress(), at(20));
     }
 
     #[test]
     fn time_without_a_connection_does_not_count() {
-        let mut headway = ProgressTracker::begin(mark(3, 1, 1), at(0));
-        headway.pause(at(10));
-        headway.pause(at(60));
-        headway.observe(mark(3, 1, 1), at(110));
-        assert_eq!(headway.last_progress(), at(100));
-        headway.observe(mark(3, 1, 1), at(120));
-        assert_eq!(headway.last_progress(), at(100));
+        let mut tracker = ProgressTracker::begin(sample(3, 1, 1), at(0));
+        tracker.pause(at(10));
+        tracker.pause(at(60));
+        tracker.observe(sample(3, 1, 1), at(110));
+        assert_eq!(tracker.last_progress(), at(100));
+        tracker.observe(sample(3, 1, 1), at(120));
+        assert_eq!(tracker.last_progress(), at(100));
     }
 }

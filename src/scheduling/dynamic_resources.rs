@@ -31,7 +31,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if attempt.pod.spec.resource_claims.is_empty() {
         return match extended::asked_of_devices(attempt) {
             Known::Known(0) => CheckResult::Pass,
-            Known::Known(requested) => judge_devices(&[], requested, attempt),
+            Known::Known(requested) => check_devices(&[], requested, attempt),
             Known::Unknown(missing) => CheckResult::Unknown { missing },
         };
     }
@@ -41,19 +41,19 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         return CheckResult::Fail(failures.collect());
     }
     let mut missing = found.missing;
-    let absent = judge_classes(&found.demands, attempt, &mut missing);
+    let absent = check_classes(&found.demands, attempt, &mut missing);
     if !absent.is_empty() {
         return CheckResult::Fail(absent.into_iter().map(|failure| failure.at(ExtensionPoint::PreFilter)).collect());
     }
     let mut rejections: Vec<FilterFailure> = found
         .demands
         .iter()
-        .filter_map(|demand| judge_allocated(demand, attempt, &mut missing))
+        .filter_map(|demand| check_allocated(demand, attempt, &mut missing))
         .map(|rejection| failure(rejection, "resourceclaim not available on the node"))
         .collect();
     let more = extended::asked_of_devices(attempt);
     let more = more.known().copied().unwrap_or_default();
-    match judge_devices(&found.demands, more, attempt) {
+    match check_devices(&found.demands, more, attempt) {
         CheckResult::Pass => {}
         CheckResult::Fail(of_devices) => rejections.extend(of_devices),
         CheckResult::Unknown { missing: why } => missing = missing.or(Some(why)),
@@ -62,7 +62,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 }
 
 /// The check `validateDeviceClass` for every request of every claim that is not allocated yet.
-fn judge_classes(
+fn check_classes(
     demands: &[RequestedDevices<'_>],
     attempt: &Attempt<'_>,
     missing: &mut Option<Missing>,
@@ -100,7 +100,7 @@ fn classes_of(request: &DeviceRequest) -> Vec<(String, String)> {
 }
 
 /// Whether an allocated claim can be used on the node.
-fn judge_allocated(
+fn check_allocated(
     demand: &RequestedDevices<'_>,
     attempt: &Attempt<'_>,
     missing: &mut Option<Missing>,
@@ -122,12 +122,12 @@ fn judge_allocated(
             reserved_for,
         });
     }
-    judge_binding(demand.name, claim, missing)
+    check_binding(demand.name, claim, missing)
 }
 
 /// `isClaimReadyForBinding`: a device may need preparation, and that may have failed. While it is in progress the
 /// result is unknown, because it depends on a timeout.
-fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<Missing>) -> Option<DeviceRejection> {
+fn check_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<Missing>) -> Option<DeviceRejection> {
     let status = claim.status.as_ref()?;
     let results = status.allocation.as_ref()?.devices.as_ref()?.results.as_ref()?;
     for result in results {
@@ -159,7 +159,7 @@ fn judge_binding(name: &str, claim: &ResourceClaim, missing: &mut Option<Missing
 }
 
 /// Whether the node can have enough devices for the claims that are not allocated and for `more` additional requests.
-fn judge_devices(demands: &[RequestedDevices<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
+fn check_devices(demands: &[RequestedDevices<'_>], more: usize, attempt: &Attempt<'_>) -> FilterResult {
     let open: Vec<&RequestedDevices<'_>> =
         demands.iter().filter(|demand| demand.allocation.is_none() && !demand.requests.is_empty()).collect();
     if open.is_empty() && more == 0 {

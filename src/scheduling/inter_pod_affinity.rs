@@ -25,11 +25,11 @@ use term::{Term, and};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let topology = Topology::new(attempt);
-    let mut findings = AffinityFilterReport::default();
-    judge_affinity(attempt, &topology, &mut findings);
-    judge_anti_affinity(attempt, &topology, &mut findings);
-    judge_existing(attempt, &topology, &mut findings);
-    CheckResult::from_partial(findings.rejections, findings.missing)
+    let mut report = AffinityFilterReport::default();
+    check_affinity(attempt, &topology, &mut report);
+    check_anti_affinity(attempt, &topology, &mut report);
+    check_existing(attempt, &topology, &mut report);
+    CheckResult::from_partial(report.rejections, report.missing)
 }
 
 /// The rejections, and the first thing that could not be read.
@@ -78,7 +78,7 @@ fn pod_anti_affinity(pod: &Pod) -> Option<&PodAffinity> {
 }
 
 /// Upstream: `satisfyPodAffinity`.
-fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
+fn check_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, report: &mut AffinityFilterReport) {
     let terms = own(attempt, pod_affinity);
     let mut keys: Vec<&str> = terms.iter().map(|term| term.topology_key.as_str()).collect();
     keys.sort_unstable();
@@ -87,7 +87,7 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     for key in keys {
         match topology.domain(key) {
             Some(domain) => domains.push((key, domain)),
-            None => findings.reject(AffinityRejection::PodAffinityTopologyKey { topology_key: key.to_owned() }),
+            None => report.reject(AffinityRejection::PodAffinityTopologyKey { topology_key: key.to_owned() }),
         }
     }
     // One pod must match all terms; it counts in the domain of each term.
@@ -113,17 +113,17 @@ fn judge_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
         return;
     }
     // The exception does not apply if the node lacks a topology label.
-    let is_first = match findings.rejections.is_empty() {
+    let is_first = match report.rejections.is_empty() {
         true => is_first_of_its_kind(&terms, attempt, topology),
         false => Known::Known(false),
     };
     match is_first {
         Known::Known(true) => {}
         Known::Known(false) => {
-            lacking.into_iter().for_each(|rejection| findings.reject(rejection));
-            findings.note_missing(missing.as_ref());
+            lacking.into_iter().for_each(|rejection| report.reject(rejection));
+            report.note_missing(missing.as_ref());
         }
-        Known::Unknown(why) => findings.note_missing(Some(&why)),
+        Known::Unknown(why) => report.note_missing(Some(&why)),
     }
 }
 
@@ -158,22 +158,22 @@ fn not(answer: Known<bool>) -> Known<bool> {
 }
 
 /// Upstream: `satisfyPodAntiAffinity`. A node without the label is in no domain, so nothing conflicts.
-fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
+fn check_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, report: &mut AffinityFilterReport) {
     let terms = own(attempt, pod_anti_affinity);
     for term in &terms {
         let Some(domain) = topology.domain(&term.topology_key) else { continue };
-        findings.note_missing(domain.missing.as_ref());
-        findings.note_missing(attempt.nominated.missing());
+        report.note_missing(domain.missing.as_ref());
+        report.note_missing(attempt.nominated.missing());
         let nominated = promised(attempt).map(|pod| (pod, attempt.node));
         let mut pods: Vec<OtherPod> = Vec::new();
         for (pod, node) in domain.pods.iter().copied().chain(nominated) {
-            if findings.resolve(&term.selects(pod, attempt)) {
+            if report.resolve(&term.selects(pod, attempt)) {
                 pods.push(OtherPod::new(pod, node));
             }
         }
         if !pods.is_empty() {
             pods.sort();
-            findings.reject(AffinityRejection::PodAntiAffinity {
+            report.reject(AffinityRejection::PodAntiAffinity {
                 term: term.evidence(),
                 topology_key: term.topology_key.clone(),
                 topology_value: domain.value.to_owned(),
@@ -184,15 +184,15 @@ fn judge_anti_affinity(attempt: &Attempt<'_>, topology: &Topology<'_>, findings:
 }
 
 /// Upstream: `satisfyExistingPodsAntiAffinity`.
-fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut AffinityFilterReport) {
-    findings.note_missing(topology.node_pods.missing());
+fn check_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, report: &mut AffinityFilterReport) {
+    report.note_missing(topology.node_pods.missing());
     let node_pods = topology.node_pods.known().into_iter().flatten().map(|pod| (*pod, attempt.node));
     let other_pods = topology.other_pods.known().into_iter().flatten().copied();
     let promised: Vec<(&Pod, &Node)> = promised(attempt)
         .filter(|pod| repels(pod, attempt.node, attempt) != Known::Known(false))
         .map(|pod| (pod, attempt.node))
         .collect();
-    let promised = match promised.is_empty() || findings.resolve(&is_relevant(attempt, topology)) {
+    let promised = match promised.is_empty() || report.resolve(&is_relevant(attempt, topology)) {
         true => promised,
         false => Vec::new(),
     };
@@ -205,7 +205,7 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
                 continue;
             }
             let term = Term::from_existing_pod(term, pod);
-            if !findings.resolve(&term.keeps_away(attempt)) {
+            if !report.resolve(&term.keeps_away(attempt)) {
                 continue;
             }
             let other = OtherPod::new(pod, node);
@@ -217,7 +217,7 @@ fn judge_existing(attempt: &Attempt<'_>, topology: &Topology<'_>, findings: &mut
     }
     for (term, topology_value, mut pods) in rejections {
         pods.sort();
-        findings.reject(AffinityRejection::ExistingPodsAntiAffinity {
+        report.reject(AffinityRejection::ExistingPodsAntiAffinity {
             term: term.evidence(),
             topology_key: term.topology_key,
             topology_value,

@@ -20,8 +20,8 @@ const ANY: &str = "0.0.0.0";
 
 /// A pod without host ports passes even if the other pods are unknown.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let wanted = host_ports(attempt.pod, attempt.minor());
-    if wanted.is_empty() {
+    let requested = host_ports(attempt.pod, attempt.minor());
+    if requested.is_empty() {
         return CheckResult::Pass;
     }
     let bound = match &attempt.bound_pods {
@@ -35,7 +35,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
             host_ports(pod, attempt.minor()).into_iter().map(move |port| (pod, nominated, port))
         })
         .collect();
-    let rejections = wanted.iter().filter_map(|port| rejection(port, &used)).collect();
+    let rejections = requested.iter().filter_map(|port| rejection(port, &used)).collect();
     match (CheckResult::from_reasons(rejections), &attempt.nominated) {
         // More pods can only use more ports, so a failure is final.
         (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
@@ -43,15 +43,15 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     }
 }
 
-fn rejection(wanted: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Option<FilterFailure> {
+fn rejection(requested: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Option<FilterFailure> {
     let mut used_by = Vec::new();
-    for (pod, nominated, port) in used.iter().filter(|(.., port)| wanted.conflicts(port)) {
+    for (pod, nominated, port) in used.iter().filter(|(.., port)| requested.conflicts(port)) {
         let holder = PortUser { node_pod: NodePod::from_pod(pod, *nominated), host_ip: port.host_ip.to_owned() };
         if !used_by.contains(&holder) {
             used_by.push(holder);
         }
     }
-    let HostPort { container, port, protocol, host_ip } = *wanted;
+    let HostPort { container, port, protocol, host_ip } = *requested;
     (!used_by.is_empty()).then(|| {
         FilterFailure::new(
             FilterRejection::Ports(PortRejection::HostPortInUse {

@@ -24,15 +24,15 @@ const DEVICES_AS_EXTENDED_RESOURCES: KubeMinor = KubeMinor(36);
 const KNOWS_TOO_SMALL: KubeMinor = KubeMinor(34);
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let wanted = requests::wanted(attempt.pod, attempt.minor());
+    let pod_requests = requests::pod_requests(attempt.pod, attempt.minor());
     let Some(room) = Room::new(attempt) else {
         // Whether the pod exceeds the empty node does not depend on the other pods.
-        return match (CheckResult::from_reasons(rejections(attempt, &wanted, None)), &attempt.bound_pods) {
+        return match (CheckResult::from_reasons(rejections(attempt, &pod_requests, None)), &attempt.bound_pods) {
             (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
             (outcome, _) => outcome,
         };
     };
-    match (CheckResult::from_reasons(rejections(attempt, &wanted, Some(&room))), &attempt.nominated) {
+    match (CheckResult::from_reasons(rejections(attempt, &pod_requests, Some(&room))), &attempt.nominated) {
         // More pods can only use more ports, so a failure is final.
         (CheckResult::Pass, Known::Unknown(missing)) => CheckResult::Unknown { missing: missing.clone() },
         (outcome, _) => outcome,
@@ -70,13 +70,13 @@ impl Room {
 }
 
 /// Every rejection. Without `room`, only those that apply to the empty node.
-fn rejections(attempt: &Attempt<'_>, wanted: &Requests, room: Option<&Room>) -> Vec<FilterFailure> {
+fn rejections(attempt: &Attempt<'_>, pod_requests: &Requests, room: Option<&Room>) -> Vec<FilterFailure> {
     let too_many = too_many_pods(attempt, room);
     // The order of upstream: the core resources first, then the others by name.
     let core = ["cpu", "memory", "ephemeral-storage"];
-    let scalar = wanted.keys().map(String::as_str).filter(|name| !core.contains(name));
+    let scalar = pod_requests.keys().map(String::as_str).filter(|name| !core.contains(name));
     let short = core.into_iter().chain(scalar).filter_map(|resource| {
-        let requested = wanted.get(resource).copied().filter(|requested| *requested > Quantity::ZERO)?;
+        let requested = pod_requests.get(resource).copied().filter(|requested| *requested > Quantity::ZERO)?;
         shortage(attempt, resource, requested, room)
     });
     too_many.into_iter().chain(short).collect()
@@ -167,7 +167,7 @@ fn lower_request(attempt: &Attempt<'_>, resource: &str, left: Quantity, short_by
     asking.into_iter().find_map(|(container, init, amount)| {
         let request = in_steps(resource, amount.less(short_by));
         let lowered = with_request(pod, container, resource, request);
-        let total = requests::wanted(&lowered, attempt.minor()).get(resource).copied().unwrap_or_default();
+        let total = requests::pod_requests(&lowered, attempt.minor()).get(resource).copied().unwrap_or_default();
         let fits = !request.is_zero() && total <= left;
         fits.then(|| LowerRequest { container: Some(container.to_owned()), init, request })
     })

@@ -38,33 +38,33 @@ enum Handle {
 type Volumes = BTreeSet<(String, Handle)>;
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let mut findings = VolumeFilterReport::default();
-    judge(attempt, &mut findings);
-    findings.outcome()
+    let mut report = VolumeFilterReport::default();
+    check(attempt, &mut report);
+    report.outcome()
 }
 
-/// Returns early if nothing can be rejected, or if something could not be read; `findings` records what is missing.
-fn judge(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<()> {
+/// Returns early if nothing can be rejected, or if something could not be read; `report` records what is missing.
+fn check(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) -> Option<()> {
     let Attempt { pod, node, cluster_objects, .. } = attempt;
     let has_inline = pod.spec.volumes.iter().any(|volume| Plugin::from_source(&volume.source).is_some());
     if !has_inline && claims_of(pod).next().is_none() {
         return None;
     }
-    let csi_nodes = findings.read(&cluster_objects.csi_nodes)?;
+    let csi_nodes = report.read(&cluster_objects.csi_nodes)?;
     let csi_node = csi_nodes.iter().find(|csi_node| name_of(&csi_node.metadata) == node.metadata.name);
     let limits = limits_of(csi_node);
-    let preventing = preventing_drivers(attempt, findings);
+    let preventing = preventing_drivers(attempt, report);
     if limits.is_empty() && preventing.is_empty() {
         return None;
     }
 
-    let wanted = volumes_of(pod, csi_node, cluster_objects, findings)?;
-    let drivers: BTreeSet<&str> = wanted.iter().map(|(driver, _)| driver.as_str()).collect();
+    let new_volumes = volumes_of(pod, csi_node, cluster_objects, report)?;
+    let drivers: BTreeSet<&str> = new_volumes.iter().map(|(driver, _)| driver.as_str()).collect();
     let is_on_node =
         |driver: &str| csi_node.is_some_and(|csi_node| csi_node.spec.drivers.iter().any(|there| there.name == driver));
     for driver in drivers.iter().filter(|driver| preventing.contains(**driver) && !is_on_node(driver)) {
         let scheduler = format!("{driver} CSI driver is not installed on the node");
-        findings.reject(VolumeRejection::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
+        report.reject(VolumeRejection::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
     }
     let limited: Vec<(&str, i64)> =
         drivers.into_iter().filter_map(|driver| Some((driver, *limits.get(driver)?))).collect();
@@ -73,15 +73,15 @@ fn judge(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<()>
     }
 
     let mut users: BTreeMap<(String, Handle), Vec<&Pod>> = BTreeMap::new();
-    for other in findings.pods_of_node(attempt)? {
-        for volume in volumes_of(other, csi_node, cluster_objects, findings)? {
+    for other in report.pods_of_node(attempt)? {
+        for volume in volumes_of(other, csi_node, cluster_objects, report)? {
             users.entry(volume).or_default().push(other);
         }
     }
-    let attached = attached_volumes(attempt, findings)?;
+    let attached = attached_volumes(attempt, report)?;
     for (driver, limit) in limited {
         let is_its = |volume: &&(String, Handle)| volume.0 == driver;
-        let requested = wanted.iter().filter(is_its).filter(|volume| !users.contains_key(volume)).count();
+        let requested = new_volumes.iter().filter(is_its).filter(|volume| !users.contains_key(volume)).count();
         let others = attached.iter().filter(is_its).filter(|volume| !users.contains_key(volume)).count();
         let used = users.keys().filter(is_its).count() + others;
         if requested == 0 || i64::try_from(used + requested).is_ok_and(|count| count <= limit) {
@@ -91,7 +91,7 @@ fn judge(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<()>
         let used_by: BTreeSet<PodOnNode> = of_driver.map(|pod| PodOnNode::from_pod(pod)).collect();
         let used_by = used_by.into_iter().collect();
         let rejection = VolumeRejection::VolumeLimit { driver: driver.to_owned(), limit, used, requested, used_by };
-        findings.reject(rejection, "node(s) exceed max volume count", true);
+        report.reject(rejection, "node(s) exceed max volume count", true);
     }
     Some(())
 }
@@ -106,11 +106,11 @@ fn limits_of(csi_node: Option<&CSINode>) -> BTreeMap<&str, i64> {
 }
 
 /// The drivers that prevent pods from being scheduled on nodes without them.
-fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, findings: &mut VolumeFilterReport) -> BTreeSet<&'f str> {
+fn preventing_drivers<'f>(attempt: &'f Attempt<'_>, report: &mut VolumeFilterReport) -> BTreeSet<&'f str> {
     if attempt.minor() < DRIVERS_MAY_PREVENT {
         return BTreeSet::new();
     }
-    let drivers = findings.read(&attempt.cluster_objects.csi_drivers).map_or(&[][..], Vec::as_slice);
+    let drivers = report.read(&attempt.cluster_objects.csi_drivers).map_or(&[][..], Vec::as_slice);
     let preventing = drivers.iter().filter(|driver| driver.spec.prevent_pod_scheduling_if_missing == Some(true));
     preventing.map(|driver| name_of(&driver.metadata)).collect()
 }
@@ -121,7 +121,7 @@ fn volumes_of(
     pod: &Pod,
     csi_node: Option<&CSINode>,
     cluster_objects: &ClusterObjects,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<Volumes> {
     let is_migrated = csi_node.is_some();
     let inline = pod.spec.volumes.iter().filter_map(|volume| Plugin::from_source(&volume.source));
@@ -129,7 +129,7 @@ fn volumes_of(
     let mut volumes: Volumes =
         inline.map(|(plugin, id)| (plugin.driver.to_owned(), Handle::Migrated(id.to_owned()))).collect();
     for pod_claim in claims_of(pod) {
-        let claims = findings.read(&cluster_objects.claims)?;
+        let claims = report.read(&cluster_objects.claims)?;
         let claim = find(claims, &pod.metadata.namespace, &pod_claim.name);
         let claim = claim.filter(|claim| pod_claim.ephemeral.is_none() || is_made_for(claim, pod));
         let Some(claim) = claim else {
@@ -140,17 +140,17 @@ fn volumes_of(
                 pod_claim.ephemeral,
                 cluster_objects,
                 is_migrated,
-                findings,
+                report,
             )?);
             continue;
         };
         let bound = match volume_of(claim) {
             "" => None,
-            name => find_volume(findings.read(&cluster_objects.volumes)?, name),
+            name => find_volume(report.read(&cluster_objects.volumes)?, name),
         };
         volumes.extend(match bound {
             Some(volume) => driver_volume(volume, is_migrated),
-            None => claimed_volume(claim, class_of(claim), cluster_objects, is_migrated, findings)?,
+            None => claimed_volume(claim, class_of(claim), cluster_objects, is_migrated, report)?,
         });
     }
     Some(volumes)
@@ -162,14 +162,14 @@ fn planned_volume(
     ephemeral: Option<&crate::snapshot::pod::volume::Ephemeral>,
     cluster_objects: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<Option<(String, Handle)>> {
     let spec = ephemeral.and_then(|source| source.volume_claim_template.as_ref()?.spec.as_ref());
     let Some(spec) = spec.filter(|_| pod.metadata.name.is_empty()) else { return Some(None) };
     let mut planned = PersistentVolumeClaim::default();
     planned.metadata.namespace = Some(pod.metadata.namespace.clone());
     planned.metadata.name = Some(claim.to_owned());
-    claimed_volume(&planned, &spec.storage_class_name, cluster_objects, is_migrated, findings)
+    claimed_volume(&planned, &spec.storage_class_name, cluster_objects, is_migrated, report)
 }
 
 /// The driver and handle of a PersistentVolume, if a CSI driver handles it (`getCSIDriverInfo`).
@@ -188,12 +188,12 @@ fn claimed_volume(
     class: &str,
     cluster_objects: &ClusterObjects,
     is_migrated: bool,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<Option<(String, Handle)>> {
     if class.is_empty() {
         return Some(None);
     }
-    let classes = findings.read(&cluster_objects.storage_classes)?;
+    let classes = report.read(&cluster_objects.storage_classes)?;
     let Some(class) = classes.iter().find(|one| name_of(&one.metadata) == class) else { return Some(None) };
     let driver = match Plugin::from_provisioner(&class.provisioner) {
         Some(_) if !is_migrated => return Some(None),
@@ -206,12 +206,12 @@ fn claimed_volume(
 }
 
 /// The volumes that are attached to the node, even if no pod uses them (`getNodeVolumeAttachmentInfo`).
-fn attached_volumes(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) -> Option<Volumes> {
-    let attachments = findings.read(&attempt.cluster_objects.volume_attachments)?;
+fn attached_volumes(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) -> Option<Volumes> {
+    let attachments = report.read(&attempt.cluster_objects.volume_attachments)?;
     let mut attached = Volumes::new();
     for attachment in attachments.iter().filter(|one| one.spec.node_name == attempt.node.metadata.name) {
         let Some(name) = attachment.spec.source.persistent_volume_name.as_deref() else { continue };
-        let volume = find_volume(findings.read(&attempt.cluster_objects.volumes)?, name);
+        let volume = find_volume(report.read(&attempt.cluster_objects.volumes)?, name);
         let csi = volume.and_then(|volume| volume.spec.as_ref()?.csi.as_ref());
         if let Some(csi) = csi.filter(|_| !attachment.spec.attacher.is_empty()) {
             attached.insert((attachment.spec.attacher.clone(), Handle::Csi(csi.volume_handle.clone())));

@@ -36,7 +36,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let mut rejections = Vec::new();
     let mut missing: Option<Missing> = None;
     for constraint in &constraints {
-        match judge(constraint, &constraints, attempt, &topology) {
+        match check(constraint, &constraints, attempt, &topology) {
             Known::Known(rejection) => rejections.extend(rejection.map(failure)),
             Known::Unknown(why) => missing = missing.or(Some(why)),
         }
@@ -116,7 +116,7 @@ fn is_pinned(spec: &PodSpec, node: &Node) -> bool {
 }
 
 /// The rejection by one constraint, if there is one.
-fn judge(
+fn check(
     constraint: &Constraint<'_>,
     all: &[Constraint<'_>],
     attempt: &Attempt<'_>,

@@ -25,7 +25,7 @@ pub(super) type Requests = BTreeMap<String, Quantity>;
 ///
 /// Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `computePodResourceRequest`,
 /// `pkg/scheduler/framework/types.go` `Resource.SetMaxResource`.
-pub(super) fn wanted(pod: &Pod, minor: KubeMinor) -> Requests {
+pub(super) fn pod_requests(pod: &Pod, minor: KubeMinor) -> Requests {
     counted(total(pod, minor, false))
 }
 

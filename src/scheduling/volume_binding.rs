@@ -45,20 +45,20 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     if pod_claims.is_empty() {
         return CheckResult::Pass;
     }
-    let mut findings = VolumeFilterReport::default();
-    let Some(claims) = findings.read(&attempt.cluster_objects.claims) else { return findings.outcome() };
+    let mut report = VolumeFilterReport::default();
+    let Some(claims) = report.read(&attempt.cluster_objects.claims) else { return report.outcome() };
     let mut waiting = Vec::new();
     for pod_claim in &pod_claims {
         match (find(claims, &pod.metadata.namespace, &pod_claim.name), pod_claim.ephemeral) {
             (Some(claim), _) => {
-                if let Some(claim) = judge_claim(attempt, pod_claim, claim, &mut findings) {
+                if let Some(claim) = check_claim(attempt, pod_claim, claim, &mut report) {
                     waiting.push(Cow::Borrowed(claim));
                 }
             }
             (None, Some(template)) if pod.metadata.name.is_empty() => {
-                waiting.extend(planned_claim(attempt, pod_claim, template, &mut findings).map(Cow::Owned));
+                waiting.extend(planned_claim(attempt, pod_claim, template, &mut report).map(Cow::Owned));
             }
-            (None, Some(_)) => findings.reject_pod(
+            (None, Some(_)) => report.reject_pod(
                 VolumeRejection::VolumeClaimPending { claim: pod_claim.name.clone(), volume: pod_claim.volume.into() },
                 format!(
                     "waiting for ephemeral volume controller to create the persistentvolumeclaim {:?}",
@@ -68,16 +68,16 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
             (None, None) => {}
         }
     }
-    matching::judge(attempt, waiting, &mut findings);
-    findings.outcome()
+    matching::check(attempt, waiting, &mut report);
+    report.outcome()
 }
 
 /// Checks a claim that exists. Returns the claim if it waits for the pod to get its volume.
-fn judge_claim<'c>(
+fn check_claim<'c>(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     claim: &'c PersistentVolumeClaim,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<&'c PersistentVolumeClaim> {
     let pod = attempt.pod;
     let name = || pod_claim.name.clone();
@@ -86,10 +86,10 @@ fn judge_claim<'c>(
         let volume = volume_of(claim).to_owned();
         let scheduler =
             format!("persistentvolumeclaim {:?} bound to non-existent persistentvolume {volume:?}", pod_claim.name);
-        findings.reject_pod(VolumeRejection::VolumeClaimLost { claim: name(), volume, ephemeral }, scheduler);
+        report.reject_pod(VolumeRejection::VolumeClaimLost { claim: name(), volume, ephemeral }, scheduler);
     } else if claim.metadata.deletion_timestamp.is_some() {
         let scheduler = format!("persistentvolumeclaim {:?} is being deleted", pod_claim.name);
-        findings.reject_pod(VolumeRejection::VolumeClaimTerminating { claim: name(), ephemeral }, scheduler);
+        report.reject_pod(VolumeRejection::VolumeClaimTerminating { claim: name(), ephemeral }, scheduler);
     } else if ephemeral && !is_made_for(claim, pod) {
         let (namespace, pod_name) = (&pod.metadata.namespace, &pod.metadata.name);
         let scheduler = format!(
@@ -97,11 +97,11 @@ fn judge_claim<'c>(
             pod_claim.name
         );
         let rejection = VolumeRejection::VolumeClaimNotOwned { claim: name(), volume: pod_claim.volume.to_owned() };
-        findings.reject_pod(rejection, scheduler);
+        report.reject_pod(rejection, scheduler);
     } else if is_fully_bound(claim) {
-        judge_bound(attempt, pod_claim, claim, findings);
+        check_bound(attempt, pod_claim, claim, report);
     } else {
-        let class = class_named(attempt, class_of(claim), findings)?;
+        let class = class_named(attempt, class_of(claim), report)?;
         if class.is_some_and(waits) && volume_of(claim).is_empty() {
             return Some(claim);
         }
@@ -111,7 +111,7 @@ fn judge_claim<'c>(
             provisioner: class.map(|class| class.provisioner.clone()),
             volume: Some(volume_of(claim).to_owned()).filter(|volume| !volume.is_empty()),
         };
-        findings.reject_pod(rejection, UNBOUND);
+        report.reject_pod(rejection, UNBOUND);
     }
     None
 }
@@ -127,10 +127,10 @@ fn planned_claim(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     template: &Ephemeral,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<PersistentVolumeClaim> {
     let spec = template.volume_claim_template.as_ref()?.spec.as_ref()?;
-    let classes = findings.read(&attempt.cluster_objects.storage_classes)?;
+    let classes = report.read(&attempt.cluster_objects.storage_classes)?;
     let is_default = |class: &&StorageClass| {
         let annotations = class.metadata.annotations.as_ref();
         annotations.and_then(|annotations| annotations.get(IS_DEFAULT)).is_some_and(|value| value == "true")
@@ -159,13 +159,13 @@ fn planned_claim(
 }
 
 /// The volume of a bound claim must exist and be accessible from the node.
-fn judge_bound(
+fn check_bound(
     attempt: &Attempt<'_>,
     pod_claim: &PodClaim<'_>,
     claim: &PersistentVolumeClaim,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) {
-    let Some(volumes) = findings.read(&attempt.cluster_objects.volumes) else { return };
+    let Some(volumes) = report.read(&attempt.cluster_objects.volumes) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let Some(volume) = find_volume(volumes, volume_of(claim)) else {
         // For a claim that the pod references, VolumeZone reports this earlier, in its PreFilter.
@@ -175,13 +175,13 @@ fn judge_bound(
                 volume: volume_of(claim).to_owned(),
                 ephemeral: true,
             };
-            findings.reject(rejection, VOLUME_GONE, false);
+            report.reject(rejection, VOLUME_GONE, false);
         }
         return;
     };
     let csi_node = match Plugin::of_volume(volume) {
         None => None,
-        Some(_) => match findings.read(&attempt.cluster_objects.csi_nodes) {
+        Some(_) => match report.read(&attempt.cluster_objects.csi_nodes) {
             Some(csi_nodes) => csi_node_of(csi_nodes, attempt.node),
             None => return,
         },
@@ -189,7 +189,7 @@ fn judge_bound(
     if let Some(terms) = mismatched_terms(volume, csi_node, attempt.node) {
         let rejection =
             VolumeRejection::VolumeNodeAffinity { claim: claim_name, volume: volume_of(claim).to_owned(), terms };
-        findings.reject(rejection, NODE_CONFLICT, false);
+        report.reject(rejection, NODE_CONFLICT, false);
     }
 }
 

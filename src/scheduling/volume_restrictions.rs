@@ -22,33 +22,33 @@ const ONE_POD_CONFLICT_BEFORE: &str =
 const OTHER_WORDS: KubeMinor = KubeMinor(33);
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
-    let mut findings = VolumeFilterReport::default();
-    judge_claims(attempt, &mut findings);
-    judge_disks(attempt, &mut findings);
-    findings.outcome()
+    let mut report = VolumeFilterReport::default();
+    check_claims(attempt, &mut report);
+    check_disks(attempt, &mut report);
+    report.outcome()
 }
 
 /// Each claim must exist, and one with `ReadWriteOncePod` must not be used by another pod in the cluster.
-fn judge_claims(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
+fn check_claims(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) {
     let Attempt { pod, cluster_objects, .. } = attempt;
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return;
     }
-    let Some(claims) = findings.read(&cluster_objects.claims) else { return };
+    let Some(claims) = report.read(&cluster_objects.claims) else { return };
     for name in names {
         match find(claims, &pod.metadata.namespace, &name) {
             None => {
                 let scheduler = format!("persistentvolumeclaim {name:?} not found");
-                findings.reject_pod(VolumeRejection::VolumeClaimMissing { claim: name }, scheduler);
+                report.reject_pod(VolumeRejection::VolumeClaimMissing { claim: name }, scheduler);
             }
-            Some(claim) if is_for_one_pod(claim) => judge_one_pod_claim(attempt, name, findings),
+            Some(claim) if is_for_one_pod(claim) => check_one_pod_claim(attempt, name, report),
             Some(_) => {}
         }
     }
 }
 
-fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut VolumeFilterReport) {
+fn check_one_pod_claim(attempt: &Attempt<'_>, claim: String, report: &mut VolumeFilterReport) {
     let pod = attempt.pod;
     let holds = |other: &Pod| {
         other.metadata.namespace == pod.metadata.namespace
@@ -63,16 +63,16 @@ fn judge_one_pod_claim(attempt: &Attempt<'_>, claim: String, findings: &mut Volu
         near.chain(everywhere).filter(|other| holds(other)).map(PodOnNode::from_pod).collect();
     if used_by.is_empty() {
         // A pod on the node would be sufficient; to know that no pod uses the claim requires all pods of the cluster.
-        findings.read(&attempt.cluster_objects.pods);
+        report.read(&attempt.cluster_objects.pods);
         return;
     }
     let used_by = used_by.into_iter().collect();
     let words = if attempt.minor() > OTHER_WORDS { ONE_POD_CONFLICT } else { ONE_POD_CONFLICT_BEFORE };
-    findings.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, true);
+    report.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, true);
 }
 
 /// A disk that the pod uses without a claim must not be used by another pod on the node.
-fn judge_disks(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
+fn check_disks(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) {
     let disks: Vec<(&str, Disk<'_>)> = attempt
         .pod
         .spec
@@ -83,7 +83,7 @@ fn judge_disks(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
     if disks.is_empty() {
         return;
     }
-    let Some(others) = findings.pods_of_node(attempt) else { return };
+    let Some(others) = report.pods_of_node(attempt) else { return };
     for (volume, disk) in disks {
         let holds = |other: &&&Pod| {
             let others = other.spec.volumes.iter().flat_map(|volume| disks_of(&volume.source));
@@ -93,7 +93,7 @@ fn judge_disks(attempt: &Attempt<'_>, findings: &mut VolumeFilterReport) {
         if !used_by.is_empty() {
             let (source, name) = disk.names();
             let rejection = VolumeRejection::DiskInUse { volume: volume.to_owned(), source, disk: name, used_by };
-            findings.reject(rejection, DISK_CONFLICT, true);
+            report.reject(rejection, DISK_CONFLICT, true);
         }
     }
 }

@@ -26,35 +26,35 @@ const DELIMITER: &str = "__";
 /// A claim that is lost or not bound is reported by VolumeBinding, one that does not exist by VolumeRestrictions.
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     let Attempt { pod, cluster_objects, .. } = attempt;
-    let mut findings = VolumeFilterReport::default();
+    let mut report = VolumeFilterReport::default();
     let names: BTreeSet<String> = named_claims_of(pod).map(|claim| claim.name).collect();
     if names.is_empty() {
         return CheckResult::Pass;
     }
-    let Some(claims) = findings.read(&cluster_objects.claims) else { return findings.outcome() };
+    let Some(claims) = report.read(&cluster_objects.claims) else { return report.outcome() };
     for name in names {
         let Some(claim) = find(claims, &pod.metadata.namespace, &name) else { continue };
         let required = volume_of(claim);
         if required.is_empty() {
             continue;
         }
-        let Some(volumes) = findings.read(&cluster_objects.volumes) else { continue };
+        let Some(volumes) = report.read(&cluster_objects.volumes) else { continue };
         match find_volume(volumes, required) {
-            Some(volume) => judge_volume(attempt, &name, volume, &mut findings),
+            Some(volume) => check_volume(attempt, &name, volume, &mut report),
             None if is_lost(claim) || !is_fully_bound(claim) => {}
             None => {
                 let scheduler = format!("persistentvolume {required:?} not found");
                 let rejection =
                     VolumeRejection::VolumeMissing { claim: name, volume: required.to_owned(), ephemeral: false };
-                findings.reject_pod(rejection, scheduler);
+                report.reject_pod(rejection, scheduler);
             }
         }
     }
-    findings.outcome()
+    report.outcome()
 }
 
 /// Every zone or region of the volume must include the node's. A node without these labels accepts every volume.
-fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, findings: &mut VolumeFilterReport) {
+fn check_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, report: &mut VolumeFilterReport) {
     let of_node = &attempt.node.metadata.labels;
     if !LABELS.iter().any(|(key, _)| of_node.contains_key(*key)) {
         return;
@@ -75,7 +75,7 @@ fn judge_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, f
             required: zones.into_iter().collect(),
             found: found.cloned(),
         };
-        findings.reject(rejection, "node(s) had no available volume zone", false);
+        report.reject(rejection, "node(s) had no available volume zone", false);
     }
 }
 

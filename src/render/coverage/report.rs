@@ -36,7 +36,7 @@ struct DaemonSetView<'a> {
     /// `.status` of the DaemonSet, as the API server returned it.
     #[cfg_attr(test, schemars(with = "serde_json::Map<String, serde_json::Value>"))]
     status: &'a DaemonSetStatus,
-    nodes: Vec<NodeReport<'a>>,
+    nodes: Vec<CoverageNode<'a>>,
     /// Pods that are assigned to a node that does not exist, or to no node.
     pods_without_node: Vec<&'a str>,
 }
@@ -44,7 +44,7 @@ struct DaemonSetView<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct NodeReport<'a> {
+struct CoverageNode<'a> {
     node: &'a str,
     placement: Option<Placement>,
     state: State,
@@ -102,10 +102,10 @@ static NO_STATUS: DaemonSetStatus = DaemonSetStatus {
     updated_number_scheduled: None,
 };
 
-fn node_view<'a>(row: &'a NodeCoverage<'a>, now: Timestamp) -> NodeReport<'a> {
+fn node_view<'a>(row: &'a NodeCoverage<'a>, now: Timestamp) -> CoverageNode<'a> {
     let pod = row.pods.first();
     let reason = |reason: &'a Reason| ReasonView { reason, message: detail(reason, now, ListLength::Handful) };
-    NodeReport {
+    CoverageNode {
         node: row.node,
         placement: row.placement,
         state: row.state,

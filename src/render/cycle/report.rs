@@ -38,14 +38,14 @@ pub(crate) struct Report<'a> {
     numbers: Numbers,
     median_seconds: Option<i64>,
     slowest_seconds: Option<i64>,
-    nodes: Vec<NodeReport<'a>>,
+    nodes: Vec<CycleNode<'a>>,
 }
 
 /// One node of the plan.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct NodeReport<'a> {
+struct CycleNode<'a> {
     node: &'a str,
     status: StatusName,
     pod: Option<&'a str>,
@@ -79,10 +79,10 @@ impl<'a> Report<'a> {
         now: Timestamp,
     ) -> Self {
         let summary = Summary::new(run);
-        let skipped = run.skipped().iter().map(|(node, why)| NodeReport {
+        let skipped = run.skipped().iter().map(|(node, why)| CycleNode {
             skip: Some(why),
             message: Some(text::skip(why, now)),
-            ..NodeReport::new(node, StatusName::Skipped, None)
+            ..CycleNode::new(node, StatusName::Skipped, None)
         });
         Self {
             head: Head::new("CycleReport", now, &[]),
@@ -103,27 +103,27 @@ impl<'a> Report<'a> {
     }
 }
 
-impl<'a> NodeReport<'a> {
+impl<'a> CycleNode<'a> {
     fn new(node: &'a str, status: StatusName, pod: Option<&'a str>) -> Self {
         Self { node, status, pod, seconds: None, failure: None, skip: None, message: None }
     }
 }
 
-fn node_view(task: &NodeTask, now: Timestamp) -> NodeReport<'_> {
-    let view = |status, pod| NodeReport::new(&task.node, status, pod);
+fn node_view(task: &NodeTask, now: Timestamp) -> CycleNode<'_> {
+    let view = |status, pod| CycleNode::new(&task.node, status, pod);
     match &task.status {
         Status::WaitReason => view(StatusName::Waiting, Some(&task.pod.name)),
         Status::InProgress(work) => view(StatusName::InProgress, Some(&work.pod.name)),
         Status::Replaced { pod, took } => {
-            NodeReport { seconds: Some(took.as_secs()), ..view(StatusName::Replaced, Some(pod)) }
+            CycleNode { seconds: Some(took.as_secs()), ..view(StatusName::Replaced, Some(pod)) }
         }
-        Status::Failed { why, pod } => NodeReport {
+        Status::Failed { why, pod } => CycleNode {
             failure: Some(why),
             message: Some(text::failure(why, now)),
             ..view(StatusName::Failed, Some(&pod.name))
         },
         Status::Skipped(why) => {
-            NodeReport { skip: Some(why), message: Some(text::skip(why, now)), ..view(StatusName::Skipped, None) }
+            CycleNode { skip: Some(why), message: Some(text::skip(why, now)), ..view(StatusName::Skipped, None) }
         }
     }
 }

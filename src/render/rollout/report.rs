@@ -63,7 +63,7 @@ struct DaemonSetView<'a> {
     strategy: Strategy,
     budget_used_by: Vec<BudgetUseView<'a>>,
     blockers: Vec<BlockerView<'a>>,
-    nodes: Vec<NodeReport<'a>>,
+    nodes: Vec<RolloutNode<'a>>,
     outdated_misscheduled: &'a [&'a str],
 }
 
@@ -91,7 +91,7 @@ struct BlockerView<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct NodeReport<'a> {
+struct RolloutNode<'a> {
     node: &'a str,
     step: NodeStep,
     state: State,
@@ -142,9 +142,9 @@ fn view<'a>(rollout_status: &'a RolloutStatus<'a>, now: Timestamp) -> DaemonSetV
     }
 }
 
-fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> NodeReport<'a> {
+fn node_view<'a>(progress: &'a NodeProgress<'a>, now: Timestamp) -> RolloutNode<'a> {
     let pod = progress.row.pods.first();
-    NodeReport {
+    RolloutNode {
         node: progress.node,
         step: progress.step,
         state: progress.row.state,

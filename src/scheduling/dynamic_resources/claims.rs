@@ -33,13 +33,13 @@ pub(super) struct RequestedDevices<'a> {
 /// show what they will request.
 pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
     let mut found = Found::default();
-    for wanted in &attempt.pod.spec.resource_claims {
-        if !wanted.resource_claim_name.is_empty() {
-            find(&wanted.resource_claim_name, false, attempt, &mut found);
+    for pod_claim in &attempt.pod.spec.resource_claims {
+        if !pod_claim.resource_claim_name.is_empty() {
+            find(&pod_claim.resource_claim_name, false, attempt, &mut found);
         } else if attempt.pod.metadata.uid.is_empty() {
-            predict_claim(wanted, attempt, &mut found);
+            predict_claim(pod_claim, attempt, &mut found);
         } else {
-            find_made(wanted, attempt, &mut found);
+            find_created(pod_claim, attempt, &mut found);
         }
     }
     found
@@ -82,9 +82,9 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
 }
 
 /// The claim that the resourceclaim controller created for the pod, from the pod's status.
-fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+fn find_created<'a>(pod_claim: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     let Pod { metadata: pod, status, .. } = attempt.pod;
-    match status.resource_claim_statuses.iter().find(|status| status.name == wanted.name) {
+    match status.resource_claim_statuses.iter().find(|status| status.name == pod_claim.name) {
         Some(status) => {
             // A status without a name is valid: no claim was needed.
             if let Some(name) = &status.resource_claim_name {
@@ -92,27 +92,27 @@ fn find_made<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mu
             }
         }
         None => {
-            let template_found = match template_of(wanted, attempt) {
+            let template_found = match template_of(pod_claim, attempt) {
                 Known::Known(template) => Some(template.is_some()),
                 Known::Unknown(_) => None,
             };
             let scheduler = format!("pod \"{}/{}\": ResourceClaim not created yet", pod.namespace, pod.name);
-            found.rejections.push(failure(not_created(wanted, template_found), scheduler));
+            found.rejections.push(failure(not_created(pod_claim, template_found), scheduler));
         }
     }
 }
 
 /// The requests of a claim that will be created for a pod that does not exist yet.
-fn predict_claim<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
-    match template_of(wanted, attempt) {
+fn predict_claim<'a>(pod_claim: &'a PodResourceClaim, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+    match template_of(pod_claim, attempt) {
         Known::Known(Some(template)) => found.demands.push(RequestedDevices {
-            name: &wanted.resource_claim_template_name,
+            name: &pod_claim.resource_claim_template_name,
             claim: None,
             requests: requests_of(template.spec.as_ref().and_then(|spec| spec.spec.as_ref())),
             allocation: None,
         }),
         Known::Known(None) => {
-            found.rejections.push(failure(not_created(wanted, Some(false)), "ResourceClaim not created yet"));
+            found.rejections.push(failure(not_created(pod_claim, Some(false)), "ResourceClaim not created yet"));
         }
         Known::Unknown(why) => {
             found.missing.get_or_insert(why);
@@ -120,16 +120,16 @@ fn predict_claim<'a>(wanted: &'a PodResourceClaim, attempt: &Attempt<'a>, found:
     }
 }
 
-fn not_created(wanted: &PodResourceClaim, template_found: Option<bool>) -> DeviceRejection {
+fn not_created(pod_claim: &PodResourceClaim, template_found: Option<bool>) -> DeviceRejection {
     DeviceRejection::ResourceClaimNotCreated {
-        pod_claim: wanted.name.clone(),
-        template: wanted.resource_claim_template_name.clone(),
+        pod_claim: pod_claim.name.clone(),
+        template: pod_claim.resource_claim_template_name.clone(),
         template_found,
     }
 }
 
-fn template_of<'a>(wanted: &PodResourceClaim, attempt: &Attempt<'a>) -> Known<Option<&'a ResourceClaimTemplate>> {
-    let (namespace, name) = (&attempt.pod.metadata.namespace, &wanted.resource_claim_template_name);
+fn template_of<'a>(pod_claim: &PodResourceClaim, attempt: &Attempt<'a>) -> Known<Option<&'a ResourceClaimTemplate>> {
+    let (namespace, name) = (&attempt.pod.metadata.namespace, &pod_claim.resource_claim_template_name);
     let templates = attempt.cluster_objects.resource_claim_templates.as_ref();
     templates.map(|templates| templates.iter().find(|template| is_named(&template.metadata, namespace, name)))
 }

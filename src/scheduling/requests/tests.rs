@@ -8,7 +8,7 @@ use crate::testing::filter_fixture::{asking, pod, pod_with};
 const ASSUMED: KubeMinor = KubeMinor::ASSUMED;
 
 fn requested(spec: Value, resource: &str) -> String {
-    wanted(&pod("p", spec), ASSUMED).get(resource).map(Quantity::to_string).unwrap_or_default()
+    pod_requests(&pod("p", spec), ASSUMED).get(resource).map(Quantity::to_string).unwrap_or_default()
 }
 
 fn container(name: &str, cpu: &str) -> Value {
@@ -62,7 +62,7 @@ fn pod_level_request_overrides_its_containers() {
     assert_eq!(requested(spec.clone(), "memory"), (1i64 << 30).to_string());
     // Only CPU, memory and huge pages can be pod-level requests.
     assert_eq!(requested(spec.clone(), "example.com/gpu"), "2");
-    let before = wanted(&pod("p", spec), KubeMinor(33));
+    let before = pod_requests(&pod("p", spec), KubeMinor(33));
     assert_eq!(before["cpu"].to_string(), "601m");
 }
 
@@ -96,7 +96,7 @@ fn resources_that_scheduler_ignores_are_left_out() {
         "bad name.com/gpu": "1", "example.com/": "1", "example.com/gpu": "1", "hugepages-2Mi": "2Mi",
         "attachable-volumes-csi-x": "1", "kubernetes.io/batch-cpu": "1",
     }));
-    let requests = wanted(&pod("p", spec), ASSUMED);
+    let requests = pod_requests(&pod("p", spec), ASSUMED);
     let names: Vec<&str> = requests.keys().map(String::as_str).collect();
     assert_eq!(
         names,
@@ -131,7 +131,7 @@ fn status_without_resources_and_unbound_status_ignored() {
     let status = json!({ "containerStatuses": [{ "name": "main", "resources": { "requests": { "cpu": "9" } } }] });
     let with = pod_with("p", asking(json!({ "cpu": "500m" })), status);
     assert_eq!(held(&with, ASSUMED)["cpu"].to_string(), "9");
-    assert_eq!(wanted(&with, ASSUMED)["cpu"].to_string(), "500m");
+    assert_eq!(pod_requests(&with, ASSUMED)["cpu"].to_string(), "500m");
 }
 
 #[test]

@@ -20,32 +20,32 @@ use crate::snapshot::selector;
 
 /// Checks the claims that wait for the pod, smallest first. Each takes the smallest volume that matches; a claim
 /// without a match needs provisioning.
-pub(super) fn judge(
+pub(super) fn check(
     attempt: &Attempt<'_>,
     mut waiting: Vec<Cow<'_, PersistentVolumeClaim>>,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) {
     waiting.sort_by_key(|claim| request_of(claim).unwrap_or_default());
     let mut taken = BTreeSet::new();
     for claim in &waiting {
         if let Some(selected_node) = selected_node_of(claim) {
             if selected_node == attempt.node.metadata.name {
-                provisioning::judge(attempt, claim, Vec::new(), findings);
+                provisioning::check(attempt, claim, Vec::new(), report);
             } else {
                 let (claim, selected_node) = (name_of(&claim.metadata).to_owned(), selected_node.to_owned());
                 let rejection = VolumeRejection::VolumeClaimOnOtherNode { claim, selected_node };
-                findings.reject(rejection, BIND_CONFLICT, false);
+                report.reject(rejection, BIND_CONFLICT, false);
             }
             continue;
         }
-        let Some(volumes) = findings.read(&attempt.cluster_objects.volumes) else { return };
+        let Some(volumes) = report.read(&attempt.cluster_objects.volumes) else { return };
         let of_class = volumes.iter().filter(|volume| class_of_volume(volume) == class_of(claim));
         let free = of_class.filter(|volume| !taken.contains(name_of(&volume.metadata)));
         match pick(claim, free, attempt.node) {
             Ok(volume) => {
                 taken.insert(name_of(&volume.metadata).to_owned());
             }
-            Err(mismatches) => provisioning::judge(attempt, claim, mismatches, findings),
+            Err(mismatches) => provisioning::check(attempt, claim, mismatches, report),
         }
     }
 }
@@ -85,7 +85,7 @@ fn unfit_volume(volume: &PersistentVolume, cause: VolumeMismatch) -> MismatchedV
 
 /// The first mismatch between the claim and the volume that does not depend on the node.
 fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_for_it: bool) -> Option<VolumeMismatch> {
-    let (wanted, spec) = (claim.spec.as_ref()?, volume.spec.as_ref()?);
+    let (requested, spec) = (claim.spec.as_ref()?, volume.spec.as_ref()?);
     if let Some(other) = spec.claim_ref.as_ref().filter(|_| !is_kept_for_it) {
         let name = |part: &Option<String>| part.clone().unwrap_or_default();
         return Some(VolumeMismatch::ClaimedBy { claim: format!("{}/{}", name(&other.namespace), name(&other.name)) });
@@ -94,11 +94,11 @@ fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_fo
         return Some(VolumeMismatch::TooSmall { capacity: capacity(volume) });
     }
     let mode = spec.volume_mode.as_deref().unwrap_or("Filesystem");
-    if mode != wanted.volume_mode.as_deref().unwrap_or("Filesystem") {
+    if mode != requested.volume_mode.as_deref().unwrap_or("Filesystem") {
         return Some(VolumeMismatch::OtherMode { found: mode.to_owned() });
     }
     let attributes = |name: &Option<String>| name.clone().unwrap_or_default();
-    if attributes(&spec.volume_attributes_class_name) != attributes(&wanted.volume_attributes_class_name) {
+    if attributes(&spec.volume_attributes_class_name) != attributes(&requested.volume_attributes_class_name) {
         return Some(VolumeMismatch::OtherAttributes { found: spec.volume_attributes_class_name.clone() });
     }
     if volume.metadata.deletion_timestamp.is_some() {
@@ -111,19 +111,19 @@ fn mismatch(claim: &PersistentVolumeClaim, volume: &PersistentVolume, is_kept_fo
     if phase != "Available" {
         return Some(VolumeMismatch::NotAvailable { phase: phase.to_owned() });
     }
-    (!is_selected(wanted, volume)).then_some(VolumeMismatch::OtherLabels)
+    (!is_selected(requested, volume)).then_some(VolumeMismatch::OtherLabels)
 }
 
-fn is_selected(wanted: &PersistentVolumeClaimSpec, volume: &PersistentVolume) -> bool {
-    let Some(selector) = &wanted.selector else { return true };
+fn is_selected(requested: &PersistentVolumeClaimSpec, volume: &PersistentVolume) -> bool {
+    let Some(selector) = &requested.selector else { return true };
     let labels = volume.metadata.labels.clone().unwrap_or_default();
     selector::from_label_selector(selector).is_some_and(|selector| selector::matches(&selector, &labels))
 }
 
 fn other_access(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> Option<VolumeMismatch> {
-    let wanted = claim.spec.as_ref()?.access_modes.as_deref().unwrap_or_default();
+    let requested = claim.spec.as_ref()?.access_modes.as_deref().unwrap_or_default();
     let found = volume.spec.as_ref()?.access_modes.clone().unwrap_or_default();
-    (!wanted.iter().all(|mode| found.contains(mode))).then_some(VolumeMismatch::OtherAccess { found })
+    (!requested.iter().all(|mode| found.contains(mode))).then_some(VolumeMismatch::OtherAccess { found })
 }
 
 /// Whether the volume is bound to the claim, or was pre-bound to it (`IsVolumeBoundToClaim`).

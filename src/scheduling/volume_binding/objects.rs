@@ -17,12 +17,12 @@ pub(super) const BIND_CONFLICT: &str = "node(s) didn't find available persistent
 pub(super) fn class_named<'a>(
     attempt: &Attempt<'a>,
     name: &str,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) -> Option<Option<&'a StorageClass>> {
     if name.is_empty() {
         return Some(None);
     }
-    let classes = findings.read(&attempt.cluster_objects.storage_classes)?;
+    let classes = report.read(&attempt.cluster_objects.storage_classes)?;
     Some(classes.iter().find(|class| name_of(&class.metadata) == name))
 }
 

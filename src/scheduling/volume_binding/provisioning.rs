@@ -21,25 +21,25 @@ const NO_SPACE: &str = "node(s) did not have enough free storage";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// Checks a claim that no existing volume matches. `mismatches` has why each volume does not match.
-pub(super) fn judge(
+pub(super) fn check(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
     mismatches: Vec<MismatchedVolume>,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) {
-    let Some(Some(class)) = class_named(attempt, class_of(claim), findings) else { return };
+    let Some(Some(class)) = class_named(attempt, class_of(claim), report) else { return };
     let claim_name = name_of(&claim.metadata).to_owned();
     let storage_class = class_of(claim).to_owned();
     if matches!(class.provisioner.as_str(), "" | NO_PROVISIONER) {
         let requested = request_of(claim).unwrap_or_default();
         let rejection = VolumeRejection::NoVolumeToBind { claim: claim_name, storage_class, requested, mismatches };
-        return findings.reject(rejection, BIND_CONFLICT, false);
+        return report.reject(rejection, BIND_CONFLICT, false);
     }
     if let Some(terms) = missed_topologies(class, attempt.node) {
         let rejection = VolumeRejection::StorageTopology { claim: claim_name, storage_class, terms };
-        return findings.reject(rejection, BIND_CONFLICT, false);
+        return report.reject(rejection, BIND_CONFLICT, false);
     }
-    judge_capacity(attempt, claim, class, findings);
+    check_capacity(attempt, claim, class, report);
 }
 
 /// The mismatches between the node and the allowed topologies of the class; none if volumes can be provisioned there.
@@ -66,19 +66,19 @@ fn missed_topologies(class: &StorageClass, node: &Node) -> Option<Vec<TermMismat
 }
 
 /// Checks the capacity that the driver reports, if it reports any.
-fn judge_capacity(
+fn check_capacity(
     attempt: &Attempt<'_>,
     claim: &PersistentVolumeClaim,
     class: &StorageClass,
-    findings: &mut VolumeFilterReport,
+    report: &mut VolumeFilterReport,
 ) {
     let Some(requested) = request_of(claim) else { return };
-    let Some(drivers) = findings.read(&attempt.cluster_objects.csi_drivers) else { return };
+    let Some(drivers) = report.read(&attempt.cluster_objects.csi_drivers) else { return };
     let driver = drivers.iter().find(|driver| name_of(&driver.metadata) == class.provisioner);
     if driver.and_then(|driver| driver.spec.storage_capacity) != Some(true) {
         return;
     }
-    let Some(capacities) = findings.read(&attempt.cluster_objects.storage_capacities) else { return };
+    let Some(capacities) = report.read(&attempt.cluster_objects.storage_capacities) else { return };
     let of_class = capacities.iter().filter(|capacity| capacity.storage_class_name == name_of(&class.metadata));
     let within_reach = of_class.filter(|capacity| is_within_reach(capacity, attempt.node));
     let largest = within_reach.filter_map(largest_volume).max();
@@ -92,7 +92,7 @@ fn judge_capacity(
         requested,
         largest,
     };
-    findings.reject(rejection, NO_SPACE, false);
+    report.reject(rejection, NO_SPACE, false);
 }
 
 fn is_within_reach(capacity: &CSIStorageCapacity, node: &Node) -> bool {
