@@ -110,21 +110,21 @@ pub(crate) enum Error {
 
     /// `--min` needs objects that could not be read.
     #[error("cannot evaluate --min for {what}: some objects could not be read")]
-    Unjudged {
+    UndeterminedCoverage {
         /// The DaemonSet.
         what: String,
     },
 
     /// The exit code of a rollout needs objects that could not be read.
     #[error("cannot determine whether the rollout of {what} is complete: some objects could not be read")]
-    UnjudgedRollout {
+    UndeterminedRollout {
         /// The DaemonSet.
         what: String,
     },
 
     /// `cycle` replaces no pod unless it can read every object that the decision depends on.
     #[error("{gap}; cycle does not replace pods without it")]
-    Blind {
+    IncompleteView {
         /// The objects that could not be read.
         gap: String,
     },
@@ -172,8 +172,10 @@ impl Error {
             Self::BadAnswer { .. } => {
                 "check that the server is a Kubernetes API server, not a proxy: kubectl get --raw /version".into()
             }
-            Self::Unjudged { .. } | Self::UnjudgedRollout { .. } => "see the notes above for what is missing".into(),
-            Self::Blind { .. } => {
+            Self::UndeterminedCoverage { .. } | Self::UndeterminedRollout { .. } => {
+                "see the notes above for what is missing".into()
+            }
+            Self::IncompleteView { .. } => {
                 "you need RBAC permission to read it; see docs/rbac for the ClusterRole of this command".into()
             }
             Self::NoLock { .. } => {

@@ -173,7 +173,7 @@ impl CoverageOptions {
     /// 1 if a DaemonSet is below `--min`.
     ///
     /// # Errors
-    /// [`Error::Unjudged`], if objects that `--min` needs could not be read.
+    /// [`Error::UndeterminedCoverage`], if objects that `--min` needs could not be read.
     pub(super) fn exit_code(&self, coverages: &[Coverage<'_>]) -> Result<ExitCode, Error> {
         let Some(Gate { threshold, allow_empty }) = self.gate else {
             return Ok(ExitCode::SUCCESS);
@@ -193,7 +193,7 @@ impl CoverageOptions {
         match (is_met, unjudged) {
             (false, _) => Ok(ExitCode::from(1)),
             (true, Some(coverage)) => {
-                Err(Error::Unjudged { what: format!("{}/{}", coverage.namespace(), coverage.name()) })
+                Err(Error::UndeterminedCoverage { what: format!("{}/{}", coverage.namespace(), coverage.name()) })
             }
             (true, None) => Ok(ExitCode::SUCCESS),
         }

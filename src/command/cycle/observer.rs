@@ -165,17 +165,17 @@ fn deadline(until: Option<Timestamp>) -> Instant {
 /// Checks that nodes, pods and revisions could be read completely.
 ///
 /// # Errors
-/// [`Error::Blind`].
+/// [`Error::IncompleteView`].
 pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     let gaps =
         [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
     match gaps.into_iter().flatten().next() {
-        Some(gap) => Err(Error::Blind { gap: gap.to_string() }),
+        Some(gap) => Err(Error::IncompleteView { gap: gap.to_string() }),
         None => Ok(()),
     }
 }
 
 /// The error for a controller that has not created a revision of the current template.
 pub(super) fn not_observed(coverage: &Coverage<'_>) -> Error {
-    Error::UnjudgedRollout { what: format!("{}/{}", coverage.namespace(), coverage.name()) }
+    Error::UndeterminedRollout { what: format!("{}/{}", coverage.namespace(), coverage.name()) }
 }

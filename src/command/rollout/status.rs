@@ -96,5 +96,5 @@ fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
 pub(super) fn unknown_result(rollout_status: &RolloutStatus<'_>) -> Error {
     let metadata = &rollout_status.daemon_set.metadata;
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
-    Error::UnjudgedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }
+    Error::UndeterminedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }
 }
