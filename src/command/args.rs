@@ -83,6 +83,17 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// The namespace of `--namespace`. An empty one, from an unset variable in a script, counts as not given.
+    pub(crate) fn given_namespace(&self) -> Option<String> {
+        self.namespace.clone().filter(|name| !name.is_empty())
+    }
+
+    /// The namespace that a command reads, `None` for all: `--all-namespaces` precedes `--namespace`, which precedes the
+    /// default.
+    pub(crate) fn namespace_or(&self, default: Option<String>) -> Option<String> {
+        if self.all_namespaces { None } else { self.given_namespace().or(default) }
+    }
+
     /// The options for the connection to a live cluster.
     pub(crate) fn access(&self) -> AccessOptions {
         AccessOptions {

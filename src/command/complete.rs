@@ -106,10 +106,11 @@ async fn look_up(names: Names, global: &Global) -> Result<Vec<Candidate>, Error>
         Names::NodeLabels => (MetadataKind::Nodes, Some(NODES_FOR_LABELS)),
         Names::Namespaces => (MetadataKind::Namespaces, None),
     };
-    let all = global.all_namespaces || (names == Names::DaemonSets { everywhere: true } && access.namespace.is_none());
+    let given = global.given_namespace();
+    let all = global.all_namespaces || (names == Names::DaemonSets { everywhere: true } && given.is_none());
     let objects = match global.from.as_slice() {
         [] => live(&access, kind, all, limit).await?,
-        from => saved(from, kind, access.namespace.filter(|_| !all))?,
+        from => saved(from, kind, given.filter(|_| !all))?,
     };
     Ok(match names {
         Names::NodeLabels => keys(objects),

@@ -14,7 +14,7 @@ use crate::explain;
 use crate::explain::diagnosis::{Diagnosis, Verdict};
 use crate::load::node::NodeTarget;
 use crate::load::predict::load_required_objects;
-use crate::load::{Request, Source, open};
+use crate::load::{Request, open};
 use crate::program;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
@@ -27,8 +27,10 @@ use crate::snapshot::Node;
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
     let (which, names) = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
-    let request = Request { namespace: namespace(&global, &source, &names), names, ..Request::default() };
-    let is_named = !request.names.is_empty();
+    let is_named = !names.is_empty();
+    // Without names, every DaemonSet is of interest that could run on the node.
+    let default_namespace = if is_named { source.default_namespace() } else { None };
+    let request = Request { namespace: global.namespace_or(default_namespace), names, ..Request::default() };
     let mut node_snapshot = source.node_snapshot(&request, &which).await?;
     let made = load_required_objects(&source, &mut node_snapshot, is_named).await?;
     let gaps = node_snapshot.gaps();
@@ -123,16 +125,5 @@ fn planned(path: &Path) -> Result<Node, Error> {
             message: format!("must contain exactly one Node (found {found})"),
             hint: "start from a similar node: kubectl get node NAME -o yaml > FILE".into(),
         }),
-    }
-}
-
-/// Without names, `why-not` searches every namespace; with names, the namespace that kubectl would use.
-fn namespace(global: &Global, source: &Source, names: &[String]) -> Option<String> {
-    // --namespace "", from an unset variable in a script, counts as not given.
-    let given = global.namespace.clone().filter(|name| !name.is_empty());
-    match (global.all_namespaces, given, names) {
-        (true, ..) | (false, None, []) => None,
-        (false, Some(given), _) => Some(given),
-        (false, None, _) => source.default_namespace(),
     }
 }

@@ -58,12 +58,7 @@ pub(super) fn from_args(
             parse_selector(text)?;
         }
     }
-    // --namespace "", from an unset variable in a script, counts as not given.
-    let given = global.namespace.clone().filter(|name| !name.is_empty());
-    let namespace = match global.all_namespaces {
-        true => None,
-        false => given.or_else(|| source.default_namespace()),
-    };
+    let namespace = global.namespace_or(source.default_namespace());
     let options = CoverageOptions {
         output,
         by,

@@ -57,10 +57,12 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
         (None, []) => None,
         (labels, names) => Some(asked_for(source, labels.as_deref(), names).await?),
     };
-    let given = global.namespace.clone().filter(|name| !name.is_empty());
-    let namespace = given.or_else(|| source.default_namespace());
     Ok(CycleOptions {
-        request: Request { namespace, names: vec![name.clone()], ..Request::default() },
+        request: Request {
+            namespace: global.namespace_or(source.default_namespace()),
+            names: vec![name.clone()],
+            ..Request::default()
+        },
         policy: Policy {
             all: *all,
             only,

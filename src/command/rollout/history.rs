@@ -26,12 +26,7 @@ enum Shown<'h, 'a> {
 pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, Error> {
     let HistoryArgs { name, revision, diff, output, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    // --namespace "", from an unset variable in a script, counts as not given.
-    let given = global.namespace.clone().filter(|name| !name.is_empty());
-    let namespace = match global.all_namespaces {
-        true => None,
-        false => given.or_else(|| source.default_namespace()),
-    };
+    let namespace = global.namespace_or(source.default_namespace());
     let snapshot = source.history(&Request { namespace, names: vec![name], ..Request::default() }).await?;
     let history = history_of(&snapshot)?;
     let shown = pick(&history, revision, diff)?;

@@ -49,13 +49,7 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
 
 /// The request for the named DaemonSets.
 pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> Request {
-    // --namespace "", from an unset variable in a script, counts as not given.
-    let given = global.namespace.clone().filter(|name| !name.is_empty());
-    let namespace = match global.all_namespaces {
-        true => None,
-        false => given.or_else(|| source.default_namespace()),
-    };
-    Request { namespace, names, ..Request::default() }
+    Request { namespace: global.namespace_or(source.default_namespace()), names, ..Request::default() }
 }
 
 /// The events that may explain the rollout of any of the DaemonSets.
