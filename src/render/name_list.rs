@@ -12,18 +12,28 @@ pub(crate) enum ListLength {
 
 /// The usual number of entries for [`ListLength::Handful`].
 pub(crate) const HANDFUL: usize = 5;
+/// The number of long entries, such as pods with their node, or nodes with their reasons.
+pub(crate) const HANDFUL_OF_LONG: usize = 3;
+/// The number of node names in a line that contains little else.
+pub(crate) const HANDFUL_OF_NODES: usize = 8;
 
 impl ListLength {
     pub(crate) fn wide(is_wide: bool) -> Self {
         if is_wide { Self::All } else { Self::Handful }
     }
 
-    /// How many of `all` entries are shown.
-    pub(crate) fn room(self, handful: usize, all: usize) -> usize {
-        match self {
-            Self::Handful => handful.min(all),
-            Self::All => all,
-        }
+    /// All entries in a pipe; on a terminal, where they would push other output off the screen, the first few.
+    pub(crate) fn for_terminal(terminal_width: Option<usize>) -> Self {
+        if terminal_width.is_some() { Self::Handful } else { Self::All }
+    }
+
+    /// The entries to show, and the number of the others.
+    pub(crate) fn split<T>(self, all: &[T], handful: usize) -> (&[T], usize) {
+        let shown = match self {
+            Self::Handful => handful.min(all.len()),
+            Self::All => all.len(),
+        };
+        (&all[..shown], all.len() - shown)
     }
 
     /// `a, b, c and 4 more`. Does not escape the names.
@@ -33,11 +43,9 @@ impl ListLength {
 
     /// Like [`Self::list`], with another limit, separator and format.
     pub(crate) fn join<T>(self, all: &[T], handful: usize, separator: &str, words: impl Fn(&T) -> String) -> String {
-        let first: Vec<String> = all.iter().take(self.room(handful, all.len())).map(words).collect();
-        match all.len() - first.len() {
-            0 => first.join(separator),
-            more => format!("{} and {more} more", first.join(separator)),
-        }
+        let (shown, more) = self.split(all, handful);
+        let shown = shown.iter().map(words).collect::<Vec<String>>().join(separator);
+        if more == 0 { shown } else { format!("{shown} and {more} more") }
     }
 }
 

@@ -61,11 +61,11 @@ fn folds<'r, 'a: 'r>(
     }
     let sign = symbol(State::Excluded);
     let causes = folded(excluded);
-    let room = screen.style.names.room(CAUSES, causes.len());
-    for cause in causes.iter().take(room) {
+    let (shown, more) = screen.style.names.split(&causes, CAUSES);
+    for cause in shown {
         screen.style.line(out, &format!("{sign} {}: {}", cause.nodes, cause.causes), Tone::Quiet)?;
     }
-    match causes.len().saturating_sub(room) {
+    match more {
         0 => Ok(()),
         more => screen.style.line(out, &format!("{sign} {more} more reasons (--all lists all nodes)"), Tone::Quiet),
     }
@@ -73,15 +73,15 @@ fn folds<'r, 'a: 'r>(
 
 /// Writes the pods that cannot be mapped to a node of the cluster.
 fn unmapped_pods(out: &mut impl Write, pods: &[&PodSummary], screen: ViewOptions) -> io::Result<()> {
-    let room = screen.style.names.room(STRAYS, pods.len());
-    for pod in pods.iter().take(room) {
+    let (shown, more) = screen.style.names.split(pods, STRAYS);
+    for pod in shown {
         let what = match pod.target_node() {
             Some(node) => format!("is assigned to node {node}, which does not exist"),
             None => "is not assigned to a node: the controller does not count it".into(),
         };
         screen.style.line(out, &sanitize(&format!("! pod {} {what}", pod.metadata.name)), Tone::Warning)?;
     }
-    match pods.len() - room {
+    match more {
         0 => Ok(()),
         more => screen.style.line(out, &format!("! and {more} more such pods (-o wide lists all)"), Tone::Warning),
     }

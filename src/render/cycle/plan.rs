@@ -8,14 +8,13 @@ use crate::cycle::{LockStatus, Plan, Planned, Policy, RemovalMethod};
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
+use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
 
 /// The number of nodes that are shown on a terminal.
 const SHOWN: usize = 30;
-/// The number of nodes that are named in a line.
-const NAMED: usize = 8;
 
 /// A plan with its inputs.
 #[derive(Clone, Copy)]
@@ -68,7 +67,7 @@ fn head(plan: &Plan<'_>, policy: &Policy) -> String {
 }
 
 fn table(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Result<()> {
-    let room = if screen.style.width.is_some() { SHOWN } else { plan.nodes.len() };
+    let (shown, more) = ListLength::for_terminal(screen.style.width).split(&plan.nodes, SHOWN);
     let mut table = Table::new(vec![
         Column::number("#"),
         Column::text("NODE"),
@@ -77,11 +76,11 @@ fn table(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Resu
         Column::text("AGE").weight(3),
         Column::text("STATE"),
     ]);
-    for (index, planned) in plan.nodes.iter().take(room).enumerate() {
+    for (index, planned) in shown.iter().enumerate() {
         table.row(row(index, planned, screen));
     }
     table.write(out, screen.style, screen.headers)?;
-    match plan.nodes.len().saturating_sub(room) {
+    match more {
         0 => Ok(()),
         more => screen.style.line(out, &format!("… {}", pluralize(more, "more node")), Tone::Quiet),
     }
@@ -105,12 +104,12 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Re
     }
     writeln!(out)?;
     screen.style.line(out, &format!("{} skipped:", pluralize(plan.skipped.len(), "node")), Tone::Warning)?;
-    let room = if screen.style.width.is_some() { SHOWN } else { plan.skipped.len() };
-    for skipped in plan.skipped.iter().take(room) {
+    let (shown, more) = ListLength::for_terminal(screen.style.width).split(&plan.skipped, SHOWN);
+    for skipped in shown {
         let line = format!("{}: {}", sanitize(skipped.node), super::text::skip(&skipped.why, screen.now));
         indented(out, &line, Tone::Plain, screen)?;
     }
-    match plan.skipped.len().saturating_sub(room) {
+    match more {
         0 => Ok(()),
         more => indented(out, &format!("… {}", pluralize(more, "more node")), Tone::Quiet, screen),
     }
@@ -133,7 +132,7 @@ fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Vi
         let nodes = pluralize(plan.unavailable.len(), "node");
         let (counts, recovery) =
             if plan.unavailable.len() == 1 { ("counts", "it recovers") } else { ("count", "they recover") };
-        let named = screen.style.names.join(&plan.unavailable, NAMED, ", ", |node| sanitize(node));
+        let named = screen.style.names.join(&plan.unavailable, HANDFUL_OF_NODES, ", ", |node| sanitize(node));
         let mut text =
             format!("! {nodes} already unavailable ({named}), which {counts} against max unavailable {}", plan.budget);
         if plan.unavailable.len() >= plan.budget {

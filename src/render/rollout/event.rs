@@ -13,7 +13,7 @@ use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
-use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
 use crate::render::structured::EventHead;
@@ -180,19 +180,15 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: Li
 
 /// The first nodes in progress, with their reasons: `node-1: containers not ready: main`.
 fn in_progress(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
-    const ENOUGH: usize = 3;
     let nodes = event.rollout_status.into_iter().flat_map(|rollout_status| &rollout_status.nodes);
     let in_progress: Vec<_> = nodes.filter(|node| !matches!(node.step, NodeStep::Done | NodeStep::Outdated)).collect();
-    let room = names.room(ENOUGH, in_progress.len());
-    let watch_event = in_progress.iter().take(room).map(|node| match node.reasons.first() {
+    let (shown, more) = names.split(&in_progress, HANDFUL_OF_LONG);
+    let nodes = shown.iter().map(|node| match node.reasons.first() {
         Some(reason) => format!("{}: {}", sanitize(node.node), detail(reason, event.at, names)),
         None => format!("{}: {}", sanitize(node.node), in_words(node.step)),
     });
-    let more = match in_progress.len() - room {
-        0 => None,
-        more => Some(format!("and {more} more in progress")),
-    };
-    watch_event.chain(more).collect()
+    let more = (more > 0).then(|| format!("and {more} more in progress"));
+    nodes.chain(more).collect()
 }
 
 /// Without blockers and nodes in progress, the rollout waits for the controller or for a manual deletion.

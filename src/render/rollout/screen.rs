@@ -13,6 +13,7 @@ use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
 use crate::render::coverage::{revision_in_words, strategy};
+use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Table};
@@ -24,8 +25,6 @@ const BUDGET_USES: usize = 8;
 const BUDGET_USES_ON_TERMINAL: usize = 4;
 /// The number of nodes in progress that are listed on a terminal.
 const IN_WORK: usize = 20;
-/// The number of nodes that are named in a line.
-const NAMED: usize = 8;
 
 /// Writes the status of a rollout. `watched` adds what only a watch knows.
 pub(crate) fn screen(
@@ -189,7 +188,7 @@ pub(crate) fn in_progress(
         return Ok(());
     }
     nodes.sort_by_key(|progress| (urgency(progress.step), progress.node));
-    let room = if screen.style.width.is_some() { IN_WORK } else { nodes.len() };
+    let (shown, more) = ListLength::for_terminal(screen.style.width).split(&nodes, IN_WORK);
     writeln!(out)?;
     let mut table = Table::new(vec![
         Column::text("NODE"),
@@ -198,7 +197,7 @@ pub(crate) fn in_progress(
         Column::text("AGE").weight(1),
         Column::text("REASON"),
     ]);
-    for progress in nodes.iter().take(room) {
+    for progress in shown {
         let pod = progress.row.pods.first().map_or_else(|| "-".to_owned(), |pod| sanitize(&pod.metadata.name));
         let created = progress.row.created().map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
         table.row(vec![
@@ -210,7 +209,7 @@ pub(crate) fn in_progress(
         ]);
     }
     table.write(out, screen.style, screen.headers)?;
-    match nodes.len().saturating_sub(room) {
+    match more {
         0 => Ok(()),
         more => screen.style.line(out, &format!("… {more} more nodes in progress"), Tone::Quiet),
     }
@@ -242,7 +241,7 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
 
 /// The nodes of a line. Safe text.
 fn named(nodes: &[&str], screen: ViewOptions) -> String {
-    screen.style.names.join(nodes, NAMED, ", ", |node| sanitize(node))
+    screen.style.names.join(nodes, HANDFUL_OF_NODES, ", ", |node| sanitize(node))
 }
 
 /// Writes the nodes that are no longer eligible but keep an outdated pod. `.status` does not show them.

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::render::command_line::CommandLine;
-use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::{AffinityRejection, OtherPod, Selected};
 
 /// The topology key with which each node is a domain of its own.
 const HOSTNAME: &str = "kubernetes.io/hostname";
-/// The number of pods that are named; the rest is counted.
-const NAMED: usize = 3;
 
 pub(super) fn summary(rejection: &AffinityRejection) -> String {
     match rejection {
@@ -184,7 +182,7 @@ fn list(Selected { selector, namespaces, namespace_selector }: &Selected) -> Opt
 }
 
 fn pod_names(pods: &[OtherPod], names: ListLength) -> String {
-    names.join(pods, NAMED, ", ", |pod| format!("{}/{}", pod.namespace, pod.name))
+    names.join(pods, HANDFUL_OF_LONG, ", ", |pod| format!("{}/{}", pod.namespace, pod.name))
 }
 
 /// The controllers of the pods, or the pods themselves if they have none.
@@ -199,7 +197,7 @@ fn owners(pods: &[OtherPod]) -> String {
             owners.push(owner);
         }
     }
-    ListLength::Handful.join(&owners, NAMED, ", ", String::clone)
+    ListLength::Handful.join(&owners, HANDFUL_OF_LONG, ", ", String::clone)
 }
 
 #[cfg(test)]

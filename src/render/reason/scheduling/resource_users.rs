@@ -3,12 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::render::command_line::CommandLine;
-use crate::render::name_list::ListLength;
+use crate::render::name_list::{HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::NodePod;
-
-/// The number of pods that are named; the rest is counted.
-const NAMED: usize = 3;
 
 /// `ns/pod`.
 pub(in crate::render) fn name(node_pod: &NodePod) -> String {
@@ -17,7 +14,7 @@ pub(in crate::render) fn name(node_pod: &NodePod) -> String {
 
 /// The first few, and the number of the rest.
 pub(in crate::render) fn some_of<T>(all: &[T], names: ListLength, words: impl Fn(&T) -> String) -> String {
-    names.join(all, NAMED, ", ", words)
+    names.join(all, HANDFUL_OF_LONG, ", ", words)
 }
 
 /// Moves pods that can run on another node.

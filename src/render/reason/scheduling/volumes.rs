@@ -3,14 +3,11 @@
 use serde_json::json;
 
 use crate::render::command_line::{CommandLine, ManifestLine, valid};
-use crate::render::name_list::{HANDFUL, ListLength};
+use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::reason::placement::{NODE_AFFINITY, terms_in_full};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::render::text::pluralize;
 use crate::scheduling::{MismatchedVolume, PodOnNode, VolumeMismatch, VolumeRejection};
-
-/// The number of entries of a list that are shown; the rest is counted.
-const ENOUGH: usize = 3;
 
 pub(super) fn summary(rejection: &VolumeRejection) -> String {
     match rejection {
@@ -289,12 +286,13 @@ fn events_of_pod(target: &RemedyContext<'_>) -> CommandLine {
 
 fn list_pods(used_by: &[PodOnNode]) -> Option<Remedy> {
     let line = |pod: &PodOnNode| CommandLine::in_namespace(&pod.namespace, "get pod").name(&pod.name).words("-o wide");
-    (!used_by.is_empty()).then(|| Remedy::run("see the pods that use it", used_by.iter().take(ENOUGH).map(line)))
+    (!used_by.is_empty())
+        .then(|| Remedy::run("see the pods that use it", used_by.iter().take(HANDFUL_OF_LONG).map(line)))
 }
 
 /// `pod a/b on node-1 and 2 more`.
 fn pods(used_by: &[PodOnNode], names: ListLength) -> String {
-    names.join(used_by, ENOUGH, ", ", |pod| format!("pod {}/{} on {}", pod.namespace, pod.name, pod.node))
+    names.join(used_by, HANDFUL_OF_LONG, ", ", |pod| format!("pod {}/{} on {}", pod.namespace, pod.name, pod.node))
 }
 
 fn unfit_volumes(mismatches: &[MismatchedVolume], names: ListLength) -> String {
@@ -315,7 +313,11 @@ fn unfit_volumes(mismatches: &[MismatchedVolume], names: ListLength) -> String {
         };
         format!("{} {why}", volume.volume)
     };
-    format!("{} not suitable: {}", pluralize(mismatches.len(), "volume"), names.join(mismatches, ENOUGH, "; ", why))
+    format!(
+        "{} not suitable: {}",
+        pluralize(mismatches.len(), "volume"),
+        names.join(mismatches, HANDFUL_OF_LONG, "; ", why)
+    )
 }
 
 #[cfg(test)]
