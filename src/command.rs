@@ -5,6 +5,7 @@ pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
+mod output_mode;
 pub(crate) mod rollout;
 pub(crate) mod version;
 mod watch_loop;

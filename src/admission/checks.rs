@@ -313,7 +313,22 @@ fn refresh(rejection: &AdmissionRejection, pod: &Pod, cluster_objects: &ClusterO
             };
             unless(cluster_objects.service_accounts.known().map(|all| all.iter().any(is_own)))
         }
-        _ => same(),
+        // Nothing that was read shows whether the cause is gone.
+        AdmissionRejection::QuotaUncovered { .. }
+        | AdmissionRejection::LimitBelowRequest { .. }
+        | AdmissionRejection::PriorityMismatch { .. }
+        | AdmissionRejection::RuntimeClassConflict { .. }
+        | AdmissionRejection::OverheadMismatch
+        | AdmissionRejection::WebhookDenied { .. }
+        | AdmissionRejection::WebhookFailed { .. }
+        | AdmissionRejection::PolicyDenied { .. }
+        | AdmissionRejection::NamespaceSelectorConflict { .. }
+        | AdmissionRejection::NamespaceTolerations { .. }
+        | AdmissionRejection::SecurityContextConstraints { .. }
+        | AdmissionRejection::NamespaceTerminating
+        | AdmissionRejection::PodInvalid { .. }
+        | AdmissionRejection::NoLongerRejected { .. }
+        | AdmissionRejection::Rejected { .. } => same(),
     }
 }
 

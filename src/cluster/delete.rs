@@ -8,6 +8,7 @@ use serde_json::json;
 use super::access::Access;
 use super::query::escaped;
 use super::request::{Failure, RequestInfo};
+use crate::cluster::lease::DryRun;
 use crate::error::Error;
 
 /// The time limit of a delete or eviction on the server (the parameter `timeout`, as client-go sends it: apiserver
@@ -49,21 +50,25 @@ pub(crate) enum DeleteOutcome {
 }
 
 impl Access {
-    /// Deletes the pod with its own grace period. `is_trial` makes it a server-side dry run.
+    /// Deletes the pod with its own grace period. With `DryRun::Server`, nothing is deleted.
     ///
     /// # Errors
     /// Missing permissions and rejected credentials.
-    pub(crate) async fn delete_pod(&self, target: PodPrecondition<'_>, dry_run: bool) -> Result<DeleteOutcome, Error> {
+    pub(crate) async fn delete_pod(
+        &self,
+        target: PodPrecondition<'_>,
+        dry_run: DryRun,
+    ) -> Result<DeleteOutcome, Error> {
         let path = format!("{}?{}", path(target), self.limit());
         let body = options(target, dry_run);
         self.remove("delete", "pods", target, http::Request::delete(path), &body).await
     }
 
-    /// Evicts the pod, which honors PodDisruptionBudgets. `is_trial` makes it a server-side dry run.
+    /// Evicts the pod, which honors PodDisruptionBudgets.
     ///
     /// kube's own `Api::evict` writes `delete_options`, which the server ignores, so the precondition would be lost.
-    pub(crate) async fn evict_pod(&self, target: PodPrecondition<'_>, dry_run: bool) -> Result<DeleteOutcome, Error> {
-        let dry_run_query = if dry_run { "&dryRun=All" } else { "" };
+    pub(crate) async fn evict_pod(&self, target: PodPrecondition<'_>, dry_run: DryRun) -> Result<DeleteOutcome, Error> {
+        let dry_run_query = if dry_run == DryRun::Server { "&dryRun=All" } else { "" };
         let path = format!("{}/eviction?{}{dry_run_query}", path(target), self.limit());
         let body = json!({
             "apiVersion": "policy/v1",
@@ -138,7 +143,7 @@ fn path(target: PodPrecondition<'_>) -> String {
     format!("/api/v1/namespaces/{}/pods/{}", escaped(target.namespace), escaped(target.name))
 }
 
-fn options(target: PodPrecondition<'_>, dry_run: bool) -> serde_json::Value {
+fn options(target: PodPrecondition<'_>, dry_run: DryRun) -> serde_json::Value {
     let mut options = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
@@ -147,7 +152,7 @@ fn options(target: PodPrecondition<'_>, dry_run: bool) -> serde_json::Value {
     if let Some(version) = target.version {
         options["preconditions"]["resourceVersion"] = json!(version);
     }
-    if dry_run {
+    if dry_run == DryRun::Server {
         options["dryRun"] = json!(["All"]);
     }
     options

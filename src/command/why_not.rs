@@ -11,7 +11,7 @@ use crate::command::args::{Global, OutputFormat, daemon_set_name, node_name};
 use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
 use crate::explain;
-use crate::explain::diagnosis::{Diagnosis, Verdict};
+use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis, Verdict};
 use crate::load::node::NodeTarget;
 use crate::load::predict::load_required_objects;
 use crate::load::{Request, open};
@@ -27,12 +27,14 @@ use crate::snapshot::Node;
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
     let (which, names) = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
-    let is_named = !names.is_empty();
-    // Without names, every DaemonSet is of interest that could run on the node.
-    let default_namespace = if is_named { source.default_namespace() } else { None };
+    let selection = if names.is_empty() { DaemonSetSelection::All } else { DaemonSetSelection::Named };
+    let default_namespace = match selection {
+        DaemonSetSelection::All => None,
+        DaemonSetSelection::Named => source.default_namespace(),
+    };
     let request = Request { namespace: global.namespace_or(default_namespace), names, ..Request::default() };
     let mut node_snapshot = source.node_snapshot(&request, &which).await?;
-    let made = load_required_objects(&source, &mut node_snapshot, is_named).await?;
+    let predicted = load_required_objects(&source, &mut node_snapshot, selection).await?;
     let gaps = node_snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
@@ -40,7 +42,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
     if node_snapshot.daemon_sets.is_empty() {
         terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
     }
-    let diagnoses = explain::diagnosis::all(&node_snapshot, &made);
+    let diagnoses = explain::diagnosis::all(&node_snapshot, &predicted);
     let screen = ViewOptions {
         style: terminal::style(global.color, ListLength::wide(args.output == Some(OutputFormat::Wide))),
         wide: args.output == Some(OutputFormat::Wide),
@@ -59,33 +61,34 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             render::names(out, "daemonset.apps", unhealthy.map(Diagnosis::name))
         }
         Some(OutputFormat::Wide) | None => {
-            show(out, &diagnoses, &node_snapshot.node, (request.namespace.is_none(), is_named), screen)
+            if selection == DaemonSetSelection::All {
+                overview(out, &diagnoses, &node_snapshot.node, request.namespace.is_none(), screen)?;
+            }
+            details(out, &diagnoses, node, selection, screen)
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the overview table, unless DaemonSets were named, and the details of each that was named or is unhealthy.
-fn show(
+/// Writes the checks of each DaemonSet that was named, or that is unhealthy.
+fn details(
     out: &mut impl std::io::Write,
     diagnoses: &[Diagnosis<'_>],
-    node: &Node,
-    (with_namespace, is_named): (bool, bool),
+    node: &str,
+    selection: DaemonSetSelection,
     screen: ViewOptions,
 ) -> std::io::Result<()> {
-    if !is_named {
-        overview(out, diagnoses, node, with_namespace, screen)?;
-    }
-    let mut of_interest: Vec<&Diagnosis<'_>> = diagnoses
+    let is_unhealthy = |diagnosis: &&Diagnosis<'_>| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy);
+    let mut shown: Vec<&Diagnosis<'_>> = diagnoses
         .iter()
-        .filter(|diagnosis| is_named || matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy))
+        .filter(|diagnosis| selection == DaemonSetSelection::Named || is_unhealthy(diagnosis))
         .collect();
-    of_interest.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
-    for (index, one) in of_interest.into_iter().enumerate() {
-        if index > 0 || !is_named {
+    shown.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
+    for (index, one) in shown.into_iter().enumerate() {
+        if index > 0 || selection == DaemonSetSelection::All {
             writeln!(out)?;
         }
-        diagnosis(out, one, &node.metadata.name, screen)?;
+        diagnosis(out, one, node, screen)?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(crate) enum Action {
     /// Every planned node is replaced, failed or skipped.
     Finish,
     /// Stop. The remaining nodes keep their pods.
-    HaltReason(HaltReason),
+    Halt(HaltReason),
 }
 
 /// What a run waits for.

@@ -25,7 +25,7 @@ pub(crate) struct NodeTask {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Status {
     /// It is not started.
-    WaitReason,
+    Waiting,
     /// Its pod is being replaced.
     InProgress(InProgress),
     /// The new pod has been available for `--min-ready`.
@@ -73,7 +73,7 @@ impl NodeTask {
         Self {
             node: planned.node.to_owned(),
             pod: planned.pod.clone(),
-            status: Status::WaitReason,
+            status: Status::Waiting,
             outdated_uids: planned.outdated_uids.clone(),
         }
     }
@@ -87,7 +87,7 @@ impl NodeTask {
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        self.status == Status::WaitReason
+        self.status == Status::Waiting
     }
 
     /// Whether the pod has to be replaced.
@@ -146,7 +146,7 @@ impl NodeTask {
     pub(super) fn update(&mut self, observation: &Observation<'_>, policy: &Policy) -> Option<NodeEvent> {
         let node_view = observation.node_view(&self.node);
         let next = match (&self.status, node_view) {
-            (Status::WaitReason, Some(node_view)) => self.waiting(node_view, observation),
+            (Status::Waiting, Some(node_view)) => self.waiting(node_view, observation),
             (Status::InProgress(work), Some(node_view)) => {
                 return self.in_progress(work.clone(), node_view, observation, policy);
             }
@@ -154,7 +154,7 @@ impl NodeTask {
                 self.became_unavailable(*took, pod, node_view, observation)
             }
             (Status::Failed { .. }, Some(node_view)) => self.recovered(node_view, observation),
-            (Status::WaitReason | Status::InProgress(_), None) => Some(Status::Skipped(Skip::NodeGone)),
+            (Status::Waiting | Status::InProgress(_), None) => Some(Status::Skipped(Skip::NodeGone)),
             _ => None,
         };
         self.change(next?)
@@ -168,7 +168,7 @@ impl NodeTask {
             Status::Failed { why, .. } => Some(NodeEvent::Failed { node, why }),
             Status::Skipped(why) => Some(NodeEvent::Skipped { node, why }),
             Status::InProgress(_) => Some(NodeEvent::Regressed { node }),
-            Status::WaitReason => None,
+            Status::Waiting => None,
         }
     }
 
@@ -188,7 +188,7 @@ impl NodeTask {
             work.refused = None;
         } else if self.skip_reason(observation, policy).is_some() {
             // Nothing was removed, and the node may no longer be started.
-            self.status = Status::WaitReason;
+            self.status = Status::Waiting;
             return None;
         }
         let now = observation.now;

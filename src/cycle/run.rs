@@ -113,7 +113,7 @@ impl Run {
     /// Records that the first removal on this node failed a precondition: the pod has changed since the decision, and
     /// nothing was removed.
     pub(crate) fn revert_to_pending(&mut self, node: &str) {
-        self.with(node, |task| task.status = Status::WaitReason);
+        self.with(node, |task| task.status = Status::Waiting);
     }
 
     /// Records that the API server will always reject the removal.
@@ -159,7 +159,7 @@ impl Run {
                 let may_do = match &step {
                     Action::Wait { .. } => true,
                     // A halt on request does not depend on the cluster.
-                    Action::HaltReason(why) => is_idle && self.stopping.as_ref() == Some(why),
+                    Action::Halt(why) => is_idle && self.stopping.as_ref() == Some(why),
                     Action::Relist | Action::Replace { .. } | Action::Ask | Action::Finish => false,
                 };
                 if !may_do || news.iter().any(NodeEvent::is_final) {
@@ -175,7 +175,7 @@ impl Run {
         let Some(observation) = observation
             .filter(|observation| observation.coverage.daemon_set.metadata.uid.as_deref() == Some(&self.uid))
         else {
-            return (Action::HaltReason(HaltReason::Deleted), Vec::new());
+            return (Action::Halt(HaltReason::Deleted), Vec::new());
         };
         if let Err(step) = self.check_unchanged(observation) {
             return (step, Vec::new());
@@ -188,14 +188,14 @@ impl Run {
     /// Checks that the DaemonSet and its template are still those of the plan.
     fn check_unchanged(&mut self, observation: &Observation<'_>) -> Result<(), Action> {
         if observation.coverage.daemon_set.metadata.deletion_timestamp.is_some() {
-            return Err(Action::HaltReason(HaltReason::Deleting));
+            return Err(Action::Halt(HaltReason::Deleting));
         }
         if !self.policy.all && observation.status.strategy != Strategy::OnDelete {
-            return Err(Action::HaltReason(HaltReason::StrategyChanged));
+            return Err(Action::Halt(HaltReason::StrategyChanged));
         }
         match observation.revision() {
             Some(revision) if revision == self.target => Ok(()),
-            Some(revision) => Err(Action::HaltReason(HaltReason::TemplateChanged { to: revision.to_owned() })),
+            Some(revision) => Err(Action::Halt(HaltReason::TemplateChanged { to: revision.to_owned() })),
             None => Err(self.idle(WaitReason::Revision, observation)),
         }
     }
@@ -204,7 +204,7 @@ impl Run {
         let failed = |task: &&NodeTask| matches!(task.status, Status::Failed { .. });
         let failed: Vec<String> = self.tasks.iter().filter(failed).map(|task| task.node.clone()).collect();
         if failed.len() > self.policy.max_failures {
-            return Action::HaltReason(HaltReason::TooManyFailures { nodes: failed });
+            return Action::Halt(HaltReason::TooManyFailures { nodes: failed });
         }
         if let Some(why) = self.stopping.clone() {
             return self.drain_in_progress(why, observation);
@@ -232,11 +232,11 @@ impl Run {
         for task in self.tasks.iter_mut().filter(|task| task.work().is_some()) {
             // A pod to replace remains: its removal is not sent, or not sent again.
             if task.removable(observation).is_some() {
-                task.status = Status::WaitReason;
+                task.status = Status::Waiting;
             }
         }
         match self.in_progress().count() {
-            0 => Action::HaltReason(why),
+            0 => Action::Halt(why),
             _ => self.wait(WaitReason::Nodes, None, observation),
         }
     }
@@ -347,9 +347,11 @@ impl Run {
             |(_, before): &&(Timestamp, WaitReason)| std::mem::discriminant(before) == std::mem::discriminant(&waiting);
         let since = self.idle.as_ref().filter(is_same).map_or(observation.now, |(since, _)| *since);
         if observation.now.duration_since(since) >= self.policy.node_timeout {
-            return Action::HaltReason(match waiting {
+            return Action::Halt(match waiting {
                 WaitReason::Budget { budget_used_by, .. } => HaltReason::BudgetExhausted { nodes: budget_used_by },
-                _ => HaltReason::NotObserved,
+                WaitReason::Revision | WaitReason::Nodes | WaitReason::Lock(_) | WaitReason::Soak { .. } => {
+                    HaltReason::NotObserved
+                }
             });
         }
         self.idle = Some((since, waiting.clone()));

@@ -46,7 +46,7 @@ impl Summary {
         let mut times = Vec::new();
         for task in run.tasks() {
             match &task.status {
-                Status::WaitReason => summary.waiting += 1,
+                Status::Waiting => summary.waiting += 1,
                 Status::InProgress(_) => summary.in_progress += 1,
                 Status::Failed { .. } => summary.failed += 1,
                 Status::Skipped(_) => summary.skipped += 1,

@@ -49,7 +49,7 @@ fn skipped(cluster: &Cluster, policy: &Policy) -> Vec<(String, String)> {
 
 fn halt(step: &Action) -> String {
     match step {
-        Action::HaltReason(halt) => serde_json::to_value(halt).unwrap()["code"].as_str().unwrap().to_owned(),
+        Action::Halt(halt) => serde_json::to_value(halt).unwrap()["code"].as_str().unwrap().to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -228,7 +228,7 @@ fn stop_finishes_nodes_in_progress_and_starts_no_other() {
     drive(&mut cluster, &mut run, 1);
     run.stop(HaltReason::Interrupted);
     assert!(matches!(cluster.next(&mut run).0, Action::Wait { waiting: WaitReason::Nodes, .. }));
-    assert_eq!(drive(&mut cluster, &mut run, 60), Action::HaltReason(HaltReason::Interrupted));
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Halt(HaltReason::Interrupted));
     assert_eq!((Summary::new(&run).replaced, Summary::new(&run).waiting), (1, 2));
     // A removal that did not take effect is not sent again.
     let cluster = Cluster::new(3);
@@ -236,7 +236,7 @@ fn stop_finishes_nodes_in_progress_and_starts_no_other() {
     let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
     run.begin(&node, &pod, cluster.now());
     run.stop(HaltReason::Interrupted);
-    assert_eq!(cluster.next(&mut run).0, Action::HaltReason(HaltReason::Interrupted));
+    assert_eq!(cluster.next(&mut run).0, Action::Halt(HaltReason::Interrupted));
 }
 
 #[test]

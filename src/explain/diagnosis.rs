@@ -191,7 +191,7 @@ fn planned_before<'a>(
     index: usize,
 ) -> Vec<&'a Pod> {
     let Some(Some(own)) = predicted.get(index).filter(|_| !node_snapshot.node_exists) else { return Vec::new() };
-    let wanted = daemon_sets_without_pod(node_snapshot, false);
+    let wanted = daemon_sets_without_pod(node_snapshot, DaemonSetSelection::All);
     let rank = |index: usize, pod: &Pod| (std::cmp::Reverse(pod.priority()), index);
     let others = wanted.into_iter().filter(|other| *other != index);
     others
@@ -201,9 +201,18 @@ fn planned_before<'a>(
         .collect()
 }
 
-/// The indexes of the DaemonSets without a pod on the node, if the node is eligible or the DaemonSet was named
-/// explicitly.
-pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, is_named: bool) -> Vec<usize> {
+/// Which DaemonSets the user asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DaemonSetSelection {
+    /// Every DaemonSet that could run on the node.
+    All,
+    /// DaemonSets that the user named: also those that do not select the node.
+    Named,
+}
+
+/// The indexes of the DaemonSets without a pod on the node. Of DaemonSets that were not named, only those for which the
+/// node is eligible.
+pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, selection: DaemonSetSelection) -> Vec<usize> {
     let is_open = |(_, pods): &(usize, Known<Vec<&Pod>>)| pods.known().is_some_and(Vec::is_empty);
     let open = node_snapshot.daemon_pods().into_iter().enumerate().filter(is_open).map(|(index, _)| index);
     let is_eligible = |index: &usize| {
@@ -214,7 +223,7 @@ pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, is_named: bo
         let rule = EligibilityRule::new(&template.spec, selector, FeatureGates::implied_by(&template.spec));
         rule.evaluate(&node_snapshot.node).placement == Placement::Run
     };
-    open.filter(|index| is_named || is_eligible(index)).collect()
+    open.filter(|index| selection == DaemonSetSelection::Named || is_eligible(index)).collect()
 }
 
 /// The unscheduled pods of the DaemonSets.

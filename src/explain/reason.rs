@@ -224,6 +224,45 @@ impl Reason {
         warning.filter(|_| first.is_transitional()).or(Some(first))
     }
 
+    /// The container that the reason is about, if it is about one.
+    pub(crate) fn container(&self) -> Option<&str> {
+        match self {
+            Self::ImageError { container, .. }
+            | Self::ContainerError { container, .. }
+            | Self::CrashLoopBackOff { container, .. }
+            | Self::ContainerTerminated { container, .. } => Some(container),
+            Self::NotCreated
+            | Self::NotObserved { .. }
+            | Self::Unschedulable { .. }
+            | Self::NoLongerUnschedulable { .. }
+            | Self::SchedulingGated
+            | Self::SchedulerError { .. }
+            | Self::NotScheduled { .. }
+            | Self::NotKnown { .. }
+            | Self::NodePressure { .. }
+            | Self::TaintEviction { .. }
+            | Self::PodFailed { .. }
+            | Self::PodSucceeded
+            | Self::Initializing { .. }
+            | Self::ContainerCreating
+            | Self::NotSeenByKubelet
+            | Self::ContainersNotReady { .. }
+            | Self::ReadinessGatesNotReady { .. }
+            | Self::NodeNotReady { .. }
+            | Self::MinReadySeconds { .. }
+            | Self::Terminating { .. }
+            | Self::DaemonSetDeleting { .. }
+            | Self::StuckTerminating { .. }
+            | Self::Warning { .. }
+            | Self::SurgeHostPortConflict { .. }
+            | Self::OldPodOnDeletedNode { .. }
+            | Self::ExtraPods { .. }
+            | Self::NotEligible(_)
+            | Self::Rejected { .. }
+            | Self::FilterRejection(_) => None,
+        }
+    }
+
     /// Whether the reason only shows that a step is not finished yet, so that an event can say more.
     pub(crate) fn is_transitional(&self) -> bool {
         matches!(

@@ -13,7 +13,7 @@ use crate::admission::{self, PredictedPod};
 use crate::cluster::access::Access;
 use crate::cluster::query::Scope;
 use crate::error::Error;
-use crate::explain::diagnosis::{self, Diagnosis};
+use crate::explain::diagnosis::{self, DaemonSetSelection, Diagnosis};
 use crate::revision::CurrentRevision;
 use crate::scheduling::required_objects::{needs, required_by_node_pods, required_by_pvcs};
 use crate::snapshot::Known;
@@ -34,11 +34,11 @@ const REVISION_LABEL: &str = "controller-revision-hash";
 pub(crate) async fn load_required_objects(
     source: &Source,
     node_snapshot: &mut NodeSnapshot,
-    is_named: bool,
+    selection: DaemonSetSelection,
 ) -> Result<Vec<Option<PredictedPod>>, Error> {
     // The query is built on a snapshot without events.
     let saved = std::mem::replace(&mut node_snapshot.events, Known::Known(Vec::new()));
-    let predicted = predict(source, node_snapshot, is_named).await?;
+    let predicted = predict(source, node_snapshot, selection).await?;
     node_snapshot.events = match source {
         Source::Live(access) => {
             read_needs(access, node_snapshot, &predicted).await?;
@@ -69,9 +69,9 @@ async fn read_events(
 async fn predict(
     source: &Source,
     node_snapshot: &mut NodeSnapshot,
-    is_named: bool,
+    selection: DaemonSetSelection,
 ) -> Result<Vec<Option<PredictedPod>>, Error> {
-    let questions = diagnosis::daemon_sets_without_pod(node_snapshot, is_named);
+    let questions = diagnosis::daemon_sets_without_pod(node_snapshot, selection);
     if questions.is_empty() {
         return Ok(node_snapshot.daemon_sets.iter().map(|_| None).collect());
     }

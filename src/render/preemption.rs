@@ -42,22 +42,37 @@ pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
 pub(super) fn remedies(preemption: &Preemption, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match preemption {
         Preemption::Never { required_priority: Some(required_priority) } => {
-            vec![raise(required_priority, true, target)]
+            vec![raise(required_priority, Policy::Never, target)]
         }
         Preemption::NoVictims { required_priority: Some(required_priority) }
         | Preemption::NotEnough { required_priority: Some(required_priority), .. } => {
-            vec![raise(required_priority, false, target)]
+            vec![raise(required_priority, Policy::PreemptLowerPriority, target)]
         }
-        _ => Vec::new(),
+        Preemption::Never { required_priority: None }
+        | Preemption::NoVictims { required_priority: None }
+        | Preemption::NotEnough { required_priority: None, .. }
+        | Preemption::NotNeeded
+        | Preemption::NotTried
+        | Preemption::NotHelpful
+        | Preemption::UnderWay { .. }
+        | Preemption::Possible { .. }
+        | Preemption::Unknown { .. } => Vec::new(),
     }
 }
 
-fn raise(required_priority: &RequiredPriority, is_never: bool, target: &RemedyContext<'_>) -> Remedy {
+/// `preemptionPolicy` of the pod.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    Never,
+    PreemptLowerPriority,
+}
+
+fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyContext<'_>) -> Remedy {
     let RequiredPriority { priority, class, victims } = required_priority;
     let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
-        if is_never {
+        if policy == Policy::Never {
             // The API server rejects a preemptionPolicy that differs from that of the PriorityClass.
             spec["preemptionPolicy"] = Value::Null;
         }

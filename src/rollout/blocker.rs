@@ -90,12 +90,7 @@ impl Problem {
 
     /// The container that has the problem, if it is a problem of one container.
     pub(super) fn container(&self) -> Option<&str> {
-        match &self.reason {
-            Reason::ImageError { container, .. }
-            | Reason::CrashLoopBackOff { container, .. }
-            | Reason::ContainerError { container, .. } => Some(container),
-            _ => None,
-        }
+        self.reason.container()
     }
 
     /// Whether both have the same cause. Numbers and messages may differ.

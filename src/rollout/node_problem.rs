@@ -141,7 +141,6 @@ fn new_pod_problems(
     found
 }
 
-/// The problem that a reason of the new pod is. What is normal while a pod starts is a problem only if `is_late`.
 /// Maps a reason of the new pod to a problem. A state that is normal during a start is a problem only if `is_late`.
 fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<NodeProblem> {
     let (reason, needs_intervention) = match reason.clone() {

@@ -53,15 +53,21 @@ pub(super) fn phase(
     if !coverage.revision.exists() || !Generation::new(coverage.daemon_set).is_observed() {
         return Phase::NotObserved;
     }
-    match strategy {
-        _ if at(NodeStep::Done) >= desired => Phase::Complete,
-        Strategy::OnDelete if at(NodeStep::Outdated) > 0 => Phase::AwaitingDeletion,
-        _ if is_stuck => Phase::Stuck,
-        _ if is_moving(assessments, strategy, at(NodeStep::Outdated)) => Phase::Progressing,
-        // Nodes that could not be read may be in progress.
-        _ if eligible().count() < desired => Phase::Progressing,
-        _ if eligible().all(|assessment| has_new_pod(assessment.step)) => Phase::Degraded,
-        _ => Phase::Blocked,
+    let outdated = at(NodeStep::Outdated);
+    // Nodes that could not be read may be in progress.
+    let is_incomplete = eligible().count() < desired;
+    if at(NodeStep::Done) >= desired {
+        Phase::Complete
+    } else if strategy == Strategy::OnDelete && outdated > 0 {
+        Phase::AwaitingDeletion
+    } else if is_stuck {
+        Phase::Stuck
+    } else if is_moving(assessments, strategy, outdated) || is_incomplete {
+        Phase::Progressing
+    } else if eligible().all(|assessment| has_new_pod(assessment.step)) {
+        Phase::Degraded
+    } else {
+        Phase::Blocked
     }
 }
 

@@ -50,15 +50,28 @@ pub(crate) struct FilterFailure {
     pub(crate) scheduler: String,
     /// Where in the scheduling cycle the scheduler stops.
     pub(crate) extension_point: ExtensionPoint,
-    /// Whether evicting other pods from the node could help (`Unschedulable`), or not (`UnschedulableAndUnresolvable`).
-    pub(crate) may_preempt: bool,
+    pub(crate) code: StatusCode,
+}
+
+/// The code of a failure (`staging/src/k8s.io/kube-scheduler/framework/interface.go` `Code`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StatusCode {
+    /// Evicting other pods from the node could help.
+    Unschedulable,
+    /// Evicting other pods cannot help.
+    UnschedulableAndUnresolvable,
 }
 
 impl FilterFailure {
     /// A failure at the extension point `Filter`.
-    pub(super) fn new(rejection: FilterRejection, scheduler: impl Into<String>, may_preempt: bool) -> Self {
+    pub(super) fn new(rejection: FilterRejection, scheduler: impl Into<String>, code: StatusCode) -> Self {
         let scheduler = scheduler.into();
-        Self { rejection, scheduler, extension_point: ExtensionPoint::Filter, may_preempt }
+        Self { rejection, scheduler, extension_point: ExtensionPoint::Filter, code }
+    }
+
+    /// Whether preemption on the node could help.
+    pub(crate) fn may_preempt(&self) -> bool {
+        self.code == StatusCode::Unschedulable
     }
 
     /// The same at an earlier extension point.

@@ -13,7 +13,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::node_pod::OtherPod;
 use super::rejection::{AffinityRejection, FilterRejection};
 use crate::check_result::CheckResult;
@@ -41,16 +41,18 @@ struct AffinityFilterReport {
 
 impl AffinityFilterReport {
     fn reject(&mut self, rejection: AffinityRejection) {
-        let (scheduler, may_preempt) = match rejection {
+        let (scheduler, code) = match rejection {
             AffinityRejection::PodAffinityTopologyKey { .. } | AffinityRejection::PodAffinity { .. } => {
-                ("node(s) didn't match pod affinity rules", false)
+                ("node(s) didn't match pod affinity rules", StatusCode::UnschedulableAndUnresolvable)
             }
-            AffinityRejection::PodAntiAffinity { .. } => ("node(s) didn't match pod anti-affinity rules", true),
+            AffinityRejection::PodAntiAffinity { .. } => {
+                ("node(s) didn't match pod anti-affinity rules", StatusCode::Unschedulable)
+            }
             AffinityRejection::ExistingPodsAntiAffinity { .. } => {
-                ("node(s) didn't satisfy existing pods anti-affinity rules", true)
+                ("node(s) didn't satisfy existing pods anti-affinity rules", StatusCode::Unschedulable)
             }
         };
-        self.rejections.push(FilterFailure::new(FilterRejection::Affinity(rejection), scheduler, may_preempt));
+        self.rejections.push(FilterFailure::new(FilterRejection::Affinity(rejection), scheduler, code));
     }
 
     fn note_missing(&mut self, missing: Option<&Missing>) {

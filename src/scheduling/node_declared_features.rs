@@ -4,7 +4,7 @@
 //! `component-helpers/nodedeclaredfeatures/framework.go` `InferForPodScheduling`, and the `InferForScheduling` of each
 //! feature under `features`. No feature has a maximum version yet, after which it is not required to be declared.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::snapshot::cluster_objects::KubeMinor;
@@ -27,7 +27,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     CheckResult::from_reasons(vec![FilterFailure::new(
         FilterRejection::NodeDeclaredFeatures { features },
         scheduler,
-        false,
+        StatusCode::UnschedulableAndUnresolvable,
     )])
 }
 
@@ -65,7 +65,7 @@ mod tests {
                 features: features.iter().map(|name| (*name).to_owned()).collect(),
             },
             "node(s) didn't match Pod's required features",
-            false,
+            StatusCode::UnschedulableAndUnresolvable,
         )])
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/nodename/node_name.go` `Fits`.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::placement::PlacementFailure;
@@ -15,6 +15,6 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     CheckResult::from_reasons(vec![FilterFailure::new(
         FilterRejection::Placed(PlacementFailure::NodeName { required: required.clone() }),
         "node(s) didn't match the requested node name",
-        false,
+        StatusCode::UnschedulableAndUnresolvable,
     )])
 }

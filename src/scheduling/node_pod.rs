@@ -43,15 +43,20 @@ pub(crate) struct ResourceUser {
 }
 
 impl NodePod {
-    /// `nominated` is true for a pod that is not bound.
-    pub(super) fn from_pod(pod: &Pod, nominated: bool) -> Self {
+    /// A pod that is bound to the node.
+    pub(super) fn bound(pod: &Pod) -> Self {
+        Self { nominated: false, ..Self::nominated(pod) }
+    }
+
+    /// A pod that is nominated for the node and not bound yet.
+    pub(super) fn nominated(pod: &Pod) -> Self {
         let owner = pod.metadata.controller();
         Self {
             namespace: pod.metadata.namespace.clone(),
             pod: pod.metadata.name.clone(),
             priority: pod.priority(),
             owner: owner.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
-            nominated,
+            nominated: true,
             terminating: pod.is_terminating(),
         }
     }

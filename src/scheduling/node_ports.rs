@@ -3,7 +3,7 @@
 //! Upstream: `pkg/scheduler/framework/plugins/nodeports/node_ports.go` `Filter`, `pkg/scheduler/util/utils.go`
 //! `GetHostPorts`, `kube-scheduler/framework/types.go` `HostPortInfo.CheckConflict`.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode, nominated_ahead};
 use super::node_pod::NodePod;
 use super::rejection::{FilterRejection, PortRejection, PortUser};
 use crate::check_result::CheckResult;
@@ -29,10 +29,11 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         Known::Unknown(missing) => return CheckResult::Unknown { missing: missing.clone() },
     };
     let nominated = attempt.nominated.known().map(|pods| nominated_ahead(attempt, pods)).unwrap_or_default();
-    let tenants = bound.iter().map(|pod| (*pod, false)).chain(nominated.into_iter().map(|pod| (pod, true)));
-    let used: Vec<(&Pod, bool, HostPort<'_>)> = tenants
-        .flat_map(|(pod, nominated)| {
-            host_ports(pod, attempt.minor()).into_iter().map(move |port| (pod, nominated, port))
+    let bound = bound.iter().map(|pod| (*pod, NodePod::bound(pod)));
+    let tenants = bound.chain(nominated.into_iter().map(|pod| (pod, NodePod::nominated(pod))));
+    let used: Vec<(NodePod, HostPort<'_>)> = tenants
+        .flat_map(|(pod, node_pod)| {
+            host_ports(pod, attempt.minor()).into_iter().map(move |port| (node_pod.clone(), port))
         })
         .collect();
     let rejections = requested.iter().filter_map(|port| rejection(port, &used)).collect();
@@ -43,10 +44,10 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     }
 }
 
-fn rejection(requested: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> Option<FilterFailure> {
+fn rejection(requested: &HostPort<'_>, used: &[(NodePod, HostPort<'_>)]) -> Option<FilterFailure> {
     let mut used_by = Vec::new();
-    for (pod, nominated, port) in used.iter().filter(|(.., port)| requested.conflicts(port)) {
-        let holder = PortUser { node_pod: NodePod::from_pod(pod, *nominated), host_ip: port.host_ip.to_owned() };
+    for (node_pod, port) in used.iter().filter(|(_, port)| requested.conflicts(port)) {
+        let holder = PortUser { node_pod: node_pod.clone(), host_ip: port.host_ip.to_owned() };
         if !used_by.contains(&holder) {
             used_by.push(holder);
         }
@@ -62,7 +63,7 @@ fn rejection(requested: &HostPort<'_>, used: &[(&Pod, bool, HostPort<'_>)]) -> O
                 used_by,
             }),
             "node(s) didn't have free ports for the requested pod ports",
-            true,
+            StatusCode::Unschedulable,
         )
     })
 }

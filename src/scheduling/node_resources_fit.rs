@@ -5,7 +5,7 @@
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/noderesources/fit.go` `Filter`, `fitsRequest`.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult, nominated_ahead};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode, nominated_ahead};
 use super::node_pod::{NodePod, ResourceUser};
 use super::rejection::{FilterRejection, LowerRequest, ResourceRejection};
 use crate::check_result::CheckResult;
@@ -47,10 +47,12 @@ struct Room {
 impl Room {
     /// None if the pods on the node are unknown.
     fn new(attempt: &Attempt<'_>) -> Option<Self> {
-        let tenant = |pod: &Pod, nominated| (NodePod::from_pod(pod, nominated), requests::held(pod, attempt.minor()));
-        let bound = attempt.bound_pods.known()?.iter().map(|pod| tenant(pod, false));
+        let held = |pod: &Pod| requests::held(pod, attempt.minor());
+        let bound = attempt.bound_pods.known()?.iter().map(|pod| (NodePod::bound(pod), held(pod)));
         let nominated = attempt.nominated.known().map(|pods| nominated_ahead(attempt, pods)).unwrap_or_default();
-        Some(Self { tenants: bound.chain(nominated.into_iter().map(|pod| tenant(pod, true))).collect() })
+        Some(Self {
+            tenants: bound.chain(nominated.into_iter().map(|pod| (NodePod::nominated(pod), held(pod)))).collect(),
+        })
     }
 
     fn used(&self, resource: &str) -> Quantity {
@@ -90,8 +92,7 @@ fn too_many_pods(attempt: &Attempt<'_>, room: Option<&Room>) -> Option<FilterFai
     (with_it > allocatable).then(|| {
         let rejection = ResourceRejection::TooManyPods { pods, allocatable, used_by };
         // Upstream: preemption is tried even on a node with a limit of zero pods.
-        let may_preempt = true;
-        FilterFailure::new(FilterRejection::Resources(rejection), "Too many pods", may_preempt)
+        FilterFailure::new(FilterRejection::Resources(rejection), "Too many pods", StatusCode::Unschedulable)
     })
 }
 
@@ -110,7 +111,10 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
     let resource = resource.to_owned();
     let scheduler = format!("Insufficient {resource}");
     let is_large_enough = requested <= allocatable;
-    let may_preempt = is_large_enough || attempt.minor() < KNOWS_TOO_SMALL;
+    let code = match is_large_enough || attempt.minor() < KNOWS_TOO_SMALL {
+        true => StatusCode::Unschedulable,
+        false => StatusCode::UnschedulableAndUnresolvable,
+    };
     let rejection = match (is_large_enough, room) {
         (true, Some(room)) => {
             let used_by = room.used_by(&resource);
@@ -126,7 +130,7 @@ fn shortage(attempt: &Attempt<'_>, resource: &str, requested: Quantity, room: Op
         }
         _ => ResourceRejection::ExceedsAllocatable { resource, requested, allocatable, reduce_to },
     };
-    Some(FilterFailure::new(FilterRejection::Resources(rejection), scheduler, may_preempt))
+    Some(FilterFailure::new(FilterRejection::Resources(rejection), scheduler, code))
 }
 
 /// Whether the DynamicResources filter checks the resource instead. Not if the device classes are unknown: the node

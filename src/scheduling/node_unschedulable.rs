@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go` `Filter`.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::placement::{FeatureGates, tolerates};
@@ -25,5 +25,9 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         return CheckResult::Pass;
     }
     let scheduler = "node(s) were unschedulable";
-    CheckResult::from_reasons(vec![FilterFailure::new(FilterRejection::NodeUnschedulable, scheduler, false)])
+    CheckResult::from_reasons(vec![FilterFailure::new(
+        FilterRejection::NodeUnschedulable,
+        scheduler,
+        StatusCode::UnschedulableAndUnresolvable,
+    )])
 }

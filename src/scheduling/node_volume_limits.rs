@@ -7,7 +7,7 @@
 //! Upstream: `pkg/scheduler/framework/plugins/nodevolumelimits/csi.go` `Filter`, `filterAttachableVolumes`,
 //! `getCSIDriverInfo`, `checkCSIDriverOnNode`.
 
-use super::attempt::{Attempt, FilterResult};
+use super::attempt::{Attempt, FilterResult, StatusCode};
 use super::rejection::{PodOnNode, VolumeRejection};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,11 @@ fn check(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) -> Option<()> {
         |driver: &str| csi_node.is_some_and(|csi_node| csi_node.spec.drivers.iter().any(|there| there.name == driver));
     for driver in drivers.iter().filter(|driver| preventing.contains(**driver) && !is_on_node(driver)) {
         let scheduler = format!("{driver} CSI driver is not installed on the node");
-        report.reject(VolumeRejection::CsiDriverMissing { driver: (*driver).to_owned() }, scheduler, true);
+        report.reject(
+            VolumeRejection::CsiDriverMissing { driver: (*driver).to_owned() },
+            scheduler,
+            StatusCode::Unschedulable,
+        );
     }
     let limited: Vec<(&str, i64)> =
         drivers.into_iter().filter_map(|driver| Some((driver, *limits.get(driver)?))).collect();
@@ -91,7 +95,7 @@ fn check(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) -> Option<()> {
         let used_by: BTreeSet<PodOnNode> = of_driver.map(|pod| PodOnNode::from_pod(pod)).collect();
         let used_by = used_by.into_iter().collect();
         let rejection = VolumeRejection::VolumeLimit { driver: driver.to_owned(), limit, used, requested, used_by };
-        report.reject(rejection, "node(s) exceed max volume count", true);
+        report.reject(rejection, "node(s) exceed max volume count", StatusCode::Unschedulable);
     }
     Some(())
 }

@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::rejection::{FilterRejection, SpreadRejection};
 use crate::check_result::CheckResult;
 use std::collections::BTreeMap;
@@ -45,13 +45,16 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
 }
 
 fn failure(rejection: SpreadRejection) -> FilterFailure {
-    let (scheduler, may_preempt) = match rejection {
-        SpreadRejection::TopologySpreadLabel { .. } => {
-            ("node(s) didn't match pod topology spread constraints (missing required label)", false)
+    let (scheduler, code) = match rejection {
+        SpreadRejection::TopologySpreadLabel { .. } => (
+            "node(s) didn't match pod topology spread constraints (missing required label)",
+            StatusCode::UnschedulableAndUnresolvable,
+        ),
+        SpreadRejection::TopologySpread { .. } => {
+            ("node(s) didn't match pod topology spread constraints", StatusCode::Unschedulable)
         }
-        SpreadRejection::TopologySpread { .. } => ("node(s) didn't match pod topology spread constraints", true),
     };
-    FilterFailure::new(FilterRejection::Spread(rejection), scheduler, may_preempt)
+    FilterFailure::new(FilterRejection::Spread(rejection), scheduler, code)
 }
 
 /// A constraint with its defaults.

@@ -114,7 +114,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
         return Preemption::NotTried;
     }
     // The scheduler stopped at this plugin, so the results of later filters do not matter.
-    let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt);
+    let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt());
     let bound_pods = attempt.bound_pods.known().map(Vec::as_slice);
     if attempt.pod.spec.preemption_policy == "Never" {
         let required_priority =
@@ -172,7 +172,7 @@ fn under_way(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Vec<NodePod> {
             && other.priority() < pod.priority()
             && target.is_some_and(|target| target.status == "True" && target.reason == "PreemptionByScheduler")
     };
-    bound_pods.iter().filter(is_victim).map(|pod| NodePod::from_pod(pod, false)).collect()
+    bound_pods.iter().filter(is_victim).map(|pod| NodePod::bound(pod)).collect()
 }
 
 /// The result of removing the pods of a lower priority.
@@ -324,7 +324,7 @@ fn messages(rejections: &[FilterFailure]) -> Vec<String> {
 }
 
 fn node_pods(pods: &[&Pod]) -> Vec<NodePod> {
-    pods.iter().map(|pod| NodePod::from_pod(pod, false)).collect()
+    pods.iter().map(|pod| NodePod::bound(pod)).collect()
 }
 
 #[cfg(test)]

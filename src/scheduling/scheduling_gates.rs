@@ -5,7 +5,7 @@
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/schedulinggates/scheduling_gates.go` `PreEnqueue`.
 
-use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult};
+use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult, StatusCode};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 
@@ -15,7 +15,11 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
         return CheckResult::Pass;
     }
     let scheduler = "Scheduling is blocked due to non-empty scheduling gates";
-    let rejection = FilterFailure::new(FilterRejection::SchedulingGates { gates }, scheduler, false);
+    let rejection = FilterFailure::new(
+        FilterRejection::SchedulingGates { gates },
+        scheduler,
+        StatusCode::UnschedulableAndUnresolvable,
+    );
     CheckResult::Fail(vec![rejection.at(ExtensionPoint::PreEnqueue)])
 }
 
@@ -40,7 +44,7 @@ mod tests {
         let rejection = FilterFailure::new(
             FilterRejection::SchedulingGates { gates: vec!["example.com/a".into(), "b".into()] },
             "Scheduling is blocked due to non-empty scheduling gates",
-            false,
+            StatusCode::UnschedulableAndUnresolvable,
         );
         let expected = CheckResult::Fail(vec![rejection.at(ExtensionPoint::PreEnqueue)]);
         assert_eq!(check(json!([{ "name": "example.com/a" }, { "name": "b" }])), expected);

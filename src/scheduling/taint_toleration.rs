@@ -2,7 +2,7 @@
 //!
 //! Upstream: `pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go` `Filter`.
 
-use super::attempt::{Attempt, FilterFailure, FilterResult};
+use super::attempt::{Attempt, FilterFailure, FilterResult, StatusCode};
 use super::rejection::FilterRejection;
 use crate::check_result::CheckResult;
 use crate::placement::{FeatureGates, PlacementFailure, tolerates};
@@ -28,7 +28,7 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     };
     let failure = |taint: &Taint| {
         let rejection = FilterRejection::Placed(PlacementFailure::Taint { taint: taint.clone() });
-        FilterFailure::new(rejection, scheduler.clone(), false)
+        FilterFailure::new(rejection, scheduler.clone(), StatusCode::UnschedulableAndUnresolvable)
     };
     CheckResult::from_reasons(untolerated.into_iter().map(failure).collect())
 }

@@ -10,7 +10,7 @@ mod matching;
 mod objects;
 mod provisioning;
 
-use super::attempt::{Attempt, FilterResult};
+use super::attempt::{Attempt, FilterResult, StatusCode};
 use super::rejection::VolumeRejection;
 use crate::check_result::CheckResult;
 use std::borrow::Cow;
@@ -175,7 +175,7 @@ fn check_bound(
                 volume: volume_of(claim).to_owned(),
                 ephemeral: true,
             };
-            report.reject(rejection, VOLUME_GONE, false);
+            report.reject(rejection, VOLUME_GONE, StatusCode::UnschedulableAndUnresolvable);
         }
         return;
     };
@@ -189,7 +189,7 @@ fn check_bound(
     if let Some(terms) = mismatched_terms(volume, csi_node, attempt.node) {
         let rejection =
             VolumeRejection::VolumeNodeAffinity { claim: claim_name, volume: volume_of(claim).to_owned(), terms };
-        report.reject(rejection, NODE_CONFLICT, false);
+        report.reject(rejection, NODE_CONFLICT, StatusCode::UnschedulableAndUnresolvable);
     }
 }
 

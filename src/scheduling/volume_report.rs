@@ -6,7 +6,7 @@
 //! - a missing claim by VolumeRestrictions, that of an ephemeral volume by VolumeBinding;
 //! - a missing volume by VolumeZone, that of an ephemeral volume by VolumeBinding.
 
-use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult, is_same};
+use super::attempt::{Attempt, ExtensionPoint, FilterFailure, FilterResult, StatusCode, is_same};
 use super::rejection::{FilterRejection, VolumeRejection};
 use crate::check_result::CheckResult;
 use crate::snapshot::pod::Pod;
@@ -25,13 +25,17 @@ pub(super) struct VolumeFilterReport {
 impl VolumeFilterReport {
     /// Rejects the pod on every node; evictions do not help.
     pub(super) fn reject_pod(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>) {
-        let failure = FilterFailure::new(FilterRejection::Volumes(rejection), scheduler, false);
+        let failure = FilterFailure::new(
+            FilterRejection::Volumes(rejection),
+            scheduler,
+            StatusCode::UnschedulableAndUnresolvable,
+        );
         self.of_pod.push(failure.at(ExtensionPoint::PreFilter));
     }
 
     /// Rejects the node.
-    pub(super) fn reject(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>, may_preempt: bool) {
-        self.of_node.push(FilterFailure::new(FilterRejection::Volumes(rejection), scheduler, may_preempt));
+    pub(super) fn reject(&mut self, rejection: VolumeRejection, scheduler: impl Into<String>, code: StatusCode) {
+        self.of_node.push(FilterFailure::new(FilterRejection::Volumes(rejection), scheduler, code));
     }
 
     /// The value if it is known. Otherwise none, and what is missing is recorded.

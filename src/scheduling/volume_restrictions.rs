@@ -3,7 +3,7 @@
 //! Upstream: `pkg/scheduler/framework/plugins/volumerestrictions/volume_restrictions.go` `PreFilter`, `Filter`,
 //! `isVolumeConflict`, `readWriteOncePodPVCsForPod`.
 
-use super::attempt::{Attempt, FilterResult, is_same};
+use super::attempt::{Attempt, FilterResult, StatusCode, is_same};
 use super::rejection::{PodOnNode, VolumeRejection};
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ fn check_one_pod_claim(attempt: &Attempt<'_>, claim: String, report: &mut Volume
     }
     let used_by = used_by.into_iter().collect();
     let words = if attempt.minor() > OTHER_WORDS { ONE_POD_CONFLICT } else { ONE_POD_CONFLICT_BEFORE };
-    report.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, true);
+    report.reject(VolumeRejection::VolumeClaimInUse { claim, used_by }, words, StatusCode::Unschedulable);
 }
 
 /// A disk that the pod uses without a claim must not be used by another pod on the node.
@@ -93,7 +93,7 @@ fn check_disks(attempt: &Attempt<'_>, report: &mut VolumeFilterReport) {
         if !used_by.is_empty() {
             let (source, name) = disk.names();
             let rejection = VolumeRejection::DiskInUse { volume: volume.to_owned(), source, disk: name, used_by };
-            report.reject(rejection, DISK_CONFLICT, true);
+            report.reject(rejection, DISK_CONFLICT, StatusCode::Unschedulable);
         }
     }
 }

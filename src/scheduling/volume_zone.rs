@@ -3,7 +3,7 @@
 //! Upstream: `pkg/scheduler/framework/plugins/volumezone/volume_zone.go` `PreFilter`, `Filter`, `getPVTopologies`;
 //! `k8s.io/cloud-provider/volume/helpers/zones.go` `LabelZonesToSet`.
 
-use super::attempt::{Attempt, FilterResult};
+use super::attempt::{Attempt, FilterResult, StatusCode};
 use super::rejection::VolumeRejection;
 use crate::check_result::CheckResult;
 use std::collections::BTreeSet;
@@ -75,7 +75,7 @@ fn check_volume(attempt: &Attempt<'_>, claim: &str, volume: &PersistentVolume, r
             required: zones.into_iter().collect(),
             found: found.cloned(),
         };
-        report.reject(rejection, "node(s) had no available volume zone", false);
+        report.reject(rejection, "node(s) had no available volume zone", StatusCode::UnschedulableAndUnresolvable);
     }
 }
 

@@ -114,7 +114,7 @@ impl VolumeFixture {
         let (found, mut rejections) = self.rejections(filter);
         assert_eq!((found, rejections.len()), (phase, 1), "{rejections:?}");
         let failure = rejections.remove(0);
-        assert_eq!(failure.may_preempt, may_preempt);
+        assert_eq!(failure.may_preempt(), may_preempt);
         match failure.rejection {
             FilterRejection::Volumes(rejection) => (rejection, failure.scheduler),
             other => panic!("{other:?}"),

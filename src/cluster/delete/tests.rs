@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::cluster::lease::DryRun;
 use crate::testing::http_server::{Answer, JSON, TestServer};
 
 const POD: PodPrecondition<'static> = PodPrecondition { namespace: "ns", name: "agent-1", uid: "u-1", version: None };
 
 async fn deleted(answer: fn() -> Answer) -> Result<DeleteOutcome, Error> {
     let server = TestServer::start(move |_, _| answer()).await;
-    let removed = server.access().await.delete_pod(POD, false).await;
+    let removed = server.access().await.delete_pod(POD, DryRun::None).await;
     assert_eq!(server.seen().len(), 1, "a delete is not retried");
     removed
 }
@@ -16,8 +17,8 @@ async fn deleted(answer: fn() -> Answer) -> Result<DeleteOutcome, Error> {
 async fn delete_carries_the_uid() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
-    assert_eq!(access.delete_pod(POD, false).await.unwrap(), DeleteOutcome::Accepted);
-    assert_eq!(access.delete_pod(POD, true).await.unwrap(), DeleteOutcome::Accepted);
+    assert_eq!(access.delete_pod(POD, DryRun::None).await.unwrap(), DeleteOutcome::Accepted);
+    assert_eq!(access.delete_pod(POD, DryRun::Server).await.unwrap(), DeleteOutcome::Accepted);
     let [real, trial] = server.seen().try_into().unwrap();
     assert_eq!(
         (real.method.as_str(), real.target.as_str()),
@@ -33,7 +34,7 @@ async fn delete_carries_the_uid() {
 async fn eviction_carries_the_uid_in_delete_options() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
-    access.evict_pod(POD, true).await.unwrap();
+    access.evict_pod(POD, DryRun::Server).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!(
         (seen.method.as_str(), seen.target.as_str()),
@@ -52,8 +53,8 @@ async fn delete_of_unchanged_pod_carries_resource_version() {
     let server = TestServer::start(|_, _| Answer::ok(JSON, "{}")).await;
     let access = server.access().await;
     let pod = PodPrecondition { version: Some("7"), ..POD };
-    access.delete_pod(pod, false).await.unwrap();
-    access.evict_pod(pod, false).await.unwrap();
+    access.delete_pod(pod, DryRun::None).await.unwrap();
+    access.evict_pod(pod, DryRun::None).await.unwrap();
     let [deletion, eviction] = server.seen().try_into().unwrap();
     let deletion: serde_json::Value = serde_json::from_slice(&deletion.body).unwrap();
     let eviction: serde_json::Value = serde_json::from_slice(&eviction.body).unwrap();

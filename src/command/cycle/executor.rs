@@ -15,7 +15,7 @@ use crate::command::watch_loop::connection_lost;
 use crate::cycle::{Action, CycleOutcome, HaltReason, Observation, ObservationSource, Run, Summary};
 use crate::error::Error;
 use crate::interrupt::{self, interruptible};
-use crate::render::cycle::{ReportEvent, question};
+use crate::render::cycle::{Question, ReportEvent, question};
 
 /// What to do after a step.
 enum Next {
@@ -92,7 +92,7 @@ impl Executor {
                     None => self.refresh(run, reporter).await?,
                 },
                 Action::Finish => Next::End(CycleOutcome::Finished),
-                Action::HaltReason(halt) => Next::End(CycleOutcome::Halted { halt }),
+                Action::Halt(halt) => Next::End(CycleOutcome::Halted { halt }),
             };
             match next {
                 Next::Again => sight = ObservationSource::Listed,
@@ -227,7 +227,7 @@ impl Executor {
         if confirmed || !prompt::can_ask() {
             return Ok(Some(CycleOutcome::CanaryDone));
         }
-        let question = question(true, Summary::new(run), reporter.daemon_set_ref());
+        let question = question(Question::AfterCanary, Summary::new(run), reporter.daemon_set_ref());
         let is_yes = match prompt::ask(&question, &mut self.signals).await {
             Err(Error::Interrupted { code }) => {
                 self.stopped_by = Some(code);

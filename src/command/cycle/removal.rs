@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::execution::Executor;
 use super::reporter::Reporter;
 use crate::cluster::delete::{DeleteOutcome, PodPrecondition};
+use crate::cluster::lease::DryRun;
 use crate::cycle::{CycleOutcome, PodRef, RemovalMethod, Run};
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
@@ -43,7 +44,7 @@ impl Executor {
             }
             return Ok(None);
         }
-        let mut removal = pin!(self.remove(pod, unchanged, false));
+        let mut removal = pin!(self.remove(pod, unchanged, DryRun::None));
         let removed = loop {
             tokio::select! {
                 removed = &mut removal => break removed?,
@@ -91,7 +92,7 @@ impl Executor {
         &self,
         pod: &PodRef,
         version: Option<&str>,
-        is_trial: bool,
+        dry_run: DryRun,
     ) -> impl Future<Output = Result<DeleteOutcome, Error>> + use<> {
         let (access, removal) = (self.observer.access.clone(), self.options.policy.removal);
         let namespace = self.options.request.namespace.clone().unwrap_or_default();
@@ -100,8 +101,8 @@ impl Executor {
             let target =
                 PodPrecondition { namespace: &namespace, name: &pod.name, uid: &pod.uid, version: version.as_deref() };
             match removal {
-                RemovalMethod::Delete => access.delete_pod(target, is_trial).await,
-                RemovalMethod::Evict => access.evict_pod(target, is_trial).await,
+                RemovalMethod::Delete => access.delete_pod(target, dry_run).await,
+                RemovalMethod::Evict => access.evict_pod(target, dry_run).await,
             }
         }
     }

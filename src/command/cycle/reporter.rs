@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::options::CycleOptions;
 use crate::command::args::StructuredFormat;
+use crate::command::output_mode::OutputMode;
 use crate::command::print;
 use crate::coverage::Coverage;
 use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};
@@ -18,18 +19,8 @@ use crate::render::cycle::{
 };
 use crate::render::rollout::WatchProgress;
 use crate::render::structured;
-use crate::render::terminal::{self, ColorChoice, Redraw};
+use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{ProgressSample, ProgressTracker, RolloutStatus};
-
-/// The form of the output.
-enum OutputMode {
-    /// A screen that is redrawn on every change.
-    CycleScreen(Redraw),
-    /// One line per event.
-    Lines,
-    /// One document per event, and a report at the end.
-    Structured(StructuredFormat),
-}
 
 /// Reports the events of one DaemonSet.
 pub(super) struct Reporter {
@@ -37,7 +28,7 @@ pub(super) struct Reporter {
     color: ColorChoice,
     namespace: String,
     name: String,
-    headway: Option<ProgressTracker>,
+    tracker: Option<ProgressTracker>,
     emit_waiting: Option<WaitReason>,
     /// The lock status at the time of the plan; `None` for a saved cluster.
     lock: Option<LockStatus>,
@@ -66,17 +57,12 @@ impl<'s> EventContext<'s> {
 
 impl Reporter {
     pub(super) fn new(options: &CycleOptions, coverage: &Coverage<'_>, lock: Option<LockStatus>) -> Self {
-        let redraw = terminal::redraw();
         Self {
-            mode: match options.output {
-                Some(format) => OutputMode::Structured(format),
-                None if redraw.shows_notes() => OutputMode::CycleScreen(redraw),
-                None => OutputMode::Lines,
-            },
+            mode: OutputMode::new(options.output, terminal::redraw()),
             color: options.color,
             namespace: coverage.namespace().to_owned(),
             name: coverage.name().to_owned(),
-            headway: None,
+            tracker: None,
             emit_waiting: None,
             lock,
             stopping: None,
@@ -135,7 +121,7 @@ impl Reporter {
                 terminal::note(text);
                 Ok(())
             }
-            OutputMode::CycleScreen(_) => Ok(()),
+            OutputMode::Screen(_) => Ok(()),
         }
     }
 
@@ -158,7 +144,7 @@ impl Reporter {
             let event =
                 Event { at: now, event, daemon_set_ref: reporter.daemon_set_ref(), summary: Summary::new(run), status };
             match &reporter.mode {
-                OutputMode::CycleScreen(_) => Ok(()),
+                OutputMode::Screen(_) => Ok(()),
                 OutputMode::Lines => line(out, &event, shown),
                 OutputMode::Structured(StructuredFormat::Json) => json_line(out, &event),
                 OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, &event),
@@ -187,14 +173,14 @@ impl Reporter {
     /// Redraws the live screen.
     fn draw(&mut self, trouble: Option<&str>, context: EventContext<'_>) -> Result<(), Error> {
         let EventContext { coverage, status, run, now } = context;
-        let mark = ProgressSample::new(status);
-        self.headway.get_or_insert_with(|| ProgressTracker::begin(mark, now)).observe(mark, now);
+        let sample = ProgressSample::new(status);
+        self.tracker.get_or_insert_with(|| ProgressTracker::begin(sample, now)).observe(sample, now);
         let shown = self.screen(now);
         self.print(|reporter, out| {
-            let (OutputMode::CycleScreen(redraw), Some(headway)) = (&mut reporter.mode, &reporter.headway) else {
+            let (OutputMode::Screen(redraw), Some(tracker)) = (&mut reporter.mode, &reporter.tracker) else {
                 return Ok(());
             };
-            let watched = WatchProgress { headway, waits_for: None };
+            let watched = WatchProgress { tracker, waits_for: None };
             let (waiting, stopping) = (reporter.emit_waiting.as_ref(), reporter.stopping.as_deref());
             let mut picture = Vec::new();
             screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;
@@ -214,9 +200,7 @@ impl Reporter {
                 out,
                 &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now),
             ),
-            OutputMode::CycleScreen(_) | OutputMode::Lines => {
-                summary(out, run, outcome, reporter.daemon_set_ref(), shown)
-            }
+            OutputMode::Screen(_) | OutputMode::Lines => summary(out, run, outcome, reporter.daemon_set_ref(), shown),
         })
     }
 
@@ -230,7 +214,7 @@ impl Reporter {
         }
         let is_read = match print(|out| render(self, out)) {
             // A failed write to a terminal means that it was closed; SIGHUP may arrive later.
-            Err(Error::Output(_)) if self.is_hung_up || matches!(self.mode, OutputMode::CycleScreen(_)) => false,
+            Err(Error::Output(_)) if self.is_hung_up || matches!(self.mode, OutputMode::Screen(_)) => false,
             written => written?,
         };
         self.is_output_closed |= !is_read;

@@ -9,10 +9,11 @@ use super::options::{Mode, check_strategy};
 use super::reporter::Reporter;
 use super::{present, prompt};
 use crate::cluster::delete::DeleteOutcome;
+use crate::cluster::lease::DryRun;
 use crate::cluster::query::Scope;
 use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
-use crate::render::cycle::{ReportEvent, barrier_in_words, question};
+use crate::render::cycle::{Question, ReportEvent, barrier_in_words, question};
 use crate::render::terminal;
 
 /// How long to wait for the controller to observe the current template.
@@ -93,7 +94,7 @@ impl Executor {
             return Ok(Some(CycleOutcome::Planned));
         }
         // A dry run reports missing permissions before the question and before the first delete.
-        self.remove(&first.pod, None, true).await?;
+        self.remove(&first.pod, None, DryRun::Server).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
         if let Some(LockStatus::Unavailable { message, .. }) = reporter.lock() {
             return Err(Error::NoLock { cause: message.clone() });
@@ -109,7 +110,8 @@ impl Executor {
             });
         }
         let is_yes =
-            prompt::ask(&question(false, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals).await?;
+            prompt::ask(&question(Question::Start, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals)
+                .await?;
         Ok((!is_yes).then_some(CycleOutcome::Declined))
     }
 
@@ -124,7 +126,7 @@ impl Executor {
         for (node, pod) in planned {
             let now = Timestamp::now();
             let news;
-            let event = match self.remove(&pod, None, true).await? {
+            let event = match self.remove(&pod, None, DryRun::Server).await? {
                 DeleteOutcome::Accepted => ReportEvent::WouldRemove { node: &node, pod: &pod },
                 DeleteOutcome::NotThere => ReportEvent::ConnectionNote("a planned pod no longer exists"),
                 DeleteOutcome::Changed { message }

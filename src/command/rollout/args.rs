@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::command::args::{OUTPUT, daemon_set_name, duration};
+use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration};
 use crate::rollout::RevisionRange;
 
 /// Watch rollouts, show what blocks them, and inspect revision history.
@@ -62,7 +62,7 @@ pub(crate) struct RolloutWatchArgs {
     pub(crate) timeout: Option<Duration>,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<HistoryFormat>,
+    pub(crate) output: Option<RolloutFormat>,
 }
 
 /// Show rollout progress and what is blocking it.
@@ -91,7 +91,7 @@ pub(crate) struct RolloutStatusArgs {
     pub(crate) names: Vec<String>,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<HistoryFormat>,
+    pub(crate) output: Option<RolloutFormat>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
@@ -127,7 +127,7 @@ pub(crate) struct HistoryArgs {
     pub(crate) diff: Option<RevisionRange>,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<HistoryFormat>,
+    pub(crate) output: Option<RolloutFormat>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
@@ -135,11 +135,22 @@ pub(crate) struct HistoryArgs {
 
 /// `-o` of `rollout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HistoryFormat {
+pub(crate) enum RolloutFormat {
     /// Include all names, nothing truncated.
     Wide,
     /// JSON output for scripts.
     Json,
     /// YAML output for scripts.
     Yaml,
+}
+
+impl RolloutFormat {
+    /// The format of documents; `None` for text.
+    pub(crate) fn structured(self) -> Option<StructuredFormat> {
+        match self {
+            Self::Wide => None,
+            Self::Json => Some(StructuredFormat::Json),
+            Self::Yaml => Some(StructuredFormat::Yaml),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cluster::file::{self, Detail};
 use crate::command::args::Global;
 use crate::command::print;
-use crate::command::rollout::args::{HistoryArgs, HistoryFormat};
+use crate::command::rollout::args::{HistoryArgs, RolloutFormat};
 use crate::error::Error;
 use crate::load::{Request, open};
 use crate::render::ViewOptions;
@@ -35,8 +35,8 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
         terminal::note(gap);
     }
     let screen = ViewOptions {
-        style: terminal::style(global.color, ListLength::wide(output == Some(HistoryFormat::Wide))),
-        wide: output == Some(HistoryFormat::Wide),
+        style: terminal::style(global.color, ListLength::wide(output == Some(RolloutFormat::Wide))),
+        wide: output == Some(RolloutFormat::Wide),
         headers: !no_headers,
         now: snapshot.as_of,
         unfolded: false,
@@ -44,9 +44,9 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
     note(&history, &shown);
     let report = || report(&history, &shown, &gaps, &snapshot);
     print(|out| match output {
-        Some(HistoryFormat::Json) => structured::json(out, &report()?),
-        Some(HistoryFormat::Yaml) => structured::yaml(out, &report()?),
-        Some(HistoryFormat::Wide) | None => show(out, &history, &shown, screen),
+        Some(RolloutFormat::Json) => structured::json(out, &report()?),
+        Some(RolloutFormat::Yaml) => structured::yaml(out, &report()?),
+        Some(RolloutFormat::Wide) | None => show(out, &history, &shown, screen),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::print;
-use crate::command::rollout::args::HistoryFormat;
+use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutStatusArgs;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
@@ -33,16 +33,16 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     let coverages = compute_coverage(&snapshot);
     let statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
-    let names = ListLength::wide(output == Some(HistoryFormat::Wide));
+    let names = ListLength::wide(output == Some(RolloutFormat::Wide));
     let style = terminal::style(global.color, names);
     let shown = ViewOptions { headers: !no_headers, ..ViewOptions::new(style, snapshot.as_of) };
     print(|out| match output {
-        Some(HistoryFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(HistoryFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(HistoryFormat::Wide) | None if request.names.is_empty() => {
+        Some(RolloutFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
+        Some(RolloutFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
+        Some(RolloutFormat::Wide) | None if request.names.is_empty() => {
             summary_table(out, &statuses, request.namespace.is_none(), shown)
         }
-        Some(HistoryFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
+        Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
     })?;
     exit_code(&statuses)
 }

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::status;
 use crate::cluster::file::Detail;
 use crate::command::args::{Global, StructuredFormat};
+use crate::command::output_mode::OutputMode;
 use crate::command::print;
-use crate::command::rollout::args::HistoryFormat;
+use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::{RolloutStatusArgs, RolloutWatchArgs};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{Coverage, compute_coverage};
@@ -21,7 +22,7 @@ use crate::load::{Source, open};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, json_line, line, screen, yaml};
-use crate::render::terminal::{self, ColorChoice, Redraw};
+use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
     revision_number, rollout_status,
@@ -61,18 +62,13 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
             stall_timeout: Some(stall_timeout).filter(|limit| !limit.is_zero()),
             timeout: timeout.filter(|limit| !limit.is_zero()),
         },
-        mode: match output {
-            Some(HistoryFormat::Json) => OutputMode::Structured(StructuredFormat::Json),
-            Some(HistoryFormat::Yaml) => OutputMode::Structured(StructuredFormat::Yaml),
-            Some(HistoryFormat::Wide) | None if redraw.shows_notes() => OutputMode::Picture(redraw),
-            Some(HistoryFormat::Wide) | None => OutputMode::Lines,
-        },
+        mode: OutputMode::new(output.and_then(RolloutFormat::structured), redraw),
         color: global.color,
-        names: ListLength::wide(output == Some(HistoryFormat::Wide)),
+        names: ListLength::wide(output == Some(RolloutFormat::Wide)),
         begun: (Instant::now(), Timestamp::now()),
         uid: None,
-        is_judged: false,
-        headway: None,
+        was_known: false,
+        tracker: None,
         record: None,
         shown_notes: Vec::new(),
         is_disconnected: false,
@@ -92,16 +88,6 @@ struct Goal {
     timeout: Option<Duration>,
 }
 
-/// The form of the output.
-enum OutputMode {
-    /// A screen that is redrawn on every change.
-    Picture(Redraw),
-    /// One line per change.
-    Lines,
-    /// One document per change.
-    Structured(StructuredFormat),
-}
-
 struct Watching {
     namespace: String,
     name: String,
@@ -113,8 +99,8 @@ struct Watching {
     /// The UID of the DaemonSet: a new one can have the same name.
     uid: Option<String>,
     /// Whether the phase was known at least once. After that it may be unknown for a moment.
-    is_judged: bool,
-    headway: Option<ProgressTracker>,
+    was_known: bool,
+    tracker: Option<ProgressTracker>,
     record: Option<StatusRecord>,
     /// The notes that were written last.
     shown_notes: Vec<String>,
@@ -137,11 +123,11 @@ impl WatchHandler for Watching {
         };
         self.uid = uid.map(str::to_owned);
         let rollout_status = rollout_status(coverage, snapshot);
-        let mark = ProgressSample::new(&rollout_status);
-        let headway = self.headway.get_or_insert_with(|| ProgressTracker::begin(mark, now));
+        let sample = ProgressSample::new(&rollout_status);
+        let tracker = self.tracker.get_or_insert_with(|| ProgressTracker::begin(sample, now));
         match problem {
-            None => headway.observe(mark, now),
-            Some(_) => headway.pause(now),
+            None => tracker.observe(sample, now),
+            Some(_) => tracker.pause(now),
         }
         let current = revision_number(&rollout_status, &snapshot.revisions);
         let notes: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
@@ -150,10 +136,10 @@ impl WatchHandler for Watching {
         if !is_read {
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
-        self.is_judged |= rollout_status.phase != Phase::Unknown;
+        self.was_known |= rollout_status.phase != Phase::Unknown;
         // Only the ControllerRevisions have revision numbers.
         let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
-        if (!self.is_judged || is_blind) && problem.is_none() {
+        if (!self.was_known || is_blind) && problem.is_none() {
             return Err(status::unknown_result(&rollout_status));
         }
         match self.ending(&rollout_status, current, problem.is_some(), now) {
@@ -173,14 +159,14 @@ impl WatchHandler for Watching {
 
     fn on_disconnect(&mut self, error: &Error) -> ControlFlow<ExitCode> {
         let now = Timestamp::now();
-        if let Some(headway) = &mut self.headway {
-            headway.pause(now);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.pause(now);
         }
-        let note_text = connection_lost(&error.to_string());
+        let note = connection_lost(&error.to_string());
         // The message may differ on each attempt; only the first is reported.
         if !std::mem::replace(&mut self.is_disconnected, true) {
-            terminal::note(&note_text);
-            self.shown_notes.push(note_text);
+            terminal::note(&note);
+            self.shown_notes.push(note);
         }
         let is_over = self.goal.timeout.is_some_and(|limit| self.begun.0.elapsed() >= limit);
         match is_over.then(|| self.end(Ending::TimedOut, None, now)) {
@@ -217,7 +203,7 @@ impl Watching {
         }
         let elapsed = self.begun.0.elapsed();
         let until_timeout = self.goal.timeout.map(|limit| limit.saturating_sub(elapsed));
-        let idle = self.headway.as_ref().map(|headway| now.duration_since(headway.last_progress()));
+        let idle = self.tracker.as_ref().map(|tracker| now.duration_since(tracker.last_progress()));
         let idle = idle.and_then(|idle| Duration::try_from(idle).ok()).unwrap_or_default();
         let until_stalled = self.goal.stall_timeout.map(|limit| limit.saturating_sub(idle)).filter(|_| !is_blind);
         if until_timeout.is_some_and(|left| left.is_zero()) {
@@ -238,8 +224,8 @@ impl Watching {
         rollout_status: Option<&RolloutStatus<'_>>,
         now: Timestamp,
     ) -> Result<ControlFlow<ExitCode>, Error> {
-        let waited = match (ending, &self.headway) {
-            (Ending::Stalled, Some(headway)) => now.duration_since(headway.last_progress()),
+        let waited = match (ending, &self.tracker) {
+            (Ending::Stalled, Some(tracker)) => now.duration_since(tracker.last_progress()),
             _ => now.duration_since(self.begun.1),
         };
         if rollout_status.is_none() && ending == Ending::Deleted {
@@ -266,22 +252,19 @@ impl Watching {
         let record = StatusRecord::new(rollout_status).after(self.record.as_ref());
         let news = changes(self.record.as_ref(), Some(&record), now);
         let shown = self.screen(now);
-        let is_read = match (&mut self.mode, &self.headway) {
-            (OutputMode::Picture(redraw), Some(headway)) => {
+        let is_read = match (&mut self.mode, &self.tracker) {
+            (OutputMode::Screen(redraw), Some(tracker)) => {
                 let waits_for = self.goal.revision.filter(|eligible| Some(*eligible) != current);
-                let watched = WatchProgress { headway, waits_for: waits_for.map(|eligible| (eligible, current)) };
+                let watched = WatchProgress { tracker, waits_for: waits_for.map(|eligible| (eligible, current)) };
                 let mut picture = Vec::new();
                 screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
                 print(|out| redraw.frame(out, &picture, notes))?
             }
             _ => {
-                notes
-                    .iter()
-                    .filter(|note_text| !self.shown_notes.contains(note_text))
-                    .for_each(|note_text| terminal::note(note_text));
+                notes.iter().filter(|note| !self.shown_notes.contains(note)).for_each(|note| terminal::note(note));
                 let is_said = |change: &&RolloutEvent| match self.mode {
                     OutputMode::Lines => !is_redundant(&change.kind, &news, self.goal.revision.is_none()),
-                    _ => true,
+                    OutputMode::Screen(_) | OutputMode::Structured(_) => true,
                 };
                 let news: Vec<Event<'_, '_>> =
                     news.iter().filter(is_said).map(|change| self.event(change, Some(rollout_status))).collect();
@@ -311,7 +294,7 @@ impl Watching {
         let one = |out: &mut io::BufWriter<io::StdoutLock<'static>>, event: &Event<'_, '_>| match &self.mode {
             OutputMode::Structured(StructuredFormat::Json) => json_line(out, event),
             OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, event),
-            OutputMode::Picture(_) | OutputMode::Lines => line(out, event, self.screen(event.at)),
+            OutputMode::Screen(_) | OutputMode::Lines => line(out, event, self.screen(event.at)),
         };
         print(|out| {
             events.iter().try_for_each(|event| one(out, event))?;
@@ -333,9 +316,16 @@ fn is_redundant(kind: &EventKind, news: &[RolloutEvent], ends_when_complete: boo
             EventKind::BlockerFound { blocking: true, .. } | EventKind::BlockerConfirmed { blocking: true, .. }
         )
     };
-    match kind {
-        EventKind::PhaseChanged { to: Phase::Complete, .. } => ends_when_complete,
-        EventKind::PhaseChanged { to: Phase::Stuck, .. } => news.iter().any(blocking),
-        _ => false,
+    let EventKind::PhaseChanged { to, .. } = kind else { return false };
+    match to {
+        Phase::Complete => ends_when_complete,
+        Phase::Stuck => news.iter().any(blocking),
+        Phase::Unknown
+        | Phase::NotObserved
+        | Phase::Progressing
+        | Phase::AwaitingDeletion
+        | Phase::Degraded
+        | Phase::Blocked
+        | Phase::Deleting => false,
     }
 }

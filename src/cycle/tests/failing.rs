@@ -31,7 +31,7 @@ fn allowed_failures_continue_within_the_budget() {
     cluster.behavior = Health::From(1);
     // Both nodes of the budget get bad pods in the same second: one failure more than allowed.
     assert!(
-        matches!(drive(&mut cluster, &mut run, 10), Action::HaltReason(HaltReason::TooManyFailures { .. }))
+        matches!(drive(&mut cluster, &mut run, 10), Action::Halt(HaltReason::TooManyFailures { .. }))
             || Summary::new(&run).failed < 2
     );
     let mut cluster = Cluster::new(3);

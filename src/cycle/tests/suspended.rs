@@ -40,7 +40,7 @@ fn node_that_timed_out_fails_by_new_lists() {
     let then = cluster.clone();
     cluster.clock += 700;
     assert_eq!(by_changes(&then, cluster.clock, &mut run).0, Action::Relist);
-    assert!(matches!(cluster.next(&mut run), (Action::HaltReason(HaltReason::TooManyFailures { .. }), _)));
+    assert!(matches!(cluster.next(&mut run), (Action::Halt(HaltReason::TooManyFailures { .. }), _)));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn requested_halt_needs_lists_only_for_nodes_in_progress() {
     let cluster = Cluster::new(1);
     let mut run = begin(&cluster, &default_policy());
     run.stop(HaltReason::Interrupted);
-    assert_eq!(cluster.next_by_changes(&mut run).0, Action::HaltReason(HaltReason::Interrupted));
+    assert_eq!(cluster.next_by_changes(&mut run).0, Action::Halt(HaltReason::Interrupted));
     let (then, mut run) = in_progress();
     run.stop(HaltReason::Interrupted);
     let mut cluster = then.clone();
@@ -96,5 +96,5 @@ fn requested_halt_needs_lists_only_for_nodes_in_progress() {
     let mut unremoved = Cluster::new(2);
     unremoved.clock = cluster.clock;
     assert_eq!(unremoved.next_by_changes(&mut run), (Action::Relist, Vec::new()));
-    assert!(matches!(cluster.next(&mut run), (Action::HaltReason(HaltReason::Interrupted), news) if news.len() == 1));
+    assert!(matches!(cluster.next(&mut run), (Action::Halt(HaltReason::Interrupted), news) if news.len() == 1));
 }

@@ -156,7 +156,7 @@ fn unreadable_pods_are_not_missing_pods() {
     node_snapshot.bound = Known::failed("cannot list pods");
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Unknown, State::Unknown));
-    assert!(daemon_sets_without_pod(&node_snapshot, true).is_empty());
+    assert!(daemon_sets_without_pod(&node_snapshot, DaemonSetSelection::Named).is_empty());
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn event_query_does_not_depend_on_events() {
         (vec![], vec![], true),
     ] {
         let mut node_snapshot = node_snapshot(node(json!({}), json!([])), daemon_set(plain()), bound, pinned);
-        let predicted: Vec<_> = daemon_sets_without_pod(&node_snapshot, false)
+        let predicted: Vec<_> = daemon_sets_without_pod(&node_snapshot, DaemonSetSelection::All)
             .into_iter()
             .flat_map(|_| predicted(&node_snapshot))
             .collect();

@@ -112,7 +112,7 @@ impl<'a> CycleNode<'a> {
 fn node_view(task: &NodeTask, now: Timestamp) -> CycleNode<'_> {
     let view = |status, pod| CycleNode::new(&task.node, status, pod);
     match &task.status {
-        Status::WaitReason => view(StatusName::Waiting, Some(&task.pod.name)),
+        Status::Waiting => view(StatusName::Waiting, Some(&task.pod.name)),
         Status::InProgress(work) => view(StatusName::InProgress, Some(&work.pod.name)),
         Status::Replaced { pod, took } => {
             CycleNode { seconds: Some(took.as_secs()), ..view(StatusName::Replaced, Some(pod)) }
@@ -161,7 +161,7 @@ pub(crate) fn summary(
             Status::Failed { why, .. } => (format!("✗ {}", text::failure(why, screen.now)), Tone::Bad),
             Status::Skipped(why) => (format!("- {}", text::skip(why, screen.now)), Tone::Warning),
             Status::InProgress(_) => ("… still in progress: the controller completes it".to_owned(), Tone::Warning),
-            Status::WaitReason | Status::Replaced { .. } => continue,
+            Status::Waiting | Status::Replaced { .. } => continue,
         };
         indented(out, &format!("{} {text}", sanitize(&task.node)), tone, screen)?;
     }

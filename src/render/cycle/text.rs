@@ -239,16 +239,25 @@ pub(crate) fn pdb_conflict(pdb_conflict: &PdbConflict) -> (String, String) {
     }
 }
 
-/// The question before the first pod is removed, or after the canary. Safe text.
-pub(crate) fn question(is_canary: bool, summary: Summary, daemon_set_ref: DaemonSetRef<'_>) -> String {
+/// What the user is asked to confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Before the first pod is removed.
+    Start,
+    /// After the canary.
+    AfterCanary,
+}
+
+/// The text of a question. Safe text.
+pub(crate) fn question(question: Question, summary: Summary, daemon_set_ref: DaemonSetRef<'_>) -> String {
     let name = sanitize(&format!("{}/{}", daemon_set_ref.namespace, daemon_set_ref.name));
-    match is_canary {
-        true => format!(
+    match question {
+        Question::AfterCanary => format!(
             "Canary of {name} complete ({} of {}). Continue with the remaining {}?",
             summary.replaced,
             pluralize(summary.planned, "node"),
             pluralize(summary.waiting, "node")
         ),
-        false => format!("Replace the pods of {name} on {}?", pluralize(summary.planned, "node")),
+        Question::Start => format!("Replace the pods of {name} on {}?", pluralize(summary.planned, "node")),
     }
 }

@@ -35,7 +35,10 @@ pub(super) fn detail(failure: &PlacementFailure, names: ListLength) -> String {
             format!("node selector {key}={required} does not match: {}", found_label(key, found.as_deref()))
         }
         PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
-        other => summary(other),
+        PlacementFailure::NodeName { .. }
+        | PlacementFailure::NamespaceSelector { .. }
+        | PlacementFailure::NamespaceMissing
+        | PlacementFailure::Taint { .. } => summary(failure),
     }
 }
 

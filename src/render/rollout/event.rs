@@ -204,7 +204,13 @@ fn at_rest(event: &Event<'_, '_>, names: ListLength) -> Vec<String> {
         Phase::Progressing if !old.is_empty() => {
             vec![format!("the controller has not replaced old pods{}", blocker::places(&old, names))]
         }
-        _ => Vec::new(),
+        Phase::Progressing
+        | Phase::Unknown
+        | Phase::Degraded
+        | Phase::Blocked
+        | Phase::Stuck
+        | Phase::Complete
+        | Phase::Deleting => Vec::new(),
     }
 }
 

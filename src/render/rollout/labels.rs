@@ -16,7 +16,7 @@ use crate::rollout::{
 /// State that only a watch has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatchProgress<'p> {
-    pub(crate) headway: &'p ProgressTracker,
+    pub(crate) tracker: &'p ProgressTracker,
     /// The revision of `--revision` and the current one, if they differ.
     pub(crate) waits_for: Option<(i64, Option<i64>)>,
 }

@@ -98,19 +98,28 @@ pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'
     }
     // The rate does not apply to failing pods.
     let goes_on = rollout_status.nodes.iter().any(|node| !matches!(node.step, NodeStep::Done | NodeStep::Failing));
-    let rate = watched.headway.rate(ProgressSample::new(rollout_status), now).filter(|_| goes_on);
-    let rate =
-        rate.filter(|_| matches!(rollout_status.phase, Phase::Progressing | Phase::AwaitingDeletion)).map(|rate| {
-            let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
-            match rollout_status.phase {
-                // The time of the next manual deletion is unknown.
-                Phase::AwaitingDeletion => format!("{:.1} nodes per minute", rate.nodes_per_minute),
-                _ => format!("{:.1} nodes per minute, about {left} left", rate.nodes_per_minute),
+    let rate = watched.tracker.rate(ProgressSample::new(rollout_status), now).filter(|_| goes_on);
+    let rate = rate.and_then(|rate| {
+        let speed = format!("{:.1} nodes per minute", rate.nodes_per_minute);
+        match rollout_status.phase {
+            Phase::Progressing => {
+                let left = age(now, now.saturating_add(rate.left).unwrap_or(Timestamp::MAX));
+                Some(format!("{speed}, about {left} left"))
             }
-        });
-    let idle = now.duration_since(watched.headway.last_progress());
+            // The time of the next manual deletion is unknown.
+            Phase::AwaitingDeletion => Some(speed),
+            Phase::Unknown
+            | Phase::NotObserved
+            | Phase::Degraded
+            | Phase::Blocked
+            | Phase::Stuck
+            | Phase::Complete
+            | Phase::Deleting => None,
+        }
+    });
+    let idle = now.duration_since(watched.tracker.last_progress());
     let idle = (idle >= SignedDuration::from_secs(30))
-        .then(|| format!("no progress for {}", age(watched.headway.last_progress(), now)));
+        .then(|| format!("no progress for {}", age(watched.tracker.last_progress(), now)));
     let parts: Vec<String> = rate.into_iter().chain(idle).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

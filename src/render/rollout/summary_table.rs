@@ -44,10 +44,9 @@ pub(crate) fn summary_table(
     ]);
     let mut table = Table::new(columns);
     for rollout_status in order {
-        let number = |number: usize| match rollout_status.phase {
-            Phase::Unknown => "?".to_owned(),
-            _ => format!("{number}/{}", rollout_status.desired),
-        };
+        let is_known = rollout_status.phase != Phase::Unknown;
+        let number =
+            |number: usize| if is_known { format!("{number}/{}", rollout_status.desired) } else { "?".to_owned() };
         let (bar, tone) = bar(rollout_status.updated, rollout_status.desired);
         let mut cells = Vec::new();
         if with_namespace {
@@ -56,7 +55,7 @@ pub(crate) fn summary_table(
         cells.extend([
             (sanitize(&name(rollout_status)), Tone::Plain),
             (phase_name(rollout_status.phase).to_owned(), phase_tone(rollout_status.phase)),
-            if rollout_status.phase == Phase::Unknown { ("?".to_owned(), Tone::Warning) } else { (bar, tone) },
+            if is_known { (bar, tone) } else { ("?".to_owned(), Tone::Warning) },
             (number(rollout_status.updated), Tone::Plain),
             (number(rollout_status.available), Tone::Plain),
             (blocked_by(rollout_status, screen), Tone::Plain),
@@ -81,20 +80,17 @@ fn urgency(phase: Phase) -> usize {
 }
 
 fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> String {
-    let mut parts: Vec<String> = match rollout_status.phase {
-        Phase::Unknown => {
-            return rollout_status
-                .missing
-                .iter()
-                .map(|missing| sanitize(&missing.to_string()))
-                .collect::<Vec<_>>()
-                .join("; ");
+    if rollout_status.phase == Phase::Unknown {
+        let missing = rollout_status.missing.iter().map(|missing| sanitize(&missing.to_string()));
+        return missing.collect::<Vec<_>>().join("; ");
+    }
+    let mut parts: Vec<String> = Vec::new();
+    if rollout_status.phase != Phase::Complete {
+        let blockers = rollout_status.blockers.iter();
+        parts.extend(blockers.map(|found| blocker::short_with_nodes(found, screen.style.names)));
+        if parts.is_empty() {
+            parts.extend(budget(rollout_status, BUDGET_USES, screen));
         }
-        Phase::Complete => Vec::new(),
-        _ => rollout_status.blockers.iter().map(|found| blocker::short_with_nodes(found, screen.style.names)).collect(),
-    };
-    if parts.is_empty() && rollout_status.phase != Phase::Complete {
-        parts.extend(budget(rollout_status, BUDGET_USES, screen));
     }
     match rollout_status.outdated_misscheduled.len() {
         0 => {}

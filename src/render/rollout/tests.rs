@@ -291,12 +291,12 @@ fn speed_shows_time_left_or_time_without_progress() {
         status_with_nodes(&set, &revision, rows.iter().map(|row| progress(row, NodeStep::Outdated)).collect());
     let mark = |done| ProgressSample { updated: done, done, ..ProgressSample::new(&rollout_status) };
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
-    let mut headway = ProgressTracker::begin(mark(1), at(0));
+    let mut tracker = ProgressTracker::begin(mark(1), at(0));
     for (done, seconds) in [(2, 30), (3, 60), (4, 90)] {
-        headway.observe(mark(done), at(seconds));
+        tracker.observe(mark(done), at(seconds));
     }
     rollout_status.updated_available = 4;
-    let watched = WatchProgress { headway: &headway, waits_for: None };
+    let watched = WatchProgress { tracker: &tracker, waits_for: None };
     assert_eq!(screen::speed(&rollout_status, watched, at(91)).unwrap(), "2.0 nodes per minute, about 3m left");
     rollout_status.phase = Phase::Stuck;
     assert_eq!(screen::speed(&rollout_status, watched, at(390)).unwrap(), "no progress for 5m");

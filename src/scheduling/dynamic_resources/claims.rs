@@ -1,6 +1,6 @@
 //! Finds the ResourceClaims of a pod.
 
-use crate::scheduling::attempt::{Attempt, FilterFailure};
+use crate::scheduling::attempt::{Attempt, FilterFailure, StatusCode};
 use crate::scheduling::rejection::{DeviceRejection, FilterRejection};
 use k8s_openapi::api::resource::v1::{
     AllocationResult, DeviceRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate,
@@ -35,7 +35,7 @@ pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
     let mut found = Found::default();
     for pod_claim in &attempt.pod.spec.resource_claims {
         if !pod_claim.resource_claim_name.is_empty() {
-            find(&pod_claim.resource_claim_name, false, attempt, &mut found);
+            find(&pod_claim.resource_claim_name, ClaimOwner::Any, attempt, &mut found);
         } else if attempt.pod.metadata.uid.is_empty() {
             predict_claim(pod_claim, attempt, &mut found);
         } else {
@@ -45,7 +45,16 @@ pub(super) fn of<'a>(attempt: &Attempt<'a>) -> Found<'a> {
     found
 }
 
-fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut Found<'a>) {
+/// Who may own a claim that the pod uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClaimOwner {
+    /// The pod names the claim itself.
+    Any,
+    /// The claim is created from a template for this pod.
+    ThisPod,
+}
+
+fn find<'a>(name: &'a str, owner: ClaimOwner, attempt: &Attempt<'a>, found: &mut Found<'a>) {
     let Pod { metadata: pod, .. } = attempt.pod;
     let claims = match &attempt.cluster_objects.resource_claims {
         Known::Known(claims) => claims,
@@ -65,7 +74,7 @@ fn find<'a>(name: &'a str, must_be_own: bool, attempt: &Attempt<'a>, found: &mut
         return;
     }
     let mut owners = claim.metadata.owner_references.iter().flatten();
-    if must_be_own && !owners.any(|owner| owner.controller == Some(true) && owner.uid == pod.uid) {
+    if owner == ClaimOwner::ThisPod && !owners.any(|owner| owner.controller == Some(true) && owner.uid == pod.uid) {
         let (namespace, pod) = (&pod.namespace, &pod.name);
         let scheduler =
             format!("ResourceClaim {namespace}/{name} was not created for Pod {namespace}/{pod} (Pod is not owner)");
@@ -88,7 +97,7 @@ fn find_created<'a>(pod_claim: &'a PodResourceClaim, attempt: &Attempt<'a>, foun
         Some(status) => {
             // A status without a name is valid: no claim was needed.
             if let Some(name) = &status.resource_claim_name {
-                find(name, true, attempt, found);
+                find(name, ClaimOwner::ThisPod, attempt, found);
             }
         }
         None => {
@@ -143,5 +152,5 @@ fn requests_of(spec: Option<&ResourceClaimSpec>) -> &[DeviceRequest] {
 }
 
 pub(super) fn failure(rejection: DeviceRejection, scheduler: impl Into<String>) -> FilterFailure {
-    FilterFailure::new(FilterRejection::Devices(rejection), scheduler, false)
+    FilterFailure::new(FilterRejection::Devices(rejection), scheduler, StatusCode::UnschedulableAndUnresolvable)
 }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use crate::scheduling::attempt::StatusCode;
 use k8s_openapi::api::resource::v1::ResourceSlice;
 use serde_json::{Value, json};
 
@@ -78,8 +79,8 @@ fn check(pod: &Pod, cluster_objects: &ClusterObjects) -> FilterResult {
 /// The only rejection with its phase, its code and the scheduler's message.
 fn failing(outcome: FilterResult) -> (ExtensionPoint, Value, String) {
     let CheckResult::Fail(failures) = outcome else { panic!("{outcome:?}") };
-    let [FilterFailure { rejection, scheduler, extension_point, may_preempt }] = failures.try_into().unwrap();
-    assert!(!may_preempt);
+    let [FilterFailure { rejection, scheduler, extension_point, code }] = failures.try_into().unwrap();
+    assert_eq!(code, StatusCode::UnschedulableAndUnresolvable);
     (extension_point, serde_json::to_value(rejection).unwrap(), scheduler)
 }
 

@@ -84,7 +84,7 @@ impl Cluster {
     fn messages(&self) -> Vec<(String, bool)> {
         match self.check() {
             CheckResult::Fail(rejections) => {
-                rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
+                rejections.iter().map(|rejection| (rejection.scheduler.clone(), rejection.may_preempt())).collect()
             }
             other => panic!("{other:?}"),
         }

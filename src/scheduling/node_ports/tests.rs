@@ -89,7 +89,7 @@ fn used_port_is_reported_once_with_its_pods() {
         ]
     );
     let words = "node(s) didn't have free ports for the requested pod ports";
-    assert!(rejections.iter().all(|rejection| rejection.may_preempt && rejection.scheduler == words));
+    assert!(rejections.iter().all(|rejection| rejection.may_preempt() && rejection.scheduler == words));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn failures(fixture: &FilterFixture) -> Vec<(String, bool)> {
     match filter(&fixture.attempt()) {
         CheckResult::Pass => Vec::new(),
         CheckResult::Fail(rejections) => {
-            rejections.into_iter().map(|rejection| (rejection.scheduler, rejection.may_preempt)).collect()
+            rejections.iter().map(|rejection| (rejection.scheduler.clone(), rejection.may_preempt())).collect()
         }
         CheckResult::Unknown { missing } => panic!("{missing}"),
     }
@@ -164,7 +164,7 @@ fn unknown_pods_matter_unless_empty_node_is_too_small() {
     assert_eq!(outcome("1"), CheckResult::Unknown { missing: crate::snapshot::Missing::Failed("no pods".into()) });
     let CheckResult::Fail(rejections) = outcome("3") else { panic!("it may fit") };
     assert_eq!(rejections.len(), 1);
-    assert!(!rejections[0].may_preempt);
+    assert!(!rejections[0].may_preempt());
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn check_among(pod: &Pod, bound_pods: &[Pod], others: &[Node], pods: &[Pod]) -> 
 fn messages(outcome: &FilterResult) -> Vec<(&str, bool)> {
     match outcome {
         CheckResult::Fail(rejections) => {
-            rejections.iter().map(|rejection| (rejection.scheduler.as_str(), rejection.may_preempt)).collect()
+            rejections.iter().map(|rejection| (rejection.scheduler.as_str(), rejection.may_preempt())).collect()
         }
         other => panic!("{other:?}"),
     }

@@ -3,7 +3,7 @@
 //! Upstream: `volumebinding/binder.go` `FindPodVolumes`, `findMatchingVolumes`;
 //! `component-helpers/storage/volume/pv_helpers.go` `FindMatchingVolume`.
 
-use crate::scheduling::attempt::Attempt;
+use crate::scheduling::attempt::{Attempt, StatusCode};
 use crate::scheduling::rejection::{MismatchedVolume, VolumeMismatch, VolumeRejection};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ pub(super) fn check(
             } else {
                 let (claim, selected_node) = (name_of(&claim.metadata).to_owned(), selected_node.to_owned());
                 let rejection = VolumeRejection::VolumeClaimOnOtherNode { claim, selected_node };
-                report.reject(rejection, BIND_CONFLICT, false);
+                report.reject(rejection, BIND_CONFLICT, StatusCode::UnschedulableAndUnresolvable);
             }
             continue;
         }

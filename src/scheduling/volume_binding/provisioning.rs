@@ -3,7 +3,7 @@
 //! Upstream: `volumebinding/binder.go` `checkVolumeProvisions`, `hasEnoughCapacity`, `nodeHasAccess`;
 //! `pkg/apis/core/v1/helper/helpers.go` `MatchTopologySelectorTerms`.
 
-use crate::scheduling::attempt::Attempt;
+use crate::scheduling::attempt::{Attempt, StatusCode};
 use crate::scheduling::rejection::{MismatchedVolume, VolumeRejection};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, TopologySelectorTerm};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
@@ -33,11 +33,11 @@ pub(super) fn check(
     if matches!(class.provisioner.as_str(), "" | NO_PROVISIONER) {
         let requested = request_of(claim).unwrap_or_default();
         let rejection = VolumeRejection::NoVolumeToBind { claim: claim_name, storage_class, requested, mismatches };
-        return report.reject(rejection, BIND_CONFLICT, false);
+        return report.reject(rejection, BIND_CONFLICT, StatusCode::UnschedulableAndUnresolvable);
     }
     if let Some(terms) = missed_topologies(class, attempt.node) {
         let rejection = VolumeRejection::StorageTopology { claim: claim_name, storage_class, terms };
-        return report.reject(rejection, BIND_CONFLICT, false);
+        return report.reject(rejection, BIND_CONFLICT, StatusCode::UnschedulableAndUnresolvable);
     }
     check_capacity(attempt, claim, class, report);
 }
@@ -92,7 +92,7 @@ fn check_capacity(
         requested,
         largest,
     };
-    report.reject(rejection, NO_SPACE, false);
+    report.reject(rejection, NO_SPACE, StatusCode::UnschedulableAndUnresolvable);
 }
 
 fn is_within_reach(capacity: &CSIStorageCapacity, node: &Node) -> bool {
