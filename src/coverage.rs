@@ -31,7 +31,7 @@ use crate::snapshot::shared::Pool;
 use crate::snapshot::{DaemonPods, EventQuery, Known, Node, PodSummary, Snapshot};
 
 pub(crate) use counts::Counts;
-pub(crate) use group::by_label;
+pub(crate) use group::{Group, by_label};
 pub(crate) use node_coverage::NodeCoverage;
 pub(crate) use threshold::Threshold;
 

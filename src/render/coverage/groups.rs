@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use super::{difference, known_bar, number, reasons_in_short};
-use crate::coverage::{Coverage, NodeCoverage, by_label};
+use crate::coverage::{Coverage, Group, NodeCoverage, by_label};
 use crate::explain::State;
 use crate::render::ViewOptions;
 use crate::render::style::Tone;
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, truncate};
 
 /// The value that is shown for nodes without the label.
@@ -27,38 +27,33 @@ pub(crate) fn groups<'a>(
     if screen.headers {
         screen.style.line(out, &format!("{} by {}", subject(coverages), sanitize(label)), Tone::Strong)?;
     }
-    let mut table = Table::new(vec![
-        Column::text("VALUE"),
-        Column::text("").weight(1),
-        Column::number("COVERED"),
-        Column::number("MISSING"),
-        Column::number("NOT READY"),
-        Column::number("MISSCHEDULED").weight(2),
-        Column::number("EXCLUDED").weight(3),
-        Column::text("REASONS"),
-    ]);
-    for group in &groups {
-        let (bar, tone) = known_bar(group.available, group.desired);
-        let trouble = |state: State, tone: Tone| match (group.current, group.in_state(state)) {
+    columns(screen).table(&groups).write(out, screen.style, screen.headers)
+}
+
+fn columns<'r, 'a: 'r>(screen: ViewOptions) -> Columns<'r, Group<'r, 'a>> {
+    let counted = |group: &Group<'r, 'a>| known_bar(group.available, group.desired);
+    let in_state = |state: State, tone: Tone| {
+        move |group: &Group<'r, 'a>| match (group.current, group.in_state(state)) {
             (None, _) => ("?".to_owned(), Tone::Warning),
             (_, 0) => ("0".to_owned(), Tone::Quiet),
             (_, number) => (number.to_string(), tone),
-        };
-        let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
-        let reasons =
-            if screen.style.width.is_some() && !screen.wide { truncate(&reasons, REASON_WIDTH) } else { reasons };
-        table.row(vec![
-            (group.value.map_or_else(|| NO_VALUE.to_owned(), sanitize), Tone::Plain),
-            (bar, tone),
-            (format!("{}/{}", number(group.available), number(group.desired)), tone),
-            trouble(State::Missing, Tone::Bad),
-            difference(group.current, group.ready, Tone::Bad),
-            trouble(State::Misscheduled, Tone::Warning),
-            trouble(State::Excluded, Tone::Quiet),
-            (reasons, Tone::Plain),
-        ]);
-    }
-    table.write(out, screen.style, screen.headers)
+        }
+    };
+    Columns::<Group<'r, 'a>>::new()
+        .add(Column::text("VALUE"), |group| (group.value.map_or_else(|| NO_VALUE.to_owned(), sanitize), Tone::Plain))
+        .add(Column::text("").weight(1), counted)
+        .add(Column::number("COVERED"), move |group| {
+            (format!("{}/{}", number(group.available), number(group.desired)), counted(group).1)
+        })
+        .add(Column::number("MISSING"), in_state(State::Missing, Tone::Bad))
+        .add(Column::number("NOT READY"), |group| difference(group.current, group.ready, Tone::Bad))
+        .add(Column::number("MISSCHEDULED").weight(2), in_state(State::Misscheduled, Tone::Warning))
+        .add(Column::number("EXCLUDED").weight(3), in_state(State::Excluded, Tone::Quiet))
+        .add(Column::text("REASONS"), move |group| {
+            let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
+            let is_short = screen.style.width.is_some() && !screen.wide;
+            (if is_short { truncate(&reasons, REASON_WIDTH) } else { reasons }, Tone::Plain)
+        })
 }
 
 /// The title of a screen over one or more DaemonSets.

@@ -16,7 +16,7 @@ use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, width, wrap};
 use crate::rollout::{Blocker, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
 
@@ -199,25 +199,21 @@ pub(crate) fn in_progress(
     nodes.sort_by_key(|progress| (urgency(progress.step), progress.node));
     let (shown, more) = ListLength::for_terminal(screen.style.width).split(&nodes, IN_WORK);
     writeln!(out)?;
-    let mut table = Table::new(vec![
-        Column::text("NODE"),
-        Column::text("STEP"),
-        Column::text("POD").weight(2),
-        Column::text("AGE").weight(1),
-        Column::text("REASON"),
-    ]);
-    for progress in shown {
-        let pod = progress.row.pods.first().map_or_else(|| "-".to_owned(), |pod| sanitize(&pod.metadata.name));
-        let created = progress.row.created().map_or_else(|| "-".to_owned(), |created| age(created, screen.now));
-        table.row(vec![
-            (sanitize(progress.node), Tone::Plain),
-            (format!("{} {}", step_sign(progress.step), step_name(progress.step)), step_tone(progress.step)),
-            (pod, Tone::Plain),
-            (created, Tone::Plain),
-            (reasons(progress, screen), Tone::Plain),
-        ]);
-    }
-    table.write(out, screen.style, screen.headers)?;
+    let columns = Columns::<NodeProgress<'_>>::new()
+        .add(Column::text("NODE"), |progress| (sanitize(progress.node), Tone::Plain))
+        .add(Column::text("STEP"), |NodeProgress { step, .. }| {
+            (format!("{} {}", step_sign(*step), step_name(*step)), step_tone(*step))
+        })
+        .add(Column::text("POD").weight(2), |progress| {
+            let pod = progress.row.pods.first();
+            (pod.map_or_else(|| "-".to_owned(), |pod| sanitize(&pod.metadata.name)), Tone::Plain)
+        })
+        .add(Column::text("AGE").weight(1), |progress| {
+            let created = progress.row.created();
+            (created.map_or_else(|| "-".to_owned(), |created| age(created, screen.now)), Tone::Plain)
+        })
+        .add(Column::text("REASON"), |progress| (reasons(progress, screen), Tone::Plain));
+    columns.table(shown.iter().copied()).write(out, screen.style, screen.headers)?;
     match more {
         0 => Ok(()),
         more => screen.style.line(out, &format!("… {more} more nodes in progress"), Tone::Quiet),

@@ -7,7 +7,7 @@ use super::labels::{budget, phase_name, phase_tone};
 use crate::render::ViewOptions;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::{Tone, bar};
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::{Phase, RolloutStatus};
 
@@ -23,46 +23,35 @@ pub(crate) fn summary_table(
     if statuses.is_empty() {
         return Ok(());
     }
-    let namespace =
-        |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.namespace.clone().unwrap_or_default();
-    let name = |rollout_status: &RolloutStatus<'_>| rollout_status.daemon_set.metadata.name.clone().unwrap_or_default();
     let mut order: Vec<&RolloutStatus<'_>> = statuses.iter().collect();
-    order.sort_by_cached_key(|rollout_status| {
-        (urgency(rollout_status.phase), namespace(rollout_status), name(rollout_status))
-    });
-    let mut columns = Vec::new();
-    if with_namespace {
-        columns.push(Column::text("NAMESPACE"));
-    }
-    columns.extend([
-        Column::text("NAME"),
-        Column::text("PHASE"),
-        Column::text("").weight(1),
-        Column::number("UPDATED"),
-        Column::number("AVAILABLE"),
-        Column::text("BLOCKED BY"),
-    ]);
-    let mut table = Table::new(columns);
-    for rollout_status in order {
-        let is_known = rollout_status.phase != Phase::Unknown;
-        let number =
-            |number: usize| if is_known { format!("{number}/{}", rollout_status.desired) } else { "?".to_owned() };
-        let (bar, tone) = bar(rollout_status.updated, rollout_status.desired);
-        let mut cells = Vec::new();
-        if with_namespace {
-            cells.push((sanitize(&namespace(rollout_status)), Tone::Plain));
-        }
-        cells.extend([
-            (sanitize(&name(rollout_status)), Tone::Plain),
-            (phase_name(rollout_status.phase).to_owned(), phase_tone(rollout_status.phase)),
-            if is_known { (bar, tone) } else { ("?".to_owned(), Tone::Warning) },
-            (number(rollout_status.updated), Tone::Plain),
-            (number(rollout_status.available), Tone::Plain),
-            (blocked_by(rollout_status, screen), Tone::Plain),
-        ]);
-        table.row(cells);
-    }
-    table.write(out, screen.style, screen.headers)
+    order.sort_by_cached_key(|status| (urgency(status.phase), namespace(status), name(status)));
+    columns(with_namespace, screen).table(order).write(out, screen.style, screen.headers)
+}
+
+fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, RolloutStatus<'a>> {
+    let number = |status: &RolloutStatus<'a>, number: usize| match status.phase == Phase::Unknown {
+        true => ("?".to_owned(), Tone::Plain),
+        false => (format!("{number}/{}", status.desired), Tone::Plain),
+    };
+    Columns::<RolloutStatus<'a>>::new()
+        .add_if(with_namespace, Column::text("NAMESPACE"), |status| (sanitize(&namespace(status)), Tone::Plain))
+        .add(Column::text("NAME"), |status| (sanitize(&name(status)), Tone::Plain))
+        .add(Column::text("PHASE"), |status| (phase_name(status.phase).to_owned(), phase_tone(status.phase)))
+        .add(Column::text("").weight(1), |status| match status.phase == Phase::Unknown {
+            true => ("?".to_owned(), Tone::Warning),
+            false => bar(status.updated, status.desired),
+        })
+        .add(Column::number("UPDATED"), move |status| number(status, status.updated))
+        .add(Column::number("AVAILABLE"), move |status| number(status, status.available))
+        .add(Column::text("BLOCKED BY"), move |status| (blocked_by(status, screen), Tone::Plain))
+}
+
+fn namespace(status: &RolloutStatus<'_>) -> String {
+    status.daemon_set.metadata.namespace.clone().unwrap_or_default()
+}
+
+fn name(status: &RolloutStatus<'_>) -> String {
+    status.daemon_set.metadata.name.clone().unwrap_or_default()
 }
 
 fn urgency(phase: Phase) -> usize {

@@ -10,7 +10,7 @@ use crate::render::age::age;
 use crate::render::name_list::HANDFUL;
 use crate::render::reason::summary;
 use crate::render::style::{Tone, tone_of};
-use crate::render::table::{Column, Table};
+use crate::render::table::{Column, Columns};
 use crate::render::text::{pluralize, sanitize};
 use crate::snapshot::Node;
 
@@ -39,34 +39,21 @@ pub(crate) fn overview(
     }
     let mut order: Vec<&Diagnosis<'_>> = diagnoses.iter().collect();
     order.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
-    let mut columns = Vec::new();
-    if with_namespace {
-        columns.push(Column::text("NAMESPACE"));
-    }
-    columns.extend([Column::text("NAME"), Column::text("VERDICT"), Column::text("STATE").weight(2)]);
-    if screen.wide {
-        columns.push(Column::text("POD").weight(1));
-    }
-    columns.push(Column::text("WHY"));
-    let mut table = Table::new(columns);
-    for diagnosis in order {
-        let mut cells = Vec::new();
-        if with_namespace {
-            cells.push((sanitize(diagnosis.namespace()), Tone::Plain));
-        }
-        let verdict = format!("{} {}", verdict_symbol(diagnosis.verdict), name_of(diagnosis.verdict));
-        cells.extend([
-            (sanitize(diagnosis.name()), Tone::Plain),
-            (verdict, verdict_tone(diagnosis.verdict)),
-            (diagnosis.state.name().to_owned(), tone_of(diagnosis.state)),
-        ]);
-        if screen.wide {
-            cells.push((diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default(), Tone::Plain));
-        }
-        cells.push((causes(diagnosis, screen), Tone::Plain));
-        table.row(cells);
-    }
-    table.write(out, screen.style, screen.headers)
+    columns(with_namespace, screen).table(order).write(out, screen.style, screen.headers)
+}
+
+fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Diagnosis<'a>> {
+    Columns::<Diagnosis<'a>>::new()
+        .add_if(with_namespace, Column::text("NAMESPACE"), |diagnosis| (sanitize(diagnosis.namespace()), Tone::Plain))
+        .add(Column::text("NAME"), |diagnosis| (sanitize(diagnosis.name()), Tone::Plain))
+        .add(Column::text("VERDICT"), |Diagnosis { verdict, .. }| {
+            (format!("{} {}", verdict_symbol(*verdict), name_of(*verdict)), verdict_tone(*verdict))
+        })
+        .add(Column::text("STATE").weight(2), |Diagnosis { state, .. }| (state.name().to_owned(), tone_of(*state)))
+        .add_if(screen.wide, Column::text("POD").weight(1), |diagnosis| {
+            (diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default(), Tone::Plain)
+        })
+        .add(Column::text("WHY"), move |diagnosis| (causes(diagnosis, screen), Tone::Plain))
 }
 
 /// The conditions of the node that affect all DaemonSets.
