@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `kubectl ds why-not NODE` and `kubectl describe node NODE` in one run, with 500 and with 1,000 nodes.
 
-    tests/bench/why-not.py [--nodes 1000] [--daemonsets 20] [--rounds 11]
+    tests/bench/why-not.py [--nodes 1000] [--daemonsets 20] [--rounds 11] [--program FILE]
 
 Fills a control plane of the tests (tests/control-plane/build.sh) with half of the nodes, measures, adds the other half,
 and measures again: requests, bytes from the server, wall time and peak memory, the median of interleaved rounds.
@@ -74,8 +74,9 @@ def main():
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--daemonsets", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--program", action="append", default=[], help="measure this program instead of building one")
     options = parser.parse_args()
-    ours = build()
+    ours = [build(program) for program in options.program or [None]]
     with control_plane() as env:
         half = options.nodes // 2
         create(nodes(half), env)
@@ -83,7 +84,7 @@ def main():
         few = bench(options, ours, env, half, wait_for_rest(env))
         create(nodes(options.nodes - half, half), env)
         many = bench(options, ours, env, options.nodes, wait_for_rest(env))
-        print("; ".join(versions(ours, env)))
+        print("; ".join(versions(ours[0], env)))
     for name, figures in [*few, *many]:
         print(name)
         print(figures)
@@ -96,24 +97,29 @@ TIMES = {}
 
 
 def bench(options, ours, env, count, pods):
-    contestants = [("ours", [ours, "why-not", NODE]), ("kubectl", [KUBECTL, "describe", "node", NODE])]
-    results = {name: [] for name, _ in contestants}
-    # Warms the caches of the server and of this machine for both.
-    for _, command in contestants:
+    contestants = [
+        *(
+            (f"kubectl ds why-not NODE{f' ({number})' if number else ''}", "ours", [one, "why-not", NODE])
+            for number, one in enumerate(ours)
+        ),
+        ("kubectl describe node NODE", "kubectl", [KUBECTL, "describe", "node", NODE]),
+    ]
+    results = {name: [] for name, _, _ in contestants}
+    # Warms the caches of the server and of this machine for all.
+    for _, _, command in contestants:
         measured(command, env)
     for number in range(options.rounds):
         say(f"{count} nodes: round {number + 1} of {options.rounds}")
-        for name, command in contestants:
+        for name, _, command in contestants:
             results[name].append(measured(command, env))
-    TIMES[count] = [seconds for seconds, _ in results["ours"]]
+    TIMES[count] = [seconds for seconds, _ in results[contestants[0][0]]]
     title = f"median of {options.rounds}"
     rows = [f"| {title:<26} | requests |    bytes | wall time | fastest - slowest | peak memory |",
             f"|{'-' * 28}|---------:|---------:|----------:|------------------:|------------:|"]
-    for name, command in contestants:
+    for name, kind, command in contestants:
         times = [seconds for seconds, _ in results[name]]
         peak = max(peak for _, peak in results[name])
-        title = "kubectl ds why-not NODE" if name == "ours" else "kubectl describe node NODE"
-        rows.append(f"| {title:<26} | {requests(command, REQUESTS[name], env):8} | {received(command, env):8} | "
+        rows.append(f"| {name:<26} | {requests(command, REQUESTS[kind], env):8} | {received(command, env):8} | "
                     f"{statistics.median(times):7.3f} s | {min(times):6.3f} - {max(times):6.3f} s | {peak:7.0f} MiB |")
     return [(f"\n{count} nodes, {options.daemonsets} DaemonSets, {pods} pods", "\n".join(rows))]
 
