@@ -70,6 +70,12 @@ impl Source {
         }
     }
 
+    /// The note for a request that selects no DaemonSet.
+    pub(crate) fn none_found(&self, request: &Request) -> String {
+        let selector = request.selector.as_ref().map(|selector| format!(" match {selector:?}"));
+        format!("no DaemonSets{} in {}", selector.as_deref().unwrap_or(" found"), self.place(request))
+    }
+
     /// Loads a snapshot, with only those events that `event_query` selects.
     ///
     /// # Errors

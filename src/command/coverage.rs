@@ -45,6 +45,6 @@ fn notes(source: &Source, request: &Request, snapshot: &Snapshot) {
         terminal::note(&gap);
     }
     if snapshot.daemon_sets.is_empty() {
-        terminal::note(&format!("no DaemonSets found in {}", source.place(request)));
+        terminal::note(&source.none_found(request));
     }
 }

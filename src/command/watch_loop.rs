@@ -16,7 +16,7 @@ use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
 /// Changes arrive in bursts: all changes within this time are shown at once.
-pub(super) const DEBOUNCE: Duration = Duration::from_millis(250);
+const DEBOUNCE: Duration = Duration::from_millis(250);
 /// The interval of refreshes without a change: ages grow, and ready pods become available.
 pub(super) const REFRESH: Duration = Duration::from_secs(5);
 /// How long to wait for events before the first output.
@@ -141,20 +141,37 @@ async fn until_relist(
         }
 
         let tick = Instant::now() + REFRESH;
-        let mut deadline = handler.due().map_or(tick, |due| due.min(tick));
-        loop {
-            let step = tokio::select! {
-                biased;
-                () = sleep_until(deadline) => break,
-                () = window.changed() => break,
-                step = follow.next(snapshot) => step?,
-            };
-            match classify(step, &mut trouble) {
-                UpdateKind::Relist => return Ok(ControlFlow::Continue(())),
-                // The first change starts the burst window, in which more changes are collected.
-                UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
-                UpdateKind::Nothing => {}
-            }
+        let deadline = handler.due().map_or(tick, |due| due.min(tick));
+        let resized = async || window.changed().await;
+        if let UpdateKind::Relist = until_change(snapshot, follow, &mut trouble, deadline, resized).await? {
+            return Ok(ControlFlow::Continue(()));
+        }
+    }
+}
+
+/// Waits for a change, until the deadline, or until `wake` completes. The first change starts a short time in which more
+/// changes are collected.
+///
+/// # Errors
+/// Any error that a retry cannot fix, such as revoked permissions.
+pub(super) async fn until_change(
+    snapshot: &mut Snapshot,
+    follow: &mut SnapshotWatcher,
+    trouble: &mut Option<String>,
+    mut deadline: Instant,
+    mut wake: impl AsyncFnMut(),
+) -> Result<UpdateKind, Error> {
+    loop {
+        let step = tokio::select! {
+            biased;
+            () = sleep_until(deadline) => return Ok(UpdateKind::Change),
+            () = wake() => return Ok(UpdateKind::Change),
+            step = follow.next(snapshot) => step?,
+        };
+        match classify(step, trouble) {
+            UpdateKind::Relist => return Ok(UpdateKind::Relist),
+            UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
+            UpdateKind::Nothing => {}
         }
     }
 }
@@ -189,7 +206,7 @@ pub(super) enum UpdateKind {
     Relist,
 }
 
-pub(super) fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> UpdateKind {
+fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> UpdateKind {
     match step {
         WatchUpdate::Relist => UpdateKind::Relist,
         WatchUpdate::Changed => {

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
         terminal::note(gap);
     }
     if node_snapshot.daemon_sets.is_empty() {
-        terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
+        terminal::note(&source.none_found(&request));
     }
     let diagnoses = explain::diagnosis::all(&node_snapshot, &predicted);
     let screen = ViewOptions {

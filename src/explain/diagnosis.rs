@@ -158,7 +158,7 @@ pub(crate) fn event_query(diagnoses: &[Diagnosis<'_>]) -> EventQuery {
     query
 }
 
-/// The diagnosis of every DaemonSet of the node, in the same order. `made` has a predicted pod for each DaemonSet
+/// The diagnosis of every DaemonSet of the node, in the same order. `predicted` has a predicted pod for each DaemonSet
 /// without a pod.
 pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<PredictedPod>]) -> Vec<Diagnosis<'a>> {
     let pods = node_snapshot.daemon_pods();

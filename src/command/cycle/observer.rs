@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::lease_keeper::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
 use crate::command::rollout::event_query;
-use crate::command::watch_loop::{DEBOUNCE, REFRESH, UpdateKind, classify, until_events};
+use crate::command::watch_loop::{REFRESH, UpdateKind, until_change, until_events};
 use crate::coverage::Coverage;
 use crate::cycle::Moment;
 use crate::error::Error;
@@ -126,21 +126,13 @@ impl Observer {
         {
             return Ok(WakeReason::Missed);
         }
-        let mut deadline = deadline(until);
-        let seen = loop {
-            let step = tokio::select! {
-                biased;
-                () = sleep_until(deadline) => break WakeReason::Changed,
-                step = follow.next(&mut loaded.snapshot) => step?,
-            };
-            match classify(step, trouble) {
-                UpdateKind::Relist => break WakeReason::Missed,
-                UpdateKind::Change => deadline = deadline.min(Instant::now() + DEBOUNCE),
-                UpdateKind::Nothing => {}
-            }
-        };
+        let never = async || std::future::pending().await;
+        let update = until_change(&mut loaded.snapshot, follow, trouble, deadline(until), never).await?;
         loaded.snapshot.as_of = Timestamp::now();
-        Ok(seen)
+        Ok(match update {
+            UpdateKind::Relist => WakeReason::Missed,
+            UpdateKind::Change | UpdateKind::Nothing => WakeReason::Changed,
+        })
     }
 }
 

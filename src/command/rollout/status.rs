@@ -28,7 +28,7 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
         terminal::note(gap);
     }
     if snapshot.daemon_sets.is_empty() {
-        terminal::note(&format!("no DaemonSets found in {}", source.place(&request)));
+        terminal::note(&source.none_found(&request));
     }
     let coverages = compute_coverage(&snapshot);
     let statuses: Vec<RolloutStatus<'_>> =

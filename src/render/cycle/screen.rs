@@ -4,19 +4,17 @@ use std::io::{self, Write};
 
 use super::text;
 use crate::coverage::Coverage;
-use crate::cycle::{Run, Status, Summary, WaitReason};
+use crate::cycle::{NodeTask, Run, Status, Summary, WaitReason};
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
+use crate::render::name_list::HANDFUL;
 use crate::render::rollout::WatchProgress;
 use crate::render::rollout::node_grid::cells;
 use crate::render::rollout::screen::{bars, failures, in_progress, speed};
 use crate::render::style::{Tone, bar};
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::RolloutStatus;
-
-/// The number of failed nodes that are named.
-const NAMED: usize = 5;
 
 /// The state of a run.
 #[derive(Clone, Copy)]
@@ -87,12 +85,19 @@ fn notes(picture: &CycleScreen<'_>, screen: ViewOptions) -> Vec<(String, Tone)> 
 }
 
 fn failed(out: &mut impl Write, run: &Run, screen: ViewOptions) -> io::Result<()> {
-    let why = run.tasks().iter().filter_map(|task| match &task.status {
-        Status::Failed { why, .. } => Some((&task.node, why)),
-        _ => None,
-    });
-    why.take(NAMED).try_for_each(|(node, why)| {
-        let text = format!("✗ {} failed: {}", sanitize(node), text::failure(why, screen.now));
-        screen.style.line(out, &text, Tone::Bad)
-    })
+    let failure = |task: &'_ NodeTask| match &task.status {
+        Status::Failed { why, .. } => {
+            Some(format!("✗ {} failed: {}", sanitize(&task.node), text::failure(why, screen.now)))
+        }
+        Status::Waiting | Status::InProgress(_) | Status::Replaced { .. } | Status::Skipped(_) => None,
+    };
+    let failures: Vec<String> = run.tasks().iter().filter_map(failure).collect();
+    let (shown, more) = screen.style.names.split(&failures, HANDFUL);
+    for text in shown {
+        screen.style.line(out, text, Tone::Bad)?;
+    }
+    match more {
+        0 => Ok(()),
+        more => screen.style.line(out, &format!("✗ {} failed", pluralize(more, "more node")), Tone::Bad),
+    }
 }
