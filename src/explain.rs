@@ -2,18 +2,21 @@
 //!
 //! - `pod`: the state of one pod and its reasons, from `.status` alone. `coverage` and `rollout` use this part.
 //! - `events`: what warning events add to that.
+//! - `image_problem`: why an image cannot be pulled, from the words of the registry.
 //! - `reason`: one variant for each cause, with its evidence; the renderer writes the sentences.
 //! - `diagnosis`: the complete diagnosis of one DaemonSet on one node for `why-not`: every check of the controller, the API
 //!   server, the scheduler and the kubelet, and of the pod itself.
 
 pub(crate) mod diagnosis;
 pub(crate) mod events;
+mod image_problem;
 pub(crate) mod pod;
 mod reason;
 
 use serde::Serialize;
 
-pub(crate) use reason::{Exit, FailedBy, Reason};
+pub(crate) use image_problem::ImageProblem;
+pub(crate) use reason::{Exit, FailedBy, ReadyStatus, Reason};
 
 /// The state of a DaemonSet on a node. The order is that of urgency, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

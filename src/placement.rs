@@ -11,6 +11,7 @@
 mod affinity;
 mod failure;
 mod namespace_selector;
+mod taint_owner;
 mod toleration;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::snapshot::{Labels, Node};
 pub(crate) use affinity::Affinity;
 pub(crate) use failure::{PlacementFailure, Requirement, TermMismatch};
 pub(crate) use namespace_selector::NamespaceSelector;
+pub(crate) use taint_owner::{Provides, Startup, TaintMeaning, TaintOwner, owner as taint_owner};
 use toleration::Tolerations;
 pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates};
 

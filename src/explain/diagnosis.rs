@@ -8,6 +8,7 @@
 mod check;
 mod input;
 mod kubelet;
+mod owner_pods;
 mod stages;
 
 #[cfg(test)]
@@ -16,17 +17,19 @@ mod tests;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use super::State;
+use super::{ReadyStatus, Reason, State};
 use crate::admission::PredictedPod;
 use crate::check_result::CheckResult;
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{EventQuery, Known, Taint};
+use crate::snapshot::{EventQuery, Known, Node, Taint};
 
 pub(crate) use check::{Check, CheckName, CheckReason, Stage};
 pub(crate) use input::DiagnosisInput;
+pub(crate) use owner_pods::OwnerPod;
+use owner_pods::owner_pods;
 
 /// Whether the node has a healthy daemon pod, and if not, where it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -49,6 +52,7 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) daemon_set: &'a DaemonSet,
+    pub(crate) node: &'a Node,
     pub(crate) placement: Placement,
     pub(crate) state: State,
     /// The pod that counts, if one exists.
@@ -58,6 +62,8 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) checks: Vec<Check>,
     /// Whether preemption would help, if the scheduler rejects the node.
     pub(crate) preemption: Option<Preemption>,
+    /// The pods on the node of those who remove its untolerated taints.
+    pub(crate) owner_pods: Vec<OwnerPod<'a>>,
     /// Whether the node does not exist yet.
     pub(crate) is_planned: bool,
     /// The taints of the node that the template does not tolerate.
@@ -81,7 +87,8 @@ impl<'a> DiagnosisInput<'a> {
             PlacementFailure::Taint { taint } => Some(taint.clone()),
             _ => None,
         };
-        let untolerated = placed.failures.iter().filter_map(taint_of).collect();
+        let untolerated: Vec<Taint> = placed.failures.iter().filter_map(taint_of).collect();
+        let owner_pods = owner_pods(self, &untolerated);
         let mut checks = stages::controller(&template.spec, placed.failures);
         checks.extend(stages::deletion(self.daemon_set));
         let pod = self.pods.known().and_then(|pods| pods.first()).copied();
@@ -117,12 +124,14 @@ impl<'a> DiagnosisInput<'a> {
         checks.sort_by_key(|check| check.stage);
         Diagnosis {
             daemon_set: self.daemon_set,
+            node: self.node,
             placement,
             state,
             pod,
             verdict: self.verdict(placement, state, pod, &checks),
             checks,
             preemption,
+            owner_pods,
             is_planned: !self.node_exists,
             untolerated,
             event_query: self.event_query(state),
@@ -244,9 +253,15 @@ impl Diagnosis<'_> {
 
     /// The reasons of every failed check, in the order of the stages.
     pub(crate) fn failures(&self) -> impl Iterator<Item = &CheckReason> {
-        self.checks.iter().flat_map(|check| match &check.result {
-            CheckResult::Fail(reasons) => reasons.as_slice(),
-            CheckResult::Pass | CheckResult::Unknown { .. } => &[],
-        })
+        let all = || {
+            self.checks.iter().flat_map(|check| match &check.result {
+                CheckResult::Fail(reasons) => reasons.as_slice(),
+                CheckResult::Pass | CheckResult::Unknown { .. } => &[],
+            })
+        };
+        // A node whose kubelet reports may be not ready because of this pod: its own trouble comes first.
+        let is_effect =
+            |reason: &&CheckReason| matches!(reason.reason, Reason::NodeNotReady { status: ReadyStatus::False, .. });
+        all().filter(move |reason| !is_effect(reason)).chain(all().filter(is_effect))
     }
 }

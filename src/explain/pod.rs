@@ -8,7 +8,7 @@ mod tests;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Exit, FailedBy, Reason, State};
+use super::{Exit, FailedBy, ReadyStatus, Reason, State};
 use crate::snapshot::pod_summary::{Condition, ContainerStatus, Terminated};
 use crate::snapshot::{Node, PodSummary};
 
@@ -69,10 +69,16 @@ pub(crate) fn pod_state(
         let since = ready_since(pod);
         return (State::Ready, vec![Reason::MinReadySeconds { min_ready_seconds, since }]);
     }
-    let node_trouble = node.and_then(node_not_ready);
+    let node_trouble = node.and_then(Reason::node_not_ready);
     let container_trouble = troubles(pod);
     if node_trouble.is_some() || !container_trouble.is_empty() {
-        return (State::NotReady, node_trouble.into_iter().chain(container_trouble).collect());
+        // A kubelet that reports starts containers, so their trouble may be why the node is not ready.
+        let is_silent = matches!(node_trouble, Some(Reason::NodeNotReady { status: ReadyStatus::Unknown, .. }));
+        let reasons = match is_silent {
+            true => node_trouble.into_iter().chain(container_trouble).collect(),
+            false => container_trouble.into_iter().chain(node_trouble).collect(),
+        };
+        return (State::NotReady, reasons);
     }
     match progress(pod) {
         Some(progress) => (State::Starting, vec![progress]),
@@ -89,7 +95,7 @@ fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Rea
         return vec![Reason::Terminating { deadline }];
     }
     let stuck = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
-    [stuck].into_iter().chain(node.and_then(node_not_ready)).collect()
+    [stuck].into_iter().chain(node.and_then(Reason::node_not_ready)).collect()
 }
 
 fn failed(pod: &PodSummary) -> Reason {
@@ -123,15 +129,6 @@ fn unscheduled(pod: &PodSummary) -> Reason {
         "Unschedulable" => Reason::Unschedulable { scheduler },
         _ => Reason::NotScheduled { scheduler_name: None },
     }
-}
-
-/// The reason that the node's `Ready` condition is not `True`: then no pod on the node is ready.
-pub(super) fn node_not_ready(node: &Node) -> Option<Reason> {
-    let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
-    Some(Reason::NodeNotReady {
-        reason: condition.reason.clone(),
-        since: condition.last_transition_time.map(|time| time.timestamp()),
-    })
 }
 
 /// Problems of containers. A failing init container blocks all other containers, so only its problem is reported.

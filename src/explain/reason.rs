@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::admission::{AdmissionRejection, FailedCreateEvent};
 use crate::placement::PlacementFailure;
 use crate::scheduling::FilterRejection;
-use crate::snapshot::Generation;
+use crate::snapshot::{Generation, Node};
 
 /// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -123,8 +123,12 @@ pub(crate) enum Reason {
     },
     /// The `Ready` condition of the node is not `True`.
     NodeNotReady {
+        status: ReadyStatus,
         /// The reason of the condition.
         reason: String,
+        /// The message of the condition: why the kubelet is not ready, such as a network plugin that is not initialized.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        detail: String,
         since: Option<Timestamp>,
     },
     /// The pod is ready, but not yet for `minReadySeconds`.
@@ -263,6 +267,17 @@ impl Reason {
         }
     }
 
+    /// That the node is not ready, if it is not: then no pod on the node is ready.
+    pub(crate) fn node_not_ready(node: &Node) -> Option<Self> {
+        let condition = node.condition("Ready").filter(|condition| condition.status != "True")?;
+        Some(Self::NodeNotReady {
+            status: if condition.status == "False" { ReadyStatus::False } else { ReadyStatus::Unknown },
+            reason: condition.reason.clone(),
+            detail: condition.message.trim_end_matches('.').to_owned(),
+            since: condition.last_transition_time.map(|time| time.timestamp()),
+        })
+    }
+
     /// Whether the reason only shows that a step is not finished yet, so that an event can say more.
     pub(crate) fn is_transitional(&self) -> bool {
         matches!(
@@ -274,6 +289,17 @@ impl Reason {
                 | Self::ReadinessGatesNotReady { .. }
         )
     }
+}
+
+/// The status of a `Ready` condition that is not `True`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum ReadyStatus {
+    /// The kubelet runs, and reports that the node is not ready. It still starts and stops pods, and it starts pods with
+    /// the network of the host even if the network plugin is not ready (`pkg/kubelet/kubelet.go` `SyncPod`).
+    False,
+    /// The kubelet does not report: the node, its kubelet or its network is down.
+    Unknown,
 }
 
 /// What ended a pod that has failed.

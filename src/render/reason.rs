@@ -1,6 +1,7 @@
 //! The sentences of reasons: short ones that group nodes with the same cause, and detailed ones for one node.
 
 pub(crate) mod admission;
+mod image;
 pub(crate) mod placement;
 mod pod;
 pub(crate) mod scheduling;
@@ -12,7 +13,7 @@ use super::command_line::CommandLine;
 use super::name_list::{HANDFUL, ListLength};
 use super::remedy::{Remedy, RemedyContext};
 use super::text::{pluralize, sanitize};
-use crate::explain::{Exit, Reason};
+use crate::explain::{Exit, ImageProblem, ReadyStatus, Reason};
 
 /// The cause without details that differ between nodes, so that equal causes have equal text. Safe text.
 pub(crate) fn summary(reason: &Reason) -> String {
@@ -120,9 +121,9 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
             format!("containers not ready: {}", names.list(containers))
         }
         Reason::ReadinessGatesNotReady { detail } => with_detail("readiness gates not ready", detail),
-        Reason::NodeNotReady { reason, since } => {
+        Reason::NodeNotReady { reason, detail, since, .. } => {
             let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
-            format!("node not ready{since} ({reason})")
+            format!("node not ready{since} ({})", with_detail(reason, detail))
         }
         Reason::MinReadySeconds { min_ready_seconds, since } => match ago(*since) {
             Some(since) => format!("ready for {since} of {min_ready_seconds}s (minReadySeconds)"),
@@ -190,20 +191,9 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::PodFailed { .. } => {
             vec![Remedy::run("find out why the pod failed; the controller recreates it", [about_pod])]
         }
-        Reason::ImageError { container, .. } => vec![
-            Remedy::run(
-                format!("check the image name and tag of container {container}, and its pull secret"),
-                [about_pod],
-            ),
-            Remedy::run(
-                format!("fix the image ({})", target.rollout_note()),
-                target.commands_reaching_existing_pod(
-                    CommandLine::in_namespace(target.namespace, "set image")
-                        .name_within("daemonset/", target.daemon_set, "")
-                        .container_within("", container, "=IMAGE"),
-                ),
-            ),
-        ],
+        Reason::ImageError { container, reason, detail, .. } => {
+            image::remedies(container, ImageProblem::new(reason, detail), target)
+        }
         Reason::ContainerError { detail, .. } => vec![pod::container_error(detail, target, about_pod)],
         Reason::CrashLoopBackOff { container, last_exit, .. } => pod::crash(container, last_exit.as_ref(), target),
         Reason::ContainerTerminated { container, last_exit, .. } => pod::crash(container, Some(last_exit), target),
@@ -227,8 +217,15 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         | Reason::ReadinessGatesNotReady { .. } => {
             vec![Remedy::run("check the events of the pod", [about_pod])]
         }
-        Reason::NodeNotReady { .. } => vec![Remedy::run(
-            "recover the kubelet on the node; the pod cannot become Ready until then",
+        Reason::NodeNotReady { status: ReadyStatus::Unknown, .. } => vec![Remedy::run(
+            "recover the node or its kubelet, which does not report; the pod cannot become Ready until then",
+            [target.describe_node()],
+        )],
+        Reason::NodeNotReady { status: ReadyStatus::False, detail, .. } => vec![Remedy::run(
+            format!(
+                "fix what the kubelet reports; the pod cannot become Ready until then{}",
+                if detail.is_empty() { String::new() } else { format!(": {detail}") }
+            ),
             [target.describe_node()],
         )],
         Reason::NodePressure { condition } => vec![Remedy::run(

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::command_line::{CommandLine, ManifestLine};
-use crate::snapshot::Taint;
+use crate::placement::TaintOwner;
+use crate::snapshot::{Labels, Taint};
 
 /// The objects that a remedy refers to.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +23,39 @@ pub(crate) struct RemedyContext<'a> {
     pub(crate) is_planned: bool,
     /// The node's taints that the pod does not tolerate.
     pub(crate) untolerated: &'a [Taint],
+    /// The labels of the node, if they are known.
+    pub(crate) node_labels: Option<&'a Labels>,
+    /// The pods on the node of those who remove its taints.
+    pub(crate) owner_pods: &'a [OwnerPodView<'a>],
+}
+
+/// The pod of a taint's owner on the node.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnerPodView<'a> {
+    pub(crate) owner: &'static TaintOwner,
+    pub(crate) namespace: &'a str,
+    pub(crate) pod: &'a str,
+    pub(crate) daemon_set: Option<&'a str>,
+    pub(crate) is_ready: bool,
+    /// The state with its first reason: `NotReady (CrashLoopBackOff (exit 1))`. Safe text.
+    pub(crate) state: String,
 }
 
 impl<'a> RemedyContext<'a> {
     #[cfg(test)]
     pub(crate) const fn named(node: &'a str, namespace: &'a str, daemon_set: &'a str, pod: Option<&'a str>) -> Self {
-        Self { node, namespace, daemon_set, pod, template: None, on_delete: false, is_planned: false, untolerated: &[] }
+        Self {
+            node,
+            namespace,
+            daemon_set,
+            pod,
+            template: None,
+            on_delete: false,
+            is_planned: false,
+            untolerated: &[],
+            node_labels: None,
+            owner_pods: &[],
+        }
     }
 
     /// The effect of a template change, for use in parentheses.
@@ -56,6 +84,14 @@ impl<'a> RemedyContext<'a> {
         match self.pod {
             Some(pod) => line.name(pod),
             None => line.only_if(false),
+        }
+    }
+
+    /// A change of the node. A node that does not exist yet can only be changed in the template of its pool.
+    pub(crate) fn change_of_node(&self, text: &str, line: CommandLine) -> Remedy {
+        match self.is_planned {
+            true => Remedy::text_only(format!("{text} (in the template of the node pool)")),
+            false => Remedy::run(text, [line]),
         }
     }
 

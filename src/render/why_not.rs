@@ -9,10 +9,10 @@ pub(crate) use overview::overview;
 pub(crate) use report::Report;
 
 use super::preemption;
-use super::reason::remedies;
-use super::remedy::{Remedy, RemedyContext};
+use super::reason::{remedies, summary};
+use super::remedy::{OwnerPodView, Remedy, RemedyContext};
 use super::style::Tone;
-use crate::explain::diagnosis::{Diagnosis, Verdict};
+use crate::explain::diagnosis::{Diagnosis, OwnerPod, Verdict};
 
 fn verdict_tone(verdict: Verdict) -> Tone {
     match verdict {
@@ -32,7 +32,7 @@ fn verdict_symbol(verdict: Verdict) -> char {
     }
 }
 
-fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str) -> RemedyContext<'a> {
+fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str, owner_pods: &'a [OwnerPodView<'a>]) -> RemedyContext<'a> {
     let strategy = diagnosis.daemon_set.spec.update_strategy.as_ref().and_then(|strategy| strategy.type_.as_deref());
     RemedyContext {
         node,
@@ -43,17 +43,39 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str) -> RemedyContext<'a> 
         on_delete: strategy == Some("OnDelete"),
         is_planned: diagnosis.is_planned,
         untolerated: &diagnosis.untolerated,
+        node_labels: Some(&diagnosis.node.metadata.labels),
+        owner_pods,
     }
 }
 
-/// All remedies for a DaemonSet on the node, without duplicates, in the order of the checks.
+fn owner_pods<'a>(diagnosis: &'a Diagnosis<'_>) -> Vec<OwnerPodView<'a>> {
+    let view = |owner_pod: &'a OwnerPod<'_>| {
+        let why = owner_pod.reasons.first().map(|reason| format!(" ({})", summary(reason))).unwrap_or_default();
+        OwnerPodView {
+            owner: owner_pod.owner,
+            namespace: &owner_pod.pod.metadata.namespace,
+            pod: &owner_pod.pod.metadata.name,
+            daemon_set: owner_pod.daemon_set(),
+            is_ready: owner_pod.is_ready(),
+            state: format!("{}{why}", owner_pod.state.name()),
+        }
+    };
+    diagnosis.owner_pods.iter().map(view).collect()
+}
+
+/// All remedies for a DaemonSet on the node, in the order of the checks. Of several with the same commands, the first.
 fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
-    let target = target(diagnosis, node);
+    let owner_pods = owner_pods(diagnosis);
+    let target = target(diagnosis, node, &owner_pods);
     let of_reasons = diagnosis.failures().flat_map(|reason| remedies(&reason.reason, &target));
     let of_preemption = diagnosis.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
     let mut all: Vec<Remedy> = Vec::new();
     for remedy in of_reasons.chain(of_preemption) {
-        if !all.contains(&remedy) {
+        let is_known = |known: &Remedy| match remedy.lines() {
+            [] => *known == remedy,
+            lines => known.lines() == lines,
+        };
+        if !all.iter().any(is_known) {
             all.push(remedy);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::explain::Reason;
+use crate::explain::{ImageProblem, Reason};
 
 /// Which pod has the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +99,19 @@ impl Problem {
         let has_same_part = match (&self.reason, &other.reason) {
             (Reason::Rejected { rejection: a, .. }, Reason::Rejected { rejection: b, .. }) => {
                 std::mem::discriminant(a) == std::mem::discriminant(b)
+            }
+            (
+                Reason::ImageError { reason: a, detail: a_detail, .. },
+                Reason::ImageError { reason: b, detail: b_detail, .. },
+            ) => {
+                let (a, b) = (ImageProblem::new(a, a_detail), ImageProblem::new(b, b_detail));
+                // Between two attempts, older kubelets do not say why the last one failed.
+                let is_same_problem = a == b || a == ImageProblem::Unknown || b == ImageProblem::Unknown;
+                self.container() == other.container() && is_same_problem
+            }
+            (Reason::PodFailed { reason: a, .. }, Reason::PodFailed { reason: b, .. }) => a == b,
+            (Reason::ContainerError { reason: a, .. }, Reason::ContainerError { reason: b, .. }) => {
+                self.container() == other.container() && a == b
             }
             _ => self.container() == other.container(),
         };

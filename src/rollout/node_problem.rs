@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use super::blocker::{NodeProblem, Problem};
 use super::crash_loop::{CRASHES, between_crashes};
 use super::node_pods::{Availability, NodePods};
-use crate::explain::{Reason, State, events, pod as pod_state};
+use crate::explain::{ImageProblem, ReadyStatus, Reason, State, events, pod as pod_state};
 use crate::snapshot::PodSummary;
 
 /// How long a new pod may be unready before this is a problem.
@@ -19,11 +19,6 @@ const USUAL_END: SignedDuration = SignedDuration::from_secs(10);
 ///
 /// Upstream: `plugin/pkg/admission/defaulttolerationseconds/admission.go`.
 const USUAL_OUTAGE: SignedDuration = SignedDuration::from_mins(5);
-/// Parts of messages of registries and runtimes that mean that the image does not exist or may not be pulled: a retry
-/// does not help.
-const IMAGE_IS_NOT_THERE: [&str; 5] =
-    ["code = NotFound", "manifest unknown", "name unknown", "repository does not exist", "pull access denied"];
-
 /// The pod that counts for the rollout, if it is not the one that coverage has already examined (the first pod of an
 /// eligible node): the new pod if there is one, else the first.
 fn pod_beside_row<'a>(site: &NodePods<'a>, availability: Availability<'_>) -> Option<&'a PodSummary> {
@@ -88,7 +83,7 @@ fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Avai
         // `Unknown`, nothing is heard of the kubelet.
         Some(condition) if is_late || condition.status == "Unknown" => {
             let since = condition.last_transition_time.map(|time| time.timestamp());
-            let reason = Reason::NodeNotReady { reason: condition.reason.clone(), since };
+            let reason = site.node.and_then(Reason::node_not_ready)?;
             let needs_intervention = is_down_for_long(since, availability);
             Some(NodeProblem { problem: Problem::old_pod(reason), needs_intervention })
         }
@@ -111,15 +106,18 @@ fn new_pod_problems(
     daemon_set: &DaemonSet,
     availability: Availability<'_>,
 ) -> Vec<NodeProblem> {
-    // On a node that is down, the container statuses are outdated and prove nothing about the template.
     let down = reasons.iter().find_map(|reason| match reason {
-        Reason::NodeNotReady { since, .. } => Some(NodeProblem {
-            problem: Problem::new_pod(reason.clone()),
-            needs_intervention: is_down_for_long(*since, availability),
-        }),
+        Reason::NodeNotReady { status, since, .. } => Some((
+            *status,
+            NodeProblem {
+                problem: Problem::new_pod(reason.clone()),
+                needs_intervention: is_down_for_long(*since, availability),
+            },
+        )),
         _ => None,
     });
-    if let Some(down) = down {
+    // If the kubelet does not report, the container statuses are outdated and prove nothing about the template.
+    if let Some((ReadyStatus::Unknown, down)) = down {
         return vec![down];
     }
     let is_late = pod
@@ -138,15 +136,19 @@ fn new_pod_problems(
         |crash: &NodeProblem| found.iter().any(|problem| problem.problem.container() == crash.problem.container());
     let crashed: Vec<NodeProblem> = crashed.into_iter().filter(|crash| !is_named(crash)).collect();
     found.extend(crashed);
-    found
+    match down {
+        // The kubelet reports, and the containers have no problem: the node is the cause. Otherwise the containers may
+        // be why the node is not ready, as those of a network plugin.
+        Some((_, down)) if !found.iter().any(|problem| problem.problem.is_failure()) => vec![down],
+        _ => found,
+    }
 }
 
 /// Maps a reason of the new pod to a problem. A state that is normal during a start is a problem only if `is_late`.
 fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -> Option<NodeProblem> {
     let (reason, needs_intervention) = match reason.clone() {
         Reason::ImageError { container, reason, detail, .. } => {
-            let needs_intervention = matches!(reason.as_str(), "InvalidImageName" | "ErrImageNeverPull")
-                || IMAGE_IS_NOT_THERE.iter().any(|words| detail.contains(words));
+            let needs_intervention = ImageProblem::new(&reason, &detail).is_permanent();
             let image = image_of(&container, daemon_set);
             (Reason::ImageError { container, image, reason, detail }, needs_intervention)
         }

@@ -92,6 +92,15 @@ impl RolloutFixture {
         self
     }
 
+    /// The kubelet of the node reports that the node is not ready.
+    pub(crate) fn node_reports_not_ready(mut self, node: usize) -> Self {
+        let Known::Known(nodes) = &mut self.0.nodes else { unreachable!() };
+        let message = "cni plugin not initialized";
+        let ready = json!({ "type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": message });
+        nodes[node - 1].status.conditions = vec![from_json(ready)];
+        self
+    }
+
     pub(crate) fn failed_create_event(mut self, message: &str, last_seen: &str) -> Self {
         let message = format!("Error creating: {message}");
         let fields = json!({ "count": 4, "message": message, "lastTimestamp": last_seen });

@@ -7,7 +7,6 @@ use super::input::DiagnosisInput;
 use super::kubelet;
 use crate::admission::{self, AdmissionPlugin, PredictedPod};
 use crate::check_result::CheckResult;
-use crate::explain::pod::node_not_ready;
 use crate::explain::{Reason, State, events};
 use crate::placement::PlacementFailure;
 use crate::scheduling::preemption::{Preemption, preemption};
@@ -110,7 +109,7 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
     let rejected = scheduling::first_failure(&results).is_some();
     let is_blank = !input.node_exists && input.node.status.allocatable.is_empty();
     // No preemption happens on a node that is down. For a node without resources the result is unknown.
-    let is_of_use = !is_blank && node_not_ready(input.node).is_none();
+    let is_of_use = !is_blank && Reason::node_not_ready(input.node).is_none();
     let preemption = (rejected && is_of_use).then(|| preemption(&attempt, &results));
     let reason = |failure: FilterFailure| CheckReason {
         reason: Reason::FilterRejection(failure.rejection),

@@ -51,9 +51,24 @@ fn pod_past_deadline_is_stuck_with_finalizers_and_node() {
         reasons,
         json!([
             { "code": "StuckTerminating", "deadline": "2026-01-02T11:59:00Z", "finalizers": ["a/b"] },
-            { "code": "NodeNotReady", "reason": "NodeStatusUnknown", "since": "2026-01-02T11:46:00Z" },
+            { "code": "NodeNotReady", "status": "Unknown", "reason": "NodeStatusUnknown", "since": "2026-01-02T11:46:00Z" },
         ])
     );
+}
+
+#[test]
+fn container_comes_before_node_if_the_kubelet_reports() {
+    let codes = |status: &str| -> Vec<String> {
+        let message = "container runtime network not ready: cni plugin not initialized.";
+        let ready = json!({ "type": "Ready", "status": status, "reason": "KubeletNotReady", "message": message });
+        let node: Node = node("n", json!({ "status": { "conditions": [ready] } }));
+        let pod = json!({ "spec": { "nodeName": "n" }, "status": waiting("ImagePullBackOff", "429") });
+        let (_, reasons) = on(pod, Some(&node), 0);
+        let reasons = reasons.as_array().unwrap();
+        reasons.iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(codes("False"), ["ImageError", "NodeNotReady"]);
+    assert_eq!(codes("Unknown"), ["NodeNotReady", "ImageError"]);
 }
 
 #[test]

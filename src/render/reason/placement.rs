@@ -1,12 +1,13 @@
 //! Remedies for a node that is not eligible.
 
+mod taints;
+
 use serde_json::json;
 
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 use crate::render::command_line::{CommandLine, valid};
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext, edit_template, pointer};
-use crate::snapshot::Taint;
 
 pub(super) fn summary(failure: &PlacementFailure) -> String {
     match failure {
@@ -24,8 +25,7 @@ pub(super) fn summary(failure: &PlacementFailure) -> String {
             format!("node selector of the namespace ({selector}) does not match")
         }
         PlacementFailure::NamespaceMissing => "the namespace does not exist".into(),
-        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => format!("node down (taint {taint})"),
-        PlacementFailure::Taint { taint } => format!("untolerated taint {taint}"),
+        PlacementFailure::Taint { taint } => taints::summary(taint),
     }
 }
 
@@ -37,8 +37,8 @@ pub(super) fn detail(failure: &PlacementFailure, names: ListLength) -> String {
         PlacementFailure::NodeAffinity { terms } => terms_in_full(NODE_AFFINITY, terms, names),
         PlacementFailure::NodeName { .. }
         | PlacementFailure::NamespaceSelector { .. }
-        | PlacementFailure::NamespaceMissing
-        | PlacementFailure::Taint { .. } => summary(failure),
+        | PlacementFailure::NamespaceMissing => summary(failure),
+        PlacementFailure::Taint { taint } => taints::detail(taint),
     }
 }
 
@@ -89,7 +89,7 @@ fn requirement_text(requirement: &Requirement, names: ListLength) -> String {
     }
 }
 
-/// Labels that describe cluster_objects of a node. Changing them by hand would make them wrong.
+/// Labels that describe facts of a node. Changing them by hand would make them wrong.
 const FACTS_OF_A_NODE: [&str; 4] =
     ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
 
@@ -112,8 +112,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
                 ),
             );
             let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
-            let label = on_node(
-                target,
+            let label = target.change_of_node(
                 &format!("label the node with {key}={required} if the pod should run there"),
                 if found.is_some() { line.words("--overwrite") } else { line },
             );
@@ -129,71 +128,8 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
             target.namespace
         ))],
         PlacementFailure::NamespaceMissing => Vec::new(),
-        PlacementFailure::Taint { taint } if taint.is_node_lifecycle_taint() => vec![Remedy::run(
-            "recover the node; the taint is then removed automatically and the pod created",
-            [target.describe_node()],
-        )],
-        PlacementFailure::Taint { taint } => tainted(taint, target),
+        PlacementFailure::Taint { taint } => taints::remedies(taint, target),
     }
-}
-
-/// A change of the node. A node that does not exist yet can only be changed in the template of its pool.
-fn on_node(target: &RemedyContext<'_>, text: &str, line: CommandLine) -> Remedy {
-    match target.is_planned {
-        true => Remedy::text_only(format!("{text} (in the template of the node pool)")),
-        false => Remedy::run(text, [line]),
-    }
-}
-
-/// One patch tolerates all taints: separate patches would overwrite each other's tolerations.
-fn tainted(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| !one.is_node_lifecycle_taint()).collect();
-    if !taints.contains(&taint) {
-        taints = vec![taint];
-    }
-    let toleration = |taint: &&Taint| {
-        let Taint { key, value, effect, .. } = taint;
-        match value.as_str() {
-            "" => json!({ "key": key, "operator": "Exists", "effect": effect }),
-            value => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
-        }
-    };
-    let tolerations: Vec<serde_json::Value> = taints.iter().map(toleration).collect();
-    let path = "/spec/template/spec/tolerations";
-    let patch = match target.has_tolerations() {
-        true => {
-            let end = format!("{path}/-");
-            tolerations.into_iter().map(|one| json!({ "op": "add", "path": end, "value": one })).collect()
-        }
-        false => json!([{ "op": "add", "path": path, "value": tolerations }]),
-    };
-    let named: Vec<String> = taints.iter().map(|taint| taint.to_string()).collect();
-    let Taint { key, effect, .. } = taint;
-    vec![
-        Remedy::run(
-            format!(
-                "add {} to the pod template, if the pods should run there ({})",
-                match named.as_slice() {
-                    [one] => format!("a toleration for {one}"),
-                    several => format!("tolerations for {}", several.join(" and ")),
-                },
-                target.rollout_note()
-            ),
-            target.commands_reaching_existing_pod(
-                edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
-            ),
-        ),
-        on_node(
-            target,
-            "or remove the taint if it is no longer needed",
-            CommandLine::new("kubectl taint node").name(target.node).without_taint(key, effect),
-        ),
-    ]
-}
-
-/// Whether the API server would accept the taint, and thus a toleration for it.
-fn is_valid(Taint { key, value, effect, .. }: &Taint) -> bool {
-    valid::is_qualified_name(key) && valid::is_label_value(value) && valid::is_taint_effect(effect)
 }
 
 /// Labels the node so that it matches the term with the fewest mismatches, or fixes the template.
@@ -211,7 +147,7 @@ fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
             LabelChange::Set { key, value } => line.label(key, &value),
             LabelChange::Remove { key } => line.without_label(key),
         });
-        on_node(target, "label the node so that it matches", line.words("--overwrite"))
+        target.change_of_node("label the node so that it matches", line.words("--overwrite"))
     });
     by_label.into_iter().chain([by_template]).collect()
 }
@@ -246,6 +182,7 @@ fn change(requirement: &Requirement) -> Option<LabelChange<'_>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::snapshot::Taint;
 
     fn target() -> RemedyContext<'static> {
         RemedyContext::named("n1", "ns", "ds", None)

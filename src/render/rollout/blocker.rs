@@ -101,6 +101,8 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         on_delete: rollout_status.strategy == Strategy::OnDelete,
         is_planned: false,
         untolerated: &[],
+        node_labels: rollout_status.nodes.iter().find(|progress| progress.node == node).and_then(|one| one.row.labels),
+        owner_pods: &[],
     };
     let mut all = match (blocker.problem.problem_type, &blocker.problem.reason) {
         (ProblemType::OldPod, Reason::NodeNotReady { .. }) => release_old_pod(&target),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::labels::{budget, step_sign};
 use super::*;
 use crate::coverage::NodeCoverage;
-use crate::explain::{Exit, Reason, State};
+use crate::explain::{Exit, ReadyStatus, Reason, State};
 use crate::placement::Placement;
 use crate::render::ViewOptions;
 use crate::render::name_list::ListLength;
@@ -86,7 +86,12 @@ fn budget_names_its_users_and_reasons() {
     let mut rollout_status = status_with_nodes(&set, &revision, Vec::new());
     assert_eq!(budget(&rollout_status, 8, plain(None)), None);
     let since = Some(now() - SignedDuration::from_mins(14));
-    let not_ready = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since };
+    let not_ready = Reason::NodeNotReady {
+        status: ReadyStatus::Unknown,
+        reason: "NodeStatusUnknown".into(),
+        detail: String::new(),
+        since,
+    };
     let budget_use =
         |node, reason, reasons| BudgetUse { node, reason, reasons, node_down: false, needs_intervention: false };
     rollout_status.budget_used_by = vec![
@@ -195,7 +200,12 @@ fn timeout_without_nodes_in_progress_explains_the_wait() {
 fn confirmed_blocker_shows_its_nodes_and_remedy() {
     let (set, revision, row) = (daemon_set("RollingUpdate"), revision(), row("node-1"));
     let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Failing)]);
-    let reason = Reason::NodeNotReady { reason: "NodeStatusUnknown".into(), since: None };
+    let reason = Reason::NodeNotReady {
+        status: ReadyStatus::Unknown,
+        reason: "NodeStatusUnknown".into(),
+        detail: String::new(),
+        since: None,
+    };
     let blocker = Problem { problem_type: ProblemType::OldPod, reason };
     let kind = EventKind::BlockerConfirmed { blocker, nodes: vec!["node-1".into()], blocking: true };
     let mut out = Vec::new();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{remedies, target};
+use super::{owner_pods, remedies, target};
 use crate::check_result::CheckResult;
 use crate::explain::diagnosis::{Check, CheckName, CheckReason, Diagnosis, Stage, Verdict};
 use crate::explain::{Reason, State};
@@ -90,7 +90,8 @@ struct PreemptionView<'a> {
 impl<'a> Report<'a> {
     pub(crate) fn new(node: &'a str, diagnoses: &'a [Diagnosis<'a>], unknown: &'a [String], now: Timestamp) -> Self {
         let view = |diagnosis: &'a Diagnosis<'a>| {
-            let target = target(diagnosis, node);
+            let owner_pods = owner_pods(diagnosis);
+            let target = target(diagnosis, node, &owner_pods);
             DiagnosisView {
                 namespace: diagnosis.namespace(),
                 name: diagnosis.name(),

@@ -179,6 +179,34 @@ fn image_error_is_stuck_only_if_a_retry_cannot_help() {
     });
 }
 
+/// The pod may be the network plugin, without which the node is not ready.
+#[test]
+fn container_is_the_blocker_on_a_node_whose_kubelet_reports() {
+    let blockers = |fixture: RolloutFixture| {
+        fixture.status_of(|rollout_status| {
+            let reasons = rollout_status.blockers.iter().map(|blocker| &blocker.problem.reason);
+            reasons.map(|reason| serde_json::to_value(reason).unwrap()["code"].clone()).collect::<Vec<_>>()
+        })
+    };
+    let failing = || RolloutFixture::rolling(1, json!(1)).pod(1, "new", waiting("ImagePullBackOff", "429", 0));
+    assert_eq!(blockers(failing().node_reports_not_ready(1)), ["ImageError"]);
+    assert_eq!(blockers(failing().node_down(1, false)), ["NodeNotReady"]);
+    let unready = RolloutFixture::rolling(1, json!(1)).pod(1, "new", unready());
+    assert_eq!(blockers(unready.node_reports_not_ready(1)), ["NodeNotReady"]);
+}
+
+#[test]
+fn different_problems_of_an_image_are_different_blockers() {
+    let blockers = |details: [&str; 2]| {
+        let [one, other] = details.map(|detail| waiting("ImagePullBackOff", detail, 0));
+        let fixture = RolloutFixture::rolling(2, json!(2)).pod(1, "new", one).pod(2, "new", other);
+        fixture.status_of(|rollout_status| rollout_status.blockers.len())
+    };
+    assert_eq!(blockers(["no match for platform in manifest: not found", "429 Too Many Requests"]), 2);
+    assert_eq!(blockers(["manifest unknown: a", "manifest unknown: b"]), 1);
+    assert_eq!(blockers(["manifest unknown: a", "Back-off pulling image"]), 1);
+}
+
 #[test]
 fn container_config_error_is_stuck() {
     let missing = waiting("CreateContainerConfigError", "configmap \"x\" not found", 0);
