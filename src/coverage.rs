@@ -189,6 +189,8 @@ impl<'a> CoverageContext<'a> {
                 NodeAssessment { state: State::Misscheduled, reasons, ..of_pod }
             }
         };
+        let virtual_node = pod_state::on_virtual_node(node, assessment.state).filter(|_| placement == Placement::Run);
+        assessment.reasons.splice(0..0, virtual_node);
         assessment.reasons.extend(extra_pods(pods));
         // There may be hundreds of thousands of rows.
         assessment.reasons.shrink_to_fit();

@@ -17,7 +17,7 @@ mod tests;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use super::{ReadyStatus, Reason, State};
+use super::{ReadyStatus, Reason, State, pod as pod_state};
 use crate::admission::PredictedPod;
 use crate::check_result::CheckResult;
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
@@ -120,6 +120,9 @@ impl<'a> DiagnosisInput<'a> {
         }
         if state == State::Missing && self.node_exists && checks.iter().all(|check| !check.result.is_fail()) {
             checks.push(stages::not_created(self.daemon_set));
+        }
+        if let Some(virtual_node) = pod_state::on_virtual_node(self.node, state) {
+            checks.push(Check::from_reasons(Stage::Kubelet, CheckName::VirtualNode, vec![virtual_node]));
         }
         checks.sort_by_key(|check| check.stage);
         Diagnosis {
@@ -251,7 +254,12 @@ impl Diagnosis<'_> {
         self.daemon_set.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// The reasons of every failed check, in the order of the stages.
+    /// The failure that no change of the pod can end: then only its own remedy is of use.
+    pub(crate) fn final_failure(&self) -> Option<&CheckReason> {
+        self.failures().find(|reason| matches!(reason.reason, Reason::VirtualNode { .. }))
+    }
+
+    /// The reasons of every failed check, in the order of the stages, causes before their effects.
     pub(crate) fn failures(&self) -> impl Iterator<Item = &CheckReason> {
         let all = || {
             self.checks.iter().flat_map(|check| match &check.result {

@@ -86,6 +86,20 @@ pub(crate) fn pod_state(
     }
 }
 
+/// That a pod on the node that is not healthy never will be, because the node is virtual.
+pub(crate) fn on_virtual_node(node: &Node, state: State) -> Option<Reason> {
+    let is_concerned = match state {
+        State::Missing | State::Failed | State::NotReady | State::Pending | State::Succeeded | State::Starting => true,
+        State::Available
+        | State::Ready
+        | State::Excluded
+        | State::Misscheduled
+        | State::Terminating
+        | State::Unknown => false,
+    };
+    node.virtual_node().filter(|_| is_concerned).map(|provider| Reason::VirtualNode { provider })
+}
+
 fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
     // The timestamp is the end of the grace period, not the time of the request.
     let Some(deadline) = pod.metadata.deletion_timestamp.map(|time| time.timestamp()) else {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::admission::{AdmissionRejection, FailedCreateEvent};
 use crate::placement::PlacementFailure;
 use crate::scheduling::FilterRejection;
-use crate::snapshot::{Generation, Node};
+use crate::snapshot::{Generation, Node, VirtualNode};
 
 /// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -131,6 +131,8 @@ pub(crate) enum Reason {
         detail: String,
         since: Option<Timestamp>,
     },
+    /// The node is virtual: no pod of a DaemonSet runs on it.
+    VirtualNode { provider: VirtualNode },
     /// The pod is ready, but not yet for `minReadySeconds`.
     MinReadySeconds {
         min_ready_seconds: i32,
@@ -253,6 +255,7 @@ impl Reason {
             | Self::ContainersNotReady { .. }
             | Self::ReadinessGatesNotReady { .. }
             | Self::NodeNotReady { .. }
+            | Self::VirtualNode { .. }
             | Self::MinReadySeconds { .. }
             | Self::Terminating { .. }
             | Self::DaemonSetDeleting { .. }

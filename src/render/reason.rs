@@ -7,6 +7,7 @@ mod pod;
 pub(crate) mod scheduling;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::age::age;
 use super::command_line::CommandLine;
@@ -14,6 +15,7 @@ use super::name_list::{HANDFUL, ListLength};
 use super::remedy::{Remedy, RemedyContext};
 use super::text::{pluralize, sanitize};
 use crate::explain::{Exit, ImageProblem, ReadyStatus, Reason};
+use crate::snapshot::VirtualNode;
 
 /// The cause without details that differ between nodes, so that equal causes have equal text. Safe text.
 pub(crate) fn summary(reason: &Reason) -> String {
@@ -56,6 +58,8 @@ pub(crate) fn summary(reason: &Reason) -> String {
         Reason::ContainersNotReady { .. } => "containers not ready".into(),
         Reason::ReadinessGatesNotReady { .. } => "readiness gates not ready".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
+        Reason::VirtualNode { provider: VirtualNode::Fargate } => "Fargate node".into(),
+        Reason::VirtualNode { provider: VirtualNode::VirtualKubelet } => "virtual node".into(),
         Reason::MinReadySeconds { min_ready_seconds, .. } => {
             format!("ready for less than minReadySeconds ({min_ready_seconds}s)")
         }
@@ -124,6 +128,13 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
         Reason::NodeNotReady { reason, detail, since, .. } => {
             let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
             format!("node not ready{since} ({})", with_detail(reason, detail))
+        }
+        Reason::VirtualNode { provider } => {
+            let machine = match provider {
+                VirtualNode::Fargate => "the machine of the one pod for which it was created",
+                VirtualNode::VirtualKubelet => "no machine, but a service that runs pods",
+            };
+            format!("{}: {machine}, so that no pod of a DaemonSet runs on it", summary(reason))
         }
         Reason::MinReadySeconds { min_ready_seconds, since } => match ago(*since) {
             Some(since) => format!("ready for {since} of {min_ready_seconds}s (minReadySeconds)"),
@@ -228,6 +239,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             ),
             [target.describe_node()],
         )],
+        Reason::VirtualNode { provider } => vec![keep_off(*provider, target)],
         Reason::NodePressure { condition } => vec![Remedy::run(
             format!("free the resource that the node is short of: pods are evicted until {condition} is gone"),
             [target.describe_node()],
@@ -258,6 +270,28 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         | Reason::ExtraPods { .. }
         | Reason::MinReadySeconds { .. } => Vec::new(),
     }
+}
+
+/// Excludes virtual nodes by their label. An existing node affinity is not overwritten.
+fn keep_off(provider: VirtualNode, target: &RemedyContext<'_>) -> Remedy {
+    let (key, value) = provider.label();
+    let affinity = target.template.and_then(|template| template.affinity.as_ref());
+    let has_affinity = affinity.is_some_and(|affinity| affinity.node_affinity.is_some());
+    let term = json!({ "matchExpressions": [{ "key": key, "operator": "NotIn", "values": [value] }] });
+    let terms = json!({ "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [term] } });
+    let merge = json!({ "spec": { "template": { "spec": { "affinity": { "nodeAffinity": terms } } } } });
+    let patch = CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set);
+    let line = match has_affinity {
+        true => target.edit(),
+        false => patch.words("--type=merge").patch(&merge),
+    };
+    Remedy::run(
+        format!(
+            "keep the DaemonSet off such nodes: required node affinity {key} NotIn [{value}] ({})",
+            target.rollout_note()
+        ),
+        [line],
+    )
 }
 
 /// Deletes a pod from the API without waiting for its kubelet.
@@ -373,5 +407,22 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(detail(&reason, now, ListLength::Handful), "Failed\\u{1b}[2J: a\\u{202e}b");
         assert_eq!(summary(&reason), "Failed\\u{1b}[2J");
+    }
+
+    #[test]
+    fn virtual_node_is_excluded_without_losing_another_affinity() {
+        let fargate = Reason::VirtualNode { provider: VirtualNode::Fargate };
+        let lines = |template: Option<&k8s_openapi::api::core::v1::PodSpec>| {
+            let target = RemedyContext { template, ..RemedyContext::named("n", "ns", "ds", Some("ds-x")) };
+            let all = remedies(&fargate, &target);
+            all.into_iter().flat_map(|remedy| remedy.lines().to_vec()).collect::<Vec<_>>()
+        };
+        assert!(
+            lines(None)[0]
+                .contains(r#""key":"eks.amazonaws.com/compute-type","operator":"NotIn","values":["fargate"]"#)
+        );
+        let affinity = json!({ "nodeAffinity": {} });
+        let template = crate::testing::objects::from_json(json!({ "containers": [], "affinity": affinity }));
+        assert_eq!(lines(Some(&template)), ["kubectl -n ns edit daemonset ds"]);
     }
 }

@@ -67,6 +67,9 @@ fn owner_pods<'a>(diagnosis: &'a Diagnosis<'_>) -> Vec<OwnerPodView<'a>> {
 fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
     let owner_pods = owner_pods(diagnosis);
     let target = target(diagnosis, node, &owner_pods);
+    if let Some(failure) = diagnosis.final_failure() {
+        return remedies(&failure.reason, &target);
+    }
     let of_reasons = diagnosis.failures().flat_map(|reason| remedies(&reason.reason, &target));
     let of_preemption = diagnosis.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
     let mut all: Vec<Remedy> = Vec::new();

@@ -182,6 +182,7 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         | Reason::ContainerCreating
         | Reason::NotSeenByKubelet
         | Reason::NodeNotReady { .. }
+        | Reason::VirtualNode { .. }
         | Reason::MinReadySeconds { .. }
         | Reason::Terminating { .. }
         | Reason::DaemonSetDeleting { .. }

@@ -1,6 +1,6 @@
 //! `v1.Node`, trimmed to the fields that are read. The tags are those of `k8s.io/api/core/v1/generated.proto`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectMeta, Time};
 use super::resource_list::ResourceList;
@@ -82,6 +82,37 @@ impl Node {
 
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+}
+
+/// A node that is not a machine: each pod gets one of its own, and a DaemonSet's pod never runs on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum VirtualNode {
+    /// AWS Fargate: the node has exactly the pod for which it was created.
+    Fargate,
+    /// A provider of virtual-kubelet, such as the virtual nodes of AKS.
+    VirtualKubelet,
+}
+
+impl VirtualNode {
+    const ALL: [Self; 2] = [Self::Fargate, Self::VirtualKubelet];
+
+    /// The label by which such nodes are recognized, and by which a DaemonSet excludes them.
+    pub(crate) fn label(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fargate => ("eks.amazonaws.com/compute-type", "fargate"),
+            Self::VirtualKubelet => ("type", "virtual-kubelet"),
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn virtual_node(&self) -> Option<VirtualNode> {
+        VirtualNode::ALL.into_iter().find(|kind| {
+            let (key, value) = kind.label();
+            self.metadata.labels.get(key).is_some_and(|found| found == value)
+        })
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum CheckName {
     /// The condition `PodScheduled`.
     PodScheduled,
     Bound,
+    /// The node is not virtual. Only checked where it is.
+    VirtualNode,
     NodeReady,
     PodAdmission,
     Pressure,
@@ -73,6 +75,7 @@ impl CheckName {
             Self::Filter(filter) => filter.name(),
             Self::PodScheduled => "PodScheduled",
             Self::Bound => "Bound",
+            Self::VirtualNode => "VirtualNode",
             Self::NodeReady => "NodeReady",
             Self::PodAdmission => "PodAdmission",
             Self::Pressure => "Pressure",

@@ -43,6 +43,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
         | Reason::NodePressure { .. }
         | Reason::TaintEviction { .. }
         | Reason::DaemonSetDeleting { .. }
+        | Reason::VirtualNode { .. }
         | Reason::SurgeHostPortConflict { .. }
         | Reason::OldPodOnDeletedNode { .. }
         | Reason::ExtraPods { .. }

@@ -11,7 +11,7 @@ use crate::placement::Placement;
 use crate::render::name_list::ListLength;
 use crate::render::preemption as words;
 use crate::render::reason::detail;
-use crate::render::remedy::{Remedy, RemedyContext};
+use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
 use crate::render::text::sanitize;
 use crate::scheduling::preemption::Preemption;
@@ -92,6 +92,11 @@ impl<'a> Report<'a> {
         let view = |diagnosis: &'a Diagnosis<'a>| {
             let owner_pods = owner_pods(diagnosis);
             let target = target(diagnosis, node, &owner_pods);
+            let final_failure = diagnosis.final_failure().map(|failure| &failure.reason);
+            let fixes = |reason: &Reason| match final_failure {
+                Some(failure) if failure != reason => Vec::new(),
+                _ => remedies(reason, &target),
+            };
             DiagnosisView {
                 namespace: diagnosis.namespace(),
                 name: diagnosis.name(),
@@ -99,8 +104,11 @@ impl<'a> Report<'a> {
                 state: diagnosis.state,
                 pod: diagnosis.pod.map(|pod| pod.metadata.name.as_str()),
                 verdict: diagnosis.verdict,
-                checks: diagnosis.checks.iter().map(|check| check_view(check, &target, now)).collect(),
-                preemption: diagnosis.preemption.as_ref().map(|verdict| preemption_view(verdict, &target)),
+                checks: diagnosis.checks.iter().map(|check| check_view(check, &fixes, now)).collect(),
+                preemption: diagnosis.preemption.as_ref().map(|verdict| PreemptionView {
+                    fix: if final_failure.is_some() { Vec::new() } else { words::remedies(verdict, &target) },
+                    ..preemption_view(verdict)
+                }),
                 assumptions: diagnosis.assumptions,
             }
         };
@@ -108,22 +116,22 @@ impl<'a> Report<'a> {
     }
 }
 
-fn preemption_view<'a>(preemption: &'a Preemption, target: &RemedyContext<'_>) -> PreemptionView<'a> {
+fn preemption_view(preemption: &Preemption) -> PreemptionView<'_> {
     PreemptionView {
         preemption,
         message: sanitize(&words::detail(preemption, ListLength::Handful)),
         scheduler: preemption.scheduler(),
-        fix: words::remedies(preemption, target),
+        fix: Vec::new(),
     }
 }
 
-fn check_view(check: &Check, target: &RemedyContext<'_>, now: Timestamp) -> CheckView {
+fn check_view(check: &Check, fixes: &impl Fn(&Reason) -> Vec<Remedy>, now: Timestamp) -> CheckView {
     let reason = |reason: &CheckReason| ReasonView {
         reason: reason.reason.clone(),
         message: detail(&reason.reason, now, ListLength::Handful),
         // A reason whose evidence is the scheduler's message already contains it.
         scheduler: reason.scheduler.clone(),
-        fix: if check.result.is_fail() { remedies(&reason.reason, target) } else { Vec::new() },
+        fix: if check.result.is_fail() { fixes(&reason.reason) } else { Vec::new() },
     };
     CheckView {
         stage: check.stage,
