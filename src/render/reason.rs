@@ -199,9 +199,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
              the pod",
             [target.describe_node()],
         )],
-        Reason::PodFailed { .. } => {
-            vec![Remedy::run("find out why the pod failed; the controller recreates it", [about_pod])]
-        }
+        Reason::PodFailed { reason, .. } => pod::failed(reason, target, about_pod),
         Reason::ImageError { container, reason, detail, .. } => {
             image::remedies(container, ImageProblem::new(reason, detail), target)
         }

@@ -132,6 +132,36 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
     }
 }
 
+/// Remedies for a node selector that the pod has and its template does not: the namespace (the plugin PodNodeSelector)
+/// or a RuntimeClass added it when the pod was created. The controller does not see it, and creates a pod that can never
+/// be scheduled.
+pub(super) fn added_by_admission(failure: &PlacementFailure, target: &RemedyContext<'_>) -> Vec<Remedy> {
+    let (PlacementFailure::NodeSelector { key, required, found }, Some(template)) = (failure, target.template) else {
+        return Vec::new();
+    };
+    if template.node_selector.as_ref().is_some_and(|selector| selector.get(key) == Some(required)) {
+        return Vec::new();
+    }
+    let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": { key.as_str(): required } } } } });
+    let line = CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set);
+    let line = line.words("--type=merge").patch(&patch);
+    let select = Remedy::run(
+        format!(
+            "add the node selector {key}={required} to the template too, so that no pod is created on other nodes: \
+             admission adds it to each pod (an annotation of the namespace, or a RuntimeClass) ({})",
+            target.rollout_note()
+        ),
+        [line.only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],
+    );
+    let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
+    let label = target.change_of_node(
+        &format!("or label the node with {key}={required} if the pod should run there"),
+        if found.is_some() { line.words("--overwrite") } else { line },
+    );
+    let is_fact = FACTS_OF_A_NODE.contains(&key.as_str());
+    [Some(select), (!is_fact).then_some(label)].into_iter().flatten().collect()
+}
+
 /// Labels the node so that it matches the term with the fewest mismatches, or fixes the template.
 fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let usable = terms.iter().filter(|term| term.invalid.is_none());
@@ -248,6 +278,22 @@ mod tests {
         let first = remedies(&PlacementFailure::Taint { taint }, &target).swap_remove(0);
         assert_eq!(first.lines()[1..], ["kubectl -n ns delete pod ds-x"]);
         assert!(!first.text.contains("rollout"), "{}", first.text);
+    }
+
+    #[test]
+    fn selector_added_by_admission_is_added_to_the_template() {
+        let spec: k8s_openapi::api::core::v1::PodSpec =
+            serde_json::from_value(json!({ "containers": [], "nodeSelector": { "own": "x" } })).unwrap();
+        let target = RemedyContext { template: Some(&spec), ..target() };
+        let lines = |key: &str| -> Vec<String> {
+            let failure = PlacementFailure::NodeSelector { key: key.into(), required: "x".into(), found: None };
+            added_by_admission(&failure, &target).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
+        };
+        let patch = r#"'{"spec":{"template":{"spec":{"nodeSelector":{"realm":"x"}}}}}'"#;
+        let select = format!("kubectl -n ns patch daemonset ds --type=merge -p {patch}");
+        assert_eq!(lines("realm"), [select, "kubectl label node n1 realm=x".to_owned()]);
+        assert!(lines("own").is_empty(), "the controller's check has the remedies");
+        assert_eq!(lines("kubernetes.io/arch").len(), 1);
     }
 
     #[test]

@@ -26,6 +26,25 @@ pub(super) fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>)
     }
 }
 
+/// The controller replaces a failed pod, at once for the first time and then after a growing delay, which ends when the
+/// pod is deleted (`pkg/controller/daemon/daemon_controller.go` `podsShouldBeOnNode`, `failedPodsBackoff`).
+pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Vec<Remedy> {
+    let delete = |after: &str| {
+        Remedy::run(
+            format!(
+                "{after}the controller replaces the failed pod, after up to 15 minutes if pods failed before; delete \
+                 it for an immediate retry"
+            ),
+            [target.about_pod("delete pod")],
+        )
+    };
+    match reason {
+        // A graceful shutdown of the node: pods that the kubelet rejects meanwhile, and those that it ended.
+        "NodeShutdown" | "Terminated" => vec![delete("wait until the node is up again; ")],
+        _ => vec![Remedy::run("find out why the pod failed", [about_pod]), delete("")],
+    }
+}
+
 /// The kubelet names the missing object: `configmap "x" not found`.
 pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
     let missing = |kind: &str| {

@@ -61,7 +61,9 @@ pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyCo
     match rejection {
         FilterRejection::SchedulingGates { .. } => lift_gates(target),
         FilterRejection::NodeDeclaredFeatures { features } => declare_features(features, target),
-        FilterRejection::NodeUnschedulable | FilterRejection::Placed(_) => Vec::new(),
+        // The controller's check has the remedies, unless it passes: then admission changed the pod.
+        FilterRejection::Placed(failure) => placement::added_by_admission(failure, target),
+        FilterRejection::NodeUnschedulable => Vec::new(),
         FilterRejection::Ports(rejection) => ports::remedies(rejection, target),
         FilterRejection::Resources(rejection) => resources::remedies(rejection, target),
         FilterRejection::Volumes(rejection) => volumes::remedies(rejection, target),
