@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
+use crate::explain::Reason;
 use crate::explain::pod::is_available;
-use crate::placement::Placement;
+use crate::placement::{Placement, PlacementFailure};
 use crate::revision::is_current;
 use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, rollout_status};
 use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
@@ -153,6 +154,15 @@ impl<'a> NodeView<'a> {
             taint().map(|taint| NodeOutage { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) })
         };
         by_condition.or_else(by_taint)
+    }
+
+    /// Whether nothing but the taints of a node that is down excludes the node.
+    pub(super) fn is_eligible_when_ready(&self) -> bool {
+        let excludes = |reason: &Reason| match reason {
+            Reason::NotEligible(PlacementFailure::Taint { taint }) => !taint.is_node_lifecycle_taint(),
+            reason => matches!(reason, Reason::NotEligible(_)),
+        };
+        !self.row.reasons.iter().any(excludes)
     }
 
     pub(super) fn created(&self) -> Option<Timestamp> {

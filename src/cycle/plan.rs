@@ -111,7 +111,9 @@ pub(super) fn skip(
         return Some(Skip::NotControlled);
     }
     match node_view.down() {
-        Some(_) if policy.include_not_ready => None,
+        // The node becomes eligible again when it is ready, unless something else excludes it.
+        Some(_) if policy.include_not_ready && node_view.is_eligible_when_ready() => None,
+        Some(_) if policy.include_not_ready => Some(Skip::NotEligible { reasons: node_view.row.reasons.clone() }),
         Some(down) => Some(Skip::NodeNotReady { reason: down.reason.to_owned(), since: down.since }),
         None if !node_view.is_eligible() => Some(Skip::NotEligible { reasons: node_view.row.reasons.clone() }),
         None => None,

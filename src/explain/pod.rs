@@ -147,18 +147,28 @@ fn unscheduled(pod: &PodSummary) -> Reason {
 
 /// Problems of containers. A failing init container blocks all other containers, so only its problem is reported.
 fn troubles(pod: &PodSummary) -> Vec<Reason> {
-    let init: Vec<Reason> = pod.status.init_container_statuses.iter().filter_map(trouble).collect();
+    let init: Vec<Reason> =
+        pod.status.init_container_statuses.iter().filter(|status| !is_complete(status)).filter_map(trouble).collect();
     if !init.is_empty() {
         return init;
     }
     pod.status.container_statuses.iter().filter_map(trouble).collect()
 }
 
+/// After so many restarts, a container that ends with 0 is not just starting in steps.
+const ENDS: i32 = 3;
+
+/// Whether it ended with 0: an init container is done then, and any other container of a daemon should not end.
+fn is_complete(status: &ContainerStatus) -> bool {
+    let end = status.state.as_ref().and_then(|state| state.terminated.as_ref());
+    end.is_some_and(|end| end.exit_code == 0 && end.signal == 0)
+}
+
 fn trouble(status: &ContainerStatus) -> Option<Reason> {
     let state = status.state.as_ref()?;
     if let Some(end) = &state.terminated {
-        // An init container that exited with 0 is done.
-        return (end.exit_code != 0 || end.signal != 0).then(|| ended(status, end));
+        let is_trouble = !is_complete(status) || status.restart_count >= ENDS;
+        return is_trouble.then(|| ended(status, end));
     }
     let waiting = state.waiting.as_ref()?;
     let container = status.name.to_string();

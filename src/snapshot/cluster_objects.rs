@@ -46,7 +46,7 @@ pub(crate) enum Extent {
 macro_rules! with_object_table {
     ($callback:ident) => {
         $callback! {
-            /// For their labels and annotations.
+            /// Read for their labels and annotations.
             namespaces: Namespace, Namespaces, Cluster, [];
             claims: PersistentVolumeClaim, Claims, AllNamespaces, [];
             volumes: PersistentVolume, Volumes, Cluster, [];

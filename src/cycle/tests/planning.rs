@@ -47,6 +47,9 @@ fn not_ready_nodes_are_skipped_unless_included() {
     assert_eq!(skipped(&cluster, &default_policy()), [("n2".into(), "NodeNotReady".into())]);
     let included = Policy { include_not_ready: true, ..default_policy() };
     assert_eq!(planned(&cluster, &included), ["n1", "n2", "n3"]);
+    // A node that something else excludes gets no new pod even when it is ready again.
+    cluster.node("n2").tainted = true;
+    assert_eq!(skipped(&cluster, &included), [("n2".into(), "NotEligible".into())]);
 }
 
 #[test]

@@ -237,3 +237,15 @@ fn newest_event_of_object_is_used() {
     assert_eq!(crate::explain::events::failed_create(&events, "u").unwrap().text, "m");
     assert_eq!(crate::explain::events::failed_create(&events, "other"), None);
 }
+
+#[test]
+fn container_that_exited_with_0_has_ended_unless_it_is_an_init_container() {
+    let ended = json!([{ "name": "c", "restartCount": 7, "state": { "terminated": { "exitCode": 0 } } }]);
+    let codes = |field: &str| {
+        let pod = json!({ "spec": { "nodeName": "n" }, "status": { "phase": "Running", field: ended } });
+        let (_, reasons) = on(pod, None, 0);
+        reasons[0]["code"].clone()
+    };
+    assert_eq!(codes("containerStatuses"), "ContainerTerminated");
+    assert_ne!(codes("initContainerStatuses"), "ContainerTerminated");
+}

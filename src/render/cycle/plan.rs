@@ -119,8 +119,9 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Re
 fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
     let up_to_date = (plan.up_to_date > 0).then(|| format!("{} up to date", pluralize(plan.up_to_date, "node")));
-    let not_selected =
-        (plan.not_selected > 0).then(|| format!("{} not selected", pluralize(plan.not_selected, "outdated node")));
+    // With --all, the pods of other nodes may be up to date.
+    let what = if policy.all { "other node" } else { "outdated node" };
+    let not_selected = (plan.not_selected > 0).then(|| format!("{} not selected", pluralize(plan.not_selected, what)));
     let rest: Vec<String> = up_to_date.into_iter().chain(not_selected).collect();
     if !rest.is_empty() {
         notes.push((rest.join("; "), Tone::Quiet));

@@ -71,10 +71,24 @@ pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_po
 }
 
 pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let log = Remedy::run(
-        format!("check the logs of the previous {container} container"),
-        [target.about_pod("logs").container(container).words("--previous")],
-    );
+    let logs = || target.about_pod("logs").container(container).words("--previous");
+    let log = match last_exit {
+        // It never ran, so that it has no logs.
+        Some(exit) if exit.reason == "StartError" => Remedy::run(
+            format!(
+                "fix the command of container {container} or its image: the command cannot be started ({})",
+                target.rollout_note()
+            ),
+            [target.edit()],
+        ),
+        Some(exit) if exit.exit_code == 0 && exit.signal == 0 => Remedy::run(
+            format!(
+                "find out why the command of container {container} exits: the command of a daemon should run forever"
+            ),
+            [logs()],
+        ),
+        _ => Remedy::run(format!("check the logs of the previous {container} container"), [logs()]),
+    };
     let memory = last_exit.filter(|exit| exit.reason == "OOMKilled").map(|_| {
         Remedy::run(
             format!("raise the memory limit of container {container}, which exceeded it ({})", target.rollout_note()),
