@@ -123,10 +123,12 @@ pub(crate) enum Error {
     },
 
     /// `cycle` replaces no pod unless it can read every object that the decision depends on.
-    #[error("{gap}; cycle does not replace pods without it")]
+    #[error("{gap}; without these objects, cycle replaces no pods")]
     IncompleteView {
         /// The objects that could not be read.
         gap: String,
+        /// Whether they are missing in the files of a saved cluster.
+        is_saved: bool,
     },
 
     /// The lock could not be acquired, and `--no-lock` was not given.
@@ -175,8 +177,11 @@ impl Error {
             Self::UndeterminedCoverage { .. } | Self::UndeterminedRollout { .. } => {
                 "see the notes above for what is missing".into()
             }
-            Self::IncompleteView { .. } => {
-                "you need RBAC permission to read it; see docs/rbac for the ClusterRole of this command".into()
+            Self::IncompleteView { is_saved: true, .. } => {
+                "save them too: kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > FILE".into()
+            }
+            Self::IncompleteView { is_saved: false, .. } => {
+                "you need RBAC permission to read them; see docs/rbac for the ClusterRole of this command".into()
             }
             Self::NoLock { .. } => {
                 "you need RBAC permissions on leases.coordination.k8s.io, see docs/rbac; or pass --no-lock \

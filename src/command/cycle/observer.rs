@@ -16,7 +16,7 @@ use crate::cycle::Moment;
 use crate::error::Error;
 use crate::load::Request;
 use crate::load::live::{self, Loaded};
-use crate::snapshot::{Known, Snapshot};
+use crate::snapshot::{Known, Missing, Snapshot};
 
 /// The maximum age of lists on which the deletion of a pod may be based.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -162,7 +162,9 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     let gaps =
         [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
     match gaps.into_iter().flatten().next() {
-        Some(gap) => Err(Error::IncompleteView { gap: gap.to_string() }),
+        Some(gap) => {
+            Err(Error::IncompleteView { gap: gap.to_string(), is_saved: matches!(gap, Missing::NotSaved(_)) })
+        }
         None => Ok(()),
     }
 }

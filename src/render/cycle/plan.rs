@@ -138,7 +138,7 @@ fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Vi
             format!("! {nodes} already unavailable ({named}), which {counts} against max unavailable {}", plan.budget);
         if plan.unavailable.len() >= plan.budget {
             let enough = plan.unavailable.len() + 1;
-            text += &format!(": no other node will be started until {recovery} (or use --max-unavailable {enough})");
+            text += &format!(": no other pod will be replaced until {recovery} (or use --max-unavailable {enough})");
         }
         notes.push((text, Tone::Warning));
     }
