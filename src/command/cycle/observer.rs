@@ -162,9 +162,7 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
     let gaps =
         [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
     match gaps.into_iter().flatten().next() {
-        Some(gap) => {
-            Err(Error::IncompleteView { gap: gap.to_string(), is_saved: matches!(gap, Missing::NotSaved(_)) })
-        }
+        Some(gap) => Err(Error::IncompleteView { gap: gap.to_string(), is_saved: matches!(gap, Missing::NotSaved(_)) }),
         None => Ok(()),
     }
 }
