@@ -30,7 +30,7 @@ use toleration::Tolerations;
 pub(crate) use toleration::{FeatureGates, added as added_tolerations, tolerates};
 
 /// What the controller does on a node.
-// Upstream returns two booleans (`shouldRun`, `shouldContinueRunning`), of which one combination cannot occur.
+// Upstream returns two booleans (`shouldRun`, `shouldContinueRunning`), of which one combination is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Placement {

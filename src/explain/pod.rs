@@ -155,7 +155,7 @@ fn troubles(pod: &PodSummary) -> Vec<Reason> {
     pod.status.container_statuses.iter().filter_map(trouble).collect()
 }
 
-/// After so many restarts, a container that ends with 0 is not just starting in steps.
+/// A container that ended with 0 and was restarted this often is in trouble: it ends again and again.
 const ENDS: i32 = 3;
 
 /// Whether it ended with 0: an init container is done then, and any other container of a daemon should not end.

@@ -39,7 +39,7 @@ pub(crate) enum Extent {
     DaemonSetNamespaces,
 }
 
-/// The kinds of objects that admission and the filters read, besides pods and nodes. A new kind is one more row.
+/// The kinds of objects that admission and the filters read, other than pods and nodes. A new kind is one more row.
 ///
 /// Calls a macro with the rows: the field of [`ClusterObjects`], the type, the [`ObjectKind`], the [`Extent`], and the
 /// older versions of the API with the same fields, which are read if the server does not serve the version of the type.

@@ -134,7 +134,7 @@ pub(crate) fn event(kind: &str, uid: &str, reason: &str, fields: Value) -> Event
     merged(object, fields)
 }
 
-/// A snapshot at [`NOW`] of a cluster without objects, all of which could be read.
+/// A snapshot at [`NOW`] of a cluster that has no objects and allows every read.
 pub(crate) fn empty_snapshot() -> Snapshot {
     Snapshot {
         daemon_sets: Vec::new(),

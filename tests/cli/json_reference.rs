@@ -9,7 +9,7 @@ use crate::json_schemas::SCHEMAS;
 /// Fields that json.md explains for every kind.
 const COMMON: [&str; 3] = ["apiVersion", "kind", "unknown"];
 
-/// What a reason has besides its evidence. The last two are those of the event that reports a rejection.
+/// The fields of a reason other than its evidence. The last two are those of the event that reports a rejection.
 const REASON: [&str; 6] = ["code", "message", "scheduler", "fix", "count", "lastSeen"];
 
 type Names = BTreeSet<String>;

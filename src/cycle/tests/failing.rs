@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// A run on three nodes that has removed the pod of the first one.
+fn first_node_in_progress() -> (Cluster, Run) {
+    let mut cluster = Cluster::new(3);
+    let mut run = begin(&cluster, &default_policy());
+    drive(&mut cluster, &mut run, 1);
+    (cluster, run)
+}
+
 #[test]
 fn crashing_new_pod_halts_the_run_at_once() {
     let mut cluster = Cluster::new(3);
@@ -74,17 +82,13 @@ fn replaced_node_that_regresses_uses_the_budget_and_may_fail() {
 
 #[test]
 fn node_down_in_progress_counts_until_it_recovers_or_fails() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &default_policy());
-    drive(&mut cluster, &mut run, 1);
+    let (mut cluster, mut run) = first_node_in_progress();
     cluster.node("n1").ready = false;
     // The pod does not terminate and the node is no longer eligible. Still no other node is started.
     assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     cluster.node("n1").ready = true;
     assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &default_policy());
-    drive(&mut cluster, &mut run, 1);
+    let (mut cluster, mut run) = first_node_in_progress();
     cluster.node("n1").ready = false;
     assert_eq!(halt(&drive(&mut cluster, &mut run, 700)), "TooManyFailures");
     assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old" && pod.deleted.is_none()).count(), 2);
@@ -92,9 +96,7 @@ fn node_down_in_progress_counts_until_it_recovers_or_fails() {
 
 #[test]
 fn node_down_in_progress_is_detected_by_its_taint() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &default_policy());
-    drive(&mut cluster, &mut run, 1);
+    let (mut cluster, mut run) = first_node_in_progress();
     cluster.node("n1").lags = true;
     assert!(matches!(drive(&mut cluster, &mut run, 60), Action::Wait { waiting: WaitReason::Nodes, .. }));
     assert_eq!(cluster.pods.iter().filter(|pod| pod.revision == "old").count(), 2);
@@ -102,9 +104,7 @@ fn node_down_in_progress_is_detected_by_its_taint() {
 
 #[test]
 fn node_tainted_or_deleted_in_progress_is_skipped() {
-    let mut cluster = Cluster::new(3);
-    let mut run = begin(&cluster, &default_policy());
-    drive(&mut cluster, &mut run, 1);
+    let (mut cluster, mut run) = first_node_in_progress();
     cluster.node("n1").tainted = true;
     drive(&mut cluster, &mut run, 5);
     assert!(matches!(run.tasks()[0].status, Status::Skipped(Skip::NotEligible { .. })), "{:?}", run.tasks()[0]);

@@ -22,9 +22,13 @@ impl OwnerPod<'_> {
 
     /// The DaemonSet of the pod.
     pub(crate) fn daemon_set(&self) -> Option<&str> {
-        let owner = self.pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet")?;
-        Some(&owner.name)
+        daemon_set(self.pod)
     }
+}
+
+fn daemon_set(pod: &Pod) -> Option<&str> {
+    let owner = pod.metadata.controller().filter(|owner| owner.kind == "DaemonSet")?;
+    Some(&owner.name)
 }
 
 /// The pods on the node of the owners of these taints, as far as they are known.
@@ -35,7 +39,7 @@ pub(super) fn owner_pods<'a>(input: &DiagnosisInput<'a>, taints: &[Taint]) -> Ve
         // The value of the label is also the usual name of the DaemonSet.
         let is_of_owner = |pod: &&Pod| {
             let has_label = pod.metadata.labels.get(key).is_some_and(|found| found == value);
-            has_label || pod.metadata.controller().is_some_and(|owner| owner.kind == "DaemonSet" && owner.name == value)
+            has_label || daemon_set(pod) == Some(value)
         };
         let pod = input.bound.known()?.iter().find(is_of_owner)?;
         let (state, reasons) = pod_state::pod_state(&pod.summary(), Some(input.node), 0, input.now);

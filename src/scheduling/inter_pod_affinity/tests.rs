@@ -403,9 +403,9 @@ fn label_keys_of_unstored_pod_are_merged() {
 
 #[test]
 fn term_without_selector_matches_no_pod() {
-    let nobody = json!({ "topologyKey": HOSTNAME });
-    assert!(Cluster::with_affinity(anti_affinity(nobody.clone())).with([web("n1")]).passes());
-    assert_eq!(Cluster::with_affinity(affinity(json!([nobody]))).with([web("n1")]).rejections().len(), 1);
+    let term = json!({ "topologyKey": HOSTNAME });
+    assert!(Cluster::with_affinity(anti_affinity(term.clone())).with([web("n1")]).passes());
+    assert_eq!(Cluster::with_affinity(affinity(json!([term]))).with([web("n1")]).rejections().len(), 1);
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn nominated_pods_repel_only_if_filter_runs() {
     // A pod anywhere in the cluster that repels this one makes the filter run.
     assert_eq!(tolerant().with_others([second()], [repelling_pod(term("ds", HOSTNAME), "n2")]).rejections().len(), 1);
     assert!(matches!(tolerant().check(), CheckResult::Unknown { .. }));
-    let mut with_terms = Cluster::with_affinity(anti_affinity(term("nobody", HOSTNAME)));
+    let mut with_terms = Cluster::with_affinity(anti_affinity(term("absent", HOSTNAME)));
     with_terms.nominated = promised();
     assert_eq!(with_terms.rejections().len(), 1);
 }

@@ -55,7 +55,7 @@ impl Process {
         self.start_with(&[])
     }
 
-    /// Starts it again with these arguments besides those of [`Process::start`], after [`Process::stop`].
+    /// Starts it again with these arguments in addition to those of [`Process::start`], after [`Process::stop`].
     pub(crate) fn start_with(&mut self, more: &[&str]) -> io::Result<()> {
         let arguments: Vec<String> =
             self.arguments.iter().cloned().chain(more.iter().map(ToString::to_string)).collect();

@@ -134,11 +134,10 @@ fn tolerate(taint: &Taint, or: &str, condition: &str, target: &RemedyContext<'_>
     }
     let toleration = |taint: &&Taint| {
         let Taint { key, value, effect, .. } = taint;
-        match value.as_str() {
-            "" => json!({ "key": key, "operator": "Exists", "effect": effect }),
-            // The value of a taint that marks a removal is its time.
-            _ if is_removal(taint) => json!({ "key": key, "operator": "Exists", "effect": effect }),
-            value => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
+        // The value of a taint that marks a removal is its time.
+        match value.is_empty() || is_removal(taint) {
+            true => json!({ "key": key, "operator": "Exists", "effect": effect }),
+            false => json!({ "key": key, "operator": "Equal", "value": value, "effect": effect }),
         }
     };
     let tolerations: Vec<serde_json::Value> = taints.iter().map(toleration).collect();
@@ -192,7 +191,7 @@ mod tests {
         all.into_iter().flat_map(|remedy| [vec![remedy.text.clone()], remedy.lines().to_vec()].concat()).collect()
     }
 
-    /// Removing a taint that somebody else sets is never offered.
+    /// No remedy removes a taint that has an owner.
     #[test]
     fn owned_taint_is_not_removed_by_hand() {
         for key in [
