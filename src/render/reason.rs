@@ -12,7 +12,7 @@ use serde_json::json;
 use super::age::age;
 use super::command_line::CommandLine;
 use super::name_list::{HANDFUL, ListLength};
-use super::remedy::{Remedy, RemedyContext};
+use super::remedy::{Remedy, RemedyContext, merge_patch};
 use super::text::{pluralize, sanitize};
 use crate::explain::{Exit, ImageProblem, ReadyStatus, Reason};
 use crate::snapshot::VirtualNode;
@@ -252,7 +252,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::StuckTerminating { finalizers, .. } => vec![pod::stuck(finalizers, target)],
         Reason::SurgeHostPortConflict { .. } => vec![Remedy::run(
             "set maxSurge to 0, so that the old pod is deleted before the new one is created",
-            [about_daemon_set("patch daemonset").words("--type=merge").patch(&scheduling::without_surge_patch())],
+            [merge_patch(target, &scheduling::without_surge_patch())],
         )],
         Reason::OldPodOnDeletedNode { pod } => vec![Remedy::run(
             "force-delete the pod, or wait for the pod garbage collector to delete it",
@@ -278,10 +278,9 @@ fn keep_off(provider: VirtualNode, target: &RemedyContext<'_>) -> Remedy {
     let term = json!({ "matchExpressions": [{ "key": key, "operator": "NotIn", "values": [value] }] });
     let terms = json!({ "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [term] } });
     let merge = json!({ "spec": { "template": { "spec": { "affinity": { "nodeAffinity": terms } } } } });
-    let patch = CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set);
     let line = match has_affinity {
         true => target.edit(),
-        false => patch.words("--type=merge").patch(&merge),
+        false => merge_patch(target, &merge),
     };
     Remedy::run(
         format!(

@@ -152,6 +152,14 @@ pub(crate) fn edit_template(target: &RemedyContext<'_>, patch: &Value) -> Comman
         .patch(patch)
 }
 
+/// The command that applies a JSON merge patch to the DaemonSet.
+pub(crate) fn merge_patch(target: &RemedyContext<'_>, patch: &Value) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "patch daemonset")
+        .name(target.daemon_set)
+        .words("--type=merge")
+        .patch(patch)
+}
+
 /// Escapes a key for a JSON pointer (RFC 6901).
 pub(crate) fn pointer(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")

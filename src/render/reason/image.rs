@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::explain::ImageProblem;
 use crate::render::command_line::CommandLine;
-use crate::render::remedy::{Remedy, RemedyContext};
+use crate::render::remedy::{Remedy, RemedyContext, merge_patch};
 
 const OS: &str = "kubernetes.io/os";
 const ARCH: &str = "kubernetes.io/arch";
@@ -73,13 +73,12 @@ fn keep_off(target: &RemedyContext<'_>) -> Remedy {
     let label = |key: &str| target.node_labels.and_then(|labels| labels.get(key)).map(String::as_str);
     if label(OS) == Some("windows") {
         let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": { OS: "linux" } } } } });
-        let line = CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set);
         return Remedy::run(
             format!(
                 "keep the DaemonSet off Windows nodes, for which its image has no build ({})",
                 target.rollout_note()
             ),
-            [line.words("--type=merge").patch(&patch)],
+            [merge_patch(target, &patch)],
         );
     }
     let platform = match label(ARCH) {

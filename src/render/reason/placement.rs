@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
 use crate::render::command_line::{CommandLine, valid};
 use crate::render::name_list::{HANDFUL, ListLength};
-use crate::render::remedy::{Remedy, RemedyContext, edit_template, pointer};
+use crate::render::remedy::{Remedy, RemedyContext, edit_template, merge_patch, pointer};
 
 pub(super) fn summary(failure: &PlacementFailure) -> String {
     match failure {
@@ -143,15 +143,13 @@ pub(super) fn added_by_admission(failure: &PlacementFailure, target: &RemedyCont
         return Vec::new();
     }
     let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": { key.as_str(): required } } } } });
-    let line = CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set);
-    let line = line.words("--type=merge").patch(&patch);
     let select = Remedy::run(
         format!(
             "add the node selector {key}={required} to the template too, so that no pod is created on other nodes: \
              admission adds it to each pod (an annotation of the namespace, or a RuntimeClass) ({})",
             target.rollout_note()
         ),
-        [line.only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],
+        [merge_patch(target, &patch).only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],
     );
     let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
     let label = target.change_of_node(
