@@ -21,6 +21,7 @@ mod pod_level_resources;
 mod quota;
 mod rejection;
 mod resources;
+mod template_change;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub(crate) use checks::{AdmissionCheck, checks};
 pub(crate) use failed_create_message::FailedCreateEvent;
 pub(crate) use plugin::AdmissionPlugin;
 pub(crate) use rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
+pub(crate) use template_change::with_template_change;
 
 /// A pod that does not exist, as the API server would create it.
 #[derive(Clone, Debug, Default)]

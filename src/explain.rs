@@ -6,10 +6,12 @@
 //! - `reason`: one variant for each cause, with its evidence; the renderer writes the sentences.
 //! - `diagnosis`: the complete diagnosis of one DaemonSet on one node for `why-not`: every check of the controller, the API
 //!   server, the scheduler and the kubelet, and of the pod itself.
+//! - `outcome`: the same diagnosis after a change, which tells whether a suggested fix works.
 
 pub(crate) mod diagnosis;
 pub(crate) mod events;
 mod image_problem;
+pub(crate) mod outcome;
 pub(crate) mod pod;
 mod reason;
 

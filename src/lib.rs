@@ -30,6 +30,7 @@
 
 mod activity;
 mod admission;
+mod change;
 mod check_result;
 mod cli;
 mod cluster;

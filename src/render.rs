@@ -5,6 +5,7 @@
 
 mod age;
 pub(crate) mod command_line;
+pub(crate) mod commands;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
 

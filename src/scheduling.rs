@@ -34,6 +34,7 @@ mod requests;
 pub(crate) mod required_objects;
 mod scheduling_gates;
 mod taint_toleration;
+mod tied_to_node;
 mod topology;
 mod volume_binding;
 mod volume_report;
@@ -48,3 +49,4 @@ pub(crate) use rejection::{
     AffinityRejection, DeviceRejection, FilterRejection, LowerRequest, MismatchedVolume, PodOnNode, PortRejection,
     PortUser, ResourceRejection, Selected, SpreadRejection, VolumeMismatch, VolumeRejection,
 };
+pub(crate) use tied_to_node::{TiedToNode, accepts_node, tied_to_node};

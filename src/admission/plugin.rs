@@ -92,4 +92,26 @@ impl AdmissionPlugin {
     pub(crate) fn is_opaque(self) -> bool {
         matches!(self, Self::PodSecurity | Self::ValidatingAdmissionPolicy | Self::Webhook)
     }
+
+    /// Whether its decision is computed from objects, without an event.
+    pub(crate) fn is_evaluated(self) -> bool {
+        match self {
+            Self::NamespaceLifecycle
+            | Self::ServiceAccount
+            | Self::Priority
+            | Self::RuntimeClass
+            | Self::LimitRanger
+            | Self::ResourceQuota => true,
+            // Only the contradiction of limits and requests is computed.
+            Self::Validation
+            | Self::PodNodeSelector
+            | Self::PodTolerationRestriction
+            | Self::MutatingAdmissionPolicy
+            | Self::PodSecurity
+            | Self::SecurityContextConstraint
+            | Self::ValidatingAdmissionPolicy
+            | Self::Webhook
+            | Self::Admission => false,
+        }
+    }
 }

@@ -19,9 +19,9 @@ use serde::Serialize;
 
 use super::{ReadyStatus, Reason, State, pod as pod_state};
 use crate::admission::PredictedPod;
-use crate::check_result::CheckResult;
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
+use crate::scheduling::{FilterRejection, NodePod, PortRejection};
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{EventQuery, Known, Node, Taint};
@@ -51,6 +51,8 @@ pub(crate) enum Verdict {
 
 #[derive(Debug)]
 pub(crate) struct Diagnosis<'a> {
+    /// What the diagnosis was made from, for the outcome of a change.
+    pub(crate) input: DiagnosisInput<'a>,
     pub(crate) daemon_set: &'a DaemonSet,
     pub(crate) node: &'a Node,
     pub(crate) placement: Placement,
@@ -126,6 +128,7 @@ impl<'a> DiagnosisInput<'a> {
         }
         checks.sort_by_key(|check| check.stage);
         Diagnosis {
+            input: self.clone(),
             daemon_set: self.daemon_set,
             node: self.node,
             placement,
@@ -182,6 +185,7 @@ pub(crate) fn all<'a>(node_snapshot: &'a NodeSnapshot, predicted: &'a [Option<Pr
             node_exists: node_snapshot.node_exists,
             pods,
             bound: &node_snapshot.bound,
+            pinned: &node_snapshot.pinned,
             nominated: &node_snapshot.nominated,
             higher_priority_planned: planned_before(node_snapshot, predicted, index),
             predicted: predicted.get(index).and_then(Option::as_ref),
@@ -238,6 +242,19 @@ pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, selection: D
     open.filter(|index| selection == DaemonSetSelection::Named || is_eligible(index)).collect()
 }
 
+/// Whether pods could be moved off the node to make room. Then the other nodes tell whether they have a place to go.
+pub(crate) fn could_move_pods(diagnoses: &[Diagnosis<'_>]) -> bool {
+    let of_reason = |reason: &Reason| match reason {
+        Reason::FilterRejection(FilterRejection::Resources(rejection)) => rejection.users().any(NodePod::is_movable),
+        Reason::FilterRejection(FilterRejection::Ports(PortRejection::HostPortInUse { used_by, .. })) => {
+            used_by.iter().any(|user| user.node_pod.is_movable())
+        }
+        Reason::FilterRejection(FilterRejection::Affinity(_)) => true,
+        _ => false,
+    };
+    diagnoses.iter().flat_map(Diagnosis::failures).any(|(_, failure)| of_reason(&failure.reason))
+}
+
 /// The unscheduled pods of the DaemonSets.
 pub(crate) fn waiting(node_snapshot: &NodeSnapshot) -> Vec<Pod> {
     let pods = node_snapshot.daemon_pods();
@@ -255,21 +272,17 @@ impl Diagnosis<'_> {
     }
 
     /// The failure that no change of the pod can end: then only its own remedy is of use.
-    pub(crate) fn final_failure(&self) -> Option<&CheckReason> {
-        self.failures().find(|reason| matches!(reason.reason, Reason::VirtualNode { .. }))
+    pub(crate) fn final_failure(&self) -> Option<(CheckName, &CheckReason)> {
+        self.failures().find(|(_, reason)| matches!(reason.reason, Reason::VirtualNode { .. }))
     }
 
     /// The reasons of every failed check, in the order of the stages, causes before their effects.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = &CheckReason> {
-        let all = || {
-            self.checks.iter().flat_map(|check| match &check.result {
-                CheckResult::Fail(reasons) => reasons.as_slice(),
-                CheckResult::Pass | CheckResult::Unknown { .. } => &[],
-            })
-        };
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (CheckName, &CheckReason)> {
+        let all = || self.checks.iter().flat_map(|check| check.failures().iter().map(|reason| (check.name, reason)));
         // A node whose kubelet reports may be not ready because of this pod: its own trouble comes first.
-        let is_effect =
-            |reason: &&CheckReason| matches!(reason.reason, Reason::NodeNotReady { status: ReadyStatus::False, .. });
+        let is_effect = |(_, reason): &(CheckName, &CheckReason)| {
+            matches!(reason.reason, Reason::NodeNotReady { status: ReadyStatus::False, .. })
+        };
         all().filter(move |reason| !is_effect(reason)).chain(all().filter(is_effect))
     }
 }

@@ -42,6 +42,10 @@ pub(crate) async fn load_required_objects(
     node_snapshot.events = match source {
         Source::Live(access) => {
             read_needs(access, node_snapshot, &predicted).await?;
+            if diagnosis::could_move_pods(&diagnosis::all(node_snapshot, &predicted)) {
+                let nodes = BTreeSet::from([ObjectKind::Nodes]);
+                objects::read(access, &mut node_snapshot.cluster_objects, &nodes, &Scope::Cluster).await?;
+            }
             read_events(access, node_snapshot, &predicted).await?
         }
         Source::Saved(_) => {

@@ -12,8 +12,9 @@ pub(crate) mod valid;
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::change::Change;
 use crate::program;
 
 /// A command to paste: printable ASCII on one line. Only this module can create one.
@@ -22,17 +23,22 @@ pub(crate) struct CommandLine {
     text: String,
     /// Whether all values are valid.
     offered: bool,
+    /// What the command changes, if that is modeled.
+    change: Option<Change>,
 }
+
+/// The kubectl commands that change nothing.
+const READ_ONLY: [&str; 6] = ["get", "describe", "logs", "events", "explain", "wait"];
 
 impl CommandLine {
     /// Starts with literal shell text, such as `kubectl get node`.
     pub(crate) fn new(words: &'static str) -> Self {
-        Self { text: words.to_owned(), offered: true }
+        Self { text: words.to_owned(), offered: true, change: None }
     }
 
     /// A command of this program: `kubectl ds why-not`. [`program`] validates the program's name.
     pub(crate) fn own_program(command: &'static str) -> Self {
-        Self { text: format!("{} {command}", program::name()), offered: true }
+        Self { text: format!("{} {command}", program::name()), offered: true, change: None }
     }
 
     /// `kubectl -n NAMESPACE`, followed by literal words.
@@ -116,6 +122,39 @@ impl CommandLine {
     /// validates them with [`CommandLine::only_if`].
     pub(crate) fn patch(self, patch: &Value) -> Self {
         self.words("-p").push(&quoted(&ascii_json(patch)), true)
+    }
+
+    /// The eviction of a pod, as a request to the API server: kubectl has no command for it.
+    pub(crate) fn eviction(namespace: &str, pod: &str) -> Self {
+        let is_valid = valid::is_label_name(namespace) && valid::is_object_name(pod);
+        let metadata = json!({ "name": pod, "namespace": namespace });
+        let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata });
+        Self::new("echo")
+            .push(&quoted(&ascii_json(&eviction)), is_valid)
+            .words("| kubectl create --raw")
+            .push(&format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction"), is_valid)
+            .words("-f -")
+    }
+
+    /// Says what the command changes.
+    pub(crate) fn changing(mut self, change: Change) -> Self {
+        self.change = Some(change);
+        self
+    }
+
+    pub(crate) fn change(&self) -> Option<&Change> {
+        self.change.as_ref()
+    }
+
+    /// Whether the command may change something in the cluster.
+    pub(crate) fn is_change(&self) -> bool {
+        let is_own = self.text.starts_with(program::name());
+        let mut words = self.text.split(' ').skip(1);
+        let first = match words.next() {
+            Some("-n") => words.nth(1),
+            first => first,
+        };
+        self.change.is_some() || !is_own && !first.is_some_and(|word| READ_ONLY.contains(&word))
     }
 
     /// Adds a condition for offering the line.

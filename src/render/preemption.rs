@@ -1,9 +1,10 @@
 //! The sentences and remedies of [`Preemption`]. The caller makes the text safe for a terminal.
 
-use super::reason::scheduling::{name, patch_line, some_of};
+use super::commands::{create_priority_class, strategic_patch};
+use super::reason::scheduling::{name, some_of};
 use serde_json::{Value, json};
 
-use super::command_line::{CommandLine, valid};
+use super::command_line::valid;
 use super::name_list::ListLength;
 use super::remedy::{Remedy, RemedyContext};
 use crate::scheduling::NodePod;
@@ -77,7 +78,7 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
             spec["preemptionPolicy"] = Value::Null;
         }
         let patch = json!({ "spec": { "template": { "spec": spec } } });
-        patch_line(target, &patch).only_if(valid::is_object_name(class))
+        strategic_patch(target, &patch).only_if(valid::is_object_name(class))
     };
     let effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
     match class {
@@ -87,7 +88,7 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
         }
         None => {
             let name = target.daemon_set;
-            let create = CommandLine::new("kubectl create priorityclass").name(name).number("--value", *priority);
+            let create = create_priority_class(name, *priority);
             let text = format!("create a PriorityClass with a value of at least {priority}, and use it: {effect}");
             Remedy::run(text, [create, patch(name)])
         }

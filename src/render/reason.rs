@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::age::age;
 use super::command_line::CommandLine;
+use super::commands::merge_patch;
 use super::name_list::{HANDFUL, ListLength};
-use super::remedy::{Remedy, RemedyContext, merge_patch};
+use super::remedy::{Remedy, RemedyContext};
 use super::text::{pluralize, sanitize};
 use crate::explain::{Exit, ImageProblem, ReadyStatus, Reason};
 use crate::snapshot::VirtualNode;
@@ -190,7 +191,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::NoLongerUnschedulable { .. } => vec![Remedy::run(
             "wait: no filter rejects the pod now, and the scheduler retries within 5 minutes; or delete the pod for an \
              immediate retry",
-            [target.about_pod("delete pod")],
+            [target.delete_pod()],
         )],
         Reason::SchedulerError { .. } => vec![Remedy::text_only("check the logs of the scheduler")],
         Reason::NotScheduled { scheduler_name } => vec![pod::not_scheduled(scheduler_name.as_deref(), target)],

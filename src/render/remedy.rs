@@ -1,12 +1,11 @@
 //! Remedies: a sentence in the imperative, and lines to paste. A remedy that cannot work is not offered.
 
-use k8s_openapi::api::core::v1::PodSpec;
-use serde::Serialize;
-use serde_json::Value;
-
 use super::command_line::{CommandLine, ManifestLine};
+use crate::change::{Change, PodEdit};
 use crate::placement::TaintOwner;
 use crate::snapshot::{Labels, Taint};
+use k8s_openapi::api::core::v1::PodSpec;
+use serde::Serialize;
 
 /// The objects that a remedy refers to.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +20,8 @@ pub(crate) struct RemedyContext<'a> {
     pub(crate) on_delete: bool,
     /// Whether the node does not exist yet: it cannot be changed.
     pub(crate) is_planned: bool,
+    /// Whether the node is cordoned. What others cordoned is not uncordoned.
+    pub(crate) is_cordoned: bool,
     /// The node's taints that the pod does not tolerate.
     pub(crate) untolerated: &'a [Taint],
     /// The labels of the node, if they are known.
@@ -52,6 +53,7 @@ impl<'a> RemedyContext<'a> {
             template: None,
             on_delete: false,
             is_planned: false,
+            is_cordoned: false,
             untolerated: &[],
             node_labels: None,
             owner_pods: &[],
@@ -69,8 +71,7 @@ impl<'a> RemedyContext<'a> {
     /// The line that changes the template. With `OnDelete`, also the one that deletes the existing pod, which would
     /// keep the old template.
     pub(crate) fn commands_reaching_existing_pod(&self, line: CommandLine) -> Vec<CommandLine> {
-        let delete = self.pod.filter(|_| self.on_delete);
-        let delete = delete.map(|pod| CommandLine::in_namespace(self.namespace, "delete pod").name(pod));
+        let delete = (self.on_delete && self.pod.is_some()).then(|| self.delete_pod());
         [line].into_iter().chain(delete).collect()
     }
 
@@ -84,6 +85,19 @@ impl<'a> RemedyContext<'a> {
         match self.pod {
             Some(pod) => line.name(pod),
             None => line.only_if(false),
+        }
+    }
+
+    /// Deletes the DaemonSet's pod; not offered if the pod does not exist.
+    pub(crate) fn delete_pod(&self) -> CommandLine {
+        let line = self.about_pod("delete pod");
+        match self.pod {
+            Some(pod) => line.changing(Change::Pod {
+                namespace: self.namespace.to_owned(),
+                name: pod.to_owned(),
+                edit: PodEdit::Delete,
+            }),
+            None => line,
         }
     }
 
@@ -116,20 +130,47 @@ pub(crate) struct Remedy {
     // Private, so that only this module fills them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<String>,
+    /// Whether the result of the commands is known; none for commands that change nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<RemedyOutcome>,
+    #[serde(skip)]
+    effect: Effect,
+}
+
+/// Whether it was computed that the commands remove the obstacle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum RemedyOutcome {
+    /// The checks pass on the objects as they would be after the commands.
+    Verified,
+    /// The result depends on what is not known: it was not computed.
+    NotVerified,
+}
+
+/// What the commands of a remedy change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    Nothing,
+    /// Something that is not modeled.
+    NotModeled,
+    Changes(Vec<Change>),
 }
 
 impl Remedy {
     /// Advice without lines to paste.
     pub(crate) fn text_only(text: impl AsRef<str>) -> Self {
-        Self { text: super::text::sanitize(text.as_ref()), lines: Vec::new() }
+        Self { text: super::text::sanitize(text.as_ref()), lines: Vec::new(), outcome: None, effect: Effect::Nothing }
     }
 
     /// Advice with commands. If one command cannot be offered, none is: part of a sequence can do harm.
     pub(crate) fn run(text: impl AsRef<str>, commands: impl IntoIterator<Item = CommandLine>) -> Self {
         const NOT_OFFERED: &str = "(no command shown: it would contain a missing or invalid value)";
+        let commands: Vec<CommandLine> = commands.into_iter().collect();
+        let effect = Effect::new(&commands);
         let lines: Option<Vec<String>> = commands.into_iter().map(CommandLine::offered).collect();
         match lines {
-            Some(lines) => Self { lines, ..Self::text_only(text) },
+            Some(lines) => Self { lines, effect, ..Self::text_only(text) },
             None => Self::text_only(format!("{} {NOT_OFFERED}", text.as_ref())),
         }
     }
@@ -142,22 +183,38 @@ impl Remedy {
     pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }
+
+    /// The advice, with a note if the result of its commands is not known. Safe text.
+    pub(crate) fn text_with_outcome(&self) -> String {
+        match self.outcome {
+            Some(RemedyOutcome::NotVerified) => format!("{} (not verified)", self.text),
+            Some(RemedyOutcome::Verified) | None => self.text.clone(),
+        }
+    }
+
+    /// The same remedy, where nothing computes what its commands do.
+    pub(crate) fn not_verified(mut self) -> Self {
+        if self.effect != Effect::Nothing {
+            self.outcome = Some(RemedyOutcome::NotVerified);
+        }
+        self
+    }
+
+    pub(crate) fn effect(&self) -> &Effect {
+        &self.effect
+    }
 }
 
-/// The command that applies a JSON patch to the DaemonSet.
-pub(crate) fn edit_template(target: &RemedyContext<'_>, patch: &Value) -> CommandLine {
-    CommandLine::in_namespace(target.namespace, "patch daemonset")
-        .name(target.daemon_set)
-        .words("--type=json")
-        .patch(patch)
-}
-
-/// The command that applies a JSON merge patch to the DaemonSet.
-pub(crate) fn merge_patch(target: &RemedyContext<'_>, patch: &Value) -> CommandLine {
-    CommandLine::in_namespace(target.namespace, "patch daemonset")
-        .name(target.daemon_set)
-        .words("--type=merge")
-        .patch(patch)
+impl Effect {
+    fn new(commands: &[CommandLine]) -> Self {
+        let changing: Vec<&CommandLine> = commands.iter().filter(|command| command.is_change()).collect();
+        let changes: Option<Vec<Change>> = changing.iter().map(|command| command.change().cloned()).collect();
+        match changes {
+            Some(changes) if changes.is_empty() => Self::Nothing,
+            Some(changes) => Self::Changes(changes),
+            None => Self::NotModeled,
+        }
+    }
 }
 
 /// Escapes a key for a JSON pointer (RFC 6901).

@@ -1,5 +1,6 @@
 //! The screens and reports of `why-not`.
 
+mod checked;
 mod diagnosis;
 mod overview;
 mod report;
@@ -8,8 +9,7 @@ pub(crate) use diagnosis::diagnosis;
 pub(crate) use overview::overview;
 pub(crate) use report::Report;
 
-use super::preemption;
-use super::reason::{remedies, summary};
+use super::reason::summary;
 use super::remedy::{OwnerPodView, Remedy, RemedyContext};
 use super::style::Tone;
 use crate::explain::diagnosis::{Diagnosis, OwnerPod, Verdict};
@@ -42,6 +42,7 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str, owner_pods: &'a [Owne
         template: diagnosis.daemon_set.spec.template.spec.as_ref(),
         on_delete: strategy == Some("OnDelete"),
         is_planned: diagnosis.is_planned,
+        is_cordoned: diagnosis.node.spec.unschedulable,
         untolerated: &diagnosis.untolerated,
         node_labels: Some(&diagnosis.node.metadata.labels),
         owner_pods,
@@ -67,11 +68,13 @@ fn owner_pods<'a>(diagnosis: &'a Diagnosis<'_>) -> Vec<OwnerPodView<'a>> {
 fn all_remedies(diagnosis: &Diagnosis<'_>, node: &str) -> Vec<Remedy> {
     let owner_pods = owner_pods(diagnosis);
     let target = target(diagnosis, node, &owner_pods);
-    if let Some(failure) = diagnosis.final_failure() {
-        return remedies(&failure.reason, &target);
+    if let Some((check, failure)) = diagnosis.final_failure() {
+        return checked::of_reason(check, failure, diagnosis, &target);
     }
-    let of_reasons = diagnosis.failures().flat_map(|reason| remedies(&reason.reason, &target));
-    let of_preemption = diagnosis.preemption.iter().flat_map(|verdict| preemption::remedies(verdict, &target));
+    let of_reasons =
+        diagnosis.failures().flat_map(|(check, reason)| checked::of_reason(check, reason, diagnosis, &target));
+    let of_preemption =
+        diagnosis.preemption.iter().flat_map(|verdict| checked::of_preemption(verdict, diagnosis, &target));
     let mut all: Vec<Remedy> = Vec::new();
     for remedy in of_reasons.chain(of_preemption) {
         let is_known = |known: &Remedy| match remedy.lines() {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::tied_to_node::{TiedToNode, tied_to_node};
 use crate::snapshot::Node;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::quantity::Quantity;
@@ -22,6 +23,9 @@ pub(crate) struct NodePod {
     /// Whether the pod is being deleted. It counts in full until it is removed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) terminating: bool,
+    /// Why the pod may come back to the node if it is evicted; none for a pod that can run on another node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tied_to_node: Option<TiedToNode>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,13 +62,21 @@ impl NodePod {
             owner: owner.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
             nominated: true,
             terminating: pod.is_terminating(),
+            // Without a controller, no pod replaces it.
+            tied_to_node: owner.and_then(|_| tied_to_node(pod)),
         }
     }
 
-    /// Whether the pod could run on another node: its owner does not bind it to this node, and it is not being deleted.
+    /// Whether the pod could run on another node: neither its owner nor its spec ties it to this node, and it is not
+    /// being deleted.
     pub(crate) fn is_movable(&self) -> bool {
-        let is_bound = |owner: &Owner| matches!(owner.kind.as_str(), "DaemonSet" | "Node");
-        !self.terminating && !self.nominated && !self.owner.as_ref().is_some_and(is_bound)
+        !self.terminating && !self.nominated && !self.is_of_node() && self.tied_to_node.is_none()
+    }
+
+    /// Whether the owner creates the pod for this node only: a DaemonSet, or the kubelet for a static pod.
+    pub(crate) fn is_of_node(&self) -> bool {
+        let is_of_node = |owner: &Owner| matches!(owner.kind.as_str(), "DaemonSet" | "Node");
+        self.owner.as_ref().is_some_and(is_of_node)
     }
 }
 

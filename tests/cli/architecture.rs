@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 8] = ["snapshot", "placement", "scheduling", "admission", "explain", "coverage", "rollout", "cycle"];
+const PURE: [&str; 9] =
+    ["snapshot", "placement", "scheduling", "admission", "change", "explain", "coverage", "rollout", "cycle"];
 const NOT_PURE: [&str; 14] = [
     "crate::cluster",
     "crate::command",
@@ -106,7 +107,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "cli",
     "command",
     "load",
@@ -116,6 +117,7 @@ const LAYERS: [&str; 16] = [
     "rollout",
     "coverage",
     "explain",
+    "change",
     "admission",
     "scheduling",
     "placement",

@@ -15,7 +15,7 @@ const LINES: usize = 20_000;
 /// The number of clusters that are tested concurrently.
 const BATCH: u64 = 4;
 /// The options that suggested lines may use.
-const OPTIONS: [&str; 22] = [
+const OPTIONS: [&str; 27] = [
     "-A",
     "-c",
     "-l",
@@ -38,9 +38,14 @@ const OPTIONS: [&str; 22] = [
     "--scopes",
     "--type",
     "--value",
+    "--raw",
+    "--for",
+    "--timeout",
+    "-f",
+    "-",
 ];
 /// The words of suggested lines that are neither options nor from a cluster: verbs, kinds, placeholders, fixed values.
-const WORDS: &str = "get describe delete edit patch label taint annotate create set logs events cordon uncordon rollout \
+const WORDS: &str = "wait api v1 namespaces eviction get describe delete edit patch label taint annotate create set logs events cordon uncordon rollout \
     undo history watch why-not adm policy add-scc-to-user ds daemonset node pod pods namespace resources image quota \
     resourcequota limitrange limitranges configmap secret generic serviceaccount service endpointslices priorityclass \
     priorityclasses runtimeclasses pvc pv storageclass csinode csistoragecapacities volumeattachments \
@@ -53,7 +58,7 @@ const WORDS: &str = "get describe delete edit patch label taint annotate create 
     jsonpath={.spec.nodeAffinity} {.metadata.labels} \
     custom-columns=KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name";
 /// The commands that a line may call.
-const COMMANDS: [&str; 4] = ["kubectl", "oc", "date", "grep"];
+const COMMANDS: [&str; 5] = ["kubectl", "oc", "date", "grep", "echo"];
 
 /// Stubs for all commands: they write their name and arguments, each with a terminator, to file descriptor 3. Any other
 /// command is an error of the shell.
@@ -61,6 +66,7 @@ const STUBS: &str = r#"
 record() { printf '%s\037' "$@" >&3; printf '\036' >&3; }
 kubectl() { record kubectl "$@"; }
 oc() { record oc "$@"; }
+echo() { record echo "$@"; }
 date() { record date "$@"; }
 grep() { record grep "$@"; while IFS= read -r ignored; do :; done; }
 PATH=/nonexistent
@@ -228,7 +234,7 @@ fn names_in(value: &Value, names: &mut BTreeSet<String>) {
 
 /// Whether a line is a command; other suggested lines are parts of manifests.
 fn is_command(line: &str) -> bool {
-    line.starts_with("kubectl ") || line.starts_with("oc ")
+    ["kubectl ", "oc ", "echo "].iter().any(|command| line.starts_with(command))
 }
 
 /// Collects the `lines` of every remedy in a document.
@@ -329,6 +335,11 @@ fn words(line: &str) -> Vec<Vec<String>> {
 /// Checks that every option and name of the call is from the program or the cluster.
 fn check(line: &str, call: &[String], names: &BTreeSet<String>, words: &HashSet<&str>) {
     assert!(COMMANDS.contains(&call[0].as_str()), "{line:?} calls {call:?}");
+    if call[0] == "echo" {
+        // The body of a request.
+        assert!(call.len() == 2 && serde_json::from_str::<Value>(&call[1]).is_ok(), "{line:?} calls {call:?}");
+        return;
+    }
     let mut before = "";
     for argument in &call[1..] {
         let option = argument.split('=').next().unwrap();
@@ -340,10 +351,16 @@ fn check(line: &str, call: &[String], names: &BTreeSet<String>, words: &HashSet<
             "-n" | "-c" => assert!(names.contains(argument) || argument == "kube-system", "{line:?}: {argument:?}"),
             _ => {
                 let name = argument.trim_start_matches("daemonset/").trim_start_matches("pod/");
-                let parts = name.split(['=', ',', ':', ' ', '(', ')']).map(|part| part.trim_end_matches('-'));
-                let is_known = |part: &str| names.contains(part) || words.contains(part) || part.is_empty();
+                let separators = ['=', ',', ':', ' ', '(', ')'];
+                let parts = name.split(separators).map(|part| part.trim_end_matches('-'));
+                let is_path = name.starts_with('/');
+                let mut folders = name.split('/');
+                let is_known = |part: &&str| names.contains(*part) || words.contains(*part) || part.is_empty();
                 let is_fixed = argument.split(' ').all(|part| words.contains(part));
-                let is_intended = is_fixed || names.contains(name) || parts.clone().all(is_known);
+                let is_intended = match is_path {
+                    true => folders.all(|part| is_known(&part)),
+                    false => is_fixed || names.contains(name) || parts.clone().all(|part| is_known(&part)),
+                };
                 assert!(is_intended, "{line:?} has the argument {argument:?}");
             }
         }

@@ -14,6 +14,7 @@ mod node_states;
 mod packaging;
 mod permissions;
 mod remedies;
+mod remedy_proofs;
 mod rollout_history;
 mod rollout_scenarios;
 mod rollout_watch;
@@ -44,6 +45,7 @@ const MODULES: &[&[LiveTest]] = &[
     packaging::TESTS,
     permissions::TESTS,
     remedies::TESTS,
+    remedy_proofs::TESTS,
     rollout_history::TESTS,
     rollout_scenarios::TESTS,
     rollout_watch::TESTS,

@@ -121,6 +121,14 @@ impl Check {
         Self { stage, name, result: CheckResult::Unknown { missing } }
     }
 
+    /// Why the check fails; empty if it does not.
+    pub(crate) fn failures(&self) -> &[CheckReason] {
+        match &self.result {
+            CheckResult::Fail(reasons) => reasons,
+            CheckResult::Pass | CheckResult::Unknown { .. } => &[],
+        }
+    }
+
     /// Why the check fails, or why its result is unknown; empty for a pass.
     pub(crate) fn reasons(&self) -> Cow<'_, [CheckReason]> {
         match &self.result {

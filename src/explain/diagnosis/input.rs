@@ -11,7 +11,7 @@ use crate::snapshot::pod::Pod;
 use crate::snapshot::{EventQuery, Known, Node, OpenShift};
 
 /// The input: one DaemonSet, one node, and what is known about both.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DiagnosisInput<'a> {
     pub(crate) daemon_set: &'a DaemonSet,
     /// The node, with its resources.
@@ -22,6 +22,8 @@ pub(crate) struct DiagnosisInput<'a> {
     pub(crate) pods: Known<Vec<&'a Pod>>,
     /// All pods that are bound to the node.
     pub(crate) bound: &'a Known<Vec<Pod>>,
+    /// All unscheduled pods that are pinned to the node.
+    pub(crate) pinned: &'a Known<Vec<Pod>>,
     /// All unscheduled pods for which preemption made room on this node.
     pub(crate) nominated: &'a Known<Vec<Pod>>,
     /// On a planned node: the daemon pods that are scheduled before this one, by priority and then by name.

@@ -5,7 +5,15 @@ use super::*;
 const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", None);
 
 fn node_pod(pod: &str, priority: i32) -> NodePod {
-    NodePod { namespace: "web".into(), pod: pod.into(), priority, owner: None, nominated: false, terminating: false }
+    NodePod {
+        namespace: "web".into(),
+        pod: pod.into(),
+        priority,
+        owner: None,
+        nominated: false,
+        terminating: false,
+        tied_to_node: None,
+    }
 }
 
 fn required_priority(priority: i32, class: Option<&str>) -> Option<RequiredPriority> {

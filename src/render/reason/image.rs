@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::explain::ImageProblem;
 use crate::render::command_line::CommandLine;
-use crate::render::remedy::{Remedy, RemedyContext, merge_patch};
+use crate::render::commands::merge_patch;
+use crate::render::remedy::{Remedy, RemedyContext};
 
 const OS: &str = "kubernetes.io/os";
 const ARCH: &str = "kubernetes.io/arch";

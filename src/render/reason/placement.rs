@@ -5,9 +5,10 @@ mod taints;
 use serde_json::json;
 
 use crate::placement::{PlacementFailure, Requirement, TermMismatch};
-use crate::render::command_line::{CommandLine, valid};
+use crate::render::command_line::valid;
+use crate::render::commands::{json_patch, label_node, merge_patch};
 use crate::render::name_list::{HANDFUL, ListLength};
-use crate::render::remedy::{Remedy, RemedyContext, edit_template, merge_patch, pointer};
+use crate::render::remedy::{Remedy, RemedyContext, pointer};
 
 pub(super) fn summary(failure: &PlacementFailure) -> String {
     match failure {
@@ -97,7 +98,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
     match failure {
         PlacementFailure::NodeName { required } => vec![Remedy::run(
             format!("remove nodeName {required} from the template ({})", target.rollout_note()),
-            target.commands_reaching_existing_pod(edit_template(
+            target.commands_reaching_existing_pod(json_patch(
                 target,
                 &json!([{ "op": "remove", "path": "/spec/template/spec/nodeName" }]),
             )),
@@ -107,14 +108,13 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
             let unselect = Remedy::run(
                 format!("or remove {key} from the template's node selector ({})", target.rollout_note()),
                 target.commands_reaching_existing_pod(
-                    edit_template(target, &json!([{ "op": "remove", "path": path }]))
+                    json_patch(target, &json!([{ "op": "remove", "path": path }]))
                         .only_if(valid::is_qualified_name(key)),
                 ),
             );
-            let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
             let label = target.change_of_node(
                 &format!("label the node with {key}={required} if the pod should run there"),
-                if found.is_some() { line.words("--overwrite") } else { line },
+                label_node(target.node, &[(key, Some(required))], found.is_some()),
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
                 true => vec![unselect],
@@ -151,10 +151,9 @@ pub(super) fn added_by_admission(failure: &PlacementFailure, target: &RemedyCont
         ),
         [merge_patch(target, &patch).only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],
     );
-    let line = CommandLine::new("kubectl label node").name(target.node).label(key, required);
     let label = target.change_of_node(
         &format!("or label the node with {key}={required} if the pod should run there"),
-        if found.is_some() { line.words("--overwrite") } else { line },
+        label_node(target.node, &[(key, Some(required))], found.is_some()),
     );
     let is_fact = FACTS_OF_A_NODE.contains(&key.as_str());
     [Some(select), (!is_fact).then_some(label)].into_iter().flatten().collect()
@@ -170,19 +169,17 @@ fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
     let by_template =
         Remedy::run(if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() }, [target.edit()]);
     let by_label = easiest.map(|changes| {
-        let line = CommandLine::new("kubectl label node").name(target.node);
-        let line = changes.into_iter().fold(line, |line, change| match change {
-            LabelChange::Set { key, value } => line.label(key, &value),
-            LabelChange::Remove { key } => line.without_label(key),
-        });
-        target.change_of_node("label the node so that it matches", line.words("--overwrite"))
+        let labels: Vec<(&str, Option<&str>)> =
+            changes.iter().map(|change| (change.key, change.value.as_deref())).collect();
+        target.change_of_node("label the node so that it matches", label_node(target.node, &labels, true))
     });
     by_label.into_iter().chain([by_template]).collect()
 }
 
-enum LabelChange<'a> {
-    Set { key: &'a str, value: String },
-    Remove { key: &'a str },
+struct LabelChange<'a> {
+    key: &'a str,
+    /// The new value; none removes the label.
+    value: Option<String>,
 }
 
 /// The label change that satisfies a requirement. `None` if the label describes a fact of the node.
@@ -192,18 +189,16 @@ fn change(requirement: &Requirement) -> Option<LabelChange<'_>> {
         return None;
     }
     let limit = || values.first()?.parse::<i64>().ok();
-    match operator.as_str() {
-        "In" => Some(LabelChange::Set { key, value: values.first()?.clone() }),
-        "Exists" => Some(LabelChange::Set { key, value: String::new() }),
-        "NotIn" | "DoesNotExist" => Some(LabelChange::Remove { key }),
-        "Gt" => Some(LabelChange::Set { key, value: limit()?.checked_add(1)?.to_string() }),
+    let value = match operator.as_str() {
+        "In" => Some(values.first()?.clone()),
+        "Exists" => Some(String::new()),
+        "NotIn" | "DoesNotExist" => None,
+        "Gt" => Some(limit()?.checked_add(1)?.to_string()),
         // A label value cannot start with a dash.
-        "Lt" => {
-            let below = limit()?.checked_sub(1).filter(|below| *below >= 0)?;
-            Some(LabelChange::Set { key, value: below.to_string() })
-        }
-        _ => None,
-    }
+        "Lt" => Some(limit()?.checked_sub(1).filter(|below| *below >= 0)?.to_string()),
+        _ => return None,
+    };
+    Some(LabelChange { key, value })
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::explain::Exit;
 use crate::render::command_line::CommandLine;
+use crate::render::commands::json_patch;
 use crate::render::name_list::ListLength;
-use crate::render::remedy::{Remedy, RemedyContext, edit_template};
+use crate::render::remedy::{Remedy, RemedyContext};
 
 /// The API server's default for `schedulerName`.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
@@ -14,7 +15,7 @@ pub(super) fn not_scheduled(scheduler: Option<&str>, target: &RemedyContext<'_>)
     match scheduler {
         Some(name) if !matches!(name, "" | DEFAULT_SCHEDULER) => Remedy::run(
             format!("start the scheduler {name}, or use the default scheduler ({})", target.rollout_note()),
-            target.commands_reaching_existing_pod(edit_template(
+            target.commands_reaching_existing_pod(json_patch(
                 target,
                 &json!([{ "op": "replace", "path": "/spec/template/spec/schedulerName", "value": DEFAULT_SCHEDULER }]),
             )),
@@ -35,7 +36,7 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
                 "{after}the controller replaces the failed pod, after up to 15 minutes if pods failed before; delete \
                  it for an immediate retry"
             ),
-            [target.about_pod("delete pod")],
+            [target.delete_pod()],
         )
     };
     match reason {

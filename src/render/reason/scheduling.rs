@@ -9,14 +9,14 @@ mod resources;
 mod spread;
 mod volumes;
 
-pub(in crate::render) use resource_users::{name, patch_line, some_of, without_surge_patch};
+pub(in crate::render) use resource_users::{name, some_of, without_surge_patch};
 
 use super::placement;
 use crate::render::command_line::CommandLine;
+use crate::render::commands::remove_scheduling_gates;
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::FilterRejection;
-use serde_json::json;
 
 /// The cause without details that differ between nodes, so that equal causes have equal text.
 pub(in crate::render) fn summary(rejection: &FilterRejection) -> String {
@@ -76,9 +76,8 @@ pub(in crate::render) fn remedies(rejection: &FilterRejection, target: &RemedyCo
 /// Gates can only be removed from a pod. The template or webhook that sets them also sets them on the next pod.
 fn lift_gates(target: &RemedyContext<'_>) -> Vec<Remedy> {
     let mut remedies = vec![Remedy::text_only("check the logs of the controller that should remove the gate")];
-    if target.pod.is_some() {
-        let patch = json!([{ "op": "remove", "path": "/spec/schedulingGates" }]);
-        let line = target.about_pod("patch pod").words("--type=json").patch(&patch);
+    if let Some(pod) = target.pod {
+        let line = remove_scheduling_gates(target.namespace, pod);
         remedies
             .push(Remedy::run("remove the gates of this pod manually, if nothing else has to happen first", [line]));
     }

@@ -100,6 +100,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         template: rollout_status.daemon_set.spec.template.spec.as_ref(),
         on_delete: rollout_status.strategy == Strategy::OnDelete,
         is_planned: false,
+        is_cordoned: false,
         untolerated: &[],
         node_labels: rollout_status.nodes.iter().find(|progress| progress.node == node).and_then(|one| one.row.labels),
         owner_pods: &[],
@@ -117,7 +118,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
             [CommandLine::in_namespace(namespace, "rollout undo").name_within("daemonset/", name, "")],
         ));
     }
-    all
+    all.into_iter().map(Remedy::not_verified).collect()
 }
 
 /// Whether a previous revision certainly exists: a pod still runs it.

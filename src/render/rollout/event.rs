@@ -139,12 +139,12 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOpti
 
 fn in_one_line(remedy: &Remedy) -> String {
     match remedy.lines() {
-        [] => bounded(&remedy.text, ListLength::Handful).into_owned(),
-        [line] => format!("{}: {line}", bounded(&remedy.text, ListLength::Handful)),
+        [] => bounded(&remedy.text_with_outcome(), ListLength::Handful).into_owned(),
+        [line] => format!("{}: {line}", bounded(&remedy.text_with_outcome(), ListLength::Handful)),
         // The first of several commands alone can do harm, and a symbol after it would be parsed as an argument.
         lines => format!(
             "{} ({}, shown by rollout status)",
-            bounded(&remedy.text, ListLength::Handful),
+            bounded(&remedy.text_with_outcome(), ListLength::Handful),
             pluralize(lines.len(), "command")
         ),
     }

@@ -175,9 +175,8 @@ pub(crate) fn failures(
 pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: ViewOptions) -> io::Result<()> {
     const LEAD: &str = "  → ";
     let columns = screen.style.width.unwrap_or(usize::MAX);
-    for (number, part) in
-        wrap(&remedy.text, columns.saturating_sub(width(LEAD)), screen.style.names).into_iter().enumerate()
-    {
+    let text = remedy.text_with_outcome();
+    for (number, part) in wrap(&text, columns.saturating_sub(width(LEAD)), screen.style.names).into_iter().enumerate() {
         let lead = if number == 0 { LEAD.to_owned() } else { " ".repeat(width(LEAD)) };
         writeln!(out, "{lead}{part}")?;
     }

@@ -56,7 +56,7 @@ pub(crate) fn diagnosis(
     writeln!(out, "  {}", screen.style.paint("Suggested fixes", Tone::Strong))?;
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
-        hanging_indent(out, &lead, &remedy.text, Tone::Plain, screen)?;
+        hanging_indent(out, &lead, &remedy.text_with_outcome(), Tone::Plain, screen)?;
         for line in remedy.lines() {
             // Not wrapped, because it is for pasting.
             writeln!(out, "{}{}", " ".repeat(width(&lead) + 2), screen.style.paint(line, Tone::Moving))?;

@@ -98,7 +98,7 @@ fn overview_line(diagnoses: &[Diagnosis<'_>]) -> (String, Tone) {
 /// The first reasons, without duplicates.
 fn causes(diagnosis: &Diagnosis<'_>, screen: ViewOptions) -> String {
     let mut causes: Vec<String> = Vec::new();
-    for reason in diagnosis.failures() {
+    for (_, reason) in diagnosis.failures() {
         let cause = summary(&reason.reason);
         if !causes.contains(&cause) {
             causes.push(cause);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{owner_pods, remedies, target};
+use super::{checked, owner_pods, target};
 use crate::check_result::CheckResult;
 use crate::explain::diagnosis::{Check, CheckName, CheckReason, Diagnosis, Stage, Verdict};
 use crate::explain::{Reason, State};
@@ -92,10 +92,10 @@ impl<'a> Report<'a> {
         let view = |diagnosis: &'a Diagnosis<'a>| {
             let owner_pods = owner_pods(diagnosis);
             let target = target(diagnosis, node, &owner_pods);
-            let final_failure = diagnosis.final_failure().map(|failure| &failure.reason);
-            let fixes = |reason: &Reason| match final_failure {
+            let final_failure = diagnosis.final_failure().map(|(_, failure)| failure);
+            let fixes = |check: CheckName, reason: &CheckReason| match final_failure {
                 Some(failure) if failure != reason => Vec::new(),
-                _ => remedies(reason, &target),
+                _ => checked::of_reason(check, reason, diagnosis, &target),
             };
             DiagnosisView {
                 namespace: diagnosis.namespace(),
@@ -106,7 +106,11 @@ impl<'a> Report<'a> {
                 verdict: diagnosis.verdict,
                 checks: diagnosis.checks.iter().map(|check| check_view(check, &fixes, now)).collect(),
                 preemption: diagnosis.preemption.as_ref().map(|verdict| PreemptionView {
-                    fix: if final_failure.is_some() { Vec::new() } else { words::remedies(verdict, &target) },
+                    fix: if final_failure.is_some() {
+                        Vec::new()
+                    } else {
+                        checked::of_preemption(verdict, diagnosis, &target)
+                    },
                     ..preemption_view(verdict)
                 }),
                 assumptions: diagnosis.assumptions,
@@ -125,13 +129,13 @@ fn preemption_view(preemption: &Preemption) -> PreemptionView<'_> {
     }
 }
 
-fn check_view(check: &Check, fixes: &impl Fn(&Reason) -> Vec<Remedy>, now: Timestamp) -> CheckView {
+fn check_view(check: &Check, fixes: &impl Fn(CheckName, &CheckReason) -> Vec<Remedy>, now: Timestamp) -> CheckView {
     let reason = |reason: &CheckReason| ReasonView {
         reason: reason.reason.clone(),
         message: detail(&reason.reason, now, ListLength::Handful),
         // A reason whose evidence is the scheduler's message already contains it.
         scheduler: reason.scheduler.clone(),
-        fix: if check.result.is_fail() { fixes(&reason.reason) } else { Vec::new() },
+        fix: if check.result.is_fail() { fixes(check.name, reason) } else { Vec::new() },
     };
     CheckView {
         stage: check.stage,

@@ -47,6 +47,25 @@ pub(crate) enum ResourceRejection {
     },
 }
 
+impl ResourceRejection {
+    /// The name of the resource; `pods` for the number of pods.
+    pub(crate) fn resource(&self) -> &str {
+        match self {
+            Self::InsufficientResource { resource, .. } | Self::ExceedsAllocatable { resource, .. } => resource,
+            Self::TooManyPods { .. } => "pods",
+        }
+    }
+
+    /// The pods that use the resource.
+    pub(crate) fn users(&self) -> Box<dyn Iterator<Item = &NodePod> + '_> {
+        match self {
+            Self::InsufficientResource { used_by, .. } => Box::new(used_by.iter().map(|user| &user.node_pod)),
+            Self::ExceedsAllocatable { .. } => Box::new(std::iter::empty()),
+            Self::TooManyPods { used_by, .. } => Box::new(used_by.iter()),
+        }
+    }
+}
+
 /// The highest request, of one container or of the pod as a whole, with which the pod fits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

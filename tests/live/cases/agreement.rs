@@ -30,6 +30,8 @@ use comparison::{Comparison, ObservedCluster};
 use scheduler_quiescence::Versions;
 use self_tests::{comparison_reports_every_difference, fit_error_is_parsed};
 
+pub(crate) use crowded_cluster::NODES;
+
 pub(crate) const TESTS: &[LiveTest] = live_tests![
     comparison_reports_every_difference,
     fit_error_is_parsed;

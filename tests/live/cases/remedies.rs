@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![each_suggested_command_works, 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The kubectl commands that change nothing.
-const READ_ONLY: [&str; 5] = ["get", "describe", "logs", "events", "explain"];
+const READ_ONLY: [&str; 6] = ["get", "describe", "logs", "events", "explain", "wait"];
 
 /// A reason why a pod does not run.
 struct Case {
@@ -152,8 +152,10 @@ fn suggested_commands(report: &Value, case: &Case) -> Vec<(String, Vec<String>)>
     for fix in fixes {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let lines: Vec<String> = fix["lines"].as_array().into_iter().flatten().map(text).collect();
+        // An eviction is a request: `echo BODY | kubectl create --raw …`.
         let changes = |line: &String| {
-            line.strip_prefix("kubectl ").is_some_and(|rest| !rest.split(' ').any(|word| READ_ONLY.contains(&word)))
+            ["kubectl ", "echo "].iter().any(|command| line.starts_with(command))
+                && !line.split(' ').any(|word| READ_ONLY.contains(&word))
         };
         if lines.iter().any(changes) && !commands.iter().any(|(_, others)| *others == lines) {
             commands.push((text(&fix["text"]), lines));

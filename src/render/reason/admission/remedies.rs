@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
+use crate::change::Change;
 use crate::render::command_line::{CommandLine, valid};
+use crate::render::commands::{create_service_account, set_quota};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::snapshot::quantity::Quantity;
 
@@ -56,8 +56,11 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
             )]
         }
         AdmissionRejection::ServiceAccountMissing { service_account } => {
-            let line = in_namespace("create serviceaccount").name(service_account);
-            vec![Remedy::run("create the ServiceAccount", [line])]
+            let line = create_service_account(target.namespace, service_account);
+            vec![Remedy::run(
+                "create the ServiceAccount; the second command makes the controller retry at once",
+                [line, retry(target)],
+            )]
         }
         AdmissionRejection::RuntimeClassMissing { .. } => {
             let look = CommandLine::new("kubectl get runtimeclasses");
@@ -114,31 +117,35 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
 fn try_again(target: &RemedyContext<'_>) -> Remedy {
     let text = "wait: the controller retries within 17 minutes; or trigger an immediate retry by changing the \
                 DaemonSet outside of its template";
-    let line = CommandLine::in_namespace(target.namespace, "annotate ds")
+    Remedy::run(text, [retry(target)])
+}
+
+/// Changes the DaemonSet outside of its template.
+fn retry(target: &RemedyContext<'_>) -> CommandLine {
+    CommandLine::in_namespace(target.namespace, "annotate ds")
         .name(target.daemon_set)
-        .words("--overwrite kubectl-ds/tried-again=\"$(date +%s)\"");
-    Remedy::run(text, [line])
+        .words("--overwrite kubectl-ds/tried-again=\"$(date +%s)\"")
+        .changing(Change::Retry)
 }
 
 fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]) -> Vec<Remedy> {
-    let hard: serde_json::Map<String, serde_json::Value> = resources
+    let hard: Vec<(String, String)> = resources
         .iter()
         .filter_map(|share| {
             let needed = share.used.parse::<Quantity>().ok()? + share.requested.parse::<Quantity>().ok()?;
             let is_bytes = ["memory", "storage", "hugepages-"].iter().any(|part| share.resource.contains(part));
             let needed = if is_bytes { needed.in_bytes() } else { needed.to_string() };
-            Some((share.resource.clone(), needed.into()))
+            Some((share.resource.clone(), needed))
         })
         .collect();
     // A truncated event, or one from another component, may name resources without numbers.
-    let is_whole = hard.len() == resources.len() && hard.keys().all(|resource| valid::is_qualified_name(resource));
-    let line = CommandLine::in_namespace(target.namespace, "patch resourcequota")
-        .name(quota)
-        .words("--type=merge")
-        .patch(&json!({ "spec": { "hard": hard } }))
-        .only_if(is_whole && !resources.is_empty());
+    let is_whole = hard.len() == resources.len() && hard.iter().all(|(resource, _)| valid::is_qualified_name(resource));
+    let line = set_quota(target.namespace, quota, hard).only_if(is_whole && !resources.is_empty());
     let look = CommandLine::in_namespace(target.namespace, "describe resourcequota").name(quota);
-    let raise = Remedy::run("raise the quota (values shown allow one more pod)", [line]);
+    let raise = Remedy::run(
+        "raise the quota (values shown allow one more pod); the second command makes the controller retry at once",
+        [line, retry(target)],
+    );
     vec![raise, Remedy::run("or reduce other usage in the namespace", [look])]
 }
 

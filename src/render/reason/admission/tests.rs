@@ -11,6 +11,9 @@ fn share(resource: &str, requested: &str, used: &str, limited: &str) -> QuotaUsa
     QuotaUsage { resource, requested, used, limited }
 }
 
+/// Makes the controller retry at once.
+const RETRY: &str = "kubectl -n ns annotate ds agent --overwrite kubectl-ds/tried-again=\"$(date +%s)\"";
+
 fn lines(rejection: &AdmissionRejection) -> Vec<String> {
     remedies(rejection, &TARGET).iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
 }
@@ -23,6 +26,7 @@ fn quota_is_raised_to_fit_one_more_pod() {
         lines(&rejection),
         [
             r#"kubectl -n ns patch resourcequota q --type=merge -p '{"spec":{"hard":{"limits.memory":"4Gi","pods":"11"}}}'"#,
+            RETRY,
             "kubectl -n ns describe resourcequota q",
         ]
     );
@@ -114,7 +118,7 @@ fn pod_security_remedy_uses_the_strictest_level_possible() {
 #[test]
 fn missing_object_is_created_by_name() {
     let account = AdmissionRejection::ServiceAccountMissing { service_account: "sa".into() };
-    assert_eq!(lines(&account), ["kubectl -n ns create serviceaccount sa"]);
+    assert_eq!(lines(&account), ["kubectl -n ns create serviceaccount sa", RETRY]);
     let class = AdmissionRejection::PriorityClassMissing { priority_class: "high".into() };
     assert_eq!(lines(&class)[0], "kubectl create priorityclass high --value=VALUE");
     assert!(remedies(&class, &TARGET)[0].text.contains("your choice"));

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::placement::{Provides, Startup, TaintMeaning, TaintOwner, taint_owner};
 use crate::render::command_line::{CommandLine, valid};
-use crate::render::remedy::{OwnerPodView, Remedy, RemedyContext, edit_template};
+use crate::render::commands::{json_patch, remove_taint};
+use crate::render::remedy::{OwnerPodView, Remedy, RemedyContext};
 use crate::snapshot::Taint;
 
 pub(super) fn summary(taint: &Taint) -> String {
@@ -58,18 +59,15 @@ pub(super) fn remedies(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy>
 
 fn without_owner(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let Taint { key, effect, .. } = taint;
-    let remove = target.change_of_node(
-        "or remove the taint if it is no longer needed",
-        CommandLine::new("kubectl taint node").name(target.node).without_taint(key, effect),
-    );
+    let remove =
+        target.change_of_node("or remove the taint if it is no longer needed", remove_taint(target.node, key, effect));
     [tolerate(taint, "", "the pods should run there", target), remove].into_iter().chain(delete_pod(target)).collect()
 }
 
 /// For an existing pod that is there only because it was before the taint.
 fn delete_pod(target: &RemedyContext<'_>) -> Option<Remedy> {
-    let pod = target.pod?;
-    let line = CommandLine::in_namespace(target.namespace, "delete pod").name(pod);
-    Some(Remedy::run("or delete the pod if it should not run there: it is not recreated", [line]))
+    target.pod?;
+    Some(Remedy::run("or delete the pod if it should not run there: it is not recreated", [target.delete_pod()]))
 }
 
 fn at_startup(taint: &Taint, owner: &TaintOwner, startup: Startup, target: &RemedyContext<'_>) -> Vec<Remedy> {
@@ -157,7 +155,7 @@ fn tolerate(taint: &Taint, or: &str, condition: &str, target: &RemedyContext<'_>
     Remedy::run(
         format!("{or}add {what} to the pod template, if {condition} ({})", target.rollout_note()),
         target.commands_reaching_existing_pod(
-            edit_template(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
+            json_patch(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
         ),
     )
 }

@@ -1,8 +1,8 @@
 //! The sentences and remedies of [`AffinityRejection`].
 
-use std::collections::BTreeMap;
-
+use super::resource_users::moving;
 use crate::render::command_line::CommandLine;
+use crate::render::commands;
 use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::{AffinityRejection, OtherPod, Selected};
@@ -88,12 +88,14 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
 
 /// Sets a label of the node. The value of the hostname label is the node's name; the user has to choose any other.
 pub(super) fn label_node(key: &str, target: &RemedyContext<'_>) -> Remedy {
-    let line = CommandLine::new("kubectl label node").name(target.node);
     match key {
-        HOSTNAME => Remedy::run("set the hostname label of the node to its name", [line.label(key, target.node)]),
+        HOSTNAME => Remedy::run(
+            "set the hostname label of the node to its name",
+            [commands::label_node(target.node, &[(key, Some(target.node))], false)],
+        ),
         _ => Remedy::run(
             format!("label the node with {key}; replace VALUE with the correct value"),
-            [line.label(key, "VALUE")],
+            [CommandLine::new("kubectl label node").name(target.node).label(key, "VALUE")],
         ),
     }
 }
@@ -115,32 +117,17 @@ fn move_pods(pods: &[OtherPod], key: &str, value: &str, target: &RemedyContext<'
             pod_names(pods, ListLength::Handful)
         )));
     } else if !others.is_empty() {
-        let mut lines = vec![CommandLine::new("kubectl cordon").name(target.node)];
-        lines.extend(deletions(&others));
-        lines.push(CommandLine::new("kubectl uncordon").name(target.node));
         let warning = match others.iter().all(|pod| pod.controller.is_some()) {
             true => "",
-            false => ". A pod without a controller is not recreated",
+            false => " (a pod without a controller is not recreated)",
         };
-        let text = format!(
-            "move {} to another node: cordon the node (DaemonSet pods ignore cordons), delete the pods, and uncordon \
-             the node once the daemon pod runs on it{warning}",
-            pod_names(pods, ListLength::Handful)
-        );
-        remedies.push(Remedy::run(text, lines));
+        let names = pod_names(pods, ListLength::Handful);
+        let what = format!("move {names} to another node, if one has room{warning}");
+        let pods: Vec<(&str, &str)> =
+            others.into_iter().map(|pod| (pod.namespace.as_str(), pod.name.as_str())).collect();
+        remedies.push(moving(&what, &pods, target));
     }
     remedies
-}
-
-fn deletions(pods: &[&OtherPod]) -> Vec<CommandLine> {
-    let mut by_namespace: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for pod in pods {
-        by_namespace.entry(&pod.namespace).or_default().push(&pod.name);
-    }
-    let line = |(namespace, names): (&str, Vec<&str>)| {
-        names.into_iter().fold(CommandLine::in_namespace(namespace, "delete pod"), CommandLine::name)
-    };
-    by_namespace.into_iter().map(line).collect()
 }
 
 /// A topology domain, for use after a verb.
@@ -206,6 +193,7 @@ mod tests {
     use crate::scheduling::node_pod::Owner;
 
     const TARGET: RemedyContext<'_> = RemedyContext::named("n-1", "a", "agent", None);
+    const EVICT_WEB: &str = r#"echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"web-1","namespace":"b"}}' | kubectl create --raw /api/v1/namespaces/b/pods/web-1/eviction -f -"#;
 
     fn selected_by(selector: &str) -> Selected {
         Selected { selector: Some(selector.into()), namespaces: vec!["a".into()], namespace_selector: None }
@@ -260,11 +248,25 @@ mod tests {
             detail(&rejection, ListLength::Handful),
             "the required anti-affinity excludes a pod with app=web in namespace a, but b/web-1, b/x run on this node"
         );
+        let target = RemedyContext { pod: Some("agent-x"), ..TARGET };
+        let remedy = remedies(&rejection, &target).swap_remove(0);
+        assert!(remedy.text.contains("without a controller"), "{}", remedy.text);
         assert_eq!(
-            lines(&rejection)[..3],
-            ["kubectl cordon n-1", "kubectl -n b delete pod web-1 x", "kubectl uncordon n-1"]
+            remedy.lines(),
+            [
+                "kubectl cordon n-1",
+                EVICT_WEB,
+                r#"echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"x","namespace":"b"}}' | kubectl create --raw /api/v1/namespaces/b/pods/x/eviction -f -"#,
+                "kubectl -n a wait --for=condition=PodScheduled --timeout=5m pod agent-x",
+                "kubectl uncordon n-1",
+            ]
         );
-        assert!(remedies(&rejection, &TARGET)[0].text.contains("without a controller"));
+        // What others cordoned is not uncordoned.
+        let cordoned = RemedyContext { is_cordoned: true, ..target };
+        let lines = remedies(&rejection, &cordoned)[0].lines().to_vec();
+        assert!(!lines.iter().any(|line| line.contains("cordon")), "{lines:?}");
+        let missing = &remedies(&rejection, &TARGET)[0];
+        assert!(missing.lines().is_empty(), "before the pod exists, nothing would take the place");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The sentences and remedies of [`PortRejection`].
 
-use super::resource_users::{is_own, move_off, name, some_of, wait_for, without_surge};
+use super::resource_users::{is_own, move_off, name, some_of, tie_in_words, wait_for, without_surge};
 use crate::render::name_list::ListLength;
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::{NodePod, PortRejection, PortUser};
@@ -56,6 +56,9 @@ pub(super) fn remedies(rejection: &PortRejection, target: &RemedyContext<'_>) ->
 
 fn immovable(holder: &NodePod, port: &str) -> Option<String> {
     let owner = holder.owner.as_ref().filter(|_| !holder.nominated)?;
+    if let Some(tied) = holder.tied_to_node.filter(|_| !holder.is_of_node()) {
+        return Some(format!("pod {} cannot be moved: {}", name(holder), tie_in_words(tied)));
+    }
     Some(match owner.kind.as_str() {
         "Node" => {
             format!("change hostPort {port} in the manifest of static pod {}, on the node itself", name(holder))

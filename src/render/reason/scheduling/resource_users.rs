@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::render::command_line::CommandLine;
+use crate::render::commands::{cordon, evict_pod, strategic_patch, uncordon};
 use crate::render::name_list::{HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
-use crate::scheduling::NodePod;
+use crate::scheduling::{NodePod, TiedToNode};
 
 /// `ns/pod`.
 pub(in crate::render) fn name(node_pod: &NodePod) -> String {
@@ -20,20 +20,41 @@ pub(in crate::render) fn some_of<T>(all: &[T], names: ListLength, words: impl Fn
 /// Moves pods that can run on another node.
 pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyContext<'_>) -> Remedy {
     let names = some_of(movable, ListLength::Handful, |node_pod| name(node_pod));
-    let (pods, are, them) = if movable.len() == 1 { ("the pod", "is", "it") } else { ("the pods", "are", "them") };
-    let is_made_anew = movable.iter().any(|node_pod| node_pod.owner.is_some());
-    let delete = |node_pod: &&NodePod| CommandLine::in_namespace(&node_pod.namespace, "delete pod").name(&node_pod.pod);
-    let deletes = movable.iter().map(delete);
-    if !is_made_anew {
-        let text = format!("{what_for}: delete {names} (no controller will recreate {them}), if you can lose {them}");
-        return Remedy::run(text, deletes);
+    let pods: Vec<(&str, &str)> =
+        movable.iter().map(|node_pod| (node_pod.namespace.as_str(), node_pod.pod.as_str())).collect();
+    if movable.iter().all(|node_pod| node_pod.owner.is_none()) {
+        let them = if movable.len() == 1 { "it" } else { "them" };
+        let text = format!("{what_for}: evict {names} (no controller will recreate {them}), if you can lose {them}");
+        return Remedy::run(text, pods.into_iter().map(|(namespace, pod)| evict_pod(namespace, pod)));
     }
+    moving(&format!("{what_for}: move {names} off {}, if another node has room", target.node), &pods, target)
+}
+
+/// Moves pods to another node: they are evicted, which respects PodDisruptionBudgets, while the node is cordoned. It is
+/// uncordoned once the daemon pod has its place, unless it was cordoned before.
+pub(super) fn moving(what: &str, pods: &[(&str, &str)], target: &RemedyContext<'_>) -> Remedy {
     let text = format!(
-        "{what_for}: move {names} off {}. Cordon the node first so that {pods} {are} rescheduled elsewhere (DaemonSet \
-         pods ignore cordons); uncordon it afterwards",
-        target.node
+        "{what}. The node is cordoned meanwhile, so that no evicted pod is scheduled on it again (daemon pods ignore \
+         cordons)"
     );
-    Remedy::run(text, std::iter::once(CommandLine::new("kubectl cordon").name(target.node)).chain(deletes))
+    if target.pod.is_none() {
+        // Before the pod exists, nothing would take the place.
+        return Remedy::text_only(text);
+    }
+    let cordon = (!target.is_cordoned).then(|| cordon(target.node));
+    let wait = target.about_pod("wait --for=condition=PodScheduled --timeout=5m pod");
+    let uncordon = (!target.is_cordoned).then(|| uncordon(target.node));
+    let evictions = pods.iter().map(|(namespace, pod)| evict_pod(namespace, pod));
+    Remedy::run(text, cordon.into_iter().chain(evictions).chain([wait]).chain(uncordon))
+}
+
+/// Why a pod cannot be moved off its node, for use after a colon.
+pub(super) fn tie_in_words(tied: TiedToNode) -> &'static str {
+    match tied {
+        TiedToNode::ToleratesCordon => "it tolerates cordons, so that it may come back to the node",
+        TiedToNode::NodeSelector => "its node selector or node affinity names this node",
+        TiedToNode::Volume => "its volume may exist only on this node",
+    }
 }
 
 pub(super) fn wait_for(leaving: &[&NodePod]) -> Remedy {
@@ -57,14 +78,10 @@ pub(super) fn without_surge(own: &NodePod, target: &RemedyContext<'_>) -> Remedy
         "set maxSurge to 0: {} is the old pod of this DaemonSet, and stays until the new one is available",
         name(own)
     );
-    Remedy::run(text, [patch_line(target, &without_surge_patch())])
+    Remedy::run(text, [strategic_patch(target, &without_surge_patch())])
 }
 
 /// With this patch, the controller deletes the old pod before it creates the new one.
 pub(in crate::render) fn without_surge_patch() -> Value {
     json!({ "spec": { "updateStrategy": { "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } } } })
-}
-
-pub(in crate::render) fn patch_line(target: &RemedyContext<'_>, patch: &Value) -> CommandLine {
-    CommandLine::in_namespace(target.namespace, "patch daemonset").name(target.daemon_set).patch(patch)
 }

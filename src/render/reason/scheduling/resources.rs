@@ -1,6 +1,7 @@
 //! The sentences and remedies of [`ResourceRejection`].
 
-use super::resource_users::{is_own, move_off, name, patch_line, some_of, wait_for, without_surge};
+use super::resource_users::{is_own, move_off, name, some_of, tie_in_words, wait_for, without_surge};
+use crate::render::commands::{set_request, strategic_patch};
 use serde_json::{Value, json};
 
 use crate::render::command_line::{CommandLine, valid};
@@ -121,27 +122,50 @@ fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &R
         _ => format!("{} of {resource}", amount_in_words(resource, short_by, Rounding::Up)),
     };
     let movable: Vec<&ResourceUser> = used_by.iter().filter(|holder| holder.node_pod.is_movable()).collect();
-    match min_matching(&movable, short_by) {
-        Some(chosen) => {
-            remedies.push(move_off(&format!("free {amount}"), &occupants(&chosen), target));
-        }
-        None => {
-            let held = match (movable.is_empty(), resource) {
-                (true, _) => "all of it is used by daemon pods and static pods".into(),
-                (false, "pods") => {
-                    format!("only {} can be moved; the others are daemon pods and static pods", pods(sum(&movable)))
-                }
-                (false, _) => {
-                    let freed = amount_in_words(resource, sum(&movable), Rounding::Down);
-                    format!("pods other than daemon pods and static pods use only {freed}")
-                }
-            };
-            remedies.push(Remedy::text_only(format!(
-                "free {amount} on the node: {held}, so exclude the node from a DaemonSet that it does not need"
-            )));
-        }
+    match least_harmful(&movable, short_by) {
+        Some(chosen) => remedies.push(move_off(&format!("free {amount}"), &occupants(&chosen), target)),
+        None => remedies.push(without_movable_pods(resource, &amount, sum(&movable), used_by)),
     }
     remedies
+}
+
+/// For a node whose pods cannot be moved, or not enough of them.
+fn without_movable_pods(resource: &str, amount: &str, movable: Quantity, used_by: &[ResourceUser]) -> Remedy {
+    let is_tied = |holder: &&ResourceUser| !holder.node_pod.is_of_node() && holder.node_pod.tied_to_node.is_some();
+    if let Some((tied, tie)) = used_by.iter().find(is_tied).and_then(|user| Some((user, user.node_pod.tied_to_node?))) {
+        return Remedy::text_only(format!(
+            "free {amount} on the node: {} cannot be moved ({}), so let it, or a DaemonSet that this node does not \
+             need, run elsewhere",
+            name(&tied.node_pod),
+            tie_in_words(tie)
+        ));
+    }
+    let held = match (movable.is_zero(), resource) {
+        (true, _) => "all of it is used by daemon pods and static pods".into(),
+        (false, "pods") => {
+            format!("only {} can be moved; the others are daemon pods and static pods", pods(movable))
+        }
+        (false, _) => {
+            let freed = amount_in_words(resource, movable, Rounding::Down);
+            format!("pods other than daemon pods and static pods use only {freed}")
+        }
+    };
+    Remedy::text_only(format!(
+        "free {amount} on the node: {held}, so exclude the node from a DaemonSet that it does not need"
+    ))
+}
+
+/// Pods that are enough: those that a controller recreates and that are not critical, if possible.
+fn least_harmful<'a>(movable: &[&'a ResourceUser], short_by: Quantity) -> Option<Vec<&'a ResourceUser>> {
+    /// Pods from this priority on are critical for the cluster (`pkg/apis/scheduling` `SystemCriticalPriority`).
+    const CRITICAL: i32 = 2_000_000_000;
+    let is_recreated = |user: &&&'a ResourceUser| user.node_pod.owner.is_some();
+    let is_plain = |user: &&&'a ResourceUser| user.node_pod.priority < CRITICAL;
+    let plain: Vec<&'a ResourceUser> =
+        movable.iter().filter(|user| is_recreated(user) && is_plain(user)).copied().collect();
+    let recreated: Vec<&'a ResourceUser> = movable.iter().filter(|user| is_recreated(user)).copied().collect();
+    let candidates = [plain.as_slice(), recreated.as_slice(), movable];
+    candidates.into_iter().find_map(|candidates| min_matching(candidates, short_by))
 }
 
 fn occupants<'a>(used_by: &[&'a ResourceUser]) -> Vec<&'a NodePod> {
@@ -185,7 +209,7 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
         false => json!({ "requests": share }),
     };
     let patch_of = |spec: Value| {
-        let line = patch_line(target, &json!({ "spec": { "template": { "spec": spec } } }));
+        let line = strategic_patch(target, &json!({ "spec": { "template": { "spec": spec } } }));
         line.only_if(valid::is_qualified_name(resource))
     };
     let (whose, line) = match container {
@@ -195,14 +219,7 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
             (format!("of init container {container}"), line.only_if(valid::is_label_name(container)))
         }
         Some(container) => {
-            let line = CommandLine::in_namespace(target.namespace, "set resources")
-                .name_within("daemonset/", target.daemon_set, "")
-                .container(container)
-                .amounts("--requests", [(resource, amount.as_str())]);
-            let line = match has_equal_limit {
-                true => line.amounts("--limits", [(resource, amount.as_str())]),
-                false => line,
-            };
+            let line = set_request(target, container, resource, &amount, has_equal_limit);
             (format!("of container {container}"), line)
         }
     };

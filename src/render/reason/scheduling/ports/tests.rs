@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", None);
+const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", Some("agent-x"));
 
 fn holder(pod: &str, more: &[(&str, Value)]) -> PortUser {
     let field = |name: &str| more.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
@@ -19,6 +19,7 @@ fn holder(pod: &str, more: &[(&str, Value)]) -> PortUser {
         owner,
         nominated: field("nominated").is_some(),
         terminating: field("terminating").is_some(),
+        tied_to_node: None,
     };
     let host_ip = field("hostIP").map_or("0.0.0.0".into(), |text| text.as_str().unwrap().into());
     PortUser { node_pod, host_ip }
@@ -61,18 +62,15 @@ fn sentence_names_the_port_and_its_users() {
 #[test]
 fn pod_that_can_run_elsewhere_is_moved() {
     let found = all(&taken_by(vec![holder("a", &[("owner", json!(["ReplicaSet", "a"]))])]));
-    assert_eq!(
-        found[0],
-        (
-            "free host port 9100: move web/a off n1. Cordon the node first so that the pod is rescheduled elsewhere \
-             (DaemonSet pods ignore cordons); uncordon it afterwards"
-                .into(),
-            vec!["kubectl cordon n1".into(), "kubectl -n web delete pod a".into()]
-        )
-    );
+    let text = "free host port 9100: move web/a off n1, if another node has room. The node is cordoned meanwhile, so \
+                that no evicted pod is scheduled on it again (daemon pods ignore cordons)";
+    assert_eq!(found[0].0, text);
+    assert_eq!(found[0].1.len(), 4);
+    assert_eq!((found[0].1[0].as_str(), found[0].1[3].as_str()), ("kubectl cordon n1", "kubectl uncordon n1"));
     assert_eq!(found[1], (ANOTHER.into(), vec!["kubectl -n kube-system edit daemonset agent".into()]));
     let bare = all(&taken_by(vec![holder("a", &[])]));
-    assert_eq!(bare[0].1, ["kubectl -n web delete pod a"]);
+    assert_eq!(bare[0].1.len(), 1);
+    assert!(bare[0].1[0].ends_with("/api/v1/namespaces/web/pods/a/eviction -f -"), "{}", bare[0].1[0]);
 }
 
 #[test]

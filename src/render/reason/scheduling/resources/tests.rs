@@ -3,14 +3,22 @@
 use serde_json::json;
 
 use super::*;
+use crate::render::commands;
 
-const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", None);
+const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "kube-system", "agent", Some("agent-x"));
 
 fn holder(pod: &str, kind: &str, amount: &str) -> ResourceUser {
     let owner =
         (!kind.is_empty()).then(|| crate::scheduling::node_pod::Owner { kind: kind.into(), name: "owner".into() });
-    let node_pod =
-        NodePod { namespace: "web".into(), pod: pod.into(), priority: 0, owner, nominated: false, terminating: false };
+    let node_pod = NodePod {
+        namespace: "web".into(),
+        pod: pod.into(),
+        priority: 0,
+        owner,
+        nominated: false,
+        terminating: false,
+        tied_to_node: None,
+    };
     ResourceUser { node_pod, amount: amount.parse().unwrap() }
 }
 
@@ -99,6 +107,39 @@ fn request_above_node_capacity_is_reported_as_such() {
     );
 }
 
+/// The commands that move pods of the namespace `web` off the node.
+fn moving(pods: &[&str]) -> Vec<String> {
+    let evict = |pod: &&str| commands::evict_pod("web", pod).offered().unwrap();
+    let wait = "kubectl -n kube-system wait --for=condition=PodScheduled --timeout=5m pod agent-x".to_owned();
+    let evictions = pods.iter().map(evict);
+    ["kubectl cordon n1".to_owned()].into_iter().chain(evictions).chain([wait, "kubectl uncordon n1".into()]).collect()
+}
+
+#[test]
+fn pods_that_cannot_be_lost_or_are_critical_are_moved_last() {
+    let with_priority = |mut user: ResourceUser, priority: i32| {
+        user.node_pod.priority = priority;
+        user
+    };
+    let used_by = |also: Option<ResourceUser>| {
+        let critical = with_priority(holder("dns", "ReplicaSet", "100m"), 2_000_000_000);
+        [critical, holder("bare", "", "100m")].into_iter().chain(also).collect()
+    };
+    let moved = |also| all(&short_of("cpu", ["1", "2", "2100m", "100m"], used_by(also)))[0].1.clone();
+    assert_eq!(moved(Some(holder("web", "ReplicaSet", "900m"))), moving(&["web"]));
+    assert_eq!(moved(None), moving(&["dns"]));
+}
+
+#[test]
+fn pod_that_would_come_back_is_not_moved() {
+    let mut tied = holder("tied", "ReplicaSet", "900m");
+    tied.node_pod.tied_to_node = Some(crate::scheduling::TiedToNode::ToleratesCordon);
+    let found = all(&short_of("cpu", ["1", "2", "2100m", "100m"], vec![tied]));
+    let text = "free 100m of cpu on the node: web/tied cannot be moved (it tolerates cordons, so that it may come back \
+                to the node), so let it, or a DaemonSet that this node does not need, run elsewhere";
+    assert_eq!(found, [(text.to_owned(), vec![])]);
+}
+
 #[test]
 fn smallest_sufficient_pod_is_moved() {
     let used_by = vec![
@@ -109,15 +150,15 @@ fn smallest_sufficient_pod_is_moved() {
     ];
     let found = all(&short_of("cpu", ["1", "2100m", "2", "500m"], used_by));
     assert_eq!(found.len(), 1);
-    assert!(found[0].0.starts_with("free 500m of cpu: move web/enough off n1. "), "{}", found[0].0);
-    assert_eq!(found[0].1, ["kubectl cordon n1", "kubectl -n web delete pod enough"]);
+    assert!(found[0].0.starts_with("free 500m of cpu: move web/enough off n1, if"), "{}", found[0].0);
+    assert_eq!(found[0].1, moving(&["enough"]));
 }
 
 #[test]
 fn several_pods_are_moved_only_if_together_sufficient() {
     let used_by = || vec![holder("a", "ReplicaSet", "300m"), holder("b", "Job", "200m"), holder("c", "Job", "100m")];
     let found = all(&short_of("cpu", ["1", "2", "2500m", "500m"], used_by()));
-    assert_eq!(found[0].1, ["kubectl cordon n1", "kubectl -n web delete pod a", "kubectl -n web delete pod b"]);
+    assert_eq!(found[0].1, moving(&["a", "b"]));
     let found = all(&short_of("cpu", ["1", "2", "2300m", "700m"], used_by()));
     assert_eq!(
         found,
@@ -138,7 +179,7 @@ fn terminating_pods_count_as_freed() {
     let used_by = vec![leaving(holder("a", "ReplicaSet", "400m")), holder("b", "ReplicaSet", "100m")];
     let found = all(&short_of("cpu", ["1", "2", "2500m", "500m"], used_by));
     assert_eq!(found[0].0, "wait for web/a to terminate: it counts until it is gone");
-    assert_eq!(found[1].1, ["kubectl cordon n1", "kubectl -n web delete pod b"]);
+    assert_eq!(found[1].1, moving(&["b"]));
     let enough = vec![leaving(holder("a", "ReplicaSet", "500m"))];
     assert_eq!(all(&short_of("cpu", ["1", "2", "2500m", "500m"], enough)).len(), 1);
 }
@@ -204,8 +245,8 @@ fn full_node_shows_how_many_pods_have_to_move() {
     assert_eq!(summary(&rejection), "too many pods");
     assert_eq!(detail(&rejection, ListLength::Handful), "too many pods: 3 of 2 pods on the node");
     let found = all(&rejection);
-    assert!(found[0].0.starts_with("free room for 2 pods: move web/b, web/c off n1. "), "{}", found[0].0);
-    assert_eq!(found[0].1.len(), 3);
+    assert!(found[0].0.starts_with("free room for 2 pods: move web/b, web/c off n1, if"), "{}", found[0].0);
+    assert_eq!(found[0].1, moving(&["b", "c"]));
     assert_eq!(found[1].0, "raise maxPods in the kubelet configuration of the node, and restart the kubelet");
     let leaving = too_many("2", vec![leaving(holder("a", "", "1")), holder("b", "", "1")]);
     assert_eq!(detail(&leaving, ListLength::Handful), "too many pods: 2 of 2 pods on the node (1 of them Terminating)");
