@@ -34,7 +34,10 @@ use crate::snapshot::pod::{Pod, PodStatus};
 pub(crate) use checks::{AdmissionCheck, checks};
 pub(crate) use failed_create_message::FailedCreateEvent;
 pub(crate) use plugin::AdmissionPlugin;
-pub(crate) use rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
+pub(crate) use rejection::{
+    AdmissionRejection, Bound, ControlPlaneProblem, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service,
+    WebhookFailure,
+};
 pub(crate) use template_change::with_template_change;
 
 /// A pod that does not exist, as the API server would create it.

@@ -108,6 +108,9 @@ fn of_objects(
         | AdmissionPlugin::PodTolerationRestriction
         | AdmissionPlugin::MutatingAdmissionPolicy
         | AdmissionPlugin::PodSecurity
+        | AdmissionPlugin::PodSecurityPolicy
+        | AdmissionPlugin::ImagePolicyWebhook
+        | AdmissionPlugin::OwnerReferencesPermissionEnforcement
         | AdmissionPlugin::SecurityContextConstraint
         | AdmissionPlugin::ValidatingAdmissionPolicy
         | AdmissionPlugin::Webhook
@@ -321,6 +324,16 @@ fn refresh(rejection: &AdmissionRejection, pod: &Pod, cluster_objects: &ClusterO
         | AdmissionRejection::OverheadMismatch
         | AdmissionRejection::WebhookDenied { .. }
         | AdmissionRejection::WebhookFailed { .. }
+        | AdmissionRejection::WebhooksTooSlow { .. }
+        | AdmissionRejection::PatchNotApplicable { .. }
+        | AdmissionRejection::ImagePolicy { .. }
+        | AdmissionRejection::PodSecurityPolicy { .. }
+        | AdmissionRejection::PriorityNotPermitted { .. }
+        | AdmissionRejection::NamespaceMissing { .. }
+        | AdmissionRejection::NameTaken { .. }
+        | AdmissionRejection::ControlPlane { .. }
+        | AdmissionRejection::ControllerForbidden { .. }
+        | AdmissionRejection::OwnerReferenceForbidden { .. }
         | AdmissionRejection::PolicyDenied { .. }
         | AdmissionRejection::NamespaceSelectorConflict { .. }
         | AdmissionRejection::NamespaceTolerations { .. }

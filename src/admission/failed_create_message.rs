@@ -3,13 +3,18 @@
 //! Upstream, for the messages: `plugin/pkg/admission/{limitranger,priority,serviceaccount,runtimeclass}/admission.go`,
 //! `plugin/pkg/admission/{podnodeselector,podtolerationrestriction}/admission.go`,
 //! `pod-security-admission/admission/admission.go` `EvaluatePod`,
-//! `apiserver/pkg/admission/plugin/{resourcequota,webhook,policy/validating,namespace/lifecycle}`,
+//! `apiserver/pkg/admission/plugin/{resourcequota,policy/validating,namespace/lifecycle}`,
+//! `plugin/pkg/admission/imagepolicy/admission.go`; PodSecurityPolicy until 1.24. Webhooks: see `webhook`; the control
+//! plane: `control_plane`;
 //! `pkg/apis/core/validation/validation.go` `ValidateContainerResourceRequirements`. A message that is not recognized
 //! is kept as a whole.
 
+mod control_plane;
+mod webhook;
+
 use jiff::Timestamp;
 
-use super::rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
+use super::rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage};
 use crate::snapshot::pod::Pod;
 
 /// The newest FailedCreate event of a DaemonSet. It names no node, and it stays for an hour after its cause is gone, so
@@ -33,7 +38,8 @@ pub(super) fn read(text: &str, pod: &Pod) -> Vec<AdmissionRejection> {
     }
     let core = text.strip_prefix("pods \"").and_then(|rest| after(rest, "\" is forbidden: ")).unwrap_or(text);
     let core = core.strip_prefix("Internal error occurred: ").unwrap_or(core);
-    let one = webhook(core)
+    let one = webhook::read(core)
+        .or_else(|| control_plane::read(core))
         .or_else(|| policy(core))
         .or_else(|| quota(core))
         .or_else(|| pod_security(core))
@@ -53,25 +59,6 @@ fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
 /// Splits into the text between the two marks and the text after them.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<(&'t str, &'t str)> {
     text.strip_prefix(start)?.split_once(end)
-}
-
-fn webhook(core: &str) -> Option<AdmissionRejection> {
-    if let Some((webhook, rest)) = between(core, "admission webhook \"", "\" denied the request") {
-        let detail = rest.strip_prefix(": ").unwrap_or(rest.trim_start()).to_owned();
-        return Some(AdmissionRejection::WebhookDenied { webhook: webhook.to_owned(), detail });
-    }
-    let (webhook, rest) = between(core, "failed calling webhook \"", "\"")?;
-    let detail = rest.trim_start_matches([':', ';', ' ']).to_owned();
-    Some(AdmissionRejection::WebhookFailed { webhook: webhook.to_owned(), service: service_of(&detail), detail })
-}
-
-/// The service that was called, from `Post "https://NAME.NAMESPACE.svc:443/path?timeout=10s"`.
-fn service_of(detail: &str) -> Option<Service> {
-    let address = after(detail, "\"https://")?;
-    let host = address.split(['/', ':', '"', '?']).next()?;
-    let mut parts = host.split('.');
-    let (name, namespace) = (parts.next()?, parts.next()?);
-    (parts.next() == Some("svc")).then(|| Service { namespace: namespace.to_owned(), name: name.to_owned() })
 }
 
 fn policy(core: &str) -> Option<AdmissionRejection> {
@@ -173,9 +160,17 @@ fn named_object(core: &str) -> Option<AdmissionRejection> {
         let computed = computed.unwrap_or_default().to_owned();
         return Some(AdmissionRejection::PriorityMismatch { stated: stated.to_owned(), computed });
     }
+    if let Some((class, rest)) = between(core, "pods with ", " priorityClass is not permitted in ") {
+        let namespace = rest.split(' ').next().unwrap_or_default().to_owned();
+        return Some(AdmissionRejection::PriorityNotPermitted { priority_class: class.to_owned(), namespace });
+    }
+    if let Some((namespace, _)) = between(core, "namespaces \"", "\" not found") {
+        return Some(AdmissionRejection::NamespaceMissing { namespace: namespace.to_owned() });
+    }
     let (account, why) = between(core, "error looking up service account ", ": ")?;
     let (_, account) = account.split_once('/')?;
-    why.ends_with("not found")
+    // An empty name is none that could be missing.
+    (why.ends_with("not found") && !account.is_empty())
         .then(|| AdmissionRejection::ServiceAccountMissing { service_account: account.to_owned() })
 }
 
@@ -203,6 +198,16 @@ fn opt_in(core: &str) -> Option<AdmissionRejection> {
     }
     if core.starts_with("unable to validate against any security context constraint") {
         return Some(AdmissionRejection::SecurityContextConstraints { detail });
+    }
+    if core.starts_with("PodSecurityPolicy: ") || core.starts_with("unable to validate against any pod security policy")
+    {
+        return Some(AdmissionRejection::PodSecurityPolicy { detail });
+    }
+    if let Some(images) = core.strip_prefix("image policy webhook backend denied one or more images: ") {
+        return Some(AdmissionRejection::ImagePolicy { detail: images.to_owned() });
+    }
+    if core.starts_with("pods \"") && core.ends_with("\" already exists") {
+        return Some(AdmissionRejection::NameTaken { detail });
     }
     core.contains(" because it is being terminated").then_some(AdmissionRejection::NamespaceTerminating)
 }

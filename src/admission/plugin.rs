@@ -19,6 +19,9 @@ pub(crate) enum AdmissionPlugin {
     Validation,
     LimitRanger,
     PodSecurity,
+    PodSecurityPolicy,
+    ImagePolicyWebhook,
+    OwnerReferencesPermissionEnforcement,
     SecurityContextConstraint,
     ValidatingAdmissionPolicy,
     Webhook,
@@ -29,7 +32,7 @@ pub(crate) enum AdmissionPlugin {
 
 impl AdmissionPlugin {
     /// Every plugin, in the order of the API server.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::NamespaceLifecycle,
         Self::ServiceAccount,
         Self::PodNodeSelector,
@@ -40,6 +43,9 @@ impl AdmissionPlugin {
         Self::Validation,
         Self::LimitRanger,
         Self::PodSecurity,
+        Self::PodSecurityPolicy,
+        Self::ImagePolicyWebhook,
+        Self::OwnerReferencesPermissionEnforcement,
         Self::SecurityContextConstraint,
         Self::ValidatingAdmissionPolicy,
         Self::Webhook,
@@ -59,6 +65,9 @@ impl AdmissionPlugin {
             Self::Validation => "Validation",
             Self::LimitRanger => "LimitRanger",
             Self::PodSecurity => "PodSecurity",
+            Self::PodSecurityPolicy => "PodSecurityPolicy",
+            Self::ImagePolicyWebhook => "ImagePolicyWebhook",
+            Self::OwnerReferencesPermissionEnforcement => "OwnerReferencesPermissionEnforcement",
             Self::SecurityContextConstraint => "SecurityContextConstraint",
             Self::ValidatingAdmissionPolicy => "ValidatingAdmissionPolicy",
             Self::Webhook => "Webhook",
@@ -73,6 +82,9 @@ impl AdmissionPlugin {
             Self::PodNodeSelector
             | Self::PodTolerationRestriction
             | Self::MutatingAdmissionPolicy
+            | Self::PodSecurityPolicy
+            | Self::ImagePolicyWebhook
+            | Self::OwnerReferencesPermissionEnforcement
             | Self::SecurityContextConstraint
             | Self::Admission => true,
             Self::NamespaceLifecycle
@@ -108,6 +120,9 @@ impl AdmissionPlugin {
             | Self::PodTolerationRestriction
             | Self::MutatingAdmissionPolicy
             | Self::PodSecurity
+            | Self::PodSecurityPolicy
+            | Self::ImagePolicyWebhook
+            | Self::OwnerReferencesPermissionEnforcement
             | Self::SecurityContextConstraint
             | Self::ValidatingAdmissionPolicy
             | Self::Webhook

@@ -98,6 +98,54 @@ pub(crate) enum AdmissionRejection {
         /// The service that was called, if it is in the cluster.
         #[serde(skip_serializing_if = "Option::is_none")]
         service: Option<Service>,
+        failure: WebhookFailure,
+    },
+    /// All mutating or all validating webhooks together took too long.
+    WebhooksTooSlow {
+        /// `MutatingAdmissionWebhook` or `ValidatingAdmissionWebhook`.
+        plugin: String,
+        /// The server's message.
+        detail: String,
+    },
+    /// The patch of a mutating webhook does not fit the pod. The message does not name the webhook.
+    PatchNotApplicable {
+        /// The server's message.
+        detail: String,
+    },
+    /// An image policy denied an image of the pod.
+    ImagePolicy {
+        /// The message of the policy's webhook.
+        detail: String,
+    },
+    /// No PodSecurityPolicy allows the pod (Kubernetes until 1.24).
+    PodSecurityPolicy {
+        /// The server's message.
+        detail: String,
+    },
+    /// The priority class is reserved for another namespace.
+    PriorityNotPermitted { priority_class: String, namespace: String },
+    /// The namespace does not exist for the API server.
+    NamespaceMissing { namespace: String },
+    /// A pod of the generated name exists already.
+    NameTaken {
+        /// The server's message.
+        detail: String,
+    },
+    /// The control plane cannot process the request. The cause is not the pod.
+    ControlPlane {
+        problem: ControlPlaneProblem,
+        /// The message of the server or the client.
+        detail: String,
+    },
+    /// The DaemonSet controller has no permission to create pods.
+    ControllerForbidden {
+        /// The server's message.
+        detail: String,
+    },
+    /// The controller has no permission to set an owner reference that blocks the deletion of its owner.
+    OwnerReferenceForbidden {
+        /// The server's message.
+        detail: String,
     },
     /// An admission policy denied the request.
     PolicyDenied {
@@ -215,6 +263,43 @@ impl PolicyKind {
     }
 }
 
+/// Why a webhook could not be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum WebhookFailure {
+    /// It answers, and its certificate is not accepted.
+    Certificate,
+    /// The API server's tunnel to the nodes has no agent.
+    Tunnel,
+    /// No pod answers: the service has no ready endpoint, or nothing listens.
+    NoEndpoints,
+    /// The service, or its port or host name, does not exist.
+    NoService,
+    /// It did not answer in time.
+    Timeout,
+    /// It answers, and does not know the path.
+    NotServed,
+    Other,
+}
+
+/// What is wrong with the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum ControlPlaneProblem {
+    /// etcd has no space left and accepts no writes.
+    EtcdSpace,
+    /// etcd does not answer.
+    Etcd,
+    /// The API server did not answer in time.
+    Timeout,
+    /// The API server has too many requests.
+    Overload,
+    /// kube-controller-manager does not reach the API server.
+    Unreachable,
+    /// The API server does not accept the credentials of kube-controller-manager.
+    Unauthorized,
+}
+
 /// A service of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -234,12 +319,17 @@ impl AdmissionRejection {
             Self::LimitRange { .. } => AdmissionPlugin::LimitRanger,
             Self::LimitBelowRequest { .. } | Self::PodInvalid { .. } => AdmissionPlugin::Validation,
             Self::PodSecurity { .. } => AdmissionPlugin::PodSecurity,
-            Self::PriorityClassMissing { .. } | Self::PriorityMismatch { .. } => AdmissionPlugin::Priority,
+            Self::PriorityClassMissing { .. } | Self::PriorityMismatch { .. } | Self::PriorityNotPermitted { .. } => {
+                AdmissionPlugin::Priority
+            }
             Self::ServiceAccountMissing { .. } => AdmissionPlugin::ServiceAccount,
             Self::RuntimeClassMissing { .. } | Self::RuntimeClassConflict { .. } | Self::OverheadMismatch => {
                 AdmissionPlugin::RuntimeClass
             }
-            Self::WebhookDenied { .. } | Self::WebhookFailed { .. } => AdmissionPlugin::Webhook,
+            Self::WebhookDenied { .. }
+            | Self::WebhookFailed { .. }
+            | Self::WebhooksTooSlow { .. }
+            | Self::PatchNotApplicable { .. } => AdmissionPlugin::Webhook,
             Self::PolicyDenied { kind: PolicyKind::ValidatingAdmissionPolicy, .. } => {
                 AdmissionPlugin::ValidatingAdmissionPolicy
             }
@@ -249,8 +339,15 @@ impl AdmissionRejection {
             Self::NamespaceSelectorConflict { .. } => AdmissionPlugin::PodNodeSelector,
             Self::NamespaceTolerations { .. } => AdmissionPlugin::PodTolerationRestriction,
             Self::SecurityContextConstraints { .. } => AdmissionPlugin::SecurityContextConstraint,
-            Self::NamespaceTerminating => AdmissionPlugin::NamespaceLifecycle,
-            Self::NoLongerRejected { .. } | Self::Rejected { .. } => AdmissionPlugin::Admission,
+            Self::NamespaceTerminating | Self::NamespaceMissing { .. } => AdmissionPlugin::NamespaceLifecycle,
+            Self::ImagePolicy { .. } => AdmissionPlugin::ImagePolicyWebhook,
+            Self::PodSecurityPolicy { .. } => AdmissionPlugin::PodSecurityPolicy,
+            Self::OwnerReferenceForbidden { .. } => AdmissionPlugin::OwnerReferencesPermissionEnforcement,
+            Self::NameTaken { .. }
+            | Self::ControlPlane { .. }
+            | Self::ControllerForbidden { .. }
+            | Self::NoLongerRejected { .. }
+            | Self::Rejected { .. } => AdmissionPlugin::Admission,
         }
     }
 }

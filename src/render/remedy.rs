@@ -109,6 +109,29 @@ impl<'a> RemedyContext<'a> {
         }
     }
 
+    /// Whether the DaemonSet brings the network of the nodes: its pods use the network of the host, and write the
+    /// configuration of the container network, or it has the name of a well-known network plugin.
+    pub(crate) fn is_network_plugin(&self) -> bool {
+        const FOLDERS: [&str; 3] = ["/etc/cni", "/opt/cni", "/var/lib/cni"];
+        const NAMES: [&str; 10] = [
+            "antrea-agent",
+            "aws-node",
+            "calico-node",
+            "canal",
+            "cilium",
+            "kindnet",
+            "kube-flannel-ds",
+            "kube-router",
+            "ovnkube-node",
+            "weave-net",
+        ];
+        let Some(template) = self.template.filter(|template| template.host_network == Some(true)) else { return false };
+        let folders =
+            template.volumes.iter().flatten().filter_map(|volume| Some(volume.host_path.as_ref()?.path.as_str()));
+        let is_configuration = |folder: &str| FOLDERS.iter().any(|start| folder.starts_with(start));
+        NAMES.contains(&self.daemon_set) || folders.into_iter().any(is_configuration)
+    }
+
     pub(crate) fn describe_node(&self) -> CommandLine {
         CommandLine::new("kubectl describe node").name(self.node)
     }

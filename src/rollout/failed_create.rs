@@ -46,6 +46,9 @@ fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
         AdmissionRejection::QuotaExceeded { .. } => !gives_way,
         AdmissionRejection::QuotaStatusMissing { .. }
         | AdmissionRejection::WebhookFailed { .. }
+        | AdmissionRejection::WebhooksTooSlow { .. }
+        | AdmissionRejection::NameTaken { .. }
+        | AdmissionRejection::ControlPlane { .. }
         | AdmissionRejection::NoLongerRejected { .. } => false,
         AdmissionRejection::QuotaRequestMissing { .. }
         | AdmissionRejection::QuotaUncovered { .. }
@@ -65,6 +68,13 @@ fn needs_intervention(rejection: &AdmissionRejection, gives_way: bool) -> bool {
         | AdmissionRejection::SecurityContextConstraints { .. }
         | AdmissionRejection::NamespaceTerminating
         | AdmissionRejection::PodInvalid { .. }
+        | AdmissionRejection::PatchNotApplicable { .. }
+        | AdmissionRejection::ImagePolicy { .. }
+        | AdmissionRejection::PodSecurityPolicy { .. }
+        | AdmissionRejection::PriorityNotPermitted { .. }
+        | AdmissionRejection::NamespaceMissing { .. }
+        | AdmissionRejection::ControllerForbidden { .. }
+        | AdmissionRejection::OwnerReferenceForbidden { .. }
         | AdmissionRejection::Rejected { .. } => true,
     }
 }

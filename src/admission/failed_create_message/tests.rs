@@ -187,14 +187,105 @@ fn webhook_message_has_name_and_detail() {
     let call = "failed to call webhook: Post \"https://hook.system.svc:443/x?timeout=1s\": service \"hook\" not found";
     assert_eq!(
         parsed(&format!("Internal error occurred: failed calling webhook \"w\": {call}")),
-        json!([{"code": "WebhookFailed", "webhook": "w", "detail": call, "service": {"namespace": "system", "name": "hook"}}])
+        json!([{"code": "WebhookFailed", "webhook": "w", "detail": call, "failure": "NoService",
+            "service": {"namespace": "system", "name": "hook"}}])
     );
     let elsewhere =
         "failed to call webhook: Post \"https://127.0.0.1:9/\": dial tcp 127.0.0.1:9: connect: connection refused";
     assert_eq!(
         parsed(&format!("Internal error occurred: failed calling webhook \"w\": {elsewhere}")),
-        json!([{"code": "WebhookFailed", "webhook": "w", "detail": elsewhere}])
+        json!([{"code": "WebhookFailed", "webhook": "w", "failure": "NoEndpoints", "detail": elsewhere}])
     );
+}
+
+#[test]
+fn failed_call_of_a_webhook_has_its_kind() {
+    let post = "failed to call webhook: Post \"https://hook.system.svc:443/x?timeout=10s\": ";
+    let failed =
+        |detail: &str| parsed(&format!("Internal error occurred: failed calling webhook \"w\": {detail}"))[0].clone();
+    for (detail, failure) in [
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "Certificate"),
+        ("x509: certificate has expired or is not yet valid: current time 2026 is after 2025", "Certificate"),
+        ("No agent available", "Tunnel"),
+        ("no endpoints available for service \"hook\"", "NoEndpoints"),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "NoEndpoints"),
+        ("service \"hook\" not found", "NoService"),
+        ("context deadline exceeded", "Timeout"),
+        ("net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "Timeout"),
+        ("dial tcp 10.0.0.1:443: i/o timeout", "Timeout"),
+        ("EOF", "Other"),
+    ] {
+        assert_eq!(failed(&format!("{post}{detail}"))["failure"], failure, "{detail}");
+    }
+    let missing_path = failed("failed to call webhook: the server could not find the requested resource");
+    assert_eq!(missing_path["failure"], "NotServed");
+    // Servers before 1.20 do not quote the address.
+    let unquoted = "Post https://hook.system.svc:443/x?timeout=30s: no endpoints available for service \"hook\"";
+    assert_eq!(failed(unquoted)["service"], json!({"namespace": "system", "name": "hook"}));
+}
+
+#[test]
+fn trouble_of_the_control_plane_is_told_from_rejections() {
+    for (text, problem) in [
+        ("etcdserver: mvcc: database space exceeded", "EtcdSpace"),
+        ("etcdserver: request timed out", "Etcd"),
+        ("etcdserver: leader changed", "Etcd"),
+        ("Timeout: request did not complete within requested timeout - context deadline exceeded", "Timeout"),
+        (
+            "the server was unable to return a response in the time allotted, but may still be processing the request \
+             (post pods)",
+            "Timeout",
+        ),
+        ("the server has received too many requests and has asked us to try again later (post pods)", "Overload"),
+        (
+            "Post \"https://10.0.0.1:6443/api/v1/namespaces/foo/pods\": dial tcp 10.0.0.1:6443: connect: connection \
+             refused",
+            "Unreachable",
+        ),
+        ("Unauthorized", "Unauthorized"),
+    ] {
+        assert_eq!(
+            parsed(&format!("Error creating: {text}")),
+            json!([{"code": "ControlPlane", "problem": problem, "detail": text}])
+        );
+    }
+    let code = |text: &str| parsed(&format!("Error creating: {text}"))[0]["code"].clone();
+    let user = "User \"system:serviceaccount:kube-system:daemon-set-controller\" cannot create resource \"pods\"";
+    assert_eq!(
+        code(&format!("pods is forbidden: {user} in API group \"\" in the namespace \"foo\"")),
+        "ControllerForbidden"
+    );
+    let owner =
+        "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>";
+    assert_eq!(forbidden(owner)[0]["code"], "OwnerReferenceForbidden");
+}
+
+#[test]
+fn rejections_without_a_name_of_a_plugin_are_recognized() {
+    let code = |text: &str| parsed(&format!("Error creating: {text}"))[0]["code"].clone();
+    for (core, expected) in [
+        (
+            "PodSecurityPolicy: unable to admit pod: [spec.securityContext.hostNetwork: Invalid value: true]",
+            "PodSecurityPolicy",
+        ),
+        ("PodSecurityPolicy: no providers available to validate pod request", "PodSecurityPolicy"),
+        ("unable to validate against any pod security policy: []", "PodSecurityPolicy"),
+        ("image policy webhook backend denied one or more images: not signed", "ImagePolicy"),
+        ("pods with system-node-critical priorityClass is not permitted in my-ns namespace", "PriorityNotPermitted"),
+    ] {
+        assert_eq!(code(&format!("pods \"x-\" is forbidden: {core}")), expected, "{core}");
+    }
+    assert_eq!(code("namespaces \"foo\" not found"), "NamespaceMissing");
+    assert_eq!(code("pods \"x-abcde\" already exists"), "NameTaken");
+    let slow =
+        "Internal error occurred: admission plugin \"MutatingAdmissionWebhook\" failed to complete mutation in 13s";
+    assert_eq!(parsed(slow)[0]["plugin"], "MutatingAdmissionWebhook");
+    let patch = "Internal error occurred: Internal error occurred: jsonpatch add operation does not apply: doc is missing \
+                 path: \"/spec/tolerations/-\": missing value";
+    assert_eq!(code(patch), "PatchNotApplicable");
+    // An empty name is no missing ServiceAccount.
+    let account = "error looking up service account ns/: serviceaccount \"\" not found";
+    assert_eq!(forbidden(account)[0]["code"], "Rejected");
 }
 
 #[test]
@@ -243,9 +334,8 @@ fn opt_in_plugin_message_keeps_detail() {
 #[test]
 fn unrecognized_message_is_kept_whole() {
     for text in [
-        "pods \"x\" is forbidden: User \"system:serviceaccount:kube-system:daemon-set-controller\" cannot create resource",
-        "Timeout: request did not complete within the allotted timeout",
-        "etcdserver: request timed out",
+        "pods \"x\" is forbidden: something else",
+        "Time is out",
         "pods \"x\" is forbidden: exceeded quota: broken",
         "pods \"x\" is forbidden: [maximum cpu usage per Container is 1, but limit is 2, something else]",
         "",

@@ -1,10 +1,12 @@
 //! The sentences and remedies of pods that the API server rejects. The caller makes the text safe for a terminal.
 
-use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, QuotaUsage};
+use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, QuotaUsage, WebhookFailure};
 use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 
+mod control_plane;
 mod remedies;
+mod webhook;
 
 /// The cause without numbers, so that equal causes have equal text.
 pub(in crate::render) fn summary(rejection: &AdmissionRejection) -> String {
@@ -31,7 +33,27 @@ pub(in crate::render) fn summary(rejection: &AdmissionRejection) -> String {
         AdmissionRejection::RuntimeClassConflict { .. } => "node selector conflicts with the RuntimeClass".into(),
         AdmissionRejection::OverheadMismatch => "overhead differs from the RuntimeClass".into(),
         AdmissionRejection::WebhookDenied { webhook, .. } => format!("denied by webhook {webhook}"),
+        AdmissionRejection::WebhookFailed { webhook, failure: WebhookFailure::Certificate, .. } => {
+            format!("the certificate of webhook {webhook} is not accepted")
+        }
+        AdmissionRejection::WebhookFailed { webhook, failure: WebhookFailure::Timeout, .. } => {
+            format!("webhook {webhook} does not answer in time")
+        }
         AdmissionRejection::WebhookFailed { webhook, .. } => format!("webhook {webhook} cannot be called"),
+        AdmissionRejection::WebhooksTooSlow { .. } => "webhooks are too slow".into(),
+        AdmissionRejection::PatchNotApplicable { .. } => "the patch of a mutating webhook does not apply".into(),
+        AdmissionRejection::ImagePolicy { .. } => "denied by the image policy".into(),
+        AdmissionRejection::PodSecurityPolicy { .. } => "not allowed by any PodSecurityPolicy".into(),
+        AdmissionRejection::PriorityNotPermitted { priority_class, namespace } => {
+            format!("priority class {priority_class} is not permitted in namespace {namespace}")
+        }
+        AdmissionRejection::NamespaceMissing { namespace } => format!("namespace {namespace} not found"),
+        AdmissionRejection::NameTaken { .. } => "a pod of the generated name exists".into(),
+        AdmissionRejection::ControlPlane { problem, .. } => control_plane::summary(*problem).into(),
+        AdmissionRejection::ControllerForbidden { .. } => "the DaemonSet controller may not create pods".into(),
+        AdmissionRejection::OwnerReferenceForbidden { .. } => {
+            "the DaemonSet controller may not set the owner of pods".into()
+        }
         AdmissionRejection::PolicyDenied { policy, .. } => format!("denied by policy {policy}"),
         AdmissionRejection::NamespaceSelectorConflict { .. } => {
             "node selector conflicts with that of the namespace".into()
@@ -99,6 +121,17 @@ pub(in crate::render) fn detail(rejection: &AdmissionRejection, names: ListLengt
         AdmissionRejection::WebhookDenied { webhook, detail } => format!("webhook {webhook} denied the pod: {detail}"),
         AdmissionRejection::WebhookFailed { webhook, detail, .. } => {
             format!("webhook {webhook} cannot be called: {detail}")
+        }
+        AdmissionRejection::WebhooksTooSlow { detail, .. }
+        | AdmissionRejection::PatchNotApplicable { detail }
+        | AdmissionRejection::ImagePolicy { detail }
+        | AdmissionRejection::PodSecurityPolicy { detail }
+        | AdmissionRejection::NameTaken { detail }
+        | AdmissionRejection::ControlPlane { detail, .. }
+        | AdmissionRejection::ControllerForbidden { detail }
+        | AdmissionRejection::OwnerReferenceForbidden { detail } => format!("{}: {detail}", summary(rejection)),
+        AdmissionRejection::PriorityNotPermitted { .. } | AdmissionRejection::NamespaceMissing { .. } => {
+            summary(rejection)
         }
         AdmissionRejection::PolicyDenied { kind, policy, binding, detail } => {
             let binding = binding.as_ref().map(|binding| format!(" (binding {binding})")).unwrap_or_default();

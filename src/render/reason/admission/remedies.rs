@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service};
+use super::{control_plane, webhook};
+
+use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage};
 use crate::change::Change;
 use crate::render::command_line::{CommandLine, valid};
 use crate::render::commands::{create_service_account, set_quota};
@@ -74,9 +76,46 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
             vec![Remedy::run("remove overhead from the template: the RuntimeClass sets it", [edit])]
         }
         AdmissionRejection::WebhookDenied { webhook, .. } => {
-            vec![Remedy::run(format!("fix what {webhook} reports, or ask its operator"), [webhooks_line()])]
+            vec![Remedy::run(format!("fix what {webhook} reports, or ask its operator"), [webhook::list()])]
         }
-        AdmissionRejection::WebhookFailed { webhook, service, .. } => webhook_failed(webhook, service.as_ref()),
+        AdmissionRejection::WebhookFailed { webhook, service, failure, .. } => {
+            webhook::failed(webhook, service.as_ref(), *failure, target)
+        }
+        AdmissionRejection::WebhooksTooSlow { .. } => vec![Remedy::run(
+            "find the webhook that is slow (metric apiserver_admission_webhook_admission_duration_seconds of the API \
+             server); the controller retries by itself",
+            [webhook::list()],
+        )],
+        AdmissionRejection::PatchNotApplicable { .. } => vec![Remedy::run(
+            "find the mutating webhook whose patch expects a field that the pod does not have, and update it, or leave \
+             this namespace out of it",
+            [webhook::list()],
+        )],
+        AdmissionRejection::ImagePolicy { .. } => {
+            let text = "use an image that the policy allows, or ask who operates it (the API server's configuration of \
+                        ImagePolicyWebhook names it)";
+            vec![Remedy::run(text, [edit])]
+        }
+        AdmissionRejection::PodSecurityPolicy { .. } => vec![Remedy::run(
+            "allow the DaemonSet's ServiceAccount to use a PodSecurityPolicy that permits the pod; PodSecurityPolicies \
+             no longer exist since Kubernetes 1.25",
+            [CommandLine::new("kubectl get podsecuritypolicies")],
+        )],
+        AdmissionRejection::PriorityNotPermitted { .. } => vec![Remedy::run(
+            "run the DaemonSet in the namespace kube-system, or use another PriorityClass",
+            [CommandLine::new("kubectl get priorityclasses"), edit],
+        )],
+        AdmissionRejection::NamespaceMissing { .. } => vec![Remedy::run(
+            "check that the namespace exists; the controller retries by itself",
+            [get_namespace(target)],
+        )],
+        AdmissionRejection::NameTaken { .. } => {
+            vec![Remedy::text_only("nothing to fix: the controller retries with another name")]
+        }
+        AdmissionRejection::ControlPlane { problem, .. } => control_plane::remedies(*problem),
+        AdmissionRejection::ControllerForbidden { .. } | AdmissionRejection::OwnerReferenceForbidden { .. } => {
+            control_plane::controller_forbidden()
+        }
         AdmissionRejection::PolicyDenied { kind, policy, binding, .. } => {
             let (get_policy, get_binding) = match kind {
                 PolicyKind::MutatingAdmissionPolicy => {
@@ -226,37 +265,8 @@ fn pod_security(target: &RemedyContext<'_>, edit: CommandLine, violations: &[Str
     ]
 }
 
-fn webhooks_line() -> CommandLine {
-    CommandLine::new(
-        "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations \
-         -o custom-columns='KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name'",
-    )
-}
-
 fn get_namespace(target: &RemedyContext<'_>) -> CommandLine {
     CommandLine::new("kubectl get namespace").name(target.namespace).words("-o yaml")
-}
-
-fn webhook_failed(webhook: &str, service: Option<&Service>) -> Vec<Remedy> {
-    let mut remedies = Vec::new();
-    if let Some(Service { namespace, name }) = service {
-        remedies.push(Remedy::run(
-            format!("recover the webhook's service {name}: it needs a ready endpoint"),
-            [
-                CommandLine::in_namespace(namespace, "get service").name(name),
-                CommandLine::in_namespace(namespace, "get endpointslices -l").name_within(
-                    "kubernetes.io/service-name=",
-                    name,
-                    "",
-                ),
-            ],
-        ));
-    }
-    remedies.push(Remedy::run(
-        format!("find the configuration of {webhook}, and delete it if its server is permanently gone"),
-        [webhooks_line()],
-    ));
-    remedies
 }
 
 fn grant_constraints(target: &RemedyContext<'_>) -> Vec<Remedy> {

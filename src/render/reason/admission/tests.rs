@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::json;
+
 use super::*;
-use crate::admission::PolicyKind;
-use crate::admission::Service;
+use crate::admission::{ControlPlaneProblem, PolicyKind, Service};
 
 const TARGET: RemedyContext<'_> = RemedyContext::named("n1", "ns", "agent", None);
 
@@ -130,6 +132,7 @@ fn failed_webhook_is_found_by_its_service() {
         webhook: "w".into(),
         detail: "x".into(),
         service,
+        failure: WebhookFailure::NoEndpoints,
     };
     let service = Service { namespace: "system".into(), name: "hook".into() };
     assert_eq!(
@@ -140,6 +143,34 @@ fn failed_webhook_is_found_by_its_service() {
         ]
     );
     assert_eq!(lines(&failed(None)).len(), 1);
+}
+
+#[test]
+fn failed_webhook_has_a_remedy_for_its_failure() {
+    let first = |failure: WebhookFailure, target: &RemedyContext<'_>| {
+        let (webhook, detail, service) = ("w".to_owned(), "x".to_owned(), None);
+        let rejection = AdmissionRejection::WebhookFailed { webhook, detail, service, failure };
+        remedies(&rejection, target)[0].text.clone()
+    };
+    for (failure, words) in [
+        (WebhookFailure::Certificate, "renew the certificate of w"),
+        (WebhookFailure::Tunnel, "konnectivity"),
+        (WebhookFailure::NoEndpoints, "it needs a ready endpoint"),
+        (WebhookFailure::NoService, "does not exist"),
+        (WebhookFailure::Timeout, "does not answer in time"),
+        (WebhookFailure::NotServed, "does not know the path"),
+        (WebhookFailure::Other, "cannot call it"),
+    ] {
+        let text = first(failure, &TARGET);
+        assert!(text.contains(words), "{failure:?}: {text}");
+    }
+    // A webhook whose pods wait for the network that this DaemonSet brings.
+    let host_path = json!({ "name": "cni", "hostPath": { "path": "/etc/cni/net.d" } });
+    let spec: PodSpec =
+        serde_json::from_value(json!({ "containers": [], "hostNetwork": true, "volumes": [host_path] })).unwrap();
+    let network = RemedyContext { template: Some(&spec), ..TARGET };
+    assert!(first(WebhookFailure::NoEndpoints, &network).starts_with("cut the circle at the webhook"));
+    assert!(!first(WebhookFailure::Certificate, &network).contains("circle"), "its pods run");
 }
 
 #[test]
@@ -167,6 +198,16 @@ fn each_rejection_has_sentences_and_remedies() {
         AdmissionRejection::RuntimeClassConflict { key: text(), class_value: text(), pod_value: text() },
         AdmissionRejection::OverheadMismatch,
         AdmissionRejection::WebhookDenied { webhook: text(), detail: text() },
+        AdmissionRejection::WebhooksTooSlow { plugin: text(), detail: text() },
+        AdmissionRejection::PatchNotApplicable { detail: text() },
+        AdmissionRejection::ImagePolicy { detail: text() },
+        AdmissionRejection::PodSecurityPolicy { detail: text() },
+        AdmissionRejection::PriorityNotPermitted { priority_class: text(), namespace: text() },
+        AdmissionRejection::NamespaceMissing { namespace: text() },
+        AdmissionRejection::NameTaken { detail: text() },
+        AdmissionRejection::ControlPlane { problem: ControlPlaneProblem::EtcdSpace, detail: text() },
+        AdmissionRejection::ControllerForbidden { detail: text() },
+        AdmissionRejection::OwnerReferenceForbidden { detail: text() },
         AdmissionRejection::PolicyDenied {
             kind: PolicyKind::ValidatingAdmissionPolicy,
             policy: text(),
