@@ -25,6 +25,7 @@ use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node, OpenShift};
 
+pub(crate) use controller::allows_surge;
 pub(crate) use error::ChangeError;
 pub(crate) use patch::Patch;
 

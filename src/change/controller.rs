@@ -25,7 +25,7 @@ impl NodeCase<'_> {
     }
 
     pub(super) fn replace_daemon_set(&mut self, changed: DaemonSet) -> Result<(), ChangeError> {
-        let had_surge = has_surge(&self.daemon_set);
+        let had_surge = allows_surge(&self.daemon_set);
         if changed.spec.template != self.daemon_set.spec.template {
             let reference = self.own_pods.first().map(Cow::as_ref);
             let reference = reference.or(self.predicted.as_ref().map(|predicted| &predicted.pod));
@@ -40,7 +40,7 @@ impl NodeCase<'_> {
                     self.remove_own_pod(0);
                 }
             }
-        } else if had_surge && !has_surge(&changed) {
+        } else if had_surge && !allows_surge(&changed) {
             // Without a surge, the controller deletes the old pods before it creates new ones.
             while let Some(old) = self.own_pods.iter().position(|pod| !pod.spec.node_name.is_empty()) {
                 self.remove_own_pod(old);
@@ -117,7 +117,9 @@ fn is_on_delete(daemon_set: &DaemonSet) -> bool {
     strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete")
 }
 
-fn has_surge(daemon_set: &DaemonSet) -> bool {
+/// Whether the DaemonSet creates a new pod beside the old one (`pkg/controller/daemon/util/daemonset_util.go`
+/// `AllowsSurge`).
+pub(crate) fn allows_surge(daemon_set: &DaemonSet) -> bool {
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     let strategy = daemon_set.spec.update_strategy.as_ref();
     match strategy.and_then(|strategy| strategy.rolling_update.as_ref()?.max_surge.as_ref()) {

@@ -59,6 +59,8 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) state: State,
     /// The pod that counts, if one exists.
     pub(crate) pod: Option<&'a Pod>,
+    /// With a surge, the new pod beside the one that counts, if it is not scheduled yet.
+    pub(crate) replacement: Option<&'a Pod>,
     pub(crate) verdict: Verdict,
     /// Every check that ran, in the order of the stages.
     pub(crate) checks: Vec<Check>,
@@ -107,6 +109,12 @@ impl<'a> DiagnosisInput<'a> {
                     checks.extend(kubelet::predicted(pod, self.node));
                 } else {
                     checks.push(Check::pass(Stage::Scheduler, CheckName::Bound));
+                    if let Some(new) = self.replacement() {
+                        let scheduled = stages::scheduler(self, new);
+                        checks.extend(stages::unscheduled(&scheduled.checks, self.examine(new).1, new));
+                        checks.extend(scheduled.checks);
+                        preemption = scheduled.preemption;
+                    }
                     checks.extend(stages::bound(self, pod, reasons));
                 }
                 if placement == Placement::Run { state } else { State::Misscheduled }
@@ -134,6 +142,7 @@ impl<'a> DiagnosisInput<'a> {
             placement,
             state,
             pod,
+            replacement: self.replacement(),
             verdict: self.verdict(placement, state, pod, &checks),
             checks,
             preemption,
@@ -258,8 +267,8 @@ pub(crate) fn could_move_pods(diagnoses: &[Diagnosis<'_>]) -> bool {
 /// The unscheduled pods of the DaemonSets.
 pub(crate) fn waiting(node_snapshot: &NodeSnapshot) -> Vec<Pod> {
     let pods = node_snapshot.daemon_pods();
-    let first = pods.iter().filter_map(|pods| pods.known()?.first().copied());
-    first.filter(|pod| pod.spec.node_name.is_empty()).cloned().collect()
+    let all = pods.iter().filter_map(Known::known).flatten();
+    all.filter(|pod| pod.spec.node_name.is_empty()).map(|pod| (*pod).clone()).collect()
 }
 
 impl Diagnosis<'_> {

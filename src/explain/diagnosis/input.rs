@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
 use crate::admission::PredictedPod;
+use crate::change::allows_surge;
 use crate::explain::{Reason, State, events, pod as pod_state};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
@@ -38,12 +39,21 @@ pub(crate) struct DiagnosisInput<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl DiagnosisInput<'_> {
+impl<'a> DiagnosisInput<'a> {
     /// The pod's state by its own status.
     pub(super) fn status_of(&self, pod: &Pod) -> (State, Vec<Reason>) {
         let min_ready_seconds = self.daemon_set.spec.min_ready_seconds.unwrap_or_default();
         let node = Some(self.node).filter(|_| !pod.spec.node_name.is_empty());
         pod_state::pod_state(&pod.summary(), node, min_ready_seconds, self.now)
+    }
+
+    /// With a surge, the new pod beside the one that counts, if it is not scheduled yet.
+    pub(super) fn replacement(&self) -> Option<&'a Pod> {
+        let pods = self.pods.known()?;
+        let is_bound = |pod: &Pod| !pod.spec.node_name.is_empty();
+        let waits = |pod: &&&Pod| !is_bound(pod) && !pod.is_terminal() && !pod.is_terminating();
+        pods.first().filter(|first| is_bound(first))?;
+        pods.iter().skip(1).find(waits).copied().filter(|_| allows_surge(self.daemon_set))
     }
 
     /// The same, with the newest warning about the pod if it is not healthy.

@@ -206,7 +206,9 @@ pub(super) fn bound(input: &DiagnosisInput<'_>, pod: &Pod, reasons: Vec<Reason>)
     };
     let mut checks: Vec<Check> = CHECKS.into_iter().map(check).collect();
     let others = input.pods.known().map(Vec::as_slice).unwrap_or_default();
-    let others: Vec<&Pod> = others.iter().filter(|other| !is_same(other, pod)).copied().collect();
+    let expected = [Some(pod), input.replacement()];
+    let is_extra = |other: &&&Pod| !expected.iter().flatten().any(|pod| is_same(other, pod));
+    let others: Vec<&Pod> = others.iter().filter(is_extra).copied().collect();
     if !others.is_empty() {
         let names = others.iter().map(|other| other.metadata.name.clone()).collect();
         let of_others = others.iter().flat_map(|other| input.examine(other).1);

@@ -297,6 +297,28 @@ fn pod_rejected_by_kubelet_differs_from_failed_pod() {
     assert_eq!(failed(ended), ["Pod/Phase"]);
 }
 
+/// With a surge, the old pod is in the way of the new one.
+#[test]
+fn new_pod_beside_the_old_one_is_explained() {
+    let rolling = json!({ "maxSurge": 1, "maxUnavailable": 0 });
+    let requests = json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": "3" } } }] });
+    let surge = |rolling: Value| {
+        let mut set = daemon_set(requests.clone());
+        set.spec.update_strategy = Some(from_json(json!({ "type": "RollingUpdate", "rollingUpdate": rolling })));
+        let mut old = pod("n1", &requests, ready());
+        old.metadata.uid = "uid-old".into();
+        let new = pod("", &requests, json!({ "phase": "Pending" }));
+        node_snapshot(node(json!({}), json!([])), set, vec![old], vec![new])
+    };
+    let with_surge = surge(rolling);
+    let diagnosis = &all(&with_surge, &[None])[0];
+    assert_eq!((diagnosis.verdict, diagnosis.state), (Verdict::Running, State::Available));
+    assert_eq!(failing(diagnosis), ["Scheduler/NodeResourcesFit"]);
+    assert_eq!(diagnosis.replacement.map(|pod| pod.metadata.name.as_str()), Some("agent-x"));
+    let without_surge = surge(json!({ "maxUnavailable": 1 }));
+    assert_eq!(failing(&all(&without_surge, &[None])[0]), ["Pod/OnePod"]);
+}
+
 #[test]
 fn event_query_does_not_depend_on_events() {
     let starting = json!({ "phase": "Pending", "containerStatuses": [

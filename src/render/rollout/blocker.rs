@@ -1,9 +1,11 @@
 //! The sentences and remedies of blockers.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::explain::Reason;
 use crate::render::command_line::CommandLine;
+use crate::render::commands::merge_patch;
 use crate::render::name_list::ListLength;
 use crate::render::reason::{self, admission};
 use crate::render::remedy::{Remedy, RemedyContext};
@@ -109,6 +111,15 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         (ProblemType::OldPod, Reason::NodeNotReady { .. }) => release_old_pod(&target),
         (_, reason) => reason::remedies(reason, &target),
     };
+    all.extend(widen_budget(blocker, rollout_status).map(|patch| {
+        let budget = patch.budget;
+        let text = format!(
+            "set {} to {budget}, so that the rollout continues on the other nodes: {} used up by nodes that are down",
+            patch.field,
+            if patch.down == 1 { "1 place is".to_owned() } else { format!("{} places are", patch.down) }
+        );
+        Remedy::run(text, [merge_patch(&target, &patch.merge())])
+    }));
     if let Reason::Unschedulable { .. } = blocker.problem.reason {
         all.push(see_why_not(&target));
     }
@@ -136,25 +147,81 @@ fn pod_on<'a>(rollout_status: &RolloutStatus<'a>, node: &str, problem_type: Prob
     of_age.or(row.pods.first()).map(|pod| pod.metadata.name.as_str())
 }
 
-/// The pod stays in the API until its kubelet confirms that it has ended.
+/// The pod stays in the API until its kubelet confirms that it has ended. It is not deleted by force: on an eligible node
+/// the controller would create the next one, which cannot start either.
 fn release_old_pod(target: &RemedyContext<'_>) -> Vec<Remedy> {
-    let mut all = vec![
+    vec![
         Remedy::run("recover the kubelet on the node", [target.describe_node()]),
         Remedy::run(
             "delete the Node if its machine is permanently gone; its pods are then deleted too",
             [CommandLine::new("kubectl delete node").name(target.node)],
         ),
-    ];
-    all.extend(target.pod.map(|pod| {
-        Remedy::run(
-            "force-delete the pod, only if you are sure it is no longer running",
-            [reason::force_delete(target, pod)],
-        )
-    }));
-    all
+    ]
+}
+
+/// A larger budget for a rollout whose budget is used up by nodes that are down.
+struct WiderBudget {
+    field: &'static str,
+    /// The places that nodes that are down use up.
+    down: usize,
+    budget: usize,
+}
+
+impl WiderBudget {
+    fn merge(&self) -> serde_json::Value {
+        json!({ "spec": { "updateStrategy": { "rollingUpdate": { self.field: self.budget } } } })
+    }
+}
+
+/// The budget with which as many other nodes are replaced at a time as the present one is meant to allow.
+fn widen_budget(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Option<WiderBudget> {
+    let (field, budget) = match rollout_status.strategy {
+        Strategy::Rolling { max_unavailable } => ("maxUnavailable", max_unavailable),
+        Strategy::Surge { max_surge } => ("maxSurge", max_surge),
+        Strategy::OnDelete => return None,
+    };
+    let down = rollout_status.budget_used_by.iter().filter(|used| used.node_down).count();
+    let is_about_the_node = matches!(blocker.problem.reason, Reason::NodeNotReady { .. });
+    (blocker.blocking && is_about_the_node && down >= budget).then(|| WiderBudget {
+        field,
+        down,
+        budget: budget + down,
+    })
 }
 
 fn see_why_not(target: &RemedyContext<'_>) -> Remedy {
     let why_not = CommandLine::own_program("why-not").name(target.node).namespace(target.namespace);
     Remedy::run("see all obstacles on the node, and how to fix them", [why_not.name(target.daemon_set)])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::rollout_fixture::RolloutFixture;
+
+    /// The lines of the remedies of the first blocker.
+    fn lines(rollout: &RolloutFixture) -> Vec<String> {
+        rollout.status_of(|rollout_status| {
+            let remedies = remedies(&rollout_status.blockers[0], rollout_status);
+            remedies.iter().flat_map(|remedy| remedy.lines().to_vec()).collect()
+        })
+    }
+
+    fn healthy() -> Value {
+        json!({ "status": crate::testing::objects::ready_status() })
+    }
+
+    /// The budget is used up by nodes that are down. A forced deletion would not help: the pod would come back.
+    #[test]
+    fn budget_of_dead_nodes_is_widened() {
+        let terminating = json!({ "metadata": { "deletionTimestamp": "2026-01-02T11:00:00Z" } });
+        let rollout = RolloutFixture::rolling(4, json!(1)).node_down(1, false).pod(1, "old", terminating);
+        let lines = lines(&rollout.pods(2..=4, "old", &healthy()));
+        let wider = r#"kubectl -n ns patch daemonset d --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"maxUnavailable":2}}}}'"#;
+        assert!(lines.contains(&wider.to_owned()), "{lines:#?}");
+        assert!(!lines.iter().any(|line| line.contains("--force")), "{lines:#?}");
+    }
 }

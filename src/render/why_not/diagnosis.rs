@@ -68,6 +68,10 @@ pub(crate) fn diagnosis(
 /// The state of the pod, for use after the verdict.
 fn standing(diagnosis: &Diagnosis<'_>) -> String {
     let pod = diagnosis.pod.map(|pod| sanitize(&pod.metadata.name)).unwrap_or_default();
+    if let Some(new) = diagnosis.replacement {
+        let (state, new) = (diagnosis.state.name(), sanitize(&new.metadata.name));
+        return format!("pod {pod} is {state}; the new pod {new} beside it has not been scheduled");
+    }
     match (diagnosis.state, diagnosis.placement) {
         (State::Missing, _) if diagnosis.verdict == Verdict::WouldRun => "a pod would be created and would fit".into(),
         (State::Missing, _) => "pod missing".into(),

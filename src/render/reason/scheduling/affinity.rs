@@ -1,10 +1,11 @@
 //! The sentences and remedies of [`AffinityRejection`].
 
-use super::resource_users::moving;
+use super::resource_users::{moving, without_surge_patch};
 use crate::render::command_line::CommandLine;
 use crate::render::commands;
 use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
+use crate::scheduling::node_pod::Owner;
 use crate::scheduling::{AffinityRejection, OtherPod, Selected};
 
 /// The topology key with which each node is a domain of its own.
@@ -73,6 +74,12 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
                 change("make the pod affinity preferred instead of required"),
             ]
         }
+        AffinityRejection::PodAntiAffinity { topology_key, pods, .. } if is_own(pods, target) => {
+            vec![own_rule(topology_key, pods, target)]
+        }
+        AffinityRejection::ExistingPodsAntiAffinity { topology_key, pods, .. } if is_own(pods, target) => {
+            vec![own_rule(topology_key, pods, target)]
+        }
         AffinityRejection::PodAntiAffinity { topology_key, topology_value, pods, .. } => {
             let mut remedies = move_pods(pods, topology_key, topology_value, target);
             remedies.push(change("make the anti-affinity preferred instead of required"));
@@ -84,6 +91,34 @@ pub(super) fn remedies(rejection: &AffinityRejection, target: &RemedyContext<'_>
             remedies
         }
     }
+}
+
+/// Whether all pods belong to the DaemonSet itself.
+fn is_own(pods: &[OtherPod], target: &RemedyContext<'_>) -> bool {
+    pods.iter().all(|pod| {
+        let is_it = |owner: &Owner| owner.kind == "DaemonSet" && owner.name == target.daemon_set;
+        pod.namespace == target.namespace && pod.controller.as_ref().is_some_and(is_it)
+    })
+}
+
+/// For a DaemonSet whose own pods exclude each other: with a surge on one node, or in a domain of several nodes.
+fn own_rule(topology_key: &str, pods: &[OtherPod], target: &RemedyContext<'_>) -> Remedy {
+    let names = pod_names(pods, ListLength::Handful);
+    if pods.iter().any(|pod| pod.node == target.node) {
+        let text = format!(
+            "set maxSurge to 0: {names} is the old pod of this DaemonSet, beside which its own anti-affinity lets no \
+             new pod start"
+        );
+        return Remedy::run(text, [commands::strategic_patch(target, &without_surge_patch())]);
+    }
+    Remedy::run(
+        format!(
+            "use topologyKey {HOSTNAME} in the anti-affinity of the template, or remove it: the DaemonSet's own rule \
+             allows one pod per {topology_key}, and {names} is of this DaemonSet ({})",
+            target.rollout_note()
+        ),
+        [target.edit()],
+    )
 }
 
 /// Sets a label of the node. The value of the hostname label is the node's name; the user has to choose any other.
@@ -190,7 +225,6 @@ fn owners(pods: &[OtherPod]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheduling::node_pod::Owner;
 
     const TARGET: RemedyContext<'_> = RemedyContext::named("n-1", "a", "agent", None);
     const EVICT_WEB: &str = r#"echo '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"web-1","namespace":"b"}}' | kubectl create --raw /api/v1/namespaces/b/pods/web-1/eviction -f -"#;
@@ -281,6 +315,20 @@ mod tests {
         for rejection in [for_daemon_pod, elsewhere] {
             assert_eq!(lines(&rejection), ["kubectl -n a edit daemonset agent"]);
         }
+    }
+
+    #[test]
+    fn own_rule_of_the_daemonset_has_one_remedy() {
+        let own = |node: &str| {
+            let controller = Some(Owner { kind: "DaemonSet".into(), name: "agent".into() });
+            vec![OtherPod { namespace: "a".into(), name: "agent-old".into(), node: node.into(), controller }]
+        };
+        let of_zone = remedies(&pods_of(own("n2"), "zone"), &TARGET);
+        assert_eq!(of_zone.len(), 1);
+        assert!(of_zone[0].text.contains("allows one pod per zone"), "{}", of_zone[0].text);
+        let surge = remedies(&pods_of(own("n-1"), HOSTNAME), &TARGET);
+        assert_eq!(surge.len(), 1);
+        assert!(surge[0].lines()[0].contains(r#""maxSurge":0"#), "{:?}", surge[0].lines());
     }
 
     #[test]
