@@ -3,12 +3,14 @@
 //! The input is a snapshot. [`compute_coverage`] returns one [`Coverage`] for each DaemonSet, with one [`NodeCoverage`]
 //! for each node: whether it is eligible (by `placement`), its pods, and the state with the reasons (by `explain`).
 //! [`Counts`] are the numbers of `.status` as the controller would compute them now; `.status` itself may be outdated.
-//! [`by_label`] groups the rows by a node label, and [`Threshold`] is `--min`.
+//! [`by_label`] groups the rows by a node label, [`findings()`] has what the rows do not show, and [`Threshold`] is
+//! `--min`.
 //!
 //! Objects that could not be read make a result unknown, never empty or zero. If nodes could not be read, there is one
 //! row for each node that a pod names.
 
 mod counts;
+mod findings;
 mod group;
 mod node_coverage;
 mod threshold;
@@ -31,6 +33,7 @@ use crate::snapshot::shared::Pool;
 use crate::snapshot::{DaemonPods, EventQuery, Known, Node, PodSummary, Snapshot};
 
 pub(crate) use counts::Counts;
+pub(crate) use findings::{Finding, FindingKind, findings};
 pub(crate) use group::{Group, by_label};
 pub(crate) use node_coverage::NodeCoverage;
 pub(crate) use threshold::Threshold;
@@ -177,7 +180,12 @@ impl<'a> CoverageContext<'a> {
         let silent = |state, reasons| NodeAssessment { state, reasons, wants_events: false };
         let mut assessment = match (placement, pods) {
             // If pods could not be read, it is unknown whether one is missing or should not be there.
-            _ if self.snapshot.pods.known().is_none() => silent(State::Unknown, failures),
+            _ if self.snapshot.pods.known().is_none() => {
+                let is_open = placement == Placement::Run && self.has_no_pods_by_status();
+                let rejections = self.why_missing.iter().filter(|reason| is_open && reason.is_rejection()).cloned();
+                let reasons = failures.into_iter().chain(rejections).collect();
+                NodeAssessment { state: State::Unknown, reasons, wants_events: is_open }
+            }
             (Placement::Run, []) => {
                 NodeAssessment { state: State::Missing, reasons: self.why_missing.clone(), wants_events: true }
             }
@@ -227,6 +235,11 @@ impl<'a> CoverageContext<'a> {
             reasons,
             wants_events,
         }
+    }
+
+    /// Whether the controller counted no pods: then its events about rejections are evidence even if pods are unknown.
+    fn has_no_pods_by_status(&self) -> bool {
+        self.daemon_set.status.as_ref().is_some_and(|status| status.current_number_scheduled == 0)
     }
 
     fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> NodeAssessment {

@@ -8,6 +8,7 @@ pub(crate) mod command_line;
 pub(crate) mod commands;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
+mod finding;
 
 mod name_list;
 mod output_name;
@@ -27,6 +28,7 @@ pub(crate) mod text;
 mod view_options;
 pub(crate) mod why_not;
 
+pub(crate) use finding::finding;
 pub(crate) use name_list::ListLength;
 pub(crate) use output_name::names;
 pub(crate) use view_options::ViewOptions;

@@ -133,6 +133,14 @@ pub(crate) fn has_current_generation(pod: &PodSummary, current: &CurrentRevision
     generation.is_some_and(|generation| Some(generation) == current.generation)
 }
 
+/// Whether only the generation label makes the pod up to date: its revision is another one. This happens if a DaemonSet
+/// was deleted without its pods, and created again with another template.
+pub(crate) fn is_counted_by_generation_only(pod: &PodSummary, current: &CurrentRevision) -> bool {
+    let hash = current.hash.known().and_then(Option::as_deref);
+    let own = revision_of(&pod.metadata.labels);
+    has_current_generation(pod, current) && hash.is_some() && own.is_some() && own != hash
+}
+
 /// Whether the pod is up to date; `None` if that is unknown. As upstream, one matching label is enough.
 pub(crate) fn is_current(pod: &PodSummary, current: &CurrentRevision) -> Option<bool> {
     if has_current_generation(pod, current) {

@@ -10,10 +10,10 @@ use super::print;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::coverage::args::CoverageArgs;
-use crate::coverage::{compute_coverage, event_query};
+use crate::coverage::{compute_coverage, event_query, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
-use crate::render::terminal;
+use crate::render::{finding, terminal};
 use crate::snapshot::Snapshot;
 
 /// Runs `coverage`.
@@ -33,6 +33,7 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     let snapshot = source.snapshot(&request, event_query).await?;
     notes(&source, &request, &snapshot);
     let coverages = compute_coverage(&snapshot);
+    findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
     print(|out| options.render(out, &coverages, &snapshot))?;
     if let Some(empty_note) = options.empty_note(&coverages) {
         terminal::note(&empty_note);

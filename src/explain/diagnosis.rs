@@ -98,7 +98,12 @@ impl<'a> DiagnosisInput<'a> {
         let pod = self.pods.known().and_then(|pods| pods.first()).copied();
         let mut preemption = None;
         let state = match (&self.pods, pod) {
-            (Known::Unknown(_), _) => State::Unknown,
+            (Known::Unknown(_), _) => {
+                if placement == Placement::Run && self.has_no_pods_by_status() {
+                    checks.extend(stages::rejected_by_event(self));
+                }
+                State::Unknown
+            }
             (Known::Known(_), Some(pod)) => {
                 let (state, reasons) = self.examine(pod);
                 if pod.spec.node_name.is_empty() {

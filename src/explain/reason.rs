@@ -223,6 +223,11 @@ impl Reason {
         }
     }
 
+    /// Whether the API server rejects the pod.
+    pub(crate) fn is_rejection(&self) -> bool {
+        matches!(self, Self::Rejected { .. })
+    }
+
     /// The one reason to show where only one fits: the first one, unless it is transitional and an event says more.
     pub(crate) fn leading(reasons: &[Self]) -> Option<&Self> {
         let first = reasons.first()?;

@@ -54,6 +54,14 @@ pub(crate) fn set_request(
     line.changing(daemon_set(target, Patch::Strategic(patch)))
 }
 
+/// Changes the DaemonSet outside of its template: the controller tries again, and updates `.status`.
+pub(crate) fn retry(namespace: &str, daemon_set: &str) -> CommandLine {
+    CommandLine::in_namespace(namespace, "annotate ds")
+        .name(daemon_set)
+        .words("--overwrite kubectl-ds/tried-again=\"$(date +%s)\"")
+        .changing(Change::Retry)
+}
+
 /// `kubectl label node`. A label without a value is removed. `overwrite` replaces existing values.
 pub(crate) fn label_node(node: &str, labels: &[(&str, Option<&str>)], overwrite: bool) -> CommandLine {
     let line =

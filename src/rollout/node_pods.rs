@@ -140,6 +140,8 @@ impl<'a> NodePods<'a> {
             (Strategy::Rolling { .. }, None, Some(old)) => {
                 (!availability.is_available(old)).then_some(BudgetUseReason::OldUnavailable)
             }
+            // If pods could not be read, it is unknown whether one is missing.
+            (Strategy::Rolling { .. }, None, None) if availability.snapshot.pods.known().is_none() => None,
             (Strategy::Rolling { .. }, None, None) if self.terminating.is_empty() => Some(BudgetUseReason::Missing),
             (Strategy::Rolling { .. }, None, None) => Some(BudgetUseReason::Terminating),
         }

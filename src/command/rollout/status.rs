@@ -8,12 +8,12 @@ use crate::command::args::Global;
 use crate::command::print;
 use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutStatusArgs;
-use crate::coverage::{Coverage, compute_coverage};
+use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
 use crate::render::rollout::{Report, screen, summary_table};
-use crate::render::{ListLength, structured, terminal};
+use crate::render::{ListLength, finding, structured, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{EventQuery, Snapshot};
 
@@ -31,6 +31,7 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
         terminal::note(&source.none_found(&request));
     }
     let coverages = compute_coverage(&snapshot);
+    findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
     let statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
     let names = ListLength::wide(output == Some(RolloutFormat::Wide));

@@ -68,6 +68,19 @@ pub(super) fn admission(input: &DiagnosisInput<'_>, predicted: &PredictedPod, st
     checks.into_iter().map(check).collect()
 }
 
+/// The rejections that the newest FailedCreate event reports, where no pod can be predicted.
+pub(super) fn rejected_by_event(input: &DiagnosisInput<'_>) -> Vec<Check> {
+    let uid = input.daemon_set.metadata.uid.as_deref().unwrap_or_default();
+    let Some(event) = input.events.known().and_then(|events| events::failed_create(events, uid)) else {
+        return Vec::new();
+    };
+    let check = |rejection: admission::AdmissionRejection| {
+        let name = CheckName::Admission(rejection.plugin());
+        Check::from_reasons(Stage::Admission, name, vec![Reason::rejected(rejection, Some(&event))])
+    };
+    admission::parse_rejections(input.daemon_set, &event).into_iter().map(check).collect()
+}
+
 /// The result of the scheduler stage.
 pub(super) struct Scheduled {
     /// The filters.

@@ -86,7 +86,12 @@ fn verified_fixes_work(ctx: &Ctx, seed: u64) -> Result<(), Failed> {
             let Some(fix) = fixes.into_iter().next() else { continue };
             match prove(plane, ctx, &fix).await {
                 Ok(()) => {}
-                Err(why) => failures.push(format!("{fix:#?}\n  {}", message(why))),
+                Err(why) => {
+                    let failure = format!("{fix:#?}\n  {}", message(why));
+                    // The test goes on for minutes.
+                    eprintln!("{PATH}::seed_{seed}: {failure}");
+                    failures.push(failure);
+                }
             }
             *proven.entry(fix.kind()).or_default() += 1;
             pairs.insert((fix.node.clone(), fix.daemon_set.clone(), fix.kind()));

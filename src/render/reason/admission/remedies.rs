@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use super::{control_plane, webhook};
 
 use crate::admission::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage};
-use crate::change::Change;
 use crate::render::command_line::{CommandLine, valid};
-use crate::render::commands::{create_service_account, set_quota};
+use crate::render::commands::{create_service_account, retry, set_quota};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::snapshot::quantity::Quantity;
 
@@ -61,7 +60,7 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
             let line = create_service_account(target.namespace, service_account);
             vec![Remedy::run(
                 "create the ServiceAccount; the second command makes the controller retry at once",
-                [line, retry(target)],
+                [line, retry(target.namespace, target.daemon_set)],
             )]
         }
         AdmissionRejection::RuntimeClassMissing { .. } => {
@@ -156,15 +155,7 @@ pub(super) fn of(rejection: &AdmissionRejection, target: &RemedyContext<'_>) -> 
 fn try_again(target: &RemedyContext<'_>) -> Remedy {
     let text = "wait: the controller retries within 17 minutes; or trigger an immediate retry by changing the \
                 DaemonSet outside of its template";
-    Remedy::run(text, [retry(target)])
-}
-
-/// Changes the DaemonSet outside of its template.
-fn retry(target: &RemedyContext<'_>) -> CommandLine {
-    CommandLine::in_namespace(target.namespace, "annotate ds")
-        .name(target.daemon_set)
-        .words("--overwrite kubectl-ds/tried-again=\"$(date +%s)\"")
-        .changing(Change::Retry)
+    Remedy::run(text, [retry(target.namespace, target.daemon_set)])
 }
 
 fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]) -> Vec<Remedy> {
@@ -183,7 +174,7 @@ fn raise_quota(target: &RemedyContext<'_>, quota: &str, resources: &[QuotaUsage]
     let look = CommandLine::in_namespace(target.namespace, "describe resourcequota").name(quota);
     let raise = Remedy::run(
         "raise the quota (values shown allow one more pod); the second command makes the controller retry at once",
-        [line, retry(target)],
+        [line, retry(target.namespace, target.daemon_set)],
     );
     vec![raise, Remedy::run("or reduce other usage in the namespace", [look])]
 }
