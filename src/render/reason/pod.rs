@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::explain::Exit;
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::ListLength;
+use crate::render::reason::node_setup;
 use crate::render::remedy::{Remedy, RemedyContext, edit_template};
 
 /// The API server's default for `schedulerName`.
@@ -67,12 +68,15 @@ pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_po
             [create("create secret generic", name)],
         );
     }
-    Remedy::run("check the events of the pod", [about_pod])
+    node_setup::remedy(detail, target).unwrap_or_else(|| Remedy::run("check the events of the pod", [about_pod]))
 }
 
 pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let logs = || target.about_pod("logs").container(container).words("--previous");
     let log = match last_exit {
+        Some(exit) if node_setup::is_wrong_architecture(&exit.message) => {
+            node_setup::wrong_architecture(container, target)
+        }
         // It never ran, so that it has no logs.
         Some(exit) if exit.reason == "StartError" => Remedy::run(
             format!(
