@@ -9,10 +9,25 @@ use super::{Reason, State};
 use crate::admission::FailedCreateEvent;
 use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
 
+/// The exit code of a container that the signal 9 ended.
+const SIGKILL: i32 = 137;
+
 /// Whether a warning event can say more about a pod than its status: the pod is starting or not ready, and every reason
 /// is transitional. `reasons` are those of the status alone.
 pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
-    matches!(state, State::Starting | State::NotReady) && reasons.iter().all(Reason::is_transitional)
+    matches!(state, State::Starting | State::NotReady)
+        && (reasons.iter().all(Reason::is_transitional) || reasons.iter().any(was_killed))
+}
+
+/// Whether a signal ended the container: the events tell whether a probe was the cause.
+fn was_killed(reason: &Reason) -> bool {
+    match reason {
+        Reason::CrashLoopBackOff { last_exit: Some(exit), .. }
+        | Reason::ContainerTerminated { last_exit: exit, .. } => {
+            exit.exit_code == SIGKILL && exit.reason != "OOMKilled"
+        }
+        _ => false,
+    }
 }
 
 /// The newest event that reports why a pod of the DaemonSet with this uid could not be created.
@@ -28,9 +43,11 @@ pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Fa
     })
 }
 
-/// The newest warning about the pod with this uid.
+/// The newest warning about the pod with this uid. That the kubelet waits before the next attempt is known from the
+/// status of the container, and says nothing about the cause.
 pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
-    let event = newest(events, pod_uid, is_warning)?;
+    let is_informative = |event: &Event| is_warning(event) && event.reason.as_deref() != Some("BackOff");
+    let event = newest(events, pod_uid, is_informative)?;
     Some(Reason::Warning {
         reason: event.reason.clone().unwrap_or_default(),
         detail: event.message.clone().unwrap_or_default(),

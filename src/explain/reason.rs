@@ -109,6 +109,9 @@ pub(crate) enum Reason {
         done: usize,
         /// The number of init containers.
         total: usize,
+        /// The init container that runs; the others wait for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
     },
     /// The containers are being created.
     ContainerCreating,

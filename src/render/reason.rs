@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 mod image;
+mod node_setup;
 pub(crate) mod placement;
 mod pod;
 pub(crate) mod scheduling;
@@ -120,7 +121,10 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
                 pluralize(clamped(*restarts), "restart")
             )
         }
-        Reason::Initializing { done, total } => format!("init containers: {done} of {total} completed"),
+        Reason::Initializing { done, total, container } => {
+            let running = container.as_ref().map(|name| format!("; {name} is running")).unwrap_or_default();
+            format!("init containers: {done} of {total} completed{running}")
+        }
         Reason::NotSeenByKubelet => "scheduled; waiting for the kubelet".into(),
         Reason::ContainersNotReady { containers } => {
             format!("containers not ready: {}", names.list(containers))
@@ -220,8 +224,12 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             "find the controller that has not removed its finalizer, or recreate the DaemonSet once it is gone",
             [about_daemon_set("get daemonset").words("-o yaml")],
         )],
+        Reason::Initializing { container: Some(container), .. } => vec![Remedy::run(
+            format!("check what init container {container} waits for: its logs"),
+            [target.about_pod("logs").container(container)],
+        )],
+        Reason::Warning { reason, detail, .. } => vec![pod::warning(reason, detail, target, about_pod)],
         Reason::NotSeenByKubelet
-        | Reason::Warning { .. }
         | Reason::ContainerCreating
         | Reason::Initializing { .. }
         | Reason::ReadinessGatesNotReady { .. } => {

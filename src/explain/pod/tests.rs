@@ -170,7 +170,8 @@ fn init_progress_counts_sidecars_once_started() {
             "containerStatuses": [{ "name": "c", "state": { "waiting": { "reason": "PodInitializing" } } }],
         },
     }));
-    assert_eq!((state, reasons), (State::Starting, json!([{ "code": "Initializing", "done": 2, "total": 3 }])));
+    let expected = json!([{ "code": "Initializing", "done": 2, "total": 3, "container": "j" }]);
+    assert_eq!((state, reasons), (State::Starting, expected));
 }
 
 #[test]

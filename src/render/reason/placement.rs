@@ -94,6 +94,27 @@ fn requirement_text(requirement: &Requirement, names: ListLength) -> String {
 const FACTS_OF_A_NODE: [&str; 4] =
     ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "node.kubernetes.io/instance-type"];
 
+/// The label of control plane nodes until Kubernetes 1.23, and the one that kubeadm sets since 1.20.
+const OLD_ROLE: &str = "node-role.kubernetes.io/master";
+const ROLE: &str = "node-role.kubernetes.io/control-plane";
+
+/// For a template that selects the label that no longer exists.
+fn renamed_role(value: &str, target: &RemedyContext<'_>) -> Remedy {
+    let path = |key: &str| format!("/spec/template/spec/nodeSelector/{}", pointer(key));
+    let patch = json!([
+        { "op": "remove", "path": path(OLD_ROLE) },
+        { "op": "add", "path": path(ROLE), "value": value },
+    ]);
+    Remedy::run(
+        format!(
+            "select {ROLE} instead of {OLD_ROLE} in the template, if the pods should run on control plane nodes: the \
+             label was renamed in Kubernetes 1.24 ({})",
+            target.rollout_note()
+        ),
+        target.commands_reaching_existing_pod(json_patch(target, &patch).only_if(valid::is_label_value(value))),
+    )
+}
+
 pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -> Vec<Remedy> {
     match failure {
         PlacementFailure::NodeName { required } => vec![Remedy::run(
@@ -117,6 +138,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
                 label_node(target.node, &[(key, Some(required))], found.is_some()),
             );
             match FACTS_OF_A_NODE.contains(&key.as_str()) {
+                _ if key == OLD_ROLE => vec![renamed_role(required, target), unselect],
                 true => vec![unselect],
                 false => vec![label, unselect],
             }
@@ -240,6 +262,14 @@ mod tests {
         let selector =
             PlacementFailure::NodeSelector { key: "kubernetes.io/arch".into(), required: "arm64".into(), found: None };
         assert!(lines(&selector).iter().all(|line| !line.contains("label node")));
+    }
+
+    #[test]
+    fn label_of_the_old_role_is_replaced_by_its_new_name() {
+        let selector = PlacementFailure::NodeSelector { key: OLD_ROLE.into(), required: String::new(), found: None };
+        let lines = lines(&selector);
+        assert!(lines[0].contains("node-role.kubernetes.io~1control-plane"), "{}", lines[0]);
+        assert!(lines.iter().all(|line| !line.contains("label node")), "{lines:?}");
     }
 
     #[test]

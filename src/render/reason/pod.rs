@@ -6,6 +6,7 @@ use crate::explain::Exit;
 use crate::render::command_line::CommandLine;
 use crate::render::commands::json_patch;
 use crate::render::name_list::ListLength;
+use crate::render::reason::node_setup;
 use crate::render::remedy::{Remedy, RemedyContext};
 
 /// The API server's default for `schedulerName`.
@@ -42,8 +43,49 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
     match reason {
         // A graceful shutdown of the node: pods that the kubelet rejects meanwhile, and those that it ended.
         "NodeShutdown" | "Terminated" => vec![delete("wait until the node is up again; ")],
+        // The kubelet could not allocate a device: its plugin is not registered, or reports no healthy device.
+        "UnexpectedAdmissionError" => vec![
+            Remedy::run(
+                format!(
+                    "check the device plugin on {}: the kubelet could not allocate what the pod requests",
+                    target.node
+                ),
+                [CommandLine::new("kubectl get pods -A -o wide").words("--field-selector").name_within(
+                    "spec.nodeName=",
+                    target.node,
+                    "",
+                )],
+            ),
+            delete(""),
+        ],
         _ => vec![Remedy::run("find out why the pod failed", [about_pod]), delete("")],
     }
+}
+
+pub(super) fn warning(reason: &str, detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
+    match is_restarting_probe(reason, detail) {
+        true => restarting_probe(detail, target),
+        false => node_setup::remedy(detail, target)
+            .unwrap_or_else(|| Remedy::run("check the events of the pod", [about_pod])),
+    }
+}
+
+/// Whether the event reports a probe whose failure restarts the container.
+fn is_restarting_probe(reason: &str, detail: &str) -> bool {
+    reason == "Unhealthy" && ["Liveness probe", "Startup probe"].iter().any(|probe| detail.starts_with(probe))
+}
+
+/// The kubelet ends the container because of the probe: the container did not end by itself.
+fn restarting_probe(detail: &str, target: &RemedyContext<'_>) -> Remedy {
+    let probe = if detail.starts_with("Startup") { "startupProbe" } else { "livenessProbe" };
+    Remedy::run(
+        format!(
+            "find out why the container does not answer its {probe}, which makes the kubelet restart it; or give the \
+             probe more time: timeoutSeconds, failureThreshold ({})",
+            target.rollout_note()
+        ),
+        [target.edit()],
+    )
 }
 
 /// The kubelet names the missing object: `configmap "x" not found`.
@@ -68,12 +110,15 @@ pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_po
             [create("create secret generic", name)],
         );
     }
-    Remedy::run("check the events of the pod", [about_pod])
+    node_setup::remedy(detail, target).unwrap_or_else(|| Remedy::run("check the events of the pod", [about_pod]))
 }
 
 pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let logs = || target.about_pod("logs").container(container).words("--previous");
     let log = match last_exit {
+        Some(exit) if node_setup::is_wrong_architecture(&exit.message) => {
+            node_setup::wrong_architecture(container, target)
+        }
         // It never ran, so that it has no logs.
         Some(exit) if exit.reason == "StartError" => Remedy::run(
             format!(
@@ -154,6 +199,27 @@ mod tests {
         ] {
             assert_eq!(container_error_of(detail), expected);
         }
+    }
+
+    #[test]
+    fn probe_that_restarts_the_container_is_the_cause() {
+        let words = |reason: &str, detail: &str| {
+            let (reason, detail) = (reason.into(), detail.into());
+            first(&Reason::Warning { reason, detail, count: 72, last_seen: None }).text
+        };
+        assert!(
+            words("Unhealthy", "Liveness probe failed: Get \"http://10.0.0.1:5555/live\"").contains("livenessProbe")
+        );
+        assert!(words("Unhealthy", "Startup probe failed: x").contains("startupProbe"));
+        assert_eq!(words("Unhealthy", "Readiness probe failed: x"), "check the events of the pod");
+    }
+
+    #[test]
+    fn rejected_device_leads_to_its_plugin() {
+        let target = RemedyContext::named("n1", "ns", "ds", Some("ds-x"));
+        let remedies = failed("UnexpectedAdmissionError", &target, target.about_pod("describe pod"));
+        assert!(remedies[0].text.starts_with("check the device plugin on n1"), "{}", remedies[0].text);
+        assert_eq!(remedies[1].lines(), ["kubectl -n ns delete pod ds-x"]);
     }
 
     #[test]

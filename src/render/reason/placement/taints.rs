@@ -152,8 +152,16 @@ fn tolerate(taint: &Taint, or: &str, condition: &str, target: &RemedyContext<'_>
         [one] => format!("a toleration for {one}"),
         several => format!("tolerations for {}", several.join(" and ")),
     };
+    let has_key = |taint: &&Taint| {
+        let tolerations = target.template.and_then(|template| template.tolerations.as_ref());
+        tolerations.into_iter().flatten().any(|toleration| toleration.key.as_deref() == Some(&taint.key))
+    };
+    let why = match taints.iter().any(has_key) {
+        true => "; the toleration for its key does not match, because of its value or effect",
+        false => "",
+    };
     Remedy::run(
-        format!("{or}add {what} to the pod template, if {condition} ({})", target.rollout_note()),
+        format!("{or}add {what} to the pod template, if {condition} ({}){why}", target.rollout_note()),
         target.commands_reaching_existing_pod(
             json_patch(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
         ),
