@@ -10,10 +10,12 @@
 //! is kept as a whole.
 
 mod control_plane;
+mod text;
 mod webhook;
 
 use jiff::Timestamp;
 
+use self::text::{after, between};
 use super::rejection::{AdmissionRejection, Bound, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage};
 use crate::snapshot::pod::Pod;
 
@@ -50,15 +52,6 @@ pub(super) fn read(text: &str, pod: &Pod) -> Vec<AdmissionRejection> {
         return vec![one];
     }
     limit_ranges(core).unwrap_or_else(|| vec![AdmissionRejection::Rejected { rejection: text.to_owned() }])
-}
-
-fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
-    text.split_once(mark).map(|(_, rest)| rest)
-}
-
-/// Splits into the text between the two marks and the text after them.
-fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<(&'t str, &'t str)> {
-    text.strip_prefix(start)?.split_once(end)
 }
 
 fn policy(core: &str) -> Option<AdmissionRejection> {

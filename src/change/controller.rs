@@ -86,13 +86,13 @@ impl NodeCase<'_> {
         Ok(())
     }
 
-    /// Whether another unscheduled pod for the node may take a place that becomes free: the scheduler tries pods with a
-    /// higher priority first, and of equal ones the older.
+    /// Whether another unscheduled pod for the node may take a place that becomes free. Its priority does not matter: the
+    /// scheduler may try it first while a pod that failed lately still waits for its next attempt
+    /// (`pkg/scheduler/backend/queue/scheduling_queue.go` `moveToActiveQ`, `backoffQ`).
     fn others_wait_for_the_node(&self) -> bool {
-        let own = self.own_pods.first().map(|pod| (pod.metadata.uid.as_str(), pod.priority()));
-        let (own_uid, priority) = own.unwrap_or(("", i32::MIN));
+        let own = self.own_pods.first().map(|pod| pod.metadata.uid.as_str());
         let Some(pinned) = self.pinned.known() else { return true };
-        pinned.iter().any(|pod| pod.metadata.uid != own_uid && pod.priority() >= priority)
+        pinned.iter().any(|pod| Some(pod.metadata.uid.as_str()) != own && !pod.is_terminating())
     }
 
     /// Whether no other node accepts the pod. Its resources are not compared.

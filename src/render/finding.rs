@@ -52,7 +52,7 @@ pub(crate) fn finding(finding: &Finding<'_>, now: Timestamp) -> String {
         }
         FindingKind::StaleStatus { desired, misscheduled } => format!(
             ".status of {namespace}/{daemon_set} is out of date ({} desired, {} misscheduled; counted now: {} and {}): \
-             alerts and kubectl rollout status go by it{}",
+             alerts, and the rollout status of kubectl, go by it{}",
             desired[0],
             misscheduled[0],
             desired[1],

@@ -225,7 +225,7 @@ fn failed_call_of_a_webhook_has_its_kind() {
 }
 
 #[test]
-fn trouble_of_the_control_plane_is_told_from_rejections() {
+fn control_plane_problems_are_no_rejections() {
     for (text, problem) in [
         ("etcdserver: mvcc: database space exceeded", "EtcdSpace"),
         ("etcdserver: request timed out", "Etcd"),

@@ -4,7 +4,7 @@
 //! `callHook`, `apiserver/pkg/util/webhook/client.go`; for the reasons of a failed call Go's `net`, `crypto/tls` and
 //! `crypto/x509`.
 
-use super::{after, between};
+use super::text::{after, between};
 use crate::admission::rejection::{AdmissionRejection, Service, WebhookFailure};
 
 pub(super) fn read(core: &str) -> Option<AdmissionRejection> {

@@ -120,7 +120,11 @@ fn by_footprint(remedies: Vec<Remedy>, diagnosis: &Diagnosis<'_>) -> Vec<Remedy>
 
 /// Whether a pod that should not be on the node, or cannot run on it, is gone, and none is created.
 fn is_left_alone(reason: &Reason, diagnosis: &Diagnosis<'_>, outcome: &Outcome) -> bool {
-    let is_wrong_node = matches!(reason, Reason::VirtualNode { .. } | Reason::ImageError { .. });
+    // A selector that admission adds to the pod belongs into the template: then no pod is created here.
+    let is_wrong_node = matches!(
+        reason,
+        Reason::VirtualNode { .. } | Reason::ImageError { .. } | Reason::FilterRejection(FilterRejection::Placed(_))
+    );
     (is_wrong_node || diagnosis.state == State::Misscheduled)
         && !outcome.keeps_pod
         && outcome.placement != Placement::Run

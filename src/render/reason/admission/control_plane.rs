@@ -43,7 +43,7 @@ pub(super) fn remedies(problem: ControlPlaneProblem) -> Vec<Remedy> {
              control plane, not the DaemonSet"
         }
     };
-    let look = CommandLine::new("kubectl get --raw=/readyz?verbose");
+    let look = CommandLine::new("kubectl get --raw /readyz");
     match problem {
         ControlPlaneProblem::Overload | ControlPlaneProblem::Unauthorized => vec![Remedy::text_only(text)],
         ControlPlaneProblem::EtcdSpace

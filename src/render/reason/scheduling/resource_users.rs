@@ -24,8 +24,8 @@ pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyCont
         movable.iter().map(|node_pod| (node_pod.namespace.as_str(), node_pod.pod.as_str())).collect();
     if movable.iter().all(|node_pod| node_pod.owner.is_none()) {
         let them = if movable.len() == 1 { "it" } else { "them" };
-        let text = format!("{what_for}: evict {names} (no controller will recreate {them}), if you can lose {them}");
-        return Remedy::run(text, pods.into_iter().map(|(namespace, pod)| evict_pod(namespace, pod)));
+        let what = format!("{what_for}: evict {names} (no controller will recreate {them}), if you can lose {them}");
+        return moving(&what, &pods, target);
     }
     moving(&format!("{what_for}: move {names} off {}, if another node has room", target.node), &pods, target)
 }
@@ -34,8 +34,7 @@ pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyCont
 /// uncordoned once the daemon pod has its place, unless it was cordoned before.
 pub(super) fn moving(what: &str, pods: &[(&str, &str)], target: &RemedyContext<'_>) -> Remedy {
     let text = format!(
-        "{what}. The node is cordoned meanwhile, so that no evicted pod is scheduled on it again (daemon pods ignore \
-         cordons)"
+        "{what}. The node is cordoned meanwhile, so that no other pod takes the place (daemon pods ignore cordons)"
     );
     if target.pod.is_none() {
         // Before the pod exists, nothing would take the place.

@@ -63,14 +63,14 @@ fn sentence_names_the_port_and_its_users() {
 fn pod_that_can_run_elsewhere_is_moved() {
     let found = all(&taken_by(vec![holder("a", &[("owner", json!(["ReplicaSet", "a"]))])]));
     let text = "free host port 9100: move web/a off n1, if another node has room. The node is cordoned meanwhile, so \
-                that no evicted pod is scheduled on it again (daemon pods ignore cordons)";
+                that no other pod takes the place (daemon pods ignore cordons)";
     assert_eq!(found[0].0, text);
     assert_eq!(found[0].1.len(), 4);
     assert_eq!((found[0].1[0].as_str(), found[0].1[3].as_str()), ("kubectl cordon n1", "kubectl uncordon n1"));
     assert_eq!(found[1], (ANOTHER.into(), vec!["kubectl -n kube-system edit daemonset agent".into()]));
     let bare = all(&taken_by(vec![holder("a", &[])]));
-    assert_eq!(bare[0].1.len(), 1);
-    assert!(bare[0].1[0].ends_with("/api/v1/namespaces/web/pods/a/eviction -f -"), "{}", bare[0].1[0]);
+    assert!(bare[0].0.contains("no controller will recreate it"), "{}", bare[0].0);
+    assert!(bare[0].1[1].ends_with("/api/v1/namespaces/web/pods/a/eviction -f -"), "{}", bare[0].1[1]);
 }
 
 #[test]
