@@ -120,6 +120,7 @@ impl<'a> DiagnosisInput<'a> {
                         checks.extend(scheduled.checks);
                         preemption = scheduled.preemption;
                     }
+                    checks.extend(stages::rejected_by_kubelet(self, pod, &reasons));
                     checks.extend(stages::bound(self, pod, reasons));
                 }
                 if placement == Placement::Run { state } else { State::Misscheduled }

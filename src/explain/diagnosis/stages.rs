@@ -7,7 +7,7 @@ use super::input::DiagnosisInput;
 use super::kubelet;
 use crate::admission::{self, AdmissionPlugin, PredictedPod};
 use crate::check_result::CheckResult;
-use crate::explain::{Reason, State, events};
+use crate::explain::{FailedBy, Reason, State, events};
 use crate::placement::PlacementFailure;
 use crate::scheduling::preemption::{Preemption, preemption};
 use crate::scheduling::{self, Attempt, Filter, FilterFailure, FilterResult};
@@ -106,14 +106,33 @@ pub(super) fn predicted(input: &DiagnosisInput<'_>, pod: &Pod) -> Scheduled {
         scheduled.checks.extend(kubelet::predicted(pod, input.node));
         return scheduled;
     }
-    let by_kubelet = |filter: Filter| {
-        matches!(filter, Filter::NodeName | Filter::NodeAffinity | Filter::NodePorts | Filter::NodeResourcesFit)
-    };
-    let mut scheduled = run_filters(input, pod, Stage::Kubelet, &by_kubelet);
+    let mut scheduled = run_filters(input, pod, Stage::Kubelet, &is_run_by_kubelet);
     scheduled.checks.extend(kubelet::predicted(pod, input.node));
     // A kubelet preempts only for critical pods; that is not modeled.
     scheduled.preemption = None;
     scheduled
+}
+
+/// The filters that a kubelet runs on a pod of its node (`pkg/kubelet/lifecycle/predicate.go` `generalFilter`).
+fn is_run_by_kubelet(filter: Filter) -> bool {
+    matches!(filter, Filter::NodeName | Filter::NodeAffinity | Filter::NodePorts | Filter::NodeResourcesFit)
+}
+
+/// For a pod that the kubelet rejected: the same filters on the next pod, which name the pods that are in its way.
+pub(super) fn rejected_by_kubelet(input: &DiagnosisInput<'_>, pod: &Pod, reasons: &[Reason]) -> Vec<Check> {
+    let is_rejected = |reason: &Reason| match reason {
+        Reason::PodFailed { by: FailedBy::Kubelet, reason, .. } => {
+            reason.starts_with("OutOf") || matches!(reason.as_str(), "NodePorts" | "NodeAffinity")
+        }
+        _ => false,
+    };
+    if !reasons.iter().any(is_rejected) {
+        return Vec::new();
+    }
+    let next = admission::predict_from(pod, &input.node.metadata.name);
+    let mut checks = run_filters(input, &next, Stage::Kubelet, &is_run_by_kubelet).checks;
+    checks.retain(|check| check.result.is_fail());
+    checks
 }
 
 fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included: &dyn Fn(Filter) -> bool) -> Scheduled {

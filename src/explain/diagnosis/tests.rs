@@ -297,6 +297,22 @@ fn pod_rejected_by_kubelet_differs_from_failed_pod() {
     assert_eq!(failed(ended), ["Pod/Phase"]);
 }
 
+/// The kubelet's words name no other pod; the filters do.
+#[test]
+fn pod_in_the_way_of_a_rejected_pod_is_named() {
+    let requests =
+        |cpu: &str| json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": cpu } } }] });
+    let failed = pod("n1", &requests("3"), json!({ "phase": "Failed", "reason": "OutOfcpu", "message": "x" }));
+    let mut static_pod: Pod = objects::pod("kube-system", "etcd-n1", json!({ "spec": requests("2") }));
+    static_pod.spec.node_name = "n1".into();
+    let rejected =
+        node_snapshot(node(json!({}), json!([])), daemon_set(requests("3")), vec![failed, static_pod], vec![]);
+    let diagnosis = &all(&rejected, &[None])[0];
+    assert_eq!(failing(diagnosis), ["Kubelet/NodeResourcesFit", "Kubelet/PodAdmission"]);
+    let reason = &check(diagnosis, "NodeResourcesFit").reasons()[0].reason;
+    assert!(format!("{reason:?}").contains("etcd-n1"), "{reason:?}");
+}
+
 /// With a surge, the old pod is in the way of the new one.
 #[test]
 fn new_pod_beside_the_old_one_is_explained() {

@@ -127,7 +127,7 @@ pub(super) fn remedies(failure: &PlacementFailure, target: &RemedyContext<'_>) -
         PlacementFailure::NodeSelector { key, required, found } => {
             let path = format!("/spec/template/spec/nodeSelector/{}", pointer(key));
             let unselect = Remedy::run(
-                format!("or remove {key} from the template's node selector ({})", target.rollout_note()),
+                format!("remove {key} from the template's node selector ({})", target.rollout_note()),
                 target.commands_reaching_existing_pod(
                     json_patch(target, &json!([{ "op": "remove", "path": path }]))
                         .only_if(valid::is_qualified_name(key)),
@@ -174,7 +174,7 @@ pub(super) fn added_by_admission(failure: &PlacementFailure, target: &RemedyCont
         [merge_patch(target, &patch).only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],
     );
     let label = target.change_of_node(
-        &format!("or label the node with {key}={required} if the pod should run there"),
+        &format!("label the node with {key}={required} if the pod should run there"),
         label_node(target.node, &[(key, Some(required))], found.is_some()),
     );
     let is_fact = FACTS_OF_A_NODE.contains(&key.as_str());
@@ -188,8 +188,7 @@ fn affinity(terms: &[TermMismatch], target: &RemedyContext<'_>) -> Vec<Remedy> {
         usable.filter_map(|term| term.mismatches.iter().map(change).collect::<Option<Vec<LabelChange<'_>>>>());
     let easiest = changes.min_by_key(Vec::len).filter(|changes| !changes.is_empty());
     let edit = "fix the template's node affinity if it should match this node";
-    let by_template =
-        Remedy::run(if easiest.is_some() { format!("or {edit}") } else { edit.to_owned() }, [target.edit()]);
+    let by_template = Remedy::run(edit, [target.edit()]);
     let by_label = easiest.map(|changes| {
         let labels: Vec<(&str, Option<&str>)> =
             changes.iter().map(|change| (change.key, change.value.as_deref())).collect();

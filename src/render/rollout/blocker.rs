@@ -1,6 +1,8 @@
 //! The sentences and remedies of blockers.
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
 use crate::explain::Reason;
@@ -118,6 +120,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
             patch.field,
             if patch.down == 1 { "1 place is".to_owned() } else { format!("{} places are", patch.down) }
         );
+        let text = if patch.was_percentage { format!("{text} (a number, no longer a percentage)") } else { text };
         Remedy::run(text, [merge_patch(&target, &patch.merge())])
     }));
     if let Reason::Unschedulable { .. } = blocker.problem.reason {
@@ -125,8 +128,15 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
     }
     if blocker.problem.fault() == FaultDomain::Pod && has_earlier_revision(rollout_status) {
         all.push(Remedy::run(
-            "roll back to the previous revision",
-            [CommandLine::in_namespace(namespace, "rollout undo").name_within("daemonset/", name, "")],
+            match target.on_delete {
+                true => "roll back to the previous revision, and delete the pod that runs the present one",
+                false => "roll back to the previous revision",
+            },
+            target.commands_reaching_existing_pod(CommandLine::in_namespace(namespace, "rollout undo").name_within(
+                "daemonset/",
+                name,
+                "",
+            )),
         ));
     }
     all.into_iter().map(Remedy::not_verified).collect()
@@ -165,6 +175,7 @@ struct WiderBudget {
     /// The places that nodes that are down use up.
     down: usize,
     budget: usize,
+    was_percentage: bool,
 }
 
 impl WiderBudget {
@@ -186,7 +197,18 @@ fn widen_budget(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Op
         field,
         down,
         budget: budget + down,
+        was_percentage: is_percentage(rollout_status.daemon_set, field),
     })
+}
+
+/// Whether the field of the update strategy is a percentage.
+fn is_percentage(daemon_set: &DaemonSet, field: &str) -> bool {
+    let rolling = daemon_set.spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+    let value = rolling.and_then(|rolling| match field {
+        "maxSurge" => rolling.max_surge.as_ref(),
+        _ => rolling.max_unavailable.as_ref(),
+    });
+    matches!(value, Some(IntOrString::String(_)))
 }
 
 fn see_why_not(target: &RemedyContext<'_>) -> Remedy {

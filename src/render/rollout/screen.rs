@@ -18,7 +18,7 @@ use crate::render::remedy::Remedy;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, width, wrap};
-use crate::rollout::{Blocker, NodeProgress, NodeStep, Phase, ProgressSample, RolloutStatus};
+use crate::rollout::{Blocker, FaultDomain, NodeProgress, NodeStep, Phase, ProblemType, ProgressSample, RolloutStatus};
 
 /// The number of nodes that are named as users of the budget; fewer on a terminal.
 const BUDGET_USES: usize = 8;
@@ -234,6 +234,13 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
     };
     let line = format!("{nodes}: {}", named(&names, screen));
     screen.style.line(out, &line, Tone::Warning)?;
+    let is_bad = |blocker: &Blocker<'_>| {
+        blocker.problem.problem_type == ProblemType::NewPod && blocker.problem.fault() == FaultDomain::Pod
+    };
+    if rollout_status.blockers.iter().any(is_bad) {
+        // The next pod would fail as well, and one that works would be gone.
+        return advice(out, &Remedy::text_only("delete no old pod before the new pods work"), screen);
+    }
     if let Some(pod) = first.row.pods.first() {
         let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);

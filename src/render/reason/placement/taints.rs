@@ -42,17 +42,14 @@ pub(super) fn remedies(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy>
         TaintMeaning::Startup(startup) => at_startup(taint, owner, startup, target),
         TaintMeaning::NodeRemoval => vec![
             Remedy::text_only(format!("nothing to fix: {name} is removing the node")),
-            tolerate(taint, "or ", "the pods should run until the node is gone", target),
+            tolerate(taint, "the pods should run until the node is gone", target),
         ],
         TaintMeaning::Condition(until) => {
             vec![Remedy::run(format!("wait until {until}; {name} then removes the taint"), [target.describe_node()])]
         }
         TaintMeaning::Reserved(_) => {
-            let keep = Remedy::text_only("or leave it as it is: the taint keeps other pods off on purpose");
-            [tolerate(taint, "", "the pods should run there", target), keep]
-                .into_iter()
-                .chain(delete_pod(target))
-                .collect()
+            let keep = Remedy::text_only("leave it as it is: the taint keeps other pods off on purpose");
+            [tolerate(taint, "the pods should run there", target), keep].into_iter().chain(delete_pod(target)).collect()
         }
     }
 }
@@ -60,14 +57,14 @@ pub(super) fn remedies(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy>
 fn without_owner(taint: &Taint, target: &RemedyContext<'_>) -> Vec<Remedy> {
     let Taint { key, effect, .. } = taint;
     let remove =
-        target.change_of_node("or remove the taint if it is no longer needed", remove_taint(target.node, key, effect));
-    [tolerate(taint, "", "the pods should run there", target), remove].into_iter().chain(delete_pod(target)).collect()
+        target.change_of_node("remove the taint if it is no longer needed", remove_taint(target.node, key, effect));
+    [tolerate(taint, "the pods should run there", target), remove].into_iter().chain(delete_pod(target)).collect()
 }
 
 /// For an existing pod that is there only because it was before the taint.
 fn delete_pod(target: &RemedyContext<'_>) -> Option<Remedy> {
     target.pod?;
-    Some(Remedy::run("or delete the pod if it should not run there: it is not recreated", [target.delete_pod()]))
+    Some(Remedy::run("delete the pod if it should not run there: it is not recreated", [target.delete_pod()]))
 }
 
 fn at_startup(taint: &Taint, owner: &TaintOwner, startup: Startup, target: &RemedyContext<'_>) -> Vec<Remedy> {
@@ -88,7 +85,7 @@ fn at_startup(taint: &Taint, owner: &TaintOwner, startup: Startup, target: &Reme
         Provides::Volumes => "the pods use no volumes of this driver",
         Provides::Other => "the pods should start before",
     };
-    vec![first, tolerate(taint, "or ", condition, target)]
+    vec![first, tolerate(taint, condition, target)]
 }
 
 /// What to do about the pod of the owner, which is on the node.
@@ -125,7 +122,7 @@ fn is_tolerable(taint: &Taint, target: &RemedyContext<'_>) -> bool {
 }
 
 /// One patch tolerates all taints: separate patches would overwrite each other's tolerations.
-fn tolerate(taint: &Taint, or: &str, condition: &str, target: &RemedyContext<'_>) -> Remedy {
+fn tolerate(taint: &Taint, condition: &str, target: &RemedyContext<'_>) -> Remedy {
     let mut taints: Vec<&Taint> = target.untolerated.iter().filter(|one| is_tolerable(one, target)).collect();
     if !taints.contains(&taint) {
         taints = vec![taint];
@@ -161,7 +158,7 @@ fn tolerate(taint: &Taint, or: &str, condition: &str, target: &RemedyContext<'_>
         false => "",
     };
     Remedy::run(
-        format!("{or}add {what} to the pod template, if {condition} ({}){why}", target.rollout_note()),
+        format!("add {what} to the pod template, if {condition} ({}){why}", target.rollout_note()),
         target.commands_reaching_existing_pod(
             json_patch(target, &patch).only_if(taints.iter().all(|taint| is_valid(taint))),
         ),
