@@ -19,7 +19,7 @@ use crate::program;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::terminal;
-use crate::render::why_not::{Report, diagnosis, overview};
+use crate::render::why_not::{Report, WrittenFixes, diagnosis, overview};
 use crate::render::{self, structured};
 use crate::snapshot::Node;
 
@@ -84,11 +84,12 @@ fn details(
         .filter(|diagnosis| selection == DaemonSetSelection::Named || is_unhealthy(diagnosis))
         .collect();
     shown.sort_by_key(|diagnosis| (diagnosis.verdict, diagnosis.namespace(), diagnosis.name()));
+    let mut written = WrittenFixes::new();
     for (index, one) in shown.into_iter().enumerate() {
         if index > 0 || selection == DaemonSetSelection::All {
             writeln!(out)?;
         }
-        diagnosis(out, one, node, screen)?;
+        diagnosis(out, one, node, screen, &mut written)?;
     }
     Ok(())
 }

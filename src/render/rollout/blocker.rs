@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
-use crate::explain::Reason;
+use crate::explain::{FailedBy, Reason};
 use crate::render::command_line::CommandLine;
 use crate::render::commands::merge_patch;
 use crate::render::name_list::ListLength;
@@ -123,7 +123,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         let text = if patch.was_percentage { format!("{text} (a number, no longer a percentage)") } else { text };
         Remedy::run(text, [merge_patch(&target, &patch.merge())])
     }));
-    if let Reason::Unschedulable { .. } = blocker.problem.reason {
+    if let Reason::Unschedulable { .. } | Reason::PodFailed { by: FailedBy::Kubelet, .. } = blocker.problem.reason {
         all.push(see_why_not(&target));
     }
     if blocker.problem.fault() == FaultDomain::Pod && has_earlier_revision(rollout_status) {

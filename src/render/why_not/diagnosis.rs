@@ -11,6 +11,7 @@ use crate::placement::Placement;
 use crate::render::ViewOptions;
 use crate::render::preemption;
 use crate::render::reason::detail;
+use crate::render::remedy::Remedy;
 use crate::render::style::Tone;
 use crate::render::text::{pluralize, sanitize, width, wrap};
 use crate::scheduling::preemption::Preemption;
@@ -18,11 +19,16 @@ use crate::scheduling::preemption::Preemption;
 /// The width of the column with the names of the stages.
 const STAGE_WIDTH: usize = 13;
 
+/// The fixes of the DaemonSets of one node that were written, with the first DaemonSet of each.
+pub(crate) type WrittenFixes = Vec<(Remedy, String)>;
+
+/// Writes the diagnosis. The commands of a fix that was written for another DaemonSet are not repeated.
 pub(crate) fn diagnosis(
     out: &mut impl Write,
     diagnosis: &Diagnosis<'_>,
     node: &str,
     screen: ViewOptions,
+    written: &mut WrittenFixes,
 ) -> io::Result<()> {
     let sign = verdict_symbol(diagnosis.verdict);
     let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
@@ -56,6 +62,12 @@ pub(crate) fn diagnosis(
     writeln!(out, "  {}", screen.style.paint("Suggested fixes", Tone::Strong))?;
     for (number, remedy) in remedies.iter().enumerate() {
         let lead = format!("  {}. ", number + 1);
+        if let Some((_, other)) = written.iter().find(|(known, _)| known == remedy) {
+            let text = format!("{}: see {other} above", remedy.text_with_outcome());
+            hanging_indent(out, &lead, &text, Tone::Plain, screen)?;
+            continue;
+        }
+        written.push((remedy.clone(), name.clone()));
         hanging_indent(out, &lead, &remedy.text_with_outcome(), Tone::Plain, screen)?;
         for line in remedy.lines() {
             // Not wrapped, because it is for pasting.
