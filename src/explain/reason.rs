@@ -226,6 +226,17 @@ impl Reason {
         }
     }
 
+    /// Whether the kubelet reports that the node is not ready for lack of a network
+    /// (`pkg/kubelet/runtime.go` `networkErrors`; the words after it are those of the container runtime).
+    pub(crate) fn is_without_network(&self) -> bool {
+        match self {
+            Self::NodeNotReady { status: ReadyStatus::False, detail, .. } => {
+                detail.contains("container runtime network not ready") || detail.contains("cni plugin not initialized")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the API server rejects the pod.
     pub(crate) fn is_rejection(&self) -> bool {
         matches!(self, Self::Rejected { .. })

@@ -239,9 +239,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             "recover the node or its kubelet, which does not report; the pod cannot become Ready until then",
             [target.describe_node()],
         )],
-        Reason::NodeNotReady { status: ReadyStatus::False, detail, .. }
-            if target.is_network_plugin() && detail.contains("cni plugin not initialized") =>
-        {
+        reason if reason.is_without_network() && target.is_network_plugin() => {
             vec![Remedy::text_only("the node becomes ready once this network plugin runs on it: see its own trouble")]
         }
         Reason::NodeNotReady { status: ReadyStatus::False, detail, .. } => vec![Remedy::run(

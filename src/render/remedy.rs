@@ -22,6 +22,8 @@ pub(crate) struct RemedyContext<'a> {
     pub(crate) is_planned: bool,
     /// Whether the node is cordoned. What others cordoned is not uncordoned.
     pub(crate) is_cordoned: bool,
+    /// Whether the kubelet of the node reports that the node has no network.
+    pub(crate) lacks_network: bool,
     /// The node's taints that the pod does not tolerate.
     pub(crate) untolerated: &'a [Taint],
     /// The labels of the node, if they are known.
@@ -54,6 +56,7 @@ impl<'a> RemedyContext<'a> {
             on_delete: false,
             is_planned: false,
             is_cordoned: false,
+            lacks_network: false,
             untolerated: &[],
             node_labels: None,
             owner_pods: &[],

@@ -12,6 +12,7 @@ pub(crate) use report::Report;
 use super::reason::summary;
 use super::remedy::{OwnerPodView, Remedy, RemedyContext};
 use super::style::Tone;
+use crate::explain::Reason;
 use crate::explain::diagnosis::{Diagnosis, OwnerPod, Verdict};
 
 fn verdict_tone(verdict: Verdict) -> Tone {
@@ -43,6 +44,7 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str, owner_pods: &'a [Owne
         on_delete: strategy == Some("OnDelete"),
         is_planned: diagnosis.is_planned,
         is_cordoned: diagnosis.node.spec.unschedulable,
+        lacks_network: Reason::node_not_ready(diagnosis.node).is_some_and(|reason| reason.is_without_network()),
         untolerated: &diagnosis.untolerated,
         node_labels: Some(&diagnosis.node.metadata.labels),
         owner_pods,

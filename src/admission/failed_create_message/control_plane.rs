@@ -10,7 +10,7 @@ pub(super) fn read(core: &str) -> Option<AdmissionRejection> {
     if core.starts_with("pods is forbidden: User ") || core.starts_with("User ") && core.contains(" cannot create ") {
         return Some(AdmissionRejection::ControllerForbidden { detail: core.to_owned() });
     }
-    if core.starts_with("cannot set blockOwnerDeletion ") {
+    if core.starts_with("cannot set blockOwnerDeletion if an ownerReference refers to") {
         return Some(AdmissionRejection::OwnerReferenceForbidden { detail: core.to_owned() });
     }
     let problem = problem(core)?;
@@ -31,7 +31,7 @@ fn problem(core: &str) -> Option<ControlPlaneProblem> {
         return Some(ControlPlaneProblem::Overload);
     }
     // A request of the controller itself, not one of the API server to a webhook.
-    let is_own_request = core.starts_with("Post \"") && core.contains("/api/v1/namespaces/");
+    let is_own_request = core.starts_with("Post ") && core.contains("/api/v1/namespaces/");
     let is_timeout =
         ["Timeout: ", "the server was unable to return a response in the time allotted", "context deadline"]
             .iter()

@@ -214,6 +214,8 @@ fn failed_call_of_a_webhook_has_its_kind() {
         ("net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "Timeout"),
         ("dial tcp 10.0.0.1:443: i/o timeout", "Timeout"),
         ("EOF", "Other"),
+        ("remote error: tls: internal error", "Other"),
+        ("tls: first record does not look like a TLS handshake", "Other"),
     ] {
         assert_eq!(failed(&format!("{post}{detail}"))["failure"], failure, "{detail}");
     }

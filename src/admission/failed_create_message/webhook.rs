@@ -41,12 +41,14 @@ fn service_of(detail: &str) -> Option<Service> {
 /// Why the call failed, by the words of the API server's HTTP client.
 fn failure(detail: &str) -> WebhookFailure {
     // The first that matches decides, so that the words of the certificate come before those of the connection.
-    const WORDS: [(&str, WebhookFailure); 15] = [
+    const WORDS: [(&str, WebhookFailure); 17] = [
         ("x509: ", WebhookFailure::Certificate),
-        ("tls: ", WebhookFailure::Certificate),
+        ("tls: failed to verify certificate", WebhookFailure::Certificate),
+        ("tls: bad certificate", WebhookFailure::Certificate),
+        ("tls: expired certificate", WebhookFailure::Certificate),
+        ("tls: unknown certificate", WebhookFailure::Certificate),
         ("No agent available", WebhookFailure::Tunnel),
         ("no agent available", WebhookFailure::Tunnel),
-        ("konnectivity", WebhookFailure::Tunnel),
         ("no endpoints available", WebhookFailure::NoEndpoints),
         ("no service port ", WebhookFailure::NoService),
         ("could not find the requested resource", WebhookFailure::NotServed),

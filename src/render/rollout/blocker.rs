@@ -105,6 +105,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         on_delete: rollout_status.strategy == Strategy::OnDelete,
         is_planned: false,
         is_cordoned: false,
+        lacks_network: false,
         untolerated: &[],
         node_labels: rollout_status.nodes.iter().find(|progress| progress.node == node).and_then(|one| one.row.labels),
         owner_pods: &[],

@@ -56,8 +56,8 @@ pub(super) fn remedies(problem: ControlPlaneProblem) -> Vec<Remedy> {
 /// The API server creates the role and its binding when it starts
 /// (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go`).
 pub(super) fn controller_forbidden() -> Vec<Remedy> {
-    let text = "check that the ClusterRole of the DaemonSet controller and its binding are unchanged: the API server \
-                restores them when it restarts";
+    let text = "check that the roles of the user that the message names are unchanged. Those of the DaemonSet controller \
+                are restored when the API server restarts";
     let line =
         CommandLine::new("kubectl get clusterrole,clusterrolebinding system:controller:daemon-set-controller -o yaml");
     vec![Remedy::run(text, [line])]

@@ -148,7 +148,8 @@ fn failed_webhook_is_found_by_its_service() {
 #[test]
 fn failed_webhook_has_a_remedy_for_its_failure() {
     let first = |failure: WebhookFailure, target: &RemedyContext<'_>| {
-        let (webhook, detail, service) = ("w".to_owned(), "x".to_owned(), None);
+        let service = Some(Service { namespace: "system".into(), name: "hook".into() });
+        let (webhook, detail) = ("w".to_owned(), "x".to_owned());
         let rejection = AdmissionRejection::WebhookFailed { webhook, detail, service, failure };
         remedies(&rejection, target)[0].text.clone()
     };
@@ -168,9 +169,11 @@ fn failed_webhook_has_a_remedy_for_its_failure() {
     let host_path = json!({ "name": "cni", "hostPath": { "path": "/etc/cni/net.d" } });
     let spec: PodSpec =
         serde_json::from_value(json!({ "containers": [], "hostNetwork": true, "volumes": [host_path] })).unwrap();
-    let network = RemedyContext { template: Some(&spec), ..TARGET };
+    let network = RemedyContext { template: Some(&spec), lacks_network: true, ..TARGET };
     assert!(first(WebhookFailure::NoEndpoints, &network).starts_with("cut the circle at the webhook"));
     assert!(!first(WebhookFailure::Certificate, &network).contains("circle"), "its pods run");
+    let with_network = RemedyContext { lacks_network: false, ..network };
+    assert!(!first(WebhookFailure::NoEndpoints, &with_network).contains("circle"), "its pods could start");
 }
 
 #[test]

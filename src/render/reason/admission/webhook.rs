@@ -20,7 +20,7 @@ pub(super) fn failed(
     target: &RemedyContext<'_>,
 ) -> Vec<Remedy> {
     let namespace = target.namespace;
-    if is_circle(failure, target) {
+    if is_circle(failure, service, target) {
         let circle = Remedy::run(
             format!(
                 "cut the circle at the webhook: this DaemonSet brings the network that the pods of {webhook} need to \
@@ -29,25 +29,13 @@ pub(super) fn failed(
             ),
             [list()],
         );
-        return vec![circle];
+        return vec![circle, fix(webhook, service, failure)];
     }
-    let mut remedies = vec![fix(webhook, service, failure)];
-    let without = match failure {
-        WebhookFailure::NoService => {
-            format!("find the configuration of {webhook}, and delete it if its server is permanently gone")
-        }
-        WebhookFailure::Certificate
-        | WebhookFailure::Tunnel
-        | WebhookFailure::NoEndpoints
-        | WebhookFailure::Timeout
-        | WebhookFailure::NotServed
-        | WebhookFailure::Other => format!(
-            "meanwhile, leave namespace {namespace} out with the namespaceSelector of {webhook}, or set its \
-             failurePolicy to Ignore; find its configuration"
-        ),
-    };
-    remedies.push(Remedy::run(without, [list()]));
-    remedies
+    let without = format!(
+        "meanwhile, leave namespace {namespace} out with the namespaceSelector of {webhook}, or set its failurePolicy \
+         to Ignore; find its configuration"
+    );
+    vec![fix(webhook, service, failure), Remedy::run(without, [list()])]
 }
 
 fn fix(webhook: &str, service: Option<&Service>, failure: WebhookFailure) -> Remedy {
@@ -67,7 +55,7 @@ fn fix(webhook: &str, service: Option<&Service>, failure: WebhookFailure) -> Rem
     match failure {
         WebhookFailure::Certificate => Remedy::text_only(format!(
             "renew the certificate of {webhook}, or the caBundle in its configuration: it answers, and its certificate \
-             is not accepted. A clock that is off says the same"
+             is not accepted. For one that is expired or not yet valid, check the clocks, too"
         )),
         WebhookFailure::Tunnel => Remedy::run(
             format!(
@@ -102,8 +90,11 @@ fn fix(webhook: &str, service: Option<&Service>, failure: WebhookFailure) -> Rem
     }
 }
 
-/// Whether the webhook waits for the DaemonSet: no pod answers, and the DaemonSet is a network plugin, without which no
-/// pod starts that does not use the network of its node.
-fn is_circle(failure: WebhookFailure, target: &RemedyContext<'_>) -> bool {
-    matches!(failure, WebhookFailure::NoEndpoints | WebhookFailure::Timeout) && target.is_network_plugin()
+/// Whether the webhook waits for the DaemonSet: no pod of a service in the cluster answers, the node has no network, and
+/// the DaemonSet is a network plugin, without which no pod starts that does not use the network of its node.
+fn is_circle(failure: WebhookFailure, service: Option<&Service>, target: &RemedyContext<'_>) -> bool {
+    matches!(failure, WebhookFailure::NoEndpoints | WebhookFailure::Timeout)
+        && service.is_some()
+        && target.lacks_network
+        && target.is_network_plugin()
 }

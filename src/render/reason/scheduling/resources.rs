@@ -197,6 +197,12 @@ fn min_matching<'a>(movable: &[&'a ResourceUser], short_by: Quantity) -> Option<
 /// A command that sets a request that fits. It applies to all nodes, because a DaemonSet has one template.
 fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContext<'_>) -> Remedy {
     let LowerRequest { container, init, request } = reduce_to;
+    if let Some(container) = container.as_ref().filter(|container| !is_in_template(container, target)) {
+        return Remedy::text_only(format!(
+            "container {container} is not in the template: admission added it (a webhook or a policy), so that its \
+             {resource} request is reduced there"
+        ));
+    }
     let amount = match is_bytes(resource) {
         true => request.in_bytes(),
         false => request.to_string(),
@@ -228,6 +234,13 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
         format!("reduce the {resource} request {whose} to {amount} or less ({effect})"),
         target.commands_reaching_existing_pod(line),
     )
+}
+
+/// Whether the template has the container, or is not known.
+fn is_in_template(container: &str, target: &RemedyContext<'_>) -> bool {
+    let Some(template) = target.template else { return true };
+    let all = template.containers.iter().chain(template.init_containers.iter().flatten());
+    all.into_iter().any(|own| own.name == container)
 }
 
 /// For a resource that the node does not have.
