@@ -16,7 +16,7 @@ pub(crate) fn finding(finding: &Finding<'_>, now: Timestamp) -> String {
     let text = match kind {
         FindingKind::OverlappingSelector { other } => format!(
             "{namespace}/{daemon_set} and {namespace}/{other} select the same pods: each node that both select runs a \
-             pod of both. If one replaces the other, delete the one that is left over"
+             pod of both. If one replaces the other, find out which one is still in use"
         ),
         FindingKind::PodsOfDeleted { pods } => format!(
             "{} of a deleted DaemonSet of the same name as {namespace}/{daemon_set} still {}: {}",

@@ -240,7 +240,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             [target.describe_node()],
         )],
         reason if reason.is_without_network() && target.is_network_plugin() => {
-            vec![Remedy::text_only("the node becomes ready once this network plugin runs on it: see its own trouble")]
+            vec![Remedy::text_only("fix the pod of this network plugin first: the node becomes ready once it runs")]
         }
         Reason::NodeNotReady { status: ReadyStatus::False, detail, .. } => vec![Remedy::run(
             format!(

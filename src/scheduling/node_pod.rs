@@ -73,6 +73,11 @@ impl NodePod {
         !self.terminating && !self.nominated && !self.is_of_node() && self.tied_to_node.is_none()
     }
 
+    /// Whether the pod is a static pod, which the kubelet creates from a file on the node.
+    pub(crate) fn is_static(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.kind == "Node")
+    }
+
     /// Whether the owner creates the pod for this node only: a DaemonSet, or the kubelet for a static pod.
     pub(crate) fn is_of_node(&self) -> bool {
         let is_of_node = |owner: &Owner| matches!(owner.kind.as_str(), "DaemonSet" | "Node");

@@ -58,6 +58,10 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
             ),
             delete(""),
         ],
+        // The filters name what is in the way.
+        reason if reason.starts_with("OutOf") || matches!(reason, "NodePorts" | "NodeAffinity") => {
+            vec![delete("once nothing is in the way: ")]
+        }
         _ => vec![Remedy::run("find out why the pod failed", [about_pod]), delete("")],
     }
 }

@@ -170,7 +170,7 @@ fn failed_webhook_has_a_remedy_for_its_failure() {
     let spec: PodSpec =
         serde_json::from_value(json!({ "containers": [], "hostNetwork": true, "volumes": [host_path] })).unwrap();
     let network = RemedyContext { template: Some(&spec), lacks_network: true, ..TARGET };
-    assert!(first(WebhookFailure::NoEndpoints, &network).starts_with("cut the circle at the webhook"));
+    assert!(first(WebhookFailure::NoEndpoints, &network).starts_with("break the circle at the webhook"));
     assert!(!first(WebhookFailure::Certificate, &network).contains("circle"), "its pods run");
     let with_network = RemedyContext { lacks_network: false, ..network };
     assert!(!first(WebhookFailure::NoEndpoints, &with_network).contains("circle"), "its pods could start");

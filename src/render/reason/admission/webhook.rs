@@ -23,7 +23,7 @@ pub(super) fn failed(
     if is_circle(failure, service, target) {
         let circle = Remedy::run(
             format!(
-                "cut the circle at the webhook: this DaemonSet brings the network that the pods of {webhook} need to \
+                "break the circle at the webhook: this DaemonSet brings the network that the pods of {webhook} need to \
                  start, and {webhook} must answer before its pods are created. Set its failurePolicy to Ignore, or leave \
                  namespace {namespace} out with its namespaceSelector; find its configuration"
             ),

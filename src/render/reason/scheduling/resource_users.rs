@@ -74,7 +74,8 @@ pub(super) fn is_own(node_pod: &NodePod, target: &RemedyContext<'_>) -> bool {
 /// For a surge on a node without room for two pods.
 pub(super) fn without_surge(own: &NodePod, target: &RemedyContext<'_>) -> Remedy {
     let text = format!(
-        "set maxSurge to 0: {} is the old pod of this DaemonSet, and stays until the new one is available",
+        "set maxSurge to 0: {} is the old pod of this DaemonSet, and stays until the new one is available. Each node is \
+         without the pod while it is replaced",
         name(own)
     );
     Remedy::run(text, [strategic_patch(target, &without_surge_patch())])

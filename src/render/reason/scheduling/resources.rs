@@ -110,7 +110,9 @@ fn free(resource: &str, short_by: Quantity, used_by: &[ResourceUser], target: &R
         remedies.push(wait_for(&occupants(&leaving)));
     }
     if let Some(own) = used_by.iter().find(|holder| is_own(&holder.node_pod, target) && !holder.node_pod.terminating) {
+        // Without the surge there is room for one pod: nothing else has to leave.
         remedies.push(without_surge(&own.node_pod, target));
+        return remedies;
     }
     // Terminating pods free their share anyway.
     let short_by = short_by.less(sum(&leaving));
@@ -138,6 +140,12 @@ fn without_movable_pods(resource: &str, amount: &str, movable: Quantity, used_by
              need, run elsewhere",
             name(&tied.node_pod),
             tie_in_words(tie)
+        ));
+    }
+    if movable.is_zero() && used_by.iter().all(|user| user.node_pod.is_static()) {
+        return Remedy::text_only(format!(
+            "free {amount} on the node: all of it is used by static pods, so they or this pod must request less, or the \
+             node must be larger"
         ));
     }
     let held = match (movable.is_zero(), resource) {
