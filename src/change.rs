@@ -89,7 +89,7 @@ pub(crate) enum PodEdit {
     RemoveSchedulingGates,
 }
 
-/// What a change affects besides the pod in question, from the least to the most.
+/// What a change affects, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Footprint {
     /// Only pods of the DaemonSet on the node.

@@ -181,7 +181,7 @@ impl<'a> CoverageContext<'a> {
         let mut assessment = match (placement, pods) {
             // If pods could not be read, it is unknown whether one is missing or should not be there.
             _ if self.snapshot.pods.known().is_none() => {
-                let is_open = placement == Placement::Run && self.has_no_pods_by_status();
+                let is_open = placement == Placement::Run && events::status_counts_no_pods(self.daemon_set);
                 let rejections = self.why_missing.iter().filter(|reason| is_open && reason.is_rejection()).cloned();
                 let reasons = failures.into_iter().chain(rejections).collect();
                 NodeAssessment { state: State::Unknown, reasons, wants_events: is_open }
@@ -235,11 +235,6 @@ impl<'a> CoverageContext<'a> {
             reasons,
             wants_events,
         }
-    }
-
-    /// Whether the controller counted no pods: then its events about rejections are evidence even if pods are unknown.
-    fn has_no_pods_by_status(&self) -> bool {
-        self.daemon_set.status.as_ref().is_some_and(|status| status.current_number_scheduled == 0)
     }
 
     fn examine(&self, pod: &PodSummary, node: Option<&Node>) -> NodeAssessment {

@@ -17,7 +17,7 @@ mod tests;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use super::{ReadyStatus, Reason, State, pod as pod_state};
+use super::{ReadyStatus, Reason, State, events, pod as pod_state};
 use crate::admission::PredictedPod;
 use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
@@ -99,7 +99,7 @@ impl<'a> DiagnosisInput<'a> {
         let mut preemption = None;
         let state = match (&self.pods, pod) {
             (Known::Unknown(_), _) => {
-                if placement == Placement::Run && self.has_no_pods_by_status() {
+                if placement == Placement::Run && events::status_counts_no_pods(self.daemon_set) {
                     checks.extend(stages::rejected_by_event(self));
                 }
                 State::Unknown

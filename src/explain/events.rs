@@ -3,6 +3,7 @@
 //! Upstream: `pkg/controller/controller_utils.go` `createPods` (FailedCreate on the DaemonSet); kubelet and volume
 //! controllers (warnings on the pod).
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
 use super::{Reason, State};
@@ -28,6 +29,11 @@ fn was_killed(reason: &Reason) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the controller counted no pods: then its events about rejections are evidence even if pods are unknown.
+pub(crate) fn status_counts_no_pods(daemon_set: &DaemonSet) -> bool {
+    daemon_set.status.as_ref().is_some_and(|status| status.current_number_scheduled == 0)
 }
 
 /// The newest event that reports why a pod of the DaemonSet with this uid could not be created.

@@ -10,7 +10,6 @@ use super::Reason;
 use super::diagnosis::{CheckName, DiagnosisInput};
 use crate::admission::AdmissionRejection;
 use crate::change::{Change, ChangeError, NodeCase};
-use crate::check_result::CheckResult;
 use crate::placement::Placement;
 use crate::scheduling::preemption::Preemption;
 use crate::snapshot::Known;
@@ -65,7 +64,7 @@ pub(crate) fn outcome(input: &DiagnosisInput<'_>, changes: &[Change]) -> Result<
         now: input.now,
     };
     let diagnosis = after.explain();
-    let unknown = diagnosis.checks.iter().filter(|check| matches!(check.result, CheckResult::Unknown { .. }));
+    let unknown = diagnosis.checks.iter().filter(|check| check.result.is_unknown());
     Ok(Outcome {
         failures: diagnosis.failures().map(|(_, failure)| failure.reason.clone()).collect(),
         unknown: unknown.map(|check| check.name).collect(),
@@ -75,8 +74,8 @@ pub(crate) fn outcome(input: &DiagnosisInput<'_>, changes: &[Change]) -> Result<
     })
 }
 
-/// Whether the checks can tell that the cause is gone: they evaluate it from objects, and not from an event or from what
-/// a kubelet or a container reports.
+/// Whether the checks show that the cause is gone: they evaluate it from objects, and not from an event or from what a
+/// kubelet or a container reports.
 pub(crate) fn is_computable(reason: &Reason) -> bool {
     match reason {
         Reason::NotEligible(_)

@@ -237,6 +237,12 @@ impl Reason {
         }
     }
 
+    /// Whether `status.reason` of a failed pod is one with which a kubelet reports that a filter rejects the pod
+    /// (`pkg/kubelet/lifecycle/predicate.go` `Admit`).
+    pub(crate) fn is_filter_rejection_of_kubelet(status_reason: &str) -> bool {
+        status_reason.starts_with("OutOf") || matches!(status_reason, "NodePorts" | "NodeAffinity")
+    }
+
     /// Whether the API server rejects the pod.
     pub(crate) fn is_rejection(&self) -> bool {
         matches!(self, Self::Rejected { .. })

@@ -70,7 +70,8 @@ impl<'a> DiagnosisInput<'a> {
     /// missing.
     pub(super) fn event_query(&self, state: State) -> EventQuery {
         let mut query = EventQuery::default();
-        if self.looks_for_rejections(state) || state == State::Unknown && self.has_no_pods_by_status() {
+        if self.looks_for_rejections(state) || state == State::Unknown && events::status_counts_no_pods(self.daemon_set)
+        {
             query.add_daemon_set(self.daemon_set);
         }
         let pods = self.pods.known().into_iter().flatten();
@@ -78,11 +79,6 @@ impl<'a> DiagnosisInput<'a> {
             query.add_pod(&pod.metadata.uid);
         }
         query
-    }
-
-    /// Whether the controller counted no pods: then its events about rejections are evidence even if pods are unknown.
-    pub(super) fn has_no_pods_by_status(&self) -> bool {
-        self.daemon_set.status.as_ref().is_some_and(|status| status.current_number_scheduled == 0)
     }
 
     /// A FailedCreate event stays for an hour, so it is current evidence only while a pod is missing.

@@ -121,9 +121,7 @@ fn is_run_by_kubelet(filter: Filter) -> bool {
 /// For a pod that the kubelet rejected: the same filters on the next pod, which name the pods that are in its way.
 pub(super) fn rejected_by_kubelet(input: &DiagnosisInput<'_>, pod: &Pod, reasons: &[Reason]) -> Vec<Check> {
     let is_rejected = |reason: &Reason| match reason {
-        Reason::PodFailed { by: FailedBy::Kubelet, reason, .. } => {
-            reason.starts_with("OutOf") || matches!(reason.as_str(), "NodePorts" | "NodeAffinity")
-        }
+        Reason::PodFailed { by: FailedBy::Kubelet, reason, .. } => Reason::is_filter_rejection_of_kubelet(reason),
         _ => false,
     };
     if !reasons.iter().any(is_rejected) {

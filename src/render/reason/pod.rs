@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::explain::Exit;
+use crate::explain::{Exit, Reason};
 use crate::render::command_line::CommandLine;
 use crate::render::commands::json_patch;
 use crate::render::name_list::ListLength;
@@ -59,7 +59,7 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
             delete(""),
         ],
         // The filters name what is in the way.
-        reason if reason.starts_with("OutOf") || matches!(reason, "NodePorts" | "NodeAffinity") => {
+        reason if Reason::is_filter_rejection_of_kubelet(reason) => {
             vec![delete("once nothing is in the way: ")]
         }
         _ => vec![Remedy::run("find out why the pod failed", [about_pod]), delete("")],
@@ -176,7 +176,6 @@ pub(super) fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::Reason;
     use crate::render::reason::remedies;
 
     fn first(reason: &Reason) -> Remedy {

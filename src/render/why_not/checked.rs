@@ -57,7 +57,7 @@ pub(super) fn of_preemption(
     checked(preemption::remedies(verdict, target), diagnosis, judge)
 }
 
-/// Whether the pod stays until somebody removes its finalizers.
+/// Whether the pod remains until its finalizers are removed.
 fn has_finalizers(node_pod: &NodePod, diagnosis: &Diagnosis<'_>) -> bool {
     let is_it = |pod: &&Pod| pod.metadata.namespace == node_pod.namespace && pod.metadata.name == node_pod.pod;
     let bound = diagnosis.input.bound.known().map(Vec::as_slice).unwrap_or_default();
