@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 source ./ldflags.sh
+hollow_kubelet=$PWD/hollow-kubelet
 if ! [[ "${1:-}" =~ ^1\.[0-9]+\.[0-9]+$ ]]; then
   echo "usage: tests/control-plane/build-version.sh VERSION, for example 1.34.4" >&2
   exit 2
@@ -37,5 +38,10 @@ done
 echo "building the control plane (v$version) into $out (several minutes)" >&2
 CGO_ENABLED=0 go build -mod=mod -trimpath -buildvcs=false -ldflags "$(ldflags "v$version")" -o "$out/" \
   k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl}
+# It uses Kubernetes' packages for tests, whose functions differ between versions.
+mkdir -p hollow-kubelet
+cp "$hollow_kubelet"/*.go hollow-kubelet/
+CGO_ENABLED=0 go build -mod=mod -trimpath -buildvcs=false -ldflags "$(ldflags "v$version")" -o "$out/" ./hollow-kubelet ||
+  echo "no hollow-kubelet for Kubernetes $version: the live tests of real kubelets are skipped" >&2
 cp "$target/control-plane/etcd" "$target/control-plane/kwok" "$out/"
 print_test_command

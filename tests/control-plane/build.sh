@@ -25,9 +25,10 @@ programs=(
   k8s.io/kubernetes/cmd/kubectl
   go.etcd.io/etcd/server/v3
   sigs.k8s.io/kwok/cmd/kwok
+  ./hollow-kubelet
 )
 
-stamp=$(cat go.mod go.sum build.sh ldflags.sh | sha256sum | cut -d' ' -f1)
+stamp=$(cat go.mod go.sum build.sh ldflags.sh hollow-kubelet/*.go | sha256sum | cut -d' ' -f1)
 if [ "${1:-}" != --force ] && [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
   exit 0
 fi
