@@ -15,6 +15,8 @@ pub(crate) struct RemedyContext<'a> {
     pub(crate) daemon_set: &'a str,
     /// The DaemonSet's pod on the node, if it exists.
     pub(crate) pod: Option<&'a str>,
+    /// Whether this pod has failed: it never starts, and the controller replaces it only after a delay.
+    pub(crate) is_failed: bool,
     pub(crate) template: Option<&'a PodSpec>,
     /// Whether the update strategy is `OnDelete`.
     pub(crate) on_delete: bool,
@@ -52,6 +54,7 @@ impl<'a> RemedyContext<'a> {
             namespace,
             daemon_set,
             pod,
+            is_failed: false,
             template: None,
             on_delete: false,
             is_planned: false,

@@ -40,6 +40,7 @@ fn target<'a>(diagnosis: &'a Diagnosis<'_>, node: &'a str, owner_pods: &'a [Owne
         namespace: diagnosis.namespace(),
         daemon_set: diagnosis.name(),
         pod: diagnosis.pod.map(|pod| pod.metadata.name.as_str()),
+        is_failed: diagnosis.pod.is_some_and(|pod| pod.status.phase == "Failed"),
         template: diagnosis.daemon_set.spec.template.spec.as_ref(),
         on_delete: strategy == Some("OnDelete"),
         is_planned: diagnosis.is_planned,

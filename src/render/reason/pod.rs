@@ -58,6 +58,12 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
             ),
             delete(""),
         ],
+        // Only a node that matches gets a new pod.
+        "NodeAffinity" => vec![Remedy::run(
+            "the controller deletes the rejected pod, and creates a new one if the node matches the template; delete \
+             the pod for an immediate retry",
+            [target.delete_pod()],
+        )],
         // The filters name what is in the way.
         reason if Reason::is_filter_rejection_of_kubelet(reason) => {
             vec![delete("once nothing is in the way: ")]
@@ -176,6 +182,7 @@ pub(super) fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::FailedBy;
     use crate::render::reason::remedies;
 
     fn first(reason: &Reason) -> Remedy {
@@ -240,5 +247,23 @@ mod tests {
         assert!(first(&unknown).text.contains("mine"));
         let default = Reason::NotScheduled { scheduler_name: Some(DEFAULT_SCHEDULER.into()) };
         assert!(first(&default).text.contains("kube-scheduler"));
+    }
+
+    #[test]
+    fn rejected_pod_is_described_only_if_its_message_is_not_enough() {
+        for (reason, expected) in [
+            ("OutOfcpu", "kubectl -n ns delete pod ds-x"),
+            ("NodePorts", "kubectl -n ns delete pod ds-x"),
+            ("NodeAffinity", "kubectl -n ns delete pod ds-x"),
+            ("UnknownReason", "kubectl -n ns describe pod ds-x"),
+        ] {
+            let failed = Reason::PodFailed {
+                reason: reason.into(),
+                detail: String::new(),
+                by: FailedBy::Kubelet,
+                disruption: None,
+            };
+            assert_eq!(first(&failed).lines(), [expected], "{reason}");
+        }
     }
 }

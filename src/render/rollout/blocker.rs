@@ -101,6 +101,7 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
         namespace,
         daemon_set: name,
         pod: pod_on(rollout_status, node, blocker.problem.problem_type),
+        is_failed: matches!(blocker.problem.reason, Reason::PodFailed { .. }),
         template: rollout_status.daemon_set.spec.template.spec.as_ref(),
         on_delete: rollout_status.strategy == Strategy::OnDelete,
         is_planned: false,

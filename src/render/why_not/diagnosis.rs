@@ -89,7 +89,9 @@ fn standing(diagnosis: &Diagnosis<'_>) -> String {
         (State::Missing, _) => "pod missing".into(),
         (State::Excluded, _) => "no pod should run here".into(),
         (State::Misscheduled, Placement::ContinueOnly) => {
-            format!("existing pod {pod} keeps running but would not be recreated")
+            let is_terminating = diagnosis.pod.is_some_and(|pod| pod.is_terminating());
+            let what = if is_terminating { "is Terminating and" } else { "keeps running but" };
+            format!("existing pod {pod} {what} would not be recreated")
         }
         (State::Misscheduled, _) => format!("no pod should run here, but pod {pod} exists"),
         (State::Pending, _) => format!("pod {pod} has not been scheduled"),

@@ -299,6 +299,17 @@ mod tests {
         let cordoned = RemedyContext { is_cordoned: true, ..target };
         let lines = remedies(&rejection, &cordoned)[0].lines().to_vec();
         assert!(!lines.iter().any(|line| line.contains("cordon")), "{lines:?}");
+        // A pod that the kubelet rejected is never scheduled again.
+        let failed = RemedyContext { is_cordoned: false, is_failed: true, ..cordoned };
+        assert_eq!(
+            remedies(&rejection, &failed)[0].lines()[3..],
+            [
+                "kubectl -n b wait --for=delete --timeout=5m pod web-1",
+                "kubectl -n b wait --for=delete --timeout=5m pod x",
+                "kubectl -n a delete pod agent-x",
+                "kubectl uncordon n-1",
+            ]
+        );
         let missing = &remedies(&rejection, &TARGET)[0];
         assert!(missing.lines().is_empty(), "before the pod exists, nothing would take the place");
     }

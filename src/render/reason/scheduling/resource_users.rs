@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::render::command_line::CommandLine;
 use crate::render::commands::{cordon, evict_pod, strategic_patch, uncordon};
 use crate::render::name_list::{HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
@@ -32,6 +33,10 @@ pub(super) fn move_off(what_for: &str, movable: &[&NodePod], target: &RemedyCont
 
 /// Moves pods to another node: they are evicted, which respects PodDisruptionBudgets, while the node is cordoned. It is
 /// uncordoned once the daemon pod has its place, unless it was cordoned before.
+///
+/// A pod that the kubelet rejected never gets its place: it is deleted once the others are gone, and the controller
+/// creates a new one at once (`pkg/controller/daemon/daemon_controller.go` `failedPodsBackoff` delays only the
+/// controller's own deletions).
 pub(super) fn moving(what: &str, pods: &[(&str, &str)], target: &RemedyContext<'_>) -> Remedy {
     let text = format!(
         "{what}. The node is cordoned meanwhile, so that no other pod takes the place (daemon pods ignore cordons)"
@@ -41,10 +46,17 @@ pub(super) fn moving(what: &str, pods: &[(&str, &str)], target: &RemedyContext<'
         return Remedy::text_only(text);
     }
     let cordon = (!target.is_cordoned).then(|| cordon(target.node));
-    let wait = target.about_pod("wait --for=condition=PodScheduled --timeout=5m pod");
-    let uncordon = (!target.is_cordoned).then(|| uncordon(target.node));
-    let evictions = pods.iter().map(|(namespace, pod)| evict_pod(namespace, pod));
-    Remedy::run(text, cordon.into_iter().chain(evictions).chain([wait]).chain(uncordon))
+    let until_gone = |(namespace, pod): &(&str, &str)| {
+        CommandLine::in_namespace(namespace, "wait --for=delete --timeout=5m pod").name(pod)
+    };
+    let mut commands: Vec<CommandLine> = cordon.into_iter().collect();
+    commands.extend(pods.iter().map(|(namespace, pod)| evict_pod(namespace, pod)));
+    match target.is_failed {
+        true => commands.extend(pods.iter().map(until_gone).chain([target.delete_pod()])),
+        false => commands.push(target.about_pod("wait --for=condition=PodScheduled --timeout=5m pod")),
+    }
+    commands.extend((!target.is_cordoned).then(|| uncordon(target.node)));
+    Remedy::run(text, commands)
 }
 
 /// Why a pod cannot be moved off its node, for use after a colon.
