@@ -10,6 +10,7 @@ mod credentials;
 mod cycle;
 mod decoders;
 mod error_messages;
+mod kubelet;
 mod node_states;
 mod packaging;
 mod permissions;
@@ -41,6 +42,7 @@ const MODULES: &[&[LiveTest]] = &[
     cycle::permissions::TESTS,
     decoders::TESTS,
     error_messages::TESTS,
+    kubelet::TESTS,
     node_states::TESTS,
     packaging::TESTS,
     permissions::TESTS,

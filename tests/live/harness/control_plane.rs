@@ -211,6 +211,16 @@ impl ControlPlane {
         Ok(scheduler.start_again()?)
     }
 
+    /// Kills the controllers: from then on nothing reacts to a change of the cluster but the scheduler and the kubelets.
+    pub(crate) fn stop_controllers(&mut self) -> Result<(), Failed> {
+        Ok(self.process("kube-controller-manager")?.stop()?)
+    }
+
+    /// Starts the controllers again, after [`ControlPlane::stop_controllers`].
+    pub(crate) fn start_controllers(&mut self) -> Result<(), Failed> {
+        Ok(self.process("kube-controller-manager")?.start_again()?)
+    }
+
     fn process(&mut self, name: &str) -> Result<&mut Process, Failed> {
         let found = self.processes.iter_mut().find(|process| process.name() == name);
         found.ok_or_else(|| format!("no process {name}").into())
