@@ -11,6 +11,7 @@ import (
 	"flag"
 	"log"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -42,6 +43,14 @@ func (r fakeRuntime) StopContainer(ctx context.Context, id string, timeout int64
 	return r.FakeRuntimeService.StopContainer(ctx, id, timeout)
 }
 
+func subdirectory(parent, name string) string {
+	path := filepath.Join(parent, name)
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		log.Fatal(err)
+	}
+	return path
+}
+
 func main() {
 	name := flag.String("name", "", "name of the node")
 	kubeconfig := flag.String("kubeconfig", "", "path of the kubeconfig")
@@ -52,10 +61,6 @@ func main() {
 	lease := flag.Int("lease", 40, "duration of the node's lease in seconds; it is renewed four times as often")
 	flag.Parse()
 
-	// The kubelet's root directory is a new temporary directory, see GetHollowKubeletConfig.
-	if err := os.Setenv("TMPDIR", *dir); err != nil {
-		log.Fatal(err)
-	}
 	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {
 		log.Fatal(err)
@@ -71,6 +76,13 @@ func main() {
 		MaxPods:     *maxPods,
 		NodeLabels:  map[string]string{*label: ""},
 	})
+	// GetHollowKubeletConfig has made a root directory in /tmp, and nobody removes it.
+	if err := os.RemoveAll(flags.RootDirectory); err != nil {
+		log.Fatal(err)
+	}
+	flags.RootDirectory = *dir
+	kubelet.StaticPodPath = subdirectory(*dir, "static-pods")
+	kubelet.PodLogsDir = subdirectory(*dir, "pod-logs")
 	kubelet.Address = "127.0.0.1"
 	kubelet.NodeLeaseDurationSeconds = int32(*lease)
 
