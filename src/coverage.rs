@@ -133,7 +133,7 @@ impl<'a> CoverageContext<'a> {
         for row in &mut rows {
             row.up_to_date = row.pods.first().and_then(|pod| is_current(pod, &revision));
         }
-        let counts = Counts::new(&rows, self.snapshot);
+        let counts = Counts::new(&rows, self.daemon_set, self.snapshot);
         Coverage { unmapped_pods, daemon_set: self.daemon_set, revision, counts, rows }
     }
 
@@ -179,8 +179,8 @@ impl<'a> CoverageContext<'a> {
     fn assess(&self, placement: Placement, failures: Vec<Reason>, pods: &[&PodSummary], node: &Node) -> NodeAssessment {
         let silent = |state, reasons| NodeAssessment { state, reasons, wants_events: false };
         let mut assessment = match (placement, pods) {
-            // If pods could not be read, it is unknown whether one is missing or should not be there.
-            _ if self.snapshot.pods.known().is_none() => {
+            // If not all pods could be read, it is unknown whether one is missing or should not be there.
+            (_, []) if self.snapshot.missing_pods(self.daemon_set).is_some() => {
                 let is_open = placement == Placement::Run && events::status_counts_no_pods(self.daemon_set);
                 let rejections = self.why_missing.iter().filter(|reason| is_open && reason.is_rejection()).cloned();
                 let reasons = failures.into_iter().chain(rejections).collect();

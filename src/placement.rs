@@ -17,10 +17,11 @@ mod toleration;
 #[cfg(test)]
 mod tests;
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
-use crate::snapshot::pod::PodSpec;
-use crate::snapshot::{Labels, Node};
+use crate::snapshot::pod::{Pod, PodSpec};
+use crate::snapshot::{Known, Labels, Node, OpenShift};
 
 pub(crate) use affinity::Affinity;
 pub(crate) use failure::{PlacementFailure, Requirement, TermMismatch};
@@ -100,6 +101,14 @@ impl<'a> EligibilityRule<'a> {
         let required = self.node_name.filter(|required| *required != node.metadata.name)?;
         Some(PlacementFailure::NodeName { required: required.to_owned() })
     }
+}
+
+/// Evaluates the rule of a DaemonSet for one node. For many nodes, build the [`EligibilityRule`] once.
+pub(crate) fn evaluate(daemon_set: &DaemonSet, node: &Node, openshift: &Known<Option<OpenShift>>) -> PlacementResult {
+    let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
+    let template = Pod::from_template(namespace, &daemon_set.spec.template);
+    let selector = NamespaceSelector::new(openshift.known().and_then(Option::as_ref), namespace);
+    EligibilityRule::new(&template.spec, selector, FeatureGates::implied_by(&template.spec)).evaluate(node)
 }
 
 /// The pairs of a node selector that do not match the node's labels.

@@ -27,6 +27,7 @@ pub(crate) mod resource_list;
 pub(crate) mod saved;
 pub(crate) mod selector;
 pub(crate) mod shared;
+mod unsaved_pods;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
@@ -40,6 +41,10 @@ pub(crate) use known::{Known, Missing};
 pub(crate) use node::{Node, Taint, VirtualNode};
 pub(crate) use object::{Labels, Time};
 pub(crate) use pod_summary::PodSummary;
+pub(crate) use unsaved_pods::UnsavedPods;
+
+/// The maximum number of messages about pods that are missing in the files.
+const MAX_GAPS_OF_PODS: usize = 3;
 
 /// A cluster, or the requested part of it, at one moment.
 #[derive(Clone, Debug)]
@@ -50,8 +55,10 @@ pub(crate) struct Snapshot {
     pub(crate) nodes: Known<Vec<Node>>,
     /// Whether `nodes` has all nodes of the cluster. Only then does a name that is not in it belong to no node.
     pub(crate) has_all_nodes: bool,
-    /// At least all pods of these DaemonSets.
+    /// At least all pods of these DaemonSets, without those that `unsaved_pods` names.
     pub(crate) pods: Known<Vec<PodSummary>>,
+    /// The DaemonSets of which a saved cluster does not contain all pods.
+    pub(crate) unsaved_pods: UnsavedPods,
     /// At least all revisions of these DaemonSets.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about these DaemonSets and their pods.
@@ -63,6 +70,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Why pods of the DaemonSet may be missing; none if all of them are known.
+    pub(crate) fn missing_pods(&self, daemon_set: &DaemonSet) -> Option<&Missing> {
+        self.pods.missing().or_else(|| self.unsaved_pods.of(daemon_set))
+    }
+
     /// What could not be read: one sentence each.
     pub(crate) fn gaps(&self) -> Vec<String> {
         let unknown = |gap: &Missing| format!("{gap}: that part is unknown");
@@ -70,7 +82,12 @@ impl Snapshot {
         let inferred = |gap: &Missing| {
             format!("{gap}: up-to-date pods are determined from the template generation and .status where possible")
         };
-        let before = [self.nodes.missing(), self.pods.missing()].into_iter().flatten().map(unknown);
+        let mut pods: Vec<&Missing> = self.daemon_sets.iter().filter_map(|one| self.missing_pods(one)).collect();
+        pods.dedup();
+        let more = pods.len().saturating_sub(MAX_GAPS_OF_PODS);
+        pods.truncate(MAX_GAPS_OF_PODS);
+        let more = (more > 0).then(|| format!("pods of {more} more DaemonSets are missing in the files"));
+        let before = self.nodes.missing().into_iter().chain(pods).map(unknown).chain(more);
         let revisions = self.revisions.missing().map(inferred);
         let after = [self.events.missing(), self.openshift.missing()].into_iter().flatten().map(unknown);
         before.chain(revisions).chain(after).collect()

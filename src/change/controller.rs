@@ -10,18 +10,14 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::{ChangeError, NodeCase};
 use crate::admission::{self, PredictedPod};
-use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement};
+use crate::placement::{self, Placement};
 use crate::scheduling::{accepts_node, tied_to_node};
 use crate::snapshot::pod::Pod;
 
 impl NodeCase<'_> {
     /// Whether the controller wants a pod on the node.
     pub(crate) fn placement(&self) -> Placement {
-        let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let template = Pod::from_template(namespace, &self.daemon_set.spec.template);
-        let selector = NamespaceSelector::new(self.openshift.known().and_then(Option::as_ref), namespace);
-        let rule = EligibilityRule::new(&template.spec, selector, FeatureGates::implied_by(&template.spec));
-        rule.evaluate(&self.node).placement
+        placement::evaluate(&self.daemon_set, &self.node, self.openshift).placement
     }
 
     pub(super) fn replace_daemon_set(&mut self, changed: DaemonSet) -> Result<(), ChangeError> {

@@ -6,8 +6,8 @@
 //!
 //! [`walk`] finds the files, [`archive`] unpacks them, [`documents`] splits a text into objects (JSON by serde, YAML by
 //! [`yaml`] and [`scalar`], without the logs that [`dump`] removes), and [`decode`] converts them to types. If a file
-//! cannot be read, [`kinds`] determines the kinds whose objects are missing, and [`report`] collects notes. The memory
-//! is limited to a small multiple of the size of a file.
+//! cannot be read, [`kinds`] determines the kinds whose objects are missing, and [`report`] collects notes. [`save_time`]
+//! determines when the cluster was saved. The memory is limited to a small multiple of the size of a file.
 
 mod archive;
 mod bad_field;
@@ -20,6 +20,7 @@ mod kinds;
 mod objects;
 mod read;
 mod report;
+mod save_time;
 mod saved_cluster;
 mod scalar;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Upstream: `pkg/controller/daemon/daemon_controller.go` `updateDaemonSetStatus`.
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
 use super::node_coverage::NodeCoverage;
@@ -32,12 +33,12 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn new(rows: &[NodeCoverage<'_>], snapshot: &Snapshot) -> Self {
+    pub(super) fn new(rows: &[NodeCoverage<'_>], daemon_set: &DaemonSet, snapshot: &Snapshot) -> Self {
         if snapshot.nodes.known().is_none() {
             return Self::default();
         }
         let desired = rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
-        if snapshot.pods.known().is_none() {
+        if snapshot.missing_pods(daemon_set).is_some() {
             return Self { desired: Some(desired), ..Self::default() };
         }
         let first_pods = || {

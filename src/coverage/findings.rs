@@ -131,7 +131,9 @@ fn stale_status<'a>(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Option<Find
     let number = |number: i32| usize::try_from(number).ok();
     let of_status = (number(status.desired_number_scheduled)?, number(status.number_misscheduled)?);
     let Known::Known(nodes) = &snapshot.nodes else { return None };
-    let is_settled = Generation::new(coverage.daemon_set).is_observed()
+    // A `.status` without it was never written, or not saved.
+    let is_settled = status.observed_generation.is_some()
+        && Generation::new(coverage.daemon_set).is_observed()
         && snapshot.has_all_nodes
         && !nodes.iter().any(|node| changed_lately(node, snapshot.as_of));
     (is_settled && of_status != (desired, misscheduled)).then_some(FindingKind::StaleStatus {

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::{ReadyStatus, Reason, State, events, pod as pod_state};
 use crate::admission::PredictedPod;
-use crate::placement::{EligibilityRule, FeatureGates, NamespaceSelector, Placement, PlacementFailure};
+use crate::placement::{self, Placement, PlacementFailure};
 use crate::scheduling::preemption::Preemption;
 use crate::scheduling::{FilterRejection, NodePod, PortRejection};
 use crate::snapshot::node_snapshot::NodeSnapshot;
@@ -83,9 +83,7 @@ impl<'a> DiagnosisInput<'a> {
     pub(crate) fn explain(&self) -> Diagnosis<'a> {
         let namespace = self.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let template = Pod::from_template(namespace, &self.daemon_set.spec.template);
-        let selector = NamespaceSelector::new(self.openshift.known().and_then(Option::as_ref), namespace);
-        let rule = EligibilityRule::new(&template.spec, selector, FeatureGates::implied_by(&template.spec));
-        let placed = rule.evaluate(self.node);
+        let placed = placement::evaluate(self.daemon_set, self.node, self.openshift);
         let placement = placed.placement;
         let taint_of = |failure: &PlacementFailure| match failure {
             PlacementFailure::Taint { taint } => Some(taint.clone()),
@@ -110,13 +108,13 @@ impl<'a> DiagnosisInput<'a> {
                     let scheduled = stages::scheduler(self, pod);
                     checks.extend(scheduled.checks);
                     preemption = scheduled.preemption;
-                    checks.extend(stages::unscheduled(&checks, reasons, pod));
+                    checks.extend(stages::unscheduled(self, &checks, reasons, pod));
                     checks.extend(kubelet::predicted(pod, self.node));
                 } else {
                     checks.push(Check::pass(Stage::Scheduler, CheckName::Bound));
                     if let Some(new) = self.replacement() {
                         let scheduled = stages::scheduler(self, new);
-                        checks.extend(stages::unscheduled(&scheduled.checks, self.examine(new).1, new));
+                        checks.extend(stages::unscheduled(self, &scheduled.checks, self.examine(new).1, new));
                         checks.extend(scheduled.checks);
                         preemption = scheduled.preemption;
                     }
@@ -248,11 +246,8 @@ pub(crate) fn daemon_sets_without_pod(node_snapshot: &NodeSnapshot, selection: D
     let open = node_snapshot.daemon_pods().into_iter().enumerate().filter(is_open).map(|(index, _)| index);
     let is_eligible = |index: &usize| {
         let Some(daemon_set) = node_snapshot.daemon_sets.get(*index) else { return false };
-        let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
-        let template = Pod::from_template(namespace, &daemon_set.spec.template);
-        let selector = NamespaceSelector::new(node_snapshot.openshift.known().and_then(Option::as_ref), namespace);
-        let rule = EligibilityRule::new(&template.spec, selector, FeatureGates::implied_by(&template.spec));
-        rule.evaluate(&node_snapshot.node).placement == Placement::Run
+        let result = placement::evaluate(daemon_set, &node_snapshot.node, &node_snapshot.openshift);
+        result.placement == Placement::Run
     };
     open.filter(|index| selection == DaemonSetSelection::Named || is_eligible(index)).collect()
 }

@@ -3,6 +3,7 @@
 //! Upstream: `pkg/controller/controller_utils.go` `createPods` (FailedCreate on the DaemonSet); kubelet and volume
 //! controllers (warnings on the pod).
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
@@ -60,6 +61,13 @@ pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> 
         count: count(event),
         last_seen: last_seen(event),
     })
+}
+
+/// When the scheduler last reported that it found no node for the pod with this uid
+/// (`pkg/scheduler/schedule_one.go` `handleSchedulingFailure`).
+pub(crate) fn failed_scheduling(events: &[Event], pod_uid: &str) -> Option<Timestamp> {
+    let is_of_scheduler = |event: &Event| event.reason.as_deref() == Some("FailedScheduling");
+    last_seen(newest(events, pod_uid, is_of_scheduler)?)
 }
 
 fn newest<'e>(events: &'e [Event], uid: &str, wanted: impl Fn(&Event) -> bool) -> Option<&'e Event> {

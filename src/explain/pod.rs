@@ -108,7 +108,7 @@ fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Rea
     if deadline >= now {
         return vec![Reason::Terminating { deadline }];
     }
-    let stuck = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
+    let stuck = Reason::stuck_terminating(pod, deadline, node);
     [stuck].into_iter().chain(node.and_then(Reason::node_not_ready)).collect()
 }
 

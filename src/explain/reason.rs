@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::admission::{AdmissionRejection, FailedCreateEvent};
 use crate::placement::PlacementFailure;
 use crate::scheduling::FilterRejection;
-use crate::snapshot::{Generation, Node, VirtualNode};
+use crate::snapshot::{Generation, Node, PodSummary, VirtualNode};
 
 /// One cause and its evidence. In JSON, the variant's name is the `code`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -161,6 +161,9 @@ pub(crate) enum Reason {
         /// What may keep the object from being removed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         finalizers: Vec<String>,
+        /// Whether the kubelet of the pod's node reports, so that the containers may still run.
+        #[serde(skip)]
+        kubelet_reports: bool,
     },
     /// The newest warning event about the pod.
     Warning {
@@ -304,6 +307,16 @@ impl Reason {
             detail: condition.message.trim_end_matches('.').to_owned(),
             since: condition.last_transition_time.map(|time| time.timestamp()),
         })
+    }
+
+    /// For a pod whose grace period ended at `deadline`; `node` is its node, if it is known.
+    pub(crate) fn stuck_terminating(pod: &PodSummary, deadline: Timestamp, node: Option<&Node>) -> Self {
+        let ready = node.and_then(|node| node.condition("Ready"));
+        Self::StuckTerminating {
+            deadline,
+            finalizers: pod.metadata.finalizers.clone(),
+            kubelet_reports: ready.is_some_and(|ready| ready.status != "Unknown"),
+        }
     }
 
     /// Whether the reason only shows that a step is not finished yet, so that an event can say more.

@@ -12,7 +12,7 @@ use crate::cluster::query::Scope;
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::snapshot::selector::covering;
-use crate::snapshot::{Known, PodSummary, Snapshot};
+use crate::snapshot::{Known, PodSummary, Snapshot, UnsavedPods};
 
 impl Source {
     /// Loads one DaemonSet, its revisions and its pods.
@@ -51,6 +51,7 @@ async fn live(access: &Access, request: &Request, place: &str) -> Result<Snapsho
         nodes: Known::Known(Vec::new()),
         has_all_nodes: false,
         pods: readable(pods, &mut None)?,
+        unsaved_pods: UnsavedPods::default(),
         revisions: Known::Known(revisions?.items),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),

@@ -14,7 +14,7 @@ use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
 use crate::cluster::query::Scope;
 use crate::error::Error;
 use crate::snapshot::selector::covering;
-use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot};
+use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot, UnsavedPods};
 
 /// A snapshot of a live cluster, and the state needed to watch it.
 pub(crate) struct Loaded {
@@ -61,6 +61,7 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
             nodes,
             has_all_nodes: request.nodes.is_none(),
             pods: readable(pods, &mut versions.pods)?,
+            unsaved_pods: UnsavedPods::default(),
             revisions: readable(revisions, &mut versions.revisions)?,
             events: Known::Known(Vec::new()),
             openshift: openshift?,

@@ -15,11 +15,12 @@ use crate::cluster::file;
 use crate::cluster::list::Listed;
 use crate::cluster::query::Scope;
 use crate::error::Error;
+use crate::placement::{self, Placement};
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor, with_object_table};
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
-use crate::snapshot::{Known, Node};
+use crate::snapshot::{Known, Missing, Node, Snapshot, UnsavedPods};
 
 /// The node to explain.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &st
         bound: readable(bound, &mut None)?,
         pinned: pick(is_pinned),
         nominated: pick(is_nominated),
+        unsaved_pods: UnsavedPods::default(),
         revisions: Known::failed("controllerrevisions were not read"),
         events: Known::Known(Vec::new()),
         openshift: openshift_of(access, std::slice::from_ref(&node)).await?,
@@ -150,10 +152,9 @@ fn from_files(
 ) -> Result<NodeSnapshot, Error> {
     let (objects, scheduling_pods) = (cluster_objects.objects, cluster_objects.scheduling_pods);
     let (namespaces, saved_namespaces) = (cluster_objects.namespaces.clone(), cluster_objects.saved.clone());
-    let partial_pods = scheduling_pods
-        .known()
-        .and(cluster_objects.daemon_sets.known())
-        .and_then(|all| cluster_objects.saved.partial_pods(all));
+    let all_daemon_sets = cluster_objects.daemon_sets.clone();
+    let partial_pods =
+        scheduling_pods.known().and(all_daemon_sets.known()).and_then(|all| cluster_objects.saved.partial_pods(all));
     let cluster_objects = file::SavedObjects {
         objects: file::Objects::default(),
         scheduling_pods: Known::Known(Vec::new()),
@@ -183,12 +184,18 @@ fn from_files(
         // A node that does not exist has no pods.
         false => Known::Known(Vec::new()),
     };
+    let unsaved = || {
+        let all = all_daemon_sets.known().filter(|_| exists)?;
+        lacking_on_node(all, &snapshot, &node, scheduling_pods.known()?)
+    };
+    let partial_pods = partial_pods.or_else(unsaved);
     let is_unbound = |pod: &Pod| pod.spec.node_name.is_empty();
     Ok(NodeSnapshot {
         bound: pick(&|pod| pod.spec.node_name == name),
         pinned: pick(&|pod| is_unbound(pod) && is_pinned(pod, &name)),
         nominated: pick(&|pod| is_unbound(pod) && is_nominated(pod, &name)),
         node_exists: exists,
+        unsaved_pods: snapshot.unsaved_pods,
         revisions: snapshot.revisions,
         events: snapshot.events,
         openshift: snapshot.openshift,
@@ -206,6 +213,19 @@ fn from_files(
         daemon_sets: snapshot.daemon_sets,
         node,
     })
+}
+
+/// Why a pod of a DaemonSet may be missing on the node: the files do not contain all its pods, and it may have one here.
+fn lacking_on_node(daemon_sets: &[DaemonSet], snapshot: &Snapshot, node: &Node, pods: &[Pod]) -> Option<String> {
+    let lacks = |daemon_set: &&DaemonSet| {
+        let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
+        let is_its_pod = |pod: &Pod| pod.metadata.controller().is_some_and(|owner| owner.uid == uid);
+        !pods.iter().any(|pod| is_its_pod(pod) && pod.summary().target_node() == Some(&node.metadata.name))
+    };
+    let runs_here = |one: &&DaemonSet| placement::evaluate(one, node, &snapshot.openshift).placement == Placement::Run;
+    let unsaved = daemon_sets.iter().filter(|one| snapshot.unsaved_pods.of(one).is_some());
+    let lacking = unsaved.filter(lacks).find(runs_here)?;
+    snapshot.unsaved_pods.of(lacking).map(Missing::to_string)
 }
 
 /// The objects in the files, without pods and nodes.

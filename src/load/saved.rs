@@ -8,7 +8,7 @@ use super::selection::{check_nodes, parse_selector, select_by_name};
 use crate::cluster::file;
 use crate::error::Error;
 use crate::render::text::pluralize;
-use crate::snapshot::{Known, OpenShift, Snapshot, selector};
+use crate::snapshot::{Known, OpenShift, Snapshot, UnsavedPods, selector};
 
 /// Selects the requested objects.
 ///
@@ -27,6 +27,10 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
                 hint: file::HINT.into(),
             });
         }
+    };
+    let unsaved_pods = match &cluster_objects.pods {
+        Known::Known(pods) => UnsavedPods::new(&daemon_sets, pods, &cluster_objects.saved),
+        Known::Unknown(_) => UnsavedPods::default(),
     };
     let labels = request.selector.as_deref().map(parse_selector).transpose()?;
     let is_asked_for = |daemon_set: &DaemonSet| {
@@ -48,20 +52,12 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
         (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
     };
     let daemon_sets = select_by_name(daemon_sets, request, place)?;
-    let pods = match cluster_objects.pods {
-        // The pods of these namespaces were not saved, so the pods are unknown rather than absent.
-        Known::Known(_)
-            if !daemon_sets.is_empty() && daemon_sets.iter().all(|one| cluster_objects.saved.lacks_pods(one)) =>
-        {
-            Known::not_saved(cluster_objects.saved.partial_pods(&daemon_sets).unwrap_or_default())
-        }
-        pods => pods,
-    };
     Ok(Snapshot {
         daemon_sets,
         nodes,
         has_all_nodes: request.nodes.is_none(),
-        pods,
+        pods: cluster_objects.pods,
+        unsaved_pods,
         revisions: cluster_objects.revisions,
         events: cluster_objects.events,
         openshift,

@@ -156,7 +156,7 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
                 age(*since, now)
             )
         }
-        Reason::StuckTerminating { deadline, finalizers } => {
+        Reason::StuckTerminating { deadline, finalizers, .. } => {
             let blocked_by = waiting_for_finalizers(finalizers, names);
             format!("stuck Terminating: grace period expired {} ago{blocked_by}", age(*deadline, now))
         }
@@ -261,7 +261,9 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::Terminating { .. } => {
             vec![Remedy::text_only("wait: the controller creates a new pod once this one is gone")]
         }
-        Reason::StuckTerminating { finalizers, .. } => vec![pod::stuck(finalizers, target)],
+        Reason::StuckTerminating { finalizers, kubelet_reports, .. } => {
+            vec![pod::stuck(finalizers, *kubelet_reports, target)]
+        }
         Reason::SurgeHostPortConflict { .. } => vec![Remedy::run(
             "set maxSurge to 0, so that the old pod is deleted before the new one is created",
             [merge_patch(target, &scheduling::without_surge_patch())],

@@ -61,15 +61,16 @@ impl<'a> History<'a> {
         let mut owned: Vec<&ControllerRevision> =
             all.iter().filter(|revision| is_owned_by(revision, daemon_set)).collect();
         owned.sort_by_key(|revision| (revision.revision, &revision.metadata.name));
+        let missing = snapshot.missing_pods(daemon_set);
         let revision = |object: &'a ControllerRevision| Revision {
             object,
             number: object.revision.unwrap_or_default(),
             is_current: current.is_some_and(|current| std::ptr::eq(current, object)),
-            nodes: snapshot.pods.as_ref().map(|_| Vec::new()),
+            nodes: missing.map_or_else(|| Known::Known(Vec::new()), |missing| Known::Unknown(missing.clone())),
         };
         let mut history =
             Self { daemon_set, revisions: owned.into_iter().map(revision).collect(), deleted_revisions: Vec::new() };
-        if let Known::Known(pods) = &snapshot.pods {
+        if let (Known::Known(pods), None) = (&snapshot.pods, missing) {
             history.assign_nodes(
                 &DaemonPods::new(daemon_set, pods),
                 &CurrentRevision::new(daemon_set, &snapshot.revisions),

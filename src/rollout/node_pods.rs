@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use k8s_openapi::api::apps::v1::DaemonSet;
+
 use super::budget::Strategy;
 use super::node_progress::{BudgetUseReason, NodeStep};
 use crate::coverage::{Coverage, NodeCoverage};
@@ -37,9 +39,19 @@ pub(super) struct NodePods<'a> {
 pub(super) struct Availability<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) min_ready_seconds: i32,
+    /// Whether all pods of the DaemonSet are known.
+    pub(super) has_all_pods: bool,
 }
 
-impl Availability<'_> {
+impl<'a> Availability<'a> {
+    pub(super) fn new(daemon_set: &DaemonSet, snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default(),
+            has_all_pods: snapshot.missing_pods(daemon_set).is_none(),
+        }
+    }
+
     pub(super) fn is_available(&self, pod: &PodSummary) -> bool {
         is_available(pod, self.min_ready_seconds, self.snapshot.as_of)
     }
@@ -140,8 +152,8 @@ impl<'a> NodePods<'a> {
             (Strategy::Rolling { .. }, None, Some(old)) => {
                 (!availability.is_available(old)).then_some(BudgetUseReason::OldUnavailable)
             }
-            // If pods could not be read, it is unknown whether one is missing.
-            (Strategy::Rolling { .. }, None, None) if availability.snapshot.pods.known().is_none() => None,
+            // If not all pods could be read, it is unknown whether one is missing.
+            (Strategy::Rolling { .. }, None, None) if !availability.has_all_pods => None,
             (Strategy::Rolling { .. }, None, None) if self.terminating.is_empty() => Some(BudgetUseReason::Missing),
             (Strategy::Rolling { .. }, None, None) => Some(BudgetUseReason::Terminating),
         }

@@ -88,7 +88,7 @@ fn terminating_problem(site: &NodePods<'_>, pod: &PodSummary, availability: Avai
             Some(NodeProblem { problem: Problem::old_pod(reason), needs_intervention })
         }
         None if is_late && site.node.is_some() => {
-            let reason = Reason::StuckTerminating { deadline, finalizers: pod.metadata.finalizers.clone() };
+            let reason = Reason::stuck_terminating(pod, deadline, site.node);
             Some(NodeProblem { problem: Problem::old_pod(reason), needs_intervention: false })
         }
         _ => None,

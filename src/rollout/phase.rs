@@ -44,7 +44,7 @@ pub(super) fn phase(
 ) -> Phase {
     let eligible = || assessments.iter().filter(|assessment| assessment.site.is_eligible);
     let at = |step| eligible().filter(|assessment| assessment.step == step).count();
-    if !coverage.is_revision_known() || snapshot.pods.known().is_none() {
+    if !coverage.is_revision_known() || snapshot.missing_pods(coverage.daemon_set).is_some() {
         return Phase::Unknown;
     }
     if coverage.daemon_set.metadata.deletion_timestamp.is_some() {

@@ -15,6 +15,7 @@ use super::node_progress::{BudgetUse, NodeProgress};
 use super::phase::{Phase, phase};
 use super::stuck::{self, StuckProof};
 use crate::coverage::Coverage;
+use crate::explain::events::status_counts_no_pods;
 use crate::revision::{CurrentRevision, is_rollback};
 use crate::snapshot::{EventQuery, Missing, Snapshot};
 
@@ -50,12 +51,11 @@ pub(crate) struct RolloutStatus<'a> {
 /// Computes the status of a rollout.
 pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> RolloutStatus<'a> {
     let daemon_set = coverage.daemon_set;
-    let availability =
-        Availability { snapshot, min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default() };
+    let availability = Availability::new(daemon_set, snapshot);
     let node_pods = node_pods(coverage, snapshot);
     let desired = desired(coverage, &node_pods);
     let strategy = Strategy::new(daemon_set, desired);
-    let rejections = match may_be_rejected(&node_pods, strategy, availability) {
+    let rejections = match may_be_rejected(&node_pods, daemon_set, strategy, availability) {
         true => rejected(coverage, &node_pods, availability),
         false => Vec::new(),
     };
@@ -89,18 +89,17 @@ pub(crate) fn rollout_status<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snaps
 /// What could not be read. Missing revisions matter only if up-to-date pods cannot be identified otherwise.
 fn missing<'a>(coverage: &Coverage<'_>, snapshot: &'a Snapshot) -> Vec<&'a Missing> {
     let revisions = snapshot.revisions.missing().filter(|_| !coverage.is_revision_known());
-    [snapshot.nodes.missing(), snapshot.pods.missing(), revisions].into_iter().flatten().collect()
+    [snapshot.nodes.missing(), snapshot.missing_pods(coverage.daemon_set), revisions].into_iter().flatten().collect()
 }
 
 /// The events that may add reasons. The result does not depend on the events in the snapshot, so that it can be
 /// computed before they are read.
 pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> EventQuery {
-    let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
-    let availability = Availability { snapshot, min_ready_seconds };
+    let availability = Availability::new(coverage.daemon_set, snapshot);
     let node_pods = node_pods(coverage, snapshot);
     let strategy = Strategy::new(coverage.daemon_set, desired(coverage, &node_pods));
     let mut query = coverage.event_query();
-    if may_be_rejected(&node_pods, strategy, availability) {
+    if may_be_rejected(&node_pods, coverage.daemon_set, strategy, availability) {
         query.add_daemon_set(coverage.daemon_set);
     }
     for pod in node_pods.iter().filter_map(|site| pod_with_open_question(site, availability)) {
@@ -111,10 +110,15 @@ pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Event
 
 /// Whether the controller is about to create a pod, which the API server may reject. Under surge, this is possible even
 /// if every node has a healthy old pod.
-fn may_be_rejected(node_pods: &[NodePods<'_>], strategy: Strategy, availability: Availability<'_>) -> bool {
+fn may_be_rejected(
+    node_pods: &[NodePods<'_>],
+    daemon_set: &DaemonSet,
+    strategy: Strategy,
+    availability: Availability<'_>,
+) -> bool {
     let is_surge = matches!(strategy, Strategy::Surge { .. });
-    // If pods could not be read, it is unknown whether a node needs one.
-    availability.snapshot.pods.known().is_some()
+    // If not all pods could be read, it is unknown whether a node needs one, unless the controller counts none.
+    (availability.has_all_pods || status_counts_no_pods(daemon_set))
         && node_pods.iter().any(|site| site.needs_pod(is_surge) || (is_surge && site.only_outdated().is_some()))
 }
 

@@ -87,6 +87,16 @@ fn port_conflicts(problem: &NodeProblem) -> bool {
     matches!(problem.problem.reason, Reason::SurgeHostPortConflict { .. })
 }
 
+/// A rejection of new pods, where it is not known which nodes need one.
+fn of_whole_rollout<'a>(rejection: &NodeProblem) -> Blocker<'a> {
+    Blocker {
+        problem: rejection.problem.clone(),
+        nodes: Vec::new(),
+        needs_intervention: rejection.needs_intervention,
+        blocking: false,
+    }
+}
+
 /// Each blocker once, with its nodes: first those that block the whole rollout, then by the number of nodes,
 /// descending.
 pub(super) fn blockers<'a>(
@@ -95,8 +105,11 @@ pub(super) fn blockers<'a>(
     proof: &StuckProof,
     phase: Phase,
 ) -> Vec<Blocker<'a>> {
-    if matches!(phase, Phase::Unknown | Phase::Complete | Phase::Deleting) {
+    if matches!(phase, Phase::Complete | Phase::Deleting) {
         return Vec::new();
+    }
+    if phase == Phase::Unknown {
+        return rejections.iter().map(of_whole_rollout).collect();
     }
     let mut blockers: Vec<Blocker<'a>> = Vec::new();
     let mut add = |problem: &NodeProblem, node: Option<&'a str>| {

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 
 use k8s_openapi::Resource;
-use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{
     LimitRange, Namespace, PersistentVolume, PersistentVolumeClaim, ResourceQuota, ServiceAccount,
 };
@@ -155,11 +154,5 @@ impl ClusterObjects {
             }
             objects => Cow::Borrowed(objects),
         }
-    }
-
-    /// Why the saved files lack pods that the status of this DaemonSet counts.
-    pub(crate) fn unsaved_pods(&self, daemon_set: &DaemonSet) -> Option<String> {
-        let saved = self.saved.as_ref().filter(|saved| saved.lacks_pods(daemon_set))?;
-        saved.partial_pods(std::slice::from_ref(daemon_set))
     }
 }

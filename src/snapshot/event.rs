@@ -20,6 +20,14 @@ pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
         .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
+/// The node whose kubelet reported the event; none if something else did.
+pub(crate) fn kubelet_node(event: &Event) -> Option<&str> {
+    let source = event.source.as_ref();
+    let component = source.and_then(|source| source.component.as_deref()).or(event.reporting_component.as_deref());
+    let host = source.and_then(|source| source.host.as_deref()).or(event.reporting_instance.as_deref());
+    host.filter(|host| component == Some("kubelet") && !host.is_empty())
+}
+
 /// The uid of the involved object; empty if the event has none.
 pub(crate) fn involved_uid(event: &Event) -> &str {
     event.involved_object.uid.as_deref().unwrap_or_default()

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Event;
 
 use super::cluster_objects::ClusterObjects;
 use super::pod::Pod;
-use super::{DaemonPods, Known, Missing, Node, OpenShift, PodSummary};
+use super::{DaemonPods, Known, Missing, Node, OpenShift, PodSummary, UnsavedPods};
 
 #[derive(Clone, Debug)]
 pub(crate) struct NodeSnapshot {
@@ -22,6 +22,8 @@ pub(crate) struct NodeSnapshot {
     pub(crate) pinned: Known<Vec<Pod>>,
     /// All unscheduled pods for which preemption made room on the node.
     pub(crate) nominated: Known<Vec<Pod>>,
+    /// The DaemonSets of which a saved cluster does not contain all pods.
+    pub(crate) unsaved_pods: UnsavedPods,
     /// At least the revisions of the DaemonSets that have no pod on the node.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,
     /// Warning events about the DaemonSets and their pods.
@@ -47,14 +49,15 @@ impl NodeSnapshot {
         let all: Vec<&Pod> = bound.iter().chain(pinned).collect();
         let summary: Vec<PodSummary> = all.iter().map(|pod| pod.summary()).collect();
         let pods_of = |daemon_set| {
-            if let Some(why) = self.cluster_objects.unsaved_pods(daemon_set) {
-                return Known::not_saved(why);
-            }
             let of_daemon_set = DaemonPods::new(daemon_set, &summary);
             let here = of_daemon_set.on(&self.node.metadata.name).iter();
             // The trimmed pods are at the same indexes as the complete ones.
             let place = |pod: &&PodSummary| summary.iter().position(|other| std::ptr::eq(other, *pod));
-            Known::Known(here.filter_map(place).filter_map(|place| all.get(place).copied()).collect())
+            let here: Vec<&Pod> = here.filter_map(place).filter_map(|place| all.get(place).copied()).collect();
+            match self.unsaved_pods.of(daemon_set) {
+                Some(why) if here.is_empty() => Known::Unknown(why.clone()),
+                _ => Known::Known(here),
+            }
         };
         self.daemon_sets.iter().map(pods_of).collect()
     }

@@ -170,7 +170,8 @@ fn insert(set: &mut BTreeSet<String>, name: &str) {
     }
 }
 
-fn listed(names: &[&str]) -> String {
+/// `a, b and c`.
+pub(crate) fn listed(names: &[&str]) -> String {
     match names {
         [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         _ => names.concat(),

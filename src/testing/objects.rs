@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Event;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::snapshot::{Known, Node, Snapshot};
+use crate::snapshot::{Known, Node, Snapshot, UnsavedPods};
 
 /// The time at which the tests look at the objects.
 pub(crate) const NOW: &str = "2026-01-02T12:00:00Z";
@@ -141,6 +141,7 @@ pub(crate) fn empty_snapshot() -> Snapshot {
         nodes: Known::Known(Vec::new()),
         has_all_nodes: true,
         pods: Known::Known(Vec::new()),
+        unsaved_pods: UnsavedPods::default(),
         revisions: Known::Known(Vec::new()),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),

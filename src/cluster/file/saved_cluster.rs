@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
-use crate::snapshot::event::last_seen;
+use crate::snapshot::event::{kubelet_node, last_seen};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::saved::SavedNamespaces;
 use crate::snapshot::{Known, Node, PodSummary};
 
 use super::kind_objects::Kind;
 use super::objects::Objects;
+use super::save_time::SaveTime;
 
 /// The kinds and fields to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(crate) struct SavedCluster {
     pub(super) objects: Objects,
     /// The number of objects of unsupported kinds.
     pub(super) others: usize,
-    pub(super) newest: Option<Timestamp>,
+    pub(super) times: SaveTime,
     /// The namespaces that the files cover.
     pub(super) saved: SavedNamespaces,
     /// The number of invalid timestamps.
@@ -64,7 +65,7 @@ pub(crate) struct SavedObjects {
     pub(crate) saved: SavedNamespaces,
     /// Notes on skipped files, one sentence each.
     pub(crate) notes: Vec<String>,
-    /// The latest timestamp in the files, as an approximation of the time when the cluster was saved.
+    /// The time when the cluster was saved, as far as the times in the files tell.
     pub(crate) as_of: Option<Timestamp>,
 }
 
@@ -83,6 +84,8 @@ impl SavedCluster {
             1 => notes.push("ignored 1 invalid timestamp in the files".into()),
             several => notes.push(format!("ignored {several} invalid timestamps in the files")),
         }
+        let (as_of, clocks) = self.times.resolve();
+        notes.extend(clocks);
         SavedObjects {
             notes,
             saved: self.saved,
@@ -95,13 +98,8 @@ impl SavedCluster {
             scheduling_pods: self.scheduling_pods.known("pods"),
             objects: self.objects,
             others: self.others,
-            as_of: self.newest,
+            as_of,
         }
-    }
-
-    pub(super) fn saw(&mut self, instants: impl IntoIterator<Item = Option<Timestamp>>) {
-        let newest = instants.into_iter().flatten().max();
-        self.newest = self.newest.max(newest);
     }
 
     /// Records that objects of this kind are missing.
@@ -125,23 +123,13 @@ impl SavedCluster {
     }
 
     pub(super) fn put_node(&mut self, node: Node) {
-        let conditions = node.status.conditions.iter();
-        let beats = conditions.flat_map(|condition| [condition.last_heartbeat_time, condition.last_transition_time]);
-        self.saw(beats.chain([node.metadata.creation_timestamp]).map(instant).collect::<Vec<_>>());
+        self.times.saw_node(&node);
         let name = node.metadata.name.clone();
         self.nodes.put("", &name, node);
     }
 
     pub(super) fn put_pod(&mut self, pod: PodSummary) {
-        let transitions = pod.status.conditions.iter().map(|condition| condition.last_transition_time);
-        let states = pod.status.container_statuses.iter().filter_map(|status| status.state.as_ref());
-        let containers = states.flat_map(|state| {
-            let started = state.running.as_ref().and_then(|running| running.started_at);
-            let finished = state.terminated.as_ref().and_then(|terminated| terminated.finished_at);
-            [started, finished]
-        });
-        let all = transitions.chain(containers).chain([pod.metadata.creation_timestamp]);
-        self.saw(all.map(instant).collect::<Vec<_>>());
+        self.times.saw_pod(&pod);
         let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
         self.saved.saw("Pod", &namespace);
         self.pods.put(&namespace, &name, pod);
@@ -154,21 +142,24 @@ impl SavedCluster {
     }
 
     pub(super) fn put_event(&mut self, event: Event) {
-        self.saw([last_seen(&event)]);
+        match kubelet_node(&event) {
+            Some(node) => self.times.saw_of_kubelet(node, last_seen(&event)),
+            None => self.times.saw(last_seen(&event)),
+        }
         let (namespace, name) = names(&event.metadata);
         self.saved.saw("Event", &namespace);
         self.events.put(&namespace, &name, event);
     }
 
     pub(super) fn put_daemon_set(&mut self, daemon_set: DaemonSet) {
-        self.saw([daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
+        self.times.saw(daemon_set.metadata.creation_timestamp.as_ref().map(|time| time.0));
         let (namespace, name) = names(&daemon_set.metadata);
         self.saved.saw("DaemonSet", &namespace);
         self.daemon_sets.put(&namespace, &name, daemon_set);
     }
 
     pub(super) fn put_revision(&mut self, revision: ControllerRevision) {
-        self.saw([revision.metadata.creation_timestamp.as_ref().map(|time| time.0)]);
+        self.times.saw(revision.metadata.creation_timestamp.as_ref().map(|time| time.0));
         let (namespace, name) = names(&revision.metadata);
         self.saved.saw("ControllerRevision", &namespace);
         self.revisions.put(&namespace, &name, revision);
@@ -179,10 +170,6 @@ impl SavedCluster {
         self.saved.saw_namespace(&name);
         self.namespaces.put("", &name, namespace);
     }
-}
-
-fn instant(time: Option<crate::snapshot::Time>) -> Option<Timestamp> {
-    time.map(crate::snapshot::Time::timestamp)
 }
 
 fn names(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> (String, String) {

@@ -75,10 +75,16 @@ impl<'a> DiagnosisInput<'a> {
             query.add_daemon_set(self.daemon_set);
         }
         let pods = self.pods.known().into_iter().flatten();
-        for pod in pods.filter(|pod| is_unhealthy(self.status_of(pod).0)) {
+        for pod in pods.filter(|pod| self.has_events(self.status_of(pod).0)) {
             query.add_pod(&pod.metadata.uid);
         }
         query
+    }
+
+    /// Whether events about a pod in this state add to the diagnosis. For a pending pod the scheduler's message is in its
+    /// status, but not the time of its last attempt, which tells whether a saved cluster is complete.
+    fn has_events(&self, state: State) -> bool {
+        is_unhealthy(state) || state == State::Pending && self.cluster_objects.saved.is_some()
     }
 
     /// A FailedCreate event stays for an hour, so it is current evidence only while a pod is missing.
@@ -87,7 +93,7 @@ impl<'a> DiagnosisInput<'a> {
     }
 }
 
-/// Whether events are read for a pod in this state. For a pending pod the scheduler's message is in its status.
+/// Whether a warning explains a pod in this state. For a pending pod the scheduler's message is in its status.
 fn is_unhealthy(state: State) -> bool {
     !matches!(state, State::Available | State::Ready | State::Pending)
 }

@@ -1,5 +1,6 @@
 //! The checks of each stage.
 
+use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::check::{Check, CheckName, CheckReason, Stage};
@@ -16,6 +17,12 @@ use crate::snapshot::{Known, Missing};
 
 /// The scheduler whose rules [`scheduling`] implements.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
+/// Why the pods in the files are not all that the scheduler saw.
+const CONTRADICTED: &str = "the scheduler rejected the pod moments before the files were saved, but nothing in them is \
+                            in its way: pods of the node may be missing in them";
+/// After this time at the latest, the scheduler tries again (`pkg/scheduler/backend/queue/scheduling_queue.go`
+/// `DefaultPodMaxInUnschedulablePodsDuration`).
+const RETRY_OF_SCHEDULER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The checks of the controller's eligibility rule, one for each kind of obstacle.
 pub(super) fn controller(template: &PodSpec, failures: Vec<PlacementFailure>) -> Vec<Check> {
@@ -134,8 +141,12 @@ pub(super) fn rejected_by_kubelet(input: &DiagnosisInput<'_>, pod: &Pod, reasons
 }
 
 fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included: &dyn Fn(Filter) -> bool) -> Scheduled {
-    let attempt = attempt(input, pod);
-    let results = scheduling::run_filters(&attempt);
+    let mut attempt = attempt(input, pod, input.cluster_objects.partial_pods.as_deref());
+    let mut results = scheduling::run_filters(&attempt);
+    if scheduling::first_failure(&results).is_none() && was_rejected_moments_before_save(input, pod) {
+        attempt = self::attempt(input, pod, Some(CONTRADICTED));
+        results = scheduling::run_filters(&attempt);
+    }
     let rejected = scheduling::first_failure(&results).is_some();
     let is_blank = !input.node_exists && input.node.status.allocatable.is_empty();
     // No preemption happens on a node that is down. For a node without resources the result is unknown.
@@ -164,12 +175,11 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
     Scheduled { checks, preemption }
 }
 
-fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
+/// `partial`: why the files of a saved cluster may lack pods.
+fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod, partial: Option<&str>) -> Attempt<'a> {
     let others = |pods: &'a Known<Vec<Pod>>| match pods {
         // A node that does not exist has no pods, so its pods are known.
-        Known::Known(_) if input.node_exists && input.cluster_objects.partial_pods.is_some() => {
-            Known::not_saved(input.cluster_objects.partial_pods.clone().unwrap_or_default())
-        }
+        Known::Known(_) if input.node_exists && partial.is_some() => Known::not_saved(partial.unwrap_or_default()),
         pods => {
             let counts = |other: &&Pod| !other.is_terminal() && !is_same(other, pod);
             pods.as_ref().map(|pods| pods.iter().filter(counts).collect())
@@ -198,7 +208,12 @@ fn is_default(pod: &Pod) -> bool {
 }
 
 /// The check from the pod's own condition, if no filter explains why it is unscheduled.
-pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &Pod) -> Option<Check> {
+pub(super) fn unscheduled(
+    input: &DiagnosisInput<'_>,
+    checks: &[Check],
+    reasons: Vec<Reason>,
+    pod: &Pod,
+) -> Option<Check> {
     if pod.is_terminating() || pod.is_terminal() {
         return Some(Check::from_reasons(Stage::Pod, CheckName::Phase, reasons)).filter(|check| check.result.is_fail());
     }
@@ -206,13 +221,24 @@ pub(super) fn unscheduled(checks: &[Check], reasons: Vec<Reason>, pod: &Pod) -> 
     if of_scheduler().any(|check| check.result.is_fail()) {
         return None;
     }
-    let all_pass = of_scheduler().next().is_some() && !of_scheduler().any(|check| check.result.is_unknown());
+    let all_pass = of_scheduler().next().is_some()
+        && !of_scheduler().any(|check| check.result.is_unknown())
+        && !was_rejected_moments_before_save(input, pod);
     let named = |reason| match reason {
         Reason::Unschedulable { scheduler } if all_pass => Reason::NoLongerUnschedulable { scheduler },
         Reason::NotScheduled { .. } => Reason::NotScheduled { scheduler_name: Some(pod.spec.scheduler_name.clone()) },
         other => other,
     };
     Some(Check::from_reasons(Stage::Scheduler, CheckName::PodScheduled, reasons.into_iter().map(named).collect()))
+}
+
+/// Whether the scheduler rejected the pod so shortly before a cluster was saved that the files must lack what is in the
+/// way: with everything in place, the scheduler would have bound the pod.
+fn was_rejected_moments_before_save(input: &DiagnosisInput<'_>, pod: &Pod) -> bool {
+    let is_saved = input.cluster_objects.saved.is_some();
+    let events = input.events.known().filter(|_| is_saved);
+    let last = events.and_then(|events| events::failed_scheduling(events, &pod.metadata.uid));
+    last.is_some_and(|last| input.now.duration_since(last) < RETRY_OF_SCHEDULER)
 }
 
 /// The kubelet's and the pod's checks for a bound pod.

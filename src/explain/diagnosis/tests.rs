@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::explain::Reason;
-use crate::snapshot::Node;
 use crate::snapshot::cluster_objects::ClusterObjects;
+use crate::snapshot::saved::SavedNamespaces;
+use crate::snapshot::{Node, UnsavedPods};
 use crate::testing::objects::{self, HOUR_AGO, from_json, required_node_name};
 
 fn node(spec: Value, conditions: Value) -> Node {
@@ -49,6 +50,7 @@ fn node_snapshot(node: Node, daemon_set: DaemonSet, bound: Vec<Pod>, pinned: Vec
         node_exists: true,
         bound: Known::Known(bound),
         pinned: Known::Known(pinned),
+        unsaved_pods: UnsavedPods::default(),
         nominated: Known::Known(Vec::new()),
         revisions: Known::Known(Vec::new()),
         events: Known::Known(Vec::new()),
@@ -279,6 +281,33 @@ fn unexplained_unschedulable_keeps_scheduler_message() {
         node_snapshot(node(json!({}), json!([])), daemon_set(plain()), vec![], vec![pod("", &plain(), status)]);
     let diagnosis = &all(&node_snapshot, &[None])[0];
     assert_eq!((diagnosis.verdict, failing(diagnosis)), (Verdict::Blocked, vec!["Scheduler/PodScheduled".to_owned()]));
+}
+
+/// A moment before the save, the scheduler saw what the files do not contain.
+#[test]
+fn saved_pod_is_not_retried_while_the_scheduler_rejects_it() {
+    let status = json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False",
+        "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu." }] });
+    let spec = json!({ "containers": [{ "name": "main", "resources": { "requests": { "cpu": "1" } } }] });
+    let explained = |last_seen: &str, is_saved: bool| {
+        let waiting = pod("", &spec, status.clone());
+        let event = json!({ "metadata": {}, "involvedObject": { "uid": waiting.metadata.uid }, "type": "Warning",
+            "reason": "FailedScheduling", "lastTimestamp": last_seen });
+        let allocatable = node(json!({ "cpu": "2", "pods": "110" }), json!([]));
+        let mut snapshot = node_snapshot(allocatable, daemon_set(spec.clone()), vec![], vec![waiting]);
+        snapshot.events = Known::Known(vec![from_json(event)]);
+        snapshot.cluster_objects.saved = is_saved.then(SavedNamespaces::default);
+        let diagnosis = &all(&snapshot, &[None])[0];
+        assert_eq!(failing(diagnosis), ["Scheduler/PodScheduled"]);
+        let retries = matches!(
+            check(diagnosis, "PodScheduled").reasons()[0].reason,
+            Reason::NoLongerUnschedulable { .. }
+        );
+        (retries, check(diagnosis, "NodeResourcesFit").result.is_unknown())
+    };
+    assert_eq!(explained("2026-01-02T11:58:00Z", true), (false, true));
+    assert_eq!(explained("2026-01-02T11:54:00Z", true), (true, false));
+    assert_eq!(explained("2026-01-02T11:58:00Z", false), (true, false));
 }
 
 #[test]

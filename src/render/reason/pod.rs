@@ -159,7 +159,15 @@ pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyCo
     [log].into_iter().chain(memory).collect()
 }
 
-pub(super) fn stuck(finalizers: &[String], target: &RemedyContext<'_>) -> Remedy {
+pub(super) fn stuck(finalizers: &[String], kubelet_reports: bool, target: &RemedyContext<'_>) -> Remedy {
+    if finalizers.is_empty() && kubelet_reports {
+        return Remedy::run(
+            "find out why the kubelet, which still reports, does not end the pod: a container that does not stop, a \
+             volume that cannot be unmounted (its log on the node has more; a forced deletion would let two instances \
+             run)",
+            [target.about_pod("describe pod")],
+        );
+    }
     if finalizers.is_empty() {
         return Remedy::run(
             "if the node is permanently gone, force-delete the pod (if it is still running, two instances will run)",

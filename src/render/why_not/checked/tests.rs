@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::explain::diagnosis::{self, Diagnosis};
 use crate::render::why_not::{all_remedies, owner_pods, target};
-use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
+use crate::snapshot::{Known, UnsavedPods};
 use crate::testing::objects::{self, daemon_pod, daemon_set, from_json, merge};
 
 fn node(fields: Value) -> crate::snapshot::Node {
@@ -50,6 +50,7 @@ fn snapshot(daemon_set_fields: Value, node_fields: Value, web: Value) -> NodeSna
         bound: Known::Known(vec![objects::pod("shop", "web", web_fields)]),
         pinned: Known::Known(vec![pod]),
         nominated: Known::Known(Vec::new()),
+        unsaved_pods: UnsavedPods::default(),
         revisions: Known::Known(Vec::new()),
         events: Known::Known(Vec::new()),
         openshift: Known::Known(None),
