@@ -85,9 +85,13 @@ fn uncounted_down_nodes<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<
 
 /// The first reason of each unhealthy row, the most frequent first, as in `node not ready (3 nodes)`.
 fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>> + Clone) -> Vec<String> {
-    // Excluded nodes are not unhealthy.
-    let is_trouble =
-        |row: &&NodeCoverage<'_>| !matches!(row.state, State::Available | State::Excluded | State::Unknown);
+    let is_trouble = |row: &&NodeCoverage<'_>| match row.state {
+        // Excluded nodes are not unhealthy.
+        State::Available | State::Excluded => false,
+        // That new pods are rejected is known even where the pods are not.
+        State::Unknown => Reason::leading(&row.reasons).is_some_and(Reason::is_rejection),
+        _ => true,
+    };
     let mut tally: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
         if let Some(reason) = Reason::leading(&row.reasons) {

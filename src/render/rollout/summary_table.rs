@@ -71,7 +71,8 @@ fn urgency(phase: Phase) -> usize {
 fn blocked_by(rollout_status: &RolloutStatus<'_>, screen: ViewOptions) -> String {
     if rollout_status.phase == Phase::Unknown {
         let missing = rollout_status.missing.iter().map(|missing| sanitize(&missing.to_string()));
-        return missing.collect::<Vec<_>>().join("; ");
+        let known = rollout_status.blockers.iter().map(|found| blocker::short_with_nodes(found, screen.style.names));
+        return known.chain(missing).collect::<Vec<_>>().join("; ");
     }
     let mut parts: Vec<String> = Vec::new();
     if rollout_status.phase != Phase::Complete {
