@@ -11,22 +11,22 @@ use super::{Reason, State};
 use crate::admission::FailedCreateEvent;
 use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
 
-/// The exit code of a container that the signal 9 ended.
-const SIGKILL: i32 = 137;
+/// The exit codes of a container that the kubelet ended: with SIGKILL, with SIGTERM, and after it handled SIGTERM.
+const EXITS_OF_ENDED: [i32; 3] = [137, 143, 0];
 
 /// Whether a warning event can say more about a pod than its status: the pod is starting or not ready, and every reason
 /// is transitional. `reasons` are those of the status alone.
 pub(crate) fn may_explain(state: State, reasons: &[Reason]) -> bool {
     matches!(state, State::Starting | State::NotReady)
-        && (reasons.iter().all(Reason::is_transitional) || reasons.iter().any(was_killed))
+        && (reasons.iter().all(Reason::is_transitional) || reasons.iter().any(may_have_been_ended))
 }
 
-/// Whether a signal ended the container: the events tell whether a probe was the cause.
-fn was_killed(reason: &Reason) -> bool {
+/// Whether the kubelet may have ended the container: the events tell whether a probe was the cause.
+fn may_have_been_ended(reason: &Reason) -> bool {
     match reason {
         Reason::CrashLoopBackOff { last_exit: Some(exit), .. }
         | Reason::ContainerTerminated { last_exit: exit, .. } => {
-            exit.exit_code == SIGKILL && exit.reason != "OOMKilled"
+            EXITS_OF_ENDED.contains(&exit.exit_code) && exit.reason != "OOMKilled"
         }
         _ => false,
     }
@@ -50,17 +50,25 @@ pub(crate) fn failed_create(events: &[Event], daemon_set_uid: &str) -> Option<Fa
     })
 }
 
-/// The newest warning about the pod with this uid. That the kubelet waits before the next attempt is known from the
-/// status of the container, and says nothing about the cause.
+/// The warning about the pod with this uid that says most: the newest one, but a probe that restarts the container before
+/// one that only makes it not ready, which fails just the same while the container is down. That the kubelet waits before
+/// the next attempt is known from the status of the container, and says nothing about the cause.
 pub(crate) fn newest_warning(events: &[Event], pod_uid: &str) -> Option<Reason> {
     let is_informative = |event: &Event| is_warning(event) && event.reason.as_deref() != Some("BackOff");
-    let event = newest(events, pod_uid, is_informative)?;
-    Some(Reason::Warning {
+    let newest_one = warning(newest(events, pod_uid, is_informative)?);
+    let is_of_probe = matches!(&newest_one, Reason::Warning { reason, .. } if reason == "Unhealthy");
+    let is_restarting = |event: &Event| is_informative(event) && warning(event).is_restarting_probe();
+    let restarting = || newest(events, pod_uid, is_restarting).map(warning);
+    Some(if is_of_probe { restarting().unwrap_or(newest_one) } else { newest_one })
+}
+
+fn warning(event: &Event) -> Reason {
+    Reason::Warning {
         reason: event.reason.clone().unwrap_or_default(),
         detail: event.message.clone().unwrap_or_default(),
         count: count(event),
         last_seen: last_seen(event),
-    })
+    }
 }
 
 /// When the scheduler last reported that it found no node for the pod with this uid

@@ -246,6 +246,13 @@ impl Reason {
         status_reason.starts_with("OutOf") || matches!(status_reason, "NodePorts" | "NodeAffinity")
     }
 
+    /// Whether it is the event of a probe whose failure restarts the container (`pkg/kubelet/prober/prober.go`
+    /// `probe`).
+    pub(crate) fn is_restarting_probe(&self) -> bool {
+        let Self::Warning { reason, detail, .. } = self else { return false };
+        reason == "Unhealthy" && ["Liveness probe", "Startup probe"].iter().any(|probe| detail.starts_with(probe))
+    }
+
     /// Whether the API server rejects the pod.
     pub(crate) fn is_rejection(&self) -> bool {
         matches!(self, Self::Rejected { .. })

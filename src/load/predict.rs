@@ -49,10 +49,6 @@ pub(crate) async fn load_required_objects(
             read_events(access, node_snapshot, &predicted).await?
         }
         Source::Saved(_) => {
-            // The prediction above can use incomplete pods; the filters count pods and need all of them.
-            if let Some(why) = &node_snapshot.cluster_objects.partial_pods {
-                node_snapshot.cluster_objects.pods = Known::not_saved(why.clone());
-            }
             diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved)
         }
     };

@@ -57,6 +57,7 @@ pub(crate) fn summary(reason: &Reason) -> String {
         Reason::Initializing { .. } => "init containers running".into(),
         Reason::ContainerCreating => "creating containers".into(),
         Reason::NotSeenByKubelet => "waiting for the kubelet".into(),
+        Reason::ContainersNotReady { containers } if containers.is_empty() => "pod not ready".into(),
         Reason::ContainersNotReady { .. } => "containers not ready".into(),
         Reason::ReadinessGatesNotReady { .. } => "readiness gates not ready".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
@@ -126,6 +127,13 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
             format!("init containers: {done} of {total} completed{running}")
         }
         Reason::NotSeenByKubelet => "scheduled; waiting for the kubelet".into(),
+        // The node lifecycle controller marks the pods of a node that is not ready
+        // (`pkg/controller/util/node/controller_utils.go` `MarkPodsNotReady`).
+        Reason::ContainersNotReady { containers } if containers.is_empty() => {
+            "pod not ready, although all its containers are: the node was not ready, and its kubelet has not updated the \
+             pod since"
+                .into()
+        }
         Reason::ContainersNotReady { containers } => {
             format!("containers not ready: {}", names.list(containers))
         }
@@ -211,6 +219,11 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::ContainerError { detail, .. } => vec![pod::container_error(detail, target, about_pod)],
         Reason::CrashLoopBackOff { container, last_exit, .. } => pod::crash(container, last_exit.as_ref(), target),
         Reason::ContainerTerminated { container, last_exit, .. } => pod::crash(container, Some(last_exit), target),
+        Reason::ContainersNotReady { containers } if containers.is_empty() => vec![Remedy::run(
+            "wait a moment: the kubelet reports the pod as ready with its next update; if it does not, restart the \
+             kubelet of the node",
+            [about_pod],
+        )],
         Reason::ContainersNotReady { containers } => {
             let log = |container: &String| target.about_pod("logs").container(container);
             let lines = containers.iter().take(HANDFUL).map(log).chain([about_pod]);
@@ -228,7 +241,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
             format!("check what init container {container} waits for: its logs"),
             [target.about_pod("logs").container(container)],
         )],
-        Reason::Warning { reason, detail, .. } => vec![pod::warning(reason, detail, target, about_pod)],
+        Reason::Warning { .. } => vec![pod::warning(reason, target, about_pod)],
         Reason::NotSeenByKubelet
         | Reason::ContainerCreating
         | Reason::Initializing { .. }
@@ -405,6 +418,15 @@ mod tests {
             let reason = Reason::Unschedulable { scheduler: message.into() };
             assert_eq!(summary(&reason), sanitize(expected));
         }
+    }
+
+    #[test]
+    fn pod_that_is_not_ready_although_its_containers_are_says_why() {
+        let reason = Reason::ContainersNotReady { containers: Vec::new() };
+        let text = detail(&reason, Timestamp::UNIX_EPOCH, ListLength::Handful);
+        assert!(text.contains("although all its containers are: the node was not ready"), "{text}");
+        let named = Reason::ContainersNotReady { containers: vec!["main".into()] };
+        assert_eq!(detail(&named, Timestamp::UNIX_EPOCH, ListLength::Handful), "containers not ready: main");
     }
 
     #[test]

@@ -109,7 +109,8 @@ impl Problem {
                 let is_same_problem = a == b || a == ImageProblem::Unknown || b == ImageProblem::Unknown;
                 self.container() == other.container() && is_same_problem
             }
-            (Reason::PodFailed { reason: a, .. }, Reason::PodFailed { reason: b, .. }) => a == b,
+            (Reason::PodFailed { reason: a, .. }, Reason::PodFailed { reason: b, .. })
+            | (Reason::Warning { reason: a, .. }, Reason::Warning { reason: b, .. }) => a == b,
             (Reason::ContainerError { reason: a, .. }, Reason::ContainerError { reason: b, .. }) => {
                 self.container() == other.container() && a == b
             }

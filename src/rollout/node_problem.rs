@@ -128,8 +128,8 @@ fn new_pod_problems(
         reasons.iter().filter_map(|reason| problem_from_reason(reason, is_late, daemon_set)).collect();
     let crashed = between_crashes(pod, availability.snapshot.as_of);
     if !crashed.is_empty() {
-        // The crash loop is why the pod is not ready.
-        found.retain(|problem| problem.problem.is_failure());
+        // The crash loop, or the probe that causes it, is why the pod is not ready.
+        found.retain(|problem| problem.problem.is_failure() || problem.problem.reason.is_restarting_probe());
     }
     // The current state of a container takes precedence over its earlier crashes.
     let is_named =
@@ -161,7 +161,7 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         Reason::ContainerError { reason: code, .. } => (reason.clone(), code == "CreateContainerConfigError"),
         Reason::Unschedulable { .. } | Reason::SchedulingGated | Reason::PodFailed { .. } => (reason.clone(), false),
         Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. } | Reason::Warning { .. }
-            if is_late =>
+            if is_late || reason.is_restarting_probe() =>
         {
             (reason.clone(), false)
         }

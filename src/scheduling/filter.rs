@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::attempt::{Attempt, FilterFailure, FilterResult};
 use crate::check_result::CheckResult;
+use crate::snapshot::{Known, Missing};
 
 /// Declares the filters: the plugin's name, and the module that holds its `filter`.
 macro_rules! filters {
@@ -56,6 +57,27 @@ filters! {
 /// The result of every filter, in the scheduler's order. The scheduler stops at the first failure; here all filters run.
 pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> {
     Filter::ALL.iter().map(|filter| (*filter, filter.run(attempt))).collect()
+}
+
+/// The same if only a part of the pods is known: a pod that is missing can add an obstacle, and never removes one of
+/// [`FilterRejection::outlasts_more_pods`]. So these are certain, and every other result is what it is without any pods.
+pub(crate) fn run_filters_on_part(attempt: &Attempt<'_>, why_missing: &Missing) -> Vec<(Filter, FilterResult)> {
+    let missing = || Known::Unknown(why_missing.clone());
+    let cluster_objects = &attempt.cluster_objects.with_pods(Known::Unknown(why_missing.clone()));
+    let without =
+        Attempt { bound_pods: missing(), nominated: missing(), cluster_objects, ..attempt.clone() };
+    let combined = |filter: &Filter| {
+        let certain = match filter.run(attempt) {
+            CheckResult::Fail(mut failures) => {
+                failures.retain(|failure| failure.rejection.outlasts_more_pods());
+                failures
+            }
+            CheckResult::Pass | CheckResult::Unknown { .. } => Vec::new(),
+        };
+        let result = if certain.is_empty() { filter.run(&without) } else { CheckResult::Fail(certain) };
+        (*filter, result)
+    };
+    Filter::ALL.iter().map(combined).collect()
 }
 
 /// The failure at which the scheduler stops: the earliest extension point, and there the first plugin.

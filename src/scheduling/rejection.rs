@@ -58,3 +58,34 @@ pub(crate) enum FilterRejection {
     #[serde(untagged)]
     Devices(DeviceRejection),
 }
+
+impl FilterRejection {
+    /// Whether pods are the obstacle, and no additional pod removes it: pods use what the pod needs, or repel it. (The
+    /// pod that a required affinity looks for may be one that is not known, and one more pod changes a spread.)
+    pub(crate) fn outlasts_more_pods(&self) -> bool {
+        match self {
+            Self::Ports(PortRejection::HostPortInUse { .. })
+            | Self::Resources(
+                ResourceRejection::InsufficientResource { .. }
+                | ResourceRejection::ExceedsAllocatable { .. }
+                | ResourceRejection::TooManyPods { .. },
+            )
+            | Self::Volumes(
+                VolumeRejection::DiskInUse { .. }
+                | VolumeRejection::VolumeClaimInUse { .. }
+                | VolumeRejection::VolumeLimit { .. },
+            )
+            | Self::Affinity(
+                AffinityRejection::PodAntiAffinity { .. } | AffinityRejection::ExistingPodsAntiAffinity { .. },
+            ) => true,
+            Self::SchedulingGates { .. }
+            | Self::NodeUnschedulable
+            | Self::NodeDeclaredFeatures { .. }
+            | Self::Placed(_)
+            | Self::Volumes(_)
+            | Self::Affinity(AffinityRejection::PodAffinityTopologyKey { .. } | AffinityRejection::PodAffinity { .. })
+            | Self::Spread(_)
+            | Self::Devices(_) => false,
+        }
+    }
+}

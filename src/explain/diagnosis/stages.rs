@@ -141,11 +141,16 @@ pub(super) fn rejected_by_kubelet(input: &DiagnosisInput<'_>, pod: &Pod, reasons
 }
 
 fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included: &dyn Fn(Filter) -> bool) -> Scheduled {
-    let mut attempt = attempt(input, pod, input.cluster_objects.partial_pods.as_deref());
+    let mut attempt = attempt(input, pod);
     let mut results = scheduling::run_filters(&attempt);
-    if scheduling::first_failure(&results).is_none() && was_rejected_moments_before_save(input, pod) {
-        attempt = self::attempt(input, pod, Some(CONTRADICTED));
-        results = scheduling::run_filters(&attempt);
+    // A node that does not exist has no pods, so its pods are known.
+    let partial = input.cluster_objects.partial_pods.as_deref().filter(|_| input.node_exists);
+    let is_contradicted =
+        || scheduling::first_failure(&results).is_none() && was_rejected_moments_before_save(input, pod);
+    if let Some(why) = partial.or_else(|| is_contradicted().then_some(CONTRADICTED)) {
+        let missing = Missing::NotSaved(why.to_owned());
+        results = scheduling::run_filters_on_part(&attempt, &missing);
+        attempt.bound_pods = Known::Unknown(missing);
     }
     let rejected = scheduling::first_failure(&results).is_some();
     let is_blank = !input.node_exists && input.node.status.allocatable.is_empty();
@@ -175,16 +180,9 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
     Scheduled { checks, preemption }
 }
 
-/// `partial`: why the files of a saved cluster may lack pods.
-fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod, partial: Option<&str>) -> Attempt<'a> {
-    let others = |pods: &'a Known<Vec<Pod>>| match pods {
-        // A node that does not exist has no pods, so its pods are known.
-        Known::Known(_) if input.node_exists && partial.is_some() => Known::not_saved(partial.unwrap_or_default()),
-        pods => {
-            let counts = |other: &&Pod| !other.is_terminal() && !is_same(other, pod);
-            pods.as_ref().map(|pods| pods.iter().filter(counts).collect())
-        }
-    };
+fn attempt<'a>(input: &DiagnosisInput<'a>, pod: &'a Pod) -> Attempt<'a> {
+    let counts = |other: &&Pod| !other.is_terminal() && !is_same(other, pod);
+    let others = |pods: &'a Known<Vec<Pod>>| pods.as_ref().map(|pods| pods.iter().filter(counts).collect());
     let mut bound_pods: Known<Vec<&'a Pod>> = others(input.bound);
     if let Known::Known(bound_pods) = &mut bound_pods {
         bound_pods.extend(input.higher_priority_planned.iter().copied());

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
 
 use super::pod_state;
-use crate::explain::{Reason, State};
+use crate::explain::{Exit, Reason, State};
 use crate::snapshot::{Node, PodSummary};
 use crate::testing::objects::{self, node, now};
 
@@ -237,6 +238,38 @@ fn newest_event_of_object_is_used() {
     assert_eq!((reason.as_str(), count), ("FailedMount", 3));
     assert_eq!(crate::explain::events::failed_create(&events, "u").unwrap().text, "m");
     assert_eq!(crate::explain::events::failed_create(&events, "other"), None);
+}
+
+/// While the container is down, its readiness probe fails too, so that this event is often the newest.
+#[test]
+fn probe_that_restarts_comes_before_the_readiness_probe() {
+    let event = |reason: &str, message: &str, seen: &str| {
+        objects::event("Pod", "u", reason, json!({ "type": "Warning", "message": message, "lastTimestamp": seen }))
+    };
+    let newest = |events: &[Event]| match crate::explain::events::newest_warning(events, "u") {
+        Some(Reason::Warning { detail, .. }) => detail,
+        other => format!("{other:?}"),
+    };
+    let mut events = vec![
+        event("Unhealthy", "Liveness probe failed: x", "2026-01-02T11:00:00Z"),
+        event("Unhealthy", "Readiness probe failed: y", "2026-01-02T11:01:00Z"),
+        event("BackOff", "Back-off restarting failed container", "2026-01-02T11:02:00Z"),
+    ];
+    assert_eq!(newest(&events), "Liveness probe failed: x");
+    events.push(event("FailedMount", "z", "2026-01-02T11:03:00Z"));
+    assert_eq!(newest(&events), "z");
+    assert_eq!(newest(&events[1..2]), "Readiness probe failed: y");
+}
+
+#[test]
+fn events_are_read_where_the_kubelet_may_have_ended_the_container() {
+    let may_explain = |exit_code: i32, reason: &str| {
+        let last_exit = Some(Exit { exit_code, signal: 0, reason: reason.into(), message: String::new() });
+        let crash = Reason::CrashLoopBackOff { container: "c".into(), restarts: 3, last_exit };
+        crate::explain::events::may_explain(State::NotReady, &[crash])
+    };
+    let codes = [(137, "Error"), (143, "Error"), (0, "Completed"), (137, "OOMKilled"), (1, "Error")];
+    assert_eq!(codes.map(|(code, reason)| may_explain(code, reason)), [true, true, true, false, false]);
 }
 
 #[test]

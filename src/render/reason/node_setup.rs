@@ -8,7 +8,8 @@ const ARCH: &str = "kubernetes.io/arch";
 
 /// What fixes the cause that the message reports, if it is one of the node. The messages are those of containerd
 /// (`internal/cri/server/sandbox_run.go`, `internal/cri/opts/spec_linux_opts.go`), CRI-O (`failed to find runtime
-/// handler`) and the kubelet (`pkg/volume/hostpath/host_path.go` `checkTypeInternal`).
+/// handler`), the kubelet (`pkg/volume/hostpath/host_path.go` `checkTypeInternal`) and the attach/detach controller
+/// (`pkg/controller/volume/attachdetach/reconciler/reconciler.go` `reportMultiAttachError`).
 pub(super) fn remedy(message: &str, target: &RemedyContext<'_>) -> Option<Remedy> {
     let node = target.node;
     if message.contains("no runtime for \"") || message.contains("failed to find runtime handler") {
@@ -32,6 +33,17 @@ pub(super) fn remedy(message: &str, target: &RemedyContext<'_>) -> Option<Remedy
             "make the mount that the message names shared on {node} (mount --make-rshared), also after a restart of the \
              node: the container uses mount propagation"
         )));
+    }
+    if message.starts_with("Multi-Attach error for volume") {
+        return Some(Remedy::run(
+            format!(
+                "give each node a volume of its own: the claim can be attached to one node only, and a DaemonSet has a \
+                 pod on every node. Use a generic ephemeral volume or a hostPath volume, or a claim with access mode \
+                 ReadWriteMany ({})",
+                target.rollout_note()
+            ),
+            [target.edit()],
+        ));
     }
     if message.contains("failed to assign an IP address to container") {
         return Some(network_plugin("find out why the network plugin has no free IP address", target));
@@ -95,6 +107,10 @@ mod tests {
             ("failed to find runtime handler kata from runtime list", "container runtime on n1"),
             ("hostPath type check failed: /a b is not a socket file", "provide /a b as a socket file on n1"),
             (r#"path "/x" is mounted on "/" but it is not a shared mount"#, "--make-rshared"),
+            (
+                r#"Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) ds-y"#,
+                "a volume of its own",
+            ),
             ("add cmd: failed to assign an IP address to container", "free IP address"),
             (
                 r#"failed to setup network for sandbox "0": plugin type="calico" failed (add): x"#,

@@ -72,17 +72,20 @@ pub(super) fn failed(reason: &str, target: &RemedyContext<'_>, about_pod: Comman
     }
 }
 
-pub(super) fn warning(reason: &str, detail: &str, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
-    match is_restarting_probe(reason, detail) {
-        true => restarting_probe(detail, target),
-        false => node_setup::remedy(detail, target)
-            .unwrap_or_else(|| Remedy::run("check the events of the pod", [about_pod])),
+pub(super) fn warning(warning: &Reason, target: &RemedyContext<'_>, about_pod: CommandLine) -> Remedy {
+    match warning {
+        Reason::Warning { detail, .. } if warning.is_restarting_probe() => restarting_probe(detail, target),
+        // For a volume, the kubelet names the missing object in the same words as for a variable.
+        Reason::Warning { reason, detail, .. } if reason == "FailedMount" => container_error(detail, target, about_pod),
+        Reason::Warning { detail, .. } => {
+            node_setup::remedy(detail, target).unwrap_or_else(|| check_events(about_pod))
+        }
+        _ => check_events(about_pod),
     }
 }
 
-/// Whether the event reports a probe whose failure restarts the container.
-fn is_restarting_probe(reason: &str, detail: &str) -> bool {
-    reason == "Unhealthy" && ["Liveness probe", "Startup probe"].iter().any(|probe| detail.starts_with(probe))
+fn check_events(about_pod: CommandLine) -> Remedy {
+    Remedy::run("check the events of the pod", [about_pod])
 }
 
 /// The kubelet ends the container because of the probe: the container did not end by itself.
@@ -120,7 +123,7 @@ pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_po
             [create("create secret generic", name)],
         );
     }
-    node_setup::remedy(detail, target).unwrap_or_else(|| Remedy::run("check the events of the pod", [about_pod]))
+    node_setup::remedy(detail, target).unwrap_or_else(|| check_events(about_pod))
 }
 
 pub(super) fn crash(container: &str, last_exit: Option<&Exit>, target: &RemedyContext<'_>) -> Vec<Remedy> {
@@ -230,6 +233,9 @@ mod tests {
         );
         assert!(words("Unhealthy", "Startup probe failed: x").contains("startupProbe"));
         assert_eq!(words("Unhealthy", "Readiness probe failed: x"), "check the events of the pod");
+        let volume = r#"MountVolume.SetUp failed for volume "config" : configmap "settings" not found"#;
+        assert!(words("FailedMount", volume).starts_with("create the missing ConfigMap"));
+        assert_eq!(words("Other", volume), "check the events of the pod");
     }
 
     #[test]

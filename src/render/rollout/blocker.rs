@@ -38,6 +38,7 @@ pub(super) fn summary(problem: &Problem) -> String {
         (NewPod, Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. }) => {
             "new pod not ready".into()
         }
+        (NewPod, warning) if warning.is_restarting_probe() => "new pod fails its probe".into(),
         (NewPod, Reason::Warning { reason, .. }) => format!("new pod does not start: {reason}"),
         // These name both pods, or the pod, themselves.
         (NewPod | OldPod, reason) => reason::summary(reason),
@@ -66,6 +67,7 @@ pub(crate) fn detail(problem: &Problem, now: Timestamp, names: ListLength) -> St
         (NewPod, Reason::ContainersNotReady { .. } | Reason::ReadinessGatesNotReady { .. }) => {
             "the new pod is running but not ready".into()
         }
+        (NewPod, warning) if warning.is_restarting_probe() => "the new pod fails its probe".into(),
         (NewPod, Reason::Warning { .. }) => "the new pod does not start".into(),
         (NewPod | OldPod, _) => return evidence(),
     };

@@ -114,7 +114,8 @@ fn own_rule(topology_key: &str, pods: &[OtherPod], target: &RemedyContext<'_>) -
     Remedy::run(
         format!(
             "use topologyKey {HOSTNAME} in the anti-affinity of the template, or remove it: the DaemonSet's own rule \
-             allows one pod per {topology_key}, and {names} is of this DaemonSet ({})",
+             allows one pod per {topology_key}, and {names} is of this DaemonSet ({}); if the rollout then waits, delete \
+             {names}, whose old rule keeps the new pods out",
             target.rollout_note()
         ),
         [target.edit()],
