@@ -148,12 +148,12 @@ impl<'a> DiagnosisInput<'a> {
             pod,
             replacement: self.replacement(),
             verdict: self.verdict(placement, state, pod, &checks),
+            event_query: self.event_query(state, &checks),
             checks,
             preemption,
             owner_pods,
             is_planned: !self.node_exists,
             untolerated,
-            event_query: self.event_query(state),
             assumptions: match (pod, self.predicted) {
                 (None, Some(predicted)) => &predicted.assumptions,
                 _ => &[],

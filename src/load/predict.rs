@@ -48,9 +48,7 @@ pub(crate) async fn load_required_objects(
             }
             read_events(access, node_snapshot, &predicted).await?
         }
-        Source::Saved(_) => {
-            diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved)
-        }
+        Source::Saved(_) => diagnosis::event_query(&diagnosis::all(node_snapshot, &predicted)).select(saved),
     };
     Ok(predicted)
 }

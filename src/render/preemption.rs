@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::command_line::valid;
 use super::name_list::ListLength;
 use super::remedy::{Remedy, RemedyContext};
-use crate::scheduling::NodePod;
 use crate::scheduling::preemption::{Preemption, RequiredPriority};
+use crate::scheduling::{NodePod, TiedToNode};
 
 pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
     match preemption {
@@ -70,6 +70,7 @@ enum Policy {
 
 fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyContext<'_>) -> Remedy {
     let RequiredPriority { priority, class, victims } = required_priority;
+    let lost: Vec<&NodePod> = victims.iter().filter(|victim| runs_nowhere_else(victim)).collect();
     let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
@@ -80,7 +81,11 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
         let patch = json!({ "spec": { "template": { "spec": spec } } });
         strategic_patch(target, &patch).only_if(valid::is_object_name(class))
     };
-    let effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
+    let mut effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
+    if !lost.is_empty() {
+        let names = some_of(&lost, ListLength::Handful, |victim| name(victim));
+        effect.push_str(&format!(". No other node can run {names}"));
+    }
     match class {
         Some(class) => {
             let text = format!("set priorityClassName {class} (a priority of {priority} is enough): {effect}");
@@ -93,6 +98,12 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
             Remedy::run(text, [create, patch(name)])
         }
     }
+}
+
+/// Whether nothing runs in the place of the pod once it is evicted: it is tied to the node, or nothing creates it again.
+fn runs_nowhere_else(victim: &NodePod) -> bool {
+    let is_tied = matches!(victim.tied_to_node, Some(TiedToNode::NodeSelector | TiedToNode::Volume));
+    is_tied || victim.owner.is_none()
 }
 
 fn with_priority(node_pod: &NodePod) -> String {

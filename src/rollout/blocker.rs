@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::explain::{ImageProblem, Reason};
+use crate::explain::{Exit, ImageProblem, Reason};
 
 /// Which pod has the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,11 +111,38 @@ impl Problem {
             }
             (Reason::PodFailed { reason: a, .. }, Reason::PodFailed { reason: b, .. })
             | (Reason::Warning { reason: a, .. }, Reason::Warning { reason: b, .. }) => a == b,
+            (Reason::CrashLoopBackOff { last_exit: a, .. }, Reason::CrashLoopBackOff { last_exit: b, .. }) => {
+                // Out of memory, a command that does not exist and an error of the program have other remedies.
+                let ended_by = |exit: &Option<Exit>| exit.as_ref().map(|exit| exit.reason.clone());
+                self.container() == other.container() && ended_by(a) == ended_by(b)
+            }
             (Reason::ContainerError { reason: a, .. }, Reason::ContainerError { reason: b, .. }) => {
                 self.container() == other.container() && a == b
             }
             _ => self.container() == other.container(),
         };
         self.problem_type == other.problem_type && has_same_code && has_same_part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crash(reason: &str, exit_code: i32) -> Problem {
+        let last_exit = Some(Exit { exit_code, signal: 0, reason: reason.into(), message: String::new() });
+        Problem::new_pod(Reason::CrashLoopBackOff { container: "main".into(), restarts: 3, last_exit })
+    }
+
+    fn warning(reason: &str) -> Problem {
+        Problem::new_pod(Reason::Warning { reason: reason.into(), detail: "x".into(), count: 1, last_seen: None })
+    }
+
+    #[test]
+    fn problems_with_other_remedies_are_not_merged() {
+        assert!(crash("Error", 1).has_same_cause(&crash("Error", 2)));
+        assert!(!crash("Error", 137).has_same_cause(&crash("OOMKilled", 137)));
+        assert!(warning("FailedMount").has_same_cause(&warning("FailedMount")));
+        assert!(!warning("FailedMount").has_same_cause(&warning("Unhealthy")));
     }
 }

@@ -64,8 +64,7 @@ pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> 
 pub(crate) fn run_filters_on_part(attempt: &Attempt<'_>, why_missing: &Missing) -> Vec<(Filter, FilterResult)> {
     let missing = || Known::Unknown(why_missing.clone());
     let cluster_objects = &attempt.cluster_objects.with_pods(Known::Unknown(why_missing.clone()));
-    let without =
-        Attempt { bound_pods: missing(), nominated: missing(), cluster_objects, ..attempt.clone() };
+    let without = Attempt { bound_pods: missing(), nominated: missing(), cluster_objects, ..attempt.clone() };
     let combined = |filter: &Filter| {
         let certain = match filter.run(attempt) {
             CheckResult::Fail(mut failures) => {

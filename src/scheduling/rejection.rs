@@ -83,7 +83,9 @@ impl FilterRejection {
             | Self::NodeDeclaredFeatures { .. }
             | Self::Placed(_)
             | Self::Volumes(_)
-            | Self::Affinity(AffinityRejection::PodAffinityTopologyKey { .. } | AffinityRejection::PodAffinity { .. })
+            | Self::Affinity(
+                AffinityRejection::PodAffinityTopologyKey { .. } | AffinityRejection::PodAffinity { .. },
+            )
             | Self::Spread(_)
             | Self::Devices(_) => false,
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
+use super::check::{Check, CheckName};
 use crate::admission::PredictedPod;
 use crate::change::allows_surge;
 use crate::explain::{Reason, State, events, pod as pod_state};
@@ -68,23 +69,22 @@ impl<'a> DiagnosisInput<'a> {
 
     /// The events that can add to the diagnosis: warnings about unhealthy pods, and FailedCreate where a pod is
     /// missing.
-    pub(super) fn event_query(&self, state: State) -> EventQuery {
+    pub(super) fn event_query(&self, state: State, checks: &[Check]) -> EventQuery {
         let mut query = EventQuery::default();
         if self.looks_for_rejections(state) || state == State::Unknown && events::status_counts_no_pods(self.daemon_set)
         {
             query.add_daemon_set(self.daemon_set);
         }
         let pods = self.pods.known().into_iter().flatten();
-        for pod in pods.filter(|pod| self.has_events(self.status_of(pod).0)) {
+        // For a pending pod the scheduler's message is in its status, but not the time of its last attempt. It tells
+        // whether a saved cluster in which nothing is in the pod's way is complete.
+        let is_rejected = |check: &Check| matches!(check.name, CheckName::Filter(_)) && check.result.is_fail();
+        let is_in_doubt = self.cluster_objects.saved.is_some() && !checks.iter().any(is_rejected);
+        let has_events = |state: State| is_unhealthy(state) || state == State::Pending && is_in_doubt;
+        for pod in pods.filter(|pod| has_events(self.status_of(pod).0)) {
             query.add_pod(&pod.metadata.uid);
         }
         query
-    }
-
-    /// Whether events about a pod in this state add to the diagnosis. For a pending pod the scheduler's message is in its
-    /// status, but not the time of its last attempt, which tells whether a saved cluster is complete.
-    fn has_events(&self, state: State) -> bool {
-        is_unhealthy(state) || state == State::Pending && self.cluster_objects.saved.is_some()
     }
 
     /// A FailedCreate event stays for an hour, so it is current evidence only while a pod is missing.

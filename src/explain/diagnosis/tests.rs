@@ -299,10 +299,8 @@ fn saved_pod_is_not_retried_while_the_scheduler_rejects_it() {
         snapshot.cluster_objects.saved = is_saved.then(SavedNamespaces::default);
         let diagnosis = &all(&snapshot, &[None])[0];
         assert_eq!(failing(diagnosis), ["Scheduler/PodScheduled"]);
-        let retries = matches!(
-            check(diagnosis, "PodScheduled").reasons()[0].reason,
-            Reason::NoLongerUnschedulable { .. }
-        );
+        let retries =
+            matches!(check(diagnosis, "PodScheduled").reasons()[0].reason, Reason::NoLongerUnschedulable { .. });
         (retries, check(diagnosis, "NodeResourcesFit").result.is_unknown())
     };
     assert_eq!(explained("2026-01-02T11:58:00Z", true), (false, true));

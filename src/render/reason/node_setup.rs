@@ -107,10 +107,7 @@ mod tests {
             ("failed to find runtime handler kata from runtime list", "container runtime on n1"),
             ("hostPath type check failed: /a b is not a socket file", "provide /a b as a socket file on n1"),
             (r#"path "/x" is mounted on "/" but it is not a shared mount"#, "--make-rshared"),
-            (
-                r#"Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) ds-y"#,
-                "a volume of its own",
-            ),
+            (r#"Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) ds-y"#, "a volume of its own"),
             ("add cmd: failed to assign an IP address to container", "free IP address"),
             (
                 r#"failed to setup network for sandbox "0": plugin type="calico" failed (add): x"#,

@@ -168,7 +168,10 @@ pub(super) fn added_by_admission(failure: &PlacementFailure, target: &RemedyCont
     let select = Remedy::run(
         format!(
             "add the node selector {key}={required} to the template too, so that no pod is created on other nodes: \
-             admission adds it to each pod (an annotation of the namespace, or a RuntimeClass) ({})",
+             admission adds it to each pod, most likely because of the annotation \
+             scheduler.alpha.kubernetes.io/node-selector of namespace {}{} ({})",
+            target.namespace,
+            template.runtime_class_name.as_ref().map(|class| format!(" or RuntimeClass {class}")).unwrap_or_default(),
             target.rollout_note()
         ),
         [merge_patch(target, &patch).only_if(valid::is_qualified_name(key) && valid::is_label_value(required))],

@@ -77,9 +77,7 @@ pub(super) fn warning(warning: &Reason, target: &RemedyContext<'_>, about_pod: C
         Reason::Warning { detail, .. } if warning.is_restarting_probe() => restarting_probe(detail, target),
         // For a volume, the kubelet names the missing object in the same words as for a variable.
         Reason::Warning { reason, detail, .. } if reason == "FailedMount" => container_error(detail, target, about_pod),
-        Reason::Warning { detail, .. } => {
-            node_setup::remedy(detail, target).unwrap_or_else(|| check_events(about_pod))
-        }
+        Reason::Warning { detail, .. } => node_setup::remedy(detail, target).unwrap_or_else(|| check_events(about_pod)),
         _ => check_events(about_pod),
     }
 }

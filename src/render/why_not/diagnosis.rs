@@ -95,7 +95,10 @@ fn standing(diagnosis: &Diagnosis<'_>) -> String {
         }
         (State::Misscheduled, _) => format!("no pod should run here, but pod {pod} exists"),
         (State::Pending, _) => format!("pod {pod} has not been scheduled"),
-        (State::Unknown, _) => "pods could not be read".into(),
+        (State::Unknown, _) => match diagnosis.input.pods.missing() {
+            Some(missing) => format!("it is not known whether a pod exists: {}", sanitize(&missing.to_string())),
+            None => "it is not known whether a pod exists".into(),
+        },
         (state, _) => format!("pod {pod} is {}", state.name()),
     }
 }
