@@ -3,7 +3,7 @@
 //! The input is the [`Coverage`](crate::coverage::Coverage) of one DaemonSet and its snapshot, the output a
 //! [`RolloutStatus`] (`status`). `budget` resolves the update strategy. `node_pods` sorts the pods of each node into
 //! new, old and terminating ones, as the controller does. `assessment` combines what is found out about a node: its
-//! problems (`node_problem`, `crash_loop`, `surge_ports`, `failed_create`) with their evidence, its step and its use of
+//! problems (`node_problem`, `crash_loop`, `surge_conflict`, `failed_create`) with their evidence, its step and its use of
 //! the budget (`node_progress`). A [`Blocker`] is one problem with all its nodes. `stuck` proves whether the rollout is
 //! stuck, and `phase` summarizes. Over several snapshots, `events` returns the differences, and `progress` and `rate`
 //! measure the speed. `history` lists the revisions.
@@ -35,7 +35,7 @@ mod progress;
 mod rate;
 mod status;
 mod stuck;
-mod surge_ports;
+mod surge_conflict;
 
 #[cfg(test)]
 mod tests;

@@ -65,7 +65,7 @@ pub(crate) struct Snapshot {
     pub(crate) events: Known<Vec<Event>>,
     /// The additional rules of OpenShift; none on any other cluster.
     pub(crate) openshift: Known<Option<OpenShift>>,
-    /// The time of the snapshot: now for a live cluster, the newest timestamp in the files for a saved one.
+    /// The time of the snapshot: now for a live cluster, the time of the files for a saved one.
     pub(crate) as_of: Timestamp,
 }
 

@@ -113,6 +113,7 @@ pub(crate) fn is_computable(reason: &Reason) -> bool {
         | Reason::StuckTerminating { .. }
         | Reason::Warning { .. }
         | Reason::SurgeHostPortConflict { .. }
+        | Reason::SurgeAntiAffinityConflict
         | Reason::OldPodOnDeletedNode { .. }
         | Reason::ExtraPods { .. } => false,
     }

@@ -181,6 +181,9 @@ pub(crate) enum Reason {
         /// `TCP`, `UDP` or `SCTP`.
         protocol: String,
     },
+    /// With a surge, the required anti-affinity of the new pod or of the old pod next to it excludes the other one, and the
+    /// old pod remains until the new pod is available.
+    SurgeAntiAffinityConflict,
     /// With a surge, an old pod on a node that was deleted stops the rollout until the pod is garbage-collected.
     OldPodOnDeletedNode {
         /// The name of the pod.
@@ -297,6 +300,7 @@ impl Reason {
             | Self::StuckTerminating { .. }
             | Self::Warning { .. }
             | Self::SurgeHostPortConflict { .. }
+            | Self::SurgeAntiAffinityConflict
             | Self::OldPodOnDeletedNode { .. }
             | Self::ExtraPods { .. }
             | Self::NotEligible(_)

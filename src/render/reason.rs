@@ -70,6 +70,7 @@ pub(crate) fn summary(reason: &Reason) -> String {
         Reason::SurgeHostPortConflict { port, protocol } => {
             format!("old and new pod need the same host port {port}/{protocol}")
         }
+        Reason::SurgeAntiAffinityConflict => "the anti-affinity keeps the new pod off the node of the old one".into(),
         Reason::OldPodOnDeletedNode { .. } => "old pod left on a deleted node".into(),
         Reason::ExtraPods { .. } => "extra pods on the node".into(),
         Reason::NotEligible(failure) => placement::summary(failure),
@@ -175,6 +176,11 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
             "the new pod needs host port {port}/{protocol}, which the old pod on the same node uses; with maxSurge \
              the old pod stays until the new one is available"
         ),
+        Reason::SurgeAntiAffinityConflict => {
+            "the required anti-affinity of the DaemonSet lets no new pod start beside the old pod on the same node; with \
+             maxSurge the old pod stays until the new one is available"
+                .into()
+        }
         Reason::OldPodOnDeletedNode { pod } => {
             format!("old pod {pod} is left on a deleted node; the controller does not continue until the pod is gone")
         }
@@ -277,7 +283,7 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
         Reason::StuckTerminating { finalizers, kubelet_reports, .. } => {
             vec![pod::stuck(finalizers, *kubelet_reports, target)]
         }
-        Reason::SurgeHostPortConflict { .. } => vec![Remedy::run(
+        Reason::SurgeHostPortConflict { .. } | Reason::SurgeAntiAffinityConflict => vec![Remedy::run(
             "set maxSurge to 0, so that the old pod is deleted before the new one is created",
             [merge_patch(target, &scheduling::without_surge_patch())],
         )],

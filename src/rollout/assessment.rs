@@ -5,7 +5,7 @@ use super::budget::Strategy;
 use super::node_pods::{Availability, NodePods};
 use super::node_problem::{problems, reasons};
 use super::node_progress::{BudgetUseReason, NodeStep};
-use super::surge_ports::SurgePorts;
+use super::surge_conflict::SurgeConflicts;
 use crate::coverage::Coverage;
 use crate::explain::Reason;
 
@@ -34,11 +34,11 @@ pub(super) fn assessments<'a>(
     availability: Availability<'a>,
 ) -> Vec<NodeAssessment<'a>> {
     let is_surge = matches!(strategy, Strategy::Surge { .. });
-    let mut ports = SurgePorts::new(coverage, availability);
+    let mut conflicts = SurgeConflicts::new(coverage, availability);
     let find = |site: NodePods<'a>| {
         let reasons = reasons(&site, availability);
         let mut found = problems(&site, &reasons, coverage.daemon_set, availability);
-        if is_surge && let Some(problem) = ports.problem(&site) {
+        if is_surge && let Some(problem) = conflicts.problem(&site) {
             // The scheduler's message is about the same conflict, and about all other nodes.
             found.retain(|problem| !matches!(problem.problem.reason, Reason::Unschedulable { .. }));
             found.push(problem);

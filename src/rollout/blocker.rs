@@ -74,7 +74,9 @@ impl Problem {
         match (self.problem_type, &self.reason) {
             (ProblemType::PodCreation, _) => FaultDomain::Cluster,
             (ProblemType::OldPod, _) | (ProblemType::NewPod, Reason::NodeNotReady { .. }) => FaultDomain::Node,
-            (ProblemType::NewPod, Reason::SurgeHostPortConflict { .. }) => FaultDomain::Strategy,
+            (ProblemType::NewPod, Reason::SurgeHostPortConflict { .. } | Reason::SurgeAntiAffinityConflict) => {
+                FaultDomain::Strategy
+            }
             (ProblemType::NewPod, Reason::Unschedulable { .. } | Reason::SchedulingGated) => FaultDomain::Cluster,
             (ProblemType::NewPod, _) => FaultDomain::Pod,
         }

@@ -188,6 +188,7 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         | Reason::DaemonSetDeleting { .. }
         | Reason::StuckTerminating { .. }
         | Reason::SurgeHostPortConflict { .. }
+        | Reason::SurgeAntiAffinityConflict
         | Reason::OldPodOnDeletedNode { .. }
         | Reason::ExtraPods { .. }
         | Reason::NotEligible(_)

@@ -25,8 +25,8 @@ use crate::explain::Reason;
 pub(super) struct StuckProof {
     /// The API server rejects a pod that the controller has to create. The error ends each sync before the rollout.
     creation_rejected: bool,
-    /// Under surge, new pods cannot be scheduled next to the old ones because of their host ports.
-    ports_conflict: bool,
+    /// Under surge, new pods cannot be scheduled next to the old ones, because of host ports or an anti-affinity.
+    pods_conflict: bool,
     /// Nodes that need intervention use the whole budget while other nodes wait for it, or only such nodes remain.
     remaining_nodes_blocked: bool,
 }
@@ -54,7 +54,7 @@ impl StuckProof {
         let needs_surge = is_surge && (has_old_unavailable || (candidates > 0 && budget_used_by < budget));
         let needs_pod = eligible().any(|assessment| assessment.site.needs_pod(is_surge)) || needs_surge;
         let is_rejected = rejections.iter().any(|rejection| rejection.needs_intervention);
-        let ports_conflict = eligible().any(|assessment| assessment.problems.iter().any(port_conflicts));
+        let pods_conflict = eligible().any(|assessment| assessment.problems.iter().any(conflicts_with_old_pod));
 
         let open = || eligible().filter(|assessment| assessment.step != NodeStep::Done && !is_available(assessment));
         let remaining_nodes_blocked = match candidates {
@@ -63,13 +63,13 @@ impl StuckProof {
         };
         Self {
             creation_rejected: needs_pod && is_rejected,
-            ports_conflict,
+            pods_conflict,
             remaining_nodes_blocked: remaining_nodes_blocked && !has_old_unavailable,
         }
     }
 
     pub(super) fn is_stuck(&self) -> bool {
-        self.creation_rejected || self.ports_conflict || self.remaining_nodes_blocked
+        self.creation_rejected || self.pods_conflict || self.remaining_nodes_blocked
     }
 
     /// Whether the problem is part of the proof.
@@ -77,14 +77,14 @@ impl StuckProof {
         problem.needs_intervention
             && match problem.problem.problem_type {
                 ProblemType::PodCreation => self.creation_rejected,
-                ProblemType::NewPod if port_conflicts(problem) => self.ports_conflict,
+                ProblemType::NewPod if conflicts_with_old_pod(problem) => self.pods_conflict,
                 ProblemType::NewPod | ProblemType::OldPod => self.remaining_nodes_blocked,
             }
     }
 }
 
-fn port_conflicts(problem: &NodeProblem) -> bool {
-    matches!(problem.problem.reason, Reason::SurgeHostPortConflict { .. })
+fn conflicts_with_old_pod(problem: &NodeProblem) -> bool {
+    matches!(problem.problem.reason, Reason::SurgeHostPortConflict { .. } | Reason::SurgeAntiAffinityConflict)
 }
 
 /// A rejection of new pods, where it is not known which nodes need one.

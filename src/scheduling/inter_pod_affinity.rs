@@ -18,9 +18,10 @@ use super::node_pod::OtherPod;
 use super::rejection::{AffinityRejection, FilterRejection};
 use crate::check_result::CheckResult;
 
-use super::topology::{Domain, Topology, is_same};
+use super::topology::{Domain, HOSTNAME, Topology, is_same};
+use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Pod, PodAffinity};
-use crate::snapshot::{Known, Missing, Node};
+use crate::snapshot::{Known, Labels, Missing, Node};
 use term::{Term, and};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
@@ -30,6 +31,27 @@ pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {
     check_anti_affinity(attempt, &topology, &mut report);
     check_existing(attempt, &topology, &mut report);
     CheckResult::from_partial(report.rejections, report.missing)
+}
+
+/// Whether a required anti-affinity of one pod excludes the other from the same node. With label keys the answer depends
+/// on labels that only created pods have; then it is no.
+pub(crate) fn exclude_each_other(pod: &Pod, bound: &Pod) -> bool {
+    let terms = || [pod, bound].into_iter().filter_map(pod_anti_affinity).flat_map(|affinity| &affinity.required);
+    if terms().any(|term| !term.match_label_keys.is_empty() || !term.mismatch_label_keys.is_empty()) {
+        return false;
+    }
+    // Without other nodes, only terms with the hostname as their domain apply.
+    let mut node = Node::default();
+    node.metadata.labels = Labels::from([(HOSTNAME.to_owned(), String::new())]).into();
+    let attempt = Attempt {
+        pod,
+        node: &node,
+        bound_pods: Known::Known(vec![bound]),
+        nominated: Known::Known(Vec::new()),
+        cluster_objects: &ClusterObjects::default(),
+    };
+    let CheckResult::Fail(failures) = filter(&attempt) else { return false };
+    failures.iter().any(|failure| failure.rejection.outlasts_more_pods())
 }
 
 /// The rejections, and the first thing that could not be read.

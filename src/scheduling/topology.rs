@@ -6,7 +6,7 @@ use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Missing, Node};
 
 /// The label with a distinct value for each node. The kubelet sets it.
-const HOSTNAME: &str = "kubernetes.io/hostname";
+pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// The pods and nodes around the node of an attempt.
 pub(super) struct Topology<'a> {

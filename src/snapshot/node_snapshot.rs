@@ -32,7 +32,7 @@ pub(crate) struct NodeSnapshot {
     pub(crate) openshift: Known<Option<OpenShift>>,
     /// The other objects.
     pub(crate) cluster_objects: ClusterObjects,
-    /// The time of the snapshot: now for a live cluster, the newest timestamp in the files for a saved one.
+    /// The time of the snapshot: now for a live cluster, the time of the files for a saved one.
     pub(crate) as_of: Timestamp,
 }
 

@@ -45,6 +45,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
         | Reason::DaemonSetDeleting { .. }
         | Reason::VirtualNode { .. }
         | Reason::SurgeHostPortConflict { .. }
+        | Reason::SurgeAntiAffinityConflict
         | Reason::OldPodOnDeletedNode { .. }
         | Reason::ExtraPods { .. }
         | Reason::NotEligible(_)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::coverage::compute_coverage;
 use crate::snapshot::{EventFields, Known};
-use crate::testing::objects::{self, HOUR_AGO, NOW, from_json};
+use crate::testing::objects::{self, HOUR_AGO, NOW, from_json, merge};
 use crate::testing::rollout_fixture::*;
 
 /// Edge case 45 (docs/edge-cases.md).
@@ -152,6 +152,39 @@ fn surge_with_host_network_is_stuck_on_container_ports() {
         revision.data.0["spec"]["template"]["spec"]["hostNetwork"] = true.into();
     }
     assert_eq!((rollout.phase(), rollout.blockers()), (Phase::Stuck, vec!["NewPod/SurgeHostPortConflict! n1".into()]));
+}
+
+#[test]
+fn surge_with_an_anti_affinity_against_itself_is_stuck() {
+    let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 0, "maxSurge": 1 } });
+    let container = |image: &str| json!({ "image": image });
+    let excludes = |term: Value| {
+        let mut rollout =
+            RolloutFixture::surge(2, json!(1)).template(strategy.clone(), container("new"), container("old"));
+        let labels = rollout.0.daemon_sets[0].spec.selector.match_labels.clone();
+        let mut required =
+            json!({ "labelSelector": { "matchLabels": labels }, "topologyKey": "kubernetes.io/hostname" });
+        merge(&mut required, term);
+        let affinity = json!({ "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [required] } });
+        // Only the old revision has the rule: it excludes new pods too.
+        let Known::Known(revisions) = &mut rollout.0.revisions else { unreachable!() };
+        let old =
+            revisions.iter_mut().find(|one| one.data.0["spec"]["template"]["spec"]["containers"][0]["image"] == "old");
+        old.unwrap().data.0["spec"]["template"]["spec"]["affinity"] = affinity;
+        rollout.pods([1, 2], "old", &healthy())
+    };
+    let stuck = excludes(json!({}));
+    assert_eq!(
+        (stuck.phase(), stuck.blockers()),
+        (Phase::Stuck, vec!["NewPod/SurgeAntiAffinityConflict! n1,n2".into()])
+    );
+    for other in [
+        json!({ "labelSelector": { "matchLabels": { "app": "another" } } }),
+        json!({ "topologyKey": "zone" }),
+        json!({ "matchLabelKeys": ["controller-revision-hash"] }),
+    ] {
+        assert_eq!(excludes(other.clone()).phase(), Phase::Progressing, "{other}");
+    }
 }
 
 /// Edge case 51 (docs/edge-cases.md).
