@@ -13,6 +13,7 @@ use crate::cluster::list::{Listed, known_if_permitted};
 use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
 use crate::cluster::query::Scope;
 use crate::error::Error;
+use crate::snapshot::object::OwnerReference;
 use crate::snapshot::selector::covering;
 use crate::snapshot::{EventQuery, Interner, Known, Node, OpenShift, PodSummary, Snapshot, UnsavedPods};
 
@@ -121,12 +122,19 @@ pub(crate) fn readable<T>(
     }))
 }
 
-/// Keeps only pods that may belong to one of the DaemonSets: a cluster may have a hundred times as many.
+/// Keeps only pods that may belong to one of the DaemonSets, or to a deleted one of the same name: a cluster may have a
+/// hundred times as many.
 pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSummary) -> Option<PodSummary> + 'static {
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
+    let name =
+        |daemon_set: &DaemonSet| Some((daemon_set.metadata.name.clone()?, daemon_set.metadata.namespace.clone()?));
+    let names: HashSet<(String, String)> = daemon_sets.iter().filter_map(name).collect();
     let mut interner = Interner::default();
     move |pod: PodSummary| {
-        let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid));
+        let has_name = |owner: &OwnerReference| {
+            owner.kind == "DaemonSet" && names.contains(&(owner.name.clone(), pod.metadata.namespace.clone()))
+        };
+        let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid) || has_name(owner));
         may_be_ours.then(|| pod.compact(&mut interner))
     }
 }

@@ -70,7 +70,11 @@ enum Policy {
 
 fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyContext<'_>) -> Remedy {
     let RequiredPriority { priority, class, victims } = required_priority;
-    let lost: Vec<&NodePod> = victims.iter().filter(|victim| runs_nowhere_else(victim)).collect();
+    let is_tied = |victim: &&NodePod| {
+        victim.owner.is_some() && matches!(victim.tied_to_node, Some(TiedToNode::NodeSelector | TiedToNode::Volume))
+    };
+    let tied: Vec<&NodePod> = victims.iter().filter(is_tied).collect();
+    let bare: Vec<&NodePod> = victims.iter().filter(|victim| victim.owner.is_none()).collect();
     let victims = some_of(victims, ListLength::Handful, with_priority);
     let patch = |class: &str| {
         let mut spec = json!({ "priorityClassName": class });
@@ -82,9 +86,12 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
         strategic_patch(target, &patch).only_if(valid::is_object_name(class))
     };
     let mut effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
-    if !lost.is_empty() {
-        let names = some_of(&lost, ListLength::Handful, |victim| name(victim));
-        effect.push_str(&format!(". No other node can run {names}"));
+    let names = |pods: &[&NodePod]| some_of(pods, ListLength::Handful, |pod| name(pod));
+    if !tied.is_empty() {
+        effect.push_str(&format!(". No other node can run {}", names(&tied)));
+    }
+    if !bare.is_empty() {
+        effect.push_str(&format!(". Nothing creates {} again", names(&bare)));
     }
     match class {
         Some(class) => {
@@ -98,12 +105,6 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
             Remedy::run(text, [create, patch(name)])
         }
     }
-}
-
-/// Whether nothing runs in the place of the pod once it is evicted: it is tied to the node, or nothing creates it again.
-fn runs_nowhere_else(victim: &NodePod) -> bool {
-    let is_tied = matches!(victim.tied_to_node, Some(TiedToNode::NodeSelector | TiedToNode::Volume));
-    is_tied || victim.owner.is_none()
 }
 
 fn with_priority(node_pod: &NodePod) -> String {

@@ -17,6 +17,7 @@ use crate::explain::Reason;
 use crate::explain::pod::is_ready;
 use crate::revision::{revision_of, template_with};
 use crate::scheduling::{exclude_each_other, host_port_conflict};
+use crate::snapshot::HOSTNAME;
 use crate::snapshot::pod::Pod;
 
 /// Finds nodes whose old pod is ready, and therefore kept, and keeps the new pod out.
@@ -50,6 +51,11 @@ impl<'a> SurgeConflicts<'a> {
             conflict(new, &as_created(coverage.namespace(), &old))
         });
         let reason = conflict.clone()?;
+        // A node without the label is in no topology domain.
+        let has_hostname = || site.node.is_some_and(|node| node.metadata.labels.contains_key(HOSTNAME));
+        if matches!(reason, Reason::SurgeAntiAffinityConflict) && !has_hostname() {
+            return None;
+        }
         Some(NodeProblem { problem: Problem::new_pod(reason), needs_intervention: true })
     }
 }

@@ -18,10 +18,10 @@ use super::node_pod::OtherPod;
 use super::rejection::{AffinityRejection, FilterRejection};
 use crate::check_result::CheckResult;
 
-use super::topology::{Domain, HOSTNAME, Topology, is_same};
+use super::topology::{Domain, Topology, is_same};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::{Pod, PodAffinity};
-use crate::snapshot::{Known, Labels, Missing, Node};
+use crate::snapshot::{HOSTNAME, Known, Labels, Missing, Node};
 use term::{Term, and};
 
 pub(super) fn filter(attempt: &Attempt<'_>) -> FilterResult {

@@ -14,11 +14,10 @@ use super::csi_migration::Plugin;
 use super::pvc::{claims_of, find, is_for_one_pod};
 use crate::snapshot::cluster_objects::ObjectKind;
 use crate::snapshot::pod::{Pod, PodAffinityTerm, TopologySpreadConstraint};
-use crate::snapshot::{Known, Node};
+use crate::snapshot::{HOSTNAME, Known, Node};
 
 /// The scheduler's message if anti-affinity terms of other pods match the pod.
 const EXISTING_ANTI_AFFINITY: &str = "existing pods anti-affinity rules";
-const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// The kinds for a disk of a migrated plugin that a pod uses without a claim: the limit of its CSI driver counts the
 /// volumes of all pods on the node.

@@ -5,9 +5,7 @@ use serde::Serialize;
 use crate::placement::{Affinity, FeatureGates, selector_obstacles, tolerates};
 use crate::snapshot::pod::{Pod, PodSpec};
 use crate::snapshot::pod_summary::{NodeSelectorRequirement, NodeSelectorTerm};
-use crate::snapshot::{Node, Taint};
-
-const HOSTNAME: &str = "kubernetes.io/hostname";
+use crate::snapshot::{HOSTNAME, Node, Taint};
 
 /// Why a pod that is evicted from its node, while the node is cordoned, may come back to it or find no other node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,10 +3,7 @@
 use super::attempt::Attempt;
 
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Known, Missing, Node};
-
-/// The label with a distinct value for each node. The kubelet sets it.
-pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
+use crate::snapshot::{HOSTNAME, Known, Missing, Node};
 
 /// The pods and nodes around the node of an attempt.
 pub(super) struct Topology<'a> {

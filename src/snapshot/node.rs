@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::object::{ObjectMeta, Time};
 use super::resource_list::ResourceList;
 
+/// The label with a distinct value for each node, as a topology key: each node is a domain of its own. The kubelet sets
+/// it.
+pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
+
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct Node {

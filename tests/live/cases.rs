@@ -16,6 +16,7 @@ mod packaging;
 mod permissions;
 mod remedies;
 mod remedy_proofs;
+mod reported_problems;
 mod rollout_history;
 mod rollout_scenarios;
 mod rollout_watch;
@@ -48,6 +49,7 @@ const MODULES: &[&[LiveTest]] = &[
     permissions::TESTS,
     remedies::TESTS,
     remedy_proofs::TESTS,
+    reported_problems::TESTS,
     rollout_history::TESTS,
     rollout_scenarios::TESTS,
     rollout_watch::TESTS,

@@ -67,7 +67,7 @@ fn existing_priority_class_is_set() {
     assert_eq!(
         found[0].text,
         "set priorityClassName mid (a priority of 101 is enough): preemption then evicts web/a (priority 100) on this \
-         node, and may evict pods on other nodes"
+         node, and may evict pods on other nodes. Nothing creates web/a again"
     );
     assert_eq!(
         found[0].lines(),

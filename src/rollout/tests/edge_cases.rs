@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::coverage::compute_coverage;
-use crate::snapshot::{EventFields, Known};
+use crate::snapshot::{EventFields, Known, Labels};
 use crate::testing::objects::{self, HOUR_AGO, NOW, from_json, merge};
 use crate::testing::rollout_fixture::*;
 
@@ -171,6 +171,11 @@ fn surge_with_an_anti_affinity_against_itself_is_stuck() {
         let old =
             revisions.iter_mut().find(|one| one.data.0["spec"]["template"]["spec"]["containers"][0]["image"] == "old");
         old.unwrap().data.0["spec"]["template"]["spec"]["affinity"] = affinity;
+        let Known::Known(nodes) = &mut rollout.0.nodes else { unreachable!() };
+        for node in nodes {
+            let name = node.metadata.name.clone();
+            node.metadata.labels = Labels::from([("kubernetes.io/hostname".to_owned(), name)]).into();
+        }
         rollout.pods([1, 2], "old", &healthy())
     };
     let stuck = excludes(json!({}));

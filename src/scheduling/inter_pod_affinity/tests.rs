@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::snapshot::HOSTNAME;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor};
 use crate::testing::objects;
 
@@ -132,7 +133,6 @@ fn anti_affinity(term: Value) -> Value {
     json!({ "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } })
 }
 
-const HOSTNAME: &str = "kubernetes.io/hostname";
 const NEAR: &str = "node(s) didn't match pod affinity rules";
 const FAR: &str = "node(s) didn't match pod anti-affinity rules";
 const KEPT_AWAY: &str = "node(s) didn't satisfy existing pods anti-affinity rules";

@@ -7,9 +7,7 @@ use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::remedy::{Remedy, RemedyContext};
 use crate::scheduling::node_pod::Owner;
 use crate::scheduling::{AffinityRejection, OtherPod, Selected};
-
-/// The topology key with which each node is a domain of its own.
-const HOSTNAME: &str = "kubernetes.io/hostname";
+use crate::snapshot::HOSTNAME;
 
 pub(super) fn summary(rejection: &AffinityRejection) -> String {
     match rejection {
