@@ -33,6 +33,21 @@ export CI=true
 # The caller's cluster, and settings of the caller's terminal, are not part of a test.
 unset KUBECONFIG NO_COLOR CLICOLOR CLICOLOR_FORCE TRYCMD
 
+# Go builds the programs of the live tests meanwhile: compiling and linking one Rust crate leaves cores idle.
+go_programs=
+if [ "$live" = yes ]; then
+  mkdir -p target
+  # With a process group of its own, so that all of it can be ended.
+  set -m
+  {
+    [ -n "${DS_CONTROL_PLANE:-}" ] || tests/control-plane/build.sh
+    [ -n "${DS_KREW:-}" ] || tests/krew/build.sh
+  } >target/go-programs.log 2>&1 &
+  go_programs=$!
+  set +m
+  trap 'kill -- -"$go_programs" 2>/dev/null || true' EXIT
+fi
+
 step format
 cargo fmt --all --check
 step "lints of scripts"
@@ -49,14 +64,11 @@ cargo test --locked --test cli
 step "tests of the tools"
 cargo test --locked --package xtask
 if [ "$live" = yes ]; then
-  if [ -z "${DS_CONTROL_PLANE:-}" ]; then
-    step "control plane"
-    tests/control-plane/build.sh
-  fi
-  if [ -z "${DS_KREW:-}" ]; then
-    step krew
-    tests/krew/build.sh
-  fi
+  step "control plane and krew"
+  result=0
+  wait "$go_programs" || result=$?
+  cat target/go-programs.log >&2
+  [ "$result" = 0 ] || exit "$result"
   step "live tests"
   cargo test --locked --test live
 fi
