@@ -118,17 +118,23 @@ fn carry_containers(target: &mut [Container], old: &[Container], new: &[Containe
         let none = Resources::default();
         let (old, new) = (old.resources.as_ref().unwrap_or(&none), new.resources.as_ref().unwrap_or(&none));
         let resources = container.resources.get_or_insert_default();
-        carry_amounts(&mut resources.requests, &old.requests, &new.requests);
-        carry_amounts(&mut resources.limits, &old.limits, &new.limits);
+        carry_amounts(&mut resources.requests, &old.requests, &new.requests)?;
+        carry_amounts(&mut resources.limits, &old.limits, &new.limits)?;
     }
     Some(())
 }
 
-fn carry_amounts(target: &mut ResourceList, old: &ResourceList, new: &ResourceList) {
+/// None if admission replaced an amount of the old template: it may replace the new one too.
+fn carry_amounts(target: &mut ResourceList, old: &ResourceList, new: &ResourceList) -> Option<()> {
+    let is_replaced = |resource: &String| old.get(resource).is_some_and(|amount| target.get(resource) != Some(amount));
+    if old.keys().chain(new.keys()).any(|resource| old.get(resource) != new.get(resource) && is_replaced(resource)) {
+        return None;
+    }
     for resource in old.keys().filter(|resource| !new.contains_key(*resource)) {
         target.remove(resource);
     }
     for (resource, amount) in new.iter().filter(|(resource, amount)| old.get(*resource) != Some(amount)) {
         target.insert(resource.clone(), amount.clone());
     }
+    Some(())
 }

@@ -21,7 +21,9 @@ pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
         Preemption::UnderWay { victims } => {
             format!("preemption in progress: waiting for {} to terminate", some_of(victims, names, name))
         }
-        Preemption::NoVictims { .. } => "preemption cannot help: no pod on the node has a lower priority".into(),
+        Preemption::NoVictims { .. } => {
+            "preemption cannot help at this priority: no pod on the node has a lower one".into()
+        }
         Preemption::NotEnough { candidates, remains, .. } => {
             let who = match candidates.as_slice() {
                 [one] => format!("{}, the only pod with a lower priority", name(one)),
@@ -85,23 +87,28 @@ fn raise(required_priority: &RequiredPriority, policy: Policy, target: &RemedyCo
         let patch = json!({ "spec": { "template": { "spec": spec } } });
         strategic_patch(target, &patch).only_if(valid::is_object_name(class))
     };
-    let mut effect = format!("preemption then evicts {victims} on this node, and may evict pods on other nodes");
     let names = |pods: &[&NodePod]| some_of(pods, ListLength::Handful, |pod| name(pod));
+    let mut only_if = String::new();
     if !tied.is_empty() {
-        effect.push_str(&format!(". No other node can run {}", names(&tied)));
+        only_if = format!("only if {} may stop, which no other node can run: ", names(&tied));
     }
     if !bare.is_empty() {
-        effect.push_str(&format!(". Nothing creates {} again", names(&bare)));
+        only_if.push_str(&format!("only if {} may be lost, which nothing creates again: ", names(&bare)));
     }
+    let effect = format!(
+        "preemption then evicts {victims} on this node, and may evict pods on other nodes ({})",
+        target.rollout_note()
+    );
     match class {
         Some(class) => {
-            let text = format!("set priorityClassName {class} (a priority of {priority} is enough): {effect}");
+            let text = format!("{only_if}set priorityClassName {class} (a priority of {priority} is enough): {effect}");
             Remedy::run(text, [patch(class)])
         }
         None => {
             let name = target.daemon_set;
             let create = create_priority_class(name, *priority);
-            let text = format!("create a PriorityClass with a value of at least {priority}, and use it: {effect}");
+            let text =
+                format!("{only_if}create a PriorityClass with a value of at least {priority}, and use it: {effect}");
             Remedy::run(text, [create, patch(name)])
         }
     }

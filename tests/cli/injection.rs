@@ -28,7 +28,7 @@ const OPTIONS: [&str; 27] = [
     "--field-selector",
     "--for",
     "--force",
-    "--from-literal",
+    "--from-file",
     "--grace-period",
     "--hard",
     "--limits",

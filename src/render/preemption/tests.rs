@@ -34,7 +34,7 @@ fn each_verdict_has_a_sentence() {
         ),
         (
             Preemption::NoVictims { required_priority: None },
-            "preemption cannot help: no pod on the node has a lower priority",
+            "preemption cannot help at this priority: no pod on the node has a lower one",
         ),
         (
             Preemption::NotEnough {
@@ -66,8 +66,9 @@ fn existing_priority_class_is_set() {
     let found = remedies(&Preemption::NoVictims { required_priority: required_priority(101, Some("mid")) }, &TARGET);
     assert_eq!(
         found[0].text,
-        "set priorityClassName mid (a priority of 101 is enough): preemption then evicts web/a (priority 100) on this \
-         node, and may evict pods on other nodes. Nothing creates web/a again"
+        "only if web/a may be lost, which nothing creates again: set priorityClassName mid (a priority of 101 is \
+         enough): preemption then evicts web/a (priority 100) on this node, and may evict pods on other nodes (starts a \
+         rollout)"
     );
     assert_eq!(
         found[0].lines(),

@@ -106,18 +106,17 @@ pub(super) fn container_error(detail: &str, target: &RemedyContext<'_>, about_po
         let (name, rest) = rest.split_once('"')?;
         rest.trim_start().starts_with("not found").then(|| name.rsplit('/').next().unwrap_or(name))
     };
-    let create = |words, name: &str| {
-        CommandLine::in_namespace(target.namespace, words).name(name).words("--from-literal=KEY=VALUE")
-    };
+    let create =
+        |words, name: &str| CommandLine::in_namespace(target.namespace, words).name(name).words("--from-file=FILE");
     if let Some(name) = missing("configmap") {
         return Remedy::run(
-            "create the missing ConfigMap with the keys that the container reads; the kubelet then continues by itself",
+            "create the missing ConfigMap with the keys that the container reads, from a FILE that has them; the kubelet then continues by itself",
             [create("create configmap", name)],
         );
     }
     if let Some(name) = missing("secret") {
         return Remedy::run(
-            "create the missing Secret with the keys that the container reads; the kubelet then continues by itself",
+            "create the missing Secret with the keys that the container reads, from a FILE that has them; the kubelet then continues by itself",
             [create("create secret generic", name)],
         );
     }
@@ -211,8 +210,8 @@ mod tests {
     #[test]
     fn missing_configmap_or_secret_is_created_by_name() {
         for (detail, expected) in [
-            (r#"configmap "settings" not found"#, "kubectl -n ns create configmap settings --from-literal=KEY=VALUE"),
-            (r#"secret "ns/key" not found"#, "kubectl -n ns create secret generic key --from-literal=KEY=VALUE"),
+            (r#"configmap "settings" not found"#, "kubectl -n ns create configmap settings --from-file=FILE"),
+            (r#"secret "ns/key" not found"#, "kubectl -n ns create secret generic key --from-file=FILE"),
             (r#"couldn't find key x in ConfigMap ns/settings"#, "kubectl -n ns describe pod ds-x"),
             (r#"configmap "a" is forbidden"#, "kubectl -n ns describe pod ds-x"),
         ] {

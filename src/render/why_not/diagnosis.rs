@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use super::overview::name_of;
 use super::{all_remedies, verdict_symbol, verdict_tone};
 use crate::check_result::CheckResult;
-use crate::explain::State;
 use crate::explain::diagnosis::{Check, Diagnosis, Stage, Verdict};
-use crate::placement::Placement;
+use crate::explain::{Reason, State};
+use crate::placement::{Placement, PlacementFailure, TaintMeaning, taint_owner};
 use crate::render::ViewOptions;
 use crate::render::preemption;
 use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
 use crate::render::style::Tone;
 use crate::render::text::{pluralize, sanitize, width, wrap};
+use crate::scheduling::FilterRejection;
 use crate::scheduling::preemption::Preemption;
 
 /// The width of the column with the names of the stages.
@@ -87,7 +88,10 @@ fn standing(diagnosis: &Diagnosis<'_>) -> String {
     match (diagnosis.state, diagnosis.placement) {
         (State::Missing, _) if diagnosis.verdict == Verdict::WouldRun => "a pod would be created and would fit".into(),
         (State::Missing, _) => "pod missing".into(),
-        (State::Excluded, _) => "no pod should run here".into(),
+        (State::Excluded, _) => match awaited_owner(diagnosis) {
+            Some(owner) => format!("no pod runs here until {owner} removes its taint"),
+            None => "no pod should run here".into(),
+        },
         (State::Misscheduled, Placement::ContinueOnly) => {
             let is_terminating = diagnosis.pod.is_some_and(|pod| pod.is_terminating());
             let what = if is_terminating { "is Terminating and" } else { "keeps running but" };
@@ -101,6 +105,21 @@ fn standing(diagnosis: &Diagnosis<'_>) -> String {
         },
         (state, _) => format!("pod {pod} is {}", state.name()),
     }
+}
+
+/// Whose taint alone keeps the pod off the node until its owner is ready on it.
+fn awaited_owner(diagnosis: &Diagnosis<'_>) -> Option<&'static str> {
+    let mut failures = diagnosis.failures();
+    let is_taint = |reason: &Reason| {
+        matches!(
+            reason,
+            Reason::NotEligible(PlacementFailure::Taint { .. })
+                | Reason::FilterRejection(FilterRejection::Placed(PlacementFailure::Taint { .. }))
+        )
+    };
+    let [taint] = diagnosis.untolerated.as_slice() else { return None };
+    let owner = taint_owner(taint).filter(|owner| matches!(owner.meaning, TaintMeaning::Startup(_)))?;
+    failures.all(|(_, failure)| is_taint(&failure.reason)).then_some(owner.name)
 }
 
 fn name_of_stage(stage: Stage) -> &'static str {

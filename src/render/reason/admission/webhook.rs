@@ -32,8 +32,8 @@ pub(super) fn failed(
         return vec![circle, fix(webhook, service, failure)];
     }
     let without = format!(
-        "meanwhile, leave namespace {namespace} out with the namespaceSelector of {webhook}, or set its failurePolicy \
-         to Ignore; find its configuration"
+        "until then, exclude namespace {namespace} in the namespaceSelector of {webhook}, or set its failurePolicy \
+         to Ignore (what it enforces is then not checked); find its configuration"
     );
     vec![fix(webhook, service, failure), Remedy::run(without, [list()])]
 }

@@ -136,8 +136,8 @@ fn without_movable_pods(resource: &str, amount: &str, movable: Quantity, used_by
     let is_tied = |holder: &&ResourceUser| !holder.node_pod.is_of_node() && holder.node_pod.tied_to_node.is_some();
     if let Some((tied, tie)) = used_by.iter().find(is_tied).and_then(|user| Some((user, user.node_pod.tied_to_node?))) {
         return Remedy::text_only(format!(
-            "free {amount} on the node: {} cannot be moved ({}), so let it, or a DaemonSet that this node does not \
-             need, run elsewhere",
+            "free {amount} on the node: {} can run elsewhere only if its template is changed ({}); or keep a \
+             DaemonSet that this node does not need off it",
             name(&tied.node_pod),
             tie_in_words(tie)
         ));
@@ -207,8 +207,15 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
     let LowerRequest { container, init, request } = reduce_to;
     if let Some(container) = container.as_ref().filter(|container| !is_in_template(container, target)) {
         return Remedy::text_only(format!(
-            "container {container} is not in the template: admission added it (a webhook or a policy), so that its \
-             {resource} request is reduced there"
+            "reduce the {resource} request of container {container} where it comes from: it is not in the template, \
+             admission added it (a webhook or a policy)"
+        ));
+    }
+    let in_template = container.as_ref().and_then(|container| request_in_template(container, resource, target));
+    if let (Some(container), Some(_)) = (container, in_template.filter(|own| own <= request)) {
+        return Remedy::text_only(format!(
+            "reduce the {resource} request of container {container} where it comes from: the template requests less, \
+             admission changed it (a VerticalPodAutoscaler, a webhook or a policy)"
         ));
     }
     let amount = match is_bytes(resource) {
@@ -242,6 +249,14 @@ fn lower_request(resource: &str, reduce_to: &LowerRequest, target: &RemedyContex
         format!("reduce the {resource} request {whose} to {amount} or less ({effect})"),
         target.commands_reaching_existing_pod(line),
     )
+}
+
+/// The request of a container of the template.
+fn request_in_template(container: &str, resource: &str, target: &RemedyContext<'_>) -> Option<Quantity> {
+    let template = target.template?;
+    let mut all = template.containers.iter().chain(template.init_containers.iter().flatten());
+    let requests = all.find(|own| own.name == container)?.resources.as_ref()?.requests.as_ref()?;
+    requests.get(resource)?.0.parse().ok()
 }
 
 /// Whether the template has the container, or is not known.

@@ -135,8 +135,8 @@ fn pod_that_would_come_back_is_not_moved() {
     let mut tied = holder("tied", "ReplicaSet", "900m");
     tied.node_pod.tied_to_node = Some(crate::scheduling::TiedToNode::ToleratesCordon);
     let found = all(&short_of("cpu", ["1", "2", "2100m", "100m"], vec![tied]));
-    let text = "free 100m of cpu on the node: web/tied cannot be moved (it tolerates cordons, so that it may come back \
-                to the node), so let it, or a DaemonSet that this node does not need, run elsewhere";
+    let text = "free 100m of cpu on the node: web/tied can run elsewhere only if its template is changed (it tolerates \
+                cordons, so that it may come back to the node); or keep a DaemonSet that this node does not need off it";
     assert_eq!(found, [(text.to_owned(), vec![])]);
 }
 
