@@ -107,6 +107,7 @@ pub(crate) fn is_computable(reason: &Reason) -> bool {
         | Reason::ReadinessGatesNotReady { .. }
         | Reason::NodeNotReady { .. }
         | Reason::VirtualNode { .. }
+        | Reason::NodeDeleting { .. }
         | Reason::MinReadySeconds { .. }
         | Reason::Terminating { .. }
         | Reason::DaemonSetDeleting { .. }

@@ -100,6 +100,23 @@ pub(crate) fn on_virtual_node(node: &Node, state: State) -> Option<Reason> {
     node.virtual_node().filter(|_| is_concerned).map(|provider| Reason::VirtualNode { provider })
 }
 
+/// That the node of a pod that is not healthy is being deleted.
+pub(crate) fn on_node_being_deleted(node: &Node, state: State) -> Option<Reason> {
+    let is_concerned = match state {
+        State::Missing
+        | State::Failed
+        | State::NotReady
+        | State::Pending
+        | State::Succeeded
+        | State::Starting
+        | State::Terminating
+        | State::Misscheduled => true,
+        State::Available | State::Ready | State::Excluded | State::Unknown => false,
+    };
+    let since = node.metadata.deletion_timestamp.filter(|_| is_concerned)?.timestamp();
+    Some(Reason::NodeDeleting { since, finalizers: node.metadata.finalizers.clone() })
+}
+
 fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {
     // The timestamp is the end of the grace period, not the time of the request.
     let Some(deadline) = pod.metadata.deletion_timestamp.map(|time| time.timestamp()) else {

@@ -136,6 +136,14 @@ pub(crate) enum Reason {
     },
     /// The node is virtual: no pod of a DaemonSet runs on it.
     VirtualNode { provider: VirtualNode },
+    /// The node is being deleted: nothing that is done for its pods lasts.
+    NodeDeleting {
+        /// Since when.
+        since: Timestamp,
+        /// What has to be done before the node is removed.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        finalizers: Vec<String>,
+    },
     /// The pod is ready, but not yet for `minReadySeconds`.
     MinReadySeconds {
         min_ready_seconds: i32,
@@ -294,6 +302,7 @@ impl Reason {
             | Self::ReadinessGatesNotReady { .. }
             | Self::NodeNotReady { .. }
             | Self::VirtualNode { .. }
+            | Self::NodeDeleting { .. }
             | Self::MinReadySeconds { .. }
             | Self::Terminating { .. }
             | Self::DaemonSetDeleting { .. }

@@ -61,6 +61,7 @@ pub(crate) fn summary(reason: &Reason) -> String {
         Reason::ContainersNotReady { .. } => "containers not ready".into(),
         Reason::ReadinessGatesNotReady { .. } => "readiness gates not ready".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
+        Reason::NodeDeleting { .. } => "node is being deleted".into(),
         Reason::VirtualNode { provider: VirtualNode::Fargate } => "Fargate node".into(),
         Reason::VirtualNode { provider: VirtualNode::VirtualKubelet } => "virtual node".into(),
         Reason::MinReadySeconds { min_ready_seconds, .. } => {
@@ -142,6 +143,10 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
         Reason::NodeNotReady { reason, detail, since, .. } => {
             let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
             format!("node not ready{since} ({})", with_detail(reason, detail))
+        }
+        Reason::NodeDeleting { since, finalizers } => {
+            let blocked_by = waiting_for_finalizers(finalizers, names);
+            format!("the node is being deleted (started {} ago){blocked_by}", age(*since, now))
         }
         Reason::VirtualNode { provider } => {
             let machine = match provider {
@@ -267,6 +272,10 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
                 if detail.is_empty() { String::new() } else { format!(": {detail}") }
             ),
             [target.describe_node()],
+        )],
+        Reason::NodeDeleting { .. } => vec![Remedy::text_only(
+            "nothing to fix if the node is to go: its pods end with it. If it stays, find out what deletes it, and what \
+             its finalizers wait for",
         )],
         Reason::VirtualNode { provider } => vec![keep_off(*provider, target)],
         Reason::NodePressure { condition } => vec![Remedy::run(

@@ -183,6 +183,7 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         | Reason::NotSeenByKubelet
         | Reason::NodeNotReady { .. }
         | Reason::VirtualNode { .. }
+        | Reason::NodeDeleting { .. }
         | Reason::MinReadySeconds { .. }
         | Reason::Terminating { .. }
         | Reason::DaemonSetDeleting { .. }

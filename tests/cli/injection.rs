@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::hostile_clusters::{NODE, cluster};
 
 /// The minimum number of lines that are run in each shell; `DS_LINES` overrides it.
-const LINES: usize = 20_000;
+const LINES: usize = 10_000;
 /// The number of clusters that are tested concurrently.
 const BATCH: u64 = 4;
 /// The options that suggested lines may use.

@@ -43,6 +43,8 @@ pub(crate) enum CheckName {
     Bound,
     /// The node is not virtual. Only checked where it is.
     VirtualNode,
+    /// The node is not being deleted. Only checked where it is.
+    NodeDeletion,
     NodeReady,
     PodAdmission,
     Pressure,
@@ -76,6 +78,7 @@ impl CheckName {
             Self::PodScheduled => "PodScheduled",
             Self::Bound => "Bound",
             Self::VirtualNode => "VirtualNode",
+            Self::NodeDeletion => "NodeDeletion",
             Self::NodeReady => "NodeReady",
             Self::PodAdmission => "PodAdmission",
             Self::Pressure => "Pressure",

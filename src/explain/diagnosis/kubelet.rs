@@ -44,6 +44,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
         | Reason::TaintEviction { .. }
         | Reason::DaemonSetDeleting { .. }
         | Reason::VirtualNode { .. }
+        | Reason::NodeDeleting { .. }
         | Reason::SurgeHostPortConflict { .. }
         | Reason::SurgeAntiAffinityConflict
         | Reason::OldPodOnDeletedNode { .. }
