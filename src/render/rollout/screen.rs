@@ -9,6 +9,7 @@ use super::labels::{
 };
 use super::{blocker, node_grid::cells};
 use crate::coverage::Coverage;
+use crate::explain::State;
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
@@ -200,8 +201,10 @@ pub(crate) fn in_progress(
     writeln!(out)?;
     let columns = Columns::<NodeProgress<'_>>::new()
         .add(Column::text("NODE"), |progress| (sanitize(progress.node), Tone::Plain))
-        .add(Column::text("STEP"), |NodeProgress { step, .. }| {
-            (format!("{} {}", step_sign(*step), step_name(*step)), step_tone(*step))
+        .add(Column::text("STEP"), |NodeProgress { step, row, reasons, .. }| match row.state {
+            // It is not known whether the controller has to create a pod.
+            State::Unknown if reasons.is_empty() => ("? Unknown".to_owned(), Tone::Quiet),
+            _ => (format!("{} {}", step_sign(*step), step_name(*step)), step_tone(*step)),
         })
         .add(Column::text("POD").weight(2), |progress| {
             let pod = progress.row.pods.first();
