@@ -59,8 +59,9 @@ pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> 
     Filter::ALL.iter().map(|filter| (*filter, filter.run(attempt))).collect()
 }
 
-/// The same if only a part of the pods is known: a pod that is missing can add an obstacle, and never removes one of
-/// [`FilterRejection::outlasts_more_pods`]. So these are certain, and every other result is what it is without any pods.
+/// The same if only a part of the pods is known: a pod that is missing can add an obstacle, and never removes one that
+/// [outlasts more pods](super::rejection::FilterRejection::outlasts_more_pods). So these are certain, and every other
+/// result is what it is without any pods.
 pub(crate) fn run_filters_on_part(attempt: &Attempt<'_>, why_missing: &Missing) -> Vec<(Filter, FilterResult)> {
     let missing = || Known::Unknown(why_missing.clone());
     let cluster_objects = &attempt.cluster_objects.with_pods(Known::Unknown(why_missing.clone()));
