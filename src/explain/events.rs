@@ -3,14 +3,17 @@
 //! Upstream: `pkg/controller/controller_utils.go` `createPods` (FailedCreate on the DaemonSet); kubelet and volume
 //! controllers (warnings on the pod).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
 use super::{Reason, State};
 use crate::admission::FailedCreateEvent;
-use crate::snapshot::event::{involved_uid, is_failed_create, is_warning, last_seen};
+use crate::snapshot::event::{involved_uid, is_failed_create, is_failed_daemon_pod, is_warning, last_seen};
 
+/// The controller waits at most 15 minutes until it deletes the next failed pod of a node
+/// (`pkg/controller/daemon/daemon_controller.go` `failedPodsBackoff`); some minutes more until it is reported.
+const FAILED_PODS_BACKOFF: SignedDuration = SignedDuration::from_mins(20);
 /// The exit codes of a container that the kubelet ended: with SIGKILL, with SIGTERM, and after it handled SIGTERM.
 const EXITS_OF_ENDED: [i32; 3] = [137, 143, 0];
 
@@ -69,6 +72,26 @@ fn warning(event: &Event) -> Reason {
         count: count(event),
         last_seen: last_seen(event),
     }
+}
+
+/// That the controller deletes failed pods of the DaemonSet on the node again and again: the newest such event, with the
+/// number of all. An event for several nodes ("combined from similar events") names only one of them, and is not counted.
+///
+/// Upstream: `pkg/controller/daemon/daemon_controller.go` `podsShouldBeOnNode`.
+pub(crate) fn failed_pods(events: &[Event], daemon_set_uid: &str, node: &str, now: Timestamp) -> Option<Reason> {
+    let end = format!(" on node {node}, will try to kill it");
+    let is_of_node = |event: &Event| {
+        let message = event.message.as_deref().unwrap_or_default();
+        is_failed_daemon_pod(event) && message.starts_with("Found failed daemon pod ") && message.ends_with(&end)
+    };
+    let latest = newest(events, daemon_set_uid, is_of_node)?;
+    let is_recent = last_seen(latest).is_some_and(|seen| now.duration_since(seen) < FAILED_PODS_BACKOFF);
+    let all = events.iter().filter(|event| involved_uid(event) == daemon_set_uid && is_of_node(event)).map(count);
+    let count = all.fold(0, i32::saturating_add);
+    is_recent.then(|| match warning(latest) {
+        Reason::Warning { reason, detail, last_seen, .. } => Reason::Warning { reason, detail, count, last_seen },
+        other => other,
+    })
 }
 
 /// When the scheduler last reported that it found no node for the pod with this uid

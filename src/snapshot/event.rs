@@ -10,6 +10,11 @@ use k8s_openapi::api::core::v1::Event;
 /// Upstream: `pkg/controller/controller_utils.go` `FailedCreatePodReason`.
 pub(crate) const FAILED_CREATE: &str = "FailedCreate";
 
+/// The reason of the events in which the DaemonSet controller reports that it deletes a failed pod.
+///
+/// Upstream: `pkg/controller/daemon/daemon_controller.go` `FailedDaemonPodReason`.
+pub(crate) const FAILED_DAEMON_POD: &str = "FailedDaemonPod";
+
 /// When the event occurred last, from whichever field the reporting client set.
 pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
@@ -35,6 +40,10 @@ pub(crate) fn involved_uid(event: &Event) -> &str {
 
 pub(crate) fn is_warning(event: &Event) -> bool {
     event.type_.as_deref() == Some("Warning")
+}
+
+pub(crate) fn is_failed_daemon_pod(event: &Event) -> bool {
+    is_warning(event) && event.reason.as_deref() == Some(FAILED_DAEMON_POD)
 }
 
 pub(crate) fn is_failed_create(event: &Event) -> bool {

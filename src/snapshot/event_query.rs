@@ -10,13 +10,15 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 
 use super::Known;
-use super::event::{FAILED_CREATE, involved_uid, is_failed_create, is_warning};
+use super::event::{FAILED_CREATE, involved_uid, is_failed_create, is_failed_daemon_pod, is_warning};
 
-/// The objects whose events are used: all warnings about pods, and FailedCreate of DaemonSets.
+/// The objects whose events are used: all warnings about pods, and FailedCreate and FailedDaemonPod of DaemonSets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventQuery {
     daemon_sets: BTreeSet<String>,
     pods: BTreeSet<String>,
+    /// DaemonSets whose failed pods the controller deletes.
+    with_failed_pods: BTreeSet<String>,
 }
 
 /// What is requested from the API server: the narrowest of its field selectors that covers a query.
@@ -36,6 +38,11 @@ impl EventQuery {
         self.daemon_sets.extend(daemon_set.metadata.uid.clone());
     }
 
+    /// Adds the events that report that the controller deletes failed pods of the DaemonSet.
+    pub(crate) fn add_failed_pods(&mut self, daemon_set: &DaemonSet) {
+        self.with_failed_pods.extend(daemon_set.metadata.uid.clone());
+    }
+
     /// Adds the warnings about the pod with this uid.
     pub(crate) fn add_pod(&mut self, uid: &str) {
         if !uid.is_empty() {
@@ -47,6 +54,7 @@ impl EventQuery {
     pub(crate) fn extend(&mut self, other: Self) {
         self.daemon_sets.extend(other.daemon_sets);
         self.pods.extend(other.pods);
+        self.with_failed_pods.extend(other.with_failed_pods);
     }
 
     /// Whether the query needs no events.
@@ -56,6 +64,9 @@ impl EventQuery {
 
     /// The field selector to use; none if no events are needed.
     pub(crate) fn fields(&self) -> Option<EventFields> {
+        if !self.with_failed_pods.is_empty() {
+            return Some(EventFields::Warnings);
+        }
         match (self.daemon_sets.is_empty(), self.pods.is_empty()) {
             (true, true) => None,
             (false, true) => Some(EventFields::DaemonSets),
@@ -67,7 +78,9 @@ impl EventQuery {
     /// Whether the query needs the event.
     pub(crate) fn selects(&self, event: &Event) -> bool {
         let uid = involved_uid(event);
-        (is_warning(event) && self.pods.contains(uid)) || (is_failed_create(event) && self.daemon_sets.contains(uid))
+        (is_warning(event) && self.pods.contains(uid))
+            || (is_failed_create(event) && self.daemon_sets.contains(uid))
+            || (is_failed_daemon_pod(event) && self.with_failed_pods.contains(uid))
     }
 
     /// The events that the query needs. An empty query needs none, so its result is known even if events could not be
@@ -146,6 +159,16 @@ mod tests {
         ] {
             assert_eq!(query.selects(&event), expected, "{event:?}");
         }
+    }
+
+    #[test]
+    fn failed_pods_of_a_daemon_set_are_selected_on_request() {
+        let mut query = query(&[], &["pod"]);
+        query.add_failed_pods(&daemon_set("ns", "d", json!({ "metadata": { "uid": "ds" } })));
+        assert!(query.selects(&event("DaemonSet", "ds", "FailedDaemonPod", "Warning")));
+        assert!(!query.selects(&event("DaemonSet", "ds", "FailedCreate", "Warning")));
+        assert!(!query.selects(&event("DaemonSet", "other", "FailedDaemonPod", "Warning")));
+        assert_eq!(query.fields(), Some(EventFields::Warnings));
     }
 
     #[test]

@@ -63,17 +63,27 @@ impl<'a> DiagnosisInput<'a> {
         if let (true, Some(events)) = (is_unhealthy(state), self.events.known()) {
             let warning = events::newest_warning(events, &pod.metadata.uid);
             reasons.extend(warning.filter(|warning| !is_repeated_by(&reasons, warning)));
+            reasons.extend(self.failed_pods().filter(|_| state == State::Failed));
         }
         (state, reasons)
     }
 
-    /// The events that can add to the diagnosis: warnings about unhealthy pods, and FailedCreate where a pod is
-    /// missing.
+    /// That the controller deletes failed pods on the node again and again.
+    fn failed_pods(&self) -> Option<Reason> {
+        let uid = self.daemon_set.metadata.uid.as_deref()?;
+        events::failed_pods(self.events.known()?, uid, &self.node.metadata.name, self.now)
+    }
+
+    /// The events that can add to the diagnosis: warnings about unhealthy pods, FailedCreate where a pod is missing, and
+    /// FailedDaemonPod where one has failed.
     pub(super) fn event_query(&self, state: State, checks: &[Check]) -> EventQuery {
         let mut query = EventQuery::default();
         if self.looks_for_rejections(state) || state == State::Unknown && events::status_counts_no_pods(self.daemon_set)
         {
             query.add_daemon_set(self.daemon_set);
+        }
+        if state == State::Failed {
+            query.add_failed_pods(self.daemon_set);
         }
         let pods = self.pods.known().into_iter().flatten();
         // For a pending pod the scheduler's message is in its status, but not the time of its last attempt. It tells

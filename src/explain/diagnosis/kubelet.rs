@@ -3,6 +3,7 @@
 use super::check::{Check, CheckName, Stage};
 use crate::explain::{FailedBy, Reason};
 use crate::placement::{FeatureGates, tolerates};
+use crate::snapshot::event::FAILED_DAEMON_POD;
 use crate::snapshot::pod::{Pod, Toleration};
 use crate::snapshot::{Node, Taint};
 
@@ -19,6 +20,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
         Reason::PodFailed { by: FailedBy::Kubelet, .. } | Reason::NotSeenByKubelet => {
             (Stage::Kubelet, CheckName::PodAdmission)
         }
+        Reason::Warning { reason, .. } if reason == FAILED_DAEMON_POD => (Stage::Kubelet, CheckName::PodAdmission),
         Reason::StuckTerminating { .. } | Reason::Terminating { .. } => (Stage::Kubelet, CheckName::Termination),
         Reason::Initializing { .. } => (Stage::Pod, CheckName::InitContainers),
         Reason::ImageError { .. } => (Stage::Pod, CheckName::Image),

@@ -262,6 +262,28 @@ fn probe_that_restarts_comes_before_the_readiness_probe() {
 }
 
 #[test]
+fn failed_pods_of_a_node_are_counted() {
+    let event = |pod: &str, node: &str, count: i32, seen: &str| {
+        let message = format!("Found failed daemon pod ns/{pod} on node {node}, will try to kill it");
+        let fields = json!({ "type": "Warning", "message": message, "count": count, "lastTimestamp": seen });
+        objects::event("DaemonSet", "ds", "FailedDaemonPod", fields)
+    };
+    let events = [
+        event("a", "n1", 2, "2026-01-02T11:40:00Z"),
+        event("b", "n1", 1, "2026-01-02T11:50:00Z"),
+        event("c", "n11", 5, "2026-01-02T11:55:00Z"),
+        event("d", "n2", 1, "2026-01-02T11:30:00Z"),
+    ];
+    let counted = |node: &str| match crate::explain::events::failed_pods(&events, "ds", node, now()) {
+        Some(Reason::Warning { detail, count, .. }) => Some((detail, count)),
+        _ => None,
+    };
+    let newest = "Found failed daemon pod ns/b on node n1, will try to kill it".to_owned();
+    assert_eq!(counted("n1"), Some((newest, 3)));
+    assert_eq!(counted("n2"), None, "it is older than the controller's longest wait");
+}
+
+#[test]
 fn events_are_read_where_the_kubelet_may_have_ended_the_container() {
     let may_explain = |exit_code: i32, reason: &str| {
         let last_exit = Some(Exit { exit_code, signal: 0, reason: reason.into(), message: String::new() });

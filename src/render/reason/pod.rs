@@ -8,6 +8,7 @@ use crate::render::commands::json_patch;
 use crate::render::name_list::ListLength;
 use crate::render::reason::node_setup;
 use crate::render::remedy::{Remedy, RemedyContext};
+use crate::snapshot::event::FAILED_DAEMON_POD;
 
 /// The API server's default for `schedulerName`.
 const DEFAULT_SCHEDULER: &str = "default-scheduler";
@@ -77,6 +78,10 @@ pub(super) fn warning(warning: &Reason, target: &RemedyContext<'_>, about_pod: C
         Reason::Warning { detail, .. } if warning.is_restarting_probe() => restarting_probe(detail, target),
         // For a volume, the kubelet names the missing object in the same words as for a variable.
         Reason::Warning { reason, detail, .. } if reason == "FailedMount" => container_error(detail, target, about_pod),
+        Reason::Warning { reason, .. } if reason == FAILED_DAEMON_POD => Remedy::text_only(
+            "the controller replaces the failed pods again and again, after up to 15 minutes: end what fails them, which \
+             the status of each of them reports",
+        ),
         Reason::Warning { detail, .. } => node_setup::remedy(detail, target).unwrap_or_else(|| check_events(about_pod)),
         _ => check_events(about_pod),
     }
