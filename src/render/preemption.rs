@@ -34,8 +34,18 @@ pub(super) fn detail(preemption: &Preemption, names: ListLength) -> String {
                 names.list(remains)
             )
         }
-        Preemption::Possible { victims } => {
-            format!("preemption can help: the scheduler would evict {}", some_of(victims, names, with_priority))
+        Preemption::Possible { victims, equals } => {
+            let instead = match equals.as_slice() {
+                [] => String::new(),
+                equals => format!(
+                    ", or instead of one of them {}, with the same priority and start time",
+                    some_of(equals, names, name)
+                ),
+            };
+            format!(
+                "preemption can help: the scheduler would evict {}{instead}",
+                some_of(victims, names, with_priority)
+            )
         }
         Preemption::Unknown { missing } => format!("unknown whether preemption can help: {missing}"),
     }

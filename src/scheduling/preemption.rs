@@ -63,6 +63,9 @@ pub(crate) enum Preemption {
     Possible {
         /// The pod with the highest priority first.
         victims: Vec<NodePod>,
+        /// Pods with the same priority and start time as a victim: the scheduler may evict one of them instead.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        equals: Vec<NodePod>,
     },
     /// An object that the check needs could not be read.
     Unknown {
@@ -137,7 +140,7 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
         Trial::Remains { candidates, remains } => {
             Preemption::NotEnough { candidates, remains, required_priority: required_priority(attempt, bound_pods) }
         }
-        Trial::Fits { victims } => Preemption::Possible { victims },
+        Trial::Fits { victims, equals } => Preemption::Possible { victims, equals },
         Trial::Unknown { missing } => Preemption::Unknown { missing: missing.to_string() },
     }
 }
@@ -178,9 +181,18 @@ fn under_way(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Vec<NodePod> {
 /// The result of removing the pods of a lower priority.
 enum Trial {
     NoVictims,
-    Remains { candidates: Vec<NodePod>, remains: Vec<String> },
-    Fits { victims: Vec<NodePod> },
-    Unknown { missing: Missing },
+    Remains {
+        candidates: Vec<NodePod>,
+        remains: Vec<String>,
+    },
+    /// `equals`: the pods that stay although a victim is as important.
+    Fits {
+        victims: Vec<NodePod>,
+        equals: Vec<NodePod>,
+    },
+    Unknown {
+        missing: Missing,
+    },
 }
 
 /// Removes all pods of a lower priority, then reprieves (puts back) as many as possible, most important first.
@@ -218,7 +230,7 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
     if let Some(missing) = missing(&outcomes) {
         return Trial::Unknown { missing };
     }
-    let mut victims = Vec::new();
+    let (mut victims, mut spared) = (Vec::new(), Vec::new());
     for pod in candidates {
         staying.push(pod);
         give_back(&mut cluster_objects, pod);
@@ -227,12 +239,17 @@ fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
             staying.pop();
             take_away(&mut cluster_objects, pod);
             victims.push(pod);
+        } else {
+            spared.push(pod);
         }
     }
+    // Upstream orders by these two only (`pkg/scheduler/util/utils.go` `MoreImportantPod`).
+    let importance = |pod: &Pod| (pod.priority(), pod.status.start_time);
+    spared.retain(|pod| victims.iter().any(|victim| importance(victim) == importance(pod)));
     match victims.is_empty() {
         // The pod fits with all pods put back, so the failure was of another moment.
         true => Trial::NoVictims,
-        false => Trial::Fits { victims: node_pods(&victims) },
+        false => Trial::Fits { victims: node_pods(&victims), equals: node_pods(&spared) },
     }
 }
 
@@ -284,7 +301,9 @@ fn required_priority(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Option<Requi
         let mut pod = attempt.pod.clone();
         pod.spec.priority = Some(priority);
         pod.spec.preemption_policy = String::new();
-        let Trial::Fits { victims } = trial(&Attempt { pod: &pod, ..attempt.clone() }, bound_pods) else { return None };
+        let Trial::Fits { victims, .. } = trial(&Attempt { pod: &pod, ..attempt.clone() }, bound_pods) else {
+            return None;
+        };
         let class = class_of(attempt.cluster_objects, priority);
         // Only the system classes have a higher value.
         (priority <= HIGHEST_USER_DEFINABLE || class.is_some()).then_some(RequiredPriority { priority, class, victims })

@@ -51,9 +51,14 @@ fn each_verdict_has_a_sentence() {
              Insufficient cpu, Too many pods",
         ),
         (
-            Preemption::Possible { victims: vec![node_pod("a", -5); 5] },
+            Preemption::Possible { victims: vec![node_pod("a", -5); 5], equals: Vec::new() },
             "preemption can help: the scheduler would evict web/a (priority -5), web/a (priority -5), web/a (priority \
              -5) and 2 more",
+        ),
+        (
+            Preemption::Possible { victims: vec![node_pod("a", 0)], equals: vec![node_pod("b", 0)] },
+            "preemption can help: the scheduler would evict web/a (priority 0), or instead of one of them web/b, with the \
+             same priority and start time",
         ),
         (Preemption::Unknown { missing: "no pods".into() }, "unknown whether preemption can help: no pods"),
     ] {

@@ -41,7 +41,7 @@ pub(super) fn of_preemption(
 ) -> Vec<Remedy> {
     let judge = |changes: &[Change]| match outcome(&diagnosis.input, changes) {
         Err(error) => error.into(),
-        Ok(Outcome { preemption: Some(Preemption::Possible { victims }), .. }) => {
+        Ok(Outcome { preemption: Some(Preemption::Possible { victims, .. }), .. }) => {
             if victims.iter().any(NodePod::is_of_node) {
                 // The pods of a DaemonSet can run nowhere else: it would have none on this node then.
                 Judgment::Useless

@@ -32,7 +32,7 @@ fn names(node_pods: &[NodePod]) -> Vec<&str> {
 
 fn victims(fixture: &FilterFixture) -> Vec<String> {
     match verdict(fixture) {
-        Preemption::Possible { victims } => names(&victims).into_iter().map(str::to_owned).collect(),
+        Preemption::Possible { victims, .. } => names(&victims).into_iter().map(str::to_owned).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -115,6 +115,25 @@ fn most_important_pods_are_reprieved_first() {
         .with(with_priority("high", 50, "500m"))
         .with(started(with_priority("older", 10, "500m"), "2026-01-01T00:00:00Z"));
     assert_eq!(victims(&fixture), ["younger", "not-started"]);
+}
+
+/// Upstream orders by priority and start time only, so that the next pod decides nothing.
+#[test]
+fn pod_that_is_as_important_as_a_victim_is_named() {
+    let equals = |second: &str| {
+        let fixture = two_cores()
+            .with(started(with_priority("a", 10, "1"), "2026-01-01T00:00:00Z"))
+            .with(started(with_priority("b", 10, "1"), second));
+        match verdict(&fixture) {
+            Preemption::Possible { victims, equals } => {
+                assert_eq!(victims.len(), 1);
+                names(&equals).len()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(equals("2026-01-01T00:00:00Z"), 1);
+    assert_eq!(equals("2026-01-01T00:00:01Z"), 0);
 }
 
 #[test]
