@@ -167,9 +167,15 @@ impl ControlPlane {
             ] {
                 let description = format!("{name} is ready");
                 let answer = wait_until_within(&description, left(), async || {
-                    if let Some(process) = processes.iter_mut().find_map(|one| one.ended().map(|_| one.name())) {
+                    if let Some(process) = processes.iter_mut().find_map(|one| one.ended().map(|_| one)) {
+                        let name = process.name().to_owned();
+                        // Without an answer of a busy API server it ends, as in a cluster, where it is started again.
+                        if name == "kube-controller-manager" || name == "kube-scheduler" {
+                            process.start_again().map_err(|error| error.to_string())?;
+                            return Err(format!("{name} was started again"));
+                        }
                         // `Ok` ends the wait.
-                        return Ok(Err(failed(format!("{process} ended during startup"))));
+                        return Ok(Err(failed(format!("{name} ended during startup"))));
                     }
                     get_text(client, path).await.map(|_| Ok(())).map_err(|error| error.to_string())
                 });
