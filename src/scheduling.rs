@@ -42,7 +42,7 @@ mod volume_restrictions;
 mod volume_zone;
 
 pub(crate) use attempt::{Attempt, FilterFailure, FilterResult};
-pub(crate) use filter::{Filter, first_failure, run_filters, run_filters_on_part};
+pub(crate) use filter::{Filter, first_failure, run_filters, with_missing_pods};
 pub(crate) use inter_pod_affinity::exclude_each_other;
 pub(crate) use node_pod::{NodePod, OtherPod, ResourceUser};
 pub(crate) use node_ports::host_port_conflict;

@@ -57,7 +57,7 @@ pub(crate) struct Snapshot {
     pub(crate) has_all_nodes: bool,
     /// At least all pods of these DaemonSets, without those that `unsaved_pods` names.
     pub(crate) pods: Known<Vec<PodSummary>>,
-    /// The DaemonSets of which a saved cluster does not contain all pods.
+    /// The DaemonSets whose pods are incomplete in a saved cluster.
     pub(crate) unsaved_pods: UnsavedPods,
     /// At least all revisions of these DaemonSets.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,

@@ -128,11 +128,12 @@ pub(super) fn owned_pod_filter(daemon_sets: &[DaemonSet]) -> impl FnMut(PodSumma
     let uids: HashSet<String> = daemon_sets.iter().filter_map(|daemon_set| daemon_set.metadata.uid.clone()).collect();
     let name =
         |daemon_set: &DaemonSet| Some((daemon_set.metadata.name.clone()?, daemon_set.metadata.namespace.clone()?));
-    let names: HashSet<(String, String)> = daemon_sets.iter().filter_map(name).collect();
+    let names: Vec<(String, String)> = daemon_sets.iter().filter_map(name).collect();
     let mut interner = Interner::default();
     move |pod: PodSummary| {
         let has_name = |owner: &OwnerReference| {
-            owner.kind == "DaemonSet" && names.contains(&(owner.name.clone(), pod.metadata.namespace.clone()))
+            owner.kind == "DaemonSet"
+                && names.iter().any(|(name, namespace)| *name == owner.name && *namespace == pod.metadata.namespace)
         };
         let may_be_ours = pod.metadata.controller().is_none_or(|owner| uids.contains(&owner.uid) || has_name(owner));
         may_be_ours.then(|| pod.compact(&mut interner))

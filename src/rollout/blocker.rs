@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::explain::{Exit, ImageProblem, Reason};
+use crate::explain::{ImageProblem, Reason};
 
 /// Which pod has the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -115,8 +115,8 @@ impl Problem {
             | (Reason::Warning { reason: a, .. }, Reason::Warning { reason: b, .. }) => a == b,
             (Reason::CrashLoopBackOff { last_exit: a, .. }, Reason::CrashLoopBackOff { last_exit: b, .. }) => {
                 // Out of memory, a command that does not exist and an error of the program have other remedies.
-                let ended_by = |exit: &Option<Exit>| exit.as_ref().map(|exit| exit.reason.clone());
-                self.container() == other.container() && ended_by(a) == ended_by(b)
+                let has_same_end = a.as_ref().map(|exit| &exit.reason) == b.as_ref().map(|exit| &exit.reason);
+                self.container() == other.container() && has_same_end
             }
             (Reason::ContainerError { reason: a, .. }, Reason::ContainerError { reason: b, .. }) => {
                 self.container() == other.container() && a == b
@@ -130,6 +130,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Exit;
 
     fn crash(reason: &str, exit_code: i32) -> Problem {
         let last_exit = Some(Exit { exit_code, signal: 0, reason: reason.into(), message: String::new() });

@@ -59,15 +59,19 @@ pub(crate) fn run_filters(attempt: &Attempt<'_>) -> Vec<(Filter, FilterResult)> 
     Filter::ALL.iter().map(|filter| (*filter, filter.run(attempt))).collect()
 }
 
-/// The same if only a part of the pods is known: a pod that is missing can add an obstacle, and never removes one that
-/// [outlasts more pods](super::rejection::FilterRejection::outlasts_more_pods). So these are certain, and every other
-/// result is what it is without any pods.
-pub(crate) fn run_filters_on_part(attempt: &Attempt<'_>, why_missing: &Missing) -> Vec<(Filter, FilterResult)> {
+/// The results if only a part of the pods is known, from `results`, those with this part: a pod that is missing can add
+/// an obstacle, and never removes one that [outlasts more pods](super::rejection::FilterRejection::outlasts_more_pods).
+/// So these are certain, and every other result is what it is without any pods.
+pub(crate) fn with_missing_pods(
+    attempt: &Attempt<'_>,
+    results: Vec<(Filter, FilterResult)>,
+    why_missing: &Missing,
+) -> Vec<(Filter, FilterResult)> {
     let missing = || Known::Unknown(why_missing.clone());
     let cluster_objects = &attempt.cluster_objects.with_pods(Known::Unknown(why_missing.clone()));
     let without = Attempt { bound_pods: missing(), nominated: missing(), cluster_objects, ..attempt.clone() };
-    let combined = |filter: &Filter| {
-        let certain = match filter.run(attempt) {
+    let combined = |(filter, result): (Filter, FilterResult)| {
+        let certain = match result {
             CheckResult::Fail(mut failures) => {
                 failures.retain(|failure| failure.rejection.outlasts_more_pods());
                 failures
@@ -75,9 +79,9 @@ pub(crate) fn run_filters_on_part(attempt: &Attempt<'_>, why_missing: &Missing) 
             CheckResult::Pass | CheckResult::Unknown { .. } => Vec::new(),
         };
         let result = if certain.is_empty() { filter.run(&without) } else { CheckResult::Fail(certain) };
-        (*filter, result)
+        (filter, result)
     };
-    Filter::ALL.iter().map(combined).collect()
+    results.into_iter().map(combined).collect()
 }
 
 /// The failure at which the scheduler stops: the earliest extension point, and there the first plugin.

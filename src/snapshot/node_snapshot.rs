@@ -22,7 +22,7 @@ pub(crate) struct NodeSnapshot {
     pub(crate) pinned: Known<Vec<Pod>>,
     /// All unscheduled pods for which preemption made room on the node.
     pub(crate) nominated: Known<Vec<Pod>>,
-    /// The DaemonSets of which a saved cluster does not contain all pods.
+    /// The DaemonSets whose pods are incomplete in a saved cluster.
     pub(crate) unsaved_pods: UnsavedPods,
     /// At least the revisions of the DaemonSets that have no pod on the node.
     pub(crate) revisions: Known<Vec<ControllerRevision>>,

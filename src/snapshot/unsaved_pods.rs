@@ -1,4 +1,4 @@
-//! The DaemonSets of which the files of a saved cluster do not contain all pods, as their `.status` tells.
+//! The DaemonSets whose pods are incomplete in the files of a saved cluster, according to their `.status`.
 //!
 //! `.status` counts the nodes with a pod of the DaemonSet. A file with pods on fewer nodes is a part of the cluster
 //! (`kubectl get -n` of another namespace, a label selector, a page of a list), so that nothing is concluded from the

@@ -149,7 +149,7 @@ fn run_filters(input: &DiagnosisInput<'_>, pod: &Pod, stage: Stage, is_included:
         || scheduling::first_failure(&results).is_none() && was_rejected_moments_before_save(input, pod);
     if let Some(why) = partial.or_else(|| is_contradicted().then_some(CONTRADICTED)) {
         let missing = Missing::NotSaved(why.to_owned());
-        results = scheduling::run_filters_on_part(&attempt, &missing);
+        results = scheduling::with_missing_pods(&attempt, results, &missing);
         attempt.bound_pods = Known::Unknown(missing);
     }
     let rejected = scheduling::first_failure(&results).is_some();

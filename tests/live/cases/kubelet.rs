@@ -292,7 +292,7 @@ fn fix_of(report: &Value, (check, text): (&str, &str)) -> Option<Vec<String>> {
     (!lines.is_empty()).then_some(lines)
 }
 
-/// Runs commands in bash as somebody pastes them: each one, even if one before it failed.
+/// Runs commands in bash like pasted lines: each one, even after a failure.
 fn run_as_pasted(plane: &ControlPlane, ctx: &Ctx, lines: &[String]) -> Result<(), Failed> {
     // A pod that the controller has replaced meanwhile cannot be deleted.
     plane.shell(ctx, &format!("bash <<'COMMANDS'\n{}\ntrue\nCOMMANDS", lines.join("\n"))).map(drop)

@@ -276,7 +276,7 @@ async fn check_quota_fix(plane: &ControlPlane, ctx: &Ctx, quota: &Quota, number:
     Ok(true)
 }
 
-/// The commands of each fix for a quota, without placeholders that somebody has to fill in.
+/// The commands of each fix for a quota, with an amount in place of the placeholder.
 fn quota_fixes(report: &Value) -> Vec<Vec<String>> {
     let checks = report["daemonSets"][0]["checks"].as_array().into_iter().flatten();
     let failing = checks.filter(|check| check["check"] == "ResourceQuota" && check["result"] == "Fail");
