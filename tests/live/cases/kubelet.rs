@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, ResourceExt};
+use kube::Api;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
@@ -264,20 +264,21 @@ async fn wait_for_text(plane: &ControlPlane, arguments: &[&str], expected: &[&st
 }
 
 /// Waits until why-not reports that the pod is available, and coverage that the node is covered; returns the pod's name.
+///
+/// The name is the one in the report: a list of pods can still have the deleted pod, which the controller replaces as
+/// soon as its containers have ended.
 async fn wait_until_available(plane: &ControlPlane, node: &str, daemon_set: &str) -> Result<String, Failed> {
     wait_until(&format!("{daemon_set} is available on {node}"), async || {
         let report = json_of(&plane.ds(&["why-not", node, daemon_set, "-o", "json"])).map_err(message)?;
         let coverage = plane.ds(&["coverage", daemon_set]);
         let coverage = String::from_utf8_lossy(&coverage.stdout);
-        match report["daemonSets"][0]["state"].as_str() {
-            Some("Available") if coverage.contains("1 of 1 node covered") => Ok(()),
-            state => Err(format!("{state:?} {coverage}")),
+        let found = &report["daemonSets"][0];
+        match (found["state"].as_str(), found["pod"].as_str()) {
+            (Some("Available"), Some(pod)) if coverage.contains("1 of 1 node covered") => Ok(pod.to_owned()),
+            (state, pod) => Err(format!("{state:?} {pod:?} {coverage}")),
         }
     })
-    .await?;
-    let pods: Vec<Pod> = plane.list().await?;
-    let own = pods.iter().find(|pod| pod.labels().get("app").is_some_and(|app| app == daemon_set));
-    own.map(ResourceExt::name_any).ok_or_else(|| failed(format!("no pod of {daemon_set}")))
+    .await
 }
 
 /// The commands of the fix that begins with this text, of the failed check with this name.
