@@ -32,8 +32,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show which nodes run, miss, or unexpectedly run a DaemonSet's pods
+    #[command(visible_alias = "cov")]
     Coverage(Box<CoverageArgs>),
     /// Explain why a DaemonSet pod is missing or unhealthy on a node, and how to fix it
+    #[command(visible_alias = "why")]
     WhyNot(Box<WhyNotArgs>),
     /// Watch rollouts, show what blocks them, and inspect revision history
     #[command(arg_required_else_help = true)]

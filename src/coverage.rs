@@ -14,6 +14,7 @@ mod findings;
 mod group;
 mod node_coverage;
 mod threshold;
+mod uncovered_since;
 
 #[cfg(test)]
 mod tests;
@@ -167,9 +168,11 @@ impl<'a> CoverageContext<'a> {
             let pods = pods.on(&node.metadata.name).to_vec();
             let failures = verdict.failures.into_iter().map(Reason::NotEligible).collect();
             let assessment = self.assess(verdict.placement, failures, &pods, node);
+            let uncovered_since = uncovered_since::uncovered_since(assessment.state, pods.first().copied(), Some(node));
             NodeCoverage {
                 labels: Some(&node.metadata.labels),
                 placement: Some(verdict.placement),
+                uncovered_since,
                 ..self.row(&node.metadata.name, pods, assessment)
             }
         };
@@ -231,6 +234,7 @@ impl<'a> CoverageContext<'a> {
             placement: None,
             state,
             is_available: self.is_available(&pods),
+            uncovered_since: uncovered_since::uncovered_since(state, pods.first().copied(), None),
             up_to_date: None,
             pods,
             reasons,

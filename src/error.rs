@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::program;
+
 /// A failure that ends the command. `Display` reports what failed, in one line; [`Error::hint`] what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -148,6 +150,12 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A usage error with a hint to the help of the command.
+    pub(crate) fn usage_of(command: &str, message: &str) -> Self {
+        let hint = format!("see {} {command} --help", program::name());
+        Self::Usage { message: message.to_owned(), hint }
+    }
+
     /// What to do about the error, in one line.
     pub(crate) fn hint(&self) -> String {
         match self {

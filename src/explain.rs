@@ -67,6 +67,19 @@ impl State {
         Self::Excluded,
     ];
 
+    /// The states of a node that somebody has to look at: all but Available, Ready and Excluded.
+    pub(crate) const UNHEALTHY: [Self; 9] = [
+        Self::Missing,
+        Self::Failed,
+        Self::NotReady,
+        Self::Pending,
+        Self::Succeeded,
+        Self::Terminating,
+        Self::Starting,
+        Self::Misscheduled,
+        Self::Unknown,
+    ];
+
     /// The name in flags and in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {

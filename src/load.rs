@@ -20,10 +20,11 @@ use crate::cluster::connect::connect;
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
 use crate::render::terminal;
+use crate::render::text::pluralize;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
 pub(crate) use request::Request;
-pub(crate) use selection::{parse_selector, resolve_nodes};
+pub(crate) use selection::{hint, parse_selector, resolve_nodes};
 
 /// The source of the objects.
 pub(crate) enum Source {
@@ -61,19 +62,21 @@ impl Source {
         }
     }
 
-    /// Describes the scope of a request.
-    pub(crate) fn place(&self, request: &Request) -> String {
-        match (self, &request.namespace) {
-            (Self::Live(access), _) => live::place(access, request),
-            (Self::Saved(_), Some(namespace)) => format!("namespace {namespace:?} of the saved cluster"),
-            (Self::Saved(_), None) => "the saved cluster".into(),
-        }
-    }
-
     /// The note for a request that selects no DaemonSet.
-    pub(crate) fn none_found(&self, request: &Request) -> String {
+    pub(crate) async fn none_found(&self, request: &Request) -> String {
         let selector = request.selector.as_ref().map(|selector| format!(" match {selector:?}"));
-        format!("no DaemonSets{} in {}", selector.as_deref().unwrap_or(" found"), self.place(request))
+        let selector = selector.as_deref().unwrap_or(" found");
+        let namespace = request.namespace.as_deref();
+        let (place, elsewhere) = match self {
+            Self::Live(access) => {
+                let is_part = request.selector.is_none() && namespace.is_some();
+                let all = if is_part { live::number_in_all_namespaces(access).await } else { None };
+                (live::place(access, namespace), all.filter(|all| *all > 0))
+            }
+            Self::Saved(_) => (saved::place(namespace), None),
+        };
+        let elsewhere = elsewhere.map(|all| format!("; {} in other namespaces: pass -A", pluralize(all, "DaemonSet")));
+        format!("no DaemonSets{selector} in {place}{}", elsewhere.unwrap_or_default())
     }
 
     /// Loads a snapshot, with only those events that `event_query` selects.
@@ -85,7 +88,6 @@ impl Source {
         request: &Request,
         event_query: impl Fn(&Snapshot) -> EventQuery,
     ) -> Result<Snapshot, Error> {
-        let place = self.place(request);
         match self {
             Self::Live(access) => {
                 let mut snapshot = live::load(access, request).await?.snapshot;
@@ -93,7 +95,7 @@ impl Source {
                 Ok(snapshot)
             }
             Self::Saved(cluster_objects) => {
-                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request, &place)?;
+                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request)?;
                 let events = std::mem::replace(&mut snapshot.events, Known::Known(Vec::new()));
                 snapshot.events = event_query(&snapshot).select(events);
                 Ok(snapshot)

@@ -30,5 +30,5 @@ pub(crate) mod why_not;
 
 pub(crate) use finding::finding;
 pub(crate) use name_list::ListLength;
-pub(crate) use output_name::names;
+pub(crate) use output_name::{daemon_set_names, names};
 pub(crate) use view_options::ViewOptions;

@@ -36,6 +36,7 @@ mod rate;
 mod status;
 mod stuck;
 mod surge_conflict;
+mod template_changes;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +50,4 @@ pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
 pub(crate) use status::{RolloutStatus, event_query, rollout_status};
+pub(crate) use template_changes::TemplateChange;

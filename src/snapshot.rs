@@ -11,6 +11,7 @@
 
 pub(crate) mod cluster_objects;
 pub(crate) mod daemon_pods;
+mod daemon_set_name;
 pub(crate) mod event;
 pub(crate) mod event_query;
 pub(crate) mod generation;
@@ -34,6 +35,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 pub(crate) use daemon_pods::DaemonPods;
+pub(crate) use daemon_set_name::DaemonSetName;
 pub(crate) use event_query::{EventFields, EventQuery};
 pub(crate) use generation::Generation;
 pub(crate) use interner::Interner;

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use super::Cli;
 use super::tree::tree;
 use crate::error::Error;
+use crate::program;
 use crate::render::terminal;
 
 /// Parses the arguments of the process.
@@ -22,22 +23,97 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
             let _ = rejection.print();
             return ExitCode::from(if rejection.use_stderr() { 2 } else { 0 });
         }
-        let error = usage_error(&rejection);
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        let error = usage_error(&rejection, &tree(), &words);
         terminal::error(&error);
         error.exit_code()
     })
 }
 
-/// Reduces clap's message of several paragraphs to one line and a hint.
-fn usage_error(rejection: &clap::Error) -> Error {
+/// Reduces clap's message of several paragraphs to one line and a hint, for the words of the command line.
+fn usage_error(rejection: &clap::Error, tree: &clap::Command, words: &[String]) -> Error {
     let text = rejection.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message = message.strip_prefix("error: ").unwrap_or(message);
     // clap's tip on passing a flag as a value never applies: no value begins with a dash.
     let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
-    let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass"));
+    let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass")).map(str::to_owned);
+    let command = command_path(tree, words);
+    let unknown = match rejection.kind() {
+        ErrorKind::InvalidSubcommand => words.get(command.len()).map(String::as_str),
+        _ => None,
+    };
+    let of_kubectl = unknown.and_then(|word| kubectl_command(&command, word));
+    let of_kubectl = of_kubectl.map(|hint| hint.replace(program::USUAL_NAME, program::name()));
+    let path: String = command.iter().map(|word| format!("{word} ")).collect();
+    let help = || format!("see {} {path}--help", program::name());
     Error::Usage {
         message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-        hint: tip.unwrap_or("see --help for usage").to_owned(),
+        hint: of_kubectl.or(tip).unwrap_or_else(help),
+    }
+}
+
+/// The subcommands at the beginning of the command line.
+fn command_path(tree: &clap::Command, words: &[String]) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut command = tree;
+    for word in words {
+        let Some(next) = command.find_subcommand(word) else { break };
+        path.push(next.get_name().to_owned());
+        command = next;
+    }
+    path
+}
+
+/// What kubectl's users look for under a name that is no subcommand here.
+fn kubectl_command(command: &[String], word: &str) -> Option<&'static str> {
+    let in_rollout = command == ["rollout"];
+    if !command.is_empty() && !in_rollout {
+        return None;
+    }
+    match word {
+        "undo" => Some("roll back with: kubectl rollout undo daemonset/NAME"),
+        "restart" => Some("restart the pods gradually with: kubectl ds cycle NAME --all"),
+        "pause" | "resume" => Some("show the rollout with: kubectl ds rollout status NAME"),
+        "status" | "history" | "watch" => Some("it is a subcommand of rollout: kubectl ds rollout --help"),
+        "get" | "ls" | "list" => Some("list the DaemonSets with: kubectl ds coverage -A"),
+        "describe" | "explain" | "events" => Some("explain a node or a DaemonSet with: kubectl ds why-not NODE"),
+        "logs" | "exec" => Some("find the pod of a node with: kubectl ds coverage NAME, then use kubectl"),
+        "delete" => Some("replace pods one node at a time with: kubectl ds cycle NAME"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(line: &str) -> String {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let rejection = tree().try_get_matches_from([&["kubectl-ds".to_owned()], &words[..]].concat());
+        let rejection = rejection.map(drop).err();
+        rejection.map(|rejection| usage_error(&rejection, &tree(), &words).hint()).unwrap_or_default()
+    }
+
+    #[test]
+    fn usage_error_names_the_help_of_its_command() {
+        assert_eq!(hint("coverage --min=x"), "see kubectl ds coverage --help");
+        assert_eq!(hint("rollout watch"), "see kubectl ds rollout watch --help");
+        assert_eq!(hint("cov --bogus"), "see kubectl ds coverage --help");
+    }
+
+    #[test]
+    fn commands_of_kubectl_have_a_hint() {
+        assert_eq!(hint("undo"), "roll back with: kubectl rollout undo daemonset/NAME");
+        assert_eq!(hint("rollout undo"), "roll back with: kubectl rollout undo daemonset/NAME");
+        assert_eq!(hint("get ds"), "list the DaemonSets with: kubectl ds coverage -A");
+        assert_eq!(hint("status fluent-bit"), "it is a subcommand of rollout: kubectl ds rollout --help");
+    }
+
+    #[test]
+    fn similar_commands_are_suggested_only_where_they_are_near() {
+        assert_eq!(hint("covrage"), "some similar subcommands exist: 'cov', 'coverage'");
+        assert_eq!(hint("verson"), "a similar subcommand exists: 'version'");
+        assert_eq!(hint("frobnicate"), "see kubectl ds --help");
     }
 }

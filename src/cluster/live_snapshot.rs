@@ -13,7 +13,7 @@ use super::api_kind::ApiKind;
 use super::query::Scope;
 use super::watch::Change;
 use crate::error::Error;
-use crate::snapshot::{EventFields, EventQuery, Known, Node, PodSummary, Snapshot};
+use crate::snapshot::{DaemonSetName, EventFields, EventQuery, Known, Node, PodSummary, Snapshot};
 
 use events::EventUpdate;
 pub(crate) use events::Events;
@@ -37,7 +37,7 @@ pub(crate) struct Selection {
     /// The label selector of the DaemonSets.
     pub(crate) daemon_sets: Option<String>,
     /// The names of the DaemonSets; empty for all.
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<DaemonSetName>,
     /// The label selector of the nodes.
     pub(crate) nodes: Option<String>,
     /// The label selector of pods and revisions.
@@ -57,7 +57,7 @@ enum AnyChange {
 pub(crate) struct SnapshotWatcher {
     changes: SelectAll<BoxStream<'static, Result<AnyChange, Error>>>,
     keep: Box<dyn FnMut(PodSummary) -> Option<PodSummary>>,
-    names: Vec<String>,
+    names: Vec<DaemonSetName>,
     scope: Scope,
     daemon_sets: UidIndex,
     nodes: UidIndex,
@@ -184,8 +184,7 @@ impl SnapshotWatcher {
     /// Applies an update of a DaemonSet. The pods of a new one were not listed; one that was not requested is ignored.
     fn daemon_set(&mut self, daemon_sets: &mut Vec<DaemonSet>, change: Change<DaemonSet>) -> WatchUpdate {
         let is_eligible = |daemon_set: &DaemonSet| {
-            let name = daemon_set.metadata.name.as_deref().unwrap_or_default();
-            self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+            self.names.is_empty() || self.names.iter().any(|wanted| wanted.matches(daemon_set))
         };
         match change {
             Change::Added(daemon_set) if is_eligible(&daemon_set) => WatchUpdate::Relist,

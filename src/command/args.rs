@@ -1,6 +1,8 @@
 //! The clap arguments that commands share, and the parsers of their values. Each command converts its arguments to plain
 //! values at its start, so that no other module depends on clap.
 
+pub(crate) mod names;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use clap::{Args, ValueEnum};
 use crate::cluster::access::AccessOptions;
 use crate::explain::State;
 use crate::render::terminal::ColorChoice;
+
+pub(crate) use names::{daemon_set_name, node_name};
 
 /// The headings of flag groups in the help.
 pub(crate) const CLUSTER: &str = "Cluster";
@@ -138,45 +142,24 @@ pub(crate) enum OutputFormat {
     Name,
 }
 
-/// Parses the name of a DaemonSet in every form that kubectl accepts.
-pub(crate) fn daemon_set_name(text: &str) -> Result<String, String> {
-    let name = match text.split_once('/') {
-        None => text,
-        Some((
-            "ds" | "daemonset" | "daemonsets" | "daemonset.apps" | "daemonsets.apps" | "daemonset.v1.apps"
-            | "daemonsets.v1.apps",
-            name,
-        )) => name,
-        Some((kind, _)) => return Err(format!("expected a DaemonSet, got {kind}; use NAME or ds/NAME")),
-    };
-    match name {
-        "" => Err("the name must not be empty".into()),
-        name if name.contains('/') => Err("the name must not contain a slash".into()),
-        name => Ok(name.to_owned()),
-    }
-}
+/// The states that a word of `--only` selects.
+pub(crate) type States = &'static [State];
 
-/// Parses the name of a node in every form that kubectl accepts.
-pub(crate) fn node_name(text: &str) -> Result<String, String> {
-    let name = match text.split_once('/') {
-        None => text,
-        Some(("no" | "node" | "nodes", name)) => name,
-        Some((kind, _)) => return Err(format!("expected a node, got {kind}; use NAME or node/NAME")),
-    };
-    match name {
-        "" => Err("the name must not be empty".into()),
-        name if name.contains('/') => Err("the name must not contain a slash".into()),
-        name => Ok(name.to_owned()),
+/// Parses the name of a state, or `unhealthy`.
+pub(crate) fn states(text: &str) -> Result<States, String> {
+    if text.eq_ignore_ascii_case(UNHEALTHY) {
+        return Ok(&State::UNHEALTHY);
     }
-}
-
-pub(crate) fn state(text: &str) -> Result<State, String> {
-    let found = State::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| {
-        let names: Vec<&str> = State::ALL.into_iter().map(State::name).collect();
+    const ALL: States = &State::ALL;
+    let found = ALL.iter().position(|state| state.name().eq_ignore_ascii_case(text));
+    found.map(|index| &ALL[index..=index]).ok_or_else(|| {
+        let names: Vec<&str> = State::ALL.into_iter().map(State::name).chain([UNHEALTHY]).collect();
         format!("must be one of: {}", names.join(", "))
     })
 }
+
+/// The word of `--only` for all states of unhealthy nodes.
+pub(crate) const UNHEALTHY: &str = "unhealthy";
 
 /// Parses a Go duration or a number of seconds, as kubectl does.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -210,16 +193,6 @@ impl ValueEnum for ColorChoice {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn daemon_set_name_accepts_every_kubectl_form() {
-        for text in ["x", "ds/x", "daemonset/x", "daemonsets/x", "daemonset.apps/x", "daemonsets.apps/x"] {
-            assert_eq!(daemon_set_name(text).unwrap(), "x", "{text}");
-        }
-        for text in ["", "ds/", "pod/x", "deploy/x", "ds/x/y"] {
-            assert!(daemon_set_name(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn duration_accepts_go_duration_or_seconds() {

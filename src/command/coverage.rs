@@ -31,8 +31,9 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
         return watch::watch(access, &request, &options).await;
     }
     let snapshot = source.snapshot(&request, event_query).await?;
-    notes(&source, &request, &snapshot);
+    notes(&source, &request, &snapshot).await;
     let coverages = compute_coverage(&snapshot);
+    options.check_label(&coverages)?;
     findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
     print(|out| options.render(out, &coverages, &snapshot))?;
     if let Some(empty_note) = options.empty_note(&coverages) {
@@ -41,11 +42,11 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     options.exit_code(&coverages)
 }
 
-fn notes(source: &Source, request: &Request, snapshot: &Snapshot) {
+async fn notes(source: &Source, request: &Request, snapshot: &Snapshot) {
     for gap in snapshot.gaps() {
         terminal::note(&gap);
     }
     if snapshot.daemon_sets.is_empty() {
-        terminal::note(&source.none_found(request));
+        terminal::note(&source.none_found(request).await);
     }
 }

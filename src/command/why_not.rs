@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use super::print;
 use crate::cluster::file::{self, Detail};
+use crate::command::args::names::{is_node_type, without_type};
 use crate::command::args::{Global, OutputFormat, daemon_set_name, node_name};
 use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
@@ -21,18 +22,14 @@ use crate::render::ViewOptions;
 use crate::render::terminal;
 use crate::render::why_not::{Report, WrittenFixes, diagnosis, overview};
 use crate::render::{self, structured};
-use crate::snapshot::Node;
+use crate::snapshot::{DaemonSetName, Node};
 
 /// Runs `why-not`.
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
     let (which, names) = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
     let selection = if names.is_empty() { DaemonSetSelection::All } else { DaemonSetSelection::Named };
-    let default_namespace = match selection {
-        DaemonSetSelection::All => None,
-        DaemonSetSelection::Named => source.default_namespace(),
-    };
-    let request = Request { namespace: global.namespace_or(default_namespace), names, ..Request::default() };
+    let request = Request::new(global.namespace_or(None), names);
     let mut node_snapshot = source.node_snapshot(&request, &which).await?;
     let predicted = load_required_objects(&source, &mut node_snapshot, selection).await?;
     let gaps = node_snapshot.gaps();
@@ -40,7 +37,7 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
         terminal::note(gap);
     }
     if node_snapshot.daemon_sets.is_empty() {
-        terminal::note(&source.none_found(&request));
+        terminal::note(&source.none_found(&request).await);
     }
     let diagnoses = explain::diagnosis::all(&node_snapshot, &predicted);
     let screen = ViewOptions {
@@ -58,7 +55,8 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             let unhealthy = diagnoses
                 .iter()
                 .filter(|diagnosis| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy));
-            render::names(out, "daemonset.apps", unhealthy.map(Diagnosis::name))
+            let names = unhealthy.map(|diagnosis| (diagnosis.namespace(), diagnosis.name()));
+            render::daemon_set_names(out, request.namespace.is_none(), names)
         }
         Some(OutputFormat::Wide) | None => {
             if selection == DaemonSetSelection::All {
@@ -95,18 +93,23 @@ fn details(
 }
 
 /// Parses the positional arguments into the node and the names of the DaemonSets.
-fn parse_target(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<String>), Error> {
+fn parse_target(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<DaemonSetName>), Error> {
     let usage = |message: String| Error::Usage {
         message,
-        hint: format!("usage: {} why-not NODE [DAEMONSET...]", program::name()),
+        hint: format!("usage: {} why-not NODE [NAME…], see --help", program::name()),
     };
-    let names = |words: &[String]| -> Result<Vec<String>, Error> {
-        words.iter().map(|word| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))).collect()
+    let names = |words: &[String]| -> Result<Vec<DaemonSetName>, Error> {
+        let name = |word: &String| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")));
+        words.iter().map(name).collect::<Result<_, _>>().map(without_type)
     };
     if let Some(file) = &args.node_file {
         return Ok((NodeTarget::Planned(Box::new(planned(file)?)), names(&args.targets)?));
     }
-    let (node, rest) = args.targets.split_first().ok_or_else(|| usage("a node is required".into()))?;
+    let words = match args.targets.split_first() {
+        Some((first, rest)) if is_node_type(first) && !rest.is_empty() => rest,
+        _ => &args.targets,
+    };
+    let (node, rest) = words.split_first().ok_or_else(|| usage("a node is required".into()))?;
     let node = node_name(node).map_err(|fault| usage(format!("{node:?}: {fault}")))?;
     Ok((NodeTarget::Named(node), names(rest)?))
 }

@@ -19,6 +19,8 @@ pub(crate) struct NodeCoverage<'a> {
     pub(crate) pods: Vec<&'a PodSummary>,
     /// Whether the first pod is available, even if it is terminating, as in `.status`.
     pub(crate) is_available: bool,
+    /// Since when the node has no available pod, as far as the objects show.
+    pub(crate) uncovered_since: Option<Timestamp>,
     /// Whether the first pod is up to date; `None` without a pod, or if that is unknown.
     pub(crate) up_to_date: Option<bool>,
     pub(crate) reasons: Vec<Reason>,

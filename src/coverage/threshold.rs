@@ -15,6 +15,11 @@ impl FromStr for Threshold {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = text.strip_suffix('%').unwrap_or(text);
         match number.parse::<f64>() {
+            // 0.95 is more often meant as a fraction, and as a percentage it would pass nearly always.
+            Ok(share) if number == text && share > 0.0 && share <= 1.0 => {
+                let (percent, whole) = (share, share * 100.0);
+                Err(format!("is it {whole}% or {percent}%? write the percent sign"))
+            }
             Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self { percent }),
             _ => Err("must be a percentage between 0% and 100%, e.g. 99%".into()),
         }
@@ -61,6 +66,15 @@ mod tests {
         ] {
             let threshold: Threshold = text.parse().unwrap();
             assert_eq!(threshold.is_met(&counts(desired, available), false), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn fraction_without_a_percent_sign_is_rejected() {
+        assert_eq!("0.95".parse::<Threshold>().unwrap_err(), "is it 95% or 0.95%? write the percent sign");
+        assert_eq!("1".parse::<Threshold>().unwrap_err(), "is it 100% or 1%? write the percent sign");
+        for text in ["0.95%", "1%", "0", "2", "99.5"] {
+            assert!(text.parse::<Threshold>().is_ok(), "{text}");
         }
     }
 

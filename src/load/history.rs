@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 
-use super::live::{check_namespace, owned_pod_filter, readable, scope};
+use super::live::{check_namespace, owned_pod_filter, readable, scope, select};
 use super::request::Request;
-use super::selection::select_by_name;
 use super::{Source, saved};
 use crate::cluster::access::Access;
 use crate::cluster::query::Scope;
@@ -20,11 +19,10 @@ impl Source {
     /// # Errors
     /// Required objects cannot be read; the name does not exist, or exists in several namespaces.
     pub(crate) async fn history(&mut self, request: &Request) -> Result<Snapshot, Error> {
-        let place = self.place(request);
         match self {
-            Self::Live(access) => live(access, request, &place).await,
+            Self::Live(access) => live(access, request).await,
             Self::Saved(cluster_objects) => {
-                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request, &place)?;
+                let mut snapshot = saved::saved(std::mem::take(&mut **cluster_objects), request)?;
                 only_one(&snapshot.daemon_sets)?;
                 (snapshot.nodes, snapshot.has_all_nodes) = (Known::Known(Vec::new()), false);
                 snapshot.events = Known::Known(Vec::new());
@@ -34,12 +32,12 @@ impl Source {
     }
 }
 
-async fn live(access: &Access, request: &Request, place: &str) -> Result<Snapshot, Error> {
+async fn live(access: &Access, request: &Request) -> Result<Snapshot, Error> {
     let daemon_sets = access.list::<DaemonSet>(&scope(request), None, None).await?.items;
     if daemon_sets.is_empty() {
         check_namespace(access, request).await?;
     }
-    let daemon_sets = select_by_name(daemon_sets, request, place)?;
+    let daemon_sets = select(access, daemon_sets, request).await?;
     let scope = Scope::Namespace(only_one(&daemon_sets)?.to_owned());
     let labels = covering(&daemon_sets);
     let (pods, revisions) = tokio::join!(
@@ -70,7 +68,7 @@ fn only_one(daemon_sets: &[DaemonSet]) -> Result<&str, Error> {
                 "DaemonSet name is ambiguous: found in namespaces {}",
                 ListLength::Handful.list(&namespaces)
             ),
-            hint: "select a namespace with -n".into(),
+            hint: "use NAMESPACE/NAME, or select a namespace with -n".into(),
         }),
     }
 }

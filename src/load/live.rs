@@ -7,8 +7,9 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Event, Namespace};
 
 use super::request::Request;
-use super::selection::{check_nodes, hint, select_by_name};
+use super::selection::{check_nodes, hint, missing_name, no_such_daemon_set, select_by_name};
 use crate::cluster::access::Access;
+use crate::cluster::list::metadata::MetadataKind;
 use crate::cluster::list::{Listed, known_if_permitted};
 use crate::cluster::live_snapshot::{Selection, SnapshotWatcher, Versions};
 use crate::cluster::query::Scope;
@@ -47,7 +48,7 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
         check_namespace(access, request).await?;
     }
     let mut versions = Versions { daemon_sets: Some(daemon_sets.resource_version), ..Versions::default() };
-    let daemon_sets = select_by_name(daemon_sets.items, request, &place(access, request))?;
+    let daemon_sets = select(access, daemon_sets.items, request).await?;
     let nodes = readable(nodes, &mut versions.nodes)?;
     check_nodes(&nodes, request)?;
 
@@ -92,9 +93,41 @@ pub(super) async fn events(access: &Access, scope: &Scope, query: &EventQuery) -
     Ok(query.select(readable(listed, &mut None)?))
 }
 
-/// Describes the scope of a request.
-pub(crate) fn place(access: &Access, request: &Request) -> String {
-    match &request.namespace {
+/// Selects the DaemonSets with the requested names.
+///
+/// # Errors
+/// A name does not exist. The hint has the namespaces in which it does.
+pub(super) async fn select(
+    access: &Access,
+    daemon_sets: Vec<DaemonSet>,
+    request: &Request,
+) -> Result<Vec<DaemonSet>, Error> {
+    let Some(missing) = missing_name(&daemon_sets, request) else {
+        return Ok(select_by_name(daemon_sets, request));
+    };
+    let of_name = format!("metadata.name={}", missing.name);
+    let elsewhere = match &missing.namespace {
+        // The list is needed only for the hint, so its errors are ignored.
+        Some(_) => {
+            access.list::<DaemonSet>(&Scope::AllNamespaces, None, Some(&of_name)).await.map(|listed| listed.items)
+        }
+        None => Ok(Vec::new()),
+    };
+    let mut namespaces: Vec<String> =
+        elsewhere.unwrap_or_default().into_iter().filter_map(|daemon_set| daemon_set.metadata.namespace).collect();
+    namespaces.sort();
+    Err(no_such_daemon_set(missing, &daemon_sets, &namespaces, &place(access, missing.namespace.as_deref())))
+}
+
+/// The number of DaemonSets in all namespaces; `None` if they cannot be listed.
+pub(super) async fn number_in_all_namespaces(access: &Access) -> Option<usize> {
+    let all = access.metadata(MetadataKind::DaemonSets, &Scope::AllNamespaces, None).await;
+    all.ok().map(|all| all.len())
+}
+
+/// Describes a namespace of the cluster, or all of it.
+pub(crate) fn place(access: &Access, namespace: Option<&str>) -> String {
+    match namespace {
         Some(namespace) => format!("namespace {namespace:?} ({})", cluster(access)),
         None => format!("any namespace ({})", cluster(access)),
     }

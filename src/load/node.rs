@@ -6,9 +6,9 @@ use k8s_openapi::Resource;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::PodSpec;
 
-use super::live::{openshift_of, readable, scope};
+use super::live::{openshift_of, readable, scope, select};
 use super::request::Request;
-use super::selection::{hint, select_by_name};
+use super::selection::hint;
 use super::{Source, saved};
 use crate::cluster::access::Access;
 use crate::cluster::file;
@@ -16,6 +16,8 @@ use crate::cluster::list::Listed;
 use crate::cluster::query::Scope;
 use crate::error::Error;
 use crate::placement::{self, Placement};
+use crate::render::ListLength;
+use crate::render::command_line::CommandLine;
 use crate::snapshot::cluster_objects::{ClusterObjects, KubeMinor, with_object_table};
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::pod::Pod;
@@ -37,31 +39,41 @@ impl Source {
     /// # Errors
     /// Required objects cannot be read; a name does not exist.
     pub(crate) async fn node_snapshot(&mut self, request: &Request, which: &NodeTarget) -> Result<NodeSnapshot, Error> {
-        let place = self.place(request);
         match self {
-            Self::Live(access) => live(access, request, which, &place).await,
-            Self::Saved(cluster_objects) => from_files(std::mem::take(&mut **cluster_objects), request, which, &place),
+            Self::Live(access) => match live(access, request, which).await? {
+                Ok(node_snapshot) => Ok(node_snapshot),
+                Err(full_name) => {
+                    let found = live(access, request, &NodeTarget::Named(full_name.clone())).await?;
+                    // It was deleted meanwhile.
+                    found.map_err(|_| no_such_node(&full_name, &[], request, &live_place(access)))
+                }
+            },
+            Self::Saved(cluster_objects) => from_files(std::mem::take(&mut **cluster_objects), request, which),
         }
     }
 }
 
-async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &str) -> Result<NodeSnapshot, Error> {
+/// `Err` has the full name of the node, if `which` is only the beginning of it.
+async fn live(access: &Access, request: &Request, which: &NodeTarget) -> Result<Result<NodeSnapshot, String>, Error> {
     let scope = scope(request);
     let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
         access.list::<DaemonSet>(&scope, None, None),
-        node_of(access, which),
+        node_of(access, request, which),
         bound_to(access, which),
         unbound(access, which),
         minor(access),
     );
-    let node = node?;
+    let node = match node? {
+        Ok(node) => node,
+        Err(full_name) => return Ok(Err(full_name)),
+    };
     let unbound = readable(unbound, &mut None)?;
     let pick = |is_picked: fn(&Pod, &str) -> bool| {
         let picked = |pods: &Vec<Pod>| pods.iter().filter(|pod| is_picked(pod, &node.metadata.name)).cloned().collect();
         unbound.as_ref().map(picked)
     };
-    Ok(NodeSnapshot {
-        daemon_sets: select_by_name(daemon_sets?.items, request, place)?,
+    Ok(Ok(NodeSnapshot {
+        daemon_sets: select(access, daemon_sets?.items, request).await?,
         node_exists: matches!(which, NodeTarget::Named(_)),
         bound: readable(bound, &mut None)?,
         pinned: pick(is_pinned),
@@ -73,7 +85,7 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget, place: &st
         cluster_objects: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
         as_of: Timestamp::now(),
         node,
-    })
+    }))
 }
 
 fn is_pinned(pod: &Pod, node: &str) -> bool {
@@ -84,25 +96,52 @@ fn is_nominated(pod: &Pod, node: &str) -> bool {
     pod.status.nominated_node_name == node
 }
 
-async fn node_of(access: &Access, which: &NodeTarget) -> Result<Node, Error> {
+/// The node, or its full name if only one node's name begins with the given one.
+async fn node_of(access: &Access, request: &Request, which: &NodeTarget) -> Result<Result<Node, String>, Error> {
     let name = match which {
-        NodeTarget::Planned(node) => return Ok((**node).clone()),
+        NodeTarget::Planned(node) => return Ok(Ok((**node).clone())),
         NodeTarget::Named(name) => name,
     };
     if let Some(node) = access.bulk_one::<Node>(&Scope::Cluster, name).await? {
-        return Ok(node);
+        return Ok(Ok(node));
     }
-    // The list is needed only for the hint, so its errors are ignored.
+    // Without permission to list nodes there is no better hint: other errors than "not found" are ignored.
     let others = access.bulk::<Node>(&Scope::Cluster, None, |node| Some(node.compact())).await;
     let others = others.map(|listed| listed.items).unwrap_or_default();
-    Err(no_such_node(name, &others, &format!("context {:?}", access.context().unwrap_or(access.server()))))
+    match only_with_prefix(name, &others) {
+        Some(node) => Ok(Err(node.metadata.name.clone())),
+        None => Err(no_such_node(name, &others, request, &live_place(access))),
+    }
 }
 
-fn no_such_node(name: &str, others: &[Node], place: &str) -> Error {
-    let names = others.iter().map(|node| node.metadata.name.as_str());
+fn live_place(access: &Access) -> String {
+    format!("context {:?}", access.context().unwrap_or(access.server()))
+}
+
+/// The only node whose name begins with the text.
+fn only_with_prefix<'n>(prefix: &str, nodes: &'n [Node]) -> Option<&'n Node> {
+    let mut found = nodes.iter().filter(|node| node.metadata.name.starts_with(prefix));
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn no_such_node(name: &str, others: &[Node], request: &Request, place: &str) -> Error {
+    let names = || others.iter().map(|node| node.metadata.name.as_str());
+    let with_prefix: Vec<&str> = names().filter(|node| node.starts_with(name)).collect();
+    // The arguments were swapped: the first DaemonSet has the name of a node.
+    let swapped = request.names.first().filter(|first| names().any(|node| node == first.name));
+    let swapped = swapped.and_then(|node| CommandLine::own_program("why-not").name(&node.name).name(name).offered());
     Error::NotFound {
         message: format!("node {name:?} not found in {place}"),
-        hint: hint(name, names, "list the nodes: kubectl get nodes; for a node that is planned: --node-file FILE"),
+        hint: match (swapped, with_prefix.is_empty()) {
+            (Some(line), _) => format!("the node comes first: {line}"),
+            (None, false) => {
+                format!("several nodes begin with {name:?}: {}", ListLength::Handful.list(&with_prefix))
+            }
+            (None, true) => {
+                let otherwise = "list the nodes: kubectl get nodes; for a node that is planned: --node-file FILE";
+                hint(name, names(), otherwise)
+            }
+        },
     }
 }
 
@@ -148,7 +187,6 @@ fn from_files(
     cluster_objects: file::SavedObjects,
     request: &Request,
     which: &NodeTarget,
-    place: &str,
 ) -> Result<NodeSnapshot, Error> {
     let (objects, scheduling_pods) = (cluster_objects.objects, cluster_objects.scheduling_pods);
     let (namespaces, saved_namespaces) = (cluster_objects.namespaces.clone(), cluster_objects.saved.clone());
@@ -160,7 +198,7 @@ fn from_files(
         scheduling_pods: Known::Known(Vec::new()),
         ..cluster_objects
     };
-    let snapshot = saved::saved(cluster_objects, request, place)?;
+    let snapshot = saved::saved(cluster_objects, request)?;
     let node = match which {
         NodeTarget::Planned(node) => (**node).clone(),
         NodeTarget::Named(name) => {
@@ -174,7 +212,8 @@ fn from_files(
                 }
             };
             let found = nodes.iter().find(|node| node.metadata.name == *name);
-            found.cloned().ok_or_else(|| no_such_node(name, nodes, "the saved cluster"))?
+            let found = found.or_else(|| only_with_prefix(name, nodes));
+            found.cloned().ok_or_else(|| no_such_node(name, nodes, request, "the saved cluster"))?
         }
     };
     let exists = matches!(which, NodeTarget::Named(_));

@@ -4,17 +4,25 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use super::request::Request;
-use super::selection::{check_nodes, parse_selector, select_by_name};
+use super::selection::{check_nodes, missing_name, no_such_daemon_set, parse_selector, select_by_name};
 use crate::cluster::file;
 use crate::error::Error;
 use crate::render::text::pluralize;
 use crate::snapshot::{Known, OpenShift, Snapshot, UnsavedPods, selector};
 
+/// Describes a namespace of the saved cluster, or all of it.
+pub(super) fn place(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("namespace {namespace:?} of the saved cluster"),
+        None => "the saved cluster".into(),
+    }
+}
+
 /// Selects the requested objects.
 ///
 /// # Errors
 /// The files contain no DaemonSets; a name does not exist.
-pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, place: &str) -> Result<Snapshot, Error> {
+pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request) -> Result<Snapshot, Error> {
     let daemon_sets = match cluster_objects.daemon_sets {
         Known::Known(daemon_sets) => daemon_sets,
         Known::Unknown(why) => {
@@ -38,6 +46,16 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
         let from_label_selector = daemon_set.metadata.labels.clone().unwrap_or_default();
         in_namespace && labels.as_ref().is_none_or(|labels| selector::matches(labels, &from_label_selector))
     };
+    if let Some(missing) = missing_name(&daemon_sets, request) {
+        let has_name = |daemon_set: &&DaemonSet| daemon_set.metadata.name.as_ref() == Some(&missing.name);
+        let mut elsewhere: Vec<String> = daemon_sets
+            .iter()
+            .filter(has_name)
+            .filter_map(|daemon_set| daemon_set.metadata.namespace.clone())
+            .collect();
+        elsewhere.sort();
+        return Err(no_such_daemon_set(missing, &daemon_sets, &elsewhere, &place(missing.namespace.as_deref())));
+    }
     let daemon_sets = daemon_sets.into_iter().filter(is_asked_for).collect();
     let node_labels = request.nodes.as_deref().map(parse_selector).transpose()?;
     let mut nodes = cluster_objects.nodes;
@@ -51,7 +69,7 @@ pub(super) fn saved(cluster_objects: file::SavedObjects, request: &Request, plac
         (true, Known::Unknown(why)) => Known::Unknown(why),
         (true, Known::Known(namespaces)) => Known::Known(Some(OpenShift { namespaces, ..OpenShift::default() })),
     };
-    let daemon_sets = select_by_name(daemon_sets, request, place)?;
+    let daemon_sets = select_by_name(daemon_sets, request);
     Ok(Snapshot {
         daemon_sets,
         nodes,

@@ -7,7 +7,10 @@ use kube::core::Selector;
 
 use super::request::Request;
 use crate::error::Error;
-use crate::snapshot::{Known, Node, selector};
+use crate::program;
+use crate::render::ListLength;
+use crate::render::command_line::valid;
+use crate::snapshot::{DaemonSetName, Known, Node, selector};
 
 /// Parses a label selector.
 pub(crate) fn parse_selector(text: &str) -> Result<Selector, Error> {
@@ -17,33 +20,48 @@ pub(crate) fn parse_selector(text: &str) -> Result<Selector, Error> {
     })
 }
 
+/// The first requested name that no DaemonSet has.
+pub(super) fn missing_name<'r>(daemon_sets: &[DaemonSet], request: &'r Request) -> Option<&'r DaemonSetName> {
+    request.names.iter().find(|name| !daemon_sets.iter().any(|daemon_set| name.matches(daemon_set)))
+}
+
 /// Selects the DaemonSets with the requested names, sorted by namespace and name.
-pub(super) fn select_by_name(
-    daemon_sets: Vec<DaemonSet>,
-    request: &Request,
-    place: &str,
-) -> Result<Vec<DaemonSet>, Error> {
-    fn name(daemon_set: &DaemonSet) -> &str {
-        daemon_set.metadata.name.as_deref().unwrap_or_default()
-    }
-    for requested in &request.names {
-        if !daemon_sets.iter().any(|daemon_set| name(daemon_set) == requested) {
-            return Err(Error::NotFound {
-                message: format!("daemonset {requested:?} not found in {place}"),
-                hint: hint(
-                    requested,
-                    daemon_sets.iter().map(name),
-                    "run coverage without a name to list the DaemonSets; use -n for another namespace",
-                ),
-            });
-        }
-    }
-    let mut daemon_sets = daemon_sets;
+pub(super) fn select_by_name(mut daemon_sets: Vec<DaemonSet>, request: &Request) -> Vec<DaemonSet> {
     daemon_sets.retain(|daemon_set| {
-        request.names.is_empty() || request.names.iter().any(|requested| requested == name(daemon_set))
+        request.names.is_empty() || request.names.iter().any(|requested| requested.matches(daemon_set))
     });
-    daemon_sets.sort_by(|a, b| (&a.metadata.namespace, name(a)).cmp(&(&b.metadata.namespace, name(b))));
-    Ok(daemon_sets)
+    daemon_sets
+        .sort_by(|a, b| (&a.metadata.namespace, &a.metadata.name).cmp(&(&b.metadata.namespace, &b.metadata.name)));
+    daemon_sets
+}
+
+/// The error for a name that no DaemonSet has. `there` are the DaemonSets where it was looked for, `elsewhere` the
+/// namespaces in which a DaemonSet has the name.
+pub(super) fn no_such_daemon_set(
+    missing: &DaemonSetName,
+    there: &[DaemonSet],
+    elsewhere: &[String],
+    place: &str,
+) -> Error {
+    let is_there =
+        |daemon_set: &&DaemonSet| missing.namespace.is_none() || daemon_set.metadata.namespace == missing.namespace;
+    let names = there.iter().filter(is_there).filter_map(|daemon_set| daemon_set.metadata.name.as_deref());
+    Error::NotFound {
+        message: format!("daemonset {:?} not found in {place}", missing.name),
+        hint: match elsewhere {
+            [] => hint(
+                &missing.name,
+                names,
+                &format!("list the DaemonSets of all namespaces: {} coverage -A", program::name()),
+            ),
+            [namespace] if valid::is_label_name(namespace) => {
+                format!("it exists in namespace {namespace:?}: pass -n {namespace}, or {namespace}/{}", missing.name)
+            }
+            namespaces => {
+                format!("it exists in namespaces {}: select one with -n", ListLength::Handful.list(namespaces))
+            }
+        },
+    }
 }
 
 /// Requires that `--nodes` matches at least one node: a typo would otherwise look like a healthy cluster.
@@ -90,7 +108,7 @@ fn no_node_with(labels: &str) -> Error {
 }
 
 /// `otherwise`, preceded by the most similar existing name if one is similar enough.
-pub(super) fn hint<'n>(requested: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
+pub(crate) fn hint<'n>(requested: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
     const NEAR: f64 = 0.5;
     let nearest = names
         .map(|name| (strsim::normalized_damerau_levenshtein(&requested.to_lowercase(), name), name))

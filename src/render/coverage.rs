@@ -2,8 +2,10 @@
 
 mod groups;
 mod map;
+mod nearest_miss;
 mod nodes;
 mod report;
+mod shared_causes;
 mod summary_table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +15,11 @@ pub(crate) use map::map;
 pub(crate) use nodes::nodes;
 pub(crate) use report::Report;
 pub(super) use report::{strategy, strategy_of};
+pub(crate) use shared_causes::{by_node, node_causes};
 pub(crate) use summary_table::summary_table;
 
-use super::name_list::ListLength;
+use super::ViewOptions;
+use super::name_list::{HANDFUL, ListLength};
 use super::reason::summary;
 use super::style::{Tone, bar};
 use super::text::pluralize;
@@ -83,17 +87,29 @@ fn uncounted_down_nodes<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<
     (!nodes.is_empty()).then(|| format!("{} excluded from DESIRED", pluralize(nodes.len(), "NotReady node")))
 }
 
-/// The first reason of each unhealthy row, the most frequent first, as in `node not ready (3 nodes)`.
-fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>> + Clone) -> Vec<String> {
-    let is_trouble = |row: &&NodeCoverage<'_>| match row.state {
+/// Whether the reasons of the row explain a problem.
+fn is_trouble(row: &NodeCoverage<'_>) -> bool {
+    match row.state {
         // Excluded nodes are not unhealthy.
         State::Available | State::Excluded => false,
         // That new pods are rejected is known even where the pods are not.
         State::Unknown => Reason::leading(&row.reasons).is_some_and(Reason::is_rejection),
-        _ => true,
-    };
+        State::Missing
+        | State::Failed
+        | State::NotReady
+        | State::Pending
+        | State::Succeeded
+        | State::Terminating
+        | State::Starting
+        | State::Misscheduled
+        | State::Ready => true,
+    }
+}
+
+/// The first reason of each unhealthy row, the most frequent first, as in `node not ready (3 nodes)`.
+fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>> + Clone) -> Vec<String> {
     let mut tally: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for row in rows.clone().filter(is_trouble).filter(|row| !is_down(row)) {
+    for row in rows.clone().filter(|row| is_trouble(row) && !is_down(row)) {
         if let Some(reason) = Reason::leading(&row.reasons) {
             tally.entry(summary(reason)).or_default().insert(row.node);
         }
@@ -103,6 +119,12 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>
     let down = uncounted_down_nodes(rows);
     let line = |(text, nodes): (String, usize)| format!("{text} ({})", pluralize(nodes, "node"));
     down.into_iter().chain(tally.into_iter().map(line)).collect()
+}
+
+/// The number of reasons per row: on a terminal the most frequent ones; `-o wide` and a pipe show more.
+fn reasons_on(screen: ViewOptions) -> usize {
+    const ON_TERMINAL: usize = 2;
+    if screen.is_terminal() && !screen.wide { ON_TERMINAL } else { HANDFUL }
 }
 
 /// Excluded nodes with the same causes.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use owo_colors::OwoColorize;
+use owo_colors::{OwoColorize, XtermColors};
 
 use super::name_list::ListLength;
 use super::text::wrap;
@@ -26,30 +26,78 @@ pub(crate) enum Tone {
     Strong,
 }
 
-/// How to write: color, width, and the length of lists.
+/// Which colors to write. Those of this program have a contrast of at least 4.5 on white and on black, so that they are
+/// readable on light and dark terminals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Palette {
+    /// No colors.
+    None,
+    /// The 16 colors that the terminal's own theme defines.
+    Terminal,
+    /// The 256 colors of xterm. No orange of these is readable on both backgrounds: warnings are bold.
+    Indexed,
+    /// 24-bit colors.
+    TrueColor,
+}
+
+/// The colors of [`Palette::Indexed`].
+mod indexed {
+    pub(super) const GREEN: u8 = 29;
+    pub(super) const BLUE: u8 = 63;
+    pub(super) const MAGENTA: u8 = 163;
+    pub(super) const GRAY: u8 = 243;
+}
+
+/// The colors that [`Palette::TrueColor`] has beside those.
+mod true_color {
+    pub(super) const ORANGE: (u8, u8, u8) = (178, 96, 0);
+    pub(super) const RED: (u8, u8, u8) = (230, 30, 30);
+}
+
+/// How to write: colors, width, and the length of lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
-    pub(crate) color: bool,
+    pub(crate) palette: Palette,
     /// The columns of the terminal. `None`: nothing is cut or wrapped.
     pub(crate) width: Option<usize>,
+    /// The lines of the terminal. `None`: nothing is folded because there is no room.
+    pub(crate) height: Option<usize>,
     pub(crate) names: ListLength,
 }
 
 impl Style {
     /// Colors text that is already safe for a terminal.
     pub(crate) fn paint(self, text: &str, tone: Tone) -> String {
-        if !self.color || text.is_empty() {
-            return text.to_owned();
-        }
-        match tone {
-            Tone::Plain => text.to_owned(),
-            Tone::Good => text.green().to_string(),
-            Tone::Moving => text.cyan().to_string(),
-            Tone::Warning => text.yellow().to_string(),
-            Tone::Bad => text.red().to_string(),
+        let indexed = |color: u8| text.color(XtermColors::from(color)).to_string();
+        let rgb = |(red, green, blue): (u8, u8, u8)| text.truecolor(red, green, blue).to_string();
+        match (self.palette, tone) {
+            (Palette::None, _) | (_, Tone::Plain) => text.to_owned(),
+            _ if text.is_empty() => String::new(),
+            (_, Tone::Strong) | (Palette::Indexed, Tone::Warning) => text.bold().to_string(),
+            (Palette::Terminal, Tone::Good) => text.green().to_string(),
+            (Palette::Terminal, Tone::Moving) => text.cyan().to_string(),
+            (Palette::Terminal, Tone::Warning) => text.yellow().to_string(),
+            (Palette::Terminal, Tone::Bad) => text.red().to_string(),
             // Some terminals ignore dimming, but bright black is unreadable on others.
-            Tone::Quiet => text.dimmed().to_string(),
-            Tone::Strong => text.bold().to_string(),
+            (Palette::Terminal, Tone::Quiet) => text.dimmed().to_string(),
+            (Palette::Indexed | Palette::TrueColor, Tone::Good) => indexed(indexed::GREEN),
+            (Palette::Indexed | Palette::TrueColor, Tone::Moving) => indexed(indexed::BLUE),
+            (Palette::Indexed | Palette::TrueColor, Tone::Quiet) => indexed(indexed::GRAY),
+            (Palette::Indexed, Tone::Bad) => indexed(indexed::MAGENTA),
+            (Palette::TrueColor, Tone::Warning) => rgb(true_color::ORANGE),
+            (Palette::TrueColor, Tone::Bad) => rgb(true_color::RED),
+        }
+    }
+
+    /// Colors only the mark of a sentence: its sign or bar, or the words before the first colon, comma or bracket. The
+    /// rest keeps the terminal's own color, which is always readable. Secondary text and headings are colored whole.
+    pub(crate) fn paint_mark(self, text: &str, tone: Tone) -> String {
+        match tone {
+            Tone::Good | Tone::Moving | Tone::Warning | Tone::Bad => {
+                let (mark, rest) = text.split_at(mark_length(text));
+                format!("{}{rest}", self.paint(mark, tone))
+            }
+            Tone::Plain | Tone::Quiet | Tone::Strong => self.paint(text, tone),
         }
     }
 
@@ -60,9 +108,26 @@ impl Style {
         // Continuation lines are indented, so that the start of each entry of a list stays visible.
         for (number, part) in wrap(text, columns.saturating_sub(INDENT.len()), self.names).into_iter().enumerate() {
             let indent = if number == 0 { "" } else { INDENT };
-            writeln!(out, "{indent}{}", self.paint(&part, tone))?;
+            let part = if number == 0 { self.paint_mark(&part, tone) } else { self.paint_rest(&part, tone) };
+            writeln!(out, "{indent}{part}")?;
         }
         Ok(())
+    }
+
+    /// Colors the lines of a wrapped sentence after the first one, as [`Self::paint_mark`] does the rest of it.
+    pub(crate) fn paint_rest(self, text: &str, tone: Tone) -> String {
+        match tone {
+            Tone::Good | Tone::Moving | Tone::Warning | Tone::Bad => text.to_owned(),
+            Tone::Plain | Tone::Quiet | Tone::Strong => self.paint(text, tone),
+        }
+    }
+}
+
+/// The length of the mark of a sentence in bytes.
+fn mark_length(text: &str) -> usize {
+    match text.chars().next() {
+        Some(first) if first.is_alphanumeric() => text.find([':', ';', ',', '(']).unwrap_or(text.len()),
+        _ => text.find(' ').unwrap_or(text.len()),
     }
 }
 
@@ -118,6 +183,58 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// The color of an index of xterm's palette, from 16 on.
+    fn color_of_index(index: u8) -> (u8, u8, u8) {
+        const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+        match index {
+            232.. => {
+                let gray = 8 + 10 * (index - 232);
+                (gray, gray, gray)
+            }
+            _ => {
+                let cube = usize::from(index - 16);
+                (LEVELS[cube / 36], LEVELS[cube / 6 % 6], LEVELS[cube % 6])
+            }
+        }
+    }
+
+    /// The contrast with white and with black, as WCAG 2.2 defines it.
+    fn contrasts((red, green, blue): (u8, u8, u8)) -> [f64; 2] {
+        let linear = |value: u8| {
+            let value = f64::from(value) / 255.0;
+            if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        let luminance = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        [1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05]
+    }
+
+    #[test]
+    fn colors_are_readable_on_white_and_on_black() {
+        let of_index = [indexed::GREEN, indexed::BLUE, indexed::MAGENTA, indexed::GRAY].map(color_of_index);
+        for color in of_index.into_iter().chain([true_color::ORANGE, true_color::RED]) {
+            for contrast in contrasts(color) {
+                assert!(contrast >= 4.5, "{color:?}: {contrast}");
+            }
+        }
+        assert_eq!(contrasts((255, 255, 255)).map(f64::round), [1.0, 21.0]);
+    }
+
+    #[test]
+    fn only_the_mark_of_a_sentence_is_colored() {
+        let style = Style { palette: Palette::Terminal, width: None, height: None, names: ListLength::All };
+        for (text, mark) in [
+            ("✗ node-7: down", "✗"),
+            ("Stuck: cannot complete", "Stuck"),
+            ("██░░ 1 of 2", "██░░"),
+            ("2 of 3 run, 1 does not", "2 of 3 run"),
+            ("Complete", "Complete"),
+        ] {
+            let expected = format!("{}{}", mark.red(), &text[mark.len()..]);
+            assert_eq!(style.paint_mark(text, Tone::Bad), expected, "{text}");
+        }
+        assert_eq!(style.paint_mark("a: b", Tone::Strong), "a: b".bold().to_string());
+    }
 
     #[test]
     fn each_state_has_a_unique_symbol() {

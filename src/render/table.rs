@@ -2,6 +2,7 @@
 //! it. Other columns are dropped by weight if the terminal is too narrow.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
@@ -102,7 +103,10 @@ impl Table {
         }
         let last = self.columns.len().saturating_sub(1);
         let mut widths: Vec<usize> = (0..=last).map(|index| self.width_of(index, with_titles)).collect();
-        let shown = self.shown_columns(&widths[..last], style);
+        let mut shown = self.shown_columns(&widths[..last], style);
+        if let Some(columns) = style.width {
+            self.drop_silent_columns(&mut shown, &widths, columns);
+        }
         self.narrow(&shown, &mut widths, style);
         let taken: usize = shown.iter().map(|&index| widths[index] + GAP).sum();
         let room = style.width.map(|columns| columns.saturating_sub(taken));
@@ -133,6 +137,27 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Drops the columns that say nothing, those with the lowest weight first, until the last column fits beside the others.
+    fn drop_silent_columns(&self, shown: &mut Vec<usize>, widths: &[usize], columns: usize) {
+        let Some(last) = widths.last() else { return };
+        let needed = |shown: &[usize]| shown.iter().map(|&index| widths[index] + GAP).sum::<usize>() + last;
+        while needed(shown) > columns {
+            let silent = shown.iter().copied().filter(|&index| self.is_silent(index));
+            let lightest = silent.filter_map(|index| Some((self.columns[index].weight?, index))).min();
+            let Some((_, lightest)) = lightest else { return };
+            shown.retain(|&index| index != lightest);
+        }
+    }
+
+    /// Whether all rows have the same value, or no value at all.
+    fn is_silent(&self, index: usize) -> bool {
+        /// One or two equal rows are no pattern.
+        const ROWS: usize = 3;
+        let values: BTreeSet<&str> =
+            self.rows.iter().filter_map(|cells| cells.get(index)).map(|(text, _)| text.as_str()).collect();
+        values.iter().all(|value| matches!(*value, "" | "0" | "-")) || (values.len() == 1 && self.rows.len() >= ROWS)
     }
 
     fn layout(&self, shown: &[usize], style: Style, with_titles: bool) -> Vec<String> {
@@ -207,6 +232,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::render::ListLength;
+    use crate::render::style::Palette;
 
     fn text(columns: Option<usize>, note: &str) -> String {
         let mut table = Table::new(vec![Column::text("NODE"), Column::number("AGE").weight(1), Column::text("REASON")]);
@@ -214,7 +240,13 @@ mod tests {
         table.row(vec![plain("node-1"), plain("5m"), plain(note)]);
         table.row(vec![plain("node-22"), plain("10m"), plain("")]);
         let mut out = Vec::new();
-        table.write(&mut out, Style { color: false, width: columns, names: ListLength::Handful }, true).unwrap();
+        table
+            .write(
+                &mut out,
+                Style { palette: Palette::None, width: columns, height: None, names: ListLength::Handful },
+                true,
+            )
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -240,6 +272,26 @@ mod tests {
     #[test]
     fn columns_with_low_weight_are_dropped_on_narrow_terminals() {
         assert_eq!(text(Some(8), ""), "NODE\nnode-1\nnode-22\n");
+    }
+
+    #[test]
+    fn columns_that_say_nothing_are_dropped_before_the_last_one_wraps() {
+        let table = |columns, restarts: [&str; 3]| {
+            let titles = vec![Column::text("NODE"), Column::number("RESTARTS").weight(1), Column::text("REASON")];
+            let mut table = Table::new(titles);
+            for restarts in restarts {
+                table.row(["n1", restarts, "a reason"].map(|text| (text.to_owned(), Tone::Plain)).to_vec());
+            }
+            let mut out = Vec::new();
+            let names = ListLength::Handful;
+            let style = Style { palette: Palette::None, width: Some(columns), height: None, names };
+            table.write(&mut out, style, true).unwrap();
+            String::from_utf8(out).unwrap().lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(table(40, ["0", "0", "0"]), "NODE  RESTARTS  REASON");
+        assert_eq!(table(20, ["0", "0", "0"]), "NODE  REASON");
+        assert_eq!(table(20, ["4", "4", "4"]), "NODE  REASON");
+        assert_eq!(table(20, ["0", "0", "4"]), "NODE  RESTARTS");
     }
 
     #[test]

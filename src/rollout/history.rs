@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::Value;
 
+use super::template_changes::{TemplateChange, template_changes};
 use crate::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
 use crate::snapshot::{DaemonPods, Known, PodSummary, Snapshot};
 
@@ -109,6 +110,12 @@ impl<'a> History<'a> {
             Some(true) => self.revisions.iter().position(|revision| revision.is_current),
             _ => None,
         })
+    }
+
+    /// What the revision changed, compared with the one before it; `None` for the first one.
+    pub(crate) fn changes(&self, revision: &Revision<'a>) -> Option<Vec<TemplateChange>> {
+        let before = self.revisions.iter().rfind(|earlier| earlier.number < revision.number)?;
+        Some(template_changes(&before.template(), &revision.template()))
     }
 
     pub(crate) fn revision(&self, number: i64) -> Option<&Revision<'a>> {

@@ -155,6 +155,9 @@ pub(crate) struct ContainerStatus {
     pub(crate) ready: bool,
     #[prost(int32, tag = "5")]
     pub(crate) restart_count: i32,
+    /// The image that runs, as the container runtime names it.
+    #[prost(string, tag = "6")]
+    pub(crate) image: Text,
     #[prost(bool, optional, tag = "9")]
     pub(crate) started: Option<bool>,
 }
@@ -241,6 +244,7 @@ impl SummaryStatus {
 impl ContainerStatus {
     fn compact(&mut self, interner: &mut Interner) {
         interner.text(&mut self.name);
+        interner.text(&mut self.image);
         // For a container that never terminated, the last state is present but empty.
         self.last_state.take_if(|state| **state == ContainerState::default());
         for state in [&mut self.state, &mut self.last_state].into_iter().flatten() {

@@ -3,8 +3,10 @@
 
 use clap::{Arg, ArgAction, Command, FromArgMatches};
 
-use crate::command::args::{Global, daemon_set_name, node_name};
+use crate::command::args::names::{is_daemon_set_type, is_node_type};
+use crate::command::args::{Global, UNHEALTHY, daemon_set_name, node_name};
 use crate::explain::State;
+use crate::snapshot::DaemonSetName;
 
 /// A value for the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,18 +69,24 @@ pub(crate) fn unfinished(mut tree: Command, words: &[String]) -> Unfinished {
     }
     let (typed, wanted, takes_list) = reader.place_of(last);
     let kept = match wanted {
-        Completions::Names(Names::DaemonSets { .. }) => of_kind(typed, daemon_set_name),
-        Completions::Names(Names::Nodes) => of_kind(typed, node_name),
+        Completions::Names(Names::DaemonSets { .. }) => of_kind(typed, |text| daemon_set_name(text).is_ok()),
+        Completions::Names(Names::Nodes) => of_kind(typed, |text| node_name(text).is_ok()),
         _ if takes_list => typed.rfind(',').map_or(0, |comma| comma + 1),
         _ => 0,
     };
-    Unfinished { typed: typed.to_owned(), kept, wanted, global: reader.global() }
+    let mut global = reader.global();
+    if let (Completions::Names(Names::DaemonSets { .. }), Some(global)) = (&wanted, &mut global)
+        && let Ok(DaemonSetName { namespace: Some(namespace), .. }) = daemon_set_name(&format!("{}x", &typed[..kept]))
+    {
+        (global.namespace, global.all_namespaces) = (Some(namespace), false);
+    }
+    Unfinished { typed: typed.to_owned(), kept, wanted, global }
 }
 
-/// The length of the `ds/` of `ds/name`, if `name` accepts that form.
-fn of_kind(typed: &str, name: fn(&str) -> Result<String, String>) -> usize {
+/// The length of the `ds/` of `ds/name`, if that form is valid.
+fn of_kind(typed: &str, is_valid: fn(&str) -> bool) -> usize {
     match typed.split_once('/') {
-        Some((kind, _)) if name(&format!("{kind}/x")).is_ok() => kind.len() + 1,
+        Some((kind, _)) if is_valid(&format!("{kind}/x")) => kind.len() + 1,
         _ => 0,
     }
 }
@@ -90,8 +98,10 @@ struct Reader<'t> {
     pending: Option<&'t Arg>,
     /// Whether `--` was seen: no flags follow.
     only_values: bool,
-    /// The number of positional values of the command.
+    /// The number of positional values of the command, without the type of `TYPE NAME`.
     values: usize,
+    /// Whether the first positional value was a type.
+    has_type: bool,
     /// The ids of the flags that were given.
     given: Vec<&'t str>,
     /// The global flags, with their values.
@@ -100,7 +110,15 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn new(command: &'t Command) -> Self {
-        Self { command, pending: None, only_values: false, values: 0, given: Vec::new(), global: Vec::new() }
+        Self {
+            command,
+            pending: None,
+            only_values: false,
+            values: 0,
+            has_type: false,
+            given: Vec::new(),
+            global: Vec::new(),
+        }
     }
 
     fn take(&mut self, word: &str) {
@@ -124,7 +142,10 @@ impl<'t> Reader<'t> {
         match self.command.find_subcommand(word) {
             Some(command) if !self.only_values => {
                 self.command = command;
-                self.values = 0;
+                (self.values, self.has_type) = (0, false);
+            }
+            _ if self.values == 0 && !self.has_type && (is_daemon_set_type(word) || is_node_type(word)) => {
+                self.has_type = true;
             }
             _ => self.values += 1,
         }
@@ -193,7 +214,9 @@ impl<'t> Reader<'t> {
     /// The next positional argument; the last one can be repeated.
     fn positional(&self) -> Option<&'t Arg> {
         let last = self.command.get_positionals().last();
-        let repeated = last.filter(|arg| matches!(arg.get_action(), ArgAction::Append));
+        // Several words are one name, with its type.
+        let is_single = |arg: &Arg| arg.get_id() == "name";
+        let repeated = last.filter(|arg| matches!(arg.get_action(), ArgAction::Append) && !is_single(arg));
         self.command.get_positionals().nth(self.values).or(repeated)
     }
 
@@ -217,7 +240,7 @@ impl<'t> Reader<'t> {
             // The first value is a node and the others are DaemonSets; with --node-file all are DaemonSets.
             "targets" if self.values == 0 && !self.given.contains(&"node_file") => Some(Names::Nodes),
             "targets" => Some(Names::DaemonSets { everywhere: true }),
-            "only" => return expected_word(State::ALL.into_iter().map(State::name)),
+            "only" => return expected_word(State::ALL.into_iter().map(State::name).chain([UNHEALTHY])),
             "order" => return expected_word(["name", "oldest", "zone"].into_iter()),
             _ => None,
         };

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::command::args::{OUTPUT, OutputFormat, daemon_set_name, state};
+use crate::command::args::{OUTPUT, OutputFormat, States, daemon_set_name, states};
 use crate::coverage::Threshold;
-use crate::explain::State;
+use crate::snapshot::DaemonSetName;
 
 /// Show which nodes run, miss, or unexpectedly run a DaemonSet's pods.
 ///
@@ -24,6 +24,9 @@ Examples:
   kubectl ds coverage -n kube-system kube-proxy --by topology.kubernetes.io/zone
   kubectl ds coverage -n kube-system kube-proxy --map
 
+  # List the nodes that cost the most DaemonSets first
+  kubectl ds coverage -A --by-node
+
   # List the names of the nodes that miss the pod, for a script
   kubectl ds coverage -n kube-system kube-proxy --only Missing -o name
 
@@ -34,9 +37,9 @@ Examples:
   kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
   kubectl ds coverage --from cluster.json")]
 pub(crate) struct CoverageArgs {
-    /// DaemonSets: NAME, ds/NAME, daemonset/NAME or daemonset.apps/NAME
+    /// DaemonSets: NAME, ds/NAME or NAMESPACE/NAME
     #[arg(value_name = "NAME", value_parser = daemon_set_name)]
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<DaemonSetName>,
     /// Label selector to filter DaemonSets
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<String>,
@@ -46,20 +49,26 @@ pub(crate) struct CoverageArgs {
     /// Group by the value of this node label, such as topology.kubernetes.io/zone
     #[arg(long, value_name = "LABEL")]
     pub(crate) by: Option<String>,
+    /// List the nodes that miss pods, those that cost the most DaemonSets first
+    #[arg(long, conflicts_with_all = ["by", "map"])]
+    pub(crate) by_node: bool,
     /// Show one cell per node, grouped by --by
     #[arg(long)]
     pub(crate) map: bool,
     /// Show only nodes in these states: Missing, Failed, NotReady, Pending, Succeeded, Terminating, Starting,
-    /// Misscheduled, Unknown, Ready, Available, Excluded
-    #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = state)]
-    pub(crate) only: Vec<State>,
-    /// Also list excluded nodes individually
+    /// Misscheduled, Unknown, Ready, Available, Excluded, or unhealthy
+    #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = states)]
+    pub(crate) only: Vec<States>,
+    /// Show only unhealthy nodes: in any state except Available, Ready and Excluded
+    #[arg(long)]
+    pub(crate) unhealthy: bool,
+    /// List every node individually: nothing is folded
     #[arg(long)]
     pub(crate) all: bool,
     /// Exit with code 1 if fewer than this percentage of desired pods are available
     #[arg(long, value_name = "PERCENT")]
     pub(crate) min: Option<Threshold>,
-    /// With --min: don't fail on DaemonSets with 0 desired pods
+    /// With --min: don't fail on named DaemonSets with 0 desired pods
     #[arg(long, requires = "min")]
     pub(crate) allow_empty: bool,
     /// Watch for changes and refresh

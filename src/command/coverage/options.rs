@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::command::args::names::without_type;
 use crate::command::args::{Global, OutputFormat};
 use crate::command::coverage::args::CoverageArgs;
 use crate::coverage::{Coverage, NodeCoverage, Threshold};
 use crate::error::Error;
 use crate::explain::State;
-use crate::load::{Request, Source, parse_selector};
+use crate::load::{Request, Source, hint, parse_selector};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
-use crate::render::coverage::{Report, groups, map, nodes, summary_table};
+use crate::render::coverage::{Report, by_node, groups, map, node_causes, nodes, summary_table};
 use crate::render::terminal::{self, ColorChoice};
-use crate::render::{names, structured};
+use crate::render::{daemon_set_names, names, structured};
 use crate::snapshot::Snapshot;
 
 /// The output options.
@@ -28,14 +29,16 @@ pub(super) struct CoverageOptions {
     headers: bool,
     unfolded: bool,
     /// Whether names were given: list every node.
-    by_node: bool,
+    lists_nodes: bool,
+    /// `--by-node`.
+    lists_causes: bool,
     with_namespace: bool,
     gate: Option<Gate>,
     /// Whether to write one document per line, because more follow.
     pub(super) is_watch: bool,
 }
 
-/// `--min` and `--allow-empty`.
+/// `--min`. Without names, DaemonSets with 0 desired pods pass it.
 #[derive(Clone, Copy)]
 struct Gate {
     threshold: Threshold,
@@ -51,7 +54,22 @@ pub(super) fn from_args(
     global: &Global,
     source: &Source,
 ) -> Result<(Request, CoverageOptions), Error> {
-    let CoverageArgs { names, selector, nodes, by, map, only, all, min, allow_empty, watch, output, no_headers } = args;
+    let CoverageArgs {
+        names,
+        selector,
+        nodes,
+        by,
+        by_node: lists_causes,
+        map,
+        only,
+        unhealthy,
+        all,
+        min,
+        allow_empty,
+        watch,
+        output,
+        no_headers,
+    } = args;
     if matches!(source, Source::Saved(_)) {
         // A live API server parses selectors itself and supports more of them.
         for text in [&selector, &nodes].into_iter().flatten() {
@@ -59,21 +77,23 @@ pub(super) fn from_args(
         }
     }
     let namespace = global.namespace_or(source.default_namespace());
+    let names = without_type(names);
     let options = CoverageOptions {
         output,
         by,
         map,
-        only: only.into_iter().collect(),
+        only: only.into_iter().chain(unhealthy.then_some(&State::UNHEALTHY[..])).flatten().copied().collect(),
         color: global.color,
         wide: output == Some(OutputFormat::Wide),
         headers: !no_headers,
         unfolded: all,
-        by_node: !names.is_empty(),
+        lists_nodes: !names.is_empty(),
+        lists_causes,
         with_namespace: namespace.is_none(),
-        gate: min.map(|threshold| Gate { threshold, allow_empty }),
+        gate: min.map(|threshold| Gate { threshold, allow_empty: allow_empty || names.is_empty() }),
         is_watch: watch,
     };
-    Ok((Request { namespace, names, selector, nodes }, options))
+    Ok((Request { selector, nodes, ..Request::new(namespace, names) }, options))
 }
 
 impl CoverageOptions {
@@ -122,7 +142,10 @@ impl CoverageOptions {
         if let Some(label) = &self.by {
             return groups(out, coverages, label, |row| self.is_shown(row), screen);
         }
-        if !self.by_node {
+        if self.lists_causes {
+            return by_node(out, &node_causes(of_interest), screen);
+        }
+        if !self.lists_nodes {
             return summary_table(out, of_interest, self.with_namespace, screen);
         }
         for (index, coverage) in of_interest.iter().enumerate() {
@@ -135,6 +158,24 @@ impl CoverageOptions {
         Ok(())
     }
 
+    /// Whether some node has the label of `--by`: a typo would otherwise look like a single group.
+    ///
+    /// # Errors
+    /// No node has it.
+    pub(super) fn check_label(&self, coverages: &[Coverage<'_>]) -> Result<(), Error> {
+        let labels = || coverages.iter().flat_map(|coverage| &coverage.rows).filter_map(|row| row.labels);
+        match &self.by {
+            Some(label) if labels().next().is_some() && !labels().any(|labels| labels.get(label).is_some()) => {
+                let keys: BTreeSet<&str> = labels().flat_map(|labels| labels.keys()).map(String::as_str).collect();
+                Err(Error::NotFound {
+                    message: format!("no node has the label {label:?} of --by"),
+                    hint: hint(label, keys.into_iter(), "list the labels: kubectl get nodes --show-labels"),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A note if the filters leave no node.
     pub(super) fn empty_note(&self, coverages: &[Coverage<'_>]) -> Option<String> {
         let is_empty = !coverages.iter().flat_map(|coverage| &coverage.rows).any(|row| self.is_shown(row));
@@ -144,7 +185,7 @@ impl CoverageOptions {
 
     /// DaemonSets that were named are always shown, others if at least one of their nodes is.
     fn is_of_interest(&self, coverage: &Coverage<'_>) -> bool {
-        self.by_node || self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row))
+        self.lists_nodes || self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row))
     }
 
     fn is_shown(&self, row: &NodeCoverage<'_>) -> bool {
@@ -157,12 +198,16 @@ impl CoverageOptions {
             let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.unfolded;
             self.is_shown(row) && !is_folded
         };
-        if self.by_node {
+        if self.lists_causes {
+            let nodes: BTreeSet<&str> = node_causes(of_interest).iter().map(|cause| cause.node).collect();
+            return names(out, "node", nodes.into_iter());
+        }
+        if self.lists_nodes {
             let rows = of_interest.iter().flat_map(|coverage| &coverage.rows).filter(is_listed);
             let nodes: BTreeSet<&str> = rows.map(|row| row.node).collect();
             return names(out, "node", nodes.into_iter());
         }
-        names(out, "daemonset.apps", of_interest.iter().map(|coverage| coverage.name()))
+        daemon_set_names(out, self.with_namespace, of_interest.iter().map(|one| (one.namespace(), one.name())))
     }
 
     /// 1 if a DaemonSet is below `--min`.

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration, node_name};
 use crate::cycle::{MaxUnavailable, Order};
+use crate::snapshot::DaemonSetName;
 
 /// The heading of the flags that select and order nodes.
 const WHICH: &str = "Node selection";
@@ -45,9 +46,9 @@ Examples:
   # Restart all pods gradually, even if they are up to date
   kubectl ds cycle -n kube-system kube-proxy --all --max-unavailable 10%")]
 pub(crate) struct CycleArgs {
-    /// DaemonSet: NAME, ds/NAME, daemonset/NAME or daemonset.apps/NAME
-    #[arg(value_name = "NAME", value_parser = daemon_set_name)]
-    pub(crate) name: String,
+    /// DaemonSet: NAME, ds/NAME or NAMESPACE/NAME
+    #[arg(value_name = "NAME", value_parser = daemon_set_name, required = true)]
+    pub(crate) name: Vec<DaemonSetName>,
     /// Restart all pods gradually, even if they are up to date
     #[arg(long, help_heading = WHICH)]
     pub(crate) all: bool,

@@ -246,7 +246,7 @@ impl Executor {
         Error::NotFound {
             message: format!(
                 "daemonset {:?} was deleted",
-                self.options.request.names.first().map_or("", String::as_str)
+                self.options.request.names.first().map_or("", |name| name.name.as_str())
             ),
             hint: "list the DaemonSets: kubectl get daemonsets -A".into(),
         }

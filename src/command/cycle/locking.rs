@@ -40,7 +40,7 @@ pub(super) enum Permit {
 impl Executor {
     fn lease_client(&self) -> LeaseClient {
         let namespace = self.options.request.namespace.as_deref().unwrap_or_default();
-        let name = self.options.request.names.first().map_or("", String::as_str);
+        let name = self.options.request.names.first().map_or("", |name| name.name.as_str());
         LeaseClient::new(&self.observer.access, namespace, name)
     }
 

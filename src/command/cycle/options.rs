@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::cluster::query::Scope;
+use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::cycle::args::{CycleArgs, DryRun};
 use crate::cycle::{LockWait, Observation, Policy, RemovalMethod};
@@ -52,17 +53,14 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
             hint: "select its namespace with -n".into(),
         });
     }
-    let CycleArgs { name, all, nodes, node, order, include_not_ready, max_unavailable, canary, soak, .. } = &args;
+    let name = only_name(args.name.clone(), "cycle")?;
+    let CycleArgs { all, nodes, node, order, include_not_ready, max_unavailable, canary, soak, .. } = &args;
     let only = match (nodes, node.as_slice()) {
         (None, []) => None,
         (labels, names) => Some(asked_for(source, labels.as_deref(), names).await?),
     };
     Ok(CycleOptions {
-        request: Request {
-            namespace: global.namespace_or(source.default_namespace()),
-            names: vec![name.clone()],
-            ..Request::default()
-        },
+        request: Request::new(global.namespace_or(source.default_namespace()), vec![name]),
         policy: Policy {
             all: *all,
             only,

@@ -180,7 +180,7 @@ impl Reporter {
             let (OutputMode::Screen(redraw), Some(tracker)) = (&mut reporter.mode, &reporter.tracker) else {
                 return Ok(());
             };
-            let watched = WatchProgress { tracker, waits_for: None };
+            let watched = WatchProgress { tracker, waits_for: None, stall_timeout: None };
             let (waiting, stopping) = (reporter.emit_waiting.as_ref(), reporter.stopping.as_deref());
             let mut picture = Vec::new();
             screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cluster::file::{self, Detail};
 use crate::command::args::Global;
+use crate::command::args::names::only_name;
 use crate::command::print;
 use crate::command::rollout::args::{HistoryArgs, RolloutFormat};
 use crate::error::Error;
@@ -13,7 +14,7 @@ use crate::render::ViewOptions;
 use crate::render::rollout::history::{Report, Side, diff, table, template};
 use crate::render::{ListLength, structured, terminal};
 use crate::rollout::{History, Revision, RevisionRange};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DaemonSetName, Snapshot};
 
 /// The part of the history to show.
 enum Shown<'h, 'a> {
@@ -27,7 +28,9 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
     let HistoryArgs { name, revision, diff, output, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let namespace = global.namespace_or(source.default_namespace());
-    let snapshot = source.history(&Request { namespace, names: vec![name], ..Request::default() }).await?;
+    let (name, diff) = with_range(name, diff)?;
+    let name = only_name(name, "rollout history")?;
+    let snapshot = source.history(&Request::new(namespace, vec![name])).await?;
     let history = history_of(&snapshot)?;
     let shown = pick(&history, revision, diff)?;
     let gaps = snapshot.gaps();
@@ -49,6 +52,20 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
         Some(RolloutFormat::Wide) | None => show(out, &history, &shown, screen),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the range of `--diff A..B` from the names: after `=` it is the value of the flag, after a blank it is a word of its
+/// own. No DaemonSet has such a name.
+fn with_range(
+    mut names: Vec<DaemonSetName>,
+    diff: Option<Option<RevisionRange>>,
+) -> Result<(Vec<DaemonSetName>, Option<Option<RevisionRange>>), Error> {
+    let Some(None) = diff else { return Ok((names, diff)) };
+    let Some(index) = names.iter().position(|name| name.name.contains("..")) else { return Ok((names, diff)) };
+    let range = names.remove(index).name;
+    let fault = |fault| Error::usage_of("rollout history", &format!("invalid value {range:?} for --diff: {fault}"));
+    let range = range.parse().map_err(fault)?;
+    Ok((names, Some(Some(range))))
 }
 
 /// The history of the one DaemonSet of the snapshot.
@@ -78,12 +95,19 @@ fn subject(history: &History<'_>) -> String {
 fn pick<'h, 'a>(
     history: &'h History<'a>,
     revision: Option<i64>,
-    between: Option<RevisionRange>,
+    between: Option<Option<RevisionRange>>,
 ) -> Result<Shown<'h, 'a>, Error> {
     let find = |number: i64| history.revision(number).ok_or_else(|| no_such_revision(history, number));
     Ok(match (revision, between) {
         (Some(number), _) => Shown::One(find(number)?),
-        (None, Some(RevisionRange { from, to })) => {
+        (None, Some(None)) => {
+            let current = history.current();
+            let current_number = current.map_or(i64::MAX, |current| current.number);
+            let previous = history.revisions.iter().rfind(|revision| revision.number < current_number);
+            let previous = previous.ok_or_else(|| no_earlier_revision(history))?;
+            Shown::Two(Side::Revision(previous), current.map_or(Side::Today(history), Side::Revision))
+        }
+        (None, Some(Some(RevisionRange { from, to }))) => {
             let other = match to {
                 Some(number) => Side::Revision(find(number)?),
                 None => history.current().map_or(Side::Today(history), Side::Revision),
@@ -92,6 +116,13 @@ fn pick<'h, 'a>(
         }
         (None, None) => Shown::All,
     })
+}
+
+fn no_earlier_revision(history: &History<'_>) -> Error {
+    Error::NotFound {
+        message: format!("{} has no earlier revision to compare with", subject(history)),
+        hint: "the controller keeps as many old revisions as revisionHistoryLimit says (default 10)".into(),
+    }
 }
 
 fn no_such_revision(history: &History<'_>, number: i64) -> Error {
@@ -128,8 +159,8 @@ fn report<'r>(
     let report = Report::new(history, gaps, snapshot.as_of);
     match shown {
         Shown::All => Ok(report),
-        Shown::One(revision) => Ok(report.only(&[*revision])),
-        Shown::Two(one, other) => report.compared(*one, *other),
+        Shown::One(revision) => Ok(report.only(history, &[*revision])),
+        Shown::Two(one, other) => report.compared(history, *one, *other),
     }
 }
 

@@ -5,30 +5,79 @@ use std::process::ExitCode;
 
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
+use crate::command::args::names::without_type;
 use crate::command::print;
-use crate::command::rollout::args::RolloutFormat;
-use crate::command::rollout::args::RolloutStatusArgs;
+use crate::command::rollout::args::{RolloutFormat, RolloutStatusArgs};
+use crate::command::rollout::watch::{self, Until};
 use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
 use crate::render::rollout::{Report, screen, summary_table};
+use crate::render::text::sanitize;
 use crate::render::{ListLength, finding, structured, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
-use crate::snapshot::{EventQuery, Snapshot};
+use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
-/// Runs `rollout status`.
+/// Runs `rollout status`: waits for the rollout of one DaemonSet, as kubectl does, and otherwise shows rollouts once.
 pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitCode, Error> {
-    let RolloutStatusArgs { names, output, no_headers } = args;
+    let RolloutStatusArgs { names, selector, watch, timeout, revision, output, no_headers } = args;
+    let names = without_type(names);
+    let is_one = names.len() == 1 && selector.is_none() && !global.all_namespaces && global.from.is_empty();
+    let is_text = output.and_then(RolloutFormat::structured).is_none();
+    if is_one && watch && is_text {
+        let until = Until {
+            revision: revision.filter(|revision| *revision > 0),
+            any_revision: true,
+            fail_fast: false,
+            stall_timeout: None,
+            timeout,
+        };
+        let name = names.first().map(|name| sanitize(&name.name)).unwrap_or_default();
+        let code = watch::watch(names, until, output, global).await?;
+        if code == ExitCode::SUCCESS {
+            // The last line of `kubectl rollout status`, which scripts look for.
+            print(|out| writeln!(out, "daemon set {name:?} successfully rolled out"))?;
+        }
+        return Ok(code);
+    }
+    let exit_code_of = if is_one && is_text { ExitCodeOf::Display } else { ExitCodeOf::Rollouts };
+    once(names, selector, OutputOptions { output, no_headers }, exit_code_of, global).await
+}
+
+/// What the exit code depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExitCodeOf {
+    /// Whether the status could be shown, as in kubectl.
+    Display,
+    /// Whether all rollouts are complete.
+    Rollouts,
+}
+
+/// `-o` and `--no-headers`.
+#[derive(Clone, Copy)]
+pub(super) struct OutputOptions {
+    pub(super) output: Option<RolloutFormat>,
+    pub(super) no_headers: bool,
+}
+
+/// Shows the rollouts once.
+pub(super) async fn once(
+    names: Vec<DaemonSetName>,
+    selector: Option<String>,
+    OutputOptions { output, no_headers }: OutputOptions,
+    exit_code_of: ExitCodeOf,
+    global: Global,
+) -> Result<ExitCode, Error> {
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let request = request(names, &global, &source);
+    let request = Request { selector, ..request(names, &global, &source) };
     let snapshot = source.snapshot(&request, event_query).await?;
     let gaps = snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
     }
     if snapshot.daemon_sets.is_empty() {
-        terminal::note(&source.none_found(&request));
+        terminal::note(&source.none_found(&request).await);
     }
     let coverages = compute_coverage(&snapshot);
     findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
@@ -45,12 +94,15 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
         }
         Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
     })?;
-    exit_code(&statuses)
+    match exit_code_of {
+        ExitCodeOf::Rollouts => exit_code(&statuses),
+        ExitCodeOf::Display => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The request for the named DaemonSets.
-pub(super) fn request(names: Vec<String>, global: &Global, source: &Source) -> Request {
-    Request { namespace: global.namespace_or(source.default_namespace()), names, ..Request::default() }
+pub(super) fn request(names: Vec<DaemonSetName>, global: &Global, source: &Source) -> Request {
+    Request::new(global.namespace_or(source.default_namespace()), names)
 }
 
 /// The events that may explain the rollout of any of the DaemonSets.

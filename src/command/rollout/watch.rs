@@ -6,15 +6,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::time::Instant;
 
 use super::status;
 use crate::cluster::file::Detail;
+use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::output_mode::OutputMode;
 use crate::command::print;
 use crate::command::rollout::args::RolloutFormat;
-use crate::command::rollout::args::{RolloutStatusArgs, RolloutWatchArgs};
+use crate::command::rollout::args::RolloutWatchArgs;
+use crate::command::rollout::status::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
@@ -27,18 +30,46 @@ use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
     revision_number, rollout_status,
 };
-use crate::snapshot::{EventQuery, Snapshot};
+use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
 /// Runs `rollout watch`.
 pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCode, Error> {
-    let RolloutWatchArgs { name, once, revision, stall_timeout, timeout, output } = args;
+    let RolloutWatchArgs { name, once, revision, any_revision, fail_fast, stall_timeout, timeout, output } = args;
+    let names = vec![only_name(name, "rollout watch")?];
     if once && revision.is_none() {
-        let args = RolloutStatusArgs { names: vec![name], output, no_headers: false };
-        return status::run(args, global).await;
+        let options = OutputOptions { output, no_headers: false };
+        return status::once(names, None, options, ExitCodeOf::Rollouts, global).await;
     }
     if once {
         return Err(usage("--once cannot be combined with --revision", "remove one of the two flags"));
     }
+    watch(
+        names,
+        Until { revision, any_revision, fail_fast, stall_timeout: Some(stall_timeout), timeout },
+        output,
+        global,
+    )
+    .await
+}
+
+/// The condition to wait for, and the time limits; a limit of zero is none.
+pub(super) struct Until {
+    pub(super) revision: Option<i64>,
+    /// Whether the rollout of a template that differs from the first one is a success.
+    pub(super) any_revision: bool,
+    /// Whether to end when the rollout is stuck.
+    pub(super) fail_fast: bool,
+    pub(super) stall_timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// Watches the rollout of one DaemonSet.
+pub(super) async fn watch(
+    names: Vec<DaemonSetName>,
+    until: Until,
+    output: Option<RolloutFormat>,
+    global: Global,
+) -> Result<ExitCode, Error> {
     if !global.from.is_empty() {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     }
@@ -48,8 +79,9 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
             "select its namespace with -n",
         ));
     }
+    let name = names.first().map(|name| name.name.clone()).unwrap_or_default();
     let source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let request = status::request(vec![name.clone()], &global, &source);
+    let request = status::request(names, &global, &source);
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
@@ -57,11 +89,12 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
     let mut watching = Watching {
         namespace: request.namespace.clone().unwrap_or_default(),
         name,
-        goal: Goal {
-            revision,
-            stall_timeout: Some(stall_timeout).filter(|limit| !limit.is_zero()),
-            timeout: timeout.filter(|limit| !limit.is_zero()),
+        until: Until {
+            stall_timeout: until.stall_timeout.filter(|limit| !limit.is_zero()),
+            timeout: until.timeout.filter(|limit| !limit.is_zero()),
+            ..until
         },
+        template: None,
         mode: OutputMode::new(output.and_then(RolloutFormat::structured), redraw),
         color: global.color,
         names: ListLength::wide(output == Some(RolloutFormat::Wide)),
@@ -81,17 +114,12 @@ fn usage(message: &str, hint: &str) -> Error {
     Error::Usage { message: message.to_owned(), hint: hint.to_owned() }
 }
 
-/// The condition to wait for, and the time limits.
-struct Goal {
-    revision: Option<i64>,
-    stall_timeout: Option<Duration>,
-    timeout: Option<Duration>,
-}
-
 struct Watching {
     namespace: String,
     name: String,
-    goal: Goal,
+    until: Until,
+    /// The template at the start.
+    template: Option<PodTemplateSpec>,
     mode: OutputMode,
     color: ColorChoice,
     names: ListLength,
@@ -122,6 +150,8 @@ impl WatchHandler for Watching {
             return self.end(Ending::Deleted, None, now);
         };
         self.uid = uid.map(str::to_owned);
+        let template = &coverage.daemon_set.spec.template;
+        let is_first_template = self.template.get_or_insert_with(|| template.clone()) == template;
         let rollout_status = rollout_status(coverage, snapshot);
         let sample = ProgressSample::new(&rollout_status);
         let tracker = self.tracker.get_or_insert_with(|| ProgressTracker::begin(sample, now));
@@ -138,13 +168,16 @@ impl WatchHandler for Watching {
         }
         self.was_known |= rollout_status.phase != Phase::Unknown;
         // Only the ControllerRevisions have revision numbers.
-        let is_blind = self.goal.revision.is_some() && snapshot.revisions.known().is_none();
+        let is_blind = self.until.revision.is_some() && snapshot.revisions.known().is_none();
         if (!self.was_known || is_blind) && problem.is_none() {
             return Err(status::unknown_result(&rollout_status));
         }
         match self.ending(&rollout_status, current, problem.is_some(), now) {
+            Some(Ending::Complete) if !is_first_template && self.accepts_only_first_template() => {
+                self.end(Ending::TemplateChanged, Some(&rollout_status), now)
+            }
             Some(ending) => {
-                if let Some(eligible) = self.goal.revision.filter(|eligible| Some(*eligible) != current) {
+                if let Some(eligible) = self.until.revision.filter(|eligible| Some(*eligible) != current) {
                     terminal::note(&revision_not_reached(eligible, current));
                 }
                 self.end(ending, Some(&rollout_status), now)
@@ -168,7 +201,7 @@ impl WatchHandler for Watching {
             terminal::note(&note);
             self.shown_notes.push(note);
         }
-        let is_over = self.goal.timeout.is_some_and(|limit| self.begun.0.elapsed() >= limit);
+        let is_over = self.until.timeout.is_some_and(|limit| self.begun.0.elapsed() >= limit);
         match is_over.then(|| self.end(Ending::TimedOut, None, now)) {
             Some(Ok(end)) => end,
             Some(Err(_)) => ControlFlow::Break(ExitCode::from(1)),
@@ -189,6 +222,11 @@ impl WatchHandler for Watching {
 }
 
 impl Watching {
+    /// `--revision` names the template to wait for.
+    fn accepts_only_first_template(&self) -> bool {
+        !self.until.any_revision && self.until.revision.is_none()
+    }
+
     /// Whether the watch has ended. If not, sets the time of the next limit in `due`.
     fn ending(
         &mut self,
@@ -197,15 +235,18 @@ impl Watching {
         is_blind: bool,
         now: Timestamp,
     ) -> Option<Ending> {
-        let is_eligible = self.goal.revision.is_none_or(|eligible| Some(eligible) == current);
+        let is_eligible = self.until.revision.is_none_or(|eligible| Some(eligible) == current);
         if rollout_status.phase == Phase::Complete && is_eligible && !is_blind {
             return Some(Ending::Complete);
         }
+        if rollout_status.phase == Phase::Stuck && self.until.fail_fast && !is_blind {
+            return Some(Ending::Stuck);
+        }
         let elapsed = self.begun.0.elapsed();
-        let until_timeout = self.goal.timeout.map(|limit| limit.saturating_sub(elapsed));
+        let until_timeout = self.until.timeout.map(|limit| limit.saturating_sub(elapsed));
         let idle = self.tracker.as_ref().map(|tracker| now.duration_since(tracker.last_progress()));
         let idle = idle.and_then(|idle| Duration::try_from(idle).ok()).unwrap_or_default();
-        let until_stalled = self.goal.stall_timeout.map(|limit| limit.saturating_sub(idle)).filter(|_| !is_blind);
+        let until_stalled = self.until.stall_timeout.map(|limit| limit.saturating_sub(idle)).filter(|_| !is_blind);
         if until_timeout.is_some_and(|left| left.is_zero()) {
             return Some(Ending::TimedOut);
         }
@@ -236,7 +277,9 @@ impl Watching {
         self.write(&[Event { at: now, watch_event, namespace: &self.namespace, name: &self.name, rollout_status }])?;
         Ok(ControlFlow::Break(match ending {
             Ending::Complete => ExitCode::SUCCESS,
-            Ending::Stalled | Ending::TimedOut | Ending::Deleted => ExitCode::from(1),
+            Ending::Stalled | Ending::TimedOut | Ending::Deleted | Ending::Stuck | Ending::TemplateChanged => {
+                ExitCode::from(1)
+            }
         }))
     }
 
@@ -254,8 +297,12 @@ impl Watching {
         let shown = self.screen(now);
         let is_read = match (&mut self.mode, &self.tracker) {
             (OutputMode::Screen(redraw), Some(tracker)) => {
-                let waits_for = self.goal.revision.filter(|eligible| Some(*eligible) != current);
-                let watched = WatchProgress { tracker, waits_for: waits_for.map(|eligible| (eligible, current)) };
+                let waits_for = self.until.revision.filter(|eligible| Some(*eligible) != current);
+                let watched = WatchProgress {
+                    tracker,
+                    waits_for: waits_for.map(|eligible| (eligible, current)),
+                    stall_timeout: self.until.stall_timeout,
+                };
                 let mut picture = Vec::new();
                 screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
                 print(|out| redraw.frame(out, &picture, notes))?
@@ -263,7 +310,7 @@ impl Watching {
             _ => {
                 notes.iter().filter(|note| !self.shown_notes.contains(note)).for_each(|note| terminal::note(note));
                 let is_said = |change: &&RolloutEvent| match self.mode {
-                    OutputMode::Lines => !is_redundant(&change.kind, &news, self.goal.revision.is_none()),
+                    OutputMode::Lines => !is_redundant(&change.kind, &news, self.until.revision.is_none()),
                     OutputMode::Screen(_) | OutputMode::Structured(_) => true,
                 };
                 let news: Vec<Event<'_, '_>> =

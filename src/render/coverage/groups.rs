@@ -2,18 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{difference, known_bar, number, reasons_in_short};
+use super::{difference, known_bar, number, reasons_in_short, reasons_on};
 use crate::coverage::{Coverage, Group, NodeCoverage, by_label};
 use crate::explain::State;
 use crate::render::ViewOptions;
 use crate::render::style::Tone;
 use crate::render::table::{Column, Columns};
-use crate::render::text::{sanitize, truncate};
+use crate::render::text::sanitize;
 
 /// The value that is shown for nodes without the label.
 pub(super) const NO_VALUE: &str = "<none>";
-/// The width of the reasons on a terminal.
-const REASON_WIDTH: usize = 60;
 
 /// Writes the table over all given DaemonSets.
 pub(crate) fn groups<'a>(
@@ -41,7 +39,7 @@ fn columns<'r, 'a: 'r>(screen: ViewOptions) -> Columns<'r, Group<'r, 'a>> {
     };
     Columns::<Group<'r, 'a>>::new()
         .add(Column::text("VALUE"), |group| (group.value.map_or_else(|| NO_VALUE.to_owned(), sanitize), Tone::Plain))
-        .add(Column::text("").weight(1), counted)
+        .add_if(screen.is_terminal(), Column::text("").weight(1), counted)
         .add(Column::number("COVERED"), move |group| {
             (format!("{}/{}", number(group.available), number(group.desired)), counted(group).1)
         })
@@ -50,9 +48,8 @@ fn columns<'r, 'a: 'r>(screen: ViewOptions) -> Columns<'r, Group<'r, 'a>> {
         .add(Column::number("MISSCHEDULED").weight(2), in_state(State::Misscheduled, Tone::Warning))
         .add(Column::number("EXCLUDED").weight(3), in_state(State::Excluded, Tone::Quiet))
         .add(Column::text("REASONS"), move |group| {
-            let reasons = reasons_in_short(group.rows.iter().copied()).join("; ");
-            let is_short = screen.style.width.is_some() && !screen.wide;
-            (if is_short { truncate(&reasons, REASON_WIDTH) } else { reasons }, Tone::Plain)
+            let reasons = reasons_in_short(group.rows.iter().copied());
+            (screen.style.names.join(&reasons, reasons_on(screen), "; ", String::clone), Tone::Plain)
         })
 }
 

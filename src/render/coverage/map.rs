@@ -7,6 +7,7 @@ use super::groups::{NO_VALUE, subject};
 use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::State;
 use crate::render::ViewOptions;
+use crate::render::name_list::HANDFUL_OF_NODES;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::text::{sanitize, width};
 
@@ -41,7 +42,25 @@ pub(crate) fn map<'a>(
             writeln!(out, "{name}{blank}{}", painted(chunk, screen))?;
         }
     }
-    legend(out, groups.values().flat_map(BTreeMap::values).copied(), screen)
+    legend(out, groups.values().flat_map(BTreeMap::values).copied(), screen)?;
+    unhealthy(out, groups.values().flatten().map(|(node, state)| (*node, *state)), screen)
+}
+
+/// Writes the names of the nodes that are not healthy, one line per state.
+fn unhealthy<'a>(
+    out: &mut impl Write,
+    nodes: impl Iterator<Item = (&'a str, State)>,
+    screen: ViewOptions,
+) -> io::Result<()> {
+    let mut by_state: BTreeMap<State, Vec<&str>> = BTreeMap::new();
+    for (node, state) in nodes.filter(|(_, state)| State::UNHEALTHY.contains(state)) {
+        by_state.entry(state).or_default().push(node);
+    }
+    for (state, nodes) in by_state {
+        let nodes = screen.style.names.join(&nodes, HANDFUL_OF_NODES, ", ", |node| sanitize(node));
+        screen.style.line(out, &format!("{} {}: {nodes}", symbol(state), state.name()), tone_of(state))?;
+    }
+    Ok(())
 }
 
 /// The groups by name, nodes without the label last. Each group maps its nodes to their worst states.

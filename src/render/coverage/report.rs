@@ -53,6 +53,8 @@ struct CoverageNode<'a> {
     up_to_date: Option<bool>,
     restarts: Option<i64>,
     created: Option<Timestamp>,
+    /// Since when the node has no available pod, as far as the objects show.
+    uncovered_since: Option<Timestamp>,
     reasons: Vec<ReasonView<'a>>,
 }
 
@@ -114,6 +116,7 @@ fn node_view<'a>(row: &'a NodeCoverage<'a>, now: Timestamp) -> CoverageNode<'a> 
         up_to_date: row.up_to_date,
         restarts: row.restarts(),
         created: row.created(),
+        uncovered_since: row.uncovered_since,
         reasons: row.reasons.iter().map(reason).collect(),
     }
 }

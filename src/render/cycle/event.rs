@@ -179,7 +179,7 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOpti
         _ => String::new(),
     };
     let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    writeln!(out, "{at} {}", screen.style.paint(&bounded(&format!("{text}{tally}"), screen.style.names), tone))
+    writeln!(out, "{at} {}", screen.style.paint_mark(&bounded(&format!("{text}{tally}"), screen.style.names), tone))
 }
 
 fn message(event: &Event<'_, '_>) -> (String, Tone) {

@@ -175,8 +175,14 @@ pub(crate) fn summary(
 pub(super) fn indented(out: &mut impl Write, text: &str, tone: Tone, screen: ViewOptions) -> io::Result<()> {
     const LEAD: &str = "  ";
     let columns = screen.style.width.unwrap_or(usize::MAX).saturating_sub(width(LEAD));
-    let mut parts = wrap(text, columns, screen.style.names).into_iter();
-    parts.try_for_each(|part| writeln!(out, "{LEAD}{}", screen.style.paint(&part, tone)))
+    for (number, part) in wrap(text, columns, screen.style.names).into_iter().enumerate() {
+        let part = match number {
+            0 => screen.style.paint_mark(&part, tone),
+            _ => screen.style.paint_rest(&part, tone),
+        };
+        writeln!(out, "{LEAD}{part}")?;
+    }
+    Ok(())
 }
 
 /// `5 of 28 pods replaced, 1 failed, 22 not started; median 12s, max 40s per node`.

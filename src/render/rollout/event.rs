@@ -31,6 +31,10 @@ pub(crate) enum Ending {
     /// `--timeout` expired.
     TimedOut,
     Deleted,
+    /// `--fail-fast`: the rollout cannot complete without intervention.
+    Stuck,
+    /// The rollout of another template than the one at the start is complete.
+    TemplateChanged,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +137,7 @@ pub(crate) fn line(out: &mut impl Write, event: &Event<'_, '_>, screen: ViewOpti
     writeln!(
         out,
         "{at} {}",
-        screen.style.paint(&format!("{}{fix}", bounded(&format!("{text}{tally}"), screen.style.names)), tone)
+        screen.style.paint_mark(&format!("{}{fix}", bounded(&format!("{text}{tally}"), screen.style.names)), tone)
     )
 }
 
@@ -175,6 +179,13 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: Li
         Ending::Stalled => (format!("timed out: no progress for {after} (--stall-timeout){}", causes()), Tone::Bad),
         Ending::TimedOut => (format!("timed out after {after} (--timeout){}", causes()), Tone::Bad),
         Ending::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
+        Ending::Stuck => (format!("stuck after {after} (--fail-fast){}", causes()), Tone::Bad),
+        Ending::TemplateChanged => (
+            format!(
+                "complete after {after}, but with another pod template than at the start (--any-revision accepts it)"
+            ),
+            Tone::Bad,
+        ),
     }
 }
 

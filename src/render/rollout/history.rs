@@ -6,15 +6,18 @@ mod yaml;
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 pub(crate) use report::Report;
 pub(crate) use side::Side;
 
 use crate::render::ViewOptions;
 use crate::render::age::age;
+use crate::render::name_list::HANDFUL;
 use crate::render::style::{Style, Tone};
 use crate::render::table::{Column, Table};
 use crate::render::text::{bounded, pluralize, sanitize};
-use crate::rollout::{DeletedRevision, History, Revision};
+use crate::rollout::{DeletedRevision, History, Revision, TemplateChange};
 use crate::snapshot::Known;
 
 /// Writes one row per revision, and one per deleted revision that pods still run.
@@ -27,22 +30,32 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: ViewOpt
     if screen.wide {
         columns.push(Column::text("NODE NAMES"));
     }
-    columns.push(Column::text("CHANGE-CAUSE"));
+    let with_cause = history.revisions.iter().any(|revision| revision.change_cause().is_some());
+    if with_cause || screen.wide {
+        columns.push(Column::text("CHANGE-CAUSE"));
+    }
+    columns.push(Column::text("CHANGES"));
     let mut table = Table::new(columns);
     // The numbers are padded, so that the marks behind them are aligned.
     let digits = history.revisions.iter().map(|revision| revision.number.to_string().len()).max().unwrap_or_default();
     for revision in &history.revisions {
-        table.row(row(revision, digits, screen));
+        table.row(row(history, revision, digits, with_cause || screen.wide, screen));
     }
     for deleted_revisions in &history.deleted_revisions {
-        table.row(deleted_row(deleted_revisions, screen));
+        table.row(deleted_row(deleted_revisions, with_cause || screen.wide, screen));
     }
     // The wide table is not shortened.
     let style = if screen.wide { Style { width: None, ..screen.style } } else { screen.style };
     table.write(out, style, screen.headers)
 }
 
-fn row(revision: &Revision<'_>, digits: usize, screen: ViewOptions) -> Vec<(String, Tone)> {
+fn row(
+    history: &History<'_>,
+    revision: &Revision<'_>,
+    digits: usize,
+    with_cause: bool,
+    screen: ViewOptions,
+) -> Vec<(String, Tone)> {
     let number = revision.number;
     let mut cells = vec![match revision.is_current {
         true => (format!("{number:>digits$} (current)"), Tone::Good),
@@ -53,14 +66,45 @@ fn row(revision: &Revision<'_>, digits: usize, screen: ViewOptions) -> Vec<(Stri
     }
     cells.push((revision.created().map_or_else(|| "?".into(), |created| age(created, screen.now)), Tone::Plain));
     cells.extend(node_cells(revision.nodes.known().map(Vec::as_slice), screen.wide));
-    cells.push(match revision.change_cause() {
-        Some(cause) => (sanitize(cause), Tone::Plain),
-        None => ("<none>".into(), Tone::Quiet),
+    if with_cause {
+        cells.push(match revision.change_cause() {
+            Some(cause) => (sanitize(cause), Tone::Plain),
+            None => ("<none>".into(), Tone::Quiet),
+        });
+    }
+    cells.push(match history.changes(revision) {
+        Some(mut changes) => {
+            // The image says most.
+            changes.sort_by_key(|change| !change.path.ends_with(".image"));
+            let changes: Vec<String> = changes.iter().map(change_in_words).collect();
+            (screen.style.names.join(&changes, HANDFUL, ", ", String::clone), Tone::Plain)
+        }
+        None => ("-".into(), Tone::Quiet),
     });
     cells
 }
 
-fn deleted_row(deleted_revisions: &DeletedRevision<'_>, screen: ViewOptions) -> Vec<(String, Tone)> {
+/// `containers[main].image: nginx:1 → nginx:2` for a change of two short values, and otherwise what happened to the field.
+fn change_in_words(change: &TemplateChange) -> String {
+    /// The most characters of both values together.
+    const SHORT: usize = 80;
+    let path = change.path.strip_prefix("spec.").unwrap_or(&change.path);
+    let scalar = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let both = change.before.as_ref().and_then(scalar).zip(change.after.as_ref().and_then(scalar));
+    let what = match (&both, &change.before, &change.after) {
+        (Some((before, after)), _, _) if before.len() + after.len() <= SHORT => format!("{before} → {after}"),
+        (_, None, _) => "added".into(),
+        (_, _, None) => "removed".into(),
+        _ => "changed".into(),
+    };
+    sanitize(&format!("{path}: {what}"))
+}
+
+fn deleted_row(deleted_revisions: &DeletedRevision<'_>, with_cause: bool, screen: ViewOptions) -> Vec<(String, Tone)> {
     let quiet = || ("-".to_owned(), Tone::Quiet);
     let mut cells = vec![("<deleted>".to_owned(), Tone::Warning)];
     if screen.wide {
@@ -72,6 +116,9 @@ fn deleted_row(deleted_revisions: &DeletedRevision<'_>, screen: ViewOptions) -> 
         Some(hash) => format!("pods of revision {} (ControllerRevision deleted)", sanitize(hash)),
         None => "pods without a revision label".into(),
     };
+    if with_cause {
+        cells.push(quiet());
+    }
     cells.push((what, Tone::Warning));
     cells
 }

@@ -1,5 +1,7 @@
 //! Names, symbols and sentences of steps and phases, and which nodes use the budget.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::explain::Reason;
@@ -19,6 +21,8 @@ pub(crate) struct WatchProgress<'p> {
     pub(crate) tracker: &'p ProgressTracker,
     /// The revision of `--revision` and the current one, if they differ.
     pub(crate) waits_for: Option<(i64, Option<i64>)>,
+    /// The time without progress after which the watch fails.
+    pub(crate) stall_timeout: Option<Duration>,
 }
 
 /// The name of a step in tables and JSON.
@@ -36,9 +40,9 @@ pub(super) fn step_name(step: NodeStep) -> &'static str {
 /// The symbol of a step: one column, unique for each step.
 pub(super) fn step_sign(step: NodeStep) -> char {
     match step {
-        NodeStep::Outdated => '□',
+        NodeStep::Outdated => '◇',
         NodeStep::Replacing => '↓',
-        NodeStep::Starting => '◧',
+        NodeStep::Starting => '□',
         NodeStep::Failing => '✗',
         NodeStep::Done => '■',
         NodeStep::Waiting => '○',

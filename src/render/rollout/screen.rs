@@ -120,9 +120,17 @@ pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'
     });
     let idle = now.duration_since(watched.tracker.last_progress());
     let idle = (idle >= SignedDuration::from_secs(30))
-        .then(|| format!("no progress for {}", age(watched.tracker.last_progress(), now)));
+        .then(|| format!("no progress for {}{}", age(watched.tracker.last_progress(), now), fails_after(watched)));
     let parts: Vec<String> = rate.into_iter().chain(idle).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The deadline of `--stall-timeout`.
+fn fails_after(watched: WatchProgress<'_>) -> String {
+    let limit = watched.stall_timeout.and_then(|limit| SignedDuration::try_from(limit).ok());
+    let limit =
+        limit.and_then(|limit| Some(age(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH.checked_add(limit).ok()?)));
+    limit.map(|limit| format!(" (fails after {limit}: --stall-timeout)")).unwrap_or_default()
 }
 
 /// The wait for `--revision`.

@@ -11,7 +11,7 @@ use crate::explain::{Exit, ReadyStatus, Reason, State};
 use crate::placement::Placement;
 use crate::render::ViewOptions;
 use crate::render::name_list::ListLength;
-use crate::render::style::Style;
+use crate::render::style::{Palette, Style};
 use crate::revision::CurrentRevision;
 use crate::rollout::{
     Blocker, BudgetUse, BudgetUseReason, EventKind, NodeProgress, NodeStep, Phase, Problem, ProblemType,
@@ -32,6 +32,7 @@ fn revision() -> CurrentRevision {
 
 fn row(node: &str) -> NodeCoverage<'_> {
     NodeCoverage {
+        uncovered_since: None,
         node,
         labels: None,
         placement: Some(Placement::Run),
@@ -77,7 +78,7 @@ fn crash(restarts: i32) -> Reason {
 }
 
 fn plain(width: Option<usize>) -> ViewOptions {
-    ViewOptions::new(Style { color: false, width, names: ListLength::Handful }, now())
+    ViewOptions::new(Style { palette: Palette::None, width, height: None, names: ListLength::Handful }, now())
 }
 
 #[test]
@@ -306,7 +307,7 @@ fn speed_shows_time_left_or_time_without_progress() {
         tracker.observe(mark(done), at(seconds));
     }
     rollout_status.updated_available = 4;
-    let watched = WatchProgress { tracker: &tracker, waits_for: None };
+    let watched = WatchProgress { tracker: &tracker, waits_for: None, stall_timeout: None };
     assert_eq!(screen::speed(&rollout_status, watched, at(91)).unwrap(), "2.0 nodes per minute, about 3m left");
     rollout_status.phase = Phase::Stuck;
     assert_eq!(screen::speed(&rollout_status, watched, at(390)).unwrap(), "no progress for 5m");

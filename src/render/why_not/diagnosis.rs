@@ -181,7 +181,11 @@ fn hanging_indent(out: &mut impl Write, lead: &str, text: &str, tone: Tone, scre
     let room = screen.style.width.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(LEAST));
     for (number, part) in wrap(text, room, screen.style.names).into_iter().enumerate() {
         let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
-        writeln!(out, "{before}{}", screen.style.paint(&part, tone))?;
+        let part = match number {
+            0 => screen.style.paint_mark(&part, tone),
+            _ => screen.style.paint_rest(&part, tone),
+        };
+        writeln!(out, "{before}{part}")?;
     }
     Ok(())
 }

@@ -46,8 +46,8 @@ fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Di
     Columns::<Diagnosis<'a>>::new()
         .add_if(with_namespace, Column::text("NAMESPACE"), |diagnosis| (sanitize(diagnosis.namespace()), Tone::Plain))
         .add(Column::text("NAME"), |diagnosis| (sanitize(diagnosis.name()), Tone::Plain))
-        .add(Column::text("VERDICT"), |Diagnosis { verdict, .. }| {
-            (format!("{} {}", verdict_symbol(*verdict), name_of(*verdict)), verdict_tone(*verdict))
+        .add(Column::text("VERDICT"), move |Diagnosis { verdict, .. }| {
+            (screen.signed(verdict_symbol(*verdict), name_of(*verdict)), verdict_tone(*verdict))
         })
         .add(Column::text("STATE").weight(2), |Diagnosis { state, .. }| (state.name().to_owned(), tone_of(*state)))
         .add_if(screen.wide, Column::text("POD").weight(1), |diagnosis| {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Side, yaml};
 use crate::render::structured::Head;
-use crate::rollout::{DeletedRevision, History, Revision};
+use crate::rollout::{DeletedRevision, History, Revision, TemplateChange};
 
 /// `kind: RolloutHistory`.
 #[derive(Serialize)]
@@ -36,6 +36,8 @@ struct RevisionView<'a> {
     current: bool,
     created: Option<String>,
     change_cause: Option<&'a str>,
+    /// What changed since the revision before; `null` for the first one.
+    changes: Option<Vec<TemplateChange>>,
     nodes: Option<&'a [&'a str]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<Value>,
@@ -55,17 +57,17 @@ impl<'a> Report<'a> {
             namespace: history.namespace(),
             name: history.name(),
             current: history.current().map(|revision| revision.number),
-            revisions: history.revisions.iter().map(RevisionView::new).collect(),
+            revisions: history.revisions.iter().map(|revision| RevisionView::new(history, revision)).collect(),
             deleted_revisions: history.deleted_revisions.iter().map(DeletedRevisionView::new).collect(),
             diff: None,
         }
     }
 
     /// Limits the report to these revisions, and adds their templates.
-    pub(crate) fn only(mut self, revisions: &[&'a Revision<'_>]) -> Self {
+    pub(crate) fn only(mut self, history: &'a History<'_>, revisions: &[&'a Revision<'_>]) -> Self {
         let with_template = |revision: &&'a Revision<'_>| RevisionView {
             template: Some(revision.template()),
-            ..RevisionView::new(revision)
+            ..RevisionView::new(history, revision)
         };
         self.revisions = revisions.iter().map(with_template).collect();
         self
@@ -75,7 +77,7 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     /// If a template cannot be serialized as YAML.
-    pub(crate) fn compared(self, one: Side<'a, 'a>, other: Side<'a, 'a>) -> io::Result<Self> {
+    pub(crate) fn compared(self, history: &'a History<'_>, one: Side<'a, 'a>, other: Side<'a, 'a>) -> io::Result<Self> {
         let revisions: Vec<&Revision<'_>> = [one, other]
             .into_iter()
             .filter_map(|side| match side {
@@ -83,12 +85,12 @@ impl<'a> Report<'a> {
                 Side::Today(_) => None,
             })
             .collect();
-        Ok(Self { diff: Some(yaml::diff(one, other)?), ..self.only(&revisions) })
+        Ok(Self { diff: Some(yaml::diff(one, other)?), ..self.only(history, &revisions) })
     }
 }
 
 impl<'a> RevisionView<'a> {
-    fn new(revision: &'a Revision<'_>) -> Self {
+    fn new(history: &'a History<'_>, revision: &'a Revision<'_>) -> Self {
         Self {
             revision: revision.number,
             name: revision.name(),
@@ -96,6 +98,7 @@ impl<'a> RevisionView<'a> {
             current: revision.is_current,
             created: revision.created().map(|created| created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
             change_cause: revision.change_cause(),
+            changes: history.changes(revision),
             nodes: revision.nodes.known().map(Vec::as_slice),
             template: None,
         }

@@ -31,7 +31,9 @@ fn snapshot(old: &[&str], new: &[&str]) -> Snapshot {
     }
 }
 
-const PLAIN: Style = Style { color: false, width: None, names: ListLength::Handful };
+use crate::render::style::Palette;
+
+const PLAIN: Style = Style { palette: Palette::None, width: None, height: None, names: ListLength::Handful };
 
 fn written(old: &[&str], new: &[&str], style: Style) -> String {
     let snapshot = snapshot(old, new);
@@ -62,7 +64,11 @@ fn multiline_text_is_compared_by_line_without_folding() {
 
 #[test]
 fn diff_color_follows_the_sign() {
-    let text = written(&["old"], &["new"], Style { color: true, width: None, names: ListLength::Handful });
+    let text = written(
+        &["old"],
+        &["new"],
+        Style { palette: Palette::Terminal, width: None, height: None, names: ListLength::Handful },
+    );
     assert!(text.contains("\u{1b}[31m-    - old\u{1b}[39m"), "{text:?}");
     assert!(text.contains("\u{1b}[32m+    - new\u{1b}[39m"), "{text:?}");
 }
@@ -85,9 +91,9 @@ fn table_and_title_are_safe_and_show_unknown_values() {
     let all = String::from_utf8(out.clone()).unwrap();
     assert_eq!(
         all,
-        "REVISION     AGE  NODES  CHANGE-CAUSE\n\
-         1              ?      ?  a\\u{1b}[2J\\u{202e} b\n\
-         2 (current)    ?      ?  a\\u{1b}[2J\\u{202e} b\n"
+        "REVISION     AGE  NODES  CHANGE-CAUSE          CHANGES\n\
+         1              ?      ?  a\\u{1b}[2J\\u{202e} b  -\n\
+         2 (current)    ?      ?  a\\u{1b}[2J\\u{202e} b  containers[agent].args[0]: a\\u{1b}[2J → b\n"
     );
     out.clear();
     template(&mut out, &history, &history.revisions[0], screen).unwrap();
