@@ -19,12 +19,14 @@ pub(crate) use parse::parse;
 pub(crate) use tree::tree;
 
 /// Inspect and roll out DaemonSets node by node.
+///
+/// Without a command, show which DaemonSets need attention.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-ds", version, max_term_width = 100)]
-#[command(arg_required_else_help = true, args_override_self = true)]
+#[command(args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) global: Global,
 }

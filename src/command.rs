@@ -1,6 +1,7 @@
 //! The subcommands. Each loads a snapshot ([`load`](crate::load)), computes its result in the pure modules, and renders it.
 
 pub(crate) mod args;
+pub(crate) mod attention;
 pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod coverage;
@@ -14,11 +15,10 @@ pub(crate) mod why_not;
 use std::io::{self, BufWriter, Write};
 
 use crate::error::Error;
-use crate::render::progress;
+use crate::render::{live_screen, progress};
 
-/// Runs a renderer on standard output. Returns `false` if the reader has closed the pipe, as `head` does, which is not
-/// an error.
-fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
+/// Draws the next frame of a live screen on standard output. Returns `false` if the reader has closed the pipe.
+fn draw(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
     progress::clear();
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match render(&mut out).and_then(|()| out.flush()) {
@@ -30,4 +30,11 @@ fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Res
         }
         Err(error) => Err(Error::Output(error)),
     }
+}
+
+/// Runs a renderer on standard output, below the last frame of a live screen. Returns `false` if the reader has closed the pipe, as `head` does, which is not
+/// an error.
+fn print(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<bool, Error> {
+    live_screen::leave();
+    draw(render)
 }

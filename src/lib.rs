@@ -55,7 +55,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::interrupt::interruptible;
-use crate::render::{progress, terminal};
+use crate::render::{live_screen, progress, terminal};
 
 /// Runs the program on the arguments of the process.
 #[must_use]
@@ -96,7 +96,9 @@ fn finish(work: impl Future<Output = Result<ExitCode, Error>>) -> ExitCode {
     report(match runtime {
         Ok(runtime) => {
             progress::start();
-            runtime.block_on(work)
+            let result = runtime.block_on(work);
+            live_screen::leave();
+            result
         }
         Err(error) => Err(Error::Output(error)),
     })
@@ -116,6 +118,9 @@ fn report(result: Result<ExitCode, Error>) -> ExitCode {
 
 async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     let cli::Cli { command, global } = cli;
+    let Some(command) = command else {
+        return interruptible(command::attention::run(global)).await;
+    };
     match command {
         cli::Command::Coverage(args) => interruptible(command::coverage::run(*args, global)).await,
         cli::Command::WhyNot(args) => interruptible(command::why_not::run(*args, global)).await,

@@ -54,11 +54,27 @@ pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detai
 }
 
 impl Source {
+    /// The same source for another question: a saved cluster gives its objects away. Connections are shared.
+    pub(crate) fn duplicate(&self) -> Self {
+        match self {
+            Self::Live(access) => Self::Live(access.clone()),
+            Self::Saved(cluster_objects) => Self::Saved(cluster_objects.clone()),
+        }
+    }
+
     /// The namespace to use if none is given: the context's, or all of a saved cluster.
     pub(crate) fn default_namespace(&self) -> Option<String> {
         match self {
             Self::Live(access) => Some(access.namespace().to_owned()),
             Self::Saved(_) => None,
+        }
+    }
+
+    /// Describes a namespace, or all of the cluster.
+    pub(crate) fn place(&self, namespace: Option<&str>) -> String {
+        match self {
+            Self::Live(access) => live::place(access, namespace),
+            Self::Saved(_) => saved::place(namespace),
         }
     }
 

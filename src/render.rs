@@ -10,6 +10,7 @@ pub(crate) mod coverage;
 pub(crate) mod cycle;
 mod finding;
 
+pub(crate) mod live_screen;
 mod name_list;
 mod output_name;
 

@@ -12,6 +12,7 @@ use crate::cluster::live_snapshot::{SnapshotWatcher, WatchUpdate};
 use crate::cluster::relist::RelistPace;
 use crate::error::Error;
 use crate::load::{Request, live};
+use crate::render::live_screen::{self, KeyEffect, Keyboard};
 use crate::render::terminal;
 use crate::snapshot::{EventQuery, Known, Snapshot};
 
@@ -34,6 +35,17 @@ pub(super) trait WatchHandler {
     /// # Errors
     /// The output cannot be written.
     fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error>;
+
+    /// Whether a live screen is drawn, so that keys are read.
+    fn is_live(&self) -> bool;
+
+    /// The user pressed `q`.
+    ///
+    /// # Errors
+    /// If the command has no result without the rest of the watch.
+    fn quit(&self) -> Result<ExitCode, Error> {
+        Ok(ExitCode::SUCCESS)
+    }
 
     /// When to refresh without a change, if before the next [`REFRESH`].
     fn due(&self) -> Option<Instant> {
@@ -65,6 +77,7 @@ pub(super) async fn watch(
     handler: &mut impl WatchHandler,
 ) -> Result<ExitCode, Error> {
     let mut loaded = live::load(access, request).await?;
+    let mut user = User::new(handler.is_live());
     let mut events = None;
     let mut pace = RelistPace::default();
     loop {
@@ -72,7 +85,9 @@ pub(super) async fn watch(
         if let Some((events, known)) = events.take() {
             follow.resume_events(events, known, &mut loaded.snapshot);
         }
-        if let ControlFlow::Break(code) = until_relist(access, &mut loaded.snapshot, &mut follow, handler).await? {
+        if let ControlFlow::Break(code) =
+            until_relist(access, &mut loaded.snapshot, &mut follow, handler, &mut user).await?
+        {
             return Ok(code);
         }
         let known = std::mem::replace(&mut loaded.snapshot.events, Known::Known(Vec::new()));
@@ -126,9 +141,9 @@ async fn until_relist(
     snapshot: &mut Snapshot,
     follow: &mut SnapshotWatcher,
     handler: &mut impl WatchHandler,
+    user: &mut User,
 ) -> Result<ControlFlow<ExitCode>, Error> {
     let mut trouble: Option<String> = None;
-    let mut window = Window::new();
     loop {
         if follow.watch_events(access, || handler.event_query(snapshot))
             && let UpdateKind::Relist = until_events(snapshot, follow, &mut trouble).await?
@@ -142,8 +157,12 @@ async fn until_relist(
 
         let tick = Instant::now() + REFRESH;
         let deadline = handler.due().map_or(tick, |due| due.min(tick));
-        let resized = async || window.changed().await;
-        if let UpdateKind::Relist = until_change(snapshot, follow, &mut trouble, deadline, resized).await? {
+        let acts = async || user.acts().await;
+        let update = until_change(snapshot, follow, &mut trouble, deadline, acts).await?;
+        if user.has_quit {
+            return handler.quit().map(ControlFlow::Break);
+        }
+        if let UpdateKind::Relist = update {
             return Ok(ControlFlow::Continue(()));
         }
     }
@@ -227,6 +246,33 @@ fn classify(step: WatchUpdate, trouble: &mut Option<String>) -> UpdateKind {
 /// The message for a lost connection.
 pub(super) fn connection_lost(trouble: &str) -> String {
     format!("connection lost, retrying: {trouble}")
+}
+
+/// What the user does with a live screen.
+struct User {
+    window: Window,
+    keyboard: Option<Keyboard>,
+    has_quit: bool,
+}
+
+impl User {
+    fn new(is_live: bool) -> Self {
+        Self { window: Window::new(), keyboard: is_live.then(Keyboard::open).flatten(), has_quit: false }
+    }
+
+    /// Waits until the terminal is resized or a key is pressed.
+    async fn acts(&mut self) {
+        let keys = async {
+            match &mut self.keyboard {
+                Some(keyboard) => keyboard.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.window.changed() => {}
+            bytes = keys => self.has_quit |= live_screen::type_keys(&bytes) == KeyEffect::Quit,
+        }
+    }
 }
 
 /// Reports when the terminal is resized.

@@ -1,13 +1,19 @@
 //! `kubectl ds why-not`.
 
 pub(crate) mod args;
+mod daemon_set;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
+
 use super::print;
+use crate::admission::PredictedPod;
 use crate::cluster::file::{self, Detail};
-use crate::command::args::names::{is_node_type, without_type};
+use crate::command::args::StructuredFormat;
+use crate::command::args::names::{is_daemon_set_type, is_node_type, only_name, without_type};
 use crate::command::args::{Global, OutputFormat, daemon_set_name, node_name};
 use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
@@ -15,42 +21,128 @@ use crate::explain;
 use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis, Verdict};
 use crate::load::node::NodeTarget;
 use crate::load::predict::load_required_objects;
-use crate::load::{Request, open};
+use crate::load::{Request, Source, open, parse_selector};
 use crate::program;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
-use crate::render::terminal;
+use crate::render::terminal::{self, ColorChoice};
 use crate::render::why_not::{Report, WrittenFixes, diagnosis, overview};
 use crate::render::{self, structured};
+use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::{DaemonSetName, Node};
 
 /// Runs `why-not`.
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
-    let (which, names) = parse_target(&args)?;
+    let target = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
-    let selection = if names.is_empty() { DaemonSetSelection::All } else { DaemonSetSelection::Named };
-    let request = Request::new(global.namespace_or(None), names);
-    let mut node_snapshot = source.node_snapshot(&request, &which).await?;
-    let predicted = load_required_objects(&source, &mut node_snapshot, selection).await?;
-    let gaps = node_snapshot.gaps();
-    for gap in &gaps {
-        terminal::note(gap);
+    let options = WhyNotOptions { output: args.output, headers: !args.no_headers, color: global.color };
+    match target {
+        Target::DaemonSet(name) => {
+            let namespace = global.namespace_or(source.default_namespace());
+            daemon_set::run(&mut source, name, namespace, &options).await
+        }
+        Target::Nodes(nodes, names) => {
+            let request = Request { selector: args.selector, ..Request::new(global.namespace_or(None), names) };
+            if let Source::Saved(_) = source
+                && let Some(selector) = &request.selector
+            {
+                parse_selector(selector)?;
+            }
+            let is_one = nodes.len() == 1;
+            for (index, node) in nodes.iter().enumerate() {
+                let mut one = source.duplicate();
+                match node_report(&mut one, &request, node, &options, index > 0).await {
+                    // A single word may also be the name of a DaemonSet.
+                    Err(error @ Error::NotFound { .. }) if is_one && request.names.is_empty() => {
+                        let NodeTarget::Named(name) = node else { return Err(error) };
+                        let name = DaemonSetName { namespace: None, name: name.clone() };
+                        let namespace = global.namespace_or(None);
+                        return match daemon_set::run(&mut source, name, namespace, &options).await {
+                            Err(Error::NotFound { .. }) => Err(error),
+                            result => result,
+                        };
+                    }
+                    result => result?,
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+/// The output options.
+struct WhyNotOptions {
+    output: Option<OutputFormat>,
+    headers: bool,
+    color: ColorChoice,
+}
+
+impl WhyNotOptions {
+    fn screen(&self, now: Timestamp) -> ViewOptions {
+        let wide = self.output == Some(OutputFormat::Wide);
+        ViewOptions {
+            style: terminal::style(self.color, ListLength::wide(wide)),
+            wide,
+            headers: self.headers,
+            now,
+            unfolded: false,
+        }
+    }
+
+    fn structured(&self) -> Option<StructuredFormat> {
+        match self.output {
+            Some(OutputFormat::Json) => Some(StructuredFormat::Json),
+            Some(OutputFormat::Yaml) => Some(StructuredFormat::Yaml),
+            Some(OutputFormat::Wide | OutputFormat::Name) | None => None,
+        }
+    }
+
+    fn is_names(&self) -> bool {
+        self.output == Some(OutputFormat::Name)
+    }
+}
+
+/// Loads what explains the DaemonSets on a node, and reports what could not be read.
+async fn explain_node(
+    source: &mut Source,
+    request: &Request,
+    node: &NodeTarget,
+    selection: DaemonSetSelection,
+) -> Result<(NodeSnapshot, Vec<Option<PredictedPod>>), Error> {
+    let mut node_snapshot = source.node_snapshot(request, node).await?;
+    let predicted = load_required_objects(source, &mut node_snapshot, selection).await?;
+    node_snapshot.gaps().iter().for_each(|gap| terminal::note(gap));
+    Ok((node_snapshot, predicted))
+}
+
+/// Explains the DaemonSets on one node.
+async fn node_report(
+    source: &mut Source,
+    request: &Request,
+    node: &NodeTarget,
+    options: &WhyNotOptions,
+    is_next: bool,
+) -> Result<(), Error> {
+    let selection = match request.names.is_empty() {
+        true => DaemonSetSelection::All,
+        false => DaemonSetSelection::Named,
+    };
+    let (node_snapshot, predicted) = explain_node(source, request, node, selection).await?;
+    let gaps = node_snapshot.gaps();
     if node_snapshot.daemon_sets.is_empty() {
-        terminal::note(&source.none_found(&request).await);
+        terminal::note(&source.none_found(request).await);
     }
     let diagnoses = explain::diagnosis::all(&node_snapshot, &predicted);
-    let screen = ViewOptions {
-        style: terminal::style(global.color, ListLength::wide(args.output == Some(OutputFormat::Wide))),
-        wide: args.output == Some(OutputFormat::Wide),
-        headers: !args.no_headers,
-        now: node_snapshot.as_of,
-        unfolded: false,
-    };
+    let screen = options.screen(node_snapshot.as_of);
     let node = &node_snapshot.node.metadata.name;
-    print(|out| match args.output {
-        Some(OutputFormat::Json) => structured::json(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
-        Some(OutputFormat::Yaml) => structured::yaml(out, &Report::new(node, &diagnoses, &gaps, node_snapshot.as_of)),
+    let report = || Report::new(node, &diagnoses, &gaps, node_snapshot.as_of);
+    print(|out| match options.output {
+        Some(OutputFormat::Json) => structured::json(out, &report()),
+        Some(OutputFormat::Yaml) if is_next => {
+            writeln!(out, "---")?;
+            structured::yaml(out, &report())
+        }
+        Some(OutputFormat::Yaml) => structured::yaml(out, &report()),
         Some(OutputFormat::Name) => {
             let unhealthy = diagnoses
                 .iter()
@@ -59,18 +151,21 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             render::daemon_set_names(out, request.namespace.is_none(), names)
         }
         Some(OutputFormat::Wide) | None => {
+            if is_next {
+                writeln!(out)?;
+            }
             if selection == DaemonSetSelection::All {
                 overview(out, &diagnoses, &node_snapshot.node, request.namespace.is_none(), screen)?;
             }
             details(out, &diagnoses, node, selection, screen)
         }
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Writes the checks of each DaemonSet that was named, or that is unhealthy.
 fn details(
-    out: &mut impl std::io::Write,
+    out: &mut impl Write,
     diagnoses: &[Diagnosis<'_>],
     node: &str,
     selection: DaemonSetSelection,
@@ -92,26 +187,52 @@ fn details(
     Ok(())
 }
 
-/// Parses the positional arguments into the node and the names of the DaemonSets.
-fn parse_target(args: &WhyNotArgs) -> Result<(NodeTarget, Vec<DaemonSetName>), Error> {
+/// What the positional arguments name.
+enum Target {
+    /// Nodes, and the DaemonSets to explain there; all if none is named.
+    Nodes(Vec<NodeTarget>, Vec<DaemonSetName>),
+    DaemonSet(DaemonSetName),
+}
+
+/// Parses the positional arguments: `NODE[,NODE…] [NAME…]`, `node/NODE… [NAME…]`, or one DaemonSet as `TYPE/NAME`,
+/// `TYPE NAME` or `NAMESPACE/NAME`.
+fn parse_target(args: &WhyNotArgs) -> Result<Target, Error> {
     let usage = |message: String| Error::Usage {
         message,
-        hint: format!("usage: {} why-not NODE [NAME…], see --help", program::name()),
+        hint: format!("usage: {0} why-not NODE [NAME…], or {0} why-not ds/NAME", program::name()),
     };
     let names = |words: &[String]| -> Result<Vec<DaemonSetName>, Error> {
         let name = |word: &String| daemon_set_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")));
         words.iter().map(name).collect::<Result<_, _>>().map(without_type)
     };
     if let Some(file) = &args.node_file {
-        return Ok((NodeTarget::Planned(Box::new(planned(file)?)), names(&args.targets)?));
+        return Ok(Target::Nodes(vec![NodeTarget::Planned(Box::new(planned(file)?))], names(&args.targets)?));
+    }
+    match args.targets.as_slice() {
+        [kind, name] if is_daemon_set_type(kind) => return names(std::slice::from_ref(name)).and_then(one_of),
+        [name] if name.contains('/') && node_name(name).is_err() && daemon_set_name(name).is_ok() => {
+            return names(std::slice::from_ref(name)).and_then(one_of);
+        }
+        _ => {}
     }
     let words = match args.targets.split_first() {
         Some((first, rest)) if is_node_type(first) && !rest.is_empty() => rest,
         _ => &args.targets,
     };
-    let (node, rest) = words.split_first().ok_or_else(|| usage("a node is required".into()))?;
-    let node = node_name(node).map_err(|fault| usage(format!("{node:?}: {fault}")))?;
-    Ok((NodeTarget::Named(node), names(rest)?))
+    let (first, rest) = words.split_first().ok_or_else(|| usage("a node is required".into()))?;
+    // Further nodes are marked: node/NAME.
+    let more = rest.iter().take_while(|word| word.contains('/') && node_name(word).is_ok()).count();
+    let (more, rest) = rest.split_at(more);
+    let node = |word: &str| {
+        let name = node_name(word).map_err(|fault| usage(format!("{word:?}: {fault}")))?;
+        Ok::<NodeTarget, Error>(NodeTarget::Named(name))
+    };
+    let nodes = first.split(',').chain(more.iter().map(String::as_str)).map(node).collect::<Result<_, _>>()?;
+    Ok(Target::Nodes(nodes, names(rest)?))
+}
+
+fn one_of(names: Vec<DaemonSetName>) -> Result<Target, Error> {
+    only_name(names, "why-not").map(Target::DaemonSet)
 }
 
 /// Reads the Node of `--node-file`.

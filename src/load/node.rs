@@ -57,7 +57,7 @@ impl Source {
 async fn live(access: &Access, request: &Request, which: &NodeTarget) -> Result<Result<NodeSnapshot, String>, Error> {
     let scope = scope(request);
     let (daemon_sets, node, bound, unbound, minor) = tokio::join!(
-        access.list::<DaemonSet>(&scope, None, None),
+        access.list::<DaemonSet>(&scope, request.selector.as_deref(), None),
         node_of(access, request, which),
         bound_to(access, which),
         unbound(access, which),

@@ -1,5 +1,6 @@
 //! The screens and reports of `coverage`.
 
+mod attention;
 mod groups;
 mod map;
 mod nearest_miss;
@@ -10,12 +11,14 @@ mod summary_table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use attention::attention;
 pub(crate) use groups::groups;
 pub(crate) use map::map;
+pub(crate) use nearest_miss::why_none_is_eligible;
 pub(crate) use nodes::nodes;
 pub(crate) use report::Report;
 pub(super) use report::{strategy, strategy_of};
-pub(crate) use shared_causes::{by_node, node_causes};
+pub(crate) use shared_causes::{by_node, cause_in_short, node_causes};
 pub(crate) use summary_table::summary_table;
 
 use super::ViewOptions;

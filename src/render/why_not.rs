@@ -1,5 +1,6 @@
 //! The screens and reports of `why-not`.
 
+pub(crate) mod causes;
 mod checked;
 mod diagnosis;
 mod overview;

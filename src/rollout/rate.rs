@@ -12,7 +12,7 @@ pub(crate) struct Rate {
     pub(crate) left: SignedDuration,
 }
 
-/// The rate from the times at which nodes became done, in any order; `None` with fewer than two different times.
+/// The rate from the times at which nodes became done, in any order; `None` with fewer than three, of which two must differ.
 ///
 /// Example: completions at 0 s, 10 s and 20 s have a mean interval of 10 s. At 25 s, a node takes 10 s. At 120 s, the
 /// idle time of 100 s counts as a third interval: a node takes (20 + 100) / 3 = 40 s.
@@ -21,7 +21,7 @@ pub(crate) fn rate(completions: &[Timestamp], remaining: usize, now: Timestamp) 
     instants.sort_unstable();
     let window = instants.get(instants.len().saturating_sub(WINDOW)..)?;
     let (first, last) = (window.first()?, window.last()?);
-    let intervals = window.len().checked_sub(1).filter(|intervals| *intervals > 0)?;
+    let intervals = window.len().checked_sub(1).filter(|intervals| *intervals > 1)?;
     // An idle time longer than the mean interval counts as an interval, so that a stalled rollout becomes slower.
     let so_far = last.duration_since(*first).as_secs_f64();
     let mean = so_far / intervals as f64;
@@ -51,10 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn rate_is_unknown_with_fewer_than_two_completions() {
+    fn rate_is_unknown_with_fewer_than_three_completions() {
         assert_eq!(rate(&[], 5, at(0)), None);
         assert_eq!(rate(&every(30, 1), 5, at(0)), None);
-        assert!(rate(&every(30, 2), 5, at(30)).is_some());
+        assert_eq!(rate(&every(30, 2), 5, at(30)), None);
+        assert!(rate(&every(30, 3), 5, at(60)).is_some());
     }
 
     #[test]

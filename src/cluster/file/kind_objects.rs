@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::snapshot::Known;
 
 /// The objects of one kind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kind<T> {
     pub(super) objects: Vec<T>,
     /// The index in `objects` of each namespace and name.

@@ -11,7 +11,7 @@ use crate::snapshot::Known;
 use crate::snapshot::cluster_objects::API_KINDS;
 
 /// Objects by kind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Objects(HashMap<&'static str, Kind<Value>>);
 
 impl Objects {

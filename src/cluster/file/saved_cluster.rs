@@ -47,7 +47,7 @@ pub(crate) struct SavedCluster {
 }
 
 /// The objects of a saved cluster by kind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SavedObjects {
     pub(crate) daemon_sets: Known<Vec<DaemonSet>>,
     pub(crate) nodes: Known<Vec<Node>>,

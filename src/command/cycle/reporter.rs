@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::options::CycleOptions;
 use crate::command::args::StructuredFormat;
 use crate::command::output_mode::OutputMode;
-use crate::command::print;
+use crate::command::{draw, print};
 use crate::coverage::Coverage;
 use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::render::cycle::{
     CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, STOPPING, json_line, line, lock_lost, plan,
     screen, summary, yaml,
 };
+use crate::render::live_screen::{Freshness, LiveScreen};
 use crate::render::rollout::WatchProgress;
 use crate::render::structured;
 use crate::render::terminal::{self, ColorChoice};
@@ -58,7 +59,7 @@ impl<'s> EventContext<'s> {
 impl Reporter {
     pub(super) fn new(options: &CycleOptions, coverage: &Coverage<'_>, lock: Option<LockStatus>) -> Self {
         Self {
-            mode: OutputMode::new(options.output, terminal::redraw()),
+            mode: OutputMode::new(options.output, LiveScreen::new()),
             color: options.color,
             namespace: coverage.namespace().to_owned(),
             name: coverage.name().to_owned(),
@@ -176,8 +177,9 @@ impl Reporter {
         let sample = ProgressSample::new(status);
         self.tracker.get_or_insert_with(|| ProgressTracker::begin(sample, now)).observe(sample, now);
         let shown = self.screen(now);
-        self.print(|reporter, out| {
-            let (OutputMode::Screen(redraw), Some(tracker)) = (&mut reporter.mode, &reporter.tracker) else {
+        let freshness = if trouble.is_none() { Freshness::Current } else { Freshness::Stale };
+        self.draw_frame(|reporter, out| {
+            let (OutputMode::Screen(live), Some(tracker)) = (&mut reporter.mode, &reporter.tracker) else {
                 return Ok(());
             };
             let watched = WatchProgress { tracker, waits_for: None, stall_timeout: None };
@@ -185,7 +187,7 @@ impl Reporter {
             let mut picture = Vec::new();
             screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;
             let notes: Vec<String> = trouble.map(crate::command::watch_loop::connection_lost).into_iter().collect();
-            redraw.frame(out, &picture, &notes)
+            live.frame(out, &picture, &notes, now, freshness)
         })
     }
 
@@ -212,7 +214,24 @@ impl Reporter {
         if self.is_output_closed {
             return Ok(());
         }
-        let is_read = match print(|out| render(self, out)) {
+        let written = print(|out| render(self, out));
+        self.note_closed(written)
+    }
+
+    /// As [`Self::print`], for a frame of the live screen.
+    fn draw_frame(
+        &mut self,
+        render: impl FnOnce(&mut Self, &mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        if self.is_output_closed || !matches!(self.mode, OutputMode::Screen(_)) {
+            return Ok(());
+        }
+        let written = draw(|out| render(self, out));
+        self.note_closed(written)
+    }
+
+    fn note_closed(&mut self, written: Result<bool, Error>) -> Result<(), Error> {
+        let is_read = match written {
             // A failed write to a terminal means that it was closed; SIGHUP may arrive later.
             Err(Error::Output(_)) if self.is_hung_up || matches!(self.mode, OutputMode::Screen(_)) => false,
             written => written?,

@@ -14,16 +14,17 @@ use crate::cluster::file::Detail;
 use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::output_mode::OutputMode;
-use crate::command::print;
 use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutWatchArgs;
 use crate::command::rollout::status::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
+use crate::command::{draw, print};
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::load::{Source, open};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
+use crate::render::live_screen::{Freshness, LiveScreen};
 use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, json_line, line, screen, yaml};
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
@@ -85,7 +86,7 @@ pub(super) async fn watch(
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
-    let redraw = terminal::redraw();
+    let live = LiveScreen::new();
     let mut watching = Watching {
         namespace: request.namespace.clone().unwrap_or_default(),
         name,
@@ -95,7 +96,7 @@ pub(super) async fn watch(
             ..until
         },
         template: None,
-        mode: OutputMode::new(output.and_then(RolloutFormat::structured), redraw),
+        mode: OutputMode::new(output.and_then(RolloutFormat::structured), live),
         color: global.color,
         names: ListLength::wide(output == Some(RolloutFormat::Wide)),
         begun: (Instant::now(), Timestamp::now()),
@@ -188,6 +189,15 @@ impl WatchHandler for Watching {
 
     fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.mode, OutputMode::Screen(_))
+    }
+
+    /// Nothing is known of a rollout that is no longer watched.
+    fn quit(&self) -> Result<ExitCode, Error> {
+        Err(Error::Interrupted { code: 130 })
     }
 
     fn on_disconnect(&mut self, error: &Error) -> ControlFlow<ExitCode> {
@@ -295,8 +305,9 @@ impl Watching {
         let record = StatusRecord::new(rollout_status).after(self.record.as_ref());
         let news = changes(self.record.as_ref(), Some(&record), now);
         let shown = self.screen(now);
+        let freshness = if self.is_disconnected { Freshness::Stale } else { Freshness::Current };
         let is_read = match (&mut self.mode, &self.tracker) {
-            (OutputMode::Screen(redraw), Some(tracker)) => {
+            (OutputMode::Screen(live), Some(tracker)) => {
                 let waits_for = self.until.revision.filter(|eligible| Some(*eligible) != current);
                 let watched = WatchProgress {
                     tracker,
@@ -305,7 +316,7 @@ impl Watching {
                 };
                 let mut picture = Vec::new();
                 screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
-                print(|out| redraw.frame(out, &picture, notes))?
+                draw(|out| live.frame(out, &picture, notes, now, freshness))?
             }
             _ => {
                 notes.iter().filter(|note| !self.shown_notes.contains(note)).for_each(|note| terminal::note(note));

@@ -10,10 +10,11 @@ use crate::command::args::{OUTPUT, OutputFormat};
 ///
 /// Check the pod stage by stage: DaemonSet controller, API server admission, scheduler, kubelet, and containers. List
 /// every check that fails, with its evidence and a suggested fix. Without names, check every DaemonSet of all
-/// namespaces, or of the namespace given with --namespace.
+/// namespaces, or of the namespace given with --namespace. With a DaemonSet instead of a node, explain each cause on one of
+/// its nodes.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "kubectl ds why-not NODE [NAME]... [OPTIONS]\n       kubectl ds why-not --node-file FILE [NAME]... [OPTIONS]"
+    override_usage = "kubectl ds why-not NODE [NAME]... [OPTIONS]\n       kubectl ds why-not ds/NAME [OPTIONS]\n       kubectl ds why-not --node-file FILE [NAME]... [OPTIONS]"
 )]
 #[command(after_help = "\
 Examples:
@@ -22,6 +23,9 @@ Examples:
 
   # Explain one DaemonSet, with every check and the suggested fixes
   kubectl ds why-not worker-7 -n kube-system kube-proxy
+
+  # Explain every node on which a DaemonSet is not healthy, grouped by cause
+  kubectl ds why-not -n kube-system ds/kube-proxy
 
   # Output JSON for scripts
   kubectl ds why-not worker-7 -o json
@@ -34,9 +38,12 @@ Examples:
   kubectl get nodes,daemonsets,pods,events,controllerrevisions -A -o json > cluster.json
   kubectl ds why-not worker-7 --from cluster.json")]
 pub(crate) struct WhyNotArgs {
-    /// Node (NAME or node/NAME), then DaemonSets (NAME or ds/NAME). With --node-file, only DaemonSets
+    /// Node (NAME or node/NAME), then DaemonSets (NAME or NAMESPACE/NAME); or ds/NAME. With --node-file, only DaemonSets
     #[arg(value_name = "NODE [NAME]", required_unless_present = "node_file")]
     pub(crate) targets: Vec<String>,
+    /// Label selector to filter DaemonSets
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
     /// Evaluate a Node manifest that is not in the cluster yet
     #[arg(long, value_name = "FILE")]
     pub(crate) node_file: Option<PathBuf>,

@@ -19,7 +19,7 @@ fn failures(row: &NodeCoverage<'_>) -> (usize, usize) {
 }
 
 /// Why no node is eligible. Safe text.
-pub(super) fn why_none_is_eligible(rows: &[NodeCoverage<'_>]) -> String {
+pub(crate) fn why_none_is_eligible(rows: &[NodeCoverage<'_>]) -> String {
     let matches_template = |row: &&NodeCoverage<'_>| failures(row).0 == 0;
     let near: Vec<&NodeCoverage<'_>> = rows.iter().filter(matches_template).collect();
     if near.is_empty() || near.len() == rows.len() {

@@ -28,7 +28,7 @@ pub(crate) struct NodeCause<'a> {
 }
 
 /// What keeps the node from being covered, in short; `None` if nothing does.
-fn cause_of(row: &NodeCoverage<'_>) -> Option<String> {
+pub(crate) fn cause_in_short(row: &NodeCoverage<'_>) -> Option<String> {
     if is_down(row) {
         return Some("node not ready".into());
     }
@@ -41,7 +41,7 @@ pub(crate) fn node_causes<'a>(coverages: &[&Coverage<'a>]) -> Vec<NodeCause<'a>>
     for coverage in coverages {
         let name = || format!("{}/{}", coverage.namespace(), coverage.name());
         for row in &coverage.rows {
-            if let Some(cause) = cause_of(row) {
+            if let Some(cause) = cause_in_short(row) {
                 tally.entry((row.node, cause)).or_default().insert(name());
             }
         }
@@ -74,16 +74,11 @@ impl<'a> SharedCauses<'a> {
 
     /// Whether the cause of the row was reported for its node.
     pub(super) fn has(&self, row: &NodeCoverage<'a>) -> bool {
-        !self.pairs.is_empty() && cause_of(row).is_some_and(|cause| self.pairs.contains(&(row.node, cause)))
+        !self.pairs.is_empty() && cause_in_short(row).is_some_and(|cause| self.pairs.contains(&(row.node, cause)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.causes.is_empty()
-    }
-
-    /// The number of nodes.
-    pub(crate) fn nodes(&self) -> usize {
-        self.causes.iter().map(|cause| cause.node).collect::<BTreeSet<_>>().len()
     }
 
     /// One line for each cause; nodes with the same cause and the same DaemonSets share a line.

@@ -55,7 +55,7 @@ pub(crate) fn summary_table(
 }
 
 /// Whether the row shows no problem.
-fn is_healthy(coverage: &Coverage<'_>) -> bool {
+pub(super) fn is_healthy(coverage: &Coverage<'_>) -> bool {
     let counts = &coverage.counts;
     counts.desired.is_some_and(|desired| desired > 0)
         && counts.unavailable == Some(0)
@@ -76,7 +76,7 @@ fn next_command(out: &mut impl Write, order: &[&Coverage<'_>], shared: &SharedCa
 }
 
 /// The sort key: by the share of unavailable pods, then by misscheduled pods, then by outdated pods.
-fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
+pub(super) fn urgency(coverage: &Coverage<'_>) -> (Reverse<[usize; 3]>, String, String) {
     let counts = &coverage.counts;
     let missing = match (counts.unavailable, counts.desired) {
         // In parts per million, because floating-point numbers are not `Ord`.

@@ -86,6 +86,17 @@ pub(super) fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
+/// What a rollout that does not move waits for, within a line.
+pub(crate) fn phase_in_short(rollout_status: &RolloutStatus<'_>) -> String {
+    match rollout_status.phase {
+        Phase::AwaitingDeletion => {
+            let outdated = rollout_status.nodes.iter().filter(|node| node.step == NodeStep::Outdated).count();
+            format!("OnDelete: {}", pluralize(outdated, "outdated node"))
+        }
+        phase => format!("rollout {}", phase_name(phase)),
+    }
+}
+
 pub(super) fn phase_tone(phase: Phase) -> Tone {
     match phase {
         Phase::NotObserved | Phase::Progressing => Tone::Moving,

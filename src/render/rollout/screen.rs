@@ -16,7 +16,7 @@ use crate::render::command_line::CommandLine;
 use crate::render::coverage::{revision_in_words, strategy};
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::remedy::Remedy;
-use crate::render::style::{Tone, bar};
+use crate::render::style::{self, Tone};
 use crate::render::table::{Column, Columns};
 use crate::render::text::{sanitize, width, wrap};
 use crate::rollout::{Blocker, FaultDomain, NodeProgress, NodeStep, Phase, ProblemType, ProgressSample, RolloutStatus};
@@ -70,26 +70,18 @@ pub(crate) fn bars(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, scr
     if rollout_status.phase == Phase::Unknown {
         return Ok(());
     }
-    let (part, tone) = bar(rollout_status.updated, rollout_status.desired);
+    let (part, tone) = style::bar(rollout_status.updated, rollout_status.desired);
     let done = match rollout_status.updated_available {
         done if done == rollout_status.updated => String::new(),
         done => format!(", {done} of them available"),
     };
-    let updated = format!(
-        "{} {} of {} updated{done}",
-        screen.style.paint(&part, tone),
-        rollout_status.updated,
-        rollout_status.desired
-    );
-    writeln!(out, "{updated}")?;
-    let (part, tone) = bar(rollout_status.available, rollout_status.desired);
-    writeln!(
-        out,
-        "{} {} of {} available",
-        screen.style.paint(&part, tone),
-        rollout_status.available,
-        rollout_status.desired
-    )
+    let RolloutStatus { desired, updated, available, .. } = *rollout_status;
+    let bar = |(cells, tone): (String, Tone)| match screen.is_terminal() {
+        true => format!("{} ", screen.style.paint(&cells, tone)),
+        false => String::new(),
+    };
+    writeln!(out, "{}{updated} of {desired} updated{done}", bar((part, tone)))?;
+    writeln!(out, "{}{available} of {desired} available", bar(style::bar(available, desired)))
 }
 
 /// `2.5 nodes per minute, about 4m left`, and the time without progress.
@@ -118,8 +110,10 @@ pub(crate) fn speed(rollout_status: &RolloutStatus<'_>, watched: WatchProgress<'
             | Phase::Deleting => None,
         }
     });
-    let idle = now.duration_since(watched.tracker.last_progress());
-    let idle = (idle >= SignedDuration::from_secs(30))
+    let is_idle = now.duration_since(watched.tracker.last_progress()) >= SignedDuration::from_secs(30);
+    // While nothing moves, a pace and a time left would be wrong.
+    let rate = rate.filter(|_| !is_idle);
+    let idle = is_idle
         .then(|| format!("no progress for {}{}", age(watched.tracker.last_progress(), now), fails_after(watched)));
     let parts: Vec<String> = rate.into_iter().chain(idle).collect();
     (!parts.is_empty()).then(|| parts.join(", "))

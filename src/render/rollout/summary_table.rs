@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use super::blocker;
-use super::labels::{budget, phase_name, phase_tone};
+use super::labels::{budget, phase_name, phase_tone, step_sign};
 use crate::render::ViewOptions;
 use crate::render::name_list::HANDFUL;
 use crate::render::style::{Tone, bar};
 use crate::render::table::{Column, Columns};
 use crate::render::text::{pluralize, sanitize};
-use crate::rollout::{Phase, RolloutStatus};
+use crate::rollout::{NodeStep, Phase, RolloutStatus};
 
 /// The number of nodes that are named as users of the budget.
 const BUDGET_USES: usize = 3;
@@ -25,7 +25,25 @@ pub(crate) fn summary_table(
     }
     let mut order: Vec<&RolloutStatus<'_>> = statuses.iter().collect();
     order.sort_by_cached_key(|status| (urgency(status.phase), namespace(status), name(status)));
-    columns(with_namespace, screen).table(order).write(out, screen.style, screen.headers)
+    let columns = columns(with_namespace, screen);
+    let complete = order.iter().filter(|status| is_complete(status)).count();
+    let mut table = Vec::new();
+    columns.table(order.iter().copied()).write(&mut table, screen.style, screen.headers)?;
+    if !screen.headers || !screen.does_not_fit(&table) || complete == 0 {
+        return out.write_all(&table);
+    }
+    // Complete rollouts would push the others off the screen.
+    order.retain(|status| !is_complete(status));
+    if !order.is_empty() {
+        columns.table(order.iter().copied()).write(out, screen.style, screen.headers)?;
+    }
+    let line =
+        format!("{} {}: Complete (-o wide lists them)", step_sign(NodeStep::Done), pluralize(complete, "rollout"));
+    screen.style.line(out, &line, Tone::Good)
+}
+
+fn is_complete(status: &RolloutStatus<'_>) -> bool {
+    status.phase == Phase::Complete && status.outdated_misscheduled.is_empty()
 }
 
 fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, RolloutStatus<'a>> {
@@ -37,7 +55,7 @@ fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Ro
         .add_if(with_namespace, Column::text("NAMESPACE"), |status| (sanitize(&namespace(status)), Tone::Plain))
         .add(Column::text("NAME"), |status| (sanitize(&name(status)), Tone::Plain))
         .add(Column::text("PHASE"), |status| (phase_name(status.phase).to_owned(), phase_tone(status.phase)))
-        .add(Column::text("").weight(1), |status| match status.phase == Phase::Unknown {
+        .add_if(screen.is_terminal(), Column::text("").weight(1), |status| match status.phase == Phase::Unknown {
             true => ("?".to_owned(), Tone::Warning),
             false => bar(status.updated, status.desired),
         })
