@@ -18,6 +18,7 @@ mod kubeconfig;
 pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod live_snapshot;
+mod pod_log;
 mod protobuf;
 mod proxy;
 pub(crate) mod query;

@@ -11,6 +11,7 @@
 pub(crate) mod diagnosis;
 pub(crate) mod events;
 mod image_problem;
+pub(crate) mod log_excerpt;
 pub(crate) mod outcome;
 pub(crate) mod pod;
 mod reason;

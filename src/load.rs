@@ -6,6 +6,7 @@
 
 mod history;
 pub(crate) mod live;
+mod logs;
 pub(crate) mod node;
 pub(crate) mod objects;
 pub(crate) mod predict;

@@ -329,7 +329,11 @@ impl Access {
     }
 
     /// Passes on the bytes of a body as they are received.
-    async fn frames(&self, mut body: Body, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) async fn frames(
+        &self,
+        mut body: Body,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.broke_off(&error))?;
             if let Some(bytes) = frame.data_ref() {

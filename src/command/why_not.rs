@@ -19,6 +19,7 @@ use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
 use crate::explain;
 use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis, Verdict};
+use crate::explain::log_excerpt::{LogExcerpt, crashed_containers};
 use crate::load::node::NodeTarget;
 use crate::load::predict::load_required_objects;
 use crate::load::{Request, Source, open, parse_selector};
@@ -26,7 +27,7 @@ use crate::program;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::terminal::{self, ColorChoice};
-use crate::render::why_not::{Report, WrittenFixes, diagnosis, overview};
+use crate::render::why_not::{NodeView, Report, WrittenFixes, diagnosis, overview};
 use crate::render::{self, structured};
 use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::{DaemonSetName, Node};
@@ -35,7 +36,8 @@ use crate::snapshot::{DaemonSetName, Node};
 pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Error> {
     let target = parse_target(&args)?;
     let mut source = open(&global.from, &global.access(), Detail::Scheduling).await?;
-    let options = WhyNotOptions { output: args.output, headers: !args.no_headers, color: global.color };
+    let options =
+        WhyNotOptions { output: args.output, headers: !args.no_headers, color: global.color, with_logs: !args.no_logs };
     match target {
         Target::DaemonSet(name) => {
             let namespace = global.namespace_or(source.default_namespace());
@@ -75,6 +77,8 @@ struct WhyNotOptions {
     output: Option<OutputFormat>,
     headers: bool,
     color: ColorChoice,
+    /// False with `--no-logs`.
+    with_logs: bool,
 }
 
 impl WhyNotOptions {
@@ -94,6 +98,14 @@ impl WhyNotOptions {
             Some(OutputFormat::Json) => Some(StructuredFormat::Json),
             Some(OutputFormat::Yaml) => Some(StructuredFormat::Yaml),
             Some(OutputFormat::Wide | OutputFormat::Name) | None => None,
+        }
+    }
+
+    /// The ends of the logs of crashed containers.
+    async fn logs(&self, source: &Source, diagnoses: &[Diagnosis<'_>]) -> Vec<LogExcerpt> {
+        match self.with_logs && !self.is_names() {
+            true => source.previous_logs(crashed_containers(diagnoses)).await,
+            false => Vec::new(),
         }
     }
 
@@ -133,9 +145,10 @@ async fn node_report(
         terminal::note(&source.none_found(request).await);
     }
     let diagnoses = explain::diagnosis::all(&node_snapshot, &predicted);
+    let logs = options.logs(source, &diagnoses).await;
     let screen = options.screen(node_snapshot.as_of);
     let node = &node_snapshot.node.metadata.name;
-    let report = || Report::new(node, &diagnoses, &gaps, node_snapshot.as_of);
+    let report = || Report::new(node, &diagnoses, &logs, &gaps, node_snapshot.as_of);
     print(|out| match options.output {
         Some(OutputFormat::Json) => structured::json(out, &report()),
         Some(OutputFormat::Yaml) if is_next => {
@@ -157,7 +170,7 @@ async fn node_report(
             if selection == DaemonSetSelection::All {
                 overview(out, &diagnoses, &node_snapshot.node, request.namespace.is_none(), screen)?;
             }
-            details(out, &diagnoses, node, selection, screen)
+            details(out, &diagnoses, NodeView { node, logs: &logs, screen }, selection)
         }
     })?;
     Ok(())
@@ -167,9 +180,8 @@ async fn node_report(
 fn details(
     out: &mut impl Write,
     diagnoses: &[Diagnosis<'_>],
-    node: &str,
+    view: NodeView<'_>,
     selection: DaemonSetSelection,
-    screen: ViewOptions,
 ) -> std::io::Result<()> {
     let is_unhealthy = |diagnosis: &&Diagnosis<'_>| matches!(diagnosis.verdict, Verdict::Blocked | Verdict::NotHealthy);
     let mut shown: Vec<&Diagnosis<'_>> = diagnoses
@@ -182,7 +194,7 @@ fn details(
         if index > 0 || selection == DaemonSetSelection::All {
             writeln!(out)?;
         }
-        diagnosis(out, one, node, screen, &mut written)?;
+        diagnosis(out, one, view, &mut written)?;
     }
     Ok(())
 }

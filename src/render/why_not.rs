@@ -6,7 +6,7 @@ mod diagnosis;
 mod overview;
 mod report;
 
-pub(crate) use diagnosis::{WrittenFixes, diagnosis};
+pub(crate) use diagnosis::{NodeView, WrittenFixes, diagnosis};
 pub(crate) use overview::overview;
 pub(crate) use report::Report;
 

@@ -47,6 +47,9 @@ pub(crate) struct WhyNotArgs {
     /// Evaluate a Node manifest that is not in the cluster yet
     #[arg(long, value_name = "FILE")]
     pub(crate) node_file: Option<PathBuf>,
+    /// Don't show the end of the logs of crashed containers
+    #[arg(long)]
+    pub(crate) no_logs: bool,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,

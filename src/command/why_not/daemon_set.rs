@@ -12,7 +12,7 @@ use crate::explain::diagnosis::DaemonSetSelection;
 use crate::load::node::NodeTarget;
 use crate::load::{Request, Source};
 use crate::render::why_not::causes::{Cause, causes, title};
-use crate::render::why_not::{WrittenFixes, diagnosis};
+use crate::render::why_not::{NodeView, WrittenFixes, diagnosis};
 use crate::render::{ViewOptions, names, terminal};
 use crate::snapshot::DaemonSetName;
 
@@ -43,12 +43,18 @@ pub(super) async fn run(
             continue;
         }
         print(|out| title(out, coverage, &causes, screen))?;
-        explain(source, coverage, &causes, screen).await?;
+        explain(source, coverage, &causes, options, screen).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn explain(source: &Source, coverage: &Coverage<'_>, causes: &[Cause], screen: ViewOptions) -> Result<(), Error> {
+async fn explain(
+    source: &Source,
+    coverage: &Coverage<'_>,
+    causes: &[Cause],
+    options: &WhyNotOptions,
+    screen: ViewOptions,
+) -> Result<(), Error> {
     let name = DaemonSetName { namespace: Some(coverage.namespace().to_owned()), name: coverage.name().to_owned() };
     let mut written = WrittenFixes::new();
     for (number, cause) in causes.iter().enumerate() {
@@ -63,7 +69,9 @@ async fn explain(source: &Source, coverage: &Coverage<'_>, causes: &[Cause], scr
         let (node_snapshot, predicted) =
             explain_node(&mut source.duplicate(), &request, &target, DaemonSetSelection::Named).await?;
         let diagnoses = crate::explain::diagnosis::all(&node_snapshot, &predicted);
-        print(|out| diagnoses.iter().try_for_each(|one| diagnosis(out, one, first, screen, &mut written)))?;
+        let logs = options.logs(source, &diagnoses).await;
+        let view = NodeView { node: first, logs: &logs, screen };
+        print(|out| diagnoses.iter().try_for_each(|one| diagnosis(out, one, view, &mut written)))?;
         print(|out| cause.footer(out, screen))?;
     }
     Ok(())

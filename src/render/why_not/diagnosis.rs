@@ -6,6 +6,7 @@ use super::overview::name_of;
 use super::{all_remedies, verdict_symbol, verdict_tone};
 use crate::check_result::CheckResult;
 use crate::explain::diagnosis::{Check, Diagnosis, Stage, Verdict};
+use crate::explain::log_excerpt::{ContainerRef, LogExcerpt, lines_of};
 use crate::explain::{Reason, State};
 use crate::placement::{Placement, PlacementFailure, TaintMeaning, taint_owner};
 use crate::render::ViewOptions;
@@ -13,24 +14,35 @@ use crate::render::preemption;
 use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
 use crate::render::style::Tone;
-use crate::render::text::{pluralize, sanitize, width, wrap};
+use crate::render::text::{pluralize, sanitize, truncate, width, wrap};
 use crate::scheduling::FilterRejection;
 use crate::scheduling::preemption::Preemption;
 
 /// The width of the column with the names of the stages.
 const STAGE_WIDTH: usize = 13;
+/// The most columns of one line of a log.
+const LONGEST_LOG_LINE: usize = 200;
 
 /// The fixes of the DaemonSets of one node that were written, with the first DaemonSet of each.
 pub(crate) type WrittenFixes = Vec<(Remedy, String)>;
+
+/// What is the same for all DaemonSets of a node.
+#[derive(Clone, Copy)]
+pub(crate) struct NodeView<'v> {
+    pub(crate) node: &'v str,
+    /// The ends of the logs of crashed containers.
+    pub(crate) logs: &'v [LogExcerpt],
+    pub(crate) screen: ViewOptions,
+}
 
 /// Writes the diagnosis. The commands of a fix that was written for another DaemonSet are not repeated.
 pub(crate) fn diagnosis(
     out: &mut impl Write,
     diagnosis: &Diagnosis<'_>,
-    node: &str,
-    screen: ViewOptions,
+    view: NodeView<'_>,
     written: &mut WrittenFixes,
 ) -> io::Result<()> {
+    let NodeView { node, logs, screen } = view;
     let sign = verdict_symbol(diagnosis.verdict);
     let name = sanitize(&format!("{}/{}", diagnosis.namespace(), diagnosis.name()));
     let head = format!("{sign} {name} on {}: {}: {}", sanitize(node), name_of(diagnosis.verdict), standing(diagnosis));
@@ -45,7 +57,11 @@ pub(crate) fn diagnosis(
     stages.dedup();
     for stage in stages {
         let checks: Vec<&Check> = diagnosis.checks.iter().filter(|check| check.stage == stage).collect();
-        write_stage(out, name_of_stage(stage), &checks, screen)?;
+        let log_of = |reason: &Reason| match ContainerRef::explaining(reason, diagnosis) {
+            Some(container) => lines_of(logs, &container),
+            None => &[],
+        };
+        write_stage(out, name_of_stage(stage), &checks, log_of, screen)?;
     }
     // NotHelpful is obvious if the rejection does not depend on other pods.
     if let Some(verdict) =
@@ -133,7 +149,13 @@ fn name_of_stage(stage: Stage) -> &'static str {
 }
 
 /// Writes failed and unknown checks with one entry per reason, and passed checks in one line.
-fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: ViewOptions) -> io::Result<()> {
+fn write_stage<'l>(
+    out: &mut impl Write,
+    name: &str,
+    checks: &[&Check],
+    log_of: impl Fn(&Reason) -> &'l [String],
+    screen: ViewOptions,
+) -> io::Result<()> {
     let mut lead = name;
     let fails = checks.iter().any(|check| check.result.is_fail());
     // Next to a certain cause, unknown checks are secondary.
@@ -149,6 +171,11 @@ fn write_stage(out: &mut impl Write, name: &str, checks: &[&Check], screen: View
                 format!("{sign} {}: {}", check.name.as_str(), detail(&reason.reason, screen.now, screen.style.names));
             entry(out, lead, &text, tone, screen)?;
             lead = "";
+            for line in log_of(&reason.reason) {
+                // A line of a log may be a document of its own.
+                let line = truncate(&format!("  log: {}", sanitize(line)), LONGEST_LOG_LINE);
+                entry(out, "", &line, Tone::Quiet, screen)?;
+            }
         }
     }
     let folded = || checks.iter().filter(|check| sign(check).is_none());

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{checked, owner_pods, target};
 use crate::check_result::CheckResult;
 use crate::explain::diagnosis::{Check, CheckName, CheckReason, Diagnosis, Stage, Verdict};
+use crate::explain::log_excerpt::{ContainerRef, LogExcerpt, lines_of};
 use crate::explain::{Reason, State};
 use crate::placement::Placement;
 use crate::render::name_list::ListLength;
@@ -71,6 +72,9 @@ struct ReasonView {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduler: Option<String>,
+    /// The last lines that the container wrote before it ended.
+    #[serde(rename = "previousLog", skip_serializing_if = "Vec::is_empty")]
+    previous_log: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fix: Vec<Remedy>,
 }
@@ -88,11 +92,21 @@ struct PreemptionView<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(node: &'a str, diagnoses: &'a [Diagnosis<'a>], unknown: &'a [String], now: Timestamp) -> Self {
+    pub(crate) fn new(
+        node: &'a str,
+        diagnoses: &'a [Diagnosis<'a>],
+        logs: &'a [LogExcerpt],
+        unknown: &'a [String],
+        now: Timestamp,
+    ) -> Self {
         let view = |diagnosis: &'a Diagnosis<'a>| {
             let owner_pods = owner_pods(diagnosis);
             let target = target(diagnosis, node, &owner_pods);
             let final_failure = diagnosis.final_failure().map(|(_, failure)| failure);
+            let log_of = |reason: &Reason| match ContainerRef::explaining(reason, diagnosis) {
+                Some(container) => lines_of(logs, &container).to_vec(),
+                None => Vec::new(),
+            };
             let fixes = |check: CheckName, reason: &CheckReason| match final_failure {
                 Some(failure) if failure != reason => Vec::new(),
                 _ => checked::of_reason(check, reason, diagnosis, &target),
@@ -104,7 +118,7 @@ impl<'a> Report<'a> {
                 state: diagnosis.state,
                 pod: diagnosis.pod.map(|pod| pod.metadata.name.as_str()),
                 verdict: diagnosis.verdict,
-                checks: diagnosis.checks.iter().map(|check| check_view(check, &fixes, now)).collect(),
+                checks: diagnosis.checks.iter().map(|check| check_view(check, &fixes, &log_of, now)).collect(),
                 preemption: diagnosis.preemption.as_ref().map(|verdict| PreemptionView {
                     fix: if final_failure.is_some() {
                         Vec::new()
@@ -129,12 +143,18 @@ fn preemption_view(preemption: &Preemption) -> PreemptionView<'_> {
     }
 }
 
-fn check_view(check: &Check, fixes: &impl Fn(CheckName, &CheckReason) -> Vec<Remedy>, now: Timestamp) -> CheckView {
+fn check_view(
+    check: &Check,
+    fixes: &impl Fn(CheckName, &CheckReason) -> Vec<Remedy>,
+    log_of: &impl Fn(&Reason) -> Vec<String>,
+    now: Timestamp,
+) -> CheckView {
     let reason = |reason: &CheckReason| ReasonView {
         reason: reason.reason.clone(),
         message: detail(&reason.reason, now, ListLength::Handful),
         // A reason whose evidence is the scheduler's message already contains it.
         scheduler: reason.scheduler.clone(),
+        previous_log: log_of(&reason.reason),
         fix: if check.result.is_fail() { fixes(check.name, reason) } else { Vec::new() },
     };
     CheckView {
