@@ -7,11 +7,13 @@
 //! [`walk`] finds the files, [`archive`] unpacks them, [`documents`] splits a text into objects (JSON by serde, YAML by
 //! [`yaml`] and [`scalar`], without the logs that [`dump`] removes), and [`decode`] converts them to types. If a file
 //! cannot be read, [`kinds`] determines the kinds whose objects are missing, and [`report`] collects notes. [`save_time`]
-//! determines when the cluster was saved. The memory is limited to a small multiple of the size of a file.
+//! determines when the cluster was saved. [`demo`] is a sample cluster that is part of the program. The memory is limited
+//! to a small multiple of the size of a file.
 
 mod archive;
 mod bad_field;
 mod decode;
+pub(crate) mod demo;
 mod documents;
 mod dump;
 mod event_v1;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{self, Allowance, HEAD, Packing};
 use super::report::{Report, broken};
 use super::saved_cluster::SavedCluster;
-use super::{documents, kinds};
+use super::{demo, documents, kinds};
 use crate::activity::{Activity, begin};
 use crate::error::{Error, system_words};
 
@@ -55,6 +55,11 @@ impl Walk<'_> {
     pub(super) fn read(&mut self, source: &Path) -> Result<(), Error> {
         if source.as_os_str() == STDIN {
             return self.read_stdin();
+        }
+        if demo::is_selected(source) {
+            let allowance = Allowance::new(demo::OBJECTS.len() as u64);
+            let named = Named { name: demo::NAME, is_named: true };
+            return self.bytes(demo::OBJECTS, named, Place { depth: 0, allowance: &allowance });
         }
         let name = source.display().to_string();
         self.root.clone_from(&name);
