@@ -4,8 +4,10 @@
 //! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
 //! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, and [`lease`] writes the lock for
 //! that: these are the only writes of the program. [`mod@file`] reads a saved cluster.
+//! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;
+mod access_review;
 mod api_kind;
 mod backoff;
 mod bounded;
@@ -19,6 +21,7 @@ pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod live_snapshot;
 mod pod_log;
+pub(crate) mod programs;
 mod protobuf;
 mod proxy;
 pub(crate) mod query;

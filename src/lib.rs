@@ -17,6 +17,7 @@
 //! | [`scheduling`] | pure: the scheduler's filters, one file each |
 //! | [`explain`] | pure: the stage that a DaemonSet pod has reached, and what blocks it there |
 //! | [`coverage`] | pure: the state of each node, and the counts |
+//! | [`doctor`] | pure: whether the program can work with a cluster |
 //! | [`render`] | values to text, JSON and YAML; color; sanitizing of untrusted text |
 //! | [`program`] | the name of the program |
 //! | [`interrupt`] | the signals that end the program |
@@ -37,6 +38,7 @@ mod cluster;
 mod command;
 mod coverage;
 mod cycle;
+mod doctor;
 mod error;
 mod explain;
 mod interrupt;
@@ -128,6 +130,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         // It handles signals itself, to finish the nodes in progress.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Completion(args) => command::completion::run(&args),
+        cli::Command::Doctor(args) => interruptible(command::doctor::run(args, global)).await,
         cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`Source::snapshot`] loads nodes, DaemonSets, their pods and revisions. `history` loads one DaemonSet without nodes;
 //! [`node`] loads everything about one node, [`predict`] the pods that the API server would create there, and [`objects`]
-//! the objects that only some of these pods need.
+//! the objects that only some of these pods need. [`doctor`] reads the facts of `kubectl ds doctor`, without a snapshot.
 
+pub(crate) mod doctor;
 mod history;
 pub(crate) mod live;
 mod logs;

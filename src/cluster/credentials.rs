@@ -6,7 +6,7 @@
 //!
 //! The rules: client-go `plugin/pkg/client/auth/exec` and the token source of `rest.InClusterConfig`.
 
-mod look_path;
+pub(super) mod look_path;
 mod plugin;
 pub(super) mod policy;
 mod process;

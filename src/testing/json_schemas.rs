@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::command::version::Versions;
 use crate::render::structured::API_VERSION;
-use crate::render::{coverage, cycle, rollout, why_not};
+use crate::render::{coverage, cycle, doctor, rollout, why_not};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::shared::{Empty, Shared};
 
@@ -28,6 +28,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         schema::<rollout::history::Report<'_>>("RolloutHistory"),
         schema::<cycle::EventView<'_>>("CycleEvent"),
         schema::<cycle::Report<'_>>("CycleReport"),
+        schema::<doctor::Report<'_>>("DoctorReport"),
         schema::<Versions>("Version"),
     ]
 }

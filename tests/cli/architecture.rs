@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 9] =
-    ["snapshot", "placement", "scheduling", "admission", "change", "explain", "coverage", "rollout", "cycle"];
+const PURE: [&str; 10] =
+    ["doctor", "snapshot", "placement", "scheduling", "admission", "change", "explain", "coverage", "rollout", "cycle"];
 const NOT_PURE: [&str; 14] = [
     "crate::cluster",
     "crate::command",
@@ -107,12 +107,13 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "cli",
     "command",
     "load",
     "cluster",
     "render",
+    "doctor",
     "cycle",
     "rollout",
     "coverage",

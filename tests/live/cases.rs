@@ -9,6 +9,7 @@ mod coverage_watch;
 mod credentials;
 mod cycle;
 mod decoders;
+mod doctor;
 mod error_messages;
 mod kubelet;
 mod node_states;
@@ -42,6 +43,7 @@ const MODULES: &[&[LiveTest]] = &[
     cycle::pairs::TESTS,
     cycle::permissions::TESTS,
     decoders::TESTS,
+    doctor::TESTS,
     error_messages::TESTS,
     kubelet::TESTS,
     node_states::TESTS,

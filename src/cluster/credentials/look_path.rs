@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Why no program was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotFound {
+pub(in crate::cluster) enum NotFound {
     /// No directory of `PATH` contains the program, or the path is not a program.
     Missing,
     /// `PATH` finds the program in a relative directory: `ErrDot`.
@@ -15,7 +15,7 @@ pub(super) enum NotFound {
 }
 
 /// The program of a command: a path with a separator is used directly, a bare name is looked up in `PATH`.
-pub(super) fn look_path(command: &str, path: Option<&OsStr>) -> Result<PathBuf, NotFound> {
+pub(in crate::cluster) fn look_path(command: &str, path: Option<&OsStr>) -> Result<PathBuf, NotFound> {
     if command.is_empty() || command == "." || command == ".." {
         return Err(NotFound::Missing);
     }
