@@ -10,6 +10,7 @@ use crate::command::args::Global;
 use crate::command::completion::args::CompletionArgs;
 use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
+use crate::command::demo::args::DemoArgs;
 use crate::command::doctor::args::DoctorArgs;
 use crate::command::rollout::args::RolloutArgs;
 use crate::command::version::args::VersionArgs;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Rollout(RolloutArgs),
     /// Replace outdated pods one node at a time (for the OnDelete update strategy)
     Cycle(Box<CycleArgs>),
+    /// Show commands to try on a sample cluster, without a cluster of your own
+    Demo(DemoArgs),
     /// Check the access to the cluster: connection, version, clock, permissions
     Doctor(DoctorArgs),
     /// Output shell completion code for the specified shell

@@ -6,6 +6,7 @@ pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 mod output_mode;
 pub(crate) mod rollout;

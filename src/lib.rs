@@ -130,6 +130,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
         // It handles signals itself, to finish the nodes in progress.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Completion(args) => command::completion::run(&args),
+        cli::Command::Demo(_) => command::demo::run(&global),
         cli::Command::Doctor(args) => interruptible(command::doctor::run(args, global)).await,
         cli::Command::Version(args) => interruptible(command::version::run(args, global)).await,
     }

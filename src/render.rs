@@ -8,6 +8,7 @@ pub(crate) mod command_line;
 pub(crate) mod commands;
 pub(crate) mod coverage;
 pub(crate) mod cycle;
+pub(crate) mod demo;
 pub(crate) mod doctor;
 mod finding;
 

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod completions;
+mod demo;
 mod hostile_clusters;
 #[cfg(unix)]
 mod injection;

@@ -117,7 +117,7 @@ fn commands_are_such_as_the_program_takes() {
 fn examples_of_the_help_are_such_as_the_program_takes() {
     let mut taken = 0;
     for command in
-        ["coverage", "why-not", "rollout watch", "rollout status", "rollout history", "completion", "doctor"]
+        ["coverage", "why-not", "rollout watch", "rollout status", "rollout history", "completion", "demo", "doctor"]
     {
         let command: Vec<&str> = command.split(' ').collect();
         let (_, help) = run(&command, &["--help"]);
