@@ -9,6 +9,8 @@ mod demo;
 mod hostile_clusters;
 #[cfg(unix)]
 mod injection;
+#[cfg(unix)]
+mod integrations;
 mod json_documents;
 mod json_reference;
 #[path = "../support/json_schemas.rs"]
