@@ -99,7 +99,7 @@ check() {
     lack "Python $min_python or newer ($found), from https://www.python.org/downloads"
   fi
   local program
-  for program in dash zsh fish shellcheck; do has "$program" || lack "$program (package $program)" "$program"; done
+  for program in dash zsh fish shellcheck jq; do has "$program" || lack "$program (package $program)" "$program"; done
   has ps || lack "ps (package procps)" procps
   if ! has ruff; then
     ruff=yes
