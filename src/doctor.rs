@@ -14,5 +14,5 @@ mod permissions_table;
 mod tests;
 
 pub(crate) use check_status::CheckStatus;
-pub(crate) use command_rules::{Necessity, Permission};
+pub(crate) use command_rules::Necessity;
 pub(crate) use facts::{Configuration, Facts, Failure, FailureKind, Programs, Server, Session};

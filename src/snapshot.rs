@@ -21,6 +21,7 @@ pub(crate) mod labels;
 pub(crate) mod node;
 pub(crate) mod node_snapshot;
 pub(crate) mod object;
+mod permission;
 pub(crate) mod pod;
 pub(crate) mod pod_summary;
 pub(crate) mod quantity;
@@ -42,6 +43,7 @@ pub(crate) use interner::Interner;
 pub(crate) use known::{Known, Missing};
 pub(crate) use node::{HOSTNAME, Node, Taint, VirtualNode};
 pub(crate) use object::{Labels, Time};
+pub(crate) use permission::Permission;
 pub(crate) use pod_summary::PodSummary;
 pub(crate) use unsaved_pods::UnsavedPods;
 

@@ -10,6 +10,7 @@ use super::access::Access;
 use super::request::{Failure, RequestInfo};
 use crate::activity::{Activity, begin};
 use crate::error::Error;
+use crate::snapshot::Permission;
 
 /// The maximum length of a response, in bytes: the rules of a user with hundreds of roles.
 const LONGEST: usize = 8 << 20;
@@ -53,6 +54,21 @@ impl Access {
         let request = http::Request::post(format!("/apis/{group}/v1/{plural}"));
         let (mut answer, _) = self.answer("create", &plural, request, body.to_string().into_bytes()).await?;
         Ok(answer["status"].take())
+    }
+
+    /// Whether the user has a permission, in a namespace or in the whole cluster; `None` if the server does not answer, or if
+    /// its authorizer could not decide.
+    pub(crate) async fn may(&self, permission: Permission, namespace: Option<&str>) -> Option<bool> {
+        let (resource, subresource) = permission.resource.split_once('/').unwrap_or((permission.resource, ""));
+        let spec = serde_json::json!({ "resourceAttributes": {
+            "verb": permission.verb, "group": permission.group, "resource": resource, "subresource": subresource,
+            "namespace": namespace.unwrap_or_default(),
+        } });
+        let status = self.review("authorization.k8s.io", "SelfSubjectAccessReview", &spec).await.ok()?;
+        match status["allowed"].as_bool() {
+            Some(false) if status["evaluationError"].as_str().is_some_and(|error| !error.is_empty()) => None,
+            answer => answer,
+        }
     }
 
     async fn answer(

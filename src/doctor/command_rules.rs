@@ -27,11 +27,3 @@ pub(super) struct CommandRules {
     pub(super) role: &'static str,
     pub(super) rules: &'static [Rule],
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Permission {
-    pub(crate) verb: &'static str,
-    pub(crate) group: &'static str,
-    /// With its subresource: `pods/eviction`.
-    pub(crate) resource: &'static str,
-}

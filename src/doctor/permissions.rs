@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::check_status::CheckStatus;
-use super::command_rules::{CommandRules, Necessity, Permission};
+use super::command_rules::{CommandRules, Necessity};
 use super::permissions_table::{CLUSTER_SCOPED, COMMANDS};
+use crate::snapshot::Permission;
 
 /// A permission, in the selected namespace or in the whole cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

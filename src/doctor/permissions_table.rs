@@ -37,6 +37,7 @@ pub(super) const COMMANDS: [CommandRules; 4] = [
             rule("", &["nodes"], &["get"], Necessity::Required),
             rule("apps", &["daemonsets"], LIST, Necessity::Required),
             rule("", PARTIAL, LIST, Necessity::Partial),
+            rule("", &["pods/log"], &["get"], Necessity::Partial),
             rule("apps", &["controllerrevisions"], LIST, Necessity::Partial),
             rule(
                 "",

@@ -8,7 +8,7 @@ use crate::cluster::access::{Access, AccessOptions};
 use crate::cluster::connect::connect;
 use crate::cluster::programs::is_on_path;
 use crate::doctor::clock::{ClockSample, parse_http_date};
-use crate::doctor::permissions::{Answers, Namespaces, Question, RulesReview, decide, questions};
+use crate::doctor::permissions::{Answers, Namespaces, RulesReview, decide, questions};
 use crate::doctor::{Configuration, Facts, Failure, FailureKind, Programs, Server, Session};
 use crate::error::Error;
 use crate::program;
@@ -87,28 +87,14 @@ async fn answers(access: &Access, namespaces: Namespaces) -> Answers {
     let asked = questions(namespaces).into_iter().map(async |question| {
         let answer = match decide(review.as_ref(), question) {
             Some(answer) => Some(answer),
-            None => ask(access, question).await,
+            None => {
+                let namespace = (!question.in_cluster).then(|| access.namespace());
+                access.may(question.permission, namespace).await
+            }
         };
         (question, answer)
     });
     Answers { namespaces, allowed: join_all(asked).await.into_iter().collect() }
-}
-
-/// Asks the server whether the user has a permission; `None` if it does not answer.
-async fn ask(access: &Access, question: Question) -> Option<bool> {
-    let permission = question.permission;
-    let (resource, subresource) = permission.resource.split_once('/').unwrap_or((permission.resource, ""));
-    let namespace = if question.in_cluster { "" } else { access.namespace() };
-    let spec = json!({ "resourceAttributes": {
-        "verb": permission.verb, "group": permission.group, "resource": resource, "subresource": subresource,
-        "namespace": namespace,
-    } });
-    let status = access.review(AUTHORIZATION, "SelfSubjectAccessReview", &spec).await.ok()?;
-    match status["allowed"].as_bool() {
-        // The authorizer could not decide.
-        Some(false) if status["evaluationError"].as_str().is_some_and(|error| !error.is_empty()) => None,
-        answer => answer,
-    }
 }
 
 fn programs() -> Programs {

@@ -11,6 +11,7 @@ mod cycle;
 mod decoders;
 mod doctor;
 mod error_messages;
+mod kubectl_habits;
 mod kubelet;
 mod node_states;
 mod packaging;
@@ -45,6 +46,7 @@ const MODULES: &[&[LiveTest]] = &[
     decoders::TESTS,
     doctor::TESTS,
     error_messages::TESTS,
+    kubectl_habits::TESTS,
     kubelet::TESTS,
     node_states::TESTS,
     packaging::TESTS,

@@ -15,6 +15,7 @@ use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod,
 use crate::error::Error;
 use crate::render::cycle::{Question, ReportEvent, barrier_in_words, question};
 use crate::render::terminal;
+use crate::snapshot::Permission;
 
 /// How long to wait for the controller to observe the current template.
 const REVISION_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
@@ -93,6 +94,7 @@ impl Executor {
         if self.options.mode == Mode::Plan {
             return Ok(Some(CycleOutcome::Planned));
         }
+        self.check_watches().await?;
         // A dry run reports missing permissions before the question and before the first delete.
         self.remove(&first.pod, None, DryRun::Server).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
@@ -113,6 +115,28 @@ impl Executor {
             prompt::ask(&question(Question::Start, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals)
                 .await?;
         Ok((!is_yes).then_some(CycleOutcome::Declined))
+    }
+
+    /// Whether the changes after a delete can be watched: without them, the run could not tell when the new pod is available.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]. A server that gives no answer is not an error.
+    async fn check_watches(&self) -> Result<(), Error> {
+        let namespace = self.options.request.namespace.as_deref();
+        for (group, resource) in [("", "nodes"), ("", "pods"), ("apps", "daemonsets"), ("apps", "controllerrevisions")]
+        {
+            let namespace = namespace.filter(|_| resource != "nodes");
+            let permission = Permission { verb: "watch", group, resource };
+            if self.observer.access.may(permission, namespace).await == Some(false) {
+                return Err(Error::Forbidden {
+                    verb: "watch",
+                    resource: resource.to_owned(),
+                    scope: namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default(),
+                    message: "cycle watches the pods that it replaces".into(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Sends every delete or eviction as a server-side dry run.

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::text::{self, Fix};
 use crate::doctor::checks::{Check, Evidence};
-use crate::doctor::{CheckStatus, Facts, Permission};
+use crate::doctor::{CheckStatus, Facts};
 use crate::render::structured::{API_VERSION, to_the_second};
+use crate::snapshot::Permission;
 
 /// The document of `doctor`.
 #[derive(Serialize)]

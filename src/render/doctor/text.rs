@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::doctor::checks::{Check, Evidence, OLDEST, Support, TESTED};
 use crate::doctor::permissions::{CommandPermissions, Namespaces};
-use crate::doctor::{CheckStatus, Configuration, Facts, Failure, Necessity, Permission};
+use crate::doctor::{CheckStatus, Configuration, Facts, Failure, Necessity};
 use crate::program;
 use crate::render::command_line::CommandLine;
 use crate::render::text::pluralize;
+use crate::snapshot::Permission;
 
 /// More than this, in seconds, is more than an inaccurate clock.
 const CLOCK_IS_WRONG: u64 = 60;

@@ -1,9 +1,10 @@
 //! doctor reports for each user what the API server really lets the commands do.
 
+use std::collections::BTreeSet;
 use std::process::Output;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
+use kube::{Api, ResourceExt};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
@@ -20,8 +21,7 @@ pub(crate) const TESTS: &[LiveTest] =
 const COMMANDS: [(&str, &[&str]); 4] = [
     ("coverage", &["coverage"]),
     ("why-not", &["why-not", "one", "agent"]),
-    ("rollout", &["rollout", "status", "agent"]),
-    // It watches only while it waits.
+    ("rollout", &["rollout", "status", "agent", "--watch=false"]),
     ("cycle", &["cycle", "agent", "--all", "--yes", "--min-ready", "2s"]),
 ];
 
@@ -59,10 +59,15 @@ fn permissions_agree_with_commands(ctx: &Ctx) -> Result<(), Failed> {
             .await?;
             for ((command, arguments), status) in COMMANDS.iter().zip(expected) {
                 let more: &[&str] = if (*command, user) == ("cycle", "only-evicts") { &["--evict"] } else { &[] };
+                let before = pod_uids(plane).await?;
                 let output = plane.ds(&[*arguments, more, &["--as", user]].concat());
                 let is_rejected = output.status.code() == Some(2);
                 ensure(is_rejected == (status == "Fail"), || {
                     format!("{user}: doctor reports {status} for {command}: {}", describe(&output))
+                })?;
+                // A missing permission is reported before the first pod is deleted.
+                ensure(!is_rejected || pod_uids(plane).await? == before, || {
+                    format!("{user}: {command} deleted a pod: {}", describe(&output))
                 })?;
             }
         }
@@ -98,6 +103,11 @@ fn healthy_and_unreachable_clusters_are_reported(ctx: &Ctx) -> Result<(), Failed
         let text = String::from_utf8_lossy(&nothing.stdout);
         ensure(nothing.status.code() == Some(2) && text.contains("\n✗ API server "), || describe(&nothing))
     })
+}
+
+async fn pod_uids(plane: &ControlPlane) -> Result<BTreeSet<String>, Failed> {
+    let pods: Vec<Pod> = plane.list().await?;
+    Ok(pods.iter().filter_map(ResourceExt::uid).collect())
 }
 
 fn checks(report: &Value) -> impl Iterator<Item = &Value> {

@@ -78,7 +78,7 @@ fn bad_image_is_reported(ctx: &Ctx) -> Result<(), Failed> {
             .await?;
         ensure(text.contains("the new pod cannot pull image two: "), || text.clone())?;
         ensure(text.contains("timed out: no progress for 8s (--stall-timeout)"), || text.clone())?;
-        let status = plane.ds(&["rollout", "status", "agent"]);
+        let status = plane.ds(&["rollout", "watch", "agent", "--once"]);
         ensure(status.status.code() == Some(1), || String::from_utf8_lossy(&status.stdout).into_owned())
     })
 }
