@@ -21,6 +21,7 @@ use crate::cluster::access::{Access, AccessOptions};
 use crate::cluster::connect::connect;
 use crate::cluster::file::{self, Detail};
 use crate::error::Error;
+use crate::program;
 use crate::render::terminal;
 use crate::render::text::pluralize;
 use crate::snapshot::{EventQuery, Known, Snapshot};
@@ -48,6 +49,9 @@ pub(crate) async fn open(from: &[PathBuf], access: &AccessOptions, detail: Detai
         }
         return Ok(Source::Live(Box::new(access)));
     }
+    if from.iter().any(|source| file::demo::is_selected(source)) {
+        program::use_sample();
+    }
     let cluster_objects = file::read(from, detail)?.into_objects();
     for note in &cluster_objects.notes {
         terminal::note(note);
@@ -72,11 +76,19 @@ impl Source {
         }
     }
 
-    /// Describes a namespace, or all of the cluster.
-    pub(crate) fn place(&self, namespace: Option<&str>) -> String {
+    /// Describes a namespace, or all of the cluster, for what was not found.
+    fn place(&self, namespace: Option<&str>) -> String {
         match self {
             Self::Live(access) => live::place(access, namespace),
             Self::Saved(_) => saved::place(namespace),
+        }
+    }
+
+    /// Describes a namespace, or all of the cluster, after `in`.
+    pub(crate) fn scope_in_words(&self, namespace: Option<&str>) -> String {
+        match (self, namespace) {
+            (Self::Live(access), None) => format!("all namespaces ({})", live::cluster(access)),
+            _ => self.place(namespace),
         }
     }
 

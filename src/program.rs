@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file name unless renamed.
 pub(crate) const USUAL_FILE: &str = "kubectl-ds";
@@ -12,6 +13,19 @@ pub(crate) const USUAL_NAME: &str = "kubectl ds";
 
 static FILE: OnceLock<String> = OnceLock::new();
 static NAME: OnceLock<String> = OnceLock::new();
+
+/// Whether the objects come from the sample cluster.
+static HAS_SAMPLE: AtomicBool = AtomicBool::new(false);
+
+/// Records that the objects come from the sample cluster, so that suggested commands read it too.
+pub(crate) fn use_sample() {
+    HAS_SAMPLE.store(true, Ordering::Relaxed);
+}
+
+/// What is added to the commands of this program that are suggested.
+pub(crate) fn source() -> &'static str {
+    if HAS_SAMPLE.load(Ordering::Relaxed) { " --from demo" } else { "" }
+}
 
 /// Sets the name from the zeroth argument. Must be called once, before any other function of this module.
 pub(crate) fn take_name(zeroth: &OsStr) {

@@ -60,7 +60,42 @@ fn last_lines(text: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::testing::http_server::{Answer, Seen, TestServer};
+
+    #[tokio::test]
+    async fn previous_log_is_read_to_its_last_lines() {
+        let server = TestServer::start(|_, seen: &Seen| match seen.target.contains("/pods/p/") {
+            true => Answer::ok("text/plain", "one\ntwo\nthree\nfour\n"),
+            false => Answer::rejection(400, "previous terminated container not found"),
+        })
+        .await;
+        let access = server.access().await;
+        assert_eq!(access.previous_log("n", "p", "main").await.unwrap(), ["two", "three", "four"]);
+        let path = "/api/v1/namespaces/n/pods/p/log?container=main&previous=true&tailLines=3&limitBytes=4096";
+        assert_eq!(server.seen().last().unwrap().target, path);
+        assert!(access.previous_log("n", "other", "main").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn previous_log_is_bounded_and_missing_permissions_are_errors() {
+        let server = TestServer::start(|_, seen: &Seen| match seen.target.contains("/pods/p/") {
+            true => Answer::ok("text/plain", "x".repeat(100_000)),
+            false => Answer::rejection(403, "pods is forbidden"),
+        })
+        .await;
+        let access = server.access().await;
+        assert_eq!(access.previous_log("n", "p", "main").await.unwrap()[0].len(), BYTES);
+        assert!(matches!(access.previous_log("n", "q", "main").await, Err(Error::Forbidden { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn kubelet_that_does_not_answer_costs_three_seconds() {
+        let server = TestServer::start(|_, _| Answer::Mute).await;
+        let access = server.access().await;
+        assert!(access.previous_log("n", "p", "main").await.unwrap().is_empty());
+    }
 
     #[test]
     fn last_lines_are_kept_without_empty_ones() {

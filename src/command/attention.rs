@@ -23,7 +23,7 @@ pub(crate) async fn run(global: Global) -> Result<ExitCode, Error> {
     let statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
     let screen = ViewOptions::new(terminal::style(global.color, ListLength::Handful), snapshot.as_of);
-    let place = source.place(request.namespace.as_deref());
+    let place = source.scope_in_words(request.namespace.as_deref());
     print(|out| attention(out, &coverages, &statuses, &place, screen))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -27,7 +27,8 @@ use crate::error::Error;
 use crate::interrupt::{Signals, interruptible};
 use crate::load::{Source, open};
 use crate::render::cycle::PlanView;
-use crate::snapshot::EventQuery;
+use crate::rollout::History;
+use crate::snapshot::{EventQuery, Snapshot};
 
 /// Runs `cycle`. No pod is deleted after an error.
 pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Error> {
@@ -62,7 +63,7 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
     observer::check(&snapshot)?;
     let planned = Observation::at(&snapshot, |look| {
         options::check_strategy(look, &options.policy)?;
-        let (run, mut reporter) = present(look, options, None)?;
+        let (run, mut reporter) = present(look, &snapshot, options, None)?;
         reporter.end(&run, &CycleOutcome::Planned, look.now)
     });
     // `None`: the loader has already reported a DaemonSet that does not exist.
@@ -74,10 +75,22 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
 ///
 /// # Errors
 /// The controller has not created a revision of the current template; the output cannot be written.
-fn present(look: &Observation<'_>, options: &CycleOptions, lock: Option<LockStatus>) -> Result<(Run, Reporter), Error> {
+fn present(
+    look: &Observation<'_>,
+    snapshot: &Snapshot,
+    options: &CycleOptions,
+    lock: Option<LockStatus>,
+) -> Result<(Run, Reporter), Error> {
     let plan = plan(look, &options.policy).ok_or_else(|| observer::not_observed(look.coverage))?;
     let mut reporter = Reporter::new(options, look.coverage, lock.clone());
-    let view = PlanView { coverage: look.coverage, plan: &plan, policy: &options.policy, lock: lock.as_ref() };
+    let history = History::new(look.coverage.daemon_set, snapshot).ok();
+    let view = PlanView {
+        coverage: look.coverage,
+        plan: &plan,
+        policy: &options.policy,
+        lock: lock.as_ref(),
+        history: history.as_ref(),
+    };
     reporter.plan(view, look.now)?;
     Ok((Run::new(&plan, look, options.policy.clone()), reporter))
 }

@@ -133,7 +133,7 @@ pub(crate) fn place(access: &Access, namespace: Option<&str>) -> String {
     }
 }
 
-fn cluster(access: &Access) -> String {
+pub(super) fn cluster(access: &Access) -> String {
     match access.context() {
         Some(context) => format!("context {context:?}"),
         None => access.server().to_owned(),

@@ -165,7 +165,9 @@ impl CommandLine {
 
     /// The line, if all of its values are valid.
     pub(crate) fn offered(self) -> Option<String> {
-        self.offered.then_some(self.text)
+        let is_own = self.text.starts_with(program::name());
+        let source = if is_own { program::source() } else { "" };
+        self.offered.then(|| format!("{}{source}", self.text))
     }
 
     fn push(mut self, text: &str, is_valid: bool) -> Self {

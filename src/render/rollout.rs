@@ -8,6 +8,7 @@ pub(in crate::render) mod node_grid;
 mod report;
 pub(in crate::render) mod screen;
 mod summary_table;
+mod template_changes;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub(crate) use labels::{WatchProgress, phase_in_short, step_tone};
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
 pub(crate) use summary_table::summary_table;
+pub(crate) use template_changes::changes_in_words;

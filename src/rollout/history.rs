@@ -118,6 +118,12 @@ impl<'a> History<'a> {
         Some(template_changes(&before.template(), &revision.template()))
     }
 
+    /// What the current template changes, compared with the revision with this hash; `None` if that was deleted.
+    pub(crate) fn changes_since(&self, hash: &str) -> Option<Vec<TemplateChange>> {
+        let before = self.revisions.iter().rfind(|revision| revision.hash() == hash)?;
+        Some(template_changes(&before.template(), &self.current_template()))
+    }
+
     pub(crate) fn revision(&self, number: i64) -> Option<&Revision<'a>> {
         self.revisions.iter().rfind(|revision| revision.number == number)
     }

@@ -11,6 +11,7 @@ mod cycle;
 mod decoders;
 mod doctor;
 mod error_messages;
+mod first_hour;
 mod kubectl_habits;
 mod kubelet;
 mod node_states;
@@ -46,6 +47,7 @@ const MODULES: &[&[LiveTest]] = &[
     decoders::TESTS,
     doctor::TESTS,
     error_messages::TESTS,
+    first_hour::TESTS,
     kubectl_habits::TESTS,
     kubelet::TESTS,
     node_states::TESTS,

@@ -12,7 +12,7 @@ pub(super) const OBJECTS: &[u8] = include_bytes!("../../../tests/fixtures/shop/c
 
 /// Whether an argument of `--from` means the sample cluster: a file or a directory of this name in the working directory
 /// has precedence, and `./demo` is always a path.
-pub(super) fn is_selected(source: &Path) -> bool {
+pub(crate) fn is_selected(source: &Path) -> bool {
     source.as_os_str() == NAME && source.symlink_metadata().is_err()
 }
 

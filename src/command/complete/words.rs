@@ -234,7 +234,7 @@ impl<'t> Reader<'t> {
             "context" => Some(Names::Contexts),
             "cluster" => Some(Names::Clusters),
             "user" => Some(Names::Users),
-            "by" => Some(Names::NodeLabels),
+            "by" | "label_columns" => Some(Names::NodeLabels),
             "node" => Some(Names::Nodes),
             "name" | "names" => Some(Names::DaemonSets { everywhere: false }),
             // The first value is a node and the others are DaemonSets; with --node-file all are DaemonSets.

@@ -71,6 +71,9 @@ pub(crate) struct CoverageArgs {
     /// With --min: don't fail on named DaemonSets with 0 desired pods
     #[arg(long, requires = "min")]
     pub(crate) allow_empty: bool,
+    /// Node labels that the table of nodes shows as columns. Can be repeated
+    #[arg(short = 'L', long, value_name = "LABEL,…", value_delimiter = ',')]
+    pub(crate) label_columns: Vec<String>,
     /// Watch for changes and refresh
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) watch: bool,

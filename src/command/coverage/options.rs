@@ -32,6 +32,8 @@ pub(super) struct CoverageOptions {
     lists_nodes: bool,
     /// `--by-node`.
     lists_causes: bool,
+    /// `-L`.
+    label_columns: Vec<String>,
     with_namespace: bool,
     gate: Option<Gate>,
     /// Whether to write one document per line, because more follow.
@@ -66,6 +68,7 @@ pub(super) fn from_args(
         all,
         min,
         allow_empty,
+        label_columns,
         watch,
         output,
         no_headers,
@@ -89,6 +92,7 @@ pub(super) fn from_args(
         unfolded: all,
         lists_nodes: !names.is_empty(),
         lists_causes,
+        label_columns,
         with_namespace: namespace.is_none(),
         gate: min.map(|threshold| Gate { threshold, allow_empty: allow_empty || names.is_empty() }),
         is_watch: watch,
@@ -153,7 +157,7 @@ impl CoverageOptions {
                 writeln!(out)?;
             }
             let shown: Vec<&NodeCoverage<'_>> = coverage.rows.iter().filter(|row| self.is_shown(row)).collect();
-            nodes(out, coverage, &shown, screen)?;
+            nodes(out, coverage, &shown, &self.label_columns, screen)?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Executor {
         };
         let lock = self.lock_status().await?;
         let planned = Observation::at(self.observer.snapshot(), |observation| {
-            let (run, reporter) = present(observation, &self.options, Some(lock))?;
+            let (run, reporter) = present(observation, self.observer.snapshot(), &self.options, Some(lock))?;
             match pdb_conflict(observation, &budgets).filter(|_| !run.tasks().is_empty()) {
                 Some(pdb_conflict) => {
                     let (message, hint) = barrier_in_words(&pdb_conflict);

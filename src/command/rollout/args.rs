@@ -63,7 +63,7 @@ pub(crate) struct RolloutWatchArgs {
     #[arg(long)]
     pub(crate) fail_fast: bool,
     /// Exit with code 1 after this long without progress: 30s, 5m (0: never)
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, env = "KUBECTL_DS_STALL_TIMEOUT", hide_env_values = true)]
     pub(crate) stall_timeout: Duration,
     /// Exit with code 1 if not complete after this long: 30s, 1h (default: no limit)
     #[arg(long, value_name = "DURATION", value_parser = duration)]

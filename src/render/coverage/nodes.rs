@@ -43,6 +43,7 @@ pub(crate) fn nodes(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
     shown: &[&NodeCoverage<'_>],
+    labels: &[String],
     screen: ViewOptions,
 ) -> io::Result<()> {
     let mut text = Vec::new();
@@ -54,7 +55,7 @@ pub(crate) fn nodes(
             continue;
         }
         text.clear();
-        folded_nodes(&mut text, coverage, shown, folding, screen)?;
+        folded_nodes(&mut text, coverage, shown, (folding, labels), screen)?;
         if screen.unfolded || !screen.does_not_fit(&text) {
             break;
         }
@@ -72,7 +73,7 @@ fn folded_nodes(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
     shown: &[&NodeCoverage<'_>],
-    folding: Folding,
+    (folding, labels): (Folding, &[String]),
     screen: ViewOptions,
 ) -> io::Result<()> {
     if screen.headers {
@@ -105,7 +106,7 @@ fn folded_nodes(
         screen.style.line(out, &line, tone_of(first.state))?;
     }
     if !listed.is_empty() {
-        columns(screen).table(listed).write(out, screen.style, screen.headers)?;
+        columns(labels, screen).table(listed).write(out, screen.style, screen.headers)?;
     }
     if screen.headers {
         folds(out, well, excluded.into_iter().copied(), screen)?;
@@ -227,8 +228,8 @@ fn tally(coverage: &Coverage<'_>) -> String {
     tally
 }
 
-fn columns<'a>(screen: ViewOptions) -> Columns<'static, NodeCoverage<'a>> {
-    Columns::<NodeCoverage<'a>>::new()
+fn columns<'f, 'a: 'f>(labels: &'f [String], screen: ViewOptions) -> Columns<'f, NodeCoverage<'a>> {
+    let columns = Columns::<NodeCoverage<'a>>::new()
         .add(Column::text("NODE"), |row| plain(sanitize(row.node)))
         .add(Column::text("STATE"), move |row| (screen.signed(symbol(row.state), row.state.name()), tone_of(row.state)))
         .add(Column::text("SINCE").weight(3), move |row| {
@@ -264,12 +265,24 @@ fn columns<'a>(screen: ViewOptions) -> Columns<'static, NodeCoverage<'a>> {
         .add_if(screen.wide, Column::text("HASH").weight(0), |row| {
             let hash = row.pods.first().and_then(|pod| revision_of(&pod.metadata.labels));
             hash.map_or_else(dash, |hash| plain(sanitize(hash)))
+        });
+    let columns = labels.iter().fold(columns, |columns, label| {
+        columns.add(Column::text(label_title(label)).weight(3), move |row| {
+            let value = row.labels.and_then(|labels| labels.get(label));
+            value.map_or_else(dash, |value| plain(sanitize(value)))
         })
-        .add(Column::text("REASON"), move |row| {
-            let reasons: Vec<String> =
-                row.reasons.iter().map(|reason: &Reason| detail(reason, screen.now, screen.style.names)).collect();
-            plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone))
-        })
+    });
+    columns.add(Column::text("REASON"), move |row| {
+        let reasons: Vec<String> =
+            row.reasons.iter().map(|reason: &Reason| detail(reason, screen.now, screen.style.names)).collect();
+        plain(screen.style.names.join(&reasons, HANDFUL, "; ", String::clone))
+    })
+}
+
+/// The title of a label's column, as in kubectl: its name in capitals, without the prefix.
+fn label_title(label: &str) -> &'static str {
+    // Titles are constants otherwise; these few live as long as the arguments of the process.
+    sanitize(label.rsplit('/').next().unwrap_or(label)).to_uppercase().leak()
 }
 
 /// The images that the kubelet reports, by container.
@@ -319,7 +332,7 @@ mod tests {
             unmapped_pods: Vec::new(),
         };
         let mut out = Vec::new();
-        nodes(&mut out, &coverage, &rows.iter().collect::<Vec<_>>(), screen).unwrap();
+        nodes(&mut out, &coverage, &rows.iter().collect::<Vec<_>>(), &[], screen).unwrap();
         String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
     }
 

@@ -1,5 +1,6 @@
 //! The plan, which is shown before any pod is replaced.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::report::indented;
@@ -9,9 +10,11 @@ use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
+use crate::render::rollout::changes_in_words;
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
+use crate::rollout::{History, TemplateChange};
 
 /// The number of nodes that are shown on a terminal.
 const SHOWN: usize = 30;
@@ -24,10 +27,12 @@ pub(crate) struct PlanView<'a> {
     pub(crate) policy: &'a Policy,
     /// `None` for a saved cluster.
     pub(crate) lock: Option<&'a LockStatus>,
+    /// `None` if the revisions could not be read.
+    pub(crate) history: Option<&'a History<'a>>,
 }
 
 pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions) -> io::Result<()> {
-    let PlanView { coverage, plan, policy, lock } = view;
+    let PlanView { coverage, plan, policy, lock, history } = view;
     let style = screen.style;
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     style.line(
@@ -36,6 +41,9 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions
         Tone::Strong,
     )?;
     style.line(out, &head(plan, policy), Tone::Plain)?;
+    for line in history.map(|history| changes(plan, history, screen.style.names)).unwrap_or_default() {
+        style.line(out, &line, Tone::Plain)?;
+    }
     if !plan.nodes.is_empty() {
         writeln!(out)?;
         table(out, plan, screen)?;
@@ -46,6 +54,16 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions
         writeln!(out)?;
     }
     notes.iter().try_for_each(|(text, tone)| style.line(out, text, *tone))
+}
+
+/// What the new pods change, one line for each revision that is replaced.
+fn changes(plan: &Plan<'_>, history: &History<'_>, names: ListLength) -> Vec<String> {
+    let revisions: BTreeSet<&str> = plan.nodes.iter().filter_map(|planned| planned.revision).collect();
+    let changes = revisions.into_iter().filter_map(|hash| Some((hash, history.changes_since(hash)?)));
+    let line = |(hash, changes): (&str, Vec<TemplateChange>)| {
+        format!("Changes from revision {}: {}", sanitize(hash), changes_in_words(&changes, names))
+    };
+    changes.filter(|(_, changes)| !changes.is_empty()).map(line).collect()
 }
 
 fn head(plan: &Plan<'_>, policy: &Policy) -> String {

@@ -166,7 +166,7 @@ pub(crate) fn summary(
         indented(out, &format!("{} {text}", sanitize(&task.node)), tone, screen)?;
     }
     match fix(outcome, daemon_set_ref) {
-        Some(remedy) => advice(out, &remedy, screen),
+        Some(remedy) => advice(out, 1, &remedy, screen),
         None => Ok(()),
     }
 }

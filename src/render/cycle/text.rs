@@ -163,9 +163,12 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
         HaltReason::TooManyFailures { nodes } | HaltReason::BudgetExhausted { nodes } => {
             let line = |node: &String| CommandLine::own_program("why-not").name(node).name(name).namespace(namespace);
             let lines = nodes.iter().take(HANDFUL).map(line);
-            let way_out =
-                if matches!(why, HaltReason::BudgetExhausted { .. }) { ", or raise --max-unavailable" } else { "" };
-            Remedy::run(format!("find the cause{way_out}; then {again}"), lines)
+            // Without the cause removed, the same command would stop at the same nodes.
+            let text = format!(
+                "find and fix the cause: until its pod is available, each of these nodes uses the budget. Then {again}, or \
+                 raise --max-unavailable to continue without them"
+            );
+            Remedy::run(text, lines)
         }
         HaltReason::TemplateChanged { .. } => Remedy::run(
             format!("review the change; {again} and the new template"),

@@ -6,18 +6,16 @@ mod yaml;
 
 use std::io::{self, Write};
 
-use serde_json::Value;
-
 pub(crate) use report::Report;
 pub(crate) use side::Side;
 
+use super::template_changes::changes_in_words;
 use crate::render::ViewOptions;
 use crate::render::age::age;
-use crate::render::name_list::HANDFUL;
 use crate::render::style::{Style, Tone};
 use crate::render::table::{Column, Table};
 use crate::render::text::{bounded, pluralize, sanitize};
-use crate::rollout::{DeletedRevision, History, Revision, TemplateChange};
+use crate::rollout::{DeletedRevision, History, Revision};
 use crate::snapshot::Known;
 
 /// Writes one row per revision, and one per deleted revision that pods still run.
@@ -73,35 +71,10 @@ fn row(
         });
     }
     cells.push(match history.changes(revision) {
-        Some(mut changes) => {
-            // The image says most.
-            changes.sort_by_key(|change| !change.path.ends_with(".image"));
-            let changes: Vec<String> = changes.iter().map(change_in_words).collect();
-            (screen.style.names.join(&changes, HANDFUL, ", ", String::clone), Tone::Plain)
-        }
+        Some(changes) => (changes_in_words(&changes, screen.style.names), Tone::Plain),
         None => ("-".into(), Tone::Quiet),
     });
     cells
-}
-
-/// `containers[main].image: nginx:1 → nginx:2` for a change of two short values, and otherwise what happened to the field.
-fn change_in_words(change: &TemplateChange) -> String {
-    /// The most characters of both values together.
-    const SHORT: usize = 80;
-    let path = change.path.strip_prefix("spec.").unwrap_or(&change.path);
-    let scalar = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    let both = change.before.as_ref().and_then(scalar).zip(change.after.as_ref().and_then(scalar));
-    let what = match (&both, &change.before, &change.after) {
-        (Some((before, after)), _, _) if before.len() + after.len() <= SHORT => format!("{before} → {after}"),
-        (_, None, _) => "added".into(),
-        (_, _, None) => "removed".into(),
-        _ => "changed".into(),
-    };
-    sanitize(&format!("{path}: {what}"))
 }
 
 fn deleted_row(deleted_revisions: &DeletedRevision<'_>, with_cause: bool, screen: ViewOptions) -> Vec<(String, Tone)> {

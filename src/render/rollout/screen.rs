@@ -163,28 +163,28 @@ pub(crate) fn failures(
             None => format!("{sign} {text}"),
         };
         screen.style.line(out, &line, tone)?;
-        for remedy in blocker::remedies(found, rollout_status) {
-            if written.contains(&remedy) {
-                continue;
-            }
-            advice(out, &remedy, screen)?;
-            written.push(remedy);
+        let new = blocker::remedies(found, rollout_status).into_iter().filter(|remedy| !written.contains(remedy));
+        let new: Vec<Remedy> = new.collect();
+        for (index, remedy) in new.iter().enumerate() {
+            advice(out, index + 1, remedy, screen)?;
         }
+        written.extend(new);
     }
     Ok(())
 }
 
-/// Writes a remedy below its cause.
-pub(crate) fn advice(out: &mut impl Write, remedy: &Remedy, screen: ViewOptions) -> io::Result<()> {
-    const LEAD: &str = "  → ";
+/// Writes a remedy below its cause, with its number.
+pub(crate) fn advice(out: &mut impl Write, number: usize, remedy: &Remedy, screen: ViewOptions) -> io::Result<()> {
+    let lead = format!("  {number}. ");
     let columns = screen.style.width.unwrap_or(usize::MAX);
     let text = remedy.text_with_outcome();
-    for (number, part) in wrap(&text, columns.saturating_sub(width(LEAD)), screen.style.names).into_iter().enumerate() {
-        let lead = if number == 0 { LEAD.to_owned() } else { " ".repeat(width(LEAD)) };
+    for (line, part) in wrap(&text, columns.saturating_sub(width(&lead)), screen.style.names).into_iter().enumerate() {
+        let lead = if line == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
         writeln!(out, "{lead}{part}")?;
     }
     // Not wrapped, because they are for pasting.
-    remedy.lines().iter().try_for_each(|line| writeln!(out, "      {line}"))
+    let indent = " ".repeat(width(&lead) + 2);
+    remedy.lines().iter().try_for_each(|line| writeln!(out, "{indent}{}", screen.style.paint(line, Tone::Moving)))
 }
 
 /// Writes the nodes that are neither done nor waiting for their turn.
@@ -244,13 +244,16 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
     };
     if rollout_status.blockers.iter().any(is_bad) {
         // The next pod would fail as well, and one that works would be gone.
-        return advice(out, &Remedy::text_only("delete no old pod before the new pods work"), screen);
+        return advice(out, 1, &Remedy::text_only("delete no old pod before the new pods work"), screen);
     }
+    let metadata = &rollout_status.daemon_set.metadata;
+    let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref());
+    let cycle = CommandLine::own_program("cycle").name(name.unwrap_or_default()).namespace(namespace);
+    advice(out, 1, &Remedy::run("replace the outdated pods node by node, within a budget", [cycle]), screen)?;
     if let Some(pod) = first.row.pods.first() {
-        let namespace = rollout_status.daemon_set.metadata.namespace.as_deref().unwrap_or_default();
         let line = CommandLine::in_namespace(namespace, "delete pod").name(&pod.metadata.name);
-        let remedy = Remedy::run("delete one old pod at a time, and wait until its replacement is available", [line]);
-        advice(out, &remedy, screen)?;
+        let text = "or delete one old pod at a time, and wait until its replacement is available";
+        advice(out, 2, &Remedy::run(text, [line]), screen)?;
     }
     Ok(())
 }

@@ -45,7 +45,12 @@ const ROLES: [Role; 5] = [
     },
     Role {
         name: "kubectl-ds-why-not",
-        commands: &[&["why-not", "a"], &["why-not", "a", "demanding"], &["why-not", "a", "pending"]],
+        commands: &[
+            &["why-not", "a"],
+            &["why-not", "a", "demanding"],
+            &["why-not", "a", "pending"],
+            &["why-not", "a", "crashing"],
+        ],
         watch: None,
     },
     Role {
@@ -146,6 +151,8 @@ fn used(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(own
         .filter(|entry| entry["objectRef"]["resource"].is_string())
+        // Kubernetes lets every user ask for the own permissions (system:basic-user).
+        .filter(|entry| entry["objectRef"]["apiGroup"] != "authorization.k8s.io")
         .map(|entry| {
             let object = &entry["objectRef"];
             let resource = match object["subresource"].as_str() {
@@ -157,8 +164,8 @@ fn used(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed
         .collect())
 }
 
-/// Creates the roles, each with a user of the same name, and three DaemonSets: one that is available, one whose pods
-/// never start, and one whose pods use every kind of object and are rejected.
+/// Creates the roles, each with a user of the same name, and four DaemonSets: one that is available, one whose pods
+/// never start, one whose pods crash, and one whose pods use every kind of object and are rejected.
 async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
     let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rbac");
     plane.kubectl(ctx, &["apply", "-f", roles])?;
@@ -194,6 +201,7 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
             node_with("a", &json!({"metadata": {"labels": {"rack": "one"}}})),
             agent("plain", &json!({})),
             with_behavior(agent("pending", &json!({})), &json!({"ds.test/starting": "*"})),
+            with_behavior(agent("crashing", &json!({})), &json!({"ds.test/crash": "*"})),
             agent("demanding", &spec),
         ])
         .await?;
@@ -202,6 +210,12 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
         let events = events.list(&Default::default()).await.map_err(|error| error.to_string())?.items;
         let is_rejection = |event: &Event| event.reason.as_deref() == Some("FailedCreate");
         if events.iter().any(is_rejection) { Ok(()) } else { Err(format!("{} events", events.len())) }
+    })
+    .await?;
+    wait_until("a container crashes", async || {
+        let coverage = plane.ds(&["coverage", "crashing"]);
+        let text = String::from_utf8_lossy(&coverage.stdout).into_owned();
+        if text.contains("CrashLoopBackOff") { Ok(()) } else { Err(text) }
     })
     .await
 }

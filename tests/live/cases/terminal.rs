@@ -94,8 +94,8 @@ fn coverage_scrolls_filters_and_quits(ctx: &Ctx) -> Result<(), Failed> {
         let mut terminal = Terminal::start(plane, &["coverage", "agent", "--watch"], NARROW)?;
         let folded = "■ 59 nodes: Available (--all lists them)";
         let lines = terminal.wait_for("59 nodes are folded", &["59 of 60 nodes covered", "node-07 ", folded]).await?;
-        line(&lines, "updated ")?;
-        line(&lines, "q: quit   /: filter   arrows: scroll")?;
+        let hints = "q: quit   /: filter   arrows: scroll";
+        ensure(line(&lines, "updated ")?.ends_with(hints), || lines.join("\n"))?;
         ensure(terminal.parser().screen().alternate_screen(), || "not on the alternate screen".into())?;
 
         terminal.input(b"/node-3")?;
