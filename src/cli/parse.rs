@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
 use super::tree::tree;
@@ -39,8 +39,8 @@ fn usage_error(rejection: &clap::Error, tree: &clap::Command, words: &[String]) 
     let tips = rest.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
     let tip = tips.into_iter().find(|tip| !tip.starts_with("to pass")).map(str::to_owned);
     let command = command_path(tree, words);
-    let unknown = match rejection.kind() {
-        ErrorKind::InvalidSubcommand => words.get(command.len()).map(String::as_str),
+    let unknown = match (rejection.kind(), rejection.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) => Some(word.as_str()),
         _ => None,
     };
     let of_kubectl = unknown.and_then(|word| kubectl_command(&command, word));
@@ -53,16 +53,30 @@ fn usage_error(rejection: &clap::Error, tree: &clap::Command, words: &[String]) 
     }
 }
 
-/// The subcommands at the beginning of the command line.
+/// The subcommands on the command line. Flags may come before them.
 fn command_path(tree: &clap::Command, words: &[String]) -> Vec<String> {
     let mut path = Vec::new();
     let mut command = tree;
-    for word in words {
-        let Some(next) = command.find_subcommand(word) else { break };
-        path.push(next.get_name().to_owned());
-        command = next;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if takes_next_word(tree, word) {
+            words.next();
+        } else if let Some(next) = command.find_subcommand(word) {
+            path.push(next.get_name().to_owned());
+            command = next;
+        }
     }
     path
+}
+
+/// Whether the word is a global flag whose value is the next word.
+fn takes_next_word(tree: &clap::Command, word: &str) -> bool {
+    let is_it = |arg: &&clap::Arg| match word.strip_prefix("--") {
+        Some(long) => arg.get_long() == Some(long),
+        None => word.strip_prefix('-').is_some_and(|short| short.chars().eq(arg.get_short())),
+    };
+    let flag = tree.get_arguments().find(is_it);
+    flag.is_some_and(|flag| flag.get_action().takes_values() && !flag.is_require_equals_set())
 }
 
 /// What kubectl's users look for under a name that is no subcommand here.
@@ -105,6 +119,7 @@ mod tests {
     #[test]
     fn commands_of_kubectl_have_a_hint() {
         assert_eq!(hint("undo"), "roll back with: kubectl rollout undo daemonset/NAME");
+        assert_eq!(hint("--from demo rollout undo x"), "roll back with: kubectl rollout undo daemonset/NAME");
         assert_eq!(hint("rollout undo"), "roll back with: kubectl rollout undo daemonset/NAME");
         assert_eq!(hint("get ds"), "list the DaemonSets with: kubectl ds coverage -A");
         assert_eq!(hint("status fluent-bit"), "it is a subcommand of rollout: kubectl ds rollout --help");

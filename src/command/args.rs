@@ -142,24 +142,35 @@ pub(crate) enum OutputFormat {
     Name,
 }
 
-/// The states that a word of `--only` selects.
-pub(crate) type States = &'static [State];
+/// The nodes that a word of `--only` selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeFilter {
+    /// Nodes in these states.
+    States(&'static [State]),
+    /// Nodes with a pod of an old revision, in any state.
+    Outdated,
+}
 
-/// Parses the name of a state, or `unhealthy`.
-pub(crate) fn states(text: &str) -> Result<States, String> {
+/// Parses the name of a state, `unhealthy` or `outdated`.
+pub(crate) fn node_filter(text: &str) -> Result<NodeFilter, String> {
     if text.eq_ignore_ascii_case(UNHEALTHY) {
-        return Ok(&State::UNHEALTHY);
+        return Ok(NodeFilter::States(&State::UNHEALTHY));
     }
-    const ALL: States = &State::ALL;
+    if text.eq_ignore_ascii_case(OUTDATED) {
+        return Ok(NodeFilter::Outdated);
+    }
+    const ALL: &[State] = &State::ALL;
     let found = ALL.iter().position(|state| state.name().eq_ignore_ascii_case(text));
-    found.map(|index| &ALL[index..=index]).ok_or_else(|| {
-        let names: Vec<&str> = State::ALL.into_iter().map(State::name).chain([UNHEALTHY]).collect();
+    found.map(|index| NodeFilter::States(&ALL[index..=index])).ok_or_else(|| {
+        let names: Vec<&str> = State::ALL.into_iter().map(State::name).chain([UNHEALTHY, OUTDATED]).collect();
         format!("must be one of: {}", names.join(", "))
     })
 }
 
 /// The word of `--only` for all states of unhealthy nodes.
 pub(crate) const UNHEALTHY: &str = "unhealthy";
+/// The word of `--only` for nodes with a pod of an old revision.
+pub(crate) const OUTDATED: &str = "outdated";
 
 /// Parses a Go duration or a number of seconds, as kubectl does.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod history;
+mod once;
 mod status;
 mod watch;
 
@@ -11,7 +12,7 @@ use crate::command::args::Global;
 use crate::command::rollout::args::{RolloutArgs, RolloutCommand};
 use crate::error::Error;
 
-pub(super) use status::event_query;
+pub(super) use once::event_query;
 
 /// Runs a subcommand of `rollout`.
 pub(crate) async fn run(args: RolloutArgs, global: Global) -> Result<ExitCode, Error> {

@@ -2,34 +2,27 @@
 
 pub(crate) mod args;
 mod daemon_set;
+mod options;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
+use self::options::{WhyNotOptions, explain_node};
 use super::print;
-use crate::admission::PredictedPod;
 use crate::cluster::file::{self, Detail};
-use crate::command::args::StructuredFormat;
 use crate::command::args::names::{is_daemon_set_type, is_node_type, only_name, without_type};
 use crate::command::args::{Global, OutputFormat, daemon_set_name, node_name};
 use crate::command::why_not::args::WhyNotArgs;
 use crate::error::Error;
 use crate::explain;
 use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis, Verdict};
-use crate::explain::log_excerpt::{LogExcerpt, crashed_containers};
 use crate::load::node::NodeTarget;
-use crate::load::predict::load_required_objects;
 use crate::load::{Request, Source, open, parse_selector};
 use crate::program;
-use crate::render::ListLength;
-use crate::render::ViewOptions;
-use crate::render::terminal::{self, ColorChoice};
+use crate::render::terminal;
 use crate::render::why_not::{NodeView, Report, WrittenFixes, diagnosis, overview};
 use crate::render::{self, structured};
-use crate::snapshot::node_snapshot::NodeSnapshot;
 use crate::snapshot::{DaemonSetName, Node};
 
 /// Runs `why-not`.
@@ -60,7 +53,14 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
                         let name = DaemonSetName { namespace: None, name: name.clone() };
                         let namespace = global.namespace_or(None);
                         return match daemon_set::run(&mut source, name, namespace, &options).await {
-                            Err(Error::NotFound { .. }) => Err(error),
+                            Err(of_daemon_set @ Error::NotFound { .. }) => Err(Error::NotFound {
+                                message: error.to_string(),
+                                hint: format!(
+                                    "for a DaemonSet: {}; for a node: {}",
+                                    of_daemon_set.hint(),
+                                    error.hint()
+                                ),
+                            }),
                             result => result,
                         };
                     }
@@ -70,61 +70,6 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// The output options.
-struct WhyNotOptions {
-    output: Option<OutputFormat>,
-    headers: bool,
-    color: ColorChoice,
-    /// False with `--no-logs`.
-    with_logs: bool,
-}
-
-impl WhyNotOptions {
-    fn screen(&self, now: Timestamp) -> ViewOptions {
-        let wide = self.output == Some(OutputFormat::Wide);
-        ViewOptions {
-            style: terminal::style(self.color, ListLength::wide(wide)),
-            wide,
-            headers: self.headers,
-            now,
-            unfolded: false,
-        }
-    }
-
-    fn structured(&self) -> Option<StructuredFormat> {
-        match self.output {
-            Some(OutputFormat::Json) => Some(StructuredFormat::Json),
-            Some(OutputFormat::Yaml) => Some(StructuredFormat::Yaml),
-            Some(OutputFormat::Wide | OutputFormat::Name) | None => None,
-        }
-    }
-
-    /// The ends of the logs of crashed containers.
-    async fn logs(&self, source: &Source, diagnoses: &[Diagnosis<'_>]) -> Vec<LogExcerpt> {
-        match self.with_logs && !self.is_names() {
-            true => source.previous_logs(crashed_containers(diagnoses)).await,
-            false => Vec::new(),
-        }
-    }
-
-    fn is_names(&self) -> bool {
-        self.output == Some(OutputFormat::Name)
-    }
-}
-
-/// Loads what explains the DaemonSets on a node, and reports what could not be read.
-async fn explain_node(
-    source: &mut Source,
-    request: &Request,
-    node: &NodeTarget,
-    selection: DaemonSetSelection,
-) -> Result<(NodeSnapshot, Vec<Option<PredictedPod>>), Error> {
-    let mut node_snapshot = source.node_snapshot(request, node).await?;
-    let predicted = load_required_objects(source, &mut node_snapshot, selection).await?;
-    node_snapshot.gaps().iter().for_each(|gap| terminal::note(gap));
-    Ok((node_snapshot, predicted))
 }
 
 /// Explains the DaemonSets on one node.
@@ -141,6 +86,7 @@ async fn node_report(
     };
     let (node_snapshot, predicted) = explain_node(source, request, node, selection).await?;
     let gaps = node_snapshot.gaps();
+    gaps.iter().for_each(|gap| terminal::note(gap));
     if node_snapshot.daemon_sets.is_empty() {
         terminal::note(&source.none_found(request).await);
     }

@@ -198,6 +198,13 @@ fn from_files(
         scheduling_pods: Known::Known(Vec::new()),
         ..cluster_objects
     };
+    if let (NodeTarget::Named(name), Known::Known(nodes)) = (which, &cluster_objects.nodes)
+        && !nodes.iter().any(|node| node.metadata.name == *name)
+        && only_with_prefix(name, nodes).is_none()
+    {
+        // Before the DaemonSets are selected: the arguments may have been swapped.
+        return Err(no_such_node(name, nodes, request, "the saved cluster"));
+    }
     let snapshot = saved::saved(cluster_objects, request)?;
     let node = match which {
         NodeTarget::Planned(node) => (**node).clone(),

@@ -111,7 +111,12 @@ fn no_node_with(labels: &str) -> Error {
 pub(crate) fn hint<'n>(requested: &str, names: impl Iterator<Item = &'n str>, otherwise: &str) -> String {
     const NEAR: f64 = 0.5;
     let nearest = names
-        .map(|name| (strsim::normalized_damerau_levenshtein(&requested.to_lowercase(), name), name))
+        .map(|name| {
+            // Of a label, people remember the part after the prefix.
+            let parts = [name, name.rsplit('/').next().unwrap_or(name)];
+            let likeness = |part: &&str| strsim::normalized_damerau_levenshtein(&requested.to_lowercase(), part);
+            (parts.iter().map(likeness).fold(0.0, f64::max), name)
+        })
         .filter(|(likeness, _)| *likeness >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

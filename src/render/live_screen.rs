@@ -5,15 +5,17 @@
 //! which lines are shown, `keyboard` reads keys.
 
 mod keyboard;
+mod state;
 mod view;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 pub(crate) use keyboard::Keyboard;
-use view::{Header, View};
+use state::state;
+pub(crate) use view::Freshness;
+use view::Header;
 
 use super::progress;
 use super::terminal_size::size;
@@ -25,27 +27,6 @@ const CLEAR_ALL: &str = "\u{1b}[2J";
 const HOME: &str = "\u{1b}[H";
 const CLEAR_LINE: &str = "\u{1b}[K";
 const CLEAR_BELOW: &str = "\u{1b}[J";
-
-/// The screen of the process.
-static STATE: Mutex<State> = Mutex::new(State::new());
-
-struct State {
-    is_open: bool,
-    has_keyboard: bool,
-    /// The whole last frame, as it is printed when the screen is left.
-    last: String,
-    view: View,
-}
-
-impl State {
-    const fn new() -> Self {
-        Self { is_open: false, has_keyboard: false, last: String::new(), view: View::new() }
-    }
-}
-
-fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a key does beyond the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +56,6 @@ pub(crate) fn leave() {
         let _ = write!(out, "{LEAVE}{}", state.last);
         let _ = out.flush();
     }
-}
-
-/// Whether the frame shows the cluster as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Freshness {
-    Current,
-    /// The connection is lost.
-    Stale,
 }
 
 /// Writes frames: on a terminal each replaces the last one, elsewhere they follow each other.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 
+use super::name_list::ListLength;
 use super::style::{Style, Tone};
 use super::text::{bounded, truncate, width, wrap};
 
@@ -96,6 +97,9 @@ impl Table {
     }
 
     pub(crate) fn write(mut self, out: &mut impl Write, style: Style, with_titles: bool) -> io::Result<()> {
+        // The wide table is not shortened, as in kubectl.
+        let width = style.width.filter(|_| style.names == ListLength::Handful);
+        let style = Style { width, ..style };
         for (text, _) in self.rows.iter_mut().flatten() {
             if let Cow::Owned(cut) = bounded(text, style.names) {
                 *text = cut;
@@ -231,7 +235,6 @@ impl Table {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::render::ListLength;
     use crate::render::style::Palette;
 
     fn text(columns: Option<usize>, note: &str) -> String {

@@ -74,7 +74,7 @@ fn file_named_demo_has_precedence() {
     std::fs::write(Path::new(folder).join("demo"), item).unwrap();
     for from in ["demo", "./demo"] {
         let own = coverage(from);
-        assert_eq!(text(&own.stdout), "daemonset.apps/own\n", "{from}: {}", text(&own.stderr));
+        assert_eq!(text(&own.stdout), "a/own\n", "{from}: {}", text(&own.stderr));
     }
 }
 

@@ -43,7 +43,7 @@ fn pipelines_run_on_the_sample_cluster() {
         &["storage/csi-node Stuck QuotaExceeded", "monitoring/node-exporter AwaitingDeletion "],
         &["kubectl -n logging set image daemonset/fluent-bit fluent-bit=IMAGE"],
         &["✗ logging/fluent-bit on worker-a2: NotHealthy: pod fluent-bit-fvkmp is NotReady"],
-        &["1 (current)  39s      7  <none>"],
+        &["1 (current)  39s      7  -"],
     ];
     let folder = folder_with_kubectl();
     let page = page();

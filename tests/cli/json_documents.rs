@@ -192,7 +192,7 @@ fn hostile_text_is_escaped_in_every_format() {
         &["-o", "name"],
         &["agent", "--all"],
         &["--map"],
-        &["--by", "x"],
+        &["--by-node"],
     ];
     let history = ["rollout", "history", "agent", "-n", "logging", "-o", "json"];
     let coverage = formats.iter().map(|format| (hostile, [&["coverage"], *format].concat()));

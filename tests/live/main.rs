@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `DS_CONTROL_PLANE` | directory with the programs of a control plane | `target/control-plane` |
 //! | `DS_KREW` | directory with the programs that `packaging` needs | `target/krew` |
-//! | `DS_SEEDS` | seeds of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | 1 to 4, and 1 to 2 |
+//! | `DS_SEEDS` | seeds of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | 1 and 2 |
 //! | `DS_TRIES` | number of pairs of runs in `cycle::pairs` | 4 |
 //! | `DS_CHAOS` | `SEED:N`, the seed and the number of cycles of `cycle::chaos` | `1:4` |
 //! | `DS_SILENCE` | seconds without a heartbeat until a node of the `playground` is NotReady | 40 |

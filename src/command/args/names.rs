@@ -38,7 +38,10 @@ pub(crate) fn is_node_type(word: &str) -> bool {
 pub(crate) fn daemon_set_name(text: &str) -> Result<DaemonSetName, String> {
     let (namespace, name) = match text.split_once('/') {
         None => (None, text),
-        Some((kind, name)) if is_daemon_set_type(kind) => (None, name),
+        Some((kind, name)) if is_daemon_set_type(kind) => match name.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() => (Some(namespace.to_owned()), name),
+            _ => (None, name),
+        },
         Some((kind, _)) if is_node_type(kind) || OTHER_TYPES.contains(&kind) => {
             return Err(format!("expected a DaemonSet, got {kind}; use NAME, ds/NAME or NAMESPACE/NAME"));
         }
@@ -103,8 +106,10 @@ mod tests {
         for text in ["x", "ds/x", "daemonset/x", "daemonsets/x", "daemonset.apps/x", "daemonsets.apps/x"] {
             assert_eq!(daemon_set_name(text).unwrap(), name(None, "x"), "{text}");
         }
-        assert_eq!(daemon_set_name("logging/x").unwrap(), name(Some("logging"), "x"));
-        for text in ["", "ds/", "/x", "pod/x", "deploy/x", "node/x", "ds/x/y", "a/b/c"] {
+        for text in ["logging/x", "ds/logging/x"] {
+            assert_eq!(daemon_set_name(text).unwrap(), name(Some("logging"), "x"), "{text}");
+        }
+        for text in ["", "ds/", "/x", "pod/x", "deploy/x", "node/x", "ds//x", "ds/x/y/z", "a/b/c"] {
             assert!(daemon_set_name(text).is_err(), "{text}");
         }
     }

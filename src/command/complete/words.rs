@@ -4,7 +4,7 @@
 use clap::{Arg, ArgAction, Command, FromArgMatches};
 
 use crate::command::args::names::{is_daemon_set_type, is_node_type};
-use crate::command::args::{Global, UNHEALTHY, daemon_set_name, node_name};
+use crate::command::args::{Global, OUTDATED, UNHEALTHY, daemon_set_name, node_name};
 use crate::explain::State;
 use crate::snapshot::DaemonSetName;
 
@@ -240,7 +240,7 @@ impl<'t> Reader<'t> {
             // The first value is a node and the others are DaemonSets; with --node-file all are DaemonSets.
             "targets" if self.values == 0 && !self.given.contains(&"node_file") => Some(Names::Nodes),
             "targets" => Some(Names::DaemonSets { everywhere: true }),
-            "only" => return expected_word(State::ALL.into_iter().map(State::name).chain([UNHEALTHY])),
+            "only" => return expected_word(State::ALL.into_iter().map(State::name).chain([UNHEALTHY, OUTDATED])),
             "order" => return expected_word(["name", "oldest", "zone"].into_iter()),
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::command::args::{OUTPUT, OutputFormat, States, daemon_set_name, states};
+use crate::command::args::{NodeFilter, OUTPUT, OutputFormat, daemon_set_name, node_filter};
 use crate::coverage::Threshold;
 use crate::snapshot::DaemonSetName;
 
@@ -56,9 +56,9 @@ pub(crate) struct CoverageArgs {
     #[arg(long)]
     pub(crate) map: bool,
     /// Show only nodes in these states: Missing, Failed, NotReady, Pending, Succeeded, Terminating, Starting,
-    /// Misscheduled, Unknown, Ready, Available, Excluded, or unhealthy
-    #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = states)]
-    pub(crate) only: Vec<States>,
+    /// Misscheduled, Unknown, Ready, Available, Excluded, unhealthy, or outdated
+    #[arg(long, value_name = "STATE,…", value_delimiter = ',', value_parser = node_filter)]
+    pub(crate) only: Vec<NodeFilter>,
     /// Show only unhealthy nodes: in any state except Available, Ready and Excluded
     #[arg(long)]
     pub(crate) unhealthy: bool,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::command::args::names::without_type;
-use crate::command::args::{Global, OutputFormat};
+use crate::command::args::{Global, NodeFilter, OutputFormat};
 use crate::command::coverage::args::CoverageArgs;
 use crate::coverage::{Coverage, NodeCoverage, Threshold};
 use crate::error::Error;
@@ -24,6 +24,8 @@ pub(super) struct CoverageOptions {
     by: Option<String>,
     map: bool,
     only: BTreeSet<State>,
+    /// Whether `--only` selects nodes with a pod of an old revision, too.
+    only_outdated: bool,
     color: ColorChoice,
     wide: bool,
     headers: bool,
@@ -81,11 +83,19 @@ pub(super) fn from_args(
     }
     let namespace = global.namespace_or(source.default_namespace());
     let names = without_type(names);
+    let states: Vec<&[State]> = only
+        .iter()
+        .filter_map(|filter| match filter {
+            NodeFilter::States(states) => Some(*states),
+            NodeFilter::Outdated => None,
+        })
+        .collect();
     let options = CoverageOptions {
         output,
         by,
         map,
-        only: only.into_iter().chain(unhealthy.then_some(&State::UNHEALTHY[..])).flatten().copied().collect(),
+        only: states.into_iter().chain(unhealthy.then_some(&State::UNHEALTHY[..])).flatten().copied().collect(),
+        only_outdated: only.contains(&NodeFilter::Outdated),
         color: global.color,
         wide: output == Some(OutputFormat::Wide),
         headers: !no_headers,
@@ -136,8 +146,8 @@ impl CoverageOptions {
             style: terminal::style(self.color, ListLength::wide(self.wide)),
             wide: self.wide,
             headers: self.headers,
-            // States requested with --only are listed individually.
-            unfolded: self.unfolded || !self.only.is_empty(),
+            // Excluded nodes that were asked for are listed individually.
+            unfolded: self.unfolded || self.only.contains(&State::Excluded),
             now: snapshot.as_of,
         };
         if self.map {
@@ -183,23 +193,29 @@ impl CoverageOptions {
     /// A note if the filters leave no node.
     pub(super) fn empty_note(&self, coverages: &[Coverage<'_>]) -> Option<String> {
         let is_empty = !coverages.iter().flat_map(|coverage| &coverage.rows).any(|row| self.is_shown(row));
-        let states: Vec<&str> = self.only.iter().map(|state| state.name()).collect();
+        let outdated = self.only_outdated.then_some("outdated");
+        let states: Vec<&str> = self.only.iter().map(|state| state.name()).chain(outdated).collect();
         (is_empty && !states.is_empty()).then(|| format!("no nodes in state {}", states.join(" or ")))
     }
 
     /// DaemonSets that were named are always shown, others if at least one of their nodes is.
     fn is_of_interest(&self, coverage: &Coverage<'_>) -> bool {
-        self.lists_nodes || self.only.is_empty() || coverage.rows.iter().any(|row| self.is_shown(row))
+        self.lists_nodes || !self.is_filtered() || coverage.rows.iter().any(|row| self.is_shown(row))
     }
 
     fn is_shown(&self, row: &NodeCoverage<'_>) -> bool {
-        self.only.is_empty() || self.only.contains(&row.state)
+        let is_outdated = || self.only_outdated && row.up_to_date == Some(false);
+        !self.is_filtered() || self.only.contains(&row.state) || is_outdated()
+    }
+
+    fn is_filtered(&self) -> bool {
+        !self.only.is_empty() || self.only_outdated
     }
 
     /// Writes the names of the DaemonSets; if names were given, of the nodes that the table would list.
     fn names(&self, out: &mut impl Write, of_interest: &[&Coverage<'_>]) -> io::Result<()> {
         let is_listed = |row: &&NodeCoverage<'_>| {
-            let is_folded = row.state == State::Excluded && self.only.is_empty() && !self.unfolded;
+            let is_folded = row.state == State::Excluded && !self.is_filtered() && !self.unfolded;
             self.is_shown(row) && !is_folded
         };
         if self.lists_causes {

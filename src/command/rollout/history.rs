@@ -61,7 +61,15 @@ fn with_range(
     diff: Option<Option<RevisionRange>>,
 ) -> Result<(Vec<DaemonSetName>, Option<Option<RevisionRange>>), Error> {
     let Some(None) = diff else { return Ok((names, diff)) };
-    let Some(index) = names.iter().position(|name| name.name.contains("..")) else { return Ok((names, diff)) };
+    let Some(index) = names.iter().position(|name| name.name.contains("..")) else {
+        return match names.iter().find(|name| name.name.parse::<i64>().is_ok()) {
+            Some(number) => {
+                let message = format!("--diff compares two revisions, and got {:?}: write A..B", number.name);
+                Err(Error::usage_of("rollout history", &message))
+            }
+            None => Ok((names, diff)),
+        };
+    };
     let range = names.remove(index).name;
     let fault = |fault| Error::usage_of("rollout history", &format!("invalid value {range:?} for --diff: {fault}"));
     let range = range.parse().map_err(fault)?;

@@ -1,23 +1,16 @@
 //! `kubectl ds rollout status`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::args::names::without_type;
 use crate::command::print;
 use crate::command::rollout::args::{RolloutFormat, RolloutStatusArgs};
+use crate::command::rollout::once::{ExitCodeOf, OutputOptions, once};
 use crate::command::rollout::watch::{self, Until};
-use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
-use crate::load::{Request, Source, open};
-use crate::render::ViewOptions;
-use crate::render::rollout::{Report, screen, summary_table};
 use crate::render::text::sanitize;
-use crate::render::{ListLength, finding, structured, terminal};
-use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
-use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
 /// Runs `rollout status`: waits for the rollout of one DaemonSet, as kubectl does, and otherwise shows rollouts once.
 pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitCode, Error> {
@@ -43,105 +36,4 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
     }
     let exit_code_of = if is_one && is_text { ExitCodeOf::Display } else { ExitCodeOf::Rollouts };
     once(names, selector, OutputOptions { output, no_headers }, exit_code_of, global).await
-}
-
-/// What the exit code depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExitCodeOf {
-    /// Whether the status could be shown, as in kubectl.
-    Display,
-    /// Whether all rollouts are complete.
-    Rollouts,
-}
-
-/// `-o` and `--no-headers`.
-#[derive(Clone, Copy)]
-pub(super) struct OutputOptions {
-    pub(super) output: Option<RolloutFormat>,
-    pub(super) no_headers: bool,
-}
-
-/// Shows the rollouts once.
-pub(super) async fn once(
-    names: Vec<DaemonSetName>,
-    selector: Option<String>,
-    OutputOptions { output, no_headers }: OutputOptions,
-    exit_code_of: ExitCodeOf,
-    global: Global,
-) -> Result<ExitCode, Error> {
-    let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let request = Request { selector, ..request(names, &global, &source) };
-    let snapshot = source.snapshot(&request, event_query).await?;
-    let gaps = snapshot.gaps();
-    for gap in &gaps {
-        terminal::note(gap);
-    }
-    if snapshot.daemon_sets.is_empty() {
-        terminal::note(&source.none_found(&request).await);
-    }
-    let coverages = compute_coverage(&snapshot);
-    findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
-    let statuses: Vec<RolloutStatus<'_>> =
-        coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
-    let names = ListLength::wide(output == Some(RolloutFormat::Wide));
-    let style = terminal::style(global.color, names);
-    let shown = ViewOptions { headers: !no_headers, ..ViewOptions::new(style, snapshot.as_of) };
-    print(|out| match output {
-        Some(RolloutFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(RolloutFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(RolloutFormat::Wide) | None if request.names.is_empty() => {
-            summary_table(out, &statuses, request.namespace.is_none(), shown)
-        }
-        Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
-    })?;
-    match exit_code_of {
-        ExitCodeOf::Rollouts => exit_code(&statuses),
-        ExitCodeOf::Display => Ok(ExitCode::SUCCESS),
-    }
-}
-
-/// The request for the named DaemonSets.
-pub(super) fn request(names: Vec<DaemonSetName>, global: &Global, source: &Source) -> Request {
-    Request::new(global.namespace_or(source.default_namespace()), names)
-}
-
-/// The events that may explain the rollout of any of the DaemonSets.
-pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
-    let mut query = EventQuery::default();
-    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
-    query
-}
-
-fn screens(
-    out: &mut impl Write,
-    coverages: &[Coverage<'_>],
-    statuses: &[RolloutStatus<'_>],
-    shown: ViewOptions,
-) -> io::Result<()> {
-    for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
-        if index > 0 {
-            writeln!(out)?;
-        }
-        screen(out, coverage, rollout_status, None, shown)?;
-    }
-    Ok(())
-}
-
-/// 0 if every rollout is complete, and 1 if one is not, even if others are unknown.
-fn exit_code(statuses: &[RolloutStatus<'_>]) -> Result<ExitCode, Error> {
-    let is_open =
-        |rollout_status: &&RolloutStatus<'_>| !matches!(rollout_status.phase, Phase::Complete | Phase::Unknown);
-    if statuses.iter().any(|rollout_status| is_open(&rollout_status)) {
-        return Ok(ExitCode::from(1));
-    }
-    match statuses.iter().find(|rollout_status| rollout_status.phase == Phase::Unknown) {
-        Some(rollout_status) => Err(unknown_result(rollout_status)),
-        None => Ok(ExitCode::SUCCESS),
-    }
-}
-
-pub(super) fn unknown_result(rollout_status: &RolloutStatus<'_>) -> Error {
-    let metadata = &rollout_status.daemon_set.metadata;
-    let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
-    Error::UndeterminedRollout { what: format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()) }
 }

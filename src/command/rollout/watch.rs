@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::time::Instant;
 
-use super::status;
+use super::once;
 use crate::cluster::file::Detail;
 use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::output_mode::OutputMode;
 use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutWatchArgs;
-use crate::command::rollout::status::{ExitCodeOf, OutputOptions};
+use crate::command::rollout::once::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::command::{draw, print};
 use crate::coverage::{Coverage, compute_coverage};
@@ -39,7 +39,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
     let names = vec![only_name(name, "rollout watch")?];
     if once && revision.is_none() {
         let options = OutputOptions { output, no_headers: false };
-        return status::once(names, None, options, ExitCodeOf::Rollouts, global).await;
+        return once::once(names, None, options, ExitCodeOf::Rollouts, global).await;
     }
     if once {
         return Err(usage("--once cannot be combined with --revision", "remove one of the two flags"));
@@ -82,7 +82,7 @@ pub(super) async fn watch(
     }
     let name = names.first().map(|name| name.name.clone()).unwrap_or_default();
     let source = open(&global.from, &global.access(), Detail::Placement).await?;
-    let request = status::request(names, &global, &source);
+    let request = once::request(names, &global, &source);
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
@@ -140,7 +140,7 @@ struct Watching {
 
 impl WatchHandler for Watching {
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
-        status::event_query(snapshot)
+        once::event_query(snapshot)
     }
 
     fn show(&mut self, snapshot: &Snapshot, problem: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {
@@ -171,7 +171,7 @@ impl WatchHandler for Watching {
         // Only the ControllerRevisions have revision numbers.
         let is_blind = self.until.revision.is_some() && snapshot.revisions.known().is_none();
         if (!self.was_known || is_blind) && problem.is_none() {
-            return Err(status::unknown_result(&rollout_status));
+            return Err(once::unknown_result(&rollout_status));
         }
         match self.ending(&rollout_status, current, problem.is_some(), now) {
             Some(Ending::Complete) if !is_first_template && self.accepts_only_first_template() => {

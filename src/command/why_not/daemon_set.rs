@@ -1,9 +1,10 @@
 //! `why-not ds/NAME`: every node on which the DaemonSet is not healthy, grouped by cause, each cause explained on one node.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::{WhyNotOptions, explain_node};
+use super::options::{WhyNotOptions, explain_node};
 use crate::command::print;
 use crate::command::rollout::event_query;
 use crate::coverage::{Coverage, compute_coverage};
@@ -31,7 +32,8 @@ pub(super) async fn run(
     }
     let request = Request::new(namespace, vec![name]);
     let snapshot = source.duplicate().snapshot(&request, event_query).await?;
-    snapshot.gaps().iter().for_each(|gap| terminal::note(gap));
+    let gaps = snapshot.gaps();
+    gaps.iter().for_each(|gap| terminal::note(gap));
     let screen = options.screen(snapshot.as_of);
     for (index, coverage) in compute_coverage(&snapshot).iter().enumerate() {
         if index > 0 {
@@ -43,7 +45,7 @@ pub(super) async fn run(
             continue;
         }
         print(|out| title(out, coverage, &causes, screen))?;
-        explain(source, coverage, &causes, options, screen).await?;
+        explain(source, coverage, &causes, options, &gaps, screen).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -53,10 +55,12 @@ async fn explain(
     coverage: &Coverage<'_>,
     causes: &[Cause],
     options: &WhyNotOptions,
+    known_gaps: &[String],
     screen: ViewOptions,
 ) -> Result<(), Error> {
     let name = DaemonSetName { namespace: Some(coverage.namespace().to_owned()), name: coverage.name().to_owned() };
     let mut written = WrittenFixes::new();
+    let mut gaps: BTreeSet<String> = known_gaps.iter().cloned().collect();
     for (number, cause) in causes.iter().enumerate() {
         let Some(first) = cause.nodes.first() else { continue };
         let with_command = number >= EXPLAINED;
@@ -68,6 +72,8 @@ async fn explain(
         let target = NodeTarget::Named(first.clone());
         let (node_snapshot, predicted) =
             explain_node(&mut source.duplicate(), &request, &target, DaemonSetSelection::Named).await?;
+        let new = node_snapshot.gaps().into_iter().filter(|gap| gaps.insert(gap.clone()));
+        new.for_each(|gap| terminal::note(&gap));
         let diagnoses = crate::explain::diagnosis::all(&node_snapshot, &predicted);
         let logs = options.logs(source, &diagnoses).await;
         let view = NodeView { node: first, logs: &logs, screen };

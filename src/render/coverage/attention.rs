@@ -25,6 +25,8 @@ struct Item<'r, 'a> {
     phase: Option<String>,
     /// The reasons that are not shared with other DaemonSets.
     reasons: Vec<String>,
+    /// Whether other reasons are shared with other DaemonSets.
+    has_shared: bool,
 }
 
 /// Writes what needs attention: nodes that cost several DaemonSets, then DaemonSets, worst first, then the next command.
@@ -45,7 +47,7 @@ pub(crate) fn attention(
         .collect();
     let unhealthy = items.len();
     // What is shared with other DaemonSets has been said.
-    items.retain(|item| item.phase.is_some() || !item.reasons.is_empty());
+    items.retain(|item| item.phase.is_some() || !item.reasons.is_empty() || !item.has_shared);
     let of_all = pluralize(coverages.len(), "DaemonSet");
     let title = match (coverages.len(), unhealthy) {
         (0, _) => format!("no DaemonSets found in {place}"),
@@ -79,7 +81,24 @@ fn needs_attention(coverage: &Coverage<'_>, status: &RolloutStatus<'_>) -> bool 
 
 fn item<'r, 'a>(coverage: &'r Coverage<'a>, status: &RolloutStatus<'_>, shared: &SharedCauses<'a>) -> Item<'r, 'a> {
     let own: Vec<&NodeCoverage<'a>> = coverage.rows.iter().filter(|row| !shared.has(row)).collect();
-    Item { coverage, phase: phase(status), reasons: reasons_in_short(own.into_iter()) }
+    let has_shared = own.len() < coverage.rows.len();
+    let mut reasons = reasons_in_short(own.into_iter());
+    let phase = phase(status);
+    if reasons.is_empty() && !has_shared && phase.is_none() {
+        reasons.extend(counted(coverage));
+    }
+    Item { coverage, phase, reasons, has_shared }
+}
+
+/// What the counts show, if no node has a reason.
+fn counted(coverage: &Coverage<'_>) -> Vec<String> {
+    let counts = &coverage.counts;
+    let outdated = counts.current.zip(counts.up_to_date).map(|(current, updated)| current.saturating_sub(updated));
+    let (Some(outdated), Some(misscheduled)) = (outdated, counts.misscheduled) else {
+        return vec!["unknown: not all objects could be read".into()];
+    };
+    let counted = [(outdated, "outdated"), (misscheduled, "misscheduled")];
+    counted.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect()
 }
 
 /// What of the rollout needs attention: a rollout that moves does not.
@@ -98,11 +117,14 @@ fn phase(status: &RolloutStatus<'_>) -> Option<String> {
 fn write_item(out: &mut impl Write, item: &Item<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     /// The number of reasons of one DaemonSet.
     const REASONS: usize = 2;
-    let Item { coverage, phase, reasons } = item;
+    let Item { coverage, phase, reasons, .. } = item;
     let counts = &coverage.counts;
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
-    let is_covered = counts.unavailable == Some(0);
-    let (sign, tone) = if is_covered { ('!', Tone::Warning) } else { ('✗', Tone::Bad) };
+    let (sign, tone) = match counts.unavailable {
+        Some(0) => ('!', Tone::Warning),
+        Some(_) => ('✗', Tone::Bad),
+        None => ('?', Tone::Warning),
+    };
     let reasons = screen.style.names.join(reasons, REASONS, "; ", String::clone);
     let covered = format!("{} of {} covered", number(counts.available), number(counts.desired));
     let parts = [Some(covered), phase.clone(), Some(reasons).filter(|reasons| !reasons.is_empty())];

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::state;
+use super::state::state;
 
 /// The keys of the terminal, without echo and without waiting for the end of a line. The terminal's settings return when
 /// it is dropped. Signals such as Ctrl-C work as usual.

@@ -2,9 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::Freshness;
 use crate::render::age::age;
 use crate::render::text::{sanitize, truncate};
+
+/// Whether the frame shows the cluster as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Current,
+    /// The connection is lost.
+    Stale,
+}
 
 /// What the first line says.
 #[derive(Clone, Copy, Debug)]

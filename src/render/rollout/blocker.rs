@@ -25,7 +25,7 @@ pub(super) fn summary(problem: &Problem) -> String {
         (PodCreation, reason) => format!("new pods are not created: {}", reason::summary(reason)),
         (OldPod, Reason::NodeNotReady { .. }) => "old pod cannot terminate (node not ready)".into(),
         (OldPod, Reason::StuckTerminating { .. }) => "old pod stuck Terminating".into(),
-        (NewPod, Reason::NodeNotReady { .. }) => "new pod cannot start (node not ready)".into(),
+        (NewPod, Reason::NodeNotReady { .. }) => "node of the new pod not ready".into(),
         (NewPod, Reason::ImageError { reason, .. }) => format!("new pod cannot pull its image: {reason}"),
         (NewPod, Reason::CrashLoopBackOff { .. }) => "new pod crashing".into(),
         (NewPod, Reason::ContainerError { reason, .. }) => {
@@ -56,7 +56,7 @@ pub(crate) fn detail(problem: &Problem, now: Timestamp, names: ListLength) -> St
             "the old pod cannot terminate because the kubelet on its node is not responding".into()
         }
         (OldPod, Reason::StuckTerminating { .. }) => "the old pod does not terminate".into(),
-        (NewPod, Reason::NodeNotReady { .. }) => "the new pod cannot start".into(),
+        (NewPod, Reason::NodeNotReady { .. }) => "the node of the new pod is not ready".into(),
         (NewPod, Reason::ImageError { image: Some(image), .. }) => format!("the new pod cannot pull image {image}"),
         (NewPod, Reason::ImageError { image: None, .. }) => "the new pod cannot pull its image".into(),
         (NewPod, Reason::CrashLoopBackOff { .. }) => "the new pod is crashing".into(),
@@ -197,7 +197,9 @@ fn widen_budget(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>) -> Op
     };
     let down = rollout_status.budget_used_by.iter().filter(|used| used.node_down).count();
     let is_about_the_node = matches!(blocker.problem.reason, Reason::NodeNotReady { .. });
-    (blocker.blocking && is_about_the_node && down >= budget).then(|| WiderBudget {
+    // With no outdated pod left there is nothing to continue with, and the new budget would outlast the rollout.
+    let is_left = rollout_status.updated < rollout_status.desired;
+    (blocker.blocking && is_about_the_node && is_left && down >= budget).then(|| WiderBudget {
         field,
         down,
         budget: budget + down,

@@ -42,9 +42,7 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: ViewOpt
     for deleted_revisions in &history.deleted_revisions {
         table.row(deleted_row(deleted_revisions, with_cause || screen.wide, screen));
     }
-    // The wide table is not shortened.
-    let style = if screen.wide { Style { width: None, ..screen.style } } else { screen.style };
-    table.write(out, style, screen.headers)
+    table.write(out, screen.style, screen.headers)
 }
 
 fn row(

@@ -154,11 +154,10 @@ pub(crate) fn failures(
     let mut blockers: Vec<&Blocker<'_>> = rollout_status.blockers.iter().collect();
     blockers.sort_by_key(|blocker| (!blocker.blocking, !blocker.needs_intervention));
     let mut written: Vec<Remedy> = Vec::new();
-    for found in blockers {
+    for (found, text, nodes) in grouped(&blockers, screen) {
         let tone = if found.blocking { Tone::Bad } else { Tone::Warning };
         let sign = if found.blocking { '✗' } else { '!' };
-        let text = blocker::detail(&found.problem, screen.now, screen.style.names);
-        let line = match blocker::nodes_in_words(&found.nodes, screen.style.names) {
+        let line = match blocker::nodes_in_words(&nodes, screen.style.names) {
             Some(nodes) => format!("{sign} {nodes}: {text}"),
             None => format!("{sign} {text}"),
         };
@@ -171,6 +170,22 @@ pub(crate) fn failures(
         written.extend(new);
     }
     Ok(())
+}
+
+/// Blockers with the same text as one, with all of their nodes: the first of them stands for the others.
+fn grouped<'b, 'a>(blockers: &[&'b Blocker<'a>], screen: ViewOptions) -> Vec<(&'b Blocker<'a>, String, Vec<&'a str>)> {
+    let mut groups: Vec<(&Blocker<'a>, String, Vec<&'a str>)> = Vec::new();
+    for &found in blockers {
+        let text = blocker::detail(&found.problem, screen.now, screen.style.names);
+        let is_same = |(known, known_text, nodes): &&mut (&Blocker<'a>, String, Vec<&'a str>)| {
+            known.blocking == found.blocking && *known_text == text && !nodes.is_empty() && !found.nodes.is_empty()
+        };
+        match groups.iter_mut().find(is_same) {
+            Some((_, _, nodes)) => nodes.extend(&found.nodes),
+            None => groups.push((found, text, found.nodes.clone())),
+        }
+    }
+    groups
 }
 
 /// Writes a remedy below its cause, with its number.
@@ -220,7 +235,7 @@ pub(crate) fn in_progress(
     columns.table(shown.iter().copied()).write(out, screen.style, screen.headers)?;
     match more {
         0 => Ok(()),
-        more => screen.style.line(out, &format!("… {more} more nodes in progress"), Tone::Quiet),
+        more => screen.style.line(out, &format!("… {more} more nodes"), Tone::Quiet),
     }
 }
 

@@ -57,7 +57,8 @@ fn columns<'a>(with_namespace: bool, screen: ViewOptions) -> Columns<'static, Ro
         .add(Column::text("PHASE"), |status| (phase_name(status.phase).to_owned(), phase_tone(status.phase)))
         .add_if(screen.is_terminal(), Column::text("").weight(1), |status| match status.phase == Phase::Unknown {
             true => ("?".to_owned(), Tone::Warning),
-            false => bar(status.updated, status.desired),
+            // Green only where the new pods are available, too.
+            false => bar(status.updated_available, status.desired),
         })
         .add(Column::number("UPDATED"), move |status| number(status, status.updated))
         .add(Column::number("AVAILABLE"), move |status| number(status, status.available))

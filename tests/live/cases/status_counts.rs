@@ -19,7 +19,7 @@ use crate::harness::quiescence::{COUNTS, Counts, counts_of, full_name, trigger_s
 use crate::harness::random_cluster::RandomCluster;
 use crate::harness::registry::{LiveTest, seed_command};
 
-pub(crate) const TESTS: &[LiveTest] = live_tests![; per seed: equal_controller_status in 1..5];
+pub(crate) const TESTS: &[LiveTest] = live_tests![; per seed: equal_controller_status in 1..3];
 
 /// The path of the test.
 const PATH: &str = "status_counts::equal_controller_status";

@@ -55,17 +55,19 @@ pub(super) async fn dead_during(scenario: &Scenario<'_>) -> Result<(), Failed> {
     })
     .await?;
     scenario.set_kubelet("a", Kubelet::Silent).await?;
-    running.wait_for("blocked on dead-during-a: the new pod cannot start: ").await?;
+    running.wait_for("blocked on dead-during-a: the node of the new pod is not ready: ").await?;
     scenario.backdate_not_ready("a").await?;
     running
-        .wait_for("stuck on dead-during-a, cannot complete without intervention: the new pod cannot start: ")
+        .wait_for(
+            "stuck on dead-during-a, cannot complete without intervention: the node of the new pod is not ready: ",
+        )
         .await?;
     let mut pod = scenario.pod(&new_pod);
     pod["metadata"]["annotations"] = json!({"ds.test/starting": null});
     scenario.plane.merge(&pod).await?;
     scenario.set_kubelet("a", Kubelet::Reporting).await?;
     let text = running.wait_for_exit(0).await?;
-    assert_contains(&text, &["no longer blocked by: new pod cannot start (node not ready)", "dead-during-a: done"])?;
+    assert_contains(&text, &["no longer blocked by: node of the new pod not ready", "dead-during-a: done"])?;
     assert_complete(&text, 3)
 }
 
@@ -100,7 +102,7 @@ pub(super) async fn terminating_on_a_dead_node(scenario: &Scenario<'_>) -> Resul
     let by_force = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
     pods.delete(&terminating.name_any(), &by_force).await.map_err(failed)?;
     running.wait_for("no longer blocked by: old pod cannot terminate (node not ready)").await?;
-    running.wait_for(&format!("{stuck}the new pod cannot start: ")).await?;
+    running.wait_for(&format!("{stuck}the node of the new pod is not ready: ")).await?;
     scenario.set_kubelet(letter, Kubelet::Reporting).await?;
     running.wait_for(&format!("{node}: done")).await?;
     // The other old pod is stuck Terminating too.
