@@ -43,6 +43,12 @@ pub(crate) async fn run(args: WhyNotArgs, global: Global) -> Result<ExitCode, Er
             {
                 parse_selector(selector)?;
             }
+            if let [node] = nodes.as_slice()
+                && source.has_saved_node(node)
+            {
+                node_report(&mut source, &request, node, &options, false).await?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let is_one = nodes.len() == 1;
             for (index, node) in nodes.iter().enumerate() {
                 let mut one = source.duplicate();

@@ -34,6 +34,19 @@ pub(crate) enum NodeTarget {
 }
 
 impl Source {
+    /// Whether a saved cluster has the node, so that its objects need not be kept for another question. False for a live
+    /// cluster, which is asked.
+    pub(crate) fn has_saved_node(&self, which: &NodeTarget) -> bool {
+        match (self, which) {
+            (Self::Live(_), _) => false,
+            (Self::Saved(_), NodeTarget::Planned(_)) => true,
+            (Self::Saved(cluster_objects), NodeTarget::Named(name)) => {
+                let nodes = cluster_objects.nodes.known();
+                nodes.is_some_and(|nodes| nodes.iter().any(|node| node.metadata.name == *name))
+            }
+        }
+    }
+
     /// Loads the objects about one node.
     ///
     /// # Errors
