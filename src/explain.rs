@@ -68,7 +68,7 @@ impl State {
         Self::Excluded,
     ];
 
-    /// The states of a node that somebody has to look at: all but Available, Ready and Excluded.
+    /// The states of an unhealthy node: all but Available, Ready and Excluded.
     pub(crate) const UNHEALTHY: [Self; 9] = [
         Self::Missing,
         Self::Failed,

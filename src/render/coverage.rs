@@ -121,7 +121,7 @@ fn reasons_in_short<'r, 'a: 'r>(rows: impl Iterator<Item = &'r NodeCoverage<'a>>
     tally.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let down = uncounted_down_nodes(rows);
     let line = |(text, nodes): (String, usize)| format!("{text} ({})", pluralize(nodes, "node"));
-    // What can be mended comes first.
+    // Causes that can be fixed come first.
     tally.into_iter().map(line).chain(down).collect()
 }
 

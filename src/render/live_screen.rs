@@ -51,7 +51,7 @@ pub(super) fn is_browsing() -> bool {
 pub(crate) fn leave() {
     let mut state = state();
     if std::mem::take(&mut state.is_open) {
-        // If the terminal is gone, nobody reads it.
+        // The write fails only if the terminal was closed: then it is not needed.
         let mut out = io::stdout().lock();
         let _ = write!(out, "{LEAVE}{}", state.last);
         let _ = out.flush();
