@@ -9,9 +9,10 @@
 //! continue after one that was killed. Only the run that has the lock removes pods ([`Candidate`], [`Held`]).
 //! [`pdb_conflict`] finds PodDisruptionBudgets that never allow an eviction.
 //!
-//! Invariants of every step, whatever else happens in the cluster:
-//! - A removal never makes more eligible nodes unavailable than the budget allows. If other causes have already made
-//!   more nodes unavailable, a removal does not increase their number.
+//! Invariants of every step, whatever else happens in the cluster. A step removes several pods at the same time; the
+//! invariants hold for every subset of them in every order, because a request may be lost or late:
+//! - The removals never make more eligible nodes unavailable than the budget allows. If other causes have already made
+//!   more nodes unavailable, they do not increase their number.
 //! - Only pods that the DaemonSet controls are removed: outdated ones, or with `--all` those that the plan was made
 //!   for.
 //! - No pod is removed after the template has changed or the DaemonSet was recreated.
@@ -32,7 +33,9 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
+pub(crate) use decision::{
+    Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason,
+};
 pub(crate) use lock::{
     Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockStatus, LockWait, Moment,
     RENEW_PERIOD, lease_name,

@@ -31,19 +31,23 @@ pub(crate) enum ObservationSource {
     Watched,
 }
 
+/// The removal of one pod, with its uid as precondition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    pub(crate) node: String,
+    pub(crate) pod: PodRef,
+    /// The resourceVersion as another precondition, if the budget is used up. The pod may be removed only because it is
+    /// not ready, and must not be removed if it has become ready.
+    pub(crate) unchanged: Option<String>,
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     /// List again and decide again: watch events alone are not sufficient for the next decision.
     Relist,
-    /// Remove this pod, with its uid as precondition.
-    Replace {
-        node: String,
-        pod: PodRef,
-        /// The resourceVersion as another precondition, if the budget is used up. The pod may be removed only because
-        /// it is not ready, and must not be removed if it has become ready.
-        unchanged: Option<String>,
-    },
+    /// Remove these pods at the same time. Not empty.
+    Replace(Vec<Removal>),
     /// Observe again when something changes, at the latest at `until`.
     Wait { waiting: WaitReason, until: Option<Timestamp> },
     /// The canary is replaced: ask whether to continue.

@@ -1,14 +1,14 @@
 //! Carries out a plan: decides the next step for each observation of the cluster.
 //!
 //! The order of the decisions: halt if the DaemonSet or its template is not that of the plan; update all entries; halt
-//! on too many failures or on request; retry a node in progress; start the next node if the budget and the canary allow
-//! it; otherwise wait, or finish.
+//! on too many failures or on request; retry the nodes in progress and start the next ones, as far as the budget and the
+//! canary allow it; otherwise wait, or finish.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
+use super::decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason};
 use super::node_task::{NodeTask, Status};
 use super::plan::Plan;
 use super::{Observation, Policy};
@@ -33,6 +33,17 @@ pub(crate) struct Run {
     stopping: Option<HaltReason>,
     /// Since when the run waits for something that it cannot influence, and what that is.
     idle: Option<(Timestamp, WaitReason)>,
+}
+
+/// The most pods that are removed at the same time. An API server handles 200 modifying requests at a time by default
+/// (`--max-mutating-requests-inflight`), and others need some of them.
+const MOST_AT_ONCE: usize = 100;
+
+/// How much of the budget is used up.
+struct BudgetUse<'l> {
+    /// How many nodes may be unavailable.
+    budget: usize,
+    used_by: BTreeSet<&'l str>,
 }
 
 /// Whether nodes after the canary may be started.
@@ -160,7 +171,7 @@ impl Run {
                     Action::Wait { .. } => true,
                     // A halt on request does not depend on the cluster.
                     Action::Halt(why) => is_idle && self.stopping.as_ref() == Some(why),
-                    Action::Relist | Action::Replace { .. } | Action::Ask | Action::Finish => false,
+                    Action::Relist | Action::Replace(_) | Action::Ask | Action::Finish => false,
                 };
                 if !may_do || news.iter().any(NodeEvent::is_final) {
                     return (Action::Relist, Vec::new());
@@ -209,9 +220,10 @@ impl Run {
         if let Some(why) = self.stopping.clone() {
             return self.drain_in_progress(why, observation);
         }
-        if let Some(step) = self.retry_in_progress(observation).or_else(|| self.begin_next(observation)) {
+        let removals = self.removals(observation);
+        if !removals.is_empty() {
             self.idle = None;
-            return step;
+            return Action::Replace(removals);
         }
         let is_in_work = self.in_progress().next().is_some();
         match (self.gate, self.has_candidates(observation)) {
@@ -221,7 +233,7 @@ impl Run {
             (CanaryGate::Canary(size), _) if self.replaced() >= size => self.canary_is_done(size, observation),
             _ => {
                 let budget_used_by =
-                    self.unavailable_or_in_progress(observation, None).into_iter().map(str::to_owned).collect();
+                    self.unavailable_or_in_progress(observation).into_iter().map(str::to_owned).collect();
                 self.idle(WaitReason::Budget { budget_used_by, budget: self.budget(observation) }, observation)
             }
         }
@@ -241,20 +253,33 @@ impl Run {
         }
     }
 
-    /// Retries a node in progress that still has a pod to replace: the removal was lost or rejected, or there is a
-    /// second pod.
-    fn retry_in_progress(&self, observation: &Observation<'_>) -> Option<Action> {
-        let budget = self.budget(observation);
-        self.in_progress().find_map(|task| {
+    /// The pods to remove now, at most [`MOST_AT_ONCE`]: first those of nodes in progress, then those of the next nodes.
+    fn removals<'l>(&'l self, observation: &'l Observation<'l>) -> Vec<Removal> {
+        let mut budget =
+            BudgetUse { budget: self.budget(observation), used_by: self.unavailable_or_in_progress(observation) };
+        let mut removals = self.retries(observation, &budget);
+        removals.extend(self.starts(observation, &mut budget));
+        removals.truncate(MOST_AT_ONCE);
+        removals
+    }
+
+    /// Nodes in progress that still have a pod to replace: the removal was lost or rejected, or there is a second pod.
+    /// They already count as used budget, so any number of them can be retried together.
+    fn retries(&self, observation: &Observation<'_>, budget: &BudgetUse<'_>) -> Vec<Removal> {
+        let retry = |task: &NodeTask| {
             let pod = task.removable(observation)?;
             let refused = task.work().and_then(|work| work.refused.as_ref());
             let may_retry = refused.is_none_or(|refused| refused.retry <= observation.now);
-            let has_room = self.unavailable_or_in_progress(observation, Some(task)).len() < budget;
-            (may_retry && (has_room || task.has_no_ready_pod(observation))).then(|| replace(task, pod, has_room))
-        })
+            let is_unavailable = observation.node_view(&task.node).is_some_and(|node| node.is_unavailable());
+            let others = budget.used_by.len() - usize::from(!is_unavailable);
+            let has_room = others < budget.budget;
+            (may_retry && (has_room || task.has_no_ready_pod(observation))).then(|| removal(task, pod, has_room))
+        };
+        self.in_progress().filter_map(retry).collect()
     }
 
-    /// Starts the next node, if the budget and the canary allow it.
+    /// Starts the next nodes, as far as the budget and the canary allow it. Each node counts as used budget for those
+    /// after it.
     ///
     /// A pod that is not ready may be replaced even if the budget is used up: its node is already unavailable.
     ///
@@ -264,33 +289,37 @@ impl Run {
     /// arrives, the removal would increase the number from 2 to 3. The request therefore contains the observed
     /// resourceVersion, and the API server rejects it if the pod has changed. Then n1 and n4 are in progress, 2 of 2,
     /// and no other node may start, ready or not.
-    fn begin_next(&self, observation: &Observation<'_>) -> Option<Action> {
-        let budget = self.budget(observation);
-        let in_progress = self.in_progress().count();
-        let is_open = match self.gate {
-            CanaryGate::Open => true,
-            CanaryGate::Canary(size) => self.replaced() + in_progress < size,
-            CanaryGate::Soak { until, .. } => until <= observation.now,
+    fn starts<'l>(&'l self, observation: &'l Observation<'l>, budget: &mut BudgetUse<'l>) -> Vec<Removal> {
+        let mut in_progress = self.in_progress().count();
+        let most = match self.gate {
+            CanaryGate::Open => budget.budget,
+            CanaryGate::Canary(size) => budget.budget.min(size.saturating_sub(self.replaced())),
+            CanaryGate::Soak { until, .. } if until <= observation.now => budget.budget,
+            CanaryGate::Soak { .. } => 0,
         };
-        if !is_open || in_progress >= budget {
-            return None;
+        let mut starts = Vec::new();
+        for task in self.candidates(observation) {
+            if in_progress >= most {
+                break;
+            }
+            let has_room = budget.used_by.len() < budget.budget;
+            if let Some(pod) = task.removable(observation)
+                && (has_room || task.has_no_ready_pod(observation))
+            {
+                starts.push(removal(task, pod, has_room));
+                budget.used_by.insert(&task.node);
+                in_progress += 1;
+            }
         }
-        let has_room = self.unavailable_or_in_progress(observation, None).len() < budget;
-        let task = self.candidates(observation).find(|task| has_room || task.has_no_ready_pod(observation))?;
-        Some(replace(task, task.removable(observation)?, has_room))
+        starts
     }
 
     /// Nodes that are unavailable or may become so: nodes in progress and failed nodes count even if their old pod
-    /// still exists, because its removal may not have arrived yet. `without` is not counted unless it is unavailable.
-    fn unavailable_or_in_progress<'l>(
-        &'l self,
-        observation: &Observation<'l>,
-        without: Option<&NodeTask>,
-    ) -> BTreeSet<&'l str> {
+    /// still exists, because its removal may not have arrived yet.
+    fn unavailable_or_in_progress<'l>(&'l self, observation: &Observation<'l>) -> BTreeSet<&'l str> {
         let is_touched = |task: &&NodeTask| matches!(task.status, Status::InProgress(_) | Status::Failed { .. });
         let touched = self.tasks.iter().filter(is_touched).filter(|task| observation.node_view(&task.node).is_some());
-        let others = touched.filter(|task| without.is_none_or(|without| without.node != task.node));
-        observation.unavailable().chain(others.map(|task| task.node.as_str())).collect()
+        observation.unavailable().chain(touched.map(|task| task.node.as_str())).collect()
     }
 
     fn budget(&self, observation: &Observation<'_>) -> usize {
@@ -359,7 +388,7 @@ impl Run {
     }
 }
 
-fn replace(task: &NodeTask, pod: &PodSummary, has_room: bool) -> Action {
+fn removal(task: &NodeTask, pod: &PodSummary, has_room: bool) -> Removal {
     let unchanged = (!has_room).then(|| pod.metadata.resource_version.clone());
-    Action::Replace { node: task.node.clone(), pod: PodRef::from_pod(pod), unchanged }
+    Removal { node: task.node.clone(), pod: PodRef::from_pod(pod), unchanged }
 }

@@ -19,10 +19,9 @@ fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, A
     for _ in 0..seconds {
         loop {
             match cluster.next(&mut run).0 {
-                Action::Replace { node, pod, .. } => {
-                    run.begin(&node, &pod, cluster.now());
-                    cluster.delete(&pod.uid);
-                    removed.push(node);
+                Action::Replace(removals) => {
+                    cluster.remove(&mut run, &removals);
+                    removed.extend(removals.into_iter().map(|removal| removal.node));
                 }
                 Action::Wait { .. } => break,
                 end => return (removed, end),
@@ -31,6 +30,20 @@ fn play(cluster: &mut Cluster, policy: &Policy, seconds: i64) -> (Vec<String>, A
         cluster.tick();
     }
     (removed, cluster.next(&mut run).0)
+}
+
+/// The removals of a step; none if it is another step.
+fn removals(step: &Action) -> &[Removal] {
+    match step {
+        Action::Replace(removals) => removals,
+        _ => &[],
+    }
+}
+
+/// The removal of the next step, which has to be the only one.
+fn single_removal(cluster: &Cluster, run: &mut Run) -> [Removal; 1] {
+    let step = cluster.next(run).0;
+    removals(&step).to_vec().try_into().unwrap_or_else(|_| panic!("{step:?}"))
 }
 
 fn planned(cluster: &Cluster, policy: &Policy) -> Vec<String> {
@@ -69,14 +82,69 @@ fn nodes_in_progress_never_exceed_the_budget() {
     let mut run = begin(&cluster, &policy);
     let mut most = 0;
     for _ in 0..100 {
-        while let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) {
-            run.begin(&node, &pod, cluster.now());
-            cluster.delete(&pod.uid);
+        while let (Action::Replace(removals), _) = cluster.next(&mut run) {
+            cluster.remove(&mut run, &removals);
         }
         most = most.max(cluster.unavailable().len());
         cluster.tick();
     }
     assert_eq!((most, cluster.next(&mut run).0), (3, Action::Finish));
+}
+
+#[test]
+fn one_step_removes_as_many_pods_as_the_budget_allows() {
+    type Prepare = fn(&mut Cluster);
+    let cases: [(&str, Prepare, &[&str]); 5] = [
+        ("3", |_| {}, &["n1", "n2", "n3"]),
+        ("9", |_| {}, &["n1", "n2", "n3", "n4", "n5", "n6"]),
+        // One unavailable node uses the budget, and is replaced without using more of it.
+        ("2", |cluster| cluster.pod_on("n5").health = Health::Unready, &["n1", "n5"]),
+        // An up-to-date pod that is not available uses the budget and is not replaced.
+        (
+            "3",
+            |cluster| {
+                cluster.pod_on("n2").revision = "new".into();
+                cluster.pod_on("n2").health = Health::Unready;
+            },
+            &["n1", "n3"],
+        ),
+        // More unavailable nodes than the budget: only these are replaced, and no more than the budget at a time.
+        (
+            "2",
+            |cluster| ["n2", "n4", "n6"].iter().for_each(|node| cluster.pod_on(node).health = Health::Unready),
+            &["n2", "n4"],
+        ),
+    ];
+    for (budget, prepare, nodes) in cases {
+        let mut cluster = Cluster::new(6);
+        prepare(&mut cluster);
+        let policy = Policy { max_unavailable: budget.parse().unwrap(), ..default_policy() };
+        let mut run = begin(&cluster, &policy);
+        let step = cluster.next(&mut run).0;
+        let removed: Vec<&str> = removals(&step).iter().map(|removal| removal.node.as_str()).collect();
+        assert_eq!(removed, nodes, "budget {budget}");
+    }
+}
+
+#[test]
+fn canary_limits_the_removals_of_one_step() {
+    let cluster = Cluster::new(6);
+    let policy = Policy { canary: Some(2), max_unavailable: "5".parse().unwrap(), ..default_policy() };
+    let step = cluster.next(&mut begin(&cluster, &policy)).0;
+    assert_eq!(removals(&step).len(), 2);
+}
+
+#[test]
+fn one_step_removes_a_bounded_number_of_pods() {
+    let mut cluster = Cluster::new(250);
+    let policy = Policy { max_unavailable: "100%".parse().unwrap(), ..default_policy() };
+    let mut run = begin(&cluster, &policy);
+    let mut sizes = Vec::new();
+    while let (Action::Replace(removals), _) = cluster.next(&mut run) {
+        sizes.push(removals.len());
+        cluster.remove(&mut run, &removals);
+    }
+    assert_eq!(sizes, [100, 100, 50]);
 }
 
 #[test]
@@ -94,10 +162,8 @@ fn unavailable_nodes_count_and_may_still_be_replaced() {
     let (step, _) = cluster.next(&mut run);
     // Only if it is still unavailable, which the API server checks by its resourceVersion.
     let version = cluster.version(cluster.pods.iter().find(|pod| pod.node == "n3").unwrap());
-    assert!(
-        matches!(&step, Action::Replace { node, unchanged, .. } if node == "n3" && *unchanged == Some(version)),
-        "{step:?}"
-    );
+    let [Removal { node, unchanged, .. }] = removals(&step) else { panic!("{step:?}") };
+    assert_eq!((node.as_str(), unchanged.as_ref()), ("n3", Some(&version)));
     // Still only one node at a time.
     run.begin("n3", &PodRef { name: "d-3".into(), uid: "d-3".into() }, cluster.now());
     cluster.delete("d-3");
@@ -233,7 +299,7 @@ fn stop_finishes_nodes_in_progress_and_starts_no_other() {
     // A removal that did not take effect is not sent again.
     let cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
-    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let [Removal { node, pod, .. }] = single_removal(&cluster, &mut run);
     run.begin(&node, &pod, cluster.now());
     run.stop(HaltReason::Interrupted);
     assert_eq!(cluster.next(&mut run).0, Action::Halt(HaltReason::Interrupted));

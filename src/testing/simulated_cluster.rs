@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::{Value, json};
 
-use crate::cycle::{Action, NodeEvent, Observation, ObservationSource, Order, Policy, RemovalMethod, Run, plan};
+use crate::cycle::{
+    Action, NodeEvent, Observation, ObservationSource, Order, Policy, Removal, RemovalMethod, Run, plan,
+};
 use crate::snapshot::{Known, Node, PodSummary, Snapshot};
 use crate::testing::objects;
 
@@ -133,6 +135,14 @@ impl Cluster {
         is_up
             && pod.deleted.is_none()
             && matches!(pod.health, Health::From(from) if from <= self.clock && matured(from))
+    }
+
+    /// Carries out removals: all requests arrive.
+    pub(crate) fn remove(&mut self, run: &mut Run, removals: &[Removal]) {
+        for Removal { node, pod, .. } in removals {
+            run.begin(node, pod, self.now());
+            self.delete(&pod.uid);
+        }
     }
 
     /// The eligible nodes without an available pod, counted independently of the run.
@@ -351,10 +361,7 @@ pub(crate) fn drive(cluster: &mut Cluster, run: &mut Run, seconds: i64) -> Actio
         loop {
             let (step, _) = cluster.next(run);
             match step {
-                Action::Replace { node, pod, .. } => {
-                    run.begin(&node, &pod, cluster.now());
-                    cluster.delete(&pod.uid);
-                }
+                Action::Replace(removals) => cluster.remove(run, &removals),
                 Action::Wait { .. } => break,
                 end => return end,
             }

@@ -71,9 +71,18 @@ impl Executor {
         loop {
             let step = self.decide(run, reporter, sight, &mut is_begun)?;
             let next = match step {
-                Action::Relist => self.refresh(run, reporter).await?,
-                Action::Replace { node, pod, unchanged } => match self.permit(run, reporter).await? {
-                    Permit::Granted => match self.replace(run, reporter, &node, &pod, unchanged.as_deref()).await? {
+                Action::Relist => match self.observer.lists_wait_until() {
+                    None => self.refresh(run, reporter).await?,
+                    until @ Some(_) => match self.wait(run, reporter, until).await? {
+                        Some(next) => next,
+                        None => {
+                            sight = ObservationSource::Watched;
+                            continue;
+                        }
+                    },
+                },
+                Action::Replace(removals) => match self.permit(run, reporter).await? {
+                    Permit::Granted => match self.replace(run, reporter, removals).await? {
                         Some(outcome) => Next::End(outcome),
                         None => self.refresh(run, reporter).await?,
                     },

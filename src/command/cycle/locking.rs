@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::execution::{Executor, RELIST_DELAY};
-use super::lease_keeper::{Acquisition, Confirmed, LeaseClient, Lock, LockAcquirer};
+use super::lease_keeper::{Acquisition, Clock, Confirmed, LeaseClient, Lock, LockAcquirer};
+use super::observer::is_fresh;
 use super::options::Mode;
 use super::reporter::{EventContext, Reporter};
 use crate::cluster::delete::REMOVAL_LIMIT;
 use crate::command::watch_loop::connection_lost;
 use crate::cycle::{
-    CycleOutcome, HaltReason, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Observation, Run, WaitReason,
+    CycleOutcome, HaltReason, Held, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Moment, Observation, Run,
+    WaitReason,
 };
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
@@ -35,6 +37,26 @@ pub(super) enum Permit {
     LookAgain,
     /// End the run.
     End(CycleOutcome),
+}
+
+/// On what the deletes of one decision depend: the lock and the lists.
+pub(super) struct RemovalPermission {
+    /// The last confirmed state of the lock; the outer `None` without a lock.
+    held: Option<Option<Held>>,
+    listed: Moment,
+    clock: Clock,
+}
+
+impl RemovalPermission {
+    /// Whether a delete may be sent now.
+    pub(super) fn is_valid(&self) -> bool {
+        let now = self.clock.now();
+        let is_locked = match &self.held {
+            None => true,
+            Some(held) => held.as_ref().is_some_and(|held| held.is_valid_for(REMOVAL_LIMIT, now)),
+        };
+        is_locked && is_fresh(self.listed, now)
+    }
 }
 
 impl Executor {
@@ -160,13 +182,14 @@ impl Executor {
 
     /// Whether a delete that is sent now completes while the lock is valid, and is based on recent lists. Checked again
     /// after a permit, because the machine may have been suspended in between.
-    pub(super) fn may_remove(&self) -> bool {
-        let is_locked = match (&self.lock, &self.held) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(_), Some(held)) => held.is_valid_for(REMOVAL_LIMIT, self.clock.now()),
-        };
-        is_locked && self.observer.is_fresh()
+    fn may_remove(&self) -> bool {
+        self.removal_permission().is_valid()
+    }
+
+    /// The permission for the deletes of one decision.
+    pub(super) fn removal_permission(&self) -> RemovalPermission {
+        let held = self.lock.is_some().then(|| self.held.clone());
+        RemovalPermission { held, listed: self.observer.listed(), clock: self.clock }
     }
 
     /// Handles a failed renewal: no pod is deleted until a renewal succeeds.

@@ -21,6 +21,11 @@ use crate::snapshot::{Known, Missing, Snapshot};
 /// The maximum age of lists on which the deletion of a pod may be based.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
+/// How much longer the pause between lists is than the lists themselves.
+const LIST_PAUSE_FACTOR: u32 = 2;
+/// The longest pause between lists.
+const LONGEST_LIST_PAUSE: Duration = Duration::from_secs(2);
+
 /// The observed state of one DaemonSet.
 pub(super) struct Observer {
     pub(super) access: Access,
@@ -30,9 +35,16 @@ pub(super) struct Observer {
     clock: Clock,
     /// When the last lists were received.
     listed: Moment,
+    /// How long they took.
+    took: Duration,
     /// The current connection problem.
     pub(super) trouble: Option<String>,
     pace: RelistPace,
+}
+
+/// Whether lists of this moment are recent. They are not after the machine was suspended.
+pub(super) fn is_fresh(listed: Moment, now: Moment) -> bool {
+    now.at_most_since(listed) <= FRESH_FOR
 }
 
 /// Why a wait ended.
@@ -50,27 +62,39 @@ impl Observer {
     /// # Errors
     /// Any object that cannot be read: all are required.
     pub(super) async fn open(access: Access, request: Request, clock: Clock) -> Result<Self, Error> {
+        let asked = clock.now();
         let loaded = live::load(&access, &request).await?;
         check(&loaded.snapshot)?;
+        let listed = clock.now();
         Ok(Self {
             access,
             request,
             loaded,
             follow: None,
             clock,
-            listed: clock.now(),
+            listed,
+            took: listed.at_least_since(asked),
             trouble: None,
             pace: RelistPace::default(),
         })
     }
 
-    /// Whether the last lists are recent. They are not after the machine was suspended.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.clock.now().at_most_since(self.listed) <= FRESH_FOR
+    /// When the last lists were received.
+    pub(super) fn listed(&self) -> Moment {
+        self.listed
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
         &self.loaded.snapshot
+    }
+
+    /// Until when new lists have to wait; `None` if they may be requested now. The watch collects changes meanwhile, so
+    /// that one decision takes them all into account, and the lists of a large fleet do not load the server all the
+    /// time.
+    pub(super) fn lists_wait_until(&self) -> Option<Timestamp> {
+        let pause = self.took.saturating_mul(LIST_PAUSE_FACTOR).min(LONGEST_LIST_PAUSE);
+        let left = pause.checked_sub(self.clock.now().at_least_since(self.listed))?;
+        Timestamp::now().checked_add(left).ok()
     }
 
     /// Lists again.
@@ -83,6 +107,7 @@ impl Observer {
         }
         check(&loaded.snapshot)?;
         self.listed = self.clock.now();
+        self.took = self.listed.at_least_since(asked);
         // Events are kept: they only explain.
         let known = std::mem::replace(&mut self.loaded.snapshot.events, Known::Known(Vec::new()));
         self.follow = match self.follow.take().and_then(SnapshotWatcher::into_events) {

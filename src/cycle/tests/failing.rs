@@ -134,10 +134,10 @@ fn waiting_node_may_go_down_and_recover() {
 fn lost_removal_is_sent_again_if_the_budget_allows_it() {
     let mut cluster = Cluster::new(3);
     let mut run = begin(&cluster, &default_policy());
-    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let [Removal { node, pod, .. }] = single_removal(&cluster, &mut run);
     run.begin(&node, &pod, cluster.now());
     let (step, _) = cluster.next(&mut run);
-    let again = Action::Replace { node: node.clone(), pod: pod.clone(), unchanged: None };
+    let again = Action::Replace(vec![Removal { node: node.clone(), pod: pod.clone(), unchanged: None }]);
     assert_eq!(step, again);
     // Another node became unavailable meanwhile: a removal would exceed the budget.
     cluster.pod_on("n3").health = Health::Unready;
@@ -150,14 +150,14 @@ fn lost_removal_is_sent_again_if_the_budget_allows_it() {
 fn rejected_removal_is_retried_and_fails_at_the_timeout() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
-    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let [Removal { node, pod, .. }] = single_removal(&cluster, &mut run);
     run.begin(&node, &pod, cluster.now());
     let retry = cluster.now() + SignedDuration::from_secs(5);
     run.reject(&node, "Cannot evict pod as it would violate the pod's disruption budget.", retry);
     let (step, _) = cluster.next(&mut run);
     assert_eq!(step, Action::Wait { waiting: WaitReason::Nodes, until: Some(retry) });
     cluster.clock += 5;
-    assert_eq!(cluster.next(&mut run).0, Action::Replace { node: node.clone(), pod, unchanged: None });
+    assert_eq!(cluster.next(&mut run).0, Action::Replace(vec![Removal { node: node.clone(), pod, unchanged: None }]));
     cluster.clock += 600;
     assert_eq!(halt(&cluster.next(&mut run).0), "TooManyFailures");
     let Status::Failed { why: Failure::NotRemoved { .. }, .. } = &run.tasks()[0].status else { panic!() };
@@ -169,7 +169,7 @@ fn rejected_removal_is_retried_and_fails_at_the_timeout() {
 fn rejection_is_new_once_and_cleared_by_the_removal() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
-    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let [Removal { node, pod, .. }] = single_removal(&cluster, &mut run);
     run.begin(&node, &pod, cluster.now());
     assert!(run.reject(&node, "not now", cluster.now()));
     assert!(!run.reject(&node, "not now", cluster.now()));
@@ -184,7 +184,7 @@ fn rejection_is_new_once_and_cleared_by_the_removal() {
 fn permanently_rejected_removal_fails_the_node() {
     let cluster = Cluster::new(2);
     let mut run = begin(&cluster, &default_policy());
-    let (Action::Replace { node, pod, .. }, _) = cluster.next(&mut run) else { panic!() };
+    let [Removal { node, pod, .. }] = single_removal(&cluster, &mut run);
     run.begin(&node, &pod, cluster.now());
     assert!(matches!(run.fail(&node, "denied"), NodeEvent::Failed { .. }));
     assert_eq!(halt(&cluster.next(&mut run).0), "TooManyFailures");

@@ -37,6 +37,8 @@ struct History {
     planned: BTreeSet<String>,
     in_flight: Vec<InFlight>,
     removed: usize,
+    /// The most removals of one step.
+    most_at_once: usize,
     /// The cluster according to the watch events so far. It may be outdated.
     seen: Cluster,
 }
@@ -68,7 +70,7 @@ impl History {
         let run = begin(&cluster, &policy);
         let planned = cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
         let seen = cluster.clone();
-        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0, seen }
+        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0, most_at_once: 0, seen }
     }
 
     /// A random change that the run does not cause.
@@ -111,8 +113,21 @@ impl History {
         }
     }
 
-    fn send(&mut self, node: &str, pod: &PodRef, unchanged: Option<String>) {
-        self.run.begin(node, pod, self.cluster.now());
+    /// Sends the removals of one step. Each may be lost or late, whatever happens to the others.
+    fn send(&mut self, removals: Vec<Removal>) -> Result<(), String> {
+        let nodes: BTreeSet<&str> = removals.iter().map(|removal| removal.node.as_str()).collect();
+        if removals.is_empty() || nodes.len() < removals.len() {
+            return Err(format!("not a set of nodes: {removals:?}"));
+        }
+        self.most_at_once = self.most_at_once.max(removals.len());
+        for removal in removals {
+            self.send_one(removal);
+        }
+        Ok(())
+    }
+
+    fn send_one(&mut self, Removal { node, pod, unchanged }: Removal) {
+        self.run.begin(&node, &pod, self.cluster.now());
         let arrives = match self.rng.u8(..8) {
             0 => None,
             1 => Some(self.cluster.clock + self.rng.i64(1..6)),
@@ -121,7 +136,7 @@ impl History {
         let desired = self.cluster.nodes.iter().filter(|node| self.cluster.is_eligible(node)).count();
         let budget = self.policy.max_unavailable.resolve(desired);
         self.in_flight.push(InFlight {
-            uid: pod.uid.clone(),
+            uid: pod.uid,
             arrives,
             target: self.run.target().to_owned(),
             outdated_uids: self.planned.clone(),
@@ -136,11 +151,12 @@ impl History {
     /// Applies the removals that arrive now, and checks the invariants.
     fn arrive(&mut self) -> Result<(), String> {
         let clock = self.cluster.clock;
-        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.in_flight)
+        let (mut now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.in_flight)
             .into_iter()
             .filter(|one| one.arrives.is_some())
             .partition(|one| one.arrives <= Some(clock));
         self.in_flight = later;
+        self.rng.shuffle(&mut now);
         // A removal of an earlier run, or from before a change, is itself a change that the run does not cause.
         let is_calm = now.iter().all(|one| one.is_calm);
         if !is_calm {
@@ -202,7 +218,7 @@ impl History {
             self.observe_changes()?;
             for _ in 0..20 {
                 match self.cluster.next(&mut self.run).0 {
-                    Action::Replace { node, pod, unchanged } => self.send(&node, &pod, unchanged),
+                    Action::Replace(removals) => self.send(removals)?,
                     Action::Ask => self.run.resume(),
                     Action::Wait { .. } => break,
                     end => return Ok(Some(end)),
@@ -255,16 +271,15 @@ proptest! {
 
 #[test]
 fn random_histories_cover_all_outcomes() {
-    let played: Vec<(usize, Option<Action>)> = (0..60)
-        .map(|seed| {
-            let mut history = History::begin(seed);
-            let end = history.play(90).unwrap();
-            (history.removed, end)
-        })
-        .collect();
-    let removed: usize = played.iter().map(|(removed, _)| removed).sum();
-    assert!(removed > 100, "{removed}");
-    let ended = |name: &str| played.iter().filter(|(_, end)| format!("{end:?}").contains(name)).count();
+    let (mut removed, mut most_at_once, mut played) = (0, 0, Vec::new());
+    for seed in 0..60 {
+        let mut history = History::begin(seed);
+        played.push(history.play(90).unwrap());
+        removed += history.removed;
+        most_at_once = most_at_once.max(history.most_at_once);
+    }
+    assert!(removed > 100 && most_at_once >= 3, "{removed}, at most {most_at_once} at once");
+    let ended = |name: &str| played.iter().filter(|end| format!("{end:?}").contains(name)).count();
     for end in ["Finish", "TooManyFailures", "TemplateChanged", "None"] {
         assert!(ended(end) > 0, "no history ends with {end}: {played:?}");
     }
