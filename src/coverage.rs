@@ -202,7 +202,7 @@ impl<'a> CoverageContext<'a> {
         };
         let virtual_node = pod_state::on_virtual_node(node, assessment.state).filter(|_| placement == Placement::Run);
         assessment.reasons.splice(0..0, virtual_node);
-        assessment.reasons.extend(pod_state::on_node_being_deleted(node, assessment.state));
+        assessment.reasons.extend(pod_state::on_leaving_node(node, assessment.state));
         assessment.reasons.extend(extra_pods(pods));
         // There may be hundreds of thousands of rows.
         assessment.reasons.shrink_to_fit();

@@ -44,6 +44,7 @@ mod explain;
 mod interrupt;
 mod load;
 mod placement;
+mod process;
 mod program;
 mod render;
 mod revision;

@@ -41,7 +41,7 @@ pub(crate) use event_query::{EventFields, EventQuery};
 pub(crate) use generation::Generation;
 pub(crate) use interner::Interner;
 pub(crate) use known::{Known, Missing};
-pub(crate) use node::{HOSTNAME, Node, Taint, VirtualNode};
+pub(crate) use node::{HOSTNAME, Node, NodeCondition, Taint, VirtualNode};
 pub(crate) use object::{Labels, Time};
 pub(crate) use permission::Permission;
 pub(crate) use pod_summary::PodSummary;

@@ -9,7 +9,6 @@
 pub(super) mod look_path;
 mod plugin;
 pub(super) mod policy;
-mod process;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -3,13 +3,17 @@
 pub(crate) mod args;
 mod execution;
 mod executor;
+mod hook;
 mod lease_keeper;
 mod locking;
+mod node_hooks;
 mod observer;
 mod options;
 mod prompt;
 mod removal;
 mod reporter;
+mod required;
+mod running_hooks;
 mod start;
 
 use std::process::ExitCode;
@@ -44,7 +48,8 @@ pub(crate) async fn run(args: CycleArgs, global: Global) -> Result<ExitCode, Err
         Source::Live(access) => {
             let signals = Signals::listen();
             let clock = Clock::start();
-            let observer = interruptible(Observer::open(*access, options.request.clone(), clock)).await?;
+            let observer =
+                interruptible(Observer::open(*access, options.request.clone(), &options.required, clock)).await?;
             Executor::new(observer, signals, options, clock).run().await
         }
     }
@@ -61,7 +66,7 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
     // The plan uses no events, as on a live cluster.
     let snapshot = source.snapshot(&options.request, |_| EventQuery::default()).await?;
     observer::check(&snapshot)?;
-    let planned = Observation::at(&snapshot, |look| {
+    let planned = Observation::at(&snapshot, &[], |look| {
         options::check_strategy(look, &options.policy)?;
         let (run, mut reporter) = present(look, &snapshot, options, None)?;
         reporter.end(&run, &CycleOutcome::Planned, look.now)

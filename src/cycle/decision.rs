@@ -41,6 +41,27 @@ pub(crate) struct Removal {
     pub(crate) unchanged: Option<String>,
 }
 
+/// When a hook runs: the cordon or uncordon of a node, and the command of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum HookPoint {
+    /// Before the old pod is removed.
+    Before,
+    /// After the new pod has become available.
+    After,
+}
+
+/// A hook of one node that starts now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HookStart {
+    pub(crate) node: String,
+    pub(crate) point: HookPoint,
+    /// The old pod before the removal, the new one after it.
+    pub(crate) pod: PodRef,
+    /// Whether the node is cordoned before, or uncordoned after.
+    pub(crate) cordons: bool,
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
@@ -48,6 +69,8 @@ pub(crate) enum Action {
     Relist,
     /// Remove these pods at the same time. Not empty.
     Replace(Vec<Removal>),
+    /// Start these hooks. Not empty. The nodes are in progress already.
+    StartHooks(Vec<HookStart>),
     /// Observe again when something changes, at the latest at `until`.
     Wait { waiting: WaitReason, until: Option<Timestamp> },
     /// The canary is replaced: ask whether to continue.
@@ -77,6 +100,12 @@ pub(crate) enum WaitReason {
     Soak {
         until: Timestamp,
     },
+    /// On all nodes that could be started, the pod of a DaemonSet of `--require` is not available.
+    Requirement {
+        /// `NAMESPACE/NAME`.
+        daemon_set: String,
+        nodes: Vec<String>,
+    },
 }
 
 /// Why a run stops before all planned nodes are done.
@@ -101,6 +130,14 @@ pub(crate) enum HaltReason {
     BudgetExhausted { nodes: Vec<String> },
     /// The controller did not create the revision of the template within `--node-timeout`.
     NotObserved,
+    /// On the remaining nodes, the pod of a DaemonSet of `--require` was not available for `--node-timeout`.
+    RequirementNotMet {
+        /// `NAMESPACE/NAME`.
+        daemon_set: String,
+        nodes: Vec<String>,
+    },
+    /// The time of `--timeout` is over.
+    TimedOut,
     /// The user asked it to stop.
     Interrupted,
     /// Another run has the lock.
@@ -190,6 +227,12 @@ pub(crate) enum Skip {
         reason: String,
         since: Option<Timestamp>,
     },
+    /// The node is being maintained or drained.
+    Maintenance {
+        /// The type of the condition, such as `DrainInProgress`.
+        condition: String,
+        since: Option<Timestamp>,
+    },
     /// The node is not eligible: the controller would not create a new pod.
     NotEligible { reasons: Vec<Reason> },
     /// The DaemonSet does not control the pod yet; it may adopt it.
@@ -219,4 +262,11 @@ pub(crate) enum Failure {
         /// The message of the API server.
         message: String,
     },
+    /// The new pod is available, and the pod of a DaemonSet of `--require` on the node is not, until `--node-timeout`.
+    RequirementNotMet {
+        /// `NAMESPACE/NAME`.
+        daemon_set: String,
+    },
+    /// `--before` or `--after` failed, or the node could not be cordoned or uncordoned.
+    HookFailed { point: HookPoint, message: String },
 }

@@ -228,7 +228,7 @@ pub(crate) fn lease_name(daemon_set: &str) -> String {
 }
 
 /// FNV-1a with 128 bits. Unlike the standard hasher, it returns the same on every machine and in every version.
-fn fnv_1a(bytes: &[u8]) -> u128 {
+pub(super) fn fnv_1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     bytes.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decision::{Failure, NodeEvent, PodRef, Skip};
+use super::decision::{Failure, HookPoint, NodeEvent, PodRef, Skip};
+use super::in_progress::{InProgress, Rejected, StepState};
 use super::observation::NodeView;
-use super::plan::{Planned, skip};
+use super::phases::{Phase, PhaseTimes};
+use super::plan::{Planned, Unfinished, skip};
 use super::{Observation, Policy};
 use crate::rollout;
 use crate::snapshot::PodSummary;
@@ -20,6 +22,10 @@ pub(crate) struct NodeTask {
     pub(crate) status: Status,
     /// The uids of the pods to replace when the plan was made. With `--all`, they may be up to date.
     outdated_uids: BTreeSet<String>,
+    /// An earlier run has cordoned the node, and this run uncordons it.
+    pub(crate) is_marked: bool,
+    /// An earlier run has replaced the pod, and this run only does what follows.
+    pub(super) is_unfinished: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +39,7 @@ pub(crate) enum Status {
         pod: String,
         /// From the removal of the old pod until the new one counts.
         took: SignedDuration,
+        phases: PhaseTimes,
     },
     Failed {
         why: Failure,
@@ -43,31 +50,6 @@ pub(crate) enum Status {
     Skipped(Skip),
 }
 
-/// The progress of a node.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct InProgress {
-    /// The pod that was removed last, or will be removed next.
-    pub(crate) pod: PodRef,
-    pub(crate) begun: Timestamp,
-    /// Since when the new pod is available without interruption.
-    pub(crate) available_since: Option<Timestamp>,
-    /// The last rejection of the removal.
-    pub(crate) refused: Option<Rejected>,
-    /// How long the replacement took, if the new pod was available and then became unavailable.
-    took: Option<SignedDuration>,
-    /// What was reported last: the step, and whether the node had a problem.
-    last_reported: Option<(rollout::NodeStep, bool)>,
-}
-
-/// A removal that the API server rejects for now.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Rejected {
-    /// The message of the API server.
-    pub(crate) message: String,
-    /// When to retry.
-    pub(crate) retry: Timestamp,
-}
-
 impl NodeTask {
     pub(super) fn new(planned: &Planned<'_>) -> Self {
         Self {
@@ -75,7 +57,27 @@ impl NodeTask {
             pod: planned.pod.clone(),
             status: Status::Waiting,
             outdated_uids: planned.outdated_uids.clone(),
+            is_marked: planned.is_marked,
+            is_unfinished: false,
         }
+    }
+
+    /// A node that an earlier run left cordoned after it had removed the old pod.
+    pub(super) fn unfinished(unfinished: &Unfinished<'_>, now: Timestamp) -> Self {
+        let pod = unfinished.pod.clone();
+        Self {
+            node: unfinished.node.to_owned(),
+            status: Status::InProgress(InProgress::waiting_for_new_pod(pod.clone(), StepState::Pending, now)),
+            pod,
+            outdated_uids: BTreeSet::new(),
+            is_marked: true,
+            is_unfinished: true,
+        }
+    }
+
+    /// What follows when the new pod is available.
+    fn completion(&self, policy: &Policy) -> StepState {
+        if policy.steps.after || policy.steps.cordon || self.is_marked { StepState::Pending } else { StepState::Done }
     }
 
     /// The progress of the node while it is in progress.
@@ -118,17 +120,87 @@ impl NodeTask {
         !observation.node_view(&self.node).is_some_and(has_ready)
     }
 
-    pub(super) fn begin(&mut self, pod: PodRef, now: Timestamp) {
+    /// Records that the node is prepared for the removal of its pod.
+    pub(super) fn prepare(&mut self, pod: PodRef, policy: &Policy, now: Timestamp) {
+        self.status = Status::InProgress(InProgress::preparing(pod, self.completion(policy), now));
+    }
+
+    /// Records that the removal of a pod is requested.
+    pub(super) fn begin(&mut self, pod: PodRef, policy: &Policy, now: Timestamp) {
+        let completion = self.completion(policy);
         match &mut self.status {
             // A retry, or another pod of the same node: the timeout continues.
             Status::InProgress(work) => {
                 if work.pod != pod {
                     work.refused = None;
                 }
-                work.pod = pod;
+                (work.pod, work.is_removal_sent) = (pod, true);
             }
-            status => *status = Status::InProgress(InProgress::new(pod, now, None)),
+            status => *status = Status::InProgress(InProgress::removing(pod, completion, now)),
         }
+    }
+
+    /// Records that the first removal on this node was not carried out.
+    pub(super) fn revert(&mut self, policy: &Policy) {
+        match &mut self.status {
+            Status::InProgress(work) if policy.steps.prepares() => work.is_removal_sent = false,
+            status => *status = Status::Waiting,
+        }
+    }
+
+    /// Records that a hook is not started after all.
+    pub(super) fn cancel_hook(&mut self, point: HookPoint) {
+        match (&mut self.status, point) {
+            (status @ Status::InProgress(_), HookPoint::Before) => *status = Status::Waiting,
+            (Status::InProgress(work), HookPoint::After) => work.completion = StepState::Pending,
+            _ => {}
+        }
+    }
+
+    /// Records that a hook ended. Returns the failure of the node, if it has failed.
+    pub(super) fn end_hook(
+        &mut self,
+        point: HookPoint,
+        ended: Result<(), String>,
+        now: Timestamp,
+    ) -> Option<NodeEvent> {
+        let Status::InProgress(work) = &mut self.status else { return None };
+        let state = match point {
+            HookPoint::Before => &mut work.preparation,
+            HookPoint::After => &mut work.completion,
+        };
+        if *state != StepState::Running {
+            return None;
+        }
+        *state = StepState::Done;
+        if point == HookPoint::Before {
+            // The time limit of a node does not include this: hooks have their own.
+            work.begun = now;
+        }
+        match ended {
+            Ok(()) => None,
+            Err(message) => {
+                let pod = work.pod.clone();
+                self.change(Status::Failed { why: Failure::HookFailed { point, message }, pod })
+            }
+        }
+    }
+
+    /// Whether what follows the replacement has to be done now. Then it counts as running.
+    pub(super) fn start_completion(&mut self, observation: &Observation<'_>, policy: &Policy) -> bool {
+        let node_view = observation.node_view(&self.node);
+        let is_ready = node_view.is_some_and(|node_view| {
+            self.new_pod(node_view, observation).is_some() && observation.unmet_requirement(&self.node).is_none()
+        });
+        let Status::InProgress(work) = &mut self.status else { return false };
+        let is_due = work.completion == StepState::Pending
+            && is_ready
+            && work.available_since.is_some_and(|since| observation.now.duration_since(since) >= policy.min_ready);
+        if is_due {
+            work.completion = StepState::Running;
+            work.clock.enter(Phase::After, observation.now);
+        }
+        is_due
     }
 
     /// Returns whether this is the first rejection of the removal of this pod.
@@ -150,10 +222,10 @@ impl NodeTask {
             (Status::InProgress(work), Some(node_view)) => {
                 return self.in_progress(work.clone(), node_view, observation, policy);
             }
-            (Status::Replaced { took, pod }, Some(node_view)) => {
+            (Status::Replaced { took, pod, .. }, Some(node_view)) => {
                 self.became_unavailable(*took, pod, node_view, observation)
             }
-            (Status::Failed { .. }, Some(node_view)) => self.recovered(node_view, observation),
+            (Status::Failed { why, .. }, Some(node_view)) => self.recovered(why, node_view, observation, policy),
             (Status::Waiting | Status::InProgress(_), None) => Some(Status::Skipped(Skip::NodeGone)),
             _ => None,
         };
@@ -164,7 +236,7 @@ impl NodeTask {
         self.status = next;
         let node = self.node.clone();
         match self.status.clone() {
-            Status::Replaced { pod, took } => Some(NodeEvent::Replaced { node, pod, took }),
+            Status::Replaced { pod, took, .. } => Some(NodeEvent::Replaced { node, pod, took }),
             Status::Failed { why, .. } => Some(NodeEvent::Failed { node, why }),
             Status::Skipped(why) => Some(NodeEvent::Skipped { node, why }),
             Status::InProgress(_) => Some(NodeEvent::Regressed { node }),
@@ -184,6 +256,9 @@ impl NodeTask {
         observation: &Observation<'_>,
         policy: &Policy,
     ) -> Option<NodeEvent> {
+        if work.is_hook_running() {
+            return None;
+        }
         if self.removable(observation).is_none() {
             work.refused = None;
         } else if self.skip_reason(observation, policy).is_some() {
@@ -192,11 +267,14 @@ impl NodeTask {
             return None;
         }
         let now = observation.now;
-        if let Some(new) = self.new_pod(node_view, observation) {
+        work.clock.enter(self.phase(node_view, observation), now);
+        let is_required_available = observation.unmet_requirement(&self.node).is_none();
+        if let Some(new) = self.new_pod(node_view, observation).filter(|_| is_required_available) {
             let since = *work.available_since.get_or_insert(now);
-            if now.duration_since(since) >= policy.min_ready {
+            if now.duration_since(since) >= policy.min_ready && work.completion == StepState::Done {
                 let took = work.took.unwrap_or_else(|| now.duration_since(work.begun));
-                return self.change(Status::Replaced { pod: new.metadata.name.clone(), took });
+                let (pod, phases) = (new.metadata.name.clone(), work.clock.times(now));
+                return self.change(Status::Replaced { pod, took, phases });
             }
         } else {
             work.available_since = None;
@@ -210,6 +288,26 @@ impl NodeTask {
         let news = self.step_changed(&mut work, observation);
         self.status = Status::InProgress(work);
         news
+    }
+
+    /// The phase of a node whose old pod is being removed.
+    fn phase(&self, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Phase {
+        if node_view.row.pods.iter().any(|pod| self.is_outdated(pod, observation)) {
+            return Phase::Termination;
+        }
+        match node_view.live().next() {
+            None => Phase::Scheduling,
+            Some(pod) if pod.spec.node_name.is_empty() => Phase::Scheduling,
+            Some(pod) if node_view.is_available(pod) => Phase::After,
+            Some(pod) if pod.containers_run() => Phase::Readiness,
+            Some(_) => Phase::Start,
+        }
+    }
+
+    /// The new pod, or the last one that was removed.
+    pub(super) fn new_pod_ref(&self, observation: &Observation<'_>) -> PodRef {
+        let new = observation.node_view(&self.node).and_then(|node_view| self.new_pod(node_view, observation));
+        new.map_or_else(|| self.pod.clone(), PodRef::from_pod)
     }
 
     /// The available new pod, if no pod to replace remains.
@@ -226,6 +324,11 @@ impl NodeTask {
         }
         if observation.now.duration_since(work.begun) < policy.node_timeout {
             return None;
+        }
+        if let Some(daemon_set) = observation.unmet_requirement(&self.node)
+            && observation.node_view(&self.node).is_some_and(|node| self.new_pod(node, observation).is_some())
+        {
+            return Some(Failure::RequirementNotMet { daemon_set: daemon_set.to_string() });
         }
         let refused = work.refused.as_ref().filter(|_| self.removable(observation).is_some());
         Some(match (refused, observation.progress(&self.node)) {
@@ -267,18 +370,36 @@ impl NodeTask {
             return None;
         }
         let pod = PodRef { name: pod.to_owned(), uid: String::new() };
-        Some(Status::InProgress(InProgress::new(pod, observation.now, Some(took))))
+        // What follows the replacement has been done.
+        let work = InProgress::waiting_for_new_pod(pod, StepState::Done, observation.now);
+        Some(Status::InProgress(InProgress { took: Some(took), ..work }))
     }
 
-    fn recovered(&self, node_view: &NodeView<'_>, observation: &Observation<'_>) -> Option<Status> {
+    /// The status of a failed node whose new pod has become available. A failed hook is not repeated.
+    fn recovered(
+        &self,
+        why: &Failure,
+        node_view: &NodeView<'_>,
+        observation: &Observation<'_>,
+        policy: &Policy,
+    ) -> Option<Status> {
+        if matches!(why, Failure::HookFailed { .. }) || observation.unmet_requirement(&self.node).is_some() {
+            return None;
+        }
         let pod = self.new_pod(node_view, observation)?;
+        if self.completion(policy) == StepState::Pending {
+            let work = InProgress::waiting_for_new_pod(PodRef::from_pod(pod), StepState::Pending, observation.now);
+            return Some(Status::InProgress(work));
+        }
         let took = pod.metadata.creation_timestamp.map(|made| observation.now.duration_since(made.timestamp()));
-        Some(Status::Replaced { pod: pod.metadata.name.clone(), took: took.unwrap_or_default() })
+        let (pod, took) = (pod.metadata.name.clone(), took.unwrap_or_default());
+        Some(Status::Replaced { pod, took, phases: PhaseTimes::new() })
     }
 
     /// The next time at which the status may change without a change in the cluster.
     pub(super) fn due(&self, observation: &Observation<'_>, policy: &Policy) -> Option<Timestamp> {
-        let work = self.work()?;
+        // The end of a hook is an event of its own.
+        let work = self.work().filter(|work| !work.is_hook_running())?;
         let after = |from: Timestamp, wait: SignedDuration| from.checked_add(wait).ok();
         let times = [
             after(work.begun, policy.node_timeout),
@@ -287,11 +408,5 @@ impl NodeTask {
             work.refused.as_ref().map(|refused| refused.retry),
         ];
         times.into_iter().flatten().filter(|due| *due > observation.now).min()
-    }
-}
-
-impl InProgress {
-    fn new(pod: PodRef, begun: Timestamp, took: Option<SignedDuration>) -> Self {
-        Self { pod, begun, available_since: None, refused: None, took, last_reported: None }
     }
 }

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::cordon_mark::{CORDONED_FOR, cordon_mark};
+use super::requirement::Requirement;
 use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::explain::Reason;
 use crate::explain::pod::is_available;
 use crate::placement::{Placement, PlacementFailure};
 use crate::revision::is_current;
 use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, rollout_status};
-use crate::snapshot::{Generation, Node, PodSummary, Snapshot};
+use crate::snapshot::{DaemonSetName, Generation, Node, NodeCondition, PodSummary, Snapshot};
 
 pub(crate) struct Observation<'a> {
     pub(crate) coverage: &'a Coverage<'a>,
@@ -22,7 +24,12 @@ pub(crate) struct Observation<'a> {
     /// In the order of the snapshot.
     nodes: Vec<NodeView<'a>>,
     by_node: HashMap<&'a str, usize>,
+    /// The DaemonSets of `--require`.
+    requirements: Vec<Requirement<'a>>,
 }
+
+/// The snapshot of a DaemonSet of `--require`: the DaemonSet, its pods and its revisions.
+pub(crate) type RequiredSnapshot<'s> = (&'s DaemonSetName, &'s Snapshot);
 
 /// One node with the pods of the DaemonSet.
 pub(super) struct NodeView<'a> {
@@ -31,6 +38,8 @@ pub(super) struct NodeView<'a> {
     uid: &'a str,
     min_ready_seconds: i32,
     now: Timestamp,
+    /// A run has cordoned the node for this DaemonSet.
+    is_marked: bool,
 }
 
 pub(super) struct NodeOutage<'a> {
@@ -40,25 +49,44 @@ pub(super) struct NodeOutage<'a> {
 
 impl Observation<'_> {
     /// Observes the first DaemonSet of the snapshot; `None` without a DaemonSet.
-    pub(crate) fn at<T>(snapshot: &Snapshot, see: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
+    pub(crate) fn at<T>(
+        snapshot: &Snapshot,
+        required: &[RequiredSnapshot<'_>],
+        see: impl FnOnce(&Observation<'_>) -> T,
+    ) -> Option<T> {
         let coverages = compute_coverage(snapshot);
         let coverage = coverages.first()?;
         let status = rollout_status(coverage, snapshot);
-        Some(see(&Observation::new(coverage, &status, snapshot)))
+        Some(see(&Observation::new(coverage, &status, snapshot, required)))
     }
 }
 
 impl<'a> Observation<'a> {
-    fn new(coverage: &'a Coverage<'a>, status: &'a RolloutStatus<'a>, snapshot: &'a Snapshot) -> Self {
+    fn new(
+        coverage: &'a Coverage<'a>,
+        status: &'a RolloutStatus<'a>,
+        snapshot: &'a Snapshot,
+        required: &[RequiredSnapshot<'a>],
+    ) -> Self {
         let nodes: HashMap<&str, &Node> =
             snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
         let uid = coverage.daemon_set.metadata.uid.as_deref().unwrap_or_default();
         let min_ready_seconds = coverage.daemon_set.spec.min_ready_seconds.unwrap_or_default();
         let now = snapshot.as_of;
-        let node_view = |row| NodeView { row, node: nodes.get(row.node).copied(), uid, min_ready_seconds, now };
+        let mark = cordon_mark(coverage.namespace(), coverage.name());
+        let is_marked = |row: &NodeCoverage<'_>| row.labels.and_then(|labels| labels.get(CORDONED_FOR)) == Some(&mark);
+        let node_view = |row| NodeView {
+            row,
+            node: nodes.get(row.node).copied(),
+            uid,
+            min_ready_seconds,
+            now,
+            is_marked: is_marked(row),
+        };
         let nodes: Vec<NodeView<'a>> = coverage.rows.iter().map(node_view).collect();
         let by_node = nodes.iter().enumerate().map(|(index, node_view)| (node_view.row.node, index)).collect();
-        Self { coverage, status, now, nodes, by_node }
+        let requirements = required.iter().map(|(name, snapshot)| Requirement::new(name, snapshot)).collect();
+        Self { coverage, status, now, nodes, by_node, requirements }
     }
 
     /// The hash of the current template; `None` until the controller has observed it and created the revision.
@@ -109,6 +137,11 @@ impl<'a> Observation<'a> {
         lasting.filter(|blocker| blocker.nodes.contains(&node)).map(|blocker| &blocker.problem).next()
     }
 
+    /// The first DaemonSet of `--require` whose pod on the node is not current or not available.
+    pub(super) fn unmet_requirement(&self, node: &str) -> Option<&'a DaemonSetName> {
+        self.requirements.iter().find_map(|requirement| requirement.unmet_on(node))
+    }
+
     /// Whether the pod is outdated.
     pub(super) fn is_outdated(&self, pod: &PodSummary) -> bool {
         is_current(pod, &self.coverage.revision) == Some(false)
@@ -119,6 +152,11 @@ impl<'a> NodeView<'a> {
     /// Pods that are not terminating.
     pub(super) fn live(&self) -> impl Iterator<Item = &'a PodSummary> {
         self.row.pods.iter().copied().filter(|pod| !pod.is_terminating())
+    }
+
+    /// Whether a run has cordoned the node for this DaemonSet, and not uncordoned it yet.
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked
     }
 
     /// Whether the DaemonSet controls the pod. An orphan that it may adopt does not count.
@@ -154,6 +192,11 @@ impl<'a> NodeView<'a> {
             taint().map(|taint| NodeOutage { reason: &taint.key, since: taint.time_added.map(|time| time.timestamp()) })
         };
         by_condition.or_else(by_taint)
+    }
+
+    /// The condition that shows that the node is being maintained or drained, if it is.
+    pub(super) fn lifecycle_condition(&self) -> Option<&'a NodeCondition> {
+        self.node?.lifecycle_condition()
     }
 
     /// Whether nothing but the taints of a node that is down excludes the node.

@@ -22,6 +22,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) budget: usize,
     /// The nodes that are unavailable now.
     pub(crate) unavailable: Vec<&'a str>,
+    /// The nodes that an earlier run cordoned and did not finish. Their pods are not replaced again.
+    pub(crate) unfinished: Vec<Unfinished<'a>>,
     /// The nodes whose pods are replaced, in order.
     pub(crate) nodes: Vec<Planned<'a>>,
     /// Nodes that are skipped although they have a pod to replace.
@@ -43,6 +45,16 @@ pub(crate) struct Planned<'a> {
     pub(crate) created: Option<Timestamp>,
     /// The uids of all pods to replace on the node.
     pub(super) outdated_uids: BTreeSet<String>,
+    /// An earlier run has cordoned the node.
+    pub(super) is_marked: bool,
+}
+
+/// A node that an earlier run cordoned and did not finish.
+#[derive(Debug)]
+pub(crate) struct Unfinished<'a> {
+    pub(crate) node: &'a str,
+    /// The new pod; an empty name if there is none yet.
+    pub(super) pod: PodRef,
 }
 
 #[derive(Debug)]
@@ -60,6 +72,7 @@ pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option
         desired,
         budget: policy.max_unavailable.resolve(desired),
         unavailable: observation.unavailable().collect(),
+        unfinished: Vec::new(),
         nodes: Vec::new(),
         skipped: Vec::new(),
         up_to_date: 0,
@@ -70,7 +83,12 @@ pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option
     let is_outdated = |pod: &PodSummary| policy.all || observation.is_outdated(pod);
     for node_view in policy.order.sort(observation.nodes().iter().collect()) {
         let has_outdated = node_view.row.pods.iter().any(|pod| is_outdated(pod));
+        // An earlier run may have been killed while the old pod was terminating.
+        let has_live_outdated = node_view.live().any(|pod| is_outdated(pod));
         match () {
+            () if !has_live_outdated && node_view.is_marked() && is_selected(node_view) => {
+                plan.unfinished.push(unfinished(node_view));
+            }
             () if !has_outdated && node_view.row.pods.is_empty() => {}
             () if !has_outdated => plan.up_to_date += 1,
             () if !is_selected(node_view) => plan.not_selected += 1,
@@ -94,7 +112,14 @@ fn planned<'a>(node_view: &NodeView<'a>, is_outdated: impl Fn(&PodSummary) -> bo
         state: node_view.row.state,
         created: pod.metadata.creation_timestamp.map(|time| time.timestamp()),
         outdated_uids: outdated_uids.iter().map(|pod| pod.metadata.uid.clone()).collect(),
+        is_marked: node_view.is_marked(),
     })
+}
+
+fn unfinished<'a>(node_view: &NodeView<'a>) -> Unfinished<'a> {
+    let pod = node_view.live().next().map(PodRef::from_pod);
+    let none = || PodRef { name: String::new(), uid: String::new() };
+    Unfinished { node: node_view.row.node, pod: pod.unwrap_or_else(none) }
 }
 
 /// Why a node is skipped. `is_outdated`: whether a pod has to be replaced.
@@ -109,6 +134,10 @@ pub(super) fn skip(
     }
     if outdated_uids().all(|pod| !node_view.owns(pod)) {
         return Some(Skip::NotControlled);
+    }
+    if let Some(condition) = node_view.lifecycle_condition().filter(|_| !policy.include_maintenance) {
+        let since = condition.last_transition_time.map(|time| time.timestamp());
+        return Some(Skip::Maintenance { condition: condition.type_.clone(), since });
     }
     match node_view.down() {
         // The node becomes eligible again when it is ready, unless something else excludes it.

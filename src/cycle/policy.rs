@@ -29,7 +29,35 @@ pub(crate) struct Policy {
     pub(crate) max_failures: usize,
     /// Do not skip nodes that are down.
     pub(crate) include_not_ready: bool,
+    /// Do not skip nodes that are being maintained or drained.
+    pub(crate) include_maintenance: bool,
     pub(crate) removal: RemovalMethod,
+    pub(crate) steps: Steps,
+    /// Whether the pods of other DaemonSets have to be available on a node.
+    pub(crate) requires: bool,
+}
+
+/// What is done on each node besides the replacement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// A command runs before the removal.
+    pub(crate) before: bool,
+    /// A command runs after the replacement.
+    pub(crate) after: bool,
+    /// The node is cordoned before and uncordoned afterwards.
+    pub(crate) cordon: bool,
+}
+
+impl Steps {
+    /// Whether something precedes the removal.
+    pub(crate) fn prepares(self) -> bool {
+        self.before || self.cordon
+    }
+
+    /// Whether something is done that a run should not leave half-done.
+    pub(crate) fn any(self) -> bool {
+        self.before || self.after || self.cordon
+    }
 }
 
 /// How a pod is removed.

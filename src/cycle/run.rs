@@ -4,16 +4,20 @@
 //! on too many failures or on request; retry the nodes in progress and start the next ones, as far as the budget and the
 //! canary allow it; otherwise wait, or finish.
 
+mod removals;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason};
+use super::decision::{
+    Action, Failure, HaltReason, HookPoint, HookStart, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason,
+};
+use super::in_progress::InProgress;
 use super::node_task::{NodeTask, Status};
 use super::plan::Plan;
 use super::{Observation, Policy};
 use crate::rollout::Strategy;
-use crate::snapshot::PodSummary;
 
 /// A plan in progress.
 #[derive(Clone, Debug)]
@@ -35,17 +39,6 @@ pub(crate) struct Run {
     idle: Option<(Timestamp, WaitReason)>,
 }
 
-/// The most pods that are removed at the same time. An API server handles 200 modifying requests at a time by default
-/// (`--max-mutating-requests-inflight`), and others need some of them.
-const MOST_AT_ONCE: usize = 100;
-
-/// How much of the budget is used up.
-struct BudgetUse<'l> {
-    /// How many nodes may be unavailable.
-    budget: usize,
-    used_by: BTreeSet<&'l str>,
-}
-
 /// Whether nodes after the canary may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CanaryGate {
@@ -64,7 +57,10 @@ impl Run {
         Self {
             uid: observation.coverage.daemon_set.metadata.uid.clone().unwrap_or_default(),
             target: plan.target.to_owned(),
-            tasks: plan.nodes.iter().map(NodeTask::new).collect(),
+            tasks: {
+                let unfinished = plan.unfinished.iter().map(|one| NodeTask::unfinished(one, observation.now));
+                unfinished.chain(plan.nodes.iter().map(NodeTask::new)).collect()
+            },
             skipped: plan.skipped.iter().map(|one| (one.node.to_owned(), one.why.clone())).collect(),
             planned_desired: plan.desired,
             planned_budget: plan.budget,
@@ -102,29 +98,66 @@ impl Run {
 
     /// Whether the removal of this pod has already started.
     pub(crate) fn is_removing(&self, node: &str, pod: &PodRef) -> bool {
-        self.in_progress().any(|task| task.node == node && task.work().is_some_and(|work| work.pod == *pod))
+        let is_sent = |work: &InProgress| work.is_removal_sent && work.pod == *pod;
+        self.in_progress().any(|task| task.node == node && task.work().is_some_and(is_sent))
     }
 
-    /// Whether the node is planned and not started.
-    pub(crate) fn is_waiting(&self, node: &str) -> bool {
-        self.tasks.iter().any(|task| task.node == node && task.is_waiting())
+    /// Whether no removal on the node has been requested.
+    pub(crate) fn is_untouched(&self, node: &str) -> bool {
+        let is_untouched = |task: &NodeTask| match task.work() {
+            Some(work) => !work.is_removal_sent,
+            None => task.is_waiting(),
+        };
+        self.tasks.iter().any(|task| task.node == node && is_untouched(task))
+    }
+
+    /// Records that the removal of the pod was not requested after all, or failed a precondition: nothing was removed.
+    pub(crate) fn revert(&mut self, node: &str) {
+        let policy = &self.policy;
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.node == node) {
+            task.revert(policy);
+        }
+    }
+
+    /// Records that a hook is not started after all.
+    pub(crate) fn cancel_hook(&mut self, start: &HookStart) {
+        self.with(&start.node, |task| task.cancel_hook(start.point));
+    }
+
+    /// Records that a hook ended. Returns the failure of the node, if it has failed.
+    pub(crate) fn end_hook(
+        &mut self,
+        node: &str,
+        point: HookPoint,
+        ended: Result<(), String>,
+        now: Timestamp,
+    ) -> Option<NodeEvent> {
+        self.tasks.iter_mut().find(|task| task.node == node)?.end_hook(point, ended, now)
+    }
+
+    /// Nodes that may be cordoned by this program although nothing is done on them: they are uncordoned at the end.
+    pub(crate) fn left_cordoned(&self) -> impl Iterator<Item = &str> {
+        let is_idle = |task: &&NodeTask| match &task.status {
+            Status::Waiting | Status::Skipped(_) => true,
+            Status::Failed { why, .. } => matches!(why, Failure::HookFailed { point: HookPoint::Before, .. }),
+            Status::InProgress(work) => !work.is_removal_sent,
+            Status::Replaced { .. } => false,
+        };
+        self.tasks.iter().filter(is_idle).map(|task| task.node.as_str())
     }
 
     /// Records that the removal of the pod starts. Call this before the request is sent.
     pub(crate) fn begin(&mut self, node: &str, pod: &PodRef, now: Timestamp) {
-        self.with(node, |task| task.begin(pod.clone(), now));
+        let policy = &self.policy;
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.node == node) {
+            task.begin(pod.clone(), policy, now);
+        }
     }
 
     /// Records that the API server rejects the removal for now. Returns whether this is the first rejection of the pod.
     pub(crate) fn reject(&mut self, node: &str, message: &str, retry: Timestamp) -> bool {
         let task = self.tasks.iter_mut().find(|task| task.node == node);
         task.is_some_and(|task| task.reject(message, retry))
-    }
-
-    /// Records that the first removal on this node failed a precondition: the pod has changed since the decision, and
-    /// nothing was removed.
-    pub(crate) fn revert_to_pending(&mut self, node: &str) {
-        self.with(node, |task| task.status = Status::Waiting);
     }
 
     /// Records that the API server will always reject the removal.
@@ -170,8 +203,9 @@ impl Run {
                 let may_do = match &step {
                     Action::Wait { .. } => true,
                     // A halt on request does not depend on the cluster.
+                    Action::Halt(HaltReason::TooManyFailures { .. }) => false,
                     Action::Halt(why) => is_idle && self.stopping.as_ref() == Some(why),
-                    Action::Relist | Action::Replace(_) | Action::Ask | Action::Finish => false,
+                    Action::Relist | Action::Replace(_) | Action::StartHooks(_) | Action::Ask | Action::Finish => false,
                 };
                 if !may_do || news.iter().any(NodeEvent::is_final) {
                     return (Action::Relist, Vec::new());
@@ -215,10 +249,24 @@ impl Run {
         let failed = |task: &&NodeTask| matches!(task.status, Status::Failed { .. });
         let failed: Vec<String> = self.tasks.iter().filter(failed).map(|task| task.node.clone()).collect();
         if failed.len() > self.policy.max_failures {
-            return Action::Halt(HaltReason::TooManyFailures { nodes: failed });
+            let why = HaltReason::TooManyFailures { nodes: failed };
+            if !self.policy.steps.any() {
+                return Action::Halt(why);
+            }
+            // The other nodes in progress are finished, so that they are not left cordoned.
+            self.stop(why);
+        }
+        let completions = self.completions(observation);
+        if !completions.is_empty() {
+            return Action::StartHooks(completions);
         }
         if let Some(why) = self.stopping.clone() {
             return self.drain_in_progress(why, observation);
+        }
+        let preparations = self.preparations(observation);
+        if !preparations.is_empty() {
+            self.idle = None;
+            return Action::StartHooks(preparations);
         }
         let removals = self.removals(observation);
         if !removals.is_empty() {
@@ -231,6 +279,9 @@ impl Run {
             (_, false) => self.finish(observation),
             (CanaryGate::Soak { until, .. }, _) => self.wait(WaitReason::Soak { until }, Some(until), observation),
             (CanaryGate::Canary(size), _) if self.replaced() >= size => self.canary_is_done(size, observation),
+            _ if let Some((daemon_set, nodes)) = self.only_requirements(observation) => {
+                self.idle(WaitReason::Requirement { daemon_set, nodes }, observation)
+            }
             _ => {
                 let budget_used_by =
                     self.unavailable_or_in_progress(observation).into_iter().map(str::to_owned).collect();
@@ -243,7 +294,8 @@ impl Run {
     fn drain_in_progress(&mut self, why: HaltReason, observation: &Observation<'_>) -> Action {
         for task in self.tasks.iter_mut().filter(|task| task.work().is_some()) {
             // A pod to replace remains: its removal is not sent, or not sent again.
-            if task.removable(observation).is_some() {
+            let is_hook_running = task.work().is_some_and(InProgress::is_hook_running);
+            if !is_hook_running && task.removable(observation).is_some() {
                 task.status = Status::Waiting;
             }
         }
@@ -251,67 +303,6 @@ impl Run {
             0 => Action::Halt(why),
             _ => self.wait(WaitReason::Nodes, None, observation),
         }
-    }
-
-    /// The pods to remove now, at most [`MOST_AT_ONCE`]: first those of nodes in progress, then those of the next nodes.
-    fn removals<'l>(&'l self, observation: &'l Observation<'l>) -> Vec<Removal> {
-        let mut budget =
-            BudgetUse { budget: self.budget(observation), used_by: self.unavailable_or_in_progress(observation) };
-        let mut removals = self.retries(observation, &budget);
-        removals.extend(self.starts(observation, &mut budget));
-        removals.truncate(MOST_AT_ONCE);
-        removals
-    }
-
-    /// Nodes in progress that still have a pod to replace: the removal was lost or rejected, or there is a second pod.
-    /// They already count as used budget, so any number of them can be retried together.
-    fn retries(&self, observation: &Observation<'_>, budget: &BudgetUse<'_>) -> Vec<Removal> {
-        let retry = |task: &NodeTask| {
-            let pod = task.removable(observation)?;
-            let refused = task.work().and_then(|work| work.refused.as_ref());
-            let may_retry = refused.is_none_or(|refused| refused.retry <= observation.now);
-            let is_unavailable = observation.node_view(&task.node).is_some_and(|node| node.is_unavailable());
-            let others = budget.used_by.len() - usize::from(!is_unavailable);
-            let has_room = others < budget.budget;
-            (may_retry && (has_room || task.has_no_ready_pod(observation))).then(|| removal(task, pod, has_room))
-        };
-        self.in_progress().filter_map(retry).collect()
-    }
-
-    /// Starts the next nodes, as far as the budget and the canary allow it. Each node counts as used budget for those
-    /// after it.
-    ///
-    /// A pod that is not ready may be replaced even if the budget is used up: its node is already unavailable.
-    ///
-    /// Example with a budget of 2: n1 is in progress, n7 is unavailable, and the outdated pod on n4 is not ready, so
-    /// that three nodes count ([`unavailable_or_in_progress`](Self::unavailable_or_in_progress)). n2 with an available
-    /// pod has to wait. n4 may start: it is already one of the three. But if its pod became ready before the request
-    /// arrives, the removal would increase the number from 2 to 3. The request therefore contains the observed
-    /// resourceVersion, and the API server rejects it if the pod has changed. Then n1 and n4 are in progress, 2 of 2,
-    /// and no other node may start, ready or not.
-    fn starts<'l>(&'l self, observation: &'l Observation<'l>, budget: &mut BudgetUse<'l>) -> Vec<Removal> {
-        let mut in_progress = self.in_progress().count();
-        let most = match self.gate {
-            CanaryGate::Open => budget.budget,
-            CanaryGate::Canary(size) => budget.budget.min(size.saturating_sub(self.replaced())),
-            CanaryGate::Soak { until, .. } if until <= observation.now => budget.budget,
-            CanaryGate::Soak { .. } => 0,
-        };
-        let mut starts = Vec::new();
-        for task in self.candidates(observation) {
-            if in_progress >= most {
-                break;
-            }
-            let has_room = budget.used_by.len() < budget.budget;
-            if let Some(pod) = task.removable(observation)
-                && (has_room || task.has_no_ready_pod(observation))
-            {
-                starts.push(removal(task, pod, has_room));
-                budget.used_by.insert(&task.node);
-                in_progress += 1;
-            }
-        }
-        starts
     }
 
     /// Nodes that are unavailable or may become so: nodes in progress and failed nodes count even if their old pod
@@ -330,6 +321,7 @@ impl Run {
         self.tasks.iter().filter(|task| task.work().is_some())
     }
 
+    /// The nodes that may be started, except for what `--require` demands.
     fn candidates<'s>(&'s self, observation: &'s Observation<'_>) -> impl Iterator<Item = &'s NodeTask> {
         let may_begin = |task: &&NodeTask| task.is_waiting() && task.skip_reason(observation, &self.policy).is_none();
         self.tasks.iter().filter(may_begin)
@@ -339,8 +331,51 @@ impl Run {
         self.candidates(observation).next().is_some()
     }
 
+    /// The unmet requirement and its nodes, if every node that may be started lacks one.
+    fn only_requirements(&self, observation: &Observation<'_>) -> Option<(String, Vec<String>)> {
+        let unmet = |task: &NodeTask| Some((observation.unmet_requirement(&task.node)?, task.node.clone()));
+        let unmet: Option<Vec<_>> = self.candidates(observation).map(unmet).collect();
+        let unmet = unmet?;
+        let (first, _) = unmet.first()?;
+        Some((first.to_string(), unmet.into_iter().map(|(_, node)| node).collect()))
+    }
+
+    /// The nodes that are replaced, without those that an earlier run has replaced.
     fn replaced(&self) -> usize {
-        self.tasks.iter().filter(|task| matches!(task.status, Status::Replaced { .. })).count()
+        let is_replaced = |task: &&NodeTask| !task.is_unfinished && matches!(task.status, Status::Replaced { .. });
+        self.tasks.iter().filter(is_replaced).count()
+    }
+
+    /// What follows the replacement on the nodes whose new pods are available.
+    fn completions(&mut self, observation: &Observation<'_>) -> Vec<HookStart> {
+        let policy = &self.policy;
+        let due = self.tasks.iter_mut().filter_map(|task| {
+            let is_due = task.start_completion(observation, policy);
+            is_due.then(|| HookStart {
+                node: task.node.clone(),
+                point: HookPoint::After,
+                pod: task.new_pod_ref(observation),
+                cordons: policy.steps.cordon || task.is_marked,
+            })
+        });
+        due.collect()
+    }
+
+    /// What precedes the removal on the next nodes, as far as the budget and the canary allow it.
+    fn preparations(&mut self, observation: &Observation<'_>) -> Vec<HookStart> {
+        if !self.policy.steps.prepares() {
+            return Vec::new();
+        }
+        let cordons = self.policy.steps.cordon;
+        let start =
+            |removal: Removal| HookStart { node: removal.node, point: HookPoint::Before, pod: removal.pod, cordons };
+        let starts: Vec<HookStart> = self.starts(observation).into_iter().map(start).collect();
+        for HookStart { node, pod, .. } in &starts {
+            if let Some(task) = self.tasks.iter_mut().find(|task| task.node == *node) {
+                task.prepare(pod.clone(), &self.policy, observation.now);
+            }
+        }
+        starts
     }
 
     fn canary_is_done(&mut self, size: usize, observation: &Observation<'_>) -> Action {
@@ -378,6 +413,7 @@ impl Run {
         if observation.now.duration_since(since) >= self.policy.node_timeout {
             return Action::Halt(match waiting {
                 WaitReason::Budget { budget_used_by, .. } => HaltReason::BudgetExhausted { nodes: budget_used_by },
+                WaitReason::Requirement { daemon_set, nodes } => HaltReason::RequirementNotMet { daemon_set, nodes },
                 WaitReason::Revision | WaitReason::Nodes | WaitReason::Lock(_) | WaitReason::Soak { .. } => {
                     HaltReason::NotObserved
                 }
@@ -386,9 +422,4 @@ impl Run {
         self.idle = Some((since, waiting.clone()));
         Action::Wait { waiting, until: since.checked_add(self.policy.node_timeout).ok() }
     }
-}
-
-fn removal(task: &NodeTask, pod: &PodSummary, has_room: bool) -> Removal {
-    let unchanged = (!has_room).then(|| pod.metadata.resource_version.clone());
-    Removal { node: task.node.clone(), pod: PodRef::from_pod(pod), unchanged }
 }

@@ -138,8 +138,12 @@ impl<'a> DiagnosisInput<'a> {
         if let Some(virtual_node) = pod_state::on_virtual_node(self.node, state) {
             checks.push(Check::from_reasons(Stage::Kubelet, CheckName::VirtualNode, vec![virtual_node]));
         }
-        if let Some(deleting) = pod_state::on_node_being_deleted(self.node, state) {
-            checks.push(Check::from_reasons(Stage::Kubelet, CheckName::NodeDeletion, vec![deleting]));
+        for leaving in pod_state::on_leaving_node(self.node, state) {
+            let check = match leaving {
+                Reason::NodeMaintenance { .. } => CheckName::NodeMaintenance,
+                _ => CheckName::NodeDeletion,
+            };
+            checks.push(Check::from_reasons(Stage::Kubelet, check, vec![leaving]));
         }
         checks.sort_by_key(|check| check.stage);
         Diagnosis {

@@ -108,6 +108,7 @@ pub(crate) fn is_computable(reason: &Reason) -> bool {
         | Reason::NodeNotReady { .. }
         | Reason::VirtualNode { .. }
         | Reason::NodeDeleting { .. }
+        | Reason::NodeMaintenance { .. }
         | Reason::MinReadySeconds { .. }
         | Reason::Terminating { .. }
         | Reason::DaemonSetDeleting { .. }

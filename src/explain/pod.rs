@@ -100,8 +100,8 @@ pub(crate) fn on_virtual_node(node: &Node, state: State) -> Option<Reason> {
     node.virtual_node().filter(|_| is_concerned).map(|provider| Reason::VirtualNode { provider })
 }
 
-/// That the node of a pod that is not healthy is being deleted.
-pub(crate) fn on_node_being_deleted(node: &Node, state: State) -> Option<Reason> {
+/// That the node of a pod that is not healthy is being maintained or drained, or deleted.
+pub(crate) fn on_leaving_node(node: &Node, state: State) -> impl Iterator<Item = Reason> {
     let is_concerned = match state {
         State::Missing
         | State::Failed
@@ -113,8 +113,18 @@ pub(crate) fn on_node_being_deleted(node: &Node, state: State) -> Option<Reason>
         | State::Misscheduled => true,
         State::Available | State::Ready | State::Excluded | State::Unknown => false,
     };
-    let since = node.metadata.deletion_timestamp.filter(|_| is_concerned)?.timestamp();
-    Some(Reason::NodeDeleting { since, finalizers: node.metadata.finalizers.clone() })
+    let maintenance = node.lifecycle_condition().filter(|_| is_concerned).map(|condition| Reason::NodeMaintenance {
+        condition: condition.type_.clone(),
+        reason: condition.reason.clone(),
+        detail: condition.message.trim_end_matches('.').to_owned(),
+        since: condition.last_transition_time.map(|time| time.timestamp()),
+    });
+    let deletion = node
+        .metadata
+        .deletion_timestamp
+        .filter(|_| is_concerned)
+        .map(|since| Reason::NodeDeleting { since: since.timestamp(), finalizers: node.metadata.finalizers.clone() });
+    maintenance.into_iter().chain(deletion)
 }
 
 fn terminating(pod: &PodSummary, node: Option<&Node>, now: Timestamp) -> Vec<Reason> {

@@ -144,6 +144,18 @@ pub(crate) enum Reason {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         finalizers: Vec<String>,
     },
+    /// The node is being maintained or drained, by a lifecycle condition of the node.
+    NodeMaintenance {
+        /// The type of the condition, such as `DrainInProgress`.
+        condition: String,
+        /// The reason of the condition.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// The message of the condition.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        detail: String,
+        since: Option<Timestamp>,
+    },
     /// The pod is ready, but not yet for `minReadySeconds`.
     MinReadySeconds {
         min_ready_seconds: i32,
@@ -303,6 +315,7 @@ impl Reason {
             | Self::NodeNotReady { .. }
             | Self::VirtualNode { .. }
             | Self::NodeDeleting { .. }
+            | Self::NodeMaintenance { .. }
             | Self::MinReadySeconds { .. }
             | Self::Terminating { .. }
             | Self::DaemonSetDeleting { .. }

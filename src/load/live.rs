@@ -81,6 +81,46 @@ pub(crate) async fn load(access: &Access, request: &Request) -> Result<Loaded, E
     })
 }
 
+/// Loads DaemonSets with their pods and revisions, but without nodes.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) async fn load_without_nodes(access: &Access, request: &Request) -> Result<Loaded, Error> {
+    let scope = scope(request);
+    let daemon_sets = access.list::<DaemonSet>(&scope, request.selector.as_deref(), None).await?;
+    if daemon_sets.items.is_empty() {
+        check_namespace(access, request).await?;
+    }
+    let mut versions = Versions { daemon_sets: Some(daemon_sets.resource_version), ..Versions::default() };
+    let daemon_sets = select(access, daemon_sets.items, request).await?;
+    let labels = covering(&daemon_sets);
+    let (pods, revisions) = tokio::join!(
+        access.bulk::<PodSummary>(&scope, labels.as_deref(), owned_pod_filter(&daemon_sets)),
+        access.list::<ControllerRevision>(&scope, labels.as_deref(), None),
+    );
+    Ok(Loaded {
+        snapshot: Snapshot {
+            nodes: Known::Known(Vec::new()),
+            has_all_nodes: false,
+            pods: readable(pods, &mut versions.pods)?,
+            unsaved_pods: UnsavedPods::default(),
+            revisions: readable(revisions, &mut versions.revisions)?,
+            events: Known::Known(Vec::new()),
+            openshift: Known::Known(None),
+            daemon_sets,
+            as_of: Timestamp::now(),
+        },
+        versions,
+        selection: Selection {
+            scope,
+            daemon_sets: request.selector.clone(),
+            names: request.names.clone(),
+            nodes: None,
+            pods: labels,
+        },
+    })
+}
+
 /// Lists the events that a query selects. Sends no request if it selects none.
 ///
 /// # Errors

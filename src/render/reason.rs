@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 mod image;
+mod node;
 mod node_setup;
 pub(crate) mod placement;
 mod pod;
@@ -62,6 +63,7 @@ pub(crate) fn summary(reason: &Reason) -> String {
         Reason::ReadinessGatesNotReady { .. } => "readiness gates not ready".into(),
         Reason::NodeNotReady { .. } => "node not ready".into(),
         Reason::NodeDeleting { .. } => "node is being deleted".into(),
+        Reason::NodeMaintenance { condition, .. } => node::lifecycle(condition),
         Reason::VirtualNode { provider: VirtualNode::Fargate } => "Fargate node".into(),
         Reason::VirtualNode { provider: VirtualNode::VirtualKubelet } => "virtual node".into(),
         Reason::MinReadySeconds { min_ready_seconds, .. } => {
@@ -143,6 +145,11 @@ pub(crate) fn detail(reason: &Reason, now: Timestamp, names: ListLength) -> Stri
         Reason::NodeNotReady { reason, detail, since, .. } => {
             let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
             format!("node not ready{since} ({})", with_detail(reason, detail))
+        }
+        Reason::NodeMaintenance { condition, reason, detail, since } => {
+            let since = ago(*since).map(|since| format!(" for {since}")).unwrap_or_default();
+            let why = if reason.is_empty() { condition.clone() } else { format!("{condition}, {}", with_detail(reason, detail)) };
+            format!("{}{since} ({why})", node::lifecycle(condition))
         }
         Reason::NodeDeleting { since, finalizers } => {
             let blocked_by = waiting_for_finalizers(finalizers, names);
@@ -271,6 +278,10 @@ pub(crate) fn remedies(reason: &Reason, target: &RemedyContext<'_>) -> Vec<Remed
                 "fix what the kubelet reports; the pod cannot become Ready until then{}",
                 if detail.is_empty() { String::new() } else { format!(": {detail}") }
             ),
+            [target.describe_node()],
+        )],
+        Reason::NodeMaintenance { .. } => vec![Remedy::run(
+            "nothing to fix while the node is maintained: its pod returns afterwards. If the maintenance is over, remove the condition",
             [target.describe_node()],
         )],
         Reason::NodeDeleting { .. } => vec![Remedy::text_only(

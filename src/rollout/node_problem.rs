@@ -184,6 +184,7 @@ fn problem_from_reason(reason: &Reason, is_late: bool, daemon_set: &DaemonSet) -
         | Reason::NodeNotReady { .. }
         | Reason::VirtualNode { .. }
         | Reason::NodeDeleting { .. }
+        | Reason::NodeMaintenance { .. }
         | Reason::MinReadySeconds { .. }
         | Reason::Terminating { .. }
         | Reason::DaemonSetDeleting { .. }

@@ -84,10 +84,23 @@ impl Node {
         self
     }
 
+    /// The most advanced condition that shows that the node is being maintained or drained.
+    pub(crate) fn lifecycle_condition(&self) -> Option<&NodeCondition> {
+        let is_true = |condition: &&NodeCondition| condition.status == "True";
+        LIFECYCLE_CONDITIONS.into_iter().find_map(|type_| self.condition(type_).filter(is_true))
+    }
+
     pub(crate) fn condition(&self, type_: &str) -> Option<&NodeCondition> {
         self.status.conditions.iter().find(|condition| condition.type_ == type_)
     }
 }
+
+/// The conditions of a node that is being maintained or drained, the most advanced first.
+///
+/// Upstream: KEP-5683 (`keps/sig-node/5683-lifecycle-conditions`), which reserves these names; an administrator can set
+/// them on any cluster.
+const LIFECYCLE_CONDITIONS: [&str; 5] =
+    ["GracefulNodeShutdownInProgress", "Drained", "DrainInProgress", "MaintenanceInProgress", "MaintenancePlanned"];
 
 /// A node that is not a machine: each pod gets one of its own, and a DaemonSet's pod never runs on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -280,6 +280,12 @@ impl PodSummary {
     }
 
     /// Whether the pod is being deleted.
+    /// Whether all containers have started and none has ended.
+    pub(crate) fn containers_run(&self) -> bool {
+        let runs = |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
+        !self.status.container_statuses.is_empty() && self.status.container_statuses.iter().all(runs)
+    }
+
     pub(crate) fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }

@@ -8,7 +8,8 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::{Value, json};
 
 use crate::cycle::{
-    Action, NodeEvent, Observation, ObservationSource, Order, Policy, Removal, RemovalMethod, Run, plan,
+    Action, CORDONED_FOR, NodeEvent, Observation, ObservationSource, Order, Policy, Removal, RemovalMethod, Run, Steps,
+    cordon_mark, plan,
 };
 use crate::snapshot::{Known, Node, PodSummary, Snapshot};
 use crate::testing::objects;
@@ -25,6 +26,10 @@ pub(crate) struct SimNode {
     pub(crate) lags: bool,
     /// Whether the node has a custom taint.
     pub(crate) tainted: bool,
+    /// Whether the node is cordoned, and has the label of a cordon for the DaemonSet.
+    pub(crate) cordoned: bool,
+    /// The lifecycle condition of the node, if it has one.
+    pub(crate) lifecycle: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +101,15 @@ impl Cluster {
     }
 
     pub(crate) fn join(&mut self, name: &str) {
-        self.nodes.push(SimNode { name: name.into(), zone: None, ready: true, lags: false, tainted: false });
+        self.nodes.push(SimNode {
+            name: name.into(),
+            zone: None,
+            ready: true,
+            lags: false,
+            tainted: false,
+            cordoned: false,
+            lifecycle: None,
+        });
     }
 
     pub(crate) fn put(&mut self, node: &str, revision: &str, health: Health) -> &mut SimPod {
@@ -248,14 +261,22 @@ impl Cluster {
             taints.push(json!({ "key": "own", "effect": "NoSchedule" }));
         }
         let status = if node.ready { "True" } else { "Unknown" };
-        let zone = node.zone.as_ref().map(|zone| json!({ "topology.kubernetes.io/zone": zone }));
+        let mut labels = json!({});
+        if let Some(zone) = &node.zone {
+            labels["topology.kubernetes.io/zone"] = json!(zone);
+        }
+        if node.cordoned {
+            labels[CORDONED_FOR] = json!(cordon_mark("ns", "d"));
+        }
         let ready = json!({ "type": "Ready", "status": status, "reason": "NodeStatusUnknown" });
+        let lifecycle = node.lifecycle.map(|type_| json!({ "type": type_, "status": "True" }));
+        let conditions: Vec<Value> = [ready].into_iter().chain(lifecycle).collect();
         objects::node(
             &node.name,
             json!({
-                "metadata": { "labels": zone.unwrap_or(json!({})) },
+                "metadata": { "labels": labels },
                 "spec": { "taints": taints },
-                "status": { "conditions": [ready] },
+                "status": { "conditions": conditions },
             }),
         )
     }
@@ -309,7 +330,7 @@ impl Cluster {
     }
 
     pub(crate) fn observation<T>(&self, at: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
-        Observation::at(&self.snapshot(), at)
+        Observation::at(&self.snapshot(), &[], at)
     }
 
     /// What a run decides from new lists of this cluster.
@@ -343,7 +364,10 @@ pub(crate) fn default_policy() -> Policy {
         node_timeout: SignedDuration::from_mins(10),
         max_failures: 0,
         include_not_ready: false,
+        include_maintenance: false,
         removal: RemovalMethod::Delete,
+        steps: Steps::default(),
+        requires: false,
     }
 }
 

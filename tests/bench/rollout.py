@@ -25,8 +25,6 @@ import sys
 import tempfile
 import threading
 import time
-from http.client import HTTPException, HTTPSConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
 
 from cluster import (
@@ -41,49 +39,10 @@ from cluster import (
     versions,
     wait_for_rest,
 )
+from counter import Counter
 
 NAME = "agent-00"
 TICK = os.sysconf("SC_CLK_TCK")
-
-
-class Counter:
-    """A proxy that records requests. It accepts plain HTTP and authenticates as the user of the kubeconfig."""
-
-    def __init__(self, env):
-        cluster, user = config(env)
-        server = urlparse(cluster["server"])
-        trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        self.requests = []
-        counter = self
-
-        class Forward(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.0"
-
-            def do_GET(self):
-                counter.requests.append((time.monotonic(), self.path))
-                connection = HTTPSConnection(server.hostname, server.port, context=trust)
-                headers = {"Accept": self.headers["Accept"] or "*/*", "Authorization": f"Bearer {user['token']}"}
-                connection.request("GET", self.path, headers=headers)
-                answer = connection.getresponse()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.headers["Content-Type"] or "")
-                self.end_headers()
-                # Either end may close the connection.
-                with contextlib.suppress(OSError, HTTPException):
-                    while piece := answer.read1(1 << 16):
-                        self.wfile.write(piece)
-                        self.wfile.flush()
-
-            def log_message(self, *_):
-                pass
-
-        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
-        self.listener.daemon_threads = True
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.listener.server_address[1]}"
-
-    def since(self, moment):
-        return [path for at, path in self.requests if at >= moment]
 
 
 # Reads the lines of a watch as fast as they arrive, and writes each with the time of its arrival. The server ends a

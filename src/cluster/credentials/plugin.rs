@@ -17,10 +17,11 @@ use tokio::process::Command;
 
 use super::look_path::{NotFound, clean, look_path};
 use super::policy::Policy;
-use super::process::{Failure, Group, Process};
 use crate::activity::{Activity, begin};
+use crate::cluster::bounded::TOKEN_LIMIT;
 use crate::error::{Error, system_words};
 use crate::interrupt::Signals;
+use crate::process::{Failure, Group, Process};
 
 /// The settings of a plugin that are not in its kubeconfig entry.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +97,7 @@ impl Plugin {
             biased;
             code = signals.next() => return Err(Error::Interrupted { code }),
             () = over(self.timeout) => return Err(self.too_slow()),
-            output = process.output() => output,
+            output = process.output(TOKEN_LIMIT) => output,
         };
         match output {
             Ok(output) => self.credential(&output),

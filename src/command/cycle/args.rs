@@ -12,6 +12,8 @@ use crate::snapshot::DaemonSetName;
 const WHICH: &str = "Node selection";
 /// The heading of the flags that limit speed and failures.
 const PACE: &str = "Rollout control";
+/// The heading of the flags for what is done on each node besides the replacement.
+const STEPS: &str = "Node steps";
 
 /// Replace the outdated pods of a DaemonSet one node at a time, and wait for each new pod to become available.
 ///
@@ -23,6 +25,10 @@ const PACE: &str = "Rollout control";
 ///
 /// A Lease in the DaemonSet's namespace ensures that only one cycle of a DaemonSet deletes pods at a time. A second one
 /// exits with code 1 and names the first, or waits with --wait-for-lock.
+///
+/// The commands of --before and --after get their facts in the environment: KUBECTL_DS_NODE, KUBECTL_DS_POD,
+/// KUBECTL_DS_NAMESPACE, KUBECTL_DS_DAEMONSET, KUBECTL_DS_REVISION, KUBECTL_DS_HOOK (before or after) and
+/// KUBECTL_DS_CONTEXT.
 ///
 /// Use it for DaemonSets with the OnDelete update strategy. With --all, it gradually restarts any DaemonSet.
 #[derive(Debug, Args)]
@@ -42,6 +48,12 @@ Examples:
 
   # Replace outdated pods only on the nodes of a pool
   kubectl ds cycle -n gpu-operator driver --nodes pool=a100
+
+  # Move GPU workloads away before each driver pod is replaced
+  kubectl ds cycle -n gpu-operator driver --cordon --before './drain-gpu.sh \"$KUBECTL_DS_NODE\"'
+
+  # Replace CSI pods only where the network plugin is available
+  kubectl ds cycle -n storage csi-node --require kube-system/cilium
 
   # Restart all pods gradually, even if they are up to date
   kubectl ds cycle -n kube-system kube-proxy --all --max-unavailable 10%")]
@@ -65,6 +77,9 @@ pub(crate) struct CycleArgs {
     /// Include NotReady nodes
     #[arg(long, help_heading = WHICH)]
     pub(crate) include_not_ready: bool,
+    /// Include nodes that are being maintained, drained or shut down, by a lifecycle condition of the node
+    #[arg(long, help_heading = WHICH)]
+    pub(crate) include_maintenance: bool,
     /// Maximum number (or percentage, rounded up) of desired pods that may be unavailable at the same time
     #[arg(long, value_name = "N|N%", default_value = "1", help_heading = PACE)]
     pub(crate) max_unavailable: MaxUnavailable,
@@ -83,6 +98,26 @@ pub(crate) struct CycleArgs {
     /// Stop when more than this many nodes have failed; failed nodes count as unavailable
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = PACE)]
     pub(crate) max_failures: u32,
+    /// Exit with code 1 if not complete after this long: 30m, 2h. Nodes in progress are finished (default: no limit)
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = PACE)]
+    pub(crate) timeout: Option<Duration>,
+    /// Another DaemonSet whose pod on a node must be up to date and available before the node is started, and before it
+    /// counts as replaced: NAME or NAMESPACE/NAME. Can be repeated
+    #[arg(long, value_name = "NAME", value_parser = daemon_set_name, help_heading = STEPS)]
+    pub(crate) require: Vec<DaemonSetName>,
+    /// Cordon each node before its pod is replaced, and uncordon it afterwards. Nodes that are already cordoned stay
+    /// cordoned
+    #[arg(long, help_heading = STEPS)]
+    pub(crate) cordon: bool,
+    /// Shell command to run for each node before its pod is replaced. If it fails, the node fails
+    #[arg(long, value_name = "COMMAND", help_heading = STEPS)]
+    pub(crate) before: Option<String>,
+    /// Shell command to run for each node when its new pod is available. If it fails, the node fails
+    #[arg(long, value_name = "COMMAND", help_heading = STEPS)]
+    pub(crate) after: Option<String>,
+    /// Time after which a --before or --after command is ended and counts as failed
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m", help_heading = STEPS)]
+    pub(crate) hook_timeout: Duration,
     /// Evict pods instead of deleting them, to honor PodDisruptionBudgets
     #[arg(long)]
     pub(crate) evict: bool,

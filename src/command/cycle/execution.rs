@@ -1,10 +1,15 @@
-//! The state of one `cycle` command. What it does is in `executor`, `start`, `locking` and `removal`.
+//! The state of one `cycle` command. What it does is in `executor`, `start`, `locking`, `removal` and
+//! `node_hooks`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::lease_keeper::{Clock, Lock};
 use super::observer::Observer;
 use super::options::CycleOptions;
+use super::running_hooks::RunningHooks;
 use crate::cycle::{Held, Moment};
 use crate::interrupt::Signals;
 
@@ -22,6 +27,12 @@ pub(super) struct Executor {
     /// The lock, held from before the first delete to the end.
     pub(super) lock: Option<Lock>,
     pub(super) is_lock_lost: bool,
+    /// What is running on the nodes.
+    pub(super) hooks: Option<RunningHooks>,
+    /// The nodes that this program has cordoned and not uncordoned yet.
+    pub(super) cordoned: BTreeSet<String>,
+    /// When the time of `--timeout` is over.
+    pub(super) deadline: Option<Timestamp>,
     /// The last confirmed state of the lock.
     pub(super) held: Option<Held>,
     /// Since when renewing the lock has been failing.
@@ -30,7 +41,19 @@ pub(super) struct Executor {
 
 impl Executor {
     pub(super) fn new(observer: Observer, signals: Signals, options: CycleOptions, clock: Clock) -> Self {
-        let (stopped_by, lock, is_lock_lost, held, unconfirmed_since) = (None, None, false, None, None);
-        Self { observer, signals, options, clock, stopped_by, lock, is_lock_lost, held, unconfirmed_since }
+        Self {
+            observer,
+            signals,
+            options,
+            clock,
+            stopped_by: None,
+            lock: None,
+            is_lock_lost: false,
+            hooks: None,
+            cordoned: BTreeSet::new(),
+            deadline: None,
+            held: None,
+            unconfirmed_since: None,
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Executes the run: decide on a step, execute it, observe the cluster, repeat.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::execution::{Executor, RELIST_DELAY};
 use super::locking::{Permit, lost};
@@ -11,11 +12,15 @@ use super::observer::WakeReason;
 use super::options::Mode;
 use super::prompt;
 use super::reporter::{EventContext, Reporter};
+use super::running_hooks::{HookMessage, HookNews, RunningHooks};
 use crate::command::watch_loop::connection_lost;
-use crate::cycle::{Action, CycleOutcome, HaltReason, Observation, ObservationSource, Run, Summary};
+use crate::cycle::{Action, CycleOutcome, HaltReason, HookPoint, HookStart, ObservationSource, Run, Summary};
 use crate::error::Error;
 use crate::interrupt::{self, interruptible};
 use crate::render::cycle::{Question, ReportEvent, question};
+
+/// How often the screen is redrawn while hooks print.
+const REDRAW: Duration = Duration::from_millis(250);
 
 /// What to do after a step.
 enum Next {
@@ -54,10 +59,14 @@ impl Executor {
         if let Some(outcome) = self.acquire(run, reporter).await? {
             return Ok(outcome);
         }
+        self.deadline = self.options.timeout.and_then(|limit| Timestamp::now().checked_add(limit).ok());
         let outcome = self.carry_out(run, reporter).await;
+        let uncordoned = self.end_hooks(run, reporter).await;
         let lock = self.lock.take();
         self.release(lock).await;
-        outcome
+        let outcome = outcome?;
+        uncordoned?;
+        Ok(outcome)
     }
 
     /// Executes the steps of the run.
@@ -89,6 +98,7 @@ impl Executor {
                     Permit::LookAgain => self.refresh(run, reporter).await?,
                     Permit::End(outcome) => Next::End(outcome),
                 },
+                Action::StartHooks(starts) => self.start_hooks_if_permitted(run, reporter, starts).await?,
                 Action::Wait { until, .. } => match self.wait(run, reporter, until).await? {
                     Some(next) => next,
                     None => {
@@ -110,6 +120,28 @@ impl Executor {
         }
     }
 
+    /// Starts hooks. What precedes a removal needs the lock, as the removal does; what follows it is always done.
+    async fn start_hooks_if_permitted(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+        starts: Vec<HookStart>,
+    ) -> Result<Next, Error> {
+        let is_preparation = starts.iter().any(|start| start.point == HookPoint::Before);
+        let permit = if is_preparation { self.permit(run, reporter).await? } else { Permit::Granted };
+        match permit {
+            Permit::Granted => {
+                self.start_hooks(run, starts);
+                Ok(Next::Again)
+            }
+            Permit::LookAgain => {
+                starts.iter().for_each(|start| run.cancel_hook(start));
+                self.refresh(run, reporter).await
+            }
+            Permit::End(outcome) => Ok(Next::End(outcome)),
+        }
+    }
+
     /// Decides on the next step from the observed state, and reports what is new.
     fn decide(
         &mut self,
@@ -122,8 +154,11 @@ impl Executor {
             // Nobody reads the output, so nobody would notice a problem.
             run.stop(HaltReason::Interrupted);
         }
+        if self.deadline.is_some_and(|deadline| deadline <= Timestamp::now()) {
+            run.stop(HaltReason::TimedOut);
+        }
         let trouble = self.observer.trouble.as_deref();
-        let decided = Observation::at(self.observer.snapshot(), |observation| {
+        let decided = self.observer.observe(|observation| {
             if !std::mem::replace(is_begun, true) {
                 reporter.emit(ReportEvent::Started, EventContext::new(observation, run))?;
             }
@@ -156,7 +191,8 @@ impl Executor {
             };
             let error = match refreshed {
                 Ok(()) => return Ok(Next::Again),
-                Err(Error::NotFound { .. }) => {
+                // With --require, another DaemonSet may be the one that does not exist: its error says so.
+                Err(Error::NotFound { .. }) if self.options.required.is_empty() => {
                     return Ok(Next::End(CycleOutcome::Halted { halt: HaltReason::Deleted }));
                 }
                 Err(error) => error,
@@ -185,12 +221,24 @@ impl Executor {
         until: Option<Timestamp>,
     ) -> Result<Option<Next>, Error> {
         let had_trouble = self.observer.trouble.is_some();
-        let seen = tokio::select! {
-            seen = self.observer.wait(until) => seen?,
-            code = self.signals.next() => return Ok(self.stop(run, reporter, code)?.map(Next::End)),
-            loss = lost(&mut self.lock, self.is_lock_lost) => {
-                self.lose(&loss, run, reporter)?;
-                return Ok(None);
+        let until = until.into_iter().chain(self.deadline.filter(|deadline| *deadline > Timestamp::now())).min();
+        let redraw = Instant::now() + REDRAW;
+        let seen = loop {
+            tokio::select! {
+                seen = self.observer.wait(until) => break seen?,
+                message = hook_message(&mut self.hooks) => {
+                    let is_output = matches!(message.news, HookNews::Line(_));
+                    self.record_hook(run, reporter, message)?;
+                    // A hook may print many lines: each needs no decision.
+                    if !is_output || Instant::now() >= redraw {
+                        return Ok(None);
+                    }
+                }
+                code = self.signals.next() => return Ok(self.stop(run, reporter, code)?.map(Next::End)),
+                loss = lost(&mut self.lock, self.is_lock_lost) => {
+                    self.lose(&loss, run, reporter)?;
+                    return Ok(None);
+                }
             }
         };
         if let Some(trouble) = self.observer.trouble.clone().filter(|_| !had_trouble) {
@@ -269,5 +317,13 @@ impl Executor {
                 ExitCode::from(u8::from(Summary::new(run).failed > 0))
             }
         }
+    }
+}
+
+/// Waits for news of a hook; forever if none was started.
+async fn hook_message(hooks: &mut Option<RunningHooks>) -> HookMessage {
+    match hooks {
+        Some(hooks) => hooks.next().await,
+        None => std::future::pending().await,
     }
 }

@@ -13,8 +13,7 @@ use super::reporter::{EventContext, Reporter};
 use crate::cluster::delete::REMOVAL_LIMIT;
 use crate::command::watch_loop::connection_lost;
 use crate::cycle::{
-    CycleOutcome, HaltReason, Held, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Moment, Observation, Run,
-    WaitReason,
+    CycleOutcome, HaltReason, Held, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Moment, Run, WaitReason,
 };
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
@@ -142,7 +141,7 @@ impl Executor {
 
     fn report_holder(&self, holder: LockHolder, run: &Run, reporter: &mut Reporter) -> Result<(), Error> {
         let waiting = WaitReason::Lock(holder);
-        let event = Observation::at(self.observer.snapshot(), |observation| {
+        let event = self.observer.observe(|observation| {
             let mut context = EventContext::new(observation, run);
             context.now = Timestamp::now();
             reporter.emit_waiting(Some(&waiting), None, context)

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::lease_keeper::Clock;
+use super::required::RequiredDaemonSet;
 use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
 use crate::command::rollout::event_query;
 use crate::command::watch_loop::{REFRESH, UpdateKind, until_change, until_events};
 use crate::coverage::Coverage;
-use crate::cycle::Moment;
+use crate::cycle::{Moment, Observation, RequiredSnapshot};
 use crate::error::Error;
 use crate::load::Request;
 use crate::load::live::{self, Loaded};
-use crate::snapshot::{Known, Missing, Snapshot};
+use crate::snapshot::{DaemonSetName, Known, Missing, Snapshot};
 
 /// The maximum age of lists on which the deletion of a pod may be based.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -31,6 +33,8 @@ pub(super) struct Observer {
     pub(super) access: Access,
     request: Request,
     loaded: Loaded,
+    /// The DaemonSets of `--require`.
+    required: Vec<RequiredDaemonSet>,
     follow: Option<SnapshotWatcher>,
     clock: Clock,
     /// When the last lists were received.
@@ -61,15 +65,25 @@ impl Observer {
     ///
     /// # Errors
     /// Any object that cannot be read: all are required.
-    pub(super) async fn open(access: Access, request: Request, clock: Clock) -> Result<Self, Error> {
+    pub(super) async fn open(
+        access: Access,
+        request: Request,
+        required: &[DaemonSetName],
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let asked = clock.now();
         let loaded = live::load(&access, &request).await?;
         check(&loaded.snapshot)?;
+        let mut opened = Vec::new();
+        for name in required {
+            opened.push(RequiredDaemonSet::open(&access, name.clone()).await?);
+        }
         let listed = clock.now();
         Ok(Self {
             access,
             request,
             loaded,
+            required: opened,
             follow: None,
             clock,
             listed,
@@ -88,6 +102,19 @@ impl Observer {
         &self.loaded.snapshot
     }
 
+    async fn load(&mut self) -> Result<Loaded, Error> {
+        for required in &mut self.required {
+            required.refresh(&self.access).await?;
+        }
+        live::load(&self.access, &self.request).await
+    }
+
+    /// Observes the DaemonSet; `None` if it does not exist.
+    pub(super) fn observe<T>(&self, see: impl FnOnce(&Observation<'_>) -> T) -> Option<T> {
+        let required: Vec<RequiredSnapshot<'_>> = self.required.iter().map(RequiredDaemonSet::snapshot).collect();
+        Observation::at(self.snapshot(), &required, see)
+    }
+
     /// Until when new lists have to wait; `None` if they may be requested now. The watch collects changes meanwhile, so
     /// that one decision takes them all into account, and the lists of a large fleet do not load the server all the
     /// time.
@@ -100,10 +127,10 @@ impl Observer {
     /// Lists again.
     pub(super) async fn refresh(&mut self) -> Result<(), Error> {
         let asked = self.clock.now();
-        let mut loaded = live::load(&self.access, &self.request).await?;
+        let mut loaded = self.load().await?;
         if self.clock.now().at_most_since(asked) > FRESH_FOR {
             // The machine may have been suspended since the responses. If the server is just slow, one retry is enough.
-            loaded = live::load(&self.access, &self.request).await?;
+            loaded = self.load().await?;
         }
         check(&loaded.snapshot)?;
         self.listed = self.clock.now();
@@ -144,20 +171,38 @@ impl Observer {
     }
 
     async fn until_event(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
-        let Self { access, loaded, follow, trouble, .. } = self;
+        let Self { access, loaded, required, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
         if follow.watch_events(access, || event_query(&loaded.snapshot))
             && let UpdateKind::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
         {
             return Ok(WakeReason::Missed);
         }
-        let never = async || std::future::pending().await;
-        let update = until_change(&mut loaded.snapshot, follow, trouble, deadline(until), never).await?;
-        loaded.snapshot.as_of = Timestamp::now();
+        let mut missed = Ok(false);
+        let wake = async || {
+            let changed = required_change(required, access).await;
+            missed = changed.map(|is_complete| !is_complete);
+        };
+        let update = until_change(&mut loaded.snapshot, follow, trouble, deadline(until), wake).await?;
+        let now = Timestamp::now();
+        loaded.snapshot.as_of = now;
+        required.iter_mut().for_each(|required| required.set_time(now));
+        if missed? {
+            return Ok(WakeReason::Missed);
+        }
         Ok(match update {
             UpdateKind::Relist => WakeReason::Missed,
             UpdateKind::Change | UpdateKind::Nothing => WakeReason::Changed,
         })
+    }
+}
+
+/// Waits for a change of a DaemonSet of `--require`; forever without one. Returns `false` if changes were missed.
+async fn required_change(required: &mut [RequiredDaemonSet], access: &Access) -> Result<bool, Error> {
+    let changes = required.iter_mut().map(|required| Box::pin(required.changed(access)));
+    match changes.collect::<FuturesUnordered<_>>().next().await {
+        Some(changed) => changed,
+        None => std::future::pending().await,
     }
 }
 

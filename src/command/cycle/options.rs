@@ -9,23 +9,36 @@ use crate::cluster::query::Scope;
 use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::cycle::args::{CycleArgs, DryRun};
-use crate::cycle::{LockWait, Observation, Policy, RemovalMethod};
+use crate::cycle::{LockWait, Observation, Policy, RemovalMethod, Steps};
 use crate::error::Error;
 use crate::load::{Request, Source, parse_selector, resolve_nodes};
 use crate::render::command_line::CommandLine;
 use crate::render::terminal::ColorChoice;
 use crate::rollout::Strategy;
-use crate::snapshot::{Node, selector};
+use crate::snapshot::{DaemonSetName, Node, selector};
 
 /// All options of `cycle`.
 pub(super) struct CycleOptions {
     pub(super) request: Request,
     pub(super) policy: Policy,
+    /// The DaemonSets of `--require`, with their namespaces.
+    pub(super) required: Vec<DaemonSetName>,
+    pub(super) hook_commands: HookCommands,
+    /// The limit of the whole run.
+    pub(super) timeout: Option<Duration>,
     pub(super) mode: Mode,
     /// What to do while another run holds the lock; `None` with `--no-lock`.
     pub(super) lock: Option<LockWait>,
     pub(super) output: Option<StructuredFormat>,
     pub(super) color: ColorChoice,
+}
+
+/// The commands that run for each node.
+#[derive(Clone, Debug)]
+pub(super) struct HookCommands {
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) timeout: Duration,
 }
 
 /// What to execute.
@@ -54,6 +67,7 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
         });
     }
     let name = only_name(args.name.clone(), "cycle")?;
+    let required = required_daemon_sets(&args, &name, global.namespace_or(source.default_namespace()))?;
     let CycleArgs { all, nodes, node, order, include_not_ready, max_unavailable, canary, soak, .. } = &args;
     let only = match (nodes, node.as_slice()) {
         (None, []) => None,
@@ -72,8 +86,14 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
             node_timeout: signed(args.node_timeout),
             max_failures: usize::try_from(args.max_failures).unwrap_or(usize::MAX),
             include_not_ready: *include_not_ready,
+            include_maintenance: args.include_maintenance,
             removal: if args.evict { RemovalMethod::Evict } else { RemovalMethod::Delete },
+            steps: Steps { before: args.before.is_some(), after: args.after.is_some(), cordon: args.cordon },
+            requires: !required.is_empty(),
         },
+        required,
+        hook_commands: HookCommands { before: args.before, after: args.after, timeout: args.hook_timeout },
+        timeout: args.timeout.filter(|limit| !limit.is_zero()),
         mode: match args.dry_run {
             Some(DryRun::Client) => Mode::Plan,
             Some(DryRun::Server) => Mode::ServerDryRun,
@@ -88,6 +108,30 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
         output: args.output,
         color: global.color,
     })
+}
+
+/// The DaemonSets of `--require`; those without a namespace are in the one of the DaemonSet.
+///
+/// # Errors
+/// The DaemonSet requires itself.
+fn required_daemon_sets(
+    args: &CycleArgs,
+    name: &DaemonSetName,
+    namespace: Option<String>,
+) -> Result<Vec<DaemonSetName>, Error> {
+    let in_namespace = |one: &DaemonSetName| DaemonSetName {
+        namespace: one.namespace.clone().or_else(|| name.namespace.clone()).or_else(|| namespace.clone()),
+        name: one.name.clone(),
+    };
+    let own = in_namespace(name);
+    let required: Vec<DaemonSetName> = args.require.iter().map(in_namespace).collect();
+    if required.contains(&own) {
+        return Err(Error::Usage {
+            message: format!("--require {own}: a DaemonSet cannot require itself"),
+            hint: "name another DaemonSet whose pod has to be available on each node".into(),
+        });
+    }
+    Ok(required)
 }
 
 fn signed(duration: Duration) -> SignedDuration {

@@ -59,7 +59,7 @@ impl Executor {
             };
             match removed {
                 // Writing the events was slow, or the machine was suspended.
-                None if attempt.is_first => run.revert_to_pending(&attempt.removal.node),
+                None if attempt.is_first => run.revert(&attempt.removal.node),
                 None => {}
                 Some(Ok(outcome)) => {
                     is_changed |= matches!(outcome, DeleteOutcome::Changed { .. });
@@ -83,7 +83,7 @@ impl Executor {
         let begun = Timestamp::now();
         let attempt = |removal: Removal| {
             let Removal { node, pod, .. } = &removal;
-            let (is_again, is_first) = (run.is_removing(node, pod), run.is_waiting(node));
+            let (is_again, is_first) = (run.is_removing(node, pod), run.is_untouched(node));
             Attempt { removal, is_again, is_first, begun }
         };
         let attempts: Vec<Attempt> = removals.into_iter().map(attempt).collect();
@@ -129,7 +129,7 @@ impl Executor {
                 reporter.event(ReportEvent::Rejected { node, message: &message }, None, run, *begun)?;
                 // If this is not the first attempt, an earlier one on this node may still take effect.
                 if *is_first {
-                    run.revert_to_pending(node);
+                    run.revert(node);
                 }
                 return Ok(());
             }

@@ -1,5 +1,6 @@
 //! Reports the progress of a run as a live screen, as lines, or as documents.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use jiff::Timestamp;
@@ -9,13 +10,13 @@ use crate::command::args::StructuredFormat;
 use crate::command::output_mode::OutputMode;
 use crate::command::{draw, print};
 use crate::coverage::Coverage;
-use crate::cycle::{CycleOutcome, LockLoss, LockStatus, Observation, Run, Summary, WaitReason};
+use crate::cycle::{CycleOutcome, LockLoss, LockStatus, NodeEvent, Observation, Run, Summary, WaitReason};
 use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::cycle::{
-    CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, STOPPING, json_line, line, lock_lost, plan,
-    screen, summary, yaml,
+    CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, RunningHook, STOPPING, json_line, line, lock_lost,
+    plan, screen, summary, yaml,
 };
 use crate::render::live_screen::{Freshness, LiveScreen};
 use crate::render::rollout::WatchProgress;
@@ -33,6 +34,8 @@ pub(super) struct Reporter {
     emit_waiting: Option<WaitReason>,
     /// The lock status at the time of the plan; `None` for a saved cluster.
     lock: Option<LockStatus>,
+    /// The running hooks by node.
+    hooks: BTreeMap<String, RunningHook>,
     /// Why no further node is started.
     stopping: Option<String>,
     /// Whether the reader has closed standard output.
@@ -66,6 +69,7 @@ impl Reporter {
             tracker: None,
             emit_waiting: None,
             lock,
+            hooks: BTreeMap::new(),
             stopping: None,
             is_output_closed: false,
             is_hung_up: false,
@@ -140,6 +144,7 @@ impl Reporter {
         run: &Run,
         now: Timestamp,
     ) -> Result<(), Error> {
+        self.note_hook(event, now);
         let shown = self.screen(now);
         self.print(|reporter, out| {
             let event =
@@ -151,6 +156,23 @@ impl Reporter {
                 OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, &event),
             }
         })
+    }
+
+    /// Remembers a running hook for the live screen.
+    fn note_hook(&mut self, event: ReportEvent<'_>, now: Timestamp) {
+        match event {
+            ReportEvent::HookStarted { node, point } => {
+                self.hooks.insert(node.to_owned(), RunningHook { point, since: now, line: String::new() });
+            }
+            ReportEvent::HookLine { node, line, .. } => {
+                if let Some(hook) = self.hooks.get_mut(node) {
+                    line.clone_into(&mut hook.line);
+                }
+            }
+            ReportEvent::HookEnded { node, .. } => drop(self.hooks.remove(node)),
+            ReportEvent::NodeEvent(NodeEvent::Failed { node, .. }) => drop(self.hooks.remove(node)),
+            _ => {}
+        }
     }
 
     /// Reports what the run is waiting for: once as an event, and on the live screen while it lasts.
@@ -185,7 +207,11 @@ impl Reporter {
             let watched = WatchProgress { tracker, waits_for: None, stall_timeout: None };
             let (waiting, stopping) = (reporter.emit_waiting.as_ref(), reporter.stopping.as_deref());
             let mut picture = Vec::new();
-            screen(&mut picture, CycleScreen { coverage, status, watched, run, waiting, stopping }, shown)?;
+            screen(
+                &mut picture,
+                CycleScreen { coverage, status, watched, run, waiting, stopping, hooks: &reporter.hooks },
+                shown,
+            )?;
             let notes: Vec<String> = trouble.map(crate::command::watch_loop::connection_lost).into_iter().collect();
             live.frame(out, &picture, &notes, now, freshness)
         })

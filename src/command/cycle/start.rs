@@ -11,7 +11,7 @@ use super::{present, prompt};
 use crate::cluster::delete::DeleteOutcome;
 use crate::cluster::lease::DryRun;
 use crate::cluster::query::Scope;
-use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
+use crate::cycle::{CycleOutcome, LockStatus, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
 use crate::render::cycle::{Question, ReportEvent, barrier_in_words, question};
 use crate::render::terminal;
@@ -26,7 +26,7 @@ impl Executor {
         let begun = Timestamp::now();
         let mut is_fresh = true;
         loop {
-            let seen = Observation::at(self.observer.snapshot(), |observation| {
+            let seen = self.observer.observe(|observation| {
                 check_strategy(observation, &self.options.policy)?;
                 Ok::<_, Error>((observation.is_observed(), not_observed(observation.coverage)))
             });
@@ -60,7 +60,7 @@ impl Executor {
             RemovalMethod::Delete => Vec::new(),
         };
         let lock = self.lock_status().await?;
-        let planned = Observation::at(self.observer.snapshot(), |observation| {
+        let planned = self.observer.observe(|observation| {
             let (run, reporter) = present(observation, self.observer.snapshot(), &self.options, Some(lock))?;
             match pdb_conflict(observation, &budgets).filter(|_| !run.tasks().is_empty()) {
                 Some(pdb_conflict) => {
@@ -87,7 +87,7 @@ impl Executor {
 
     /// Checks permissions and asks for confirmation. Returns an outcome if the plan is not to be executed.
     pub(super) async fn confirm(&mut self, run: &Run, reporter: &Reporter) -> Result<Option<CycleOutcome>, Error> {
-        let Some(first) = run.tasks().first() else {
+        let Some(first_task) = run.tasks().first() else {
             let is_plan = self.options.mode == Mode::Plan;
             return Ok(Some(if is_plan { CycleOutcome::Planned } else { CycleOutcome::Finished }));
         };
@@ -95,8 +95,11 @@ impl Executor {
             return Ok(Some(CycleOutcome::Planned));
         }
         self.check_watches().await?;
-        // A dry run reports missing permissions before the question and before the first delete.
-        self.remove(&first.pod, None, DryRun::Server).await?;
+        // Dry runs report missing permissions before the question and before the first delete.
+        if let Some(first) = run.tasks().iter().find(|task| run.is_untouched(&task.node)) {
+            self.remove(&first.pod, None, DryRun::Server).await?;
+        }
+        self.check_cordon(&first_task.node).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
         if let Some(LockStatus::Unavailable { message, .. }) = reporter.lock() {
             return Err(Error::NoLock { cause: message.clone() });

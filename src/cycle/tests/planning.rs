@@ -53,6 +53,21 @@ fn not_ready_nodes_are_skipped_unless_included() {
 }
 
 #[test]
+fn nodes_in_maintenance_are_skipped_unless_included() {
+    let mut cluster = Cluster::new(3);
+    cluster.node("n2").lifecycle = Some("DrainInProgress");
+    assert_eq!(skipped(&cluster, &default_policy()), [("n2".into(), "Maintenance".into())]);
+    let included = Policy { include_maintenance: true, ..default_policy() };
+    assert_eq!(planned(&cluster, &included), ["n1", "n2", "n3"]);
+    // Also a node whose maintenance starts after the plan.
+    let mut run = begin(&cluster, &default_policy());
+    cluster.node("n3").lifecycle = Some("MaintenanceInProgress");
+    assert_eq!(drive(&mut cluster, &mut run, 60), Action::Finish);
+    let skips: Vec<&Status> = run.tasks().iter().map(|task| &task.status).collect();
+    assert!(matches!(skips[..], [Status::Replaced { .. }, Status::Skipped(Skip::Maintenance { .. })]), "{skips:?}");
+}
+
+#[test]
 fn ineligible_uncontrolled_and_terminating_pods_are_skipped() {
     let mut cluster = Cluster::new(4);
     cluster.node("n1").tainted = true;

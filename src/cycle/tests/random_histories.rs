@@ -28,8 +28,22 @@ struct InFlight {
     is_calm: bool,
 }
 
+/// A hook that is running.
+struct RunningHook {
+    start: HookStart,
+    /// When it ends.
+    ends: i64,
+    is_failure: bool,
+}
+
 struct History {
     rng: Rng,
+    hooks: Vec<RunningHook>,
+    /// The nodes that the current run has cordoned.
+    cordoned: BTreeSet<String>,
+    completed: usize,
+    /// Nothing but the run changes the cluster, and no hook fails.
+    is_calm: bool,
     cluster: Cluster,
     policy: Policy,
     run: Run,
@@ -62,6 +76,7 @@ impl History {
             node_timeout: SignedDuration::from_secs(*pick(&mut rng, &[15, 60])),
             max_failures: rng.usize(..3),
             include_not_ready: rng.u8(..4) == 0,
+            steps: Steps { before: rng.u8(..3) == 0, after: rng.u8(..3) == 0, cordon: rng.u8(..3) == 0 },
             ..default_policy()
         };
         if policy.all && rng.bool() {
@@ -70,12 +85,27 @@ impl History {
         let run = begin(&cluster, &policy);
         let planned = cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
         let seen = cluster.clone();
-        Self { rng, cluster, policy, run, planned, in_flight: Vec::new(), removed: 0, most_at_once: 0, seen }
+        let (hooks, cordoned, completed, is_calm) = (Vec::new(), BTreeSet::new(), 0, false);
+        Self {
+            rng,
+            hooks,
+            cordoned,
+            completed,
+            is_calm,
+            cluster,
+            policy,
+            run,
+            planned,
+            in_flight: Vec::new(),
+            removed: 0,
+            most_at_once: 0,
+            seen,
+        }
     }
 
     /// A random change that the run does not cause.
     fn disturb(&mut self) {
-        if self.rng.u8(..4) != 0 || self.cluster.nodes.is_empty() {
+        if self.is_calm || self.rng.u8(..4) != 0 || self.cluster.nodes.is_empty() {
             return;
         }
         self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
@@ -108,6 +138,8 @@ impl History {
         let can_plan = self.cluster.observation(|observation| plan(observation, &self.policy).is_some());
         if can_plan == Some(true) {
             self.run = begin(&self.cluster, &self.policy);
+            // What the killed process knew is lost, and its hooks are ended.
+            (self.hooks, self.cordoned) = (Vec::new(), BTreeSet::new());
             self.planned = self.cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
             self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
         }
@@ -124,6 +156,60 @@ impl History {
             self.send_one(removal);
         }
         Ok(())
+    }
+
+    /// Starts hooks. Each ends at a random time.
+    fn start_hooks(&mut self, starts: Vec<HookStart>) -> Result<(), String> {
+        for start in starts {
+            if self.hooks.iter().any(|hook| hook.start.node == start.node) {
+                return Err(format!("two hooks on one node: {start:?}"));
+            }
+            let is_new =
+                self.cluster.pods.iter().any(|pod| pod.uid == start.pod.uid && pod.revision == self.run.target());
+            if start.point == HookPoint::After && !is_new {
+                return Err(format!("a hook for the new pod without a new pod: {start:?}"));
+            }
+            if start.point == HookPoint::Before && start.cordons {
+                self.set_cordon(&start.node, true);
+                self.cordoned.insert(start.node.clone());
+            }
+            let ends = self.cluster.clock + self.rng.i64(..8);
+            self.hooks.push(RunningHook { start, ends, is_failure: !self.is_calm && self.rng.u8(..10) == 0 });
+        }
+        Ok(())
+    }
+
+    fn end_hooks(&mut self) {
+        let clock = self.cluster.clock;
+        let (ended, running) = std::mem::take(&mut self.hooks).into_iter().partition(|hook| hook.ends <= clock);
+        self.hooks = running;
+        for RunningHook { start, is_failure, .. } in Vec::from_iter::<Vec<RunningHook>>(ended) {
+            let ended = if is_failure { Err("no".to_owned()) } else { Ok(()) };
+            if start.point == HookPoint::After && !is_failure {
+                self.completed += 1;
+                if start.cordons {
+                    self.set_cordon(&start.node, false);
+                    self.cordoned.remove(&start.node);
+                }
+            }
+            self.run.end_hook(&start.node, start.point, ended, self.cluster.now());
+        }
+    }
+
+    fn set_cordon(&mut self, name: &str, cordoned: bool) {
+        if let Some(node) = self.cluster.nodes.iter_mut().find(|node| node.name == name) {
+            node.cordoned = cordoned;
+        }
+    }
+
+    /// What the program does when a run has ended.
+    fn uncordon_idle_nodes(&mut self) {
+        let is_own = |node: &&str| self.cordoned.contains(*node);
+        let idle: Vec<String> = self.run.left_cordoned().filter(is_own).map(str::to_owned).collect();
+        for node in &idle {
+            self.set_cordon(node, false);
+        }
+        self.hooks.clear();
     }
 
     fn send_one(&mut self, Removal { node, pod, unchanged }: Removal) {
@@ -219,9 +305,16 @@ impl History {
             for _ in 0..20 {
                 match self.cluster.next(&mut self.run).0 {
                     Action::Replace(removals) => self.send(removals)?,
+                    Action::StartHooks(starts) => {
+                        self.start_hooks(starts)?;
+                        continue;
+                    }
                     Action::Ask => self.run.resume(),
                     Action::Wait { .. } => break,
-                    end => return Ok(Some(end)),
+                    end => {
+                        self.uncordon_idle_nodes();
+                        return Ok(Some(end));
+                    }
                 }
                 self.arrive()?;
                 // Let time pass while a request is in flight.
@@ -230,9 +323,10 @@ impl History {
                 }
             }
             self.disturb();
+            self.end_hooks();
             self.arrive()?;
             self.cluster.tick();
-            if self.rng.u8(..40) == 0 {
+            if !self.is_calm && self.rng.u8(..40) == 0 {
                 self.start_again();
             }
         }
@@ -247,6 +341,31 @@ fn pick<'a, T>(rng: &mut Rng, some: &'a [T]) -> &'a T {
 /// The number of random histories; `DS_HISTORIES` changes it.
 fn cases() -> u32 {
     std::env::var("DS_HISTORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
+}
+
+/// Plays a history, and then runs again until all is done. Returns the nodes that stay cordoned.
+fn cordoned_after_repeated_runs(seed: u64) -> Result<Vec<String>, String> {
+    let mut history = History::begin(seed);
+    history.policy.steps.cordon = true;
+    history.start_again();
+    history.play(30)?;
+    // The cluster recovers, and nothing else disturbs the next runs.
+    history.is_calm = true;
+    history.cluster.behavior = Health::From(2);
+    for node in &mut history.cluster.nodes {
+        (node.ready, node.tainted) = (true, false);
+    }
+    history.policy.max_failures = usize::MAX;
+    history.policy.canary = None;
+    for _ in 0..6 {
+        let clock = history.cluster.clock;
+        for pod in history.cluster.pods.iter_mut().filter(|pod| pod.deleted.is_none()) {
+            (pod.health, pod.owner) = (Health::From(clock), Some("u"));
+        }
+        history.start_again();
+        history.play(120)?;
+    }
+    Ok(history.cluster.nodes.iter().filter(|node| node.cordoned).map(|node| node.name.clone()).collect())
 }
 
 proptest! {
@@ -269,16 +388,29 @@ proptest! {
     }
 }
 
+proptest! {
+    // Each of these histories is several runs long.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases().div_ceil(4)) })]
+
+    #[test]
+    fn repeated_runs_leave_no_node_cordoned(seed in any::<u64>()) {
+        let cordoned = cordoned_after_repeated_runs(seed);
+        prop_assert_eq!(cordoned, Ok(Vec::new()));
+    }
+}
+
 #[test]
 fn random_histories_cover_all_outcomes() {
-    let (mut removed, mut most_at_once, mut played) = (0, 0, Vec::new());
+    let (mut removed, mut most_at_once, mut completed, mut played) = (0, 0, 0, Vec::new());
     for seed in 0..60 {
         let mut history = History::begin(seed);
         played.push(history.play(90).unwrap());
         removed += history.removed;
         most_at_once = most_at_once.max(history.most_at_once);
+        completed += history.completed;
     }
     assert!(removed > 100 && most_at_once >= 3, "{removed}, at most {most_at_once} at once");
+    assert!(completed > 20, "{completed}");
     let ended = |name: &str| played.iter().filter(|end| format!("{end:?}").contains(name)).count();
     for end in ["Finish", "TooManyFailures", "TemplateChanged", "None"] {
         assert!(ended(end) > 0, "no history ends with {end}: {played:?}");

@@ -45,6 +45,7 @@ pub(crate) enum CheckName {
     VirtualNode,
     /// The node is not being deleted. Only checked where it is.
     NodeDeletion,
+    NodeMaintenance,
     NodeReady,
     PodAdmission,
     Pressure,
@@ -79,6 +80,7 @@ impl CheckName {
             Self::Bound => "Bound",
             Self::VirtualNode => "VirtualNode",
             Self::NodeDeletion => "NodeDeletion",
+            Self::NodeMaintenance => "NodeMaintenance",
             Self::NodeReady => "NodeReady",
             Self::PodAdmission => "PodAdmission",
             Self::Pressure => "Pressure",

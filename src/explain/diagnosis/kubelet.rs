@@ -47,6 +47,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
         | Reason::DaemonSetDeleting { .. }
         | Reason::VirtualNode { .. }
         | Reason::NodeDeleting { .. }
+        | Reason::NodeMaintenance { .. }
         | Reason::SurgeHostPortConflict { .. }
         | Reason::SurgeAntiAffinityConflict
         | Reason::OldPodOnDeletedNode { .. }

@@ -305,3 +305,20 @@ fn container_that_exited_with_0_has_ended_unless_it_is_an_init_container() {
     assert_eq!(codes("containerStatuses"), "ContainerTerminated");
     assert_ne!(codes("initContainerStatuses"), "ContainerTerminated");
 }
+
+#[test]
+fn most_advanced_lifecycle_condition_is_named_for_pods_that_are_not_healthy() {
+    let condition = |type_: &str, status: &str| json!({ "type": type_, "status": status, "reason": "KernelUpdate", "message": "by hand.", "lastTransitionTime": "2026-01-02T11:00:00Z" });
+    let conditions =
+        [condition("MaintenancePlanned", "True"), condition("DrainInProgress", "True"), condition("Drained", "False")];
+    let node = node("n", json!({ "status": { "conditions": conditions } }));
+    let reasons: Vec<Reason> = super::on_leaving_node(&node, State::Pending).collect();
+    assert_eq!(
+        serde_json::to_value(reasons).unwrap(),
+        json!([{
+            "code": "NodeMaintenance", "condition": "DrainInProgress", "reason": "KernelUpdate", "detail": "by hand",
+            "since": "2026-01-02T11:00:00Z",
+        }])
+    );
+    assert_eq!(super::on_leaving_node(&node, State::Available).count(), 0);
+}

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::text::{self, DaemonSetRef};
-use crate::cycle::{Failure, LockHolder, LockLoss, NodeEvent, PodRef, Skip, Summary, WaitReason};
+use crate::cycle::{Failure, HookPoint, LockHolder, LockLoss, NodeEvent, PodRef, Skip, Summary, WaitReason};
 use crate::explain::Reason;
 use crate::render::ViewOptions;
 use crate::render::age::age;
@@ -45,6 +45,18 @@ pub(crate) enum ReportEvent<'c> {
     Stopping,
     /// The lock was lost; waits for the nodes in progress.
     LockLost(&'c LockLoss),
+    /// A hook starts.
+    HookStarted { node: &'c str, point: HookPoint },
+    /// A line of the output of a hook.
+    HookLine { node: &'c str, point: HookPoint, line: &'c str },
+    /// A hook has succeeded.
+    HookEnded { node: &'c str, point: HookPoint },
+    /// The node was cordoned.
+    Cordoned { node: &'c str },
+    /// The node was already cordoned by something else, and stays cordoned.
+    CordonedByOthers { node: &'c str },
+    /// The node was uncordoned.
+    Uncordoned { node: &'c str },
     /// The connection was lost, or an object could not be read.
     ConnectionNote(&'c str),
 }
@@ -134,6 +146,12 @@ enum EventFields<'a> {
     Waiting { waiting_for: &'a WaitReason },
     Stopping,
     LockLost { holder: Option<&'a str>, since: Option<Timestamp> },
+    HookStarted { node: &'a str, point: HookPoint },
+    HookLine { node: &'a str, point: HookPoint, line: &'a str },
+    HookEnded { node: &'a str, point: HookPoint },
+    NodeCordoned { node: &'a str },
+    NodeCordonedByOthers { node: &'a str },
+    NodeUncordoned { node: &'a str },
     ConnectionNote,
 }
 
@@ -154,6 +172,12 @@ impl<'a> From<ReportEvent<'a>> for EventFields<'a> {
             ReportEvent::LockLost(LockLoss::Deleted | LockLoss::Cleared) => {
                 Self::LockLost { holder: None, since: None }
             }
+            ReportEvent::HookStarted { node, point } => Self::HookStarted { node, point },
+            ReportEvent::HookLine { node, point, line } => Self::HookLine { node, point, line },
+            ReportEvent::HookEnded { node, point } => Self::HookEnded { node, point },
+            ReportEvent::Cordoned { node } => Self::NodeCordoned { node },
+            ReportEvent::CordonedByOthers { node } => Self::NodeCordonedByOthers { node },
+            ReportEvent::Uncordoned { node } => Self::NodeUncordoned { node },
             ReportEvent::ConnectionNote(_) => Self::ConnectionNote,
             ReportEvent::NodeEvent(NodeEvent::StepChanged { node, step, reasons }) => {
                 Self::NodeStepChanged { node, step: *step, reasons }
@@ -204,6 +228,20 @@ fn message(event: &Event<'_, '_>) -> (String, Tone) {
             ("stopping: waiting for nodes in progress; press Ctrl-C again to exit immediately".into(), Tone::Warning)
         }
         ReportEvent::LockLost(loss) => (text::lock_lost(loss), Tone::Bad),
+        ReportEvent::HookStarted { node, point } => {
+            (format!("{}: running {}", sanitize(node), text::hook_flag(point)), Tone::Moving)
+        }
+        ReportEvent::HookLine { node, point, line } => {
+            (format!("{}: {}: {}", sanitize(node), text::hook_flag(point), sanitize(line)), Tone::Plain)
+        }
+        ReportEvent::HookEnded { node, point } => {
+            (format!("{}: {} succeeded", sanitize(node), text::hook_flag(point)), Tone::Good)
+        }
+        ReportEvent::Cordoned { node } => (format!("{}: cordoned", sanitize(node)), Tone::Plain),
+        ReportEvent::CordonedByOthers { node } => {
+            (format!("{}: already cordoned by someone else; stays cordoned", sanitize(node)), Tone::Warning)
+        }
+        ReportEvent::Uncordoned { node } => (format!("{}: uncordoned", sanitize(node)), Tone::Plain),
         ReportEvent::ConnectionNote(text) => (sanitize(text), Tone::Warning),
     }
 }

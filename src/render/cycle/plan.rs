@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::report::indented;
 use crate::coverage::Coverage;
-use crate::cycle::{LockStatus, Plan, Planned, Policy, RemovalMethod};
+use crate::cycle::{LockStatus, Plan, Planned, Policy, RemovalMethod, Steps};
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
@@ -133,6 +133,21 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Re
     }
 }
 
+/// What is done on each node besides the replacement.
+fn steps(policy: &Policy) -> Option<String> {
+    let Steps { before, after, cordon } = policy.steps;
+    let steps = [
+        (cordon, "cordon"),
+        (before, "--before"),
+        (true, "replace the pod"),
+        (policy.requires, "wait for --require"),
+        (after, "--after"),
+        (cordon, "uncordon"),
+    ];
+    let steps: Vec<&str> = steps.into_iter().filter_map(|(is_done, step)| is_done.then_some(step)).collect();
+    (steps.len() > 1).then(|| format!("On each node: {}", steps.join(", ")))
+}
+
 /// What the user should know before confirming.
 fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: ViewOptions) -> Vec<(String, Tone)> {
     let mut notes = Vec::new();
@@ -144,9 +159,19 @@ fn notes(plan: &Plan<'_>, policy: &Policy, lock: Option<&LockStatus>, screen: Vi
     if !rest.is_empty() {
         notes.push((rest.join("; "), Tone::Quiet));
     }
+    if !plan.unfinished.is_empty() {
+        let nodes: Vec<&str> = plan.unfinished.iter().map(|unfinished| unfinished.node).collect();
+        let named = screen.style.names.join(&nodes, HANDFUL_OF_NODES, ", ", |node| sanitize(node));
+        let nodes = pluralize(nodes.len(), "node");
+        notes.push((
+            format!("{nodes} still cordoned by an earlier cycle, to be finished first: {named}"),
+            Tone::Warning,
+        ));
+    }
     if plan.nodes.is_empty() {
         return notes;
     }
+    notes.extend(steps(policy).map(|text| (text, Tone::Plain)));
     if !plan.unavailable.is_empty() {
         let nodes = pluralize(plan.unavailable.len(), "node");
         let (counts, recovery) =

@@ -1,5 +1,6 @@
 //! The result of `cycle`: the summary on a screen, and `kind: CycleReport`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +8,9 @@ use serde::Serialize;
 
 use super::event::Numbers;
 use super::text::{self, DaemonSetRef};
-use crate::cycle::{CycleOutcome, Failure, LockStatus, NodeTask, Run, Skip, Status, Summary};
+use crate::cycle::{
+    CycleOutcome, Failure, LockStatus, NodeTask, Phase, PhaseSummary, Run, Skip, Status, Summary, phase_summaries,
+};
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::remedy::Remedy;
@@ -38,7 +41,32 @@ pub(crate) struct Report<'a> {
     numbers: Numbers,
     median_seconds: Option<i64>,
     slowest_seconds: Option<i64>,
+    /// How long the phases of the replaced nodes took.
+    phases: Vec<PhaseView<'a>>,
     nodes: Vec<CycleNode<'a>>,
+}
+
+/// The durations of one phase.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct PhaseView<'a> {
+    phase: Phase,
+    median_seconds: f64,
+    slowest_seconds: f64,
+    slowest_node: &'a str,
+}
+
+impl<'a> From<PhaseSummary<'a>> for PhaseView<'a> {
+    fn from(summary: PhaseSummary<'a>) -> Self {
+        let PhaseSummary { phase, median, slowest, slowest_node } = summary;
+        Self { phase, median_seconds: seconds(median), slowest_seconds: seconds(slowest), slowest_node }
+    }
+}
+
+/// Seconds with three decimals.
+fn seconds(time: SignedDuration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// One node of the plan.
@@ -51,6 +79,9 @@ struct CycleNode<'a> {
     pod: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<i64>,
+    /// Seconds in each phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phases: Option<BTreeMap<Phase, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +129,7 @@ impl<'a> Report<'a> {
             numbers: summary.into(),
             median_seconds: summary.median.map(|time| time.as_secs()),
             slowest_seconds: summary.slowest.map(|time| time.as_secs()),
+            phases: phase_summaries(run).into_iter().map(PhaseView::from).collect(),
             nodes: run.tasks().iter().map(|task| node_view(task, now)).chain(skipped).collect(),
         }
     }
@@ -105,7 +137,7 @@ impl<'a> Report<'a> {
 
 impl<'a> CycleNode<'a> {
     fn new(node: &'a str, status: StatusName, pod: Option<&'a str>) -> Self {
-        Self { node, status, pod, seconds: None, failure: None, skip: None, message: None }
+        Self { node, status, pod, seconds: None, phases: None, failure: None, skip: None, message: None }
     }
 }
 
@@ -114,9 +146,11 @@ fn node_view(task: &NodeTask, now: Timestamp) -> CycleNode<'_> {
     match &task.status {
         Status::Waiting => view(StatusName::Waiting, Some(&task.pod.name)),
         Status::InProgress(work) => view(StatusName::InProgress, Some(&work.pod.name)),
-        Status::Replaced { pod, took } => {
-            CycleNode { seconds: Some(took.as_secs()), ..view(StatusName::Replaced, Some(pod)) }
-        }
+        Status::Replaced { pod, took, phases } => CycleNode {
+            seconds: Some(took.as_secs()),
+            phases: Some(phases.iter().map(|(phase, time)| (*phase, seconds(*time))).collect()),
+            ..view(StatusName::Replaced, Some(pod))
+        },
         Status::Failed { why, pod } => CycleNode {
             failure: Some(why),
             message: Some(text::failure(why, now)),
@@ -155,6 +189,9 @@ pub(crate) fn summary(
     screen.style.line(out, &capitalised(&text::outcome(outcome, summary)), tone)?;
     if !matches!(outcome, CycleOutcome::Planned | CycleOutcome::Declined) {
         screen.style.line(out, &tally(summary), Tone::Plain)?;
+        if let Some(phases) = phases(run, screen) {
+            screen.style.line(out, &phases, Tone::Plain)?;
+        }
     }
     for task in run.tasks() {
         let (text, tone) = match &task.status {
@@ -198,8 +235,37 @@ fn tally(summary: Summary) -> String {
     format!("{replaced} of {} replaced{}{times}", pluralize(planned, "pod"), parts.collect::<String>())
 }
 
+/// `Median per node: old pod gone 2s, image and start 8s (max 40s on n7), ready 3s`. Phases that took no time are
+/// omitted.
+fn phases(run: &Run, screen: ViewOptions) -> Option<String> {
+    const SHORTEST: SignedDuration = SignedDuration::from_millis(500);
+    let in_words = |PhaseSummary { phase, median, slowest, slowest_node }: PhaseSummary<'_>| {
+        let most = match span(slowest) != span(median) {
+            true => format!(" (max {} on {})", span(slowest), sanitize(slowest_node)),
+            false => String::new(),
+        };
+        format!("{} {}{most}", phase_in_words(phase), span(median))
+    };
+    let summaries = phase_summaries(run).into_iter().filter(|summary| summary.slowest >= SHORTEST);
+    let summaries: Vec<String> = summaries.map(in_words).collect();
+    let joined = screen.style.names.join(&summaries, summaries.len(), ", ", String::clone);
+    (!summaries.is_empty()).then(|| format!("Median per node: {joined}"))
+}
+
+fn phase_in_words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Before => "cordon and --before",
+        Phase::Termination => "old pod gone",
+        Phase::Scheduling => "new pod scheduled",
+        Phase::Start => "image and start",
+        Phase::Readiness => "ready",
+        Phase::After => "--min-ready, --require and --after",
+    }
+}
+
 fn span(time: SignedDuration) -> String {
     let then = Timestamp::UNIX_EPOCH;
+    let time = SignedDuration::from_secs((time.as_millis() + 500).div_euclid(1000).try_into().unwrap_or(i64::MAX));
     age(then, then.saturating_add(time).unwrap_or(then))
 }
 

@@ -1,14 +1,17 @@
 //! The live screen of `cycle`: the progress, what it is waiting for, a cell per node, and the nodes in progress.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+
+use jiff::Timestamp;
 
 use super::text;
 use crate::coverage::Coverage;
-use crate::cycle::{NodeTask, Run, Status, Summary, WaitReason};
+use crate::cycle::{HookPoint, NodeTask, Run, Status, Summary, WaitReason};
 use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::strategy;
-use crate::render::name_list::HANDFUL;
+use crate::render::name_list::{HANDFUL, ListLength};
 use crate::render::rollout::WatchProgress;
 use crate::render::rollout::node_grid::cells;
 use crate::render::rollout::screen::{bars, failures, in_progress, speed};
@@ -27,6 +30,17 @@ pub(crate) struct CycleScreen<'p> {
     pub(crate) waiting: Option<&'p WaitReason>,
     /// Set if no further nodes are started.
     pub(crate) stopping: Option<&'p str>,
+    /// The running hooks by node.
+    pub(crate) hooks: &'p BTreeMap<String, RunningHook>,
+}
+
+/// A hook that is running.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningHook {
+    pub(crate) point: HookPoint,
+    pub(crate) since: Timestamp,
+    /// The last line of its output.
+    pub(crate) line: String,
 }
 
 pub(crate) fn screen(out: &mut impl Write, picture: CycleScreen<'_>, screen: ViewOptions) -> io::Result<()> {
@@ -71,6 +85,17 @@ fn notes(picture: &CycleScreen<'_>, screen: ViewOptions) -> Vec<(String, Tone)> 
     }
     if let Some(waiting) = picture.waiting.filter(|waiting| !matches!(waiting, WaitReason::Nodes)) {
         notes.push((format!("! {}", text::waiting(waiting, screen.now)), Tone::Warning));
+    }
+    let running = picture.hooks.iter().map(|(node, hook)| {
+        let line = if hook.line.is_empty() { String::new() } else { format!(": {}", sanitize(&hook.line)) };
+        let since = age(hook.since, screen.now);
+        format!("… {}: running {} for {since}{line}", sanitize(node), text::hook_flag(hook.point))
+    });
+    let running: Vec<String> = running.collect();
+    let (shown, more) = ListLength::for_terminal(screen.style.width).split(&running, HANDFUL);
+    notes.extend(shown.iter().map(|text| (text.clone(), Tone::Moving)));
+    if more > 0 {
+        notes.push((format!("… {}", pluralize(more, "more hook")), Tone::Quiet));
     }
     let works = picture.run.tasks().iter().filter_map(|task| Some((task, task.work()?)));
     for (task, work) in works {

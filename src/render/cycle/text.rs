@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::cycle::{CycleOutcome, Failure, HaltReason, LockLoss, LockStatus, PdbConflict, Skip, Summary, WaitReason};
+use crate::cycle::{
+    CycleOutcome, Failure, HaltReason, HookPoint, LockLoss, LockStatus, PdbConflict, Skip, Summary, WaitReason,
+};
 use crate::render::age::age;
 use crate::render::command_line::CommandLine;
 use crate::render::name_list::{HANDFUL, ListLength};
@@ -21,6 +23,14 @@ pub(crate) struct DaemonSetRef<'a> {
     pub(crate) name: &'a str,
 }
 
+/// The flag of a hook.
+pub(super) fn hook_flag(point: HookPoint) -> &'static str {
+    match point {
+        HookPoint::Before => "--before",
+        HookPoint::After => "--after",
+    }
+}
+
 /// Why a node is skipped. Safe text.
 pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
     match why {
@@ -28,6 +38,10 @@ pub(super) fn skip(why: &Skip, now: Timestamp) -> String {
             let since = since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
             let reason = if reason.is_empty() { String::new() } else { format!(" ({})", sanitize(reason)) };
             format!("node not ready{since}{reason}; use --include-not-ready to include it")
+        }
+        Skip::Maintenance { condition, since } => {
+            let since = since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
+            format!("node condition {} is set{since}; use --include-maintenance to include it", sanitize(condition))
         }
         Skip::NotEligible { reasons } => {
             let why: Vec<String> = reasons.iter().map(|reason| detail(reason, now, ListLength::Handful)).collect();
@@ -60,6 +74,10 @@ pub(super) fn failure(why: &Failure, now: Timestamp) -> String {
             format!("timed out (--node-timeout){step}{why}")
         }
         Failure::NotRemoved { message } => format!("the pod was not removed: {}", sanitize(message)),
+        Failure::RequirementNotMet { daemon_set } => {
+            format!("timed out (--node-timeout): {}", unmet_requirement(daemon_set))
+        }
+        Failure::HookFailed { message, .. } => sanitize(message),
     }
 }
 
@@ -69,13 +87,13 @@ pub(super) fn waiting(waiting: &WaitReason, now: Timestamp) -> String {
         WaitReason::Nodes => "waiting for nodes in progress".into(),
         WaitReason::Lock(holder) => format!("waiting: {}", lock_holder(&holder.holder, holder.since)),
         WaitReason::Revision => "waiting for the controller to observe the latest template".into(),
-        WaitReason::Budget { budget_used_by, budget } => {
-            let nodes: Vec<&str> = budget_used_by.iter().map(String::as_str).collect();
-            format!(
-                "waiting: {} unavailable (--max-unavailable {budget}): {}",
-                pluralize(nodes.len(), "node"),
-                sanitize(&ListLength::Handful.list(&nodes))
-            )
+        WaitReason::Budget { budget_used_by, budget } => format!(
+            "waiting: {} unavailable (--max-unavailable {budget}): {}",
+            pluralize(budget_used_by.len(), "node"),
+            named(budget_used_by)
+        ),
+        WaitReason::Requirement { daemon_set, nodes } => {
+            format!("waiting: {} on {}", unmet_requirement(daemon_set), named(nodes))
         }
         WaitReason::Soak { until } => match *until > now {
             true => format!("observing the canary for another {}", age(now, *until)),
@@ -84,12 +102,17 @@ pub(super) fn waiting(waiting: &WaitReason, now: Timestamp) -> String {
     }
 }
 
+fn named(nodes: &[String]) -> String {
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    sanitize(&ListLength::Handful.list(&nodes))
+}
+
+fn unmet_requirement(daemon_set: &str) -> String {
+    format!("no available and up-to-date pod of {} (--require)", sanitize(daemon_set))
+}
+
 /// Why the run stopped. Safe text.
 pub(super) fn halt(why: &HaltReason) -> String {
-    let named = |nodes: &[String]| {
-        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        sanitize(&ListLength::Handful.list(&nodes))
-    };
     match why {
         HaltReason::TooManyFailures { nodes } => {
             format!("{} failed, exceeding --max-failures: {}", pluralize(nodes.len(), "node"), named(nodes))
@@ -106,6 +129,10 @@ pub(super) fn halt(why: &HaltReason) -> String {
         HaltReason::NotObserved => {
             "the controller did not create a revision of the template within --node-timeout".into()
         }
+        HaltReason::RequirementNotMet { daemon_set, nodes } => {
+            format!("{} for longer than --node-timeout on {}", unmet_requirement(daemon_set), named(nodes))
+        }
+        HaltReason::TimedOut => "the time of --timeout is over".into(),
         HaltReason::Interrupted => "interrupted".into(),
         HaltReason::Locked { holder, since } => lock_holder(holder, *since),
         HaltReason::LockLost { holder, since } => lock_loss(holder.as_deref(), *since),
@@ -181,7 +208,16 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
         HaltReason::NotObserved => {
             Remedy::text_only("check that kube-controller-manager is running: it contains the DaemonSet controller")
         }
-        HaltReason::Interrupted
+        HaltReason::RequirementNotMet { daemon_set, nodes } => {
+            let (namespace, name) = daemon_set.split_once('/').unwrap_or((namespace, daemon_set));
+            let line = |node: &String| CommandLine::own_program("why-not").name(node).name(name).namespace(namespace);
+            Remedy::run(
+                format!("find and fix the cause on these nodes, then {again}"),
+                nodes.iter().take(HANDFUL).map(line),
+            )
+        }
+        HaltReason::TimedOut
+        | HaltReason::Interrupted
         | HaltReason::Declined
         | HaltReason::LockLost { .. }
         | HaltReason::LockNotRenewed { .. } => Remedy::text_only(again),

@@ -55,7 +55,10 @@ const ROLES: [Role; 5] = [
     },
     Role {
         name: "kubectl-ds-cycle",
-        commands: &[&["cycle", "plain", "--all", "--yes"], &["cycle", "plain", "--all", "--yes", "--evict"]],
+        commands: &[
+            &["cycle", "plain", "--all", "--yes", "--cordon"],
+            &["cycle", "plain", "--all", "--yes", "--evict"],
+        ],
         watch: Some(&["cycle", "pending", "--all", "--yes"]),
     },
     Role {

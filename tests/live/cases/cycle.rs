@@ -2,6 +2,7 @@
 
 pub(crate) mod chaos;
 mod hangup;
+mod hooks;
 mod interruptions;
 mod lock;
 pub(crate) mod pairs;
@@ -32,6 +33,7 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![
     thirty_nodes_are_replaced_within_the_budget,
     orders_canaries_and_stops_pass,
     interruptions_pass,
+    hooks_pass,
     locks_pass,
     suspended_runs_pass,
     hangups_pass,
@@ -85,6 +87,20 @@ fn interruptions_pass(ctx: &Ctx) -> Result<(), Failed> {
             run_scenario(plane, "stops", 4, interruptions::signal_stops_after_current_node),
             run_scenario(plane, "leaves", 4, interruptions::second_signal_exits_at_once),
             run_scenario(plane, "changes", 6, interruptions::node_and_pod_changes),
+        ];
+        all_passed(all).await
+    })
+}
+
+/// What is done on each node besides the replacement.
+fn hooks_pass(ctx: &Ctx) -> Result<(), Failed> {
+    patient(ctx).start()?.run(async |plane| {
+        let all = [
+            run_scenario(plane, "hooks", 3, hooks::hooks_run_around_the_replacement),
+            run_scenario(plane, "bad-hooks", 3, hooks::failed_hooks_fail_the_node),
+            run_scenario(plane, "kills", 5, hooks::killed_runs_leave_no_node_cordoned),
+            run_scenario(plane, "requires", 3, hooks::required_daemon_set_is_waited_for),
+            run_scenario(plane, "time", 3, hooks::timeout_ends_the_run),
         ];
         all_passed(all).await
     })

@@ -1,16 +1,23 @@
-//! The process of a credential plugin. Dropping the value ends it and the processes that it started.
+//! A process that this program starts: a credential plugin or a hook. Dropping the value ends it and the processes that
+//! it started.
 
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::cluster::bounded::TOKEN_LIMIT;
+/// A longer line of output is split.
+const LONGEST_LINE: u64 = 4096;
+/// How long the output is read after the process has ended: another process may keep it open.
+const REST_OF_OUTPUT: Duration = Duration::from_millis(200);
 
-/// The process group of the plugin.
+/// The process group of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
+pub(crate) enum Group {
     /// Its own process group, which is ended as a whole.
     Own,
     /// The group of this program. Only this group can read from the terminal and receives Ctrl-C.
@@ -19,7 +26,7 @@ pub(super) enum Group {
 
 impl Group {
     /// A plugin that may prompt needs the terminal even if its standard input is redirected: it can open `/dev/tty`.
-    pub(super) fn choose(never_prompts: bool) -> Self {
+    pub(crate) fn choose(never_prompts: bool) -> Self {
         match never_prompts || !has_terminal() {
             true => Self::Own,
             false => Self::Terminal,
@@ -39,16 +46,16 @@ fn has_terminal() -> bool {
 
 /// Why a process returned no output.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The process failed with this status.
     Ended(String),
-    /// The standard output exceeds [`TOKEN_LIMIT`].
+    /// The standard output exceeds the limit.
     TooLong,
 }
 
 /// A running process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     #[cfg_attr(not(unix), allow(dead_code, reason = "only unix has process groups"))]
     group: Group,
@@ -57,7 +64,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the process with its standard output in a pipe.
-    pub(super) fn start(mut command: Command, group: Group) -> io::Result<Self> {
+    pub(crate) fn start(mut command: Command, group: Group) -> io::Result<Self> {
         command.stdout(Stdio::piped()).kill_on_drop(true);
         #[cfg(unix)]
         if group == Group::Own {
@@ -66,14 +73,14 @@ impl Process {
         Ok(Self { child: command.spawn()?, group, has_ended: false })
     }
 
-    /// Waits for the process to end, and returns its standard output.
-    pub(super) async fn output(&mut self) -> Result<Vec<u8>, Failure> {
+    /// Waits for the process to end, and returns its standard output of at most `limit` bytes.
+    pub(crate) async fn output(&mut self, limit: u64) -> Result<Vec<u8>, Failure> {
         let failed = |error: io::Error| Failure::Ended(error.to_string());
         let mut output = Vec::new();
         if let Some(stdout) = self.child.stdout.as_mut() {
-            stdout.take(TOKEN_LIMIT + 1).read_to_end(&mut output).await.map_err(failed)?;
+            stdout.take(limit + 1).read_to_end(&mut output).await.map_err(failed)?;
         }
-        if output.len() as u64 > TOKEN_LIMIT {
+        if output.len() as u64 > limit {
             return Err(Failure::TooLong);
         }
         let status = self.child.wait().await.map_err(failed)?;
@@ -83,6 +90,57 @@ impl Process {
             false => Err(Failure::Ended(status.to_string())),
         }
     }
+
+    /// Sends each line of its standard output and standard error, if they are pipes, and waits for it to end.
+    ///
+    /// # Errors
+    /// Errors of the operating system.
+    pub(crate) async fn lines(&mut self, lines: &mpsc::Sender<String>) -> io::Result<ExitStatus> {
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let mut output = Box::pin(async {
+            let stdout = async {
+                match stdout {
+                    Some(pipe) => send_lines(BufReader::new(pipe), lines).await,
+                    None => Ok(()),
+                }
+            };
+            let stderr = async {
+                match stderr {
+                    Some(pipe) => send_lines(BufReader::new(pipe), lines).await,
+                    None => Ok(()),
+                }
+            };
+            let (stdout, stderr) = tokio::join!(stdout, stderr);
+            stdout.and(stderr)
+        });
+        let status = tokio::select! {
+            // Both pipes are closed, or cannot be read.
+            read = &mut output => {
+                read?;
+                self.child.wait().await?
+            }
+            status = self.child.wait() => {
+                let _ = timeout(REST_OF_OUTPUT, &mut output).await;
+                status?
+            }
+        };
+        drop(output);
+        self.has_ended = true;
+        Ok(status)
+    }
+}
+
+/// Sends the lines of a stream. Bytes that are not UTF-8 are replaced.
+async fn send_lines(mut stream: impl AsyncBufRead + Unpin, lines: &mpsc::Sender<String>) -> io::Result<()> {
+    let mut line = Vec::new();
+    while (&mut stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await? > 0 {
+        let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+        if lines.send(text).await.is_err() {
+            break;
+        }
+        line.clear();
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -155,14 +213,53 @@ mod tests {
 
     #[tokio::test]
     async fn process_output_is_read_completely() {
-        assert_eq!(shell("echo a; echo b").output().await.unwrap(), b"a\nb\n");
-        assert!(matches!(shell("exit 3").output().await, Err(Failure::Ended(status)) if status.contains('3')));
+        assert_eq!(shell("echo a; echo b").output(1 << 20).await.unwrap(), b"a\nb\n");
+        assert!(matches!(shell("exit 3").output(1 << 20).await, Err(Failure::Ended(status)) if status.contains('3')));
+    }
+
+    /// The lines of a script, and whether it succeeded.
+    async fn lines_of(script: &str) -> (Vec<String>, bool) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut process = Process::start(command, Group::Own).unwrap();
+        let (sender, mut receiver) = mpsc::channel(4);
+        let received = async {
+            let mut lines = Vec::new();
+            while let Some(line) = receiver.recv().await {
+                lines.push(line);
+            }
+            lines
+        };
+        let ended = async {
+            let status = process.lines(&sender).await.unwrap();
+            drop(sender);
+            status.success()
+        };
+        tokio::join!(received, ended)
+    }
+
+    #[tokio::test]
+    async fn lines_of_both_outputs_are_sent() {
+        let (mut lines, is_success) = lines_of("echo out; echo err >&2; printf last; exit 3").await;
+        lines.sort();
+        assert_eq!((lines, is_success), (vec!["err".into(), "last".into(), "out".into()], false));
+        let (lines, is_success) = lines_of("head -c 10000 /dev/zero | tr '\\0' x").await;
+        let lengths: Vec<usize> = lines.iter().map(String::len).collect();
+        assert_eq!((lengths, is_success), (vec![4096, 4096, 1808], true));
+    }
+
+    #[tokio::test]
+    async fn process_that_keeps_the_output_open_is_not_waited_for() {
+        let begun = Instant::now();
+        let (lines, is_success) = lines_of("echo first; sleep 60 & exit 0").await;
+        assert_eq!((lines, is_success), (vec!["first".to_owned()], true));
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 
     #[tokio::test]
     async fn endless_output_is_an_error() {
         let mut process = shell("exec yes");
-        assert!(matches!(process.output().await, Err(Failure::TooLong)));
+        assert!(matches!(process.output(1 << 20).await, Err(Failure::TooLong)));
     }
 
     #[tokio::test]
