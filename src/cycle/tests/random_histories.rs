@@ -41,6 +41,8 @@ struct History {
     hooks: Vec<RunningHook>,
     /// The nodes that the current run has cordoned.
     cordoned: BTreeSet<String>,
+    /// The nodes on which the hook before the removal has succeeded in the current run.
+    prepared: BTreeSet<String>,
     completed: usize,
     /// Nothing but the run changes the cluster, and no hook fails.
     is_calm: bool,
@@ -87,6 +89,7 @@ impl History {
         let seen = cluster.clone();
         let (hooks, cordoned, completed, is_calm) = (Vec::new(), BTreeSet::new(), 0, false);
         Self {
+            prepared: BTreeSet::new(),
             rng,
             hooks,
             cordoned,
@@ -139,7 +142,7 @@ impl History {
         if can_plan == Some(true) {
             self.run = begin(&self.cluster, &self.policy);
             // What the killed process knew is lost, and its hooks are ended.
-            (self.hooks, self.cordoned) = (Vec::new(), BTreeSet::new());
+            (self.hooks, self.cordoned, self.prepared) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
             self.planned = self.cluster.pods.iter().map(|pod| pod.uid.clone()).collect();
             self.in_flight.iter_mut().for_each(|one| one.is_calm = false);
         }
@@ -150,6 +153,12 @@ impl History {
         let nodes: BTreeSet<&str> = removals.iter().map(|removal| removal.node.as_str()).collect();
         if removals.is_empty() || nodes.len() < removals.len() {
             return Err(format!("not a set of nodes: {removals:?}"));
+        }
+        if let Some(hook) = self.hooks.iter().find(|hook| nodes.contains(hook.start.node.as_str())) {
+            return Err(format!("a removal while a hook runs: {:?}", hook.start));
+        }
+        if self.policy.steps.prepares() && !nodes.iter().all(|node| self.prepared.contains(*node)) {
+            return Err(format!("a removal without what precedes it: {removals:?}"));
         }
         self.most_at_once = self.most_at_once.max(removals.len());
         for removal in removals {
@@ -185,6 +194,9 @@ impl History {
         self.hooks = running;
         for RunningHook { start, is_failure, .. } in Vec::from_iter::<Vec<RunningHook>>(ended) {
             let ended = if is_failure { Err("no".to_owned()) } else { Ok(()) };
+            if start.point == HookPoint::Before && !is_failure {
+                self.prepared.insert(start.node.clone());
+            }
             if start.point == HookPoint::After && !is_failure {
                 self.completed += 1;
                 if start.cordons {

@@ -1,6 +1,6 @@
 //! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet
-//! stops and recovers, pods that others delete, and a program that is killed. An invariant watcher checks every
-//! removal.
+//! stops and recovers, pods that others delete, a program that is killed, a second one that is started, and hooks that
+//! hang. An invariant watcher checks every removal.
 //!
 //! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Config, ResourceExt};
 use libtest_mimic::Failed;
@@ -28,6 +30,14 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
 /// How many cycles run without `DS_CHAOS`.
 const ROUNDS: usize = 4;
 const NODES: usize = 8;
+/// What is done on each node besides the replacement. One command hangs on some nodes.
+const HOOKS: &[&[&str]] = &[
+    &[],
+    &[],
+    &["--cordon", "--before", "sleep 0.2"],
+    &["--cordon", "--after", "sleep 0.2"],
+    &["--before", "case $KUBECTL_DS_POD in *[b-g]) sleep 600;; esac"],
+];
 /// After this time an unfinished cycle is ended.
 const CYCLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -40,6 +50,8 @@ struct Tally {
     faults: u64,
     outages: usize,
     kills: usize,
+    /// Second runs at the same time.
+    second_runs: usize,
     silent_nodes: usize,
     /// Pods that the test deleted.
     deletions: usize,
@@ -78,10 +90,12 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
         }
     }
     tally.removed = watcher.removed().len();
-    let Tally { cycles, starts, removed, faults, outages, kills, silent_nodes, deletions, violations } = &tally;
+    let Tally { cycles, starts, removed, faults, outages, kills, second_runs, silent_nodes, deletions, violations } =
+        &tally;
     eprintln!(
         "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} \
-         requests with faults, {outages} outages of the API server, {kills} kills, {silent_nodes} silent nodes, \
+         requests with faults, {outages} outages of the API server, {kills} kills, {second_runs} second runs, \
+         {silent_nodes} silent nodes, \
          {deletions} pods deleted by others; {} violations",
         violations.len()
     );
@@ -123,6 +137,7 @@ fn run_cycle(
     let behaviors =
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];
     let behavior = rng.choice(&behaviors).cloned().unwrap_or_default();
+    let hooks = *rng.choice(HOOKS).unwrap_or(&HOOKS[0]);
     plane.run(async |plane| {
         // The previous cycle can have ended during an outage.
         wait_until("the API server responds", async || {
@@ -149,28 +164,30 @@ fn run_cycle(
     tally.cycles += 1;
     'starts: while Instant::now() < deadline {
         let budget = budget.to_string();
-        let arguments = [
-            "cycle",
-            "agent",
-            "-n",
-            "chaos",
-            "--yes",
-            "--max-unavailable",
-            &budget,
-            "--node-timeout",
-            "20s",
-            "--max-failures",
-            "2",
-        ];
+        let common = ["cycle", "agent", "-n", "chaos", "--yes", "--max-unavailable", &budget];
+        let limits = ["--node-timeout", "20s", "--max-failures", "2", "--hook-timeout", "2s"];
+        let arguments = [&common[..], &limits, hooks].concat();
         let mut running = RunningProgram::start_with(plane, &kubeconfig, &arguments)?;
         tally.starts += 1;
+        // Dropped, and so killed, with the first run.
+        let mut second = None;
         while Instant::now() < deadline {
             if running.has_exited()? {
                 let text = running.stdout();
-                if text.contains("\nDone\n") || text.contains("No outdated pods") {
+                if text.contains("\nDone\n") {
+                    // A node that is skipped, because it is down, is left to the next run.
+                    let left = if text.contains("skipped") { Vec::new() } else { left_cordoned(plane)? };
+                    tally.violations.extend(left.iter().map(|node| format!("{node} stays cordoned")));
+                    break 'starts;
+                }
+                if text.contains("No outdated pods") {
                     break 'starts;
                 }
                 break;
+            }
+            if second.is_none() && rng.u8(..20) == 0 {
+                second = Some(RunningProgram::start_with(plane, &kubeconfig, &arguments)?);
+                tally.second_runs += 1;
             }
             disturb(plane, rng, watcher, &running, tally)?;
             std::thread::sleep(Duration::from_millis(rng.u64(200..1500)));
@@ -178,6 +195,16 @@ fn run_cycle(
     }
     tally.faults += proxy.faults();
     Ok(())
+}
+
+/// The nodes that are cordoned by the program; none during an outage of the API server.
+fn left_cordoned(plane: &ControlPlane) -> Result<Vec<String>, Failed> {
+    plane.run(async |plane| {
+        let nodes: Api<Node> = Api::all(plane.client());
+        let labels = ListParams::default().labels("kubectl-ds/cordoned-for");
+        let nodes = nodes.list(&labels).await.map(|nodes| nodes.items).unwrap_or_default();
+        Ok(nodes.iter().map(ResourceExt::name_any).collect())
+    })
 }
 
 fn disturb(
