@@ -1,6 +1,7 @@
 //! `kubectl ds cycle`.
 
 pub(crate) mod args;
+mod completeness;
 mod execution;
 mod executor;
 mod hook;
@@ -65,7 +66,7 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
     }
     // The plan uses no events, as on a live cluster.
     let snapshot = source.snapshot(&options.request, |_| EventQuery::default()).await?;
-    observer::check(&snapshot)?;
+    completeness::check(&snapshot)?;
     let planned = Observation::at(&snapshot, &[], |look| {
         options::check_strategy(look, &options.policy)?;
         let (run, mut reporter) = present(look, &snapshot, options, None)?;

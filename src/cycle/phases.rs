@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::Run;
-use super::node_task::Status;
-
 /// A phase of the work on one node, in the order of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -56,34 +53,4 @@ impl PhaseClock {
         self.enter(current, now);
         self.spent
     }
-}
-
-/// The durations of one phase over all replaced nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PhaseSummary<'a> {
-    pub(crate) phase: Phase,
-    /// The lower one of an even number.
-    pub(crate) median: SignedDuration,
-    pub(crate) slowest: SignedDuration,
-    /// The node with the longest duration.
-    pub(crate) slowest_node: &'a str,
-}
-
-/// The phases that occurred, in the order of the work.
-pub(crate) fn phase_summaries(run: &Run) -> Vec<PhaseSummary<'_>> {
-    let mut by_phase: BTreeMap<Phase, Vec<(SignedDuration, &str)>> = BTreeMap::new();
-    for task in run.tasks() {
-        if let Status::Replaced { phases, .. } = &task.status {
-            for (phase, time) in phases {
-                by_phase.entry(*phase).or_default().push((*time, task.node.as_str()));
-            }
-        }
-    }
-    let summary = |(phase, mut times): (Phase, Vec<(SignedDuration, _)>)| {
-        times.sort_unstable();
-        let (median, _) = *times.get(times.len().saturating_sub(1) / 2)?;
-        let (slowest, slowest_node) = *times.last()?;
-        Some(PhaseSummary { phase, median, slowest, slowest_node })
-    };
-    by_phase.into_iter().filter_map(summary).collect()
 }

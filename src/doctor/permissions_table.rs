@@ -95,6 +95,7 @@ pub(super) const COMMANDS: [CommandRules; 4] = [
                 &["get", "create", "update", "delete"],
                 Necessity::Without("--no-lock"),
             ),
+            rule("", &["nodes"], &["get", "patch"], Necessity::With("--cordon")),
         ],
     },
 ];

@@ -143,7 +143,7 @@ fn missing_permission_fails_only_the_commands_that_need_it() {
     let cases: [(&str, Missing, [CheckStatus; 4]); 8] = [
         ("list daemonsets", |verb, resource| (verb, resource) == ("list", "daemonsets"), [Fail; 4]),
         ("list nodes", |verb, resource| (verb, resource) == ("list", "nodes"), [Warning, Fail, Warning, Warning]),
-        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Pass, Pass, Fail]),
+        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Warning, Pass, Fail]),
         ("list events", |verb, resource| (verb, resource) == ("list", "events"), [Warning; 4]),
         ("watch", |verb, _| verb == "watch", [Warning, Fail, Warning, Pass]),
         ("leases", |_, resource| resource == "leases", [Pass, Warning, Pass, Pass]),

@@ -6,6 +6,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use super::completeness::check;
 use super::lease_keeper::Clock;
 use super::required::RequiredDaemonSet;
 use crate::cluster::access::Access;
@@ -18,7 +19,7 @@ use crate::cycle::{Moment, Observation, RequiredSnapshot};
 use crate::error::Error;
 use crate::load::Request;
 use crate::load::live::{self, Loaded};
-use crate::snapshot::{DaemonSetName, Known, Missing, Snapshot};
+use crate::snapshot::{DaemonSetName, Known, Snapshot};
 
 /// The maximum age of lists on which the deletion of a pod may be based.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -222,19 +223,6 @@ fn deadline(until: Option<Timestamp>) -> Instant {
     // The margin prevents waking up just before the time, repeatedly.
     let left = until.map(|until| left(until) + Duration::from_millis(20));
     Instant::now() + left.map_or(REFRESH, |left| left.min(REFRESH))
-}
-
-/// Checks that nodes, pods and revisions could be read completely.
-///
-/// # Errors
-/// [`Error::IncompleteView`].
-pub(super) fn check(snapshot: &Snapshot) -> Result<(), Error> {
-    let gaps =
-        [snapshot.nodes.missing(), snapshot.pods.missing(), snapshot.revisions.missing(), snapshot.openshift.missing()];
-    match gaps.into_iter().flatten().next() {
-        Some(gap) => Err(Error::IncompleteView { gap: gap.to_string(), is_saved: matches!(gap, Missing::NotSaved(_)) }),
-        None => Ok(()),
-    }
 }
 
 /// The error for a controller that has not created a revision of the current template.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::observer::check;
+use super::completeness::check;
 use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::{SnapshotWatcher, WatchUpdate};
 use crate::cycle::RequiredSnapshot;
