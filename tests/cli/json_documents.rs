@@ -98,6 +98,21 @@ fn why_not_documents_match_the_schema() {
     }
 }
 
+/// One document for each node on which the DaemonSet is not healthy.
+#[test]
+fn why_not_documents_of_a_daemon_set_match_the_schema() {
+    let output = run(SHOP, &["why-not", "logging/fluent-bit", "-o", "json"]);
+    let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    let documents: Vec<Value> = documents.collect::<Result<_, _>>().unwrap();
+    let nodes: Vec<&Value> = documents.iter().map(|document| &document["node"]).collect();
+    assert_eq!(nodes, ["worker-a2", "worker-b1", "worker-c3"]);
+    for document in &documents {
+        validate(document).unwrap();
+        assert!(document["cause"]["nodes"].as_array().unwrap().contains(&document["node"]), "{document}");
+        assert_eq!(document["daemonSets"].as_array().unwrap().len(), 1);
+    }
+}
+
 #[test]
 fn rollout_documents_match_the_schema() {
     let reports: Vec<Value> = CLUSTERS.iter().map(|file| document(file, &["rollout", "status", "-A"])).collect();
@@ -160,7 +175,7 @@ fn documents_of_transcripts_match_the_schema() {
     for file in transcripts {
         let text = std::fs::read_to_string(file).unwrap();
         let commands = text.lines().filter_map(|line| line.strip_prefix("$ kubectl-ds "));
-        for command in commands.filter(|command| command.contains("-o json")) {
+        for command in commands.filter(|command| format!("{command} ").contains("-o json ")) {
             let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
             let output = program.args(command.split_whitespace()).env("KUBECONFIG", "/nonexistent").output().unwrap();
             // A command that only shows an error prints no document.
@@ -193,6 +208,12 @@ fn hostile_text_is_escaped_in_every_format() {
         &["agent", "--all"],
         &["--map"],
         &["--by-node"],
+        &["-o", "kyaml"],
+        &["-o", "jsonpath={@}{.daemonSets[*].nodes[*]['node','pod','reasons']}"],
+        &["-o", "jsonpath={range .daemonSets[*].nodes[*]}{.node}{.pod}{.reasons[*].message}{end}"],
+        &["-o", "jsonpath-as-json={..}"],
+        &["-o", "custom-columns=NAME:.name,NODES:.nodes"],
+        &["agent", "-o", "custom-columns=NODE:.node,POD:.pod,REASONS:.reasons"],
     ];
     let history = ["rollout", "history", "agent", "-n", "logging", "-o", "json"];
     let coverage = formats.iter().map(|format| (hostile, [&["coverage"], *format].concat()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration, node_name};
+use crate::command::args::{OUTPUT, OutputFormat, daemon_set_name, duration, node_name, output};
 use crate::cycle::{MaxUnavailable, Order};
 use crate::snapshot::DaemonSetName;
 
@@ -100,8 +100,8 @@ pub(crate) struct CycleArgs {
     #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub(crate) dry_run: Option<DryRun>,
     /// Output format: one event per line, and a report at the end
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    #[arg(short, long, value_parser = output::DOCUMENT, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
 }
 
 /// `--dry-run`.

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::cluster::query::Scope;
 use crate::command::args::names::only_name;
-use crate::command::args::{Global, StructuredFormat};
+use crate::command::args::{Global, OutputFormat};
 use crate::command::cycle::args::{CycleArgs, DryRun};
 use crate::cycle::{LockWait, Observation, Policy, RemovalMethod};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(super) struct CycleOptions {
     pub(super) mode: Mode,
     /// What to do while another run holds the lock; `None` with `--no-lock`.
     pub(super) lock: Option<LockWait>,
-    pub(super) output: Option<StructuredFormat>,
+    pub(super) output: Option<OutputFormat>,
     pub(super) color: ColorChoice,
 }
 
