@@ -31,6 +31,9 @@ Examples:
   # Print the plan only
   kubectl ds cycle -n gpu-operator driver --dry-run=client
 
+  # Print the plan only, with the diff of the pod template
+  kubectl ds cycle -n gpu-operator driver --dry-run=client --diff
+
   # Replace outdated pods one node at a time
   kubectl ds cycle -n gpu-operator driver
 
@@ -93,6 +96,9 @@ pub(crate) struct CycleArgs {
     /// Do not acquire the lock. A concurrent cycle of this DaemonSet can then exceed --max-unavailable
     #[arg(long)]
     pub(crate) no_lock: bool,
+    /// Show the changes of the pod template as a diff in the plan, for each revision that is replaced
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) diff: bool,
     /// Skip the confirmation prompt
     #[arg(short, long)]
     pub(crate) yes: bool,

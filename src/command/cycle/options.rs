@@ -25,6 +25,8 @@ pub(super) struct CycleOptions {
     /// What to do while another run holds the lock; `None` with `--no-lock`.
     pub(super) lock: Option<LockWait>,
     pub(super) output: Option<OutputFormat>,
+    /// `--diff`.
+    pub(super) with_diff: bool,
     pub(super) color: ColorChoice,
 }
 
@@ -85,6 +87,7 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
             Some(Duration::ZERO) => Some(LockWait::Wait),
             Some(limit) => Some(LockWait::WaitFor(limit)),
         },
+        with_diff: args.diff,
         output: args.output,
         color: global.color,
     })
