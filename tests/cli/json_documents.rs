@@ -226,6 +226,40 @@ fn hostile_text_is_escaped_in_every_format() {
     }
 }
 
+/// The document of every command is the same in JSON, YAML and KYAML.
+#[test]
+fn kyaml_has_the_content_of_json() {
+    for arguments in
+        [&["coverage", "-A"][..], &["why-not", "worker-b1"], &["rollout", "status", "-A"], &["version", "--client"]]
+    {
+        let kyaml = run(SHOP, &[arguments, &["-o", "kyaml"]].concat()).stdout;
+        assert!(kyaml.starts_with(b"---\n{\n  apiVersion: \"kubectl-ds/v1\",\n"), "{arguments:?}");
+        let kyaml: Value = serde_saphyr::from_slice(&kyaml).unwrap();
+        assert_eq!(kyaml, document(SHOP, arguments), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn external_diff_gets_two_directories_and_its_failure_is_an_error() {
+    let history = |program: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        command.args(["rollout", "history", "logging/agent", "--diff=1..2"]);
+        command.args(["--from", "tests/cli/rollout/three-revisions.yaml"]).env("KUBECTL_EXTERNAL_DIFF", program);
+        command.output().unwrap()
+    };
+    let output = history("diff -r -u ;ignored");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("revision-1/template.yaml") && text.contains("+    image: "), "{output:?}");
+    assert!(output.status.success() && !text.contains("ignored"), "{output:?}");
+    // It exits with 2, as `diff` does for an unknown flag.
+    for program in ["diff --no-such-flag", "/nonexistent/program"] {
+        let output = history(program);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot show the difference with"), "{output:?}");
+    }
+}
+
 #[test]
 fn closed_standard_output_is_no_error() {
     use std::process::Stdio;

@@ -8,12 +8,13 @@ use crate::command::args::names::only_name;
 use crate::command::args::{Global, OutputFormat};
 use crate::command::print;
 use crate::command::rollout::args::HistoryArgs;
+use crate::command::rollout::external_diff::ExternalDiff;
 use crate::command::sort_order::{permute, sort_order};
 use crate::error::Error;
 use crate::load::{Request, open};
 use crate::render::ViewOptions;
 use crate::render::document::{DocumentOptions, Rows, Sequence};
-use crate::render::rollout::history::{Report, Side, diff, table, template};
+use crate::render::rollout::history::{Report, Side, diff, table, template, yaml_text};
 use crate::render::{ListLength, terminal};
 use crate::rollout::{History, Revision, RevisionRange};
 use crate::snapshot::{DaemonSetName, Snapshot};
@@ -45,6 +46,7 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
     for gap in &gaps {
         terminal::note(gap);
     }
+    let is_text = output.as_ref().and_then(OutputFormat::document).is_none();
     let wide = output.as_ref().is_some_and(OutputFormat::is_wide);
     let screen = ViewOptions {
         wide,
@@ -52,6 +54,12 @@ pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, E
         ..ViewOptions::new(terminal::style(global.color, ListLength::wide(wide)), snapshot.as_of)
     };
     note(&history, &shown);
+    if let (Shown::Two(one, other), true, Some(program)) = (&shown, is_text, ExternalDiff::from_environment())
+        && one.template() != other.template()
+    {
+        program.run((&one.file_name(), &yaml_text(*one)?), (&other.file_name(), &yaml_text(*other)?)).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     print(|out| match output.as_ref().and_then(OutputFormat::document) {
         Some(format) => {
             let report = report(&history, &shown, &gaps, &snapshot)?;

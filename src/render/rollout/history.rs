@@ -137,6 +137,11 @@ pub(crate) fn template(
     Ok(())
 }
 
+/// A template as YAML, safe for a terminal.
+pub(crate) fn yaml_text(side: Side<'_, '_>) -> io::Result<String> {
+    Ok(yaml::lines(&side.template())?.iter().map(|line| format!("{}\n", yaml::safe_line(line))).collect())
+}
+
 /// Writes the difference between two templates as a unified diff.
 pub(crate) fn diff(out: &mut impl Write, one: Side<'_, '_>, other: Side<'_, '_>, style: Style) -> io::Result<()> {
     for line in yaml::diff(one, other)? {
