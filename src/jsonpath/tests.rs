@@ -187,3 +187,54 @@ fn path_of_no_row_and_mixed_types_are_errors() {
     assert_eq!(sorted(".l", &rows).unwrap_err().to_string(), "cannot sort by an array");
     assert!(matches!(sorted(".l[0]", &rows), Err(Unsortable::Path(_))));
 }
+
+#[test]
+fn random_templates_never_panic() {
+    const PARTS: [&str; 34] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        "?",
+        "?(",
+        ".",
+        "..",
+        "@",
+        "$",
+        "*",
+        ",",
+        ":",
+        "'",
+        "\"",
+        "\\",
+        "\n",
+        " ",
+        "é",
+        "日",
+        "range ",
+        "end",
+        "items",
+        "name",
+        "-1",
+        "9223372036854775807",
+        "2.5",
+        "==",
+        "!=",
+        "<",
+        "true",
+        "list",
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    let document = document();
+    let mut selected = 0;
+    for _ in 0..50_000 {
+        let parts = random.usize(1..14);
+        let inner: String = (0..parts).map(|_| PARTS[random.usize(..PARTS.len())]).collect();
+        let template = if random.bool() { format!("{{.{inner}}}") } else { inner };
+        let paths = [Template::parse(&template), Template::parse_path(&template)];
+        selected += paths.iter().flatten().filter(|path| path.select(&document).is_ok()).count();
+    }
+    assert!(selected > 1000, "only {selected} templates are valid");
+}
