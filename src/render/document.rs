@@ -82,3 +82,42 @@ impl DocumentFormat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(format: &DocumentFormat, sequence: Sequence) -> String {
+        let mut out = Vec::new();
+        let rows = json!([{"name": "a"}, {"name": "b", "n": 1}]);
+        let document = json!({"kind": "K", "namespace": "x", "daemonSets": rows});
+        let options = DocumentOptions { sequence, rows: Rows::DAEMON_SETS, headers: true };
+        format.write(&mut out, &document, options).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn documents_of_a_stream_are_separated() {
+        let json = written(&DocumentFormat::Json, Sequence::Stream);
+        assert_eq!((json.lines().count(), json.ends_with('\n')), (1, true), "{json}");
+        for format in [DocumentFormat::Yaml, DocumentFormat::Kyaml] {
+            assert!(written(&format, Sequence::Stream).starts_with("---\n"));
+            assert!(written(&format, Sequence::Next).starts_with("---\n"));
+        }
+        assert!(written(&DocumentFormat::Yaml, Sequence::First).starts_with("daemonSets:"));
+        let template = DocumentFormat::JsonPath(Template::parse("{.kind};").unwrap());
+        assert_eq!(written(&template, Sequence::Stream), "K;");
+    }
+
+    #[test]
+    fn columns_have_headers_and_rows_the_fields_around_them() {
+        let columns = DocumentFormat::CustomColumns(CustomColumns::parse("NS:.namespace,NAME:.name,N:.n").unwrap());
+        let rows = "x     a      <none>\nx     b      1\n";
+        assert_eq!(written(&columns, Sequence::First), format!("NS    NAME   N\n{rows}"));
+        assert_eq!(written(&columns, Sequence::Next), "x     a     <none>\nx     b     1\n");
+        assert_eq!(written(&columns, Sequence::Stream), format!("NS    NAME   N\n{rows}"));
+    }
+}
