@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 mod output_mode;
 pub(crate) mod rollout;
+mod sort_order;
 pub(crate) mod version;
 mod watch_loop;
 pub(crate) mod why_not;
@@ -30,7 +31,7 @@ fn draw(render: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Resu
             let _ = out.into_parts();
             Ok(false)
         }
-        Err(error) => Err(Error::Output(error)),
+        Err(error) => Err(error.into()),
     }
 }
 

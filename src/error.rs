@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::jsonpath::Failure;
 use crate::program;
 
 /// A failure that ends the command. `Display` reports what failed, in one line; [`Error::hint`] what to do about it.
@@ -139,7 +140,7 @@ pub(crate) enum Error {
 
     /// A write to standard output failed, other than by a closed pipe.
     #[error("cannot write the output: {0}")]
-    Output(#[from] std::io::Error),
+    Output(std::io::Error),
 
     /// Ctrl-C, a termination signal, or a closed terminal.
     #[error("interrupted")]
@@ -147,6 +148,19 @@ pub(crate) enum Error {
         /// 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
         code: u8,
     },
+}
+
+impl From<std::io::Error> for Error {
+    /// A failed write, or a template of `-o` that cannot be applied to the document.
+    fn from(error: std::io::Error) -> Self {
+        match error.downcast::<Failure>() {
+            Ok(failure) => Self::Usage {
+                message: format!("cannot apply the template of --output: {failure}"),
+                hint: "show the whole document with -o json".into(),
+            },
+            Err(error) => Self::Output(error),
+        }
+    }
 }
 
 impl Error {

@@ -18,6 +18,7 @@
 //! | [`explain`] | pure: the stage that a DaemonSet pod has reached, and what blocks it there |
 //! | [`coverage`] | pure: the state of each node, and the counts |
 //! | [`doctor`] | pure: whether the program can work with a cluster |
+//! | [`jsonpath`] | pure: the values that a JSONPath template of kubectl selects in a document |
 //! | [`render`] | values to text, JSON and YAML; color; sanitizing of untrusted text |
 //! | [`program`] | the name of the program |
 //! | [`interrupt`] | the signals that end the program |
@@ -42,6 +43,7 @@ mod doctor;
 mod error;
 mod explain;
 mod interrupt;
+mod jsonpath;
 mod load;
 mod placement;
 mod process;

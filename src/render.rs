@@ -10,6 +10,7 @@ pub(crate) mod coverage;
 pub(crate) mod cycle;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod document;
 mod finding;
 
 pub(crate) mod live_screen;

@@ -2,6 +2,7 @@
 //! values at its start, so that no other module depends on clap.
 
 pub(crate) mod names;
+pub(crate) mod output;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::explain::State;
 use crate::render::terminal::ColorChoice;
 
 pub(crate) use names::{daemon_set_name, node_name};
+pub(crate) use output::{OutputFormat, SortPath, sort_path};
 
 /// The headings of flag groups in the help.
 pub(crate) const CLUSTER: &str = "Cluster";
@@ -118,28 +120,6 @@ impl Global {
             kuberc: self.kuberc.clone(),
         }
     }
-}
-
-/// `-o` of commands that print no table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StructuredFormat {
-    /// JSON output for scripts.
-    Json,
-    /// YAML output for scripts.
-    Yaml,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// Table with additional columns, nothing truncated.
-    Wide,
-    /// JSON output for scripts.
-    Json,
-    /// YAML output for scripts.
-    Yaml,
-    /// Resource names only (TYPE/NAME), one per line.
-    Name,
 }
 
 /// The nodes that a word of `--only` selects.

@@ -32,7 +32,8 @@ pub(crate) async fn run(args: CoverageArgs, global: Global) -> Result<ExitCode, 
     }
     let snapshot = source.snapshot(&request, event_query).await?;
     notes(&source, &request, &snapshot).await;
-    let coverages = compute_coverage(&snapshot);
+    let mut coverages = compute_coverage(&snapshot);
+    options.sort(&mut coverages, &snapshot)?;
     options.check_label(&coverages)?;
     findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
     print(|out| options.render(out, &coverages, &snapshot))?;

@@ -96,6 +96,7 @@ fn present(
         policy: &options.policy,
         lock: lock.as_ref(),
         history: history.as_ref(),
+        with_diff: options.with_diff,
     };
     reporter.plan(view, look.now)?;
     Ok((Run::new(&plan, look, options.policy.clone()), reporter))

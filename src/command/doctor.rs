@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::print;
-use crate::command::args::{Global, StructuredFormat};
+use crate::command::args::{Global, OutputFormat};
 use crate::command::doctor::args::DoctorArgs;
 use crate::doctor::checks::{Conclusion, checks, conclusion};
 use crate::doctor::permissions::Namespaces;
@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::load::doctor::facts;
 use crate::render::ListLength;
 use crate::render::doctor::{Report, screen};
-use crate::render::{structured, terminal};
+use crate::render::document::{DocumentOptions, Sequence};
+use crate::render::terminal;
 
 /// A check must not wait as long as a list of a large cluster may.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,9 +35,11 @@ pub(crate) async fn run(args: DoctorArgs, global: Global) -> Result<ExitCode, Er
     let namespaces = if global.all_namespaces { Namespaces::All } else { Namespaces::Selected };
     let facts = facts(&options, namespaces).await;
     let checks = checks(&facts);
-    print(|out| match args.output {
-        Some(StructuredFormat::Json) => structured::json(out, &Report::new(&facts, &checks, Timestamp::now())),
-        Some(StructuredFormat::Yaml) => structured::yaml(out, &Report::new(&facts, &checks, Timestamp::now())),
+    print(|out| match args.output.as_ref().and_then(OutputFormat::document) {
+        Some(format) => {
+            let report = Report::new(&facts, &checks, Timestamp::now());
+            format.write(out, &report, DocumentOptions::new(Sequence::First))
+        }
         None => screen(out, &facts, &checks, terminal::style(global.color, ListLength::Handful)),
     })?;
     Ok(match conclusion(&facts, &checks) {

@@ -1,6 +1,7 @@
 //! How a command that watches a cluster prints.
 
-use crate::command::args::StructuredFormat;
+use crate::command::args::OutputFormat;
+use crate::render::document::DocumentFormat;
 use crate::render::live_screen::LiveScreen;
 
 /// The form of the output.
@@ -10,13 +11,13 @@ pub(super) enum OutputMode {
     /// One line for each event.
     Lines,
     /// One document for each event.
-    Structured(StructuredFormat),
+    Documents(DocumentFormat),
 }
 
 impl OutputMode {
-    pub(super) fn new(format: Option<StructuredFormat>, live: LiveScreen) -> Self {
-        match format {
-            Some(format) => Self::Structured(format),
+    pub(super) fn new(format: Option<&OutputFormat>, live: LiveScreen) -> Self {
+        match format.and_then(OutputFormat::document) {
+            Some(format) => Self::Documents(format.clone()),
             None if live.shows_notes() => Self::Screen(live),
             None => Self::Lines,
         }

@@ -1,6 +1,7 @@
 //! `kubectl ds rollout`.
 
 pub(crate) mod args;
+mod external_diff;
 mod history;
 mod once;
 mod status;

@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::print;
 use crate::cluster::connect::connect;
-use crate::command::args::{Global, StructuredFormat};
+use crate::command::args::{Global, OutputFormat};
 use crate::command::version::args::VersionArgs;
 use crate::error::Error;
 use crate::render::ListLength;
+use crate::render::document::{DocumentOptions, Sequence};
 use crate::render::structured;
 use crate::render::text::{bounded, sanitize};
 
@@ -64,9 +65,8 @@ pub(crate) async fn run(args: VersionArgs, global: Global) -> Result<ExitCode, E
         },
         server_version,
     };
-    print(|out| match args.output {
-        Some(StructuredFormat::Json) => structured::json(out, &versions),
-        Some(StructuredFormat::Yaml) => structured::yaml(out, &versions),
+    print(|out| match args.output.as_ref().and_then(OutputFormat::document) {
+        Some(format) => format.write(out, &versions, DocumentOptions::new(Sequence::First)),
         None => match &versions.server_version {
             Some(server) => {
                 writeln!(out, "Server Version: {}", bounded(&sanitize(&server.git_version), ListLength::Handful))

@@ -20,9 +20,10 @@ use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis, Verdict};
 use crate::load::node::NodeTarget;
 use crate::load::{Request, Source, open, parse_selector};
 use crate::program;
+use crate::render;
+use crate::render::document::Sequence;
 use crate::render::terminal;
 use crate::render::why_not::{NodeView, Report, WrittenFixes, diagnosis, overview};
-use crate::render::{self, structured};
 use crate::snapshot::{DaemonSetName, Node};
 
 /// Runs `why-not`.
@@ -100,14 +101,12 @@ async fn node_report(
     let logs = options.logs(source, &diagnoses).await;
     let screen = options.screen(node_snapshot.as_of);
     let node = &node_snapshot.node.metadata.name;
-    let report = || Report::new(node, &diagnoses, &logs, &gaps, node_snapshot.as_of);
-    print(|out| match options.output {
-        Some(OutputFormat::Json) => structured::json(out, &report()),
-        Some(OutputFormat::Yaml) if is_next => {
-            writeln!(out, "---")?;
-            structured::yaml(out, &report())
+    print(|out| match &options.output {
+        Some(OutputFormat::Document(format)) => {
+            let report = Report::new(node, &diagnoses, &logs, &gaps, node_snapshot.as_of);
+            let sequence = if is_next { Sequence::Next } else { Sequence::First };
+            format.write(out, &report, options.document(sequence))
         }
-        Some(OutputFormat::Yaml) => structured::yaml(out, &report()),
         Some(OutputFormat::Name) => {
             let unhealthy = diagnoses
                 .iter()

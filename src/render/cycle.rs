@@ -8,7 +8,7 @@ mod text;
 
 #[cfg(test)]
 pub(crate) use event::EventView;
-pub(crate) use event::{Event, ReportEvent, json_line, line, yaml};
+pub(crate) use event::{Event, ReportEvent, document, line};
 pub(crate) use plan::{PlanView, plan};
 pub(crate) use report::{Report, summary};
 pub(crate) use screen::{CycleScreen, RunningHook, screen};

@@ -16,7 +16,7 @@ mod tests;
 pub(crate) use blocker::detail as blocker_detail;
 #[cfg(test)]
 pub(crate) use event::EventView;
-pub(crate) use event::{Ending, Event, WatchEvent, in_words as step_in_words, json_line, line, yaml};
+pub(crate) use event::{Ending, Event, WatchEvent, document, in_words as step_in_words, line};
 pub(crate) use labels::{WatchProgress, phase_in_short, step_tone};
 pub(crate) use report::Report;
 pub(crate) use screen::screen;

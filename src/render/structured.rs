@@ -7,22 +7,48 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::text::is_hostile;
+use crate::jsonpath::float_in_json;
 
 /// The `apiVersion` of all documents.
 pub(crate) const API_VERSION: &str = "kubectl-ds/v1";
 
 pub(crate) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    write_json(out, value, PrettyFormatter::with_indent(b"  "))
+    write_json(out, value, PrettyFormatter::with_indent(b"  "), Dialect::Plain)?;
+    writeln!(out)
 }
 
 pub(crate) fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    write_json(out, value, CompactFormatter)
+    write_json(out, value, CompactFormatter, Dialect::Plain)?;
+    writeln!(out)
 }
 
-fn write_json(out: &mut impl Write, value: &impl Serialize, formatter: impl Formatter) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(formatter));
-    value.serialize(&mut serializer)?;
+/// Writes a value as Go's `json.Marshal`, without a line break.
+pub(super) fn go_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    write_json(out, value, CompactFormatter, Dialect::Go)
+}
+
+/// Writes a value as `json.MarshalIndent` in kubectl's JSONPath printer.
+pub(super) fn go_json_indented(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    write_json(out, value, PrettyFormatter::with_indent(b"    "), Dialect::Go)?;
     writeln!(out)
+}
+
+fn write_json(
+    out: &mut impl Write,
+    value: &impl Serialize,
+    formatter: impl Formatter,
+    dialect: Dialect,
+) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping { formatter, dialect });
+    Ok(value.serialize(&mut serializer)?)
+}
+
+/// How characters and numbers are written in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Plain,
+    /// As Go's `encoding/json`, which escapes the characters of HTML and writes whole numbers without a fraction.
+    Go,
 }
 
 /// Writes a value as YAML. The library escapes control characters; other hostile characters are replaced by their code
@@ -91,55 +117,66 @@ pub(super) fn to_the_second<S: serde::Serializer>(instant: &Timestamp, serialize
 
 /// Escapes hostile characters as JSON escapes, so that a program still reads the original text. `serde_json` alone
 /// escapes only what the JSON grammar requires.
-struct Escaping<F>(F);
+struct Escaping<F> {
+    formatter: F,
+    dialect: Dialect,
+}
 
 impl<F: Formatter> Formatter for Escaping<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((at, hostile)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
-            self.0.write_string_fragment(out, &rest[..at])?;
+        let of_html = |c: char| self.dialect == Dialect::Go && matches!(c, '<' | '>' | '&');
+        while let Some((at, hostile)) = rest.char_indices().find(|(_, c)| is_hostile(*c) || of_html(*c)) {
+            self.formatter.write_string_fragment(out, &rest[..at])?;
             for unit in hostile.encode_utf16(&mut [0; 2]) {
                 write!(out, "\\u{unit:04x}")?;
             }
             rest = &rest[at + hostile.len_utf8()..];
         }
-        self.0.write_string_fragment(out, rest)
+        self.formatter.write_string_fragment(out, rest)
+    }
+
+    fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, number: f64) -> io::Result<()> {
+        match self.dialect {
+            Dialect::Plain => self.formatter.write_f64(out, number),
+            Dialect::Go => out.write_all(float_in_json(number).as_bytes()),
+        }
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_array(out)
+        self.formatter.begin_array(out)
     }
 
     fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_array(out)
+        self.formatter.end_array(out)
     }
 
     fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(out, first)
+        self.formatter.begin_array_value(out, first)
     }
 
     fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_array_value(out)
+        self.formatter.end_array_value(out)
     }
 
     fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object(out)
+        self.formatter.begin_object(out)
     }
 
     fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object(out)
+        self.formatter.end_object(out)
     }
 
     fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(out, first)
+        self.formatter.begin_object_key(out, first)
     }
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(out)
+        self.formatter.begin_object_value(out)
     }
 
     fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object_value(out)
+        self.formatter.end_object_value(out)
     }
 }
 

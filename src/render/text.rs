@@ -41,6 +41,23 @@ pub(crate) fn sanitize(text: &str) -> String {
     line
 }
 
+/// As [`sanitize`], but keeps line breaks, tabs and trailing spaces: a program reads the text.
+pub(crate) fn sanitize_lines(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| !matches!(c, '\n' | '\t') && is_hostile(c);
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_escaped(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// Limits the length of a line and of its words for a screen. Valid values are never cut. With [`ListLength::All`],
 /// only words are cut.
 pub(crate) fn bounded(line: &str, names: ListLength) -> Cow<'_, str> {

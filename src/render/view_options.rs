@@ -14,6 +14,8 @@ pub(crate) struct ViewOptions {
     pub(crate) wide: bool,
     /// `--all`: nothing is folded.
     pub(crate) unfolded: bool,
+    /// `--sort-by`: the rows of a table keep their order, and nothing is folded.
+    pub(crate) is_sorted: bool,
     /// Ages are relative to this time.
     pub(crate) now: Timestamp,
 }
@@ -40,6 +42,6 @@ impl ViewOptions {
 
     /// With headers, and without more columns or rows than usual.
     pub(crate) fn new(style: Style, now: Timestamp) -> Self {
-        Self { style, headers: true, wide: false, unfolded: false, now }
+        Self { style, headers: true, wide: false, unfolded: false, is_sorted: false, now }
     }
 }

@@ -120,8 +120,12 @@ impl<'a> History<'a> {
 
     /// What the current template changes, compared with the revision with this hash; `None` if that was deleted.
     pub(crate) fn changes_since(&self, hash: &str) -> Option<Vec<TemplateChange>> {
-        let before = self.revisions.iter().rfind(|revision| revision.hash() == hash)?;
-        Some(template_changes(&before.template(), &self.current_template()))
+        Some(template_changes(&self.with_hash(hash)?.template(), &self.current_template()))
+    }
+
+    /// The revision with this hash; `None` if it was deleted.
+    pub(crate) fn with_hash(&self, hash: &str) -> Option<&Revision<'a>> {
+        self.revisions.iter().rfind(|revision| revision.hash() == hash)
     }
 
     pub(crate) fn revision(&self, number: i64) -> Option<&Revision<'a>> {

@@ -5,8 +5,19 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 10] =
-    ["doctor", "snapshot", "placement", "scheduling", "admission", "change", "explain", "coverage", "rollout", "cycle"];
+const PURE: [&str; 11] = [
+    "doctor",
+    "snapshot",
+    "jsonpath",
+    "placement",
+    "scheduling",
+    "admission",
+    "change",
+    "explain",
+    "coverage",
+    "rollout",
+    "cycle",
+];
 const NOT_PURE: [&str; 14] = [
     "crate::cluster",
     "crate::command",
@@ -107,7 +118,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "cli",
     "command",
     "load",
@@ -123,6 +134,7 @@ const LAYERS: [&str; 18] = [
     "scheduling",
     "placement",
     "revision",
+    "jsonpath",
     "snapshot",
     "interrupt",
     "activity",

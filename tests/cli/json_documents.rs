@@ -98,6 +98,21 @@ fn why_not_documents_match_the_schema() {
     }
 }
 
+/// One document for each node on which the DaemonSet is not healthy.
+#[test]
+fn why_not_documents_of_a_daemon_set_match_the_schema() {
+    let output = run(SHOP, &["why-not", "logging/fluent-bit", "-o", "json"]);
+    let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    let documents: Vec<Value> = documents.collect::<Result<_, _>>().unwrap();
+    let nodes: Vec<&Value> = documents.iter().map(|document| &document["node"]).collect();
+    assert_eq!(nodes, ["worker-a2", "worker-b1", "worker-c3"]);
+    for document in &documents {
+        validate(document).unwrap();
+        assert!(document["cause"]["nodes"].as_array().unwrap().contains(&document["node"]), "{document}");
+        assert_eq!(document["daemonSets"].as_array().unwrap().len(), 1);
+    }
+}
+
 #[test]
 fn rollout_documents_match_the_schema() {
     let reports: Vec<Value> = CLUSTERS.iter().map(|file| document(file, &["rollout", "status", "-A"])).collect();
@@ -160,7 +175,7 @@ fn documents_of_transcripts_match_the_schema() {
     for file in transcripts {
         let text = std::fs::read_to_string(file).unwrap();
         let commands = text.lines().filter_map(|line| line.strip_prefix("$ kubectl-ds "));
-        for command in commands.filter(|command| command.contains("-o json")) {
+        for command in commands.filter(|command| format!("{command} ").contains("-o json ")) {
             let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
             let output = program.args(command.split_whitespace()).env("KUBECONFIG", "/nonexistent").output().unwrap();
             // A command that only shows an error prints no document.
@@ -193,6 +208,12 @@ fn hostile_text_is_escaped_in_every_format() {
         &["agent", "--all"],
         &["--map"],
         &["--by-node"],
+        &["-o", "kyaml"],
+        &["-o", "jsonpath={@}{.daemonSets[*].nodes[*]['node','pod','reasons']}"],
+        &["-o", "jsonpath={range .daemonSets[*].nodes[*]}{.node}{.pod}{.reasons[*].message}{end}"],
+        &["-o", "jsonpath-as-json={..}"],
+        &["-o", "custom-columns=NAME:.name,NODES:.nodes"],
+        &["agent", "-o", "custom-columns=NODE:.node,POD:.pod,REASONS:.reasons"],
     ];
     let history = ["rollout", "history", "agent", "-n", "logging", "-o", "json"];
     let coverage = formats.iter().map(|format| (hostile, [&["coverage"], *format].concat()));
@@ -202,6 +223,40 @@ fn hostile_text_is_escaped_in_every_format() {
         let text = String::from_utf8(output.stdout).unwrap();
         let found = text.chars().find(|c| (c.is_control() && *c != '\n') || ['\u{202e}', '\u{200b}'].contains(c));
         assert_eq!(found, None, "{arguments:?}");
+    }
+}
+
+/// The document of every command is the same in JSON, YAML and KYAML.
+#[test]
+fn kyaml_has_the_content_of_json() {
+    for arguments in
+        [&["coverage", "-A"][..], &["why-not", "worker-b1"], &["rollout", "status", "-A"], &["version", "--client"]]
+    {
+        let kyaml = run(SHOP, &[arguments, &["-o", "kyaml"]].concat()).stdout;
+        assert!(kyaml.starts_with(b"---\n{\n  apiVersion: \"kubectl-ds/v1\",\n"), "{arguments:?}");
+        let kyaml: Value = serde_saphyr::from_slice(&kyaml).unwrap();
+        assert_eq!(kyaml, document(SHOP, arguments), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn external_diff_gets_two_directories_and_its_failure_is_an_error() {
+    let history = |program: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
+        command.args(["rollout", "history", "logging/agent", "--diff=1..2"]);
+        command.args(["--from", "tests/cli/rollout/three-revisions.yaml"]).env("KUBECTL_EXTERNAL_DIFF", program);
+        command.output().unwrap()
+    };
+    let output = history("diff -r -u ;ignored");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("revision-1/template.yaml") && text.contains("+    image: "), "{output:?}");
+    assert!(output.status.success() && !text.contains("ignored"), "{output:?}");
+    // It exits with 2, as `diff` does for an unknown flag.
+    for program in ["diff --no-such-flag", "/nonexistent/program"] {
+        let output = history(program);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot show the difference with"), "{output:?}");
     }
 }
 

@@ -55,13 +55,24 @@ fn examples(page: &str) -> Vec<Example> {
     examples
 }
 
-/// The words behind `kubectl ds`; `None` for another program's command.
-fn words(command: &str) -> Option<Vec<&str>> {
-    let command = command.split(" #").next().unwrap().split(['|', '>']).next().unwrap();
-    command.trim().strip_prefix("kubectl ds ").map(|words| words.split_whitespace().collect())
+/// The words behind `kubectl ds`, up to a pipe, a redirection or a comment; `None` for another program's command. Single
+/// quotes are those of a shell.
+fn words(command: &str) -> Option<Vec<String>> {
+    let command = command.trim().strip_prefix("kubectl ds ")?;
+    let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+    for c in command.chars() {
+        match c {
+            '\'' => is_quoted = !is_quoted,
+            '|' | '>' | '#' if !is_quoted => break,
+            ' ' if !is_quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            c => word.push(c),
+        }
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    Some(words)
 }
 
-fn run(words: &[&str], more: &[&str]) -> (bool, String) {
+fn run<W: AsRef<std::ffi::OsStr>>(words: &[W], more: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));
     command.args(words).args(more).env("KUBECONFIG", "/nonexistent/kubeconfig").env("HOME", "/nonexistent");
     let output = command.output().unwrap();

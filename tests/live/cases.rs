@@ -12,6 +12,7 @@ mod decoders;
 mod doctor;
 mod error_messages;
 mod first_hour;
+mod kubectl_formats;
 mod kubectl_habits;
 mod kubelet;
 mod node_states;
@@ -48,6 +49,7 @@ const MODULES: &[&[LiveTest]] = &[
     doctor::TESTS,
     error_messages::TESTS,
     first_hour::TESTS,
+    kubectl_formats::TESTS,
     kubectl_habits::TESTS,
     kubelet::TESTS,
     node_states::TESTS,

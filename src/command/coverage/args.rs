@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use crate::command::args::{NodeFilter, OUTPUT, OutputFormat, daemon_set_name, node_filter};
+use crate::command::args::{
+    NodeFilter, OUTPUT, OutputFormat, SortPath, daemon_set_name, node_filter, output, sort_path,
+};
 use crate::coverage::Threshold;
 use crate::snapshot::DaemonSetName;
 
@@ -29,6 +31,9 @@ Examples:
 
   # List the names of the nodes that miss the pod, for a script
   kubectl ds coverage -n kube-system kube-proxy --only Missing -o name
+
+  # List the DaemonSets with the most unavailable pods last, with columns of your own
+  kubectl ds coverage -A --sort-by .unavailable -o custom-columns=NAME:.name,N:.unavailable
 
   # Exit with code 1 if fewer than 99% of the desired pods are available, for CI
   kubectl ds coverage -n kube-system kube-proxy --min 99%
@@ -78,8 +83,12 @@ pub(crate) struct CoverageArgs {
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) watch: bool,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
+    #[arg(short, long, value_parser = output::TABLE, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,
+    /// Sort the rows of the table and of JSON by the value at this path in each row of the JSON output, such as
+    /// .unavailable; no rows are folded. Rows without a value come first
+    #[arg(long, value_name = "PATH", value_parser = sort_path, help_heading = OUTPUT, conflicts_with_all = ["by", "map", "by_node"])]
+    pub(crate) sort_by: Option<SortPath>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::command::args::names::without_type;
-use crate::command::args::{Global, NodeFilter, OutputFormat};
+use crate::command::args::{Global, NodeFilter, OutputFormat, SortPath};
 use crate::command::coverage::args::CoverageArgs;
+use crate::command::sort_order::{permute, sort_order};
 use crate::coverage::{Coverage, NodeCoverage, Threshold};
 use crate::error::Error;
 use crate::explain::State;
@@ -14,20 +15,21 @@ use crate::load::{Request, Source, hint, parse_selector};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::coverage::{Report, by_node, groups, map, node_causes, nodes, summary_table};
+use crate::render::document::{DocumentOptions, Rows, Sequence};
 use crate::render::terminal::{self, ColorChoice};
-use crate::render::{daemon_set_names, names, structured};
+use crate::render::{daemon_set_names, names};
 use crate::snapshot::Snapshot;
 
 /// The output options.
 pub(super) struct CoverageOptions {
     output: Option<OutputFormat>,
+    sort_by: Option<SortPath>,
     by: Option<String>,
     map: bool,
     only: BTreeSet<State>,
     /// Whether `--only` selects nodes with a pod of an old revision, too.
     only_outdated: bool,
     color: ColorChoice,
-    wide: bool,
     headers: bool,
     unfolded: bool,
     /// Whether names were given: list every node.
@@ -38,8 +40,8 @@ pub(super) struct CoverageOptions {
     label_columns: Vec<String>,
     with_namespace: bool,
     gate: Option<Gate>,
-    /// Whether to write one document per line, because more follow.
-    pub(super) is_watch: bool,
+    /// Whether more documents follow.
+    is_watch: bool,
 }
 
 /// `--min`. Without names, DaemonSets with 0 desired pods pass it.
@@ -73,6 +75,7 @@ pub(super) fn from_args(
         label_columns,
         watch,
         output,
+        sort_by,
         no_headers,
     } = args;
     if matches!(source, Source::Saved(_)) {
@@ -92,12 +95,12 @@ pub(super) fn from_args(
         .collect();
     let options = CoverageOptions {
         output,
+        sort_by,
         by,
         map,
         only: states.into_iter().chain(unhealthy.then_some(&State::UNHEALTHY[..])).flatten().copied().collect(),
         only_outdated: only.contains(&NodeFilter::Outdated),
         color: global.color,
-        wide: output == Some(OutputFormat::Wide),
         headers: !no_headers,
         unfolded: all,
         lists_nodes: !names.is_empty(),
@@ -120,18 +123,42 @@ impl CoverageOptions {
     ) -> io::Result<()> {
         let gaps = snapshot.gaps();
         let of_interest: Vec<&Coverage<'_>> = coverages.iter().filter(|one| self.is_of_interest(one)).collect();
-        let report = || Report::new(&of_interest, |row| self.is_shown(row), &gaps, snapshot.as_of);
-        match self.output {
-            Some(OutputFormat::Json) if self.is_watch => structured::json_line(out, &report()),
-            Some(OutputFormat::Json) => structured::json(out, &report()),
-            Some(OutputFormat::Yaml) if self.is_watch => {
-                writeln!(out, "---")?;
-                structured::yaml(out, &report())
+        match &self.output {
+            Some(OutputFormat::Document(format)) => {
+                let report = Report::new(&of_interest, |row| self.is_shown(row), &gaps, snapshot.as_of);
+                let sequence = if self.is_watch { Sequence::Stream } else { Sequence::First };
+                format.write(out, &report, DocumentOptions { sequence, rows: self.rows(), headers: self.headers })
             }
-            Some(OutputFormat::Yaml) => structured::yaml(out, &report()),
             Some(OutputFormat::Name) => self.names(out, &of_interest),
             Some(OutputFormat::Wide) | None => self.screen(out, coverages, &of_interest, snapshot),
         }
+    }
+
+    /// The rows of the table in the report.
+    fn rows(&self) -> Rows {
+        if self.lists_nodes { Rows::NODES } else { Rows::DAEMON_SETS }
+    }
+
+    /// Sorts the DaemonSets, or if names were given the nodes of each, by `--sort-by`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: no row has a value at the path, or the values cannot be compared.
+    pub(super) fn sort(&self, coverages: &mut Vec<Coverage<'_>>, snapshot: &Snapshot) -> Result<(), Error> {
+        let Some(path) = &self.sort_by else { return Ok(()) };
+        let all: Vec<&Coverage<'_>> = coverages.iter().collect();
+        let order = sort_order(path, &Report::new(&all, |_| true, &[], snapshot.as_of), self.rows())?;
+        if !self.lists_nodes {
+            permute(coverages, &order);
+            return Ok(());
+        }
+        let mut start = 0;
+        for coverage in coverages {
+            let end = start + coverage.rows.len();
+            let own = order.iter().filter(|row| (start..end).contains(*row)).map(|row| row - start);
+            permute(&mut coverage.rows, &own.collect::<Vec<_>>());
+            start = end;
+        }
+        Ok(())
     }
 
     fn screen(
@@ -141,13 +168,15 @@ impl CoverageOptions {
         of_interest: &[&Coverage<'_>],
         snapshot: &Snapshot,
     ) -> io::Result<()> {
+        let wide = self.output.as_ref().is_some_and(OutputFormat::is_wide);
         let screen = ViewOptions {
             // Read on every redraw: the terminal may have been resized.
-            style: terminal::style(self.color, ListLength::wide(self.wide)),
-            wide: self.wide,
+            style: terminal::style(self.color, ListLength::wide(wide)),
+            wide,
             headers: self.headers,
             // Excluded nodes that were asked for are listed individually.
-            unfolded: self.unfolded || self.only.contains(&State::Excluded),
+            unfolded: self.unfolded || self.only.contains(&State::Excluded) || self.sort_by.is_some(),
+            is_sorted: self.sort_by.is_some(),
             now: snapshot.as_of,
         };
         if self.map {
@@ -215,7 +244,8 @@ impl CoverageOptions {
     /// Writes the names of the DaemonSets; if names were given, of the nodes that the table would list.
     fn names(&self, out: &mut impl Write, of_interest: &[&Coverage<'_>]) -> io::Result<()> {
         let is_listed = |row: &&NodeCoverage<'_>| {
-            let is_folded = row.state == State::Excluded && !self.is_filtered() && !self.unfolded;
+            let is_unfolded = self.unfolded || self.sort_by.is_some();
+            let is_folded = row.state == State::Excluded && !self.is_filtered() && !is_unfolded;
             self.is_shown(row) && !is_folded
         };
         if self.lists_causes {
@@ -224,7 +254,11 @@ impl CoverageOptions {
         }
         if self.lists_nodes {
             let rows = of_interest.iter().flat_map(|coverage| &coverage.rows).filter(is_listed);
-            let nodes: BTreeSet<&str> = rows.map(|row| row.node).collect();
+            let mut written = BTreeSet::new();
+            let mut nodes: Vec<&str> = rows.map(|row| row.node).filter(|node| written.insert(*node)).collect();
+            if self.sort_by.is_none() {
+                nodes.sort_unstable();
+            }
             return names(out, "node", nodes.into_iter());
         }
         daemon_set_names(out, self.with_namespace, of_interest.iter().map(|one| (one.namespace(), one.name())))

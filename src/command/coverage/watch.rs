@@ -41,7 +41,8 @@ impl WatchHandler for Screen<'_> {
 
     /// Writes the snapshot if it differs from the last output.
     fn show(&mut self, snapshot: &Snapshot, trouble: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {
-        let coverages = compute_coverage(snapshot);
+        let mut coverages = compute_coverage(snapshot);
+        self.options.sort(&mut coverages, snapshot)?;
         let freshness = if trouble.is_none() { Freshness::Current } else { Freshness::Stale };
         let trouble = trouble.map(connection_lost);
         let empty = snapshot.daemon_sets.is_empty().then(|| "no DaemonSets found".to_owned());
@@ -52,7 +53,7 @@ impl WatchHandler for Screen<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         let mut next = Vec::new();
-        self.options.render(&mut next, &coverages, snapshot).map_err(Error::Output)?;
+        self.options.render(&mut next, &coverages, snapshot).map_err(Error::from)?;
         // A terminal also shows when the screen was updated.
         if news.is_some() && next == self.last && notes == self.shown_notes {
             return Ok(ControlFlow::Continue(()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration, node_name};
+use crate::command::args::{OUTPUT, OutputFormat, daemon_set_name, duration, node_name, output};
 use crate::cycle::{MaxUnavailable, Order};
 use crate::snapshot::DaemonSetName;
 
@@ -36,6 +36,9 @@ const STEPS: &str = "Node steps";
 Examples:
   # Print the plan only
   kubectl ds cycle -n gpu-operator driver --dry-run=client
+
+  # Print the plan only, with the diff of the pod template
+  kubectl ds cycle -n gpu-operator driver --dry-run=client --diff
 
   # Replace outdated pods one node at a time
   kubectl ds cycle -n gpu-operator driver
@@ -128,6 +131,9 @@ pub(crate) struct CycleArgs {
     /// Do not acquire the lock. A concurrent cycle of this DaemonSet can then exceed --max-unavailable
     #[arg(long)]
     pub(crate) no_lock: bool,
+    /// Show the changes of the pod template as a diff in the plan, for each revision that is replaced
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) diff: bool,
     /// Skip the confirmation prompt
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -135,8 +141,8 @@ pub(crate) struct CycleArgs {
     #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub(crate) dry_run: Option<DryRun>,
     /// Output format: one event per line, and a report at the end
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    #[arg(short, long, value_parser = output::DOCUMENT, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
 }
 
 /// `--dry-run`.

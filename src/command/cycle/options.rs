@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::cluster::query::Scope;
 use crate::command::args::names::only_name;
-use crate::command::args::{Global, StructuredFormat};
+use crate::command::args::{Global, OutputFormat};
 use crate::command::cycle::args::{CycleArgs, DryRun};
 use crate::cycle::{LockWait, Observation, Policy, RemovalMethod, Steps};
 use crate::error::Error;
@@ -29,7 +29,9 @@ pub(super) struct CycleOptions {
     pub(super) mode: Mode,
     /// What to do while another run holds the lock; `None` with `--no-lock`.
     pub(super) lock: Option<LockWait>,
-    pub(super) output: Option<StructuredFormat>,
+    pub(super) output: Option<OutputFormat>,
+    /// `--diff`.
+    pub(super) with_diff: bool,
     pub(super) color: ColorChoice,
 }
 
@@ -105,6 +107,7 @@ pub(super) async fn from_args(args: CycleArgs, global: &Global, source: &Source)
             Some(Duration::ZERO) => Some(LockWait::Wait),
             Some(limit) => Some(LockWait::WaitFor(limit)),
         },
+        with_diff: args.diff,
         output: args.output,
         color: global.color,
     })

@@ -6,7 +6,6 @@ use std::io;
 use jiff::Timestamp;
 
 use super::options::CycleOptions;
-use crate::command::args::StructuredFormat;
 use crate::command::output_mode::OutputMode;
 use crate::command::{draw, print};
 use crate::coverage::Coverage;
@@ -15,12 +14,12 @@ use crate::error::Error;
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::cycle::{
-    CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, RunningHook, STOPPING, json_line, line, lock_lost,
-    plan, screen, summary, yaml,
+    CycleScreen, DaemonSetRef, Event, PlanView, Report, ReportEvent, RunningHook, STOPPING, document, line, lock_lost,
+    plan, screen, summary,
 };
+use crate::render::document::{DocumentOptions, Sequence};
 use crate::render::live_screen::{Freshness, LiveScreen};
 use crate::render::rollout::WatchProgress;
-use crate::render::structured;
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{ProgressSample, ProgressTracker, RolloutStatus};
 
@@ -62,7 +61,7 @@ impl<'s> EventContext<'s> {
 impl Reporter {
     pub(super) fn new(options: &CycleOptions, coverage: &Coverage<'_>, lock: Option<LockStatus>) -> Self {
         Self {
-            mode: OutputMode::new(options.output, LiveScreen::new()),
+            mode: OutputMode::new(options.output.as_ref(), LiveScreen::new()),
             color: options.color,
             namespace: coverage.namespace().to_owned(),
             name: coverage.name().to_owned(),
@@ -106,7 +105,7 @@ impl Reporter {
 
     /// Prints the plan. With --output it is part of the final report.
     pub(super) fn plan(&mut self, view: PlanView<'_>, now: Timestamp) -> Result<(), Error> {
-        if matches!(self.mode, OutputMode::Structured(_)) {
+        if matches!(self.mode, OutputMode::Documents(_)) {
             return Ok(());
         }
         let shown = self.screen(now);
@@ -121,7 +120,7 @@ impl Reporter {
     /// Reports a connection problem. The live screen shows it while it lasts.
     pub(super) fn connection_note(&mut self, text: &str, run: &Run, now: Timestamp) -> Result<(), Error> {
         match &self.mode {
-            OutputMode::Structured(_) => self.event(ReportEvent::ConnectionNote(text), None, run, now),
+            OutputMode::Documents(_) => self.event(ReportEvent::ConnectionNote(text), None, run, now),
             OutputMode::Lines => {
                 terminal::note(text);
                 Ok(())
@@ -152,8 +151,7 @@ impl Reporter {
             match &reporter.mode {
                 OutputMode::Screen(_) => Ok(()),
                 OutputMode::Lines => line(out, &event, shown),
-                OutputMode::Structured(StructuredFormat::Json) => json_line(out, &event),
-                OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, &event),
+                OutputMode::Documents(format) => document(out, &event, format),
             }
         })
     }
@@ -221,13 +219,10 @@ impl Reporter {
     pub(super) fn end(&mut self, run: &Run, outcome: &CycleOutcome, now: Timestamp) -> Result<(), Error> {
         let shown = self.screen(now);
         self.print(|reporter, out| match &reporter.mode {
-            OutputMode::Structured(StructuredFormat::Json) => {
-                structured::json_line(out, &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now))
+            OutputMode::Documents(format) => {
+                let report = Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now);
+                format.write(out, &report, DocumentOptions::new(Sequence::Stream))
             }
-            OutputMode::Structured(StructuredFormat::Yaml) => structured::yaml_document(
-                out,
-                &Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now),
-            ),
             OutputMode::Screen(_) | OutputMode::Lines => summary(out, run, outcome, reporter.daemon_set_ref(), shown),
         })
     }

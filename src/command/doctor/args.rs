@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::command::args::{OUTPUT, StructuredFormat};
+use crate::command::args::{OUTPUT, OutputFormat, output};
 
 /// Check the access to the cluster: connection, version, clock, permissions.
 ///
@@ -23,6 +23,6 @@ Examples:
 Exit codes: 0 no check fails, 1 a check fails, 2 the cluster cannot be reached")]
 pub(crate) struct DoctorArgs {
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    #[arg(short, long, value_parser = output::DOCUMENT, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Subcommand};
 
-use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration};
+use crate::command::args::{OUTPUT, OutputFormat, SortPath, daemon_set_name, duration, output, sort_path};
 use crate::rollout::RevisionRange;
 use crate::snapshot::DaemonSetName;
 
@@ -69,8 +69,8 @@ pub(crate) struct RolloutWatchArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<RolloutFormat>,
+    #[arg(short, long, value_parser = output::EVENTS, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
 }
 
 /// Wait for a rollout as kubectl does, or list the rollouts and what blocks them.
@@ -113,8 +113,12 @@ pub(crate) struct RolloutStatusArgs {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) revision: Option<i64>,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<RolloutFormat>,
+    #[arg(short, long, value_parser = output::TABLE_WITHOUT_NAMES, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
+    /// Sort the rows of the table and of JSON by the value at this path in each row of the JSON output, such as
+    /// .available; no rows are folded. Rows without a value come first
+    #[arg(long, value_name = "PATH", value_parser = sort_path, help_heading = OUTPUT)]
+    pub(crate) sort_by: Option<SortPath>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
@@ -151,31 +155,13 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "A..B", num_args = 0..=1, require_equals = true, conflicts_with = "revision")]
     pub(crate) diff: Option<Option<RevisionRange>>,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<RolloutFormat>,
+    #[arg(short, long, value_parser = output::TABLE_WITHOUT_NAMES, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
+    /// Sort the rows of the table and of JSON by the value at this path in each row of the JSON output, such as
+    /// .created; no rows are folded. Rows without a value come first
+    #[arg(long, value_name = "PATH", value_parser = sort_path, help_heading = OUTPUT, conflicts_with_all = ["revision", "diff"])]
+    pub(crate) sort_by: Option<SortPath>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]
     pub(crate) no_headers: bool,
-}
-
-/// `-o` of `rollout`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RolloutFormat {
-    /// Include all names, nothing truncated.
-    Wide,
-    /// JSON output for scripts.
-    Json,
-    /// YAML output for scripts.
-    Yaml,
-}
-
-impl RolloutFormat {
-    /// The format of documents; `None` for text.
-    pub(crate) fn structured(self) -> Option<StructuredFormat> {
-        match self {
-            Self::Wide => None,
-            Self::Json => Some(StructuredFormat::Json),
-            Self::Yaml => Some(StructuredFormat::Yaml),
-        }
-    }
 }

@@ -4,52 +4,69 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cluster::file::{self, Detail};
-use crate::command::args::Global;
 use crate::command::args::names::only_name;
+use crate::command::args::{Global, OutputFormat};
 use crate::command::print;
-use crate::command::rollout::args::{HistoryArgs, RolloutFormat};
+use crate::command::rollout::args::HistoryArgs;
+use crate::command::rollout::external_diff::ExternalDiff;
+use crate::command::sort_order::{permute, sort_order};
 use crate::error::Error;
 use crate::load::{Request, open};
 use crate::render::ViewOptions;
-use crate::render::rollout::history::{Report, Side, diff, table, template};
-use crate::render::{ListLength, structured, terminal};
+use crate::render::document::{DocumentOptions, Rows, Sequence};
+use crate::render::rollout::history::{Report, Side, diff, table, template, yaml_text};
+use crate::render::{ListLength, terminal};
 use crate::rollout::{History, Revision, RevisionRange};
 use crate::snapshot::{DaemonSetName, Snapshot};
 
 /// The part of the history to show.
 enum Shown<'h, 'a> {
-    All,
+    /// All revisions, in the order of the table.
+    All(Vec<&'h Revision<'a>>),
     One(&'h Revision<'a>),
     Two(Side<'h, 'a>, Side<'h, 'a>),
 }
 
 /// Runs `rollout history`.
 pub(super) async fn run(args: HistoryArgs, global: Global) -> Result<ExitCode, Error> {
-    let HistoryArgs { name, revision, diff, output, no_headers } = args;
+    let HistoryArgs { name, revision, diff, output, sort_by, no_headers } = args;
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let namespace = global.namespace_or(source.default_namespace());
     let (name, diff) = with_range(name, diff)?;
     let name = only_name(name, "rollout history")?;
     let snapshot = source.history(&Request::new(namespace, vec![name])).await?;
     let history = history_of(&snapshot)?;
-    let shown = pick(&history, revision, diff)?;
+    let mut shown = pick(&history, revision, diff)?;
+    if let (Some(path), Shown::All(revisions)) = (&sort_by, &mut shown) {
+        let report = Report::new(&history, revisions, &[], snapshot.as_of);
+        let order = sort_order(path, &report, Rows::REVISIONS)?;
+        permute(revisions, &order);
+    }
     let gaps = snapshot.gaps();
     for gap in &gaps {
         terminal::note(gap);
     }
+    let is_text = output.as_ref().and_then(OutputFormat::document).is_none();
+    let wide = output.as_ref().is_some_and(OutputFormat::is_wide);
     let screen = ViewOptions {
-        style: terminal::style(global.color, ListLength::wide(output == Some(RolloutFormat::Wide))),
-        wide: output == Some(RolloutFormat::Wide),
+        wide,
         headers: !no_headers,
-        now: snapshot.as_of,
-        unfolded: false,
+        ..ViewOptions::new(terminal::style(global.color, ListLength::wide(wide)), snapshot.as_of)
     };
     note(&history, &shown);
-    let report = || report(&history, &shown, &gaps, &snapshot);
-    print(|out| match output {
-        Some(RolloutFormat::Json) => structured::json(out, &report()?),
-        Some(RolloutFormat::Yaml) => structured::yaml(out, &report()?),
-        Some(RolloutFormat::Wide) | None => show(out, &history, &shown, screen),
+    if let (Shown::Two(one, other), true, Some(program)) = (&shown, is_text, ExternalDiff::from_environment())
+        && one.template() != other.template()
+    {
+        program.run((&one.file_name(), &yaml_text(*one)?), (&other.file_name(), &yaml_text(*other)?)).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(|out| match output.as_ref().and_then(OutputFormat::document) {
+        Some(format) => {
+            let report = report(&history, &shown, &gaps, &snapshot)?;
+            let rows = Rows::REVISIONS;
+            format.write(out, &report, DocumentOptions { sequence: Sequence::First, rows, headers: !no_headers })
+        }
+        None => show(out, &history, &shown, screen),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -122,7 +139,7 @@ fn pick<'h, 'a>(
             };
             Shown::Two(Side::Revision(find(from)?), other)
         }
-        (None, None) => Shown::All,
+        (None, None) => Shown::All(history.revisions.iter().collect()),
     })
 }
 
@@ -148,7 +165,7 @@ fn no_such_revision(history: &History<'_>, number: i64) -> Error {
 /// Prints notes about the output.
 fn note(history: &History<'_>, shown: &Shown<'_, '_>) {
     match shown {
-        Shown::All if history.current().is_none() => {
+        Shown::All(_) if history.current().is_none() => {
             terminal::note("the current template has no revision yet: the DaemonSet controller has not created it");
         }
         Shown::Two(one, other) if one.template() == other.template() => {
@@ -164,17 +181,17 @@ fn report<'r>(
     gaps: &'r [String],
     snapshot: &Snapshot,
 ) -> io::Result<Report<'r>> {
-    let report = Report::new(history, gaps, snapshot.as_of);
+    let report = |revisions: &[&'r Revision<'_>]| Report::new(history, revisions, gaps, snapshot.as_of);
     match shown {
-        Shown::All => Ok(report),
-        Shown::One(revision) => Ok(report.only(history, &[*revision])),
-        Shown::Two(one, other) => report.compared(history, *one, *other),
+        Shown::All(revisions) => Ok(report(revisions)),
+        Shown::One(revision) => Ok(report(&[]).only(history, &[*revision])),
+        Shown::Two(one, other) => report(&[]).compared(history, *one, *other),
     }
 }
 
 fn show(out: &mut impl Write, history: &History<'_>, shown: &Shown<'_, '_>, screen: ViewOptions) -> io::Result<()> {
     match shown {
-        Shown::All => table(out, history, screen),
+        Shown::All(revisions) => table(out, history, revisions, screen),
         Shown::One(revision) => template(out, history, revision, screen),
         Shown::Two(one, other) => diff(out, *one, *other, screen.style),
     }

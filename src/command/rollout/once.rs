@@ -4,15 +4,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cluster::file::Detail;
-use crate::command::args::Global;
+use crate::command::args::{Global, OutputFormat, SortPath};
 use crate::command::print;
-use crate::command::rollout::args::RolloutFormat;
+use crate::command::sort_order::{permute, sort_order};
 use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
+use crate::render::document::{DocumentOptions, Rows, Sequence};
 use crate::render::rollout::{Report, screen, summary_table};
-use crate::render::{ListLength, finding, structured, terminal};
+use crate::render::{ListLength, finding, terminal};
 use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
 use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
@@ -25,10 +26,10 @@ pub(super) enum ExitCodeOf {
     Rollouts,
 }
 
-/// `-o` and `--no-headers`.
-#[derive(Clone, Copy)]
+/// `-o`, `--sort-by` and `--no-headers`.
 pub(super) struct OutputOptions {
-    pub(super) output: Option<RolloutFormat>,
+    pub(super) output: Option<OutputFormat>,
+    pub(super) sort_by: Option<SortPath>,
     pub(super) no_headers: bool,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct OutputOptions {
 pub(super) async fn once(
     names: Vec<DaemonSetName>,
     selector: Option<String>,
-    OutputOptions { output, no_headers }: OutputOptions,
+    OutputOptions { output, sort_by, no_headers }: OutputOptions,
     exit_code_of: ExitCodeOf,
     global: Global,
 ) -> Result<ExitCode, Error> {
@@ -52,18 +53,26 @@ pub(super) async fn once(
     }
     let coverages = compute_coverage(&snapshot);
     findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
-    let statuses: Vec<RolloutStatus<'_>> =
+    let mut coverages: Vec<&Coverage<'_>> = coverages.iter().collect();
+    let mut statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
-    let names = ListLength::wide(output == Some(RolloutFormat::Wide));
+    if let Some(path) = &sort_by {
+        let order = sort_order(path, &Report::new(&statuses, &[], snapshot.as_of), Rows::DAEMON_SETS)?;
+        permute(&mut coverages, &order);
+        permute(&mut statuses, &order);
+    }
+    let names = ListLength::wide(output.as_ref().is_some_and(OutputFormat::is_wide));
     let style = terminal::style(global.color, names);
-    let shown = ViewOptions { headers: !no_headers, ..ViewOptions::new(style, snapshot.as_of) };
-    print(|out| match output {
-        Some(RolloutFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(RolloutFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(RolloutFormat::Wide) | None if request.names.is_empty() => {
-            summary_table(out, &statuses, request.namespace.is_none(), shown)
+    let shown =
+        ViewOptions { headers: !no_headers, is_sorted: sort_by.is_some(), ..ViewOptions::new(style, snapshot.as_of) };
+    print(|out| match output.as_ref().and_then(OutputFormat::document) {
+        Some(format) => {
+            let report = Report::new(&statuses, &gaps, snapshot.as_of);
+            let rows = Rows::DAEMON_SETS;
+            format.write(out, &report, DocumentOptions { sequence: Sequence::First, rows, headers: !no_headers })
         }
-        Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
+        None if request.names.is_empty() => summary_table(out, &statuses, request.namespace.is_none(), shown),
+        None => screens(out, &coverages, &statuses, shown),
     })?;
     match exit_code_of {
         ExitCodeOf::Rollouts => exit_code(&statuses),
@@ -85,7 +94,7 @@ pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
 
 fn screens(
     out: &mut impl Write,
-    coverages: &[Coverage<'_>],
+    coverages: &[&Coverage<'_>],
     statuses: &[RolloutStatus<'_>],
     shown: ViewOptions,
 ) -> io::Result<()> {

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::command::args::Global;
 use crate::command::args::names::without_type;
+use crate::command::args::{Global, OutputFormat};
 use crate::command::print;
-use crate::command::rollout::args::{RolloutFormat, RolloutStatusArgs};
+use crate::command::rollout::args::RolloutStatusArgs;
 use crate::command::rollout::once::{ExitCodeOf, OutputOptions, once};
 use crate::command::rollout::watch::{self, Until};
 use crate::error::Error;
@@ -14,10 +14,10 @@ use crate::render::text::sanitize;
 
 /// Runs `rollout status`: waits for the rollout of one DaemonSet, as kubectl does, and otherwise shows rollouts once.
 pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitCode, Error> {
-    let RolloutStatusArgs { names, selector, watch, timeout, revision, output, no_headers } = args;
+    let RolloutStatusArgs { names, selector, watch, timeout, revision, output, sort_by, no_headers } = args;
     let names = without_type(names);
     let is_one = names.len() == 1 && selector.is_none() && !global.all_namespaces && global.from.is_empty();
-    let is_text = output.and_then(RolloutFormat::structured).is_none();
+    let is_text = output.as_ref().and_then(OutputFormat::document).is_none();
     if is_one && watch && is_text {
         let until = Until {
             revision: revision.filter(|revision| *revision > 0),
@@ -35,5 +35,5 @@ pub(super) async fn run(args: RolloutStatusArgs, global: Global) -> Result<ExitC
         return Ok(code);
     }
     let exit_code_of = if is_one && is_text { ExitCodeOf::Display } else { ExitCodeOf::Rollouts };
-    once(names, selector, OutputOptions { output, no_headers }, exit_code_of, global).await
+    once(names, selector, OutputOptions { output, sort_by, no_headers }, exit_code_of, global).await
 }

@@ -12,9 +12,8 @@ use tokio::time::Instant;
 use super::once;
 use crate::cluster::file::Detail;
 use crate::command::args::names::only_name;
-use crate::command::args::{Global, StructuredFormat};
+use crate::command::args::{Global, OutputFormat};
 use crate::command::output_mode::OutputMode;
-use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutWatchArgs;
 use crate::command::rollout::once::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
@@ -25,7 +24,7 @@ use crate::load::{Source, open};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::live_screen::{Freshness, LiveScreen};
-use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, json_line, line, screen, yaml};
+use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, document, line, screen};
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
@@ -38,7 +37,7 @@ pub(super) async fn run(args: RolloutWatchArgs, global: Global) -> Result<ExitCo
     let RolloutWatchArgs { name, once, revision, any_revision, fail_fast, stall_timeout, timeout, output } = args;
     let names = vec![only_name(name, "rollout watch")?];
     if once && revision.is_none() {
-        let options = OutputOptions { output, no_headers: false };
+        let options = OutputOptions { output, sort_by: None, no_headers: false };
         return once::once(names, None, options, ExitCodeOf::Rollouts, global).await;
     }
     if once {
@@ -68,7 +67,7 @@ pub(super) struct Until {
 pub(super) async fn watch(
     names: Vec<DaemonSetName>,
     until: Until,
-    output: Option<RolloutFormat>,
+    output: Option<OutputFormat>,
     global: Global,
 ) -> Result<ExitCode, Error> {
     if !global.from.is_empty() {
@@ -96,9 +95,9 @@ pub(super) async fn watch(
             ..until
         },
         template: None,
-        mode: OutputMode::new(output.and_then(RolloutFormat::structured), live),
+        mode: OutputMode::new(output.as_ref(), live),
         color: global.color,
-        names: ListLength::wide(output == Some(RolloutFormat::Wide)),
+        names: ListLength::wide(output.as_ref().is_some_and(OutputFormat::is_wide)),
         begun: (Instant::now(), Timestamp::now()),
         uid: None,
         was_known: false,
@@ -322,7 +321,7 @@ impl Watching {
                 notes.iter().filter(|note| !self.shown_notes.contains(note)).for_each(|note| terminal::note(note));
                 let is_said = |change: &&RolloutEvent| match self.mode {
                     OutputMode::Lines => !is_redundant(&change.kind, &news, self.until.revision.is_none()),
-                    OutputMode::Screen(_) | OutputMode::Structured(_) => true,
+                    OutputMode::Screen(_) | OutputMode::Documents(_) => true,
                 };
                 let news: Vec<Event<'_, '_>> =
                     news.iter().filter(is_said).map(|change| self.event(change, Some(rollout_status))).collect();
@@ -350,8 +349,7 @@ impl Watching {
     /// Writes events, below the screen if there is one.
     fn write(&self, events: &[Event<'_, '_>]) -> Result<bool, Error> {
         let one = |out: &mut io::BufWriter<io::StdoutLock<'static>>, event: &Event<'_, '_>| match &self.mode {
-            OutputMode::Structured(StructuredFormat::Json) => json_line(out, event),
-            OutputMode::Structured(StructuredFormat::Yaml) => yaml(out, event),
+            OutputMode::Documents(format) => document(out, event, format),
             OutputMode::Screen(_) | OutputMode::Lines => line(out, event, self.screen(event.at)),
         };
         print(|out| {

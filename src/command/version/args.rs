@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::command::args::{OUTPUT, StructuredFormat};
+use crate::command::args::{OUTPUT, OutputFormat, output};
 
 /// Print the client and server version information.
 #[derive(Debug, Args)]
@@ -11,6 +11,6 @@ pub(crate) struct VersionArgs {
     #[arg(long)]
     pub(crate) client: bool,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) output: Option<StructuredFormat>,
+    #[arg(short, long, value_parser = output::DOCUMENT, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) output: Option<OutputFormat>,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::command::args::{OUTPUT, OutputFormat};
+use crate::command::args::{OUTPUT, OutputFormat, output};
 
 /// Explain why a DaemonSet pod is missing or unhealthy on a node, and how to fix it.
 ///
@@ -27,8 +27,9 @@ Examples:
   # Explain every node on which a DaemonSet is not healthy, grouped by cause
   kubectl ds why-not -n kube-system ds/kube-proxy
 
-  # Output JSON for scripts
+  # Output JSON for scripts: one document for each node
   kubectl ds why-not worker-7 -o json
+  kubectl ds why-not -n kube-system ds/kube-proxy -o json
 
   # Predict which DaemonSets would run on a node that does not exist yet
   kubectl get node worker-7 -o yaml > node.yaml   # then edit labels, taints, allocatable
@@ -51,7 +52,7 @@ pub(crate) struct WhyNotArgs {
     #[arg(long)]
     pub(crate) no_logs: bool,
     /// Output format
-    #[arg(short, long, value_enum, value_name = "FORMAT", help_heading = OUTPUT)]
+    #[arg(short, long, value_parser = output::TABLE, value_name = "FORMAT", help_heading = OUTPUT)]
     pub(crate) output: Option<OutputFormat>,
     /// Don't print headers
     #[arg(long, help_heading = OUTPUT, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", value_name = "BOOL", hide_possible_values = true, hide_default_value = true)]

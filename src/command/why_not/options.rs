@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use crate::admission::PredictedPod;
-use crate::command::args::{OutputFormat, StructuredFormat};
+use crate::command::args::OutputFormat;
 use crate::error::Error;
 use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis};
 use crate::explain::log_excerpt::{LogExcerpt, crashed_containers};
 use crate::load::node::NodeTarget;
 use crate::load::predict::load_required_objects;
 use crate::load::{Request, Source};
+use crate::render::document::{DocumentOptions, Rows, Sequence};
 use crate::render::terminal::{self, ColorChoice};
 use crate::render::{ListLength, ViewOptions};
 use crate::snapshot::node_snapshot::NodeSnapshot;
@@ -25,22 +26,20 @@ pub(super) struct WhyNotOptions {
 
 impl WhyNotOptions {
     pub(super) fn screen(&self, now: Timestamp) -> ViewOptions {
-        let wide = self.output == Some(OutputFormat::Wide);
+        let wide = self.output.as_ref().is_some_and(OutputFormat::is_wide);
         ViewOptions {
             style: terminal::style(self.color, ListLength::wide(wide)),
             wide,
             headers: self.headers,
             now,
             unfolded: false,
+            is_sorted: false,
         }
     }
 
-    pub(super) fn structured(&self) -> Option<StructuredFormat> {
-        match self.output {
-            Some(OutputFormat::Json) => Some(StructuredFormat::Json),
-            Some(OutputFormat::Yaml) => Some(StructuredFormat::Yaml),
-            Some(OutputFormat::Wide | OutputFormat::Name) | None => None,
-        }
+    /// For a document of one node.
+    pub(super) fn document(&self, sequence: Sequence) -> DocumentOptions {
+        DocumentOptions { sequence, rows: Rows::DAEMON_SETS, headers: self.headers }
     }
 
     /// The ends of the logs of crashed containers.
@@ -52,7 +51,7 @@ impl WhyNotOptions {
     }
 
     pub(super) fn is_names(&self) -> bool {
-        self.output == Some(OutputFormat::Name)
+        self.output.as_ref().is_some_and(OutputFormat::is_name)
     }
 }
 

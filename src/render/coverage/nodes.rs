@@ -82,7 +82,9 @@ fn folded_nodes(
     let is_excluded = |row: &&&NodeCoverage<'_>| row.state == State::Excluded && !screen.unfolded;
     let (excluded, listed): (Vec<&&NodeCoverage<'_>>, Vec<&&NodeCoverage<'_>>) = shown.iter().partition(is_excluded);
     let mut listed: Vec<&NodeCoverage<'_>> = listed.into_iter().copied().collect();
-    listed.sort_by_key(|row| (row.state, row.node));
+    if !screen.is_sorted {
+        listed.sort_by_key(|row| (row.state, row.node));
+    }
     let is_well = |row: &&NodeCoverage<'_>| row.state == State::Available && row.reasons.is_empty();
     let well = match folding {
         Folding::Excluded => 0,

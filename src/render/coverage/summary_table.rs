@@ -25,7 +25,9 @@ pub(crate) fn summary_table(
         return Ok(());
     }
     let mut order = coverages.to_vec();
-    order.sort_by_cached_key(|coverage| urgency(coverage));
+    if !screen.is_sorted {
+        order.sort_by_cached_key(|coverage| urgency(coverage));
+    }
     if !screen.is_terminal() || !screen.headers {
         let shared = SharedCauses::default();
         return columns(with_namespace, &shared, screen).table(order).write(out, screen.style, screen.headers);

@@ -11,6 +11,7 @@ use crate::render::age::age;
 use crate::render::coverage::strategy;
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::rollout::changes_in_words;
+use crate::render::rollout::history::{Side, diff};
 use crate::render::style::{Tone, symbol, tone_of};
 use crate::render::table::{Column, Table};
 use crate::render::text::{pluralize, sanitize};
@@ -29,10 +30,12 @@ pub(crate) struct PlanView<'a> {
     pub(crate) lock: Option<&'a LockStatus>,
     /// `None` if the revisions could not be read.
     pub(crate) history: Option<&'a History<'a>>,
+    /// Whether the changes of the template are shown as a diff, too.
+    pub(crate) with_diff: bool,
 }
 
 pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions) -> io::Result<()> {
-    let PlanView { coverage, plan, policy, lock, history } = view;
+    let PlanView { coverage, plan, policy, lock, history, with_diff } = view;
     let style = screen.style;
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     style.line(
@@ -43,6 +46,9 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions
     style.line(out, &head(plan, policy), Tone::Plain)?;
     for line in history.map(|history| changes(plan, history, screen.style.names)).unwrap_or_default() {
         style.line(out, &line, Tone::Plain)?;
+    }
+    if let Some(history) = history.filter(|_| with_diff) {
+        diffs(out, plan, history, screen)?;
     }
     if !plan.nodes.is_empty() {
         writeln!(out)?;
@@ -58,12 +64,28 @@ pub(crate) fn plan(out: &mut impl Write, view: PlanView<'_>, screen: ViewOptions
 
 /// What the new pods change, one line for each revision that is replaced.
 fn changes(plan: &Plan<'_>, history: &History<'_>, names: ListLength) -> Vec<String> {
-    let revisions: BTreeSet<&str> = plan.nodes.iter().filter_map(|planned| planned.revision).collect();
-    let changes = revisions.into_iter().filter_map(|hash| Some((hash, history.changes_since(hash)?)));
+    let changes = replaced_revisions(plan).into_iter().filter_map(|hash| Some((hash, history.changes_since(hash)?)));
     let line = |(hash, changes): (&str, Vec<TemplateChange>)| {
         format!("Changes from revision {}: {}", sanitize(hash), changes_in_words(&changes, names))
     };
     changes.filter(|(_, changes)| !changes.is_empty()).map(line).collect()
+}
+
+/// The hashes of the revisions whose pods are replaced.
+fn replaced_revisions<'p>(plan: &Plan<'p>) -> BTreeSet<&'p str> {
+    plan.nodes.iter().filter_map(|planned| planned.revision).collect()
+}
+
+/// Writes the diff from each revision that is replaced to the current template.
+fn diffs(out: &mut impl Write, plan: &Plan<'_>, history: &History<'_>, screen: ViewOptions) -> io::Result<()> {
+    let current = history.current().map_or(Side::Today(history), Side::Revision);
+    for revision in replaced_revisions(plan).into_iter().filter_map(|hash| history.with_hash(hash)) {
+        if !revision.is_current {
+            writeln!(out)?;
+            diff(out, Side::Revision(revision), current, screen.style)?;
+        }
+    }
+    Ok(())
 }
 
 fn head(plan: &Plan<'_>, policy: &Policy) -> String {

@@ -13,6 +13,7 @@ use crate::render::ViewOptions;
 use crate::render::age::age;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
+use crate::render::document::{DocumentFormat, DocumentOptions, Sequence};
 use crate::render::name_list::{HANDFUL, HANDFUL_OF_LONG, ListLength};
 use crate::render::reason::detail;
 use crate::render::remedy::Remedy;
@@ -100,14 +101,9 @@ enum EndFields {
     Ended { outcome: Ending },
 }
 
-/// Writes the event as one line of JSON.
-pub(crate) fn json_line(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::json_line(out, &view(event))
-}
-
-/// Writes the event as one document of a YAML stream.
-pub(crate) fn yaml(out: &mut impl Write, event: &Event<'_, '_>) -> io::Result<()> {
-    crate::render::structured::yaml_document(out, &view(event))
+/// Writes the event as one document of a stream.
+pub(crate) fn document(out: &mut impl Write, event: &Event<'_, '_>, format: &DocumentFormat) -> io::Result<()> {
+    format.write(out, &view(event), DocumentOptions::new(Sequence::Stream))
 }
 
 fn view<'c>(event: &'c Event<'c, '_>) -> EventView<'c> {

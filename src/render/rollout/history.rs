@@ -18,8 +18,13 @@ use crate::render::text::{bounded, pluralize, sanitize};
 use crate::rollout::{DeletedRevision, History, Revision};
 use crate::snapshot::Known;
 
-/// Writes one row per revision, and one per deleted revision that pods still run.
-pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: ViewOptions) -> io::Result<()> {
+/// Writes one row for each of these revisions, and one per deleted revision that pods still run.
+pub(crate) fn table(
+    out: &mut impl Write,
+    history: &History<'_>,
+    revisions: &[&Revision<'_>],
+    screen: ViewOptions,
+) -> io::Result<()> {
     let mut columns = vec![Column::text("REVISION")];
     if screen.wide {
         columns.push(Column::text("HASH"));
@@ -36,7 +41,7 @@ pub(crate) fn table(out: &mut impl Write, history: &History<'_>, screen: ViewOpt
     let mut table = Table::new(columns);
     // The numbers are padded, so that the marks behind them are aligned.
     let digits = history.revisions.iter().map(|revision| revision.number.to_string().len()).max().unwrap_or_default();
-    for revision in &history.revisions {
+    for revision in revisions {
         table.row(row(history, revision, digits, with_cause || screen.wide, screen));
     }
     for deleted_revisions in &history.deleted_revisions {
@@ -130,6 +135,11 @@ pub(crate) fn template(
         writeln!(out, "{}", yaml::safe_line(&line))?;
     }
     Ok(())
+}
+
+/// A template as YAML, safe for a terminal.
+pub(crate) fn yaml_text(side: Side<'_, '_>) -> io::Result<String> {
+    Ok(yaml::lines(&side.template())?.iter().map(|line| format!("{}\n", yaml::safe_line(line))).collect())
 }
 
 /// Writes the difference between two templates as a unified diff.

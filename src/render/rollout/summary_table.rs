@@ -24,12 +24,14 @@ pub(crate) fn summary_table(
         return Ok(());
     }
     let mut order: Vec<&RolloutStatus<'_>> = statuses.iter().collect();
-    order.sort_by_cached_key(|status| (urgency(status.phase), namespace(status), name(status)));
+    if !screen.is_sorted {
+        order.sort_by_cached_key(|status| (urgency(status.phase), namespace(status), name(status)));
+    }
     let columns = columns(with_namespace, screen);
     let complete = order.iter().filter(|status| is_complete(status)).count();
     let mut table = Vec::new();
     columns.table(order.iter().copied()).write(&mut table, screen.style, screen.headers)?;
-    if !screen.headers || !screen.does_not_fit(&table) || complete == 0 {
+    if !screen.headers || screen.is_sorted || !screen.does_not_fit(&table) || complete == 0 {
         return out.write_all(&table);
     }
     // Complete rollouts would push the others off the screen.

@@ -10,6 +10,7 @@ use crate::coverage::NodeCoverage;
 use crate::explain::{Exit, ReadyStatus, Reason, State};
 use crate::placement::Placement;
 use crate::render::ViewOptions;
+use crate::render::document::DocumentFormat;
 use crate::render::name_list::ListLength;
 use crate::render::style::{Palette, Style};
 use crate::revision::CurrentRevision;
@@ -253,7 +254,7 @@ fn blocker_event_has_nodes_evidence_and_remedy() {
     let change = RolloutEvent { at: now(), kind };
     let event = Event::change(&change, ("shop", "agent"), Some(&rollout_status));
     let mut out = Vec::new();
-    json_line(&mut out, &event).unwrap();
+    document(&mut out, &event, &DocumentFormat::Json).unwrap();
     let value: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(value["kind"], "RolloutEvent");
     assert_eq!(value["type"], "BlockerFound");

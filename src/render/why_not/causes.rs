@@ -15,8 +15,9 @@ use crate::render::text::{pluralize, sanitize};
 /// The nodes with the same cause.
 #[derive(Debug)]
 pub(crate) struct Cause {
-    state: State,
-    text: String,
+    pub(super) state: State,
+    /// Safe text.
+    pub(super) text: String,
     pub(crate) nodes: Vec<String>,
 }
 
@@ -39,18 +40,25 @@ pub(crate) fn title(
     causes: &[Cause],
     screen: ViewOptions,
 ) -> io::Result<()> {
+    let tone = match (causes.is_empty(), coverage.counts.desired) {
+        (true, Some(0)) => Tone::Warning,
+        (true, _) => Tone::Good,
+        (false, _) => Tone::Strong,
+    };
+    screen.style.line(out, &summary(coverage, causes), tone)
+}
+
+/// The number of causes and of their nodes.
+pub(crate) fn summary(coverage: &Coverage<'_>, causes: &[Cause]) -> String {
     let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
     let nodes = causes.iter().map(|cause| cause.nodes.len()).sum::<usize>();
     let is_without_nodes = coverage.counts.desired == Some(0);
-    let text = match (causes.len(), is_without_nodes) {
-        (0, true) => {
-            return screen.style.line(out, &format!("{name}: {}", why_none_is_eligible(&coverage.rows)), Tone::Warning);
-        }
-        (0, false) => return screen.style.line(out, &format!("{name}: healthy on every eligible node"), Tone::Good),
+    match (causes.len(), is_without_nodes) {
+        (0, true) => format!("{name}: {}", why_none_is_eligible(&coverage.rows)),
+        (0, false) => format!("{name}: healthy on every eligible node"),
         (1, _) => format!("{name}: not healthy on {}, one cause", pluralize(nodes, "node")),
         (causes, _) => format!("{name}: not healthy on {}, {causes} causes", pluralize(nodes, "node")),
-    };
-    screen.style.line(out, &text, Tone::Strong)
+    }
 }
 
 impl Cause {

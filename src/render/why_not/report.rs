@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::causes::Cause;
 use super::{checked, owner_pods, target};
 use crate::check_result::CheckResult;
 use crate::explain::diagnosis::{Check, CheckName, CheckReason, Diagnosis, Stage, Verdict};
@@ -25,7 +26,19 @@ pub(crate) struct Report<'a> {
     #[serde(flatten)]
     head: Head<'a>,
     node: &'a str,
+    /// With a DaemonSet instead of a node: the cause that the node shares with others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<CauseView<'a>>,
     daemon_sets: Vec<DiagnosisView<'a>>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct CauseView<'a> {
+    state: State,
+    message: &'a str,
+    /// The nodes with this cause.
+    nodes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -130,7 +143,17 @@ impl<'a> Report<'a> {
                 assumptions: diagnosis.assumptions,
             }
         };
-        Self { head: Head::new("WhyNotReport", now, unknown), node, daemon_sets: diagnoses.iter().map(view).collect() }
+        Self {
+            head: Head::new("WhyNotReport", now, unknown),
+            node,
+            cause: None,
+            daemon_sets: diagnoses.iter().map(view).collect(),
+        }
+    }
+
+    /// Adds the cause that the node shares with others.
+    pub(crate) fn with_cause(self, cause: &'a Cause) -> Self {
+        Self { cause: Some(CauseView { state: cause.state, message: &cause.text, nodes: &cause.nodes }), ..self }
     }
 }
 

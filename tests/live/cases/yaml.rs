@@ -19,7 +19,7 @@ const SEED: u64 = 9;
 
 /// Strings that YAML writers and readers treat differently; without U+0085, U+2028 and U+2029, which kubectl changes:
 /// it reads JSON as YAML 1.1, where they are line breaks.
-fn unusual_string(rng: &mut Rng) -> String {
+pub(super) fn unusual_string(rng: &mut Rng) -> String {
     const WORDS: [&str; 60] = [
         "yes",
         "No",

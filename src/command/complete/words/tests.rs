@@ -66,8 +66,11 @@ fn values_come_from_their_source() {
 
 #[test]
 fn values_of_an_enum_are_words() {
-    assert_eq!(candidates("coverage -o "), ["wide", "json", "yaml", "name"]);
-    assert_eq!(candidates("coverage -wo "), ["wide", "json", "yaml", "name"]);
+    let documents = ["json", "yaml", "kyaml", "jsonpath", "jsonpath-as-json", "jsonpath-file"];
+    assert_eq!(candidates("version -o "), documents);
+    assert_eq!(candidates("rollout watch -o "), [&["wide"][..], &documents].concat());
+    assert!(candidates("coverage -o ").contains(&"custom-columns-file".to_owned()));
+    assert_eq!(candidates("coverage -o "), candidates("coverage -wo "));
     assert_eq!(candidates("--color="), ["auto", "always", "never"]);
     assert!(candidates("coverage --only ").contains(&"NotReady".to_owned()));
 }

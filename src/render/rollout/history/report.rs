@@ -51,13 +51,19 @@ struct DeletedRevisionView<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(history: &'a History<'_>, unknown: &'a [String], as_of: Timestamp) -> Self {
+    /// The report of these revisions, in this order.
+    pub(crate) fn new(
+        history: &'a History<'_>,
+        revisions: &[&'a Revision<'_>],
+        unknown: &'a [String],
+        as_of: Timestamp,
+    ) -> Self {
         Self {
             head: Head::new("RolloutHistory", as_of, unknown),
             namespace: history.namespace(),
             name: history.name(),
             current: history.current().map(|revision| revision.number),
-            revisions: history.revisions.iter().map(|revision| RevisionView::new(history, revision)).collect(),
+            revisions: revisions.iter().map(|revision| RevisionView::new(history, revision)).collect(),
             deleted_revisions: history.deleted_revisions.iter().map(DeletedRevisionView::new).collect(),
             diff: None,
         }

@@ -22,6 +22,14 @@ impl Side<'_, '_> {
         }
     }
 
+    /// The name of a directory for the template.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            Self::Revision(revision) => format!("revision-{}", revision.number),
+            Self::Today(_) => "current-template".into(),
+        }
+    }
+
     /// How it is called.
     pub(crate) fn words(&self) -> String {
         match self {

@@ -87,7 +87,8 @@ fn table_and_title_are_safe_and_show_unknown_values() {
     let history = History::new(&snapshot.daemon_sets[0], &snapshot).unwrap();
     let screen = ViewOptions::new(PLAIN, objects::now());
     let mut out = Vec::new();
-    table(&mut out, &history, screen).unwrap();
+    let revisions: Vec<&Revision<'_>> = history.revisions.iter().collect();
+    table(&mut out, &history, &revisions, screen).unwrap();
     let all = String::from_utf8(out.clone()).unwrap();
     assert_eq!(
         all,

@@ -198,7 +198,7 @@ fn run_cycle(
 }
 
 /// The nodes that are cordoned by the program; none during an outage of the API server.
-fn left_cordoned(plane: &ControlPlane) -> Result<Vec<String>, Failed> {
+fn left_cordoned(plane: &mut ControlPlane) -> Result<Vec<String>, Failed> {
     plane.run(async |plane| {
         let nodes: Api<Node> = Api::all(plane.client());
         let labels = ListParams::default().labels("kubectl-ds/cordoned-for");
