@@ -13,6 +13,7 @@ mod backoff;
 mod bounded;
 pub(crate) mod connect;
 mod credentials;
+pub(crate) mod daemon_set;
 pub(crate) mod delete;
 pub(crate) mod file;
 mod json;

@@ -34,8 +34,8 @@ mod tests;
 
 pub(crate) use decision::{Action, Failure, HaltReason, NodeEvent, ObservationSource, PodRef, Skip, WaitReason};
 pub(crate) use lock::{
-    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockStatus, LockWait, Moment,
-    RENEW_PERIOD, lease_name,
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockSighting, LockStatus, LockWait,
+    Moment, RENEW_PERIOD, lease_name,
 };
 pub(crate) use node_task::{NodeTask, Status};
 pub(crate) use observation::Observation;

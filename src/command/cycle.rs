@@ -3,25 +3,24 @@
 pub(crate) mod args;
 mod execution;
 mod executor;
-mod lease_keeper;
 mod locking;
 mod observer;
 mod options;
-mod prompt;
 mod removal;
 mod reporter;
+pub(crate) mod stage;
 mod start;
 
 use std::process::ExitCode;
 
 use self::execution::Executor;
-use self::lease_keeper::Clock;
 use self::observer::Observer;
 use self::options::{CycleOptions, Mode, from_args};
 use self::reporter::Reporter;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::cycle::args::CycleArgs;
+use crate::command::lock::Clock;
 use crate::cycle::{CycleOutcome, LockStatus, Observation, Run, plan};
 use crate::error::Error;
 use crate::interrupt::{Signals, interruptible};

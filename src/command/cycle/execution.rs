@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::lease_keeper::{Clock, Lock};
 use super::observer::Observer;
 use super::options::CycleOptions;
+use crate::command::lock::{Clock, Lock};
 use crate::cycle::{Held, Moment};
 use crate::interrupt::Signals;
 

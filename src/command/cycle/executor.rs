@@ -9,8 +9,8 @@ use super::execution::{Executor, RELIST_DELAY};
 use super::locking::{Permit, lost};
 use super::observer::WakeReason;
 use super::options::Mode;
-use super::prompt;
 use super::reporter::{EventContext, Reporter};
+use crate::command::prompt;
 use crate::command::watch_loop::connection_lost;
 use crate::cycle::{Action, CycleOutcome, HaltReason, Observation, ObservationSource, Run, Summary};
 use crate::error::Error;
@@ -61,7 +61,7 @@ impl Executor {
     }
 
     /// Executes the steps of the run.
-    async fn carry_out(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
+    pub(super) async fn carry_out(&mut self, run: &mut Run, reporter: &mut Reporter) -> Result<CycleOutcome, Error> {
         // The cluster may have changed since the plan, for example by another run.
         if let Next::End(outcome) = self.refresh(run, reporter).await? {
             return Ok(outcome);
@@ -252,7 +252,7 @@ impl Executor {
         }
     }
 
-    fn exit_code(&self, run: &Run, outcome: &CycleOutcome) -> ExitCode {
+    pub(super) fn exit_code(&self, run: &Run, outcome: &CycleOutcome) -> ExitCode {
         match (outcome, self.stopped_by) {
             (CycleOutcome::Halted { halt: HaltReason::Interrupted }, Some(code)) => ExitCode::from(code),
             (CycleOutcome::Halted { .. } | CycleOutcome::Declined, _) => ExitCode::from(1),

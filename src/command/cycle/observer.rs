@@ -5,17 +5,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::lease_keeper::Clock;
 use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
-use crate::command::rollout::event_query;
+use crate::command::lock::Clock;
 use crate::command::watch_loop::{REFRESH, UpdateKind, until_change, until_events};
 use crate::coverage::Coverage;
 use crate::cycle::Moment;
 use crate::error::Error;
 use crate::load::Request;
 use crate::load::live::{self, Loaded};
+use crate::rollout::event_query_of_all;
 use crate::snapshot::{Known, Missing, Snapshot};
 
 /// The maximum age of lists on which the deletion of a pod may be based.
@@ -121,7 +121,7 @@ impl Observer {
     async fn until_event(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
         let Self { access, loaded, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
-        if follow.watch_events(access, || event_query(&loaded.snapshot))
+        if follow.watch_events(access, || event_query_of_all(&loaded.snapshot))
             && let UpdateKind::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
         {
             return Ok(WakeReason::Missed);

@@ -5,12 +5,14 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::execution::Executor;
 use super::observer::{WakeReason, not_observed};
-use super::options::{Mode, check_strategy};
+use super::options::{CycleOptions, Mode, check_strategy};
+use super::present;
 use super::reporter::Reporter;
-use super::{present, prompt};
+use crate::cluster::access::Access;
 use crate::cluster::delete::DeleteOutcome;
 use crate::cluster::lease::DryRun;
 use crate::cluster::query::Scope;
+use crate::command::prompt;
 use crate::cycle::{CycleOutcome, LockStatus, Observation, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
 use crate::render::cycle::{Question, ReportEvent, barrier_in_words, question};
@@ -56,7 +58,7 @@ impl Executor {
 
     pub(super) async fn plan(&mut self) -> Result<(Run, Reporter), Error> {
         let budgets = match self.options.policy.removal {
-            RemovalMethod::Evict => self.disruption_budgets().await?,
+            RemovalMethod::Evict => disruption_budgets(&self.observer.access, &self.options).await?,
             RemovalMethod::Delete => Vec::new(),
         };
         let lock = self.lock_status().await?;
@@ -73,18 +75,6 @@ impl Executor {
         planned.ok_or_else(|| self.gone())?
     }
 
-    async fn disruption_budgets(&self) -> Result<Vec<PodDisruptionBudget>, Error> {
-        let namespace = self.options.request.namespace.clone().unwrap_or_default();
-        match self.observer.access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
-            Ok(listed) => Ok(listed.items),
-            Err(error @ Error::Forbidden { .. }) => {
-                terminal::note(&format!("{error}; cannot check for PodDisruptionBudgets that never allow an eviction"));
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Checks permissions and asks for confirmation. Returns an outcome if the plan is not to be executed.
     pub(super) async fn confirm(&mut self, run: &Run, reporter: &Reporter) -> Result<Option<CycleOutcome>, Error> {
         let Some(first) = run.tasks().first() else {
@@ -94,7 +84,7 @@ impl Executor {
         if self.options.mode == Mode::Plan {
             return Ok(Some(CycleOutcome::Planned));
         }
-        self.check_watches().await?;
+        check_watches(&self.observer.access, &self.options).await?;
         // A dry run reports missing permissions before the question and before the first delete.
         self.remove(&first.pod, None, DryRun::Server).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
@@ -115,28 +105,6 @@ impl Executor {
             prompt::ask(&question(Question::Start, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals)
                 .await?;
         Ok((!is_yes).then_some(CycleOutcome::Declined))
-    }
-
-    /// Whether the changes after a delete can be watched: without them, the run could not tell when the new pod is available.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`]. A server that gives no answer is not an error.
-    async fn check_watches(&self) -> Result<(), Error> {
-        let namespace = self.options.request.namespace.as_deref();
-        for (group, resource) in [("", "nodes"), ("", "pods"), ("apps", "daemonsets"), ("apps", "controllerrevisions")]
-        {
-            let namespace = namespace.filter(|_| resource != "nodes");
-            let permission = Permission { verb: "watch", group, resource };
-            if self.observer.access.may(permission, namespace).await == Some(false) {
-                return Err(Error::Forbidden {
-                    verb: "watch",
-                    resource: resource.to_owned(),
-                    scope: namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default(),
-                    message: "cycle watches the pods that it replaces".into(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Sends every delete or eviction as a server-side dry run.
@@ -165,4 +133,42 @@ impl Executor {
         }
         Ok(CycleOutcome::Planned)
     }
+}
+
+/// The PodDisruptionBudgets of the namespace; none without the permission.
+pub(super) async fn disruption_budgets(
+    access: &Access,
+    options: &CycleOptions,
+) -> Result<Vec<PodDisruptionBudget>, Error> {
+    let namespace = options.request.namespace.clone().unwrap_or_default();
+    match access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
+        Ok(listed) => Ok(listed.items),
+        Err(error @ Error::Forbidden { .. }) => {
+            terminal::note(&format!("{error}; cannot check for PodDisruptionBudgets that never allow an eviction"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the changes after a delete can be watched: without them, the run could not tell when the new pod is
+/// available.
+///
+/// # Errors
+/// [`Error::Forbidden`]. A server that gives no answer is not an error.
+pub(super) async fn check_watches(access: &Access, options: &CycleOptions) -> Result<(), Error> {
+    let namespace = options.request.namespace.as_deref();
+    for (group, resource) in [("", "nodes"), ("", "pods"), ("apps", "daemonsets"), ("apps", "controllerrevisions")] {
+        let namespace = namespace.filter(|_| resource != "nodes");
+        let permission = Permission { verb: "watch", group, resource };
+        if access.may(permission, namespace).await == Some(false) {
+            return Err(Error::Forbidden {
+                verb: "watch",
+                resource: resource.to_owned(),
+                scope: namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default(),
+                message: "cycle watches the pods that it replaces".into(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -7,14 +7,16 @@ use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::command::print;
 use crate::command::rollout::args::RolloutFormat;
+use crate::command::rollout::locks::Locks;
 use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
-use crate::render::rollout::{Report, screen, summary_table};
+use crate::render::rollout::{Report, lock_in_words, screen, summary_table};
+use crate::render::text::sanitize;
 use crate::render::{ListLength, finding, structured, terminal};
-use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
-use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
+use crate::rollout::{Phase, RolloutStatus, event_query_of_all, rollout_status};
+use crate::snapshot::{DaemonSetName, Known};
 
 /// What the exit code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +44,12 @@ pub(super) async fn once(
 ) -> Result<ExitCode, Error> {
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = Request { selector, ..request(names, &global, &source) };
-    let snapshot = source.snapshot(&request, event_query).await?;
-    let gaps = snapshot.gaps();
-    for gap in &gaps {
-        terminal::note(gap);
-    }
+    let snapshot = source.snapshot(&request, event_query_of_all).await?;
+    let locks = match &source {
+        Source::Live(access) => Locks::read(access, &request).await,
+        Source::Saved(_) => Locks::of_saved_cluster(),
+    };
+    let mut gaps = snapshot.gaps();
     if snapshot.daemon_sets.is_empty() {
         terminal::note(&source.none_found(&request).await);
     }
@@ -54,16 +57,20 @@ pub(super) async fn once(
     findings(&snapshot, &coverages).iter().for_each(|found| terminal::note(&finding(found, snapshot.as_of)));
     let statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
+    gaps.extend(locks.gap(&statuses));
+    gaps.iter().for_each(|gap| terminal::note(gap));
     let names = ListLength::wide(output == Some(RolloutFormat::Wide));
     let style = terminal::style(global.color, names);
     let shown = ViewOptions { headers: !no_headers, ..ViewOptions::new(style, snapshot.as_of) };
+    let report = || Report::new(&statuses, |status| locks.of(status), &gaps, snapshot.as_of);
     print(|out| match output {
-        Some(RolloutFormat::Json) => structured::json(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
-        Some(RolloutFormat::Yaml) => structured::yaml(out, &Report::new(&statuses, &gaps, snapshot.as_of)),
+        Some(RolloutFormat::Json) => structured::json(out, &report()),
+        Some(RolloutFormat::Yaml) => structured::yaml(out, &report()),
         Some(RolloutFormat::Wide) | None if request.names.is_empty() => {
-            summary_table(out, &statuses, request.namespace.is_none(), shown)
+            summary_table(out, &statuses, request.namespace.is_none(), shown)?;
+            if shown.headers { lock_lines(out, &locks, &statuses, shown) } else { Ok(()) }
         }
-        Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, shown),
+        Some(RolloutFormat::Wide) | None => screens(out, &coverages, &statuses, &locks, shown),
     })?;
     match exit_code_of {
         ExitCodeOf::Rollouts => exit_code(&statuses),
@@ -76,17 +83,11 @@ pub(super) fn request(names: Vec<DaemonSetName>, global: &Global, source: &Sourc
     Request::new(global.namespace_or(source.default_namespace()), names)
 }
 
-/// The events that may explain the rollout of any of the DaemonSets.
-pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
-    let mut query = EventQuery::default();
-    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
-    query
-}
-
 fn screens(
     out: &mut impl Write,
     coverages: &[Coverage<'_>],
     statuses: &[RolloutStatus<'_>],
+    locks: &Locks,
     shown: ViewOptions,
 ) -> io::Result<()> {
     for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
@@ -94,8 +95,26 @@ fn screens(
             writeln!(out)?;
         }
         screen(out, coverage, rollout_status, None, shown)?;
+        lock_lines(out, locks, std::slice::from_ref(rollout_status), shown)?;
     }
     Ok(())
+}
+
+/// One line for each DaemonSet that is locked.
+fn lock_lines(
+    out: &mut impl Write,
+    locks: &Locks,
+    statuses: &[RolloutStatus<'_>],
+    shown: ViewOptions,
+) -> io::Result<()> {
+    statuses.iter().try_for_each(|status| match locks.of(status) {
+        Known::Known(Some(lock)) => {
+            let metadata = &status.daemon_set.metadata;
+            let name = [metadata.namespace.as_deref(), metadata.name.as_deref()].map(Option::unwrap_or_default);
+            writeln!(out, "{}: {}", sanitize(&name.join("/")), lock_in_words(lock, shown.now))
+        }
+        Known::Known(None) | Known::Unknown(_) => Ok(()),
+    })
 }
 
 /// 0 if every rollout is complete, and 1 if one is not, even if others are unknown.

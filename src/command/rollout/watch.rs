@@ -16,6 +16,7 @@ use crate::command::args::{Global, StructuredFormat};
 use crate::command::output_mode::OutputMode;
 use crate::command::rollout::args::RolloutFormat;
 use crate::command::rollout::args::RolloutWatchArgs;
+use crate::command::rollout::locks::Locks;
 use crate::command::rollout::once::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::command::{draw, print};
@@ -29,7 +30,7 @@ use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, json_line
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
-    revision_number, rollout_status,
+    event_query_of_all, revision_number, rollout_status,
 };
 use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
@@ -86,6 +87,9 @@ pub(super) async fn watch(
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
+    if let Some(note) = Locks::read(access, &request).await.note(Timestamp::now()) {
+        terminal::note(&note);
+    }
     let live = LiveScreen::new();
     let mut watching = Watching {
         namespace: request.namespace.clone().unwrap_or_default(),
@@ -140,7 +144,7 @@ struct Watching {
 
 impl WatchHandler for Watching {
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
-        once::event_query(snapshot)
+        event_query_of_all(snapshot)
     }
 
     fn show(&mut self, snapshot: &Snapshot, problem: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {

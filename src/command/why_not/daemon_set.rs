@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use super::options::{WhyNotOptions, explain_node};
 use crate::command::print;
-use crate::command::rollout::event_query;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::explain::diagnosis::DaemonSetSelection;
@@ -15,6 +14,7 @@ use crate::load::{Request, Source};
 use crate::render::why_not::causes::{Cause, causes, title};
 use crate::render::why_not::{NodeView, WrittenFixes, diagnosis};
 use crate::render::{ViewOptions, names, terminal};
+use crate::rollout::event_query_of_all;
 use crate::snapshot::DaemonSetName;
 
 /// The number of causes that are explained; of the others, the command is shown.
@@ -31,7 +31,7 @@ pub(super) async fn run(
         return Err(Error::usage_of("why-not", "-o json and -o yaml explain a node: pass NODE and the DaemonSet"));
     }
     let request = Request::new(namespace, vec![name]);
-    let snapshot = source.duplicate().snapshot(&request, event_query).await?;
+    let snapshot = source.duplicate().snapshot(&request, event_query_of_all).await?;
     let gaps = snapshot.gaps();
     gaps.iter().for_each(|gap| terminal::note(gap));
     let screen = options.screen(snapshot.as_of);
