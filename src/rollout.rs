@@ -62,7 +62,7 @@ pub(crate) use paused_strategy::{PAUSED_STRATEGY, PauseState, PausedStrategy};
 pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
-pub(crate) use replacement::{Replacement, after_resume, after_rollback, replacement};
+pub(crate) use replacement::{Replacement, after_resume, after_rollback, nodes_with_both_pods, replacement};
 pub(crate) use rollback::{RollbackError, RollbackTarget, rollback_target};
 pub(crate) use spec_change::{PatchType, PlannedFrom, SpecChange};
 pub(crate) use status::{RolloutStatus, event_query_of_all, rollout_status};

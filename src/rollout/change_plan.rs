@@ -84,10 +84,12 @@ pub(crate) struct ChangePlan {
     /// `spec.updateStrategy` before and after the change.
     pub(crate) strategy: Value,
     pub(crate) strategy_after: Value,
-    /// When and where it was paused, for `rollout resume`.
+    /// When and where it was paused, if it is.
     pub(crate) paused: Option<(Option<Timestamp>, Option<String>)>,
     /// The revisions that nodes run; `None` if they could not be read.
     pub(crate) revisions: Option<Vec<RevisionName>>,
+    /// With `rollout pause`: the nodes with an old and a new pod, of which the controller deletes the newer one.
+    pub(crate) newer_pods_deleted: Vec<String>,
     pub(crate) rollback: Option<RollbackPlan>,
     /// What the controller replaces after the change; `None` if it replaces nothing, or if that is unknown.
     pub(crate) replacement: Option<Replacement>,

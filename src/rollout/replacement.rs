@@ -65,6 +65,14 @@ pub(crate) fn replacement(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Repla
     replacement
 }
 
+/// The nodes with an old and a new pod, as during a rollout with a surge. Without a surge, the controller keeps the older
+/// one (`pkg/controller/daemon/daemon_controller.go` `podsShouldBeOnNode`).
+pub(crate) fn nodes_with_both_pods(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Vec<String> {
+    let all = node_pods(coverage, snapshot);
+    let both = all.iter().filter(|site| !site.new.is_empty() && !site.old.is_empty());
+    both.map(|site| site.name.to_owned()).collect()
+}
+
 /// Sets the update strategy of the first DaemonSet of the snapshot; `None` if it is not a strategy.
 pub(crate) fn after_resume(snapshot: &mut Snapshot, strategy: &Value) -> Option<()> {
     let strategy = DaemonSetUpdateStrategy::deserialize(strategy).ok()?;

@@ -56,7 +56,7 @@ impl CycleStage {
     pub(crate) fn show_plan(&self, snapshot: &Snapshot) -> Result<usize, Error> {
         observer::check(snapshot)?;
         let shown = self.with_plan(snapshot, |look, plan, policy| {
-            if self.options.output.is_none() && !plan.nodes.is_empty() {
+            if self.options.output.is_none() {
                 let style = terminal::style(self.options.color, ListLength::Handful);
                 let view = PlanView { coverage: look.coverage, plan, policy, lock: None, history: None };
                 print(|out| {

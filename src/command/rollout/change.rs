@@ -30,6 +30,8 @@ pub(super) struct Change {
     pub(super) from: PlannedFrom,
     /// Objects that could not be read.
     pub(super) gaps: Vec<String>,
+    /// The time of the objects.
+    pub(super) as_of: Timestamp,
 }
 
 /// How documents are separated.
@@ -42,15 +44,15 @@ pub(super) enum Documents {
 }
 
 /// Writes the plan, unless a report follows at the end.
-pub(super) fn show_plan(change: &ChangePlan, lock: Option<&LockStatus>, options: &ChangeOptions) -> Result<(), Error> {
+pub(super) fn show_plan(change: &Change, lock: Option<&LockStatus>, options: &ChangeOptions) -> Result<(), Error> {
     match options.output {
-        None => print(|out| plan(out, change, lock, view(options))).map(drop),
+        None => print(|out| plan(out, &change.plan, lock, view(change, options))).map(drop),
         Some(_) => Ok(()),
     }
 }
 
-fn view(options: &ChangeOptions) -> ViewOptions {
-    ViewOptions::new(terminal::style(options.color, ListLength::Handful), Timestamp::now())
+fn view(change: &Change, options: &ChangeOptions) -> ViewOptions {
+    ViewOptions::new(terminal::style(options.color, ListLength::Handful), change.as_of)
 }
 
 /// Writes how the command ended, or the report.
@@ -61,10 +63,9 @@ pub(super) fn show_result(
     options: &ChangeOptions,
     documents: Documents,
 ) -> Result<(), Error> {
-    let now = Timestamp::now();
-    let report = || Report::new(&change.plan, outcome, lock, &change.gaps, now);
+    let report = || Report::new(&change.plan, outcome, lock, &change.gaps, change.as_of);
     print(|out| match (options.output, documents) {
-        (None, _) => result(out, &change.plan, outcome, view(options)),
+        (None, _) => result(out, &change.plan, outcome, view(change, options)),
         (Some(StructuredFormat::Json), Documents::One) => structured::json(out, &report()),
         (Some(StructuredFormat::Json), Documents::Stream) => structured::json_line(out, &report()),
         (Some(StructuredFormat::Yaml), Documents::One) => structured::yaml(out, &report()),
@@ -106,7 +107,7 @@ impl ChangeRun {
 
     /// Shows the plan, makes the change, and waits until the controller has observed it.
     pub(super) async fn run(mut self) -> Result<ExitCode, Error> {
-        show_plan(&self.change.plan, Some(&self.lock_status), &self.options)?;
+        show_plan(&self.change, Some(&self.lock_status), &self.options)?;
         let outcome = match self.check_and_ask(None).await? {
             Some(outcome) => outcome,
             None => {

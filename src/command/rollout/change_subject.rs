@@ -1,6 +1,5 @@
 //! Loads the DaemonSet that a change is about, with its nodes, pods and revisions.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::coverage::compute_coverage;
@@ -8,7 +7,8 @@ use crate::error::Error;
 use crate::load::{Request, Source};
 use crate::render::{ListLength, terminal};
 use crate::rollout::{
-    ChangeAction, ChangePlan, History, PauseState, PausedStrategy, Replacement, RevisionName, field_owners, replacement,
+    ChangeAction, ChangePlan, History, PauseState, Replacement, RevisionName, field_owners, nodes_with_both_pods,
+    replacement,
 };
 use crate::snapshot::{EventQuery, Snapshot};
 
@@ -99,6 +99,11 @@ impl ChangeSubject {
         is_known.then(|| replacement(coverage, &self.snapshot))
     }
 
+    fn nodes_with_both_pods(&self) -> Vec<String> {
+        let all = compute_coverage(&self.snapshot);
+        all.first().map(|coverage| nodes_with_both_pods(coverage, &self.snapshot)).unwrap_or_default()
+    }
+
     /// The plan of an action that changes the strategy to `after`.
     pub(super) fn plan(&self, action: ChangeAction, after: Value) -> ChangePlan {
         let history = self.history();
@@ -115,18 +120,20 @@ impl ChangeSubject {
             name: self.name().to_owned(),
             strategy: self.live["spec"]["updateStrategy"].clone(),
             strategy_after: after,
-            paused: None,
+            paused: match self.pause_state() {
+                PauseState::Paused(paused) => Some((paused.at, paused.by)),
+                PauseState::Rolling | PauseState::Overridden | PauseState::Invalid(_) | PauseState::OnDelete => None,
+            },
             revisions: history.as_ref().map(RevisionName::in_use),
+            newer_pods_deleted: match action {
+                ChangeAction::Pause => self.nodes_with_both_pods(),
+                ChangeAction::Resume | ChangeAction::RemoveAnnotation | ChangeAction::Undo => Vec::new(),
+            },
             rollback: None,
             replacement: None,
             owners,
         }
     }
-}
-
-/// When and where it was paused.
-pub(super) fn paused_by(paused: &PausedStrategy) -> (Option<Timestamp>, Option<String>) {
-    (paused.at, paused.by.clone())
 }
 
 /// The namespace and name of the DaemonSet, if exactly one has the name.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::change::{Change, ChangeRun, Documents, exit_code, show_plan, show_result};
 use super::change_args::PauseArgs;
 use super::change_options::{ChangeMode, ChangeOptions, request};
-use super::change_subject::{ChangeSubject, paused_by};
+use super::change_subject::ChangeSubject;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::error::Error;
@@ -40,7 +40,7 @@ pub(super) async fn run(args: PauseArgs, global: Global) -> Result<ExitCode, Err
     let change = plan(&subject, state)?;
     match source {
         Source::Saved(_) => {
-            show_plan(&change.plan, None, &options)?;
+            show_plan(&change, None, &options)?;
             let outcome = if is_paused { ChangeOutcome::NotNeeded } else { ChangeOutcome::Planned };
             show_result(&change, &outcome, None, &options, Documents::One)?;
             Ok(exit_code(&outcome, None))
@@ -53,25 +53,24 @@ pub(super) async fn run(args: PauseArgs, global: Global) -> Result<ExitCode, Err
 }
 
 fn plan(subject: &ChangeSubject, state: PauseState) -> Result<Change, Error> {
-    let mut plan = subject.plan(ChangeAction::Pause, json!({ "type": "OnDelete" }));
+    let plan = subject.plan(ChangeAction::Pause, json!({ "type": "OnDelete" }));
     let (mut at, mut by) = (Timestamp::now(), gethostname::gethostname().to_string_lossy().into_owned());
     match state {
         PauseState::Rolling | PauseState::Overridden => {}
         PauseState::Paused(paused) => {
-            plan.paused = Some(paused_by(&paused));
             (at, by) = (paused.at.unwrap_or(at), paused.by.unwrap_or(by));
         }
         PauseState::OnDelete => return Err(on_delete(subject)),
         PauseState::Invalid(why) => return Err(invalid(subject, &why)),
     }
     let (change, from) = (SpecChange::Pause { at, by }, PlannedFrom::new(&subject.live));
-    Ok(Change { plan, change, from, gaps: subject.gaps.clone() })
+    Ok(Change { plan, change, from, gaps: subject.gaps.clone(), as_of: subject.snapshot.as_of })
 }
 
 /// Nothing is changed. Whether the controller has observed the pause is still of interest: the command that paused it
 /// may have been interrupted.
 async fn already_paused(mut run: ChangeRun, subject: &ChangeSubject) -> Result<ExitCode, Error> {
-    show_plan(&run.change.plan, Some(&run.lock_status), &run.options)?;
+    show_plan(&run.change, Some(&run.lock_status), &run.options)?;
     let generation = subject.live["metadata"]["generation"].as_i64().unwrap_or_default();
     let outcome = match run.options.mode {
         ChangeMode::Plan | ChangeMode::ServerDryRun => ChangeOutcome::NotNeeded,

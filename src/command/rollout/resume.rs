@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::change::{Change, ChangeRun, Documents, exit_code, show_plan, show_result};
 use super::change_args::ResumeArgs;
 use super::change_options::{ChangeOptions, request};
-use super::change_subject::{ChangeSubject, paused_by};
+use super::change_subject::ChangeSubject;
 use super::pause::invalid;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
@@ -32,7 +32,7 @@ pub(super) async fn run(args: ResumeArgs, global: Global) -> Result<ExitCode, Er
     let change = plan(subject)?;
     match source {
         Source::Saved(_) => {
-            show_plan(&change.plan, None, &options)?;
+            show_plan(&change, None, &options)?;
             show_result(&change, &ChangeOutcome::Planned, None, &options, Documents::One)?;
             Ok(exit_code(&ChangeOutcome::Planned, None))
         }
@@ -43,9 +43,7 @@ pub(super) async fn run(args: ResumeArgs, global: Global) -> Result<ExitCode, Er
 fn plan(subject: ChangeSubject) -> Result<Change, Error> {
     let (mut plan, change) = match subject.pause_state() {
         PauseState::Paused(paused) => {
-            let mut plan = subject.plan(ChangeAction::Resume, paused.strategy.clone());
-            plan.paused = Some(paused_by(&paused));
-            (plan, SpecChange::Resume(paused))
+            (subject.plan(ChangeAction::Resume, paused.strategy.clone()), SpecChange::Resume(paused))
         }
         PauseState::Overridden => {
             let present = subject.live["spec"]["updateStrategy"].clone();
@@ -55,11 +53,11 @@ fn plan(subject: ChangeSubject) -> Result<Change, Error> {
         PauseState::Rolling | PauseState::OnDelete => return Err(not_paused(&subject)),
     };
     let from = PlannedFrom::new(&subject.live);
-    let gaps = subject.gaps.clone();
+    let (gaps, as_of) = (subject.gaps.clone(), subject.snapshot.as_of);
     if let SpecChange::Resume(paused) = &change {
         plan.replacement = after(subject, paused)?;
     }
-    Ok(Change { plan, change, from, gaps })
+    Ok(Change { plan, change, from, gaps, as_of })
 }
 
 /// What the controller replaces with the stored strategy.

@@ -120,7 +120,7 @@ fn show(
     lock: Option<&LockStatus>,
     stage: Option<&CycleStage>,
 ) -> Result<Option<usize>, Error> {
-    show_plan(&change.plan, lock, options)?;
+    show_plan(change, lock, options)?;
     if options.output.is_none() && !description.diff.is_empty() {
         print(|out| writeln!(out).and_then(|()| out.write_all(&description.diff)))?;
     }
@@ -165,7 +165,7 @@ fn plan(
     diff_color: Option<ColorChoice>,
 ) -> Result<Planned, Error> {
     let mut plan = subject.plan(ChangeAction::Undo, subject.live["spec"]["updateStrategy"].clone());
-    let (from, gaps) = (PlannedFrom::new(&subject.live), subject.gaps.clone());
+    let (from, gaps, as_of) = (PlannedFrom::new(&subject.live), subject.gaps.clone(), subject.snapshot.as_of);
     let history = subject.history().ok_or_else(|| unknown(&subject))?;
     let target = rollback_target(&history, to_revision.filter(|number| *number > 0));
     let (revision, is_current) = match target.map_err(|why| no_target(&history, why))? {
@@ -184,7 +184,7 @@ fn plan(
     plan.rollback = Some(rollback);
     let change = SpecChange::Rollback { data: data.clone() };
     if is_current {
-        return Ok(Planned::Skipped(Box::new(Change { plan, change, from, gaps })));
+        return Ok(Planned::Skipped(Box::new(Change { plan, change, from, gaps, as_of })));
     }
     let is_on_delete = plan.is_on_delete_after();
     after_rollback(&mut subject.snapshot, &data).ok_or_else(|| Error::NotFound {
@@ -193,7 +193,7 @@ fn plan(
     })?;
     plan.replacement = subject.replacement().filter(|_| !is_on_delete);
     let description = Description { after: subject, diff: shown };
-    Ok(Planned::Rollback(Box::new(Rollback { change: Change { plan, change, from, gaps }, description, bad })))
+    Ok(Planned::Rollback(Box::new(Rollback { change: Change { plan, change, from, gaps, as_of }, description, bad })))
 }
 
 fn rollback_plan(history: &History<'_>, revision: &Revision<'_>, is_current: bool) -> RollbackPlan {

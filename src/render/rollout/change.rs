@@ -144,16 +144,19 @@ fn warnings(plan: &ChangePlan, names: ListLength) -> Vec<String> {
             "new nodes, and pods that are recreated for another reason, still get the current template".to_owned(),
         );
     }
+    if !plan.newer_pods_deleted.is_empty() {
+        let number = pluralize(plan.newer_pods_deleted.len(), "node");
+        let list = node_list(&plan.newer_pods_deleted, names);
+        lines.push(format!("{number} with an old and a new pod: the controller deletes the newer pod: {list}"));
+    }
     if let Some(Replacement { strategy, at_once, deleted, budget_used_by, .. }) = &plan.replacement {
         if !at_once.is_empty() {
             let what = match strategy {
-                Strategy::Surge { .. } => "new pods are created at once, beyond maxSurge",
-                Strategy::Rolling { .. } | Strategy::OnDelete => {
-                    "all of them are deleted at once, beyond maxUnavailable"
-                }
+                Strategy::Surge { .. } => "each gets a new pod at once, beyond maxSurge",
+                Strategy::Rolling { .. } | Strategy::OnDelete => "each is deleted at once, beyond maxUnavailable",
             };
             let number = pluralize(at_once.len(), "outdated pod");
-            lines.push(format!("{number} not available: {what}: {}", node_list(at_once, names)));
+            lines.push(format!("{number} not available, {what}: {}", node_list(at_once, names)));
         }
         if !budget_used_by.is_empty() {
             let number = pluralize(budget_used_by.len(), "node");

@@ -27,6 +27,8 @@ pub(crate) struct Report<'a> {
     update_strategy: Strategies<'a>,
     /// The revisions that nodes run; `null` if they could not be read.
     revisions: Option<&'a [RevisionName]>,
+    /// Only for `Pause`: the nodes with an old and a new pod, of which the controller deletes the newer one.
+    newer_pods_deleted: &'a [String],
     /// Only for `Undo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollback: Option<&'a RollbackPlan>,
@@ -70,6 +72,7 @@ impl<'a> Report<'a> {
             lock,
             update_strategy: Strategies { before: &plan.strategy, after: &plan.strategy_after },
             revisions: plan.revisions.as_deref(),
+            newer_pods_deleted: &plan.newer_pods_deleted,
             rollback: plan.rollback.as_ref(),
             replacement: plan.replacement.as_ref(),
             owners: plan.owners.iter().map(|owner| OwnerView { owner, message: text::owner(owner, plan) }).collect(),

@@ -7,23 +7,25 @@ use jiff::Timestamp;
 use super::*;
 
 pub(super) async fn rollouts_with_a_budget(scenario: &Scenario<'_>) -> Result<(), Failed> {
-    pauses(scenario, &json!({"maxUnavailable": 2})).await
+    pauses(scenario, &json!({"maxUnavailable": 2}), 1, &json!({})).await
 }
 
 pub(super) async fn rollouts_with_a_surge(scenario: &Scenario<'_>) -> Result<(), Failed> {
-    pauses(scenario, &json!({"maxUnavailable": 0, "maxSurge": "20%"})).await
+    // Slow pods instead of minReadySeconds: with that, the controller sometimes does not continue a rollout with a surge
+    // until something else changes.
+    pauses(scenario, &json!({"maxUnavailable": 0, "maxSurge": "20%"}), 0, &json!({"ds.test/slow": "*"})).await
 }
 
-async fn pauses(scenario: &Scenario<'_>, rolling: &Value) -> Result<(), Failed> {
+/// `min_ready` seconds, or the behavior of the pods, slow the rollout down, so that a pause is midway.
+async fn pauses(scenario: &Scenario<'_>, rolling: &Value, min_ready: u32, behavior: &Value) -> Result<(), Failed> {
     let (rounds, seed) = rounds()?;
     let mut rng = Rng::with_seed(seed ^ u64::try_from(scenario.name.len()).unwrap_or_default());
     let strategy = json!({"type": "RollingUpdate", "rollingUpdate": rolling});
-    // Slows the rollout down, so that a pause is midway.
-    let spec = json!({"updateStrategy": strategy, "revisionHistoryLimit": 100, "minReadySeconds": 1});
+    let spec = json!({"updateStrategy": strategy, "revisionHistoryLimit": 100, "minReadySeconds": min_ready});
     scenario.create_agent(&spec).await?;
     let mut moments = Vec::new();
     for round in 0..rounds {
-        moments.push(pause_once(scenario, &mut rng, round).await?);
+        moments.push(pause_once(scenario, &mut rng, round, behavior).await?);
     }
     // Without it, an empty list of deletions would prove nothing.
     ensure(!deletions_after(scenario, Timestamp::UNIX_EPOCH)?.is_empty(), || "no deletion in the audit log".into())?;
@@ -33,15 +35,16 @@ async fn pauses(scenario: &Scenario<'_>, rolling: &Value) -> Result<(), Failed> 
 }
 
 /// Starts a rollout, pauses it at a random moment, and resumes it. Returns how many nodes were updated at the pause.
-async fn pause_once(scenario: &Scenario<'_>, rng: &mut Rng, round: usize) -> Result<usize, Failed> {
+async fn pause_once(scenario: &Scenario<'_>, rng: &mut Rng, round: usize, behavior: &Value) -> Result<usize, Failed> {
     let image = format!("image-{round}");
     let before = strategy_bytes(scenario).await?;
     let updated = async || Ok::<_, Failed>(pods(scenario).await?.values().filter(|(_, is)| *is == image).count());
-    scenario.patch_spec(&template_patch(&image, &json!({}))).await?;
+    scenario.patch_spec(&template_patch(&image, behavior)).await?;
     let first = rng.usize(0..scenario.nodes - 2);
     wait_until("the rollout has reached the random number of nodes", async || {
         let updated = updated().await.map_err(message)?;
-        if updated >= first { Ok(()) } else { Err(format!("{updated} of {first}")) }
+        let pods = async || Ok::<_, String>(format!("{:?}", pods(scenario).await.map_err(message)?));
+        if updated >= first { Ok(()) } else { Err(format!("{updated} of {first}: {}", pods().await?)) }
     })
     .await?;
     // Not a wait for anything: it makes the moment within a sync of the controller random.
