@@ -1,8 +1,7 @@
 //! `kubectl ds rollout`.
 
 pub(crate) mod args;
-mod change;
-pub(crate) mod change_args;
+pub(crate) mod change;
 mod change_options;
 mod change_subject;
 mod change_write;

@@ -45,7 +45,7 @@ const OPTIONS: [&str; 27] = [
     "-",
 ];
 /// The words of suggested lines that are neither options nor from a cluster: verbs, kinds, placeholders, fixed values.
-const WORDS: &str = "+%s wait api v1 namespaces eviction clusterrole clusterrolebinding system controller \
+const WORDS: &str = "pause resume +%s wait api v1 namespaces eviction clusterrole clusterrolebinding system controller \
     daemon-set-controller podsecuritypolicies readyz k8s-app konnectivity-agent restart spec.nodeName get describe delete edit patch label taint annotate create set logs events cordon uncordon rollout \
     undo history watch why-not adm policy add-scc-to-user ds daemonset node pod pods namespace resources image quota \
     resourcequota limitrange limitranges configmap secret generic serviceaccount service endpointslices priorityclass \

@@ -94,7 +94,7 @@ fn variants(schema: &Value) -> Vec<&Value> {
 /// The codes that the reference names, with the names in the cell of the evidence.
 fn documented_codes() -> BTreeMap<String, Names> {
     let mut codes = BTreeMap::<String, Names>::new();
-    for row in rows(&(page("reasons") + &page("cycle")), "| code | evidence |") {
+    for row in rows(&["reasons", "cycle", "rollout-change"].map(page).concat(), "| code | evidence |") {
         for code in names(&row[0]) {
             codes.entry(code).or_default().extend(names(&row[1]));
         }

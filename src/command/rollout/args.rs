@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use crate::command::args::{OUTPUT, StructuredFormat, daemon_set_name, duration};
-use crate::command::rollout::change_args::{PauseArgs, ResumeArgs, UndoArgs};
+use crate::command::rollout::change::args::{PauseArgs, ResumeArgs, UndoArgs};
 use crate::rollout::RevisionRange;
 use crate::snapshot::DaemonSetName;
 

@@ -6,6 +6,8 @@
 //! writes `status.observedGeneration` at the end of a sync (`pkg/controller/daemon/daemon_controller.go`
 //! `syncDaemonSet`, `updateDaemonSetStatus`). So when the status has the new generation, every earlier sync has ended.
 
+pub(crate) mod args;
+
 use std::process::ExitCode;
 
 use jiff::Timestamp;

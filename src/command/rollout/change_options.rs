@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::change_args::ChangeArgs;
+use super::change::args::ChangeArgs;
 use crate::command::args::names::only_name;
 use crate::command::args::{Global, StructuredFormat};
 use crate::command::cycle::args::DryRun;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::change::args::PauseArgs;
 use super::change::{Change, ChangeRun, Documents, exit_code, show_plan, show_result};
-use super::change_args::PauseArgs;
 use super::change_options::{ChangeMode, ChangeOptions, request};
 use super::change_subject::ChangeSubject;
 use crate::cluster::file::Detail;
@@ -93,7 +93,7 @@ fn on_delete(subject: &ChangeSubject) -> Error {
         ),
         hint: match cycle {
             Some(line) => format!("replace the outdated pods with: {line}"),
-            None => "replace the outdated pods with kubectl ds cycle".into(),
+            None => "replace the outdated pods with cycle".into(),
         },
     }
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::change::args::ResumeArgs;
 use super::change::{Change, ChangeRun, Documents, exit_code, show_plan, show_result};
-use super::change_args::ResumeArgs;
 use super::change_options::{ChangeOptions, request};
 use super::change_subject::ChangeSubject;
 use super::pause::invalid;
@@ -76,7 +76,7 @@ fn not_paused(subject: &ChangeSubject) -> Error {
         message: format!("{} is not paused: it has no annotation of rollout pause", subject.full_name()),
         hint: match pause {
             Some(line) => format!("a rolling update is paused with: {line}"),
-            None => "a rolling update is paused with kubectl ds rollout pause".into(),
+            None => "a rolling update is paused with rollout pause".into(),
         },
     }
 }

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::change::args::UndoArgs;
 use super::change::{Change, ChangeRun, Documents, exit_code, show_plan, show_result};
-use super::change_args::UndoArgs;
 use super::change_options::{ChangeMode, ChangeOptions, request};
 use super::change_subject::ChangeSubject;
 use crate::cluster::file::{self, Detail};
@@ -152,7 +152,7 @@ fn check_options(subject: &ChangeSubject, is_on_delete: bool, given: Option<&'st
                 "{option} has no effect: with the RollingUpdate strategy, the controller replaces the pods of {}",
                 subject.full_name()
             ),
-            hint: "omit it, or stop the controller first with kubectl ds rollout pause".into(),
+            hint: "omit it, or stop the controller first with rollout pause".into(),
         }),
         Some(_) | None => Ok(()),
     }

@@ -38,7 +38,7 @@ pub(super) fn owner(owner: &FieldOwner, plan: &ChangePlan) -> String {
             "Flux: the next upgrade or drift correction of HelmRelease {namespace}/{name} {effect}{}",
             if_set("the chart")
         ),
-        FieldOwner::KubectlApply => format!("kubectl apply: the next apply of the manifest {effect}"),
+        FieldOwner::KubectlApply => "kubectl apply: the next apply of the manifest ".to_owned() + effect,
         FieldOwner::ServerSideApply { manager } => {
             format!("server-side apply: the next apply of field manager {manager} {effect}")
         }

@@ -112,9 +112,20 @@ pub(super) async fn permissions_are_checked_first(scenario: &Scenario<'_>) -> Re
     })
     .await?;
     ensure(spec_and_uids(scenario).await? == before, || "something was changed".into())?;
-    // The status needs no lock, and has one note for an open rollout.
+    // The status works without the permission on Leases, and has one note, only for an open rollout.
+    let status = || {
+        let line = ["rollout", "status", "agent", "-n", scenario.name, "--watch=false", "--as", "change-reader"];
+        let output = scenario.plane.ds(&line);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, stderr) = status();
+    ensure(code == Some(0) && !stderr.contains("lease"), || stderr.clone())?;
     let (code, stderr) = run("pause", &["--no-lock"]);
-    ensure(code == Some(0), || stderr.clone())
+    ensure(code == Some(0), || stderr.clone())?;
+    scenario.patch_spec(&template_patch("three", &json!({}))).await?;
+    until_observed(scenario).await?;
+    let (code, stderr) = status();
+    ensure(code == Some(0) && stderr.matches("cannot get leases").count() == 1, || stderr.clone())
 }
 
 /// A change of the spec after the plan: the patch is not sent.
@@ -124,6 +135,20 @@ pub(super) async fn changed_between_plan_and_patch(scenario: &Scenario<'_>) -> R
     until_all_run(scenario, "two").await?;
     let mut other = reference("coordination.k8s.io/v1", "Lease", Some(scenario.name), LEASE);
     other["spec"] = json!({"holderIdentity": "someone-else", "leaseDurationSeconds": 3600});
+    // Ctrl-C while it waits: nothing is changed, and the lock of the other command stays.
+    scenario.plane.create(&other).await?;
+    let before = spec_and_uids(scenario).await?;
+    let running = start(scenario, "pause", &["--wait-for-lock"])?;
+    wait_until("the command waits for the lock", async || {
+        let stderr = running.stderr();
+        if stderr.contains("another command holds the lock") { Ok(()) } else { Err(stderr) }
+    })
+    .await?;
+    running.signal("-INT")?;
+    assert_contains(&running.wait_for_exit(130).await?, &["Interrupted: nothing was changed"])?;
+    ensure(holder(scenario).await?.as_deref() == Some("someone-else"), || "the lock was released".into())?;
+    ensure(spec_and_uids(scenario).await? == before, || "something was changed".into())?;
+    scenario.plane.delete(&other).await?;
     for (command, image) in [("undo", "three"), ("pause", "four")] {
         scenario.plane.create(&other).await?;
         let running = start(scenario, command, &["--yes", "--wait-for-lock"])?;

@@ -106,6 +106,7 @@ fn deletions_after(scenario: &Scenario<'_>, since: Timestamp) -> Result<Vec<Stri
         let target = &entry["objectRef"];
         let agent = entry["userAgent"].as_str().unwrap_or_default();
         entry["verb"] == "delete"
+            && entry["stage"] == "ResponseComplete"
             && target["resource"] == "pods"
             && target["namespace"] == scenario.name
             && agent.contains("daemon-set-controller")
