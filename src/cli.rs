@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// Explain why a DaemonSet pod is missing or unhealthy on a node, and how to fix it
     #[command(visible_alias = "why")]
     WhyNot(Box<WhyNotArgs>),
-    /// Watch rollouts, show what blocks them, and inspect revision history
+    /// Watch, pause, resume and undo rollouts, show what blocks them, and inspect revision history
     #[command(arg_required_else_help = true)]
     Rollout(RolloutArgs),
     /// Replace outdated pods one node at a time (for the OnDelete update strategy)

@@ -14,6 +14,7 @@ mod bounded;
 pub(crate) mod connect;
 pub(crate) mod cordon;
 mod credentials;
+pub(crate) mod daemon_set;
 pub(crate) mod delete;
 pub(crate) mod file;
 mod json;

@@ -42,8 +42,8 @@ pub(crate) use decision::{
     Action, Failure, HaltReason, HookPoint, HookStart, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason,
 };
 pub(crate) use lock::{
-    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockStatus, LockWait, Moment,
-    RENEW_PERIOD, lease_name,
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockSighting, LockStatus, LockWait,
+    Moment, RENEW_PERIOD, lease_name,
 };
 pub(crate) use node_task::{NodeTask, Status};
 pub(crate) use observation::{Observation, RequiredSnapshot};

@@ -134,6 +134,10 @@ pub(crate) enum Error {
         is_saved: bool,
     },
 
+    /// The DaemonSet, or the lock, has changed since the plan was made.
+    #[error("{message}")]
+    Changed { message: String },
+
     /// The lock could not be acquired, and `--no-lock` was not given.
     #[error("cannot lock the DaemonSet: {cause}")]
     NoLock { cause: String },
@@ -205,9 +209,10 @@ impl Error {
             Self::IncompleteView { is_saved: false, .. } => {
                 "you need RBAC permission to read them; see docs/rbac for the ClusterRole of this command".into()
             }
+            Self::Changed { .. } => "run the command again to see the new plan".into(),
             Self::NoLock { .. } => {
                 "you need RBAC permissions on leases.coordination.k8s.io, see docs/rbac; or pass --no-lock \
-                 if no other cycle is running"
+                 if no other command is running"
                     .into()
             }
             Self::Output(_) => "check the free disk space and where the output goes".into(),

@@ -129,7 +129,7 @@ async fn dispatch(cli: cli::Cli) -> Result<ExitCode, Error> {
     match command {
         cli::Command::Coverage(args) => interruptible(command::coverage::run(*args, global)).await,
         cli::Command::WhyNot(args) => interruptible(command::why_not::run(*args, global)).await,
-        cli::Command::Rollout(args) => interruptible(command::rollout::run(args, global)).await,
+        cli::Command::Rollout(args) => command::rollout::run(args, global).await,
         // It handles signals itself, to finish the nodes in progress.
         cli::Command::Cycle(args) => command::cycle::run(*args, global).await,
         cli::Command::Completion(args) => command::completion::run(&args),

@@ -17,7 +17,7 @@ pub(crate) const HASH_LABEL: &str = "controller-revision-hash";
 /// The label of a pod that contains the generation of the template that the pod was created from.
 const GENERATION_LABEL: &str = "pod-template-generation";
 /// The annotation of the DaemonSet that contains the generation of its current template.
-const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+pub(crate) const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
 
 /// How up-to-date pods are identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,7 +82,7 @@ pub(crate) fn current_of<'r>(
     revisions
         .iter()
         .filter(|revision| is_owned_by(revision, daemon_set))
-        .filter(|revision| template_of(revision).as_ref() == Some(&daemon_set.spec.template))
+        .filter(|revision| has_template_of(revision, daemon_set))
         .max_by_key(|revision| revision.revision)
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn is_owned_by(revision: &ControllerRevision, daemon_set: &DaemonSet)
 pub(crate) fn is_rollback(daemon_set: &DaemonSet, revisions: &[ControllerRevision]) -> bool {
     let created = |revision: &ControllerRevision| revision.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let own = || revisions.iter().filter(|revision| is_owned_by(revision, daemon_set));
-    let is_current = |revision: &&ControllerRevision| template_of(revision).as_ref() == Some(&daemon_set.spec.template);
+    let is_current = |revision: &&ControllerRevision| has_template_of(revision, daemon_set);
     let current = own().filter(is_current).max_by_key(|revision| revision.revision).and_then(created);
     current.is_some_and(|current| own().filter_map(created).any(|other| other > current))
 }
@@ -114,6 +114,11 @@ pub(crate) fn template_with(
         revision.metadata.labels.as_ref().and_then(|labels| labels.get(HASH_LABEL)).is_some_and(|label| label == hash)
     };
     revisions.iter().filter(|revision| is_owned_by(revision, daemon_set)).find(has_hash).and_then(template_of)
+}
+
+/// Whether the revision has the template of the DaemonSet.
+pub(crate) fn has_template_of(revision: &ControllerRevision, daemon_set: &DaemonSet) -> bool {
+    template_of(revision).as_ref() == Some(&daemon_set.spec.template)
 }
 
 /// The template of a revision. Its data is `{"spec": {"template": {…, "$patch": "replace"}}}`.

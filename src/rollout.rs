@@ -8,6 +8,10 @@
 //! stuck, and `phase` summarizes. Over several snapshots, `events` returns the differences, and `progress` and `rate`
 //! measure the speed. `history` lists the revisions.
 //!
+//! The rest is about changes of a rollout: `paused_strategy` is what a pause stores, `rollback` selects a revision,
+//! `replacement` predicts which pods the controller replaces after a change, `field_owner` finds the tools that may
+//! revert it, and `spec_change` is the change as a patch. A [`ChangePlan`] has what a person sees before it.
+//!
 //! [`Phase`] is the first that applies:
 //! - [`Phase::Unknown`]: pods could not be read, or which of them are up to date.
 //! - [`Phase::Deleting`]: the DaemonSet has a deletion timestamp, so that the controller ignores it.
@@ -23,16 +27,22 @@
 mod assessment;
 mod blocker;
 mod budget;
+mod change_plan;
 mod crash_loop;
 mod events;
 mod failed_create;
+mod field_owner;
 mod history;
 mod node_pods;
 mod node_problem;
 mod node_progress;
+mod paused_strategy;
 mod phase;
 mod progress;
 mod rate;
+mod replacement;
+mod rollback;
+mod spec_change;
 mod status;
 mod stuck;
 mod surge_conflict;
@@ -43,11 +53,17 @@ mod tests;
 
 pub(crate) use blocker::{Blocker, FaultDomain, Problem, ProblemType};
 pub(crate) use budget::{Strategy, resolve};
+pub(crate) use change_plan::{ChangeAction, ChangeHalt, ChangeOutcome, ChangePlan, RevisionName, RollbackPlan};
 pub(crate) use events::{EventKind, RolloutEvent, StatusRecord, changes};
+pub(crate) use field_owner::{FieldOwner, OwnedField, field_owners};
 pub(crate) use history::{DeletedRevision, History, Revision, RevisionRange};
 pub(crate) use node_progress::{BudgetUse, BudgetUseReason, NodeProgress, NodeStep};
+pub(crate) use paused_strategy::{PAUSED_STRATEGY, PauseState, PausedStrategy};
 pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
-pub(crate) use status::{RolloutStatus, event_query, rollout_status};
-pub(crate) use template_changes::TemplateChange;
+pub(crate) use replacement::{Replacement, after_resume, after_rollback, nodes_with_both_pods, replacement};
+pub(crate) use rollback::{RollbackError, RollbackTarget, rollback_target};
+pub(crate) use spec_change::{PatchType, PlannedFrom, SpecChange};
+pub(crate) use status::{RolloutStatus, event_query_of_all, rollout_status};
+pub(crate) use template_changes::{TemplateChange, template_changes};

@@ -86,9 +86,10 @@ fn kubectl_command(command: &[String], word: &str) -> Option<&'static str> {
         return None;
     }
     match word {
-        "undo" => Some("roll back with: kubectl rollout undo daemonset/NAME"),
+        "undo" | "rollback" => Some("roll back with: kubectl ds rollout undo NAME"),
         "restart" => Some("restart the pods gradually with: kubectl ds cycle NAME --all"),
-        "pause" | "resume" => Some("show the rollout with: kubectl ds rollout status NAME"),
+        "pause" => Some("stop a rolling update with: kubectl ds rollout pause NAME"),
+        "resume" => Some("continue a paused rolling update with: kubectl ds rollout resume NAME"),
         "status" | "history" | "watch" => Some("it is a subcommand of rollout: kubectl ds rollout --help"),
         "get" | "ls" | "list" => Some("list the DaemonSets with: kubectl ds coverage -A"),
         "describe" | "explain" | "events" => Some("explain a node or a DaemonSet with: kubectl ds why-not NODE"),
@@ -118,9 +119,10 @@ mod tests {
 
     #[test]
     fn commands_of_kubectl_have_a_hint() {
-        assert_eq!(hint("undo"), "roll back with: kubectl rollout undo daemonset/NAME");
-        assert_eq!(hint("--from demo rollout undo x"), "roll back with: kubectl rollout undo daemonset/NAME");
-        assert_eq!(hint("rollout undo"), "roll back with: kubectl rollout undo daemonset/NAME");
+        assert_eq!(hint("undo"), "roll back with: kubectl ds rollout undo NAME");
+        assert_eq!(hint("--from demo rollout rollback x"), "roll back with: kubectl ds rollout undo NAME");
+        assert_eq!(hint("pause x"), "stop a rolling update with: kubectl ds rollout pause NAME");
+        assert_eq!(hint("resume x"), "continue a paused rolling update with: kubectl ds rollout resume NAME");
         assert_eq!(hint("get ds"), "list the DaemonSets with: kubectl ds coverage -A");
         assert_eq!(hint("status fluent-bit"), "it is a subcommand of rollout: kubectl ds rollout --help");
     }

@@ -92,7 +92,7 @@ impl Access {
         answer.await.map_err(Failure::into_error)
     }
 
-    async fn whole(&self, subject: &RequestInfo, mut body: Body) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn whole(&self, subject: &RequestInfo, mut body: Body) -> Result<Vec<u8>, Failure> {
         let mut text = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| self.broke_off(&error))?;

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::print;
-use super::rollout::event_query;
 use crate::cluster::file::Detail;
 use crate::command::args::Global;
 use crate::coverage::compute_coverage;
@@ -11,13 +10,13 @@ use crate::error::Error;
 use crate::load::{Request, open};
 use crate::render::coverage::attention;
 use crate::render::{ListLength, ViewOptions, terminal};
-use crate::rollout::{RolloutStatus, rollout_status};
+use crate::rollout::{RolloutStatus, event_query_of_all, rollout_status};
 
 /// Shows the DaemonSets of all namespaces, or of `--namespace`, that need attention.
 pub(crate) async fn run(global: Global) -> Result<ExitCode, Error> {
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = Request { namespace: global.namespace_or(None), ..Request::default() };
-    let snapshot = source.snapshot(&request, event_query).await?;
+    let snapshot = source.snapshot(&request, event_query_of_all).await?;
     snapshot.gaps().iter().for_each(|gap| terminal::note(gap));
     let coverages = compute_coverage(&snapshot);
     let statuses: Vec<RolloutStatus<'_>> =

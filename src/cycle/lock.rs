@@ -1,4 +1,5 @@
-//! The lock of a run: a Lease that only one run for a DaemonSet holds at a time.
+//! The lock of a DaemonSet: a Lease that only one run holds at a time. A run is one `cycle`, `rollout pause`,
+//! `rollout resume` or `rollout undo`.
 //!
 //! The rules are those of client-go's leader election (`tools/leaderelection/leaderelection.go` `tryAcquireOrRenew`,
 //! `isLeaseValid`, at v0.36.3). They do not depend on the clocks of other machines: a Lease has expired if this process
@@ -207,6 +208,29 @@ pub(crate) enum LockStatus {
     Unavailable { lease: String, message: String },
     /// The user disabled the lock.
     Disabled,
+}
+
+/// The holder of a Lease as one read shows it, for people. Whether the holder is alive is not known: the clocks of
+/// machines differ, and only a [`Candidate`] that observes the Lease for its duration can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LockSighting {
+    /// The name of the Lease.
+    pub(crate) lease: String,
+    pub(crate) holder: String,
+    /// `acquireTime`, by the holder's clock.
+    pub(crate) since: Option<Timestamp>,
+    /// `renewTime`, by the holder's clock.
+    pub(crate) renewed: Option<Timestamp>,
+    pub(crate) duration_seconds: u64,
+}
+
+impl LockSighting {
+    /// Whether the last renewal is older than the duration of the Lease, by the clock of `now`: the holder has probably
+    /// ended without a release.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        let limit = i64::try_from(self.duration_seconds).unwrap_or(i64::MAX);
+        self.renewed.is_none_or(|renewed| now.duration_since(renewed).as_secs() > limit)
+    }
 }
 
 /// The maximum length of an object name, which is a DNS subdomain.

@@ -1,7 +1,7 @@
 //! The observation of a DaemonSet and its nodes at one moment: which nodes are eligible, unavailable or down, and which
 //! pods are outdated.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::coverage::{Coverage, NodeCoverage, compute_coverage};
 use crate::explain::Reason;
 use crate::explain::pod::is_available;
 use crate::placement::{Placement, PlacementFailure};
-use crate::revision::is_current;
+use crate::revision::{is_current, revision_of};
 use crate::rollout::{FaultDomain, NodeProgress, Problem, RolloutStatus, rollout_status};
 use crate::snapshot::{DaemonSetName, Generation, Node, NodeCondition, PodSummary, Snapshot};
 
@@ -114,6 +114,13 @@ impl<'a> Observation<'a> {
     /// The number of eligible nodes.
     pub(crate) fn desired(&self) -> usize {
         self.nodes.iter().filter(|node_view| node_view.is_eligible()).count()
+    }
+
+    /// The nodes with a pod of this revision that is not terminating; none without a revision.
+    pub(crate) fn nodes_with_revision(&self, hash: Option<&str>) -> BTreeSet<String> {
+        let runs_it =
+            |view: &&NodeView<'_>| view.live().any(|pod| hash.is_some() && revision_of(&pod.metadata.labels) == hash);
+        self.nodes.iter().filter(runs_it).map(|view| view.row.node.to_owned()).collect()
     }
 
     /// The eligible nodes without an available pod.

@@ -60,6 +60,16 @@ impl Steps {
     }
 }
 
+impl Policy {
+    /// Keeps only these nodes of those that the user selected.
+    pub(crate) fn restrict_to(&mut self, mut nodes: BTreeSet<String>) {
+        if let Some(only) = &self.only {
+            nodes.retain(|node| only.contains(node));
+        }
+        self.only = Some(nodes);
+    }
+}
+
 /// How a pod is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalMethod {

@@ -18,7 +18,7 @@ const LIST_AND_WATCH: &[&str] = &["list", "watch"];
 const PARTIAL: &[&str] = &["nodes", "pods", "events"];
 
 /// The commands with their permissions.
-pub(super) const COMMANDS: [CommandRules; 4] = [
+pub(super) const COMMANDS: [CommandRules; 5] = [
     CommandRules {
         name: "coverage",
         role: "docs/rbac/coverage.yaml",
@@ -77,6 +77,22 @@ pub(super) const COMMANDS: [CommandRules; 4] = [
             rule("apps", &["controllerrevisions"], LIST, Necessity::Partial),
             rule("", PARTIAL, WATCH, Necessity::With("rollout watch")),
             rule("apps", &["daemonsets", "controllerrevisions"], WATCH, Necessity::With("rollout watch")),
+            rule("coordination.k8s.io", &["leases"], &["get", "list"], Necessity::Partial),
+        ],
+    },
+    CommandRules {
+        name: "rollout pause, resume, undo",
+        role: "docs/rbac/rollout-change.yaml",
+        rules: &[
+            rule("apps", &["daemonsets"], &["list", "get", "patch"], Necessity::Required),
+            rule("", &["nodes", "pods"], LIST, Necessity::Partial),
+            rule("apps", &["controllerrevisions"], LIST, Necessity::With("rollout undo")),
+            rule(
+                "coordination.k8s.io",
+                &["leases"],
+                &["get", "create", "update", "delete"],
+                Necessity::Without("--no-lock"),
+            ),
         ],
     },
     CommandRules {

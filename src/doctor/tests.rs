@@ -57,7 +57,7 @@ type Change<'c> = &'c dyn Fn(&mut Facts);
 fn facts_give_statuses_and_a_conclusion() {
     // Kubeconfig, API server, version, clock, credentials, coverage, why-not, rollout, cycle, metrics, plugin, completion.
     let cases: [(&str, Change<'_>, &str, Conclusion); 11] = [
-        ("healthy", &|_| {}, "PPPPPPPPPPPP", Conclusion::Works),
+        ("healthy", &|_| {}, "PPPPPPPPPPPPP", Conclusion::Works),
         (
             "no kubeconfig",
             &|facts| {
@@ -85,20 +85,20 @@ fn facts_give_statuses_and_a_conclusion() {
             "PPFPP",
             Conclusion::Fails,
         ),
-        ("old server", &|facts| server(facts).minor = Some((1, 21)), "PPFPPPPPPPPP", Conclusion::Fails),
-        ("newer server", &|facts| server(facts).minor = Some((1, 38)), "PPWPPPPPPPPP", Conclusion::Works),
-        ("version unknown", &|facts| server(facts).minor = None, "PPUPPPPPPPPP", Conclusion::Works),
+        ("old server", &|facts| server(facts).minor = Some((1, 21)), "PPFPPPPPPPPPP", Conclusion::Fails),
+        ("newer server", &|facts| server(facts).minor = Some((1, 38)), "PPWPPPPPPPPPP", Conclusion::Works),
+        ("version unknown", &|facts| server(facts).minor = None, "PPUPPPPPPPPPP", Conclusion::Works),
         (
             "clock behind",
             &|facts| server(facts).clock = Some(sample("00:09", "00:00", "00:01")),
-            "PPPWPPPPPPPP",
+            "PPPWPPPPPPPPP",
             Conclusion::Works,
         ),
-        ("no Date header", &|facts| server(facts).clock = None, "PPPUPPPPPPPP", Conclusion::Works),
+        ("no Date header", &|facts| server(facts).clock = None, "PPPUPPPPPPPPP", Conclusion::Works),
         (
             "no permissions",
             &|facts| session(facts).answers = answers(|_| Some(false)),
-            "PPPPPFFFFPPP",
+            "PPPPPFFFFFPPP",
             Conclusion::Fails,
         ),
         (
@@ -110,7 +110,7 @@ fn facts_give_statuses_and_a_conclusion() {
                 session.metrics = Ok(false);
                 facts.programs = Programs { completion: Some(false), ..Programs::default() };
             },
-            "PPPPUUUUUNNN",
+            "PPPPUUUUUUNNN",
             Conclusion::Works,
         ),
     ];
@@ -139,19 +139,32 @@ fn command_statuses(is_missing: impl Fn(&str, &str) -> bool) -> BTreeMap<&'stati
 fn missing_permission_fails_only_the_commands_that_need_it() {
     use CheckStatus::{Fail, Pass, Warning};
     type Missing = fn(&str, &str) -> bool;
-    // coverage, cycle, rollout, why-not.
-    let cases: [(&str, Missing, [CheckStatus; 4]); 8] = [
-        ("list daemonsets", |verb, resource| (verb, resource) == ("list", "daemonsets"), [Fail; 4]),
-        ("list nodes", |verb, resource| (verb, resource) == ("list", "nodes"), [Warning, Fail, Warning, Warning]),
-        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Warning, Pass, Fail]),
-        ("list events", |verb, resource| (verb, resource) == ("list", "events"), [Warning; 4]),
-        ("watch", |verb, _| verb == "watch", [Warning, Fail, Warning, Pass]),
-        ("leases", |_, resource| resource == "leases", [Pass, Warning, Pass, Pass]),
-        ("delete pods", |verb, resource| (verb, resource) == ("delete", "pods"), [Pass, Warning, Pass, Pass]),
+    // coverage, cycle, rollout, rollout pause, resume, undo, why-not.
+    let cases: [(&str, Missing, [CheckStatus; 5]); 9] = [
+        ("list daemonsets", |verb, resource| (verb, resource) == ("list", "daemonsets"), [Fail; 5]),
+        (
+            "list nodes",
+            |verb, resource| (verb, resource) == ("list", "nodes"),
+            [Warning, Fail, Warning, Warning, Warning],
+        ),
+        ("get nodes", |verb, resource| (verb, resource) == ("get", "nodes"), [Pass, Warning, Pass, Pass, Fail]),
+        (
+            "patch daemonsets",
+            |verb, resource| (verb, resource) == ("patch", "daemonsets"),
+            [Pass, Pass, Pass, Fail, Pass],
+        ),
+        (
+            "list events",
+            |verb, resource| (verb, resource) == ("list", "events"),
+            [Warning, Warning, Warning, Pass, Warning],
+        ),
+        ("watch", |verb, _| verb == "watch", [Warning, Fail, Warning, Pass, Pass]),
+        ("leases", |_, resource| resource == "leases", [Pass, Warning, Warning, Warning, Pass]),
+        ("delete pods", |verb, resource| (verb, resource) == ("delete", "pods"), [Pass, Warning, Pass, Pass, Pass]),
         (
             "delete and evict pods",
             |verb, resource| (verb, resource) == ("delete", "pods") || resource == "pods/eviction",
-            [Pass, Fail, Pass, Pass],
+            [Pass, Fail, Pass, Pass, Pass],
         ),
     ];
     for (name, is_missing, expected) in cases {
@@ -162,10 +175,11 @@ fn missing_permission_fails_only_the_commands_that_need_it() {
 
 #[test]
 fn table_equals_the_cluster_roles() {
-    const ROLES: [(&str, &str); 4] = [
+    const ROLES: [(&str, &str); 5] = [
         ("docs/rbac/coverage.yaml", include_str!("../../docs/rbac/coverage.yaml")),
         ("docs/rbac/why-not.yaml", include_str!("../../docs/rbac/why-not.yaml")),
         ("docs/rbac/rollout.yaml", include_str!("../../docs/rbac/rollout.yaml")),
+        ("docs/rbac/rollout-change.yaml", include_str!("../../docs/rbac/rollout-change.yaml")),
         ("docs/rbac/cycle.yaml", include_str!("../../docs/rbac/cycle.yaml")),
     ];
     for (command, (file, text)) in COMMANDS.iter().zip(ROLES) {

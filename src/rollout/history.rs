@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use serde_json::Value;
 
 use super::template_changes::{TemplateChange, template_changes};
-use crate::revision::{CurrentRevision, HASH_LABEL, current_of, is_current, is_owned_by, revision_of};
+use crate::revision::{CurrentRevision, HASH_LABEL, current_of, has_template_of, is_current, is_owned_by, revision_of};
 use crate::snapshot::{DaemonPods, Known, PodSummary, Snapshot};
 
 /// The annotation of a revision that contains the reason for the change.
@@ -173,6 +173,16 @@ impl<'a> Revision<'a> {
         self.object.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
+    /// Whether it has the template of the DaemonSet, also if a newer revision has the same one.
+    pub(crate) fn has_template_of(&self, daemon_set: &DaemonSet) -> bool {
+        has_template_of(self.object, daemon_set)
+    }
+
+    /// The data of the ControllerRevision: a strategic merge patch that restores the template.
+    pub(crate) fn data(&self) -> &'a Value {
+        &self.object.data.0
+    }
+
     /// The template with all stored fields, including those that this program does not know.
     pub(crate) fn template(&self) -> Value {
         normalize_template(self.object.data.0.pointer("/spec/template").cloned().unwrap_or_default())
@@ -180,7 +190,7 @@ impl<'a> Revision<'a> {
 }
 
 /// Removes the patch directive, and the nulls that older API servers stored.
-fn normalize_template(mut template: Value) -> Value {
+pub(super) fn normalize_template(mut template: Value) -> Value {
     if let Some(fields) = template.as_object_mut() {
         fields.remove(PATCH_DIRECTIVE);
     }

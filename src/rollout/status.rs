@@ -14,7 +14,7 @@ use super::node_problem::pod_with_open_question;
 use super::node_progress::{BudgetUse, NodeProgress};
 use super::phase::{Phase, phase};
 use super::stuck::{self, StuckProof};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, compute_coverage};
 use crate::explain::events::status_counts_no_pods;
 use crate::revision::{CurrentRevision, is_rollback};
 use crate::snapshot::{EventQuery, Missing, Snapshot};
@@ -105,6 +105,13 @@ pub(crate) fn event_query(coverage: &Coverage<'_>, snapshot: &Snapshot) -> Event
     for pod in node_pods.iter().filter_map(|site| pod_with_open_question(site, availability)) {
         query.add_pod(&pod.metadata.uid);
     }
+    query
+}
+
+/// The events that may explain the rollout of any of the DaemonSets.
+pub(crate) fn event_query_of_all(snapshot: &Snapshot) -> EventQuery {
+    let mut query = EventQuery::default();
+    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(event_query(coverage, snapshot)));
     query
 }
 

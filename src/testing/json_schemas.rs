@@ -28,6 +28,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         schema::<rollout::history::Report<'_>>("RolloutHistory"),
         schema::<cycle::EventView<'_>>("CycleEvent"),
         schema::<cycle::Report<'_>>("CycleReport"),
+        schema::<rollout::change::Report<'_>>("RolloutChangeReport"),
         schema::<doctor::Report<'_>>("DoctorReport"),
         schema::<Versions>("Version"),
     ]

@@ -88,7 +88,7 @@ fn bash_script_completes() {
     };
     let Some(nodes) = complete(&format!("why-not --from {SHOP} worker-a")) else { return };
     assert_eq!(nodes, ["worker-a1", "worker-a2", "worker-a3"]);
-    assert_eq!(complete("rollout ''").unwrap(), ["watch", "status", "history", "help"]);
+    assert_eq!(complete("rollout ''").unwrap(), ["watch", "status", "pause", "resume", "undo", "history", "help"]);
     let json = ["json", "jsonpath", "jsonpath-as-json", "jsonpath-file"];
     assert_eq!(complete("coverage --output = j").unwrap(), json);
     assert_eq!(complete("coverage --color = ''").unwrap(), ["auto", "always", "never"]);

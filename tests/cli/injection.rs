@@ -45,7 +45,7 @@ const OPTIONS: [&str; 27] = [
     "-",
 ];
 /// The words of suggested lines that are neither options nor from a cluster: verbs, kinds, placeholders, fixed values.
-const WORDS: &str = "+%s wait api v1 namespaces eviction clusterrole clusterrolebinding system controller \
+const WORDS: &str = "pause resume +%s wait api v1 namespaces eviction clusterrole clusterrolebinding system controller \
     daemon-set-controller podsecuritypolicies readyz k8s-app konnectivity-agent restart spec.nodeName get describe delete edit patch label taint annotate create set logs events cordon uncordon rollout \
     undo history watch why-not adm policy add-scc-to-user ds daemonset node pod pods namespace resources image quota \
     resourcequota limitrange limitranges configmap secret generic serviceaccount service endpointslices priorityclass \
@@ -168,8 +168,14 @@ fn collect(seed: u64) -> Found {
     for daemon_set in daemon_sets.clone().take(1).chain(daemon_sets.filter(is_hostile).take(2)) {
         let name = daemon_set["metadata"]["name"].as_str().unwrap();
         let namespace = format!("--namespace={}", daemon_set["metadata"]["namespace"].as_str().unwrap());
-        let commands = [vec!["cycle", "--dry-run=client", &namespace], vec!["rollout", "history", &namespace]];
-        for command in commands.into_iter().take(if is_first { 2 } else { 1 }) {
+        let commands = [
+            vec!["cycle", "--dry-run=client", &namespace],
+            vec!["rollout", "pause", "--dry-run=client", &namespace],
+            vec!["rollout", "resume", "--dry-run=client", &namespace],
+            vec!["rollout", "undo", "--dry-run=client", &namespace],
+            vec!["rollout", "history", &namespace],
+        ];
+        for command in commands.into_iter().take(if is_first { 5 } else { 1 }) {
             let command: Vec<&str> = command.into_iter().chain(["--", name]).collect();
             // Invalid names and RollingUpdate cause an error with a hint.
             let (text, errors) = output(&file, &command);
@@ -186,11 +192,16 @@ fn commands_in(text: &str) -> impl Iterator<Item = String> {
     text.lines().map(str::trim).filter(|line| is_command(line)).map(str::to_owned)
 }
 
-/// The command in the hint of `cycle` for a DaemonSet with RollingUpdate.
+/// The commands in the hints of `cycle`, `rollout pause` and `rollout resume` for another update strategy.
 fn hints_in(errors: &str) -> impl Iterator<Item = String> {
     assert_printable(errors);
-    let hints = errors.lines().filter_map(|line| line.strip_prefix("hint: watch the rollout: "));
-    hints.map(|hint| hint.split_once("; to restart all pods gradually").unwrap().0.to_owned())
+    const LEADS: [&str; 3] = [
+        "hint: watch the rollout: ",
+        "hint: replace the outdated pods with: ",
+        "hint: a rolling update is paused with: ",
+    ];
+    let hints = errors.lines().filter_map(|line| LEADS.iter().find_map(|lead| line.strip_prefix(lead)));
+    hints.map(|hint| hint.split("; to restart all pods gradually").next().unwrap().to_owned())
 }
 
 fn assert_printable(text: &str) {

@@ -159,6 +159,23 @@ fn cycle_plans_match_the_schema() {
     assert_contains(&values(&plan["nodes"], "status"), &["Waiting", "Skipped"]);
 }
 
+/// The plans. The live tests validate what the commands print when they change something.
+#[test]
+fn rollout_change_plans_match_the_schema() {
+    const FILE: &str = "tests/cli/rollout/change.yaml";
+    let plan = |words: &[&str]| document(FILE, &[words, &["-n", "logging", "--dry-run=client"]].concat());
+    let pause = plan(&["rollout", "pause", "proxy"]);
+    assert_eq!((&pause["action"], &pause["outcome"]), (&json!("Pause"), &json!("Planned")));
+    assert_contains(&values(&pause["owners"], "type"), &["FluxKustomization", "KubectlApply", "ServerSideApply"]);
+    let resume = plan(&["rollout", "resume", "agent"]);
+    assert_eq!(resume["replacement"]["atOnce"], json!(["node-4"]));
+    let undo = plan(&["rollout", "undo", "agent", "--to-revision", "1"]);
+    assert_eq!(undo["rollback"]["from"]["nodes"], json!(["node-1", "node-2"]));
+    assert_contains(&values(&undo["owners"], "type"), &["Helm"]);
+    let removed = plan(&["rollout", "resume", "back"]);
+    assert_eq!(removed["action"], "RemoveAnnotation");
+}
+
 #[test]
 fn version_document_matches_the_schema() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-ds"));

@@ -21,6 +21,7 @@ mod permissions;
 mod remedies;
 mod remedy_proofs;
 mod reported_problems;
+mod rollout_change;
 mod rollout_history;
 mod rollout_scenarios;
 mod rollout_watch;
@@ -58,6 +59,7 @@ const MODULES: &[&[LiveTest]] = &[
     remedies::TESTS,
     remedy_proofs::TESTS,
     reported_problems::TESTS,
+    rollout_change::TESTS,
     rollout_history::TESTS,
     rollout_scenarios::TESTS,
     rollout_watch::TESTS,

@@ -13,6 +13,7 @@
 //! | `DS_SEEDS` | seeds of `status_counts` and `agreement`: `7`, `1,5,9` or `100..110` | 1 and 2 |
 //! | `DS_TRIES` | number of pairs of runs in `cycle::pairs` | 4 |
 //! | `DS_CHAOS` | `SEED:N`, the seed and the number of cycles of `cycle::chaos` | `1:4` |
+//! | `DS_CHANGES` | `N` or `N:SEED`, the number of rounds of `rollout_change`, and the seed | `2:1` |
 //! | `DS_SILENCE` | seconds without a heartbeat until a node of the `playground` is NotReady | 40 |
 //! | `CI` | `true`: a test without its programs fails | the test is shown as ignored |
 //!

@@ -124,7 +124,7 @@ pub(crate) struct CycleArgs {
     /// Evict pods instead of deleting them, to honor PodDisruptionBudgets
     #[arg(long)]
     pub(crate) evict: bool,
-    /// Wait while another cycle of this DaemonSet holds the lock, for at most this long: 30m. Without a value, wait
+    /// Wait while another command holds the lock of this DaemonSet, for at most this long: 30m. Without a value, wait
     /// indefinitely
     #[arg(long, value_name = "DURATION", value_parser = duration, num_args = 0..=1, require_equals = true, default_missing_value = "0s", conflicts_with = "no_lock")]
     pub(crate) wait_for_lock: Option<Duration>,

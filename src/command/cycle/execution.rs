@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::lease_keeper::{Clock, Lock};
 use super::observer::Observer;
 use super::options::CycleOptions;
 use super::running_hooks::RunningHooks;
+use crate::command::lock::{Clock, Lock};
 use crate::cycle::{Held, Moment};
 use crate::interrupt::Signals;
 

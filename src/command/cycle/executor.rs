@@ -10,9 +10,9 @@ use super::execution::{Executor, RELIST_DELAY};
 use super::locking::{Permit, lost};
 use super::observer::WakeReason;
 use super::options::Mode;
-use super::prompt;
 use super::reporter::{EventContext, Reporter};
 use super::running_hooks::{HookMessage, HookNews, RunningHooks};
+use crate::command::prompt;
 use crate::command::watch_loop::connection_lost;
 use crate::cycle::{Action, CycleOutcome, HaltReason, HookPoint, HookStart, ObservationSource, Run, Summary};
 use crate::error::Error;
@@ -59,14 +59,21 @@ impl Executor {
         if let Some(outcome) = self.acquire(run, reporter).await? {
             return Ok(outcome);
         }
-        self.deadline = self.options.timeout.and_then(|limit| Timestamp::now().checked_add(limit).ok());
-        let outcome = self.carry_out(run, reporter).await;
-        let uncordoned = self.end_hooks(run, reporter).await;
+        let outcome = self.carry_out_to_the_end(run, reporter).await;
         let lock = self.lock.take();
         self.release(lock).await;
-        let outcome = outcome?;
-        uncordoned?;
-        Ok(outcome)
+        outcome
+    }
+
+    /// Executes the steps of the run, at most until `--timeout`, and undoes what would be left half-done.
+    pub(super) async fn carry_out_to_the_end(
+        &mut self,
+        run: &mut Run,
+        reporter: &mut Reporter,
+    ) -> Result<CycleOutcome, Error> {
+        self.deadline = self.options.timeout.and_then(|limit| Timestamp::now().checked_add(limit).ok());
+        let outcome = self.carry_out(run, reporter).await;
+        self.end_hooks(run, reporter).await.and(outcome)
     }
 
     /// Executes the steps of the run.
@@ -309,7 +316,7 @@ impl Executor {
         }
     }
 
-    fn exit_code(&self, run: &Run, outcome: &CycleOutcome) -> ExitCode {
+    pub(super) fn exit_code(&self, run: &Run, outcome: &CycleOutcome) -> ExitCode {
         match (outcome, self.stopped_by) {
             (CycleOutcome::Halted { halt: HaltReason::Interrupted }, Some(code)) => ExitCode::from(code),
             (CycleOutcome::Halted { .. } | CycleOutcome::Declined, _) => ExitCode::from(1),

@@ -3,28 +3,20 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::execution::{Executor, RELIST_DELAY};
-use super::lease_keeper::{Acquisition, Clock, Confirmed, LeaseClient, Lock, LockAcquirer};
-use super::observer::is_fresh;
+use super::observer::{Observer, is_fresh};
 use super::options::Mode;
 use super::reporter::{EventContext, Reporter};
 use crate::cluster::delete::REMOVAL_LIMIT;
+use crate::command::lock::{self, AcquireEvent, Acquired, Clock, Confirmed, Hurry, Intent, LeaseClient, Lock, Wait};
 use crate::command::watch_loop::connection_lost;
 use crate::cycle::{
     CycleOutcome, HaltReason, Held, LEASE_DURATION, LockHolder, LockLoss, LockStatus, Moment, Run, WaitReason,
 };
 use crate::error::Error;
 use crate::render::cycle::ReportEvent;
-use crate::render::terminal;
-
-/// The interval between checks of a lock that another run holds.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
-/// The time limit for the release; a Lease that is not released expires.
-const RELEASE_LIMIT: Duration = Duration::from_secs(5);
-/// The time limit for the release after a signal.
-const HURRIED_RELEASE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A renewal that takes longer leaves too little time for a delete request.
 const LATEST_RENEWAL: Duration = LEASE_DURATION.saturating_sub(REMOVAL_LIMIT);
@@ -67,25 +59,8 @@ impl Executor {
 
     /// The lock status for the plan. Permissions on Leases are checked only if the plan is to be executed.
     pub(super) async fn lock_status(&self) -> Result<LockStatus, Error> {
-        if self.options.lock.is_none() {
-            return Ok(LockStatus::Disabled);
-        }
-        let client = self.lease_client();
-        let lease = client.full_name();
-        let seen = async {
-            let holder = client.holder().await?;
-            if self.options.mode != Mode::Plan {
-                client.check_permissions().await?;
-            }
-            Ok(holder)
-        };
-        match seen.await {
-            Ok(None) => Ok(LockStatus::Free { lease }),
-            Ok(Some(LockHolder { holder, since })) => Ok(LockStatus::Held { lease, holder, since }),
-            Err(error) if error.may_pass() => Err(error),
-            Err(error @ Error::Unauthorized { .. }) => Err(error),
-            Err(error) => Ok(LockStatus::Unavailable { lease, message: error.to_string() }),
-        }
+        let intent = if self.options.mode == Mode::Plan { Intent::Plan } else { Intent::Acquire };
+        lock::lock_status(&self.lease_client(), self.options.lock, intent).await
     }
 
     /// Acquires the lock, unless `--no-lock` is set. Returns an outcome if the run ends here.
@@ -95,58 +70,28 @@ impl Executor {
         reporter: &mut Reporter,
     ) -> Result<Option<CycleOutcome>, Error> {
         let Some(patience) = self.options.lock else { return Ok(None) };
-        let mut seeker = LockAcquirer::new(self.lease_client(), self.clock, patience);
-        let mut is_reported = false;
-        loop {
-            let sought = tokio::select! {
-                sought = seeker.acquire() => sought,
-                code = self.signals.next() => return self.leave(seeker, code).await,
-            };
-            let wait = match sought {
-                Ok(Acquisition::Acquired(lock)) => {
-                    self.lock = Some(lock);
-                    return Ok(None);
+        let client = self.lease_client();
+        let Self { observer, signals, clock, .. } = self;
+        let report = |event: AcquireEvent<'_>| {
+            match event {
+                AcquireEvent::Waiting(holder) => report_holder(observer, holder, run, reporter)?,
+                AcquireEvent::ConnectionLost(error) => {
+                    reporter.connection_note(&connection_lost(&error.to_string()), run, Timestamp::now())?;
                 }
-                Ok(Acquisition::GaveUp(holder)) => {
-                    return Ok(Some(CycleOutcome::Halted { halt: HaltReason::locked(holder) }));
-                }
-                Ok(Acquisition::Waiting(holder)) => {
-                    self.report_holder(holder, run, reporter)?;
-                    LOOK_PERIOD
-                }
-                Err(error) if error.may_pass() => {
-                    if !std::mem::replace(&mut is_reported, true) {
-                        reporter.connection_note(&connection_lost(&error.to_string()), run, Timestamp::now())?;
-                    }
-                    RELIST_DELAY
-                }
-                Err(error) => return Err(Error::NoLock { cause: error.to_string() }),
-            };
-            if reporter.is_output_closed() {
-                return Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }));
             }
-            tokio::select! {
-                () = sleep(wait) => {}
-                code = self.signals.next() => return self.leave(seeker, code).await,
+            Ok(if reporter.is_output_closed() { Wait::End } else { Wait::Continue })
+        };
+        match lock::acquire(client, *clock, patience, signals, report).await? {
+            Acquired::Lock(lock) => {
+                self.lock = Some(lock);
+                Ok(None)
+            }
+            Acquired::HeldBy(holder) => Ok(Some(CycleOutcome::Halted { halt: HaltReason::locked(holder) })),
+            Acquired::Interrupted(code) => {
+                self.stopped_by = code.or(self.stopped_by);
+                Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }))
             }
         }
-    }
-
-    /// Ends the wait for the lock on a signal: no node is in progress.
-    async fn leave(&mut self, seeker: LockAcquirer, code: u8) -> Result<Option<CycleOutcome>, Error> {
-        self.stopped_by = Some(code);
-        let _ = timeout(HURRIED_RELEASE_LIMIT, seeker.give_back()).await;
-        Ok(Some(CycleOutcome::Halted { halt: HaltReason::Interrupted }))
-    }
-
-    fn report_holder(&self, holder: LockHolder, run: &Run, reporter: &mut Reporter) -> Result<(), Error> {
-        let waiting = WaitReason::Lock(holder);
-        let event = self.observer.observe(|observation| {
-            let mut context = EventContext::new(observation, run);
-            context.now = Timestamp::now();
-            reporter.emit_waiting(Some(&waiting), None, context)
-        });
-        event.unwrap_or(Ok(()))
     }
 
     /// Renews the lock. Only a fresh renewal permits a delete, and only immediately.
@@ -224,23 +169,21 @@ impl Executor {
 
     /// Releases the lock. A signal ends the wait for the release.
     pub(super) async fn release(&mut self, lock: Option<Lock>) {
-        let Some(lock) = lock else { return };
-        let is_hurried = self.stopped_by.is_some();
-        let limit = if is_hurried { HURRIED_RELEASE_LIMIT } else { RELEASE_LIMIT };
-        let released = tokio::select! {
-            released = timeout(limit, lock.release()) => released,
-            code = self.signals.next() => {
-                self.stopped_by.get_or_insert(code);
-                return;
-            }
-        };
-        let why = match released {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the API server did not respond in time".to_owned(),
-        };
-        terminal::note(&format!("cannot release the lock, it will expire: {why}"));
+        let hurry = if self.stopped_by.is_some() { Hurry::Yes } else { Hurry::No };
+        if let Some(code) = lock::release(lock, hurry, &mut self.signals).await {
+            self.stopped_by.get_or_insert(code);
+        }
     }
+}
+
+fn report_holder(observer: &Observer, holder: LockHolder, run: &Run, reporter: &mut Reporter) -> Result<(), Error> {
+    let waiting = WaitReason::Lock(holder);
+    let event = observer.observe(|observation| {
+        let mut context = EventContext::new(observation, run);
+        context.now = Timestamp::now();
+        reporter.emit_waiting(Some(&waiting), None, context)
+    });
+    event.unwrap_or(Ok(()))
 }
 
 /// Waits until the lock is lost; forever if there is no lock or the loss is already known.

@@ -10,6 +10,7 @@ use super::hook::HookFacts;
 use super::options::{CycleOptions, HookCommands};
 use super::reporter::Reporter;
 use super::running_hooks::{HookMessage, HookNews, HookOptions, RunningHooks};
+use crate::cluster::access::Access;
 use crate::cluster::cordon::CordonLabel;
 use crate::cluster::lease::DryRun;
 use crate::cycle::{CORDONED_FOR, HookStart, Run, cordon_mark};
@@ -115,17 +116,17 @@ impl Executor {
         }
         Ok(())
     }
+}
 
-    /// Checks by a dry run that nodes may be cordoned.
-    ///
-    /// # Errors
-    /// A missing permission, or any other error.
-    pub(super) async fn check_cordon(&self, node: &str) -> Result<(), Error> {
-        if self.options.policy.steps.cordon {
-            self.observer.access.cordon(node, &cordon_label(&self.options), DryRun::Server).await?;
-        }
-        Ok(())
+/// Checks by a dry run that nodes may be cordoned, if that is to be done.
+///
+/// # Errors
+/// A missing permission, or any other error.
+pub(super) async fn check_cordon(access: &Access, options: &CycleOptions, node: &str) -> Result<(), Error> {
+    if options.policy.steps.cordon {
+        access.cordon(node, &cordon_label(options), DryRun::Server).await?;
     }
+    Ok(())
 }
 
 fn cordon_label(options: &CycleOptions) -> CordonLabel {

@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::completeness::check;
-use super::lease_keeper::Clock;
 use super::required::RequiredDaemonSet;
 use crate::cluster::access::Access;
 use crate::cluster::live_snapshot::SnapshotWatcher;
 use crate::cluster::relist::RelistPace;
-use crate::command::rollout::event_query;
+use crate::command::lock::Clock;
 use crate::command::watch_loop::{REFRESH, UpdateKind, until_change, until_events};
 use crate::coverage::Coverage;
 use crate::cycle::{Moment, Observation, RequiredSnapshot};
 use crate::error::Error;
 use crate::load::Request;
 use crate::load::live::{self, Loaded};
+use crate::rollout::event_query_of_all;
 use crate::snapshot::{DaemonSetName, Known, Snapshot};
 
 /// The maximum age of lists on which the deletion of a pod may be based.
@@ -174,7 +174,7 @@ impl Observer {
     async fn until_event(&mut self, until: Option<Timestamp>) -> Result<WakeReason, Error> {
         let Self { access, loaded, required, follow, trouble, .. } = self;
         let follow = follow.get_or_insert_with(|| loaded.follow(access));
-        if follow.watch_events(access, || event_query(&loaded.snapshot))
+        if follow.watch_events(access, || event_query_of_all(&loaded.snapshot))
             && let UpdateKind::Relist = until_events(&mut loaded.snapshot, follow, trouble).await?
         {
             return Ok(WakeReason::Missed);

@@ -4,13 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::execution::Executor;
+use super::node_hooks::check_cordon;
 use super::observer::{WakeReason, not_observed};
-use super::options::{Mode, check_strategy};
+use super::options::{CycleOptions, Mode, check_strategy};
+use super::present;
 use super::reporter::Reporter;
-use super::{present, prompt};
+use crate::cluster::access::Access;
 use crate::cluster::delete::DeleteOutcome;
 use crate::cluster::lease::DryRun;
 use crate::cluster::query::Scope;
+use crate::command::prompt;
 use crate::cycle::{CycleOutcome, LockStatus, PodRef, RemovalMethod, Run, Summary, pdb_conflict};
 use crate::error::Error;
 use crate::render::cycle::{Question, ReportEvent, barrier_in_words, question};
@@ -56,7 +59,7 @@ impl Executor {
 
     pub(super) async fn plan(&mut self) -> Result<(Run, Reporter), Error> {
         let budgets = match self.options.policy.removal {
-            RemovalMethod::Evict => self.disruption_budgets().await?,
+            RemovalMethod::Evict => disruption_budgets(&self.observer.access, &self.options).await?,
             RemovalMethod::Delete => Vec::new(),
         };
         let lock = self.lock_status().await?;
@@ -73,18 +76,6 @@ impl Executor {
         planned.ok_or_else(|| self.gone())?
     }
 
-    async fn disruption_budgets(&self) -> Result<Vec<PodDisruptionBudget>, Error> {
-        let namespace = self.options.request.namespace.clone().unwrap_or_default();
-        match self.observer.access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
-            Ok(listed) => Ok(listed.items),
-            Err(error @ Error::Forbidden { .. }) => {
-                terminal::note(&format!("{error}; cannot check for PodDisruptionBudgets that never allow an eviction"));
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Checks permissions and asks for confirmation. Returns an outcome if the plan is not to be executed.
     pub(super) async fn confirm(&mut self, run: &Run, reporter: &Reporter) -> Result<Option<CycleOutcome>, Error> {
         let Some(first_task) = run.tasks().first() else {
@@ -94,12 +85,12 @@ impl Executor {
         if self.options.mode == Mode::Plan {
             return Ok(Some(CycleOutcome::Planned));
         }
-        self.check_watches().await?;
+        check_watches(&self.observer.access, &self.options).await?;
         // Dry runs report missing permissions before the question and before the first delete.
         if let Some(first) = run.tasks().iter().find(|task| run.is_untouched(&task.node)) {
             self.remove(&first.pod, None, DryRun::Server).await?;
         }
-        self.check_cordon(&first_task.node).await?;
+        check_cordon(&self.observer.access, &self.options, &first_task.node).await?;
         let Mode::Execute { confirmed } = self.options.mode else { return Ok(None) };
         if let Some(LockStatus::Unavailable { message, .. }) = reporter.lock() {
             return Err(Error::NoLock { cause: message.clone() });
@@ -118,28 +109,6 @@ impl Executor {
             prompt::ask(&question(Question::Start, Summary::new(run), reporter.daemon_set_ref()), &mut self.signals)
                 .await?;
         Ok((!is_yes).then_some(CycleOutcome::Declined))
-    }
-
-    /// Whether the changes after a delete can be watched: without them, the run could not tell when the new pod is available.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`]. A server that gives no answer is not an error.
-    async fn check_watches(&self) -> Result<(), Error> {
-        let namespace = self.options.request.namespace.as_deref();
-        for (group, resource) in [("", "nodes"), ("", "pods"), ("apps", "daemonsets"), ("apps", "controllerrevisions")]
-        {
-            let namespace = namespace.filter(|_| resource != "nodes");
-            let permission = Permission { verb: "watch", group, resource };
-            if self.observer.access.may(permission, namespace).await == Some(false) {
-                return Err(Error::Forbidden {
-                    verb: "watch",
-                    resource: resource.to_owned(),
-                    scope: namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default(),
-                    message: "cycle watches the pods that it replaces".into(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Sends every delete or eviction as a server-side dry run.
@@ -168,4 +137,42 @@ impl Executor {
         }
         Ok(CycleOutcome::Planned)
     }
+}
+
+/// The PodDisruptionBudgets of the namespace; none without the permission.
+pub(super) async fn disruption_budgets(
+    access: &Access,
+    options: &CycleOptions,
+) -> Result<Vec<PodDisruptionBudget>, Error> {
+    let namespace = options.request.namespace.clone().unwrap_or_default();
+    match access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
+        Ok(listed) => Ok(listed.items),
+        Err(error @ Error::Forbidden { .. }) => {
+            terminal::note(&format!("{error}; cannot check for PodDisruptionBudgets that never allow an eviction"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the changes after a delete can be watched: without them, the run could not tell when the new pod is
+/// available.
+///
+/// # Errors
+/// [`Error::Forbidden`]. A server that gives no answer is not an error.
+pub(super) async fn check_watches(access: &Access, options: &CycleOptions) -> Result<(), Error> {
+    let namespace = options.request.namespace.as_deref();
+    for (group, resource) in [("", "nodes"), ("", "pods"), ("apps", "daemonsets"), ("apps", "controllerrevisions")] {
+        let namespace = namespace.filter(|_| resource != "nodes");
+        let permission = Permission { verb: "watch", group, resource };
+        if access.may(permission, namespace).await == Some(false) {
+            return Err(Error::Forbidden {
+                verb: "watch",
+                resource: resource.to_owned(),
+                scope: namespace.map(|namespace| format!(" in namespace {namespace:?}")).unwrap_or_default(),
+                message: "cycle watches the pods that it replaces".into(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::command::args::{OUTPUT, OutputFormat, SortPath, daemon_set_name, duration, output, sort_path};
+use crate::command::rollout::change::args::{PauseArgs, ResumeArgs, UndoArgs};
 use crate::rollout::RevisionRange;
 use crate::snapshot::DaemonSetName;
 
-/// Watch rollouts, show what blocks them, and inspect revision history.
+/// Watch, pause, resume and undo rollouts, show what blocks them, and inspect revision history.
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
     #[command(subcommand)]
@@ -21,6 +22,12 @@ pub(crate) enum RolloutCommand {
     Watch(RolloutWatchArgs),
     /// Wait for a rollout as kubectl does, or list the rollouts and what blocks them
     Status(RolloutStatusArgs),
+    /// Stop a rolling update until it is resumed
+    Pause(PauseArgs),
+    /// Continue a paused rolling update, with a plan first
+    Resume(ResumeArgs),
+    /// Roll back to a previous revision, only on the nodes that run the current one
+    Undo(Box<UndoArgs>),
     /// Show revisions, the nodes that run each, and the changes between two revisions
     History(HistoryArgs),
 }

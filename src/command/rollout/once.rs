@@ -6,16 +6,18 @@ use std::process::ExitCode;
 use crate::cluster::file::Detail;
 use crate::command::args::{Global, OutputFormat, SortPath};
 use crate::command::print;
+use crate::command::rollout::locks::Locks;
 use crate::command::sort_order::{permute, sort_order};
 use crate::coverage::{Coverage, compute_coverage, findings};
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
 use crate::render::document::{DocumentOptions, Rows, Sequence};
-use crate::render::rollout::{Report, screen, summary_table};
+use crate::render::rollout::{Report, lock_in_words, screen, summary_table};
+use crate::render::text::sanitize;
 use crate::render::{ListLength, finding, terminal};
-use crate::rollout::{self, Phase, RolloutStatus, rollout_status};
-use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
+use crate::rollout::{Phase, RolloutStatus, event_query_of_all, rollout_status};
+use crate::snapshot::{DaemonSetName, Known};
 
 /// What the exit code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +45,12 @@ pub(super) async fn once(
 ) -> Result<ExitCode, Error> {
     let mut source = open(&global.from, &global.access(), Detail::Placement).await?;
     let request = Request { selector, ..request(names, &global, &source) };
-    let snapshot = source.snapshot(&request, event_query).await?;
-    let gaps = snapshot.gaps();
-    for gap in &gaps {
-        terminal::note(gap);
-    }
+    let snapshot = source.snapshot(&request, event_query_of_all).await?;
+    let locks = match &source {
+        Source::Live(access) => Locks::read(access, &request).await,
+        Source::Saved(_) => Locks::of_saved_cluster(),
+    };
+    let mut gaps = snapshot.gaps();
     if snapshot.daemon_sets.is_empty() {
         terminal::note(&source.none_found(&request).await);
     }
@@ -56,8 +59,11 @@ pub(super) async fn once(
     let mut coverages: Vec<&Coverage<'_>> = coverages.iter().collect();
     let mut statuses: Vec<RolloutStatus<'_>> =
         coverages.iter().map(|coverage| rollout_status(coverage, &snapshot)).collect();
+    gaps.extend(locks.gap(&statuses));
+    gaps.iter().for_each(|gap| terminal::note(gap));
     if let Some(path) = &sort_by {
-        let order = sort_order(path, &Report::new(&statuses, &[], snapshot.as_of), Rows::DAEMON_SETS)?;
+        let report = Report::new(&statuses, |status| locks.of(status), &[], snapshot.as_of);
+        let order = sort_order(path, &report, Rows::DAEMON_SETS)?;
         permute(&mut coverages, &order);
         permute(&mut statuses, &order);
     }
@@ -67,12 +73,15 @@ pub(super) async fn once(
         ViewOptions { headers: !no_headers, is_sorted: sort_by.is_some(), ..ViewOptions::new(style, snapshot.as_of) };
     print(|out| match output.as_ref().and_then(OutputFormat::document) {
         Some(format) => {
-            let report = Report::new(&statuses, &gaps, snapshot.as_of);
+            let report = Report::new(&statuses, |status| locks.of(status), &gaps, snapshot.as_of);
             let rows = Rows::DAEMON_SETS;
             format.write(out, &report, DocumentOptions { sequence: Sequence::First, rows, headers: !no_headers })
         }
-        None if request.names.is_empty() => summary_table(out, &statuses, request.namespace.is_none(), shown),
-        None => screens(out, &coverages, &statuses, shown),
+        None if request.names.is_empty() => {
+            summary_table(out, &statuses, request.namespace.is_none(), shown)?;
+            if shown.headers { lock_lines(out, &locks, &statuses, shown) } else { Ok(()) }
+        }
+        None => screens(out, &coverages, &statuses, &locks, shown),
     })?;
     match exit_code_of {
         ExitCodeOf::Rollouts => exit_code(&statuses),
@@ -85,17 +94,11 @@ pub(super) fn request(names: Vec<DaemonSetName>, global: &Global, source: &Sourc
     Request::new(global.namespace_or(source.default_namespace()), names)
 }
 
-/// The events that may explain the rollout of any of the DaemonSets.
-pub(in crate::command) fn event_query(snapshot: &Snapshot) -> EventQuery {
-    let mut query = EventQuery::default();
-    compute_coverage(snapshot).iter().for_each(|coverage| query.extend(rollout::event_query(coverage, snapshot)));
-    query
-}
-
 fn screens(
     out: &mut impl Write,
     coverages: &[&Coverage<'_>],
     statuses: &[RolloutStatus<'_>],
+    locks: &Locks,
     shown: ViewOptions,
 ) -> io::Result<()> {
     for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
@@ -103,8 +106,26 @@ fn screens(
             writeln!(out)?;
         }
         screen(out, coverage, rollout_status, None, shown)?;
+        lock_lines(out, locks, std::slice::from_ref(rollout_status), shown)?;
     }
     Ok(())
+}
+
+/// One line for each DaemonSet that is locked.
+fn lock_lines(
+    out: &mut impl Write,
+    locks: &Locks,
+    statuses: &[RolloutStatus<'_>],
+    shown: ViewOptions,
+) -> io::Result<()> {
+    statuses.iter().try_for_each(|status| match locks.of(status) {
+        Known::Known(Some(lock)) => {
+            let metadata = &status.daemon_set.metadata;
+            let name = [metadata.namespace.as_deref(), metadata.name.as_deref()].map(Option::unwrap_or_default);
+            writeln!(out, "{}: {}", sanitize(&name.join("/")), lock_in_words(lock, shown.now))
+        }
+        Known::Known(None) | Known::Unknown(_) => Ok(()),
+    })
 }
 
 /// 0 if every rollout is complete, and 1 if one is not, even if others are unknown.

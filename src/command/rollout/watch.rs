@@ -15,6 +15,7 @@ use crate::command::args::names::only_name;
 use crate::command::args::{Global, OutputFormat};
 use crate::command::output_mode::OutputMode;
 use crate::command::rollout::args::RolloutWatchArgs;
+use crate::command::rollout::locks::Locks;
 use crate::command::rollout::once::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::command::{draw, print};
@@ -28,7 +29,7 @@ use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, document,
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
     EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
-    revision_number, rollout_status,
+    event_query_of_all, revision_number, rollout_status,
 };
 use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
 
@@ -85,6 +86,9 @@ pub(super) async fn watch(
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
+    if let Some(note) = Locks::read(access, &request).await.note(Timestamp::now()) {
+        terminal::note(&note);
+    }
     let live = LiveScreen::new();
     let mut watching = Watching {
         namespace: request.namespace.clone().unwrap_or_default(),
@@ -139,7 +143,7 @@ struct Watching {
 
 impl WatchHandler for Watching {
     fn event_query(&self, snapshot: &Snapshot) -> EventQuery {
-        once::event_query(snapshot)
+        event_query_of_all(snapshot)
     }
 
     fn show(&mut self, snapshot: &Snapshot, problem: Option<&str>) -> Result<ControlFlow<ExitCode>, Error> {

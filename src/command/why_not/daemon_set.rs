@@ -9,7 +9,6 @@ use super::options::{WhyNotOptions, explain_node};
 use crate::admission::PredictedPod;
 use crate::command::args::OutputFormat;
 use crate::command::print;
-use crate::command::rollout::event_query;
 use crate::coverage::{Coverage, compute_coverage};
 use crate::error::Error;
 use crate::explain::diagnosis::{DaemonSetSelection, Diagnosis};
@@ -19,6 +18,7 @@ use crate::render::document::{DocumentFormat, Sequence};
 use crate::render::why_not::causes::{Cause, causes, summary, title};
 use crate::render::why_not::{NodeView, Report, WrittenFixes, diagnosis};
 use crate::render::{ViewOptions, names, terminal};
+use crate::rollout::event_query_of_all;
 use crate::snapshot::DaemonSetName;
 use crate::snapshot::node_snapshot::NodeSnapshot;
 
@@ -33,7 +33,7 @@ pub(super) async fn run(
     options: &WhyNotOptions,
 ) -> Result<ExitCode, Error> {
     let request = Request::new(namespace, vec![name]);
-    let snapshot = source.duplicate().snapshot(&request, event_query).await?;
+    let snapshot = source.duplicate().snapshot(&request, event_query_of_all).await?;
     let gaps = snapshot.gaps();
     gaps.iter().for_each(|gap| terminal::note(gap));
     let screen = options.screen(snapshot.as_of);

@@ -142,7 +142,7 @@ pub(super) fn halt(why: &HaltReason) -> String {
 }
 
 /// The status of the lock in the plan, and whether it is a warning. Safe text.
-pub(super) fn lock_status(status: &LockStatus) -> (String, bool) {
+pub(crate) fn lock_status(status: &LockStatus) -> (String, bool) {
     match status {
         LockStatus::Free { lease } => {
             (format!("Lock: Lease {} (acquired before the first pod is replaced)", sanitize(lease)), false)
@@ -156,8 +156,8 @@ pub(super) fn lock_status(status: &LockStatus) -> (String, bool) {
 }
 
 /// Who holds the lock. Safe text.
-pub(super) fn lock_holder(holder: &str, since: Option<Timestamp>) -> String {
-    format!("another cycle holds the lock: {}", named_holder(holder, since))
+pub(crate) fn lock_holder(holder: &str, since: Option<Timestamp>) -> String {
+    format!("another command holds the lock: {}", named_holder(holder, since))
 }
 
 /// How the lock was lost. Safe text.

@@ -133,14 +133,10 @@ pub(super) fn remedies(blocker: &Blocker<'_>, rollout_status: &RolloutStatus<'_>
     if blocker.problem.fault() == FaultDomain::Pod && has_earlier_revision(rollout_status) {
         all.push(Remedy::run(
             match target.on_delete {
-                true => "roll back to the previous revision, and delete the pod that runs the present one",
+                true => "roll back to the previous revision, and replace the pods that run the present one",
                 false => "roll back to the previous revision",
             },
-            target.commands_reaching_existing_pod(CommandLine::in_namespace(namespace, "rollout undo").name_within(
-                "daemonset/",
-                name,
-                "",
-            )),
+            [CommandLine::own_program("rollout undo").name(name).namespace(namespace)],
         ));
     }
     all.into_iter().map(Remedy::not_verified).collect()

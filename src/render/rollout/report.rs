@@ -5,6 +5,8 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde::Serialize;
 
 use super::blocker;
+use super::lock::{LockView, PauseView};
+use crate::cycle::LockSighting;
 use crate::explain::{Reason, State};
 use crate::render::name_list::ListLength;
 use crate::render::reason::detail;
@@ -12,6 +14,7 @@ use crate::render::remedy::Remedy;
 use crate::render::structured::Head;
 use crate::revision::{RevisionSource, revision_of};
 use crate::rollout::{Blocker, BudgetUseReason, NodeProgress, NodeStep, Phase, RolloutStatus, Strategy};
+use crate::snapshot::Known;
 
 /// `kind: RolloutReport`.
 #[derive(Serialize)]
@@ -61,6 +64,12 @@ struct DaemonSetView<'a> {
     #[serde(flatten)]
     numbers: Numbers<'a>,
     strategy: Strategy,
+    /// Only if it is paused by `rollout pause`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<PauseView>,
+    /// Absent if it could not be read, and for a saved cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock: Option<LockView<'a>>,
     budget_used_by: Vec<BudgetUseView<'a>>,
     blockers: Vec<BlockerView<'a>>,
     nodes: Vec<RolloutNode<'a>>,
@@ -102,21 +111,29 @@ struct RolloutNode<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(statuses: &'a [RolloutStatus<'a>], unknown: &'a [String], now: Timestamp) -> Self {
+    /// `lock` returns the lock of a DaemonSet.
+    pub(crate) fn new(
+        statuses: &'a [RolloutStatus<'a>],
+        lock: impl Fn(&RolloutStatus<'_>) -> Known<Option<&'a LockSighting>>,
+        unknown: &'a [String],
+        now: Timestamp,
+    ) -> Self {
         Self {
             head: Head::new("RolloutReport", now, unknown),
-            daemon_sets: statuses.iter().map(|rollout_status| view(rollout_status, now)).collect(),
+            daemon_sets: statuses.iter().map(|status| view(status, LockView::new(lock(status)), now)).collect(),
         }
     }
 }
 
-fn view<'a>(rollout_status: &'a RolloutStatus<'a>, now: Timestamp) -> DaemonSetView<'a> {
+fn view<'a>(rollout_status: &'a RolloutStatus<'a>, lock: Option<LockView<'a>>, now: Timestamp) -> DaemonSetView<'a> {
     let DaemonSet { metadata, .. } = rollout_status.daemon_set;
     DaemonSetView {
         namespace: metadata.namespace.as_deref().unwrap_or_default(),
         name: metadata.name.as_deref().unwrap_or_default(),
         numbers: Numbers::new(rollout_status),
         strategy: rollout_status.strategy,
+        paused: PauseView::new(rollout_status.daemon_set),
+        lock,
         budget_used_by: rollout_status
             .budget_used_by
             .iter()

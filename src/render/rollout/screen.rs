@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::labels::{
     WatchProgress, budget, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
 };
+use super::lock::pause_in_words;
 use super::{blocker, node_grid::cells};
 use crate::coverage::Coverage;
 use crate::explain::State;
@@ -42,6 +43,9 @@ pub(crate) fn screen(
         style.line(out, &head, Tone::Strong)?;
     }
     style.line(out, &phase_sentence(rollout_status), phase_tone(rollout_status.phase))?;
+    if let Some(text) = pause_in_words(rollout_status.daemon_set, screen.now) {
+        style.line(out, &text, Tone::Warning)?;
+    }
     for missing in &rollout_status.missing {
         style.line(out, &format!("? {}", sanitize(&missing.to_string())), Tone::Warning)?;
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::coverage::compute_coverage;
+use crate::rollout::status::event_query;
 use crate::snapshot::{EventFields, Known, Labels};
 use crate::testing::objects::{self, HOUR_AGO, NOW, from_json, merge};
 use crate::testing::rollout_fixture::*;

@@ -32,7 +32,7 @@ struct Role {
     watch: Option<&'static [&'static str]>,
 }
 
-const ROLES: [Role; 5] = [
+const ROLES: [Role; 6] = [
     Role {
         name: "kubectl-ds-coverage",
         commands: &[&["coverage", "-A"], &["coverage", "plain", "--by", "rack"]],
@@ -42,6 +42,11 @@ const ROLES: [Role; 5] = [
         name: "kubectl-ds-rollout",
         commands: &[&["rollout", "status", "-A"], &["rollout", "status", "plain"], &["rollout", "history", "plain"]],
         watch: Some(&["rollout", "watch", "pending"]),
+    },
+    Role {
+        name: "kubectl-ds-rollout-change",
+        commands: &[&["rollout", "pause", "plain"], &["rollout", "resume", "plain", "--yes"]],
+        watch: None,
     },
     Role {
         name: "kubectl-ds-why-not",

@@ -18,24 +18,27 @@ pub(crate) const TESTS: &[LiveTest] =
     live_tests![permissions_agree_with_commands, healthy_and_unreachable_clusters_are_reported];
 
 /// The commands of the checks. Each ends with 2 if and only if its check fails.
-const COMMANDS: [(&str, &[&str]); 4] = [
+const COMMANDS: [(&str, &[&str]); 5] = [
     ("coverage", &["coverage"]),
     ("why-not", &["why-not", "one", "agent"]),
     ("rollout", &["rollout", "status", "agent", "--watch=false"]),
+    ("rollout pause, resume, undo", &["rollout", "pause", "agent", "--dry-run=server"]),
     ("cycle", &["cycle", "agent", "--all", "--yes", "--min-ready", "2s"]),
 ];
 
 /// A user, and the statuses of the commands.
-const USERS: [(&str, [&str; 4]); 8] = [
-    ("nobody", ["Fail", "Fail", "Fail", "Fail"]),
-    ("kubectl-ds-coverage", ["Pass", "Fail", "Pass", "Fail"]),
-    ("kubectl-ds-why-not", ["Warning", "Pass", "Warning", "Fail"]),
-    ("kubectl-ds-rollout", ["Pass", "Fail", "Pass", "Fail"]),
-    ("kubectl-ds-cycle", ["Pass", "Fail", "Pass", "Pass"]),
+const USERS: [(&str, [&str; 5]); 9] = [
+    ("nobody", ["Fail", "Fail", "Fail", "Fail", "Fail"]),
+    ("kubectl-ds-coverage", ["Pass", "Fail", "Warning", "Fail", "Fail"]),
+    ("kubectl-ds-why-not", ["Warning", "Pass", "Warning", "Fail", "Fail"]),
+    ("kubectl-ds-rollout", ["Pass", "Fail", "Pass", "Fail", "Fail"]),
+    ("kubectl-ds-rollout-change", ["Warning", "Fail", "Warning", "Pass", "Fail"]),
+    // Without listing Leases.
+    ("kubectl-ds-cycle", ["Pass", "Fail", "Warning", "Fail", "Pass"]),
     // Without nodes, because a RoleBinding grants nothing in the whole cluster.
-    ("in-namespace", ["Warning", "Fail", "Warning", "Fail"]),
-    ("only-evicts", ["Pass", "Fail", "Pass", "Warning"]),
-    ("no-watch", ["Warning", "Fail", "Warning", "Fail"]),
+    ("in-namespace", ["Warning", "Fail", "Warning", "Fail", "Fail"]),
+    ("only-evicts", ["Pass", "Fail", "Warning", "Fail", "Warning"]),
+    ("no-watch", ["Warning", "Fail", "Warning", "Fail", "Fail"]),
 ];
 
 /// For each user, a check fails if and only if its command fails for lack of permissions.
@@ -89,7 +92,7 @@ fn healthy_and_unreachable_clusters_are_reported(ctx: &Ctx) -> Result<(), Failed
             true => check["status"] == "Note",
             false => check["status"] == "Pass",
         };
-        let is_healthy = checks(&report).count() == 12 && checks(&report).all(is_as_expected);
+        let is_healthy = checks(&report).count() == 13 && checks(&report).all(is_as_expected);
         ensure(admin.status.code() == Some(0) && is_healthy, || format!("{statuses:?} {}", describe(&admin)))?;
         let minor = format!("v1.{}.", plane.minor().await?);
         let version = report["serverVersion"].as_str().unwrap_or_default();

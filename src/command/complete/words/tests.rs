@@ -19,7 +19,7 @@ fn commands_have_descriptions() {
     let Completions::Words(all) = at("").wanted else { panic!() };
     let coverage = all.iter().find(|candidate| candidate.word == "coverage").unwrap();
     assert!(coverage.meaning.starts_with("Show which nodes run, miss"));
-    assert_eq!(candidates("rollout "), ["watch", "status", "history", "help"]);
+    assert_eq!(candidates("rollout "), ["watch", "status", "pause", "resume", "undo", "history", "help"]);
     assert_eq!(candidates("-n x --color=never rollout "), candidates("rollout "));
 }
 

@@ -36,9 +36,9 @@ pub(super) async fn second_run_names_the_holder(scenario: &Scenario<'_>) -> Resu
     let holder = spec.holder_identity.unwrap_or_default();
     let process = format!("_{}_", first.id());
     ensure(holder.contains(&process) && spec.lease_duration_seconds == Some(15), || holder.clone())?;
-    let locked = format!("another cycle holds the lock: {holder}, since 20");
+    let locked = format!("another command holds the lock: {holder}, since 20");
     let text = start(scenario, &["--order", "oldest"])?.wait_for_exit(1).await?;
-    assert_contains(&text, &[&locked, "Nothing was removed: another cycle holds the lock", "--wait-for-lock"])?;
+    assert_contains(&text, &[&locked, "Nothing was removed: another command holds the lock", "--wait-for-lock"])?;
     let text = start(scenario, &["-o", "json"])?.wait_for_exit(1).await?;
     let report = documents(&text)?.pop().unwrap_or_default();
     ensure(report["halt"]["code"] == "Locked" && report["halt"]["holder"] == holder, || text.clone())?;
@@ -50,7 +50,7 @@ pub(super) async fn second_run_names_the_holder(scenario: &Scenario<'_>) -> Resu
         )?;
     }
     let text = start(scenario, &["--wait-for-lock=4s"])?.wait_for_exit(1).await?;
-    assert_contains(&text, &["waiting: another cycle holds the lock", "Nothing was removed"])?;
+    assert_contains(&text, &["waiting: another command holds the lock", "Nothing was removed"])?;
     ensure(watcher.removed() == ["holder-a"], || format!("{:?}", watcher.removed()))?;
     for _ in 0..3 {
         scenario.release_one().await?;
@@ -66,7 +66,7 @@ pub(super) async fn waiting_run_continues(scenario: &Scenario<'_>) -> Result<(),
     let first = start(scenario, &["--canary", "2"])?;
     first.wait_for("second-a: deleting pod ").await?;
     let second = start(scenario, &["--wait-for-lock"])?;
-    second.wait_for("waiting: another cycle holds the lock: ").await?;
+    second.wait_for("waiting: another command holds the lock: ").await?;
     let first = first.wait_for_exit(0).await?;
     assert_contains(&first, &["Canary complete"])?;
     let second = second.wait_for_exit(0).await?;
@@ -105,7 +105,7 @@ pub(super) async fn killed_holder_is_replaced(scenario: &Scenario<'_>) -> Result
     let spec = lease(scenario).await?.and_then(|lease| lease.spec).unwrap_or_default();
     ensure(spec.lease_transitions == Some(1), || format!("{spec:?}"))?;
     let text = second.wait_for_exit(0).await?;
-    assert_contains(&text, &["waiting: another cycle holds the lock: ", "\nDone\n"])?;
+    assert_contains(&text, &["waiting: another command holds the lock: ", "\nDone\n"])?;
     assert_not_contains(&text, &["killed-a: deleting"])?;
     assert_no_violations(&watcher, &text)?;
     ensure(watcher.removed().len() == 4, || text)?;
@@ -206,7 +206,7 @@ pub(super) async fn signals_release_the_lock(scenario: &Scenario<'_>) -> Result<
         })
         .await?;
     let running = start(scenario, &["--wait-for-lock"])?;
-    running.wait_for("waiting: another cycle holds the lock: someone-else").await?;
+    running.wait_for("waiting: another command holds the lock: someone-else").await?;
     running.signal("-INT")?;
     running.wait_for_exit(130).await?;
     ensure(lease(scenario).await?.is_some(), || "the lock of another run was released".into())

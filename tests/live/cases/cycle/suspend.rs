@@ -60,7 +60,7 @@ pub(super) async fn suspended_until_another_run_has_the_lock(scenario: &Scenario
     scenario.wait_for_new_pod().await?;
     first.signal("-STOP")?;
     let second = start(scenario, &["--wait-for-lock"])?;
-    second.wait_for("waiting: another cycle holds the lock: ").await?;
+    second.wait_for("waiting: another command holds the lock: ").await?;
     let process = format!("_{}_", second.id());
     wait_until("the second run has the lock", async || {
         let spec = lease(scenario).await.map_err(|failure| format!("{failure:?}"))?.and_then(|lease| lease.spec);

@@ -9,7 +9,7 @@ use crate::interrupt::Signals;
 use crate::render::terminal;
 
 /// Whether a prompt is possible: standard input and standard error are terminals.
-pub(super) fn can_ask() -> bool {
+pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
@@ -17,7 +17,7 @@ pub(super) fn can_ask() -> bool {
 ///
 /// # Errors
 /// [`Error::Interrupted`].
-pub(super) async fn ask(question: &str, signals: &mut Signals) -> Result<bool, Error> {
+pub(crate) async fn ask(question: &str, signals: &mut Signals) -> Result<bool, Error> {
     terminal::ask(question);
     let (sender, answer) = oneshot::channel();
     // A read from a terminal cannot be canceled: the thread may outlive the prompt, and ends with the process.

@@ -16,8 +16,8 @@ use tokio::time::sleep;
 use crate::cluster::access::Access;
 use crate::cluster::lease::{DryRun, Written};
 use crate::cycle::{
-    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockWait, Moment, RENEW_PERIOD,
-    lease_name,
+    Attempt, Candidate, Held, LEASE_DURATION, LockHolder, LockLoss, LockRecord, LockSighting, LockWait, Moment,
+    RENEW_PERIOD, lease_name,
 };
 use crate::error::Error;
 
@@ -27,23 +27,26 @@ const TRIES: usize = 3;
 /// The delay before a write that conflicted or failed is retried.
 const RETRY_PERIOD: Duration = Duration::from_millis(100);
 
+/// The label of all Leases of this program, as a selector.
+pub(crate) const LEASE_LABEL: &str = "app.kubernetes.io/managed-by=kubectl-ds";
+
 /// The source of [`Moment`]s.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(super) fn now(self) -> Moment {
+    pub(crate) fn now(self) -> Moment {
         Moment { uptime: self.0.elapsed(), wall: Timestamp::now() }
     }
 }
 
 /// Accesses the Lease of one DaemonSet as one process.
 #[derive(Clone)]
-pub(super) struct LeaseClient {
+pub(crate) struct LeaseClient {
     access: Access,
     namespace: String,
     name: String,
@@ -51,18 +54,18 @@ pub(super) struct LeaseClient {
 }
 
 impl LeaseClient {
-    pub(super) fn new(access: &Access, namespace: &str, daemon_set: &str) -> Self {
+    pub(crate) fn new(access: &Access, namespace: &str, daemon_set: &str) -> Self {
         let (access, namespace) = (access.clone(), namespace.to_owned());
         Self { access, namespace, name: lease_name(daemon_set), identity: identity() }
     }
 
     /// `NAMESPACE/NAME`.
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
     /// The current holder.
-    pub(super) async fn holder(&self) -> Result<Option<LockHolder>, Error> {
+    pub(crate) async fn holder(&self) -> Result<Option<LockHolder>, Error> {
         let lease = self.access.lease(&self.namespace, &self.name).await?;
         Ok(lease.as_ref().and_then(|lease| record(lease).holder))
     }
@@ -71,7 +74,7 @@ impl LeaseClient {
     ///
     /// # Errors
     /// The first missing permission, or any other error.
-    pub(super) async fn check_permissions(&self) -> Result<(), Error> {
+    pub(crate) async fn check_permissions(&self) -> Result<(), Error> {
         let lease = self.written(None, Timestamp::now());
         is_allowed(self.access.create_lease(&self.namespace, &lease, DryRun::Server).await)?;
         is_allowed(self.access.replace_lease(&self.namespace, &lease, DryRun::Server).await)
@@ -87,7 +90,8 @@ impl LeaseClient {
         let is_own = old.and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.identity);
         let transitions = old.and_then(|spec| spec.lease_transitions).unwrap_or_default();
         let acquired = old.filter(|_| is_own).and_then(|spec| spec.acquire_time.clone());
-        let labels = [("app.kubernetes.io/managed-by".to_owned(), "kubectl-ds".to_owned())];
+        let (label, value) = LEASE_LABEL.split_once('=').unwrap_or_default();
+        let labels = [(label.to_owned(), value.to_owned())];
         Lease {
             metadata: before.map_or_else(
                 || ObjectMeta { name: Some(self.name.clone()), labels: Some(labels.into()), ..ObjectMeta::default() },
@@ -134,15 +138,29 @@ fn record(lease: &Lease) -> LockRecord {
     }
 }
 
+/// The holder of a Lease, for people; `None` if it has none.
+pub(crate) fn sighting(lease: &Lease) -> Option<LockSighting> {
+    let LockRecord { holder, duration, .. } = record(lease);
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|MicroTime(time)| *time);
+    let lease = lease.metadata.name.clone().unwrap_or_default();
+    holder.map(|LockHolder { holder, since }| LockSighting {
+        lease,
+        holder,
+        since,
+        renewed,
+        duration_seconds: duration.as_secs(),
+    })
+}
+
 /// Tries to acquire the lock.
-pub(super) struct LockAcquirer {
+pub(crate) struct LockAcquirer {
     client: LeaseClient,
     clock: Clock,
     candidate: Candidate,
 }
 
 /// The result of one attempt.
-pub(super) enum Acquisition {
+pub(crate) enum Acquisition {
     Acquired(Lock),
     /// Another run holds the lock: try again.
     Waiting(LockHolder),
@@ -151,13 +169,13 @@ pub(super) enum Acquisition {
 }
 
 impl LockAcquirer {
-    pub(super) fn new(client: LeaseClient, clock: Clock, patience: LockWait) -> Self {
+    pub(crate) fn new(client: LeaseClient, clock: Clock, patience: LockWait) -> Self {
         let candidate = Candidate::new(client.identity.clone(), patience, clock.now());
         Self { client, clock, candidate }
     }
 
     /// Reads the Lease, and writes it if it is free.
-    pub(super) async fn acquire(&mut self) -> Result<Acquisition, Error> {
+    pub(crate) async fn acquire(&mut self) -> Result<Acquisition, Error> {
         let LeaseClient { access, namespace, .. } = &self.client;
         loop {
             let lease = self.client.read().await?;
@@ -184,7 +202,7 @@ impl LockAcquirer {
     }
 
     /// Releases a lock that a canceled attempt may have acquired.
-    pub(super) async fn give_back(self) {
+    pub(crate) async fn give_back(self) {
         if let Ok(Some(lease)) = self.client.read().await {
             let held = Held::new(self.client.identity.clone(), self.clock.now());
             if held.check(Some(&record(&lease))).is_ok() {
@@ -197,7 +215,7 @@ impl LockAcquirer {
 
 /// The result of a renewal.
 #[derive(Debug)]
-pub(super) enum Confirmed {
+pub(crate) enum Confirmed {
     /// The lock was renewed.
     Held(Held),
     /// The lock is lost.
@@ -207,7 +225,7 @@ pub(super) enum Confirmed {
 }
 
 /// An acquired lock that is renewed in the background.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     asks: mpsc::Sender<oneshot::Sender<Confirmed>>,
     lost: watch::Receiver<Option<LockLoss>>,
     keeper: JoinHandle<Result<(), Error>>,
@@ -221,7 +239,7 @@ impl Lock {
     }
 
     /// Renews the lock.
-    pub(super) async fn confirm(&self) -> Confirmed {
+    pub(crate) async fn confirm(&self) -> Confirmed {
         let (reply, answer) = oneshot::channel();
         let _ = self.asks.send(reply).await;
         // The keeper runs for as long as this value exists.
@@ -229,7 +247,7 @@ impl Lock {
     }
 
     /// Waits until the lock is lost.
-    pub(super) async fn lost(&mut self) -> LockLoss {
+    pub(crate) async fn lost(&mut self) -> LockLoss {
         match self.lost.wait_for(Option::is_some).await.ok().and_then(|loss| loss.clone()) {
             Some(loss) => loss,
             None => std::future::pending().await,
@@ -237,7 +255,7 @@ impl Lock {
     }
 
     /// Releases the lock. No pod may be deleted after that. On an error the Lease expires.
-    pub(super) async fn release(self) -> Result<(), Error> {
+    pub(crate) async fn release(self) -> Result<(), Error> {
         let Self { asks, lost, keeper } = self;
         drop((asks, lost));
         keeper.await.unwrap_or(Ok(()))
