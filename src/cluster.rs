@@ -2,8 +2,8 @@
 //!
 //! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](access::Access). On it, [`list`] reads
 //! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
-//! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, and [`lease`] writes the lock for
-//! that: these are the only writes of the program. [`mod@file`] reads a saved cluster.
+//! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, [`daemon_set`] patches a DaemonSet, and
+//! [`lease`] writes the lock for that: these are the only writes of the program. [`mod@file`] reads a saved cluster.
 //! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;
