@@ -3,7 +3,8 @@
 //! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](access::Access). On it, [`list`] reads
 //! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
 //! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, [`lease`] writes the lock for
-//! that, and [`cordon`] cordons nodes: these are the only writes of the program. [`mod@file`] reads a saved cluster.
+//! that, [`cordon`] cordons nodes, and [`daemon_set`] changes a DaemonSet: these are the only writes of the program.
+//! [`mod@file`] reads a saved cluster.
 //! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;

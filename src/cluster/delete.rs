@@ -1,4 +1,4 @@
-//! Deletes or evicts one pod, with its uid as a precondition. The only write of the program besides the lock's Lease.
+//! Deletes or evicts one pod, with its uid as a precondition.
 
 use std::time::Duration;
 

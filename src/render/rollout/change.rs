@@ -95,7 +95,7 @@ fn rollback_lines(rollback: &RollbackPlan, names: ListLength) -> Vec<String> {
         lines.push(match nodes.as_slice() {
             [] => "No node runs the current revision".to_owned(),
             nodes => {
-                format!("{} run the current revision: {}", pluralize(nodes.len(), "node"), node_list(nodes, names))
+                format!("The current revision runs on {}: {}", pluralize(nodes.len(), "node"), node_list(nodes, names))
             }
         });
     }
@@ -152,11 +152,11 @@ fn warnings(plan: &ChangePlan, names: ListLength) -> Vec<String> {
     if let Some(Replacement { strategy, at_once, deleted, budget_used_by, .. }) = &plan.replacement {
         if !at_once.is_empty() {
             let what = match strategy {
-                Strategy::Surge { .. } => "each gets a new pod at once, beyond maxSurge",
-                Strategy::Rolling { .. } | Strategy::OnDelete => "each is deleted at once, beyond maxUnavailable",
+                Strategy::Surge { .. } => "replaced at once, beyond maxSurge",
+                Strategy::Rolling { .. } | Strategy::OnDelete => "deleted at once, beyond maxUnavailable",
             };
-            let number = pluralize(at_once.len(), "outdated pod");
-            lines.push(format!("{number} not available, {what}: {}", node_list(at_once, names)));
+            let number = pluralize(at_once.len(), "node");
+            lines.push(format!("{number} with an unavailable outdated pod, {what}: {}", node_list(at_once, names)));
         }
         if !budget_used_by.is_empty() {
             let number = pluralize(budget_used_by.len(), "node");
