@@ -1,6 +1,6 @@
 //! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet
-//! stops and recovers, pods that others delete, a program that is killed, a second one that is started, and hooks that
-//! hang. An invariant watcher checks every removal.
+//! stops and recovers, pods that others delete, a program that is killed, a second one that is started, a rollback at a
+//! random moment, and hooks that hang. An invariant watcher checks every removal.
 //!
 //! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
@@ -52,6 +52,8 @@ struct Tally {
     kills: usize,
     /// Second runs at the same time.
     second_runs: usize,
+    /// Rollbacks at the same time.
+    rollbacks: usize,
     silent_nodes: usize,
     /// Pods that the test deleted.
     deletions: usize,
@@ -90,11 +92,22 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
         }
     }
     tally.removed = watcher.removed().len();
-    let Tally { cycles, starts, removed, faults, outages, kills, second_runs, silent_nodes, deletions, violations } =
-        &tally;
+    let Tally {
+        cycles,
+        starts,
+        removed,
+        faults,
+        outages,
+        kills,
+        second_runs,
+        rollbacks,
+        silent_nodes,
+        deletions,
+        violations,
+    } = &tally;
     eprintln!(
         "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} \
-         requests with faults, {outages} outages of the API server, {kills} kills, {second_runs} second runs, \
+         requests with faults, {outages} outages of the API server, {kills} kills, {second_runs} second runs, {rollbacks} rollbacks, \
          {silent_nodes} silent nodes, \
          {deletions} pods deleted by others; {} violations",
         violations.len()
@@ -185,9 +198,20 @@ fn run_cycle(
                 }
                 break;
             }
-            if second.is_none() && rng.u8(..20) == 0 {
-                second = Some(RunningProgram::start_with(plane, &kubeconfig, &arguments)?);
-                tally.second_runs += 1;
+            match rng.u8(..40) {
+                0 if second.is_none() => {
+                    second = Some(RunningProgram::start_with(plane, &kubeconfig, &arguments)?);
+                    tally.second_runs += 1;
+                }
+                1 if second.is_none() => {
+                    // The pods of either revision may be replaced from now on.
+                    watcher.change_rules(|rules| rules.current = None);
+                    let undo = ["rollout", "undo", "agent", "-n", "chaos", "--yes", "--max-unavailable", &budget];
+                    let undo = [&undo[..], &limits, hooks].concat();
+                    second = Some(RunningProgram::start_with(plane, &kubeconfig, &undo)?);
+                    tally.rollbacks += 1;
+                }
+                _ => {}
             }
             disturb(plane, rng, watcher, &running, tally)?;
             std::thread::sleep(Duration::from_millis(rng.u64(200..1500)));
