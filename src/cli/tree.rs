@@ -1,9 +1,18 @@
 //! The clap command tree, with the name of the program in every help text.
 
 use clap::builder::StyledStr;
-use clap::{Command, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 
 use super::Cli;
+use crate::command::completion::args::CompletionArgs;
+use crate::command::coverage::args::CoverageArgs;
+use crate::command::cycle::args::CycleArgs;
+use crate::command::demo::args::DemoArgs;
+use crate::command::doctor::args::DoctorArgs;
+use crate::command::rollout::args::{HistoryArgs, RolloutStatusArgs, RolloutWatchArgs};
+use crate::command::rollout::change::args::{PauseArgs, ResumeArgs, UndoArgs};
+use crate::command::version::args::VersionArgs;
+use crate::command::why_not::args::WhyNotArgs;
 use crate::program;
 
 /// The command tree for the name of this process.
@@ -13,8 +22,37 @@ pub(crate) fn tree() -> Command {
 
 /// The command tree for the command `name` and the executable `file`.
 fn tree_of(name: &'static str, file: &str) -> Command {
-    let tree = Cli::command().bin_name(name).display_name(name);
+    let tree = with_long_help(Cli::command().bin_name(name).display_name(name));
     if name == program::USUAL_NAME { tree } else { renamed(tree, name, file) }
+}
+
+/// Adds what `--help` says about each command. The list of commands has a summary of its own, which clap would show there
+/// too.
+fn with_long_help(tree: Command) -> Command {
+    tree.mut_subcommand("coverage", long_help::<CoverageArgs>)
+        .mut_subcommand("why-not", long_help::<WhyNotArgs>)
+        .mut_subcommand("cycle", long_help::<CycleArgs>)
+        .mut_subcommand("demo", long_help::<DemoArgs>)
+        .mut_subcommand("doctor", long_help::<DoctorArgs>)
+        .mut_subcommand("completion", long_help::<CompletionArgs>)
+        .mut_subcommand("version", long_help::<VersionArgs>)
+        .mut_subcommand("rollout", |rollout| {
+            rollout
+                .mut_subcommand("watch", long_help::<RolloutWatchArgs>)
+                .mut_subcommand("status", long_help::<RolloutStatusArgs>)
+                .mut_subcommand("pause", long_help::<PauseArgs>)
+                .mut_subcommand("resume", long_help::<ResumeArgs>)
+                .mut_subcommand("undo", long_help::<UndoArgs>)
+                .mut_subcommand("history", long_help::<HistoryArgs>)
+        })
+}
+
+/// Adds the description of the arguments as the long help.
+fn long_help<A: Args>(command: Command) -> Command {
+    match A::augment_args(Command::new("")).get_long_about() {
+        Some(text) => command.long_about(text.clone()),
+        None => command,
+    }
 }
 
 /// Replaces the usual name in examples and usage lines, which are literals in the source.
@@ -90,5 +128,19 @@ mod tests {
         let all = helps_of("mytool", "mytool");
         assert!(all.iter().any(|(_, text)| text.contains("> ~/.local/bin/kubectl_complete-mytool\n")));
         assert!(!all.iter().any(|(_, text)| text.contains("> ~/.local/bin/mytool\n")));
+    }
+
+    #[test]
+    fn long_help_of_every_command_says_more_than_its_summary() {
+        let tree = tree_of(program::USUAL_NAME, program::USUAL_FILE);
+        let rollout = tree.find_subcommand("rollout").unwrap();
+        for command in
+            tree.get_subcommands().filter(|command| command.get_name() != "rollout").chain(rollout.get_subcommands())
+        {
+            let text = |text: Option<&StyledStr>| text.map(ToString::to_string).unwrap_or_default();
+            let (short, long) = (text(command.get_about()), text(command.get_long_about()));
+            let says_more = long.len() > short.len() || matches!(command.get_name(), "version" | "demo" | "doctor");
+            assert!(says_more, "{}: {long}", command.get_name());
+        }
     }
 }

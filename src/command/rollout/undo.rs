@@ -138,6 +138,12 @@ fn given_option(args: &CycleArgs) -> Option<&'static str> {
         ("--canary", args.canary.is_some()),
         ("--max-unavailable", "1".parse() != Ok(args.max_unavailable.clone())),
         ("--include-not-ready", args.include_not_ready),
+        ("--include-maintenance", args.include_maintenance),
+        ("--require", !args.require.is_empty()),
+        ("--cordon", args.cordon),
+        ("--before", args.before.is_some()),
+        ("--after", args.after.is_some()),
+        ("--timeout", args.timeout.is_some()),
         ("--evict", args.evict),
     ];
     options.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
