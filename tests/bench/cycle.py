@@ -17,8 +17,9 @@ import signal
 import subprocess
 import time
 
-from cluster import KUBECTL, build, control_plane, create, daemon_sets, nodes, output, say, versions, wait_for_rest
 from counter import Counter
+
+from cluster import KUBECTL, build, control_plane, create, daemon_sets, nodes, output, say, versions, wait_for_rest
 
 NAME = "agent-00"
 

@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import json
 import os
-import ssl
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,8 @@ import tempfile
 import threading
 import time
 from urllib.parse import urlparse
+
+from counter import Counter
 
 from cluster import (
     KUBECTL,
@@ -39,7 +40,6 @@ from cluster import (
     versions,
     wait_for_rest,
 )
-from counter import Counter
 
 NAME = "agent-00"
 TICK = os.sysconf("SC_CLK_TCK")
