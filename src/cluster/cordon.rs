@@ -16,6 +16,9 @@ use super::query::{Scope, escaped};
 use super::request::{Failure, RequestInfo};
 use crate::error::Error;
 
+/// The field manager of the changes. A node whose `spec.unschedulable` has another manager was cordoned by others since.
+const FIELD_MANAGER: &str = "kubectl-ds-cycle";
+
 /// How often a change is tried if the node changes at the same time.
 const TRIES: usize = 5;
 /// The time limit of a request.
@@ -48,7 +51,8 @@ impl Access {
         for _ in 0..TRIES {
             let Some(found) = self.get::<Node>(&Scope::Cluster, node).await? else { return Ok(Cordoned::Gone) };
             if found.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true)) {
-                return Ok(if has_label(&found, label) { Cordoned::Own } else { Cordoned::Foreign });
+                let is_own = has_label(&found, label) && is_own_cordon(&found);
+                return Ok(if is_own { Cordoned::Own } else { Cordoned::Foreign });
             }
             let patch =
                 json!({ "metadata": { "labels": { label.key: label.value } }, "spec": { "unschedulable": true } });
@@ -59,7 +63,8 @@ impl Access {
         Err(self.keeps_changing(node))
     }
 
-    /// Uncordons the node and removes the label, if it has the label. Returns whether it had.
+    /// Removes the label from the node, and uncordons it if this program has cordoned it. Returns whether it was
+    /// uncordoned: a node that others have uncordoned or cordoned since stays as it is.
     ///
     /// # Errors
     /// As [`Self::cordon`].
@@ -69,9 +74,13 @@ impl Access {
             if !has_label(&found, label) {
                 return Ok(false);
             }
-            let patch = json!({ "metadata": { "labels": { label.key: null } }, "spec": { "unschedulable": null } });
+            let is_own = is_own_cordon(&found);
+            let mut patch = json!({ "metadata": { "labels": { label.key: null } } });
+            if is_own {
+                patch["spec"] = json!({ "unschedulable": null });
+            }
             if self.patch_node(&found, patch, DryRun::None).await? {
-                return Ok(true);
+                return Ok(is_own);
             }
         }
         Err(self.keeps_changing(node))
@@ -80,9 +89,9 @@ impl Access {
     /// Patches the node as it was read. Returns `false` if it has changed since.
     async fn patch_node(&self, node: &Node, mut patch: Value, dry_run: DryRun) -> Result<bool, Error> {
         patch["metadata"]["resourceVersion"] = json!(node.metadata.resource_version);
-        let query = if dry_run == DryRun::Server { "?dryRun=All" } else { "" };
+        let query = if dry_run == DryRun::Server { "&dryRun=All" } else { "" };
         let request = http::Request::patch(format!(
-            "/api/v1/nodes/{}{query}",
+            "/api/v1/nodes/{}?fieldManager={FIELD_MANAGER}{query}",
             escaped(node.metadata.name.as_deref().unwrap_or_default())
         ));
         match self.patch_request(request, patch.to_string().into_bytes()).await {
@@ -109,4 +118,35 @@ impl Access {
 
 fn has_label(node: &Node, label: &CordonLabel) -> bool {
     node.metadata.labels.as_ref().and_then(|labels| labels.get(label.key)) == Some(&label.value)
+}
+
+/// Whether this program was the last to set `spec.unschedulable`, by the field managers of the API server: a `kubectl
+/// uncordon` or `kubectl cordon` takes the field over.
+fn is_own_cordon(node: &Node) -> bool {
+    let entries = node.metadata.managed_fields.iter().flatten();
+    let mut own = entries.filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    own.any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0["f:spec"].get("f:unschedulable").is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn node(manager: &str, fields: &Value) -> Node {
+        let entry = json!({ "manager": manager, "operation": "Update", "fieldsV1": fields });
+        serde_json::from_value(json!({ "metadata": { "name": "n", "managedFields": [entry] } })).unwrap()
+    }
+
+    #[test]
+    fn cordon_belongs_to_the_last_writer_of_the_field() {
+        let cordon = json!({ "f:spec": { "f:unschedulable": {} } });
+        assert!(is_own_cordon(&node(FIELD_MANAGER, &cordon)));
+        assert!(!is_own_cordon(&node("kubectl-cordon", &cordon)));
+        // Only the label is left of an own cordon.
+        let label = json!({ "f:metadata": { "f:labels": { "f:kubectl-ds/cordoned-for": {} } } });
+        assert!(!is_own_cordon(&node(FIELD_MANAGER, &label)));
+        assert!(!is_own_cordon(&Node::default()));
+    }
 }

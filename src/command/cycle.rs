@@ -16,6 +16,7 @@ mod running_hooks;
 pub(crate) mod stage;
 mod start;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use self::execution::Executor;
@@ -69,7 +70,7 @@ async fn plan_only(source: &mut Source, options: &CycleOptions) -> Result<ExitCo
     let planned = Observation::at(&snapshot, &[], |look| {
         options::check_strategy(look, &options.policy)?;
         let (run, mut reporter) = present(look, &snapshot, options, None)?;
-        reporter.end(&run, &CycleOutcome::Planned, look.now)
+        reporter.end(&run, &CycleOutcome::Planned, &BTreeSet::new(), look.now)
     });
     // `None`: the loader has already reported a DaemonSet that does not exist.
     planned.unwrap_or(Ok(()))?;

@@ -12,7 +12,7 @@ pub(crate) struct InProgress {
     pub(crate) pod: PodRef,
     pub(crate) begun: Timestamp,
     /// Whether the removal of `pod` has been requested.
-    pub(super) is_removal_sent: bool,
+    pub(crate) is_removal_sent: bool,
     /// Since when the new pod is available without interruption.
     pub(crate) available_since: Option<Timestamp>,
     /// The last rejection of the removal.

@@ -256,6 +256,13 @@ impl Run {
             // The other nodes in progress are finished, so that they are not left cordoned.
             self.stop(why);
         }
+        if let CanaryGate::Soak { until, .. } = self.gate
+            && until <= observation.now
+            && self.in_progress().next().is_none()
+        {
+            // A node that becomes unavailable later does not bring the canary back.
+            self.gate = CanaryGate::Open;
+        }
         let completions = self.completions(observation);
         if !completions.is_empty() {
             return Action::StartHooks(completions);

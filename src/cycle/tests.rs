@@ -247,6 +247,20 @@ fn canary_is_first_and_then_the_run_asks_or_soaks() {
 }
 
 #[test]
+fn canary_is_observed_once() {
+    let mut cluster = Cluster::new(6);
+    let soak = Policy { canary: Some(2), soak: Some(SignedDuration::from_secs(50)), ..default_policy() };
+    let mut run = begin(&cluster, &soak);
+    let mut observed = 0;
+    for _ in 0..200 {
+        let step = drive(&mut cluster, &mut run, 1);
+        observed += usize::from(matches!(step, Action::Wait { waiting: WaitReason::Soak { .. }, .. }));
+    }
+    assert_eq!(cluster.next(&mut run).0, Action::Finish);
+    assert!((49..=52).contains(&observed), "{observed} seconds");
+}
+
+#[test]
 fn canary_of_all_nodes_does_not_ask() {
     let mut cluster = Cluster::new(2);
     let mut run = begin(&cluster, &Policy { canary: Some(9), ..default_policy() });

@@ -42,7 +42,7 @@ impl Executor {
             }
             None => self.carry_out_locked(&mut run, &mut reporter).await?,
         };
-        reporter.end(&run, &outcome, Timestamp::now())?;
+        reporter.end(&run, &outcome, &self.cordoned, Timestamp::now())?;
         Ok(self.exit_code(&run, &outcome))
     }
 

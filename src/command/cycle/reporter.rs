@@ -1,6 +1,6 @@
 //! Reports the progress of a run as a live screen, as lines, or as documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use jiff::Timestamp;
@@ -215,15 +215,23 @@ impl Reporter {
         })
     }
 
-    /// Reports the outcome.
-    pub(super) fn end(&mut self, run: &Run, outcome: &CycleOutcome, now: Timestamp) -> Result<(), Error> {
+    /// Reports the outcome. `cordoned`: the nodes that stay cordoned.
+    pub(super) fn end(
+        &mut self,
+        run: &Run,
+        outcome: &CycleOutcome,
+        cordoned: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let shown = self.screen(now);
         self.print(|reporter, out| match &reporter.mode {
             OutputMode::Documents(format) => {
-                let report = Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), now);
+                let report = Report::new(run, outcome, reporter.lock(), reporter.daemon_set_ref(), cordoned, now);
                 format.write(out, &report, DocumentOptions::new(Sequence::Stream))
             }
-            OutputMode::Screen(_) | OutputMode::Lines => summary(out, run, outcome, reporter.daemon_set_ref(), shown),
+            OutputMode::Screen(_) | OutputMode::Lines => {
+                summary(out, run, outcome, reporter.daemon_set_ref(), cordoned, shown)
+            }
         })
     }
 

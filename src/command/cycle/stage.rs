@@ -170,7 +170,7 @@ impl Executor {
             true => CycleOutcome::Finished,
             false => self.carry_out_to_the_end(&mut run, &mut reporter).await?,
         };
-        reporter.end(&run, &outcome, Timestamp::now())?;
+        reporter.end(&run, &outcome, &self.cordoned, Timestamp::now())?;
         Ok(self.exit_code(&run, &outcome))
     }
 }

@@ -1,6 +1,6 @@
 //! The result of `cycle`: the summary on a screen, and `kind: CycleReport`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::event::Numbers;
 use super::text::{self, DaemonSetRef};
 use crate::cycle::{
-    CycleOutcome, Failure, LockStatus, NodeTask, Phase, PhaseSummary, Run, Skip, Status, Summary, phase_summaries,
+    CycleOutcome, Failure, HaltReason, LockStatus, NodeTask, Phase, PhaseSummary, Run, Skip, Status, Summary,
+    phase_summaries,
 };
 use crate::render::ViewOptions;
 use crate::render::age::age;
@@ -43,6 +44,8 @@ pub(crate) struct Report<'a> {
     slowest_seconds: Option<i64>,
     /// How long the phases of the replaced nodes took.
     phases: Vec<PhaseView<'a>>,
+    /// The nodes that this run has cordoned and not uncordoned.
+    cordoned: Vec<&'a str>,
     nodes: Vec<CycleNode<'a>>,
 }
 
@@ -107,6 +110,7 @@ impl<'a> Report<'a> {
         outcome: &'a CycleOutcome,
         lock: Option<&'a LockStatus>,
         daemon_set_ref: DaemonSetRef<'a>,
+        cordoned: &'a BTreeSet<String>,
         now: Timestamp,
     ) -> Self {
         let summary = Summary::new(run);
@@ -122,13 +126,14 @@ impl<'a> Report<'a> {
             revision: run.target(),
             outcome,
             message: text::outcome(outcome, summary),
-            fix: fix(outcome, daemon_set_ref),
+            fix: fix(run, outcome, daemon_set_ref),
             lock,
             budget: run.planned_budget(),
             desired: run.planned_desired(),
             numbers: summary.into(),
             median_seconds: summary.median.map(|time| time.as_secs()),
             slowest_seconds: summary.slowest.map(|time| time.as_secs()),
+            cordoned: cordoned.iter().map(String::as_str).collect(),
             phases: phase_summaries(run).into_iter().map(PhaseView::from).collect(),
             nodes: run.tasks().iter().map(|task| node_view(task, now)).chain(skipped).collect(),
         }
@@ -162,8 +167,21 @@ fn node_view(task: &NodeTask, now: Timestamp) -> CycleNode<'_> {
     }
 }
 
-fn fix(outcome: &CycleOutcome, daemon_set_ref: DaemonSetRef<'_>) -> Option<Remedy> {
+fn fix(run: &Run, outcome: &CycleOutcome, daemon_set_ref: DaemonSetRef<'_>) -> Option<Remedy> {
+    let has_failed = |is_wanted: fn(&Failure) -> bool| {
+        run.tasks().iter().any(|task| matches!(&task.status, Status::Failed { why, .. } if is_wanted(why)))
+    };
     match outcome {
+        CycleOutcome::Halted { halt: HaltReason::TooManyFailures { .. } }
+            if !has_failed(|why| !matches!(why, Failure::HookFailed { .. })) =>
+        {
+            Some(text::after_failed_hook())
+        }
+        CycleOutcome::Halted { halt: HaltReason::TooManyFailures { nodes } }
+            if has_failed(|why| matches!(why, Failure::NodeProblem { .. })) =>
+        {
+            Some(text::after_bad_pod(nodes, daemon_set_ref))
+        }
         CycleOutcome::Halted { halt } => text::next(halt, daemon_set_ref),
         _ => None,
     }
@@ -175,6 +193,7 @@ pub(crate) fn summary(
     run: &Run,
     outcome: &CycleOutcome,
     daemon_set_ref: DaemonSetRef<'_>,
+    cordoned: &BTreeSet<String>,
     screen: ViewOptions,
 ) -> io::Result<()> {
     let summary = Summary::new(run);
@@ -197,15 +216,31 @@ pub(crate) fn summary(
         let (text, tone) = match &task.status {
             Status::Failed { why, .. } => (format!("✗ {}", text::failure(why, screen.now)), Tone::Bad),
             Status::Skipped(why) => (format!("- {}", text::skip(why, screen.now)), Tone::Warning),
-            Status::InProgress(_) => ("… still in progress: the controller completes it".to_owned(), Tone::Warning),
+            // A dry run starts nothing.
+            Status::InProgress(_) if *outcome == CycleOutcome::Planned => continue,
+            Status::InProgress(work) if !work.is_removal_sent => {
+                ("… started, and its pod was not removed".to_owned(), Tone::Warning)
+            }
+            Status::InProgress(_) => {
+                ("… in progress: its pod was removed, and the new one is not available yet".to_owned(), Tone::Warning)
+            }
             Status::Waiting | Status::Replaced { .. } => continue,
         };
         indented(out, &format!("{} {text}", sanitize(&task.node)), tone, screen)?;
     }
-    match fix(outcome, daemon_set_ref) {
-        Some(remedy) => advice(out, 1, &remedy, screen),
-        None => Ok(()),
+    let mut number = 1;
+    if let Some(remedy) = fix(run, outcome, daemon_set_ref) {
+        advice(out, number, &remedy, screen)?;
+        number += 1;
     }
+    if cordoned.is_empty() {
+        return Ok(());
+    }
+    let nodes: Vec<&str> = cordoned.iter().map(String::as_str).collect();
+    let named = sanitize(&screen.style.names.list(&nodes));
+    let stay = if nodes.len() == 1 { "stays" } else { "stay" };
+    screen.style.line(out, &format!("! {} {stay} cordoned: {named}", pluralize(nodes.len(), "node")), Tone::Warning)?;
+    advice(out, number, &text::after_cordon(&nodes), screen)
 }
 
 /// Writes an indented line, wrapped at the width of the terminal.

@@ -228,6 +228,35 @@ pub(super) fn next(why: &HaltReason, daemon_set_ref: DaemonSetRef<'_>) -> Option
     })
 }
 
+/// What to do after a command of `--before` or `--after` has failed.
+pub(super) fn after_failed_hook() -> Remedy {
+    Remedy::text_only(
+        "fix what the command reports, then run the same command again. Without --cordon, a failed --after is not \
+         repeated for a node whose pod was replaced",
+    )
+}
+
+/// What to do after the new pods did not work.
+pub(super) fn after_bad_pod(nodes: &[String], daemon_set_ref: DaemonSetRef<'_>) -> Remedy {
+    let DaemonSetRef { namespace, name } = daemon_set_ref;
+    let why = |node: &String| CommandLine::own_program("why-not").name(node).name(name).namespace(namespace);
+    let undo = CommandLine::own_program("rollout undo").name(name).namespace(namespace);
+    Remedy::run(
+        "find the cause, and fix the template or roll it back. Until then, the same command would replace more pods with \
+         ones that do not work",
+        nodes.iter().take(HANDFUL).map(why).chain([undo]),
+    )
+}
+
+/// What to do with nodes that stay cordoned.
+pub(super) fn after_cordon(nodes: &[&str]) -> Remedy {
+    let uncordon = CommandLine::new("kubectl uncordon");
+    Remedy::run(
+        "run the same command again to finish them, or uncordon them",
+        [nodes.iter().take(HANDFUL).fold(uncordon, |line, node| line.name(node))],
+    )
+}
+
 /// The outcome in one line. Safe text.
 pub(super) fn outcome(outcome: &CycleOutcome, summary: Summary) -> String {
     match outcome {

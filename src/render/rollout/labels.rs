@@ -12,7 +12,7 @@ use crate::render::reason::{detail, exit_in_short, summary};
 use crate::render::style::Tone;
 use crate::render::text::{pluralize, sanitize};
 use crate::rollout::{
-    BudgetUse, BudgetUseReason, NodeProgress, NodeStep, Phase, ProgressTracker, RolloutStatus, Strategy,
+    BudgetUse, BudgetUseReason, NodeProgress, NodeStep, PauseState, Phase, ProgressTracker, RolloutStatus, Strategy,
 };
 
 /// State that only a watch has.
@@ -86,12 +86,19 @@ pub(super) fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
+/// Whether `rollout pause` has stopped the rollout.
+pub(super) fn is_paused(rollout_status: &RolloutStatus<'_>) -> bool {
+    matches!(PauseState::new(rollout_status.daemon_set), PauseState::Paused(_))
+}
+
 /// What a rollout that does not move waits for, within a line.
 pub(crate) fn phase_in_short(rollout_status: &RolloutStatus<'_>) -> String {
     match rollout_status.phase {
+        Phase::Complete if is_paused(rollout_status) => "paused".into(),
         Phase::AwaitingDeletion => {
+            let state = if is_paused(rollout_status) { "paused" } else { "OnDelete" };
             let outdated = rollout_status.nodes.iter().filter(|node| node.step == NodeStep::Outdated).count();
-            format!("OnDelete: {}", pluralize(outdated, "outdated node"))
+            format!("{state}: {}", pluralize(outdated, "outdated node"))
         }
         phase => format!("rollout {}", phase_name(phase)),
     }
@@ -111,6 +118,12 @@ pub(super) fn phase_sentence(rollout_status: &RolloutStatus<'_>) -> String {
         Phase::NotObserved => "Not started: the controller has not observed the latest spec yet".into(),
         Phase::Unknown => "Unknown: some objects could not be read".into(),
         Phase::Progressing => "Progressing".into(),
+        Phase::AwaitingDeletion if is_paused(rollout_status) => {
+            "Paused (rollout pause): the controller replaces no pods until it is resumed".into()
+        }
+        Phase::Complete if is_paused(rollout_status) => {
+            "Complete, and paused (rollout pause): the controller will not roll out the next change".into()
+        }
         Phase::AwaitingDeletion => "Waiting for pod deletion (OnDelete): old pods must be deleted manually".into(),
         Phase::Degraded => "Degraded: all pods are updated, but some are not available".into(),
         Phase::Blocked => "Blocked: no node makes progress, but the rollout may recover".into(),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::{SignedDuration, Timestamp};
 
 use super::labels::{
-    WatchProgress, budget, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
+    WatchProgress, budget, is_paused, phase_sentence, phase_tone, reasons, step_name, step_sign, step_tone, urgency,
 };
 use super::lock::pause_in_words;
 use super::{blocker, node_grid::cells};
@@ -267,6 +267,10 @@ fn to_delete(out: &mut impl Write, rollout_status: &RolloutStatus<'_>, screen: V
     }
     let metadata = &rollout_status.daemon_set.metadata;
     let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref());
+    if is_paused(rollout_status) {
+        let resume = CommandLine::own_program("rollout resume").name(name.unwrap_or_default()).namespace(namespace);
+        return advice(out, 1, &Remedy::run("continue the rolling update", [resume]), screen);
+    }
     let cycle = CommandLine::own_program("cycle").name(name.unwrap_or_default()).namespace(namespace);
     advice(out, 1, &Remedy::run("replace the outdated pods node by node, within a budget", [cycle]), screen)?;
     if let Some(pod) = first.row.pods.first() {

@@ -98,6 +98,7 @@ fn hooks_pass(ctx: &Ctx) -> Result<(), Failed> {
         let all = [
             run_scenario(plane, "hooks", 3, hooks::hooks_run_around_the_replacement),
             run_scenario(plane, "bad-hooks", 3, hooks::failed_hooks_fail_the_node),
+            run_scenario(plane, "theirs", 2, hooks::cordon_of_others_is_kept),
             run_scenario(plane, "kills", 5, hooks::killed_runs_leave_no_node_cordoned),
             run_scenario(plane, "requires", 3, hooks::required_daemon_set_is_waited_for),
             run_scenario(plane, "time", 3, hooks::timeout_ends_the_run),

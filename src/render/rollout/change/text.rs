@@ -17,8 +17,8 @@ pub(super) fn owner(owner: &FieldOwner, plan: &ChangePlan) -> String {
     let (effect, condition) = match plan.action.field() {
         OwnedField::UpdateStrategy => ("ends the pause", true),
         OwnedField::Template => match bad {
-            Some(from) => (&*format!("brings revision {} back", from.revision), false),
-            None => ("brings the present template back", false),
+            Some(from) => (&*format!("brings revision {} back, if that is what it contains", from.revision), false),
+            None => ("brings the present template back, if that is what it contains", false),
         },
     };
     let if_set = |by: &str| if condition { format!(", if {by} sets updateStrategy") } else { String::new() };

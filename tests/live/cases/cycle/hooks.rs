@@ -86,6 +86,22 @@ pub(super) async fn failed_hooks_fail_the_node(scenario: &Scenario<'_>) -> Resul
     ensure(left.is_empty() && watcher.removed().len() == 3, || format!("{left:?}\n{text}"))
 }
 
+/// A node that others have uncordoned and cordoned after a run left it cordoned stays cordoned.
+pub(super) async fn cordon_of_others_is_kept(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    create_agent(scenario, &json!({})).await?;
+    update(scenario, "two", &json!({})).await?;
+    let text = start(scenario, &["--cordon", "--after", "exit 1"])?.wait_for_exit(1).await?;
+    assert_contains(&text, &["! 1 node stays cordoned: theirs-a", "kubectl uncordon theirs-a"])?;
+    let mut node = scenario.node("a");
+    node["spec"] = json!({"unschedulable": false});
+    scenario.plane.merge(&node).await?;
+    cordon(scenario, "a").await?;
+    let text = start(scenario, &["--cordon"])?.wait_for_exit(0).await?;
+    assert_not_contains(&text, &["theirs-a: uncordoned"])?;
+    let left = cordoned(scenario).await?;
+    ensure(left == [("theirs-a".to_owned(), false)], || format!("{left:?}\n{text}"))
+}
+
 /// A run that is killed at a random moment, several times: once a run has ended by itself, no node is left cordoned.
 pub(super) async fn killed_runs_leave_no_node_cordoned(scenario: &Scenario<'_>) -> Result<(), Failed> {
     const KILLS: usize = 6;
