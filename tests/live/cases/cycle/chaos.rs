@@ -28,7 +28,7 @@ use crate::harness::scenario::{Kubelet, Scenario, letter};
 pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
 
 /// How many cycles run without `DS_CHAOS`.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 const NODES: usize = 8;
 /// What is done on each node besides the replacement. One command hangs on some nodes.
 const HOOKS: &[&[&str]] = &[

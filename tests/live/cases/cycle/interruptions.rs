@@ -201,7 +201,7 @@ pub(super) async fn second_signal_exits_at_once(scenario: &Scenario<'_>) -> Resu
     running.wait_for("stopping: waiting for nodes in progress").await?;
     running.signal("-TERM")?;
     let text = running.wait_for_exit(143).await?;
-    assert_contains(&text, &["leaves-a … still in progress"])
+    assert_contains(&text, &["leaves-a … in progress: its pod was removed"])
 }
 
 /// During the run a finalizer keeps a pod, one node is tainted, one is deleted, and one joins.
