@@ -36,8 +36,10 @@ pub(crate) struct CordonLabel {
 pub(crate) enum Cordoned {
     /// The node has the label: it was cordoned now, or by an earlier run.
     Own,
-    /// The node was already cordoned without the label, and was not changed.
+    /// The node was already cordoned by something else, and was not changed.
     Foreign,
+    /// A cycle of another DaemonSet has cordoned the node, and will uncordon it. The node was not changed.
+    OtherCycle,
     /// The node does not exist.
     Gone,
 }
@@ -51,8 +53,11 @@ impl Access {
         for _ in 0..TRIES {
             let Some(found) = self.get::<Node>(&Scope::Cluster, node).await? else { return Ok(Cordoned::Gone) };
             if found.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true)) {
-                let is_own = has_label(&found, label) && is_own_cordon(&found);
-                return Ok(if is_own { Cordoned::Own } else { Cordoned::Foreign });
+                return Ok(match (is_own_cordon(&found), label_of(&found, label.key)) {
+                    (true, Some(value)) if *value == label.value => Cordoned::Own,
+                    (true, Some(_)) => Cordoned::OtherCycle,
+                    (true, None) | (false, _) => Cordoned::Foreign,
+                });
             }
             let patch =
                 json!({ "metadata": { "labels": { label.key: label.value } }, "spec": { "unschedulable": true } });
@@ -71,7 +76,7 @@ impl Access {
     pub(crate) async fn uncordon(&self, node: &str, label: &CordonLabel) -> Result<bool, Error> {
         for _ in 0..TRIES {
             let Some(found) = self.get::<Node>(&Scope::Cluster, node).await? else { return Ok(false) };
-            if !has_label(&found, label) {
+            if label_of(&found, label.key) != Some(&label.value) {
                 return Ok(false);
             }
             let is_own = is_own_cordon(&found);
@@ -116,8 +121,8 @@ impl Access {
     }
 }
 
-fn has_label(node: &Node, label: &CordonLabel) -> bool {
-    node.metadata.labels.as_ref().and_then(|labels| labels.get(label.key)) == Some(&label.value)
+fn label_of<'n>(node: &'n Node, key: &str) -> Option<&'n String> {
+    node.metadata.labels.as_ref()?.get(key)
 }
 
 /// Whether this program was the last to set `spec.unschedulable`, by the field managers of the API server: a `kubectl

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::command::args::{OUTPUT, OutputFormat, daemon_set_name, duration, node_name, output};
@@ -113,10 +114,10 @@ pub(crate) struct CycleArgs {
     #[arg(long, help_heading = STEPS)]
     pub(crate) cordon: bool,
     /// Shell command to run for each node before its pod is replaced. If it fails, the node fails
-    #[arg(long, value_name = "COMMAND", help_heading = STEPS)]
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new(), help_heading = STEPS)]
     pub(crate) before: Option<String>,
     /// Shell command to run for each node when its new pod is available. If it fails, the node fails
-    #[arg(long, value_name = "COMMAND", help_heading = STEPS)]
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new(), help_heading = STEPS)]
     pub(crate) after: Option<String>,
     /// Time after which a --before or --after command is ended and counts as failed
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m", help_heading = STEPS)]

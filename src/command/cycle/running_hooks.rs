@@ -136,8 +136,12 @@ impl HookReporter {
 
 async fn before(access: &Access, options: &HookOptions, reporter: &HookReporter) -> Result<(), String> {
     if reporter.start.cordons {
-        let cordon = || access.cordon(&reporter.start.node, &options.label, DryRun::None);
-        match retry(options.hook_timeout, cordon).await {
+        match cordon(access, options, &reporter.start.node).await {
+            Ok(Cordoned::OtherCycle) => {
+                return Err(
+                    "cannot cordon the node: a cycle of another DaemonSet keeps it cordoned (--hook-timeout)".into()
+                );
+            }
             Ok(Cordoned::Own) => reporter.send(HookNews::Cordoned).await,
             Ok(Cordoned::Foreign) => reporter.send(HookNews::CordonedByOthers).await,
             Ok(Cordoned::Gone) => return Ok(()),
@@ -163,6 +167,18 @@ async fn after(access: &Access, options: &HookOptions, reporter: &HookReporter) 
         Err(error) => return Err(format!("cannot uncordon the node: {error}")),
     }
     Ok(())
+}
+
+/// Cordons the node. While a cycle of another DaemonSet has cordoned it, this waits: that cycle would uncordon it.
+async fn cordon(access: &Access, options: &HookOptions, node: &str) -> Result<Cordoned, Error> {
+    let deadline = Instant::now() + options.hook_timeout;
+    loop {
+        let cordoned = retry(options.hook_timeout, || access.cordon(node, &options.label, DryRun::None)).await?;
+        if cordoned != Cordoned::OtherCycle || Instant::now() >= deadline {
+            return Ok(cordoned);
+        }
+        sleep(RETRY).await;
+    }
 }
 
 /// Retries as long as the error may pass, at most for `limit`.

@@ -100,6 +100,7 @@ fn hooks_pass(ctx: &Ctx) -> Result<(), Failed> {
             run_scenario(plane, "bad-hooks", 3, hooks::failed_hooks_fail_the_node),
             run_scenario(plane, "theirs", 2, hooks::cordon_of_others_is_kept),
             run_scenario(plane, "kills", 5, hooks::killed_runs_leave_no_node_cordoned),
+            run_scenario(plane, "turns", 1, hooks::cycles_of_two_daemon_sets_take_turns),
             run_scenario(plane, "requires", 3, hooks::required_daemon_set_is_waited_for),
             run_scenario(plane, "time", 3, hooks::timeout_ends_the_run),
         ];

@@ -34,7 +34,7 @@ const USERS: [(&str, [&str; 5]); 9] = [
     ("kubectl-ds-rollout", ["Pass", "Fail", "Pass", "Fail", "Fail"]),
     ("kubectl-ds-rollout-change", ["Warning", "Fail", "Warning", "Pass", "Fail"]),
     // Without listing Leases.
-    ("kubectl-ds-cycle", ["Pass", "Fail", "Warning", "Fail", "Pass"]),
+    ("kubectl-ds-cycle", ["Pass", "Warning", "Warning", "Fail", "Pass"]),
     // Without nodes, because a RoleBinding grants nothing in the whole cluster.
     ("in-namespace", ["Warning", "Fail", "Warning", "Fail", "Fail"]),
     ("only-evicts", ["Pass", "Fail", "Warning", "Fail", "Warning"]),

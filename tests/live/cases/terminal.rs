@@ -45,7 +45,9 @@ fn blocked_rollout_is_drawn(ctx: &Ctx) -> Result<(), Failed> {
 
             terminal.resize(WIDE)?;
             let reason = "container main: ImagePullBackOff: Back-off pulling image \"example.com/agent:2\": not found";
-            let lines = terminal.wait_for("the frame fits the wide terminal", &["Failing", "NODE", reason]).await?;
+            // The last thing of the frame: earlier, the reason stands after a colon.
+            let in_table = format!("  {reason}");
+            let lines = terminal.wait_for("the frame fits the wide terminal", &["Failing", "NODE", &in_table]).await?;
             let cells: Vec<&String> = lines.iter().filter(is_cell).collect();
             ensure(cells.len() == 1 && cells[0].chars().count() == 150, || lines.join("\n"))?;
             // The table has the reason too, on one line.

@@ -134,19 +134,47 @@ pub(super) async fn killed_runs_leave_no_node_cordoned(scenario: &Scenario<'_>) 
     ensure(left_by_kills > 0, || "no kill left a node cordoned".into())
 }
 
+/// Creates another DaemonSet like the agent, whose pods have these annotations.
+async fn create_copy(scenario: &Scenario<'_>, name: &str, annotations: &Value) -> Result<Value, Failed> {
+    let sets: Api<DaemonSet> = Api::namespaced(scenario.plane.client(), scenario.name);
+    let agent = serde_json::to_value(sets.get("agent").await.map_err(failed)?)?;
+    let mut copy = scenario.agent();
+    copy["metadata"]["name"] = json!(name);
+    copy["spec"] = agent["spec"].clone();
+    copy["spec"]["selector"]["matchLabels"] = json!({"app": name});
+    copy["spec"]["template"]["metadata"] = json!({"labels": {"app": name}, "annotations": annotations});
+    scenario.plane.create(&copy).await?;
+    Ok(copy)
+}
+
+/// Two cycles that cordon the same node wait for each other: the first would uncordon it under the second.
+pub(super) async fn cycles_of_two_daemon_sets_take_turns(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    create_agent(scenario, &json!({})).await?;
+    let mut other = create_copy(scenario, "other", &json!({})).await?;
+    wait_until("the pods of both exist", async || match scenario.pods().await {
+        Ok(pods) if pods.len() == 2 => Ok(()),
+        pods => Err(format!("{pods:?}")),
+    })
+    .await?;
+    update(scenario, "two", &json!({})).await?;
+    other["spec"]["template"]["metadata"]["annotations"] = json!({"turn": "two"});
+    scenario.plane.merge(&other).await?;
+    let first = start(scenario, &["--cordon", "--before", "sleep 3"])?;
+    first.wait_for("turns-a: cordoned").await?;
+    let second = ["cycle", "other", "-n", scenario.name, "--yes", "--cordon"];
+    let second = RunningProgram::start(scenario.plane, &second)?;
+    let (first, second) = (first.wait_for_exit(0).await?, second.wait_for_exit(0).await?);
+    assert_contains(&first, &["turns-a: uncordoned"])?;
+    assert_contains(&second, &["turns-a: cordoned", "turns-a: uncordoned"])?;
+    assert_not_contains(&second, &["already cordoned"])?;
+    let left = cordoned(scenario).await?;
+    ensure(left.is_empty(), || format!("{left:?}\n{first}\n{second}"))
+}
+
 /// A node is started, and finished, when the pod of another DaemonSet on it is available.
 pub(super) async fn required_daemon_set_is_waited_for(scenario: &Scenario<'_>) -> Result<(), Failed> {
     create_agent(scenario, &json!({})).await?;
-    let mut network = scenario.agent();
-    network["metadata"]["name"] = json!("network");
-    let labels = json!({"app": "network"});
-    let sets: Api<DaemonSet> = Api::namespaced(scenario.plane.client(), scenario.name);
-    let agent = serde_json::to_value(sets.get("agent").await.map_err(failed)?)?;
-    network["spec"] = agent["spec"].clone();
-    network["spec"]["selector"]["matchLabels"] = labels.clone();
-    network["spec"]["template"]["metadata"]["labels"] = labels;
-    network["spec"]["template"]["metadata"]["annotations"] = json!({"ds.test/never-ready": "requires-a,requires-b"});
-    scenario.plane.create(&network).await?;
+    create_copy(scenario, "network", &json!({"ds.test/never-ready": "requires-a,requires-b"})).await?;
     let current = update(scenario, "two", &json!({})).await?;
     let watcher = watch(scenario, 1, Some(current)).await?;
     let (_, stderr) = start(scenario, &["--require", "absent"])?.wait_for_exit_with_stderr(2).await?;
