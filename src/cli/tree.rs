@@ -90,6 +90,7 @@ fn renamed(mut command: Command, name: &str, file: &str) -> Command {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// Collects every help text of the tree, with the path of its command.

@@ -84,7 +84,7 @@ pub(crate) fn plan<'a>(observation: &Observation<'a>, policy: &Policy) -> Option
     for node_view in policy.order.sort(observation.nodes().iter().collect()) {
         let has_outdated = node_view.row.pods.iter().any(|pod| is_outdated(pod));
         // An earlier run may have been killed while the old pod was terminating.
-        let has_live_outdated = node_view.live().any(|pod| is_outdated(pod));
+        let has_live_outdated = node_view.live().any(&is_outdated);
         match () {
             () if !has_live_outdated && node_view.is_marked() && is_selected(node_view) => {
                 plan.unfinished.push(unfinished(node_view));
