@@ -6,7 +6,7 @@
 //! counts the results, and [`phase_summaries`] their durations.
 //!
 //! The state is kept in memory only. The revisions of the pods show which nodes are done, and a label shows which nodes
-//! were cordoned ([`cordon_mark`]), so that a new run can continue after one that was killed. Only the run that has the lock removes pods ([`Candidate`], [`Held`]).
+//! were cordoned ([`cordon_mark()`]), so that a new run can continue after one that was killed. Only the run that has the lock removes pods ([`Candidate`], [`Held`]).
 //! [`pdb_conflict`] finds PodDisruptionBudgets that never allow an eviction.
 //!
 //! Invariants of every step, whatever else happens in the cluster. A step removes several pods at the same time; the
