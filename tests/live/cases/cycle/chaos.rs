@@ -117,7 +117,7 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
     );
     ensure(violations.is_empty(), || format!("{violations:#?}"))?;
     // Without removals the test proves nothing.
-    ensure(*removed >= rounds * NODES / 2, || format!("only {removed} pods were removed"))
+    ensure(*removed >= rounds * NODES / 4, || format!("only {removed} pods were removed"))
 }
 
 /// Whether the program deleted the pod of a violation, according to the audit log. The DaemonSet controller deletes
