@@ -117,8 +117,9 @@ impl Executor {
         run: &mut Run,
         reporter: &mut Reporter,
     ) -> Result<CycleOutcome, Error> {
-        let planned: Vec<(String, PodRef)> =
-            run.tasks().iter().map(|task| (task.node.clone(), task.pod.clone())).collect();
+        // The pod of a node that an earlier run did not finish is not removed again.
+        let planned = run.tasks().iter().filter(|task| run.is_untouched(&task.node));
+        let planned: Vec<(String, PodRef)> = planned.map(|task| (task.node.clone(), task.pod.clone())).collect();
         for (node, pod) in planned {
             let now = Timestamp::now();
             let news;
