@@ -34,6 +34,7 @@ use crate::snapshot::pod::{Pod, PodStatus};
 pub(crate) use checks::{AdmissionCheck, checks};
 pub(crate) use failed_create_message::FailedCreateEvent;
 pub(crate) use plugin::AdmissionPlugin;
+pub(crate) use quota::{quota_in_force, quota_room, quotas_with};
 pub(crate) use rejection::{
     AdmissionRejection, Bound, ControlPlaneProblem, Measure, MissingQuotaRequest, PolicyKind, QuotaUsage, Service,
     WebhookFailure,
@@ -84,6 +85,11 @@ pub(crate) fn predict_from(sibling: &Pod, node: &str) -> Pod {
 pub(crate) fn parse_rejections(daemon_set: &DaemonSet, event: &FailedCreateEvent) -> Vec<AdmissionRejection> {
     let namespace = daemon_set.metadata.namespace.as_deref().unwrap_or_default();
     failed_create_message::read(&event.text, &Pod::from_template(namespace, &daemon_set.spec.template))
+}
+
+/// Parses the server's message about a pod that it rejects: at least one rejection.
+pub(crate) fn read_rejection(message: &str, pod: &Pod) -> Vec<AdmissionRejection> {
+    failed_create_message::read(message, pod)
 }
 
 /// Which objects must be read for a DaemonSet. The LimitRanges and quotas of its namespace are always read.

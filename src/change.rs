@@ -23,8 +23,9 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::admission::PredictedPod;
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Known, Node, OpenShift};
+use crate::snapshot::{Known, Node, OpenShift, Taint};
 
+pub(crate) use apply::edit_node;
 pub(crate) use controller::allows_surge;
 pub(crate) use error::ChangeError;
 pub(crate) use patch::Patch;
@@ -72,8 +73,11 @@ pub(crate) enum Change {
 pub(crate) enum NodeEdit {
     /// Labels with their new values; none removes the label.
     Labels(Vec<(String, Option<String>)>),
+    /// Adds the taint, or replaces the one with the same key and effect.
+    AddTaint(Taint),
     RemoveTaint {
         key: String,
+        /// Empty for every effect.
         effect: String,
     },
     Cordon,
@@ -116,7 +120,7 @@ impl Change {
             Self::Node { edit: NodeEdit::Labels(_), .. } => Footprint::NodeLabels,
             // A cordon is undone by a later command of the same remedy.
             Self::Node { edit: NodeEdit::Cordon | NodeEdit::Uncordon, .. } => Footprint::OtherPods,
-            Self::Node { edit: NodeEdit::RemoveTaint { .. }, .. } => Footprint::NodeTaints,
+            Self::Node { edit: NodeEdit::AddTaint(_) | NodeEdit::RemoveTaint { .. }, .. } => Footprint::NodeTaints,
             Self::Pod { namespace, name, .. } if is_own_pod(namespace, name) => Footprint::OwnPod,
             Self::Pod { .. } => Footprint::OtherPods,
             Self::Quota { .. } | Self::ServiceAccount { .. } => Footprint::Namespace,

@@ -12,6 +12,7 @@ use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
 use crate::command::demo::args::DemoArgs;
 use crate::command::doctor::args::DoctorArgs;
+use crate::command::plan::args::PlanArgs;
 use crate::command::rollout::args::RolloutArgs;
 use crate::command::version::args::VersionArgs;
 use crate::command::why_not::args::WhyNotArgs;
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     Rollout(RolloutArgs),
     /// Replace outdated pods one node at a time (for the OnDelete update strategy)
     Cycle(Box<CycleArgs>),
+    /// Show what a change of manifests or nodes would do to DaemonSets, before it is made
+    #[command(arg_required_else_help = true)]
+    Plan(PlanArgs),
     /// Show commands to try on a sample cluster, without a cluster of your own
     Demo(DemoArgs),
     /// Check the access to the cluster: connection, version, clock, permissions

@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 mod lock;
 mod output_mode;
+pub(crate) mod plan;
 mod prompt;
 pub(crate) mod rollout;
 mod sort_order;

@@ -14,6 +14,7 @@ pub(crate) mod predict;
 mod request;
 mod saved;
 mod selection;
+pub(crate) mod world;
 
 use std::path::PathBuf;
 

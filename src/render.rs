@@ -16,6 +16,7 @@ mod finding;
 pub(crate) mod live_screen;
 mod name_list;
 mod output_name;
+pub(crate) mod plan;
 
 mod preemption;
 pub(crate) mod progress;

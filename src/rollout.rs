@@ -57,12 +57,13 @@ pub(crate) use change_plan::{ChangeAction, ChangeHalt, ChangeOutcome, ChangePlan
 pub(crate) use events::{EventKind, RolloutEvent, StatusRecord, changes};
 pub(crate) use field_owner::{FieldOwner, OwnedField, field_owners};
 pub(crate) use history::{DeletedRevision, History, Revision, RevisionRange};
+pub(crate) use node_pods::{Availability, NodePods, node_pods};
 pub(crate) use node_progress::{BudgetUse, BudgetUseReason, NodeProgress, NodeStep};
 pub(crate) use paused_strategy::{PAUSED_STRATEGY, PauseState, PausedStrategy};
 pub(crate) use phase::Phase;
 pub(crate) use progress::{ProgressSample, ProgressTracker, revision_number};
 pub(crate) use rate::{Rate, rate};
-pub(crate) use replacement::{Replacement, after_resume, after_rollback, nodes_with_both_pods, replacement};
+pub(crate) use replacement::{Replacement, after_resume, after_rollback, nodes_with_both_pods, replacement, roll_back};
 pub(crate) use rollback::{RollbackError, RollbackTarget, rollback_target};
 pub(crate) use spec_change::{PatchType, PlannedFrom, SpecChange};
 pub(crate) use status::{RolloutStatus, event_query_of_all, rollout_status};

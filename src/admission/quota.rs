@@ -23,6 +23,79 @@ pub(super) fn rejections(quotas: &[ResourceQuota], pod: &Pod) -> Vec<AdmissionRe
         .collect()
 }
 
+/// How many more pods like this one the quotas of its namespace allow, at most `wanted`, after the pods of `freed` are
+/// gone, and the rejection of the next one. A quota without room for one pod allows none.
+pub(crate) fn quota_room(
+    quotas: &[ResourceQuota],
+    pod: &Pod,
+    freed: &[&Pod],
+    wanted: usize,
+) -> (usize, Vec<AdmissionRejection>) {
+    let mut quotas: Vec<ResourceQuota> = of_namespace(quotas, &pod.metadata.namespace).into_iter().cloned().collect();
+    for quota in &mut quotas {
+        freed.iter().for_each(|freed| count(quota, &freed.spec, Quantity::less));
+    }
+    for room in 0..wanted {
+        let rejections: Vec<AdmissionRejection> =
+            quotas.iter().flat_map(|quota| quota_rejections(quota, &pod.spec)).collect();
+        if !rejections.is_empty() {
+            return (room, rejections);
+        }
+        quotas.iter_mut().for_each(|quota| count(quota, &pod.spec, |used, more| used + more));
+    }
+    (wanted, Vec::new())
+}
+
+/// The quotas after these pods were created.
+pub(crate) fn quotas_with<'p>(quotas: &[ResourceQuota], created: impl Iterator<Item = &'p Pod>) -> Vec<ResourceQuota> {
+    let mut quotas = quotas.to_vec();
+    for pod in created {
+        let of_namespace =
+            quotas.iter_mut().filter(|quota| quota.metadata.namespace.as_ref() == Some(&pod.metadata.namespace));
+        of_namespace.for_each(|quota| count(quota, &pod.spec, |used, more| used + more));
+    }
+    quotas
+}
+
+/// The quota as the quota controller completes it: its limits are in force, and the pods of its namespace are counted if
+/// `known`, the quota before, did not count them.
+pub(crate) fn quota_in_force(quota: &ResourceQuota, known: Option<&ResourceQuota>, pods: &[Pod]) -> ResourceQuota {
+    let mut quota = quota.clone();
+    let hard = quota.spec.as_ref().and_then(|spec| spec.hard.clone());
+    let counted = known.and_then(|known| known.status.as_ref()?.used.clone()).unwrap_or_default();
+    let is_new = |resource: &String| !counted.contains_key(resource);
+    let used = hard.iter().flatten().map(|(resource, _)| {
+        let used = counted.get(resource).cloned();
+        (resource.clone(), used.unwrap_or_else(|| k8s_openapi::apimachinery::pkg::api::resource::Quantity("0".into())))
+    });
+    let used: BTreeMap<_, _> = used.collect();
+    let status = quota.status.get_or_insert_default();
+    (status.hard, status.used) = (hard, Some(used.clone()));
+    let of_namespace =
+        |pod: &&Pod| Some(pod.metadata.namespace.as_str()) == quota.metadata.namespace.as_deref() && !pod.is_terminal();
+    let mut recounted = quota.clone();
+    pods.iter().filter(of_namespace).for_each(|pod| count(&mut recounted, &pod.spec, |used, more| used + more));
+    let recounted = recounted.status.and_then(|status| status.used).unwrap_or_default();
+    if let Some(used) = quota.status.as_mut().and_then(|status| status.used.as_mut()) {
+        used.extend(recounted.into_iter().filter(|(resource, _)| is_new(resource)));
+    }
+    quota
+}
+
+/// Changes what the quota counts by one pod, if the pod is in its scopes.
+fn count(quota: &mut ResourceQuota, spec: &PodSpec, change: impl Fn(Quantity, Quantity) -> Quantity) {
+    if !scopes_of(quota).iter().all(|scope| is_in_scope(spec, scope)) {
+        return;
+    }
+    let Some(used) = quota.status.as_mut().and_then(|status| status.used.as_mut()) else { return };
+    for (resource, amount) in usage(spec) {
+        if let Some(used) = used.get_mut(&resource) {
+            let now: Quantity = used.0.parse().unwrap_or_default();
+            used.0 = change(now, amount).to_string();
+        }
+    }
+}
+
 pub(super) fn of_namespace<'q>(quotas: &'q [ResourceQuota], namespace: &str) -> Vec<&'q ResourceQuota> {
     let is_own = |quota: &&ResourceQuota| quota.metadata.namespace.as_deref() == Some(namespace);
     let mut own: Vec<&ResourceQuota> = quotas.iter().filter(is_own).collect();

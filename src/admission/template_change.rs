@@ -19,7 +19,7 @@ pub(crate) fn with_template_change(
     after: &DaemonSet,
     cluster_objects: &ClusterObjects,
 ) -> Option<Pod> {
-    let node = target_node(pod)?;
+    let node = pod.target_node()?.to_owned();
     let namespace = &pod.metadata.namespace;
     let old = Pod::from_template(namespace, &before.spec.template);
     let new = Pod::from_template(namespace, &after.spec.template);
@@ -56,15 +56,6 @@ pub(crate) fn with_template_change(
         spec.preemption_policy.clone_from(&new.preemption_policy);
     }
     Some(changed)
-}
-
-/// The node of a daemon pod: the one that it is bound to or pinned to.
-fn target_node(pod: &Pod) -> Option<String> {
-    if !pod.spec.node_name.is_empty() {
-        return Some(pod.spec.node_name.clone());
-    }
-    let terms = &pod.spec.required_node_affinity()?.node_selector_terms;
-    terms.first()?.match_fields.first()?.values.first().cloned()
 }
 
 /// Whether the specs are equal apart from the fields that [`with_template_change`] carries over.

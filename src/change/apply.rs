@@ -124,7 +124,8 @@ fn is_named(metadata: &ObjectMeta, namespace: &str, name: &str) -> bool {
     metadata.namespace.as_deref() == Some(namespace) && metadata.name.as_deref() == Some(name)
 }
 
-fn edit_node(node: &mut Node, edit: &NodeEdit) {
+/// Changes a node as the API server and the node lifecycle controller do.
+pub(crate) fn edit_node(node: &mut Node, edit: &NodeEdit) {
     let is_cordon = |taint: &Taint| taint.key == UNSCHEDULABLE_TAINT && taint.effect == "NoSchedule";
     match edit {
         NodeEdit::Labels(labels) => {
@@ -135,8 +136,13 @@ fn edit_node(node: &mut Node, edit: &NodeEdit) {
                 };
             }
         }
+        NodeEdit::AddTaint(taint) => {
+            node.spec.taints.retain(|other| other.key != taint.key || other.effect != taint.effect);
+            node.spec.taints.push(taint.clone());
+        }
         NodeEdit::RemoveTaint { key, effect } => {
-            node.spec.taints.retain(|taint| taint.key != *key || taint.effect != *effect);
+            let is_it = |taint: &Taint| taint.key == *key && (effect.is_empty() || taint.effect == *effect);
+            node.spec.taints.retain(|taint| !is_it(taint));
         }
         NodeEdit::Cordon => {
             node.spec.unschedulable = true;

@@ -9,6 +9,7 @@ use crate::command::coverage::args::CoverageArgs;
 use crate::command::cycle::args::CycleArgs;
 use crate::command::demo::args::DemoArgs;
 use crate::command::doctor::args::DoctorArgs;
+use crate::command::plan::args::{PlanApplyArgs, PlanNodeArgs, PlanRollbackArgs};
 use crate::command::rollout::args::{HistoryArgs, RolloutStatusArgs, RolloutWatchArgs};
 use crate::command::rollout::change::args::{PauseArgs, ResumeArgs, UndoArgs};
 use crate::command::version::args::VersionArgs;
@@ -36,6 +37,11 @@ fn with_long_help(tree: Command) -> Command {
         .mut_subcommand("doctor", long_help::<DoctorArgs>)
         .mut_subcommand("completion", long_help::<CompletionArgs>)
         .mut_subcommand("version", long_help::<VersionArgs>)
+        .mut_subcommand("plan", |plan| {
+            plan.mut_subcommand("apply", long_help::<PlanApplyArgs>)
+                .mut_subcommand("node", long_help::<PlanNodeArgs>)
+                .mut_subcommand("rollback", long_help::<PlanRollbackArgs>)
+        })
         .mut_subcommand("rollout", |rollout| {
             rollout
                 .mut_subcommand("watch", long_help::<RolloutWatchArgs>)

@@ -12,7 +12,7 @@ mod once;
 mod pause;
 mod resume;
 mod status;
-mod undo;
+pub(in crate::command) mod undo;
 mod watch;
 
 use std::process::ExitCode;

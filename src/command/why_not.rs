@@ -199,7 +199,7 @@ fn one_of(names: Vec<DaemonSetName>) -> Result<Target, Error> {
 }
 
 /// Reads the Node of `--node-file`.
-fn planned(path: &Path) -> Result<Node, Error> {
+pub(super) fn planned(path: &Path) -> Result<Node, Error> {
     let name = path.display().to_string();
     let mut nodes = file::read(&[path.to_owned()], Detail::Placement)?.into_objects().nodes;
     let found = nodes.known().map_or(0, Vec::len);

@@ -28,6 +28,7 @@ use crate::snapshot::{EventQuery, Known, Node, Taint};
 
 pub(crate) use check::{Check, CheckName, CheckReason, Stage};
 pub(crate) use input::DiagnosisInput;
+pub(crate) use kubelet::predicted as kubelet_checks;
 pub(crate) use owner_pods::OwnerPod;
 use owner_pods::owner_pods;
 

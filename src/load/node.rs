@@ -102,7 +102,7 @@ async fn live(access: &Access, request: &Request, which: &NodeTarget) -> Result<
 }
 
 fn is_pinned(pod: &Pod, node: &str) -> bool {
-    pod.summary().target_node() == Some(node)
+    pod.target_node() == Some(node)
 }
 
 fn is_nominated(pod: &Pod, node: &str) -> bool {
@@ -182,7 +182,7 @@ fn nothing<T>() -> Listed<T> {
     Listed { items: Vec::new(), resource_version: String::new() }
 }
 
-async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
+pub(super) async fn minor(access: &Access) -> Result<Known<KubeMinor>, Error> {
     let info = match access.get_version().await {
         Ok(info) => info,
         Err(error @ (Error::Forbidden { .. } | Error::Api { .. })) => return Ok(Known::failed(error.to_string())),
@@ -279,7 +279,7 @@ fn lacking_on_node(daemon_sets: &[DaemonSet], snapshot: &Snapshot, node: &Node, 
     let lacks = |daemon_set: &&DaemonSet| {
         let uid = daemon_set.metadata.uid.as_deref().unwrap_or_default();
         let is_its_pod = |pod: &Pod| pod.metadata.controller().is_some_and(|owner| owner.uid == uid);
-        !pods.iter().any(|pod| is_its_pod(pod) && pod.summary().target_node() == Some(&node.metadata.name))
+        !pods.iter().any(|pod| is_its_pod(pod) && pod.target_node() == Some(&node.metadata.name))
     };
     let runs_here = |one: &&DaemonSet| placement::evaluate(one, node, &snapshot.openshift).placement == Placement::Run;
     let unsaved = daemon_sets.iter().filter(|one| snapshot.unsaved_pods.of(one).is_some());
@@ -288,7 +288,7 @@ fn lacking_on_node(daemon_sets: &[DaemonSet], snapshot: &Snapshot, node: &Node, 
 }
 
 /// The objects in the files, without pods and nodes.
-fn saved_objects(objects: &file::Objects) -> ClusterObjects {
+pub(super) fn saved_objects(objects: &file::Objects) -> ClusterObjects {
     macro_rules! decode_all {
         ($($(#[$doc:meta])* $field:ident: $type:ident, $kind:ident, $extent:ident, $versions:tt;)+) => {
             ClusterObjects {

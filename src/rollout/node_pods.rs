@@ -16,27 +16,27 @@ use crate::snapshot::{Node, PodSummary, Snapshot};
 
 /// The pods of the DaemonSet on one node. The node may be deleted.
 #[derive(Debug)]
-pub(super) struct NodePods<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct NodePods<'a> {
+    pub(crate) name: &'a str,
     /// `None` if the node is deleted or nodes could not be read.
-    pub(super) node: Option<&'a Node>,
+    pub(crate) node: Option<&'a Node>,
     /// `None` if the node is deleted.
-    pub(super) row: Option<&'a NodeCoverage<'a>>,
+    pub(crate) row: Option<&'a NodeCoverage<'a>>,
     /// Whether the node is eligible. If nodes could not be read, every node with a pod counts as eligible.
-    pub(super) is_eligible: bool,
+    pub(crate) is_eligible: bool,
     /// Up-to-date pods that are not terminating.
-    pub(super) new: Vec<&'a PodSummary>,
+    pub(crate) new: Vec<&'a PodSummary>,
     /// Outdated pods that are not terminating.
-    pub(super) old: Vec<&'a PodSummary>,
+    pub(crate) old: Vec<&'a PodSummary>,
     /// Terminating pods of any revision.
-    pub(super) terminating: Vec<&'a PodSummary>,
+    pub(crate) terminating: Vec<&'a PodSummary>,
     /// Whether one of the terminating pods is outdated.
-    pub(super) has_outdated_terminating: bool,
+    pub(crate) has_outdated_terminating: bool,
 }
 
 /// Decides which pods are available, by `minReadySeconds` and the time of the snapshot.
 #[derive(Clone, Copy)]
-pub(super) struct Availability<'a> {
+pub(crate) struct Availability<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) min_ready_seconds: i32,
     /// Whether all pods of the DaemonSet are known.
@@ -44,7 +44,7 @@ pub(super) struct Availability<'a> {
 }
 
 impl<'a> Availability<'a> {
-    pub(super) fn new(daemon_set: &DaemonSet, snapshot: &'a Snapshot) -> Self {
+    pub(crate) fn new(daemon_set: &DaemonSet, snapshot: &'a Snapshot) -> Self {
         Self {
             snapshot,
             min_ready_seconds: daemon_set.spec.min_ready_seconds.unwrap_or_default(),
@@ -52,13 +52,13 @@ impl<'a> Availability<'a> {
         }
     }
 
-    pub(super) fn is_available(&self, pod: &PodSummary) -> bool {
+    pub(crate) fn is_available(&self, pod: &PodSummary) -> bool {
         is_available(pod, self.min_ready_seconds, self.snapshot.as_of)
     }
 }
 
 /// All nodes of the rollout: eligible nodes, and all others with a pod, deleted ones included.
-pub(super) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> Vec<NodePods<'a>> {
+pub(crate) fn node_pods<'a>(coverage: &'a Coverage<'a>, snapshot: &'a Snapshot) -> Vec<NodePods<'a>> {
     let nodes: HashMap<&str, &Node> =
         snapshot.nodes.known().into_iter().flatten().map(|node| (node.metadata.name.as_str(), node)).collect();
     let rows = coverage.rows.iter().filter_map(|row| {
@@ -93,7 +93,7 @@ impl<'a> NodePods<'a> {
 
     /// The old pod of a node that has no new pod. The controller deletes it within the budget if it is available, and
     /// at once if it is not.
-    pub(super) fn only_outdated(&self) -> Option<&'a PodSummary> {
+    pub(crate) fn only_outdated(&self) -> Option<&'a PodSummary> {
         match (self.new.as_slice(), self.old.as_slice()) {
             ([], [old]) => Some(old),
             _ => None,
@@ -135,7 +135,7 @@ impl<'a> NodePods<'a> {
 
     /// Why the node uses the budget, if it does. Under surge, only nodes with more than one pod use it: with two pods
     /// of one kind, or with an old pod and a new one that is not available.
-    pub(super) fn budget_use(&self, strategy: Strategy, availability: Availability<'_>) -> Option<BudgetUseReason> {
+    pub(crate) fn budget_use(&self, strategy: Strategy, availability: Availability<'_>) -> Option<BudgetUseReason> {
         if self.new.len() > 1 || self.old.len() > 1 {
             return (strategy != Strategy::OnDelete).then_some(BudgetUseReason::Duplicate);
         }

@@ -3,7 +3,7 @@
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate`. An old pod that is not available is deleted, or gets a
 //! new one beside it, at once and whatever the budget is.
 
-use k8s_openapi::api::apps::v1::{DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,14 +81,17 @@ pub(crate) fn after_resume(snapshot: &mut Snapshot, strategy: &Value) -> Option<
 }
 
 /// Sets the template of the first DaemonSet of the snapshot from the data of a revision; `None` if it has no template.
+pub(crate) fn after_rollback(snapshot: &mut Snapshot, data: &Value) -> Option<()> {
+    roll_back(snapshot.daemon_sets.first_mut()?, data)
+}
+
+/// Sets the template of the DaemonSet from the data of a revision; `None` if it has no template.
 ///
 /// The API server increments the template generation with each change
 /// (`pkg/registry/apps/daemonset/strategy.go` `PrepareForUpdate`), so no existing pod has the new one.
-pub(crate) fn after_rollback(snapshot: &mut Snapshot, data: &Value) -> Option<()> {
-    let template = PodTemplateSpec::deserialize(data.pointer("/spec/template")?).ok()?;
-    spec(snapshot)?.template = template;
-    let metadata = &mut snapshot.daemon_sets.first_mut()?.metadata;
-    let annotations = metadata.annotations.as_mut();
+pub(crate) fn roll_back(daemon_set: &mut DaemonSet, data: &Value) -> Option<()> {
+    daemon_set.spec.template = PodTemplateSpec::deserialize(data.pointer("/spec/template")?).ok()?;
+    let annotations = daemon_set.metadata.annotations.as_mut();
     if let Some(generation) = annotations.and_then(|annotations| annotations.get_mut(GENERATION_ANNOTATION)) {
         let next = generation.parse::<i64>().ok()?.checked_add(1)?;
         *generation = next.to_string();

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 
+use super::pod::Pod;
+use super::pod_summary::NodeSelector;
 use super::{PodSummary, selector};
 
 /// The pods of one DaemonSet by target node.
@@ -101,8 +103,24 @@ impl PodSummary {
         if !self.spec.node_name.is_empty() {
             return Some(&self.spec.node_name);
         }
-        let affinity = self.spec.affinity.as_ref()?.node_affinity.as_ref()?;
-        affinity.required.as_ref()?.node_selector_terms.iter().flat_map(|term| &term.match_fields).find_map(|field| {
+        self.spec.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()?.only_node()
+    }
+}
+
+impl Pod {
+    /// As [`PodSummary::target_node`].
+    pub(crate) fn target_node(&self) -> Option<&str> {
+        if !self.spec.node_name.is_empty() {
+            return Some(&self.spec.node_name);
+        }
+        self.spec.required_node_affinity()?.only_node()
+    }
+}
+
+impl NodeSelector {
+    /// The node of the first `metadata.name In [node]` in the match fields.
+    fn only_node(&self) -> Option<&str> {
+        self.node_selector_terms.iter().flat_map(|term| &term.match_fields).find_map(|field| {
             match (field.key.as_str(), field.operator.as_str(), field.values.as_slice()) {
                 ("metadata.name", "In", [node]) => Some(node.as_str()),
                 _ => None,

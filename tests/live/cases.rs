@@ -18,6 +18,7 @@ mod kubelet;
 mod node_states;
 mod packaging;
 mod permissions;
+mod plan_agreement;
 mod remedies;
 mod remedy_proofs;
 mod reported_problems;
@@ -56,6 +57,7 @@ const MODULES: &[&[LiveTest]] = &[
     node_states::TESTS,
     packaging::TESTS,
     permissions::TESTS,
+    plan_agreement::TESTS,
     remedies::TESTS,
     remedy_proofs::TESTS,
     reported_problems::TESTS,

@@ -225,7 +225,7 @@ fn unknown(subject: &ChangeSubject) -> Error {
 }
 
 /// kubectl's messages (`kubectl/pkg/polymorphichelpers/rollback.go`).
-fn no_target(history: &History<'_>, why: RollbackError) -> Error {
+pub(in crate::command) fn no_target(history: &History<'_>, why: RollbackError) -> Error {
     let numbers: Vec<String> = history.revisions.iter().map(|revision| revision.number.to_string()).collect();
     match why {
         RollbackError::NoLastRevision => Error::NotFound {

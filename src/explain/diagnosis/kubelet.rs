@@ -59,7 +59,7 @@ pub(super) fn check_for_reason(reason: &Reason) -> (Stage, CheckName) {
 }
 
 /// The checks for a pod that is not bound yet.
-pub(super) fn predicted(pod: &Pod, node: &Node) -> [Check; 3] {
+pub(crate) fn predicted(pod: &Pod, node: &Node) -> [Check; 3] {
     let down = Reason::node_not_ready(node).into_iter().collect();
     [Check::from_reasons(Stage::Kubelet, CheckName::NodeReady, down), pressure(pod, node), taint_eviction(pod, node)]
 }

@@ -31,6 +31,9 @@ use scheduler_quiescence::Versions;
 use self_tests::{comparison_reports_every_difference, fit_error_is_parsed};
 
 pub(crate) use crowded_cluster::NODES;
+pub(crate) use daemon_sets::requests as random_requests;
+pub(crate) use fit_error::FitError;
+pub(crate) use scheduler_quiescence::{restart_until_stable, wait_until_settled};
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![
     comparison_reports_every_difference,
