@@ -4,7 +4,7 @@
 //! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
 //! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, [`lease`] writes the lock for
 //! that, [`cordon`] cordons nodes, and [`daemon_set`] changes a DaemonSet: these are the only writes of the program.
-//! [`mod@file`] reads a saved cluster.
+//! [`mod@file`] reads a saved cluster, [`manifests`] reads manifests.
 //! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;
@@ -23,6 +23,7 @@ mod kubeconfig;
 pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod live_snapshot;
+pub(crate) mod manifests;
 mod pod_log;
 pub(crate) mod programs;
 mod protobuf;
