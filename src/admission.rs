@@ -18,6 +18,7 @@ mod limit_range;
 mod plugin;
 mod plugins;
 mod pod_level_resources;
+pub(crate) mod pod_manifest;
 mod quota;
 mod rejection;
 mod resources;

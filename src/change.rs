@@ -11,6 +11,7 @@
 mod apply;
 mod controller;
 mod error;
+pub(crate) mod manifest;
 mod patch;
 
 #[cfg(test)]

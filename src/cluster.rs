@@ -3,13 +3,14 @@
 //! [`connect`](connect::connect) resolves a kubeconfig to an [`Access`](access::Access). On it, [`list`] reads
 //! complete lists, [`watch`] receives the changes after them, and [`live_snapshot`] keeps a snapshot up to date with
 //! them. [`relist`] delays repeated lists. [`delete`] deletes or evicts one pod, [`lease`] writes the lock for
-//! that, [`cordon`] cordons nodes, and [`daemon_set`] changes a DaemonSet: these are the only writes of the program.
-//! [`mod@file`] reads a saved cluster.
+//! that, [`cordon`] cordons nodes, and [`daemon_set`] changes a DaemonSet: these are the only writes of the program. [`apply`] sends dry runs.
+//! [`mod@file`] reads a saved cluster, [`manifests`] reads manifests.
 //! `access_review` asks the server what the user may do, and [`programs`] finds programs on this machine.
 
 pub(crate) mod access;
 mod access_review;
 mod api_kind;
+pub(crate) mod apply;
 mod backoff;
 mod bounded;
 pub(crate) mod connect;
@@ -23,6 +24,7 @@ mod kubeconfig;
 pub(crate) mod lease;
 pub(crate) mod list;
 pub(crate) mod live_snapshot;
+pub(crate) mod manifests;
 mod pod_log;
 pub(crate) mod programs;
 mod protobuf;

@@ -80,6 +80,15 @@ pub(crate) enum Error {
         code: u16,
     },
 
+    /// The API server, or kubectl, rejects a manifest.
+    #[error("cannot apply {what}: {message}")]
+    RejectedManifest {
+        /// The object, or the number of objects.
+        what: String,
+        /// The server's own message.
+        message: String,
+    },
+
     /// A response that does not follow the Kubernetes API.
     #[error("cannot {verb} {resource}: invalid response from {server}: {message}")]
     BadAnswer {
@@ -197,6 +206,7 @@ impl Error {
                 )
             }
             Self::Api { .. } => "pass -v=6 to log the requests".into(),
+            Self::RejectedManifest { .. } => "fix the manifest; nothing was changed".into(),
             Self::BadAnswer { .. } => {
                 "check that the server is a Kubernetes API server, not a proxy: kubectl get --raw /version".into()
             }

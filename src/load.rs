@@ -4,6 +4,7 @@
 //! [`node`] loads everything about one node, [`predict`] the pods that the API server would create there, and [`objects`]
 //! the objects that only some of these pods need. [`doctor`] reads the facts of `kubectl ds doctor`, without a snapshot.
 
+pub(crate) mod desired;
 pub(crate) mod doctor;
 mod history;
 pub(crate) mod live;

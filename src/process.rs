@@ -1,17 +1,19 @@
-//! A process that this program starts: a credential plugin or a hook. Dropping the value ends it and the processes that
+//! A process that this program starts: a credential plugin, a hook or kubectl. Dropping the value ends it and the processes that
 //! it started.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// A longer line of output is split.
 const LONGEST_LINE: u64 = 4096;
+/// How many bytes of the standard error are kept.
+const LONGEST_ERRORS: u64 = 64 << 10;
 /// How long the output is read after the process has ended: another process may keep it open.
 const REST_OF_OUTPUT: Duration = Duration::from_millis(200);
 
@@ -53,6 +55,15 @@ pub(crate) enum Failure {
     TooLong,
 }
 
+/// What a process has written, and whether it succeeded.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) stdout: Vec<u8>,
+    /// The beginning of the standard error.
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) status: ExitStatus,
+}
+
 /// A running process.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -89,6 +100,39 @@ impl Process {
             true => Ok(output),
             false => Err(Failure::Ended(status.to_string())),
         }
+    }
+
+    /// Writes the input to the standard input, and waits for the process to end. Standard input and standard error must
+    /// be pipes. The standard output has at most `limit` bytes.
+    pub(crate) async fn exchange(&mut self, input: &[u8], limit: u64) -> Result<Output, Failure> {
+        let failed = |error: io::Error| Failure::Ended(error.to_string());
+        let (stdin, stdout, stderr) = (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
+        let write = async {
+            if let Some(mut pipe) = stdin {
+                // A process may end without reading its input: its status and its errors have the reason.
+                let _ = pipe.write_all(input).await;
+            }
+            Ok(())
+        };
+        let read = async {
+            let mut output = Vec::new();
+            if let Some(pipe) = stdout {
+                pipe.take(limit + 1).read_to_end(&mut output).await.map_err(failed)?;
+            }
+            if output.len() as u64 > limit { Err(Failure::TooLong) } else { Ok(output) }
+        };
+        let read_errors = async {
+            let mut output = Vec::new();
+            if let Some(mut pipe) = stderr {
+                (&mut pipe).take(LONGEST_ERRORS).read_to_end(&mut output).await.map_err(failed)?;
+                tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await.map_err(failed)?;
+            }
+            Ok(output)
+        };
+        let ((), stdout, stderr) = tokio::try_join!(write, read, read_errors)?;
+        let status = self.child.wait().await.map_err(failed)?;
+        self.has_ended = true;
+        Ok(Output { stdout, stderr, status })
     }
 
     /// Sends each line of its standard output and standard error, if they are pipes, and waits for it to end.
@@ -260,6 +304,22 @@ mod tests {
     async fn endless_output_is_an_error() {
         let mut process = shell("exec yes");
         assert!(matches!(process.output(1 << 20).await, Err(Failure::TooLong)));
+    }
+
+    #[tokio::test]
+    async fn exchange_writes_the_input_and_reads_both_outputs() {
+        let exchange = async |script: &str, input: &[u8]| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]).stdin(Stdio::piped()).stderr(Stdio::piped());
+            Process::start(command, Group::Own).unwrap().exchange(input, 1 << 20).await
+        };
+        // More than a pipe holds, in each direction.
+        let input = vec![b'x'; 1 << 20];
+        let output = exchange("cat; head -c 1000000 /dev/zero >&2; exit 3", &input).await.unwrap();
+        assert_eq!((output.stdout == input, output.stderr.len(), output.status.code()), (true, 64 << 10, Some(3)));
+        let output = exchange("exec <&-; echo no; exit 0", &input).await.unwrap();
+        assert_eq!((output.stdout.as_slice(), output.status.success()), (b"no\n".as_slice(), true));
+        assert!(matches!(exchange("exec yes", b"").await, Err(Failure::TooLong)));
     }
 
     #[tokio::test]

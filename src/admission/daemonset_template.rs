@@ -10,7 +10,7 @@ use crate::snapshot::pod::{Pod, PodSpec, Toleration};
 use crate::snapshot::pod_summary::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 
 const GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
-const GENERATION_LABEL: &str = "pod-template-generation";
+pub(super) const GENERATION_LABEL: &str = "pod-template-generation";
 
 /// Pins the pod to its node: replaces the required node affinity and keeps the rest.
 pub(super) fn pin(spec: &mut PodSpec, node: &str) {
@@ -54,9 +54,12 @@ fn add_toleration(tolerations: &mut Vec<Toleration>, key: &str, effect: &str) {
 /// Adds the label with the template generation, if the DaemonSet has the annotation. The other label that the
 /// controller adds, `controller-revision-hash`, is not known for a pod that does not exist.
 pub(super) fn add_generation(pod: &mut Pod, daemon_set: &DaemonSet) {
-    let annotations = daemon_set.metadata.annotations.as_ref();
-    let generation = annotations.and_then(|annotations| annotations.get(GENERATION_ANNOTATION)?.parse::<i64>().ok());
-    if let Some(generation) = generation {
+    if let Some(generation) = template_generation(daemon_set) {
         pod.metadata.labels.insert(GENERATION_LABEL.into(), generation.to_string());
     }
+}
+
+/// The number of template changes, if the DaemonSet has the annotation.
+pub(super) fn template_generation(daemon_set: &DaemonSet) -> Option<i64> {
+    daemon_set.metadata.annotations.as_ref()?.get(GENERATION_ANNOTATION)?.parse().ok()
 }

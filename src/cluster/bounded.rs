@@ -13,8 +13,13 @@ pub(super) const TOKEN_LIMIT: u64 = 1 << 20;
 
 /// Reads a file of any type: `--kubeconfig <(COMMAND)` names a pipe.
 pub(super) fn read_any(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_stream(File::open(path)?, limit)
+}
+
+/// Reads a stream to its end.
+pub(super) fn read_stream(stream: impl Read, limit: u64) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+    stream.take(limit + 1).read_to_end(&mut content)?;
     match content.len() as u64 > limit {
         true => Err(Error::other(format!("larger than {limit} bytes"))),
         false => Ok(content),

@@ -28,7 +28,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 mod walk;
-mod yaml;
+pub(super) mod yaml;
 
 pub(crate) use objects::Objects;
 pub(crate) use read::read;

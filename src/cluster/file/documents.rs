@@ -139,7 +139,7 @@ impl Reader<'_> {
 
     fn yaml(&mut self, text: &str) -> Result<(), Rejection> {
         let text = yaml::without_old_breaks(text);
-        let mut documents = yaml::Documents::new(&text);
+        let mut documents = yaml::Documents::new(&text, yaml::Scalars::Lenient);
         loop {
             let (cluster, index) = (&mut *self.cluster, self.index);
             let mut rejection = None;

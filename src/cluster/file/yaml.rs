@@ -26,21 +26,31 @@ const MAP: usize = 11 * (VALUE + size_of::<String>()) + 16;
 
 /// One document without the items of a list, which were passed to the receiver.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(in crate::cluster) struct Document {
     /// The document without the items.
-    pub(super) rest: Value,
+    pub(in crate::cluster) rest: Value,
     /// The items without a kind, with their index. The kind of a typed list may follow its items.
-    pub(super) kindless: Vec<(usize, Value)>,
+    pub(in crate::cluster) kindless: Vec<(usize, Value)>,
     /// Whether there was a list of items.
-    pub(super) has_items: bool,
+    pub(in crate::cluster) has_items: bool,
 }
 
 /// The callback for items with a kind: the index in the list, and the object.
-pub(super) type Receiver<'r> = &'r mut dyn FnMut(usize, Value) -> Result<(), String>;
+pub(in crate::cluster) type Receiver<'r> = &'r mut dyn FnMut(usize, Value) -> Result<(), String>;
+
+/// How plain scalars are read where Kubernetes expects text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cluster) enum Scalars {
+    /// As the text that is written, because the object is from a cluster: some tools do not quote text.
+    Lenient,
+    /// As kubectl reads them, so that the API server rejects a label that is a number.
+    Strict,
+}
 
 /// The documents of a text.
-pub(super) struct Documents<'t> {
+pub(in crate::cluster) struct Documents<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    scalars: Scalars,
     /// The values with an anchor, and the size of a copy of each.
     anchors: HashMap<usize, (Value, usize)>,
     /// The bytes that aliases may still copy.
@@ -79,11 +89,12 @@ impl Place<'_> {
 }
 
 impl<'t> Documents<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(in crate::cluster) fn new(text: &'t str, scalars: Scalars) -> Self {
         let mut options = Options::default();
         options.set_emit_comments(false);
         Self {
             parser: Parser::new_from_str_with_options(text, options),
+            scalars,
             anchors: HashMap::new(),
             alias_room: text.len().saturating_mul(ALIAS_FACTOR).max(ALIAS_FLOOR),
             kindless_room: text.len().saturating_mul(16).max(MOST_PER_OBJECT),
@@ -92,7 +103,7 @@ impl<'t> Documents<'t> {
     }
 
     /// The next document; `None` at the end.
-    pub(super) fn read_next(&mut self, receiver: Receiver<'_>) -> Option<Result<Document, String>> {
+    pub(in crate::cluster) fn read_next(&mut self, receiver: Receiver<'_>) -> Option<Result<Document, String>> {
         loop {
             match self.event() {
                 Err(rejection) => return Some(Err(rejection)),
@@ -204,7 +215,7 @@ impl<'t> Documents<'t> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.take(VALUE + text.len())?;
                 let tag = tag.as_deref().and_then(granit_parser::Tag::core_suffix);
-                (scalar(&text, style, tag, place), anchor)
+                (scalar(&text, style, tag, place.is_text() && self.scalars == Scalars::Lenient), anchor)
             }
             Event::SequenceStart(_, anchor, _) => (self.sequence(place)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.map(place)?, anchor),
@@ -282,11 +293,11 @@ impl<'t> Documents<'t> {
     }
 }
 
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, place: Place<'_>) -> Value {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, is_text: bool) -> Value {
     match (style, tag) {
         (_, Some("str")) => Value::String(text.to_owned()),
         (_, Some("int" | "float" | "bool" | "null")) | (ScalarStyle::Plain, None) => match resolve(text) {
-            Value::Number(_) | Value::Bool(_) if place.is_text() => Value::String(text.to_owned()),
+            Value::Number(_) | Value::Bool(_) if is_text => Value::String(text.to_owned()),
             value => value,
         },
         _ => Value::String(text.to_owned()),
@@ -296,7 +307,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, place: Place<'_>) -
 /// Converts YAML 1.1 to 1.2, in which three characters are no longer line breaks. kubectl's writer breaks the line with
 /// them within a scalar, and indents what follows: upstream `go.yaml.in/yaml/v2` `yamlprivateh.go` `is_break`,
 /// `emitterc.go` `yaml_emitter_write_literal_scalar`.
-pub(super) fn without_old_breaks(text: &str) -> Cow<'_, str> {
+pub(in crate::cluster) fn without_old_breaks(text: &str) -> Cow<'_, str> {
     let is_old = |letter: char| matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
     if !text.contains(is_old) {
         return Cow::Borrowed(text);
