@@ -164,7 +164,7 @@ pub(crate) fn plan(mut world: World, change: &ClusterChange) -> Plan {
         })
         .collect();
     let mut assumptions = Vec::new();
-    creation::check(world, &mut drafts, &mut assumptions);
+    creation::check(world, change, &mut drafts, &mut assumptions);
     competition::settle(world, &mut drafts, &mut assumptions);
     let is_concerned =
         |draft: &Draft<'_>| draft.effect() != ObjectEffect::Unchanged || draft.from.is_some() || draft.has_effect();

@@ -6,8 +6,6 @@
 //! Upstream: `pkg/controller/controller_utils.go` `GetPodFromTemplate`, `pkg/controller/daemon/daemon_controller.go`
 //! `syncNodes`; and see `daemonset_template`.
 
-#![allow(dead_code, reason = "used by the command plan")]
-
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::{Map, Value, json};
 

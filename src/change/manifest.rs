@@ -11,8 +11,6 @@
 //! Upstream: `kubectl/pkg/cmd/apply/apply.go` `applyOneObject`, `kubectl/pkg/util/apply.go` `GetModifiedConfiguration`,
 //! `pkg/registry/apps/daemonset/strategy.go`, `apiserver/pkg/registry/rest/{create,update}.go`.
 
-#![allow(dead_code, reason = "used by the command plan")]
-
 mod defaults;
 mod image_tag;
 mod omitted;

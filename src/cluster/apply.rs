@@ -7,8 +7,6 @@
 //!
 //! Upstream: `kubectl/pkg/cmd/apply/apply.go` `applyOneObject`.
 
-#![allow(dead_code, reason = "used by the command plan")]
-
 pub(crate) mod kubectl;
 mod options;
 

@@ -6,8 +6,6 @@
 //!
 //! Upstream: `cli-runtime/pkg/resource/visitor.go` `ExpandPathsToFileVisitors`, `StreamVisitor`, `FlattenListVisitor`.
 
-#![allow(dead_code, reason = "used by the command plan")]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! `kubectl ds plan`.
 
+mod apply;
 pub(crate) mod args;
 mod nodes;
 mod rollback;
@@ -19,7 +20,7 @@ use crate::render::terminal;
 /// Runs `plan`.
 pub(crate) async fn run(args: PlanArgs, global: Global) -> Result<ExitCode, Error> {
     match args.command {
-        PlanCommand::Apply(_) => todo!(),
+        PlanCommand::Apply(args) => apply::run(args, &global).await,
         PlanCommand::Node(args) => nodes::run(*args, &global).await,
         PlanCommand::Rollback(args) => rollback::run(args, &global).await,
     }

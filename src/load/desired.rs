@@ -4,8 +4,6 @@
 //! ([`crate::cluster::apply`]), those of a saved one by our own rules ([`crate::change::manifest`]). Other kinds that
 //! matter for placement, scheduling and admission are returned as they are.
 
-#![allow(dead_code, reason = "used by the command plan")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::DaemonSet;

@@ -10,12 +10,15 @@ use super::live::{openshift_of, owned_pod_filter, readable};
 use super::node::{minor, saved_objects};
 use super::request::Request;
 use super::{Source, live, objects, saved};
+use crate::admission::pod_manifest::daemon_pod_manifest;
 use crate::cluster::access::Access;
+use crate::cluster::apply::{DryRunPod, dry_run_pod};
 use crate::cluster::file;
 use crate::cluster::list::Listed;
 use crate::cluster::query::Scope;
 use crate::error::Error;
-use crate::plan::{self, ClusterChange, World};
+use crate::placement::{self, Placement};
+use crate::plan::{self, ClusterChange, DryRun, World};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node, PodSummary, Snapshot, UnsavedPods};
@@ -45,6 +48,39 @@ impl Source {
             Self::Live(access) => live_world(access, request, extent).await,
             Self::Saved(cluster_objects) => saved_world(std::mem::take(&mut **cluster_objects)),
         }
+    }
+
+    /// Asks the API server about one new pod of each DaemonSet, as a dry run: then it has the changes of webhooks.
+    ///
+    /// # Errors
+    /// Any error except missing permissions.
+    pub(crate) async fn create_pods(&self, world: &mut World, change: &ClusterChange) -> Result<(), Error> {
+        let Self::Live(access) = self else { return Ok(()) };
+        let nodes = world.snapshot.nodes.known().map_or(&[][..], Vec::as_slice);
+        let first = |daemon_set: &DaemonSet| {
+            let is_eligible = |node: &&Node| {
+                placement::evaluate(daemon_set, node, &world.snapshot.openshift).placement == Placement::Run
+            };
+            Some((daemon_set.clone(), nodes.iter().find(is_eligible)?.metadata.name.clone()))
+        };
+        let questions: Vec<(DaemonSet, String)> = change.daemon_sets.iter().filter_map(first).collect();
+        let answers: Result<Vec<((String, String), DryRun)>, Error> = stream::iter(questions)
+            .map(|(daemon_set, node)| async move {
+                let metadata = &daemon_set.metadata;
+                let namespace = metadata.namespace.clone().unwrap_or_default();
+                let pod = daemon_pod_manifest(&daemon_set, &node);
+                let answer = match dry_run_pod(access, &namespace, &pod).await? {
+                    DryRunPod::Created(pod) => DryRun::Created(pod),
+                    DryRunPod::Rejected(message) => DryRun::Rejected(message),
+                    DryRunPod::Forbidden(message) => DryRun::NotAsked(message),
+                };
+                Ok(((namespace, metadata.name.clone().unwrap_or_default()), answer))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await;
+        world.created = answers?.into_iter().collect();
+        Ok(())
     }
 
     /// The nodes, to select some of them.

@@ -6,7 +6,7 @@
 use super::assumption::Assumption;
 use super::draft::{Cause, Creation, Draft};
 use super::new_pod::for_node;
-use super::world::{DryRun, World, key};
+use super::world::{ClusterChange, DryRun, World, key};
 use super::{AdmissionForecast, NodeAction};
 use crate::admission::{self, AdmissionPlugin, AdmissionRejection, PredictedPod};
 use crate::check_result::CheckResult;
@@ -17,7 +17,12 @@ use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Missing};
 
 /// Fills in what admission decides.
-pub(super) fn check(world: &World, drafts: &mut [Draft<'_>], assumptions: &mut Vec<Assumption>) {
+pub(super) fn check(
+    world: &World,
+    change: &ClusterChange,
+    drafts: &mut [Draft<'_>],
+    assumptions: &mut Vec<Assumption>,
+) {
     // The pods that are created so far, by namespace: quotas count them together.
     let mut created: Vec<Pod> = Vec::new();
     for draft in drafts.iter_mut() {
@@ -28,7 +33,7 @@ pub(super) fn check(world: &World, drafts: &mut [Draft<'_>], assumptions: &mut V
         assumptions
             .extend(predicted.assumptions.iter().map(|message| Assumption::NotRead { message: message.clone() }));
         let all = draft.with_new_pod().count();
-        draft.admission = plugins(world, draft, &predicted, all);
+        draft.admission = plugins(world, draft, &predicted, change.objects.is_empty());
         draft.rejects_all = draft.admission.iter().any(|one| one.result.is_fail());
         if draft.rejects_all {
             draft.rejected = all;
@@ -80,7 +85,11 @@ fn created_at_once(draft: &Draft<'_>) -> usize {
 }
 
 /// The result of every plugin but the quotas.
-fn plugins(world: &World, draft: &Draft<'_>, predicted: &PredictedPod, all: usize) -> Vec<AdmissionForecast> {
+///
+/// `is_complete`: the API server knew every object that decides. Otherwise the manifests have some that it did not know,
+/// and it may reject a pod for lack of them.
+fn plugins(world: &World, draft: &Draft<'_>, predicted: &PredictedPod, is_complete: bool) -> Vec<AdmissionForecast> {
+    let all = draft.with_new_pod().count();
     let daemon_set = draft.coverage.daemon_set;
     let answer = world.created.get(&key(daemon_set));
     let checks = admission::checks(daemon_set, predicted, &world.cluster_objects, None);
@@ -114,6 +123,7 @@ fn plugins(world: &World, draft: &Draft<'_>, predicted: &PredictedPod, all: usiz
         let result = CheckResult::Fail(vec![reason(rejection)]);
         match forecasts.iter_mut().find(|known| known.plugin == plugin) {
             Some(known) if known.result.is_fail() => {}
+            Some(known) if !is_complete && plugin.is_evaluated() && known.result == CheckResult::Pass => {}
             Some(known) => *known = AdmissionForecast { plugin, result, rejected: all },
             None => forecasts.push(AdmissionForecast { plugin, result, rejected: all }),
         }

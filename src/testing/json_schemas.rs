@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::command::version::Versions;
 use crate::render::structured::API_VERSION;
-use crate::render::{coverage, cycle, doctor, rollout, why_not};
+use crate::render::{coverage, cycle, doctor, plan, rollout, why_not};
 use crate::snapshot::quantity::Quantity;
 use crate::snapshot::shared::{Empty, Shared};
 

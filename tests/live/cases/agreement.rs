@@ -57,12 +57,12 @@ pub(crate) fn fill(plane: &mut ControlPlane, seed: u64) -> Result<String, Failed
     let started = Instant::now();
     plane.run(async |plane| crowded_cluster::create(plane, seed).await)?;
     let created = started.elapsed();
-    plane.run(scheduler_quiescence::wait_until_settled)?;
+    plane.run(wait_until_settled)?;
     let settled = started.elapsed();
     plane.run(async |plane| crowded_cluster::crowd(plane, seed).await)?;
-    plane.run(scheduler_quiescence::wait_until_settled)?;
+    plane.run(wait_until_settled)?;
     let crowded = started.elapsed();
-    let attempts = scheduler_quiescence::restart_until_stable(plane)?;
+    let attempts = restart_until_stable(plane)?;
     Ok(format!(
         "created in {:.1} s, quiescent after {:.1} s, crowded and quiescent after {:.1} s, stable after {attempts} \
          restarts of the scheduler and {:.1} s",

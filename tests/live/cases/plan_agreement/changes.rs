@@ -97,8 +97,8 @@ async fn manifests(
 
 /// Whether the pods of the DaemonSet start and become ready, if they are scheduled.
 fn becomes_ready(set: &DaemonSet) -> bool {
-    let annotations = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref()?.annotations.clone());
-    let spec = set.spec.as_ref().and_then(|spec| spec.template.spec.clone()).unwrap_or_default();
+    let annotations = set.spec.template.metadata.as_ref().and_then(|metadata| metadata.annotations.clone());
+    let spec = set.spec.template.spec.clone().unwrap_or_default();
     annotations.is_none_or(|annotations| !annotations.keys().any(|key| key.starts_with("ds.test/")))
         && spec.node_name.is_none()
         && spec.scheduler_name.as_deref() == Some("default-scheduler")
