@@ -150,6 +150,10 @@ fn warnings(plan: &ChangePlan, names: ListLength) -> Vec<String> {
             "new nodes, and pods that are recreated for another reason, still get the current template".to_owned(),
         );
     }
+    let target = plan.rollback.as_ref().map(|rollback| &rollback.to);
+    if let Some(to) = target.filter(|to| to.nodes.as_ref().is_some_and(Vec::is_empty)) {
+        lines.push(format!("no node runs revision {}: no pod shows that it works", to.revision));
+    }
     if !plan.newer_pods_deleted.is_empty() {
         let number = pluralize(plan.newer_pods_deleted.len(), "node");
         let list = node_list(&plan.newer_pods_deleted, names);
