@@ -308,10 +308,7 @@ impl Executor {
 
     pub(super) fn gone(&self) -> Error {
         Error::NotFound {
-            message: format!(
-                "daemonset {:?} was deleted",
-                self.options.request.names.first().map_or("", |name| name.name.as_str())
-            ),
+            message: format!("daemonset {:?} was deleted", self.options.daemon_set().1),
             hint: "list the DaemonSets: kubectl get daemonsets -A".into(),
         }
     }
