@@ -36,7 +36,7 @@ pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
 /// How many cycles run without `DS_CHAOS`.
 const ROUNDS: usize = 4;
 const NODES: usize = 8;
-/// What is done on each node besides the replacement. One command hangs on some nodes.
+/// The other steps on each node. One command hangs on some nodes.
 const HOOKS: &[&[&str]] = &[
     &[],
     &[],
