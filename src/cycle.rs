@@ -37,7 +37,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cordon_mark::{CORDONED_FOR, cordon_mark};
+pub(crate) use cordon_mark::{CORDONED_FOR, cordon_mark, cordoned_nodes};
 pub(crate) use decision::{
     Action, Failure, HaltReason, HookPoint, HookStart, NodeEvent, ObservationSource, PodRef, Removal, Skip, WaitReason,
 };

@@ -53,7 +53,9 @@ mod tests;
 
 pub(crate) use blocker::{Blocker, FaultDomain, Problem, ProblemType};
 pub(crate) use budget::{Strategy, resolve};
-pub(crate) use change_plan::{ChangeAction, ChangeHalt, ChangeOutcome, ChangePlan, RevisionName, RollbackPlan};
+pub(crate) use change_plan::{
+    ChangeAction, ChangeHalt, ChangeOutcome, ChangePlan, ReplacedRevision, RevisionName, RollbackPlan,
+};
 pub(crate) use events::{EventKind, RolloutEvent, StatusRecord, changes};
 pub(crate) use field_owner::{FieldOwner, OwnedField, field_owners};
 pub(crate) use history::{DeletedRevision, History, Revision, RevisionRange};

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
 use super::tree::tree;
+use crate::command::args::is_negative;
 use crate::error::Error;
 use crate::program;
 use crate::render::terminal;
@@ -47,10 +48,21 @@ fn usage_error(rejection: &clap::Error, tree: &clap::Command, words: &[String]) 
     let of_kubectl = of_kubectl.map(|hint| hint.replace(program::USUAL_NAME, program::name()));
     let path: String = command.iter().map(|word| format!("{word} ")).collect();
     let help = || format!("see {} {path}--help", program::name());
+    let in_one_line = || message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     Error::Usage {
-        message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+        message: negative_value(rejection, words).unwrap_or_else(in_one_line),
         hint: of_kubectl.or(tip).unwrap_or_else(help),
     }
+}
+
+/// The message for a negative number or duration behind its flag, which clap takes for an unknown flag.
+fn negative_value(rejection: &clap::Error, words: &[String]) -> Option<String> {
+    if rejection.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let pairs = words.iter().zip(words.iter().skip(1));
+    let (flag, value) = pairs.into_iter().find(|(flag, value)| flag.starts_with("--") && is_negative(value))?;
+    Some(format!("invalid value '{value}' for '{flag}': must not be negative"))
 }
 
 /// The subcommands on the command line. Flags may come before them.
@@ -103,11 +115,27 @@ fn kubectl_command(command: &[String], word: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn hint(line: &str) -> String {
+    fn error(line: &str) -> Option<Error> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let rejection = tree().try_get_matches_from([&["kubectl-ds".to_owned()], &words[..]].concat());
         let rejection = rejection.map(drop).err();
-        rejection.map(|rejection| usage_error(&rejection, &tree(), &words).hint()).unwrap_or_default()
+        rejection.map(|rejection| usage_error(&rejection, &tree(), &words))
+    }
+
+    fn hint(line: &str) -> String {
+        error(line).map(|error| error.hint()).unwrap_or_default()
+    }
+
+    #[test]
+    fn negative_durations_are_rejected_in_one_line() {
+        let message = |line: &str| error(line).map(|error| error.to_string()).unwrap_or_default();
+        let expected = |value: &str, flag: &str| format!("invalid value '{value}' for '{flag}': must not be negative");
+        let watch = "rollout watch agent";
+        for value in ["-1", "-1s"] {
+            assert_eq!(message(&format!("{watch} --timeout={value}")), expected(value, "--timeout <DURATION>"));
+            assert_eq!(message(&format!("{watch} --timeout {value}")), expected(value, "--timeout"));
+        }
+        assert_eq!(message(&format!("{watch} -1")), "unexpected argument '-1' found");
     }
 
     #[test]

@@ -160,8 +160,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: Result<kube::core::Duration, _> = text.parse();
     match duration {
         Ok(duration) if !text.is_empty() && !duration.is_negative() => Ok(duration.into()),
+        _ if is_negative(text) => Err("must not be negative".into()),
         _ => Err("must be a duration such as 30s or 2m, or a number of seconds".into()),
     }
+}
+
+/// Whether the text starts like a negative number or duration: `-1`, `-1s`.
+pub(crate) fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// In this module, so that `render` does not depend on clap.
@@ -193,5 +199,6 @@ mod tests {
         for text in ["", "-1", "-5s", "soon", "5 s"] {
             assert!(duration(text).is_err(), "{text}");
         }
+        assert_eq!(duration("-5s").unwrap_err(), "must not be negative");
     }
 }

@@ -4,6 +4,7 @@
 //! It is a label, because lists contain the labels of all nodes, and the annotations of a node can be large.
 
 use super::lock::fnv_1a;
+use crate::snapshot::Snapshot;
 
 /// The label.
 pub(crate) const CORDONED_FOR: &str = "kubectl-ds/cordoned-for";
@@ -21,9 +22,34 @@ pub(crate) fn cordon_mark(namespace: &str, daemon_set: &str) -> String {
     format!("{:032x}", fnv_1a(value.as_bytes()))
 }
 
+/// The nodes that a run has cordoned for the DaemonSet, and that are still cordoned. None if nodes could not be read.
+pub(crate) fn cordoned_nodes<'s>(snapshot: &'s Snapshot, namespace: &str, daemon_set: &str) -> Vec<&'s str> {
+    let mark = cordon_mark(namespace, daemon_set);
+    let nodes = snapshot.nodes.known().into_iter().flatten();
+    let nodes = nodes.filter(|node| node.spec.unschedulable && node.metadata.labels.get(CORDONED_FOR) == Some(&mark));
+    nodes.map(|node| node.metadata.name.as_str()).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::snapshot::Known;
+    use crate::testing::objects;
+    use crate::testing::simulated_cluster::Cluster;
+
+    #[test]
+    fn nodes_of_another_daemon_set_and_uncordoned_nodes_are_left_out() {
+        let node = |name: &str, mark: &str, unschedulable: bool| {
+            let fields =
+                json!({"metadata": {"labels": {CORDONED_FOR: mark}}, "spec": {"unschedulable": unschedulable}});
+            objects::node(name, fields)
+        };
+        let nodes = [node("a", "ns.d", true), node("b", "ns.d", false), node("c", "ns.e", true)];
+        let snapshot = Snapshot { nodes: Known::Known(nodes.into()), ..Cluster::new(1).snapshot() };
+        assert_eq!(cordoned_nodes(&snapshot, "ns", "d"), ["a"]);
+    }
 
     #[test]
     fn mark_is_a_valid_and_unique_label_value() {

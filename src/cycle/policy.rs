@@ -37,7 +37,7 @@ pub(crate) struct Policy {
     pub(crate) requires: bool,
 }
 
-/// What is done on each node besides the replacement.
+/// The steps on each node before and after the replacement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Steps {
     /// A command runs before the removal.

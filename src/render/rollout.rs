@@ -21,7 +21,7 @@ pub(crate) use blocker::detail as blocker_detail;
 pub(crate) use event::EventView;
 pub(crate) use event::{Ending, Event, WatchEvent, document, in_words as step_in_words, line};
 pub(crate) use labels::{WatchProgress, phase_in_short, step_tone};
-pub(crate) use lock::lock_in_words;
+pub(crate) use lock::{cordons_in_words, lock_in_words};
 pub(crate) use report::Report;
 pub(crate) use screen::screen;
 pub(crate) use summary_table::summary_table;

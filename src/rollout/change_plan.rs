@@ -75,6 +75,30 @@ pub(crate) struct RollbackPlan {
     pub(crate) changes: Vec<TemplateChange>,
 }
 
+/// A revision whose pods the controller replaces, and what the current template changes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ReplacedRevision {
+    /// The number.
+    pub(crate) revision: i64,
+    pub(crate) hash: String,
+    pub(crate) changes: Vec<TemplateChange>,
+}
+
+impl ReplacedRevision {
+    /// The revisions of the pods on the nodes of a replacement. A deleted revision is left out: its template is unknown.
+    pub(crate) fn all(history: &History<'_>, replacement: &Replacement) -> Vec<Self> {
+        let is_replaced = |node: &&str| replacement.nodes.iter().chain(&replacement.deleted).any(|one| one == node);
+        let old = history.revisions.iter().filter(|revision| !revision.is_current);
+        let old = old.filter(|revision| revision.nodes.known().is_some_and(|nodes| nodes.iter().any(is_replaced)));
+        let one = |revision: &Revision<'_>| {
+            let hash = revision.hash().to_owned();
+            Some(Self { revision: revision.number, changes: history.changes_since(&hash)?, hash })
+        };
+        old.filter_map(one).collect()
+    }
+}
+
 /// A change of a DaemonSet, before it is made.
 #[derive(Clone, Debug)]
 pub(crate) struct ChangePlan {
@@ -91,6 +115,8 @@ pub(crate) struct ChangePlan {
     /// With `rollout pause`: the nodes with an old and a new pod, of which the controller deletes the newer one.
     pub(crate) newer_pods_deleted: Vec<String>,
     pub(crate) rollback: Option<RollbackPlan>,
+    /// With `rollout resume`: the revisions whose pods are replaced.
+    pub(crate) replaced: Vec<ReplacedRevision>,
     /// What the controller replaces after the change; `None` if it replaces nothing, or if that is unknown.
     pub(crate) replacement: Option<Replacement>,
     pub(crate) owners: Vec<FieldOwner>,

@@ -13,7 +13,7 @@ use crate::snapshot::DaemonSetName;
 const WHICH: &str = "Node selection";
 /// The heading of the flags that limit speed and failures.
 const PACE: &str = "Rollout control";
-/// The heading of the flags for what is done on each node besides the replacement.
+/// The heading of the flags for the other steps on each node.
 const STEPS: &str = "Node steps";
 
 /// Replace the outdated pods of a DaemonSet one node at a time, and wait for each new pod to become available.

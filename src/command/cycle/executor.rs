@@ -158,7 +158,7 @@ impl Executor {
         is_begun: &mut bool,
     ) -> Result<Action, Error> {
         if reporter.is_output_closed() {
-            // Nobody reads the output, so nobody would notice a problem.
+            // The output is closed: a problem would not be noticed.
             run.stop(HaltReason::Interrupted);
         }
         if self.deadline.is_some_and(|deadline| deadline <= Timestamp::now()) {
@@ -308,10 +308,7 @@ impl Executor {
 
     pub(super) fn gone(&self) -> Error {
         Error::NotFound {
-            message: format!(
-                "daemonset {:?} was deleted",
-                self.options.request.names.first().map_or("", |name| name.name.as_str())
-            ),
+            message: format!("daemonset {:?} was deleted", self.options.daemon_set().1),
             hint: "list the DaemonSets: kubectl get daemonsets -A".into(),
         }
     }

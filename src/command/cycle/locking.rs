@@ -52,8 +52,7 @@ impl RemovalPermission {
 
 impl Executor {
     fn lease_client(&self) -> LeaseClient {
-        let namespace = self.options.request.namespace.as_deref().unwrap_or_default();
-        let name = self.options.request.names.first().map_or("", |name| name.name.as_str());
+        let (namespace, name) = self.options.daemon_set();
         LeaseClient::new(&self.observer.access, namespace, name)
     }
 

@@ -34,7 +34,7 @@ impl Executor {
     fn hooks(&mut self, run: &Run) -> &mut RunningHooks {
         let Self { hooks, observer, options, .. } = self;
         hooks.get_or_insert_with(|| {
-            let (namespace, name) = daemon_set(options);
+            let (namespace, name) = options.daemon_set();
             let facts = HookFacts {
                 namespace: namespace.to_owned(),
                 daemon_set: name.to_owned(),
@@ -130,12 +130,6 @@ pub(super) async fn check_cordon(access: &Access, options: &CycleOptions, node: 
 }
 
 fn cordon_label(options: &CycleOptions) -> CordonLabel {
-    let (namespace, name) = daemon_set(options);
+    let (namespace, name) = options.daemon_set();
     CordonLabel { key: CORDONED_FOR, value: cordon_mark(namespace, name) }
-}
-
-/// The namespace and the name of the DaemonSet.
-fn daemon_set(options: &CycleOptions) -> (&str, &str) {
-    let name = options.request.names.first().map_or("", |name| name.name.as_str());
-    (options.request.namespace.as_deref().unwrap_or_default(), name)
 }

@@ -35,6 +35,14 @@ pub(super) struct CycleOptions {
     pub(super) color: ColorChoice,
 }
 
+impl CycleOptions {
+    /// The namespace and the name of the DaemonSet.
+    pub(super) fn daemon_set(&self) -> (&str, &str) {
+        let name = self.request.names.first().map_or("", |name| name.name.as_str());
+        (self.request.namespace.as_deref().unwrap_or_default(), name)
+    }
+}
+
 /// The commands that run for each node.
 #[derive(Clone, Debug)]
 pub(super) struct HookCommands {

@@ -159,7 +159,7 @@ impl Executor {
         dry_run: DryRun,
     ) -> impl Future<Output = Result<DeleteOutcome, Error>> + use<> {
         let (access, removal) = (self.observer.access.clone(), self.options.policy.removal);
-        let namespace = self.options.request.namespace.clone().unwrap_or_default();
+        let namespace = self.options.daemon_set().0.to_owned();
         let (pod, version) = (pod.clone(), version.map(str::to_owned));
         async move {
             let target =

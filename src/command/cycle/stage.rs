@@ -101,7 +101,7 @@ impl CycleStage {
 
     /// Sends the removal of a pod as a dry run, which reports a missing permission.
     async fn dry_run(&self, access: &Access, pod: &PodRef) -> Result<(), Error> {
-        let namespace = self.options.request.namespace.as_deref().unwrap_or_default();
+        let (namespace, _) = self.options.daemon_set();
         let target = PodPrecondition { namespace, name: &pod.name, uid: &pod.uid, version: None };
         match self.options.policy.removal {
             RemovalMethod::Delete => access.delete_pod(target, DryRun::Server).await?,

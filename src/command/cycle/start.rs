@@ -145,7 +145,7 @@ pub(super) async fn disruption_budgets(
     access: &Access,
     options: &CycleOptions,
 ) -> Result<Vec<PodDisruptionBudget>, Error> {
-    let namespace = options.request.namespace.clone().unwrap_or_default();
+    let namespace = options.daemon_set().0.to_owned();
     match access.list::<PodDisruptionBudget>(&Scope::Namespace(namespace), None, None).await {
         Ok(listed) => Ok(listed.items),
         Err(error @ Error::Forbidden { .. }) => {

@@ -66,7 +66,7 @@ pub(crate) struct RolloutWatchArgs {
     /// Accept the rollout of any pod template: exit with 0 even if the template changed during the watch
     #[arg(long)]
     pub(crate) any_revision: bool,
-    /// Exit with code 1 as soon as the rollout provably cannot complete without intervention
+    /// Exit with code 1 as soon as the rollout provably cannot complete without intervention, or is paused
     #[arg(long)]
     pub(crate) fail_fast: bool,
     /// Exit with code 1 after this long without progress: 30s, 5m (0: never)

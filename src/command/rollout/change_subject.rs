@@ -125,6 +125,7 @@ impl ChangeSubject {
                 PauseState::Rolling | PauseState::Overridden | PauseState::Invalid(_) | PauseState::OnDelete => None,
             },
             revisions: history.as_ref().map(RevisionName::in_use),
+            replaced: Vec::new(),
             newer_pods_deleted: match action {
                 ChangeAction::Pause => self.nodes_with_both_pods(),
                 ChangeAction::Resume | ChangeAction::RemoveAnnotation | ChangeAction::Undo => Vec::new(),

@@ -84,7 +84,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // There is nobody to report a failure to.
+        // A failure cannot be reported.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -59,6 +59,11 @@ impl Locks {
         self.0.as_ref().map(|locks| locks.get(&key))
     }
 
+    /// Whether a command holds the lock of a DaemonSet and renews it.
+    pub(super) fn is_held(&self, status: &RolloutStatus<'_>, now: Timestamp) -> bool {
+        self.of(status).known().copied().flatten().is_some_and(|lock| !lock.is_overdue(now))
+    }
+
     /// The first lock, for a watch of one DaemonSet. Later changes are not followed.
     pub(super) fn note(&self, now: Timestamp) -> Option<String> {
         self.0.known()?.values().next().map(|lock| lock_in_words(lock, now))

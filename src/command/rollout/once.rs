@@ -9,15 +9,16 @@ use crate::command::print;
 use crate::command::rollout::locks::Locks;
 use crate::command::sort_order::{permute, sort_order};
 use crate::coverage::{Coverage, compute_coverage, findings};
+use crate::cycle::cordoned_nodes;
 use crate::error::Error;
 use crate::load::{Request, Source, open};
 use crate::render::ViewOptions;
 use crate::render::document::{DocumentOptions, Rows, Sequence};
-use crate::render::rollout::{Report, lock_in_words, screen, summary_table};
+use crate::render::rollout::{Report, cordons_in_words, lock_in_words, screen, summary_table};
 use crate::render::text::sanitize;
 use crate::render::{ListLength, finding, terminal};
 use crate::rollout::{Phase, RolloutStatus, event_query_of_all, rollout_status};
-use crate::snapshot::{DaemonSetName, Known};
+use crate::snapshot::{DaemonSetName, Snapshot};
 
 /// What the exit code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,7 @@ pub(super) async fn once(
     let style = terminal::style(global.color, names);
     let shown =
         ViewOptions { headers: !no_headers, is_sorted: sort_by.is_some(), ..ViewOptions::new(style, snapshot.as_of) };
+    let notices: Vec<Vec<String>> = statuses.iter().map(|status| notices(status, &snapshot, &locks, shown)).collect();
     print(|out| match output.as_ref().and_then(OutputFormat::document) {
         Some(format) => {
             let report = Report::new(&statuses, |status| locks.of(status), &gaps, snapshot.as_of);
@@ -79,9 +81,9 @@ pub(super) async fn once(
         }
         None if request.names.is_empty() => {
             summary_table(out, &statuses, request.namespace.is_none(), shown)?;
-            if shown.headers { lock_lines(out, &locks, &statuses, shown) } else { Ok(()) }
+            if shown.headers { notice_lines(out, &statuses, &notices) } else { Ok(()) }
         }
-        None => screens(out, &coverages, &statuses, &locks, shown),
+        None => screens(out, &coverages, &statuses, &notices, shown),
     })?;
     match exit_code_of {
         ExitCodeOf::Rollouts => exit_code(&statuses),
@@ -98,34 +100,41 @@ fn screens(
     out: &mut impl Write,
     coverages: &[&Coverage<'_>],
     statuses: &[RolloutStatus<'_>],
-    locks: &Locks,
+    notices: &[Vec<String>],
     shown: ViewOptions,
 ) -> io::Result<()> {
-    for (index, (coverage, rollout_status)) in coverages.iter().zip(statuses).enumerate() {
+    for (index, ((coverage, rollout_status), notices)) in coverages.iter().zip(statuses).zip(notices).enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        screen(out, coverage, rollout_status, None, shown)?;
-        lock_lines(out, locks, std::slice::from_ref(rollout_status), shown)?;
+        screen(out, coverage, rollout_status, notices, None, shown)?;
     }
     Ok(())
 }
 
-/// One line for each DaemonSet that is locked.
-fn lock_lines(
-    out: &mut impl Write,
-    locks: &Locks,
-    statuses: &[RolloutStatus<'_>],
-    shown: ViewOptions,
-) -> io::Result<()> {
-    statuses.iter().try_for_each(|status| match locks.of(status) {
-        Known::Known(Some(lock)) => {
-            let metadata = &status.daemon_set.metadata;
-            let name = [metadata.namespace.as_deref(), metadata.name.as_deref()].map(Option::unwrap_or_default);
-            writeln!(out, "{}: {}", sanitize(&name.join("/")), lock_in_words(lock, shown.now))
-        }
-        Known::Known(None) | Known::Unknown(_) => Ok(()),
-    })
+/// Who holds the lock of the DaemonSet, and which nodes a cycle left cordoned.
+fn notices(status: &RolloutStatus<'_>, snapshot: &Snapshot, locks: &Locks, shown: ViewOptions) -> Vec<String> {
+    let lock = locks.of(status);
+    let [namespace, name] = names(status);
+    let nodes = cordoned_nodes(snapshot, namespace, name);
+    let holder = lock.known().copied().flatten().map(|lock| lock_in_words(lock, shown.now));
+    let cordons = cordons_in_words(status.daemon_set, &nodes, &lock, shown.now, shown.style.names);
+    holder.into_iter().chain(cordons).collect()
+}
+
+/// One line for each notice.
+fn notice_lines(out: &mut impl Write, statuses: &[RolloutStatus<'_>], notices: &[Vec<String>]) -> io::Result<()> {
+    for (status, notices) in statuses.iter().zip(notices) {
+        let name = sanitize(&names(status).join("/"));
+        notices.iter().try_for_each(|notice| writeln!(out, "{name}: {notice}"))?;
+    }
+    Ok(())
+}
+
+/// The namespace and the name.
+fn names<'a>(status: &RolloutStatus<'a>) -> [&'a str; 2] {
+    let metadata = &status.daemon_set.metadata;
+    [metadata.namespace.as_deref(), metadata.name.as_deref()].map(Option::unwrap_or_default)
 }
 
 /// 0 if every rollout is complete, and 1 if one is not, even if others are unknown.

@@ -15,7 +15,7 @@ use crate::load::{Source, open};
 use crate::render::command_line::CommandLine;
 use crate::render::document::Sequence;
 use crate::rollout::{
-    ChangeAction, ChangeOutcome, PauseState, PausedStrategy, PlannedFrom, Replacement, SpecChange, after_resume,
+    ChangeAction, ChangeOutcome, PauseState, PausedStrategy, PlannedFrom, ReplacedRevision, SpecChange, after_resume,
 };
 
 /// Runs `rollout resume`.
@@ -56,19 +56,23 @@ fn plan(subject: ChangeSubject) -> Result<Change, Error> {
     let from = PlannedFrom::new(&subject.live);
     let (gaps, as_of) = (subject.gaps.clone(), subject.snapshot.as_of);
     if let SpecChange::Resume(paused) = &change {
-        plan.replacement = after(subject, paused)?;
+        let subject = after(subject, paused)?;
+        plan.replacement = subject.replacement();
+        let history = subject.history().zip(plan.replacement.as_ref());
+        plan.replaced =
+            history.map(|(history, replacement)| ReplacedRevision::all(&history, replacement)).unwrap_or_default();
     }
     Ok(Change { plan, change, from, gaps, as_of })
 }
 
-/// What the controller replaces with the stored strategy.
+/// The objects with the stored strategy.
 ///
 /// # Errors
 /// The annotation contains no valid strategy.
-fn after(mut subject: ChangeSubject, paused: &PausedStrategy) -> Result<Option<Replacement>, Error> {
+fn after(mut subject: ChangeSubject, paused: &PausedStrategy) -> Result<ChangeSubject, Error> {
     after_resume(&mut subject.snapshot, &paused.strategy)
         .ok_or_else(|| invalid(&subject, "its fields are not those of an update strategy"))?;
-    Ok(subject.replacement())
+    Ok(subject)
 }
 
 fn not_paused(subject: &ChangeSubject) -> Error {

@@ -40,7 +40,7 @@ struct Rollback {
     bad: Option<String>,
 }
 
-/// What is shown besides the plan of the change.
+/// What is shown after the plan of the change.
 struct Description {
     /// The objects as they will be after the rollback.
     after: ChangeSubject,

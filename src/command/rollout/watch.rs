@@ -20,15 +20,16 @@ use crate::command::rollout::once::{ExitCodeOf, OutputOptions};
 use crate::command::watch_loop::{self, WatchHandler, connection_lost};
 use crate::command::{draw, print};
 use crate::coverage::{Coverage, compute_coverage};
+use crate::cycle::cordoned_nodes;
 use crate::error::Error;
 use crate::load::{Source, open};
 use crate::render::ListLength;
 use crate::render::ViewOptions;
 use crate::render::live_screen::{Freshness, LiveScreen};
-use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, document, line, screen};
+use crate::render::rollout::{Ending, Event, WatchEvent, WatchProgress, cordons_in_words, document, line, screen};
 use crate::render::terminal::{self, ColorChoice};
 use crate::rollout::{
-    EventKind, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
+    EventKind, PauseState, Phase, ProgressSample, ProgressTracker, RolloutEvent, RolloutStatus, StatusRecord, changes,
     event_query_of_all, revision_number, rollout_status,
 };
 use crate::snapshot::{DaemonSetName, EventQuery, Snapshot};
@@ -58,7 +59,7 @@ pub(super) struct Until {
     pub(super) revision: Option<i64>,
     /// Whether the rollout of a template that differs from the first one is a success.
     pub(super) any_revision: bool,
-    /// Whether to end when the rollout is stuck.
+    /// Whether to end when the rollout is stuck or paused.
     pub(super) fail_fast: bool,
     pub(super) stall_timeout: Option<Duration>,
     pub(super) timeout: Option<Duration>,
@@ -86,7 +87,8 @@ pub(super) async fn watch(
     let Source::Live(access) = &source else {
         return Err(usage("cannot watch a saved cluster: it does not change", "pass --once"));
     };
-    if let Some(note) = Locks::read(access, &request).await.note(Timestamp::now()) {
+    let locks = Locks::read(access, &request).await;
+    if let Some(note) = locks.note(Timestamp::now()) {
         terminal::note(&note);
     }
     let live = LiveScreen::new();
@@ -104,6 +106,8 @@ pub(super) async fn watch(
         names: ListLength::wide(output.as_ref().is_some_and(OutputFormat::is_wide)),
         begun: (Instant::now(), Timestamp::now()),
         uid: None,
+        locks,
+        left_cordoned: None,
         was_known: false,
         tracker: None,
         record: None,
@@ -131,6 +135,10 @@ struct Watching {
     /// The UID of the DaemonSet: a new one can have the same name.
     uid: Option<String>,
     /// Whether the phase was known at least once. After that it may be unknown for a moment.
+    /// The locks at the start.
+    locks: Locks,
+    /// The nodes that a cycle had cordoned at the start: a cycle that starts later cordons others.
+    left_cordoned: Option<Vec<String>>,
     was_known: bool,
     tracker: Option<ProgressTracker>,
     record: Option<StatusRecord>,
@@ -164,7 +172,9 @@ impl WatchHandler for Watching {
             Some(_) => tracker.pause(now),
         }
         let current = revision_number(&rollout_status, &snapshot.revisions);
-        let notes: Vec<String> = snapshot.gaps().into_iter().chain(problem.map(connection_lost)).collect();
+        let cordons = self.cordons(&rollout_status, snapshot);
+        let notes: Vec<String> =
+            snapshot.gaps().into_iter().chain(cordons).chain(problem.map(connection_lost)).collect();
         self.is_disconnected = problem.is_some();
         let is_read = self.report(coverage, &rollout_status, current, &notes, now)?;
         if !is_read {
@@ -235,6 +245,16 @@ impl WatchHandler for Watching {
 }
 
 impl Watching {
+    /// The nodes that were cordoned by a cycle at the start, and still are.
+    fn cordons(&mut self, rollout_status: &RolloutStatus<'_>, snapshot: &Snapshot) -> Option<String> {
+        let cordoned = cordoned_nodes(snapshot, &self.namespace, &self.name);
+        let first = || cordoned.iter().map(|node| (*node).to_owned()).collect();
+        let left = self.left_cordoned.get_or_insert_with(first);
+        let still: Vec<&str> = cordoned.into_iter().filter(|node| left.iter().any(|one| one == node)).collect();
+        let lock = self.locks.of(rollout_status);
+        cordons_in_words(rollout_status.daemon_set, &still, &lock, self.begun.1, self.names)
+    }
+
     /// `--revision` names the template to wait for.
     fn accepts_only_first_template(&self) -> bool {
         !self.until.any_revision && self.until.revision.is_none()
@@ -254,6 +274,13 @@ impl Watching {
         }
         if rollout_status.phase == Phase::Stuck && self.until.fail_fast && !is_blind {
             return Some(Ending::Stuck);
+        }
+        // While a cycle replaces the pods, a paused rollout makes progress.
+        let is_paused = matches!(PauseState::new(rollout_status.daemon_set), PauseState::Paused(_))
+            && rollout_status.phase == Phase::AwaitingDeletion
+            && !self.locks.is_held(rollout_status, self.begun.1);
+        if is_paused && self.until.fail_fast && !is_blind {
+            return Some(Ending::Paused);
         }
         let elapsed = self.begun.0.elapsed();
         let until_timeout = self.until.timeout.map(|limit| limit.saturating_sub(elapsed));
@@ -290,9 +317,12 @@ impl Watching {
         self.write(&[Event { at: now, watch_event, namespace: &self.namespace, name: &self.name, rollout_status }])?;
         Ok(ControlFlow::Break(match ending {
             Ending::Complete => ExitCode::SUCCESS,
-            Ending::Stalled | Ending::TimedOut | Ending::Deleted | Ending::Stuck | Ending::TemplateChanged => {
-                ExitCode::from(1)
-            }
+            Ending::Stalled
+            | Ending::TimedOut
+            | Ending::Deleted
+            | Ending::Stuck
+            | Ending::Paused
+            | Ending::TemplateChanged => ExitCode::from(1),
         }))
     }
 
@@ -318,7 +348,7 @@ impl Watching {
                     stall_timeout: self.until.stall_timeout,
                 };
                 let mut picture = Vec::new();
-                screen(&mut picture, coverage, rollout_status, Some(watched), shown).map_err(Error::Output)?;
+                screen(&mut picture, coverage, rollout_status, &[], Some(watched), shown).map_err(Error::Output)?;
                 draw(|out| live.frame(out, &picture, notes, now, freshness))?
             }
             _ => {

@@ -155,7 +155,7 @@ fn skipped(out: &mut impl Write, plan: &Plan<'_>, screen: ViewOptions) -> io::Re
     }
 }
 
-/// What is done on each node besides the replacement.
+/// The steps on each node, if there are others than the replacement.
 fn steps(policy: &Policy) -> Option<String> {
     let Steps { before, after, cordon } = policy.steps;
     let steps = [

@@ -17,7 +17,9 @@ use crate::render::cycle::lock_status;
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::style::Tone;
 use crate::render::text::{pluralize, sanitize};
-use crate::rollout::{ChangeAction, ChangeOutcome, ChangePlan, Replacement, RevisionName, RollbackPlan, Strategy};
+use crate::rollout::{
+    ChangeAction, ChangeOutcome, ChangePlan, ReplacedRevision, Replacement, RevisionName, RollbackPlan, Strategy,
+};
 
 pub(crate) use report::Report;
 use text::message;
@@ -77,6 +79,10 @@ fn facts(plan: &ChangePlan, names: ListLength) -> Vec<String> {
     if plan.rollback.is_none() {
         lines.extend(plan.revisions.as_deref().and_then(by_revision));
     }
+    let changes = plan.replaced.iter().filter(|replaced| !replaced.changes.is_empty());
+    lines.extend(changes.map(|ReplacedRevision { revision, changes, .. }| {
+        format!("Changes from revision {revision}: {}", changes_in_words(changes, names))
+    }));
     if let Some(replacement) = &plan.replacement {
         lines.extend(replacement_lines(replacement, names));
     }
@@ -143,6 +149,10 @@ fn warnings(plan: &ChangePlan, names: ListLength) -> Vec<String> {
         lines.push(
             "new nodes, and pods that are recreated for another reason, still get the current template".to_owned(),
         );
+    }
+    let target = plan.rollback.as_ref().map(|rollback| &rollback.to);
+    if let Some(to) = target.filter(|to| to.nodes.as_ref().is_some_and(Vec::is_empty)) {
+        lines.push(format!("no node runs revision {}: no pod shows that it works", to.revision));
     }
     if !plan.newer_pods_deleted.is_empty() {
         let number = pluralize(plan.newer_pods_deleted.len(), "node");

@@ -11,6 +11,7 @@ use super::report::Numbers;
 use crate::explain::Reason;
 use crate::render::ViewOptions;
 use crate::render::age::age;
+use crate::render::command_line::CommandLine;
 use crate::render::coverage::revision_in_words;
 use crate::render::coverage::strategy_of;
 use crate::render::document::{DocumentFormat, DocumentOptions, Sequence};
@@ -34,6 +35,8 @@ pub(crate) enum Ending {
     Deleted,
     /// `--fail-fast`: the rollout cannot complete without intervention.
     Stuck,
+    /// `--fail-fast`: nodes have outdated pods, and the rollout is paused.
+    Paused,
     /// The rollout of another template than the one at the start is complete.
     TemplateChanged,
 }
@@ -176,6 +179,15 @@ fn ended(ending: Ending, after: SignedDuration, event: &Event<'_, '_>, names: Li
         Ending::TimedOut => (format!("timed out after {after} (--timeout){}", causes()), Tone::Bad),
         Ending::Deleted => ("the DaemonSet was deleted".into(), Tone::Bad),
         Ending::Stuck => (format!("stuck after {after} (--fail-fast){}", causes()), Tone::Bad),
+        Ending::Paused => {
+            let resume = event.rollout_status.and_then(|rollout_status| {
+                let metadata = &rollout_status.daemon_set.metadata;
+                let line = CommandLine::own_program("rollout resume").name(metadata.name.as_deref()?);
+                line.namespace(metadata.namespace.as_deref()?).offered()
+            });
+            let resume = resume.map(|line| format!("; resume it with: {line}")).unwrap_or_default();
+            (format!("paused after {after} (--fail-fast): the controller replaces no pods{resume}"), Tone::Bad)
+        }
         Ending::TemplateChanged => (
             format!(
                 "complete after {after}, but with another pod template than at the start (--any-revision accepts it)"

@@ -1,4 +1,4 @@
-//! Who holds the lock of a DaemonSet, and whether it is paused.
+//! Who holds the lock of a DaemonSet, whether it is paused, and which nodes a cycle left cordoned.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::strategy_text::strategy;
 use crate::cycle::LockSighting;
 use crate::render::age::age;
-use crate::render::text::sanitize;
-use crate::rollout::PauseState;
+use crate::render::command_line::CommandLine;
+use crate::render::name_list::{HANDFUL, HANDFUL_OF_NODES, ListLength};
+use crate::render::text::{pluralize, sanitize};
+use crate::rollout::{PauseState, Strategy};
 use crate::snapshot::Known;
 
 /// The lock of a DaemonSet in JSON.
@@ -48,7 +50,7 @@ impl<'a> LockView<'a> {
     }
 }
 
-/// `Locked by host_123_abc for 3m, renewed 2s ago`. Safe text.
+/// `locked by host_123_abc for 3m, renewed 2s ago`. Safe text.
 pub(crate) fn lock_in_words(lock: &LockSighting, now: Timestamp) -> String {
     let since = lock.since.map(|since| format!(" for {}", age(since, now))).unwrap_or_default();
     let renewed = match lock.renewed {
@@ -62,6 +64,40 @@ pub(crate) fn lock_in_words(lock: &LockSighting, now: Timestamp) -> String {
         false => String::new(),
     };
     format!("locked by {}{since}{renewed}{overdue}", sanitize(&lock.holder))
+}
+
+/// `1 node still cordoned by an earlier cycle: a; finish it with: kubectl ds cycle agent -n logging`. `None` if there is
+/// no such node, or while a cycle holds the lock. Safe text.
+pub(crate) fn cordons_in_words(
+    daemon_set: &DaemonSet,
+    nodes: &[&str],
+    lock: &Known<Option<&LockSighting>>,
+    now: Timestamp,
+    names: ListLength,
+) -> Option<String> {
+    let (by, unless) = match lock {
+        Known::Known(Some(lock)) if !lock.is_overdue(now) => return None,
+        Known::Known(_) => ("still cordoned by an earlier cycle", ""),
+        Known::Unknown(_) => ("cordoned by a cycle", "unless it is running, "),
+    };
+    let number = (!nodes.is_empty()).then(|| pluralize(nodes.len(), "node"))?;
+    let named = names.join(nodes, HANDFUL_OF_NODES, ", ", |node| sanitize(node));
+    let is_on_delete = Strategy::new(daemon_set, 0) == Strategy::OnDelete;
+    let (advice, line) = match is_on_delete {
+        true => {
+            let metadata = &daemon_set.metadata;
+            let line = CommandLine::own_program("cycle").name(metadata.name.as_deref().unwrap_or_default());
+            ("finish", line.namespace(metadata.namespace.as_deref().unwrap_or_default()))
+        }
+        // Here, cycle needs --all and replaces every pod.
+        false => {
+            let uncordon = CommandLine::new("kubectl uncordon");
+            ("uncordon", nodes.iter().take(HANDFUL).fold(uncordon, |line, node| line.name(node)))
+        }
+    };
+    let them = if nodes.len() == 1 { "it" } else { "them" };
+    let line = line.offered().map(|line| format!("; {unless}{advice} {them} with: {line}")).unwrap_or_default();
+    Some(format!("{number} {by}: {named}{line}"))
 }
 
 /// A pause in JSON.

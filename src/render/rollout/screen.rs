@@ -28,11 +28,12 @@ const BUDGET_USES_ON_TERMINAL: usize = 4;
 /// The number of nodes in progress that are listed on a terminal.
 const IN_WORK: usize = 20;
 
-/// Writes the status of a rollout. `watched` adds what only a watch knows.
+/// Writes the status of a rollout. `notices`: safe text that comes first. `watched` adds what only a watch knows.
 pub(crate) fn screen(
     out: &mut impl Write,
     coverage: &Coverage<'_>,
     rollout_status: &RolloutStatus<'_>,
+    notices: &[String],
     watched: Option<WatchProgress<'_>>,
     screen: ViewOptions,
 ) -> io::Result<()> {
@@ -41,6 +42,9 @@ pub(crate) fn screen(
         let name = sanitize(&format!("{}/{}", coverage.namespace(), coverage.name()));
         let head = format!("DaemonSet {name}  {}  {}", strategy(coverage), revision_in_words(rollout_status.revision));
         style.line(out, &head, Tone::Strong)?;
+    }
+    for notice in notices {
+        style.line(out, &format!("! {notice}"), Tone::Warning)?;
     }
     style.line(out, &phase_sentence(rollout_status), phase_tone(rollout_status.phase))?;
     if let Some(text) = pause_in_words(rollout_status.daemon_set, screen.now) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::labels::{budget, step_sign};
 use super::*;
 use crate::coverage::NodeCoverage;
+use crate::cycle::LockSighting;
 use crate::explain::{Exit, ReadyStatus, Reason, State};
 use crate::placement::Placement;
 use crate::render::ViewOptions;
@@ -293,6 +294,50 @@ fn timeout_shows_the_blocker() {
          node-1 (1 of 1 updated, 2 available)\n"
     );
     assert!(written(Ending::Complete).contains("Z complete after 10m (1 of 1"));
+}
+
+#[test]
+fn end_of_a_paused_rollout_names_the_command_to_resume() {
+    let (set, revision, row) = (daemon_set("OnDelete"), revision(), row("node-1"));
+    let rollout_status = status_with_nodes(&set, &revision, vec![progress(&row, NodeStep::Outdated)]);
+    let watch_event = WatchEvent::Ended(Ending::Paused, SignedDuration::from_secs(6));
+    let event =
+        Event { at: now(), watch_event, namespace: "shop", name: "agent", rollout_status: Some(&rollout_status) };
+    let mut out = Vec::new();
+    line(&mut out, &event, plain(None)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let expected = "Z paused after 6s (--fail-fast): the controller replaces no pods; resume it with: kubectl ds rollout \
+                    resume agent -n shop (1 of 1";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn left_cordons_are_shown_unless_a_cycle_holds_the_lock() {
+    let words = |kind: &str, nodes: &[&str], lock: Known<Option<&LockSighting>>| {
+        cordons_in_words(&daemon_set(kind), nodes, &lock, now(), ListLength::Handful)
+    };
+    let free = || Known::Known(None);
+    let lock = |renewed| LockSighting {
+        lease: "l".into(),
+        holder: "host".into(),
+        since: None,
+        renewed: Some(renewed),
+        duration_seconds: 15,
+    };
+    assert_eq!(words("OnDelete", &[], free()), None);
+    let finish = "1 node still cordoned by an earlier cycle: a; finish it with: kubectl ds cycle agent -n shop";
+    assert_eq!(words("OnDelete", &["a"], free()).unwrap(), finish);
+    let killed = lock(now() - SignedDuration::from_mins(1));
+    assert_eq!(words("OnDelete", &["a"], Known::Known(Some(&killed))).unwrap(), finish);
+    assert_eq!(words("OnDelete", &["a"], Known::Known(Some(&lock(now())))), None);
+    assert_eq!(
+        words("RollingUpdate", &["a", "b"], free()).unwrap(),
+        "2 nodes still cordoned by an earlier cycle: a, b; uncordon them with: kubectl uncordon a b"
+    );
+    assert_eq!(
+        words("OnDelete", &["a"], Known::failed("cannot list leases")).unwrap(),
+        "1 node cordoned by a cycle: a; unless it is running, finish it with: kubectl ds cycle agent -n shop"
+    );
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn interruptions_pass(ctx: &Ctx) -> Result<(), Failed> {
     })
 }
 
-/// What is done on each node besides the replacement.
+/// The other steps on each node.
 fn hooks_pass(ctx: &Ctx) -> Result<(), Failed> {
     patient(ctx).start()?.run(async |plane| {
         let all = [

@@ -74,6 +74,7 @@ fn changes_are_guarded(ctx: &Ctx) -> Result<(), Failed> {
     patient(ctx).start()?.run(async |plane| {
         let all = [
             run_scenario(plane, "guard-lock", 3, guards::cycle_holds_the_lock),
+            run_scenario(plane, "guard-watch", 3, guards::paused_rollouts_end_a_watch),
             run_scenario(plane, "guard-rights", 2, guards::permissions_are_checked_first),
             run_scenario(plane, "guard-race", 2, guards::changed_between_plan_and_patch),
             run_scenario(plane, "guard-resume", 2, guards::changed_strategy_is_kept),

@@ -114,6 +114,8 @@ fn serve(mut connection: TcpStream, config: Config, fault: Fault, faults: &Atomi
     let mut words = first.split_whitespace();
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
     let (mut accept, mut agent, mut length) = (String::new(), String::new(), 0);
+    // A patch has another type.
+    let mut media_type = "application/json".to_owned();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -121,6 +123,9 @@ fn serve(mut connection: TcpStream, config: Config, fault: Fault, faults: &Atomi
             None => break,
             Some((name, value)) if name.eq_ignore_ascii_case("accept") => accept = value.trim().to_owned(),
             Some((name, value)) if name.eq_ignore_ascii_case("user-agent") => agent = value.trim().to_owned(),
+            Some((name, value)) if name.eq_ignore_ascii_case("content-type") => {
+                value.trim().clone_into(&mut media_type)
+            }
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.trim().parse().map_err(io::Error::other)?;
             }
@@ -155,8 +160,7 @@ fn serve(mut connection: TcpStream, config: Config, fault: Fault, faults: &Atomi
         let client = Client::try_from(config).map_err(io::Error::other)?;
         let request = http::Request::builder().method(method).uri(path).header("accept", accept);
         let request = request.header("user-agent", agent);
-        let request =
-            request.header("content-type", "application/json").body(Body::from(body)).map_err(io::Error::other)?;
+        let request = request.header("content-type", media_type).body(Body::from(body)).map_err(io::Error::other)?;
         let sent = Instant::now();
         let answer = client.send(request).await;
         if method == "DELETE" && sent.elapsed() > SLOW_DELETION {

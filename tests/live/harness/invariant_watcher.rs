@@ -40,8 +40,7 @@ struct State {
     in_progress: BTreeSet<String>,
     /// Uids of pods that the test itself deletes.
     expected_deletions: BTreeSet<String>,
-    /// Node and uid.
-    removed: Vec<(String, String)>,
+    removed: Vec<Removal>,
     max_unavailable: usize,
     violations: Vec<String>,
     synced: BTreeSet<&'static str>,
@@ -63,6 +62,16 @@ pub(crate) struct Rules {
 enum Eligibility {
     Eligible,
     NotEligible,
+}
+
+/// A pod that was removed, and not by the test.
+#[derive(Clone)]
+struct Removal {
+    node: String,
+    uid: String,
+    name: String,
+    /// How many other pods the node had.
+    others: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -151,7 +160,18 @@ impl InvariantWatcher {
 
     /// The nodes whose pods were removed, in order.
     pub(crate) fn removed(&self) -> Vec<String> {
-        self.state().removed.iter().map(|(node, _)| node.clone()).collect()
+        self.state().removed.iter().map(|removal| removal.node.clone()).collect()
+    }
+
+    /// The names of the removed pods.
+    pub(crate) fn pods_removed(&self) -> Vec<String> {
+        self.state().removed.iter().map(|removal| removal.name.clone()).collect()
+    }
+
+    /// The names of the removed pods that had no other pod beside them on their node.
+    pub(crate) fn only_pods_removed(&self) -> Vec<String> {
+        let state = self.state();
+        state.removed.iter().filter(|removal| removal.others == 0).map(|removal| removal.name.clone()).collect()
     }
 
     /// The largest number of nodes that were unavailable at the same time.
@@ -261,23 +281,24 @@ impl State {
         let others = self
             .pods
             .values()
-            .filter(|other| other.node == pod.node && other.name != pod.name && !other.is_terminating);
-        let removal = format!("{} on {} (other pods there: {})", pod.name, pod.node, others.count());
+            .filter(|other| other.node == pod.node && other.name != pod.name && !other.is_terminating)
+            .count();
+        let removal = format!("{} on {} (other pods there: {others})", pod.name, pod.node);
         if pod.owner.as_deref() != Some(&self.rules.owner) {
             self.violations.push(format!("pod of another owner: {removal}"));
         }
         if self.rules.current.is_some() && pod.revision == self.rules.current {
             self.violations.push(format!("up-to-date pod: {removal}"));
         }
-        if self.removed.iter().any(|(_, removed)| removed == uid) {
+        if self.removed.iter().any(|removed| removed.uid == uid) {
             self.violations.push(format!("removed twice: {removal}"));
         }
         let is_eligible = self.nodes.get(&pod.node) == Some(&Eligibility::Eligible);
         if pod.is_available && is_eligible {
             let counts =
                 |name: &String, since: &Instant| self.in_progress.contains(name) || since.elapsed() > RACE_WINDOW;
-            let others = self.unavailable.iter().filter(|(name, since)| **name != pod.node && counts(name, since));
-            let unavailable = others.count() + 1;
+            let down = self.unavailable.iter().filter(|(name, since)| **name != pod.node && counts(name, since));
+            let unavailable = down.count() + 1;
             if unavailable > self.rules.budget {
                 let nodes: Vec<&String> = self.unavailable.keys().collect();
                 self.violations.push(format!(
@@ -288,7 +309,8 @@ impl State {
             }
         }
         self.in_progress.insert(pod.node.clone());
-        self.removed.push((pod.node.clone(), uid.to_owned()));
+        let (node, name) = (pod.node.clone(), pod.name.clone());
+        self.removed.push(Removal { node, uid: uid.to_owned(), name, others });
     }
 
     fn count_unavailable(&mut self) {

@@ -19,8 +19,10 @@ const BEHAVIOR: &str = concat!(
 /// The kubeconfig has a context for each, and one called `expired`, whose token is not valid.
 const USERS: [(&str, &str); 4] = [("admin", "system:masters"), ("pods-only", ""), ("nodes-only", ""), ("nobody", "")];
 
-/// Logs each request, without the objects.
-const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
+/// Logs each request, without the objects, and of a deletion of a pod the options.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n\
+    - level: Request\n  verbs: [delete]\n  resources: [{group: '', resources: [pods]}]\n\
+    - level: Metadata\n";
 
 /// Paths, ports and the arguments that contain them.
 pub(crate) struct PlaneLayout {

@@ -71,6 +71,11 @@ impl RunningProgram {
         Ok(self.child.try_wait()?.is_some() && self.readers.iter().all(JoinHandle::is_finished))
     }
 
+    /// The exit code; `None` while the program runs, and if a signal ended it.
+    pub(crate) fn exit_code(&mut self) -> Result<Option<i32>, Failed> {
+        Ok(self.child.try_wait()?.and_then(|status| status.code()))
+    }
+
     /// Standard output so far.
     pub(crate) fn stdout(&self) -> String {
         text_of(&self.stdout)

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::text;
 use crate::cycle::LockStatus;
 use crate::render::structured::Head;
-use crate::rollout::{ChangeAction, ChangeOutcome, ChangePlan, FieldOwner, Replacement, RevisionName, RollbackPlan};
+use crate::rollout::{
+    ChangeAction, ChangeOutcome, ChangePlan, FieldOwner, ReplacedRevision, Replacement, RevisionName, RollbackPlan,
+};
 
 /// `kind: RolloutChangeReport`.
 #[derive(Serialize)]
@@ -32,6 +34,8 @@ pub(crate) struct Report<'a> {
     /// Only for `Undo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollback: Option<&'a RollbackPlan>,
+    /// Only for `Resume`: the revisions whose pods are replaced, and what the current template changes.
+    replaced: &'a [ReplacedRevision],
     /// What the controller replaces; `null` if it replaces nothing by itself, or if that is unknown.
     replacement: Option<&'a Replacement>,
     owners: Vec<OwnerView<'a>>,
@@ -74,6 +78,7 @@ impl<'a> Report<'a> {
             revisions: plan.revisions.as_deref(),
             newer_pods_deleted: &plan.newer_pods_deleted,
             rollback: plan.rollback.as_ref(),
+            replaced: &plan.replaced,
             replacement: plan.replacement.as_ref(),
             owners: plan.owners.iter().map(|owner| OwnerView { owner, message: text::owner(owner, plan) }).collect(),
         }

@@ -1,12 +1,17 @@
 //! Cycles under random faults: lost, rejected and truncated requests, outages of the API server, nodes whose kubelet
 //! stops and recovers, pods that others delete, a program that is killed, a second one that is started, a rollback at a
-//! random moment, and hooks that hang. An invariant watcher checks every removal.
+//! random moment, and hooks that hang. An invariant watcher checks every removal. Every second cycle replaces the pods of
+//! a rolling update that is paused at a random moment, see [`pauses`].
 //!
 //! `tests/bench/cycle-chaos.sh SEED N` runs N cycles from a seed.
 
+mod pauses;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
@@ -24,13 +29,14 @@ use crate::harness::invariant_watcher::{InvariantWatcher, Rules};
 use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
 use crate::harness::scenario::{Kubelet, Scenario, letter};
+use pauses::{PausedRollout, Round, set_strategy};
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![faults_break_no_invariant];
 
 /// How many cycles run without `DS_CHAOS`.
 const ROUNDS: usize = 4;
 const NODES: usize = 8;
-/// What is done on each node besides the replacement. One command hangs on some nodes.
+/// The other steps on each node. One command hangs on some nodes.
 const HOOKS: &[&[&str]] = &[
     &[],
     &[],
@@ -56,6 +62,9 @@ struct Tally {
     rollbacks: usize,
     /// Whether there are rollbacks: after an early one, a cycle has nothing to replace, which is little in a few cycles.
     has_rollbacks: bool,
+    /// Pauses of a rolling update that succeeded, repeated ones too.
+    pauses: usize,
+    resumes: usize,
     silent_nodes: usize,
     /// Pods that the test deleted.
     deletions: usize,
@@ -93,7 +102,9 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
             }
         }
     }
-    tally.removed = watcher.removed().len();
+    let by_program: BTreeSet<String> =
+        deletions(&plane)?.into_iter().filter(|one| one.is_by_program() && one.is_done()).map(|one| one.pod).collect();
+    tally.removed = watcher.pods_removed().iter().filter(|pod| by_program.contains(*pod)).count();
     let Tally {
         cycles,
         starts,
@@ -104,37 +115,77 @@ fn faults_break_no_invariant(ctx: &Ctx) -> Result<(), Failed> {
         second_runs,
         rollbacks,
         has_rollbacks: _,
+        pauses,
+        resumes,
         silent_nodes,
         deletions,
         violations,
     } = &tally;
     eprintln!(
         "seed {seed}: {cycles} cycles, the program started {starts} times and removed {removed} pods; {faults} \
-         requests with faults, {outages} outages of the API server, {kills} kills, {second_runs} second runs, {rollbacks} rollbacks, \
-         {silent_nodes} silent nodes, \
-         {deletions} pods deleted by others; {} violations",
+         requests with faults, {outages} outages of the API server, {kills} kills, {second_runs} second runs, \
+         {rollbacks} rollbacks, {pauses} pauses, {resumes} resumes, {silent_nodes} silent nodes, {deletions} pods deleted by others; {} violations",
         violations.len()
     );
     ensure(violations.is_empty(), || format!("{violations:#?}"))?;
-    // Without removals the test proves nothing.
-    ensure(*removed >= rounds * NODES / 4, || format!("only {removed} pods were removed"))
+    // Without removals the test proves nothing. The controller removes many pods before a pause.
+    ensure(*removed >= rounds * NODES / 8, || format!("only {removed} pods were removed"))
+}
+
+/// A request that deletes a pod, in the audit log of the API server.
+#[derive(Debug)]
+struct Deletion {
+    pod: String,
+    agent: String,
+    stage: String,
+    /// When the API server received it.
+    received: Option<Timestamp>,
+    is_dry_run: bool,
+    status: Value,
+}
+
+impl Deletion {
+    fn new(entry: &Value) -> Option<Self> {
+        let target = &entry["objectRef"];
+        let is_deletion = entry["verb"] == "delete" && target["resource"] == "pods" && target["namespace"] == "chaos";
+        is_deletion.then(|| Self {
+            pod: target["name"].as_str().unwrap_or_default().to_owned(),
+            agent: entry["userAgent"].as_str().unwrap_or_default().to_owned(),
+            stage: entry["stage"].as_str().unwrap_or_default().to_owned(),
+            received: entry["requestReceivedTimestamp"].as_str().and_then(|at| at.parse().ok()),
+            is_dry_run: entry["requestObject"]["dryRun"].is_array(),
+            status: entry["responseStatus"].clone(),
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == "ResponseComplete" && self.status["code"] == 200 && !self.is_dry_run
+    }
+
+    fn is_by_program(&self) -> bool {
+        self.agent.starts_with("kubectl-ds/")
+    }
+
+    fn is_by_controller(&self) -> bool {
+        self.agent.contains("daemon-set-controller")
+    }
+}
+
+/// All deletions of pods, by the audit log, which is written before the response.
+fn deletions(plane: &ControlPlane) -> Result<Vec<Deletion>, Failed> {
+    let log = std::fs::read_to_string(plane.audit_log())?;
+    let entries = log.lines().filter(|line| line.contains("\"verb\":\"delete\""));
+    let entries = entries.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(entries.filter_map(|entry| Deletion::new(&entry)).collect())
 }
 
 /// Whether the program deleted the pod of a violation, according to the audit log. The DaemonSet controller deletes
 /// pods too, such as the newer of two on a node. If the log has no deletion, the violation counts.
 fn was_deleted_by_program(plane: &ControlPlane, violation: &str) -> Result<bool, Failed> {
     let name = violation.split(' ').find(|word| word.starts_with("agent-")).unwrap_or_default();
-    let log = std::fs::read_to_string(plane.audit_log())?;
-    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut deleters: Vec<String> = Vec::new();
-    for entry in entries.filter(|entry| entry["objectRef"]["name"] == name && entry["verb"] == "delete") {
-        let agent = entry["userAgent"].as_str().unwrap_or_default();
-        eprintln!("  {} {} by {agent}: {}", entry["stageTimestamp"], entry["stage"], entry["responseStatus"]);
-        if entry["responseStatus"]["code"] == 200 {
-            deleters.push(agent.to_owned());
-        }
-    }
-    Ok(deleters.is_empty() || deleters.iter().any(|agent| agent.starts_with("kubectl-ds/")))
+    let all = deletions(plane)?.into_iter().filter(|one| one.pod == name);
+    let done: Vec<Deletion> = all.inspect(|one| eprintln!("  {one:?}")).filter(Deletion::is_done).collect();
+    Ok(done.is_empty() || done.iter().any(Deletion::is_by_program))
 }
 
 fn chaos_scenario(plane: &ControlPlane) -> Scenario<'_> {
@@ -154,20 +205,28 @@ fn run_cycle(
         [json!({"ds.test/slow": "*"}), json!({"ds.test/slow": null}), json!({"ds.test/slow": "chaos-a,chaos-c"})];
     let behavior = rng.choice(&behaviors).cloned().unwrap_or_default();
     let hooks = *rng.choice(HOOKS).unwrap_or(&HOOKS[0]);
-    plane.run(async |plane| {
+    let is_rolling = round % 2 == 1;
+    let mut paused = plane.run(async |plane| {
         // The previous cycle can have ended during an outage.
         wait_until("the API server responds", async || {
             plane.client().apiserver_version().await.map(|_| ()).map_err(|error| error.to_string())
         })
         .await?;
-        watcher.change_rules(|rules| rules.current = None);
+        watcher.change_rules(|rules| (rules.budget, rules.current) = (budget, None));
+        let paused = match is_rolling {
+            true => Some(PausedRollout::begin(plane, budget).await?),
+            false => {
+                set_strategy(plane, &json!({"type": "OnDelete", "rollingUpdate": null})).await?;
+                None
+            }
+        };
         // A node can still be silent from the previous cycle.
         for index in 0..NODES {
             set_kubelet(&chaos_scenario(plane), index, Kubelet::Reporting).await?;
         }
         let current = update(&chaos_scenario(plane), &format!("image-{round}"), &behavior).await?;
-        watcher.change_rules(|rules| (rules.budget, rules.current) = (budget, Some(current)));
-        Ok(())
+        watcher.change_rules(|rules| rules.current = Some(current));
+        Ok(paused)
     })?;
     let config = plane.run(async |plane| {
         let config = Kubeconfig::read_from(plane.kubeconfig()).map_err(failed)?;
@@ -176,9 +235,15 @@ fn run_cycle(
     let proxy = FaultProxy::start(config, rng.u64(..))?;
     let kubeconfig = plane.dir().join("kubeconfig-of-the-fault-proxy");
     proxy.write_kubeconfig(&kubeconfig)?;
-    let deadline = Instant::now() + CYCLE_TIMEOUT;
     tally.cycles += 1;
+    if let Some(paused) = &mut paused {
+        paused.pause_midway(&mut Round { plane, rng, watcher, tally, kubeconfig: &kubeconfig })?;
+    }
+    let deadline = Instant::now() + CYCLE_TIMEOUT;
     'starts: while Instant::now() < deadline {
+        if let Some(paused) = paused.as_mut().filter(|paused| !paused.is_paused()) {
+            paused.pause(&mut Round { plane, rng, watcher, tally, kubeconfig: &kubeconfig })?;
+        }
         let budget = budget.to_string();
         let common = ["cycle", "agent", "-n", "chaos", "--yes", "--max-unavailable", &budget];
         let limits = ["--node-timeout", "20s", "--max-failures", "2", "--hook-timeout", "2s"];
@@ -215,11 +280,20 @@ fn run_cycle(
                     second = Some(RunningProgram::start_with(plane, &kubeconfig, &undo)?);
                     tally.rollbacks += 1;
                 }
+                2 => {
+                    if let Some(paused) = paused.as_mut().filter(|paused| paused.is_paused()) {
+                        paused.try_resume(&mut Round { plane, rng, watcher, tally, kubeconfig: &kubeconfig })?;
+                    }
+                }
                 _ => {}
             }
             disturb(plane, rng, watcher, &running, tally)?;
             std::thread::sleep(Duration::from_millis(rng.u64(200..1500)));
         }
+    }
+    if let Some(paused) = paused {
+        let violations = paused.finish(&mut Round { plane, rng, watcher, tally, kubeconfig: &kubeconfig })?;
+        tally.violations.extend(violations);
     }
     tally.faults += proxy.faults();
     Ok(())

@@ -78,6 +78,11 @@ pub(super) async fn failed_hooks_fail_the_node(scenario: &Scenario<'_>) -> Resul
     assert_contains(&text, &["bad-hooks-a: failed: --after: exit status: 1"])?;
     let left = cordoned(scenario).await?;
     ensure(left == [("bad-hooks-a".to_owned(), true)], || format!("{left:?}\n{text}"))?;
+    // Its new pod would not be removed again.
+    let text = start(scenario, &["--after", "true", "--dry-run=server"])?.wait_for_exit(0).await?;
+    let removal = |letter: &str| format!("bad-hooks-{letter}: pod ");
+    assert_contains(&text, &[&removal("b"), &removal("c"), "would be removed (server-side dry run)"])?;
+    assert_not_contains(&text, &[&removal("a")])?;
     // The next run finishes it, also without --cordon.
     let text = start(scenario, &["--after", "true"])?.wait_for_exit(0).await?;
     assert_contains(&text, &["1 node still cordoned by an earlier cycle, to be finished first: bad-hooks-a"])?;

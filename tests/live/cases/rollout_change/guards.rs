@@ -45,11 +45,13 @@ pub(super) async fn cycle_holds_the_lock(scenario: &Scenario<'_>) -> Result<(), 
     let status = report_of_status(scenario)?;
     ensure(status["lock"]["state"] == "Held" && status["lock"]["holder"] == first, || status.to_string())?;
     ensure(status["lock"]["renewed"].is_string() && status["lock"]["since"].is_string(), || status.to_string())?;
-    let locked = format!("guard-lock/agent: locked by {first} for ");
-    for line in [&["agent", "--watch=false"][..], &[]] {
+    let locked = format!("locked by {first} for ");
+    for (line, before) in [(&["agent", "--watch=false"][..], "! "), (&[], "guard-lock/agent: ")] {
         let output = scenario.plane.ds(&[&["rollout", "status", "-n", scenario.name], line].concat());
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_contains(&text, &[&locked, ", renewed "])?;
+        assert_contains(&text, &[&format!("\n{before}{locked}"), ", renewed "])?;
+        // Of one DaemonSet, it is shown before the progress.
+        ensure(line.is_empty() || text.find(&locked) < text.find(" of 3 updated"), || text.clone())?;
         ensure(!text.contains("probably ended"), || text)?;
     }
     ensure(spec_and_uids(scenario).await? == before, || "something was changed".into())?;
@@ -67,6 +69,33 @@ pub(super) async fn cycle_holds_the_lock(scenario: &Scenario<'_>) -> Result<(), 
     running.wait_for("rolled back to revision 2").await?;
     running.wait_for_exit(0).await?;
     ensure(holder(scenario).await?.is_none(), || "the lock was not released".into())
+}
+
+/// A watch with --fail-fast ends on a paused rollout. The status shows the nodes that a cycle left cordoned.
+pub(super) async fn paused_rollouts_end_a_watch(scenario: &Scenario<'_>) -> Result<(), Failed> {
+    scenario.create_agent(&json!({})).await?;
+    // The first new pod never becomes available, so the pause is midway.
+    scenario.patch_spec(&template_patch("two", &json!({"ds.test/starting": "*"}))).await?;
+    until_observed(scenario).await?;
+    report(scenario, "pause", &[])?;
+    let mut node = scenario.node("b");
+    node["metadata"]["labels"]["kubectl-ds/cordoned-for"] = json!("guard-watch.agent");
+    node["spec"] = json!({"unschedulable": true});
+    scenario.plane.merge(&node).await?;
+    let left = "1 node still cordoned by an earlier cycle: guard-watch-b; finish it with: kubectl ds cycle agent -n \
+                guard-watch";
+    let (text, stderr) = start(scenario, "watch", &["--fail-fast"])?.wait_for_exit_with_stderr(1).await?;
+    assert_contains(
+        &text,
+        &["paused after ", "resume it with: kubectl ds rollout resume agent -n guard-watch", " of 3 updated"],
+    )?;
+    assert_contains(&stderr, &[left])?;
+    let status = start(scenario, "status", &["--watch=false"])?.wait_for_exit(0).await?;
+    assert_contains(&status, &[&format!("\n! {left}\n")])?;
+    node["spec"] = json!({"unschedulable": false});
+    scenario.plane.merge(&node).await?;
+    let status = start(scenario, "status", &["--watch=false"])?.wait_for_exit(0).await?;
+    ensure(!status.contains("cordoned"), || status)
 }
 
 fn report_of_status(scenario: &Scenario<'_>) -> Result<Value, Failed> {
