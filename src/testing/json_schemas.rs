@@ -29,6 +29,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         schema::<cycle::EventView<'_>>("CycleEvent"),
         schema::<cycle::Report<'_>>("CycleReport"),
         schema::<rollout::change::Report<'_>>("RolloutChangeReport"),
+        schema::<plan::Report<'_>>("PlanReport"),
         schema::<doctor::Report<'_>>("DoctorReport"),
         schema::<Versions>("Version"),
     ]
