@@ -133,6 +133,10 @@ async fn live_world(access: &Access, request: &Request, extent: &PodExtent) -> R
         pods(access, &scope, extent, &daemon_sets),
     );
     let (summaries, complete) = pods?;
+    let complete_nodes = match extent {
+        PodExtent::Nodes(nodes) if nodes.len() <= MOST_NODES_READ_ONE_BY_ONE => Some(nodes.iter().cloned().collect()),
+        PodExtent::Nodes(_) | PodExtent::AllNodes => None,
+    };
     Ok(World {
         snapshot: Snapshot {
             daemon_sets,
@@ -146,6 +150,7 @@ async fn live_world(access: &Access, request: &Request, extent: &PodExtent) -> R
             nodes,
         },
         pods: complete,
+        complete_nodes,
         cluster_objects: ClusterObjects { minor: minor?, ..ClusterObjects::default() },
         created: HashMap::new(),
     })
@@ -234,5 +239,5 @@ fn saved_world(cluster_objects: file::SavedObjects) -> Result<World, Error> {
         saved: Some(saved_namespaces),
         ..saved_objects(&saved_kinds)
     };
-    Ok(World { snapshot, pods, cluster_objects, created: HashMap::new() })
+    Ok(World { snapshot, pods, complete_nodes: None, cluster_objects, created: HashMap::new() })
 }

@@ -20,7 +20,7 @@ use crate::explain::pod::is_ready;
 use crate::rollout::Strategy;
 use crate::scheduling::preemption::{Preemption, preemption};
 use crate::scheduling::required_objects::needs;
-use crate::scheduling::{Attempt, first_failure, run_filters};
+use crate::scheduling::{Attempt, NodePod, first_failure, run_filters};
 use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
@@ -98,10 +98,16 @@ fn schedule(
         let Some(node) = nodes.get(name.as_str()).copied() else { continue };
         let has_new = members.iter().any(|(draft, row)| drafts[*draft].nodes[*row].has_new_pod());
         let waiting = pods.waiting.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
-        if !has_new && waiting.is_empty() {
+        // Elsewhere, what waits for a place waits on.
+        let is_touched = members.iter().any(|(draft, row)| {
+            let target = &drafts[*draft].nodes[*row];
+            target.is_changed || target.live_pods().any(|pod| removed.contains(pod.metadata.uid.as_str()))
+        });
+        if !has_new && (waiting.is_empty() || !is_touched) {
             continue;
         }
-        if world.pods.known().is_none() {
+        let is_complete = world.complete_nodes.as_ref().is_none_or(|complete| complete.contains(name));
+        if world.pods.known().is_none() || !is_complete {
             continue;
         }
         let candidates = candidates(drafts, members, new_pods, waiting, &removed, name);
@@ -120,19 +126,11 @@ fn schedule(
             new_pods,
             objects: &around.as_they_are,
         };
-        let verdicts = place.try_all(drafts, &candidates, false);
-        let mut verdicts = match has_equals(&candidates) {
-            false => verdicts,
-            true => {
-                let reversed = place.try_all(drafts, &candidates, true);
-                let (verdicts, contested) = agreed(verdicts, &reversed);
-                if !contested.is_empty() {
-                    let daemon_sets = contested.iter().map(|draft| drafts[*draft].full_name()).collect();
-                    order.insert(Assumption::OrderOfPods { node: name.clone(), daemon_sets });
-                }
-                verdicts
-            }
-        };
+        let (mut verdicts, contested) = place.in_every_order(drafts, &candidates);
+        if !contested.is_empty() {
+            let daemon_sets = contested.iter().map(|draft| drafts[*draft].full_name()).collect();
+            order.insert(Assumption::OrderOfPods { node: name.clone(), daemon_sets });
+        }
         if let Some(moved) = &around.with_new_pods {
             let place = Place {
                 objects: moved,
@@ -141,7 +139,7 @@ fn schedule(
                 staying: place.staying.clone(),
                 ..place
             };
-            let (agreed, contested) = agreed(verdicts, &place.try_all(drafts, &candidates, false));
+            let (agreed, contested) = agreed(verdicts, &place.try_all(drafts, &candidates, Order::Listed), None);
             verdicts = agreed;
             for draft in contested {
                 undecided_by_others.entry(drafts[draft].full_name()).or_default().push(name.clone());
@@ -319,15 +317,40 @@ fn candidates(
     all
 }
 
-fn has_equals(candidates: &[Candidate]) -> bool {
-    candidates.windows(2).any(|pair| pair[0].pod.priority() == pair[1].pod.priority())
+/// An order in which the candidates are tried. Higher priorities always come first.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Listed,
+    Reversed,
+    /// This candidate before the others of its priority.
+    First(usize),
+    /// This candidate after the others of its priority.
+    Last(usize),
+}
+
+impl Order {
+    fn of(self, candidates: &[Candidate]) -> Vec<&Candidate> {
+        let mut indexes: Vec<usize> = (0..candidates.len()).collect();
+        match self {
+            Self::Listed => {}
+            Self::Reversed => indexes.reverse(),
+            Self::First(first) => indexes.sort_by_key(|index| *index != first),
+            Self::Last(last) => indexes.sort_by_key(|index| *index == last),
+        }
+        let mut all: Vec<&Candidate> = indexes.into_iter().filter_map(|index| candidates.get(index)).collect();
+        all.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
+        all
+    }
 }
 
 /// The verdicts, unknown where the other order gives another one. Also returns the DaemonSets of these.
-fn agreed(verdicts: Vec<Verdict>, others: &[Verdict]) -> (Vec<Verdict>, Vec<usize>) {
+///
+/// `only`: compares only the verdict of this DaemonSet.
+fn agreed(verdicts: Vec<Verdict>, others: &[Verdict], only: Option<usize>) -> (Vec<Verdict>, Vec<usize>) {
     let mut contested = Vec::new();
     let verdicts = verdicts.into_iter().map(|verdict| {
-        let other = others.iter().find(|other| other.draft == verdict.draft && other.draft.is_some());
+        let is_compared = only.is_none() || verdict.draft == only;
+        let other = others.iter().find(|other| is_compared && other.draft == verdict.draft && other.draft.is_some());
         match other {
             Some(other) if other.schedulable != verdict.schedulable => {
                 contested.extend(verdict.draft);
@@ -344,25 +367,79 @@ fn agreed(verdicts: Vec<Verdict>, others: &[Verdict]) -> (Vec<Verdict>, Vec<usiz
     (verdicts, contested)
 }
 
+/// Why a victim of preemption may not go.
+enum Held {
+    /// It is being deleted already, and has not gone.
+    Terminating,
+    ByFinalizer,
+}
+
 impl<'a> Place<'a, '_> {
-    /// Tries the candidates one after the other. `is_reversed`: of equal priorities the last one first.
-    fn try_all(&self, drafts: &[Draft<'_>], candidates: &[Candidate], is_reversed: bool) -> Vec<Verdict> {
-        let mut queue: Vec<&Candidate> = candidates.iter().collect();
-        if is_reversed {
-            queue.reverse();
-            queue.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
+    /// Whether victims of preemption stay although they are deleted: a finalizer keeps them, or no kubelet ends them.
+    fn held(&self, victims: &[NodePod]) -> Option<Held> {
+        let object = |victim: &NodePod| {
+            self.occupants
+                .iter()
+                .find(|pod| pod.metadata.name == victim.pod && pod.metadata.namespace == victim.namespace)
+        };
+        let held: Vec<&Pod> =
+            victims.iter().filter_map(object).copied().filter(|pod| !pod.metadata.finalizers.is_empty()).collect();
+        match held.as_slice() {
+            [] => None,
+            held if held.iter().any(|pod| pod.is_terminating()) => Some(Held::Terminating),
+            _ => Some(Held::ByFinalizer),
         }
+    }
+
+    /// Tries the candidates in the orders that could matter. Also returns the DaemonSets for which the order does.
+    fn in_every_order(&self, drafts: &[Draft<'_>], candidates: &[Candidate]) -> (Vec<Verdict>, Vec<usize>) {
+        let verdicts = self.try_all(drafts, candidates, Order::Listed);
+        let has_equal = |candidate: &Candidate| {
+            let equals = candidates.iter().filter(|other| other.pod.priority() == candidate.pod.priority());
+            equals.count() > 1
+        };
+        if !candidates.iter().any(has_equal) {
+            return (verdicts, Vec::new());
+        }
+        let (mut verdicts, mut contested) = agreed(verdicts, &self.try_all(drafts, candidates, Order::Reversed), None);
+        if verdicts.iter().all(|verdict| verdict.schedulable == Some(true)) {
+            return (verdicts, contested);
+        }
+        for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| has_equal(candidate)) {
+            let Some(draft) = candidate.draft else { continue };
+            let order = match verdicts.iter().find(|verdict| verdict.draft == Some(draft)).map(|one| one.schedulable) {
+                Some(Some(false)) => Order::First(index),
+                Some(Some(true)) => Order::Last(index),
+                Some(None) | None => continue,
+            };
+            let (checked, more) = agreed(verdicts, &self.try_all(drafts, candidates, order), Some(draft));
+            verdicts = checked;
+            contested.extend(more);
+        }
+        (verdicts, contested)
+    }
+
+    /// Tries the candidates one after the other.
+    fn try_all(&self, drafts: &[Draft<'_>], candidates: &[Candidate], order: Order) -> Vec<Verdict> {
+        let queue = order.of(candidates);
         let mut verdicts = Vec::new();
         let mut placed: Vec<&Pod> = Vec::new();
+        // For these preemption has made room, and what they wait for is still there.
+        let mut promised: Vec<&Pod> = self.nominated.clone();
         let mut evicted: HashSet<(String, String)> = HashSet::new();
         // Pods that preemption removes are created again.
         let mut again: Vec<Candidate> = Vec::new();
-        for candidate in queue {
-            let verdict = self.try_one(candidate, &placed, &evicted);
-            if verdict.schedulable == Some(true) {
-                placed.push(&candidate.pod);
+        for candidate in &queue {
+            let verdict = self.try_one(candidate, &placed, &promised, &evicted);
+            let is_nominated = candidate.pod.status.nominated_node_name == self.node.metadata.name;
+            match (verdict.schedulable, &verdict.preemption) {
+                (Some(true), _) => placed.push(&candidate.pod),
+                (_, Some(Preemption::Possible { .. })) => promised.push(&candidate.pod),
+                _ if is_nominated => promised.push(&candidate.pod),
+                _ => {}
             }
-            if let Some(Preemption::Possible { victims, .. }) = &verdict.preemption {
+            if let (Some(true), Some(Preemption::Possible { victims, .. })) = (verdict.schedulable, &verdict.preemption)
+            {
                 for victim in victims {
                     evicted.insert((victim.namespace.clone(), victim.pod.clone()));
                     let Some(draft) = self.staying.get(victim.pod.as_str()) else { continue };
@@ -376,16 +453,31 @@ impl<'a> Place<'a, '_> {
         again.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
         for candidate in &again {
             // Its priority is lower, so it removes none of those that were placed before.
-            let verdict = self.try_one(candidate, &placed, &evicted);
+            let verdict = self.try_one(candidate, &placed, &promised, &evicted);
             if verdict.schedulable == Some(true) {
                 placed.push(&candidate.pod);
             }
             verdicts.push(verdict);
         }
+        // The scheduler tries them again when others have got their place.
+        for (candidate, verdict) in queue.into_iter().zip(&mut verdicts) {
+            if verdict.schedulable == Some(false) {
+                *verdict = self.try_one(candidate, &placed, &promised, &evicted);
+                if verdict.schedulable == Some(true) {
+                    placed.push(&candidate.pod);
+                }
+            }
+        }
         verdicts
     }
 
-    fn try_one(&self, candidate: &Candidate, placed: &[&Pod], evicted: &HashSet<(String, String)>) -> Verdict {
+    fn try_one(
+        &self,
+        candidate: &Candidate,
+        placed: &[&Pod],
+        promised: &[&Pod],
+        evicted: &HashSet<(String, String)>,
+    ) -> Verdict {
         let pod = &candidate.pod;
         let verdict = |schedulable, obstacles, preemption| Verdict {
             draft: candidate.draft,
@@ -412,7 +504,7 @@ impl<'a> Place<'a, '_> {
             pod,
             node: self.node,
             bound_pods: Known::Known(bound.chain(placed.iter().copied()).collect()),
-            nominated: Known::Known(self.nominated.clone()),
+            nominated: Known::Known(promised.to_vec()),
             cluster_objects: self.objects,
         };
         let results = run_filters(&attempt);
@@ -430,7 +522,11 @@ impl<'a> Place<'a, '_> {
                 Some(_) => Preemption::NotHelpful,
             };
             return match preemption {
-                Preemption::Possible { .. } => verdict(Some(true), at_kubelet, Some(preemption)),
+                Preemption::Possible { ref victims, .. } => match self.held(victims) {
+                    None => verdict(Some(true), at_kubelet, Some(preemption)),
+                    Some(Held::Terminating) => verdict(Some(false), obstacles, Some(preemption)),
+                    Some(Held::ByFinalizer) => verdict(None, obstacles, Some(preemption)),
+                },
                 Preemption::Unknown { .. } => verdict(None, obstacles, Some(preemption)),
                 _ => verdict(Some(false), obstacles, Some(preemption)),
             };

@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
             || match (node.action, node.cause) {
                 (NodeAction::None, _) => false,
                 // A pod that waits for its place may get it now.
-                (NodeAction::Keep, _) => node.schedulable == Some(true),
+                (NodeAction::Keep, _) => node.schedulable == Some(true) || node.is_assumed,
                 // The controller tries to create it already.
                 (NodeAction::Create, _) => before.is_none_or(|before| before.pod.is_some()),
                 (NodeAction::Replace | NodeAction::Delete, Cause::Rollout | Cause::RolloutAtOnce) => {

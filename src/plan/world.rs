@@ -15,8 +15,10 @@ use crate::snapshot::{HOSTNAME, Known, Node, Snapshot};
 pub(crate) struct World {
     /// The DaemonSets, all nodes with their resources, and the pods and revisions of the DaemonSets.
     pub(crate) snapshot: Snapshot,
-    /// Complete pods: all that are bound to or wait for a node on which a pod may be scheduled.
+    /// Complete pods: all that are not scheduled, and those that are bound to the nodes of `complete_nodes`.
     pub(crate) pods: Known<Vec<Pod>>,
+    /// The nodes of which `pods` has all pods; `None` for all nodes.
+    pub(crate) complete_nodes: Option<HashSet<String>>,
     pub(crate) cluster_objects: ClusterObjects,
     /// New pods as the API server would create them, by namespace and name of the DaemonSet: the answers of dry runs, with
     /// the changes of webhooks. Each is for one node.
@@ -106,6 +108,10 @@ impl World {
         for object in &change.objects {
             object.apply(&mut self.cluster_objects, self.pods.known().map_or(&[][..], Vec::as_slice));
         }
+        // A new node has no pods.
+        let joining =
+            change.nodes.iter().filter(|change| matches!(change, NodeChange::Join { .. })).map(NodeChange::node);
+        self.complete_nodes.iter_mut().for_each(|complete| complete.extend(joining.clone()));
         let mut changed = Changed { nodes: change.nodes.iter().map(NodeChange::node).collect(), ..Changed::default() };
         for after in &change.daemon_sets {
             let is_it = |other: &DaemonSet| {

@@ -149,7 +149,7 @@ impl Fixture {
             ..empty_snapshot()
         };
         let pods = Known::Known(self.pods.clone());
-        World { snapshot, pods, cluster_objects: self.objects.clone(), created: HashMap::new() }
+        World { snapshot, pods, complete_nodes: None, cluster_objects: self.objects.clone(), created: HashMap::new() }
     }
 
     /// The plan of a changed or new DaemonSet.

@@ -271,7 +271,7 @@ fn join(rng: &mut Rng, plane: &ControlPlane, number: usize) -> Result<PlannedCha
     node["metadata"]["labels"] = Value::Object(labels);
     let taints: Vec<Value> = if rng.bool() { vec![taint(rng)] } else { Vec::new() };
     node["spec"] = json!({ "taints": taints });
-    let resources = json!({ "cpu": pick(rng, &["500m", "1", "4"]), "memory": "4Gi", "pods": pick(rng, &["5", "20", "110"]), "ephemeral-storage": "50Gi" });
+    let resources = json!({ "cpu": pick(rng, &["8", "32"]), "memory": pick(rng, &["16Gi", "64Gi"]), "pods": "110", "ephemeral-storage": "50Gi" });
     node["status"] = node_resources(&resources);
     let path = plane.dir().join(format!("node-{number}.json"));
     std::fs::write(&path, node.to_string())?;

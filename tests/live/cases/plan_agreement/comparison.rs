@@ -265,6 +265,9 @@ fn unchanged(before: &Observed, after: &Observed, node: &str, set: &str) -> Vec<
 
 /// The scheduler's reasons against the messages of the first failing filter.
 fn message_difference(result: &Value, message: &str) -> Option<String> {
+    if message.contains("scheduling gates") {
+        return None;
+    }
     let fit_error = match FitError::parse(message) {
         Ok(fit_error) => fit_error,
         Err(error) => return Some(error),
