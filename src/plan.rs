@@ -4,8 +4,8 @@
 //! they would be, and changes of nodes. [`plan()`] applies the change (`world`) and then answers with the rules that the
 //! rest of the program uses:
 //! - `draft` decides for each node what the controller does with the pods there: create, replace, keep, delete.
-//! - `competition` runs the scheduler's filters for the pods that are created or replaced, on each node in the order of
-//!   priority, and what preemption would evict.
+//! - `competition` finds the pods that want a place on each node; `place` runs the scheduler's filters for them in the order
+//!   of priority, and finds what preemption would evict. `around` has what the filters read of other nodes.
 //! - `creation` has what the API server rejects, with the quotas for all new pods together.
 //! - `forecast` is the rollout: how many pods are replaced, how many at a time, and whether it is blocked.
 //! - `finding` lists what may surprise, and `alert` the alerts of kubernetes-mixin that would fire.
@@ -17,6 +17,7 @@
 //! `pkg/controller/daemon/update.go` `rollingUpdate`.
 
 mod alert;
+mod around;
 mod assumption;
 mod competition;
 mod counts;
@@ -26,6 +27,7 @@ mod finding;
 mod forecast;
 mod new_pod;
 mod objects;
+mod place;
 mod world;
 
 #[cfg(test)]

@@ -7,26 +7,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::around::around;
 use super::assumption::Assumption;
 use super::draft::{Cause, Creation, Draft};
 use super::new_pod::{PodsByNode, for_node};
+use super::place::{Candidate, Order, Place, agreed};
 use super::world::World;
 use super::{NodeAction, forecast};
 use crate::admission::PredictedPod;
-use crate::check_result::CheckResult;
 use crate::explain::Reason;
-use crate::explain::diagnosis::{CheckReason, kubelet_checks};
+use crate::explain::diagnosis::kubelet_checks;
 use crate::explain::pod::is_ready;
 use crate::rollout::Strategy;
-use crate::scheduling::preemption::{Preemption, preemption};
-use crate::scheduling::required_objects::needs;
-use crate::scheduling::{Attempt, NodePod, first_failure, run_filters};
-use crate::snapshot::cluster_objects::{ClusterObjects, ObjectKind};
+use crate::snapshot::Node;
 use crate::snapshot::pod::Pod;
-use crate::snapshot::{Known, Node};
 
-/// The scheduler whose rules are known.
-const DEFAULT_SCHEDULER: &str = "default-scheduler";
 /// A blocked rollout keeps its old pods, which changes what fits: after this many rounds nothing changes any more.
 const ROUNDS: usize = 4;
 
@@ -46,38 +41,6 @@ pub(super) fn settle(world: &World, drafts: &mut [Draft<'_>], assumptions: &mut 
         }
     }
     assumptions.extend(order);
-}
-
-/// A pod that wants a place on a node.
-struct Candidate {
-    /// The DaemonSet of the plan; none for a pod of another owner.
-    draft: Option<usize>,
-    pod: Pod,
-    /// Whether the pod exists and waits already.
-    waits: bool,
-    /// Whether it replaces a pod that preemption removes.
-    is_preempted: bool,
-}
-
-/// What happens to a candidate.
-#[derive(Clone, Debug, PartialEq)]
-struct Verdict {
-    draft: Option<usize>,
-    schedulable: Option<bool>,
-    obstacles: Vec<CheckReason>,
-    preemption: Option<Preemption>,
-    was_preempted: bool,
-}
-
-/// Everything about one node.
-struct Place<'a, 'w> {
-    node: &'a Node,
-    occupants: Vec<&'a Pod>,
-    nominated: Vec<&'a Pod>,
-    /// The pods of the plan's DaemonSets that stay: name, DaemonSet.
-    staying: HashMap<&'a str, usize>,
-    new_pods: &'w [PredictedPod],
-    objects: &'w ClusterObjects,
 }
 
 fn schedule(
@@ -222,56 +185,6 @@ fn removed_pods<'a>(drafts: &[Draft<'a>]) -> HashSet<&'a str> {
     removed
 }
 
-/// The objects that the filters read of other nodes.
-struct Around {
-    /// With the pods that are there before the new ones.
-    as_they_are: ClusterObjects,
-    /// With the new pods on all nodes; only if a new pod looks beyond its node.
-    with_new_pods: Option<ClusterObjects>,
-}
-
-fn around(world: &World, drafts: &[Draft<'_>], new_pods: &[PredictedPod], removed: &HashSet<&str>) -> Around {
-    let nodes = world.snapshot.nodes.known().map_or(&[][..], Vec::as_slice);
-    let mut objects = world.cluster_objects.clone();
-    if objects.nodes.known().is_none() {
-        objects.nodes = world.snapshot.nodes.clone();
-    }
-    let first = nodes.first();
-    let looks_around = |draft: usize| {
-        let Some(node) = first else { return false };
-        drafts[draft].with_new_pod().next().is_some() && needs(&new_pods[draft].pod, node).contains(&ObjectKind::Pods)
-    };
-    let looking: Vec<usize> = (0..drafts.len()).filter(|draft| looks_around(*draft)).collect();
-    if looking.is_empty() {
-        return Around { as_they_are: objects, with_new_pods: None };
-    }
-    let stays = |pod: &Pod| !removed.contains(pod.metadata.uid.as_str());
-    let replaced: HashSet<&str> = drafts
-        .iter()
-        .flat_map(|draft| &draft.nodes)
-        .filter(|node| node.action == NodeAction::Replace)
-        .flat_map(|node| node.live_pods().map(|pod| pod.metadata.uid.as_str()))
-        .collect();
-    // One node after the other: elsewhere the old pods are still there.
-    let is_there = |pod: &Pod| stays(pod) || replaced.contains(pod.metadata.uid.as_str());
-    let of = |keep: &dyn Fn(&Pod) -> bool| -> Known<Vec<Pod>> {
-        objects.pods.as_ref().map(|pods| pods.iter().filter(|pod| keep(pod)).cloned().collect())
-    };
-    let mut later = of(&stays);
-    if let Known::Known(pods) = &mut later {
-        for (draft, new) in drafts.iter().zip(new_pods) {
-            pods.extend(draft.with_new_pod().map(|node| {
-                let mut pod = for_node(new, draft.coverage.daemon_set, node.name);
-                pod.spec.node_name = node.name.to_owned();
-                pod.metadata.uid = pod.metadata.name.clone();
-                pod
-            }));
-        }
-    }
-    let before = of(&is_there);
-    Around { with_new_pods: Some(objects.with_pods(later)), as_they_are: objects.with_pods(before) }
-}
-
 /// The places of each node in the drafts: index of the DaemonSet, index of the node there.
 fn index_by_node(drafts: &[Draft<'_>]) -> BTreeMap<String, Vec<(usize, usize)>> {
     let mut index: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
@@ -315,229 +228,4 @@ fn candidates(
     };
     all.sort_by_key(|candidate| (std::cmp::Reverse(candidate.pod.priority()), age(candidate)));
     all
-}
-
-/// An order in which the candidates are tried. Higher priorities always come first.
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    Listed,
-    Reversed,
-    /// This candidate before the others of its priority.
-    First(usize),
-    /// This candidate after the others of its priority.
-    Last(usize),
-}
-
-impl Order {
-    fn of(self, candidates: &[Candidate]) -> Vec<&Candidate> {
-        let mut indexes: Vec<usize> = (0..candidates.len()).collect();
-        match self {
-            Self::Listed => {}
-            Self::Reversed => indexes.reverse(),
-            Self::First(first) => indexes.sort_by_key(|index| *index != first),
-            Self::Last(last) => indexes.sort_by_key(|index| *index == last),
-        }
-        let mut all: Vec<&Candidate> = indexes.into_iter().filter_map(|index| candidates.get(index)).collect();
-        all.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
-        all
-    }
-}
-
-/// The verdicts, unknown where the other order gives another one. Also returns the DaemonSets of these.
-///
-/// `only`: compares only the verdict of this DaemonSet.
-fn agreed(verdicts: Vec<Verdict>, others: &[Verdict], only: Option<usize>) -> (Vec<Verdict>, Vec<usize>) {
-    let mut contested = Vec::new();
-    let verdicts = verdicts.into_iter().map(|verdict| {
-        let is_compared = only.is_none() || verdict.draft == only;
-        let other = others.iter().find(|other| is_compared && other.draft == verdict.draft && other.draft.is_some());
-        match other {
-            Some(other) if other.schedulable != verdict.schedulable => {
-                contested.extend(verdict.draft);
-                let mut obstacles = verdict.obstacles;
-                if obstacles.is_empty() {
-                    obstacles.clone_from(&other.obstacles);
-                }
-                Verdict { schedulable: None, obstacles, preemption: None, ..verdict }
-            }
-            _ => verdict,
-        }
-    });
-    let verdicts = verdicts.collect();
-    (verdicts, contested)
-}
-
-/// Why a victim of preemption may not go.
-enum Held {
-    /// It is being deleted already, and has not gone.
-    Terminating,
-    ByFinalizer,
-}
-
-impl<'a> Place<'a, '_> {
-    /// Whether victims of preemption stay although they are deleted: a finalizer keeps them, or no kubelet ends them.
-    fn held(&self, victims: &[NodePod]) -> Option<Held> {
-        let object = |victim: &NodePod| {
-            self.occupants
-                .iter()
-                .find(|pod| pod.metadata.name == victim.pod && pod.metadata.namespace == victim.namespace)
-        };
-        let held: Vec<&Pod> =
-            victims.iter().filter_map(object).copied().filter(|pod| !pod.metadata.finalizers.is_empty()).collect();
-        match held.as_slice() {
-            [] => None,
-            held if held.iter().any(|pod| pod.is_terminating()) => Some(Held::Terminating),
-            _ => Some(Held::ByFinalizer),
-        }
-    }
-
-    /// Tries the candidates in the orders that could matter. Also returns the DaemonSets for which the order does.
-    fn in_every_order(&self, drafts: &[Draft<'_>], candidates: &[Candidate]) -> (Vec<Verdict>, Vec<usize>) {
-        let verdicts = self.try_all(drafts, candidates, Order::Listed);
-        let has_equal = |candidate: &Candidate| {
-            let equals = candidates.iter().filter(|other| other.pod.priority() == candidate.pod.priority());
-            equals.count() > 1
-        };
-        if !candidates.iter().any(has_equal) {
-            return (verdicts, Vec::new());
-        }
-        let (mut verdicts, mut contested) = agreed(verdicts, &self.try_all(drafts, candidates, Order::Reversed), None);
-        if verdicts.iter().all(|verdict| verdict.schedulable == Some(true)) {
-            return (verdicts, contested);
-        }
-        for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| has_equal(candidate)) {
-            let Some(draft) = candidate.draft else { continue };
-            let order = match verdicts.iter().find(|verdict| verdict.draft == Some(draft)).map(|one| one.schedulable) {
-                Some(Some(false)) => Order::First(index),
-                Some(Some(true)) => Order::Last(index),
-                Some(None) | None => continue,
-            };
-            let (checked, more) = agreed(verdicts, &self.try_all(drafts, candidates, order), Some(draft));
-            verdicts = checked;
-            contested.extend(more);
-        }
-        (verdicts, contested)
-    }
-
-    /// Tries the candidates one after the other.
-    fn try_all(&self, drafts: &[Draft<'_>], candidates: &[Candidate], order: Order) -> Vec<Verdict> {
-        let queue = order.of(candidates);
-        let mut verdicts = Vec::new();
-        let mut placed: Vec<&Pod> = Vec::new();
-        // For these preemption has made room, and what they wait for is still there.
-        let mut promised: Vec<&Pod> = self.nominated.clone();
-        let mut evicted: HashSet<(String, String)> = HashSet::new();
-        // Pods that preemption removes are created again.
-        let mut again: Vec<Candidate> = Vec::new();
-        for candidate in &queue {
-            let verdict = self.try_one(candidate, &placed, &promised, &evicted);
-            let is_nominated = candidate.pod.status.nominated_node_name == self.node.metadata.name;
-            match (verdict.schedulable, &verdict.preemption) {
-                (Some(true), _) => placed.push(&candidate.pod),
-                (_, Some(Preemption::Possible { .. })) => promised.push(&candidate.pod),
-                _ if is_nominated => promised.push(&candidate.pod),
-                _ => {}
-            }
-            if let (Some(true), Some(Preemption::Possible { victims, .. })) = (verdict.schedulable, &verdict.preemption)
-            {
-                for victim in victims {
-                    evicted.insert((victim.namespace.clone(), victim.pod.clone()));
-                    let Some(draft) = self.staying.get(victim.pod.as_str()) else { continue };
-                    let pod =
-                        for_node(&self.new_pods[*draft], drafts[*draft].coverage.daemon_set, &self.node.metadata.name);
-                    again.push(Candidate { draft: Some(*draft), pod, waits: false, is_preempted: true });
-                }
-            }
-            verdicts.push(verdict);
-        }
-        again.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
-        for candidate in &again {
-            // Its priority is lower, so it removes none of those that were placed before.
-            let verdict = self.try_one(candidate, &placed, &promised, &evicted);
-            if verdict.schedulable == Some(true) {
-                placed.push(&candidate.pod);
-            }
-            verdicts.push(verdict);
-        }
-        // The scheduler tries them again when others have got their place.
-        for (candidate, verdict) in queue.into_iter().zip(&mut verdicts) {
-            if verdict.schedulable == Some(false) {
-                *verdict = self.try_one(candidate, &placed, &promised, &evicted);
-                if verdict.schedulable == Some(true) {
-                    placed.push(&candidate.pod);
-                }
-            }
-        }
-        verdicts
-    }
-
-    fn try_one(
-        &self,
-        candidate: &Candidate,
-        placed: &[&Pod],
-        promised: &[&Pod],
-        evicted: &HashSet<(String, String)>,
-    ) -> Verdict {
-        let pod = &candidate.pod;
-        let verdict = |schedulable, obstacles, preemption| Verdict {
-            draft: candidate.draft,
-            schedulable,
-            obstacles,
-            preemption,
-            was_preempted: candidate.is_preempted,
-        };
-        let at_kubelet: Vec<CheckReason> =
-            kubelet_checks(pod, self.node).iter().flat_map(|check| check.failures().to_vec()).collect();
-        let not_known = |missing: String| vec![CheckReason { reason: Reason::NotKnown { missing }, scheduler: None }];
-        if !pod.spec.node_name.is_empty() {
-            return verdict(Some(true), at_kubelet, None);
-        }
-        if !pod.spec.scheduler_name.is_empty() && pod.spec.scheduler_name != DEFAULT_SCHEDULER {
-            let why = format!("scheduler {} decides, and its rules are not known", pod.spec.scheduler_name);
-            return verdict(None, not_known(why), None);
-        }
-        let is_evicted =
-            |other: &Pod| evicted.contains(&(other.metadata.namespace.clone(), other.metadata.name.clone()));
-        let is_itself = |other: &Pod| !pod.metadata.uid.is_empty() && other.metadata.uid == pod.metadata.uid;
-        let bound = self.occupants.iter().copied().filter(|other| !is_evicted(other) && !is_itself(other));
-        let attempt = Attempt {
-            pod,
-            node: self.node,
-            bound_pods: Known::Known(bound.chain(placed.iter().copied()).collect()),
-            nominated: Known::Known(promised.to_vec()),
-            cluster_objects: self.objects,
-        };
-        let results = run_filters(&attempt);
-        if let Some((_, failures)) = first_failure(&results) {
-            let obstacles: Vec<CheckReason> = failures
-                .iter()
-                .map(|failure| CheckReason {
-                    reason: Reason::FilterRejection(failure.rejection.clone()),
-                    scheduler: Some(failure.scheduler.clone()),
-                })
-                .collect();
-            // On a node that is down, preemption is not tried.
-            let preemption = match Reason::node_not_ready(self.node) {
-                None => preemption(&attempt, &results),
-                Some(_) => Preemption::NotHelpful,
-            };
-            return match preemption {
-                Preemption::Possible { ref victims, .. } => match self.held(victims) {
-                    None => verdict(Some(true), at_kubelet, Some(preemption)),
-                    Some(Held::Terminating) => verdict(Some(false), obstacles, Some(preemption)),
-                    Some(Held::ByFinalizer) => verdict(None, obstacles, Some(preemption)),
-                },
-                Preemption::Unknown { .. } => verdict(None, obstacles, Some(preemption)),
-                _ => verdict(Some(false), obstacles, Some(preemption)),
-            };
-        }
-        let unknown = results.iter().find_map(|(_, result)| match result {
-            CheckResult::Unknown { missing } => Some(missing.to_string()),
-            CheckResult::Pass | CheckResult::Fail(_) => None,
-        });
-        match unknown {
-            Some(missing) => verdict(None, not_known(missing), None),
-            None => verdict(Some(true), at_kubelet, None),
-        }
-    }
 }

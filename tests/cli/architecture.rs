@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::module_graph::ModuleGraph;
 
 /// The pure modules: without cluster, clock, terminal and command line.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
+    "plan",
     "doctor",
     "snapshot",
     "jsonpath",
@@ -118,7 +119,7 @@ fn formatted_commands(code: &str) -> Vec<&str> {
 }
 
 /// The layers of `src`, from the top down: a module imports only from its own layer and those below it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "cli",
     "command",
     "load",
@@ -126,6 +127,7 @@ const LAYERS: [&str; 19] = [
     "render",
     "doctor",
     "cycle",
+    "plan",
     "rollout",
     "coverage",
     "explain",

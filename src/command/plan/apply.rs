@@ -52,7 +52,7 @@ pub(super) async fn run(args: PlanApplyArgs, global: &Global) -> Result<ExitCode
         terminal::note("the manifests have no DaemonSet, and nothing else that decides about pods of DaemonSets");
     }
     if desired.ignored > 0 {
-        terminal::note(&format!("{} of other kinds ignored", pluralize(desired.ignored, "object")));
+        terminal::note(&format!("ignored {} of other kinds", pluralize(desired.ignored, "object")));
     }
     let context = PlanContext { change: None, method: Some(method(&source, &desired)) };
     let change = ClusterChange {

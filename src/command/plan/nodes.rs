@@ -40,7 +40,7 @@ pub(super) async fn run(args: PlanNodeArgs, global: &Global) -> Result<ExitCode,
         true => changes(&names, &edits, args.delete),
         false => joins.into_iter().map(|node| NodeChange::Join { node: Box::new(node) }).collect(),
     };
-    let context = PlanContext { change: Some(in_words(&args, nodes.len())), method: None };
+    let context = PlanContext { change: Some(in_words(&args)), method: None };
     let change = ClusterChange { nodes, ..ClusterChange::default() };
     show(&source, world, &change, &context, &PlanView::new(args.view, global)).await
 }
@@ -114,12 +114,11 @@ fn copies(node: &Node, count: u16) -> Vec<Node> {
 }
 
 /// The change, for the head of the screen.
-fn in_words(args: &PlanNodeArgs, changes: usize) -> String {
+fn in_words(args: &PlanNodeArgs) -> String {
     if let Some(file) = &args.node_file {
         let nodes = pluralize(usize::from(args.count), "new node");
         return sanitize(&format!("{nodes} like {}", file.display()));
     }
-    let _ = changes;
     let which = match (&args.selector, args.nodes.as_slice()) {
         (Some(selector), _) => format!("nodes with {selector}"),
         (None, [one]) => format!("node {one}"),

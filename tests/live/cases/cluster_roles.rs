@@ -14,12 +14,15 @@ use crate::Ctx;
 use crate::harness::client::{ensure, failed, message, wait_until};
 use crate::harness::control_plane::ControlPlane;
 use crate::harness::manifests::{
-    cluster_role_binding, daemon_set, node_with, reference, resource_quota, with_behavior,
+    cluster_role_binding, daemon_set, namespace, node_with, reference, resource_quota, with_behavior,
 };
 use crate::harness::registry::LiveTest;
 use crate::harness::running_program::RunningProgram;
 
 pub(crate) const TESTS: &[LiveTest] = live_tests![grant_exactly_what_commands_use];
+
+/// Its role also changes objects, only as dry runs.
+const PLAN: &str = "kubectl-ds-plan";
 
 /// A verb, an API group, and a resource with its subresource.
 type Permission = (String, String, String);
@@ -32,7 +35,16 @@ struct Role {
     watch: Option<&'static [&'static str]>,
 }
 
-const ROLES: [Role; 6] = [
+const ROLES: [Role; 7] = [
+    Role {
+        name: PLAN,
+        commands: &[
+            &["plan", "apply", "-f", "change.json"],
+            &["plan", "node", "a", "--taint", "infra:NoSchedule"],
+            &["plan", "rollback", "plain"],
+        ],
+        watch: None,
+    },
     Role {
         name: "kubectl-ds-coverage",
         commands: &[&["coverage", "-A"], &["coverage", "plain", "--by", "rack"]],
@@ -93,6 +105,7 @@ fn grant_exactly_what_commands_use(ctx: &Ctx) -> Result<(), Failed> {
             if !plane.has_devices().await? {
                 granted.retain(|(_, group, _)| group != "resource.k8s.io");
             }
+            ensure(role.name != PLAN || only_dry_runs(plane)?, || "plan wrote something".to_owned())?;
             ensure(granted == used, || {
                 let (unused, missing) = (&granted - &used, &used - &granted);
                 format!("{}: granted and not used: {unused:?}; used and not granted: {missing:?}", role.name)
@@ -172,6 +185,19 @@ fn used(plane: &ControlPlane, role: &str) -> Result<BTreeSet<Permission>, Failed
         .collect())
 }
 
+/// Whether every request of `plan` reads, or is a dry run.
+fn only_dry_runs(plane: &ControlPlane) -> Result<bool, Failed> {
+    let log = fs::read_to_string(plane.audit_log())?;
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut writes = entries
+        .filter(|entry| entry["impersonatedUser"]["username"] == PLAN)
+        .filter(|entry| !matches!(entry["verb"].as_str(), Some("get" | "list" | "watch")))
+        .filter(|entry| entry["objectRef"]["apiGroup"] != "authorization.k8s.io")
+        .peekable();
+    // Otherwise the test shows nothing.
+    Ok(writes.peek().is_some() && writes.all(|entry| entry["requestURI"].to_string().contains("dryRun=All")))
+}
+
 /// Creates the roles, each with a user of the same name, and four DaemonSets: one that is available, one whose pods
 /// never start, one whose pods crash, and one whose pods use every kind of object and are rejected.
 async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
@@ -212,6 +238,19 @@ async fn create_objects(plane: &ControlPlane, ctx: &Ctx) -> Result<(), Failed> {
             with_behavior(agent("crashing", &json!({})), &json!({"ds.test/crash": "*"})),
             agent("demanding", &spec),
         ])
+        .await?;
+    let mut changed = agent("demanding", &spec);
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example/agent:v2");
+    let mut elsewhere = daemon_set("elsewhere", "agent", &json!({}));
+    elsewhere["metadata"]["namespace"] = json!("elsewhere");
+    let items = [changed, agent("new", &json!({})), elsewhere, namespace("elsewhere")];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    fs::write(plane.dir().join("change.json"), list.to_string())?;
+    plane
+        .merge(&json!({
+            "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"namespace": "default", "name": "plain"},
+            "spec": {"template": {"metadata": {"labels": {"release": "two"}}}},
+        }))
         .await?;
     let events: Api<Event> = Api::default_namespaced(plane.client());
     wait_until("a pod is rejected", async || {
