@@ -12,7 +12,7 @@ use crate::snapshot::cluster_objects::ObjectKind;
 use crate::snapshot::pod::Pod;
 use crate::snapshot::{Known, Node};
 
-/// The kinds of objects that decide about the new pods, as far as they can be told from what the world has.
+/// The kinds of objects that decide about the new pods, as far as what the world has shows them.
 pub(crate) fn needs(world: &World, change: &ClusterChange) -> BTreeSet<ObjectKind> {
     let daemon_sets = may_create(world, change);
     let mut needs = BTreeSet::from([

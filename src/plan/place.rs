@@ -54,22 +54,15 @@ pub(super) struct Place<'a, 'w> {
 pub(super) enum Order {
     Listed,
     Reversed,
-    /// This candidate before the others of its priority.
-    First(usize),
-    /// This candidate after the others of its priority.
-    Last(usize),
 }
 
 impl Order {
     fn of(self, candidates: &[Candidate]) -> Vec<&Candidate> {
-        let mut indexes: Vec<usize> = (0..candidates.len()).collect();
+        let mut all: Vec<&Candidate> = candidates.iter().collect();
         match self {
             Self::Listed => {}
-            Self::Reversed => indexes.reverse(),
-            Self::First(first) => indexes.sort_by_key(|index| *index != first),
-            Self::Last(last) => indexes.sort_by_key(|index| *index == last),
+            Self::Reversed => all.reverse(),
         }
-        let mut all: Vec<&Candidate> = indexes.into_iter().filter_map(|index| candidates.get(index)).collect();
         all.sort_by_key(|candidate| std::cmp::Reverse(candidate.pod.priority()));
         all
     }
@@ -137,18 +130,31 @@ impl<'a> Place<'a, '_> {
         if verdicts.iter().all(|verdict| verdict.schedulable == Some(true)) {
             return (verdicts, contested);
         }
-        for (index, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| has_equal(candidate)) {
+        for candidate in candidates.iter().filter(|candidate| has_equal(candidate)) {
             let Some(draft) = candidate.draft else { continue };
-            let order = match verdicts.iter().find(|verdict| verdict.draft == Some(draft)).map(|one| one.schedulable) {
-                Some(Some(false)) => Order::First(index),
-                Some(Some(true)) => Order::Last(index),
-                Some(None) | None => continue,
-            };
-            let (checked, more) = agreed(verdicts, &self.try_all(drafts, candidates, order), Some(draft));
-            verdicts = checked;
-            contested.extend(more);
+            if verdicts.iter().any(|verdict| verdict.draft == Some(draft) && verdict.schedulable == Some(false)) {
+                let (checked, more) = agreed(verdicts, &[self.try_first(candidate, candidates)], Some(draft));
+                verdicts = checked;
+                contested.extend(more);
+            }
         }
         (verdicts, contested)
+    }
+
+    /// Tries the candidate before the others of its priority.
+    fn try_first(&self, candidate: &Candidate, candidates: &[Candidate]) -> Verdict {
+        let mut placed: Vec<&Pod> = Vec::new();
+        let mut promised: Vec<&Pod> = self.nominated.clone();
+        let evicted = HashSet::new();
+        for higher in candidates.iter().filter(|other| other.pod.priority() > candidate.pod.priority()) {
+            let verdict = self.try_one(higher, &placed, &promised, &evicted);
+            let list = if verdict.schedulable == Some(true) { &mut placed } else { &mut promised };
+            let is_nominated = higher.pod.status.nominated_node_name == self.node.metadata.name;
+            if verdict.schedulable == Some(true) || is_nominated {
+                list.push(&higher.pod);
+            }
+        }
+        self.try_one(candidate, &placed, &promised, &evicted)
     }
 
     /// Tries the candidates one after the other.

@@ -16,7 +16,7 @@ use crate::rollout::Strategy;
 
 pub(crate) use report::Report;
 
-/// What a person is told about the command beside the plan itself.
+/// What is shown of the command beside the plan itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PlanContext {
     /// What the change is: `3 nodes: taint infra=true:NoSchedule`. Safe text.
@@ -42,13 +42,14 @@ pub(crate) fn plan(out: &mut impl Write, plan: &Plan, context: &PlanContext, scr
     }
     let assumptions: Vec<String> =
         plan.assumptions.iter().filter_map(|one| text::assumption(one, style.names)).collect();
-    if !assumptions.is_empty() || !plan.daemon_sets.is_empty() {
+    let usual = text::usual_assumptions(plan, context.method);
+    if !assumptions.is_empty() || usual.is_some() {
         writeln!(out)?;
     }
     for line in &assumptions {
         style.line(out, &format!("? {line}"), Tone::Warning)?;
     }
-    if let Some(line) = text::usual_assumptions(plan, context.method) {
+    if let Some(line) = usual {
         style.line(out, &line, Tone::Quiet)?;
     }
     Ok(())

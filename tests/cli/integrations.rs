@@ -70,7 +70,7 @@ fn pipelines_run_on_the_sample_cluster() {
 fn commands_of_the_pipeline_step_are_valid() {
     let page = page();
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    kubectl ds ")).collect();
-    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert_eq!(commands.len(), 3, "{commands:?}");
     for command in commands {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let output = program(&words);

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::PlanApplyArgs;
-use super::show;
 use super::view::PlanView;
 use crate::cluster::apply::{ApplyMethod, ApplyOptions, kubectl};
 use crate::cluster::file::Detail;
@@ -62,7 +61,7 @@ pub(super) async fn run(args: PlanApplyArgs, global: &Global) -> Result<ExitCode
     };
     desired.assumptions.iter().filter(|_| matches!(source, Source::Live(_))).for_each(|note| terminal::note(note));
     source.create_pods(&mut world, &change).await?;
-    show(&source, world, &change, &context, &PlanView::new(args.view, global)).await
+    PlanView::new(args.view, global).show(&source, world, &change, &context).await
 }
 
 /// Who has determined the defaults and the changes of webhooks.
@@ -73,7 +72,7 @@ fn method(source: &Source, desired: &DesiredObjects) -> &'static str {
         (_, Some(ApplyMethod::ServerSideApply)) => {
             "the API server, as for kubectl apply --server-side --dry-run=server"
         }
-        (Source::Live(_) | Source::Saved(_), None) => "the rules of kubectl-ds; webhooks were not asked",
+        (Source::Live(_) | Source::Saved(_), None) => "own rules; webhooks were not asked",
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::args::PlanNodeArgs;
-use super::show;
 use super::view::PlanView;
 use crate::change::NodeEdit;
 use crate::cluster::file::Detail;
@@ -13,6 +12,7 @@ use crate::error::Error;
 use crate::load::world::PodExtent;
 use crate::load::{Request, Source, hint, open, parse_selector};
 use crate::plan::{ClusterChange, NodeChange, World};
+use crate::program;
 use crate::render::plan::PlanContext;
 use crate::render::text::{pluralize, sanitize};
 use crate::snapshot::{HOSTNAME, Known, Node, Taint, selector};
@@ -42,11 +42,11 @@ pub(super) async fn run(args: PlanNodeArgs, global: &Global) -> Result<ExitCode,
     };
     let context = PlanContext { change: Some(in_words(&args)), method: None };
     let change = ClusterChange { nodes, ..ClusterChange::default() };
-    show(&source, world, &change, &context, &PlanView::new(args.view, global)).await
+    PlanView::new(args.view, global).show(&source, world, &change, &context).await
 }
 
 fn usage(message: &str) -> Error {
-    Error::Usage { message: message.into(), hint: "see kubectl ds plan node --help".into() }
+    Error::Usage { message: message.into(), hint: format!("see {} plan node --help", program::name()) }
 }
 
 /// The names of the nodes in question.

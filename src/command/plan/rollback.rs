@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::args::PlanRollbackArgs;
-use super::show;
 use super::view::PlanView;
 use crate::cluster::file::{self, Detail};
 use crate::command::args::Global;
@@ -27,7 +26,7 @@ pub(super) async fn run(args: PlanRollbackArgs, global: &Global) -> Result<ExitC
     let (change, revision) = change(&world, &name, args.to_revision.filter(|number| *number > 0))?;
     let context =
         PlanContext { change: Some(format!("Rollback of {} to revision {revision}", full_name(&name))), method: None };
-    show(&source, world, &change, &context, &PlanView::new(args.view, global)).await
+    PlanView::new(args.view, global).show(&source, world, &change, &context).await
 }
 
 fn full_name(name: &DaemonSetName) -> String {

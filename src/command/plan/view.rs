@@ -8,7 +8,8 @@ use super::args::PlanViewArgs;
 use crate::command::args::{Global, OutputFormat};
 use crate::command::print;
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::load::Source;
+use crate::plan::{ClusterChange, Plan, World, plan};
 use crate::render::document::{DocumentOptions, Rows, Sequence};
 use crate::render::plan::{PlanContext, Report, plan as screen};
 use crate::render::terminal::{self, ColorChoice};
@@ -34,13 +35,23 @@ impl PlanView {
         }
     }
 
-    pub(super) fn write(
+    /// Reads what the change needs, makes the plan, and writes it. Returns the exit code.
+    pub(super) async fn show(
         &self,
-        plan: &Plan,
+        source: &Source,
+        mut world: World,
+        change: &ClusterChange,
         context: &PlanContext,
-        gaps: &[String],
-        as_of: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<ExitCode, Error> {
+        source.complete(&mut world, change).await?;
+        let (gaps, as_of) = (world.gaps(), world.snapshot.as_of);
+        gaps.iter().for_each(|gap| terminal::note(gap));
+        let plan = plan(world, change);
+        self.write(&plan, context, &gaps, as_of)?;
+        Ok(self.exit_code(&plan))
+    }
+
+    fn write(&self, plan: &Plan, context: &PlanContext, gaps: &[String], as_of: Timestamp) -> Result<(), Error> {
         print(|out| match self.output.as_ref().and_then(OutputFormat::document) {
             Some(format) => {
                 let report = Report::new(plan, context, gaps, as_of);
@@ -63,7 +74,7 @@ impl PlanView {
     }
 
     /// 1 if there is a problem, or with `--no-loss` if a node loses its pod.
-    pub(super) fn exit_code(&self, plan: &Plan) -> ExitCode {
+    fn exit_code(&self, plan: &Plan) -> ExitCode {
         let fails = plan.has_problem() || self.no_loss && plan.has_loss();
         ExitCode::from(u8::from(fails))
     }

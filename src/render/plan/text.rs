@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::check_result::CheckResult;
 use crate::plan::{Assumption, DaemonSetPlan, Finding, NodeAction, Plan};
+use crate::program;
 use crate::render::age::age;
 use crate::render::name_list::{HANDFUL_OF_NODES, ListLength};
 use crate::render::reason::detail;
@@ -106,9 +107,10 @@ pub(super) fn finding(finding: &Finding, one: &DaemonSetPlan, length: ListLength
             format!("{} {limit} resolves to 0: the controller replaces one pod at a time", limit_field(one.strategy))
         }
         Finding::NothingUntilDeleted { outdated } => format!(
-            "update strategy OnDelete: {} until {} deleted; kubectl ds cycle replaces them safely",
+            "update strategy OnDelete: {} until {} deleted; {} cycle replaces them safely",
             stay(*outdated),
-            if *outdated == 1 { "it is" } else { "they are" }
+            if *outdated == 1 { "it is" } else { "they are" },
+            program::name()
         ),
         Finding::EarlierRevision { revision } => {
             format!("the template is that of revision {revision}: pods that still run it are not replaced")
