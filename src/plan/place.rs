@@ -8,7 +8,7 @@ use crate::admission::PredictedPod;
 use crate::check_result::CheckResult;
 use crate::explain::Reason;
 use crate::explain::diagnosis::{CheckReason, kubelet_checks};
-use crate::scheduling::preemption::{Preemption, preemption};
+use crate::scheduling::preemption::{Preemption, preemption_as_it_is};
 use crate::scheduling::{Attempt, NodePod, first_failure, run_filters};
 use crate::snapshot::cluster_objects::ClusterObjects;
 use crate::snapshot::pod::Pod;
@@ -123,13 +123,12 @@ impl<'a> Place<'a, '_> {
             let equals = candidates.iter().filter(|other| other.pod.priority() == candidate.pod.priority());
             equals.count() > 1
         };
-        if !candidates.iter().any(has_equal) {
+        // If all fit together, the order does not matter.
+        let all_fit = verdicts.iter().all(|verdict| verdict.schedulable == Some(true));
+        if all_fit || !candidates.iter().any(has_equal) {
             return (verdicts, Vec::new());
         }
         let (mut verdicts, mut contested) = agreed(verdicts, &self.try_all(drafts, candidates, Order::Reversed), None);
-        if verdicts.iter().all(|verdict| verdict.schedulable == Some(true)) {
-            return (verdicts, contested);
-        }
         for candidate in candidates.iter().filter(|candidate| has_equal(candidate)) {
             let Some(draft) = candidate.draft else { continue };
             if verdicts.iter().any(|verdict| verdict.draft == Some(draft) && verdict.schedulable == Some(false)) {
@@ -167,7 +166,9 @@ impl<'a> Place<'a, '_> {
         let mut evicted: HashSet<(String, String)> = HashSet::new();
         // Pods that preemption removes are created again.
         let mut again: Vec<Candidate> = Vec::new();
+        let mut placed_before: Vec<usize> = Vec::new();
         for candidate in &queue {
+            placed_before.push(placed.len());
             let verdict = self.try_one(candidate, &placed, &promised, &evicted);
             let is_nominated = candidate.pod.status.nominated_node_name == self.node.metadata.name;
             match (verdict.schedulable, &verdict.preemption) {
@@ -198,8 +199,8 @@ impl<'a> Place<'a, '_> {
             verdicts.push(verdict);
         }
         // The scheduler tries them again when others have got their place.
-        for (candidate, verdict) in queue.into_iter().zip(&mut verdicts) {
-            if verdict.schedulable == Some(false) {
+        for ((candidate, verdict), others) in queue.into_iter().zip(&mut verdicts).zip(placed_before) {
+            if verdict.schedulable == Some(false) && others < placed.len() {
                 *verdict = self.try_one(candidate, &placed, &promised, &evicted);
                 if verdict.schedulable == Some(true) {
                     placed.push(&candidate.pod);
@@ -256,7 +257,7 @@ impl<'a> Place<'a, '_> {
                 .collect();
             // On a node that is down, preemption is not tried.
             let preemption = match Reason::node_not_ready(self.node) {
-                None => preemption(&attempt, &results),
+                None => preemption_as_it_is(&attempt, &results),
                 Some(_) => Preemption::NotHelpful,
             };
             return match preemption {

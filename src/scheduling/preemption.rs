@@ -105,8 +105,22 @@ impl Preemption {
 
 /// The result of preemption for the attempt. `outcomes` are the results of [`run_filters`] for it.
 pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResult)]) -> Preemption {
-    let cluster_objects = relevant(attempt);
-    let attempt = &Attempt { cluster_objects: &cluster_objects, ..attempt.clone() };
+    result_of(attempt, outcomes, &required_priority, true)
+}
+
+/// The same without the priority that would be required, which takes as many trials as there are priorities on the node.
+pub(crate) fn preemption_as_it_is(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResult)]) -> Preemption {
+    result_of(attempt, outcomes, &|_, _| None, false)
+}
+
+type RequiredPriorityOf<'f> = dyn Fn(&Attempt<'_>, &[&Pod]) -> Option<RequiredPriority> + 'f;
+
+fn result_of(
+    attempt: &Attempt<'_>,
+    outcomes: &[(Filter, FilterResult)],
+    required_priority: &RequiredPriorityOf<'_>,
+    needs_priority: bool,
+) -> Preemption {
     let Some((_, rejections)) = first_failure(outcomes) else {
         return match missing(outcomes) {
             Some(missing) => Preemption::Unknown { missing: missing.to_string() },
@@ -119,6 +133,13 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
     // The scheduler stopped at this plugin, so the results of later filters do not matter.
     let is_helpful = rejections.iter().all(|rejection| rejection.may_preempt());
     let bound_pods = attempt.bound_pods.known().map(Vec::as_slice);
+    let may_try = bound_pods.is_some_and(|pods| pods.iter().any(|pod| is_candidate(pod, attempt.pod)));
+    // Copied only if a trial needs it: a required priority, or victims.
+    let cluster_objects = if is_helpful && (needs_priority || may_try) { Some(relevant(attempt)) } else { None };
+    let attempt = &match &cluster_objects {
+        Some(cluster_objects) => Attempt { cluster_objects, ..attempt.clone() },
+        None => attempt.clone(),
+    };
     if attempt.pod.spec.preemption_policy == "Never" {
         let required_priority =
             bound_pods.filter(|_| is_helpful).and_then(|bound_pods| required_priority(attempt, bound_pods));
@@ -143,6 +164,11 @@ pub(crate) fn preemption(attempt: &Attempt<'_>, outcomes: &[(Filter, FilterResul
         Trial::Fits { victims, equals } => Preemption::Possible { victims, equals },
         Trial::Unknown { missing } => Preemption::Unknown { missing: missing.to_string() },
     }
+}
+
+/// Whether preemption may evict the other pod for the pod.
+fn is_candidate(other: &Pod, pod: &Pod) -> bool {
+    other.priority() < pod.priority()
 }
 
 /// The objects without the pods that no filter reads for this pod, because each trial copies them.
@@ -211,9 +237,8 @@ enum Trial {
 /// low pod would be a victim (1 + 0.5 + 0.5 cores fit). The result is that of upstream, which is not always the
 /// smallest possible set of victims.
 fn trial(attempt: &Attempt<'_>, bound_pods: &[&Pod]) -> Trial {
-    let priority = attempt.pod.priority();
     let (mut candidates, mut staying): (Vec<&Pod>, Vec<&Pod>) =
-        bound_pods.iter().copied().partition(|pod| pod.priority() < priority);
+        bound_pods.iter().copied().partition(|pod| is_candidate(pod, attempt.pod));
     if candidates.is_empty() {
         return Trial::NoVictims;
     }
