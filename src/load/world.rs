@@ -64,7 +64,7 @@ impl Source {
             Some((daemon_set.clone(), nodes.iter().find(is_eligible)?.metadata.name.clone()))
         };
         let questions: Vec<(DaemonSet, String)> = change.daemon_sets.iter().filter_map(first).collect();
-        let answers: Result<Vec<((String, String), DryRun)>, Error> = stream::iter(questions)
+        let answers: Result<Vec<Answer>, Error> = stream::iter(questions)
             .map(|(daemon_set, node)| async move {
                 let metadata = &daemon_set.metadata;
                 let namespace = metadata.namespace.clone().unwrap_or_default();
@@ -167,6 +167,9 @@ async fn daemon_sets(access: &Access, request: &Request) -> Result<(Vec<DaemonSe
         Err(error) => Err(error),
     }
 }
+
+/// The namespace and name of a DaemonSet, and what the API server answered.
+type Answer = ((String, String), DryRun);
 
 type Pods = (Known<Vec<PodSummary>>, Known<Vec<Pod>>);
 

@@ -10,6 +10,7 @@ use crate::coverage::Counts;
 /// An alert that fires because of the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[expect(clippy::enum_variant_names, reason = "the names of the alerts")]
 pub(crate) enum Alert {
     /// After 15 minutes: pods run on nodes that are not eligible.
     KubeDaemonSetMisScheduled,

@@ -153,12 +153,8 @@ fn problems(draft: &Draft<'_>, rollout: &RolloutForecast) -> Vec<Finding> {
         _ => Vec::new(),
     };
     let preempting = nodes(draft, |node| !victims(node).is_empty());
-    let mut pods: Vec<String> = draft
-        .nodes
-        .iter()
-        .flat_map(|node| victims(node))
-        .map(|victim| format!("{}/{}", victim.namespace, victim.pod))
-        .collect();
+    let mut pods: Vec<String> =
+        draft.nodes.iter().flat_map(victims).map(|victim| format!("{}/{}", victim.namespace, victim.pod)).collect();
     pods.sort();
     findings.extend((!preempting.is_empty()).then_some(Finding::Preempts { nodes: preempting, pods }));
     findings

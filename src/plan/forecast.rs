@@ -124,11 +124,7 @@ fn is_stuck_after(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
 }
 
 fn keeps_from_running(obstacle: &crate::explain::diagnosis::CheckReason) -> bool {
-    match &obstacle.reason {
-        Reason::NodePressure { .. } | Reason::VirtualNode { .. } => true,
-        Reason::NodeNotReady { .. } => true,
-        _ => false,
-    }
+    matches!(obstacle.reason, Reason::NodePressure { .. } | Reason::VirtualNode { .. } | Reason::NodeNotReady { .. })
 }
 
 /// Whether the node uses the budget before another pod is replaced, and does not stop.

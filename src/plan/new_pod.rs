@@ -81,14 +81,14 @@ impl Draft<'_> {
         }
         let pods = world.pods.known().map_or(&[][..], Vec::as_slice);
         let find =
-            |summary: &&crate::snapshot::PodSummary| pods.iter().find(|pod| pod.metadata.uid == summary.metadata.uid);
+            |summary: &crate::snapshot::PodSummary| pods.iter().find(|pod| pod.metadata.uid == summary.metadata.uid);
         let all = || self.nodes.iter().filter_map(|node| node.pods.as_ref());
         // It has the changes of webhooks.
-        let current = all().flat_map(|pods| &pods.new).find_map(|pod| find(&pod));
+        let current = all().flat_map(|pods| &pods.new).find_map(|pod| find(pod));
         if let Some(current) = current {
             return PredictedPod { pod: current.clone(), from_existing: true, assumptions: Vec::new() };
         }
-        let old = all().flat_map(|pods| &pods.old).find_map(|pod| find(&pod));
+        let old = all().flat_map(|pods| &pods.old).find_map(|pod| find(pod));
         let changed = match (self.from, old) {
             (Some(ChangedFrom::DaemonSet(before)), Some(old)) => {
                 admission::with_template_change(old, before, daemon_set, &world.cluster_objects)

@@ -84,8 +84,8 @@ impl ObjectChange {
             Self::PriorityClass(object) => put(&mut objects.priority_classes, object, |class| &class.metadata),
             Self::RuntimeClass(object) => put(&mut objects.runtime_classes, object, |class| &class.metadata),
             Self::ResourceQuota(object) => {
-                let known = objects.quotas.known().into_iter().flatten();
-                let known = known.filter(|quota| is_same(&quota.metadata, &object.metadata)).last();
+                let known = objects.quotas.known().map_or(&[][..], Vec::as_slice).iter();
+                let known = known.rev().find(|quota| is_same(&quota.metadata, &object.metadata));
                 let counted = admission::quota_in_force(object, known, pods);
                 put(&mut objects.quotas, &counted, |quota| &quota.metadata);
             }
