@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::NodeAction;
 use super::draft::Draft;
 use super::new_pod::for_node;
+use super::result::NodeAction;
 use super::world::World;
 use crate::admission::PredictedPod;
 use crate::scheduling::required_objects::needs;

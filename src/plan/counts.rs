@@ -1,7 +1,7 @@
 //! The counts of `.status` after the change, if the new pods that get a place become ready.
 
-use super::NodeAction;
 use super::draft::{Draft, NodeDraft};
+use super::result::NodeAction;
 use super::world::World;
 use crate::coverage::Counts;
 use crate::explain::pod::is_ready;

@@ -6,8 +6,8 @@
 use super::assumption::Assumption;
 use super::draft::{Cause, Creation, Draft};
 use super::new_pod::for_node;
+use super::result::{AdmissionForecast, NodeAction};
 use super::world::{ClusterChange, DryRun, World, key};
-use super::{AdmissionForecast, NodeAction};
 use crate::admission::{self, AdmissionPlugin, AdmissionRejection, PredictedPod};
 use crate::check_result::CheckResult;
 use crate::explain::Reason;

@@ -5,11 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::assumption::Assumption;
+use super::result::{AdmissionForecast, Before, NodeAction, ObjectEffect};
 use super::world::{Changed, ChangedFrom, World, key};
-use super::{
-    AdmissionForecast, Before, DaemonSetPlan, NodeAction, NodePlan, ObjectEffect, alert, counts, finding, forecast,
-};
 use crate::coverage::Coverage;
 use crate::explain::Reason;
 use crate::explain::diagnosis::CheckReason;
@@ -174,7 +171,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether what happens on the node is an effect of the change, and does not happen anyway.
-    fn is_effect(&self, node: &NodeDraft<'_>) -> bool {
+    pub(super) fn is_effect(&self, node: &NodeDraft<'_>) -> bool {
         let has_rollout_effect = || self.before.is_some_and(|before| before.is_blocked) && !self.is_blocked;
         let before = self.before.and_then(|before| before.nodes.get(node.name));
         let is_concerned = node.pods.is_some() || node.placement == Some(Placement::Run);
@@ -215,59 +212,6 @@ impl<'a> Draft<'a> {
         let revisions = world.snapshot.revisions.known()?;
         let is_other = before.spec.template != self.coverage.daemon_set.spec.template;
         revision::current_of(self.coverage.daemon_set, revisions).filter(|_| is_other)?.revision
-    }
-
-    pub(super) fn assumptions(&self, world: &World) -> Vec<Assumption> {
-        let mut all = Vec::new();
-        if self.with_new_pod().next().is_some() {
-            all.extend([Assumption::NewPodsBecomeReady, Assumption::NoOtherPods]);
-        }
-        if !self.undecided.is_empty() {
-            let nodes = self.undecided.clone();
-            all.push(Assumption::OrderOfRollout { daemon_set: self.full_name(), nodes });
-        }
-        let missing = [world.snapshot.missing_pods(self.coverage.daemon_set), world.snapshot.revisions.missing()];
-        all.extend(missing.into_iter().flatten().map(|missing| Assumption::NotRead { message: missing.to_string() }));
-        all
-    }
-
-    pub(super) fn finish(&self, world: &World) -> DaemonSetPlan {
-        let rollout = forecast::summary(self);
-        let after = counts::after(self, world);
-        DaemonSetPlan {
-            namespace: self.coverage.namespace().to_owned(),
-            name: self.coverage.name().to_owned(),
-            effect: self.effect(),
-            template_changes: self.template_changes(),
-            earlier_revision: self.earlier_revision(world),
-            strategy: self.strategy,
-            before: self.before.map(|before| before.counts),
-            findings: finding::findings(self, world, &rollout, after),
-            alerts: alert::alerts(self.before.map(|before| before.counts), after, rollout.blocked),
-            rollout,
-            after,
-            admission: self.admission.clone(),
-            nodes: self.nodes.iter().map(|node| self.node_plan(node)).collect(),
-        }
-    }
-
-    fn node_plan(&self, draft: &NodeDraft<'a>) -> NodePlan {
-        let row = self.coverage.rows.iter().find(|row| row.node == draft.name);
-        let not_eligible = row.into_iter().flat_map(|row| &row.reasons).filter_map(|reason| match reason {
-            Reason::NotEligible(_) => Some(CheckReason { reason: reason.clone(), scheduler: None }),
-            _ => None,
-        });
-        NodePlan {
-            node: draft.name.to_owned(),
-            before: self.before.and_then(|before| before.nodes.get(draft.name)).cloned(),
-            placement: draft.placement,
-            action: draft.action,
-            schedulable: draft.schedulable,
-            reasons: not_eligible.chain(draft.obstacles.iter().cloned()).collect(),
-            preemption: draft.preemption.clone(),
-            is_assumed: draft.is_assumed,
-            is_effect: self.is_effect(draft),
-        }
     }
 }
 

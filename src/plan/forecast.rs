@@ -3,40 +3,13 @@
 //! Upstream: `pkg/controller/daemon/update.go` `rollingUpdate`. A node whose new pod never becomes available uses the
 //! budget for good; when as many nodes as the budget has do, no other pod is replaced.
 
-use serde::Serialize;
-
-use super::NodeAction;
+use super::creation::is_created_at_once;
 use super::draft::{Cause, Draft, NodeDraft};
+use super::result::NodeAction;
+use super::rollout_forecast::RolloutForecast;
 use crate::check_result::CheckResult;
 use crate::explain::{Reason, State};
 use crate::rollout::Strategy;
-
-/// What a rollout would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RolloutForecast {
-    /// How many pods are replaced by new ones.
-    pub(crate) replaced: usize,
-    /// Of these, pods that are replaced at once, whatever the budget is, because they are not available.
-    pub(crate) at_once: usize,
-    /// How many nodes may use the budget at the same time; absent without a rollout.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) budget: Option<usize>,
-    /// The least number of waves in which the other pods are replaced.
-    pub(crate) waves: usize,
-    /// The least time that the rollout takes because of `minReadySeconds`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) least_seconds: Option<u64>,
-    /// Whether it stops before all old pods are replaced.
-    pub(crate) blocked: bool,
-    /// The nodes that use the budget for good.
-    pub(crate) blocked_by: Vec<String>,
-    /// The nodes that keep their old pod because the rollout is blocked before it starts.
-    pub(crate) waiting: Vec<String>,
-    /// Old pods that stay until something deletes them, with the strategy `OnDelete`.
-    pub(crate) outdated: usize,
-}
 
 /// Lets the nodes keep their old pods that a blocked rollout does not reach. Returns whether anything changed.
 pub(super) fn stop_where_blocked(draft: &mut Draft<'_>) -> bool {
@@ -91,7 +64,7 @@ fn failing_room(used: usize, failing: usize, budget: usize) -> usize {
 
 /// Whether creations that fail keep the rollout from its first step.
 fn blocks_all(draft: &Draft<'_>) -> bool {
-    draft.nodes.iter().any(|node| super::creation::is_created_at_once(node.action, node.cause))
+    draft.nodes.iter().any(|node| is_created_at_once(node.action, node.cause))
 }
 
 /// Whether the API server rejects pods that the rollout, or the sync before it, creates.
