@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use super::result::{AdmissionForecast, Before, NodeAction, ObjectEffect};
 use super::world::{Changed, ChangedFrom, World, key};
 use crate::coverage::Coverage;
-use crate::explain::Reason;
 use crate::explain::diagnosis::CheckReason;
 use crate::placement::Placement;
 use crate::revision;
