@@ -3,9 +3,8 @@
 
     tests/bench/plan.py [--nodes 1000] [--daemonsets 20] [--rounds 5] [--program FILE]
 
-Fills a control plane of the tests as tests/bench/coverage.py does, and prints wall time and peak memory of each command:
-the median of interleaved rounds. The manifest has a new image. kubectl is not in the PATH of the program, so that the dry
-runs are its own requests.
+Fills a control plane of the tests as tests/bench/coverage.py does, and prints wall time and peak memory of each
+command: the median of interleaved rounds. The manifest has a new image.
 """
 
 import argparse

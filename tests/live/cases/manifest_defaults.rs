@@ -6,6 +6,7 @@
 //! their order, and what the server stored after each.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fastrand::Rng;
 use libtest_mimic::Failed;
@@ -86,13 +87,29 @@ fn run(plane: &ControlPlane, ctx: &Ctx, steps: &[Value]) -> Result<Vec<Value>, F
         } else if step["patch"].is_object() {
             plane.kubectl(ctx, &["patch", &name, "--type=merge", "-p", &step["patch"].to_string()])?;
         } else {
-            plane.kubectl(ctx, &["rollout", "restart", &name])?;
+            restart(plane, ctx, &name)?;
         }
         let object = plane.kubectl(ctx, &["get", &name, "-o", "json"])?;
         stored.push(trimmed(serde_json::from_str(&object).map_err(failed)?));
     }
     plane.kubectl(ctx, &["delete", &name, "--cascade=orphan", "--wait=false"])?;
     Ok(stored)
+}
+
+/// Restarts the rollout. kubectl refuses a second restart within the same second.
+fn restart(plane: &ControlPlane, ctx: &Ctx, name: &str) -> Result<(), Failed> {
+    const TRIES: usize = 20;
+    let mut last = Ok(());
+    for _ in 0..TRIES {
+        last = plane.kubectl(ctx, &["rollout", "restart", name]).map(drop);
+        match &last {
+            Err(failure) if failure.message().is_some_and(|text| text.contains("within the past second")) => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            Ok(()) | Err(_) => break,
+        }
+    }
+    last
 }
 
 /// The object without what differs in each run.
