@@ -113,6 +113,11 @@ fn schedule(
             let Some(draft) = verdict.draft else { continue };
             let Some((_, row)) = members.iter().find(|(member, _)| *member == draft) else { continue };
             let target = &mut drafts[draft].nodes[*row];
+            if verdict.was_preempted && !target.is_eligible() {
+                // No pod is created again where a pod may only stay.
+                (target.action, target.cause) = (NodeAction::Delete, Cause::Preemption);
+                continue;
+            }
             if verdict.was_preempted {
                 (target.action, target.cause) = (NodeAction::Replace, Cause::Preemption);
             }

@@ -97,3 +97,16 @@ fn host_port_of_another_daemonset_is_named() {
     let reason = serde_json::to_value(&node.reasons[0].reason).unwrap();
     assert_eq!((node.schedulable, reason["code"].as_str()), (Some(false), Some("HostPortInUse")), "{reason}");
 }
+
+#[test]
+fn evicted_pod_that_could_only_stay_is_not_created_again() {
+    let daemon_set = agent(rolling(json!(1)), template("old", request("1500m", 0)));
+    let fixture = Fixture::with_daemon_set(1, daemon_set).pods_everywhere();
+    let late = json!({ "spec": { "taints": [{ "key": "late", "effect": "NoSchedule" }] } });
+    let fixture = fixture.change_node("n1", late);
+    let mut spec = request("1", 100);
+    spec["tolerations"] = json!([{ "operator": "Exists" }]);
+    let plan = fixture.apply(other("new", spec));
+    assert_eq!(actions(of_agent(&plan)), "n1 Delete");
+    assert!(plan.has_loss());
+}
