@@ -96,7 +96,7 @@ fn run(plane: &ControlPlane, ctx: &Ctx, steps: &[Value]) -> Result<Vec<Value>, F
     Ok(stored)
 }
 
-/// Restarts the rollout. kubectl refuses a second restart within the same second.
+/// Restarts the rollout. kubectl rejects a second restart within the same second.
 fn restart(plane: &ControlPlane, ctx: &Ctx, name: &str) -> Result<(), Failed> {
     const TRIES: usize = 20;
     let mut last = Ok(());
