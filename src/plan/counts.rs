@@ -23,7 +23,6 @@ pub(super) fn after(draft: &Draft<'_>, world: &World) -> Counts {
         NodeAction::Delete | NodeAction::None => false,
     };
     let runs = |node: &&NodeDraft<'_>| node.schedulable == Some(true) && !node.is_silent();
-    let row = |node: &NodeDraft<'_>| draft.coverage.rows.iter().find(|row| row.node == node.name);
     let is_new = |node: &&NodeDraft<'_>| node.has_new_pod();
     let ready = |node: &&NodeDraft<'_>| match (node.has_new_pod(), node.first_pod()) {
         (true, _) => runs(node),
@@ -34,11 +33,11 @@ pub(super) fn after(draft: &Draft<'_>, world: &World) -> Counts {
         true => runs(node),
         false => {
             let waits = node.first_pod().is_some_and(|pod| pod.spec.node_name.is_empty());
-            row(node).is_some_and(|row| row.is_available) || waits && runs(node)
+            node.row.is_some_and(|row| row.is_available) || waits && runs(node)
         }
     };
     let up_to_date = eligible().filter(has_pod).try_fold(0, |sum, node| {
-        let is_current = if is_new(&node) { Some(true) } else { row(node).and_then(|row| row.up_to_date) };
+        let is_current = if is_new(&node) { Some(true) } else { node.row.and_then(|row| row.up_to_date) };
         Some(sum + usize::from(is_current?))
     });
     let less = |count: usize| count.saturating_sub(rejected);

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::result::{AdmissionForecast, Before, NodeAction, ObjectEffect};
 use super::world::{Changed, ChangedFrom, World, key};
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, NodeCoverage};
 use crate::explain::diagnosis::CheckReason;
 use crate::placement::Placement;
 use crate::revision;
@@ -41,6 +41,8 @@ pub(super) struct NodeDraft<'a> {
     pub(super) name: &'a str,
     /// `None` if the node is deleted, or nodes could not be read.
     pub(super) node: Option<&'a Node>,
+    /// Its coverage after the change; `None` if the node is deleted.
+    pub(super) row: Option<&'a NodeCoverage<'a>>,
     pub(super) placement: Option<Placement>,
     /// The pods of the DaemonSet there, if it has any or the node is eligible.
     pub(super) pods: Option<NodePods<'a>>,
@@ -101,13 +103,13 @@ impl<'a> Draft<'a> {
             node_pods(coverage, &world.snapshot).into_iter().map(|site| (site.name, site)).collect();
         let desired = coverage.rows.iter().filter(|row| row.placement == Some(Placement::Run)).count();
         let strategy = Strategy::new(coverage.daemon_set, desired);
-        let rows = coverage.rows.iter().map(|row| (row.node, row.placement));
-        let rows: Vec<_> = rows.collect();
-        let present: HashSet<&str> = rows.iter().map(|(name, _)| *name).collect();
+        let present: HashSet<&str> = coverage.rows.iter().map(|row| row.node).collect();
         let mut gone: Vec<&str> = sites.keys().copied().filter(|name| !present.contains(name)).collect();
         gone.sort_unstable();
-        let all = rows.into_iter().chain(gone.into_iter().map(|name| (name, None)));
-        let mut draft = |(name, placement): (&'a str, Option<Placement>)| {
+        let rows = coverage.rows.iter().map(|row| (row.node, Some(row)));
+        let all = rows.chain(gone.into_iter().map(|name| (name, None)));
+        let mut draft = |(name, row): (&'a str, Option<&'a NodeCoverage<'a>>)| {
+            let placement = row.and_then(|row| row.placement);
             let (node, pods) = (nodes.get(name).copied(), sites.remove(name));
             let (action, cause) = match (&pods, node) {
                 (None, _) => (NodeAction::None, Cause::Sync),
@@ -119,6 +121,7 @@ impl<'a> Draft<'a> {
             NodeDraft {
                 name,
                 node,
+                row,
                 placement,
                 pods,
                 action,
@@ -232,13 +235,17 @@ impl<'a> NodeDraft<'a> {
 
     /// Whether no kubelet reports for the node: pods there neither start nor end.
     pub(super) fn is_silent(&self) -> bool {
-        let ready = self.node.and_then(|node| node.condition("Ready"));
-        ready.is_some_and(|ready| ready.status == "Unknown")
+        is_silent(self.node)
     }
 
     pub(super) fn is_eligible(&self) -> bool {
         self.placement == Some(Placement::Run)
     }
+}
+
+fn is_silent(node: Option<&Node>) -> bool {
+    let ready = node.and_then(|node| node.condition("Ready"));
+    ready.is_some_and(|ready| ready.status == "Unknown")
 }
 
 /// What the controller does with the pods of one node.
@@ -254,14 +261,13 @@ fn decide(
     let running = || pods.new.iter().chain(&pods.old).filter(|pod| !has_ended(pod));
     let has_running = running().next().is_some();
     let has_any = !(pods.new.is_empty() && pods.old.is_empty());
-    let is_silent = node.and_then(|node| node.condition("Ready")).is_some_and(|ready| ready.status == "Unknown");
     // If nodes could not be read, an existing pod is taken as one that may stay.
     match placement.unwrap_or(Placement::ContinueOnly) {
         Placement::Exclude if has_any => (NodeAction::Delete, Cause::Sync),
         Placement::Exclude => (NodeAction::None, Cause::Sync),
         Placement::ContinueOnly if !has_any => (NodeAction::None, Cause::Sync),
         Placement::ContinueOnly if !has_running => (NodeAction::Delete, Cause::Sync),
-        Placement::Run if !has_any => match pods.terminating.is_empty() || is_surge || !is_silent {
+        Placement::Run if !has_any => match pods.terminating.is_empty() || is_surge || !is_silent(node) {
             true => (NodeAction::Create, Cause::Sync),
             // The pod is removed when the kubelet reports again, or the node is deleted.
             false => (NodeAction::Keep, Cause::Sync),

@@ -46,8 +46,7 @@ pub(super) fn finish(draft: &Draft<'_>, world: &World) -> DaemonSetPlan {
 }
 
 fn node_plan(of: &Draft<'_>, draft: &NodeDraft<'_>) -> NodePlan {
-    let row = of.coverage.rows.iter().find(|row| row.node == draft.name);
-    let not_eligible = row.into_iter().flat_map(|row| &row.reasons).filter_map(|reason| match reason {
+    let not_eligible = draft.row.into_iter().flat_map(|row| &row.reasons).filter_map(|reason| match reason {
         Reason::NotEligible(_) => Some(CheckReason { reason: reason.clone(), scheduler: None }),
         _ => None,
     });

@@ -121,7 +121,7 @@ fn uses_budget_for_good(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
 
 /// Whether a pod that stays uses the budget for good.
 fn keeps_budget(draft: &Draft<'_>, node: &NodeDraft<'_>) -> bool {
-    let Some(row) = draft.coverage.rows.iter().find(|row| row.node == node.name) else { return false };
+    let Some(row) = node.row else { return false };
     let Some(pods) = &node.pods else { return false };
     let is_surge = matches!(draft.strategy, Strategy::Surge { .. });
     if is_surge {

@@ -100,7 +100,7 @@ enum Held {
 }
 
 impl<'a> Place<'a, '_> {
-    /// Whether victims of preemption stay although they are deleted: a finalizer keeps them, or no kubelet ends them.
+    /// Whether victims of preemption stay although they are deleted: a finalizer keeps them.
     fn held(&self, victims: &[NodePod]) -> Option<Held> {
         let object = |victim: &NodePod| {
             self.occupants
