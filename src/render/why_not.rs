@@ -9,6 +9,7 @@ mod report;
 pub(crate) use diagnosis::{NodeView, WrittenFixes, diagnosis};
 pub(crate) use overview::overview;
 pub(crate) use report::Report;
+pub(super) use report::ResultName;
 
 use super::reason::summary;
 use super::remedy::{OwnerPodView, Remedy, RemedyContext};

@@ -17,6 +17,7 @@ use crate::plan::{
 use crate::render::name_list::ListLength;
 use crate::render::reason::detail;
 use crate::render::structured::Head;
+use crate::render::why_not::ResultName;
 use crate::rollout::{Strategy, TemplateChange};
 use crate::scheduling::preemption::Preemption;
 
@@ -69,15 +70,6 @@ struct AdmissionView {
     /// How many of the new pods are rejected.
     rejected: usize,
     reasons: Vec<ReasonView>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-enum ResultName {
-    Pass,
-    Fail,
-    /// Data that the check needs could not be read.
-    Unknown,
 }
 
 #[derive(Serialize)]

@@ -70,7 +70,7 @@ struct CheckView {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-enum ResultName {
+pub(in crate::render) enum ResultName {
     Pass,
     Fail,
     /// Data that the check needs could not be read.
